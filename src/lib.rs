@@ -1,0 +1,1 @@
+//! Switchboard links the tenants of a phone platform to Salesforce.
