@@ -1,0 +1,32 @@
+//! The Salesforce client: log-in methods, session, REST, SOQL, errors by meaning, the probe, and the
+//! guard over whom it may call. It knows nothing of Kubernetes.
+//!
+//! Facts about Salesforce are quoted with their source where they are used; "facts n.n" means the
+//! project's own collection.
+
+mod address;
+mod connection;
+mod credentials;
+mod dial;
+mod environment;
+mod error;
+mod meaning;
+mod probe;
+mod rest;
+mod session;
+mod soql;
+mod transport;
+mod usage;
+
+pub use connection::Connection;
+pub use credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
+pub use dial::{DEFAULT_HOSTS, DialError, DialPolicy};
+pub use environment::{ApiVersion, Environment, InvalidApiVersion};
+pub use error::{Error, Phase};
+pub use meaning::{Meaning, Retry};
+pub use probe::{Access, Answer, Findings, Organization, Warning, probe};
+pub use rest::{NextPage, Page, Subrequest, Subresponse, Version};
+pub use session::SessionInfo;
+pub use soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
+pub use transport::Transport;
+pub use usage::{Spent, Usage};
