@@ -1,1 +1,3 @@
 //! Switchboard links the tenants of a phone platform to Salesforce.
+
+pub mod directory;
