@@ -1,3 +1,4 @@
 //! Switchboard links the tenants of a phone platform to Salesforce.
 
 pub mod directory;
+pub mod phone;

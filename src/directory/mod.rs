@@ -7,7 +7,6 @@
 pub mod client;
 mod company;
 pub mod model;
-mod number;
 pub mod tokens;
 
 pub use client::{Client, ClientError};

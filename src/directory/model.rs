@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::number::{E164, Region};
+use crate::phone::{E164, Region};
 
 /// The largest number of entries that one bulk request of a worker may carry.
 pub const MAX_BULK: usize = 1_000;
@@ -48,7 +48,7 @@ pub struct Call {
     pub circuit_name: Option<String>,
     /// How far the look-up of the number has come.
     pub lookup: LookupState,
-    /// Why the number is not looked up, where it is not.
+    /// Why the number is not looked up, where it is not, in words.
     pub not_looked_up: Option<String>,
     /// Who it is; absent while nobody is known under the number.
     pub contact: Option<Contact>,
@@ -78,7 +78,7 @@ pub enum LookupState {
 
 /// Filters and paging of `GET /v1/calls`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CallsQuery {
     /// Only calls with this number, in any spelling.
@@ -288,7 +288,7 @@ pub enum Reading {
     /// It is this number, and it was looked up.
     #[schema(value_type = String)]
     E164(E164),
-    /// It is not looked up, for this reason.
+    /// It is not looked up, for this reason (in words, at most 200 characters).
     NotLookedUp(String),
 }
 

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::{CompanyId, number::Region};
+use super::CompanyId;
+use crate::phone::Region;
 
 /// The shortest key that is accepted: as long as the digest that it signs with.
 const MIN_KEY_BYTES: usize = 32;
@@ -152,7 +153,7 @@ impl TokenKeys {
             aud: AUDIENCE.to_owned(),
             sub: claims.company.clone(),
             purpose: claims.purpose,
-            region: claims.region.clone(),
+            region: claims.region,
             iat: claims.issued_at.as_second(),
             exp: claims.expires_at.map(|at| at.as_second()),
         };
