@@ -1,4 +1,5 @@
 //! Switchboard links the tenants of a phone platform to Salesforce.
 
+pub mod directory;
 pub mod phone;
 pub mod salesforce;
