@@ -52,7 +52,7 @@ pub fn run_template(
     };
     let deadline = config.run_deadline.as_secs() as i64;
     let version = match credentials {
-        Credentials::Available { fingerprint } => Some(BTreeMap::from([(CREDENTIALS_VERSION.to_owned(), fingerprint.clone())])),
+        Credentials::Available { fingerprint, .. } => Some(BTreeMap::from([(CREDENTIALS_VERSION.to_owned(), fingerprint.clone())])),
         _ => None,
     };
     let spec = JobSpec {
@@ -61,7 +61,7 @@ pub fn run_template(
         active_deadline_seconds: Some(deadline + SCHEDULING_GRACE_SECONDS),
         template: PodTemplateSpec {
             metadata: Some(ObjectMeta { labels: Some(labels(resource, Some(kind))), annotations: version, ..ObjectMeta::default() }),
-            spec: Some(pod(resource, settings, status, kind, deadline, config)),
+            spec: Some(pod(resource, settings, status, credentials, kind, deadline, config)),
         },
         ..JobSpec::default()
     };
@@ -83,6 +83,7 @@ fn pod(
     resource: &SalesforceIntegration,
     settings: &Settings,
     status: &SalesforceIntegrationStatus,
+    credentials: &Credentials,
     kind: RunKind,
     deadline: i64,
     config: &Config,
@@ -101,7 +102,7 @@ fn pod(
             ..PodSecurityContext::default()
         }),
         volumes: Some(vec![
-            secret_volume("credentials", settings.auth.secret(), &credential_keys(&settings.auth)),
+            secret_volume("credentials", settings.auth.secret(), &credential_keys(&settings.auth, credentials)),
             secret_volume("directory", &token_secret_name(&resource.name_any()), &["worker", "ca.crt"]),
         ]),
         containers: vec![Container {
@@ -160,9 +161,13 @@ fn worker_settings(settings: &Settings, status: &SalesforceIntegrationStatus, co
     settings.to_json()
 }
 
-/// Only the keys that the method uses: whatever else the Secret holds stays out of the pod.
-fn credential_keys(auth: &AuthSettings) -> Vec<&'static str> {
-    auth.keys().iter().map(|(key, _)| *key).collect()
+/// Only the keys that the method uses: whatever else the Secret holds stays out of the pod. An optional key that the Secret lacks
+/// must not be named: a pod that names it never starts.
+fn credential_keys<'a>(auth: &AuthSettings, credentials: &'a Credentials) -> Vec<&'a str> {
+    match credentials {
+        Credentials::Available { keys, .. } => keys.iter().map(String::as_str).collect(),
+        _ => auth.keys().iter().filter(|(_, required)| *required).map(|(key, _)| *key).collect(),
+    }
 }
 
 fn secret_volume(name: &str, secret: &str, keys: &[&str]) -> Volume {

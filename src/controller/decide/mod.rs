@@ -164,7 +164,7 @@ impl<'a> Decision<'a> {
         let Some(error) = run.report.as_ref().filter(|report| report.login_refused).and_then(|report| report.error.as_ref()) else {
             return;
         };
-        let Credentials::Available { fingerprint } = &self.observed.credentials else { return };
+        let Credentials::Available { fingerprint, .. } = &self.observed.credentials else { return };
         if run.credentials_version.as_deref().is_some_and(|version| version != fingerprint) {
             return;
         }
@@ -189,7 +189,7 @@ impl<'a> Decision<'a> {
 
     /// Takes in the proof that was made, or decides when the next one is. Returns why to prove now.
     fn connection(&mut self, settings: &Settings) -> Option<Cause> {
-        let Credentials::Available { fingerprint } = self.observed.credentials.clone() else {
+        let Credentials::Available { fingerprint, .. } = self.observed.credentials.clone() else {
             let why = "The credentials must be available first.";
             self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
             self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));

@@ -70,6 +70,8 @@ pub enum Credentials {
     Available {
         /// Recognises the credential.
         fingerprint: String,
+        /// The keys of the Secret that it was made from.
+        keys: Vec<String>,
     },
 }
 
