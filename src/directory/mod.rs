@@ -7,7 +7,9 @@
 pub mod client;
 mod company;
 pub mod model;
+pub mod store;
 pub mod tokens;
+pub mod webhook;
 
 pub use client::{Client, ClientError};
 pub use company::{CompanyId, InvalidCompanyId};
