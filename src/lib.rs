@@ -1,5 +1,10 @@
 //! Switchboard links the tenants of a phone platform to Salesforce.
 
+pub mod api;
+pub mod check;
+pub mod controller;
 pub mod directory;
 pub mod phone;
 pub mod salesforce;
+pub mod telemetry;
+pub mod worker;

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, civil::Time as WallClock, tz::TimeZone};
 use url::Url;
 
 use super::{Environment, Retrieval, SalesforceIntegrationSpec};
+use crate::directory::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;
 use crate::salesforce::{self, ApiVersion};
 
@@ -24,7 +25,7 @@ pub struct InvalidField {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The corporate identity on the phone platform.
-    pub company_id: String,
+    pub company_id: CompanyId,
     /// Which kind of org.
     pub environment: salesforce::Environment,
     /// Where to log in.
@@ -151,7 +152,7 @@ impl Settings {
                 problem: format!("{:?} is no duration from 10s to 24h; write one such as 30m", spec.interval),
             })?;
         Ok(Settings {
-            company_id: spec.company_id.clone(),
+            company_id: spec.company_id.parse().map_err(|error: InvalidCompanyId| InvalidField { field: "spec.companyId", problem: error.to_string() })?,
             environment,
             login_url,
             api_version,

@@ -2,6 +2,7 @@
 //! sentence that names the field, so that `kubectl apply` refuses a bad manifest.
 
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SalesforceIntegrationStatus;
@@ -40,9 +41,9 @@ pub struct SalesforceIntegrationSpec {
     /// It cannot be changed: calls and contacts are kept under it.
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')")
-            .message("spec.companyId: must be 1 to 63 lower-case letters, digits and '-', not beginning or ending with '-'; copy the company ID from the phone platform"),
+            .message("must be 1 to 63 lower-case letters, digits and '-', not beginning or ending with '-'; copy the company ID from the phone platform"),
         validation = Rule::new("self == oldSelf")
-            .message("spec.companyId: cannot be changed, because calls and contacts are kept under it; delete this resource and create one for the other company"),
+            .message("cannot be changed, because calls and contacts are kept under it; delete this resource and create one for the other company"),
     )]
     #[schemars(length(max = 63))]
     pub company_id: String,
@@ -55,7 +56,7 @@ pub struct SalesforceIntegrationSpec {
     #[serde(default = "default_interval")]
     #[x_kube(
         validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && self.size() > 1 && duration(self) >= duration('10s') && duration(self) <= duration('24h')")
-            .message("spec.interval: must be a duration from 10s to 24h, such as 30m or 1h30m"),
+            .message("must be a duration from 10s to 24h, such as 30m or 1h30m"),
     )]
     #[schemars(length(max = 18))]
     pub interval: String,
@@ -76,9 +77,9 @@ pub struct SalesforceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("self.startsWith('https://')")
-            .message("spec.salesforce.loginUrl: must begin with https://, because credentials are sent to it"),
+            .message("must begin with https://, because credentials are sent to it"),
         validation = Rule::new("!self.startsWith('https://') || self.matches('^https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?/?$')")
-            .message("spec.salesforce.loginUrl: must be https:// and a host, with a port at most: no user, path, query or fragment, as in https://acme.my.salesforce.com"),
+            .message("must be https:// and a host, with a port at most: no user, path, query or fragment, as in https://acme.my.salesforce.com"),
     )]
     #[schemars(length(max = 253))]
     pub login_url: Option<String>,
@@ -86,7 +87,7 @@ pub struct SalesforceSpec {
     #[serde(default = "default_api_version")]
     #[x_kube(
         validation = Rule::new("self.matches('^[1-9][0-9]{1,2}[.]0$')")
-            .message("spec.salesforce.apiVersion: must be a version of the Salesforce API such as \"50.0\" (in quotes, without a leading v)"),
+            .message("must be a version of the Salesforce API such as \"50.0\" (in quotes, without a leading v)"),
     )]
     #[schemars(length(max = 5))]
     pub api_version: String,
@@ -97,7 +98,7 @@ pub struct SalesforceSpec {
 /// How to log in: exactly one method.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[x_kube(validation = Rule::new("has(self.password)")
-    .message("spec.salesforce.auth: set exactly one log-in method (password)"))]
+    .message("set exactly one log-in method (password)"))]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
     /// User name, password and security token: SOAP `login()`.
@@ -112,7 +113,7 @@ pub struct PasswordAuth {
     /// The Salesforce user name of the integration user, in the form of an e-mail address.
     #[x_kube(
         validation = Rule::new("self.matches('^[^@\\\\s]+@[^@\\\\s]+$')")
-            .message("spec.salesforce.auth.password.username: must be a Salesforce user name, in the form of an e-mail address"),
+            .message("must be a Salesforce user name, in the form of an e-mail address"),
     )]
     #[schemars(length(max = 80))]
     pub username: String,
@@ -127,7 +128,7 @@ pub struct SecretRef {
     /// Name of the Secret.
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')")
-            .message("secretRef.name: must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.'"),
+            .message("must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.'"),
     )]
     #[schemars(length(max = 253))]
     pub name: String,
@@ -135,43 +136,48 @@ pub struct SecretRef {
 
 /// Which contacts are retrieved, and when.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Contacts {
     /// `Daily` looks up once a day the numbers that have no contact yet; `AfterCall` looks up the numbers of ended calls every
     /// `lookupEvery` and overwrites; `Disabled` retrieves nothing.
+    #[serde(default)]
     pub retrieval: Retrieval,
     /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The controller spreads tenants over the half hour before it.
     #[x_kube(
         validation = Rule::new("self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')")
-            .message("spec.contacts.dailyAt: must be a time of day from 00:00 to 23:59, such as \"23:00\" (in quotes)"),
+            .message("must be a time of day from 00:00 to 23:59, such as \"23:00\" (in quotes)"),
     )]
     #[schemars(length(max = 5))]
+    #[serde(default = "default_daily_at")]
     pub daily_at: String,
     /// AfterCall: how often ended calls are looked up, from `1m` to `1h`; it must divide an hour.
     #[x_kube(
         validation = Rule::new("self.matches('^((1|2|3|4|5|6|10|12|15|20|30|60)m|1h)$')")
-            .message("spec.contacts.lookupEvery: must divide an hour: 1m, 2m, 3m, 4m, 5m, 6m, 10m, 12m, 15m, 20m, 30m or 1h"),
+            .message("must divide an hour: 1m, 2m, 3m, 4m, 5m, 6m, 10m, 12m, 15m, 20m, 30m or 1h"),
     )]
     #[schemars(length(max = 3))]
+    #[serde(default = "default_lookup_every")]
     pub lookup_every: String,
     /// The time zone of `dailyAt`, by its IANA name, such as `Asia/Tokyo`.
     #[x_kube(
         validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$') && self != 'Local'")
-            .message("spec.contacts.timeZone: must be the IANA name of a time zone, such as Asia/Tokyo"),
+            .message("must be the IANA name of a time zone, such as Asia/Tokyo"),
     )]
     #[schemars(length(max = 64))]
+    #[serde(default = "default_time_zone")]
     pub time_zone: String,
     /// How national numbers are read: an ISO 3166-1 alpha-2 code, such as `JP`.
     #[x_kube(
         validation = Rule::new("self.matches('^[A-Z]{2}$')")
-            .message("spec.contacts.region: must be an ISO 3166-1 code of two capital letters, such as JP"),
+            .message("must be an ISO 3166-1 code of two capital letters, such as JP"),
     )]
     #[schemars(length(max = 2))]
+    #[serde(default = "default_region")]
     pub region: String,
 }
 
 /// When contacts are retrieved.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Retrieval {
     /// Once a day, for numbers that have no contact yet; never overwrites.
     #[default]
@@ -183,7 +189,7 @@ pub enum Retrieval {
 }
 
 /// Which kind of org it is; it decides where to log in.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Environment {
     /// login.salesforce.com; Developer Edition too.
     #[default]
@@ -196,10 +202,10 @@ impl Default for Contacts {
     fn default() -> Self {
         Contacts {
             retrieval: Retrieval::default(),
-            daily_at: "23:00".into(),
-            lookup_every: "5m".into(),
-            time_zone: "Asia/Tokyo".into(),
-            region: "JP".into(),
+            daily_at: default_daily_at(),
+            lookup_every: default_lookup_every(),
+            time_zone: default_time_zone(),
+            region: default_region(),
         }
     }
 }
@@ -210,4 +216,20 @@ fn default_interval() -> String {
 
 fn default_api_version() -> String {
     "50.0".into()
+}
+
+fn default_daily_at() -> String {
+    "23:00".into()
+}
+
+fn default_lookup_every() -> String {
+    "5m".into()
+}
+
+fn default_time_zone() -> String {
+    "Asia/Tokyo".into()
+}
+
+fn default_region() -> String {
+    "JP".into()
 }

@@ -1,18 +1,19 @@
 //! What the controller found. It is the only writer; nothing secret ever stands here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the controller found and did for an integration.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct SalesforceIntegrationStatus {
     /// The `metadata.generation` that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// CredentialsAvailable, Connected, Authorized, Exclusive, Synced, Ready, and Stalled while only a person can help.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[serde(default)]
     pub conditions: Vec<Condition>,
     /// The Salesforce org behind the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,16 +37,17 @@ pub struct SalesforceIntegrationStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_run: Option<Time>,
     /// What went wrong lately, newest first, at most 10.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub errors: Vec<ErrorEntry>,
 }
 
 /// The Salesforce org behind the connection.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct Organization {
     /// The org's id, 18 characters.
+    #[serde(default)]
     pub id: String,
     /// The org's name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +59,7 @@ pub struct Organization {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// Whether it is a sandbox.
+    #[serde(default)]
     pub sandbox: bool,
     /// Whether person accounts are switched on; absent when Salesforce did not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,8 +67,8 @@ pub struct Organization {
 }
 
 /// The log-in and when it was last proved.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct Connection {
     /// The Salesforce user that logs in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,13 +83,14 @@ pub struct Connection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_version: Option<String>,
     /// How many log-ins Salesforce has refused with this credential since it last worked or changed.
+    #[serde(default)]
     pub failed_logins: u32,
     /// When Salesforce refused a log-in with this credential, newest first; at most the two that count towards the hourly limit.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2))]
     pub refused_at: Vec<Time>,
     /// How many times in a row the proof failed for a passing reason.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub transient_failures: u32,
     /// When the next attempt is due; absent while only a change or a request brings one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +102,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// The org's API requests in the last 24 hours, by anyone.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiUsage {
     /// Requests used; may exceed the limit.
@@ -112,12 +116,14 @@ pub struct ApiUsage {
 }
 
 /// The last run that ended.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct LastRun {
     /// `Sync` (daily) or `Lookup` (after calls).
+    #[serde(default)]
     pub kind: String,
     /// Name of the Job.
+    #[serde(default)]
     pub job: String,
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,37 +132,48 @@ pub struct LastRun {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
     /// `Succeeded`, or the code of what went wrong.
+    #[serde(default)]
     pub outcome: String,
     /// Calls that the run took up.
+    #[serde(default)]
     pub calls: u64,
     /// Different numbers among them that were asked for.
+    #[serde(default)]
     pub numbers: u64,
     /// Numbers found, by Salesforce object.
+    #[serde(default)]
     pub matched: Matched,
     /// Numbers that Salesforce does not know.
+    #[serde(default)]
     pub unmatched: u64,
     /// Contacts written to the directory.
+    #[serde(default)]
     pub written: u64,
     /// Calls or contacts left as they were: not a phone number, or a contact that may not be overwritten.
+    #[serde(default)]
     pub skipped: u64,
     /// API requests that the run cost.
+    #[serde(default)]
     pub api_calls: u64,
 }
 
 /// Numbers found, by Salesforce object.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct Matched {
     /// As a Contact.
+    #[serde(default)]
     pub contact: u64,
     /// As an Account, person accounts included.
+    #[serde(default)]
     pub account: u64,
     /// As a Lead.
+    #[serde(default)]
     pub lead: u64,
 }
 
 /// One kind of failure, counted.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorEntry {
     /// The reason, as in the conditions.

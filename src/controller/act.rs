@@ -10,12 +10,12 @@ use kube::{Api, Resource, ResourceExt};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::children::{self, TokenSources};
+use super::children;
 use super::context::Context;
 use super::decide::{Notice, Plan, Retire};
 use super::{Error, now};
 use crate::api::{MANAGER, SalesforceIntegration, SalesforceIntegrationStatus, Settings};
-use crate::directory::{Claims, CompanyId, Purpose};
+use crate::directory::{Claims, Purpose};
 
 /// Carries out a plan for `resource`.
 ///
@@ -86,10 +86,9 @@ async fn write_status(context: &Context, resource: &SalesforceIntegration, statu
 }
 
 async fn mint_tokens(context: &Context, resource: &SalesforceIntegration, settings: &Settings, namespace: &str) -> Result<(), Error> {
-    let company: CompanyId = settings.company_id.parse().map_err(|_| Error::CompanyId)?;
     let mut tokens = BTreeMap::new();
     for (name, purpose) in [("ingest", Purpose::Ingest), ("lookup", Purpose::Lookup), ("worker", Purpose::Worker), ("admin", Purpose::Admin)] {
-        let claims = Claims { company: company.clone(), purpose, region: settings.region, issued_at: now(), expires_at: None };
+        let claims = Claims { company: settings.company_id.clone(), purpose, region: settings.region, issued_at: now(), expires_at: None };
         let token = context.token_keys.mint(&claims).map_err(Error::Token)?;
         tokens.insert(name, token.expose_secret().to_owned());
     }

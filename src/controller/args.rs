@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Client;
-use secrecy::zeroize::Zeroizing;
+use url::Url;
+use zeroize::Zeroizing;
 
 use super::Error;
 use super::config::Config;
@@ -32,7 +33,7 @@ pub struct Args {
     pub worker_log: String,
     /// Where worker pods reach the directory, such as http://switchboard-directory.switchboard.svc.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_URL")]
-    pub directory_url: String,
+    pub directory_url: Url,
     /// File with the keys that sign the directory's tokens: base64 of 32 bytes or more, one a line, the signing key first.
     #[arg(long, env = "SWITCHBOARD_TOKEN_KEY_FILE")]
     pub token_key_file: PathBuf,

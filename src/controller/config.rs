@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 /// The operator's configuration, as far as decisions and children need it.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -10,7 +12,7 @@ pub struct Config {
     /// `imagePullPolicy` of the worker pods.
     pub image_pull_policy: String,
     /// Where worker pods reach the directory.
-    pub directory_url: String,
+    pub directory_url: Url,
     /// Hosts that credentials may be sent to, as patterns; see `salesforce::DialPolicy`.
     pub salesforce_hosts: Vec<String>,
     /// Whether Salesforce may be at private addresses (tests, gateways).
@@ -30,7 +32,7 @@ impl Default for Config {
         Config {
             worker_image: "ghcr.io/switchboard/switchboard:latest".into(),
             image_pull_policy: "IfNotPresent".into(),
-            directory_url: "http://switchboard-directory".into(),
+            directory_url: Url::parse("http://switchboard-directory").unwrap_or_else(|_| unreachable!("a constant URL parses")),
             salesforce_hosts: vec![],
             allow_private_networks: false,
             ca_bundle: None,

@@ -31,6 +31,7 @@ pub struct Context {
     pub fingerprint_key: FingerprintKey,
     /// Signs the tokens for the directory.
     pub token_keys: TokenKeys,
+    token_key_id: String,
     /// Who concerns whom.
     pub index: Mutex<Index>,
     /// Everything watched, one set for each namespace or one for the cluster.
@@ -64,7 +65,9 @@ impl Context {
         token_keys: TokenKeys,
         stores: Vec<Stores>,
     ) -> Self {
-        Context { client, recorder, config, proofs, fingerprint_key, token_keys, index: Mutex::default(), stores, latest: Mutex::default() }
+        // Says which key signs without saying anything about it.
+        let token_key_id = token_keys.derive("key id").iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Context { token_key_id, client, recorder, config, proofs, fingerprint_key, token_keys, index: Mutex::default(), stores, latest: Mutex::default() }
     }
 
     /// The index, for a moment.
@@ -74,7 +77,7 @@ impl Context {
 
     /// From what tokens are minted now.
     pub fn token_sources(&self) -> TokenSources<'_> {
-        TokenSources { key_id: self.token_keys.key_id(), ca_bundle: self.config.ca_bundle.as_deref() }
+        TokenSources { key_id: &self.token_key_id, ca_bundle: self.config.ca_bundle.as_deref() }
     }
 
     /// An integration by its key.

@@ -12,7 +12,7 @@ pub(crate) mod fixtures;
 pub mod index;
 mod observe;
 mod proofs;
-mod secret;
+pub(crate) mod secret;
 mod server;
 mod watches;
 
@@ -23,10 +23,11 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use tokio_util::sync::CancellationToken;
 
-pub use args::Args;
+pub use args::{Args, SalesforceArgs};
+pub use proofs::prove_once;
 
 use self::context::Context;
 use self::decide::decide;
@@ -58,9 +59,6 @@ pub enum Error {
     /// Tokens could not be made.
     #[error("the directory's tokens could not be made: {0}")]
     Token(#[source] TokenError),
-    /// The directory does not take the company ID.
-    #[error("the directory does not take the company ID")]
-    CompanyId,
     /// The resource went away while it was looked at.
     #[error("the resource is gone")]
     Gone,

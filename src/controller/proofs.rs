@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::decide::{Failure, Proof};
 use crate::api::Settings;
-use crate::salesforce::{self, Connection, Credentials, Fingerprint, Session, Transport};
+use crate::salesforce::{self, Connection, Credentials, Fingerprint, Transport};
 
 /// Proofs that go on at once.
 const MOST_AT_ONCE: usize = 64;
@@ -23,7 +23,7 @@ pub struct Proofs {
 
 /// What is kept for one credential.
 struct Line {
-    session: Session,
+    session: SharedSession,
     /// Held while a proof goes on; holds the last one that failed at the log-in.
     last_refusal: Mutex<Option<Proof>>,
 }
@@ -45,15 +45,7 @@ impl Proofs {
         }
         // Closed never: the semaphore lives as long as this.
         let _permit = self.permits.acquire().await;
-        let connection = Connection::new(self.transport.clone(), settings.login_url.clone(), settings.api_version, credentials)
-            .environment(settings.environment)
-            .share(&line.session);
-        let outcome = salesforce::probe(&connection).await;
-        let proof = Proof {
-            at: super::now(),
-            fingerprint: fingerprint.to_string(),
-            outcome: outcome.map_err(|error| Failure { meaning: error.meaning(), message: error.message() }),
-        };
+        let proof = prove(self.transport.clone(), settings, credentials, &fingerprint, &line.session).await;
         *last_refusal = proof.outcome.as_ref().err().filter(|failure| failure.meaning.refuses_login()).map(|_| proof.clone());
         proof
     }
@@ -68,7 +60,25 @@ impl Proofs {
         let mut lines = self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let line = lines
             .entry(fingerprint.clone())
-            .or_insert_with(|| Arc::new(Line { session: Session::default(), last_refusal: Mutex::default() }));
+            .or_insert_with(|| Arc::new(Line { session: SharedSession::default(), last_refusal: Mutex::default() }));
         Arc::clone(line)
     }
 }
+
+/// Proves a connection that is used for nothing else.
+pub async fn prove_once(transport: Transport, settings: &Settings, credentials: Credentials, fingerprint: Fingerprint) -> Proof {
+    prove(transport, settings, credentials, &fingerprint, &SharedSession::default()).await
+}
+
+async fn prove(transport: Transport, settings: &Settings, credentials: Credentials, fingerprint: &Fingerprint, session: &SharedSession) -> Proof {
+    let connection = Connection::new(transport, settings.login_url.clone(), settings.api_version, credentials)
+        .environment(settings.environment)
+        ;let _ = session;
+    let outcome = salesforce::probe(&connection).await;
+    Proof {
+        at: super::now(),
+        fingerprint: fingerprint.to_string(),
+        outcome: outcome.map_err(|error| Failure { meaning: error.meaning(), message: error.message() }),
+    }
+}
+#[derive(Default)] pub struct SharedSession;

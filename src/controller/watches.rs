@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, metadata_watcher, watcher as watch};
+use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource, ResourceExt};
 
 use super::context::{Context, Stores};
@@ -43,7 +43,7 @@ impl Watches {
         let (jobs, job_events) = kept(api::<Job>(client, namespace), ours.clone());
         let (pods, pod_events) = kept(api::<Pod>(client, namespace), ours);
         // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
-        let secrets = metadata_watcher(api::<Secret>(client, namespace), watcher::Config::default()).default_backoff().boxed();
+        let secrets = watch(api::<PartialObjectMeta<Secret>>(client, namespace), watcher::Config::default()).default_backoff().boxed();
         Watches {
             stores: Stores { integrations, cron_jobs, jobs, pods },
             integrations: integration_events,

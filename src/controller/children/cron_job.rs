@@ -6,6 +6,7 @@ use kube::ResourceExt;
 
 use super::{RunTemplate, labels, metadata};
 use crate::api::{SalesforceIntegration, Settings};
+use crate::controller::decide::runs;
 use crate::controller::decide::schedule::Cadence;
 
 /// A start that was missed (the controller-manager was down, say) is made up for within this time, or within one period.
@@ -14,7 +15,7 @@ const LONGEST_STARTING_DEADLINE: u64 = 3600;
 /// The CronJob that runs the daily or the after-call run.
 pub fn cron_job(resource: &SalesforceIntegration, settings: &Settings, cadence: Cadence, suspend: bool, run: &RunTemplate) -> CronJob {
     CronJob {
-        metadata: metadata(resource, format!("{}-{}", resource.name_any(), run.kind.as_str()), Some(run.kind)),
+        metadata: metadata(resource, format!("{}-{}", resource.name_any(), runs::label(run.kind)), Some(run.kind)),
         spec: Some(CronJobSpec {
             schedule: cadence.cron(),
             time_zone: Some(settings.time_zone_name.clone()),

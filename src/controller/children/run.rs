@@ -18,8 +18,8 @@ use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
 use crate::controller::config::Config;
 use crate::controller::decide::Credentials;
-use crate::controller::decide::runs::{CONTAINER, RunKind};
-use crate::worker::settings::{self as wire, WorkerSettings};
+use crate::controller::decide::runs::{CONTAINER, label};
+use crate::worker::{self as wire, RunKind, WorkerSettings};
 
 const CREDENTIALS_DIR: &str = "/etc/switchboard/credentials";
 const DIRECTORY_DIR: &str = "/etc/switchboard/directory";
@@ -71,7 +71,7 @@ pub fn run_template(
 /// The Job of a run that the tenant asks for. Its name follows from the wish, so that one wish is one Job however often it is made.
 pub fn job_on_request(resource: &SalesforceIntegration, run: &RunTemplate, wish: &str) -> Job {
     let hash = short_hash(&resource.uid().unwrap_or_default(), wish);
-    let name = format!("{}-{}-{hash}", resource.name_any(), run.kind.as_str());
+    let name = format!("{}-{}-{hash}", resource.name_any(), label(run.kind));
     Job {
         metadata: metadata(resource, name, Some(run.kind)),
         spec: Some(JobSpec { ttl_seconds_after_finished: Some(KEEP_REQUESTED_SECONDS), ..run.spec.clone() }),
@@ -88,6 +88,7 @@ fn pod(
     deadline: i64,
     config: &Config,
 ) -> PodSpec {
+    let name = format!("{}/{}", resource.namespace().unwrap_or_default(), resource.name_any());
     PodSpec {
         // The worker needs nothing from the API server: settings and secrets come with the pod, the result goes with its end.
         automount_service_account_token: Some(false),
@@ -103,22 +104,15 @@ fn pod(
         }),
         volumes: Some(vec![
             secret_volume("credentials", settings.auth.secret(), &credential_keys(&settings.auth, credentials)),
-            secret_volume("directory", &token_secret_name(&resource.name_any()), &["worker", "ca.crt"]),
+            secret_volume("directory", &token_secret_name(&resource.name_any()), if config.ca_bundle.is_some() { &["worker", "ca.crt"] } else { &["worker"] }),
         ]),
         containers: vec![Container {
             name: CONTAINER.into(),
             image: Some(config.worker_image.clone()),
             image_pull_policy: Some(config.image_pull_policy.clone()),
-            args: Some(vec![
-                "worker".into(),
-                kind.as_str().into(),
-                format!("--credentials-dir={CREDENTIALS_DIR}"),
-                format!("--directory-token-file={DIRECTORY_DIR}/worker"),
-                format!("--ca-bundle={DIRECTORY_DIR}/ca.crt"),
-                format!("--termination-log={TERMINATION_LOG}"),
-            ]),
+            args: Some(arguments(kind, config)),
             env: Some(vec![
-                variable(wire::VARIABLE, worker_settings(settings, status, config)),
+                variable(wire::SETTINGS_ENV, worker_settings(settings, status, name, config)),
                 variable("RUST_LOG", config.worker_log.clone()),
             ]),
             resources: Some(ResourceRequirements {
@@ -141,22 +135,41 @@ fn pod(
     }
 }
 
-fn worker_settings(settings: &Settings, status: &SalesforceIntegrationStatus, config: &Config) -> String {
+fn arguments(kind: RunKind, config: &Config) -> Vec<String> {
+    let mut arguments = vec![
+        "worker".into(),
+        label(kind).into(),
+        format!("--credentials-dir={CREDENTIALS_DIR}"),
+        format!("--directory-token-file={DIRECTORY_DIR}/worker"),
+        format!("--termination-log={TERMINATION_LOG}"),
+    ];
+    if config.ca_bundle.is_some() {
+        arguments.push(format!("--ca-bundle={DIRECTORY_DIR}/ca.crt"));
+    }
+    arguments
+}
+
+fn worker_settings(settings: &Settings, status: &SalesforceIntegrationStatus, run: String, config: &Config) -> String {
     let settings = WorkerSettings {
+        version: wire::SETTINGS_VERSION.into(),
         company_id: settings.company_id.clone(),
-        salesforce: wire::Salesforce {
+        salesforce: wire::SalesforceSettings {
             environment: settings.environment,
-            login_url: settings.login_url.clone(),
+            login_url: Some(settings.login_url.clone()),
             api_version: settings.api_version,
-            auth: wire::Auth::from(&settings.auth),
+            auth: match &settings.auth {
+                AuthSettings::Password { username, .. } => wire::AuthSettings::Password(wire::UserSettings { username: username.clone() }),
+            },
             hosts: config.salesforce_hosts.clone(),
             allow_private_networks: config.allow_private_networks,
         },
-        directory: wire::Directory { url: config.directory_url.clone() },
+        directory: wire::DirectorySettings { url: config.directory_url.clone() },
         region: settings.region,
         time_zone: settings.time_zone_name.clone(),
         person_accounts: status.organization.as_ref().and_then(|organization| organization.person_accounts),
+        instance_url: None,
         max_api_calls: None,
+        run: Some(run),
     };
     settings.to_json()
 }

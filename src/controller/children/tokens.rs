@@ -48,11 +48,13 @@ pub fn token_secret(
     let mut metadata = metadata(resource, token_secret_name(&resource.name_any()), None);
     metadata.annotations = Some(BTreeMap::from([(
         TOKENS_VERSION.to_owned(),
-        sources.version(&settings.company_id, &settings.region.to_string()),
+        sources.version(settings.company_id.as_str(), &settings.region.to_string()),
     )]));
     let mut data: BTreeMap<String, ByteString> =
         tokens.into_iter().map(|(purpose, token)| (purpose.to_owned(), ByteString(token.into_bytes()))).collect();
-    data.insert("ca.crt".into(), ByteString(sources.ca_bundle.unwrap_or_default().as_bytes().to_vec()));
+    if let Some(bundle) = sources.ca_bundle {
+        data.insert("ca.crt".into(), ByteString(bundle.as_bytes().to_vec()));
+    }
     Secret { metadata, type_: Some("Opaque".into()), data: Some(data), ..Secret::default() }
 }
 

@@ -26,7 +26,7 @@ use crate::api::conditions::{self, AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE,
 use crate::api::status::{ApiUsage, Connection, SalesforceIntegrationStatus};
 use crate::api::{RUN_REQUESTED_AT, Settings, TEST_REQUESTED_AT};
 use crate::controller::children;
-use crate::salesforce::{Retry, Usage};
+use crate::salesforce::{Meaning, Retry, Usage};
 
 /// A run is overdue when none has ended that long after its deadline.
 const OVERDUE_GRACE: Duration = Duration::from_secs(600);
@@ -152,7 +152,7 @@ impl<'a> Decision<'a> {
                 self.usage(&Usage { used: usage.used, limit: usage.limit, observed_at: usage.observed_at });
             }
             if !run.succeeded() {
-                errors::record(&mut self.status.errors, run.kind.source(), &run.outcome, &run.message, run.finished_at);
+                errors::record(&mut self.status.errors, runs::source(run.kind), &run.outcome, &run.message, run.finished_at);
                 self.notice(true, &run.outcome, format!("{} {}", run.message, remedy(&run.outcome)), "Run");
             }
             self.refused_in_run(run);
@@ -213,6 +213,7 @@ impl<'a> Decision<'a> {
             fingerprint: &fingerprint,
             last: connection,
             refused: connection.is_some_and(|connection| connection.failed_logins > 0),
+            pending: self.verdict(CONNECTED).is_none_or(|verdict| verdict.truth == Truth::Unknown),
             spec_changed: self.status.observed_generation != self.observed.resource.metadata.generation,
             requested: self.test_requested(),
             refused_elsewhere: &self.observed.elsewhere.refused_at,
@@ -220,7 +221,11 @@ impl<'a> Decision<'a> {
             interval: settings.interval,
             uid: &self.uid,
         };
-        match proof::next(&known, self.now) {
+        let next = proof::next(&known, self.now);
+        if known.refused && known.pending && !matches!(next, Next::Now(_)) {
+            self.recall_refusal();
+        }
+        match next {
             Next::Now(cause) => return Some(cause),
             Next::At(due) => {
                 if known.requested || known.refused {
@@ -242,6 +247,17 @@ impl<'a> Decision<'a> {
             Next::OnChange => {}
         }
         None
+    }
+
+    /// The credential that Salesforce refused is back as it was: so is the refusal.
+    fn recall_refusal(&mut self) {
+        let refusal = self.status.errors.iter().find(|error| Meaning::from_code(&error.code).is_some_and(Meaning::refuses_login)).cloned();
+        let (code, message) = refusal.map_or_else(
+            || (Meaning::InvalidLogin.code().to_owned(), Meaning::InvalidLogin.cause().to_owned()),
+            |error| (error.code, error.message),
+        );
+        self.set(CONNECTED, Verdict::fails(&code, message));
+        self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, "The connection must work first."));
     }
 
     /// Another resource was refused with the same credential: the same holds here, without another attempt.
@@ -270,12 +286,13 @@ impl<'a> Decision<'a> {
                 connection.failed_logins = 0;
                 connection.refused_at.clear();
                 connection.transient_failures = 0;
-                connection.username = Some(findings.session.username.clone());
+                connection.username = findings.session.username.clone().or(connection.username.take());
+                let who = connection.username.clone().unwrap_or_else(|| "The user".into());
                 self.status.organization = Some(verdicts::organization(&findings.organization));
                 if let Some(usage) = &findings.usage {
                     self.usage(usage);
                 }
-                self.set(CONNECTED, Verdict::holds(reason::AS_EXPECTED, format!("{} is logged in to {}.", findings.session.username, findings.organization.name)));
+                self.set(CONNECTED, Verdict::holds(reason::AS_EXPECTED, format!("{who} is logged in to {}.", findings.organization.name)));
                 let authorized = verdicts::authorized(&findings.access);
                 if authorized.truth == Truth::False {
                     errors::record(&mut self.status.errors, Source::Permissions, &authorized.reason, &authorized.message, proof.at);

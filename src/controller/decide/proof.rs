@@ -54,6 +54,8 @@ pub struct Known<'a> {
     pub last: Option<&'a Connection>,
     /// Whether the last proof ended in a refused log-in.
     pub refused: bool,
+    /// Whether the status says nothing of the connection, because something before it did not hold.
+    pub pending: bool,
     /// Whether the spec has changed since the status was written.
     pub spec_changed: bool,
     /// Whether the tenant asks by an annotation that was not handled yet.
@@ -100,6 +102,9 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
     }
     if known.spec_changed {
         return Next::Now(Cause::SpecChanged);
+    }
+    if known.pending && last.next_attempt_at.is_none() {
+        return Next::Now(Cause::Due);
     }
     let due = last.next_attempt_at.as_ref().map(|time| time.0).or_else(|| {
         let verified = last.verified_at.as_ref()?.0;
@@ -150,6 +155,7 @@ mod tests {
             fingerprint: "f1",
             last,
             refused: last.is_some_and(|last| last.failed_logins > 0),
+            pending: false,
             spec_changed: false,
             requested: false,
             refused_elsewhere: &[],

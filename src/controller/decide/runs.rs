@@ -1,6 +1,8 @@
 //! What became of a run: a finished pod, or a Job that failed without one, judged. An absent or broken report is a failure of
 //! its own kind, never a success.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
@@ -10,19 +12,10 @@ use kube::ResourceExt;
 use super::errors::{Source, code};
 use crate::api::status::{LastRun, Matched};
 use crate::api::{CREDENTIALS_VERSION, RUN_LABEL, conditions::reason};
-use crate::worker::report::{Outcome, RunReport};
+use crate::worker::{Outcome, RunKind, RunReport};
 
 /// Name of the container in the pods of runs.
 pub const CONTAINER: &str = "worker";
-
-/// The two runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RunKind {
-    /// The daily run.
-    Sync,
-    /// The after-call run.
-    Lookup,
-}
 
 /// A run that ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,40 +38,24 @@ pub struct EndedRun {
     pub report: Option<RunReport>,
 }
 
-// === impl RunKind ===
-
-impl RunKind {
-    /// As the label and the worker's subcommand spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RunKind::Sync => "sync",
-            RunKind::Lookup => "lookup",
-        }
+/// As the label and the worker's subcommand spell it.
+pub fn label(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Sync => "sync",
+        RunKind::Lookup => "lookup",
     }
+}
 
-    /// As status spells it.
-    pub fn title(self) -> &'static str {
-        match self {
-            RunKind::Sync => "Sync",
-            RunKind::Lookup => "Lookup",
-        }
+/// Where the failures of a run are filed.
+pub fn source(kind: RunKind) -> Source {
+    match kind {
+        RunKind::Sync => Source::Sync,
+        RunKind::Lookup => Source::Lookup,
     }
+}
 
-    /// Where its failures are filed.
-    pub fn source(self) -> Source {
-        match self {
-            RunKind::Sync => Source::Sync,
-            RunKind::Lookup => Source::Lookup,
-        }
-    }
-
-    fn of(labels: &std::collections::BTreeMap<String, String>) -> Option<RunKind> {
-        match labels.get(RUN_LABEL)?.as_str() {
-            "sync" => Some(RunKind::Sync),
-            "lookup" => Some(RunKind::Lookup),
-            _ => None,
-        }
-    }
+fn kind_of(labels: &BTreeMap<String, String>) -> Option<RunKind> {
+    [RunKind::Sync, RunKind::Lookup].into_iter().find(|kind| labels.get(RUN_LABEL).is_some_and(|text| text == label(*kind)))
 }
 
 // === impl EndedRun ===
@@ -92,7 +69,7 @@ impl EndedRun {
     /// As status shows it.
     pub fn as_last_run(&self) -> LastRun {
         let mut run = LastRun {
-            kind: self.kind.title().into(),
+            kind: format!("{:?}", self.kind),
             job: self.job.clone(),
             started_at: self.started_at.map(Time),
             finished_at: Some(Time(self.finished_at)),
@@ -117,7 +94,7 @@ pub const SUCCEEDED: &str = "Succeeded";
 
 /// Judges a pod of a run; none while it goes on, or when it is not a run's.
 pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
-    let kind = RunKind::of(pod.labels())?;
+    let kind = kind_of(pod.labels())?;
     let job = pod.labels().get("batch.kubernetes.io/job-name")?.clone();
     let status = pod.status.as_ref()?;
     let terminated = status
@@ -160,30 +137,30 @@ fn judge(
     let (code, message) = match (pod_reason, terminated) {
         (Some("DeadlineExceeded"), _) => known(
             code::RUN_DEADLINE_EXCEEDED,
-            format!("The {} run went on past its deadline and was ended.", kind.as_str()),
+            format!("The {} run went on past its deadline and was ended.", label(kind)),
         ),
         (_, Some(terminated)) if terminated.reason.as_deref() == Some("OOMKilled") => known(
             code::WORKER_OUT_OF_MEMORY,
-            format!("The {} run needed more memory than its limit and was ended.", kind.as_str()),
+            format!("The {} run needed more memory than its limit and was ended.", label(kind)),
         ),
         (Some("Evicted"), _) => known(
             code::WORKER_EVICTED,
-            format!("The node evicted the pod of the {} run: {}", kind.as_str(), pod_message.unwrap_or("no reason given")),
+            format!("The node evicted the pod of the {} run: {}", label(kind), pod_message.unwrap_or("no reason given")),
         ),
-        (_, None) => known(code::POD_LOST, format!("The pod of the {} run ended before its container ran.", kind.as_str())),
+        (_, None) => known(code::POD_LOST, format!("The pod of the {} run ended before its container ran.", label(kind))),
         (_, Some(terminated)) => match &report {
             Ok(report) => return judge_report(report.clone(), terminated, kind),
             Err(_) if text.is_empty() && terminated.exit_code > 128 => known(
                 code::WORKER_KILLED,
-                format!("Signal {} ended the worker of the {} run before it could report.", terminated.exit_code - 128, kind.as_str()),
+                format!("Signal {} ended the worker of the {} run before it could report.", terminated.exit_code - 128, label(kind)),
             ),
             Err(_) if text.is_empty() => known(
                 code::REPORT_MISSING,
-                format!("The worker of the {} run ended with exit code {} and left no report.", kind.as_str(), terminated.exit_code),
+                format!("The worker of the {} run ended with exit code {} and left no report.", label(kind), terminated.exit_code),
             ),
             Err(error) => known(
                 code::REPORT_INVALID,
-                format!("What the worker of the {} run left is no report: {error}.", kind.as_str()),
+                format!("What the worker of the {} run left is no report: {error}.", label(kind)),
             ),
         },
     };
@@ -197,7 +174,7 @@ fn judge_report(report: RunReport, terminated: &ContainerStateTerminated, kind: 
             SUCCEEDED.to_owned(),
             format!(
                 "The {} run took up {} calls and found {} of {} numbers.",
-                kind.as_str(),
+                label(kind),
                 report.calls,
                 report.matched.contact + report.matched.account + report.matched.lead,
                 report.numbers
@@ -205,19 +182,19 @@ fn judge_report(report: RunReport, terminated: &ContainerStateTerminated, kind: 
         ),
         Outcome::Succeeded => (
             code::REPORT_INVALID.to_owned(),
-            format!("The worker of the {} run reported success but ended with exit code {}.", kind.as_str(), terminated.exit_code),
+            format!("The worker of the {} run reported success but ended with exit code {}.", label(kind), terminated.exit_code),
         ),
         Outcome::BudgetExhausted => (
             reason::BUDGET_EXHAUSTED.to_owned(),
-            said.unwrap_or_else(|| format!("The {} run stopped at its share of the org's API requests.", kind.as_str())),
+            said.unwrap_or_else(|| format!("The {} run stopped at its share of the org's API requests.", label(kind))),
         ),
         Outcome::Interrupted => (
             code::WORKER_KILLED.to_owned(),
-            format!("The {} run was told to stop before it was done.", kind.as_str()),
+            format!("The {} run was told to stop before it was done.", label(kind)),
         ),
         Outcome::Failed => (
             report.error.as_ref().map_or(reason::RUN_FAILED, |error| &error.code).to_owned(),
-            said.unwrap_or_else(|| format!("The {} run failed.", kind.as_str())),
+            said.unwrap_or_else(|| format!("The {} run failed.", label(kind))),
         ),
     };
     (code, message, Some(report))
@@ -225,7 +202,7 @@ fn judge_report(report: RunReport, terminated: &ContainerStateTerminated, kind: 
 
 /// Judges a Job that failed and whose pod is gone; none while it goes on or when it succeeded.
 pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
-    let kind = RunKind::of(job.labels())?;
+    let kind = kind_of(job.labels())?;
     let failed = job
         .status
         .as_ref()?
@@ -236,9 +213,9 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     let (outcome, message) = match failed.reason.as_deref() {
         Some("DeadlineExceeded") => (
             code::RUN_DEADLINE_EXCEEDED,
-            format!("The {} run went on past its deadline and was ended.", kind.as_str()),
+            format!("The {} run went on past its deadline and was ended.", label(kind)),
         ),
-        _ => (code::POD_LOST, format!("The pod of the {} run disappeared before it could report.", kind.as_str())),
+        _ => (code::POD_LOST, format!("The pod of the {} run disappeared before it could report.", label(kind))),
     };
     Some(EndedRun {
         job: job.name_any(),
