@@ -3,3 +3,4 @@
 pub mod directory;
 pub mod phone;
 pub mod salesforce;
+pub mod worker;
