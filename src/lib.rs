@@ -2,5 +2,6 @@
 
 pub mod directory;
 pub mod phone;
+pub mod resolve;
 pub mod salesforce;
 pub mod worker;
