@@ -5,6 +5,7 @@ pub mod check;
 pub mod controller;
 pub mod directory;
 pub mod phone;
+pub mod resolve;
 pub mod salesforce;
 pub mod telemetry;
 pub mod worker;

@@ -189,14 +189,12 @@ impl Client {
         let action = "read the call history";
         let mut url = self.url("v1/calls")?;
         let fields = serde_json::to_value(query).map_err(|error| answer(action, &error))?;
-        let mut pairs = url.query_pairs_mut();
         for (key, value) in fields.as_object().into_iter().flatten() {
-            match value {
-                serde_json::Value::String(text) => pairs.append_pair(key, text),
-                other => pairs.append_pair(key, &other.to_string()),
-            };
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            url.query_pairs_mut().append_pair(key, &text);
         }
-        drop(pairs);
         self.send(action, Method::GET, url, None).await
     }
 

@@ -264,3 +264,169 @@ fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
     mac.update(text);
     mac.finalize().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    const OLD: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+    const NEW: &str = "YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=";
+
+    fn keys(text: &str) -> TokenKeys {
+        TokenKeys::parse(text).unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            company: "acme".parse().unwrap(),
+            purpose: Purpose::Worker,
+            region: Region::JAPAN,
+            issued_at: at(1_000),
+            expires_at: Some(at(2_000)),
+        }
+    }
+
+    fn verify(keys: &TokenKeys, token: &SecretString, now: i64) -> Result<Claims, TokenError> {
+        keys.verify(token.expose_secret(), at(now))
+    }
+
+    #[test]
+    fn a_token_says_what_was_minted() {
+        let keys = keys(OLD);
+        let token = keys.mint(&claims()).unwrap();
+        assert_eq!(verify(&keys, &token, 1_500), Ok(claims()));
+        let forever = Claims {
+            expires_at: None,
+            purpose: Purpose::Admin,
+            ..claims()
+        };
+        assert_eq!(
+            verify(&keys, &keys.mint(&forever).unwrap(), 9_999_999),
+            Ok(forever)
+        );
+    }
+
+    #[test]
+    fn the_same_claims_give_the_same_token() {
+        let mint = || {
+            keys(OLD)
+                .mint(&claims())
+                .unwrap()
+                .expose_secret()
+                .to_owned()
+        };
+        assert_eq!(mint(), mint());
+    }
+
+    #[test]
+    fn a_token_expires_after_a_minute_of_grace() {
+        let keys = keys(OLD);
+        let token = keys.mint(&claims()).unwrap();
+        assert!(verify(&keys, &token, 2_060).is_ok());
+        assert_eq!(verify(&keys, &token, 2_061), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn keys_rotate_without_a_gap() {
+        let (before, during, after) = (
+            keys(OLD),
+            keys(&format!("# new\n{NEW}\n\n  {OLD}  \n")),
+            keys(NEW),
+        );
+        let (old, new) = (
+            before.mint(&claims()).unwrap(),
+            during.mint(&claims()).unwrap(),
+        );
+        assert!(verify(&during, &old, 1_500).is_ok() && verify(&during, &new, 1_500).is_ok());
+        assert!(verify(&after, &new, 1_500).is_ok());
+        assert_eq!(verify(&after, &old, 1_500), Err(TokenError::Invalid));
+        assert_eq!(verify(&before, &new, 1_500), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn a_token_that_was_tampered_with_is_refused() {
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let keys = keys(OLD);
+        let token = keys.mint(&claims()).unwrap().expose_secret().to_owned();
+        let [header, body, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+            panic!("{token}")
+        };
+        let read = |part: &str| String::from_utf8(URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        let other = URL_SAFE_NO_PAD.encode(read(body).replace("acme", "evil"));
+        let none = URL_SAFE_NO_PAD.encode(read(header).replace("HS256", "none"));
+        let no_key = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+        for forged in [
+            format!("{header}.{other}.{signature}"),
+            format!("{none}.{body}."),
+            format!("{none}.{body}.{signature}"),
+            format!("{no_key}.{body}.{signature}"),
+            format!("{header}.{body}."),
+            format!("{header}.{body}"),
+            String::new(),
+        ] {
+            assert_eq!(
+                keys.verify(&forged, at(1_500)),
+                Err(TokenError::Invalid),
+                "{forged}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_key_file_is_refused_with_its_line() {
+        let refusal = |text: &str| TokenKeys::parse(text).err();
+        assert_eq!(refusal("\n# nothing\n"), Some(TokenError::NoKey));
+        assert_eq!(
+            refusal(&format!("{OLD}\nnot base64!")),
+            Some(TokenError::NotBase64(2))
+        );
+        assert_eq!(refusal("\nc2hvcnQ="), Some(TokenError::TooShort(2)));
+    }
+
+    #[test]
+    fn derived_keys_differ_by_label_and_follow_the_signing_key() {
+        let derive = |text: &str, label: &str| *keys(text).derive(label);
+        assert_eq!(
+            derive(OLD, "fingerprint"),
+            derive(&format!("{OLD}\n{NEW}"), "fingerprint")
+        );
+        assert_ne!(derive(OLD, "fingerprint"), derive(OLD, "other"));
+        assert_ne!(derive(OLD, "fingerprint"), derive(NEW, "fingerprint"));
+    }
+
+    #[test]
+    fn the_hash_is_hmac_sha256() {
+        // RFC 4231, test cases 1 and 6 (a key longer than a block).
+        let hex = |bytes: [u8; 32]| {
+            bytes
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
+        assert_eq!(
+            hex(hmac_sha256(&[0x0b; 20], b"Hi There")),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        );
+        assert_eq!(
+            hex(hmac_sha256(
+                &[0xaa; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First"
+            )),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        );
+    }
+
+    #[test]
+    fn keys_do_not_print() {
+        assert_eq!(
+            format!("{:?}", keys(&format!("{OLD}\n{NEW}"))),
+            "TokenKeys(2)"
+        );
+    }
+}

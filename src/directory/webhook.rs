@@ -4,8 +4,6 @@
 //! leg follows from its `call_type`. A leg without a number and an internal one are kept, too: they belong to the
 //! history, there is only nothing to look up.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -17,7 +15,7 @@ const MAX_CHALLENGE_BYTES: usize = 1_024;
 
 /// What a request of the platform is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Webhook {
+pub(super) enum Webhook {
     /// The handshake when the setting is saved: answer with this token only.
     Challenge(String),
     /// News of a call.
@@ -26,49 +24,50 @@ pub enum Webhook {
 
 /// News of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
+pub(super) struct Delivery {
     /// The company ID that the platform names, where it does.
-    pub tenant_code: Option<String>,
+    pub(super) tenant_code: Option<String>,
     /// The legs of the call.
-    pub legs: Vec<Leg>,
+    pub(super) legs: Vec<Leg>,
 }
 
 /// One leg of a call, as far as this delivery tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leg {
+pub(super) struct Leg {
     /// The key: `details[].id`.
-    pub id: String,
+    pub(super) id: String,
     /// The whole call's ID.
-    pub call_id: Option<String>,
+    pub(super) call_id: Option<String>,
     /// The platform's word for what kind of leg it is.
-    pub call_type: String,
+    pub(super) call_type: String,
     /// Which way it went.
-    pub direction: Direction,
+    pub(super) direction: Direction,
     /// When dialling, or queueing, began.
-    pub started_at: Option<Timestamp>,
+    pub(super) started_at: Option<Timestamp>,
     /// When somebody answered.
-    pub answered_at: Option<Timestamp>,
+    pub(super) answered_at: Option<Timestamp>,
     /// When it ended.
-    pub ended_at: Option<Timestamp>,
+    pub(super) ended_at: Option<Timestamp>,
     /// The customer's number as spelled; `None` for an internal leg.
-    pub number: Option<String>,
+    pub(super) number: Option<String>,
     /// The tenant's own line.
-    pub circuit_number: Option<String>,
+    pub(super) circuit_number: Option<String>,
     /// Its name.
-    pub circuit_name: Option<String>,
+    pub(super) circuit_name: Option<String>,
 }
 
 /// Why a payload is refused: the field, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Malformed {
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {reason}")]
+pub(super) struct Malformed {
     /// The field's path, for example `call.details[1].dial_starts_at`.
-    pub field: String,
+    pub(super) field: String,
     /// What is wrong and what to do.
-    pub reason: String,
+    pub(super) reason: String,
 }
 
 /// Reads a request body.
-pub fn read(body: &[u8]) -> Result<Webhook, Malformed> {
+pub(super) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
     let value: Value = serde_json::from_slice(body).map_err(|error| {
         Malformed::new(
             "body",
@@ -243,12 +242,6 @@ impl Malformed {
             field: field.to_owned(),
             reason: reason.into(),
         }
-    }
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.field, self.reason)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::phone::{E164, Region};
 
 /// The store. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
-pub struct Store(Backend);
+pub(super) struct Store(Backend);
 
 /// The databases there are. PostgreSQL will stand beside SQLite, behind the same methods.
 #[derive(Debug, Clone)]
@@ -56,26 +56,26 @@ pub enum StoreError {
 
 /// Which calls a page holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CallFilter {
+pub(super) struct CallFilter {
     /// Only with this number.
-    pub number: Option<NumberFilter>,
+    pub(super) number: Option<NumberFilter>,
     /// Only started at or after.
-    pub from: Option<Timestamp>,
+    pub(super) from: Option<Timestamp>,
     /// Only started before.
-    pub to: Option<Timestamp>,
+    pub(super) to: Option<Timestamp>,
     /// Only with, or without, a contact.
-    pub matched: Option<bool>,
+    pub(super) matched: Option<bool>,
     /// Only of this direction.
-    pub direction: Option<Direction>,
+    pub(super) direction: Option<Direction>,
     /// Only older than this one: where the page before ended.
-    pub after: Option<Position>,
+    pub(super) after: Option<Position>,
     /// How many at most.
-    pub limit: u32,
+    pub(super) limit: u32,
 }
 
 /// A number to filter by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NumberFilter {
+pub(super) enum NumberFilter {
     /// A phone number, whatever its spelling in the call.
     E164(E164),
     /// Something that is not one, as the platform spelled it.
@@ -84,18 +84,18 @@ pub enum NumberFilter {
 
 /// A call's place in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
+pub(super) struct Position {
     /// When the call started.
-    pub started_at: Timestamp,
+    pub(super) started_at: Timestamp,
     /// Its ID, which orders calls of the same microsecond.
-    pub id: String,
+    pub(super) id: String,
 }
 
 // === impl Store ===
 
 impl Store {
     /// Opens the database, creates it if it is not there, and brings its schema up to date.
-    pub async fn open(address: &str) -> Result<Self, StoreError> {
+    pub(super) async fn open(address: &str) -> Result<Self, StoreError> {
         let path = address.strip_prefix("sqlite:").ok_or(StoreError::Address)?;
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path.starts_with(":memory:") {
@@ -107,21 +107,21 @@ impl Store {
     }
 
     /// Whether it answers.
-    pub async fn ready(&self) -> Result<(), StoreError> {
+    pub(super) async fn ready(&self) -> Result<(), StoreError> {
         match &self.0 {
             Backend::Sqlite(store) => store.ready().await,
         }
     }
 
     /// Waits for what is being written and closes every connection.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         match &self.0 {
             Backend::Sqlite(store) => store.close().await,
         }
     }
 
     /// Keeps what a webhook told, all of it or nothing. A leg seen before is completed, never emptied.
-    pub async fn record_calls(
+    pub(super) async fn record_calls(
         &self,
         company: &CompanyId,
         region: Region,
@@ -134,7 +134,7 @@ impl Store {
     }
 
     /// A page of the history, newest first; the second value is where the next page starts.
-    pub async fn calls(
+    pub(super) async fn calls(
         &self,
         company: &CompanyId,
         filter: &CallFilter,
@@ -145,7 +145,7 @@ impl Store {
     }
 
     /// Who stands behind a number: one read of one index.
-    pub async fn contact(
+    pub(super) async fn contact(
         &self,
         company: &CompanyId,
         number: &E164,
@@ -156,7 +156,7 @@ impl Store {
     }
 
     /// Puts a contact in the place of what is there.
-    pub async fn put_contact(
+    pub(super) async fn put_contact(
         &self,
         company: &CompanyId,
         contact: &Contact,
@@ -167,7 +167,7 @@ impl Store {
     }
 
     /// Writes what a worker found.
-    pub async fn write_contacts(
+    pub(super) async fn write_contacts(
         &self,
         company: &CompanyId,
         policy: WritePolicy,
@@ -180,7 +180,7 @@ impl Store {
     }
 
     /// Hands out calls to resolve, see [`ClaimRequest`].
-    pub async fn claim(
+    pub(super) async fn claim(
         &self,
         company: &CompanyId,
         request: &ClaimRequest,
@@ -192,7 +192,7 @@ impl Store {
     }
 
     /// Marks calls done.
-    pub async fn done(
+    pub(super) async fn done(
         &self,
         company: &CompanyId,
         calls: &[DoneCall],
@@ -204,7 +204,11 @@ impl Store {
     }
 
     /// Takes back what a holder has not finished; says how many calls.
-    pub async fn release(&self, company: &CompanyId, holder: &str) -> Result<u32, StoreError> {
+    pub(super) async fn release(
+        &self,
+        company: &CompanyId,
+        holder: &str,
+    ) -> Result<u32, StoreError> {
         match &self.0 {
             Backend::Sqlite(store) => store.release(company, holder).await,
         }

@@ -1,0 +1,173 @@
+//! Starting, stopping and the document.
+
+use super::*;
+use crate::directory::model::{CallsQuery, LookupState};
+
+#[tokio::test]
+async fn a_restart_keeps_everything() {
+    let directory = Directory::start().await;
+    let legs = [
+        call("d1", "0312345678", "2026-11-23T01:00:00Z"),
+        call("d2", "0398765432", "2026-11-23T02:00:00Z"),
+        call("d3", "0311112222", "2026-11-23T03:00:00Z"),
+    ];
+    directory.ingest().ingest(&payload(legs)).await.unwrap();
+    directory
+        .worker()
+        .write_contacts(&write(
+            WritePolicy::Overwrite,
+            found("+81312345678", "Sato"),
+        ))
+        .await
+        .unwrap();
+    directory
+        .worker()
+        .done(&done("d1", "+81312345678"))
+        .await
+        .unwrap();
+    directory
+        .worker()
+        .claim(&ClaimRequest {
+            limit: 1,
+            ..claim("first")
+        })
+        .await
+        .unwrap();
+    let before = directory
+        .lookup()
+        .calls(&CallsQuery::default())
+        .await
+        .unwrap();
+
+    let directory = directory.restart().await;
+    let after = directory
+        .lookup()
+        .calls(&CallsQuery::default())
+        .await
+        .unwrap();
+    assert_eq!(after, before);
+    assert_eq!(after.calls[2].lookup, LookupState::Done);
+    let second = directory.worker().claim(&claim("second")).await.unwrap();
+    assert_eq!(
+        second
+            .calls
+            .iter()
+            .map(|c| c.id.as_str())
+            .collect::<Vec<_>>(),
+        ["d3"],
+        "d2 is the first one's still"
+    );
+}
+
+#[tokio::test]
+async fn going_down_answers_what_is_in_flight() {
+    let directory = Directory::start().await;
+    let clients: Vec<_> = (0..20).map(|_| directory.ingest()).collect();
+    let deliveries =
+        futures::future::join_all(clients.iter().enumerate().map(|(n, client)| async move {
+            client
+                .ingest(&payload([call(
+                    &format!("d{n}"),
+                    "0312345678",
+                    "2026-11-23T01:00:00Z",
+                )]))
+                .await
+                .is_ok()
+        }));
+    let (answers, ()) = tokio::join!(deliveries, async {
+        tokio::task::yield_now().await;
+        directory.shutdown.cancel();
+    });
+    let acknowledged = answers.into_iter().filter(|answered| *answered).count();
+    let directory = directory.restart().await;
+    let kept = directory
+        .lookup()
+        .calls(&CallsQuery::default())
+        .await
+        .unwrap()
+        .calls
+        .len();
+    assert!(
+        kept >= acknowledged,
+        "{acknowledged} were answered 2xx, {kept} are kept"
+    );
+}
+
+#[tokio::test]
+async fn the_client_tries_again_until_the_directory_is_back() {
+    let directory = Directory::start().await;
+    let address = directory.base.clone();
+    let folder = directory.stop().await;
+    let patient = Client::new(&address, token("acme", Purpose::Lookup))
+        .unwrap()
+        .with_retry(Retry {
+            attempts: 1_000,
+            first_pause: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(20),
+        });
+    let asks = tokio::spawn(async move { patient.calls(&CallsQuery::default()).await });
+    let args = Args {
+        listen: address.trim_start_matches("http://").parse().unwrap(),
+        ..args(&folder)
+    };
+    let shutdown = CancellationToken::new();
+    let server = Server::bind(args, shutdown.clone()).await.unwrap();
+    let running = tokio::spawn(server.run());
+    assert_eq!(asks.await.unwrap().unwrap().calls, []);
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_start_says_why() {
+    let folder = TempDir::new().unwrap();
+    let good = args(&folder);
+    let text = |error: Error| {
+        let cause = std::error::Error::source(&error)
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        format!("{error}: {cause}")
+    };
+    let start = |args| async {
+        text(
+            Server::bind(args, CancellationToken::new())
+                .await
+                .unwrap_err(),
+        )
+    };
+    let missing = Args {
+        token_keys: folder.path().join("none"),
+        ..good.clone()
+    };
+    assert!(start(missing).await.contains("none cannot be read"));
+    std::fs::write(folder.path().join("short"), "c2hvcnQ=").unwrap();
+    let short = Args {
+        token_keys: folder.path().join("short"),
+        ..good.clone()
+    };
+    assert!(start(short).await.contains("shorter than 32 bytes"));
+    let elsewhere = Args {
+        database: "mysql://db".to_owned(),
+        ..good.clone()
+    };
+    assert!(start(elsewhere).await.contains("must be sqlite:PATH"));
+    let nowhere = Args {
+        database: format!("sqlite:{}/no/such/folder.db", folder.path().display()),
+        ..good
+    };
+    assert!(start(nowhere).await.contains("cannot be opened"));
+}
+
+#[test]
+fn the_document_in_the_repository_is_the_one_of_the_code() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/directory-openapi.json");
+    let generated = crate::directory::openapi_json().unwrap();
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == generated,
+        "docs/directory-openapi.json has drifted: run the tests with UPDATE_GENERATED=1 set"
+    );
+}
