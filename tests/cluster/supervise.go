@@ -35,7 +35,7 @@ func supervise(args []string) int {
 	if err := command.Start(); err != nil {
 		// What a shell says: 126 found but not runnable, 127 not found.
 		fmt.Fprintln(os.Stderr, err)
-		if errors.Is(err, os.ErrNotExist) {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
 			return 127
 		}
 		return 126
