@@ -1,8 +1,10 @@
 //! The directory's client: what a worker's pod, the quick start and the tests speak to the directory with.
 //!
 //! Every request may be repeated without harm (the server sees to that), so what fails on the way is tried again:
-//! connection errors, timeouts, 429, 502, 503 and 504, with growing, jittered pauses, and never before the time that
-//! `Retry-After` names.
+//! connection errors, timeouts, 429, 502, 503 and 504, with growing, jittered pauses that respect `Retry-After`.
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -281,10 +283,11 @@ impl Client {
         url: &Url,
         body: Option<Vec<u8>>,
     ) -> Result<Answer<T>, ClientError> {
+        // Without the address: it may hold a phone number, and errors end up in logs.
         let unreachable = |source: reqwest::Error| ClientError::Unreachable {
             action,
             attempts: 1,
-            source,
+            source: source.without_url(),
         };
         let mut request = self
             .http

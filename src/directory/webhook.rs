@@ -146,16 +146,14 @@ fn leg(detail: &Object<'_>, call_id: Option<&str>) -> Result<Leg, Malformed> {
         Direction::Internal => None,
     };
     let queued = detail.time("queueing_starts_at")?;
-    let queue_answered = detail.time("queueing_answered_at")?;
-    let queue_ended = detail.time("queueing_ends_at")?;
     Ok(Leg {
         id,
         call_id: call_id.map(str::to_owned),
         call_type,
         direction,
         started_at: detail.time("dial_starts_at")?.or(queued),
-        answered_at: detail.time("dial_answered_at")?.or(queue_answered),
-        ended_at: detail.time("dial_ends_at")?.or(queue_ended),
+        answered_at: detail.time("dial_answered_at")?,
+        ended_at: detail.time("dial_ends_at")?,
         number,
         circuit_number: detail.text("circuit_number", MAX_TEXT_CHARS)?,
         circuit_name: detail.text("circuit_name", MAX_TEXT_CHARS)?,
@@ -203,11 +201,12 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A text, trimmed and cut to a length; empty, null and missing are all `None`.
+    /// A text, cut to a length, without control characters; empty, null and missing are all `None`.
     fn text(&self, key: &str, max: usize) -> Result<Option<String>, Malformed> {
         match self.map.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => {
+                let text: String = text.chars().filter(|c| !c.is_control()).collect();
                 let text = text.trim();
                 if key == "id" && text.chars().count() > max {
                     return Err(self.wrong(

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, MatchedPath},
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
 use jiff::Timestamp;
@@ -62,7 +62,12 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let refused = |error: ApiError| {
-            info!(path = parts.uri.path(), reason = %error, "refused a token");
+            // The route, not the path: a path may hold a phone number.
+            let route = parts
+                .extensions
+                .get::<MatchedPath>()
+                .map(MatchedPath::as_str);
+            info!(method = %parts.method, route, reason = %error, "refused a token");
             error
         };
         let token = bearer(&parts.headers).ok_or_else(|| refused(ApiError::NoToken))?;

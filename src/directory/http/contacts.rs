@@ -4,7 +4,6 @@ use axum::{
     Json as Answer,
     extract::{Path, State},
 };
-use jiff::Timestamp;
 use serde::Deserialize;
 use tracing::info;
 use utoipa::IntoParams;
@@ -14,6 +13,7 @@ use super::{
     auth::{Caller, Edit, Read},
     error::ApiError,
     input::{Json, Params, text},
+    now,
 };
 use crate::directory::model::{Contact, ContactEdit, ContactSource, Problem};
 use crate::phone::{self, Region};
@@ -87,7 +87,7 @@ pub(super) async fn find(
             content_type = "application/problem+json"),
         (status = 403, description = "A token for something else", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now, nothing is kept; send it again", body = Problem,
+        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
             content_type = "application/problem+json"),
     )
 )]
@@ -107,7 +107,7 @@ pub(super) async fn put(
         record_id: None,
         link: None,
         source: ContactSource::Manual,
-        updated_at: Timestamp::now(),
+        updated_at: now(),
     };
     if contact.company_name.is_none() && contact.person_name.is_none() {
         return Err(ApiError::Malformed(

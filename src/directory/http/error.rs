@@ -53,9 +53,9 @@ pub(super) enum ApiError {
     NoSuchEndpoint,
     #[error("this endpoint does not take this method; see /v1/openapi.json")]
     WrongMethod,
-    #[error("the request took too long and nothing of it was kept; send it again")]
+    #[error("the request took too long; send it again, repeating it does no harm")]
     TooSlow,
-    #[error("the directory cannot serve now and nothing of the request was kept; send it again")]
+    #[error("the directory cannot serve now; send the request again, repeating it does no harm")]
     Store(#[from] StoreError),
     #[error("the directory is going down; ask another replica")]
     GoingDown,

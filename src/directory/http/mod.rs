@@ -27,6 +27,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -78,6 +79,11 @@ pub(super) fn router(app: App) -> Router {
         ))
         .layer(middleware::map_response(no_sniffing))
         .with_state(app)
+}
+
+/// The time, as fine as the store keeps it, so that an answer says what a later read will say.
+fn now() -> Timestamp {
+    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_default()
 }
 
 /// A request that takes too long is given up; its transaction, if any, is rolled back.

@@ -6,7 +6,6 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::{
@@ -14,6 +13,7 @@ use super::{
     auth::{Caller, Ingest},
     error::ApiError,
     input::Body,
+    now,
 };
 use crate::directory::{
     model::{Problem, Receipt},
@@ -52,7 +52,7 @@ use crate::directory::{
             body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now, nothing is kept; send it again", body = Problem,
+        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
             content_type = "application/problem+json"),
     )
 )]
@@ -83,7 +83,7 @@ pub(super) async fn receive(
     }
     let receipt = app
         .store
-        .record_calls(company, caller.region, &delivery.legs, Timestamp::now())
+        .record_calls(company, caller.region, &delivery.legs, now())
         .await?;
     info!(%company, receipt.received, receipt.added, receipt.changed, "recorded calls");
     Ok(Json(receipt).into_response())

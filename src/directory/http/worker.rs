@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use axum::{Json as Answer, extract::State};
-use jiff::Timestamp;
 use tracing::info;
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
     auth::{Caller, Work},
     error::ApiError,
     input::{Json, bulk, text, within},
+    now,
 };
 use crate::directory::model::{
     ClaimRequest, ClaimedCalls, DoneReceipt, DoneRequest, FoundContact, Problem, Reading,
@@ -53,10 +53,7 @@ pub(super) async fn claim(
     check_holder(&request.holder)?;
     within("limit", request.limit, 1, 1_000)?;
     within("claimFor", request.claim_for, 1, 3_600)?;
-    let claimed = app
-        .store
-        .claim(&caller.company, &request, Timestamp::now())
-        .await?;
+    let claimed = app.store.claim(&caller.company, &request, now()).await?;
     info!(
         company = %caller.company,
         holder = request.holder,
@@ -85,7 +82,7 @@ pub(super) async fn claim(
             content_type = "application/problem+json"),
         (status = 403, description = "A token for something else", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now, nothing is done; send it again", body = Problem,
+        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
             content_type = "application/problem+json"),
     )
 )]
@@ -106,7 +103,7 @@ pub(super) async fn done(
     }
     let receipt = app
         .store
-        .done(&caller.company, &request.calls, Timestamp::now())
+        .done(&caller.company, &request.calls, now())
         .await?;
     info!(company = %caller.company, done = receipt.done, unknown = receipt.unknown, "marked calls done");
     Ok(Answer(receipt))
@@ -129,7 +126,7 @@ pub(super) async fn done(
             content_type = "application/problem+json"),
         (status = 403, description = "A token for something else", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; send it again", body = Problem,
+        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
             content_type = "application/problem+json"),
     )
 )]
@@ -162,7 +159,7 @@ pub(super) async fn release(
             content_type = "application/problem+json"),
         (status = 403, description = "A token for something else", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now, nothing is written; send it again", body = Problem,
+        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
             content_type = "application/problem+json"),
     )
 )]
@@ -189,7 +186,7 @@ pub(super) async fn write_contacts(
         .collect::<Result<Vec<_>, _>>()?;
     let receipt = app
         .store
-        .write_contacts(&caller.company, policy, &contacts, Timestamp::now())
+        .write_contacts(&caller.company, policy, &contacts, now())
         .await?;
     info!(company = %caller.company, ?policy, written = receipt.written(), kept = receipt.kept(), "wrote contacts");
     Ok(Answer(receipt))

@@ -7,6 +7,9 @@ mod merge;
 mod row;
 mod sqlite;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use jiff::Timestamp;

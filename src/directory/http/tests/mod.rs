@@ -32,6 +32,7 @@ const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 struct Directory {
     folder: TempDir,
     base: String,
+    http: reqwest::Client,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), Error>>,
 }
@@ -45,11 +46,14 @@ impl Directory {
         let shutdown = CancellationToken::new();
         let server = Server::bind(args(&folder), shutdown.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let running = tokio::spawn(server.run());
         Self {
             folder,
             base,
+            http,
             shutdown,
-            running: tokio::spawn(server.run()),
+            running,
         }
     }
 
@@ -64,7 +68,7 @@ impl Directory {
     }
 
     fn client(&self, company: &str, purpose: Purpose) -> Client {
-        Client::new(&self.base, token(company, purpose))
+        Client::with_http(self.http.clone(), &self.base, token(company, purpose))
             .unwrap()
             .with_retry(Retry {
                 attempts: 1,
@@ -90,11 +94,10 @@ impl Directory {
 
     /// A request as it is, for what the client would not send.
     async fn raw(&self, method: &str, path: &str, token: Option<&str>, body: &str) -> Reply {
-        let mut request = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .unwrap()
-            .request(method.parse().unwrap(), format!("{}{path}", self.base))
+        let url = format!("{}{path}", self.base);
+        let mut request = self
+            .http
+            .request(method.parse().unwrap(), url)
             .body(body.to_owned());
         if let Some(token) = token {
             request = request.bearer_auth(token);

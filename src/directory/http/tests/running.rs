@@ -1,7 +1,14 @@
 //! Starting, stopping and the document.
 
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use tower::ServiceExt as _;
+
 use super::*;
+use crate::directory::http::{App, Limits, router};
 use crate::directory::model::{CallsQuery, LookupState};
+use crate::directory::store::Store;
 
 #[tokio::test]
 async fn a_restart_keeps_everything() {
@@ -60,25 +67,25 @@ async fn a_restart_keeps_everything() {
 }
 
 #[tokio::test]
-async fn going_down_answers_what_is_in_flight() {
+async fn going_down_loses_nothing_that_was_answered() {
     let directory = Directory::start().await;
     let clients: Vec<_> = (0..20).map(|_| directory.ingest()).collect();
-    let deliveries =
-        futures::future::join_all(clients.iter().enumerate().map(|(n, client)| async move {
-            client
-                .ingest(&payload([call(
-                    &format!("d{n}"),
-                    "0312345678",
-                    "2026-11-23T01:00:00Z",
-                )]))
-                .await
-                .is_ok()
-        }));
-    let (answers, ()) = tokio::join!(deliveries, async {
-        tokio::task::yield_now().await;
-        directory.shutdown.cancel();
+    let deliveries = clients.iter().enumerate().map(|(n, client)| {
+        let shutdown = directory.shutdown.clone();
+        async move {
+            let leg = call(&format!("d{n}"), "0312345678", "2026-11-23T01:00:00Z");
+            let answered = client.ingest(&payload([leg])).await.is_ok();
+            // The first answer brings the shutdown; the others are on their way.
+            shutdown.cancel();
+            answered
+        }
     });
-    let acknowledged = answers.into_iter().filter(|answered| *answered).count();
+    let answered = futures::future::join_all(deliveries)
+        .await
+        .into_iter()
+        .filter(|ok| *ok)
+        .count();
+    assert!(answered > 0);
     let directory = directory.restart().await;
     let kept = directory
         .lookup()
@@ -88,9 +95,63 @@ async fn going_down_answers_what_is_in_flight() {
         .calls
         .len();
     assert!(
-        kept >= acknowledged,
-        "{acknowledged} were answered 2xx, {kept} are kept"
+        kept >= answered,
+        "{answered} were answered 2xx, {kept} are kept"
     );
+}
+
+async fn app(folder: &TempDir, time: Duration) -> App {
+    let database = format!("sqlite:{}", folder.path().join("directory.db").display());
+    App {
+        store: Store::open(&database).await.unwrap(),
+        keys: Arc::new(TokenKeys::parse(KEY).unwrap()),
+        limits: Limits {
+            body_bytes: 1024,
+            time,
+        },
+        shutdown: CancellationToken::new(),
+    }
+}
+
+/// Status, code and Retry-After of one request to an app that does not listen.
+async fn ask(app: App, path: &str) -> (u16, String, Option<String>) {
+    let token = token("acme", Purpose::Lookup);
+    let request = axum::http::Request::get(path)
+        .header("authorization", format!("Bearer {}", token.expose_secret()))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    let response = router(app).oneshot(request).await.unwrap();
+    let retry = response
+        .headers()
+        .get("retry-after")
+        .map(|value| value.to_str().unwrap().to_owned());
+    let status = response.status().as_u16();
+    let body = axum::body::to_bytes(response.into_body(), 4096)
+        .await
+        .unwrap();
+    let problem: crate::directory::model::Problem = serde_json::from_slice(&body).unwrap();
+    (status, problem.code, retry)
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_serve_says_when_to_come_again() {
+    let folder = TempDir::new().unwrap();
+    let later = |code: &str| (503, code.to_owned(), Some("2".to_owned()));
+
+    let closed = app(&folder, Duration::from_secs(20)).await;
+    closed.store.close().await;
+    assert_eq!(
+        ask(closed.clone(), "/v1/calls").await,
+        later("storage-unavailable")
+    );
+    assert_eq!(ask(closed, "/readyz").await, later("storage-unavailable"));
+
+    let impatient = app(&folder, Duration::ZERO).await;
+    assert_eq!(ask(impatient, "/v1/calls").await, later("too-slow"));
+
+    let leaving = app(&folder, Duration::from_secs(20)).await;
+    leaving.shutdown.cancel();
+    assert_eq!(ask(leaving, "/readyz").await, later("going-down"));
 }
 
 #[tokio::test]
