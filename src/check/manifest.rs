@@ -184,7 +184,7 @@ fn accept(document: &Value) -> Result<SalesforceIntegration, BadInput> {
     let mut resource: SalesforceIntegration = serde_json::from_value(without_nulls(document.clone())).map_err(|error| BadInput::Refused(vec![error.to_string()]))?;
     resource.status = None;
     if let Err(errors) = kube::core::cel::validate_cel(&resource) {
-        return Err(BadInput::Refused(errors.into_iter().map(|error| error.message).collect()));
+        return Err(BadInput::Refused(errors.into_iter().map(|error| error.to_string()).collect()));
     }
     Ok(resource)
 }

@@ -222,14 +222,15 @@ impl<'a> Decision<'a> {
             uid: &self.uid,
         };
         let next = proof::next(&known, self.now);
-        if known.refused && known.pending && !matches!(next, Next::Now(_)) {
+        let (requested, refused, pending) = (known.requested, known.refused, known.pending);
+        if refused && pending && !matches!(next, Next::Now(_)) {
             self.recall_refusal();
         }
         match next {
             Next::Now(cause) => return Some(cause),
             Next::At(due) => {
-                if known.requested || known.refused {
-                    let asked = known.requested;
+                if requested || refused {
+                    let asked = requested;
                     self.status.connection.get_or_insert_default().next_attempt_at = Some(Time(due));
                     if asked {
                         self.notice(
