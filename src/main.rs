@@ -53,7 +53,7 @@ async fn dispatch(role: Role) -> ExitCode {
     tokio::spawn(watch_signals(stop.clone()));
     match role {
         Role::Controller(args) => ended(controller::run(*args, stop).await),
-        Role::Directory(args) => ended(directory::run(*args, stop).await),
+        Role::Directory(args) => ended(directory::serve(*args, stop).await),
         Role::Worker(args) => worker::run(*args, stop).await,
         Role::Check(args) => check::run(*args).await,
         Role::Crds => print_crds(),

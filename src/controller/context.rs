@@ -108,6 +108,11 @@ impl Context {
         }
     }
 
+    /// Lets go of sessions whose credentials no status names any more.
+    pub fn drop_unused_sessions(&self) {
+        self.proofs.keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());
+    }
+
     /// An integration is gone.
     pub fn forget(&self, key: &Key) {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).remove(key);

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::decide::{Failure, Proof};
 use crate::api::Settings;
-use crate::salesforce::{self, Connection, Credentials, Fingerprint, Transport};
+use crate::salesforce::{self, Connection, Credentials, Fingerprint, SharedSession, Transport};
 
 /// Proofs that go on at once.
 const MOST_AT_ONCE: usize = 64;
@@ -71,9 +71,10 @@ pub async fn prove_once(transport: Transport, settings: &Settings, credentials: 
 }
 
 async fn prove(transport: Transport, settings: &Settings, credentials: Credentials, fingerprint: &Fingerprint, session: &SharedSession) -> Proof {
-    let connection = Connection::new(transport, settings.login_url.clone(), settings.api_version, credentials)
-        .environment(settings.environment)
-        ;let _ = session;
+    let connection = Connection::sharing(session, transport, settings.login_url.clone(), settings.api_version, credentials)
+        .environment(settings.environment);
+    // Whether to log in again after a refusal was decided before this: the rules are the controller's, and outlive a restart.
+    connection.allow_login_again();
     let outcome = salesforce::probe(&connection).await;
     Proof {
         at: super::now(),
@@ -81,4 +82,4 @@ async fn prove(transport: Transport, settings: &Settings, credentials: Credentia
         outcome: outcome.map_err(|error| Failure { meaning: error.meaning(), message: error.message() }),
     }
 }
-#[derive(Default)] pub struct SharedSession;
+

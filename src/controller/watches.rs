@@ -61,7 +61,9 @@ impl Watches {
             Seen::Gone(resource) => {
                 let key = Key::of(&resource);
                 context.forget(&key);
-                context.index().delete(&key).into_iter().collect()
+                let concerned = context.index().delete(&key).into_iter().collect();
+                context.drop_unused_sessions();
+                concerned
             }
         });
         let cron_jobs = flatten(self.cron_jobs, Arc::clone(context), |context, event| {

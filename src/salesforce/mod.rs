@@ -35,7 +35,7 @@ pub use meaning::{Meaning, Retry};
 pub use probe::{Access, Answer, Findings, Organization, Warning, probe};
 pub use rest::{MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version};
 pub use retry::RetryPolicy;
-pub use session::SessionInfo;
+pub use session::{SessionInfo, SharedSession};
 pub use soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
 pub use transport::{Limits, Transport};
 pub use usage::{Spent, Usage};
