@@ -41,6 +41,7 @@ pub struct Args {
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become a heading of the help")]
     pub salesforce: SalesforceArgs,
 }
 

@@ -42,6 +42,7 @@ pub struct Args {
     #[arg(long, env = "SWITCHBOARD_FINGERPRINT_KEY_FILE")]
     pub fingerprint_key_file: Option<PathBuf>,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would become a heading of the help")]
     pub salesforce: SalesforceArgs,
     /// How long a run may take before its pod is ended, such as 30m.
     #[arg(long, env = "SWITCHBOARD_RUN_DEADLINE", default_value = "30m", value_parser = duration)]
