@@ -123,6 +123,33 @@ impl Credentials {
         }
     }
 
+    /// Every secret, to be taken out of quoted text.
+    pub(crate) fn secrets(&self) -> Vec<SecretString> {
+        match self {
+            Credentials::Password {
+                password,
+                security_token,
+                ..
+            } => [Some(password), security_token.as_ref()]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
+            Credentials::OauthPassword {
+                password,
+                security_token,
+                client_secret,
+                ..
+            } => [Some(password), security_token.as_ref(), Some(client_secret)]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
+            Credentials::JwtBearer { private_key, .. } => vec![private_key.clone()],
+            Credentials::ClientCredentials { client_secret, .. } => vec![client_secret.clone()],
+        }
+    }
+
     /// A keyed digest over method, login URL, user and secrets: it changes with any of them, cannot
     /// be reversed, and cannot be compared with that of another installation.
     pub fn fingerprint(&self, key: &FingerprintKey, login_url: &Url) -> Fingerprint {

@@ -43,6 +43,20 @@ impl Environment {
         Url::parse(text).expect("a constant URL")
     }
 
+    /// The environment that a login URL tells: `test.salesforce.com` and `….sandbox.my.salesforce.com`
+    /// are sandboxes, all others count as production.
+    pub fn of_login_url(login_url: &Url) -> Environment {
+        let host = login_url
+            .host_str()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        if host == "test.salesforce.com" || host.contains(".sandbox.") {
+            Environment::Sandbox
+        } else {
+            Environment::Production
+        }
+    }
+
     /// The audience of a JWT: never the My Domain host
     /// (https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_jwt_flow.htm).
     pub fn jwt_audience(self) -> &'static str {
