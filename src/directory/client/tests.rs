@@ -82,9 +82,10 @@ async fn a_refusal_is_not_tried_again() {
 
 #[tokio::test]
 async fn nobody_there_is_said_without_the_number() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound and not listening: it refuses, and nobody else gets the port.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let base = format!("http://{}", socket.local_addr().unwrap());
     let client = Client::new(&base, "secret".into())
         .unwrap()
         .with_retry(Retry {

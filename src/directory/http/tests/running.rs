@@ -115,12 +115,27 @@ async fn app(folder: &TempDir, time: Duration) -> App {
 
 /// Status, code and Retry-After of one request to an app that does not listen.
 async fn ask(app: App, path: &str) -> (u16, String, Option<String>) {
-    let token = token("acme", Purpose::Lookup);
-    let request = axum::http::Request::get(path)
-        .header("authorization", format!("Bearer {}", token.expose_secret()))
-        .body(axum::body::Body::empty())
+    answer(
+        app,
+        axum::http::Request::get(path),
+        Purpose::Lookup,
+        axum::body::Body::empty(),
+    )
+    .await
+}
+
+async fn answer(
+    app: App,
+    request: axum::http::request::Builder,
+    purpose: Purpose,
+    body: axum::body::Body,
+) -> (u16, String, Option<String>) {
+    let token = token("acme", purpose);
+    let request = request.header("authorization", format!("Bearer {}", token.expose_secret()));
+    let response = router(app)
+        .oneshot(request.body(body).unwrap())
+        .await
         .unwrap();
-    let response = router(app).oneshot(request).await.unwrap();
     let retry = response
         .headers()
         .get("retry-after")
@@ -146,8 +161,14 @@ async fn a_directory_that_cannot_serve_says_when_to_come_again() {
     );
     assert_eq!(ask(closed, "/readyz").await, later("storage-unavailable"));
 
-    let impatient = app(&folder, Duration::ZERO).await;
-    assert_eq!(ask(impatient, "/v1/calls").await, later("too-slow"));
+    let impatient = app(&folder, Duration::from_millis(1)).await;
+    let never = futures::stream::pending::<std::io::Result<axum::body::Bytes>>();
+    let request = axum::http::Request::post("/v1/webhooks/calls");
+    let body = axum::body::Body::from_stream(never);
+    assert_eq!(
+        answer(impatient, request, Purpose::Ingest, body).await,
+        later("too-slow")
+    );
 
     let leaving = app(&folder, Duration::from_secs(20)).await;
     leaving.shutdown.cancel();
@@ -156,10 +177,13 @@ async fn a_directory_that_cannot_serve_says_when_to_come_again() {
 
 #[tokio::test]
 async fn the_client_tries_again_until_the_directory_is_back() {
-    let directory = Directory::start().await;
-    let address = directory.base.clone();
-    let folder = directory.stop().await;
-    let patient = Client::new(&address, token("acme", Purpose::Lookup))
+    // A port that is taken and refuses, so that no other test gets it meanwhile.
+    let placeholder = tokio::net::TcpSocket::new_v4().unwrap();
+    placeholder.set_reuseaddr(true).unwrap();
+    placeholder.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = placeholder.local_addr().unwrap();
+    let folder = TempDir::new().unwrap();
+    let patient = Client::new(&format!("http://{address}"), token("acme", Purpose::Lookup))
         .unwrap()
         .with_retry(Retry {
             attempts: 1_000,
@@ -168,7 +192,7 @@ async fn the_client_tries_again_until_the_directory_is_back() {
         });
     let asks = tokio::spawn(async move { patient.calls(&CallsQuery::default()).await });
     let args = Args {
-        listen: address.trim_start_matches("http://").parse().unwrap(),
+        listen: address,
         ..args(&folder)
     };
     let shutdown = CancellationToken::new();

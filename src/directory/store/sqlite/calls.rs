@@ -108,47 +108,7 @@ impl Sqlite {
         company: &CompanyId,
         filter: &CallFilter,
     ) -> Result<(Vec<Call>, Option<Position>), StoreError> {
-        let mut query = QueryBuilder::<sqlx::Sqlite>::new(PAGE);
-        query.push_bind(company.as_str());
-        match &filter.number {
-            Some(NumberFilter::E164(e164)) => query
-                .push(" AND c.e164 = ")
-                .push_bind(e164.as_str().to_owned()),
-            Some(NumberFilter::Spelled(text)) => query.push(" AND c.number = ").push_bind(text),
-            None => &mut query,
-        };
-        if let Some(from) = filter.from {
-            query.push(" AND c.started_at >= ").push_bind(micros(from));
-        }
-        if let Some(to) = filter.to {
-            query.push(" AND c.started_at < ").push_bind(micros(to));
-        }
-        if let Some(direction) = filter.direction {
-            query
-                .push(" AND c.direction = ")
-                .push_bind(direction_text(direction));
-        }
-        if let Some(matched) = filter.matched {
-            // Not a condition on the join: that would let the planner begin with the contacts, and sort.
-            query.push(if matched {
-                " AND EXISTS"
-            } else {
-                " AND NOT EXISTS"
-            });
-            query.push(
-                " (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164)",
-            );
-        }
-        if let Some(after) = &filter.after {
-            query
-                .push(" AND (c.started_at, c.id) < (")
-                .push_bind(micros(after.started_at));
-            query.push(", ").push_bind(&after.id).push(")");
-        }
-        // One more than asked for tells whether there is a next page.
-        query
-            .push(" ORDER BY c.started_at DESC, c.id DESC LIMIT ")
-            .push_bind(i64::from(filter.limit) + 1);
+        let mut query = page(company, filter);
         let rows: Vec<NamedCallRow> = query
             .build_query_as()
             .fetch_all(&self.readers)
@@ -166,4 +126,48 @@ impl Sqlite {
         });
         Ok((calls, next))
     }
+}
+
+/// The statement of a page.
+pub(super) fn page(company: &CompanyId, filter: &CallFilter) -> QueryBuilder<sqlx::Sqlite> {
+    let mut query = QueryBuilder::<sqlx::Sqlite>::new(PAGE);
+    query.push_bind(company.as_str());
+    match &filter.number {
+        Some(NumberFilter::E164(e164)) => query
+            .push(" AND c.e164 = ")
+            .push_bind(e164.as_str().to_owned()),
+        Some(NumberFilter::Spelled(text)) => query.push(" AND c.number = ").push_bind(text),
+        None => &mut query,
+    };
+    if let Some(from) = filter.from {
+        query.push(" AND c.started_at >= ").push_bind(micros(from));
+    }
+    if let Some(to) = filter.to {
+        query.push(" AND c.started_at < ").push_bind(micros(to));
+    }
+    if let Some(direction) = filter.direction {
+        query
+            .push(" AND c.direction = ")
+            .push_bind(direction_text(direction));
+    }
+    if let Some(matched) = filter.matched {
+        // Not a condition on the join: that would let the planner begin with the contacts, and sort.
+        query.push(if matched {
+            " AND EXISTS"
+        } else {
+            " AND NOT EXISTS"
+        });
+        query.push(" (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164)");
+    }
+    if let Some(after) = &filter.after {
+        query
+            .push(" AND (c.started_at, c.id) < (")
+            .push_bind(micros(after.started_at));
+        query.push(", ").push_bind(&after.id).push(")");
+    }
+    // One more than asked for tells whether there is a next page.
+    query
+        .push(" ORDER BY c.started_at DESC, c.id DESC LIMIT ")
+        .push_bind(i64::from(filter.limit) + 1);
+    query
 }

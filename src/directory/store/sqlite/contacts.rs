@@ -18,7 +18,7 @@ use crate::directory::{
 };
 use crate::phone::E164;
 
-const FIND: &str = "SELECT number AS contact_number, company_name, person_name, object, record_id, link, source, \
+pub(super) const FIND: &str = "SELECT number AS contact_number, company_name, person_name, object, record_id, link, source, \
      updated_at FROM contacts WHERE company = $1 AND number = $2";
 
 const PUT: &str = "INSERT INTO contacts (company, number, company_name, person_name, object, record_id, link, source, \

@@ -8,6 +8,9 @@ mod calls;
 mod contacts;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 use std::{path::PathBuf, time::Duration};
 
 use sqlx::{
