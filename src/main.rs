@@ -54,7 +54,7 @@ async fn dispatch(role: Role) -> ExitCode {
     match role {
         Role::Controller(args) => ended(controller::run(*args, stop).await),
         Role::Directory(args) => ended(directory::serve(*args, stop).await),
-        Role::Worker(args) => worker::run(*args, stop).await,
+        Role::Worker(args) => worker::run(*args).await,
         Role::Check(args) => check::run(*args).await,
         Role::Crds => print_crds(),
     }

@@ -14,7 +14,11 @@ use super::Error;
 use super::context::Context;
 
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
+    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "health is told here");
+    }
+    Ok(listener)
 }
 
 pub(super) async fn serve(listener: TcpListener, context: Arc<Context>, stop: CancellationToken) -> std::io::Result<()> {
