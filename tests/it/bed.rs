@@ -13,8 +13,17 @@ pub async fn control_plane() -> &'static ControlPlane {
     READY
         .get_or_init(async || {
             let crd = switchboard::api::crd::yaml().unwrap();
-            control_plane.kubectl_apply(&crd).await.unwrap().expect_success();
-            let wait = ["wait", "--for=condition=Established", "crd/salesforceintegrations.switchboard.dev", "--timeout=30s"];
+            control_plane
+                .kubectl_apply(&crd)
+                .await
+                .unwrap()
+                .expect_success();
+            let wait = [
+                "wait",
+                "--for=condition=Established",
+                "crd/salesforceintegrations.switchboard.dev",
+                "--timeout=30s",
+            ];
             control_plane.kubectl(wait).await.unwrap().expect_success();
         })
         .await;
