@@ -298,7 +298,7 @@ pub enum Reading {
 pub struct DoneReceipt {
     /// Calls that are done now, those that were before included.
     pub done: u32,
-    /// Calls that the directory does not know.
+    /// Calls that the directory does not know, or of which there is nothing to look up.
     pub unknown: u32,
 }
 

@@ -379,6 +379,36 @@ mod tests {
     }
 
     #[test]
+    fn a_token_for_something_else_is_refused_though_the_key_is_ours() {
+        let keys = keys(OLD);
+        let key = keys.signing().unwrap();
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(key.id.clone());
+        let signed = |claims: serde_json::Value| {
+            let key = EncodingKey::from_secret(&key.bytes);
+            keys.verify(
+                &jsonwebtoken::encode(&header, &claims, &key).unwrap(),
+                at(1),
+            )
+        };
+        let good = serde_json::json!({
+            "aud": AUDIENCE, "sub": "acme", "purpose": "worker", "region": "JP", "iat": 1
+        });
+        assert!(signed(good.clone()).is_ok());
+        for (claim, value) in [
+            ("aud", "another-program"),
+            ("sub", "NOT A COMPANY"),
+            ("purpose", "everything"),
+            ("region", "XX"),
+            ("exp", "tomorrow"),
+        ] {
+            let mut bad = good.clone();
+            bad[claim] = value.into();
+            assert_eq!(signed(bad), Err(TokenError::Invalid), "{claim}");
+        }
+    }
+
+    #[test]
     fn a_bad_key_file_is_refused_with_its_line() {
         let refusal = |text: &str| TokenKeys::parse(text).err();
         assert_eq!(refusal("\n# nothing\n"), Some(TokenError::NoKey));

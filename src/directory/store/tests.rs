@@ -3,6 +3,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use crate::directory::model::{LookupState, Reading};
 
 const START: i64 = 1_700_000_000;
 
@@ -135,6 +136,59 @@ async fn workers_at_the_same_moment_never_get_the_same_number() {
     let mut all: Vec<_> = claims.concat();
     all.sort();
     assert_eq!(all, legs.into_iter().map(|leg| leg.id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_call_that_lasts_takes_no_place_in_a_claim() {
+    let (store, _folder) = store().await;
+    let lasts = Leg {
+        ended_at: None,
+        ..leg("lasts", "0312345678", 0)
+    };
+    record(&store, &[lasts, leg("ended", "0398765432", 10)]).await;
+    assert_eq!(claim(&store, "w", 1, 100).await, ["ended"]);
+    let four_hours = 4 * 3_600;
+    assert_eq!(
+        claim(&store, "x", 1, four_hours).await,
+        ["ended"],
+        "the first claim is over"
+    );
+    assert_eq!(
+        claim(&store, "y", 9, four_hours + 1).await,
+        ["lasts"],
+        "its end was never told"
+    );
+}
+
+#[tokio::test]
+async fn an_internal_call_is_never_done_and_gets_no_name() {
+    let (store, _folder) = store().await;
+    let internal = Leg {
+        direction: Direction::Internal,
+        number: None,
+        ..leg("a", "", 0)
+    };
+    record(&store, &[internal]).await;
+    let call = DoneCall {
+        id: "a".to_owned(),
+        reading: Reading::E164("+81312345678".parse().unwrap()),
+    };
+    let receipt = store.done(&acme(), &[call], at(100)).await.unwrap();
+    assert_eq!((receipt.done, receipt.unknown), (0, 1));
+    let (calls, _) = store
+        .calls(
+            &acme(),
+            &CallFilter {
+                limit: 9,
+                ..CallFilter::default()
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (calls[0].lookup, &calls[0].e164),
+        (LookupState::None, &None)
+    );
 }
 
 #[tokio::test]

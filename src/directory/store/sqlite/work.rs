@@ -43,9 +43,8 @@ const CLAIM: &str = "WITH keys AS (\
 
 /// $1 company, $2 ID, $3 number or null, $4 reason or null, $5 now. An internal call stays what it is.
 const DONE: &str = "UPDATE calls SET e164 = $3, not_looked_up = $4, holder = NULL, claimed_until = NULL, \
-     done_at = CASE WHEN lookup = 'Done' THEN done_at ELSE $5 END, \
-     lookup = CASE WHEN lookup = 'None' THEN 'None' ELSE 'Done' END \
-     WHERE company = $1 AND id = $2";
+     done_at = CASE WHEN lookup = 'Done' THEN done_at ELSE $5 END, lookup = 'Done' \
+     WHERE company = $1 AND id = $2 AND lookup <> 'None'";
 
 const RELEASE: &str =
     "UPDATE calls SET holder = NULL, claimed_until = NULL WHERE company = $1 AND holder = $2";
