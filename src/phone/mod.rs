@@ -3,7 +3,7 @@
 //! [`parse`] turns the text of a call or of a record into an [`E164`], or says by [`NotLookedUp`]
 //! why there is nothing to look up. [`spellings`] goes the other way: Salesforce keeps phone text as
 //! it was typed and compares it literally, so a query has to ask for every form that people store.
-//! Both stand on libphonenumber's data; `docs/numbers.md` is the table of what is decided how.
+//! Both stand on libphonenumber's data.
 
 mod clean;
 mod e164;

@@ -1,0 +1,164 @@
+//! Which Salesforce: production or sandbox, and which version of its API.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// Production (and Developer Edition) or a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Environment {
+    /// `login.salesforce.com`; Developer Edition belongs here too.
+    Production,
+    /// `test.salesforce.com`.
+    Sandbox,
+}
+
+/// A version of the API, such as `50.0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ApiVersion {
+    /// The number that Salesforce raises three times a year.
+    pub major: u16,
+    /// Zero, in every version so far.
+    pub minor: u16,
+}
+
+/// A text that is no API version.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an API version is a number such as 50.0")]
+pub struct InvalidApiVersion;
+
+// === impl Environment ===
+
+impl Environment {
+    /// Where users of this environment log in.
+    pub fn login_url(self) -> Url {
+        let text = match self {
+            Environment::Production => "https://login.salesforce.com/",
+            Environment::Sandbox => "https://test.salesforce.com/",
+        };
+        #[allow(clippy::expect_used, reason = "two constants, tested")]
+        Url::parse(text).expect("a constant URL")
+    }
+
+    /// The environment that a login URL tells: `test.salesforce.com` and `….sandbox.my.salesforce.com`
+    /// are sandboxes, all others count as production.
+    pub fn of_login_url(login_url: &Url) -> Environment {
+        let host = login_url
+            .host_str()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        if host == "test.salesforce.com" || host.contains(".sandbox.") {
+            Environment::Sandbox
+        } else {
+            Environment::Production
+        }
+    }
+
+    /// The audience of a JWT: never the My Domain host
+    /// (https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_jwt_flow.htm).
+    pub fn jwt_audience(self) -> &'static str {
+        match self {
+            Environment::Production => "https://login.salesforce.com",
+            Environment::Sandbox => "https://test.salesforce.com",
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Environment::Production => "Production",
+            Environment::Sandbox => "Sandbox",
+        })
+    }
+}
+
+// === impl ApiVersion ===
+
+impl ApiVersion {
+    /// What every manifest gets that names none.
+    pub const DEFAULT: ApiVersion = ApiVersion {
+        major: 50,
+        minor: 0,
+    };
+}
+
+impl Default for ApiVersion {
+    fn default() -> ApiVersion {
+        ApiVersion::DEFAULT
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl FromStr for ApiVersion {
+    type Err = InvalidApiVersion;
+
+    fn from_str(text: &str) -> Result<ApiVersion, InvalidApiVersion> {
+        let number = |part: &str| {
+            let digits = !part.is_empty()
+                && part.len() <= 3
+                && part.bytes().all(|byte| byte.is_ascii_digit());
+            digits
+                .then(|| part.parse().ok())
+                .flatten()
+                .ok_or(InvalidApiVersion)
+        };
+        let (major, minor) = text.split_once('.').ok_or(InvalidApiVersion)?;
+        Ok(ApiVersion {
+            major: number(major)?,
+            minor: number(minor)?,
+        })
+    }
+}
+
+impl TryFrom<String> for ApiVersion {
+    type Error = InvalidApiVersion;
+
+    fn try_from(text: String) -> Result<ApiVersion, InvalidApiVersion> {
+        text.parse()
+    }
+}
+
+impl From<ApiVersion> for String {
+    fn from(version: ApiVersion) -> String {
+        version.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_login_urls_are_urls() {
+        assert_eq!(
+            Environment::Production.login_url().as_str(),
+            "https://login.salesforce.com/"
+        );
+        assert_eq!(
+            Environment::Sandbox.login_url().as_str(),
+            "https://test.salesforce.com/"
+        );
+    }
+
+    #[test]
+    fn a_version_is_read_and_written_as_salesforce_does() {
+        for text in ["50.0", "66.0", "9.1"] {
+            assert_eq!(text.parse::<ApiVersion>().unwrap().to_string(), text);
+        }
+        for text in [
+            "", "50", "v50.0", "50.", ".0", "50.0.1", "-5.0", "+5.0", "1234.0", "５０.0",
+        ] {
+            assert_eq!(text.parse::<ApiVersion>(), Err(InvalidApiVersion), "{text}");
+        }
+        assert!("9.0".parse::<ApiVersion>().unwrap() < "50.0".parse::<ApiVersion>().unwrap());
+    }
+}

@@ -1,0 +1,110 @@
+//! The one error of the client: what went wrong, by meaning, with the original words redacted.
+
+use std::sync::Arc;
+
+use super::meaning::Meaning;
+
+/// What we were doing when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Logging in. Such a failure may count towards the user's lock-out.
+    Login,
+    /// Asking with a session.
+    Request,
+}
+
+/// A failure, by meaning. Cheap to clone: every caller that waited for one log-in gets the same.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", self.message())]
+pub struct Error(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    meaning: Meaning,
+    phase: Phase,
+    status: Option<u16>,
+    code: Option<String>,
+    detail: String,
+    repeatable: bool,
+}
+
+impl Error {
+    /// An error in our own words. `detail` must be redacted already.
+    pub(crate) fn new(meaning: Meaning, phase: Phase, detail: impl Into<String>) -> Error {
+        Error(Arc::new(Inner {
+            meaning,
+            phase,
+            status: None,
+            code: None,
+            detail: detail.into(),
+            repeatable: false,
+        }))
+    }
+
+    /// With the HTTP status of the answer.
+    pub(crate) fn with_status(self, status: u16) -> Error {
+        self.change(|inner| inner.status = Some(status))
+    }
+
+    /// With the code that Salesforce gave.
+    pub(crate) fn with_code(self, code: impl Into<String>) -> Error {
+        self.change(|inner| inner.code = Some(code.into()))
+    }
+
+    /// Marks a failure after which the same request may be sent again at once, if it is safe to repeat.
+    pub(crate) fn repeatable(self) -> Error {
+        self.change(|inner| inner.repeatable = true)
+    }
+
+    fn change(self, change: impl FnOnce(&mut Inner)) -> Error {
+        let mut inner = Arc::try_unwrap(self.0).unwrap_or_else(|shared| Inner {
+            meaning: shared.meaning,
+            phase: shared.phase,
+            status: shared.status,
+            code: shared.code.clone(),
+            detail: shared.detail.clone(),
+            repeatable: shared.repeatable,
+        });
+        change(&mut inner);
+        Error(Arc::new(inner))
+    }
+
+    /// What it means for the tenant.
+    pub fn meaning(&self) -> Meaning {
+        self.0.meaning
+    }
+
+    /// A sentence in plain words; what Salesforce said is redacted and capped.
+    pub fn message(&self) -> String {
+        if self.0.detail.is_empty() {
+            format!("{}.", self.0.meaning.title())
+        } else {
+            format!("{}: {}", self.0.meaning.title(), self.0.detail)
+        }
+    }
+
+    /// What we were doing.
+    pub fn phase(&self) -> Phase {
+        self.0.phase
+    }
+
+    /// The HTTP status of the answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The code that Salesforce gave, in its own spelling.
+    pub fn salesforce_code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// Whether a log-in was refused, so that the credential is not tried again by itself.
+    pub fn refused_login(&self) -> bool {
+        self.0.phase == Phase::Login && self.0.meaning.refuses_login()
+    }
+
+    /// Whether the same request may be sent again shortly, provided that it is safe to repeat.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.0.repeatable
+    }
+}

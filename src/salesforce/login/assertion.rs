@@ -1,0 +1,52 @@
+//! The signed assertion of the JWT bearer flow (facts 1.2).
+
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::super::error::{Error, Phase};
+use super::super::meaning::Meaning;
+
+/// Salesforce takes assertions up to three minutes ahead; less leaves room for a clock that is fast.
+const LIFETIME_SECONDS: i64 = 170;
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    /// Unix seconds, a number.
+    exp: i64,
+}
+
+/// Signs an assertion for this user and app, valid for less than three minutes from `now`.
+pub(super) fn sign(
+    client_id: &str,
+    username: &str,
+    audience: &str,
+    private_key: &SecretString,
+    now: Timestamp,
+) -> Result<Zeroizing<String>, Error> {
+    let unreadable = |detail: &str| Error::new(Meaning::InvalidPrivateKey, Phase::Login, detail);
+    let pem = private_key.expose_secret().trim();
+    if pem.contains("ENCRYPTED") {
+        return Err(unreadable(
+            "the key is encrypted; store it without a pass phrase.",
+        ));
+    }
+    let key = EncodingKey::from_rsa_pem(pem.as_bytes())
+        .map_err(|_| unreadable("privateKey holds no RSA private key in PEM."))?;
+    let claims = Claims {
+        iss: client_id,
+        sub: username,
+        aud: audience,
+        exp: now.as_second() + LIFETIME_SECONDS,
+    };
+    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key)
+        .map(Zeroizing::new)
+        .map_err(|_| {
+            unreadable("the key cannot sign (RS256 needs an RSA key of at least 2048 bits).")
+        })
+}

@@ -1,0 +1,168 @@
+//! Logging in: four methods, one result. A log-in is sent exactly once; nothing here repeats one.
+
+mod assertion;
+mod oauth;
+mod soap;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::credentials::Credentials;
+use super::dial::DialPolicy;
+use super::environment::{ApiVersion, Environment};
+use super::error::{Error, Phase};
+use super::meaning::Meaning;
+use super::session::SessionInfo;
+use super::text::Redactor;
+use super::transport::{Transport, refused};
+
+/// A granted session: the token and what came with it.
+pub(crate) struct Granted {
+    pub(crate) token: SecretString,
+    pub(crate) info: SessionInfo,
+}
+
+/// Where and as whom to log in.
+pub(crate) struct Request<'a> {
+    pub(crate) transport: &'a Transport,
+    pub(crate) login_url: &'a Url,
+    pub(crate) api_version: ApiVersion,
+    pub(crate) environment: Environment,
+    pub(crate) credentials: &'a Credentials,
+    pub(crate) redactor: &'a Redactor,
+    pub(crate) now: jiff::Timestamp,
+    /// Called immediately before a request goes out: that is what an attempt is.
+    pub(crate) sent: &'a (dyn Fn() + Sync),
+}
+
+/// Logs in by the credential's method.
+pub(crate) async fn log_in(request: &Request<'_>) -> Result<Granted, Error> {
+    request
+        .transport
+        .policy()
+        .check(request.login_url)
+        .map_err(|refusal| refused(&refusal, Phase::Login))?;
+    match request.credentials {
+        Credentials::Password {
+            username,
+            password,
+            security_token,
+        } => soap::log_in(request, username, password, security_token.as_ref()).await,
+        _ => oauth::log_in(request).await,
+    }
+}
+
+/// `login_url` with a path behind it. A path of its own (an emulator's) is kept.
+fn endpoint(login_url: &Url, path: &str) -> Result<Url, Error> {
+    let base = login_url
+        .as_str()
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('/');
+    Url::parse(&format!("{base}{path}")).map_err(|_| {
+        Error::new(
+            Meaning::HostNotAllowed,
+            Phase::Login,
+            "the login URL is not a URL.",
+        )
+    })
+}
+
+/// The host of all further calls as the answer names it, if the dial guard lets it pass.
+fn instance_url(named: &str, policy: &DialPolicy) -> Result<Url, Error> {
+    let unexpected = || {
+        Error::new(
+            Meaning::UnexpectedAnswer,
+            Phase::Login,
+            "the log-in was answered with an instance that is no URL.",
+        )
+    };
+    let url = Url::parse(named.trim()).map_err(|_| unexpected())?;
+    policy.check(&url).map_err(|refusal| {
+        let detail = format!("the log-in was answered with an instance elsewhere: {refusal}.");
+        Error::new(Meaning::HostNotAllowed, Phase::Login, detail)
+    })?;
+    // A SOAP serverUrl ends in /services/Soap/…; what stands before it belongs to an emulator.
+    let prefix = url
+        .path()
+        .split("/services/")
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('/')
+        .to_owned();
+    let mut url = url;
+    url.set_query(None);
+    url.set_fragment(None);
+    url.set_path(&prefix);
+    Ok(url)
+}
+
+/// The organization's id as the front of an opaque token tells it: `00Dxxxxxxxxxxxx!…` (facts 1.2).
+fn organization_of_token(token: &SecretString) -> Option<String> {
+    let (id, _) = token.expose_secret().split_once('!')?;
+    let valid = id.starts_with("00D")
+        && matches!(id.len(), 15 | 18)
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    valid.then(|| id18(id))
+}
+
+/// The 18-character form of an id: three more characters tell which of the 15 are upper case
+/// (https://help.salesforce.com/s/articleView?id=000385585&type=1).
+pub(crate) fn id18(id: &str) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+    if id.len() != 15 || !id.is_ascii() {
+        return id.to_owned();
+    }
+    let suffix = id.as_bytes().chunks(5).map(|chunk| {
+        let bits = chunk.iter().enumerate().fold(0, |bits, (place, byte)| {
+            bits | usize::from(byte.is_ascii_uppercase()) << place
+        });
+        char::from(ALPHABET[bits])
+    });
+    id.chars().chain(suffix).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fifteen_characters_become_eighteen() {
+        assert_eq!(id18("001A0000006Vm9r"), "001A0000006Vm9rIAC");
+        assert_eq!(id18("001A0000006Vm9rIAC"), "001A0000006Vm9rIAC");
+        assert_eq!(
+            organization_of_token(&"00DA0000006Vm9r!AQ".into())
+                .unwrap()
+                .len(),
+            18
+        );
+        assert_eq!(organization_of_token(&"eyJ.x.y".into()), None);
+    }
+
+    #[test]
+    fn an_instance_is_an_origin_that_the_guard_knows() {
+        let policy = DialPolicy::new(&[], false, None).unwrap();
+        let url = instance_url(
+            "https://na1.salesforce.com/services/Soap/u/50.0/00Dx",
+            &policy,
+        )
+        .unwrap();
+        assert_eq!(url.as_str(), "https://na1.salesforce.com/");
+        for hostile in [
+            "https://evil.example/",
+            "http://na1.salesforce.com/",
+            "https://na1.salesforce.com@evil.example/",
+        ] {
+            assert_eq!(
+                instance_url(hostile, &policy).unwrap_err().meaning(),
+                Meaning::HostNotAllowed,
+                "{hostile}"
+            );
+        }
+        assert_eq!(
+            instance_url("na1", &policy).unwrap_err().meaning(),
+            Meaning::UnexpectedAnswer
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! The three OAuth 2.0 flows at `/services/oauth2/token` (facts 1.2).
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+use super::super::answer::{oauth_failure, unexpected};
+use super::super::credentials::Credentials;
+use super::super::error::{Error, Phase};
+use super::super::session::SessionInfo;
+use super::super::transport::{Incoming, Outgoing};
+use super::super::usage::percent_encode;
+use super::{Granted, Request, assertion, endpoint, id18, instance_url, organization_of_token};
+
+/// What a token answer tells. Only the token is indispensable.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    #[serde(deserialize_with = "secret")]
+    access_token: SecretString,
+    #[serde(default)]
+    instance_url: Option<String>,
+    /// `https://login.salesforce.com/id/{organization}/{user}`.
+    #[serde(default)]
+    id: Option<String>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    Ok(String::deserialize(deserializer)?.into())
+}
+
+pub(super) async fn log_in(request: &Request<'_>) -> Result<Granted, Error> {
+    let form = form(request)?;
+    let url = endpoint(request.login_url, "/services/oauth2/token")?;
+    let outgoing = Outgoing::post_secret(url, "application/x-www-form-urlencoded", form);
+    (request.sent)();
+    let incoming = request.transport.send(outgoing, Phase::Login).await?;
+    read(request, &incoming)
+}
+
+fn form(request: &Request<'_>) -> Result<Zeroizing<String>, Error> {
+    let joined;
+    let signed;
+    let fields: Vec<(&str, &str)> = match request.credentials {
+        Credentials::Password { .. } => Vec::new(),
+        Credentials::OauthPassword {
+            username,
+            password,
+            security_token,
+            client_id,
+            client_secret,
+        } => {
+            let token = security_token
+                .as_ref()
+                .map_or("", ExposeSecret::expose_secret);
+            joined = Zeroizing::new([password.expose_secret(), token].concat());
+            vec![
+                ("grant_type", "password"),
+                ("client_id", client_id),
+                ("client_secret", client_secret.expose_secret()),
+                ("username", username),
+                ("password", &joined),
+            ]
+        }
+        Credentials::JwtBearer {
+            username,
+            client_id,
+            private_key,
+        } => {
+            let audience = request.environment.jwt_audience();
+            signed = assertion::sign(client_id, username, audience, private_key, request.now)?;
+            vec![
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                ("assertion", &signed),
+            ]
+        }
+        Credentials::ClientCredentials {
+            client_id,
+            client_secret,
+        } => vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", client_id),
+            ("client_secret", client_secret.expose_secret()),
+        ],
+    };
+    let size = fields
+        .iter()
+        .map(|(name, value)| name.len() + 3 * value.len() + 2)
+        .sum();
+    let mut form = Zeroizing::new(String::with_capacity(size));
+    for (name, value) in fields {
+        if !form.is_empty() {
+            form.push('&');
+        }
+        form.push_str(name);
+        form.push('=');
+        form.push_str(&Zeroizing::new(percent_encode(value)));
+    }
+    Ok(form)
+}
+
+fn read(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
+    let method = request.credentials.method();
+    let answer = match serde_json::from_str::<TokenAnswer>(incoming.text.trim()) {
+        Ok(answer) if incoming.status < 300 => answer,
+        _ => return Err(oauth_failure(incoming, method, request.redactor)),
+    };
+    if answer.access_token.expose_secret().is_empty() {
+        return Err(unexpected(incoming, Phase::Login, request.redactor));
+    }
+    let named = answer
+        .instance_url
+        .as_deref()
+        .unwrap_or(request.login_url.as_str());
+    // …/id/{organization}/{user}: known without another call.
+    let mut ids = answer
+        .id
+        .as_deref()
+        .unwrap_or_default()
+        .trim_end_matches('/')
+        .rsplit('/');
+    let user = ids.next().filter(|id| id.starts_with("005")).map(id18);
+    let organization = ids.next().filter(|id| id.starts_with("00D")).map(id18);
+    let info = SessionInfo {
+        organization_id: organization
+            .or_else(|| organization_of_token(&answer.access_token))
+            .unwrap_or_default(),
+        user_id: user.unwrap_or_default(),
+        username: request.credentials.username().map(str::to_owned),
+        instance_url: instance_url(named, request.transport.policy())?,
+        organization_name: None,
+        sandbox: None,
+        person_accounts: None,
+        seconds_valid: None,
+    };
+    Ok(Granted {
+        token: answer.access_token,
+        info,
+    })
+}

@@ -1,0 +1,140 @@
+//! SOAP `login()` (facts 1.1): the only SOAP call that we make.
+
+use http::{HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::super::answer::{failure, soap_fault, unexpected};
+use super::super::environment::ApiVersion;
+use super::super::error::{Error, Phase};
+use super::super::meaning::Meaning;
+use super::super::session::SessionInfo;
+use super::super::transport::{Incoming, Outgoing};
+use super::super::xml::{Element, push_escaped};
+use super::{Granted, Request, endpoint, id18, instance_url, organization_of_token};
+
+/// `login()` is gone from 65.0 on
+/// (https://help.salesforce.com/s/articleView?id=005132110&type=1). The session that an older version
+/// grants is good for all versions of REST.
+const LAST_WITH_LOGIN: ApiVersion = ApiVersion {
+    major: 64,
+    minor: 0,
+};
+
+pub(super) async fn log_in(
+    request: &Request<'_>,
+    username: &str,
+    password: &SecretString,
+    security_token: Option<&SecretString>,
+) -> Result<Granted, Error> {
+    let version = request.api_version.min(LAST_WITH_LOGIN);
+    let url = endpoint(request.login_url, &format!("/services/Soap/u/{version}"))?;
+    let body = envelope(username, password, security_token);
+    // SOAPAction must be present; the WSDL leaves it empty, most clients say "login".
+    let outgoing = Outgoing::post_secret(url, "text/xml; charset=UTF-8", body).header(
+        HeaderName::from_static("soapaction"),
+        HeaderValue::from_static("login"),
+    );
+    (request.sent)();
+    let incoming = request.transport.send(outgoing, Phase::Login).await?;
+    read(request, username, &incoming)
+}
+
+/// The request. Password and token are one value, as Salesforce wants it.
+fn envelope(
+    username: &str,
+    password: &SecretString,
+    token: Option<&SecretString>,
+) -> Zeroizing<String> {
+    let password = password.expose_secret();
+    let token = token.map_or("", ExposeSecret::expose_secret);
+    // Room for every character as a reference, so that the text never moves and leaves a copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(
+        600 + 6 * (username.len() + password.len() + token.len()),
+    ));
+    text.push_str(concat!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
+        "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:urn=\"urn:partner.soap.sforce.com\">",
+        "<soapenv:Header><urn:CallOptions><urn:client>switchboard</urn:client></urn:CallOptions></soapenv:Header>",
+        "<soapenv:Body><urn:login><urn:username>",
+    ));
+    push_escaped(&mut text, username);
+    text.push_str("</urn:username><urn:password>");
+    push_escaped(&mut text, password);
+    push_escaped(&mut text, token);
+    text.push_str("</urn:password></urn:login></soapenv:Body></soapenv:Envelope>");
+    text
+}
+
+fn read(request: &Request<'_>, username: &str, incoming: &Incoming) -> Result<Granted, Error> {
+    let text = incoming.text.as_str();
+    let root = Element::parse(text).ok();
+    let result = root
+        .as_ref()
+        .and_then(|root| root.find("loginResponse")?.child("result"));
+    let Some(result) = result.filter(|_| incoming.status < 300 && soap_fault(text).is_none())
+    else {
+        return Err(failure(incoming, Phase::Login, request.redactor));
+    };
+    // The trap of login(): 200 and a session, which may do nothing but setPassword().
+    if result.text_of("passwordExpired").is_some_and(is_true) {
+        let detail = "the log-in was answered with passwordExpired=true; the session may only set a new password.";
+        return Err(
+            Error::new(Meaning::PasswordExpired, Phase::Login, detail).with_status(incoming.status)
+        );
+    }
+    let Some(token) = result.text_of("sessionId").map(SecretString::from) else {
+        return Err(unexpected(incoming, Phase::Login, request.redactor));
+    };
+    let server = result
+        .text_of("serverUrl")
+        .unwrap_or(request.login_url.as_str());
+    let user = result.child("userInfo");
+    let of_user = |name: &str| user.and_then(|user| user.text_of(name));
+    let organization_id = of_user("organizationId")
+        .map(id18)
+        .or_else(|| organization_of_token(&token))
+        .or_else(|| {
+            server
+                .rsplit('/')
+                .next()
+                .filter(|id| id.starts_with("00D"))
+                .map(id18)
+        })
+        .unwrap_or_default();
+    let info = SessionInfo {
+        organization_id,
+        user_id: result
+            .text_of("userId")
+            .or_else(|| of_user("userId"))
+            .map(id18)
+            .unwrap_or_default(),
+        username: Some(of_user("userName").unwrap_or(username).to_owned()),
+        instance_url: instance_url(server, request.transport.policy())?,
+        organization_name: of_user("organizationName").map(str::to_owned),
+        sandbox: result.text_of("sandbox").map(is_true),
+        person_accounts: of_user("orgHasPersonAccounts").map(is_true),
+        seconds_valid: of_user("sessionSecondsValid").and_then(|seconds| seconds.parse().ok()),
+    };
+    Ok(Granted { token, info })
+}
+
+/// XML Schema's boolean has two spellings of true.
+fn is_true(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true") || text == "1"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_of_a_password_arrives() {
+        let body = envelope("a&b@c", &"p<w>&\"'\r\n\t é".into(), Some(&"T]]>".into()));
+        let root = Element::parse(&body).unwrap();
+        let login = root.find("login").unwrap();
+        assert_eq!(login.text_of("username"), Some("a&b@c"));
+        assert_eq!(login.text_of("password"), Some("p<w>&\"'\r\n\t éT]]>"));
+        assert_eq!(root.find("client").map(Element::text), Some("switchboard"));
+    }
+}

@@ -1,0 +1,41 @@
+//! The Salesforce client: log-in methods, session, REST, SOQL, errors by meaning, the probe, and the
+//! guard over whom it may call. It knows nothing of Kubernetes.
+//!
+//! Facts about Salesforce are quoted with their source where they are used; "facts n.n" means the
+//! project's own collection.
+
+mod address;
+mod answer;
+mod connection;
+mod credentials;
+mod dial;
+mod environment;
+mod error;
+mod login;
+mod meaning;
+mod permissions;
+mod probe;
+mod rest;
+mod retry;
+mod session;
+mod soql;
+mod text;
+mod transport;
+mod usage;
+mod warnings;
+mod words;
+mod xml;
+
+pub use connection::Connection;
+pub use credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
+pub use dial::{DEFAULT_HOSTS, DialError, DialPolicy};
+pub use environment::{ApiVersion, Environment, InvalidApiVersion};
+pub use error::{Error, Phase};
+pub use meaning::{Meaning, Retry};
+pub use probe::{Access, Answer, Findings, Organization, Warning, probe};
+pub use rest::{MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version};
+pub use retry::RetryPolicy;
+pub use session::{SessionInfo, SharedSession};
+pub use soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
+pub use transport::{Limits, Transport};
+pub use usage::{Spent, Usage};

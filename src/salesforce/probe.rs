@@ -1,0 +1,336 @@
+//! The connection test: three API calls (a fourth if the session had expired), and every answer proved,
+//! not guessed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::connection::Connection;
+use super::environment::ApiVersion;
+use super::error::{Error, Phase};
+use super::meaning::Meaning;
+use super::permissions::{self, Grants, Sharing};
+use super::rest::{Subrequest, Subresponse};
+use super::session::SessionInfo;
+use super::soql::{Soql, SoqlLiteral};
+use super::usage::Usage;
+use super::warnings;
+
+/// The oldest version with composite requests, without which nothing here works (facts 2.7).
+const OLDEST: ApiVersion = ApiVersion {
+    major: 38,
+    minor: 0,
+};
+
+/// What the probe found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Findings {
+    /// Who is logged in, where.
+    pub session: SessionInfo,
+    /// The organization.
+    pub organization: Organization,
+    /// Whether the user sees all records of each object.
+    pub access: Access,
+    /// Whether the user may create Tasks.
+    pub create_task: Answer,
+    /// The organization's API usage.
+    pub usage: Option<Usage>,
+    /// What works today and needs attention.
+    pub warnings: Vec<Warning>,
+}
+
+/// The organization, as it describes itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Organization {
+    /// The organization's id, 18 characters.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `OrganizationType`, as Salesforce says it; unknown values pass through.
+    pub edition: Option<String>,
+    /// The instance, such as `AP25`.
+    pub instance: Option<String>,
+    /// Whether it is a sandbox or a scratch organization.
+    pub sandbox: bool,
+    /// Whether it is a scratch organization: a sandbox with a trial's end (facts 3.1).
+    pub scratch: bool,
+    /// Whether person accounts are on.
+    pub person_accounts: Option<bool>,
+    /// When the trial ends.
+    pub trial_ends: Option<Timestamp>,
+}
+
+/// Whether the user sees all records of the three objects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Contact.
+    pub contact: Answer,
+    /// Account.
+    pub account: Answer,
+    /// Lead; absent with Platform licences.
+    pub lead: Answer,
+}
+
+/// A proved answer, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Proved.
+    Yes,
+    /// Disproved.
+    No,
+    /// The user may not see what would tell; the text says what.
+    Unknown(String),
+    /// The object is not there for this user.
+    Absent,
+}
+
+/// Something that works today and needs attention.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// PascalCase, stable.
+    pub code: String,
+    /// What it is.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// The row of Organization, with whatever the user sees of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct OrganizationRow {
+    id: Option<String>,
+    name: Option<String>,
+    organization_type: Option<String>,
+    is_sandbox: Option<bool>,
+    instance_name: Option<String>,
+    trial_expiration_date: Option<String>,
+}
+
+/// Proves the connection. Costs at most four API calls, and a log-in if there is no session.
+pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
+    let version = connection.api_version();
+    if version < OLDEST {
+        let detail = format!(
+            "version {version} has no composite requests; {OLDEST} is the oldest that does."
+        );
+        return Err(Error::new(
+            Meaning::UnsupportedApiVersion,
+            Phase::Request,
+            detail,
+        ));
+    }
+    let session = connection.session().await?;
+    // First alone: an expired session is replaced here once, not three times at the same moment.
+    let about = match connection.composite(&about_user(&session.user_id)).await {
+        Ok(about) => about,
+        Err(error) => return Err(explain(connection, error).await),
+    };
+    let objects = [
+        Subrequest::query(
+            "contact",
+            "SELECT Id, Phone, MobilePhone FROM Contact LIMIT 1",
+        ),
+        Subrequest::query("account", "SELECT Id, Phone FROM Account LIMIT 1"),
+        Subrequest::query("lead", "SELECT Id, Phone, MobilePhone FROM Lead LIMIT 1"),
+        Subrequest::query("person", "SELECT Id, IsPersonAccount FROM Account LIMIT 1"),
+    ];
+    let asked = if session.person_accounts.is_some() {
+        &objects[..3]
+    } else {
+        &objects[..]
+    };
+    let (objects, task) = tokio::join!(connection.composite(asked), connection.describe("Task"));
+    let objects = objects?;
+    let create_task = may_create_task(task)?;
+    // A re-login may have replaced it on the way.
+    let mut session = connection.session().await?;
+    session.username = session
+        .username
+        .or_else(|| first_text(&about[4], "Username"));
+
+    let organization = organization(&session, &about[0], objects.get(3))?;
+    let grants = Grants::read(&about[2], &about[3]);
+    let sharing = Sharing::read(&about[1]);
+    let mut warnings: Vec<Warning> = warnings::of_method(connection.credentials().method())
+        .into_iter()
+        .collect();
+    warnings.extend(warnings::of_version(version));
+    let access = Access {
+        contact: permissions::sees_all("Contact", &objects[0], &grants, &sharing, &mut warnings)?,
+        account: permissions::sees_all("Account", &objects[1], &grants, &sharing, &mut warnings)?,
+        lead: permissions::sees_all("Lead", &objects[2], &grants, &sharing, &mut warnings)?,
+    };
+    warnings.extend(warnings::of_create_task(&create_task));
+    Ok(Findings {
+        session,
+        organization,
+        access,
+        create_task,
+        usage: connection.usage(),
+        warnings,
+    })
+}
+
+/// The first call: who and what we are logged in to. Five queries are as many as one call takes.
+fn about_user(user_id: &str) -> [Subrequest; 5] {
+    let user = SoqlLiteral::new(user_id);
+    let assigned =
+        format!("SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = {user}");
+    let organization = "SELECT Id, Name, OrganizationType, IsSandbox, InstanceName, TrialExpirationDate FROM Organization";
+    // Apart from the first, so that a field that is not there costs only this answer.
+    let sharing =
+        "SELECT DefaultContactAccess, DefaultAccountAccess, DefaultLeadAccess FROM Organization";
+    let objects = format!(
+        "SELECT SobjectType, PermissionsRead, PermissionsViewAllRecords FROM ObjectPermissions WHERE SobjectType IN ('Contact', 'Account', 'Lead') AND ParentId IN ({assigned})"
+    );
+    let sets = format!(
+        "SELECT PermissionsViewAllData, PermissionsModifyAllData FROM PermissionSet WHERE Id IN ({assigned})"
+    );
+    let name = Soql::select(&["Username"], "User").and(&format!("Id = {user}"));
+    [
+        Subrequest::query("organization", organization),
+        Subrequest::query("sharing", sharing),
+        Subrequest::query("objectPermissions", &objects),
+        Subrequest::query("permissionSets", &sets),
+        Subrequest::query("user", name.as_str()),
+    ]
+}
+
+/// A version that the instance does not know is answered like a wrong path: the list of versions, which
+/// costs nothing, tells the two apart.
+async fn explain(connection: &Connection, error: Error) -> Error {
+    let version = connection.api_version();
+    if error.phase() != Phase::Request
+        || !matches!(
+            error.meaning(),
+            Meaning::NotFound | Meaning::UnsupportedApiVersion
+        )
+    {
+        return error;
+    }
+    let Ok(versions) = connection.versions().await else {
+        return error;
+    };
+    let (Some(oldest), Some(newest)) = (
+        versions.iter().map(|known| known.version).min(),
+        versions.iter().map(|known| known.version).max(),
+    ) else {
+        return error;
+    };
+    if versions.iter().any(|known| known.version == version) {
+        return error;
+    }
+    let detail = format!("this organization supports {oldest} to {newest}, not {version}.");
+    Error::new(Meaning::UnsupportedApiVersion, Phase::Request, detail)
+}
+
+fn organization(
+    session: &SessionInfo,
+    answer: &Subresponse,
+    person: Option<&Subresponse>,
+) -> Result<Organization, Error> {
+    let row = match answer.page::<OrganizationRow>() {
+        Ok(page) => page.records.into_iter().next().unwrap_or_default(),
+        // Hidden from this user: what the log-in told must do.
+        Err(error) if is_about_rights(error.meaning()) => OrganizationRow::default(),
+        Err(error) => return Err(error),
+    };
+    let trial_ends = row.trial_expiration_date.as_deref().and_then(timestamp);
+    let sandbox = row.is_sandbox.or(session.sandbox).unwrap_or(false);
+    let person_accounts = session.person_accounts.or_else(|| match person?.success() {
+        Ok(()) => Some(true),
+        // The field exists only where the feature is on (facts 5.4).
+        Err(error) if error.meaning() == Meaning::FieldUnavailable => Some(false),
+        Err(_) => None,
+    });
+    Ok(Organization {
+        id: row.id.unwrap_or_else(|| session.organization_id.clone()),
+        name: row
+            .name
+            .or_else(|| session.organization_name.clone())
+            .unwrap_or_default(),
+        edition: row.organization_type,
+        instance: row.instance_name,
+        sandbox,
+        scratch: sandbox && trial_ends.is_some(),
+        person_accounts,
+        trial_ends,
+    })
+}
+
+/// `createable` of the describe is what the platform itself decides by, whatever grants it (facts 4).
+fn may_create_task(description: Result<Value, Error>) -> Result<Answer, Error> {
+    match description {
+        Ok(description) => Ok(match description.get("createable") {
+            Some(Value::Bool(true)) => Answer::Yes,
+            Some(Value::Bool(false)) => Answer::No,
+            _ => Answer::Unknown(
+                "the description of Task does not say whether it is createable".to_owned(),
+            ),
+        }),
+        Err(error)
+            if matches!(
+                error.meaning(),
+                Meaning::NotFound | Meaning::ObjectUnavailable
+            ) =>
+        {
+            Ok(Answer::Absent)
+        }
+        Err(error) if is_about_rights(error.meaning()) => Ok(Answer::Unknown(error.message())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Failures that say something about the user's rights, and nothing about the connection.
+pub(crate) fn is_about_rights(meaning: Meaning) -> bool {
+    matches!(
+        meaning,
+        Meaning::InsufficientAccess
+            | Meaning::FieldUnavailable
+            | Meaning::ObjectUnavailable
+            | Meaning::NotFound
+    )
+}
+
+fn first_text(answer: &Subresponse, field: &str) -> Option<String> {
+    let page = answer.page::<Value>().ok()?;
+    Some(page.records.first()?.get(field)?.as_str()?.to_owned())
+}
+
+/// Salesforce writes `2026-12-01T00:00:00.000+0000`, without the colon that RFC 3339 wants.
+fn timestamp(text: &str) -> Option<Timestamp> {
+    text.parse()
+        .ok()
+        .or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_both_spellings() {
+        let expected: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+        for text in [
+            "2026-12-01T00:00:00.000+0000",
+            "2026-12-01T00:00:00Z",
+            "2026-12-01T09:00:00.000+0900",
+        ] {
+            assert_eq!(timestamp(text), Some(expected), "{text}");
+        }
+        assert_eq!(timestamp("tomorrow"), None);
+    }
+
+    #[test]
+    fn the_first_call_has_no_more_queries_than_it_may() {
+        let requests = about_user("005' OR Id != '");
+        assert!(requests.len() <= super::super::rest::MAX_SUBQUERIES);
+        let body = super::super::rest::composite_body(&requests, ApiVersion::DEFAULT);
+        assert!(body.contains("%5C%27%20OR"), "the id is escaped: {body}");
+    }
+}

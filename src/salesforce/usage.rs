@@ -1,0 +1,95 @@
+//! API usage as Salesforce reports it with each answer, and what this client has spent itself.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The organization's API calls of the last 24 hours, all integrations together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// Calls used. May exceed `limit`: paid organizations may run over (facts 2.2).
+    pub used: u64,
+    /// Calls allowed in 24 hours.
+    pub limit: u64,
+    /// When the answer came that said so.
+    pub observed_at: Timestamp,
+}
+
+/// What one connection has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Log-in requests sent, accepted or not.
+    pub logins: u64,
+    /// API calls sent that count against the allocation.
+    pub calls: u64,
+}
+
+impl Usage {
+    /// Reads `Sforce-Limit-Info`: `api-usage=10018/100000`, perhaps with `; api-bursts=1/750` or
+    /// `; per-app-api-usage=17/250(appName=x)`, in any order (facts 2.2).
+    pub fn from_header(value: &str, now: Timestamp) -> Option<Usage> {
+        value.split([';', ',']).find_map(|part| {
+            let (name, numbers) = part.split_once('=')?;
+            if !name.trim().eq_ignore_ascii_case("api-usage") {
+                return None;
+            }
+            let (used, limit) = numbers.trim().split_once('/')?;
+            Some(Usage {
+                used: used.trim().parse().ok()?,
+                limit: limit.trim().parse().ok()?,
+                observed_at: now,
+            })
+        })
+    }
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986.
+pub(crate) fn percent_encode(text: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut encoded = String::with_capacity(text.len() + text.len() / 2);
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
+            _ => {
+                encoded.push('%');
+                encoded.push(char::from(HEX[usize::from(byte >> 4)]));
+                encoded.push(char::from(HEX[usize::from(byte & 15)]));
+            }
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_is_read_from_every_known_form_of_the_header() {
+        let read = |value| {
+            Usage::from_header(value, Timestamp::UNIX_EPOCH).map(|usage| (usage.used, usage.limit))
+        };
+        assert_eq!(read("api-usage=10018/100000"), Some((10018, 100_000)));
+        assert_eq!(
+            read("api-usage=18/5000; api-bursts=1/750"),
+            Some((18, 5000))
+        );
+        assert_eq!(
+            read("per-app-api-usage=17/250(appName=x); api-usage=1/2"),
+            Some((1, 2))
+        );
+        assert_eq!(read("API-Usage = 16000 / 15000"), Some((16000, 15000)));
+        for broken in [
+            "",
+            "api-usage",
+            "api-usage=",
+            "api-usage=1",
+            "api-usage=a/b",
+            "api-usage=-1/5",
+        ] {
+            assert_eq!(read(broken), None, "{broken}");
+        }
+    }
+}

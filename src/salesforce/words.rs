@@ -1,0 +1,181 @@
+//! Salesforce's words and what they mean: the only place that knows its codes and texts, in the
+//! spelling of SOAP, of OAuth and of REST.
+
+use super::credentials::Method;
+use super::error::Phase;
+use super::meaning::Meaning;
+
+/// The meaning of an exception code of SOAP or REST; none if the code is not known.
+/// Codes: the enterprise and partner WSDL's ExceptionCode (facts 1.1), REST's table (facts 2.9).
+pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meaning> {
+    let code = code
+        .rsplit(':')
+        .next()
+        .unwrap_or(code)
+        .trim()
+        .to_ascii_uppercase();
+    let message = message.to_ascii_lowercase();
+    let login = phase == Phase::Login;
+    Some(match code.as_str() {
+        "INVALID_LOGIN" => Meaning::InvalidLogin,
+        "LOGIN_MUST_USE_SECURITY_TOKEN" => Meaning::SecurityTokenRequired,
+        "LOGIN_DURING_RESTRICTED_TIME" => Meaning::LoginHoursRestricted,
+        "LOGIN_DURING_RESTRICTED_DOMAIN" => Meaning::IpRestricted,
+        "LOGIN_RATE_EXCEEDED" => Meaning::LoginRateExceeded,
+        "LOGIN_CHALLENGE_ISSUED" | "LOGIN_CHALLENGE_PENDING" => {
+            Meaning::IdentityVerificationRequired
+        }
+        "PASSWORD_LOCKOUT" => Meaning::UserLocked,
+        "INVALID_OPERATION_WITH_EXPIRED_PASSWORD" => Meaning::PasswordExpired,
+        "ORG_LOCKED" | "TRIAL_EXPIRED" | "ORG_IS_SIGNING_UP" | "INACTIVE_ORG" => {
+            Meaning::OrganizationUnavailable
+        }
+        "ORG_IN_MAINTENANCE" => Meaning::OrganizationInMaintenance,
+        "SERVER_UNAVAILABLE" | "SSO_SERVICE_DOWN" => Meaning::Unreachable,
+        "API_CURRENTLY_DISABLED" => Meaning::ApiDisabledForUser,
+        // The limits resource answers so to a user without View Setup; it is no matter of the edition
+        // (facts 2.2).
+        "API_DISABLED_FOR_ORG" if message.contains("limits resource") => {
+            Meaning::InsufficientAccess
+        }
+        "API_DISABLED_FOR_ORG" => Meaning::ApiDisabledForOrg,
+        "CLIENT_NOT_ACCESSIBLE_FOR_USER" | "CLIENT_REQUIRE_UPDATE_FOR_USER" => {
+            Meaning::AppNotApproved
+        }
+        "INVALID_CLIENT" => Meaning::InvalidClient,
+        "OAUTH_APP_BLOCKED" => Meaning::AppBlocked,
+        "MUTUAL_AUTHENTICATION_FAILED" => Meaning::BlockedBySecurityPolicy,
+        code if code.starts_with("TXN_SECURITY") => Meaning::BlockedBySecurityPolicy,
+        "FUNCTIONALITY_NOT_ENABLED" if login => Meaning::LoginMethodDisabled,
+        "FUNCTIONALITY_NOT_ENABLED" => Meaning::ObjectUnavailable,
+        // On login() the permission Use Any API Auth is missing (facts 1.1).
+        "INSUFFICIENT_ACCESS" if login => Meaning::LoginMethodDisabled,
+        code if code.starts_with("INSUFFICIENT_ACCESS") => Meaning::InsufficientAccess,
+        "INVALID_SESSION_ID" | "INVALIDSESSIONID" if not_for_api(&message) => {
+            Meaning::SessionNotForApi
+        }
+        "INVALID_SESSION_ID" | "INVALIDSESSIONID" | "BAD_OAUTH_TOKEN" => Meaning::SessionExpired,
+        // One code, two meanings: seconds or hours (facts 2.4).
+        "REQUEST_LIMIT_EXCEEDED" if message.contains("concurrent") => Meaning::ConcurrentLimit,
+        "LIMIT_EXCEEDED" if login => Meaning::LoginRateExceeded,
+        "REQUEST_LIMIT_EXCEEDED" | "LIMIT_EXCEEDED" => Meaning::RequestLimitExceeded,
+        "UNSUPPORTED_API_VERSION" | "INVALIDVERSION" | "INVALID_VERSION" => {
+            Meaning::UnsupportedApiVersion
+        }
+        "INVALID_FIELD" | "INVALID_FIELD_FOR_INSERT_UPDATE" => Meaning::FieldUnavailable,
+        "INVALID_TYPE" => Meaning::ObjectUnavailable,
+        "NOT_FOUND" => Meaning::NotFound,
+        "MALFORMED_QUERY"
+        | "MALFORMED_SEARCH"
+        | "MALFORMED_ID"
+        | "INVALID_SEARCH"
+        | "INVALID_QUERY_FILTER_OPERATOR"
+        | "NUMBER_OUTSIDE_VALID_RANGE"
+        | "REQUIRED_FIELD_MISSING"
+        | "JSON_PARSER_ERROR"
+        | "INVALID_ID_FIELD"
+        | "METHOD_NOT_ALLOWED"
+        | "INVALID_CROSS_REFERENCE_KEY" => Meaning::RequestRejected,
+        "INVALID_QUERY_LOCATOR" => Meaning::CursorExpired,
+        "QUERY_TIMEOUT" | "REQUEST_RUNNING_TOO_LONG" => Meaning::QueryTimeout,
+        "QUERY_TOO_COMPLICATED" => Meaning::QueryTooComplicated,
+        "UNABLE_TO_LOCK_ROW" => Meaning::RowLocked,
+        "UNKNOWN_EXCEPTION" | "INTERNAL_SERVER_ERROR" => Meaning::SalesforceError,
+        _ if message.contains("login rate exceeded") => Meaning::LoginRateExceeded,
+        _ => return None,
+    })
+}
+
+/// A session that is real but may not be used here; a new log-in gives the same (facts 2.9).
+fn not_for_api(message: &str) -> bool {
+    [
+        "not valid for use with",
+        "high assurance",
+        "high_assurance",
+        "ip relaxation",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+/// The meaning of an OAuth error; none if it is not known. The descriptions differ by age and
+/// cause, so they are recognised by their telling words (facts 1.2).
+pub(crate) fn oauth(error: &str, description: &str, method: Method) -> Option<Meaning> {
+    let error = error.trim().to_ascii_lowercase();
+    let description = description.to_ascii_lowercase();
+    let says = |words: &str| description.contains(words);
+    // What the description says is exact, what the error says is a drawer.
+    let described = match () {
+        () if says("login rate exceeded") => Some(Meaning::LoginRateExceeded),
+        () if says("approved this consumer") || says("admin approved") => {
+            Some(Meaning::AppNotApproved)
+        }
+        () if says("audience") => Some(Meaning::AudienceInvalid),
+        () if says("expired authorization code") => Some(Meaning::ClockSkew),
+        () if says("inactive user") || says("user is inactive") => Some(Meaning::UserInactive),
+        () if says("inactive organization") || says("inactive org") => {
+            Some(Meaning::OrganizationUnavailable)
+        }
+        () if says("not supported on this domain") => Some(Meaning::MyDomainRequired),
+        () if says("no client credentials user") => Some(Meaning::NoRunAsUser),
+        () if says("flow not enabled") || says("flow is not enabled") || says("flow disabled") => {
+            Some(Meaning::LoginMethodDisabled)
+        }
+        () if says("expired access/refresh token") => Some(Meaning::SessionExpired),
+        () if says("password has expired") || says("password expired") => {
+            Some(Meaning::PasswordExpired)
+        }
+        () if says("ip restricted") || says("ip address") => Some(Meaning::IpRestricted),
+        () if says("login hours") => Some(Meaning::LoginHoursRestricted),
+        () if says("app blocked") || says("app is blocked") => Some(Meaning::AppBlocked),
+        () if says("client identifier invalid") || says("invalid client credentials") => {
+            Some(Meaning::InvalidClient)
+        }
+        () if says("invalid assertion") || says("invalid signature") => {
+            Some(Meaning::InvalidAssertion)
+        }
+        () => None,
+    };
+    if described.is_some() {
+        return described;
+    }
+    Some(match error.as_str() {
+        "invalid_grant" if method == Method::JwtBearer => Meaning::InvalidAssertion,
+        "invalid_grant" if method == Method::ClientCredentials => Meaning::InvalidClient,
+        "invalid_grant" => Meaning::InvalidLogin,
+        "invalid_client" | "invalid_client_id" | "invalid_client_credentials" => {
+            Meaning::InvalidClient
+        }
+        "oauth_app_blocked" => Meaning::AppBlocked,
+        "oauth_app_access_denied" => Meaning::AppNotApproved,
+        "unsupported_grant_type" | "unauthorized_client" => Meaning::LoginMethodDisabled,
+        "invalid_assertion" => Meaning::InvalidAssertion,
+        "inactive_user" => Meaning::UserInactive,
+        "inactive_org" => Meaning::OrganizationUnavailable,
+        "rate_limit_exceeded" | "login_rate_exceeded" => Meaning::LoginRateExceeded,
+        "server_error" | "temporarily_unavailable" => Meaning::Unreachable,
+        "invalid_request" => Meaning::RequestRejected,
+        other => return exception(other, &description, Phase::Login),
+    })
+}
+
+/// The meaning of an HTTP status without words that are known (facts 2.9, "Status table").
+pub(crate) fn status(status: u16, phase: Phase) -> Option<Meaning> {
+    Some(match status {
+        401 if phase == Phase::Request => Meaning::SessionExpired,
+        404 => Meaning::NotFound,
+        410 => Meaning::UnsupportedApiVersion,
+        414 | 431 => Meaning::RequestTooLong,
+        // 429 is not in Salesforce's table; an edge or proxy that says it means "slower".
+        429 => Meaning::ConcurrentLimit,
+        // 420: the edge has no routing for the host; 502: it cannot reach the instance.
+        420 | 502 | 503 | 504 => Meaning::Unreachable,
+        500 => Meaning::SalesforceError,
+        _ => return None,
+    })
+}
+
+/// Statuses after which a request that is safe to repeat may be sent again.
+pub(crate) fn is_transient(status: u16) -> bool {
+    matches!(status, 420 | 429 | 500 | 502 | 503 | 504)
+}
