@@ -31,10 +31,10 @@ pub struct Call {
     /// When dialling began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
-    /// When somebody answered; absent for a call that nobody took.
+    /// When somebody answered; null for a call that nobody took.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub answered_at: Option<Timestamp>,
-    /// When the call ended; absent while it lasts.
+    /// When the call ended; null while it lasts.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// The customer's number as the platform spelled it.
@@ -50,7 +50,7 @@ pub struct Call {
     pub lookup: LookupState,
     /// Why the number is not looked up, where it is not, in words.
     pub not_looked_up: Option<String>,
-    /// Who it is; absent while nobody is known under the number.
+    /// Who it is; null while nobody is known under the number.
     pub contact: Option<Contact>,
 }
 
@@ -118,7 +118,7 @@ pub struct CallsQuery {
 pub struct CallsPage {
     /// The calls.
     pub calls: Vec<Call>,
-    /// Asks for the page after this one; absent on the last.
+    /// Asks for the page after this one; null on the last.
     pub next_cursor: Option<String>,
 }
 
