@@ -41,7 +41,10 @@ fn main() -> ExitCode {
     // One provider for the whole program; a second installation cannot happen before this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     telemetry::start();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
@@ -62,7 +65,10 @@ async fn dispatch(role: Role) -> ExitCode {
 
 /// The first signal asks for an orderly end, the second ends at once.
 async fn watch_signals(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::warn!("signals cannot be watched; only SIGKILL ends this process");
         return;
     };

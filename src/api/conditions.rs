@@ -96,17 +96,29 @@ pub struct Verdict {
 impl Verdict {
     /// It holds.
     pub fn holds(reason: &str, message: impl Into<String>) -> Self {
-        Verdict { truth: Truth::True, reason: reason.into(), message: message.into() }
+        Verdict {
+            truth: Truth::True,
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 
     /// It does not hold.
     pub fn fails(reason: &str, message: impl Into<String>) -> Self {
-        Verdict { truth: Truth::False, reason: reason.into(), message: message.into() }
+        Verdict {
+            truth: Truth::False,
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 
     /// It is not known.
     pub fn unknown(reason: &str, message: impl Into<String>) -> Self {
-        Verdict { truth: Truth::Unknown, reason: reason.into(), message: message.into() }
+        Verdict {
+            truth: Truth::Unknown,
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -134,7 +146,13 @@ pub fn verdict(conditions: &[Condition], type_: &str) -> Option<Verdict> {
 }
 
 /// Sets a condition in place; `lastTransitionTime` moves only when the truth does.
-pub fn set(conditions: &mut Vec<Condition>, type_: &str, verdict: Verdict, generation: Option<i64>, now: Timestamp) {
+pub fn set(
+    conditions: &mut Vec<Condition>,
+    type_: &str,
+    verdict: Verdict,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
     let status = verdict.truth.as_str();
     let since = find(conditions, type_)
         .filter(|old| old.status == status)
@@ -169,11 +187,35 @@ mod tests {
     #[test]
     fn the_transition_time_moves_only_with_the_truth() {
         let mut conditions = vec![];
-        set(&mut conditions, READY, Verdict::fails("A", "a"), Some(1), at(0));
-        set(&mut conditions, READY, Verdict::fails("B", "b"), Some(2), at(10));
+        set(
+            &mut conditions,
+            READY,
+            Verdict::fails("A", "a"),
+            Some(1),
+            at(0),
+        );
+        set(
+            &mut conditions,
+            READY,
+            Verdict::fails("B", "b"),
+            Some(2),
+            at(10),
+        );
         let ready = find(&conditions, READY).unwrap();
-        assert_eq!((ready.reason.as_str(), &ready.last_transition_time), ("B", &Time(at(0))));
-        set(&mut conditions, READY, Verdict::holds("C", ""), Some(2), at(20));
-        assert_eq!(find(&conditions, READY).unwrap().last_transition_time, Time(at(20)));
+        assert_eq!(
+            (ready.reason.as_str(), &ready.last_transition_time),
+            ("B", &Time(at(0)))
+        );
+        set(
+            &mut conditions,
+            READY,
+            Verdict::holds("C", ""),
+            Some(2),
+            at(20),
+        );
+        assert_eq!(
+            find(&conditions, READY).unwrap().last_transition_time,
+            Time(at(20))
+        );
     }
 }

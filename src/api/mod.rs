@@ -10,7 +10,10 @@ mod spec;
 pub mod status;
 
 pub use settings::{InvalidField, Settings};
-pub use spec::{Auth, Contacts, Environment, PasswordAuth, Retrieval, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef};
+pub use spec::{
+    Auth, Contacts, Environment, PasswordAuth, Retrieval, SalesforceIntegration,
+    SalesforceIntegrationSpec, SalesforceSpec, SecretRef,
+};
 pub use status::SalesforceIntegrationStatus;
 
 /// Set to a new value (a time, say) to ask for one proof of the connection now.

@@ -112,12 +112,16 @@ impl Settings {
         };
         let api_version = salesforce.api_version.parse().map_err(|_| InvalidField {
             field: "spec.salesforce.apiVersion",
-            problem: format!("{:?} is no version of the Salesforce API; write one such as \"50.0\"", salesforce.api_version),
+            problem: format!(
+                "{:?} is no version of the Salesforce API; write one such as \"50.0\"",
+                salesforce.api_version
+            ),
         })?;
         let auth = match &salesforce.auth.password {
-            Some(password) => {
-                AuthSettings::Password { username: password.username.clone(), secret: password.secret_ref.name.clone() }
-            }
+            Some(password) => AuthSettings::Password {
+                username: password.username.clone(),
+                secret: password.secret_ref.name.clone(),
+            },
             None => {
                 return Err(InvalidField {
                     field: "spec.salesforce.auth",
@@ -125,21 +129,31 @@ impl Settings {
                 });
             }
         };
-        let daily_at = WallClock::strptime("%H:%M", &contacts.daily_at).map_err(|_| InvalidField {
-            field: "spec.contacts.dailyAt",
-            problem: format!("{:?} is no time of day; write one from 00:00 to 23:59", contacts.daily_at),
-        })?;
+        let daily_at =
+            WallClock::strptime("%H:%M", &contacts.daily_at).map_err(|_| InvalidField {
+                field: "spec.contacts.dailyAt",
+                problem: format!(
+                    "{:?} is no time of day; write one from 00:00 to 23:59",
+                    contacts.daily_at
+                ),
+            })?;
         let lookup_every_minutes = minutes(&contacts.lookup_every).ok_or_else(|| InvalidField {
             field: "spec.contacts.lookupEvery",
             problem: format!("{:?} does not divide an hour; write one of 1m, 2m, 3m, 4m, 5m, 6m, 10m, 12m, 15m, 20m, 30m, 1h", contacts.lookup_every),
         })?;
         let time_zone = TimeZone::get(&contacts.time_zone).map_err(|_| InvalidField {
             field: "spec.contacts.timeZone",
-            problem: format!("there is no time zone {:?}; write an IANA name such as Asia/Tokyo", contacts.time_zone),
+            problem: format!(
+                "there is no time zone {:?}; write an IANA name such as Asia/Tokyo",
+                contacts.time_zone
+            ),
         })?;
         let region = contacts.region.parse().map_err(|_| InvalidField {
             field: "spec.contacts.region",
-            problem: format!("there is no region {:?}; write an ISO 3166-1 code such as JP", contacts.region),
+            problem: format!(
+                "there is no region {:?}; write an ISO 3166-1 code such as JP",
+                contacts.region
+            ),
         })?;
         let interval = spec
             .interval
@@ -149,10 +163,18 @@ impl Settings {
             .filter(|interval| *interval >= Duration::from_secs(10))
             .ok_or_else(|| InvalidField {
                 field: "spec.interval",
-                problem: format!("{:?} is no duration from 10s to 24h; write one such as 30m", spec.interval),
+                problem: format!(
+                    "{:?} is no duration from 10s to 24h; write one such as 30m",
+                    spec.interval
+                ),
             })?;
         Ok(Settings {
-            company_id: spec.company_id.parse().map_err(|error: InvalidCompanyId| InvalidField { field: "spec.companyId", problem: error.to_string() })?,
+            company_id: spec.company_id.parse().map_err(|error: InvalidCompanyId| {
+                InvalidField {
+                    field: "spec.companyId",
+                    problem: error.to_string(),
+                }
+            })?,
             environment,
             login_url,
             api_version,

@@ -41,7 +41,10 @@ pub struct Args {
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment here would become a heading of the help")]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become a heading of the help"
+    )]
     pub salesforce: SalesforceArgs,
 }
 
@@ -65,7 +68,11 @@ pub async fn run(args: Args) -> ExitCode {
             };
             // A reader that has gone (`| head`) is no failure of the check.
             let _ = std::io::stdout().write_all(text.as_bytes());
-            if healthy { ExitCode::SUCCESS } else { ExitCode::from(NOT_HEALTHY) }
+            if healthy {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(NOT_HEALTHY)
+            }
         }
         Err(problem) => {
             eprintln!("switchboard check: {problem}");
@@ -74,11 +81,19 @@ pub async fn run(args: Args) -> ExitCode {
     }
 }
 
-async fn check(args: &Args) -> Result<(SalesforceIntegration, SalesforceIntegrationStatus), BadInput> {
+async fn check(
+    args: &Args,
+) -> Result<(SalesforceIntegration, SalesforceIntegrationStatus), BadInput> {
     let manifests = Manifests::read(&args.file, args.secret_file.as_deref())?;
     let resource = manifests.integration(args.name.as_deref())?;
-    let bundle = args.salesforce.ca_bundle().map_err(|error| BadInput::Flag(error.to_string()))?;
-    let policy = args.salesforce.policy(bundle.as_deref()).map_err(|error| BadInput::Flag(error.to_string()))?;
+    let bundle = args
+        .salesforce
+        .ca_bundle()
+        .map_err(|error| BadInput::Flag(error.to_string()))?;
+    let policy = args
+        .salesforce
+        .policy(bundle.as_deref())
+        .map_err(|error| BadInput::Flag(error.to_string()))?;
     let transport = Transport::new(policy).map_err(|error| BadInput::Flag(error.to_string()))?;
     let settings = Settings::read(&resource.spec);
     // Nothing is compared with it: any key will do.
@@ -92,7 +107,9 @@ async fn check(args: &Args) -> Result<(SalesforceIntegration, SalesforceIntegrat
         if let Some((credentials, fingerprint)) = read.credentials
             && !settings.suspend
         {
-            proof = Some(crate::controller::prove_once(transport, settings, credentials, fingerprint).await);
+            proof = Some(
+                crate::controller::prove_once(transport, settings, credentials, fingerprint).await,
+            );
         }
     }
     let config = Config::default();

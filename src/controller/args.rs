@@ -23,7 +23,11 @@ pub struct Args {
     #[arg(long, env = "SWITCHBOARD_WORKER_IMAGE")]
     pub worker_image: String,
     /// When nodes pull the worker image: Always, IfNotPresent or Never.
-    #[arg(long, env = "SWITCHBOARD_WORKER_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
+    #[arg(
+        long,
+        env = "SWITCHBOARD_WORKER_IMAGE_PULL_POLICY",
+        default_value = "IfNotPresent"
+    )]
     pub worker_image_pull_policy: String,
     /// Memory limit of worker pods.
     #[arg(long, env = "SWITCHBOARD_WORKER_MEMORY", default_value = "128Mi")]
@@ -42,7 +46,10 @@ pub struct Args {
     #[arg(long, env = "SWITCHBOARD_FINGERPRINT_KEY_FILE")]
     pub fingerprint_key_file: Option<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment here would become a heading of the help")]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become a heading of the help"
+    )]
     pub salesforce: SalesforceArgs,
     /// How long a run may take before its pod is ended, such as 30m.
     #[arg(long, env = "SWITCHBOARD_RUN_DEADLINE", default_value = "30m", value_parser = duration)]
@@ -88,14 +95,21 @@ pub(super) struct Setup {
 impl Args {
     pub(super) fn read(&self) -> Result<Setup, Error> {
         let keys = read(&self.token_key_file, "--token-key-file")?;
-        let token_keys =
-            TokenKeys::parse(&keys).map_err(|error| Error::Configuration(format!("--token-key-file {}: {error}", self.token_key_file.display())))?;
+        let token_keys = TokenKeys::parse(&keys).map_err(|error| {
+            Error::Configuration(format!(
+                "--token-key-file {}: {error}",
+                self.token_key_file.display()
+            ))
+        })?;
         let fingerprint_key = match &self.fingerprint_key_file {
             None => FingerprintKey::new(token_keys.derive(FINGERPRINT_LABEL).to_vec()),
             Some(path) => {
                 let key = read(path, "--fingerprint-key-file")?;
                 if key.trim().len() < 32 {
-                    return Err(Error::Configuration(format!("--fingerprint-key-file {}: the key must have 32 bytes or more", path.display())));
+                    return Err(Error::Configuration(format!(
+                        "--fingerprint-key-file {}: the key must have 32 bytes or more",
+                        path.display()
+                    )));
                 }
                 FingerprintKey::new(key.trim().as_bytes().to_vec())
             }
@@ -133,7 +147,10 @@ impl SalesforceArgs {
     /// # Errors
     /// When the file cannot be read.
     pub fn ca_bundle(&self) -> Result<Option<String>, Error> {
-        self.ca_bundle.as_deref().map(|path| read(path, "--ca-bundle").map(|text| text.to_string())).transpose()
+        self.ca_bundle
+            .as_deref()
+            .map(|path| read(path, "--ca-bundle").map(|text| text.to_string()))
+            .transpose()
     }
 
     /// The policy that these flags describe.
@@ -141,15 +158,23 @@ impl SalesforceArgs {
     /// # Errors
     /// When a host pattern or the bundle is unusable.
     pub fn policy(&self, ca_bundle: Option<&str>) -> Result<DialPolicy, Error> {
-        let pem = ca_bundle.filter(|pem| !pem.trim().is_empty()).map(|pem| pem.as_bytes().to_vec());
-        DialPolicy::new(&self.salesforce_hosts, self.allow_private_networks, pem).map_err(Error::Dial)
+        let pem = ca_bundle
+            .filter(|pem| !pem.trim().is_empty())
+            .map(|pem| pem.as_bytes().to_vec());
+        DialPolicy::new(&self.salesforce_hosts, self.allow_private_networks, pem)
+            .map_err(Error::Dial)
     }
 }
 
 fn read(path: &Path, flag: &str) -> Result<Zeroizing<String>, Error> {
     std::fs::read_to_string(path)
         .map(Zeroizing::new)
-        .map_err(|error| Error::Configuration(format!("{flag} {}: the file cannot be read: {error}", path.display())))
+        .map_err(|error| {
+            Error::Configuration(format!(
+                "{flag} {}: the file cannot be read: {error}",
+                path.display()
+            ))
+        })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -18,21 +18,33 @@ pub enum Claim {
 }
 
 /// Decides the claim of `resource` among all that claim the same company ID.
-pub fn decide<'a>(resource: &SalesforceIntegration, rivals: impl IntoIterator<Item = &'a SalesforceIntegration>) -> Claim {
+pub fn decide<'a>(
+    resource: &SalesforceIntegration,
+    rivals: impl IntoIterator<Item = &'a SalesforceIntegration>,
+) -> Claim {
     let older = rivals
         .into_iter()
-        .filter(|rival| rival.uid() != resource.uid() && rival.spec.company_id == resource.spec.company_id)
+        .filter(|rival| {
+            rival.uid() != resource.uid() && rival.spec.company_id == resource.spec.company_id
+        })
         .filter(|rival| by_age(rival, resource) == Ordering::Less)
         .min_by(|a, b| by_age(a, b));
     match older {
         None => Claim::Held,
-        Some(older) if older.namespace() == resource.namespace() => Claim::TakenBy(older.name_any()),
+        Some(older) if older.namespace() == resource.namespace() => {
+            Claim::TakenBy(older.name_any())
+        }
         Some(_) => Claim::TakenElsewhere,
     }
 }
 
 fn by_age(a: &SalesforceIntegration, b: &SalesforceIntegration) -> Ordering {
-    let age = |resource: &SalesforceIntegration| (resource.creation_timestamp().map(|time| time.0), resource.uid());
+    let age = |resource: &SalesforceIntegration| {
+        (
+            resource.creation_timestamp().map(|time| time.0),
+            resource.uid(),
+        )
+    };
     age(a).cmp(&age(b))
 }
 
@@ -44,16 +56,21 @@ mod tests {
     fn born(name: &str, namespace: &str, second: i64) -> SalesforceIntegration {
         let mut resource = fixtures::integration(name);
         resource.metadata.namespace = Some(namespace.into());
-        resource.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
-            jiff::Timestamp::from_second(second).unwrap(),
-        ));
+        resource.metadata.creation_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+                jiff::Timestamp::from_second(second).unwrap(),
+            ));
         resource.spec.company_id = "acme".into();
         resource
     }
 
     #[test]
     fn the_older_resource_holds_the_company_id_and_strangers_stay_unnamed() {
-        let (old, near, far) = (born("old", "a", 1), born("near", "a", 2), born("far", "b", 3));
+        let (old, near, far) = (
+            born("old", "a", 1),
+            born("near", "a", 2),
+            born("far", "b", 3),
+        );
         let all = [&old, &near, &far];
         assert_eq!(decide(&old, all), Claim::Held);
         assert_eq!(decide(&near, all), Claim::TakenBy("old".into()));

@@ -32,7 +32,8 @@ impl Default for Config {
         Config {
             worker_image: "ghcr.io/switchboard/switchboard:latest".into(),
             image_pull_policy: "IfNotPresent".into(),
-            directory_url: Url::parse("http://switchboard-directory").unwrap_or_else(|_| unreachable!("a constant URL parses")),
+            directory_url: Url::parse("http://switchboard-directory")
+                .unwrap_or_else(|_| unreachable!("a constant URL parses")),
             salesforce_hosts: vec![],
             allow_private_networks: false,
             ca_bundle: None,

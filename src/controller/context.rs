@@ -55,7 +55,10 @@ pub struct Stores {
 // === impl Context ===
 
 impl Context {
-    #[allow(clippy::too_many_arguments, reason = "called once, by name of what it is given")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "called once, by name of what it is given"
+    )]
     pub(super) fn new(
         client: Client,
         recorder: Recorder,
@@ -66,8 +69,24 @@ impl Context {
         stores: Vec<Stores>,
     ) -> Self {
         // Says which key signs without saying anything about it.
-        let token_key_id = token_keys.derive("key id").iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Context { token_key_id, client, recorder, config, proofs, fingerprint_key, token_keys, index: Mutex::default(), stores, latest: Mutex::default() }
+        let token_key_id = token_keys
+            .derive("key id")
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Context {
+            token_key_id,
+            client,
+            recorder,
+            config,
+            proofs,
+            fingerprint_key,
+            token_keys,
+            index: Mutex::default(),
+            stores,
+            latest: Mutex::default(),
+        }
     }
 
     /// The index, for a moment.
@@ -77,13 +96,19 @@ impl Context {
 
     /// From what tokens are minted now.
     pub fn token_sources(&self) -> TokenSources<'_> {
-        TokenSources { key_id: &self.token_key_id, ca_bundle: self.config.ca_bundle.as_deref() }
+        TokenSources {
+            key_id: &self.token_key_id,
+            ca_bundle: self.config.ca_bundle.as_deref(),
+        }
     }
 
     /// An integration by its key.
     pub fn integration(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
         let reference = ObjectRef::new(&key.name).within(&key.namespace);
-        let cached = self.stores.iter().find_map(|stores| stores.integrations.get(&reference))?;
+        let cached = self
+            .stores
+            .iter()
+            .find_map(|stores| stores.integrations.get(&reference))?;
         Some(self.freshest(cached))
     }
 
@@ -99,7 +124,11 @@ impl Context {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let key = Key::of(cached.as_ref());
         match latest.get(&key) {
-            Some(written) if written.uid() == cached.uid() && version(written) > version(&cached) => Arc::clone(written),
+            Some(written)
+                if written.uid() == cached.uid() && version(written) > version(&cached) =>
+            {
+                Arc::clone(written)
+            }
             Some(_) => {
                 latest.remove(&key);
                 cached
@@ -110,16 +139,23 @@ impl Context {
 
     /// Lets go of sessions whose credentials no status names any more.
     pub fn drop_unused_sessions(&self) {
-        self.proofs.keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());
+        self.proofs
+            .keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());
     }
 
     /// An integration is gone.
     pub fn forget(&self, key: &Key) {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.latest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
     }
 }
 
 /// Resource versions of one kind grow: Kubernetes has promised that they can be compared since 1.35 (KEP-5504), and etcd's always could.
 fn version(resource: &SalesforceIntegration) -> u128 {
-    resource.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
+    resource
+        .resource_version()
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
 }

@@ -1,6 +1,8 @@
 //! Builders for tests, with good defaults.
 
-use crate::api::{Auth, PasswordAuth, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef};
+use crate::api::{
+    Auth, PasswordAuth, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef,
+};
 
 /// A healthy-looking integration in the namespace `tenant`.
 pub(crate) fn integration(name: &str) -> SalesforceIntegration {
@@ -15,7 +17,9 @@ pub(crate) fn integration(name: &str) -> SalesforceIntegration {
                 auth: Auth {
                     password: Some(PasswordAuth {
                         username: format!("integration@{name}.example"),
-                        secret_ref: SecretRef { name: format!("{name}-salesforce") },
+                        secret_ref: SecretRef {
+                            name: format!("{name}-salesforce"),
+                        },
                     }),
                 },
             },

@@ -44,7 +44,10 @@ struct Entry {
 impl Key {
     /// Of any namespaced object.
     pub fn of(object: &impl ResourceExt) -> Key {
-        Key { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+        Key {
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+        }
     }
 }
 
@@ -55,7 +58,10 @@ impl Index {
     /// share its credential when that was refused or proved. A change that only the controller made to the status concerns nobody else.
     pub fn apply(&mut self, resource: &SalesforceIntegration) -> BTreeSet<Key> {
         let key = Key::of(resource);
-        let connection = resource.status.as_ref().and_then(|status| status.connection.as_ref());
+        let connection = resource
+            .status
+            .as_ref()
+            .and_then(|status| status.connection.as_ref());
         let entry = Entry {
             secret: secret_of(resource),
             company: resource.spec.company_id.clone(),
@@ -67,7 +73,14 @@ impl Index {
                 resource.metadata.deletion_timestamp.is_some(),
             )),
             standing: connection.map_or((0, None), |connection| {
-                (connection.failed_logins, connection.verified_at.as_ref().filter(|_| connection.failed_logins == 0).map(|_| 1))
+                (
+                    connection.failed_logins,
+                    connection
+                        .verified_at
+                        .as_ref()
+                        .filter(|_| connection.failed_logins == 0)
+                        .map(|_| 1),
+                )
             }),
         };
         let mut concerned = BTreeSet::new();
@@ -81,9 +94,15 @@ impl Index {
         let became_good = old.is_some_and(|old| old.standing.0 > 0 && entry.standing.0 == 0);
         self.forget(&key);
         if let Some(secret) = &entry.secret {
-            self.by_secret.entry(secret.clone()).or_default().insert(key.clone());
+            self.by_secret
+                .entry(secret.clone())
+                .or_default()
+                .insert(key.clone());
         }
-        self.by_company.entry(entry.company.clone()).or_default().insert(key.clone());
+        self.by_company
+            .entry(entry.company.clone())
+            .or_default()
+            .insert(key.clone());
         if let Some(credential) = &entry.credential {
             let sharing = self.by_credential.entry(credential.clone()).or_default();
             if became_good {
@@ -116,7 +135,10 @@ impl Index {
 
     /// Which integrations last used this credential.
     pub fn sharing(&self, credential: &str) -> BTreeSet<Key> {
-        self.by_credential.get(credential).cloned().unwrap_or_default()
+        self.by_credential
+            .get(credential)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Notes from what a Secret with the directory's tokens was minted; none when it is gone. Returns whether that is news.
@@ -144,11 +166,16 @@ impl Index {
     }
 
     fn rivals(&self, key: &Key) -> BTreeSet<Key> {
-        self.entries.get(key).map(|entry| self.claimants(&entry.company)).unwrap_or_default()
+        self.entries
+            .get(key)
+            .map(|entry| self.claimants(&entry.company))
+            .unwrap_or_default()
     }
 
     fn forget(&mut self, key: &Key) {
-        let Some(old) = self.entries.remove(key) else { return };
+        let Some(old) = self.entries.remove(key) else {
+            return;
+        };
         if let Some(secret) = old.secret {
             remove(&mut self.by_secret, &secret, key);
         }
@@ -161,8 +188,18 @@ impl Index {
 
 /// The Secret that an integration reads.
 fn secret_of(resource: &SalesforceIntegration) -> Option<Key> {
-    let name = &resource.spec.salesforce.auth.password.as_ref()?.secret_ref.name;
-    Some(Key { namespace: resource.namespace()?, name: name.clone() })
+    let name = &resource
+        .spec
+        .salesforce
+        .auth
+        .password
+        .as_ref()?
+        .secret_ref
+        .name;
+    Some(Key {
+        namespace: resource.namespace()?,
+        name: name.clone(),
+    })
 }
 
 fn remove<K: Hash + Eq>(map: &mut HashMap<K, BTreeSet<Key>>, of: &K, key: &Key) {
@@ -186,7 +223,10 @@ mod tests {
     use crate::controller::fixtures;
 
     fn key(name: &str) -> Key {
-        Key { namespace: "tenant".into(), name: name.into() }
+        Key {
+            namespace: "tenant".into(),
+            name: name.into(),
+        }
     }
 
     #[test]
@@ -194,7 +234,10 @@ mod tests {
         let mut index = Index::default();
         let mut acme = fixtures::integration("acme");
         index.apply(&acme);
-        assert_eq!(index.readers(&key("acme-salesforce")), BTreeSet::from([key("acme")]));
+        assert_eq!(
+            index.readers(&key("acme-salesforce")),
+            BTreeSet::from([key("acme")])
+        );
         if let Some(password) = &mut acme.spec.salesforce.auth.password {
             password.secret_ref.name = "other".into();
         }
@@ -212,7 +255,8 @@ mod tests {
         assert_eq!(index.apply(&acme), BTreeSet::from([key("acme")]));
         acme.status = Some(Default::default());
         assert_eq!(index.apply(&acme), BTreeSet::new());
-        acme.annotations_mut().insert(crate::api::TEST_REQUESTED_AT.into(), "now".into());
+        acme.annotations_mut()
+            .insert(crate::api::TEST_REQUESTED_AT.into(), "now".into());
         assert_eq!(index.apply(&acme), BTreeSet::from([key("acme")]));
     }
 

@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
+use kube::ResourceExt;
 use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::ResourceExt;
 use tokio_util::sync::CancellationToken;
 
 pub use args::{Args, SalesforceArgs};
@@ -98,10 +98,22 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let setup = args.read()?;
     let client = args.client().await?;
     let transport = Transport::new(setup.dial).map_err(Error::Dial)?;
-    let scopes: Vec<Option<&str>> =
-        if args.watch_namespaces.is_empty() { vec![None] } else { args.watch_namespaces.iter().map(|name| Some(name.as_str())).collect() };
-    let watches: Vec<Watches> = scopes.into_iter().map(|namespace| Watches::of(&client, namespace)).collect();
-    let reporter = Reporter { controller: "switchboard.dev/controller".into(), instance: args.identity.clone() };
+    let scopes: Vec<Option<&str>> = if args.watch_namespaces.is_empty() {
+        vec![None]
+    } else {
+        args.watch_namespaces
+            .iter()
+            .map(|name| Some(name.as_str()))
+            .collect()
+    };
+    let watches: Vec<Watches> = scopes
+        .into_iter()
+        .map(|namespace| Watches::of(&client, namespace))
+        .collect();
+    let reporter = Reporter {
+        controller: "switchboard.dev/controller".into(),
+        instance: args.identity.clone(),
+    };
     let context = Arc::new(Context::new(
         client.clone(),
         Recorder::new(client, reporter),
@@ -109,23 +121,35 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
         Proofs::new(transport),
         setup.fingerprint_key,
         setup.token_keys,
-        watches.iter().map(|watches| watches.stores.clone()).collect(),
+        watches
+            .iter()
+            .map(|watches| watches.stores.clone())
+            .collect(),
     ));
     let listening = server::listen(args.listen).await?;
     let health = tokio::spawn(server::serve(listening, Arc::clone(&context), stop.clone()));
     tracing::info!(namespaces = ?args.watch_namespaces, "the controller starts");
     let queues = watches.into_iter().map(|watches| {
         let store = watches.stores.integrations.clone();
-        let events = watches.concerned(&context).take_until(stop.clone().cancelled_owned());
+        let events = watches
+            .concerned(&context)
+            .take_until(stop.clone().cancelled_owned());
         let config = QueueConfig::default().concurrency(args.concurrency);
-        applier(|resource, context| Box::pin(reconcile(resource, context)), error_policy, Arc::clone(&context), store, events, config)
-            .for_each(|done| {
-                // Errors of a reconcile were told where they were met; an object that went meanwhile needs no words.
-                if let Err(QueueError::QueueError(error)) = done {
-                    tracing::warn!(%error, "a watch failed");
-                }
-                std::future::ready(())
-            })
+        applier(
+            |resource, context| Box::pin(reconcile(resource, context)),
+            error_policy,
+            Arc::clone(&context),
+            store,
+            events,
+            config,
+        )
+        .for_each(|done| {
+            // Errors of a reconcile were told where they were met; an object that went meanwhile needs no words.
+            if let Err(QueueError::QueueError(error)) = done {
+                tracing::warn!(%error, "a watch failed");
+            }
+            std::future::ready(())
+        })
     });
     futures::future::join_all(queues).await;
     stop.cancel();
@@ -135,28 +159,56 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     Ok(())
 }
 
-async fn reconcile(resource: Arc<SalesforceIntegration>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile(
+    resource: Arc<SalesforceIntegration>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
     if resource.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     let resource = context.freshest(resource);
     let mut gathered = Gathered::about(&context, &resource).await?;
     let mut plan = decide(&gathered.observed(&context, &resource, None), now());
-    if let (Some(cause), Some((credentials, fingerprint)), Ok(settings)) = (plan.prove, gathered.credentials.take(), &gathered.settings) {
-        tracing::info!(namespace = resource.namespace(), name = resource.name_any(), ?cause, "proving the connection");
-        let proof = context.proofs.prove(settings, credentials, fingerprint, now()).await;
+    if let (Some(cause), Some((credentials, fingerprint)), Ok(settings)) =
+        (plan.prove, gathered.credentials.take(), &gathered.settings)
+    {
+        tracing::info!(
+            namespace = resource.namespace(),
+            name = resource.name_any(),
+            ?cause,
+            "proving the connection"
+        );
+        let proof = context
+            .proofs
+            .prove(settings, credentials, fingerprint, now())
+            .await;
         plan = decide(&gathered.observed(&context, &resource, Some(&proof)), now());
     }
     let look_again = plan.look_again;
-    match act::carry_out(&context, &resource, gathered.settings.as_ref().ok(), plan, &gathered.cron_jobs).await {
+    match act::carry_out(
+        &context,
+        &resource,
+        gathered.settings.as_ref().ok(),
+        plan,
+        &gathered.cron_jobs,
+    )
+    .await
+    {
         Err(Error::Gone) => Ok(Action::await_change()),
         Err(error) => Err(error),
         Ok(()) => Ok(Action::requeue(look_again)),
     }
 }
 
-fn error_policy(resource: Arc<SalesforceIntegration>, error: &Error, _context: Arc<Context>) -> Action {
+fn error_policy(
+    resource: Arc<SalesforceIntegration>,
+    error: &Error,
+    _context: Arc<Context>,
+) -> Action {
     tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), %error, "reconcile failed; it is tried again");
-    let seconds = 2 + decide::schedule::place(&resource.uid().unwrap_or_default(), &Timestamp::now().to_string()) % 8;
+    let seconds = 2 + decide::schedule::place(
+        &resource.uid().unwrap_or_default(),
+        &Timestamp::now().to_string(),
+    ) % 8;
     Action::requeue(Duration::from_secs(seconds))
 }

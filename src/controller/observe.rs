@@ -38,29 +38,56 @@ impl Gathered {
     ///
     /// # Errors
     /// When the Secret cannot be read for another reason than that it is not there.
-    pub async fn about(context: &Context, resource: &SalesforceIntegration) -> Result<Gathered, Error> {
+    pub async fn about(
+        context: &Context,
+        resource: &SalesforceIntegration,
+    ) -> Result<Gathered, Error> {
         let key = Key::of(resource);
         let settings = Settings::read(&resource.spec);
         let read = match &settings {
             Ok(settings) => {
                 let api = Api::<Secret>::namespaced(context.client.clone(), &key.namespace);
-                let found = api.get_opt(settings.auth.secret()).await.map_err(Error::Secret)?;
-                Some(secret::read(found.as_ref(), settings, &context.fingerprint_key))
+                let found = api
+                    .get_opt(settings.auth.secret())
+                    .await
+                    .map_err(Error::Secret)?;
+                Some(secret::read(
+                    found.as_ref(),
+                    settings,
+                    &context.fingerprint_key,
+                ))
             }
             Err(_) => None,
         };
-        let (state, credentials) = read.map_or((decide::Credentials::NotRead, None), |read| (read.state, read.credentials));
+        let (state, credentials) = read.map_or((decide::Credentials::NotRead, None), |read| {
+            (read.state, read.credentials)
+        });
         let elsewhere = match &state {
-            decide::Credentials::Available { fingerprint, .. } => elsewhere(context, &key, fingerprint),
+            decide::Credentials::Available { fingerprint, .. } => {
+                elsewhere(context, &key, fingerprint)
+            }
             _ => Elsewhere::default(),
         };
         let (ended_runs, active_jobs) = runs(context, &key);
-        let tokens_key = Key { namespace: key.namespace.clone(), name: children::token_secret_name(&key.name) };
+        let tokens_key = Key {
+            namespace: key.namespace.clone(),
+            name: children::token_secret_name(&key.name),
+        };
         Ok(Gathered {
-            tokens_wanted: context.token_sources().version(&resource.spec.company_id, &resource.spec.contacts.region),
+            tokens_wanted: context
+                .token_sources()
+                .version(&resource.spec.company_id, &resource.spec.contacts.region),
             tokens: context.index().tokens(&tokens_key).cloned(),
             claim: claim(context, resource),
-            cron_jobs: context.stores.iter().flat_map(|stores| stores.cron_jobs.state_filter(|object| belongs(object, &key))).collect(),
+            cron_jobs: context
+                .stores
+                .iter()
+                .flat_map(|stores| {
+                    stores
+                        .cron_jobs
+                        .state_filter(|object| belongs(object, &key))
+                })
+                .collect(),
             settings,
             credentials,
             state,
@@ -71,7 +98,12 @@ impl Gathered {
     }
 
     /// As the decision sees it.
-    pub fn observed<'a>(&'a self, context: &'a Context, resource: &'a SalesforceIntegration, proof: Option<&'a decide::Proof>) -> decide::Observed<'a> {
+    pub fn observed<'a>(
+        &'a self,
+        context: &'a Context,
+        resource: &'a SalesforceIntegration,
+        proof: Option<&'a decide::Proof>,
+    ) -> decide::Observed<'a> {
         decide::Observed {
             resource,
             settings: self.settings.as_ref(),
@@ -90,12 +122,16 @@ impl Gathered {
 }
 
 fn belongs<K: ResourceExt>(object: &K, key: &Key) -> bool {
-    object.labels().get(INTEGRATION_LABEL) == Some(&key.name) && object.namespace().as_deref() == Some(&key.namespace)
+    object.labels().get(INTEGRATION_LABEL) == Some(&key.name)
+        && object.namespace().as_deref() == Some(&key.namespace)
 }
 
 fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
     let claimants = context.index().claimants(&resource.spec.company_id);
-    let rivals: Vec<Arc<SalesforceIntegration>> = claimants.iter().filter_map(|key| context.integration(key)).collect();
+    let rivals: Vec<Arc<SalesforceIntegration>> = claimants
+        .iter()
+        .filter_map(|key| context.integration(key))
+        .collect();
     claims::decide(resource, rivals.iter().map(AsRef::as_ref))
 }
 
@@ -104,21 +140,39 @@ fn elsewhere(context: &Context, own: &Key, fingerprint: &str) -> Elsewhere {
     let mut found = Elsewhere::default();
     let mut newest: Option<Timestamp> = None;
     let sharing = context.index().sharing(fingerprint);
-    for other in sharing.iter().filter(|key| *key != own).filter_map(|key| context.integration(key)) {
-        let Some(status) = &other.status else { continue };
-        let Some(connection) = status.connection.as_ref().filter(|connection| connection.credentials_version.as_deref() == Some(fingerprint)) else {
+    for other in sharing
+        .iter()
+        .filter(|key| *key != own)
+        .filter_map(|key| context.integration(key))
+    {
+        let Some(status) = &other.status else {
+            continue;
+        };
+        let Some(connection) = status
+            .connection
+            .as_ref()
+            .filter(|connection| connection.credentials_version.as_deref() == Some(fingerprint))
+        else {
             continue;
         };
         if connection.failed_logins == 0 {
-            found.proved_at = found.proved_at.max(connection.verified_at.as_ref().map(|time| time.0));
+            found.proved_at = found
+                .proved_at
+                .max(connection.verified_at.as_ref().map(|time| time.0));
             continue;
         }
-        found.refused_at.extend(connection.refused_at.iter().map(|time| time.0));
+        found
+            .refused_at
+            .extend(connection.refused_at.iter().map(|time| time.0));
         let refused_at = connection.refused_at.first().map(|time| time.0);
         if refused_at > newest {
             newest = refused_at;
-            found.refusal = conditions::find(&status.conditions, CONNECTED)
-                .and_then(|connected| Some((Meaning::from_code(&connected.reason)?, connected.message.clone())));
+            found.refusal = conditions::find(&status.conditions, CONNECTED).and_then(|connected| {
+                Some((
+                    Meaning::from_code(&connected.reason)?,
+                    connected.message.clone(),
+                ))
+            });
         }
     }
     found
@@ -132,10 +186,18 @@ fn runs(context: &Context, key: &Key) -> (Vec<EndedRun>, Vec<Arc<Job>>) {
         let pods: Vec<Arc<Pod>> = stores.pods.state_filter(|pod| belongs(pod, key));
         for job in stores.jobs.state_filter(|job| belongs(job, key)) {
             let name = job.name_any();
-            let of_job = |pod: &&Arc<Pod>| pod.labels().get("batch.kubernetes.io/job-name") == Some(&name);
-            let judged: Vec<EndedRun> = pods.iter().filter(of_job).filter_map(|pod| judge_pod(pod)).collect();
+            let of_job =
+                |pod: &&Arc<Pod>| pod.labels().get("batch.kubernetes.io/job-name") == Some(&name);
+            let judged: Vec<EndedRun> = pods
+                .iter()
+                .filter(of_job)
+                .filter_map(|pod| judge_pod(pod))
+                .collect();
             let over = job.status.as_ref().is_some_and(|status| {
-                status.conditions.iter().flatten().any(|condition| matches!(condition.type_.as_str(), "Complete" | "Failed") && condition.status == "True")
+                status.conditions.iter().flatten().any(|condition| {
+                    matches!(condition.type_.as_str(), "Complete" | "Failed")
+                        && condition.status == "True"
+                })
             });
             if judged.is_empty() {
                 match judge_job_without_pod(&job) {

@@ -20,7 +20,10 @@ pub struct Read {
 
 impl Read {
     fn failed(state: decide::Credentials) -> Read {
-        Read { state, credentials: None }
+        Read {
+            state,
+            credentials: None,
+        }
     }
 }
 
@@ -28,22 +31,38 @@ impl Read {
 pub fn read(secret: Option<&Secret>, settings: &Settings, key: &FingerprintKey) -> Read {
     let name = settings.auth.secret();
     let Some(secret) = secret else {
-        return Read::failed(decide::Credentials::NotFound { secret: name.into() });
+        return Read::failed(decide::Credentials::NotFound {
+            secret: name.into(),
+        });
     };
     let mut values = Vec::new();
     for (key, required) in settings.auth.keys() {
         match value(secret, key) {
             Ok(Some(text)) => values.push(Some(text)),
             Ok(None) if *required => {
-                return Read::failed(decide::Credentials::KeyMissing { secret: name.into(), key: (*key).into() });
+                return Read::failed(decide::Credentials::KeyMissing {
+                    secret: name.into(),
+                    key: (*key).into(),
+                });
             }
             Ok(None) => values.push(None),
             Err(problem) => {
-                return Read::failed(decide::Credentials::KeyInvalid { secret: name.into(), key: (*key).into(), problem: problem.into() });
+                return Read::failed(decide::Credentials::KeyInvalid {
+                    secret: name.into(),
+                    key: (*key).into(),
+                    problem: problem.into(),
+                });
             }
         }
     }
-    let present = settings.auth.keys().iter().zip(&values).filter(|(_, value)| value.is_some()).map(|((key, _), _)| (*key).to_owned()).collect();
+    let present = settings
+        .auth
+        .keys()
+        .iter()
+        .zip(&values)
+        .filter(|(_, value)| value.is_some())
+        .map(|((key, _), _)| (*key).to_owned())
+        .collect();
     let mut values = values.into_iter();
     let mut next = || values.next().flatten();
     let credentials = match &settings.auth {
@@ -55,16 +74,23 @@ pub fn read(secret: Option<&Secret>, settings: &Settings, key: &FingerprintKey) 
     };
     let fingerprint = credentials.fingerprint(key, &settings.login_url);
     Read {
-        state: decide::Credentials::Available { fingerprint: fingerprint.to_string(), keys: present },
+        state: decide::Credentials::Available {
+            fingerprint: fingerprint.to_string(),
+            keys: present,
+        },
         credentials: Some((credentials, fingerprint)),
     }
 }
 
 /// A key's value as text. A line end at its end is not part of it: `echo` and editors leave one.
 fn value(secret: &Secret, key: &str) -> Result<Option<SecretString>, &'static str> {
-    let Some(bytes) = secret.data.as_ref().and_then(|data| data.get(key)) else { return Ok(None) };
+    let Some(bytes) = secret.data.as_ref().and_then(|data| data.get(key)) else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(&bytes.0).map_err(|_| "is not text in UTF-8")?;
-    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    let text = text
+        .strip_suffix('\n')
+        .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
     if text.is_empty() {
         return Err("is empty");
     }

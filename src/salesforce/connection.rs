@@ -53,7 +53,13 @@ impl Connection {
         api_version: ApiVersion,
         credentials: Credentials,
     ) -> Connection {
-        Self::sharing(&SharedSession::default(), transport, login_url, api_version, credentials)
+        Self::sharing(
+            &SharedSession::default(),
+            transport,
+            login_url,
+            api_version,
+            credentials,
+        )
     }
 
     /// A connection that uses, and leaves behind, a session that outlives it. The credential goes with the

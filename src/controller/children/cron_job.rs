@@ -13,19 +13,34 @@ use crate::controller::decide::schedule::Cadence;
 const LONGEST_STARTING_DEADLINE: u64 = 3600;
 
 /// The CronJob that runs the daily or the after-call run.
-pub fn cron_job(resource: &SalesforceIntegration, settings: &Settings, cadence: Cadence, suspend: bool, run: &RunTemplate) -> CronJob {
+pub fn cron_job(
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    cadence: Cadence,
+    suspend: bool,
+    run: &RunTemplate,
+) -> CronJob {
     CronJob {
-        metadata: metadata(resource, format!("{}-{}", resource.name_any(), runs::label(run.kind)), Some(run.kind)),
+        metadata: metadata(
+            resource,
+            format!("{}-{}", resource.name_any(), runs::label(run.kind)),
+            Some(run.kind),
+        ),
         spec: Some(CronJobSpec {
             schedule: cadence.cron(),
             time_zone: Some(settings.time_zone_name.clone()),
             suspend: Some(suspend),
             concurrency_policy: Some("Forbid".into()),
-            starting_deadline_seconds: Some(cadence.period().as_secs().min(LONGEST_STARTING_DEADLINE) as i64),
+            starting_deadline_seconds: Some(
+                cadence.period().as_secs().min(LONGEST_STARTING_DEADLINE) as i64,
+            ),
             successful_jobs_history_limit: Some(1),
             failed_jobs_history_limit: Some(3),
             job_template: JobTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(resource, Some(run.kind))), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels(resource, Some(run.kind))),
+                    ..ObjectMeta::default()
+                }),
                 spec: Some(run.spec.clone()),
             },
         }),

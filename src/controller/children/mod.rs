@@ -26,7 +26,10 @@ fn labels(resource: &SalesforceIntegration, kind: Option<RunKind>) -> BTreeMap<S
     ]);
     if let Some(kind) = kind {
         labels.insert(RUN_LABEL.to_owned(), runs::label(kind).to_owned());
-        labels.insert("app.kubernetes.io/component".to_owned(), "worker".to_owned());
+        labels.insert(
+            "app.kubernetes.io/component".to_owned(),
+            "worker".to_owned(),
+        );
     }
     labels
 }

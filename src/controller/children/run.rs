@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EnvVar, KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile,
-    SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, Container, EnvVar, KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -52,7 +52,10 @@ pub fn run_template(
     };
     let deadline = config.run_deadline.as_secs() as i64;
     let version = match credentials {
-        Credentials::Available { fingerprint, .. } => Some(BTreeMap::from([(CREDENTIALS_VERSION.to_owned(), fingerprint.clone())])),
+        Credentials::Available { fingerprint, .. } => Some(BTreeMap::from([(
+            CREDENTIALS_VERSION.to_owned(),
+            fingerprint.clone(),
+        )])),
         _ => None,
     };
     let spec = JobSpec {
@@ -60,8 +63,20 @@ pub fn run_template(
         backoff_limit: Some(0),
         active_deadline_seconds: Some(deadline + SCHEDULING_GRACE_SECONDS),
         template: PodTemplateSpec {
-            metadata: Some(ObjectMeta { labels: Some(labels(resource, Some(kind))), annotations: version, ..ObjectMeta::default() }),
-            spec: Some(pod(resource, settings, status, credentials, kind, deadline, config)),
+            metadata: Some(ObjectMeta {
+                labels: Some(labels(resource, Some(kind))),
+                annotations: version,
+                ..ObjectMeta::default()
+            }),
+            spec: Some(pod(
+                resource,
+                settings,
+                status,
+                credentials,
+                kind,
+                deadline,
+                config,
+            )),
         },
         ..JobSpec::default()
     };
@@ -74,7 +89,10 @@ pub fn job_on_request(resource: &SalesforceIntegration, run: &RunTemplate, wish:
     let name = format!("{}-{}-{hash}", resource.name_any(), label(run.kind));
     Job {
         metadata: metadata(resource, name, Some(run.kind)),
-        spec: Some(JobSpec { ttl_seconds_after_finished: Some(KEEP_REQUESTED_SECONDS), ..run.spec.clone() }),
+        spec: Some(JobSpec {
+            ttl_seconds_after_finished: Some(KEEP_REQUESTED_SECONDS),
+            ..run.spec.clone()
+        }),
         status: None,
     }
 }
@@ -88,7 +106,11 @@ fn pod(
     deadline: i64,
     config: &Config,
 ) -> PodSpec {
-    let name = format!("{}/{}", resource.namespace().unwrap_or_default(), resource.name_any());
+    let name = format!(
+        "{}/{}",
+        resource.namespace().unwrap_or_default(),
+        resource.name_any()
+    );
     PodSpec {
         // The worker needs nothing from the API server: settings and secrets come with the pod, the result goes with its end.
         automount_service_account_token: Some(false),
@@ -99,12 +121,27 @@ fn pod(
         termination_grace_period_seconds: Some(30),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".into(),
+                localhost_profile: None,
+            }),
             ..PodSecurityContext::default()
         }),
         volumes: Some(vec![
-            secret_volume("credentials", settings.auth.secret(), &credential_keys(&settings.auth, credentials)),
-            secret_volume("directory", &token_secret_name(&resource.name_any()), if config.ca_bundle.is_some() { &["worker", "ca.crt"] } else { &["worker"] }),
+            secret_volume(
+                "credentials",
+                settings.auth.secret(),
+                &credential_keys(&settings.auth, credentials),
+            ),
+            secret_volume(
+                "directory",
+                &token_secret_name(&resource.name_any()),
+                if config.ca_bundle.is_some() {
+                    &["worker", "ca.crt"]
+                } else {
+                    &["worker"]
+                },
+            ),
         ]),
         containers: vec![Container {
             name: CONTAINER.into(),
@@ -112,7 +149,10 @@ fn pod(
             image_pull_policy: Some(config.image_pull_policy.clone()),
             args: Some(arguments(kind, config)),
             env: Some(vec![
-                variable(wire::SETTINGS_ENV, worker_settings(settings, status, name, config)),
+                variable(
+                    wire::SETTINGS_ENV,
+                    worker_settings(settings, status, name, config),
+                ),
                 variable("RUST_LOG", config.worker_log.clone()),
             ]),
             resources: Some(ResourceRequirements {
@@ -123,12 +163,18 @@ fn pod(
             security_context: Some(SecurityContext {
                 allow_privilege_escalation: Some(false),
                 read_only_root_filesystem: Some(true),
-                capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), add: None }),
+                capabilities: Some(Capabilities {
+                    drop: Some(vec!["ALL".into()]),
+                    add: None,
+                }),
                 ..SecurityContext::default()
             }),
             termination_message_path: Some(TERMINATION_LOG.into()),
             termination_message_policy: Some("File".into()),
-            volume_mounts: Some(vec![mount("credentials", CREDENTIALS_DIR), mount("directory", DIRECTORY_DIR)]),
+            volume_mounts: Some(vec![
+                mount("credentials", CREDENTIALS_DIR),
+                mount("directory", DIRECTORY_DIR),
+            ]),
             ..Container::default()
         }],
         ..PodSpec::default()
@@ -149,7 +195,12 @@ fn arguments(kind: RunKind, config: &Config) -> Vec<String> {
     arguments
 }
 
-fn worker_settings(settings: &Settings, status: &SalesforceIntegrationStatus, run: String, config: &Config) -> String {
+fn worker_settings(
+    settings: &Settings,
+    status: &SalesforceIntegrationStatus,
+    run: String,
+    config: &Config,
+) -> String {
     let settings = WorkerSettings {
         version: wire::SETTINGS_VERSION.into(),
         company_id: settings.company_id.clone(),
@@ -158,15 +209,24 @@ fn worker_settings(settings: &Settings, status: &SalesforceIntegrationStatus, ru
             login_url: Some(settings.login_url.clone()),
             api_version: settings.api_version,
             auth: match &settings.auth {
-                AuthSettings::Password { username, .. } => wire::AuthSettings::Password(wire::UserSettings { username: username.clone() }),
+                AuthSettings::Password { username, .. } => {
+                    wire::AuthSettings::Password(wire::UserSettings {
+                        username: username.clone(),
+                    })
+                }
             },
             hosts: config.salesforce_hosts.clone(),
             allow_private_networks: config.allow_private_networks,
         },
-        directory: wire::DirectorySettings { url: config.directory_url.clone() },
+        directory: wire::DirectorySettings {
+            url: config.directory_url.clone(),
+        },
         region: settings.region,
         time_zone: settings.time_zone_name.clone(),
-        person_accounts: status.organization.as_ref().and_then(|organization| organization.person_accounts),
+        person_accounts: status
+            .organization
+            .as_ref()
+            .and_then(|organization| organization.person_accounts),
         instance_url: None,
         max_api_calls: None,
         run: Some(run),
@@ -179,7 +239,12 @@ fn worker_settings(settings: &Settings, status: &SalesforceIntegrationStatus, ru
 fn credential_keys<'a>(auth: &AuthSettings, credentials: &'a Credentials) -> Vec<&'a str> {
     match credentials {
         Credentials::Available { keys, .. } => keys.iter().map(String::as_str).collect(),
-        _ => auth.keys().iter().filter(|(_, required)| *required).map(|(key, _)| *key).collect(),
+        _ => auth
+            .keys()
+            .iter()
+            .filter(|(_, required)| *required)
+            .map(|(key, _)| *key)
+            .collect(),
     }
 }
 
@@ -188,7 +253,15 @@ fn secret_volume(name: &str, secret: &str, keys: &[&str]) -> Volume {
         name: name.into(),
         secret: Some(SecretVolumeSource {
             secret_name: Some(secret.into()),
-            items: Some(keys.iter().map(|key| KeyToPath { key: (*key).into(), path: (*key).into(), mode: None }).collect()),
+            items: Some(
+                keys.iter()
+                    .map(|key| KeyToPath {
+                        key: (*key).into(),
+                        path: (*key).into(),
+                        mode: None,
+                    })
+                    .collect(),
+            ),
             default_mode: Some(0o444),
             optional: None,
         }),
@@ -197,13 +270,25 @@ fn secret_volume(name: &str, secret: &str, keys: &[&str]) -> Volume {
 }
 
 fn mount(name: &str, path: &str) -> VolumeMount {
-    VolumeMount { name: name.into(), mount_path: path.into(), read_only: Some(true), ..VolumeMount::default() }
+    VolumeMount {
+        name: name.into(),
+        mount_path: path.into(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }
 }
 
 fn variable(name: &str, value: String) -> EnvVar {
-    EnvVar { name: name.into(), value: Some(value), value_from: None }
+    EnvVar {
+        name: name.into(),
+        value: Some(value),
+        value_from: None,
+    }
 }
 
 fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
-    pairs.iter().map(|(name, quantity)| ((*name).to_owned(), Quantity((*quantity).to_owned()))).collect()
+    pairs
+        .iter()
+        .map(|(name, quantity)| ((*name).to_owned(), Quantity((*quantity).to_owned())))
+        .collect()
 }

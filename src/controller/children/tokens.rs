@@ -34,7 +34,11 @@ impl TokenSources<'_> {
             .chain_update(format!("v1\0{company_id}\0{region}\0{}\0", self.key_id))
             .chain_update(self.ca_bundle.unwrap_or_default())
             .finalize();
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -50,12 +54,19 @@ pub fn token_secret(
         TOKENS_VERSION.to_owned(),
         sources.version(settings.company_id.as_str(), &settings.region.to_string()),
     )]));
-    let mut data: BTreeMap<String, ByteString> =
-        tokens.into_iter().map(|(purpose, token)| (purpose.to_owned(), ByteString(token.into_bytes()))).collect();
+    let mut data: BTreeMap<String, ByteString> = tokens
+        .into_iter()
+        .map(|(purpose, token)| (purpose.to_owned(), ByteString(token.into_bytes())))
+        .collect();
     if let Some(bundle) = sources.ca_bundle {
         data.insert("ca.crt".into(), ByteString(bundle.as_bytes().to_vec()));
     }
-    Secret { metadata, type_: Some("Opaque".into()), data: Some(data), ..Secret::default() }
+    Secret {
+        metadata,
+        type_: Some("Opaque".into()),
+        data: Some(data),
+        ..Secret::default()
+    }
 }
 
 /// A short name that is unique to a resource and a wish.

@@ -40,17 +40,27 @@ impl Source {
 }
 
 /// Notes a failure: counts one more of its kind, or begins a kind and lets the oldest go.
-pub fn record(errors: &mut Vec<ErrorEntry>, source: Source, code: &str, message: &str, at: Timestamp) {
-    let place = errors.iter().position(|entry| entry.code == code && entry.source == source.as_str());
-    let mut entry = place.map(|place| errors.remove(place)).unwrap_or_else(|| ErrorEntry {
-        code: code.into(),
-        message: String::new(),
-        remedy: remedy(code).into(),
-        source: source.as_str().into(),
-        first_seen: Time(at),
-        last_seen: Time(at),
-        count: 0,
-    });
+pub fn record(
+    errors: &mut Vec<ErrorEntry>,
+    source: Source,
+    code: &str,
+    message: &str,
+    at: Timestamp,
+) {
+    let place = errors
+        .iter()
+        .position(|entry| entry.code == code && entry.source == source.as_str());
+    let mut entry = place
+        .map(|place| errors.remove(place))
+        .unwrap_or_else(|| ErrorEntry {
+            code: code.into(),
+            message: String::new(),
+            remedy: remedy(code).into(),
+            source: source.as_str().into(),
+            first_seen: Time(at),
+            last_seen: Time(at),
+            count: 0,
+        });
     entry.message = message.into();
     entry.remedy = remedy(code).into();
     entry.last_seen = Time(at);
@@ -62,21 +72,50 @@ pub fn record(errors: &mut Vec<ErrorEntry>, source: Source, code: &str, message:
 /// What the tenant does next about a code.
 pub fn remedy(code: &str) -> &'static str {
     match code {
-        reason::INVALID_SPEC => "Correct the field that the message names and apply the resource again.",
-        reason::SECRET_NOT_FOUND => "Create the Secret in this namespace, or correct the name in secretRef. It is noticed at once.",
+        reason::INVALID_SPEC => {
+            "Correct the field that the message names and apply the resource again."
+        }
+        reason::SECRET_NOT_FOUND => {
+            "Create the Secret in this namespace, or correct the name in secretRef. It is noticed at once."
+        }
         reason::SECRET_KEY_MISSING => "Add the key to the Secret. It is noticed at once.",
-        reason::SECRET_KEY_INVALID => "Write the key's value again as text that is not empty. It is noticed at once.",
-        reason::COMPANY_ID_TAKEN => "Correct spec.companyId, or ask for the other resource to be deleted; this one then recovers by itself.",
-        reason::MISSING_VIEW_ALL => "In Salesforce, give the user \"View All\" on the objects that the message names, by a permission set. It is noticed at the next proof, or at once with the annotation switchboard.dev/test-requested-at.",
-        reason::OBJECT_UNAVAILABLE => "In Salesforce, give the user read access and \"View All\" on the objects that the message names, by a permission set.",
-        reason::RUN_OVERDUE => "Look at the CronJob and its Jobs with kubectl: is the cluster short of nodes, or can the image not be pulled? The next run catches up.",
-        reason::BUDGET_EXHAUSTED => "Nothing is lost: the next run goes on. Ask for more API requests in Salesforce, or give the integration a larger share.",
-        code::RUN_DEADLINE_EXCEEDED => "Nothing is lost: the next run goes on where this one stopped. If it happens again, Salesforce or the directory answers slowly.",
-        code::WORKER_OUT_OF_MEMORY => "Nothing is lost: the next run goes on. Ask the platform team to raise the worker's memory limit.",
-        code::WORKER_KILLED | code::POD_LOST | code::WORKER_EVICTED => "Nothing is lost: the next run goes on. If it happens again, ask the platform team why its pods are killed.",
-        code::REPORT_INVALID | code::REPORT_MISSING => "The next run tries again. If it happens again, the worker's image does not fit the controller: ask the platform team.",
-        code::DIRECTORY_UNAVAILABLE => "Nothing is lost: the next run tries again. If it lasts, ask the platform team to look at the directory.",
-        _ => Meaning::from_code(code).map_or("Look at the logs of the run with kubectl, and ask the platform team.", Meaning::remedy),
+        reason::SECRET_KEY_INVALID => {
+            "Write the key's value again as text that is not empty. It is noticed at once."
+        }
+        reason::COMPANY_ID_TAKEN => {
+            "Correct spec.companyId, or ask for the other resource to be deleted; this one then recovers by itself."
+        }
+        reason::MISSING_VIEW_ALL => {
+            "In Salesforce, give the user \"View All\" on the objects that the message names, by a permission set. It is noticed at the next proof, or at once with the annotation switchboard.dev/test-requested-at."
+        }
+        reason::OBJECT_UNAVAILABLE => {
+            "In Salesforce, give the user read access and \"View All\" on the objects that the message names, by a permission set."
+        }
+        reason::RUN_OVERDUE => {
+            "Look at the CronJob and its Jobs with kubectl: is the cluster short of nodes, or can the image not be pulled? The next run catches up."
+        }
+        reason::BUDGET_EXHAUSTED => {
+            "Nothing is lost: the next run goes on. Ask for more API requests in Salesforce, or give the integration a larger share."
+        }
+        code::RUN_DEADLINE_EXCEEDED => {
+            "Nothing is lost: the next run goes on where this one stopped. If it happens again, Salesforce or the directory answers slowly."
+        }
+        code::WORKER_OUT_OF_MEMORY => {
+            "Nothing is lost: the next run goes on. Ask the platform team to raise the worker's memory limit."
+        }
+        code::WORKER_KILLED | code::POD_LOST | code::WORKER_EVICTED => {
+            "Nothing is lost: the next run goes on. If it happens again, ask the platform team why its pods are killed."
+        }
+        code::REPORT_INVALID | code::REPORT_MISSING => {
+            "The next run tries again. If it happens again, the worker's image does not fit the controller: ask the platform team."
+        }
+        code::DIRECTORY_UNAVAILABLE => {
+            "Nothing is lost: the next run tries again. If it lasts, ask the platform team to look at the directory."
+        }
+        _ => Meaning::from_code(code).map_or(
+            "Look at the logs of the run with kubectl, and ask the platform team.",
+            Meaning::remedy,
+        ),
     }
 }
 
@@ -111,11 +150,27 @@ mod tests {
         record(&mut errors, Source::Connection, "A", "first", at(1));
         record(&mut errors, Source::Connection, "B", "", at(2));
         record(&mut errors, Source::Connection, "A", "second", at(3));
-        assert_eq!(errors.iter().map(|entry| (entry.code.as_str(), entry.count)).collect::<Vec<_>>(), [("A", 2), ("B", 1)]);
-        assert_eq!((errors[0].message.as_str(), &errors[0].first_seen, &errors[0].last_seen), ("second", &Time(at(1)), &Time(at(3))));
+        assert_eq!(
+            errors
+                .iter()
+                .map(|entry| (entry.code.as_str(), entry.count))
+                .collect::<Vec<_>>(),
+            [("A", 2), ("B", 1)]
+        );
+        assert_eq!(
+            (
+                errors[0].message.as_str(),
+                &errors[0].first_seen,
+                &errors[0].last_seen
+            ),
+            ("second", &Time(at(1)), &Time(at(3)))
+        );
         for number in 0..20 {
             record(&mut errors, Source::Sync, &format!("C{number}"), "", at(9));
         }
-        assert_eq!((errors.len(), errors[0].code.as_str()), (MOST_ERRORS, "C19"));
+        assert_eq!(
+            (errors.len(), errors[0].code.as_str()),
+            (MOST_ERRORS, "C19")
+        );
     }
 }

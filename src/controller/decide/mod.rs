@@ -22,7 +22,10 @@ use self::errors::{Source, remedy};
 use self::proof::{Cause, Next};
 use self::runs::EndedRun;
 use self::schedule::Cadence;
-use crate::api::conditions::{self, AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, SYNCED, Truth, Verdict, reason};
+use crate::api::conditions::{
+    self, AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, SYNCED, Truth,
+    Verdict, reason,
+};
 use crate::api::status::{ApiUsage, Connection, SalesforceIntegrationStatus};
 use crate::api::{RUN_REQUESTED_AT, Settings, TEST_REQUESTED_AT};
 use crate::controller::children;
@@ -93,7 +96,13 @@ impl<'a> Decision<'a> {
 
     fn set(&mut self, type_: &str, verdict: Verdict) {
         let generation = self.observed.resource.metadata.generation;
-        conditions::set(&mut self.status.conditions, type_, verdict, generation, self.now);
+        conditions::set(
+            &mut self.status.conditions,
+            type_,
+            verdict,
+            generation,
+            self.now,
+        );
     }
 
     fn verdict(&self, type_: &str) -> Option<Verdict> {
@@ -101,33 +110,60 @@ impl<'a> Decision<'a> {
     }
 
     fn is_false(&self, type_: &str) -> bool {
-        self.verdict(type_).is_some_and(|verdict| verdict.truth == Truth::False)
+        self.verdict(type_)
+            .is_some_and(|verdict| verdict.truth == Truth::False)
     }
 
     /// Files a failure of the configuration once for each change, not at every look.
     fn set_and_file(&mut self, type_: &str, verdict: Verdict) {
-        let news = self.verdict(type_).is_none_or(|old| (old.truth, &old.reason) != (verdict.truth, &verdict.reason));
+        let news = self
+            .verdict(type_)
+            .is_none_or(|old| (old.truth, &old.reason) != (verdict.truth, &verdict.reason));
         if news && verdict.truth == Truth::False {
-            errors::record(&mut self.status.errors, Source::Credentials, &verdict.reason, &verdict.message, self.now);
+            errors::record(
+                &mut self.status.errors,
+                Source::Credentials,
+                &verdict.reason,
+                &verdict.message,
+                self.now,
+            );
         }
         self.set(type_, verdict);
     }
 
     fn notice(&mut self, warning: bool, reason: &str, note: String, action: &'static str) {
-        self.plan.notices.push(Notice { warning, reason: reason.into(), note, action });
+        self.plan.notices.push(Notice {
+            warning,
+            reason: reason.into(),
+            note,
+            action,
+        });
     }
 
     /// The spec passed the schema and still names something that does not exist.
     fn refuse_spec(mut self, message: &str) -> Plan {
         let verdict = Verdict::fails(reason::INVALID_SPEC, message);
         if self.verdict(READY).is_none_or(|old| old != verdict) {
-            errors::record(&mut self.status.errors, Source::Credentials, &verdict.reason, message, self.now);
+            errors::record(
+                &mut self.status.errors,
+                Source::Credentials,
+                &verdict.reason,
+                message,
+                self.now,
+            );
         }
         for type_ in [CREDENTIALS_AVAILABLE, CONNECTED, AUTHORIZED, SYNCED] {
-            self.set(type_, Verdict::unknown(reason::PENDING, "The spec must be corrected first."));
+            self.set(
+                type_,
+                Verdict::unknown(reason::PENDING, "The spec must be corrected first."),
+            );
         }
-        self.plan.retire =
-            self.observed.cron_jobs.iter().map(|cron_job| Retire::Suspend(cron_job.name_any())).collect();
+        self.plan.retire = self
+            .observed
+            .cron_jobs
+            .iter()
+            .map(|cron_job| Retire::Suspend(cron_job.name_any()))
+            .collect();
         self.status.next_run = None;
         self.handle_test_request("the spec must be corrected first");
         self.ready(verdict, true);
@@ -140,7 +176,10 @@ impl<'a> Decision<'a> {
     }
 
     fn exclusive(&mut self) {
-        let verdict = verdicts::exclusive(&self.observed.claim, &self.observed.resource.spec.company_id);
+        let verdict = verdicts::exclusive(
+            &self.observed.claim,
+            &self.observed.resource.spec.company_id,
+        );
         self.set_and_file(EXCLUSIVE, verdict);
     }
 
@@ -149,11 +188,26 @@ impl<'a> Decision<'a> {
         for run in self.new_runs.clone() {
             self.status.last_run = Some(run.as_last_run());
             if let Some(usage) = run.report.as_ref().and_then(|report| report.usage.as_ref()) {
-                self.usage(&Usage { used: usage.used, limit: usage.limit, observed_at: usage.observed_at });
+                self.usage(&Usage {
+                    used: usage.used,
+                    limit: usage.limit,
+                    observed_at: usage.observed_at,
+                });
             }
             if !run.succeeded() {
-                errors::record(&mut self.status.errors, runs::source(run.kind), &run.outcome, &run.message, run.finished_at);
-                self.notice(true, &run.outcome, format!("{} {}", run.message, remedy(&run.outcome)), "Run");
+                errors::record(
+                    &mut self.status.errors,
+                    runs::source(run.kind),
+                    &run.outcome,
+                    &run.message,
+                    run.finished_at,
+                );
+                self.notice(
+                    true,
+                    &run.outcome,
+                    format!("{} {}", run.message, remedy(&run.outcome)),
+                    "Run",
+                );
             }
             self.refused_in_run(run);
         }
@@ -161,23 +215,46 @@ impl<'a> Decision<'a> {
 
     /// A worker that was refused is a failed log-in of the credential like any other, unless the credential is another by now.
     fn refused_in_run(&mut self, run: &EndedRun) {
-        let Some(error) = run.report.as_ref().filter(|report| report.login_refused).and_then(|report| report.error.as_ref()) else {
+        let Some(error) = run
+            .report
+            .as_ref()
+            .filter(|report| report.login_refused)
+            .and_then(|report| report.error.as_ref())
+        else {
             return;
         };
-        let Credentials::Available { fingerprint, .. } = &self.observed.credentials else { return };
-        if run.credentials_version.as_deref().is_some_and(|version| version != fingerprint) {
+        let Credentials::Available { fingerprint, .. } = &self.observed.credentials else {
+            return;
+        };
+        if run
+            .credentials_version
+            .as_deref()
+            .is_some_and(|version| version != fingerprint)
+        {
             return;
         }
         let connection = self.status.connection.get_or_insert_default();
-        if connection.verified_at.as_ref().is_some_and(|verified| verified.0 > run.finished_at) {
+        if connection
+            .verified_at
+            .as_ref()
+            .is_some_and(|verified| verified.0 > run.finished_at)
+        {
             return;
         }
         note_refusal(connection, fingerprint, run.finished_at);
-        self.set(CONNECTED, Verdict::fails(&error.code, error.message.clone()));
+        self.set(
+            CONNECTED,
+            Verdict::fails(&error.code, error.message.clone()),
+        );
     }
 
     fn usage(&mut self, usage: &Usage) {
-        if self.status.api_usage.as_ref().is_none_or(|old| old.observed_at.0 <= usage.observed_at) {
+        if self
+            .status
+            .api_usage
+            .as_ref()
+            .is_none_or(|old| old.observed_at.0 <= usage.observed_at)
+        {
             self.status.api_usage = Some(ApiUsage {
                 used: usage.used,
                 limit: usage.limit,
@@ -208,13 +285,20 @@ impl<'a> Decision<'a> {
             self.mark_test_handled();
             return None;
         }
-        let connection = self.status.connection.as_ref().filter(|connection| connection.credentials_version.is_some());
+        let connection = self
+            .status
+            .connection
+            .as_ref()
+            .filter(|connection| connection.credentials_version.is_some());
         let known = proof::Known {
             fingerprint: &fingerprint,
             last: connection,
             refused: connection.is_some_and(|connection| connection.failed_logins > 0),
-            pending: self.verdict(CONNECTED).is_none_or(|verdict| verdict.truth == Truth::Unknown),
-            spec_changed: self.status.observed_generation != self.observed.resource.metadata.generation,
+            pending: self
+                .verdict(CONNECTED)
+                .is_none_or(|verdict| verdict.truth == Truth::Unknown),
+            spec_changed: self.status.observed_generation
+                != self.observed.resource.metadata.generation,
             requested: self.test_requested(),
             refused_elsewhere: &self.observed.elsewhere.refused_at,
             proved_elsewhere: self.observed.elsewhere.proved_at,
@@ -231,7 +315,10 @@ impl<'a> Decision<'a> {
             Next::At(due) => {
                 if requested || refused {
                     let asked = requested;
-                    self.status.connection.get_or_insert_default().next_attempt_at = Some(Time(due));
+                    self.status
+                        .connection
+                        .get_or_insert_default()
+                        .next_attempt_at = Some(Time(due));
                     if asked {
                         self.notice(
                             true,
@@ -252,33 +339,74 @@ impl<'a> Decision<'a> {
 
     /// The credential that Salesforce refused is back as it was: so is the refusal.
     fn recall_refusal(&mut self) {
-        let refusal = self.status.errors.iter().find(|error| Meaning::from_code(&error.code).is_some_and(Meaning::refuses_login)).cloned();
+        let refusal = self
+            .status
+            .errors
+            .iter()
+            .find(|error| Meaning::from_code(&error.code).is_some_and(Meaning::refuses_login))
+            .cloned();
         let (code, message) = refusal.map_or_else(
-            || (Meaning::InvalidLogin.code().to_owned(), Meaning::InvalidLogin.cause().to_owned()),
+            || {
+                (
+                    Meaning::InvalidLogin.code().to_owned(),
+                    Meaning::InvalidLogin.cause().to_owned(),
+                )
+            },
             |error| (error.code, error.message),
         );
         self.set(CONNECTED, Verdict::fails(&code, message));
-        self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, "The connection must work first."));
+        self.set(
+            AUTHORIZED,
+            Verdict::unknown(reason::PENDING, "The connection must work first."),
+        );
     }
 
     /// Another resource was refused with the same credential: the same holds here, without another attempt.
     fn adopt(&mut self, fingerprint: &str) {
-        let Some((meaning, message)) = self.observed.elsewhere.refusal.clone() else { return };
-        let refused_at = self.observed.elsewhere.refused_at.iter().max().copied().unwrap_or(self.now);
+        let Some((meaning, message)) = self.observed.elsewhere.refusal.clone() else {
+            return;
+        };
+        let refused_at = self
+            .observed
+            .elsewhere
+            .refused_at
+            .iter()
+            .max()
+            .copied()
+            .unwrap_or(self.now);
         let connection = self.status.connection.get_or_insert_default();
-        *connection = Connection { username: connection.username.take(), ..Connection::default() };
+        *connection = Connection {
+            username: connection.username.take(),
+            ..Connection::default()
+        };
         note_refusal(connection, fingerprint, refused_at);
-        errors::record(&mut self.status.errors, Source::Connection, meaning.code(), &message, refused_at);
+        errors::record(
+            &mut self.status.errors,
+            Source::Connection,
+            meaning.code(),
+            &message,
+            refused_at,
+        );
         self.set(CONNECTED, Verdict::fails(meaning.code(), message));
-        self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, "The connection must work first."));
+        self.set(
+            AUTHORIZED,
+            Verdict::unknown(reason::PENDING, "The connection must work first."),
+        );
     }
 
     fn take_in(&mut self, proof: &Proof, settings: &Settings) {
         let connection = self.status.connection.get_or_insert_default();
         if connection.credentials_version.as_deref() != Some(&proof.fingerprint) {
-            *connection = Connection { credentials_version: Some(proof.fingerprint.clone()), ..Connection::default() };
+            *connection = Connection {
+                credentials_version: Some(proof.fingerprint.clone()),
+                ..Connection::default()
+            };
         }
-        connection.username = settings.auth.username().map(str::to_owned).or(connection.username.take());
+        connection.username = settings
+            .auth
+            .username()
+            .map(str::to_owned)
+            .or(connection.username.take());
         connection.api_version = Some(settings.api_version.to_string());
         connection.next_attempt_at = None;
         match &proof.outcome {
@@ -287,16 +415,35 @@ impl<'a> Decision<'a> {
                 connection.failed_logins = 0;
                 connection.refused_at.clear();
                 connection.transient_failures = 0;
-                connection.username = findings.session.username.clone().or(connection.username.take());
-                let who = connection.username.clone().unwrap_or_else(|| "The user".into());
+                connection.username = findings
+                    .session
+                    .username
+                    .clone()
+                    .or(connection.username.take());
+                let who = connection
+                    .username
+                    .clone()
+                    .unwrap_or_else(|| "The user".into());
                 self.status.organization = Some(verdicts::organization(&findings.organization));
                 if let Some(usage) = &findings.usage {
                     self.usage(usage);
                 }
-                self.set(CONNECTED, Verdict::holds(reason::AS_EXPECTED, format!("{who} is logged in to {}.", findings.organization.name)));
+                self.set(
+                    CONNECTED,
+                    Verdict::holds(
+                        reason::AS_EXPECTED,
+                        format!("{who} is logged in to {}.", findings.organization.name),
+                    ),
+                );
                 let authorized = verdicts::authorized(&findings.access);
                 if authorized.truth == Truth::False {
-                    errors::record(&mut self.status.errors, Source::Permissions, &authorized.reason, &authorized.message, proof.at);
+                    errors::record(
+                        &mut self.status.errors,
+                        Source::Permissions,
+                        &authorized.reason,
+                        &authorized.message,
+                        proof.at,
+                    );
                 }
                 self.set(AUTHORIZED, authorized);
             }
@@ -312,14 +459,32 @@ impl<'a> Decision<'a> {
         } else {
             connection.transient_failures = connection.transient_failures.saturating_add(1);
             let wait = match meaning.retry() {
-                Retry::Later => schedule::back_off(connection.transient_failures, settings.interval, &self.uid),
-                _ => schedule::jittered(settings.interval.max(Duration::from_secs(60)), &self.uid, &proof.at.as_second().to_string()),
+                Retry::Later => {
+                    schedule::back_off(connection.transient_failures, settings.interval, &self.uid)
+                }
+                _ => schedule::jittered(
+                    settings.interval.max(Duration::from_secs(60)),
+                    &self.uid,
+                    &proof.at.as_second().to_string(),
+                ),
             };
             connection.next_attempt_at = proof.at.checked_add(wait).ok().map(Time);
         }
-        errors::record(&mut self.status.errors, Source::Connection, meaning.code(), &failure.message, proof.at);
-        self.set(CONNECTED, Verdict::fails(meaning.code(), failure.message.clone()));
-        self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, "The connection must work first."));
+        errors::record(
+            &mut self.status.errors,
+            Source::Connection,
+            meaning.code(),
+            &failure.message,
+            proof.at,
+        );
+        self.set(
+            CONNECTED,
+            Verdict::fails(meaning.code(), failure.message.clone()),
+        );
+        self.set(
+            AUTHORIZED,
+            Verdict::unknown(reason::PENDING, "The connection must work first."),
+        );
     }
 
     fn test_requested(&self) -> bool {
@@ -335,7 +500,12 @@ impl<'a> Decision<'a> {
 
     fn handle_test_request(&mut self, why_not: &str) {
         if self.test_requested() {
-            self.notice(true, "TestRefused", format!("The connection cannot be tested: {why_not}."), "Prove");
+            self.notice(
+                true,
+                "TestRefused",
+                format!("The connection cannot be tested: {why_not}."),
+                "Prove",
+            );
             self.mark_test_handled();
         }
     }
@@ -343,8 +513,12 @@ impl<'a> Decision<'a> {
     /// Whether runs may start: nothing that they need is known to be missing.
     fn may_run(&self, settings: &Settings) -> bool {
         !settings.suspend
-            && [CREDENTIALS_AVAILABLE, EXCLUSIVE, CONNECTED].iter().all(|type_| conditions::is_true(&self.status.conditions, type_))
-            && self.verdict(AUTHORIZED).is_some_and(|verdict| verdict.truth != Truth::False && verdict.reason != reason::PENDING)
+            && [CREDENTIALS_AVAILABLE, EXCLUSIVE, CONNECTED]
+                .iter()
+                .all(|type_| conditions::is_true(&self.status.conditions, type_))
+            && self.verdict(AUTHORIZED).is_some_and(|verdict| {
+                verdict.truth != Truth::False && verdict.reason != reason::PENDING
+            })
     }
 
     fn children(&mut self, settings: &Settings) {
@@ -353,8 +527,16 @@ impl<'a> Decision<'a> {
         let cadence = Cadence::of(settings, &self.uid);
         let exclusive = !self.is_false(EXCLUSIVE);
         if let (Some(cadence), true) = (cadence, exclusive) {
-            let run = children::run_template(resource, settings, &self.status, &self.observed.credentials, self.observed.config);
-            self.plan.cron_job = Some(children::cron_job(resource, settings, cadence, !may_run, &run));
+            let run = children::run_template(
+                resource,
+                settings,
+                &self.status,
+                &self.observed.credentials,
+                self.observed.config,
+            );
+            self.plan.cron_job = Some(children::cron_job(
+                resource, settings, cadence, !may_run, &run,
+            ));
             self.run_request(may_run, Some(&run));
         } else {
             self.run_request(may_run, None);
@@ -366,11 +548,20 @@ impl<'a> Decision<'a> {
             .iter()
             .filter(|cron_job| Some(cron_job.name_any()) != wanted)
             .map(|cron_job| {
-                let busy = cron_job.status.as_ref().and_then(|status| status.active.as_ref()).is_some_and(|active| !active.is_empty());
-                if busy { Retire::Suspend(cron_job.name_any()) } else { Retire::Delete(cron_job.name_any()) }
+                let busy = cron_job
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.active.as_ref())
+                    .is_some_and(|active| !active.is_empty());
+                if busy {
+                    Retire::Suspend(cron_job.name_any())
+                } else {
+                    Retire::Delete(cron_job.name_any())
+                }
             })
             .collect();
-        self.plan.mint_tokens = exclusive && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
+        self.plan.mint_tokens =
+            exclusive && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
         self.status.next_run = cadence
             .filter(|_| may_run)
             .and_then(|cadence| cadence.next(self.now, &settings.time_zone))
@@ -379,7 +570,9 @@ impl<'a> Decision<'a> {
 
     /// Carries out, or refuses in words, a run that the tenant asks for.
     fn run_request(&mut self, may_run: bool, run: Option<&children::RunTemplate>) {
-        let Some(asked) = self.observed.resource.annotations().get(RUN_REQUESTED_AT) else { return };
+        let Some(asked) = self.observed.resource.annotations().get(RUN_REQUESTED_AT) else {
+            return;
+        };
         if self.status.last_handled_run_at.as_ref() == Some(asked) {
             return;
         }
@@ -408,19 +601,39 @@ impl<'a> Decision<'a> {
 
     fn synced_without_news(&mut self, settings: &Settings) -> Verdict {
         let Some(cadence) = Cadence::of(settings, &self.uid) else {
-            return Verdict::holds(reason::RETRIEVAL_DISABLED, "Retrieval is Disabled: there is nothing to run.");
+            return Verdict::holds(
+                reason::RETRIEVAL_DISABLED,
+                "Retrieval is Disabled: there is nothing to run.",
+            );
         };
         if let Some(expected_by) = self.expected_by(cadence, settings) {
             if self.now >= expected_by {
-                return Verdict::fails(reason::RUN_OVERDUE, format!("A run was due and none had ended by {expected_by}."));
+                return Verdict::fails(
+                    reason::RUN_OVERDUE,
+                    format!("A run was due and none had ended by {expected_by}."),
+                );
             }
             self.wake.push(expected_by);
         }
         match self.verdict(SYNCED) {
-            Some(old) if ![reason::SUSPENDED, reason::PENDING, reason::RETRIEVAL_DISABLED].contains(&old.reason.as_str()) => old,
+            Some(old)
+                if ![
+                    reason::SUSPENDED,
+                    reason::PENDING,
+                    reason::RETRIEVAL_DISABLED,
+                ]
+                .contains(&old.reason.as_str()) =>
+            {
+                old
+            }
             _ => match &self.status.last_run {
-                Some(last) if last.outcome == runs::SUCCEEDED => Verdict::holds(reason::RUN_SUCCEEDED, "The last run succeeded."),
-                Some(last) => verdicts::synced(&last.outcome, &format!("The last run ended with {}.", last.outcome)),
+                Some(last) if last.outcome == runs::SUCCEEDED => {
+                    Verdict::holds(reason::RUN_SUCCEEDED, "The last run succeeded.")
+                }
+                Some(last) => verdicts::synced(
+                    &last.outcome,
+                    &format!("The last run ended with {}.", last.outcome),
+                ),
                 None => Verdict::holds(reason::NO_RUN_YET, "No run was due yet."),
             },
         }
@@ -431,36 +644,70 @@ impl<'a> Decision<'a> {
         if !self.may_run(settings) || !self.observed.active_jobs.is_empty() {
             return None;
         }
-        let created = self.observed.cron_jobs.iter().filter_map(|cron_job| cron_job.metadata.creation_timestamp.as_ref()).map(|time| time.0).max()?;
+        let created = self
+            .observed
+            .cron_jobs
+            .iter()
+            .filter_map(|cron_job| cron_job.metadata.creation_timestamp.as_ref())
+            .map(|time| time.0)
+            .max()?;
         let since = self
             .status
             .conditions
             .iter()
             .filter(|condition| condition.type_ != READY && condition.reason != reason::RUN_OVERDUE)
             .map(|condition| condition.last_transition_time.0)
-            .chain(self.status.last_run.as_ref().and_then(|run| run.finished_at.as_ref()).map(|time| time.0))
+            .chain(
+                self.status
+                    .last_run
+                    .as_ref()
+                    .and_then(|run| run.finished_at.as_ref())
+                    .map(|time| time.0),
+            )
             .fold(created, Timestamp::max);
         let start = cadence.next(since, &settings.time_zone)?;
-        start.checked_add(self.observed.config.run_deadline + OVERDUE_GRACE).ok()
+        start
+            .checked_add(self.observed.config.run_deadline + OVERDUE_GRACE)
+            .ok()
     }
 
     /// Ready is the first condition that does not hold; Stalled says whether waiting could help.
     fn summary(&mut self, settings: &Settings) {
-        let order = [CREDENTIALS_AVAILABLE, EXCLUSIVE, CONNECTED, AUTHORIZED, SYNCED];
-        let verdicts: Vec<(&str, Verdict)> = order.iter().filter_map(|type_| Some((*type_, self.verdict(type_)?))).collect();
-        let first_false = verdicts.iter().find(|(_, verdict)| verdict.truth == Truth::False);
-        let first_pending = verdicts
+        let order = [
+            CREDENTIALS_AVAILABLE,
+            EXCLUSIVE,
+            CONNECTED,
+            AUTHORIZED,
+            SYNCED,
+        ];
+        let verdicts: Vec<(&str, Verdict)> = order
             .iter()
-            .find(|(_, verdict)| verdict.truth == Truth::Unknown && verdict.reason != reason::RIGHTS_UNKNOWN);
+            .filter_map(|type_| Some((*type_, self.verdict(type_)?)))
+            .collect();
+        let first_false = verdicts
+            .iter()
+            .find(|(_, verdict)| verdict.truth == Truth::False);
+        let first_pending = verdicts.iter().find(|(_, verdict)| {
+            verdict.truth == Truth::Unknown && verdict.reason != reason::RIGHTS_UNKNOWN
+        });
         let (verdict, stalled) = match (first_false, first_pending) {
-            (Some((type_, verdict)), _) => (verdict.clone(), verdicts::needs_a_person(type_, &verdict.reason)),
-            (None, _) if settings.suspend => (Verdict::unknown(reason::SUSPENDED, "The integration is suspended."), false),
+            (Some((type_, verdict)), _) => (
+                verdict.clone(),
+                verdicts::needs_a_person(type_, &verdict.reason),
+            ),
+            (None, _) if settings.suspend => (
+                Verdict::unknown(reason::SUSPENDED, "The integration is suspended."),
+                false,
+            ),
             (None, Some((_, verdict))) => (verdict.clone(), false),
             (None, None) => {
-                let note = verdicts.iter().find(|(_, verdict)| verdict.reason == reason::RIGHTS_UNKNOWN).map_or_else(
-                    || "The connection works.".to_owned(),
-                    |(_, unknown)| format!("The connection works. {}", unknown.message),
-                );
+                let note = verdicts
+                    .iter()
+                    .find(|(_, verdict)| verdict.reason == reason::RIGHTS_UNKNOWN)
+                    .map_or_else(
+                        || "The connection works.".to_owned(),
+                        |(_, unknown)| format!("The connection works. {}", unknown.message),
+                    );
                 (Verdict::holds(reason::READY, note), false)
             }
         };
@@ -469,13 +716,25 @@ impl<'a> Decision<'a> {
 
     fn ready(&mut self, verdict: Verdict, stalled: bool) {
         let before = self.verdict(READY);
-        if before.is_none_or(|before| (before.truth, &before.reason) != (verdict.truth, &verdict.reason)) {
+        if before
+            .is_none_or(|before| (before.truth, &before.reason) != (verdict.truth, &verdict.reason))
+        {
             let warning = verdict.truth == Truth::False;
-            let note = if warning { format!("{} {}", verdict.message, remedy(&verdict.reason)) } else { verdict.message.clone() };
+            let note = if warning {
+                format!("{} {}", verdict.message, remedy(&verdict.reason))
+            } else {
+                verdict.message.clone()
+            };
             self.notice(warning, &verdict.reason, note, "Reconcile");
         }
         if stalled {
-            self.set(STALLED, Verdict { truth: Truth::True, ..verdict.clone() });
+            self.set(
+                STALLED,
+                Verdict {
+                    truth: Truth::True,
+                    ..verdict.clone()
+                },
+            );
         } else {
             conditions::remove(&mut self.status.conditions, STALLED);
         }
@@ -497,7 +756,10 @@ impl<'a> Decision<'a> {
         if let Some(wake) = self.wake.iter().min() {
             let wait = wake.duration_since(self.now);
             // A second more, so that a timer that fires early does not come in vain.
-            self.plan.look_again = Duration::try_from(wait).unwrap_or_default().saturating_add(Duration::from_secs(1)).min(LONGEST_WAIT);
+            self.plan.look_again = Duration::try_from(wait)
+                .unwrap_or_default()
+                .saturating_add(Duration::from_secs(1))
+                .min(LONGEST_WAIT);
         }
         self.plan.status = self.status;
         self.plan
@@ -510,8 +772,18 @@ impl<'a> Decision<'a> {
             return Some(next.0);
         }
         let settings = self.observed.settings.ok()?;
-        let verified = connection.verified_at.as_ref().filter(|_| connection.failed_logins == 0)?.0;
-        verified.checked_add(schedule::jittered(settings.interval, &self.uid, &verified.as_second().to_string())).ok()
+        let verified = connection
+            .verified_at
+            .as_ref()
+            .filter(|_| connection.failed_logins == 0)?
+            .0;
+        verified
+            .checked_add(schedule::jittered(
+                settings.interval,
+                &self.uid,
+                &verified.as_second().to_string(),
+            ))
+            .ok()
     }
 }
 

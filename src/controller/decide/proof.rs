@@ -72,10 +72,17 @@ pub struct Known<'a> {
 
 /// Whether and when to prove the connection.
 pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
-    let same = known.last.filter(|last| last.credentials_version.as_deref() == Some(known.fingerprint));
+    let same = known
+        .last
+        .filter(|last| last.credentials_version.as_deref() == Some(known.fingerprint));
     let Some(last) = same else {
         return match newest(known.refused_elsewhere) {
-            Some(refused) if known.proved_elsewhere.is_none_or(|proved| proved < refused) && !known.requested => Next::Adopt,
+            Some(refused)
+                if known.proved_elsewhere.is_none_or(|proved| proved < refused)
+                    && !known.requested =>
+            {
+                Next::Adopt
+            }
             Some(_) if known.requested => gated(Cause::Requested, &[], known, now),
             _ if known.last.is_none() => Next::Now(Cause::First),
             _ => Next::Now(Cause::CredentialsChanged),
@@ -84,7 +91,10 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
     let own: Vec<Timestamp> = last.refused_at.iter().map(|time| time.0).collect();
     if known.refused {
         let refused = newest(&own);
-        if known.proved_elsewhere.is_some_and(|proved| refused.is_none_or(|refused| proved > refused)) {
+        if known
+            .proved_elsewhere
+            .is_some_and(|proved| refused.is_none_or(|refused| proved > refused))
+        {
             return Next::Now(Cause::ProvedElsewhere);
         }
         // A wish that had to wait for the hour stands in the status as the next attempt.
@@ -106,11 +116,16 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
     if known.pending && last.next_attempt_at.is_none() {
         return Next::Now(Cause::Due);
     }
-    let due = last.next_attempt_at.as_ref().map(|time| time.0).or_else(|| {
-        let verified = last.verified_at.as_ref()?.0;
-        let wait = schedule::jittered(known.interval, known.uid, &verified.as_second().to_string());
-        verified.checked_add(wait).ok()
-    });
+    let due = last
+        .next_attempt_at
+        .as_ref()
+        .map(|time| time.0)
+        .or_else(|| {
+            let verified = last.verified_at.as_ref()?.0;
+            let wait =
+                schedule::jittered(known.interval, known.uid, &verified.as_second().to_string());
+            verified.checked_add(wait).ok()
+        });
     match due {
         Some(due) if due > now => Next::At(due),
         _ => Next::Now(Cause::Due),
@@ -126,13 +141,23 @@ fn gated(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> 
 }
 
 /// When the next log-in with a credential that was refused at `refusals` is allowed; none when it is allowed now.
-pub fn gate<'a>(refusals: impl IntoIterator<Item = &'a Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    let mut recent: Vec<Timestamp> = refusals.into_iter().copied().filter(|at| now.duration_since(*at) < REFUSAL_WINDOW).collect();
+pub fn gate<'a>(
+    refusals: impl IntoIterator<Item = &'a Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let mut recent: Vec<Timestamp> = refusals
+        .into_iter()
+        .copied()
+        .filter(|at| now.duration_since(*at) < REFUSAL_WINDOW)
+        .collect();
     // One refusal may stand in the status of several resources.
     recent.sort_unstable();
     recent.dedup();
     let oldest_that_counts = recent.len().checked_sub(MOST_REFUSALS)?;
-    recent.get(oldest_that_counts)?.checked_add(REFUSAL_WINDOW).ok()
+    recent
+        .get(oldest_that_counts)?
+        .checked_add(REFUSAL_WINDOW)
+        .ok()
 }
 
 fn newest(times: &[Timestamp]) -> Option<Timestamp> {
@@ -166,7 +191,11 @@ mod tests {
     }
 
     fn healthy() -> Connection {
-        Connection { credentials_version: Some("f1".into()), verified_at: Some(Time(at(-60))), ..Connection::default() }
+        Connection {
+            credentials_version: Some("f1".into()),
+            verified_at: Some(Time(at(-60))),
+            ..Connection::default()
+        }
     }
 
     fn refused(at_offsets: &[i64]) -> Connection {
@@ -186,8 +215,13 @@ mod tests {
     #[test]
     fn a_healthy_connection_waits_for_about_its_interval() {
         let last = healthy();
-        let Next::At(due) = next(&known(Some(&last)), at(0)) else { panic!("should wait") };
-        assert!((1620 - 60..=1980 - 60).contains(&due.duration_since(at(0)).as_secs()), "{due}");
+        let Next::At(due) = next(&known(Some(&last)), at(0)) else {
+            panic!("should wait")
+        };
+        assert!(
+            (1620 - 60..=1980 - 60).contains(&due.duration_since(at(0)).as_secs()),
+            "{due}"
+        );
         assert_eq!(next(&known(Some(&last)), at(3600)), Next::Now(Cause::Due));
     }
 
@@ -202,14 +236,20 @@ mod tests {
     #[test]
     fn a_changed_secret_is_tried_at_once_even_after_refusals() {
         let last = refused(&[-10, -20]);
-        let known = Known { fingerprint: "f2", ..known(Some(&last)) };
+        let known = Known {
+            fingerprint: "f2",
+            ..known(Some(&last))
+        };
         assert_eq!(next(&known, at(0)), Next::Now(Cause::CredentialsChanged));
     }
 
     #[test]
     fn a_request_is_granted_once_and_then_waits_for_the_hour() {
         let once = refused(&[-10]);
-        let asked = |last| Known { requested: true, ..known(Some(last)) };
+        let asked = |last| Known {
+            requested: true,
+            ..known(Some(last))
+        };
         assert_eq!(next(&asked(&once), at(0)), Next::Now(Cause::Requested));
         let twice = refused(&[-10, -600]);
         assert_eq!(next(&asked(&twice), at(0)), Next::At(at(3000)));
@@ -218,31 +258,51 @@ mod tests {
 
     #[test]
     fn a_postponed_wish_is_granted_when_its_time_comes() {
-        let postponed = Connection { next_attempt_at: Some(Time(at(3000))), ..refused(&[-10, -600]) };
+        let postponed = Connection {
+            next_attempt_at: Some(Time(at(3000))),
+            ..refused(&[-10, -600])
+        };
         assert_eq!(next(&known(Some(&postponed)), at(0)), Next::At(at(3000)));
-        assert_eq!(next(&known(Some(&postponed)), at(3000)), Next::Now(Cause::Requested));
+        assert_eq!(
+            next(&known(Some(&postponed)), at(3000)),
+            Next::Now(Cause::Requested)
+        );
     }
 
     #[test]
     fn refusals_of_other_resources_with_the_same_credential_count() {
         let elsewhere = [at(-10)];
-        let fresh = Known { refused_elsewhere: &elsewhere, ..known(None) };
+        let fresh = Known {
+            refused_elsewhere: &elsewhere,
+            ..known(None)
+        };
         assert_eq!(next(&fresh, at(0)), Next::Adopt);
         let elsewhere = [at(-10), at(-20)];
-        let asked = Known { refused_elsewhere: &elsewhere, requested: true, ..known(None) };
+        let asked = Known {
+            refused_elsewhere: &elsewhere,
+            requested: true,
+            ..known(None)
+        };
         assert_eq!(next(&asked, at(0)), Next::At(at(3580)));
     }
 
     #[test]
     fn what_another_proved_after_the_refusal_is_worth_a_try() {
         let last = refused(&[-10]);
-        let known = Known { proved_elsewhere: Some(at(-5)), ..known(Some(&last)) };
+        let known = Known {
+            proved_elsewhere: Some(at(-5)),
+            ..known(Some(&last))
+        };
         assert_eq!(next(&known, at(0)), Next::Now(Cause::ProvedElsewhere));
     }
 
     #[test]
     fn a_passing_failure_waits_for_its_back_off() {
-        let last = Connection { next_attempt_at: Some(Time(at(15))), transient_failures: 1, ..healthy() };
+        let last = Connection {
+            next_attempt_at: Some(Time(at(15))),
+            transient_failures: 1,
+            ..healthy()
+        };
         assert_eq!(next(&known(Some(&last)), at(0)), Next::At(at(15)));
         assert_eq!(next(&known(Some(&last)), at(15)), Next::Now(Cause::Due));
     }

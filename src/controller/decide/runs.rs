@@ -55,7 +55,11 @@ pub fn source(kind: RunKind) -> Source {
 }
 
 fn kind_of(labels: &BTreeMap<String, String>) -> Option<RunKind> {
-    [RunKind::Sync, RunKind::Lookup].into_iter().find(|kind| labels.get(RUN_LABEL).is_some_and(|text| text == label(*kind)))
+    [RunKind::Sync, RunKind::Lookup].into_iter().find(|kind| {
+        labels
+            .get(RUN_LABEL)
+            .is_some_and(|text| text == label(*kind))
+    })
 }
 
 // === impl EndedRun ===
@@ -79,7 +83,11 @@ impl EndedRun {
         if let Some(report) = &self.report {
             run.calls = report.calls;
             run.numbers = report.numbers;
-            run.matched = Matched { contact: report.matched.contact, account: report.matched.account, lead: report.matched.lead };
+            run.matched = Matched {
+                contact: report.matched.contact,
+                account: report.matched.account,
+                lead: report.matched.lead,
+            };
             run.unmatched = report.unmatched;
             run.written = report.written;
             run.skipped = report.skipped;
@@ -109,14 +117,28 @@ pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
     }
     let finished_at = terminated
         .and_then(|terminated| terminated.finished_at.as_ref())
-        .or_else(|| status.conditions.iter().flatten().filter_map(|condition| condition.last_transition_time.as_ref()).max())
+        .or_else(|| {
+            status
+                .conditions
+                .iter()
+                .flatten()
+                .filter_map(|condition| condition.last_transition_time.as_ref())
+                .max()
+        })
         .or(pod.metadata.creation_timestamp.as_ref())?
         .0;
-    let (outcome, message, report) = judge(status.reason.as_deref(), status.message.as_deref(), terminated, kind);
+    let (outcome, message, report) = judge(
+        status.reason.as_deref(),
+        status.message.as_deref(),
+        terminated,
+        kind,
+    );
     Some(EndedRun {
         job,
         kind,
-        started_at: terminated.and_then(|terminated| terminated.started_at.as_ref()).map(|time| time.0),
+        started_at: terminated
+            .and_then(|terminated| terminated.started_at.as_ref())
+            .map(|time| time.0),
         finished_at,
         credentials_version: pod.annotations().get(CREDENTIALS_VERSION).cloned(),
         outcome,
@@ -131,43 +153,77 @@ fn judge(
     terminated: Option<&ContainerStateTerminated>,
     kind: RunKind,
 ) -> (String, String, Option<RunReport>) {
-    let text = terminated.and_then(|terminated| terminated.message.as_deref()).unwrap_or("").trim();
+    let text = terminated
+        .and_then(|terminated| terminated.message.as_deref())
+        .unwrap_or("")
+        .trim();
     let report = RunReport::parse(text);
     let known = |code: &str, message: String| (code.to_owned(), message);
     let (code, message) = match (pod_reason, terminated) {
         (Some("DeadlineExceeded"), _) => known(
             code::RUN_DEADLINE_EXCEEDED,
-            format!("The {} run went on past its deadline and was ended.", label(kind)),
+            format!(
+                "The {} run went on past its deadline and was ended.",
+                label(kind)
+            ),
         ),
         (_, Some(terminated)) if terminated.reason.as_deref() == Some("OOMKilled") => known(
             code::WORKER_OUT_OF_MEMORY,
-            format!("The {} run needed more memory than its limit and was ended.", label(kind)),
+            format!(
+                "The {} run needed more memory than its limit and was ended.",
+                label(kind)
+            ),
         ),
         (Some("Evicted"), _) => known(
             code::WORKER_EVICTED,
-            format!("The node evicted the pod of the {} run: {}", label(kind), pod_message.unwrap_or("no reason given")),
+            format!(
+                "The node evicted the pod of the {} run: {}",
+                label(kind),
+                pod_message.unwrap_or("no reason given")
+            ),
         ),
-        (_, None) => known(code::POD_LOST, format!("The pod of the {} run ended before its container ran.", label(kind))),
+        (_, None) => known(
+            code::POD_LOST,
+            format!(
+                "The pod of the {} run ended before its container ran.",
+                label(kind)
+            ),
+        ),
         (_, Some(terminated)) => match &report {
             Ok(report) => return judge_report(report.clone(), terminated, kind),
             Err(_) if text.is_empty() && terminated.exit_code > 128 => known(
                 code::WORKER_KILLED,
-                format!("Signal {} ended the worker of the {} run before it could report.", terminated.exit_code - 128, label(kind)),
+                format!(
+                    "Signal {} ended the worker of the {} run before it could report.",
+                    terminated.exit_code - 128,
+                    label(kind)
+                ),
             ),
             Err(_) if text.is_empty() => known(
                 code::REPORT_MISSING,
-                format!("The worker of the {} run ended with exit code {} and left no report.", label(kind), terminated.exit_code),
+                format!(
+                    "The worker of the {} run ended with exit code {} and left no report.",
+                    label(kind),
+                    terminated.exit_code
+                ),
             ),
             Err(error) => known(
                 code::REPORT_INVALID,
-                format!("What the worker of the {} run left is no report: {error}.", label(kind)),
+                format!(
+                    "What the worker of the {} run left is no report: {error}.",
+                    label(kind)
+                ),
             ),
         },
     };
     (code, message, report.ok())
 }
 
-fn judge_report(report: RunReport, terminated: &ContainerStateTerminated, kind: RunKind) -> (String, String, Option<RunReport>) {
+fn judge_report(
+    report: RunReport,
+    terminated: &ContainerStateTerminated,
+    kind: RunKind,
+) -> (String, String, Option<RunReport>) {
     let said = report.error.as_ref().map(|error| error.message.clone());
     let (code, message) = match report.outcome {
         Outcome::Succeeded if terminated.exit_code == 0 => (
@@ -182,18 +238,34 @@ fn judge_report(report: RunReport, terminated: &ContainerStateTerminated, kind: 
         ),
         Outcome::Succeeded => (
             code::REPORT_INVALID.to_owned(),
-            format!("The worker of the {} run reported success but ended with exit code {}.", label(kind), terminated.exit_code),
+            format!(
+                "The worker of the {} run reported success but ended with exit code {}.",
+                label(kind),
+                terminated.exit_code
+            ),
         ),
         Outcome::BudgetExhausted => (
             reason::BUDGET_EXHAUSTED.to_owned(),
-            said.unwrap_or_else(|| format!("The {} run stopped at its share of the org's API requests.", label(kind))),
+            said.unwrap_or_else(|| {
+                format!(
+                    "The {} run stopped at its share of the org's API requests.",
+                    label(kind)
+                )
+            }),
         ),
         Outcome::Interrupted => (
             code::WORKER_KILLED.to_owned(),
-            format!("The {} run was told to stop before it was done.", label(kind)),
+            format!(
+                "The {} run was told to stop before it was done.",
+                label(kind)
+            ),
         ),
         Outcome::Failed => (
-            report.error.as_ref().map_or(reason::RUN_FAILED, |error| &error.code).to_owned(),
+            report
+                .error
+                .as_ref()
+                .map_or(reason::RUN_FAILED, |error| &error.code)
+                .to_owned(),
             said.unwrap_or_else(|| format!("The {} run failed.", label(kind))),
         ),
     };
@@ -213,15 +285,32 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     let (outcome, message) = match failed.reason.as_deref() {
         Some("DeadlineExceeded") => (
             code::RUN_DEADLINE_EXCEEDED,
-            format!("The {} run went on past its deadline and was ended.", label(kind)),
+            format!(
+                "The {} run went on past its deadline and was ended.",
+                label(kind)
+            ),
         ),
-        _ => (code::POD_LOST, format!("The pod of the {} run disappeared before it could report.", label(kind))),
+        _ => (
+            code::POD_LOST,
+            format!(
+                "The pod of the {} run disappeared before it could report.",
+                label(kind)
+            ),
+        ),
     };
     Some(EndedRun {
         job: job.name_any(),
         kind,
-        started_at: job.status.as_ref().and_then(|status| status.start_time.as_ref()).map(|time| time.0),
-        finished_at: failed.last_transition_time.as_ref().or(job.metadata.creation_timestamp.as_ref())?.0,
+        started_at: job
+            .status
+            .as_ref()
+            .and_then(|status| status.start_time.as_ref())
+            .map(|time| time.0),
+        finished_at: failed
+            .last_transition_time
+            .as_ref()
+            .or(job.metadata.creation_timestamp.as_ref())?
+            .0,
         credentials_version: None,
         outcome: outcome.into(),
         message,
@@ -234,7 +323,11 @@ pub fn unseen<'a>(ended: &'a [EndedRun], last: Option<&LastRun>) -> Vec<&'a Ende
     let seen = last.and_then(|last| Some((last.finished_at.as_ref()?.0, last.job.as_str())));
     let mut unseen: Vec<&EndedRun> = ended
         .iter()
-        .filter(|run| seen.is_none_or(|(at, job)| job != run.job && (run.finished_at, run.job.as_str()) > (at, job)))
+        .filter(|run| {
+            seen.is_none_or(|(at, job)| {
+                job != run.job && (run.finished_at, run.job.as_str()) > (at, job)
+            })
+        })
         .collect();
     unseen.sort_by(|a, b| (a.finished_at, &a.job).cmp(&(b.finished_at, &b.job)));
     unseen

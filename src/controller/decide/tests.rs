@@ -85,8 +85,14 @@ impl World {
         let mut plan = self.decide(None);
         if plan.prove.is_some() {
             self.proofs += 1;
-            let Credentials::Available { fingerprint, .. } = &self.credentials else { panic!("a proof without credentials") };
-            let proof = Proof { at: at(self.now), fingerprint: fingerprint.clone(), outcome };
+            let Credentials::Available { fingerprint, .. } = &self.credentials else {
+                panic!("a proof without credentials")
+            };
+            let proof = Proof {
+                at: at(self.now),
+                fingerprint: fingerprint.clone(),
+                outcome,
+            };
             plan = self.decide(Some(&proof));
         }
         assert_eq!(plan.prove, None);
@@ -103,12 +109,15 @@ impl World {
     }
 
     fn ask(&mut self, annotation: &str, value: &str) {
-        self.resource.annotations_mut().insert(annotation.into(), value.into());
+        self.resource
+            .annotations_mut()
+            .insert(annotation.into(), value.into());
     }
 
     fn condition(&self, type_: &str) -> Option<(Truth, String)> {
         let status = self.resource.status.as_ref()?;
-        conditions::verdict(&status.conditions, type_).map(|verdict| (verdict.truth, verdict.reason))
+        conditions::verdict(&status.conditions, type_)
+            .map(|verdict| (verdict.truth, verdict.reason))
     }
 
     fn suspended(&self) -> Option<bool> {
@@ -117,7 +126,10 @@ impl World {
 }
 
 fn available(fingerprint: &str) -> Credentials {
-    Credentials::Available { fingerprint: fingerprint.into(), keys: vec!["password".into()] }
+    Credentials::Available {
+        fingerprint: fingerprint.into(),
+        keys: vec!["password".into()],
+    }
 }
 
 fn findings() -> Findings {
@@ -142,19 +154,33 @@ fn findings() -> Findings {
             person_accounts: Some(false),
             trial_ends: None,
         },
-        access: Access { contact: Answer::Yes, account: Answer::Yes, lead: Answer::Yes },
+        access: Access {
+            contact: Answer::Yes,
+            account: Answer::Yes,
+            lead: Answer::Yes,
+        },
         create_task: Answer::Yes,
-        usage: Some(Usage { used: 18, limit: 100_000, observed_at: at(0) }),
+        usage: Some(Usage {
+            used: 18,
+            limit: 100_000,
+            observed_at: at(0),
+        }),
         warnings: vec![],
     }
 }
 
 fn refused() -> Result<Findings, Failure> {
-    Err(Failure { meaning: Meaning::InvalidLogin, message: "Salesforce refused the user name, password or security token.".into() })
+    Err(Failure {
+        meaning: Meaning::InvalidLogin,
+        message: "Salesforce refused the user name, password or security token.".into(),
+    })
 }
 
 fn unreachable() -> Result<Findings, Failure> {
-    Err(Failure { meaning: Meaning::Unreachable, message: "Salesforce cannot be reached.".into() })
+    Err(Failure {
+        meaning: Meaning::Unreachable,
+        message: "Salesforce cannot be reached.".into(),
+    })
 }
 
 fn ended(job: &str, second: i64, outcome: &str) -> EndedRun {
@@ -175,10 +201,25 @@ fn a_proved_connection_is_ready_and_shows_org_user_and_usage() {
     let world = World::healthy();
     let status = world.resource.status.as_ref().unwrap();
     assert_eq!(world.condition(READY), Some((Truth::True, "Ready".into())));
-    assert_eq!(status.organization.as_ref().unwrap().edition.as_deref(), Some("Enterprise Edition"));
-    assert_eq!(status.connection.as_ref().unwrap().username.as_deref(), Some("integration@acme.example"));
-    assert_eq!(status.api_usage.as_ref().map(|usage| (usage.used, usage.percent)), Some((18, 0)));
-    assert_eq!((world.suspended(), status.observed_generation), (Some(false), Some(1)));
+    assert_eq!(
+        status.organization.as_ref().unwrap().edition.as_deref(),
+        Some("Enterprise Edition")
+    );
+    assert_eq!(
+        status.connection.as_ref().unwrap().username.as_deref(),
+        Some("integration@acme.example")
+    );
+    assert_eq!(
+        status
+            .api_usage
+            .as_ref()
+            .map(|usage| (usage.used, usage.percent)),
+        Some((18, 0))
+    );
+    assert_eq!(
+        (world.suspended(), status.observed_generation),
+        (Some(false), Some(1))
+    );
     assert!(status.next_run.is_some());
     assert_eq!(world.condition(STALLED), None);
 }
@@ -194,7 +235,15 @@ fn a_steady_state_plans_nothing_new() {
     // The minute of the next run moves with the clock; all else stands still.
     after.next_run = before.as_ref().unwrap().next_run.clone();
     assert_eq!((Some(after), world.proofs), (before, 1));
-    assert_eq!((plan.notices.as_slice(), plan.retire.as_slice(), plan.mint_tokens, plan.run.is_none()), (&[][..], &[][..], false, true));
+    assert_eq!(
+        (
+            plan.notices.as_slice(),
+            plan.retire.as_slice(),
+            plan.mint_tokens,
+            plan.run.is_none()
+        ),
+        (&[][..], &[][..], false, true)
+    );
 }
 
 #[test]
@@ -206,13 +255,24 @@ fn a_wrong_password_is_tried_once_over_ten_reconciles_and_a_restart() {
         world.step(refused());
     }
     assert_eq!(world.proofs, 1);
-    assert_eq!(world.condition(READY), Some((Truth::False, "InvalidLogin".into())));
-    assert_eq!(world.condition(STALLED), Some((Truth::True, "InvalidLogin".into())));
+    assert_eq!(
+        world.condition(READY),
+        Some((Truth::False, "InvalidLogin".into()))
+    );
+    assert_eq!(
+        world.condition(STALLED),
+        Some((Truth::True, "InvalidLogin".into()))
+    );
     let status = world.resource.status.as_ref().unwrap();
     assert_eq!(status.connection.as_ref().unwrap().failed_logins, 1);
     assert_eq!((status.errors.len(), status.errors[0].count), (1, 1));
     assert!(!status.errors[0].remedy.is_empty());
-    assert!(first.notices.iter().any(|notice| notice.warning && notice.reason == "InvalidLogin"));
+    assert!(
+        first
+            .notices
+            .iter()
+            .any(|notice| notice.warning && notice.reason == "InvalidLogin")
+    );
     assert_eq!(world.suspended(), Some(true));
 }
 
@@ -222,9 +282,27 @@ fn a_corrected_secret_is_proved_at_once_and_ends_the_stall() {
     world.step(refused());
     world.credentials = available("f2");
     world.step(Ok(findings()));
-    assert_eq!((world.proofs, world.condition(READY), world.condition(STALLED)), (2, Some((Truth::True, "Ready".into())), None));
+    assert_eq!(
+        (
+            world.proofs,
+            world.condition(READY),
+            world.condition(STALLED)
+        ),
+        (2, Some((Truth::True, "Ready".into())), None)
+    );
     assert_eq!(world.suspended(), Some(false));
-    assert_eq!(world.resource.status.as_ref().unwrap().connection.as_ref().unwrap().failed_logins, 0);
+    assert_eq!(
+        world
+            .resource
+            .status
+            .as_ref()
+            .unwrap()
+            .connection
+            .as_ref()
+            .unwrap()
+            .failed_logins,
+        0
+    );
 }
 
 #[test]
@@ -239,12 +317,27 @@ fn the_second_refusal_within_the_hour_postpones_what_the_tenant_asks_for() {
     world.now = 20;
     let plan = world.step(refused());
     assert_eq!(world.proofs, 2);
-    assert!(plan.notices.iter().any(|notice| notice.reason == "TestPostponed"), "{:?}", plan.notices);
+    assert!(
+        plan.notices
+            .iter()
+            .any(|notice| notice.reason == "TestPostponed"),
+        "{:?}",
+        plan.notices
+    );
     let connection = plan.status.connection.clone().unwrap();
-    assert_eq!((connection.next_attempt_at, plan.status.last_handled_test_at.as_deref()), (Some(Time(at(3600))), Some("two")));
+    assert_eq!(
+        (
+            connection.next_attempt_at,
+            plan.status.last_handled_test_at.as_deref()
+        ),
+        (Some(Time(at(3600))), Some("two"))
+    );
     world.now = 3601;
     world.step(Ok(findings()));
-    assert_eq!((world.proofs, world.condition(READY).unwrap().0), (3, Truth::True));
+    assert_eq!(
+        (world.proofs, world.condition(READY).unwrap().0),
+        (3, Truth::True)
+    );
 }
 
 #[test]
@@ -259,7 +352,10 @@ fn fifty_resources_with_one_wrong_password_cost_one_log_in() {
         proved_at: None,
     };
     later.step(refused());
-    assert_eq!((later.proofs, later.condition(READY)), (0, Some((Truth::False, "InvalidLogin".into()))));
+    assert_eq!(
+        (later.proofs, later.condition(READY)),
+        (0, Some((Truth::False, "InvalidLogin".into())))
+    );
     later.now = 9000;
     later.step(refused());
     assert_eq!(later.proofs, 0);
@@ -270,32 +366,72 @@ fn an_unreachable_salesforce_is_tried_again_with_back_off_and_is_no_stall() {
     let mut world = World::healthy();
     world.now = 3600;
     let plan = world.step(unreachable());
-    assert_eq!((world.condition(READY), world.condition(STALLED)), (Some((Truth::False, "Unreachable".into())), None));
-    assert!(plan.look_again <= Duration::from_secs(16), "{:?}", plan.look_again);
+    assert_eq!(
+        (world.condition(READY), world.condition(STALLED)),
+        (Some((Truth::False, "Unreachable".into())), None)
+    );
+    assert!(
+        plan.look_again <= Duration::from_secs(16),
+        "{:?}",
+        plan.look_again
+    );
     world.now += plan.look_again.as_secs() as i64;
     world.step(Ok(findings()));
-    assert_eq!((world.proofs, world.condition(READY).unwrap().0), (3, Truth::True));
+    assert_eq!(
+        (world.proofs, world.condition(READY).unwrap().0),
+        (3, Truth::True)
+    );
 }
 
 #[test]
 fn a_missing_secret_or_key_suspends_the_runs_and_says_which() {
     for (credentials, reason) in [
-        (Credentials::NotFound { secret: "s".into() }, "SecretNotFound"),
-        (Credentials::KeyMissing { secret: "s".into(), key: "password".into() }, "SecretKeyMissing"),
-        (Credentials::KeyInvalid { secret: "s".into(), key: "password".into(), problem: "is empty".into() }, "SecretKeyInvalid"),
+        (
+            Credentials::NotFound { secret: "s".into() },
+            "SecretNotFound",
+        ),
+        (
+            Credentials::KeyMissing {
+                secret: "s".into(),
+                key: "password".into(),
+            },
+            "SecretKeyMissing",
+        ),
+        (
+            Credentials::KeyInvalid {
+                secret: "s".into(),
+                key: "password".into(),
+                problem: "is empty".into(),
+            },
+            "SecretKeyInvalid",
+        ),
     ] {
         let mut world = World::healthy();
         world.credentials = credentials;
         world.step(Ok(findings()));
-        assert_eq!(world.condition(CREDENTIALS_AVAILABLE), Some((Truth::False, reason.into())));
-        assert_eq!((world.condition(READY), world.suspended()), (Some((Truth::False, reason.into())), Some(true)));
+        assert_eq!(
+            world.condition(CREDENTIALS_AVAILABLE),
+            Some((Truth::False, reason.into()))
+        );
+        assert_eq!(
+            (world.condition(READY), world.suspended()),
+            (Some((Truth::False, reason.into())), Some(true))
+        );
         let errors = world.resource.status.as_ref().unwrap().errors.len();
         world.step(Ok(findings()));
-        assert_eq!(world.resource.status.as_ref().unwrap().errors.len(), errors, "told once, not at every look");
+        assert_eq!(
+            world.resource.status.as_ref().unwrap().errors.len(),
+            errors,
+            "told once, not at every look"
+        );
         world.credentials = available("f1");
         world.now += 10;
         world.step(Ok(findings()));
-        assert_eq!((world.condition(READY), world.suspended()), (Some((Truth::True, "Ready".into())), Some(false)), "{reason}");
+        assert_eq!(
+            (world.condition(READY), world.suspended()),
+            (Some((Truth::True, "Ready".into())), Some(false)),
+            "{reason}"
+        );
     }
 }
 
@@ -307,26 +443,55 @@ fn a_refused_secret_that_was_deleted_and_comes_back_is_refused_without_another_l
     world.step(refused());
     world.credentials = available("f1");
     world.step(refused());
-    assert_eq!((world.proofs, world.condition(READY)), (1, Some((Truth::False, "InvalidLogin".into()))));
+    assert_eq!(
+        (world.proofs, world.condition(READY)),
+        (1, Some((Truth::False, "InvalidLogin".into())))
+    );
 }
 
 #[test]
 fn a_user_without_view_all_is_connected_but_not_authorized() {
     let mut world = World::new();
-    let access = Access { contact: Answer::No, account: Answer::Yes, lead: Answer::Absent };
-    world.step(Ok(Findings { access, ..findings() }));
+    let access = Access {
+        contact: Answer::No,
+        account: Answer::Yes,
+        lead: Answer::Absent,
+    };
+    world.step(Ok(Findings {
+        access,
+        ..findings()
+    }));
     assert_eq!(world.condition(CONNECTED).unwrap().0, Truth::True);
-    assert_eq!(world.condition(AUTHORIZED), Some((Truth::False, "MissingViewAll".into())));
-    assert_eq!((world.condition(READY), world.suspended()), (Some((Truth::False, "MissingViewAll".into())), Some(true)));
+    assert_eq!(
+        world.condition(AUTHORIZED),
+        Some((Truth::False, "MissingViewAll".into()))
+    );
+    assert_eq!(
+        (world.condition(READY), world.suspended()),
+        (Some((Truth::False, "MissingViewAll".into())), Some(true))
+    );
 }
 
 #[test]
 fn rights_that_cannot_be_read_are_unknown_and_do_not_stop_the_runs() {
     let mut world = World::new();
-    let access = Access { contact: Answer::Unknown("no right".into()), account: Answer::Yes, lead: Answer::Absent };
-    world.step(Ok(Findings { access, ..findings() }));
-    assert_eq!(world.condition(AUTHORIZED), Some((Truth::Unknown, "RightsUnknown".into())));
-    assert_eq!((world.condition(READY).unwrap().0, world.suspended()), (Truth::True, Some(false)));
+    let access = Access {
+        contact: Answer::Unknown("no right".into()),
+        account: Answer::Yes,
+        lead: Answer::Absent,
+    };
+    world.step(Ok(Findings {
+        access,
+        ..findings()
+    }));
+    assert_eq!(
+        world.condition(AUTHORIZED),
+        Some((Truth::Unknown, "RightsUnknown".into()))
+    );
+    assert_eq!(
+        (world.condition(READY).unwrap().0, world.suspended()),
+        (Truth::True, Some(false))
+    );
 }
 
 #[test]
@@ -334,11 +499,21 @@ fn the_younger_claimant_of_a_company_id_gets_no_cron_job_and_recovers() {
     let mut world = World::healthy();
     world.claim = Claim::TakenElsewhere;
     let plan = world.step(Ok(findings()));
-    assert_eq!((world.condition(READY), plan.cron_job.is_none(), plan.mint_tokens), (Some((Truth::False, "CompanyIdTaken".into())), true, false));
+    assert_eq!(
+        (
+            world.condition(READY),
+            plan.cron_job.is_none(),
+            plan.mint_tokens
+        ),
+        (Some((Truth::False, "CompanyIdTaken".into())), true, false)
+    );
     assert_eq!(plan.retire, [Retire::Delete("acme-lookup".into())]);
     world.claim = Claim::Held;
     let plan = world.step(Ok(findings()));
-    assert_eq!((world.condition(READY).unwrap().0, plan.cron_job.is_some()), (Truth::True, true));
+    assert_eq!(
+        (world.condition(READY).unwrap().0, plan.cron_job.is_some()),
+        (Truth::True, true)
+    );
 }
 
 #[test]
@@ -347,16 +522,40 @@ fn the_report_of_a_run_becomes_last_run_and_synced_once() {
     world.now = 60;
     world.ended_runs = vec![ended("acme-lookup-1", 50, "Succeeded")];
     world.step(Ok(findings()));
-    assert_eq!(world.condition(SYNCED), Some((Truth::True, "RunSucceeded".into())));
-    world.ended_runs.push(ended("acme-lookup-2", 110, "WorkerKilled"));
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::True, "RunSucceeded".into()))
+    );
+    world
+        .ended_runs
+        .push(ended("acme-lookup-2", 110, "WorkerKilled"));
     world.now = 120;
     let plan = world.step(Ok(findings()));
-    assert_eq!(world.condition(SYNCED), Some((Truth::False, "RunFailed".into())));
-    assert_eq!((plan.status.last_run.as_ref().unwrap().job.as_str(), plan.status.errors[0].count), ("acme-lookup-2", 1));
-    assert_eq!((world.condition(STALLED), world.suspended()), (None, Some(false)), "a failed run must be able to recover by the next");
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::False, "RunFailed".into()))
+    );
+    assert_eq!(
+        (
+            plan.status.last_run.as_ref().unwrap().job.as_str(),
+            plan.status.errors[0].count
+        ),
+        ("acme-lookup-2", 1)
+    );
+    assert_eq!(
+        (world.condition(STALLED), world.suspended()),
+        (None, Some(false)),
+        "a failed run must be able to recover by the next"
+    );
     let plan = world.step(Ok(findings()));
-    assert_eq!((plan.status.errors[0].count, plan.notices.len()), (1, 0), "the same run is not counted twice");
-    world.ended_runs.push(ended("acme-lookup-3", 170, "Succeeded"));
+    assert_eq!(
+        (plan.status.errors[0].count, plan.notices.len()),
+        (1, 0),
+        "the same run is not counted twice"
+    );
+    world
+        .ended_runs
+        .push(ended("acme-lookup-3", 170, "Succeeded"));
     world.now = 180;
     world.step(Ok(findings()));
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
@@ -368,17 +567,29 @@ fn a_log_in_refused_to_a_worker_suspends_the_runs_and_is_not_repeated() {
     world.now = 60;
     let mut report = RunReport::begin(RunKind::Lookup, at(47));
     report.outcome = Outcome::Failed;
-    report.error = Some(Note { code: "InvalidLogin".into(), message: "refused".into() });
+    report.error = Some(Note {
+        code: "InvalidLogin".into(),
+        message: "refused".into(),
+    });
     report.login_refused = true;
-    world.ended_runs = vec![EndedRun { report: Some(report), ..ended("acme-lookup-1", 50, "InvalidLogin") }];
+    world.ended_runs = vec![EndedRun {
+        report: Some(report),
+        ..ended("acme-lookup-1", 50, "InvalidLogin")
+    }];
     world.step(Ok(findings()));
-    assert_eq!((world.condition(READY), world.suspended()), (Some((Truth::False, "InvalidLogin".into())), Some(true)));
+    assert_eq!(
+        (world.condition(READY), world.suspended()),
+        (Some((Truth::False, "InvalidLogin".into())), Some(true))
+    );
     world.now = 90_000;
     world.step(Ok(findings()));
     assert_eq!(world.proofs, 1);
     world.credentials = available("f2");
     world.step(Ok(findings()));
-    assert_eq!((world.condition(CONNECTED).unwrap().0, world.suspended()), (Truth::True, Some(false)));
+    assert_eq!(
+        (world.condition(CONNECTED).unwrap().0, world.suspended()),
+        (Truth::True, Some(false))
+    );
 }
 
 #[test]
@@ -386,12 +597,21 @@ fn a_run_is_started_once_for_a_wish_and_refused_in_words_when_it_cannot_start() 
     let mut world = World::healthy();
     world.ask(RUN_REQUESTED_AT, "one");
     let plan = world.step(Ok(findings()));
-    assert!(plan.run.is_some_and(|job| job.name_any().starts_with("acme-lookup-")));
+    assert!(
+        plan.run
+            .is_some_and(|job| job.name_any().starts_with("acme-lookup-"))
+    );
     assert!(world.step(Ok(findings())).run.is_none());
     world.credentials = Credentials::NotFound { secret: "s".into() };
     world.ask(RUN_REQUESTED_AT, "two");
     let plan = world.step(Ok(findings()));
-    assert!(plan.run.is_none() && plan.notices.iter().any(|notice| notice.reason == "RunRefused"));
+    assert!(
+        plan.run.is_none()
+            && plan
+                .notices
+                .iter()
+                .any(|notice| notice.reason == "RunRefused")
+    );
 }
 
 #[test]
@@ -400,7 +620,10 @@ fn disabled_retrieval_removes_the_cron_job_and_is_synced() {
     world.resource.spec.contacts.retrieval = Retrieval::Disabled;
     let plan = world.step(Ok(findings()));
     assert_eq!(plan.retire, [Retire::Delete("acme-lookup".into())]);
-    assert_eq!((world.condition(SYNCED), plan.status.next_run), (Some((Truth::True, "RetrievalDisabled".into())), None));
+    assert_eq!(
+        (world.condition(SYNCED), plan.status.next_run),
+        (Some((Truth::True, "RetrievalDisabled".into())), None)
+    );
 }
 
 #[test]
@@ -410,7 +633,10 @@ fn a_cron_job_whose_run_goes_on_is_suspended_before_it_is_deleted() {
     busy.status.get_or_insert_default().active = Some(vec![Default::default()]);
     world.cron_jobs = vec![Arc::new(busy)];
     world.resource.spec.contacts.retrieval = Retrieval::Daily;
-    assert_eq!(world.decide(None).retire, [Retire::Suspend("acme-lookup".into())]);
+    assert_eq!(
+        world.decide(None).retire,
+        [Retire::Suspend("acme-lookup".into())]
+    );
 }
 
 #[test]
@@ -420,8 +646,22 @@ fn suspend_stops_proofs_and_runs_and_forgets_nothing() {
     world.now = 90_000;
     world.step(Ok(findings()));
     assert_eq!((world.proofs, world.suspended()), (1, Some(true)));
-    assert_eq!((world.condition(SYNCED), world.condition(READY)), (Some((Truth::Unknown, "Suspended".into())), Some((Truth::Unknown, "Suspended".into()))));
-    assert!(world.resource.status.as_ref().unwrap().organization.is_some());
+    assert_eq!(
+        (world.condition(SYNCED), world.condition(READY)),
+        (
+            Some((Truth::Unknown, "Suspended".into())),
+            Some((Truth::Unknown, "Suspended".into()))
+        )
+    );
+    assert!(
+        world
+            .resource
+            .status
+            .as_ref()
+            .unwrap()
+            .organization
+            .is_some()
+    );
     world.resource.spec.suspend = false;
     world.step(Ok(findings()));
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
@@ -433,7 +673,10 @@ fn a_run_that_never_comes_is_overdue() {
     world.resource.spec.interval = "24h".into();
     world.now = 5 * 60 + 30 * 60 + 600 + 60;
     world.step(Ok(findings()));
-    assert_eq!(world.condition(SYNCED), Some((Truth::False, "RunOverdue".into())));
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::False, "RunOverdue".into()))
+    );
     world.ended_runs = vec![ended("late", world.now + 30, "Succeeded")];
     world.now += 60;
     world.step(Ok(findings()));
@@ -445,8 +688,19 @@ fn a_zone_that_does_not_exist_is_refused_in_words_that_name_the_field() {
     let mut world = World::new();
     world.resource.spec.contacts.time_zone = "Asia/Tokio".into();
     let plan = world.step(Ok(findings()));
-    assert_eq!((world.proofs, world.condition(READY), world.condition(STALLED).is_some()), (0, Some((Truth::False, "InvalidSpec".into())), true));
-    assert!(plan.status.errors[0].message.contains("spec.contacts.timeZone"));
+    assert_eq!(
+        (
+            world.proofs,
+            world.condition(READY),
+            world.condition(STALLED).is_some()
+        ),
+        (0, Some((Truth::False, "InvalidSpec".into())), true)
+    );
+    assert!(
+        plan.status.errors[0]
+            .message
+            .contains("spec.contacts.timeZone")
+    );
     world.step(Ok(findings()));
     assert_eq!(world.resource.status.as_ref().unwrap().errors[0].count, 1);
     world.resource.spec.contacts.time_zone = "Asia/Tokyo".into();
