@@ -35,7 +35,7 @@ crds: ## Write crds/ from the code
 	cargo run --quiet --bin switchboard -- crds > crds/salesforceintegrations.yaml
 
 openapi: ## Write docs/directory-openapi.json from the code
-	UPDATE_OPENAPI=1 cargo test --quiet --lib openapi
+	UPDATE_GENERATED=1 cargo test --quiet --lib directory
 
 drift: ## Fail when crds/ is not what the code says
 	@cargo run --quiet --bin switchboard -- crds | diff -u crds/salesforceintegrations.yaml - \

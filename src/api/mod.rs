@@ -11,8 +11,8 @@ pub mod status;
 
 pub use settings::{InvalidField, Settings};
 pub use spec::{
-    Auth, Contacts, Environment, PasswordAuth, Retrieval, SalesforceIntegration,
-    SalesforceIntegrationSpec, SalesforceSpec, SecretRef,
+    AppAuth, Auth, Contacts, Environment, Retrieval, SalesforceIntegration,
+    SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
 };
 pub use status::SalesforceIntegrationStatus;
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, civil::Time as WallClock, tz::TimeZone};
 use url::Url;
 
-use super::{Environment, Retrieval, SalesforceIntegrationSpec};
+use super::{Auth, Environment, Retrieval, SalesforceIntegrationSpec, UserAuth};
 use crate::directory::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;
-use crate::salesforce::{self, ApiVersion};
+use crate::salesforce::{self, ApiVersion, Method};
 
 /// A field that names nothing that exists.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,37 +54,47 @@ pub struct Settings {
 
 /// The log-in method and where its secrets are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuthSettings {
-    /// SOAP `login()`.
-    Password {
-        /// The user that logs in.
-        username: String,
-        /// The Secret with `password` and `securityToken`.
-        secret: String,
-    },
+pub struct AuthSettings {
+    /// The method.
+    pub method: Method,
+    /// The user that logs in, where the method names one.
+    pub username: Option<String>,
+    /// Name of the Secret with the credentials.
+    pub secret: String,
 }
 
 // === impl AuthSettings ===
 
 impl AuthSettings {
-    /// Name of the Secret with the credentials.
-    pub fn secret(&self) -> &str {
-        match self {
-            AuthSettings::Password { secret, .. } => secret,
-        }
-    }
-
-    /// The keys of the Secret, and whether the method cannot do without them.
-    pub fn keys(&self) -> &'static [(&'static str, bool)] {
-        match self {
-            AuthSettings::Password { .. } => &[("password", true), ("securityToken", false)],
-        }
-    }
-
-    /// The user that logs in, where the method names one.
-    pub fn username(&self) -> Option<&str> {
-        match self {
-            AuthSettings::Password { username, .. } => Some(username),
+    fn read(auth: &Auth) -> Result<AuthSettings, InvalidField> {
+        let user = |method, auth: &UserAuth| AuthSettings {
+            method,
+            username: Some(auth.username.clone()),
+            secret: auth.secret_ref.name.clone(),
+        };
+        let methods = [
+            auth.password
+                .as_ref()
+                .map(|auth| user(Method::Password, auth)),
+            auth.oauth_password
+                .as_ref()
+                .map(|auth| user(Method::OauthPassword, auth)),
+            auth.jwt_bearer
+                .as_ref()
+                .map(|auth| user(Method::JwtBearer, auth)),
+            auth.client_credentials.as_ref().map(|auth| AuthSettings {
+                method: Method::ClientCredentials,
+                username: None,
+                secret: auth.secret_ref.name.clone(),
+            }),
+        ];
+        let mut set = methods.into_iter().flatten();
+        match (set.next(), set.next()) {
+            (Some(one), None) => Ok(one),
+            _ => Err(InvalidField {
+                field: "spec.salesforce.auth",
+                problem: "set exactly one log-in method (password, oauthPassword, jwtBearer or clientCredentials)".into(),
+            }),
         }
     }
 }
@@ -117,18 +127,7 @@ impl Settings {
                 salesforce.api_version
             ),
         })?;
-        let auth = match &salesforce.auth.password {
-            Some(password) => AuthSettings::Password {
-                username: password.username.clone(),
-                secret: password.secret_ref.name.clone(),
-            },
-            None => {
-                return Err(InvalidField {
-                    field: "spec.salesforce.auth",
-                    problem: "no log-in method is set; set exactly one (password)".into(),
-                });
-            }
-        };
+        let auth = AuthSettings::read(&salesforce.auth)?;
         let daily_at =
             WallClock::strptime("%H:%M", &contacts.daily_at).map_err(|_| InvalidField {
                 field: "spec.contacts.dailyAt",

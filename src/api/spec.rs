@@ -67,6 +67,8 @@ pub struct SalesforceIntegrationSpec {
 
 /// The Salesforce org and how to log in to it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("!has(self.auth.clientCredentials) || has(self.loginUrl)")
+    .message("loginUrl: must be set to the org's My Domain (https://acme.my.salesforce.com) for auth.clientCredentials, which Salesforce takes nowhere else"))]
 #[serde(rename_all = "camelCase")]
 pub struct SalesforceSpec {
     /// `Production` logs in at login.salesforce.com, `Sandbox` at test.salesforce.com. Developer Edition is `Production`.
@@ -97,19 +99,31 @@ pub struct SalesforceSpec {
 
 /// How to log in: exactly one method.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[x_kube(validation = Rule::new("has(self.password)")
-    .message("set exactly one log-in method (password)"))]
+#[x_kube(validation = Rule::new("[has(self.password), has(self.oauthPassword), has(self.jwtBearer), has(self.clientCredentials)].filter(set, set).size() == 1")
+    .message("set exactly one log-in method (password, oauthPassword, jwtBearer or clientCredentials)"))]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
-    /// User name, password and security token: SOAP `login()`.
+    /// User name, password and security token: SOAP `login()`. Salesforce retires it with Summer '27; prefer `jwtBearer` or `clientCredentials`.
+    /// The Secret has the key `password` and, unless Salesforce trusts the operator's addresses, `securityToken`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<PasswordAuth>,
+    pub password: Option<UserAuth>,
+    /// The OAuth 2.0 username-password flow, which Salesforce blocks in newer orgs; prefer `jwtBearer` or `clientCredentials`.
+    /// The Secret has the keys `password`, `clientId`, `clientSecret` and, unless Salesforce trusts the operator's addresses, `securityToken`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth_password: Option<UserAuth>,
+    /// The OAuth 2.0 JWT bearer flow. The Secret has the keys `clientId` and `privateKey` (RSA, PEM).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt_bearer: Option<UserAuth>,
+    /// The OAuth 2.0 client-credentials flow; the app names the user. It needs `loginUrl`, the org's My Domain.
+    /// The Secret has the keys `clientId` and `clientSecret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_credentials: Option<AppAuth>,
 }
 
-/// User name, password and security token: SOAP `login()`.
+/// A log-in as a named user.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-pub struct PasswordAuth {
+pub struct UserAuth {
     /// The Salesforce user name of the integration user, in the form of an e-mail address.
     #[x_kube(
         validation = Rule::new("self.matches('^[^@\\\\s]+@[^@\\\\s]+$')")
@@ -117,7 +131,15 @@ pub struct PasswordAuth {
     )]
     #[schemars(length(max = 80))]
     pub username: String,
-    /// The Secret with the keys `password` and, unless Salesforce trusts the operator's addresses, `securityToken`.
+    /// The Secret with the credentials.
+    pub secret_ref: SecretRef,
+}
+
+/// A log-in as the user that the app names.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AppAuth {
+    /// The Secret with the credentials.
     pub secret_ref: SecretRef,
 }
 

@@ -101,7 +101,7 @@ async fn check(
     let mut state = decide::Credentials::NotRead;
     let mut proof: Option<Proof> = None;
     if let Ok(settings) = &settings {
-        let found = manifests.secret(settings.auth.secret(), resource.namespace().as_deref());
+        let found = manifests.secret(&settings.auth.secret, resource.namespace().as_deref());
         let read = secret::read(found.as_ref(), settings, &key);
         state = read.state;
         if let Some((credentials, fingerprint)) = read.credentials

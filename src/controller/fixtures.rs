@@ -1,7 +1,7 @@
 //! Builders for tests, with good defaults.
 
 use crate::api::{
-    Auth, PasswordAuth, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef,
+    Auth, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
 };
 
 /// A healthy-looking integration in the namespace `tenant`.
@@ -15,12 +15,13 @@ pub(crate) fn integration(name: &str) -> SalesforceIntegration {
                 login_url: None,
                 api_version: "50.0".into(),
                 auth: Auth {
-                    password: Some(PasswordAuth {
+                    password: Some(UserAuth {
                         username: format!("integration@{name}.example"),
                         secret_ref: SecretRef {
                             name: format!("{name}-salesforce"),
                         },
                     }),
+                    ..Auth::default()
                 },
             },
             contacts: Default::default(),

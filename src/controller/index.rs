@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::ResourceExt;
 
-use crate::api::SalesforceIntegration;
+use crate::api::{SalesforceIntegration, UserAuth};
 
 /// Namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -188,17 +188,19 @@ impl Index {
 
 /// The Secret that an integration reads.
 fn secret_of(resource: &SalesforceIntegration) -> Option<Key> {
-    let name = &resource
-        .spec
-        .salesforce
-        .auth
-        .password
-        .as_ref()?
-        .secret_ref
-        .name;
+    let auth = &resource.spec.salesforce.auth;
+    let of_user = |auth: &Option<UserAuth>| auth.as_ref().map(|auth| auth.secret_ref.name.clone());
+    let name = of_user(&auth.password)
+        .or_else(|| of_user(&auth.oauth_password))
+        .or_else(|| of_user(&auth.jwt_bearer))
+        .or_else(|| {
+            auth.client_credentials
+                .as_ref()
+                .map(|auth| auth.secret_ref.name.clone())
+        })?;
     Some(Key {
         namespace: resource.namespace()?,
-        name: name.clone(),
+        name,
     })
 }
 

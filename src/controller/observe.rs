@@ -48,7 +48,7 @@ impl Gathered {
             Ok(settings) => {
                 let api = Api::<Secret>::namespaced(context.client.clone(), &key.namespace);
                 let found = api
-                    .get_opt(settings.auth.secret())
+                    .get_opt(&settings.auth.secret)
                     .await
                     .map_err(Error::Secret)?;
                 Some(secret::read(

@@ -1,12 +1,13 @@
 //! From a Secret to a credential. The Secret is read by name when it is needed, and let go at once.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
 use super::decide;
 use crate::api::Settings;
-use crate::api::settings::AuthSettings;
-use crate::salesforce::{Credentials, Fingerprint, FingerprintKey};
+use crate::salesforce::{Credentials, Fingerprint, FingerprintKey, Incomplete};
 
 /// A credential that was read, and what recognises it.
 pub struct Read {
@@ -29,70 +30,80 @@ impl Read {
 
 /// Reads the credential that an integration's method needs out of its Secret.
 pub fn read(secret: Option<&Secret>, settings: &Settings, key: &FingerprintKey) -> Read {
-    let name = settings.auth.secret();
+    let auth = &settings.auth;
+    let name = &auth.secret;
     let Some(secret) = secret else {
         return Read::failed(decide::Credentials::NotFound {
-            secret: name.into(),
+            secret: name.clone(),
         });
     };
-    let mut values = Vec::new();
-    for (key, required) in settings.auth.keys() {
-        match value(secret, key) {
-            Ok(Some(text)) => values.push(Some(text)),
-            Ok(None) if *required => {
+    let mut values = BTreeMap::new();
+    for key in auth.method.keys() {
+        match value(secret, key.name) {
+            Ok(Some(text)) => {
+                values.insert(key.name, text);
+            }
+            Ok(None) if key.required => {
                 return Read::failed(decide::Credentials::KeyMissing {
-                    secret: name.into(),
-                    key: (*key).into(),
+                    secret: name.clone(),
+                    key: key.name.into(),
                 });
             }
-            Ok(None) => values.push(None),
+            // An optional key that is there and empty says the same as none.
+            Ok(None) => {}
+            Err(Unusable::Empty) if !key.required => {}
             Err(problem) => {
+                let problem = problem.to_string();
                 return Read::failed(decide::Credentials::KeyInvalid {
-                    secret: name.into(),
-                    key: (*key).into(),
-                    problem: problem.into(),
+                    secret: name.clone(),
+                    key: key.name.into(),
+                    problem,
                 });
             }
         }
     }
-    let present = settings
-        .auth
-        .keys()
-        .iter()
-        .zip(&values)
-        .filter(|(_, value)| value.is_some())
-        .map(|((key, _), _)| (*key).to_owned())
-        .collect();
-    let mut values = values.into_iter();
-    let mut next = || values.next().flatten();
-    let credentials = match &settings.auth {
-        AuthSettings::Password { username, .. } => Credentials::Password {
-            username: username.clone(),
-            password: next().unwrap_or_default(),
-            security_token: next(),
-        },
-    };
-    let fingerprint = credentials.fingerprint(key, &settings.login_url);
-    Read {
-        state: decide::Credentials::Available {
-            fingerprint: fingerprint.to_string(),
-            keys: present,
-        },
-        credentials: Some((credentials, fingerprint)),
+    let keys = values.keys().map(|key| (*key).to_owned()).collect();
+    match Credentials::assemble(auth.method, auth.username.as_deref(), |key| {
+        values.remove(key)
+    }) {
+        Ok(credentials) => {
+            let fingerprint = credentials.fingerprint(key, &settings.login_url);
+            Read {
+                state: decide::Credentials::Available {
+                    fingerprint: fingerprint.to_string(),
+                    keys,
+                },
+                credentials: Some((credentials, fingerprint)),
+            }
+        }
+        Err(Incomplete::Missing(key)) => Read::failed(decide::Credentials::KeyMissing {
+            secret: name.clone(),
+            key: key.into(),
+        }),
+        // The schema asks for the user name.
+        Err(Incomplete::Username) => Read::failed(decide::Credentials::NotRead),
     }
 }
 
-/// A key's value as text. A line end at its end is not part of it: `echo` and editors leave one.
-fn value(secret: &Secret, key: &str) -> Result<Option<SecretString>, &'static str> {
+/// Why a key's value cannot be used; goes on from "The key … of the Secret …".
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("is not text in UTF-8")]
+    NotText,
+    #[error("is empty")]
+    Empty,
+}
+
+/// A key's value as text. Line ends at its end are not part of it: `echo` and editors leave them. A PEM key does not need its last one.
+fn value(secret: &Secret, key: &str) -> Result<Option<SecretString>, Unusable> {
     let Some(bytes) = secret.data.as_ref().and_then(|data| data.get(key)) else {
         return Ok(None);
     };
-    let text = std::str::from_utf8(&bytes.0).map_err(|_| "is not text in UTF-8")?;
-    let text = text
-        .strip_suffix('\n')
-        .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    let text = std::str::from_utf8(&bytes.0)
+        .map_err(|_| Unusable::NotText)?
+        .trim_end_matches(['\r', '\n']);
     if text.is_empty() {
-        return Err("is empty");
+        return Err(Unusable::Empty);
     }
     Ok(Some(SecretString::from(text)))
 }

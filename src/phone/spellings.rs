@@ -21,7 +21,8 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
     };
     let mut found = Spellings::default();
     found.add(number.to_string());
-    let national = groups(&PHONE_NUMBER_UTIL.format(&read, PhoneNumberFormat::National));
+    let formatted = PHONE_NUMBER_UTIL.format(&read, PhoneNumberFormat::National);
+    let national = groups(&formatted);
     let abroad = international_groups(&read);
     let code = read.country_code.to_string();
 
@@ -29,23 +30,22 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
         found.add(written);
     }
     found.add(national.concat());
-    found.add(
-        PHONE_NUMBER_UTIL
-            .format(&read, PhoneNumberFormat::National)
-            .into_owned(),
-    );
+    found.add(formatted.to_string());
     found.add(
         PHONE_NUMBER_UTIL
             .format(&read, PhoneNumberFormat::International)
             .into_owned(),
     );
     found.add(number.digits().to_owned());
-    if let [area, rest @ ..] = national.as_slice()
-        && !rest.is_empty()
+    if let [area, groups @ ..] = national.as_slice()
+        && !groups.is_empty()
     {
-        let rest = rest.join("-");
+        let rest = groups.join("-");
         found.add(format!("({area}){rest}"));
         found.add(format!("({area}) {rest}"));
+        if formatted.contains(' ') && !formatted.contains('-') {
+            found.add(format!("({area}) {}", groups.join(" ")));
+        }
     }
     if let [area, exchange, line] = national.as_slice() {
         found.add(format!("{area}({exchange}){line}"));

@@ -4,6 +4,7 @@ use super::report::{Note, Outcome};
 use super::settings::SettingsError;
 use crate::directory::ClientError;
 use crate::resolve::ResolveError;
+use crate::salesforce::Meaning;
 
 /// Why a run ended early. What was done before is kept.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,15 @@ impl Failure {
     pub(super) fn note(&self) -> Note {
         let code = match self {
             Self::Settings(_) => "SettingsInvalid",
+            Self::Resolve(ResolveError::Salesforce(error))
+                if error.meaning() == Meaning::LoginWithheld =>
+            {
+                return Note::new(
+                    Meaning::SessionExpired.code(),
+                    "Salesforce ended the session in the middle of the run, and a run logs in only \
+                     once. What was found is kept; the next run goes on.",
+                );
+            }
             Self::Resolve(ResolveError::Salesforce(error)) => {
                 return Note::new(error.meaning().code(), error.message());
             }

@@ -20,6 +20,8 @@ mod report;
 mod run;
 mod settings;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod todo;
 mod url_text;
 

@@ -81,7 +81,18 @@ impl Run {
             resolved: HashSet::new(),
             finished: HashSet::new(),
         };
-        while let Some((todo, more)) = self.take(&mut progress).await? {
+        let going_on = || {
+            if stop.is_cancelled() {
+                Err(Failure::Interrupted)
+            } else {
+                Ok(())
+            }
+        };
+        loop {
+            going_on()?;
+            let Some((todo, more)) = self.take(&mut progress).await? else {
+                return Ok(());
+            };
             if todo.calls().all(|call| progress.finished.contains(call)) {
                 // Either the directory does not keep what it is told or a call changes all the time:
                 // the next run sees to it, this one would never end.
@@ -89,12 +100,13 @@ impl Run {
                     "CallsComeBack",
                     "The directory hands out calls again that this run has marked done.",
                 ));
-                break;
+                return Ok(());
             }
             self.mark_done(todo.done.clone(), &mut progress).await?;
             if todo.numbers.is_empty() {
                 continue;
             }
+            going_on()?;
             // Without a number to ask for, nobody logs in.
             let resolver = match &mut resolver {
                 Some(resolver) => resolver,
@@ -106,9 +118,7 @@ impl Run {
                 batches.pop();
             }
             for batch in batches {
-                if stop.is_cancelled() {
-                    return Err(Failure::Interrupted);
-                }
+                going_on()?;
                 let found = resolver.resolve(&batch).await;
                 for finding in resolver.findings() {
                     if let Some(code) = finding.code() {
@@ -119,7 +129,6 @@ impl Run {
                 progress.resolved.extend(batch.numbers);
             }
         }
-        Ok(())
     }
 
     /// Takes calls, and says whether there are more than were taken. `None`: nothing is left.

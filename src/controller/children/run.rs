@@ -19,6 +19,7 @@ use crate::api::{CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings
 use crate::controller::config::Config;
 use crate::controller::decide::Credentials;
 use crate::controller::decide::runs::{CONTAINER, label};
+use crate::salesforce::Method;
 use crate::worker::{self as wire, RunKind, WorkerSettings};
 
 const CREDENTIALS_DIR: &str = "/etc/switchboard/credentials";
@@ -130,7 +131,7 @@ fn pod(
         volumes: Some(vec![
             secret_volume(
                 "credentials",
-                settings.auth.secret(),
+                &settings.auth.secret,
                 &credential_keys(&settings.auth, credentials),
             ),
             secret_volume(
@@ -208,13 +209,7 @@ fn worker_settings(
             environment: settings.environment,
             login_url: Some(settings.login_url.clone()),
             api_version: settings.api_version,
-            auth: match &settings.auth {
-                AuthSettings::Password { username, .. } => {
-                    wire::AuthSettings::Password(wire::UserSettings {
-                        username: username.clone(),
-                    })
-                }
-            },
+            auth: worker_auth(&settings.auth),
             hosts: config.salesforce_hosts.clone(),
             allow_private_networks: config.allow_private_networks,
         },
@@ -234,16 +229,29 @@ fn worker_settings(
     settings.to_json()
 }
 
+fn worker_auth(auth: &AuthSettings) -> wire::AuthSettings {
+    let user = || wire::UserSettings {
+        username: auth.username.clone().unwrap_or_default(),
+    };
+    match auth.method {
+        Method::Password => wire::AuthSettings::Password(user()),
+        Method::OauthPassword => wire::AuthSettings::OauthPassword(user()),
+        Method::JwtBearer => wire::AuthSettings::JwtBearer(user()),
+        Method::ClientCredentials => wire::AuthSettings::ClientCredentials {},
+    }
+}
+
 /// Only the keys that the method uses: whatever else the Secret holds stays out of the pod. An optional key that the Secret lacks
 /// must not be named: a pod that names it never starts.
 fn credential_keys<'a>(auth: &AuthSettings, credentials: &'a Credentials) -> Vec<&'a str> {
     match credentials {
         Credentials::Available { keys, .. } => keys.iter().map(String::as_str).collect(),
         _ => auth
+            .method
             .keys()
             .iter()
-            .filter(|(_, required)| *required)
-            .map(|(key, _)| *key)
+            .filter(|key| key.required)
+            .map(|key| key.name)
             .collect(),
     }
 }

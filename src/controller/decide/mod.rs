@@ -404,8 +404,8 @@ impl<'a> Decision<'a> {
         }
         connection.username = settings
             .auth
-            .username()
-            .map(str::to_owned)
+            .username
+            .clone()
             .or(connection.username.take());
         connection.api_version = Some(settings.api_version.to_string());
         connection.next_attempt_at = None;
