@@ -201,7 +201,7 @@ pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor)
         Kind::Empty => format!("an empty answer came (HTTP {status})."),
         Kind::Html => format!(
             "an HTML page came instead of an API answer (HTTP {status}): \"{}\".",
-            redactor.excerpt(&html_words(text))
+            redactor.excerpt(&html_words(&redactor.scrub(text)))
         ),
         // Of these only the outline: their values may be somebody's secrets.
         Kind::Json => format!(

@@ -121,7 +121,9 @@ impl DialPolicy {
 
     /// Whether this URL may be dialled, as far as its text tells.
     pub fn check(&self, url: &Url) -> Result<(), DialError> {
-        if url.scheme() != "https" {
+        // The unit tests play servers without TLS; the real program has no such door.
+        let plain = cfg!(test) && url.scheme() == "http" && url.host_str() == Some("127.0.0.1");
+        if url.scheme() != "https" && !plain {
             return Err(DialError::NotHttps(format!("{}:", url.scheme())));
         }
         if !url.username().is_empty() || url.password().is_some() {

@@ -20,6 +20,8 @@ mod rest;
 mod retry;
 mod session;
 mod soql;
+#[cfg(test)]
+mod tests;
 mod text;
 mod transport;
 mod usage;

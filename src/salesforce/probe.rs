@@ -130,6 +130,7 @@ pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
         Ok(about) => about,
         Err(error) => return Err(explain(connection, error).await),
     };
+    let row = organization_row(&about[0])?;
     let objects = [
         Subrequest::query(
             "contact",
@@ -153,7 +154,7 @@ pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
         .username
         .or_else(|| first_text(&about[4], "Username"));
 
-    let organization = organization(&session, &about[0], objects.get(3))?;
+    let organization = organization(&session, row, objects.get(3));
     let grants = Grants::read(&about[2], &about[3]);
     let sharing = Sharing::read(&about[1]);
     let mut warnings: Vec<Warning> = warnings::of_method(connection.credentials().method())
@@ -229,17 +230,20 @@ async fn explain(connection: &Connection, error: Error) -> Error {
     Error::new(Meaning::UnsupportedApiVersion, Phase::Request, detail)
 }
 
+fn organization_row(answer: &Subresponse) -> Result<OrganizationRow, Error> {
+    match answer.page::<OrganizationRow>() {
+        Ok(page) => Ok(page.records.into_iter().next().unwrap_or_default()),
+        // Hidden from this user: what the log-in told must do.
+        Err(error) if is_about_rights(error.meaning()) => Ok(OrganizationRow::default()),
+        Err(error) => Err(error),
+    }
+}
+
 fn organization(
     session: &SessionInfo,
-    answer: &Subresponse,
+    row: OrganizationRow,
     person: Option<&Subresponse>,
-) -> Result<Organization, Error> {
-    let row = match answer.page::<OrganizationRow>() {
-        Ok(page) => page.records.into_iter().next().unwrap_or_default(),
-        // Hidden from this user: what the log-in told must do.
-        Err(error) if is_about_rights(error.meaning()) => OrganizationRow::default(),
-        Err(error) => return Err(error),
-    };
+) -> Organization {
     let trial_ends = row.trial_expiration_date.as_deref().and_then(timestamp);
     let sandbox = row.is_sandbox.or(session.sandbox).unwrap_or(false);
     let person_accounts = session.person_accounts.or_else(|| match person?.success() {
@@ -248,7 +252,7 @@ fn organization(
         Err(error) if error.meaning() == Meaning::FieldUnavailable => Some(false),
         Err(_) => None,
     });
-    Ok(Organization {
+    Organization {
         id: row.id.unwrap_or_else(|| session.organization_id.clone()),
         name: row
             .name
@@ -260,7 +264,7 @@ fn organization(
         scratch: sandbox && trial_ends.is_some(),
         person_accounts,
         trial_ends,
-    })
+    }
 }
 
 /// `createable` of the describe is what the platform itself decides by, whatever grants it (facts 4).

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use super::usage::percent_encode;
 use super::xml::escape;
@@ -29,23 +30,36 @@ impl Redactor {
         }
     }
 
-    /// A foreign text as one line: tags dropped, secrets and tokens replaced, capped.
+    /// A foreign text as one line: secrets and tokens replaced, capped.
     pub(crate) fn excerpt(&self, text: &str) -> String {
-        let mut text: String = text.chars().take(20_000).collect();
-        for secret in &self.secrets {
-            let secret = secret.expose_secret();
-            for spelling in [secret.to_owned(), escape(secret), percent_encode(secret)] {
-                if text.contains(&spelling) {
-                    text = text.replace(&spelling, "[redacted]");
-                }
-            }
-        }
+        let text = self.scrub(text);
         let clean: String = text
             .chars()
             .map(|char| if char.is_control() { ' ' } else { char })
             .collect();
         let words: Vec<&str> = clean.split_whitespace().map(redact_word).collect();
         cap(&words.join(" "))
+    }
+
+    /// A foreign text with the secrets replaced, in whatever escape they came back. To be done before
+    /// anything else is, lest half a secret escape.
+    pub(crate) fn scrub(&self, text: &str) -> String {
+        let mut text: String = text.chars().take(20_000).collect();
+        for secret in &self.secrets {
+            let secret = secret.expose_secret();
+            let escapes = [
+                Zeroizing::new(escape(secret)),
+                Zeroizing::new(percent_encode(secret)),
+            ];
+            for spelling in
+                std::iter::once(secret).chain(escapes.iter().map(|escape| escape.as_str()))
+            {
+                if text.contains(spelling) {
+                    text = text.replace(spelling, "[redacted]");
+                }
+            }
+        }
+        text
     }
 }
 

@@ -156,7 +156,7 @@ impl Transport {
         let base = || {
             reqwest::Client::builder()
                 .dns_resolver(GuardedResolver::new(Arc::clone(&policy), Arc::clone(&lookup), proxies.clone()))
-                .https_only(true)
+                .https_only(!cfg!(test))
                 .redirect(reqwest::redirect::Policy::none())
                 // A log-in must never be sent twice; what is safe to repeat is repeated further up.
                 .retry(reqwest::retry::never())

@@ -1,0 +1,225 @@
+//! The probe: what it costs, and what it makes of answers.
+
+use serde_json::{Value, json};
+
+use super::super::environment::ApiVersion;
+use super::super::meaning::Meaning;
+use super::super::probe::{Answer, probe};
+use super::super::retry::RetryPolicy;
+use super::super::transport::Transport;
+use super::super::{Connection, DialPolicy};
+use super::{Asked, Played, Reply, login_response, password, quick};
+
+fn rows(rows: Value) -> (u16, Value) {
+    (200, json!({"totalSize": 1, "done": true, "records": rows}))
+}
+
+fn failed(code: &str, message: &str) -> (u16, Value) {
+    (400, json!([{"errorCode": code, "message": message}]))
+}
+
+/// A healthy organization's answer to one part of a composite request.
+fn healthy(reference_id: &str) -> (u16, Value) {
+    let object = |name: &str| json!({"SobjectType": name, "PermissionsRead": true, "PermissionsViewAllRecords": true});
+    match reference_id {
+        "organization" => rows(json!([{
+            "attributes": {"type": "Organization"}, "Id": "00DA0000006Vm9rMAC", "Name": "Acme", "OrganizationType": "Enterprise Edition",
+            "IsSandbox": false, "InstanceName": "AP25", "TrialExpirationDate": null
+        }])),
+        "sharing" => rows(json!([{"DefaultContactAccess": "None"}])),
+        "objectPermissions" => rows(json!([
+            object("Contact"),
+            object("Account"),
+            object("Lead")
+        ])),
+        "permissionSets" => rows(json!([{"PermissionsViewAllData": false}])),
+        "user" => rows(json!([{"Username": "integration@acme.example"}])),
+        _ => rows(json!([])),
+    }
+}
+
+fn answer(asked: &Asked, part: impl Fn(&str) -> (u16, Value), task: &(u16, Value)) -> Reply {
+    let base = format!("http://{}/", asked.header("host")).parse().unwrap();
+    match asked.path.as_str() {
+        path if path.contains("/Soap/") => Reply::xml(200, login_response(&base, "")),
+        path if path.ends_with("/composite") => {
+            let body: Value = serde_json::from_str(&asked.body).unwrap();
+            let parts: Vec<Value> = body["compositeRequest"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|request| {
+                    let (status, body) = part(request["referenceId"].as_str().unwrap());
+                    json!({"referenceId": request["referenceId"], "httpStatusCode": status, "httpHeaders": {}, "body": body})
+                })
+                .collect();
+            Reply::json(200, json!({"compositeResponse": parts}))
+                .with("Sforce-Limit-Info", "api-usage=7/15000")
+        }
+        path if path.ends_with("/sobjects/Task/describe") => Reply::json(task.0, &task.1),
+        _ => Reply::json(
+            404,
+            json!([{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]),
+        ),
+    }
+}
+
+async fn played(
+    part: impl Fn(&str) -> (u16, Value) + Send + Sync + 'static,
+    task: (u16, Value),
+) -> Played {
+    Played::start(move |asked| answer(asked, &part, &task)).await
+}
+
+#[tokio::test]
+async fn a_healthy_organization_is_proved_with_three_calls() {
+    let played = played(healthy, (200, json!({"createable": true}))).await;
+    let connection = played.connection(password());
+    let findings = probe(&connection).await.unwrap();
+    assert_eq!(
+        findings.organization.edition.as_deref(),
+        Some("Enterprise Edition")
+    );
+    assert_eq!(findings.organization.instance.as_deref(), Some("AP25"));
+    assert_eq!(
+        (findings.organization.sandbox, findings.organization.scratch),
+        (false, false)
+    );
+    assert_eq!(findings.organization.person_accounts, Some(false));
+    assert_eq!(
+        (
+            &findings.access.contact,
+            &findings.access.account,
+            &findings.access.lead
+        ),
+        (&Answer::Yes, &Answer::Yes, &Answer::Yes)
+    );
+    assert_eq!(findings.create_task, Answer::Yes);
+    assert_eq!(findings.usage.unwrap().used, 7);
+    let codes: Vec<&str> = findings
+        .warnings
+        .iter()
+        .map(|warning| warning.code.as_str())
+        .collect();
+    assert_eq!(codes, ["SoapLoginRetiring"]);
+    assert_eq!(
+        (connection.spent().logins, connection.spent().calls),
+        (1, 3)
+    );
+    let text = serde_json::to_string(&findings).unwrap();
+    assert!(!text.contains("AQ.one"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_apart() {
+    let part = |id: &str| match id {
+        "organization" => rows(
+            json!([{"Id": "00DA0000006Vm9rMAC", "Name": "Scratch", "OrganizationType": "Moon Edition", "IsSandbox": true,
+            "TrialExpirationDate": "2026-12-24T00:00:00.000+0000"}]),
+        ),
+        "objectPermissions" => rows(
+            json!([{"SobjectType": "Contact", "PermissionsRead": true, "PermissionsViewAllRecords": true}]),
+        ),
+        "lead" => failed("INVALID_TYPE", "sObject type 'Lead' is not supported."),
+        other => healthy(other),
+    };
+    let played = played(part, (200, json!({"createable": false}))).await;
+    let findings = probe(&played.connection(password())).await.unwrap();
+    assert_eq!(
+        findings.organization.edition.as_deref(),
+        Some("Moon Edition")
+    );
+    assert!(findings.organization.sandbox && findings.organization.scratch);
+    assert_eq!(
+        (
+            findings.access.contact,
+            findings.access.account,
+            findings.access.lead
+        ),
+        (Answer::Yes, Answer::No, Answer::Absent)
+    );
+    assert_eq!(findings.create_task, Answer::No);
+}
+
+#[tokio::test]
+async fn what_the_user_may_not_read_is_unknown_and_never_no() {
+    let part = |id: &str| match id {
+        "objectPermissions" | "permissionSets" => failed(
+            "INVALID_TYPE",
+            "sObject type 'ObjectPermissions' is not supported.",
+        ),
+        "organization" | "sharing" => failed(
+            "INVALID_FIELD",
+            "No such column 'InstanceName' on entity 'Organization'.",
+        ),
+        other => healthy(other),
+    };
+    let played = played(
+        part,
+        (
+            403,
+            json!([{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]),
+        ),
+    )
+    .await;
+    let findings = probe(&played.connection(password())).await.unwrap();
+    assert!(
+        matches!(findings.access.contact, Answer::Unknown(ref reason) if reason.contains("cannot be read"))
+    );
+    assert!(matches!(findings.create_task, Answer::Unknown(_)));
+    // What the log-in told stands in.
+    assert_eq!(
+        (
+            findings.organization.name.as_str(),
+            findings.organization.edition
+        ),
+        ("Acme & Co", None)
+    );
+}
+
+#[tokio::test]
+async fn failures_of_the_connection_are_failures_of_the_probe() {
+    let part = |_: &str| {
+        failed(
+            "API_DISABLED_FOR_ORG",
+            "The REST API is not enabled for this Organization.",
+        )
+    };
+    let played = played(part, (403, json!([]))).await;
+    let error = probe(&played.connection(password())).await.unwrap_err();
+    assert_eq!(error.meaning(), Meaning::ApiDisabledForOrg);
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_there_is_told_with_those_that_are() {
+    let played = Played::start(|asked| {
+        let base = format!("http://{}/", asked.header("host")).parse().unwrap();
+        match asked.path.as_str() {
+            path if path.contains("/Soap/") => Reply::xml(200, login_response(&base, "")),
+            "/services/data/" => Reply::json(200, json!([{"label": "x", "url": "/x", "version": "31.0"}, {"version": "66.0"}])),
+            _ => Reply::json(404, json!([{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}])),
+        }
+    })
+    .await;
+    let connect = |version: &str| {
+        let policy = DialPolicy::new(&["127.0.0.1".to_owned()], true, None).unwrap();
+        let transport = Transport::with_limits(policy, quick()).unwrap();
+        let version: ApiVersion = version.parse().unwrap();
+        Connection::new(transport, played.url.clone(), version, password()).retry(RetryPolicy::NONE)
+    };
+    let error = probe(&connect("99.0")).await.unwrap_err();
+    assert_eq!(error.meaning(), Meaning::UnsupportedApiVersion);
+    assert!(
+        error.message().contains("31.0 to 66.0, not 99.0"),
+        "{error}"
+    );
+    // The log-in itself went to a version that has one.
+    assert_eq!(played.asked()[0].path, "/services/Soap/u/64.0");
+    // Too old for composite requests: nothing is asked at all.
+    let old = connect("20.0");
+    assert_eq!(
+        probe(&old).await.unwrap_err().meaning(),
+        Meaning::UnsupportedApiVersion
+    );
+    assert_eq!(old.spent().logins, 0);
+}
