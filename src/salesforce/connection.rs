@@ -178,11 +178,15 @@ impl Connection {
 
     /// The description of an object: one API call.
     pub async fn describe(&self, sobject: &str) -> Result<Value, Error> {
+        self.describe_as(sobject).await
+    }
+
+    /// The parts of an object's description that `T` names. A description is large; what is not named
+    /// is skipped without being kept.
+    pub async fn describe_as<T: DeserializeOwned>(&self, sobject: &str) -> Result<T, Error> {
         let incoming = self.get(&Path::Describe(sobject.to_owned())).await?;
         serde_json::from_str(&incoming.text)
-            .ok()
-            .filter(Value::is_object)
-            .ok_or_else(|| unexpected(&incoming, Phase::Request, &self.shared.redactor))
+            .map_err(|_| unexpected(&incoming, Phase::Request, &self.shared.redactor))
     }
 
     /// The API versions that the instance supports. Needs no session and costs nothing (facts 2.1).

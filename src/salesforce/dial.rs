@@ -16,16 +16,8 @@ use url::{Host, Url};
 
 use super::address::{self, Refusal};
 
-/// The hosts of Salesforce: log-in, My Domain and instance hosts, sandboxes, and the government and
-/// China clouds (https://help.salesforce.com/s/articleView?id=000384136).
-pub const DEFAULT_HOSTS: &[&str] = &[
-    "*.salesforce.com",
-    "*.force.com",
-    "*.cloudforce.com",
-    "*.database.com",
-    "*.salesforce.mil",
-    "*.sfcrmproducts.cn",
-];
+/// The hosts of Salesforce: log-in, My Domain and instance hosts, sandboxes.
+pub const DEFAULT_HOSTS: &[&str] = &["*.salesforce.com", "*.force.com"];
 
 /// Which hosts may be dialled, and which addresses behind them.
 #[derive(Clone)]

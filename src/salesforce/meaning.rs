@@ -225,8 +225,8 @@ meanings! {
     /// The API version is retired, or the log-in does not exist in it.
     UnsupportedApiVersion {
         "The API version is not supported",
-        "Salesforce has retired this API version, does not know it yet, or (from 65.0) has no SOAP login() in it.",
-        "Set apiVersion to a supported version, for example 50.0; SOAP login() needs 31.0 to 64.0.",
+        "Salesforce has retired this API version or does not know it yet.",
+        "Set apiVersion to a supported version, for example 50.0.",
         Never, refuses_login: true
     }
     /// The organization is closed, expired or locked.

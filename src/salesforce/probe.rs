@@ -111,6 +111,13 @@ struct OrganizationRow {
     trial_expiration_date: Option<String>,
 }
 
+/// What of Task's description matters.
+#[derive(Deserialize)]
+struct Description {
+    #[serde(default)]
+    createable: Option<bool>,
+}
+
 /// Proves the connection. Costs at most four API calls, and a log-in if there is no session.
 pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
     let version = connection.api_version();
@@ -145,7 +152,10 @@ pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
     } else {
         &objects[..]
     };
-    let (objects, task) = tokio::join!(connection.composite(asked), connection.describe("Task"));
+    let (objects, task) = tokio::join!(
+        connection.composite(asked),
+        connection.describe_as::<Description>("Task")
+    );
     let objects = objects?;
     let create_task = may_create_task(task)?;
     // A re-login may have replaced it on the way.
@@ -268,15 +278,14 @@ fn organization(
 }
 
 /// `createable` of the describe is what the platform itself decides by, whatever grants it (facts 4).
-fn may_create_task(description: Result<Value, Error>) -> Result<Answer, Error> {
-    match description {
-        Ok(description) => Ok(match description.get("createable") {
-            Some(Value::Bool(true)) => Answer::Yes,
-            Some(Value::Bool(false)) => Answer::No,
-            _ => Answer::Unknown(
-                "the description of Task does not say whether it is createable".to_owned(),
-            ),
-        }),
+fn may_create_task(description: Result<Description, Error>) -> Result<Answer, Error> {
+    match description.map(|description| description.createable) {
+        Ok(Some(true)) => Ok(Answer::Yes),
+        Ok(Some(false)) => Ok(Answer::No),
+        Ok(None) => {
+            let reason = "the description of Task does not say whether it is createable";
+            Ok(Answer::Unknown(reason.to_owned()))
+        }
         Err(error)
             if matches!(
                 error.meaning(),
@@ -335,6 +344,6 @@ mod tests {
         let requests = about_user("005' OR Id != '");
         assert!(requests.len() <= super::super::rest::MAX_SUBQUERIES);
         let body = super::super::rest::composite_body(&requests, ApiVersion::DEFAULT);
-        assert!(body.contains("%5C%27%20OR"), "the id is escaped: {body}");
+        assert!(body.contains("'005%5C'%20OR"), "the id is escaped: {body}");
     }
 }

@@ -11,7 +11,7 @@ use super::error::{Error, Phase};
 use super::meaning::Meaning;
 use super::text::Redactor;
 use super::transport::Incoming;
-use super::usage::percent_encode;
+use super::usage::{percent_encode, query_encode};
 
 /// How many requests one composite request takes, and how many of them may be queries (facts 2.7).
 pub const MAX_SUBREQUESTS: usize = 25;
@@ -118,7 +118,7 @@ impl Path {
     pub(crate) fn path(&self, version: ApiVersion) -> String {
         match self {
             Path::Query(soql) => {
-                format!("/services/data/v{version}/query?q={}", percent_encode(soql))
+                format!("/services/data/v{version}/query?q={}", query_encode(soql))
             }
             Path::Next(next) => next.0.clone(),
             Path::Describe(sobject) => {
@@ -205,6 +205,20 @@ impl Subresponse {
             .ok()
             .and_then(RawPage::page)
             .ok_or_else(|| self.odd())
+    }
+
+    /// Like [`page`](Self::page), without a copy of the rows: for pages that may be large.
+    pub fn into_page<T: DeserializeOwned>(mut self) -> Result<Page<T>, Error> {
+        self.success()?;
+        let body = self.body.take();
+        serde_json::from_value::<RawPage<T>>(body)
+            .ok()
+            .and_then(RawPage::page)
+            .ok_or_else(|| {
+                let detail = "one part of a composite answer holds rows of another shape.";
+                Error::new(Meaning::UnexpectedAnswer, Phase::Request, detail)
+                    .with_status(self.status)
+            })
     }
 
     /// Nothing, or the error that the answer is.
@@ -380,6 +394,6 @@ mod tests {
     fn a_plus_sign_survives_the_url() {
         let path = Path::Query("SELECT Id FROM Contact WHERE Phone = '+81'".to_owned())
             .path(ApiVersion::DEFAULT);
-        assert!(path.ends_with("%3D%20%27%2B81%27"), "{path}");
+        assert!(path.ends_with("%3D%20'%2B81'"), "{path}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::usage::percent_encode;
+use super::usage::query_encode;
 
 /// Longest statement that Salesforce takes (facts 2.5: MALFORMED_QUERY beyond).
 pub const MAX_STATEMENT_CHARS: usize = 100_000;
@@ -91,7 +91,7 @@ impl Soql {
         values: impl IntoIterator<Item = &'a SoqlLiteral>,
     ) -> Soql {
         let list: Vec<&str> = values.into_iter().map(SoqlLiteral::as_str).collect();
-        self.and(&format!("{field} IN ({})", list.join(", ")))
+        self.and(&format!("{field} IN ({})", list.join(",")))
     }
 
     /// Adds ` WHERE (…)`, or ` AND (…)`. The parentheses matter: AND and OR at one level are
@@ -122,7 +122,7 @@ impl Soql {
     /// The statement as the value of a URL's `q=`: the plus sign of a number is encoded too, as it
     /// would otherwise arrive as a space (facts 5.2a).
     pub fn url_encoded(&self) -> String {
-        percent_encode(&self.0)
+        query_encode(&self.0)
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
         #[test]
         fn an_encoded_statement_has_no_character_that_a_url_reads_otherwise(value in any::<String>()) {
             let encoded = Soql::text(&value).url_encoded();
-            prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte)));
+            prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%'()*!,:=/?@$".contains(&byte)));
             let url = url::Url::parse(&format!("https://x.example/?q={encoded}")).unwrap();
             let (_, read) = url.query_pairs().next().unwrap();
             prop_assert_eq!(read.into_owned(), value);
@@ -198,7 +198,7 @@ mod tests {
             .then("LIMIT 10");
         assert_eq!(
             soql.as_str(),
-            "SELECT Id, Name FROM Contact WHERE (Phone IN ('+8130', 'O\\'Neil')) AND (IsConverted = false OR Id = null) LIMIT 10"
+            "SELECT Id, Name FROM Contact WHERE (Phone IN ('+8130','O\\'Neil')) AND (IsConverted = false OR Id = null) LIMIT 10"
         );
     }
 }

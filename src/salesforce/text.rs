@@ -88,8 +88,8 @@ fn cap(text: &str) -> String {
 
 /// Decodes a body: byte-order marks first, then the charset of `Content-Type` or of an XML declaration,
 /// else UTF-8. What does not fit becomes U+FFFD.
-pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> String {
-    match body {
+pub(crate) fn decode(headers: &HeaderMap, body: Vec<u8>) -> String {
+    match body.as_slice() {
         [0xef, 0xbb, 0xbf, rest @ ..] => return String::from_utf8_lossy(rest).into_owned(),
         [0xfe, 0xff, rest @ ..] => return decode_utf16(rest, u16::from_be_bytes),
         [0xff, 0xfe, rest @ ..] => return decode_utf16(rest, u16::from_le_bytes),
@@ -99,13 +99,17 @@ pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> String {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(charset_of_header);
-    match declared.or_else(|| charset_of_declaration(body)).as_deref() {
+    match declared
+        .or_else(|| charset_of_declaration(&body))
+        .as_deref()
+    {
         Some("iso-8859-1" | "latin1" | "windows-1252" | "us-ascii") => {
             body.iter().map(|byte| char::from(*byte)).collect()
         }
-        Some("utf-16" | "utf-16be") => decode_utf16(body, u16::from_be_bytes),
-        Some("utf-16le") => decode_utf16(body, u16::from_le_bytes),
-        _ => String::from_utf8_lossy(body).into_owned(),
+        Some("utf-16" | "utf-16be") => decode_utf16(&body, u16::from_be_bytes),
+        Some("utf-16le") => decode_utf16(&body, u16::from_le_bytes),
+        _ => String::from_utf8(body)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
     }
 }
 
@@ -220,21 +224,24 @@ mod tests {
     #[test]
     fn bodies_are_decoded_by_mark_header_or_declaration() {
         let plain = HeaderMap::new();
-        assert_eq!(decode(&plain, "é".as_bytes()), "é");
-        assert_eq!(decode(&plain, b"\xef\xbb\xbf{}"), "{}");
-        assert_eq!(decode(&plain, b"\xff\xfe<\0a\0"), "<a");
+        assert_eq!(decode(&plain, "é".as_bytes().to_vec()), "é");
+        assert_eq!(decode(&plain, b"\xef\xbb\xbf{}".to_vec()), "{}");
+        assert_eq!(decode(&plain, b"\xff\xfe<\0a\0".to_vec()), "<a");
         assert_eq!(
-            decode(&headers("text/xml; charset=ISO-8859-1"), b"\xe9"),
+            decode(&headers("text/xml; charset=ISO-8859-1"), b"\xe9".to_vec()),
             "é"
         );
         assert_eq!(
-            decode(&headers("text/xml; Charset=\"utf-8\""), "é".as_bytes()),
+            decode(
+                &headers("text/xml; Charset=\"utf-8\""),
+                "é".as_bytes().to_vec()
+            ),
             "é"
         );
         assert!(
             decode(
                 &plain,
-                b"<?xml version='1.0' encoding='iso-8859-1'?><a>\xe9</a>"
+                b"<?xml version='1.0' encoding='iso-8859-1'?><a>\xe9</a>".to_vec()
             )
             .contains('é')
         );

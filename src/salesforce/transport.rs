@@ -279,7 +279,7 @@ impl Transport {
         }
         Ok(Incoming {
             status,
-            text: text::decode(&headers, &body),
+            text: text::decode(&headers, body),
             headers,
         })
     }

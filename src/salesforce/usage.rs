@@ -43,15 +43,25 @@ impl Usage {
     }
 }
 
-/// Percent-encodes all but the unreserved characters of RFC 3986.
+/// Percent-encodes all but the unreserved characters of RFC 3986: for forms and path segments.
 pub(crate) fn percent_encode(text: &str) -> String {
+    encode(text, b"-._~")
+}
+
+/// Percent-encodes what a query's value must have encoded and nothing more, so that long statements
+/// fit: `'`, `(`, `,` and their like stay. A bare plus would read as a space (facts 5.2a), and some
+/// servers split at a semicolon or at every equals sign.
+pub(crate) fn query_encode(text: &str) -> String {
+    encode(text, b"-._~'()*!,:/@$")
+}
+
+fn encode(text: &str, plain: &[u8]) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut encoded = String::with_capacity(text.len() + text.len() / 2);
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte))
-            }
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => encoded.push(char::from(byte)),
+            _ if plain.contains(&byte) => encoded.push(char::from(byte)),
             _ => {
                 encoded.push('%');
                 encoded.push(char::from(HEX[usize::from(byte >> 4)]));

@@ -38,7 +38,7 @@ pub(crate) fn of_version(version: ApiVersion) -> Option<Warning> {
     (version < ApiVersion { major: 41, minor: 0 }).then(|| {
         warning(
             "ApiVersionRetiring",
-            format!("API versions 31.0 to 40.0, and with them {version}, are deprecated since Summer '27 and end with the Summer '28 release."),
+            format!("API versions 31.0 to 40.0, and with them {version}, are deprecated with the Summer '27 release and end with Summer '28."),
             "Set spec.salesforce.apiVersion to 50.0 or newer.",
         )
     })

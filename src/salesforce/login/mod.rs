@@ -107,8 +107,8 @@ fn organization_of_token(token: &SecretString) -> Option<String> {
     valid.then(|| id18(id))
 }
 
-/// The 18-character form of an id: three more characters tell which of the 15 are upper case
-/// (https://help.salesforce.com/s/articleView?id=000385585&type=1).
+/// The 18-character form of an id: three more characters tell which of the 15 are upper case, five to
+/// a character.
 pub(crate) fn id18(id: &str) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
     if id.len() != 15 || !id.is_ascii() {

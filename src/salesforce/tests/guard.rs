@@ -270,3 +270,53 @@ fn proxies_of_the_environment_are_known_by_name() {
         ["proxy.corp", "socks.corp"]
     );
 }
+
+/// Run by the test below in a process whose environment names a proxy.
+#[tokio::test]
+#[ignore = "needs the environment that another test gives it"]
+async fn child_behind_a_proxy() {
+    let policy = DialPolicy::new(&[], false, None).unwrap();
+    let transport = Transport::with_limits(policy, quick()).unwrap();
+    let url: Url = "https://acme.my.salesforce.com/".parse().unwrap();
+    let connection = Connection::new(transport, url, ApiVersion::DEFAULT, password());
+    assert_eq!(
+        connection.session().await.unwrap_err().meaning(),
+        Meaning::Unreachable
+    );
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_environment_is_used_though_it_is_private() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    let child = tokio::task::spawn_blocking(move || {
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "salesforce::tests::guard::child_behind_a_proxy",
+                "--ignored",
+            ])
+            .env("HTTPS_PROXY", proxy)
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
+            .output()
+            .unwrap()
+    });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut buffer = [0; 512];
+    let count = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer)
+        .await
+        .unwrap();
+    let asked = String::from_utf8_lossy(&buffer[..count]).into_owned();
+    drop(stream);
+    assert!(
+        asked.starts_with("CONNECT acme.my.salesforce.com:443 "),
+        "{asked}"
+    );
+    let output = child.await.unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
