@@ -57,13 +57,19 @@ pub struct Args {
     /// Watch only these namespaces, separated by commas; all when not given.
     #[arg(long, env = "SWITCHBOARD_WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespaces: Vec<String>,
-    /// Where /healthz and /readyz answer.
+    /// Work only while this replica holds the Lease, so that several may run.
+    #[arg(long, env = "SWITCHBOARD_LEADER_ELECT")]
+    pub leader_elect: bool,
+    /// Namespace of the Lease; the pod's own when not given.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+    /// Where /healthz, /readyz and /metrics answer.
     #[arg(long, env = "SWITCHBOARD_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
     /// How many integrations are worked on at once.
     #[arg(long, env = "SWITCHBOARD_CONCURRENCY", default_value_t = 64)]
     pub concurrency: u16,
-    /// Name of this replica in Events.
+    /// Name of this replica in Events and in the Lease; made up when not given.
     #[arg(long, env = "POD_NAME")]
     pub identity: Option<String>,
 }
@@ -131,6 +137,20 @@ impl Args {
             token_keys,
             fingerprint_key,
         })
+    }
+
+    /// Name of this replica.
+    pub(super) fn identity(&self) -> String {
+        self.identity
+            .clone()
+            .unwrap_or_else(|| format!("switchboard-{:08x}", rand::random::<u32>()))
+    }
+
+    /// Where the Lease is: where the flag says, or in the client's own namespace.
+    pub(super) fn lease_namespace(&self, client: &Client) -> String {
+        self.lease_namespace
+            .clone()
+            .unwrap_or_else(|| client.default_namespace().to_owned())
     }
 
     pub(super) async fn client(&self) -> Result<Client, Error> {

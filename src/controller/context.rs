@@ -12,6 +12,7 @@ use kube::{Client, ResourceExt};
 use super::children::TokenSources;
 use super::config::Config;
 use super::index::{Index, Key};
+use super::metrics::Metrics;
 use super::proofs::Proofs;
 use crate::api::SalesforceIntegration;
 use crate::directory::TokenKeys;
@@ -32,6 +33,8 @@ pub struct Context {
     /// Signs the tokens for the directory.
     pub token_keys: TokenKeys,
     token_key_id: String,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Who concerns whom.
     pub index: Mutex<Index>,
     /// Everything watched, one set for each namespace or one for the cluster.
@@ -67,6 +70,7 @@ impl Context {
         fingerprint_key: FingerprintKey,
         token_keys: TokenKeys,
         stores: Vec<Stores>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         // Says which key signs without saying anything about it.
         let token_key_id = token_keys
@@ -85,6 +89,7 @@ impl Context {
             token_keys,
             index: Mutex::default(),
             stores,
+            metrics,
             latest: Mutex::default(),
         }
     }

@@ -10,6 +10,8 @@ pub mod decide;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod index;
+mod leader;
+mod metrics;
 mod observe;
 mod proofs;
 pub(crate) mod secret;
@@ -17,7 +19,7 @@ mod server;
 mod watches;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -31,8 +33,11 @@ pub use proofs::prove_once;
 
 use self::context::Context;
 use self::decide::decide;
+use self::leader::Leadership;
+use self::metrics::Metrics;
 use self::observe::Gathered;
-use self::proofs::Proofs;
+use self::proofs::{Order, Proofs};
+use self::server::Health;
 use self::watches::Watches;
 use crate::api::SalesforceIntegration;
 use crate::directory::TokenError;
@@ -68,6 +73,12 @@ pub enum Error {
     /// The kubeconfig or the pod's service account is unusable.
     #[error("no way to the API server: {0}")]
     Kubeconfig(#[source] kube::config::InferConfigError),
+    /// The Lease for leader election could not be read or made.
+    #[error("the Lease for leader election could not be read or made: {0}")]
+    Lease(#[source] kube_lease_manager::LeaseManagerError),
+    /// Another replica leads now; this one ends so that it starts afresh.
+    #[error("the Lease was lost; another replica leads")]
+    LeadershipLost,
     /// A flag's value is unusable.
     #[error("{0}")]
     Configuration(String),
@@ -90,21 +101,31 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// Runs the controller until `stop`; then lets what goes on finish.
+/// Runs the controller until `stop`; then lets what goes on finish, and lets another replica lead.
 ///
 /// # Errors
-/// When it cannot start: no API server, unusable configuration, a port that is taken.
+/// When it cannot start (no API server, unusable configuration, a port that is taken) or the Lease is lost.
 pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let setup = args.read()?;
     let client = args.client().await?;
     let transport = Transport::new(setup.dial).map_err(Error::Dial)?;
-    let scopes: Vec<Option<&str>> = if args.watch_namespaces.is_empty() {
-        vec![None]
-    } else {
-        args.watch_namespaces
-            .iter()
-            .map(|name| Some(name.as_str()))
-            .collect()
+    let metrics = Arc::new(Metrics::default());
+    let health = Arc::new(Health::new(Arc::clone(&metrics)));
+    let listening = server::listen(args.listen).await?;
+    let server = tokio::spawn(server::serve(listening, Arc::clone(&health), stop.clone()));
+
+    let identity = args.identity();
+    let mut leadership = None;
+    if args.leader_elect {
+        let namespace = args.lease_namespace(&client);
+        match Leadership::acquire(client.clone(), &namespace, &identity, &stop).await? {
+            Some(held) => leadership = Some(held),
+            None => return Ok(()),
+        }
+    }
+    let scopes: Vec<Option<&str>> = match args.watch_namespaces.as_slice() {
+        [] => vec![None],
+        namespaces => namespaces.iter().map(|name| Some(name.as_str())).collect(),
     };
     let watches: Vec<Watches> = scopes
         .into_iter()
@@ -112,33 +133,61 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
         .collect();
     let reporter = Reporter {
         controller: "switchboard.dev/controller".into(),
-        instance: args.identity.clone(),
+        instance: Some(identity),
     };
     let context = Arc::new(Context::new(
         client.clone(),
         Recorder::new(client, reporter),
         setup.config,
-        Proofs::new(transport),
+        Proofs::new(transport, Arc::clone(&metrics)),
         setup.fingerprint_key,
         setup.token_keys,
         watches
             .iter()
             .map(|watches| watches.stores.clone())
             .collect(),
+        metrics,
     ));
-    let listening = server::listen(args.listen).await?;
-    let health = tokio::spawn(server::serve(listening, Arc::clone(&context), stop.clone()));
+    health.working(context.stores.clone());
     tracing::info!(namespaces = ?args.watch_namespaces, "the controller starts");
+    let lost = async {
+        match &mut leadership {
+            Some(leadership) => leadership.lost().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = work(&context, watches, args.concurrency, &stop) => {}
+        // What goes on is dropped at once: the new leader does it, and writes bound to a version keep the two apart.
+        () = lost => return Err(Error::LeadershipLost),
+    }
+    stop.cancel();
+    if let Some(leadership) = leadership {
+        leadership.release().await;
+    }
+    // The server ends with the token; how it ended changes nothing any more.
+    let _ = server.await;
+    tracing::info!("the controller has stopped");
+    Ok(())
+}
+
+/// Works through what the watches bring, one queue for each scope, until `stop`.
+async fn work(
+    context: &Arc<Context>,
+    watches: Vec<Watches>,
+    concurrency: u16,
+    stop: &CancellationToken,
+) {
     let queues = watches.into_iter().map(|watches| {
         let store = watches.stores.integrations.clone();
         let events = watches
-            .concerned(&context)
+            .concerned(context)
             .take_until(stop.clone().cancelled_owned());
-        let config = QueueConfig::default().concurrency(args.concurrency);
+        let config = QueueConfig::default().concurrency(concurrency);
         applier(
             |resource, context| Box::pin(reconcile(resource, context)),
             error_policy,
-            Arc::clone(&context),
+            Arc::clone(context),
             store,
             events,
             config,
@@ -152,23 +201,31 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
         })
     });
     futures::future::join_all(queues).await;
-    stop.cancel();
-    // The server ends with the token; how it ended changes nothing any more.
-    let _ = health.await;
-    tracing::info!("the controller has stopped");
-    Ok(())
 }
 
 async fn reconcile(
     resource: Arc<SalesforceIntegration>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
+    let began = Instant::now();
+    context.metrics.reconcile_begins();
+    let ended = reconcile_once(resource, &context).await;
+    context
+        .metrics
+        .reconcile_ended(ended.is_ok(), began.elapsed());
+    ended
+}
+
+async fn reconcile_once(
+    resource: Arc<SalesforceIntegration>,
+    context: &Context,
+) -> Result<Action, Error> {
     if resource.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     let resource = context.freshest(resource);
-    let mut gathered = Gathered::about(&context, &resource).await?;
-    let mut plan = decide(&gathered.observed(&context, &resource, None), now());
+    let mut gathered = Gathered::about(context, &resource).await?;
+    let mut plan = decide(&gathered.observed(context, &resource, None), now());
     if let (Some(cause), Some((credentials, fingerprint)), Ok(settings)) =
         (plan.prove, gathered.credentials.take(), &gathered.settings)
     {
@@ -178,15 +235,24 @@ async fn reconcile(
             ?cause,
             "proving the connection"
         );
-        let proof = context
-            .proofs
-            .prove(settings, credentials, fingerprint, now())
-            .await;
-        plan = decide(&gathered.observed(&context, &resource, Some(&proof)), now());
+        let organization = resource
+            .status
+            .as_ref()
+            .and_then(|status| status.organization.as_ref())
+            .map(|organization| organization.id.as_str());
+        let order = Order {
+            settings,
+            credentials,
+            fingerprint,
+            organization,
+            asked_at: now(),
+        };
+        let proof = context.proofs.prove(order).await;
+        plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
     }
     let look_again = plan.look_again;
     match act::carry_out(
-        &context,
+        context,
         &resource,
         gathered.settings.as_ref().ok(),
         plan,

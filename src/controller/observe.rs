@@ -139,6 +139,12 @@ fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
 fn elsewhere(context: &Context, own: &Key, fingerprint: &str) -> Elsewhere {
     let mut found = Elsewhere::default();
     let mut newest: Option<Timestamp> = None;
+    // What this controller was just told may not stand in any status yet.
+    if let Some(refusal) = context.proofs.refusal(fingerprint) {
+        newest = Some(refusal.at);
+        found.refused_at.push(refusal.at);
+        found.refusal = Some((refusal.meaning, refusal.message));
+    }
     let sharing = context.index().sharing(fingerprint);
     for other in sharing
         .iter()

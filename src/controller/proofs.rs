@@ -1,103 +1,158 @@
-//! Proofs of connections: one at a time for each credential, a bounded number over all, sessions shared by every resource that
-//! uses the same credential. Sessions are kept here; credentials are not, they come with each proof and go with it.
+//! Proofs of connections: one at a time for each credential, few at a time for each org, a bounded number over all. Sessions are
+//! shared by every resource that uses the same credential and are kept here; credentials are not, they come with each proof and go
+//! with it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::decide::{Failure, Proof};
+use super::metrics::Metrics;
 use crate::api::Settings;
-use crate::salesforce::{self, Connection, Credentials, Fingerprint, SharedSession, Transport};
+use crate::salesforce::{
+    self, Connection, Credentials, Fingerprint, Meaning, SharedSession, Transport,
+};
 
 /// Proofs that go on at once.
 const MOST_AT_ONCE: usize = 64;
+/// Proofs that go on at once against one org: Salesforce counts requests that run long for each org.
+const MOST_FOR_AN_ORG: usize = 4;
 
 /// Makes proofs.
 pub struct Proofs {
     transport: Transport,
-    lines: std::sync::Mutex<HashMap<Fingerprint, Arc<Line>>>,
+    metrics: Arc<Metrics>,
+    lines: Mutex<HashMap<String, Arc<Line>>>,
+    orgs: Mutex<HashMap<String, Arc<Semaphore>>>,
     permits: Semaphore,
 }
 
+/// A proof to make.
+pub struct Order<'a> {
+    /// What the resource asks for.
+    pub settings: &'a Settings,
+    /// The credential, just read.
+    pub credentials: Credentials,
+    /// Recognises it.
+    pub fingerprint: Fingerprint,
+    /// The org, where an earlier proof told.
+    pub organization: Option<&'a str>,
+    /// When it was decided that this proof is due.
+    pub asked_at: Timestamp,
+}
+
+/// A log-in that Salesforce refused.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// When.
+    pub at: Timestamp,
+    /// What it means.
+    pub meaning: Meaning,
+    /// In words.
+    pub message: String,
+}
+
 /// What is kept for one credential.
+#[derive(Default)]
 struct Line {
     session: SharedSession,
-    /// Held while a proof goes on; holds the last one that failed at the log-in.
-    last_refusal: Mutex<Option<Proof>>,
+    /// Held while a proof goes on.
+    turn: tokio::sync::Mutex<()>,
+    refusal: Mutex<Option<Refusal>>,
 }
 
 // === impl Proofs ===
 
 impl Proofs {
     /// Through that transport.
-    pub fn new(transport: Transport) -> Self {
+    pub fn new(transport: Transport, metrics: Arc<Metrics>) -> Self {
         Proofs {
             transport,
-            lines: Default::default(),
+            metrics,
+            lines: Mutex::default(),
+            orgs: Mutex::default(),
             permits: Semaphore::new(MOST_AT_ONCE),
         }
     }
 
-    /// Proves a connection. Who asks while another proof of the same credential goes on gets that one's refusal: one log-in serves all.
-    pub async fn prove(
-        &self,
-        settings: &Settings,
-        credentials: Credentials,
-        fingerprint: Fingerprint,
-        asked_at: Timestamp,
-    ) -> Proof {
-        let line = self.line(&fingerprint);
-        let mut last_refusal = line.last_refusal.lock().await;
-        if let Some(refusal) = last_refusal
-            .as_ref()
-            .filter(|refusal| refusal.at >= asked_at)
-        {
-            return refusal.clone();
+    /// Proves a connection. Who asks while another proof of the same credential goes on gets that one's refusal: one log-in
+    /// serves all.
+    pub async fn prove(&self, order: Order<'_>) -> Proof {
+        let line = lock(&self.lines)
+            .entry(order.fingerprint.to_string())
+            .or_default()
+            .clone();
+        let _turn = line.turn.lock().await;
+        if let Some(refusal) = line.refused_since(order.asked_at) {
+            let failure = Failure {
+                meaning: refusal.meaning,
+                message: refusal.message,
+            };
+            return Proof {
+                at: refusal.at,
+                fingerprint: order.fingerprint.to_string(),
+                outcome: Err(failure),
+            };
         }
-        // Closed never: the semaphore lives as long as this.
-        let _permit = self.permits.acquire().await;
-        let proof = prove(
+        let org = order.organization.map(|org| {
+            let mut orgs = lock(&self.orgs);
+            Arc::clone(
+                orgs.entry(org.to_owned())
+                    .or_insert_with(|| Arc::new(Semaphore::new(MOST_FOR_AN_ORG))),
+            )
+        });
+        // The semaphores are never closed.
+        let _org_permit = match &org {
+            Some(org) => org.acquire().await.ok(),
+            None => None,
+        };
+        let _permit = self.permits.acquire().await.ok();
+        let began = Instant::now();
+        let (proof, logins) = prove(
             self.transport.clone(),
-            settings,
-            credentials,
-            &fingerprint,
+            order.settings,
+            order.credentials,
+            &order.fingerprint,
             &line.session,
         )
         .await;
-        *last_refusal = proof
-            .outcome
-            .as_ref()
-            .err()
-            .filter(|failure| failure.meaning.refuses_login())
-            .map(|_| proof.clone());
+        self.metrics.proof_ended(&proof, logins, began.elapsed());
+        *lock(&line.refusal) = match &proof.outcome {
+            Err(failure) if failure.meaning.refuses_login() => Some(Refusal {
+                at: proof.at,
+                meaning: failure.meaning,
+                message: failure.message.clone(),
+            }),
+            _ => None,
+        };
         proof
+    }
+
+    /// The refusal that the last log-in with this credential ended in, before any status tells.
+    pub fn refusal(&self, fingerprint: &str) -> Option<Refusal> {
+        lock(&self.lines)
+            .get(fingerprint)
+            .and_then(|line| lock(&line.refusal).clone())
     }
 
     /// Lets go of the sessions of credentials that no resource uses any more.
     pub fn keep_only(&self, in_use: impl Fn(&str) -> bool) {
-        let mut lines = self
-            .lines
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        lines.retain(|fingerprint, line| {
-            Arc::strong_count(line) > 1 || in_use(fingerprint.as_str())
-        });
+        lock(&self.lines)
+            .retain(|fingerprint, line| Arc::strong_count(line) > 1 || in_use(fingerprint));
+        lock(&self.orgs).retain(|_, org| Arc::strong_count(org) > 1);
     }
+}
 
-    fn line(&self, fingerprint: &Fingerprint) -> Arc<Line> {
-        let mut lines = self
-            .lines
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let line = lines.entry(fingerprint.clone()).or_insert_with(|| {
-            Arc::new(Line {
-                session: SharedSession::default(),
-                last_refusal: Mutex::default(),
-            })
-        });
-        Arc::clone(line)
+// === impl Line ===
+
+impl Line {
+    fn refused_since(&self, asked_at: Timestamp) -> Option<Refusal> {
+        lock(&self.refusal)
+            .clone()
+            .filter(|refusal| refusal.at >= asked_at)
     }
 }
 
@@ -116,15 +171,17 @@ pub async fn prove_once(
         &SharedSession::default(),
     )
     .await
+    .0
 }
 
+/// The proof, and how many log-ins it took.
 async fn prove(
     transport: Transport,
     settings: &Settings,
     credentials: Credentials,
     fingerprint: &Fingerprint,
     session: &SharedSession,
-) -> Proof {
+) -> (Proof, u64) {
     let connection = Connection::sharing(
         session,
         transport,
@@ -135,13 +192,19 @@ async fn prove(
     .environment(settings.environment);
     // Whether to log in again after a refusal was decided before this: the rules are the controller's, and outlive a restart.
     connection.allow_login_again();
+    let before = connection.spent().logins;
     let outcome = salesforce::probe(&connection).await;
-    Proof {
+    let proof = Proof {
         at: super::now(),
         fingerprint: fingerprint.to_string(),
         outcome: outcome.map_err(|error| Failure {
             meaning: error.meaning(),
             message: error.message(),
         }),
-    }
+    };
+    (proof, connection.spent().logins.saturating_sub(before))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
