@@ -36,6 +36,9 @@ pub struct SalesforceIntegrationStatus {
     /// When the next run is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_run: Option<Time>,
+    /// What works today and will not for ever, or works less well than it could.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// What went wrong lately, newest first, at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
@@ -170,6 +173,18 @@ pub struct Matched {
     /// As a Lead.
     #[serde(default)]
     pub lead: u64,
+}
+
+/// Something to put right before it fails.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// CamelCase, for programs.
+    pub code: String,
+    /// What it is about, in plain words, with the date where there is one.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// One kind of failure, counted.

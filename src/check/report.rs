@@ -82,6 +82,13 @@ fn write(
             usage.used, usage.limit, usage.percent
         )?;
     }
+    for warning in &status.warnings {
+        writeln!(
+            text,
+            "\n  Warning: {}: {}\n  What to do: {}",
+            warning.code, warning.message, warning.remedy
+        )?;
+    }
     for error in &status.errors {
         writeln!(
             text,

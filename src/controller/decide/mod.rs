@@ -425,6 +425,7 @@ impl<'a> Decision<'a> {
                     .clone()
                     .unwrap_or_else(|| "The user".into());
                 self.status.organization = Some(verdicts::organization(&findings.organization));
+                self.status.warnings = findings.warnings.iter().map(verdicts::warning).collect();
                 if let Some(usage) = &findings.usage {
                     self.usage(usage);
                 }

@@ -6,7 +6,7 @@ use crate::api::conditions::{CONNECTED, SYNCED, Verdict, reason};
 use crate::api::status;
 use crate::controller::claims::Claim;
 
-use crate::salesforce::{Access, Answer, Meaning, Organization, Retry};
+use crate::salesforce::{self, Access, Answer, Meaning, Organization, Retry};
 
 pub(super) fn credentials(credentials: &Credentials) -> Verdict {
     match credentials {
@@ -63,6 +63,14 @@ pub(super) fn organization(found: &Organization) -> status::Organization {
         instance: found.instance.clone(),
         sandbox: found.sandbox,
         person_accounts: found.person_accounts,
+    }
+}
+
+pub(super) fn warning(found: &salesforce::Warning) -> status::Warning {
+    status::Warning {
+        code: found.code.clone(),
+        message: found.message.clone(),
+        remedy: found.remedy.clone(),
     }
 }
 
