@@ -1,3 +1,11 @@
 //! Switchboard links the tenants of a phone platform to Salesforce.
 
+pub mod api;
+pub mod check;
+pub mod controller;
+pub mod directory;
+pub mod phone;
+pub mod resolve;
 pub mod salesforce;
+pub mod telemetry;
+pub mod worker;

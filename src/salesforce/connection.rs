@@ -20,7 +20,7 @@ use super::login::{self, Granted};
 use super::meaning::Meaning;
 use super::rest::{self, NextPage, Page, Path, Subrequest, Subresponse, Version};
 use super::retry::RetryPolicy;
-use super::session::{Session, SessionInfo, SessionKeeper};
+use super::session::{Session, SessionInfo, SessionKeeper, SharedSession};
 use super::text::Redactor;
 use super::transport::{Incoming, Outgoing, Transport};
 use super::usage::{Spent, Usage};
@@ -53,6 +53,24 @@ impl Connection {
         api_version: ApiVersion,
         credentials: Credentials,
     ) -> Connection {
+        Self::sharing(
+            &SharedSession::default(),
+            transport,
+            login_url,
+            api_version,
+            credentials,
+        )
+    }
+
+    /// A connection that uses, and leaves behind, a session that outlives it. The credential goes with the
+    /// connection, so that whoever keeps sessions need not keep credentials.
+    pub fn sharing(
+        session: &SharedSession,
+        transport: Transport,
+        login_url: Url,
+        api_version: ApiVersion,
+        credentials: Credentials,
+    ) -> Connection {
         let environment = Environment::of_login_url(&login_url);
         let redactor = Redactor::new(credentials.secrets());
         let shared = Shared {
@@ -61,7 +79,7 @@ impl Connection {
             api_version,
             credentials,
             redactor,
-            keeper: Arc::default(),
+            keeper: session.keeper(),
             calls: AtomicU64::new(0),
             usage: Mutex::new(None),
         };

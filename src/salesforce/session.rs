@@ -66,6 +66,18 @@ struct State {
     refused: Option<(Error, Option<Instant>)>,
 }
 
+/// A session that several connections of one credential use, one after the other or at once. It holds no credential.
+#[derive(Clone, Default)]
+pub struct SharedSession(Arc<SessionKeeper>);
+
+// === impl SharedSession ===
+
+impl SharedSession {
+    pub(crate) fn keeper(&self) -> Arc<SessionKeeper> {
+        Arc::clone(&self.0)
+    }
+}
+
 // === impl Session ===
 
 impl Session {

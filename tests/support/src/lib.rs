@@ -1,1 +1,25 @@
-//! The test bed.
+//! The test bed: a real Kubernetes control plane, a stand-in for the kubelet, and handles on both.
+//!
+//! - [`ControlPlane`] starts etcd, API server, controller manager and scheduler (or joins a cluster that runs already)
+//!   and hands out clients, a real `kubectl`, and the audit log.
+//! - [`Namespace`] is a test's own room, gone when the test ends.
+//! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for what must become true, and say what they saw when
+//!   it did not.
+//!
+//! Everything that is started dies with the test program, even if that is killed: see `tests/cluster/README.md`.
+
+mod audit;
+mod control_plane;
+mod error;
+mod namespace;
+mod program;
+mod wait;
+
+pub use audit::{AuditEvent, AuditMark};
+pub use control_plane::{CommandOutput, ControlPlane};
+pub use error::{Error, Result};
+pub use namespace::Namespace;
+pub use program::{repository, target_dir};
+pub use wait::{
+    Observation, TimedOut, try_wait_for, wait_for, wait_for_condition, wait_for_object,
+};

@@ -1,0 +1,49 @@
+# Every chore has one way; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test unit it cluster fmt lint deny crds openapi drift bench-fleet clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+quickstart: cluster ## Start everything, play calls, show what kubectl shows; ONCE=1 ends by itself
+	cargo build --bin switchboard
+	cargo run --quiet --example quickstart -- $(if $(ONCE),--once)
+
+test: cluster ## Everything: unit tests, rooms, and the integration tests on a real control plane
+	cargo test --workspace
+
+unit: ## The fast tests only, without a control plane
+	cargo test --lib
+
+it: cluster ## The integration tests only
+	cargo test --test it
+
+cluster: ## Build the control plane of the tests (about 6 minutes the first time)
+	@tests/cluster/build.sh
+
+fmt: ## Format
+	cargo fmt --all
+
+lint: ## Formatting and clippy, warnings refused
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+deny: ## Licences, sources, duplicate and vulnerable dependencies
+	cargo deny --workspace check bans licenses sources
+
+crds: ## Write crds/ from the code
+	cargo run --quiet --bin switchboard -- crds > crds/salesforceintegrations.yaml
+
+openapi: ## Write docs/directory-openapi.json from the code
+	UPDATE_GENERATED=1 cargo test --quiet --lib directory
+
+drift: ## Fail when crds/ is not what the code says
+	@cargo run --quiet --bin switchboard -- crds | diff -u crds/salesforceintegrations.yaml - \
+	  || { echo "crds/ has drifted from src/api/: run 'make crds'"; exit 1; }
+
+bench-fleet: cluster ## 500 resources at once: time to all Ready, log-ins, memory, API writes (COUNT=500)
+	cargo build --release --bin switchboard
+	cargo bench --bench fleet -- --count $(or $(COUNT),500)
+
+clean: ## Remove what was built, the control plane included
+	cargo clean

@@ -1,0 +1,216 @@
+//! The spec, read: values that can no longer be wrong. What the schema cannot state (does the zone exist? the region?) is refused
+//! here, in the words that the condition then shows.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, civil::Time as WallClock, tz::TimeZone};
+use url::Url;
+
+use super::{Auth, Environment, Retrieval, SalesforceIntegrationSpec, UserAuth};
+use crate::directory::{CompanyId, InvalidCompanyId};
+use crate::phone::Region;
+use crate::salesforce::{self, ApiVersion, Method};
+
+/// A field that names nothing that exists.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct InvalidField {
+    /// Path of the field, such as `spec.contacts.timeZone`.
+    pub field: &'static str,
+    /// What is wrong and what to do.
+    pub problem: String,
+}
+
+/// The spec of an integration, read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The corporate identity on the phone platform.
+    pub company_id: CompanyId,
+    /// Which kind of org.
+    pub environment: salesforce::Environment,
+    /// Where to log in.
+    pub login_url: Url,
+    /// The API version to speak.
+    pub api_version: ApiVersion,
+    /// How to log in.
+    pub auth: AuthSettings,
+    /// When contacts are retrieved.
+    pub retrieval: Retrieval,
+    /// By when the daily run begins.
+    pub daily_at: WallClock,
+    /// How often ended calls are looked up, in minutes; divides 60.
+    pub lookup_every_minutes: u32,
+    /// The zone of `daily_at`.
+    pub time_zone: TimeZone,
+    /// The zone's IANA name.
+    pub time_zone_name: String,
+    /// How national numbers are read.
+    pub region: Region,
+    /// How often a healthy connection is proved.
+    pub interval: Duration,
+    /// Whether everything stands still.
+    pub suspend: bool,
+}
+
+/// The log-in method and where its secrets are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthSettings {
+    /// The method.
+    pub method: Method,
+    /// The user that logs in, where the method names one.
+    pub username: Option<String>,
+    /// Name of the Secret with the credentials.
+    pub secret: String,
+}
+
+// === impl AuthSettings ===
+
+impl AuthSettings {
+    fn read(auth: &Auth) -> Result<AuthSettings, InvalidField> {
+        let user = |method, auth: &UserAuth| AuthSettings {
+            method,
+            username: Some(auth.username.clone()),
+            secret: auth.secret_ref.name.clone(),
+        };
+        let methods = [
+            auth.password
+                .as_ref()
+                .map(|auth| user(Method::Password, auth)),
+            auth.oauth_password
+                .as_ref()
+                .map(|auth| user(Method::OauthPassword, auth)),
+            auth.jwt_bearer
+                .as_ref()
+                .map(|auth| user(Method::JwtBearer, auth)),
+            auth.client_credentials.as_ref().map(|auth| AuthSettings {
+                method: Method::ClientCredentials,
+                username: None,
+                secret: auth.secret_ref.name.clone(),
+            }),
+        ];
+        let mut set = methods.into_iter().flatten();
+        match (set.next(), set.next()) {
+            (Some(one), None) => Ok(one),
+            _ => Err(InvalidField {
+                field: "spec.salesforce.auth",
+                problem: "set exactly one log-in method (password, oauthPassword, jwtBearer or clientCredentials)".into(),
+            }),
+        }
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Reads a spec. `hosts` are where each environment logs in when the spec names no URL.
+    ///
+    /// # Errors
+    /// The first field that names nothing that exists.
+    pub fn read(spec: &SalesforceIntegrationSpec) -> Result<Settings, InvalidField> {
+        let salesforce = &spec.salesforce;
+        let contacts = &spec.contacts;
+        let environment = match salesforce.environment {
+            Environment::Production => salesforce::Environment::Production,
+            Environment::Sandbox => salesforce::Environment::Sandbox,
+        };
+        let login_url = match &salesforce.login_url {
+            Some(text) => text.parse().map_err(|error| InvalidField {
+                field: "spec.salesforce.loginUrl",
+                problem: format!("{text:?} is no URL ({error}); write https:// and the host, as in https://acme.my.salesforce.com"),
+            })?,
+            None => environment.login_url(),
+        };
+        let api_version = salesforce.api_version.parse().map_err(|_| InvalidField {
+            field: "spec.salesforce.apiVersion",
+            problem: format!(
+                "{:?} is no version of the Salesforce API; write one such as \"50.0\"",
+                salesforce.api_version
+            ),
+        })?;
+        let auth = AuthSettings::read(&salesforce.auth)?;
+        let daily_at =
+            WallClock::strptime("%H:%M", &contacts.daily_at).map_err(|_| InvalidField {
+                field: "spec.contacts.dailyAt",
+                problem: format!(
+                    "{:?} is no time of day; write one from 00:00 to 23:59",
+                    contacts.daily_at
+                ),
+            })?;
+        let lookup_every_minutes = minutes(&contacts.lookup_every).ok_or_else(|| InvalidField {
+            field: "spec.contacts.lookupEvery",
+            problem: format!("{:?} does not divide an hour; write one of 1m, 2m, 3m, 4m, 5m, 6m, 10m, 12m, 15m, 20m, 30m, 1h", contacts.lookup_every),
+        })?;
+        let time_zone = TimeZone::get(&contacts.time_zone).map_err(|_| InvalidField {
+            field: "spec.contacts.timeZone",
+            problem: format!(
+                "there is no time zone {:?}; write an IANA name such as Asia/Tokyo",
+                contacts.time_zone
+            ),
+        })?;
+        let region = contacts.region.parse().map_err(|_| InvalidField {
+            field: "spec.contacts.region",
+            problem: format!(
+                "there is no region {:?}; write an ISO 3166-1 code such as JP",
+                contacts.region
+            ),
+        })?;
+        let interval = spec
+            .interval
+            .parse::<SignedDuration>()
+            .ok()
+            .and_then(|interval| Duration::try_from(interval).ok())
+            .filter(|interval| *interval >= Duration::from_secs(10))
+            .ok_or_else(|| InvalidField {
+                field: "spec.interval",
+                problem: format!(
+                    "{:?} is no duration from 10s to 24h; write one such as 30m",
+                    spec.interval
+                ),
+            })?;
+        Ok(Settings {
+            company_id: spec.company_id.parse().map_err(|error: InvalidCompanyId| {
+                InvalidField {
+                    field: "spec.companyId",
+                    problem: error.to_string(),
+                }
+            })?,
+            environment,
+            login_url,
+            api_version,
+            auth,
+            retrieval: contacts.retrieval,
+            daily_at,
+            lookup_every_minutes,
+            time_zone,
+            time_zone_name: contacts.time_zone.clone(),
+            region,
+            interval,
+            suspend: spec.suspend,
+        })
+    }
+}
+
+fn minutes(text: &str) -> Option<u32> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u32 = number.parse().ok()?;
+    let minutes = match unit {
+        "m" => number,
+        "h" => number.checked_mul(60)?,
+        _ => return None,
+    };
+    (minutes > 0 && 60 % minutes == 0).then_some(minutes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::minutes;
+
+    #[test]
+    fn only_divisors_of_an_hour_are_periods() {
+        assert_eq!(minutes("5m"), Some(5));
+        assert_eq!(minutes("1h"), Some(60));
+        for wrong in ["7m", "0m", "2h", "m", "", "90m", "é"] {
+            assert_eq!(minutes(wrong), None, "{wrong}");
+        }
+    }
+}

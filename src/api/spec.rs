@@ -1,0 +1,257 @@
+//! What the tenant asks for. Doc comments become `kubectl explain`; every rule that a schema can state is stated here, with a
+//! sentence that names the field, so that `kubectl apply` refuses a bad manifest.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SalesforceIntegrationStatus;
+
+/// Links one tenant of the phone platform to its Salesforce org.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "switchboard.dev",
+    version = "v1alpha1",
+    kind = "SalesforceIntegration",
+    shortname = "sfi",
+    category = "switchboard",
+    namespaced,
+    status = "SalesforceIntegrationStatus",
+    derive = "PartialEq",
+    doc = "Links one tenant of the phone platform to its Salesforce org: proves the connection, runs the look-ups, and tells here what it found.",
+    validation = Rule::new("self.metadata.name.size() <= 40")
+        .message("metadata.name: must have at most 40 characters, because the names of the CronJobs and Jobs are made from it; choose a shorter name"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')")
+        .message("metadata.name: must consist of lower-case letters, digits and '-', without dots, because it becomes a label; choose another name"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Whether everything that this integration asks for works"),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is ready, or not"),
+    printcolumn(name = "Org", type_ = "string", json_path = ".status.organization.name", description = "Name of the Salesforce org"),
+    printcolumn(name = "Edition", type_ = "string", json_path = ".status.organization.edition", description = "Edition of the org as Salesforce names it"),
+    printcolumn(name = "Retrieval", type_ = "string", json_path = ".spec.contacts.retrieval", description = "When contacts are retrieved"),
+    printcolumn(name = "Last Run", type_ = "date", json_path = ".status.lastRun.finishedAt", description = "When the last run ended"),
+    printcolumn(name = "API %", type_ = "integer", json_path = ".status.apiUsage.percent", description = "Share of the org's daily API requests that is used, by anyone"),
+    printcolumn(name = "User", type_ = "string", json_path = ".status.connection.username", description = "The Salesforce user that logs in", priority = "1"),
+    printcolumn(name = "Instance", type_ = "string", json_path = ".status.organization.instance", description = "Salesforce instance of the org", priority = "1"),
+    printcolumn(name = "Next Run", type_ = "string", json_path = ".status.nextRun", description = "When the next run is due", priority = "1"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SalesforceIntegrationSpec {
+    /// The corporate identity of the tenant on the phone platform (MiiTel: the company ID, the `tenant_code` of its webhooks).
+    /// It cannot be changed: calls and contacts are kept under it.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')")
+            .message("must be 1 to 63 lower-case letters, digits and '-', not beginning or ending with '-'; copy the company ID from the phone platform"),
+        validation = Rule::new("self == oldSelf")
+            .message("cannot be changed, because calls and contacts are kept under it; delete this resource and create one for the other company"),
+    )]
+    #[schemars(length(max = 63))]
+    pub company_id: String,
+    /// The Salesforce org and how to log in to it.
+    pub salesforce: SalesforceSpec,
+    /// Which contacts are retrieved, and when.
+    #[serde(default)]
+    pub contacts: Contacts,
+    /// How often a healthy connection is proved again, as a duration from `10s` to `24h`. The controller spreads the proofs around it.
+    #[serde(default = "default_interval")]
+    #[x_kube(
+        validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && self.size() > 1 && duration(self) >= duration('10s') && duration(self) <= duration('24h')")
+            .message("must be a duration from 10s to 24h, such as 30m or 1h30m"),
+    )]
+    #[schemars(length(max = 18))]
+    pub interval: String,
+    /// Stops everything for this tenant without forgetting anything: no proof of the connection and no run until it is false again.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// The Salesforce org and how to log in to it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("!has(self.auth.clientCredentials) || has(self.loginUrl)")
+    .message("loginUrl: must be set to the org's My Domain (https://acme.my.salesforce.com) for auth.clientCredentials, which Salesforce takes nowhere else"))]
+#[serde(rename_all = "camelCase")]
+pub struct SalesforceSpec {
+    /// `Production` logs in at login.salesforce.com, `Sandbox` at test.salesforce.com. Developer Edition is `Production`.
+    #[serde(default)]
+    pub environment: Environment,
+    /// The org's My Domain URL (`https://acme.my.salesforce.com`), used instead of the host that `environment` implies.
+    /// The operator's list of allowed hosts must contain it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new("self.startsWith('https://')")
+            .message("must begin with https://, because credentials are sent to it"),
+        validation = Rule::new("!self.startsWith('https://') || self.matches('^https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?/?$')")
+            .message("must be https:// and a host, with a port at most: no user, path, query or fragment, as in https://acme.my.salesforce.com"),
+    )]
+    #[schemars(length(max = 253))]
+    pub login_url: Option<String>,
+    /// Version of the Salesforce API to speak, such as `50.0`.
+    #[serde(default = "default_api_version")]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[1-9][0-9]{1,2}[.]0$')")
+            .message("must be a version of the Salesforce API such as \"50.0\" (in quotes, without a leading v)"),
+    )]
+    #[schemars(length(max = 5))]
+    pub api_version: String,
+    /// How to log in: exactly one method.
+    pub auth: Auth,
+}
+
+/// How to log in: exactly one method.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[x_kube(validation = Rule::new("[has(self.password), has(self.oauthPassword), has(self.jwtBearer), has(self.clientCredentials)].filter(set, set).size() == 1")
+    .message("set exactly one log-in method (password, oauthPassword, jwtBearer or clientCredentials)"))]
+#[serde(rename_all = "camelCase")]
+pub struct Auth {
+    /// User name, password and security token: SOAP `login()`. Salesforce retires it with Summer '27; prefer `jwtBearer` or `clientCredentials`.
+    /// The Secret has the key `password` and, unless Salesforce trusts the operator's addresses, `securityToken`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<UserAuth>,
+    /// The OAuth 2.0 username-password flow, which Salesforce blocks in newer orgs; prefer `jwtBearer` or `clientCredentials`.
+    /// The Secret has the keys `password`, `clientId`, `clientSecret` and, unless Salesforce trusts the operator's addresses, `securityToken`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth_password: Option<UserAuth>,
+    /// The OAuth 2.0 JWT bearer flow. The Secret has the keys `clientId` and `privateKey` (RSA, PEM).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt_bearer: Option<UserAuth>,
+    /// The OAuth 2.0 client-credentials flow; the app names the user. It needs `loginUrl`, the org's My Domain.
+    /// The Secret has the keys `clientId` and `clientSecret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_credentials: Option<AppAuth>,
+}
+
+/// A log-in as a named user.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct UserAuth {
+    /// The Salesforce user name of the integration user, in the form of an e-mail address.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[^@\\\\s]+@[^@\\\\s]+$')")
+            .message("must be a Salesforce user name, in the form of an e-mail address"),
+    )]
+    #[schemars(length(max = 80))]
+    pub username: String,
+    /// The Secret with the credentials.
+    pub secret_ref: SecretRef,
+}
+
+/// A log-in as the user that the app names.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AppAuth {
+    /// The Secret with the credentials.
+    pub secret_ref: SecretRef,
+}
+
+/// Names a Secret in the integration's own namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// Name of the Secret.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')")
+            .message("must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.'"),
+    )]
+    #[schemars(length(max = 253))]
+    pub name: String,
+}
+
+/// Which contacts are retrieved, and when.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Contacts {
+    /// `Daily` looks up once a day the numbers that have no contact yet; `AfterCall` looks up the numbers of ended calls every
+    /// `lookupEvery` and overwrites; `Disabled` retrieves nothing.
+    #[serde(default)]
+    pub retrieval: Retrieval,
+    /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The controller spreads tenants over the half hour before it.
+    #[x_kube(
+        validation = Rule::new("self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')")
+            .message("must be a time of day from 00:00 to 23:59, such as \"23:00\" (in quotes)"),
+    )]
+    #[schemars(length(max = 5))]
+    #[serde(default = "default_daily_at")]
+    pub daily_at: String,
+    /// AfterCall: how often ended calls are looked up, from `1m` to `1h`; it must divide an hour.
+    #[x_kube(
+        validation = Rule::new("self.matches('^((1|2|3|4|5|6|10|12|15|20|30|60)m|1h)$')")
+            .message("must divide an hour: 1m, 2m, 3m, 4m, 5m, 6m, 10m, 12m, 15m, 20m, 30m or 1h"),
+    )]
+    #[schemars(length(max = 3))]
+    #[serde(default = "default_lookup_every")]
+    pub lookup_every: String,
+    /// The time zone of `dailyAt`, by its IANA name, such as `Asia/Tokyo`.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$') && self != 'Local'")
+            .message("must be the IANA name of a time zone, such as Asia/Tokyo"),
+    )]
+    #[schemars(length(max = 64))]
+    #[serde(default = "default_time_zone")]
+    pub time_zone: String,
+    /// How national numbers are read: an ISO 3166-1 alpha-2 code, such as `JP`.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Z]{2}$')")
+            .message("must be an ISO 3166-1 code of two capital letters, such as JP"),
+    )]
+    #[schemars(length(max = 2))]
+    #[serde(default = "default_region")]
+    pub region: String,
+}
+
+/// When contacts are retrieved.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Retrieval {
+    /// Once a day, for numbers that have no contact yet; never overwrites.
+    #[default]
+    Daily,
+    /// After calls ended; overwrites.
+    AfterCall,
+    /// Never.
+    Disabled,
+}
+
+/// Which kind of org it is; it decides where to log in.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Environment {
+    /// login.salesforce.com; Developer Edition too.
+    #[default]
+    Production,
+    /// test.salesforce.com.
+    Sandbox,
+}
+
+impl Default for Contacts {
+    fn default() -> Self {
+        Contacts {
+            retrieval: Retrieval::default(),
+            daily_at: default_daily_at(),
+            lookup_every: default_lookup_every(),
+            time_zone: default_time_zone(),
+            region: default_region(),
+        }
+    }
+}
+
+fn default_interval() -> String {
+    "30m".into()
+}
+
+fn default_api_version() -> String {
+    "50.0".into()
+}
+
+fn default_daily_at() -> String {
+    "23:00".into()
+}
+
+fn default_lookup_every() -> String {
+    "5m".into()
+}
+
+fn default_time_zone() -> String {
+    "Asia/Tokyo".into()
+}
+
+fn default_region() -> String {
+    "JP".into()
+}

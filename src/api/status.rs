@@ -1,0 +1,208 @@
+//! What the controller found. It is the only writer; nothing secret ever stands here.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the controller found and did for an integration.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct SalesforceIntegrationStatus {
+    /// The `metadata.generation` that this status describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// CredentialsAvailable, Connected, Authorized, Exclusive, Synced, Ready, and Stalled while only a person can help.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// The Salesforce org behind the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Organization>,
+    /// The log-in and when it was last proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
+    /// The value of the annotation `switchboard.dev/test-requested-at` that was last acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_test_at: Option<String>,
+    /// The value of the annotation `switchboard.dev/run-requested-at` that was last acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_run_at: Option<String>,
+    /// The org's API requests, as Salesforce last told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_usage: Option<ApiUsage>,
+    /// The last run that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
+    /// When the next run is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_run: Option<Time>,
+    /// What works today and will not for ever, or works less well than it could.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+    /// What went wrong lately, newest first, at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub errors: Vec<ErrorEntry>,
+}
+
+/// The Salesforce org behind the connection.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Organization {
+    /// The org's id, 18 characters.
+    #[serde(default)]
+    pub id: String,
+    /// The org's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `Organization.OrganizationType` as Salesforce says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
+    /// `Organization.InstanceName`, such as `AP34`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Whether it is a sandbox.
+    #[serde(default)]
+    pub sandbox: bool,
+    /// Whether person accounts are switched on; absent when Salesforce did not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person_accounts: Option<bool>,
+}
+
+/// The log-in and when it was last proved.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// The Salesforce user that logs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The API version that was spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// When the connection was last proved to work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Time>,
+    /// Recognises the credential that was last tried: a keyed fingerprint that cannot be turned back or compared with another installation's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_version: Option<String>,
+    /// How many log-ins Salesforce has refused with this credential since it last worked or changed.
+    #[serde(default)]
+    pub failed_logins: u32,
+    /// When Salesforce refused a log-in with this credential, newest first; at most the two that count towards the hourly limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    pub refused_at: Vec<Time>,
+    /// How many times in a row the proof failed for a passing reason.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub transient_failures: u32,
+    /// When the next attempt is due; absent while only a change or a request brings one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Time>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The org's API requests in the last 24 hours, by anyone.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiUsage {
+    /// Requests used; may exceed the limit.
+    pub used: u64,
+    /// Requests allowed.
+    pub limit: u64,
+    /// `used` as a share of `limit`, in per cent.
+    pub percent: u64,
+    /// When Salesforce told.
+    pub observed_at: Time,
+}
+
+/// The last run that ended.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRun {
+    /// `Sync` (daily) or `Lookup` (after calls).
+    #[serde(default)]
+    pub kind: String,
+    /// Name of the Job.
+    #[serde(default)]
+    pub job: String,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// `Succeeded`, or the code of what went wrong.
+    #[serde(default)]
+    pub outcome: String,
+    /// Calls that the run took up.
+    #[serde(default)]
+    pub calls: u64,
+    /// Different numbers among them that were asked for.
+    #[serde(default)]
+    pub numbers: u64,
+    /// Numbers found, by Salesforce object.
+    #[serde(default)]
+    pub matched: Matched,
+    /// Numbers that Salesforce does not know.
+    #[serde(default)]
+    pub unmatched: u64,
+    /// Contacts written to the directory.
+    #[serde(default)]
+    pub written: u64,
+    /// Calls or contacts left as they were: not a phone number, or a contact that may not be overwritten.
+    #[serde(default)]
+    pub skipped: u64,
+    /// API requests that the run cost.
+    #[serde(default)]
+    pub api_calls: u64,
+}
+
+/// Numbers found, by Salesforce object.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Matched {
+    /// As a Contact.
+    #[serde(default)]
+    pub contact: u64,
+    /// As an Account, person accounts included.
+    #[serde(default)]
+    pub account: u64,
+    /// As a Lead.
+    #[serde(default)]
+    pub lead: u64,
+}
+
+/// Something to put right before it fails.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// CamelCase, for programs.
+    pub code: String,
+    /// What it is about, in plain words, with the date where there is one.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// One kind of failure, counted.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorEntry {
+    /// The reason, as in the conditions.
+    pub code: String,
+    /// What happened, in plain words.
+    pub message: String,
+    /// What the tenant does next.
+    pub remedy: String,
+    /// Where it was seen: `Credentials`, `Connection`, `Permissions`, `Sync` or `Lookup`.
+    pub source: String,
+    /// When it was first seen.
+    pub first_seen: Time,
+    /// When it was last seen.
+    pub last_seen: Time,
+    /// How often it was seen.
+    pub count: u32,
+}

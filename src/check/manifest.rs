@@ -1,0 +1,319 @@
+//! Manifests from files, held against the schema as the API server would: unknown fields, types, patterns, CEL.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{CustomResourceExt, Resource, ResourceExt};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::api::SalesforceIntegration;
+
+/// Why files cannot be used, as a sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum BadInput {
+    /// A file cannot be read.
+    #[error("{}: the file cannot be read: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is no YAML.
+    #[error("{}: not YAML: {problem}", path.display())]
+    Yaml {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// No integration, or none of that name.
+    #[error("{0}")]
+    Missing(String),
+    /// A Secret cannot be read. Never shows a value.
+    #[error("Secret {name:?}: {problem}")]
+    Secret {
+        /// Which.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The API server would refuse the integration.
+    #[error("{}", list(.0))]
+    Refused(Vec<String>),
+    /// A flag's value is unusable.
+    #[error("{0}")]
+    Flag(String),
+}
+
+fn list(problems: &[String]) -> String {
+    match problems {
+        [one] => one.clone(),
+        many => format!("the resource would be refused:\n  {}", many.join("\n  ")),
+    }
+}
+
+/// What the files hold.
+pub struct Manifests {
+    file: PathBuf,
+    integrations: Vec<Value>,
+    secrets: Vec<Secret>,
+}
+
+// === impl Manifests ===
+
+impl Manifests {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// When one is not there, no YAML, or holds a Secret that is none.
+    pub fn read(file: &Path, secret_file: Option<&Path>) -> Result<Manifests, BadInput> {
+        let mut manifests = Manifests {
+            file: file.to_owned(),
+            integrations: vec![],
+            secrets: vec![],
+        };
+        for path in [Some(file), secret_file].into_iter().flatten() {
+            for document in documents(path)? {
+                manifests.sort_in(document)?;
+            }
+        }
+        Ok(manifests)
+    }
+
+    fn sort_in(&mut self, document: Value) -> Result<(), BadInput> {
+        let text = |key: &str| {
+            document
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        match (text("apiVersion"), text("kind")) {
+            ("v1", "List") => {
+                for item in document
+                    .get("items")
+                    .and_then(Value::as_array)
+                    .cloned()
+                    .unwrap_or_default()
+                {
+                    self.sort_in(item)?;
+                }
+            }
+            ("v1", "Secret") => self.secrets.push(secret(document)?),
+            (_, kind) if kind == SalesforceIntegration::kind(&()) => {
+                self.integrations.push(document)
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The integration of that name, or the only one, as the API server would take it.
+    ///
+    /// # Errors
+    /// When there is none, more than one to choose from, or the schema refuses it.
+    pub fn integration(&self, name: Option<&str>) -> Result<SalesforceIntegration, BadInput> {
+        let named = |document: &&Value| {
+            name.is_none() || document.pointer("/metadata/name").and_then(Value::as_str) == name
+        };
+        let found: Vec<&Value> = self.integrations.iter().filter(named).collect();
+        match found.as_slice() {
+            [one] => accept(one),
+            [] => Err(BadInput::Missing(match name {
+                Some(name) => format!(
+                    "{}: holds no SalesforceIntegration {name:?}",
+                    self.file.display()
+                ),
+                None => format!(
+                    "{}: holds no SalesforceIntegration; name the file that you would apply",
+                    self.file.display()
+                ),
+            })),
+            many => Err(BadInput::Missing(format!(
+                "{}: holds {} SalesforceIntegrations; choose one with --name",
+                self.file.display(),
+                many.len()
+            ))),
+        }
+    }
+
+    /// The Secret of that name, in that namespace where both say one.
+    pub fn secret(&self, name: &str, namespace: Option<&str>) -> Option<Secret> {
+        self.secrets
+            .iter()
+            .find(|secret| {
+                let same_place = match (secret.namespace(), namespace) {
+                    (Some(its), Some(wanted)) => its == wanted,
+                    _ => true,
+                };
+                secret.name_any() == name && same_place
+            })
+            .cloned()
+    }
+}
+
+fn documents(path: &Path) -> Result<Vec<Value>, BadInput> {
+    let mut text = String::new();
+    if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::File::open(path)
+            .and_then(|mut file| file.read_to_string(&mut text))
+            .map(drop)
+    }
+    .map_err(|source| BadInput::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let parsed: Result<Vec<Value>, _> = serde_yaml::Deserializer::from_str(&text)
+        .map(Value::deserialize)
+        .collect();
+    let documents = parsed.map_err(|error| BadInput::Yaml {
+        path: path.to_owned(),
+        problem: place(&error),
+    })?;
+    Ok(documents
+        .into_iter()
+        .filter(|document| !document.is_null())
+        .collect())
+}
+
+/// Where the YAML breaks, without quoting it: it may hold a password.
+fn place(error: &serde_yaml::Error) -> String {
+    match error.location() {
+        Some(location) => format!("line {}, column {}", location.line(), location.column()),
+        None => "it cannot be parsed".into(),
+    }
+}
+
+/// A Secret as the API server would store it: `stringData` goes over `data`.
+fn secret(document: Value) -> Result<Secret, BadInput> {
+    let name = document
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let mut secret: Secret = serde_json::from_value(document).map_err(|_| BadInput::Secret {
+        name: name.clone(),
+        problem: "data must be base64 text and stringData text, by key".into(),
+    })?;
+    for (key, text) in secret.string_data.take().unwrap_or_default() {
+        secret
+            .data
+            .get_or_insert_default()
+            .insert(key, k8s_openapi::ByteString(text.into_bytes()));
+    }
+    Ok(secret)
+}
+
+/// Holds a document against the schema, then reads it with the schema's defaults.
+fn accept(document: &Value) -> Result<SalesforceIntegration, BadInput> {
+    let wanted = SalesforceIntegration::api_version(&());
+    let version = document
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if version != wanted {
+        return Err(BadInput::Refused(vec![format!(
+            "apiVersion: must be {wanted:?}, not {version:?}"
+        )]));
+    }
+    if document
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .is_none_or(str::is_empty)
+    {
+        return Err(BadInput::Refused(vec!["metadata.name: must be set".into()]));
+    }
+    let schema = schema();
+    let mut problems = vec![];
+    if let (Some(spec), Some(spec_schema)) =
+        (document.get("spec"), schema.pointer("/properties/spec"))
+    {
+        unknown_fields(spec, spec_schema, "spec", &mut problems);
+    }
+    problems.extend(shape(document, &schema));
+    if !problems.is_empty() {
+        return Err(BadInput::Refused(problems));
+    }
+    let mut resource: SalesforceIntegration =
+        serde_json::from_value(without_nulls(document.clone()))
+            .map_err(|error| BadInput::Refused(vec![error.to_string()]))?;
+    resource.status = None;
+    if let Err(errors) = kube::core::cel::validate_cel(&resource) {
+        return Err(BadInput::Refused(
+            errors.into_iter().map(|error| error.to_string()).collect(),
+        ));
+    }
+    Ok(resource)
+}
+
+fn schema() -> Value {
+    let definition = serde_json::to_value(SalesforceIntegration::crd()).unwrap_or_default();
+    definition
+        .pointer("/spec/versions/0/schema/openAPIV3Schema")
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// Types, required fields, lengths and enumerations.
+fn shape(document: &Value, schema: &Value) -> Vec<String> {
+    // `nullable` is OpenAPI's; to JSON Schema a null there is simply not set.
+    let document = without_nulls(document.clone());
+    match jsonschema::draft4::new(schema) {
+        Ok(validator) => validator
+            .iter_errors(&document)
+            .map(|error| {
+                let field = error
+                    .instance_path()
+                    .to_string()
+                    .trim_start_matches('/')
+                    .replace('/', ".");
+                if field.is_empty() {
+                    error.to_string()
+                } else {
+                    format!("{field}: {error}")
+                }
+            })
+            .collect(),
+        Err(error) => vec![format!("the schema cannot be used: {error}")],
+    }
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (key, without_nulls(value)))
+                .collect(),
+        ),
+        value => value,
+    }
+}
+
+fn unknown_fields(value: &Value, schema: &Value, path: &str, problems: &mut Vec<String>) {
+    let (Some(fields), Some(known)) = (
+        value.as_object(),
+        schema.get("properties").and_then(Value::as_object),
+    ) else {
+        return;
+    };
+    for (key, value) in fields {
+        let path = format!("{path}.{key}");
+        match known.get(key) {
+            Some(schema) => unknown_fields(value, schema, &path, problems),
+            None => problems.push(format!(
+                "{path}: unknown field; known here are {}",
+                known
+                    .keys()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
+        }
+    }
+}

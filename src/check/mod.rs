@@ -1,0 +1,132 @@
+//! `switchboard check`: "Test connection" from a laptop or a pipeline, without a cluster. The schema's own rules, the same proof
+//! and the same decision as the controller's, so that the words are the same.
+
+mod manifest;
+mod report;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use kube::ResourceExt;
+
+pub use manifest::{BadInput, Manifests};
+
+use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, Settings};
+use crate::controller::SalesforceArgs;
+use crate::controller::claims::Claim;
+use crate::controller::config::Config;
+use crate::controller::decide::{self, Elsewhere, Observed, Proof, decide};
+use crate::controller::{now, secret};
+use crate::salesforce::{FingerprintKey, Transport};
+
+/// Exit code: the integration would not be ready.
+const NOT_HEALTHY: u8 = 1;
+/// Exit code: the files cannot be used.
+const BAD_INPUT: u8 = 2;
+
+/// Flags of `switchboard check`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// File with the SalesforceIntegration as one would apply it; `-` reads standard input. The Secret may stand in it, too.
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub file: PathBuf,
+    /// File with the Secret.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// Which integration, when the file holds several.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How to print what was found.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become a heading of the help"
+    )]
+    pub salesforce: SalesforceArgs,
+}
+
+/// How to print what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// The status as the controller would write it.
+    Json,
+}
+
+/// Runs the check and prints what it found. Exit code 0 healthy, 1 not healthy, 2 bad input.
+pub async fn run(args: Args) -> ExitCode {
+    match check(&args).await {
+        Ok((resource, status)) => {
+            let healthy = report::is_ready(&status);
+            let text = match args.output {
+                Output::Text => report::text(&resource, &status),
+                Output::Json => report::json(&status),
+            };
+            // A reader that has gone (`| head`) is no failure of the check.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            if healthy {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(NOT_HEALTHY)
+            }
+        }
+        Err(problem) => {
+            eprintln!("switchboard check: {problem}");
+            ExitCode::from(BAD_INPUT)
+        }
+    }
+}
+
+async fn check(
+    args: &Args,
+) -> Result<(SalesforceIntegration, SalesforceIntegrationStatus), BadInput> {
+    let manifests = Manifests::read(&args.file, args.secret_file.as_deref())?;
+    let resource = manifests.integration(args.name.as_deref())?;
+    let bundle = args
+        .salesforce
+        .ca_bundle()
+        .map_err(|error| BadInput::Flag(error.to_string()))?;
+    let policy = args
+        .salesforce
+        .policy(bundle.as_deref())
+        .map_err(|error| BadInput::Flag(error.to_string()))?;
+    let transport = Transport::new(policy).map_err(|error| BadInput::Flag(error.to_string()))?;
+    let settings = Settings::read(&resource.spec);
+    // Nothing is compared with it: any key will do.
+    let key = FingerprintKey::new(b"switchboard check".to_vec());
+    let mut state = decide::Credentials::NotRead;
+    let mut proof: Option<Proof> = None;
+    if let Ok(settings) = &settings {
+        let found = manifests.secret(&settings.auth.secret, resource.namespace().as_deref());
+        let read = secret::read(found.as_ref(), settings, &key);
+        state = read.state;
+        if let Some((credentials, fingerprint)) = read.credentials
+            && !settings.suspend
+        {
+            proof = Some(
+                crate::controller::prove_once(transport, settings, credentials, fingerprint).await,
+            );
+        }
+    }
+    let config = Config::default();
+    let observed = Observed {
+        resource: &resource,
+        settings: settings.as_ref(),
+        credentials: state,
+        claim: Claim::Held,
+        elsewhere: Elsewhere::default(),
+        proof: proof.as_ref(),
+        ended_runs: &[],
+        active_jobs: &[],
+        cron_jobs: &[],
+        tokens: None,
+        tokens_wanted: String::new(),
+        config: &config,
+    };
+    let status = decide(&observed, now()).status;
+    Ok((resource, status))
+}

@@ -1,0 +1,305 @@
+//! Carries out a plan. Nothing is decided here; what is already as it should be is left alone, so that a steady state costs no write.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource, ResourceExt};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::children;
+use super::context::Context;
+use super::decide::{Notice, Plan, Retire};
+use super::{Error, now};
+use crate::api::{MANAGER, SalesforceIntegration, SalesforceIntegrationStatus, Settings};
+use crate::directory::{Claims, Purpose};
+
+/// Carries out a plan for `resource`.
+///
+/// # Errors
+/// The first request that the API server refused; the next reconcile sees what is left to do.
+pub async fn carry_out(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: Option<&Settings>,
+    plan: Plan,
+    live: &[std::sync::Arc<CronJob>],
+) -> Result<(), Error> {
+    let namespace = resource.namespace().unwrap_or_default();
+    if let (true, Some(settings)) = (plan.mint_tokens, settings) {
+        mint_tokens(context, resource, settings, &namespace).await?;
+    }
+    // Before the status says that the wish was handled: the Job's name makes a second attempt harmless.
+    if let Some(job) = &plan.run {
+        create_once(
+            &Api::<Job>::namespaced(context.client.clone(), &namespace),
+            job,
+        )
+        .await?;
+    }
+    write_status(context, resource, &plan.status).await?;
+    let cron_jobs = Api::<CronJob>::namespaced(context.client.clone(), &namespace);
+    if let Some(wanted) = &plan.cron_job {
+        let is = live
+            .iter()
+            .find(|live| live.name_any() == wanted.name_any());
+        if is.is_none_or(|is| !says(is.as_ref(), wanted)) {
+            cron_jobs
+                .patch(
+                    &wanted.name_any(),
+                    &PatchParams::apply(MANAGER).force(),
+                    &Patch::Apply(typed(wanted)),
+                )
+                .await
+                .map_err(Error::CronJob)?;
+        }
+    }
+    for retire in &plan.retire {
+        match retire {
+            Retire::Delete(name) => ignore_absent(
+                cron_jobs
+                    .delete(name, &DeleteParams::background())
+                    .await
+                    .map(drop),
+            )
+            .map_err(Error::CronJob)?,
+            Retire::Suspend(name) => suspend(&cron_jobs, live, name).await?,
+        }
+    }
+    for notice in &plan.notices {
+        publish(context, resource, notice).await;
+    }
+    Ok(())
+}
+
+/// Writes the status if it differs from what stands there. The write is bound to the version that was decided on; when only something
+/// other than the status has moved meanwhile, the decision still holds and is written over the newer version.
+async fn write_status(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    status: &SalesforceIntegrationStatus,
+) -> Result<(), Error> {
+    let decided_on = resource.status.clone().unwrap_or_default();
+    if *status == decided_on {
+        return Ok(());
+    }
+    let api = Api::<SalesforceIntegration>::namespaced(
+        context.client.clone(),
+        &resource.namespace().unwrap_or_default(),
+    );
+    let mut wanted = resource.clone();
+    wanted.metadata.managed_fields = None;
+    wanted.status = Some(status.clone());
+    let written = match api
+        .replace_status(&resource.name_any(), &PostParams::default(), &wanted)
+        .await
+    {
+        Err(kube::Error::Api(error)) if error.code == 409 => {
+            let mut newer = api
+                .get_opt(&resource.name_any())
+                .await
+                .map_err(Error::Status)?
+                .ok_or(Error::Gone)?;
+            if newer.uid() != resource.uid() {
+                return Err(Error::Gone);
+            }
+            if newer.status.clone().unwrap_or_default() != decided_on {
+                return Err(Error::Status(kube::Error::Api(error)));
+            }
+            newer.status = Some(status.clone());
+            api.replace_status(&resource.name_any(), &PostParams::default(), &newer)
+                .await
+        }
+        written => written,
+    };
+    match written {
+        Ok(written) => {
+            context.remember(written);
+            Ok(())
+        }
+        Err(kube::Error::Api(error)) if error.code == 404 => Err(Error::Gone),
+        Err(error) => Err(Error::Status(error)),
+    }
+}
+
+async fn mint_tokens(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    namespace: &str,
+) -> Result<(), Error> {
+    let mut tokens = BTreeMap::new();
+    for (name, purpose) in [
+        ("ingest", Purpose::Ingest),
+        ("lookup", Purpose::Lookup),
+        ("worker", Purpose::Worker),
+        ("admin", Purpose::Admin),
+    ] {
+        let claims = Claims {
+            company: settings.company_id.clone(),
+            purpose,
+            region: settings.region,
+            issued_at: now(),
+            expires_at: None,
+        };
+        let token = context.token_keys.mint(&claims).map_err(Error::Token)?;
+        tokens.insert(name, token.expose_secret().to_owned());
+    }
+    let sources = context.token_sources();
+    let secret = children::token_secret(resource, settings, &sources, tokens);
+    Api::<Secret>::namespaced(context.client.clone(), namespace)
+        .patch(
+            &secret.name_any(),
+            &PatchParams::apply(MANAGER).force(),
+            &Patch::Apply(typed(&secret)),
+        )
+        .await
+        .map(drop)
+        .map_err(Error::TokenSecret)
+}
+
+async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {
+    match api
+        .create(
+            &PostParams {
+                field_manager: Some(MANAGER.into()),
+                ..PostParams::default()
+            },
+            job,
+        )
+        .await
+    {
+        Err(kube::Error::Api(error)) if error.code == 409 => Ok(()),
+        created => created.map(drop).map_err(Error::Job),
+    }
+}
+
+async fn suspend(
+    api: &Api<CronJob>,
+    live: &[std::sync::Arc<CronJob>],
+    name: &str,
+) -> Result<(), Error> {
+    let already = live.iter().any(|live| {
+        live.name_any() == name && live.spec.as_ref().and_then(|spec| spec.suspend) == Some(true)
+    });
+    if already {
+        return Ok(());
+    }
+    let patch = Patch::Merge(json!({"spec": {"suspend": true}}));
+    ignore_absent(
+        api.patch(
+            name,
+            &PatchParams {
+                field_manager: Some(MANAGER.into()),
+                ..PatchParams::default()
+            },
+            &patch,
+        )
+        .await
+        .map(drop),
+    )
+    .map_err(Error::CronJob)
+}
+
+fn ignore_absent(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Err(kube::Error::Api(error)) if error.code == 404 => Ok(()),
+        result => result,
+    }
+}
+
+/// An Event is told once and not insisted upon: status says the same.
+async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &Notice) {
+    let event = Event {
+        type_: if notice.warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: notice.reason.clone(),
+        note: Some(notice.note.chars().take(1000).collect()),
+        action: notice.action.into(),
+        secondary: None,
+    };
+    tracing::info!(
+        namespace = resource.namespace().unwrap_or_default(),
+        name = resource.name_any(),
+        reason = notice.reason,
+        "{}",
+        notice.note
+    );
+    if let Err(error) = context
+        .recorder
+        .publish(&event, &resource.object_ref(&()))
+        .await
+    {
+        tracing::warn!(%error, reason = notice.reason, "the Event could not be written");
+    }
+}
+
+/// Server-side apply wants the type to stand in the object.
+fn typed<K: Resource<DynamicType = ()> + serde::Serialize>(object: &K) -> Value {
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("apiVersion".into(), K::api_version(&()).into());
+        fields.insert("kind".into(), K::kind(&()).into());
+    }
+    value
+}
+
+/// Whether an object already says everything that is wanted; what others or the server's defaults added does not matter.
+fn says<K: serde::Serialize>(is: &K, wanted: &K) -> bool {
+    match (serde_json::to_value(is), serde_json::to_value(wanted)) {
+        (Ok(is), Ok(wanted)) => contains(&is, &wanted),
+        _ => false,
+    }
+}
+
+fn contains(is: &Value, wanted: &Value) -> bool {
+    match (is, wanted) {
+        (Value::Object(is), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| match is.get(key) {
+                Some(is) => contains(is, wanted),
+                None => matches!(wanted, Value::Object(empty) if empty.is_empty()),
+            })
+        }
+        (Value::Array(is), Value::Array(wanted)) => {
+            is.len() == wanted.len()
+                && is
+                    .iter()
+                    .zip(wanted)
+                    .all(|(is, wanted)| contains(is, wanted))
+        }
+        (is, wanted) => is == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contains;
+    use serde_json::json;
+
+    #[test]
+    fn defaults_of_the_server_are_no_difference_and_edits_are() {
+        let wanted = json!({"spec": {"suspend": false, "list": [{"name": "a"}]}});
+        assert!(contains(
+            &json!({"spec": {"suspend": false, "list": [{"name": "a", "default": 1}], "x": 1}, "status": {}}),
+            &wanted
+        ));
+        assert!(!contains(
+            &json!({"spec": {"suspend": true, "list": [{"name": "a"}]}}),
+            &wanted
+        ));
+        assert!(!contains(
+            &json!({"spec": {"suspend": false, "list": [{"name": "a"}, {"name": "b"}]}}),
+            &wanted
+        ));
+        assert!(!contains(
+            &json!({"spec": {"list": [{"name": "a"}]}}),
+            &wanted
+        ));
+    }
+}

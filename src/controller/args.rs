@@ -1,0 +1,206 @@
+//! The controller's flags, and the files that they name, read.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::Client;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::Error;
+use super::config::Config;
+use crate::directory::TokenKeys;
+use crate::salesforce::{DEFAULT_HOSTS, DialPolicy, FingerprintKey};
+
+/// Label under which the key for fingerprints is derived when it has no file of its own.
+const FINGERPRINT_LABEL: &str = "credential fingerprints";
+
+/// Flags of `switchboard controller`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Image of the worker pods; usually the controller's own.
+    #[arg(long, env = "SWITCHBOARD_WORKER_IMAGE")]
+    pub worker_image: String,
+    /// When nodes pull the worker image: Always, IfNotPresent or Never.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_WORKER_IMAGE_PULL_POLICY",
+        default_value = "IfNotPresent"
+    )]
+    pub worker_image_pull_policy: String,
+    /// Memory limit of worker pods.
+    #[arg(long, env = "SWITCHBOARD_WORKER_MEMORY", default_value = "128Mi")]
+    pub worker_memory: String,
+    /// RUST_LOG of worker pods.
+    #[arg(long, env = "SWITCHBOARD_WORKER_LOG", default_value = "info")]
+    pub worker_log: String,
+    /// Where worker pods reach the directory, such as http://switchboard-directory.switchboard.svc.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_URL")]
+    pub directory_url: Url,
+    /// File with the keys that sign the directory's tokens: base64 of 32 bytes or more, one a line, the signing key first.
+    #[arg(long, env = "SWITCHBOARD_TOKEN_KEY_FILE")]
+    pub token_key_file: PathBuf,
+    /// File with the key (32 bytes or more) for the fingerprints of credentials; derived from the token key when not given. When it
+    /// changes, each credential is proved once more.
+    #[arg(long, env = "SWITCHBOARD_FINGERPRINT_KEY_FILE")]
+    pub fingerprint_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become a heading of the help"
+    )]
+    pub salesforce: SalesforceArgs,
+    /// How long a run may take before its pod is ended, such as 30m.
+    #[arg(long, env = "SWITCHBOARD_RUN_DEADLINE", default_value = "30m", value_parser = duration)]
+    pub run_deadline: Duration,
+    /// Watch only these namespaces, separated by commas; all when not given.
+    #[arg(long, env = "SWITCHBOARD_WATCH_NAMESPACES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+    /// Work only while this replica holds the Lease, so that several may run.
+    #[arg(long, env = "SWITCHBOARD_LEADER_ELECT")]
+    pub leader_elect: bool,
+    /// Namespace of the Lease; the pod's own when not given.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+    /// Where /healthz, /readyz and /metrics answer.
+    #[arg(long, env = "SWITCHBOARD_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// How many integrations are worked on at once.
+    #[arg(long, env = "SWITCHBOARD_CONCURRENCY", default_value_t = 64)]
+    pub concurrency: u16,
+    /// Name of this replica in Events and in the Lease; made up when not given.
+    #[arg(long, env = "POD_NAME")]
+    pub identity: Option<String>,
+}
+
+/// Where Salesforce may be; shared with `check` and the workers.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SalesforceArgs {
+    /// Hosts that credentials may be sent to, separated by commas; `*.` in front stands for any sub-domain.
+    #[arg(long, env = "SWITCHBOARD_SALESFORCE_HOSTS", value_delimiter = ',', default_values_t = DEFAULT_HOSTS.iter().map(|host| (*host).to_owned()))]
+    pub salesforce_hosts: Vec<String>,
+    /// Let Salesforce be at private, loopback and link-local addresses (tests, gateways).
+    #[arg(long, env = "SWITCHBOARD_ALLOW_PRIVATE_NETWORKS")]
+    pub allow_private_networks: bool,
+    /// File with further certificate authorities for Salesforce, PEM.
+    #[arg(long, env = "SWITCHBOARD_CA_BUNDLE")]
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// What the flags and their files say.
+pub(super) struct Setup {
+    pub config: Config,
+    pub dial: DialPolicy,
+    pub token_keys: TokenKeys,
+    pub fingerprint_key: FingerprintKey,
+}
+
+// === impl Args ===
+
+impl Args {
+    pub(super) fn read(&self) -> Result<Setup, Error> {
+        let keys = read(&self.token_key_file, "--token-key-file")?;
+        let token_keys = TokenKeys::parse(&keys).map_err(|error| {
+            Error::Configuration(format!(
+                "--token-key-file {}: {error}",
+                self.token_key_file.display()
+            ))
+        })?;
+        let fingerprint_key = match &self.fingerprint_key_file {
+            None => FingerprintKey::new(token_keys.derive(FINGERPRINT_LABEL).to_vec()),
+            Some(path) => {
+                let key = read(path, "--fingerprint-key-file")?;
+                if key.trim().len() < 32 {
+                    return Err(Error::Configuration(format!(
+                        "--fingerprint-key-file {}: the key must have 32 bytes or more",
+                        path.display()
+                    )));
+                }
+                FingerprintKey::new(key.trim().as_bytes().to_vec())
+            }
+        };
+        let ca_bundle = self.salesforce.ca_bundle()?;
+        Ok(Setup {
+            dial: self.salesforce.policy(ca_bundle.as_deref())?,
+            config: Config {
+                worker_image: self.worker_image.clone(),
+                image_pull_policy: self.worker_image_pull_policy.clone(),
+                directory_url: self.directory_url.clone(),
+                salesforce_hosts: self.salesforce.salesforce_hosts.clone(),
+                allow_private_networks: self.salesforce.allow_private_networks,
+                ca_bundle,
+                run_deadline: self.run_deadline,
+                worker_memory: self.worker_memory.clone(),
+                worker_log: self.worker_log.clone(),
+            },
+            token_keys,
+            fingerprint_key,
+        })
+    }
+
+    /// Name of this replica.
+    pub(super) fn identity(&self) -> String {
+        self.identity
+            .clone()
+            .unwrap_or_else(|| format!("switchboard-{:08x}", rand::random::<u32>()))
+    }
+
+    /// Where the Lease is: where the flag says, or in the client's own namespace.
+    pub(super) fn lease_namespace(&self, client: &Client) -> String {
+        self.lease_namespace
+            .clone()
+            .unwrap_or_else(|| client.default_namespace().to_owned())
+    }
+
+    pub(super) async fn client(&self) -> Result<Client, Error> {
+        let config = kube::Config::infer().await.map_err(Error::Kubeconfig)?;
+        Client::try_from(config).map_err(Error::Client)
+    }
+}
+
+// === impl SalesforceArgs ===
+
+impl SalesforceArgs {
+    /// The text of the bundle, if one is named.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn ca_bundle(&self) -> Result<Option<String>, Error> {
+        self.ca_bundle
+            .as_deref()
+            .map(|path| read(path, "--ca-bundle").map(|text| text.to_string()))
+            .transpose()
+    }
+
+    /// The policy that these flags describe.
+    ///
+    /// # Errors
+    /// When a host pattern or the bundle is unusable.
+    pub fn policy(&self, ca_bundle: Option<&str>) -> Result<DialPolicy, Error> {
+        let pem = ca_bundle
+            .filter(|pem| !pem.trim().is_empty())
+            .map(|pem| pem.as_bytes().to_vec());
+        DialPolicy::new(&self.salesforce_hosts, self.allow_private_networks, pem)
+            .map_err(Error::Dial)
+    }
+}
+
+fn read(path: &Path, flag: &str) -> Result<Zeroizing<String>, Error> {
+    std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| {
+            Error::Configuration(format!(
+                "{flag} {}: the file cannot be read: {error}",
+                path.display()
+            ))
+        })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| format!("{text:?} is no duration; write one such as 30m"))
+}

@@ -1,0 +1,56 @@
+//! The objects that belong to an integration: one file each, one function that returns the whole object.
+
+mod cron_job;
+mod run;
+mod tokens;
+
+pub use cron_job::cron_job;
+pub use run::{RunTemplate, job_on_request, run_template};
+pub use tokens::{TokenSources, token_secret, token_secret_name};
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{Resource, ResourceExt};
+
+use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, RUN_LABEL, SalesforceIntegration};
+use crate::controller::decide::runs;
+use crate::worker::RunKind;
+
+/// Labels of everything of ours; with them a person or a watch finds it.
+fn labels(resource: &SalesforceIntegration, kind: Option<RunKind>) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([
+        (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned()),
+        ("app.kubernetes.io/name".to_owned(), MANAGER.to_owned()),
+        (INTEGRATION_LABEL.to_owned(), resource.name_any()),
+    ]);
+    if let Some(kind) = kind {
+        labels.insert(RUN_LABEL.to_owned(), runs::label(kind).to_owned());
+        labels.insert(
+            "app.kubernetes.io/component".to_owned(),
+            "worker".to_owned(),
+        );
+    }
+    labels
+}
+
+fn owner(resource: &SalesforceIntegration) -> OwnerReference {
+    OwnerReference {
+        api_version: SalesforceIntegration::api_version(&()).into_owned(),
+        kind: SalesforceIntegration::kind(&()).into_owned(),
+        name: resource.name_any(),
+        uid: resource.uid().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+fn metadata(resource: &SalesforceIntegration, name: String, kind: Option<RunKind>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: resource.namespace(),
+        labels: Some(labels(resource, kind)),
+        owner_references: Some(vec![owner(resource)]),
+        ..ObjectMeta::default()
+    }
+}

@@ -1,0 +1,45 @@
+//! What the operator's own configuration says, as values.
+
+use std::time::Duration;
+
+use url::Url;
+
+/// The operator's configuration, as far as decisions and children need it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Image of the worker pods: the controller's own, usually.
+    pub worker_image: String,
+    /// `imagePullPolicy` of the worker pods.
+    pub image_pull_policy: String,
+    /// Where worker pods reach the directory.
+    pub directory_url: Url,
+    /// Hosts that credentials may be sent to, as patterns; see `salesforce::DialPolicy`.
+    pub salesforce_hosts: Vec<String>,
+    /// Whether Salesforce may be at private addresses (tests, gateways).
+    pub allow_private_networks: bool,
+    /// Further certificate authorities for Salesforce, as PEM; passed on to the workers.
+    pub ca_bundle: Option<String>,
+    /// How long a run may take before its pod is ended.
+    pub run_deadline: Duration,
+    /// Memory limit of worker pods, as a Kubernetes quantity.
+    pub worker_memory: String,
+    /// Value of `RUST_LOG` in worker pods.
+    pub worker_log: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            worker_image: "ghcr.io/switchboard/switchboard:latest".into(),
+            image_pull_policy: "IfNotPresent".into(),
+            directory_url: Url::parse("http://switchboard-directory")
+                .unwrap_or_else(|_| unreachable!("a constant URL parses")),
+            salesforce_hosts: vec![],
+            allow_private_networks: false,
+            ca_bundle: None,
+            run_deadline: Duration::from_secs(30 * 60),
+            worker_memory: "128Mi".into(),
+            worker_log: "info".into(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What every reconcile shares.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, ResourceExt};
+
+use super::children::TokenSources;
+use super::config::Config;
+use super::index::{Index, Key};
+use super::metrics::Metrics;
+use super::proofs::Proofs;
+use crate::api::SalesforceIntegration;
+use crate::directory::TokenKeys;
+use crate::salesforce::FingerprintKey;
+
+/// What every reconcile shares.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Writes Events.
+    pub recorder: Recorder,
+    /// The operator's configuration.
+    pub config: Config,
+    /// Proves connections.
+    pub proofs: Proofs,
+    /// Makes fingerprints of credentials.
+    pub fingerprint_key: FingerprintKey,
+    /// Signs the tokens for the directory.
+    pub token_keys: TokenKeys,
+    token_key_id: String,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Who concerns whom.
+    pub index: Mutex<Index>,
+    /// Everything watched, one set for each namespace or one for the cluster.
+    pub stores: Vec<Stores>,
+    latest: Mutex<HashMap<Key, Arc<SalesforceIntegration>>>,
+}
+
+/// What is watched within one scope.
+#[derive(Clone)]
+pub struct Stores {
+    /// The integrations.
+    pub integrations: Store<SalesforceIntegration>,
+    /// Their CronJobs.
+    pub cron_jobs: Store<CronJob>,
+    /// Their Jobs.
+    pub jobs: Store<Job>,
+    /// The pods of their Jobs.
+    pub pods: Store<Pod>,
+}
+
+// === impl Context ===
+
+impl Context {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "called once, by name of what it is given"
+    )]
+    pub(super) fn new(
+        client: Client,
+        recorder: Recorder,
+        config: Config,
+        proofs: Proofs,
+        fingerprint_key: FingerprintKey,
+        token_keys: TokenKeys,
+        stores: Vec<Stores>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        // Says which key signs without saying anything about it.
+        let token_key_id = token_keys
+            .derive("key id")
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Context {
+            token_key_id,
+            client,
+            recorder,
+            config,
+            proofs,
+            fingerprint_key,
+            token_keys,
+            index: Mutex::default(),
+            stores,
+            metrics,
+            latest: Mutex::default(),
+        }
+    }
+
+    /// The index, for a moment.
+    pub fn index(&self) -> std::sync::MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From what tokens are minted now.
+    pub fn token_sources(&self) -> TokenSources<'_> {
+        TokenSources {
+            key_id: &self.token_key_id,
+            ca_bundle: self.config.ca_bundle.as_deref(),
+        }
+    }
+
+    /// An integration by its key.
+    pub fn integration(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
+        let reference = ObjectRef::new(&key.name).within(&key.namespace);
+        let cached = self
+            .stores
+            .iter()
+            .find_map(|stores| stores.integrations.get(&reference))?;
+        Some(self.freshest(cached))
+    }
+
+    /// Keeps what the server answered to a write of the status. A watch may lag behind it, and a decision on the older status would
+    /// repeat what was just done, a log-in above all.
+    pub fn remember(&self, written: SalesforceIntegration) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.insert(Key::of(&written), Arc::new(written));
+    }
+
+    /// The newer of what the watch knows and what was last written.
+    pub fn freshest(&self, cached: Arc<SalesforceIntegration>) -> Arc<SalesforceIntegration> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = Key::of(cached.as_ref());
+        match latest.get(&key) {
+            Some(written)
+                if written.uid() == cached.uid() && version(written) > version(&cached) =>
+            {
+                Arc::clone(written)
+            }
+            Some(_) => {
+                latest.remove(&key);
+                cached
+            }
+            None => cached,
+        }
+    }
+
+    /// Lets go of sessions whose credentials no status names any more.
+    pub fn drop_unused_sessions(&self) {
+        self.proofs
+            .keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());
+    }
+
+    /// An integration is gone.
+    pub fn forget(&self, key: &Key) {
+        self.latest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+    }
+}
+
+/// Resource versions of one kind grow: Kubernetes has promised that they can be compared since 1.35 (KEP-5504), and etcd's always could.
+fn version(resource: &SalesforceIntegration) -> u128 {
+    resource
+        .resource_version()
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,176 @@
+//! The tenant's log of what went wrong: grouped by code, counted, newest first, at most ten kinds.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::conditions::reason;
+use crate::api::status::ErrorEntry;
+use crate::salesforce::Meaning;
+
+/// How many kinds of failure a status holds.
+pub const MOST_ERRORS: usize = 10;
+
+/// Where a failure was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The spec or the Secret.
+    Credentials,
+    /// The log-in or the proof of the connection.
+    Connection,
+    /// What the user may do.
+    Permissions,
+    /// The daily run.
+    Sync,
+    /// The after-call run.
+    Lookup,
+}
+
+// === impl Source ===
+
+impl Source {
+    fn as_str(self) -> &'static str {
+        match self {
+            Source::Credentials => "Credentials",
+            Source::Connection => "Connection",
+            Source::Permissions => "Permissions",
+            Source::Sync => "Sync",
+            Source::Lookup => "Lookup",
+        }
+    }
+}
+
+/// Notes a failure: counts one more of its kind, or begins a kind and lets the oldest go.
+pub fn record(
+    errors: &mut Vec<ErrorEntry>,
+    source: Source,
+    code: &str,
+    message: &str,
+    at: Timestamp,
+) {
+    let place = errors
+        .iter()
+        .position(|entry| entry.code == code && entry.source == source.as_str());
+    let mut entry = place
+        .map(|place| errors.remove(place))
+        .unwrap_or_else(|| ErrorEntry {
+            code: code.into(),
+            message: String::new(),
+            remedy: remedy(code).into(),
+            source: source.as_str().into(),
+            first_seen: Time(at),
+            last_seen: Time(at),
+            count: 0,
+        });
+    entry.message = message.into();
+    entry.remedy = remedy(code).into();
+    entry.last_seen = Time(at);
+    entry.count = entry.count.saturating_add(1);
+    errors.insert(0, entry);
+    errors.truncate(MOST_ERRORS);
+}
+
+/// What the tenant does next about a code.
+pub fn remedy(code: &str) -> &'static str {
+    match code {
+        reason::INVALID_SPEC => {
+            "Correct the field that the message names and apply the resource again."
+        }
+        reason::SECRET_NOT_FOUND => {
+            "Create the Secret in this namespace, or correct the name in secretRef. It is noticed at once."
+        }
+        reason::SECRET_KEY_MISSING => "Add the key to the Secret. It is noticed at once.",
+        reason::SECRET_KEY_INVALID => {
+            "Write the key's value again as text that is not empty. It is noticed at once."
+        }
+        reason::COMPANY_ID_TAKEN => {
+            "Correct spec.companyId, or ask for the other resource to be deleted; this one then recovers by itself."
+        }
+        reason::MISSING_VIEW_ALL => {
+            "In Salesforce, give the user \"View All\" on the objects that the message names, by a permission set. It is noticed at the next proof, or at once with the annotation switchboard.dev/test-requested-at."
+        }
+        reason::OBJECT_UNAVAILABLE => {
+            "In Salesforce, give the user read access and \"View All\" on the objects that the message names, by a permission set."
+        }
+        reason::RUN_OVERDUE => {
+            "Look at the CronJob and its Jobs with kubectl: is the cluster short of nodes, or can the image not be pulled? The next run catches up."
+        }
+        reason::BUDGET_EXHAUSTED => {
+            "Nothing is lost: the next run goes on. Ask for more API requests in Salesforce, or give the integration a larger share."
+        }
+        code::RUN_DEADLINE_EXCEEDED => {
+            "Nothing is lost: the next run goes on where this one stopped. If it happens again, Salesforce or the directory answers slowly."
+        }
+        code::WORKER_OUT_OF_MEMORY => {
+            "Nothing is lost: the next run goes on. Ask the platform team to raise the worker's memory limit."
+        }
+        code::WORKER_KILLED | code::POD_LOST | code::WORKER_EVICTED => {
+            "Nothing is lost: the next run goes on. If it happens again, ask the platform team why its pods are killed."
+        }
+        code::REPORT_INVALID | code::REPORT_MISSING => {
+            "The next run tries again. If it happens again, the worker's image does not fit the controller: ask the platform team."
+        }
+        code::DIRECTORY_UNAVAILABLE => {
+            "Nothing is lost: the next run tries again. If it lasts, ask the platform team to look at the directory."
+        }
+        _ => Meaning::from_code(code).map_or(
+            "Look at the logs of the run with kubectl, and ask the platform team.",
+            Meaning::remedy,
+        ),
+    }
+}
+
+/// Codes of runs that ended without a usable report, beside those that a report names itself.
+pub mod code {
+    /// The pod ran past its deadline.
+    pub const RUN_DEADLINE_EXCEEDED: &str = "RunDeadlineExceeded";
+    /// The kernel stopped the worker for memory.
+    pub const WORKER_OUT_OF_MEMORY: &str = "WorkerOutOfMemory";
+    /// A signal ended the worker.
+    pub const WORKER_KILLED: &str = "WorkerKilled";
+    /// The node evicted the pod.
+    pub const WORKER_EVICTED: &str = "WorkerEvicted";
+    /// The Job failed and its pod is gone.
+    pub const POD_LOST: &str = "PodLost";
+    /// The worker ended without a report.
+    pub const REPORT_MISSING: &str = "ReportMissing";
+    /// What the worker left is no report.
+    pub const REPORT_INVALID: &str = "ReportInvalid";
+    /// The worker could not reach the directory.
+    pub const DIRECTORY_UNAVAILABLE: &str = "DirectoryUnavailable";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_failure_is_counted_and_comes_first() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut errors = vec![];
+        record(&mut errors, Source::Connection, "A", "first", at(1));
+        record(&mut errors, Source::Connection, "B", "", at(2));
+        record(&mut errors, Source::Connection, "A", "second", at(3));
+        assert_eq!(
+            errors
+                .iter()
+                .map(|entry| (entry.code.as_str(), entry.count))
+                .collect::<Vec<_>>(),
+            [("A", 2), ("B", 1)]
+        );
+        assert_eq!(
+            (
+                errors[0].message.as_str(),
+                &errors[0].first_seen,
+                &errors[0].last_seen
+            ),
+            ("second", &Time(at(1)), &Time(at(3)))
+        );
+        for number in 0..20 {
+            record(&mut errors, Source::Sync, &format!("C{number}"), "", at(9));
+        }
+        assert_eq!(
+            (errors.len(), errors[0].code.as_str()),
+            (MOST_ERRORS, "C19")
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! What `decide` returns: everything that is to be done about one integration, as values that `act` carries out.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+
+use super::proof::Cause;
+use crate::api::SalesforceIntegrationStatus;
+
+/// What is to be done about one integration.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Prove the connection first, then decide again: nothing else of the plan is carried out.
+    pub prove: Option<Cause>,
+    /// The CronJob as it is to be.
+    pub cron_job: Option<CronJob>,
+    /// CronJobs that are to go, or to be suspended until their runs have ended.
+    pub retire: Vec<Retire>,
+    /// A run that the tenant asked for.
+    pub run: Option<Job>,
+    /// Whether to mint the tokens for the directory anew.
+    pub mint_tokens: bool,
+    /// The status as it is to be; written only when it differs.
+    pub status: SalesforceIntegrationStatus,
+    /// What to tell in Events.
+    pub notices: Vec<Notice>,
+    /// When to look again if nothing happens before.
+    pub look_again: Duration,
+}
+
+/// A CronJob that no longer fits the spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retire {
+    /// Its runs have ended: delete it.
+    Delete(String),
+    /// A run goes on, which is not cut: suspend it for now.
+    Suspend(String),
+}
+
+/// An Event to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether a person should look.
+    pub warning: bool,
+    /// CamelCase reason.
+    pub reason: String,
+    /// A sentence.
+    pub note: String,
+    /// What the controller was doing, CamelCase.
+    pub action: &'static str,
+}

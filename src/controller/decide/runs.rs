@@ -1,0 +1,334 @@
+//! What became of a run: a finished pod, or a Job that failed without one, judged. An absent or broken report is a failure of
+//! its own kind, never a success.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::errors::{Source, code};
+use crate::api::status::{LastRun, Matched};
+use crate::api::{CREDENTIALS_VERSION, RUN_LABEL, conditions::reason};
+use crate::worker::{Outcome, RunKind, RunReport};
+
+/// Name of the container in the pods of runs.
+pub const CONTAINER: &str = "worker";
+
+/// A run that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndedRun {
+    /// Name of its Job.
+    pub job: String,
+    /// Which run.
+    pub kind: RunKind,
+    /// When its container started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Fingerprint of the credential that it was given, as the CronJob knew it.
+    pub credentials_version: Option<String>,
+    /// How it ended, in one word: `Succeeded` or a code.
+    pub outcome: String,
+    /// The same as a sentence.
+    pub message: String,
+    /// What it reported, if that can be read.
+    pub report: Option<RunReport>,
+}
+
+/// As the label and the worker's subcommand spell it.
+pub fn label(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Sync => "sync",
+        RunKind::Lookup => "lookup",
+    }
+}
+
+/// Where the failures of a run are filed.
+pub fn source(kind: RunKind) -> Source {
+    match kind {
+        RunKind::Sync => Source::Sync,
+        RunKind::Lookup => Source::Lookup,
+    }
+}
+
+fn kind_of(labels: &BTreeMap<String, String>) -> Option<RunKind> {
+    [RunKind::Sync, RunKind::Lookup].into_iter().find(|kind| {
+        labels
+            .get(RUN_LABEL)
+            .is_some_and(|text| text == label(*kind))
+    })
+}
+
+// === impl EndedRun ===
+
+impl EndedRun {
+    /// Whether it did what it was to do.
+    pub fn succeeded(&self) -> bool {
+        self.outcome == SUCCEEDED
+    }
+
+    /// As status shows it.
+    pub fn as_last_run(&self) -> LastRun {
+        let mut run = LastRun {
+            kind: format!("{:?}", self.kind),
+            job: self.job.clone(),
+            started_at: self.started_at.map(Time),
+            finished_at: Some(Time(self.finished_at)),
+            outcome: self.outcome.clone(),
+            ..LastRun::default()
+        };
+        if let Some(report) = &self.report {
+            run.calls = report.calls;
+            run.numbers = report.numbers;
+            run.matched = Matched {
+                contact: report.matched.contact,
+                account: report.matched.account,
+                lead: report.matched.lead,
+            };
+            run.unmatched = report.unmatched;
+            run.written = report.written;
+            run.skipped = report.skipped;
+            run.api_calls = report.api_calls;
+        }
+        run
+    }
+}
+
+/// Outcome of a run that did what it was to do.
+pub const SUCCEEDED: &str = "Succeeded";
+
+/// Judges a pod of a run; none while it goes on, or when it is not a run's.
+pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
+    let kind = kind_of(pod.labels())?;
+    let job = pod.labels().get("batch.kubernetes.io/job-name")?.clone();
+    let status = pod.status.as_ref()?;
+    let terminated = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find(|container| container.name == CONTAINER)
+        .and_then(|container| container.state.as_ref()?.terminated.as_ref());
+    let over = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+    if !over && terminated.is_none() {
+        return None;
+    }
+    let finished_at = terminated
+        .and_then(|terminated| terminated.finished_at.as_ref())
+        .or_else(|| {
+            status
+                .conditions
+                .iter()
+                .flatten()
+                .filter_map(|condition| condition.last_transition_time.as_ref())
+                .max()
+        })
+        .or(pod.metadata.creation_timestamp.as_ref())?
+        .0;
+    let (outcome, message, report) = judge(
+        status.reason.as_deref(),
+        status.message.as_deref(),
+        terminated,
+        kind,
+    );
+    Some(EndedRun {
+        job,
+        kind,
+        started_at: terminated
+            .and_then(|terminated| terminated.started_at.as_ref())
+            .map(|time| time.0),
+        finished_at,
+        credentials_version: pod.annotations().get(CREDENTIALS_VERSION).cloned(),
+        outcome,
+        message,
+        report,
+    })
+}
+
+fn judge(
+    pod_reason: Option<&str>,
+    pod_message: Option<&str>,
+    terminated: Option<&ContainerStateTerminated>,
+    kind: RunKind,
+) -> (String, String, Option<RunReport>) {
+    let text = terminated
+        .and_then(|terminated| terminated.message.as_deref())
+        .unwrap_or("")
+        .trim();
+    let report = RunReport::parse(text);
+    let known = |code: &str, message: String| (code.to_owned(), message);
+    let (code, message) = match (pod_reason, terminated) {
+        (Some("DeadlineExceeded"), _) => known(
+            code::RUN_DEADLINE_EXCEEDED,
+            format!(
+                "The {} run went on past its deadline and was ended.",
+                label(kind)
+            ),
+        ),
+        (_, Some(terminated)) if terminated.reason.as_deref() == Some("OOMKilled") => known(
+            code::WORKER_OUT_OF_MEMORY,
+            format!(
+                "The {} run needed more memory than its limit and was ended.",
+                label(kind)
+            ),
+        ),
+        (Some("Evicted"), _) => known(
+            code::WORKER_EVICTED,
+            format!(
+                "The node evicted the pod of the {} run: {}",
+                label(kind),
+                pod_message.unwrap_or("no reason given")
+            ),
+        ),
+        (_, None) => known(
+            code::POD_LOST,
+            format!(
+                "The pod of the {} run ended before its container ran.",
+                label(kind)
+            ),
+        ),
+        (_, Some(terminated)) => match &report {
+            Ok(report) => return judge_report(report.clone(), terminated, kind),
+            Err(_) if text.is_empty() && terminated.exit_code > 128 => known(
+                code::WORKER_KILLED,
+                format!(
+                    "Signal {} ended the worker of the {} run before it could report.",
+                    terminated.exit_code - 128,
+                    label(kind)
+                ),
+            ),
+            Err(_) if text.is_empty() => known(
+                code::REPORT_MISSING,
+                format!(
+                    "The worker of the {} run ended with exit code {} and left no report.",
+                    label(kind),
+                    terminated.exit_code
+                ),
+            ),
+            Err(error) => known(
+                code::REPORT_INVALID,
+                format!(
+                    "What the worker of the {} run left is no report: {error}.",
+                    label(kind)
+                ),
+            ),
+        },
+    };
+    (code, message, report.ok())
+}
+
+fn judge_report(
+    report: RunReport,
+    terminated: &ContainerStateTerminated,
+    kind: RunKind,
+) -> (String, String, Option<RunReport>) {
+    let said = report.error.as_ref().map(|error| error.message.clone());
+    let (code, message) = match report.outcome {
+        Outcome::Succeeded if terminated.exit_code == 0 => (
+            SUCCEEDED.to_owned(),
+            format!(
+                "The {} run took up {} calls and found {} of {} numbers.",
+                label(kind),
+                report.calls,
+                report.matched.contact + report.matched.account + report.matched.lead,
+                report.numbers
+            ),
+        ),
+        Outcome::Succeeded => (
+            code::REPORT_INVALID.to_owned(),
+            format!(
+                "The worker of the {} run reported success but ended with exit code {}.",
+                label(kind),
+                terminated.exit_code
+            ),
+        ),
+        Outcome::BudgetExhausted => (
+            reason::BUDGET_EXHAUSTED.to_owned(),
+            said.unwrap_or_else(|| {
+                format!(
+                    "The {} run stopped at its share of the org's API requests.",
+                    label(kind)
+                )
+            }),
+        ),
+        Outcome::Interrupted => (
+            code::WORKER_KILLED.to_owned(),
+            format!(
+                "The {} run was told to stop before it was done.",
+                label(kind)
+            ),
+        ),
+        Outcome::Failed => (
+            report
+                .error
+                .as_ref()
+                .map_or(reason::RUN_FAILED, |error| &error.code)
+                .to_owned(),
+            said.unwrap_or_else(|| format!("The {} run failed.", label(kind))),
+        ),
+    };
+    (code, message, Some(report))
+}
+
+/// Judges a Job that failed and whose pod is gone; none while it goes on or when it succeeded.
+pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
+    let kind = kind_of(job.labels())?;
+    let failed = job
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "Failed" && condition.status == "True")?;
+    let (outcome, message) = match failed.reason.as_deref() {
+        Some("DeadlineExceeded") => (
+            code::RUN_DEADLINE_EXCEEDED,
+            format!(
+                "The {} run went on past its deadline and was ended.",
+                label(kind)
+            ),
+        ),
+        _ => (
+            code::POD_LOST,
+            format!(
+                "The pod of the {} run disappeared before it could report.",
+                label(kind)
+            ),
+        ),
+    };
+    Some(EndedRun {
+        job: job.name_any(),
+        kind,
+        started_at: job
+            .status
+            .as_ref()
+            .and_then(|status| status.start_time.as_ref())
+            .map(|time| time.0),
+        finished_at: failed
+            .last_transition_time
+            .as_ref()
+            .or(job.metadata.creation_timestamp.as_ref())?
+            .0,
+        credentials_version: None,
+        outcome: outcome.into(),
+        message,
+        report: None,
+    })
+}
+
+/// The runs that ended after the one in status, oldest first.
+pub fn unseen<'a>(ended: &'a [EndedRun], last: Option<&LastRun>) -> Vec<&'a EndedRun> {
+    let seen = last.and_then(|last| Some((last.finished_at.as_ref()?.0, last.job.as_str())));
+    let mut unseen: Vec<&EndedRun> = ended
+        .iter()
+        .filter(|run| {
+            seen.is_none_or(|(at, job)| {
+                job != run.job && (run.finished_at, run.job.as_str()) > (at, job)
+            })
+        })
+        .collect();
+    unseen.sort_by(|a, b| (a.finished_at, &a.job).cmp(&(b.finished_at, &b.job)));
+    unseen
+}

@@ -1,0 +1,275 @@
+//! What points at what: a pure state machine fed with watch events. It answers whom an event concerns without a search through
+//! all integrations, and lets through only what could change a decision.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use kube::ResourceExt;
+
+use crate::api::{SalesforceIntegration, UserAuth};
+
+/// Namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+/// The index over all integrations.
+#[derive(Debug, Default)]
+pub struct Index {
+    entries: HashMap<Key, Entry>,
+    by_secret: HashMap<Key, BTreeSet<Key>>,
+    by_company: HashMap<String, BTreeSet<Key>>,
+    by_credential: HashMap<String, BTreeSet<Key>>,
+    tokens: HashMap<Key, String>,
+    seen: HashMap<(&'static str, Key), u64>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Entry {
+    secret: Option<Key>,
+    company: String,
+    credential: Option<String>,
+    /// Hash of what makes a new decision necessary.
+    wish: u64,
+    /// Whether the status says that the credential was refused, and when it last worked.
+    standing: (u32, Option<i64>),
+}
+
+// === impl Key ===
+
+impl Key {
+    /// Of any namespaced object.
+    pub fn of(object: &impl ResourceExt) -> Key {
+        Key {
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+        }
+    }
+}
+
+// === impl Index ===
+
+impl Index {
+    /// An integration is there or has changed. Returns whom that concerns: itself, rivals for its company ID, and those who
+    /// share its credential when that was refused or proved. A change that only the controller made to the status concerns nobody else.
+    pub fn apply(&mut self, resource: &SalesforceIntegration) -> BTreeSet<Key> {
+        let key = Key::of(resource);
+        let connection = resource
+            .status
+            .as_ref()
+            .and_then(|status| status.connection.as_ref());
+        let entry = Entry {
+            secret: secret_of(resource),
+            company: resource.spec.company_id.clone(),
+            credential: connection.and_then(|connection| connection.credentials_version.clone()),
+            wish: hash(&(
+                resource.metadata.generation,
+                &resource.metadata.uid,
+                resource.annotations(),
+                resource.metadata.deletion_timestamp.is_some(),
+            )),
+            standing: connection.map_or((0, None), |connection| {
+                (
+                    connection.failed_logins,
+                    connection
+                        .verified_at
+                        .as_ref()
+                        .filter(|_| connection.failed_logins == 0)
+                        .map(|_| 1),
+                )
+            }),
+        };
+        let mut concerned = BTreeSet::new();
+        let old = self.entries.get(&key);
+        if old.is_none_or(|old| old.wish != entry.wish) {
+            concerned.insert(key.clone());
+        }
+        if old.is_some_and(|old| old.company != entry.company) {
+            concerned.extend(self.rivals(&key));
+        }
+        let became_good = old.is_some_and(|old| old.standing.0 > 0 && entry.standing.0 == 0);
+        self.forget(&key);
+        if let Some(secret) = &entry.secret {
+            self.by_secret
+                .entry(secret.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        self.by_company
+            .entry(entry.company.clone())
+            .or_default()
+            .insert(key.clone());
+        if let Some(credential) = &entry.credential {
+            let sharing = self.by_credential.entry(credential.clone()).or_default();
+            if became_good {
+                concerned.extend(sharing.iter().cloned());
+            }
+            sharing.insert(key.clone());
+        }
+        self.entries.insert(key, entry);
+        concerned
+    }
+
+    /// An integration is gone. Returns whom that concerns: rivals for its company ID.
+    pub fn delete(&mut self, key: &Key) -> BTreeSet<Key> {
+        let mut concerned = self.rivals(key);
+        concerned.remove(key);
+        self.forget(key);
+        self.seen.retain(|(_, seen), _| seen != key);
+        concerned
+    }
+
+    /// Which integrations read this Secret.
+    pub fn readers(&self, secret: &Key) -> BTreeSet<Key> {
+        self.by_secret.get(secret).cloned().unwrap_or_default()
+    }
+
+    /// Which integrations claim this company ID.
+    pub fn claimants(&self, company: &str) -> BTreeSet<Key> {
+        self.by_company.get(company).cloned().unwrap_or_default()
+    }
+
+    /// Which integrations last used this credential.
+    pub fn sharing(&self, credential: &str) -> BTreeSet<Key> {
+        self.by_credential
+            .get(credential)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Notes from what a Secret with the directory's tokens was minted; none when it is gone. Returns whether that is news.
+    pub fn note_tokens(&mut self, secret: Key, version: Option<String>) -> bool {
+        match version {
+            Some(version) => self.tokens.insert(secret, version.clone()) != Some(version),
+            None => self.tokens.remove(&secret).is_some(),
+        }
+    }
+
+    /// From what a Secret with the directory's tokens was minted.
+    pub fn tokens(&self, secret: &Key) -> Option<&String> {
+        self.tokens.get(secret)
+    }
+
+    /// Whether what matters of an object has changed since it was last seen. `what` names the kind.
+    pub fn is_news(&mut self, what: &'static str, key: Key, matters: &impl Hash) -> bool {
+        let now = hash(matters);
+        self.seen.insert((what, key), now) != Some(now)
+    }
+
+    /// An object is gone.
+    pub fn forget_seen(&mut self, what: &'static str, key: Key) {
+        self.seen.remove(&(what, key));
+    }
+
+    fn rivals(&self, key: &Key) -> BTreeSet<Key> {
+        self.entries
+            .get(key)
+            .map(|entry| self.claimants(&entry.company))
+            .unwrap_or_default()
+    }
+
+    fn forget(&mut self, key: &Key) {
+        let Some(old) = self.entries.remove(key) else {
+            return;
+        };
+        if let Some(secret) = old.secret {
+            remove(&mut self.by_secret, &secret, key);
+        }
+        remove(&mut self.by_company, &old.company, key);
+        if let Some(credential) = old.credential {
+            remove(&mut self.by_credential, &credential, key);
+        }
+    }
+}
+
+/// The Secret that an integration reads.
+fn secret_of(resource: &SalesforceIntegration) -> Option<Key> {
+    let auth = &resource.spec.salesforce.auth;
+    let of_user = |auth: &Option<UserAuth>| auth.as_ref().map(|auth| auth.secret_ref.name.clone());
+    let name = of_user(&auth.password)
+        .or_else(|| of_user(&auth.oauth_password))
+        .or_else(|| of_user(&auth.jwt_bearer))
+        .or_else(|| {
+            auth.client_credentials
+                .as_ref()
+                .map(|auth| auth.secret_ref.name.clone())
+        })?;
+    Some(Key {
+        namespace: resource.namespace()?,
+        name,
+    })
+}
+
+fn remove<K: Hash + Eq>(map: &mut HashMap<K, BTreeSet<Key>>, of: &K, key: &Key) {
+    if let Some(keys) = map.get_mut(of) {
+        keys.remove(key);
+        if keys.is_empty() {
+            map.remove(of);
+        }
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::fixtures;
+
+    fn key(name: &str) -> Key {
+        Key {
+            namespace: "tenant".into(),
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn a_secret_leads_to_its_readers_until_they_read_another() {
+        let mut index = Index::default();
+        let mut acme = fixtures::integration("acme");
+        index.apply(&acme);
+        assert_eq!(
+            index.readers(&key("acme-salesforce")),
+            BTreeSet::from([key("acme")])
+        );
+        if let Some(password) = &mut acme.spec.salesforce.auth.password {
+            password.secret_ref.name = "other".into();
+        }
+        index.apply(&acme);
+        assert_eq!(index.readers(&key("acme-salesforce")), BTreeSet::new());
+        assert_eq!(index.readers(&key("other")), BTreeSet::from([key("acme")]));
+        index.delete(&key("acme"));
+        assert_eq!(index.readers(&key("other")), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_status_that_the_controller_wrote_wakes_nobody() {
+        let mut index = Index::default();
+        let mut acme = fixtures::integration("acme");
+        assert_eq!(index.apply(&acme), BTreeSet::from([key("acme")]));
+        acme.status = Some(Default::default());
+        assert_eq!(index.apply(&acme), BTreeSet::new());
+        acme.annotations_mut()
+            .insert(crate::api::TEST_REQUESTED_AT.into(), "now".into());
+        assert_eq!(index.apply(&acme), BTreeSet::from([key("acme")]));
+    }
+
+    #[test]
+    fn when_the_holder_of_a_company_id_goes_the_rival_hears_of_it() {
+        let mut index = Index::default();
+        for name in ["old", "young"] {
+            let mut resource = fixtures::integration(name);
+            resource.spec.company_id = "acme".into();
+            index.apply(&resource);
+        }
+        assert_eq!(index.delete(&key("old")), BTreeSet::from([key("young")]));
+    }
+}

@@ -1,0 +1,151 @@
+//! What the controller counts, in the Prometheus text format. Labels are bounded: outcomes are codes of ours, an org is its id.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use super::decide::Proof;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OrgLabel {
+    organization: String,
+}
+
+/// The controller's metrics.
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<OutcomeLabel, Counter>,
+    reconcile_seconds: Histogram,
+    reconciling: Gauge,
+    proofs: Family<OutcomeLabel, Counter>,
+    logins: Family<OutcomeLabel, Counter>,
+    proof_seconds: Histogram,
+    api_requests_used: Family<OrgLabel, Gauge>,
+    api_requests_limit: Family<OrgLabel, Gauge>,
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("switchboard"),
+            reconciles: Family::default(),
+            reconcile_seconds: seconds(),
+            reconciling: Gauge::default(),
+            proofs: Family::default(),
+            logins: Family::default(),
+            proof_seconds: seconds(),
+            api_requests_used: Family::default(),
+            api_requests_limit: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "reconciles",
+            "Reconciles that ended, by outcome",
+            metrics.reconciles.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long a reconcile took",
+            Unit::Seconds,
+            metrics.reconcile_seconds.clone(),
+        );
+        registry.register(
+            "reconciling",
+            "Reconciles that go on",
+            metrics.reconciling.clone(),
+        );
+        registry.register(
+            "proofs",
+            "Proofs of connections, by outcome",
+            metrics.proofs.clone(),
+        );
+        registry.register(
+            "logins",
+            "Log-ins to Salesforce that were sent, by the outcome of their proof",
+            metrics.logins.clone(),
+        );
+        registry.register_with_unit(
+            "proof_duration",
+            "How long a proof took",
+            Unit::Seconds,
+            metrics.proof_seconds.clone(),
+        );
+        registry.register(
+            "salesforce_api_requests_used",
+            "API requests that an org has used in 24 hours, by anyone",
+            metrics.api_requests_used.clone(),
+        );
+        registry.register(
+            "salesforce_api_requests_limit",
+            "API requests that an org may use in 24 hours",
+            metrics.api_requests_limit.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    /// A reconcile begins.
+    pub fn reconcile_begins(&self) {
+        self.reconciling.inc();
+    }
+
+    /// A reconcile ended.
+    pub fn reconcile_ended(&self, succeeded: bool, took: Duration) {
+        self.reconciling.dec();
+        self.reconcile_seconds.observe(took.as_secs_f64());
+        self.reconciles
+            .get_or_create(&OutcomeLabel {
+                outcome: if succeeded { "success" } else { "error" },
+            })
+            .inc();
+    }
+
+    /// A proof ended.
+    pub fn proof_ended(&self, proof: &Proof, logins: u64, took: Duration) {
+        let outcome = match &proof.outcome {
+            Ok(findings) => {
+                if let Some(usage) = &findings.usage {
+                    let org = OrgLabel {
+                        organization: findings.organization.id.clone(),
+                    };
+                    self.api_requests_used
+                        .get_or_create(&org)
+                        .set(usage.used as i64);
+                    self.api_requests_limit
+                        .get_or_create(&org)
+                        .set(usage.limit as i64);
+                }
+                "success"
+            }
+            Err(failure) => failure.meaning.code(),
+        };
+        self.proof_seconds.observe(took.as_secs_f64());
+        self.proofs.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.logins
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc_by(logins);
+    }
+
+    /// All of it as text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,280 @@
+//! The controller: observes, decides, acts. `decide` holds every rule and does no I/O; the rest is a thin edge.
+
+mod act;
+mod args;
+mod children;
+pub mod claims;
+pub mod config;
+mod context;
+pub mod decide;
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod index;
+mod leader;
+mod metrics;
+mod observe;
+mod proofs;
+pub(crate) mod secret;
+mod server;
+mod watches;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
+use kube::runtime::events::{Recorder, Reporter};
+use tokio_util::sync::CancellationToken;
+
+pub use args::{Args, SalesforceArgs};
+pub use proofs::prove_once;
+
+use self::context::Context;
+use self::decide::decide;
+use self::leader::Leadership;
+use self::metrics::Metrics;
+use self::observe::Gathered;
+use self::proofs::{Order, Proofs};
+use self::server::Health;
+use self::watches::Watches;
+use crate::api::SalesforceIntegration;
+use crate::directory::TokenError;
+use crate::salesforce::{DialError, Transport};
+
+/// What the controller could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading a Secret failed for another reason than that it is not there.
+    #[error("the Secret could not be read: {0}")]
+    Secret(#[source] kube::Error),
+    /// Writing a status failed.
+    #[error("the status could not be written: {0}")]
+    Status(#[source] kube::Error),
+    /// Writing a CronJob failed.
+    #[error("the CronJob could not be written: {0}")]
+    CronJob(#[source] kube::Error),
+    /// Creating a Job failed.
+    #[error("the Job could not be created: {0}")]
+    Job(#[source] kube::Error),
+    /// Writing the Secret with the directory's tokens failed.
+    #[error("the Secret with the directory's tokens could not be written: {0}")]
+    TokenSecret(#[source] kube::Error),
+    /// Tokens could not be made.
+    #[error("the directory's tokens could not be made: {0}")]
+    Token(#[source] TokenError),
+    /// The resource went away while it was looked at.
+    #[error("the resource is gone")]
+    Gone,
+    /// No connection to the API server could be set up.
+    #[error("the API server cannot be reached: {0}")]
+    Client(#[source] kube::Error),
+    /// The kubeconfig or the pod's service account is unusable.
+    #[error("no way to the API server: {0}")]
+    Kubeconfig(#[source] kube::config::InferConfigError),
+    /// The Lease for leader election could not be read or made.
+    #[error("the Lease for leader election could not be read or made: {0}")]
+    Lease(#[source] kube_lease_manager::LeaseManagerError),
+    /// Another replica leads now; this one ends so that it starts afresh.
+    #[error("the Lease was lost; another replica leads")]
+    LeadershipLost,
+    /// A flag's value is unusable.
+    #[error("{0}")]
+    Configuration(String),
+    /// The hosts or authorities for Salesforce are unusable.
+    #[error("the way to Salesforce cannot be set up: {0}")]
+    Dial(#[source] DialError),
+    /// The port for health is taken, say.
+    #[error("the health server cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Now, to the second: as Kubernetes writes times.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// Runs the controller until `stop`; then lets what goes on finish, and lets another replica lead.
+///
+/// # Errors
+/// When it cannot start (no API server, unusable configuration, a port that is taken) or the Lease is lost.
+pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
+    let setup = args.read()?;
+    let client = args.client().await?;
+    let transport = Transport::new(setup.dial).map_err(Error::Dial)?;
+    let metrics = Arc::new(Metrics::default());
+    let health = Arc::new(Health::new(Arc::clone(&metrics)));
+    let listening = server::listen(args.listen).await?;
+    let server = tokio::spawn(server::serve(listening, Arc::clone(&health), stop.clone()));
+
+    let identity = args.identity();
+    let mut leadership = None;
+    if args.leader_elect {
+        let namespace = args.lease_namespace(&client);
+        match Leadership::acquire(client.clone(), &namespace, &identity, &stop).await? {
+            Some(held) => leadership = Some(held),
+            None => return Ok(()),
+        }
+    }
+    let scopes: Vec<Option<&str>> = match args.watch_namespaces.as_slice() {
+        [] => vec![None],
+        namespaces => namespaces.iter().map(|name| Some(name.as_str())).collect(),
+    };
+    let watches: Vec<Watches> = scopes
+        .into_iter()
+        .map(|namespace| Watches::of(&client, namespace))
+        .collect();
+    let reporter = Reporter {
+        controller: "switchboard.dev/controller".into(),
+        instance: Some(identity),
+    };
+    let context = Arc::new(Context::new(
+        client.clone(),
+        Recorder::new(client, reporter),
+        setup.config,
+        Proofs::new(transport, Arc::clone(&metrics)),
+        setup.fingerprint_key,
+        setup.token_keys,
+        watches
+            .iter()
+            .map(|watches| watches.stores.clone())
+            .collect(),
+        metrics,
+    ));
+    health.working(context.stores.clone());
+    tracing::info!(namespaces = ?args.watch_namespaces, "the controller starts");
+    let lost = async {
+        match &mut leadership {
+            Some(leadership) => leadership.lost().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = work(&context, watches, args.concurrency, &stop) => {}
+        // What goes on is dropped at once: the new leader does it, and writes bound to a version keep the two apart.
+        () = lost => return Err(Error::LeadershipLost),
+    }
+    stop.cancel();
+    if let Some(leadership) = leadership {
+        leadership.release().await;
+    }
+    // The server ends with the token; how it ended changes nothing any more.
+    let _ = server.await;
+    tracing::info!("the controller has stopped");
+    Ok(())
+}
+
+/// Works through what the watches bring, one queue for each scope, until `stop`.
+async fn work(
+    context: &Arc<Context>,
+    watches: Vec<Watches>,
+    concurrency: u16,
+    stop: &CancellationToken,
+) {
+    let queues = watches.into_iter().map(|watches| {
+        let store = watches.stores.integrations.clone();
+        let events = watches
+            .concerned(context)
+            .take_until(stop.clone().cancelled_owned());
+        let config = QueueConfig::default().concurrency(concurrency);
+        applier(
+            |resource, context| Box::pin(reconcile(resource, context)),
+            error_policy,
+            Arc::clone(context),
+            store,
+            events,
+            config,
+        )
+        .for_each(|done| {
+            // Errors of a reconcile were told where they were met; an object that went meanwhile needs no words.
+            if let Err(QueueError::QueueError(error)) = done {
+                tracing::warn!(%error, "a watch failed");
+            }
+            std::future::ready(())
+        })
+    });
+    futures::future::join_all(queues).await;
+}
+
+async fn reconcile(
+    resource: Arc<SalesforceIntegration>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
+    let began = Instant::now();
+    context.metrics.reconcile_begins();
+    let ended = reconcile_once(resource, &context).await;
+    context
+        .metrics
+        .reconcile_ended(ended.is_ok(), began.elapsed());
+    ended
+}
+
+async fn reconcile_once(
+    resource: Arc<SalesforceIntegration>,
+    context: &Context,
+) -> Result<Action, Error> {
+    if resource.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let resource = context.freshest(resource);
+    let mut gathered = Gathered::about(context, &resource).await?;
+    let mut plan = decide(&gathered.observed(context, &resource, None), now());
+    if let (Some(cause), Some((credentials, fingerprint)), Ok(settings)) =
+        (plan.prove, gathered.credentials.take(), &gathered.settings)
+    {
+        tracing::info!(
+            namespace = resource.namespace(),
+            name = resource.name_any(),
+            ?cause,
+            "proving the connection"
+        );
+        let organization = resource
+            .status
+            .as_ref()
+            .and_then(|status| status.organization.as_ref())
+            .map(|organization| organization.id.as_str());
+        let order = Order {
+            settings,
+            credentials,
+            fingerprint,
+            organization,
+            asked_at: now(),
+        };
+        let proof = context.proofs.prove(order).await;
+        plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
+    }
+    let look_again = plan.look_again;
+    match act::carry_out(
+        context,
+        &resource,
+        gathered.settings.as_ref().ok(),
+        plan,
+        &gathered.cron_jobs,
+    )
+    .await
+    {
+        Err(Error::Gone) => Ok(Action::await_change()),
+        Err(error) => Err(error),
+        Ok(()) => Ok(Action::requeue(look_again)),
+    }
+}
+
+fn error_policy(
+    resource: Arc<SalesforceIntegration>,
+    error: &Error,
+    _context: Arc<Context>,
+) -> Action {
+    tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), %error, "reconcile failed; it is tried again");
+    let seconds = 2 + decide::schedule::place(
+        &resource.uid().unwrap_or_default(),
+        &Timestamp::now().to_string(),
+    ) % 8;
+    Action::requeue(Duration::from_secs(seconds))
+}

@@ -1,0 +1,219 @@
+//! Gathers what a decision rests on. The only request to the API server is for the Secret; everything else is watched.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{Api, ResourceExt};
+
+use super::claims::{self, Claim};
+use super::context::Context;
+use super::decide::runs::{EndedRun, judge_job_without_pod, judge_pod};
+use super::decide::{self, Elsewhere};
+use super::index::Key;
+use super::{Error, children, secret};
+use crate::api::conditions::{self, CONNECTED};
+use crate::api::{INTEGRATION_LABEL, InvalidField, SalesforceIntegration, Settings};
+use crate::salesforce::{Credentials, Fingerprint, Meaning};
+
+/// What was gathered about one integration; the decision borrows from it.
+pub struct Gathered {
+    pub settings: Result<Settings, InvalidField>,
+    pub credentials: Option<(Credentials, Fingerprint)>,
+    state: decide::Credentials,
+    claim: Claim,
+    elsewhere: Elsewhere,
+    ended_runs: Vec<EndedRun>,
+    active_jobs: Vec<Arc<Job>>,
+    pub cron_jobs: Vec<Arc<CronJob>>,
+    tokens: Option<String>,
+    tokens_wanted: String,
+}
+
+// === impl Gathered ===
+
+impl Gathered {
+    /// Gathers everything about an integration.
+    ///
+    /// # Errors
+    /// When the Secret cannot be read for another reason than that it is not there.
+    pub async fn about(
+        context: &Context,
+        resource: &SalesforceIntegration,
+    ) -> Result<Gathered, Error> {
+        let key = Key::of(resource);
+        let settings = Settings::read(&resource.spec);
+        let read = match &settings {
+            Ok(settings) => {
+                let api = Api::<Secret>::namespaced(context.client.clone(), &key.namespace);
+                let found = api
+                    .get_opt(&settings.auth.secret)
+                    .await
+                    .map_err(Error::Secret)?;
+                Some(secret::read(
+                    found.as_ref(),
+                    settings,
+                    &context.fingerprint_key,
+                ))
+            }
+            Err(_) => None,
+        };
+        let (state, credentials) = read.map_or((decide::Credentials::NotRead, None), |read| {
+            (read.state, read.credentials)
+        });
+        let elsewhere = match &state {
+            decide::Credentials::Available { fingerprint, .. } => {
+                elsewhere(context, &key, fingerprint)
+            }
+            _ => Elsewhere::default(),
+        };
+        let (ended_runs, active_jobs) = runs(context, &key);
+        let tokens_key = Key {
+            namespace: key.namespace.clone(),
+            name: children::token_secret_name(&key.name),
+        };
+        Ok(Gathered {
+            tokens_wanted: context
+                .token_sources()
+                .version(&resource.spec.company_id, &resource.spec.contacts.region),
+            tokens: context.index().tokens(&tokens_key).cloned(),
+            claim: claim(context, resource),
+            cron_jobs: context
+                .stores
+                .iter()
+                .flat_map(|stores| {
+                    stores
+                        .cron_jobs
+                        .state_filter(|object| belongs(object, &key))
+                })
+                .collect(),
+            settings,
+            credentials,
+            state,
+            elsewhere,
+            ended_runs,
+            active_jobs,
+        })
+    }
+
+    /// As the decision sees it.
+    pub fn observed<'a>(
+        &'a self,
+        context: &'a Context,
+        resource: &'a SalesforceIntegration,
+        proof: Option<&'a decide::Proof>,
+    ) -> decide::Observed<'a> {
+        decide::Observed {
+            resource,
+            settings: self.settings.as_ref(),
+            credentials: self.state.clone(),
+            claim: self.claim.clone(),
+            elsewhere: self.elsewhere.clone(),
+            proof,
+            ended_runs: &self.ended_runs,
+            active_jobs: &self.active_jobs,
+            cron_jobs: &self.cron_jobs,
+            tokens: self.tokens.clone(),
+            tokens_wanted: self.tokens_wanted.clone(),
+            config: &context.config,
+        }
+    }
+}
+
+fn belongs<K: ResourceExt>(object: &K, key: &Key) -> bool {
+    object.labels().get(INTEGRATION_LABEL) == Some(&key.name)
+        && object.namespace().as_deref() == Some(&key.namespace)
+}
+
+fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
+    let claimants = context.index().claimants(&resource.spec.company_id);
+    let rivals: Vec<Arc<SalesforceIntegration>> = claimants
+        .iter()
+        .filter_map(|key| context.integration(key))
+        .collect();
+    claims::decide(resource, rivals.iter().map(AsRef::as_ref))
+}
+
+/// What the statuses of others say about the same credential.
+fn elsewhere(context: &Context, own: &Key, fingerprint: &str) -> Elsewhere {
+    let mut found = Elsewhere::default();
+    let mut newest: Option<Timestamp> = None;
+    // What this controller was just told may not stand in any status yet.
+    if let Some(refusal) = context.proofs.refusal(fingerprint) {
+        newest = Some(refusal.at);
+        found.refused_at.push(refusal.at);
+        found.refusal = Some((refusal.meaning, refusal.message));
+    }
+    let sharing = context.index().sharing(fingerprint);
+    for other in sharing
+        .iter()
+        .filter(|key| *key != own)
+        .filter_map(|key| context.integration(key))
+    {
+        let Some(status) = &other.status else {
+            continue;
+        };
+        let Some(connection) = status
+            .connection
+            .as_ref()
+            .filter(|connection| connection.credentials_version.as_deref() == Some(fingerprint))
+        else {
+            continue;
+        };
+        if connection.failed_logins == 0 {
+            found.proved_at = found
+                .proved_at
+                .max(connection.verified_at.as_ref().map(|time| time.0));
+            continue;
+        }
+        found
+            .refused_at
+            .extend(connection.refused_at.iter().map(|time| time.0));
+        let refused_at = connection.refused_at.first().map(|time| time.0);
+        if refused_at > newest {
+            newest = refused_at;
+            found.refusal = conditions::find(&status.conditions, CONNECTED).and_then(|connected| {
+                Some((
+                    Meaning::from_code(&connected.reason)?,
+                    connected.message.clone(),
+                ))
+            });
+        }
+    }
+    found
+}
+
+/// Runs that ended, and Jobs that go on.
+fn runs(context: &Context, key: &Key) -> (Vec<EndedRun>, Vec<Arc<Job>>) {
+    let mut ended = vec![];
+    let mut active = vec![];
+    for stores in &context.stores {
+        let pods: Vec<Arc<Pod>> = stores.pods.state_filter(|pod| belongs(pod, key));
+        for job in stores.jobs.state_filter(|job| belongs(job, key)) {
+            let name = job.name_any();
+            let of_job =
+                |pod: &&Arc<Pod>| pod.labels().get("batch.kubernetes.io/job-name") == Some(&name);
+            let judged: Vec<EndedRun> = pods
+                .iter()
+                .filter(of_job)
+                .filter_map(|pod| judge_pod(pod))
+                .collect();
+            let over = job.status.as_ref().is_some_and(|status| {
+                status.conditions.iter().flatten().any(|condition| {
+                    matches!(condition.type_.as_str(), "Complete" | "Failed")
+                        && condition.status == "True"
+                })
+            });
+            if judged.is_empty() {
+                match judge_job_without_pod(&job) {
+                    Some(lost) => ended.push(lost),
+                    None if !over => active.push(job),
+                    None => {}
+                }
+            }
+            ended.extend(judged);
+        }
+    }
+    (ended, active)
+}

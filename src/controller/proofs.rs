@@ -1,0 +1,210 @@
+//! Proofs of connections: one at a time for each credential, few at a time for each org, a bounded number over all. Sessions are
+//! shared by every resource that uses the same credential and are kept here; credentials are not, they come with each proof and go
+//! with it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+
+use super::decide::{Failure, Proof};
+use super::metrics::Metrics;
+use crate::api::Settings;
+use crate::salesforce::{
+    self, Connection, Credentials, Fingerprint, Meaning, SharedSession, Transport,
+};
+
+/// Proofs that go on at once.
+const MOST_AT_ONCE: usize = 64;
+/// Proofs that go on at once against one org: Salesforce counts requests that run long for each org.
+const MOST_FOR_AN_ORG: usize = 4;
+
+/// Makes proofs.
+pub struct Proofs {
+    transport: Transport,
+    metrics: Arc<Metrics>,
+    lines: Mutex<HashMap<String, Arc<Line>>>,
+    orgs: Mutex<HashMap<String, Arc<Semaphore>>>,
+    permits: Semaphore,
+}
+
+/// A proof to make.
+pub struct Order<'a> {
+    /// What the resource asks for.
+    pub settings: &'a Settings,
+    /// The credential, just read.
+    pub credentials: Credentials,
+    /// Recognises it.
+    pub fingerprint: Fingerprint,
+    /// The org, where an earlier proof told.
+    pub organization: Option<&'a str>,
+    /// When it was decided that this proof is due.
+    pub asked_at: Timestamp,
+}
+
+/// A log-in that Salesforce refused.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// When.
+    pub at: Timestamp,
+    /// What it means.
+    pub meaning: Meaning,
+    /// In words.
+    pub message: String,
+}
+
+/// What is kept for one credential.
+#[derive(Default)]
+struct Line {
+    session: SharedSession,
+    /// Held while a proof goes on.
+    turn: tokio::sync::Mutex<()>,
+    refusal: Mutex<Option<Refusal>>,
+}
+
+// === impl Proofs ===
+
+impl Proofs {
+    /// Through that transport.
+    pub fn new(transport: Transport, metrics: Arc<Metrics>) -> Self {
+        Proofs {
+            transport,
+            metrics,
+            lines: Mutex::default(),
+            orgs: Mutex::default(),
+            permits: Semaphore::new(MOST_AT_ONCE),
+        }
+    }
+
+    /// Proves a connection. Who asks while another proof of the same credential goes on gets that one's refusal: one log-in
+    /// serves all.
+    pub async fn prove(&self, order: Order<'_>) -> Proof {
+        let line = lock(&self.lines)
+            .entry(order.fingerprint.to_string())
+            .or_default()
+            .clone();
+        let _turn = line.turn.lock().await;
+        if let Some(refusal) = line.refused_since(order.asked_at) {
+            let failure = Failure {
+                meaning: refusal.meaning,
+                message: refusal.message,
+            };
+            return Proof {
+                at: refusal.at,
+                fingerprint: order.fingerprint.to_string(),
+                outcome: Err(failure),
+            };
+        }
+        let org = order.organization.map(|org| {
+            let mut orgs = lock(&self.orgs);
+            Arc::clone(
+                orgs.entry(org.to_owned())
+                    .or_insert_with(|| Arc::new(Semaphore::new(MOST_FOR_AN_ORG))),
+            )
+        });
+        // The semaphores are never closed.
+        let _org_permit = match &org {
+            Some(org) => org.acquire().await.ok(),
+            None => None,
+        };
+        let _permit = self.permits.acquire().await.ok();
+        let began = Instant::now();
+        let (proof, logins) = prove(
+            self.transport.clone(),
+            order.settings,
+            order.credentials,
+            &order.fingerprint,
+            &line.session,
+        )
+        .await;
+        self.metrics.proof_ended(&proof, logins, began.elapsed());
+        *lock(&line.refusal) = match &proof.outcome {
+            Err(failure) if failure.meaning.refuses_login() => Some(Refusal {
+                at: proof.at,
+                meaning: failure.meaning,
+                message: failure.message.clone(),
+            }),
+            _ => None,
+        };
+        proof
+    }
+
+    /// The refusal that the last log-in with this credential ended in, before any status tells.
+    pub fn refusal(&self, fingerprint: &str) -> Option<Refusal> {
+        lock(&self.lines)
+            .get(fingerprint)
+            .and_then(|line| lock(&line.refusal).clone())
+    }
+
+    /// Lets go of the sessions of credentials that no resource uses any more.
+    pub fn keep_only(&self, in_use: impl Fn(&str) -> bool) {
+        lock(&self.lines)
+            .retain(|fingerprint, line| Arc::strong_count(line) > 1 || in_use(fingerprint));
+        lock(&self.orgs).retain(|_, org| Arc::strong_count(org) > 1);
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    fn refused_since(&self, asked_at: Timestamp) -> Option<Refusal> {
+        lock(&self.refusal)
+            .clone()
+            .filter(|refusal| refusal.at >= asked_at)
+    }
+}
+
+/// Proves a connection that is used for nothing else.
+pub async fn prove_once(
+    transport: Transport,
+    settings: &Settings,
+    credentials: Credentials,
+    fingerprint: Fingerprint,
+) -> Proof {
+    prove(
+        transport,
+        settings,
+        credentials,
+        &fingerprint,
+        &SharedSession::default(),
+    )
+    .await
+    .0
+}
+
+/// The proof, and how many log-ins it took.
+async fn prove(
+    transport: Transport,
+    settings: &Settings,
+    credentials: Credentials,
+    fingerprint: &Fingerprint,
+    session: &SharedSession,
+) -> (Proof, u64) {
+    let connection = Connection::sharing(
+        session,
+        transport,
+        settings.login_url.clone(),
+        settings.api_version,
+        credentials,
+    )
+    .environment(settings.environment);
+    // Whether to log in again after a refusal was decided before this: the rules are the controller's, and outlive a restart.
+    connection.allow_login_again();
+    let before = connection.spent().logins;
+    let outcome = salesforce::probe(&connection).await;
+    let proof = Proof {
+        at: super::now(),
+        fingerprint: fingerprint.to_string(),
+        outcome: outcome.map_err(|error| Failure {
+            meaning: error.meaning(),
+            message: error.message(),
+        }),
+    };
+    (proof, connection.spent().logins.saturating_sub(before))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,266 @@
+//! The watches: what is looked at, what of it is kept, and whom each event concerns.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, future, stream};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Client, Resource, ResourceExt};
+
+use super::context::{Context, Stores};
+use super::decide::runs::judge_pod;
+use super::index::Key;
+use crate::api::{
+    INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION,
+};
+
+/// Integrations that an event concerns.
+pub type Concerned = Result<ObjectRef<SalesforceIntegration>, watcher::Error>;
+type Events<K> = Pin<Box<dyn Stream<Item = Result<Event<K>, watcher::Error>> + Send>>;
+
+/// The watches of one scope: a namespace, or all of them. Nothing flows before they are polled.
+pub struct Watches {
+    /// What is kept.
+    pub stores: Stores,
+    integrations: Events<SalesforceIntegration>,
+    cron_jobs: Events<CronJob>,
+    jobs: Events<Job>,
+    pods: Events<Pod>,
+    secrets: Events<PartialObjectMeta<Secret>>,
+}
+
+// === impl Watches ===
+
+impl Watches {
+    /// The watches of a namespace, or of the whole cluster.
+    pub fn of(client: &Client, namespace: Option<&str>) -> Watches {
+        let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
+        let (integrations, integration_events) = kept(
+            api::<SalesforceIntegration>(client, namespace),
+            watcher::Config::default(),
+        );
+        let (cron_jobs, cron_job_events) = kept(api::<CronJob>(client, namespace), ours.clone());
+        let (jobs, job_events) = kept(api::<Job>(client, namespace), ours.clone());
+        let (pods, pod_events) = kept(api::<Pod>(client, namespace), ours);
+        // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
+        let secrets = watch(
+            api::<PartialObjectMeta<Secret>>(client, namespace),
+            watcher::Config::default(),
+        )
+        .default_backoff()
+        .boxed();
+        Watches {
+            stores: Stores {
+                integrations,
+                cron_jobs,
+                jobs,
+                pods,
+            },
+            integrations: integration_events,
+            cron_jobs: cron_job_events,
+            jobs: job_events,
+            pods: pod_events,
+            secrets,
+        }
+    }
+
+    /// All events, as the integrations that they concern.
+    pub fn concerned(
+        self,
+        context: &Arc<Context>,
+    ) -> Pin<Box<dyn Stream<Item = Concerned> + Send>> {
+        let integrations =
+            flatten(
+                self.integrations,
+                Arc::clone(context),
+                |context, event| match event {
+                    Seen::There(resource) => context.index().apply(&resource).into_iter().collect(),
+                    Seen::Gone(resource) => {
+                        let key = Key::of(&resource);
+                        context.forget(&key);
+                        let concerned = context.index().delete(&key).into_iter().collect();
+                        context.drop_unused_sessions();
+                        concerned
+                    }
+                },
+            );
+        let cron_jobs = flatten(self.cron_jobs, Arc::clone(context), |context, event| {
+            news(context, "CronJob", event, |cron_job: &CronJob| {
+                let active = cron_job
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.active.as_ref())
+                    .is_some_and(|active| !active.is_empty());
+                (
+                    cron_job.metadata.generation,
+                    cron_job.labels().clone(),
+                    active,
+                )
+            })
+        });
+        let jobs = flatten(self.jobs, Arc::clone(context), |context, event| {
+            news(context, "Job", event, |job: &Job| {
+                job.status.as_ref().map(|status| {
+                    status
+                        .conditions
+                        .iter()
+                        .flatten()
+                        .map(|condition| condition.type_.clone())
+                        .collect::<Vec<_>>()
+                })
+            })
+        });
+        let pods = flatten(self.pods, Arc::clone(context), |context, event| {
+            news(context, "Pod", event, |pod: &Pod| {
+                judge_pod(pod).map(|run| (run.finished_at, run.outcome))
+            })
+        });
+        let secrets = flatten(self.secrets, Arc::clone(context), |context, event| {
+            secret(context, event)
+        });
+        stream::select_all([integrations, cron_jobs, jobs, pods, secrets]).boxed()
+    }
+}
+
+/// What a watch saw of one object.
+enum Seen<K> {
+    There(K),
+    Gone(K),
+}
+
+fn api<K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>>(
+    client: &Client,
+    namespace: Option<&str>,
+) -> Api<K> {
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// A watch whose objects are kept, without the part of them that nobody reads.
+fn kept<K>(api: Api<K>, config: watcher::Config) -> (Store<K>, Events<K>)
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let (store, writer) = reflector::store();
+    let events = watch(api, config)
+        .default_backoff()
+        .modify(|object| object.meta_mut().managed_fields = None)
+        .reflect(writer)
+        .boxed();
+    (store, events)
+}
+
+fn flatten<K: Send + 'static>(
+    events: Events<K>,
+    context: Arc<Context>,
+    concern: impl Fn(&Context, Seen<K>) -> Vec<Key> + Send + 'static,
+) -> Pin<Box<dyn Stream<Item = Concerned> + Send>> {
+    events
+        .flat_map(move |event| {
+            let concerned: Vec<Concerned> = match event {
+                Err(error) => vec![Err(error)],
+                Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                    refs(concern(&context, Seen::There(object)))
+                }
+                Ok(Event::Delete(object)) => refs(concern(&context, Seen::Gone(object))),
+                Ok(Event::Init | Event::InitDone) => vec![],
+            };
+            stream::iter(concerned)
+        })
+        .filter(|concerned| future::ready(log_watch_error(concerned)))
+        .boxed()
+}
+
+/// The watch comes back by itself; the queue must not end because of it.
+fn log_watch_error(concerned: &Concerned) -> bool {
+    if let Err(error) = concerned {
+        tracing::warn!(%error, "a watch broke off and is taken up again");
+    }
+    concerned.is_ok()
+}
+
+fn refs(keys: Vec<Key>) -> Vec<Concerned> {
+    keys.into_iter()
+        .map(|key| Ok(ObjectRef::new(&key.name).within(&key.namespace)))
+        .collect()
+}
+
+/// The integration that a child is labelled with, if what matters of the child has changed.
+fn news<K: ResourceExt, H: std::hash::Hash>(
+    context: &Context,
+    kind: &'static str,
+    seen: Seen<K>,
+    matters: impl Fn(&K) -> H,
+) -> Vec<Key> {
+    let (object, is_news) = match seen {
+        Seen::There(object) => {
+            let is_news = context
+                .index()
+                .is_news(kind, Key::of(&object), &matters(&object));
+            (object, is_news)
+        }
+        Seen::Gone(object) => {
+            context.index().forget_seen(kind, Key::of(&object));
+            (object, true)
+        }
+    };
+    owner(&object).filter(|_| is_news).into_iter().collect()
+}
+
+fn owner<K: ResourceExt>(object: &K) -> Option<Key> {
+    Some(Key {
+        namespace: object.namespace()?,
+        name: object.labels().get(INTEGRATION_LABEL)?.clone(),
+    })
+}
+
+fn secret(context: &Context, seen: Seen<PartialObjectMeta<Secret>>) -> Vec<Key> {
+    let (secret, there) = match seen {
+        Seen::There(secret) => (secret, true),
+        Seen::Gone(secret) => (secret, false),
+    };
+    let key = Key::of(&secret);
+    if secret
+        .labels()
+        .get(MANAGED_BY_LABEL)
+        .is_some_and(|manager| manager == MANAGER)
+    {
+        let version = secret
+            .annotations()
+            .get(TOKENS_VERSION)
+            .filter(|_| there)
+            .cloned();
+        let is_news = context.index().note_tokens(key, version);
+        return owner(&secret).filter(|_| is_news).into_iter().collect();
+    }
+    let mut index = context.index();
+    let readers = index.readers(&key);
+    if readers.is_empty() {
+        return vec![];
+    }
+    // A list that is read again brings nothing new.
+    let is_news = if there {
+        index.is_news(
+            "Secret",
+            key,
+            &(&secret.metadata.uid, &secret.metadata.resource_version),
+        )
+    } else {
+        index.forget_seen("Secret", key);
+        true
+    };
+    readers.into_iter().filter(|_| is_news).collect()
+}

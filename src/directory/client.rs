@@ -1,0 +1,394 @@
+//! The directory's client: what a worker's pod, the quick start and the tests speak to the directory with.
+//!
+//! Every request may be repeated without harm (the server sees to that), so what fails on the way is tried again:
+//! connection errors, timeouts, 429, 502, 503 and 504, with growing, jittered pauses that respect `Retry-After`.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use rand::Rng as _;
+use reqwest::{Method, StatusCode, header::RETRY_AFTER, redirect};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Serialize, de::DeserializeOwned};
+use tracing::warn;
+use url::Url;
+
+use super::model::{
+    CallsPage, CallsQuery, ClaimRequest, ClaimedCalls, Contact, ContactEdit, DoneReceipt,
+    DoneRequest, Problem, Receipt, ReleaseReceipt, ReleaseRequest, WriteContactsReceipt,
+    WriteContactsRequest,
+};
+
+/// The largest answer that is read.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A client for one company and one purpose: those of its token.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: SecretString,
+    retry: Retry,
+}
+
+/// How often and how patiently a request is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first included.
+    pub attempts: u32,
+    /// The pause before the second attempt; doubled each time, then taken at random between half and all of it.
+    pub first_pause: Duration,
+    /// No pause is longer, whatever the server asks for.
+    pub longest_pause: Duration,
+}
+
+/// Why the directory did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The client cannot be made from its settings.
+    #[error("the directory's address {0} cannot be used: {1}")]
+    Address(String, String),
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client for the directory could not be set up")]
+    Setup(#[source] reqwest::Error),
+    /// The directory was not reached.
+    #[error("could not {action}: the directory did not answer in {attempts} attempts")]
+    Unreachable {
+        /// What was asked.
+        action: &'static str,
+        /// How often it was tried.
+        attempts: u32,
+        /// What failed last.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The directory refused.
+    #[error("could not {action}: the directory answered {} ({}): {}", .problem.status, .problem.code, .problem.detail)]
+    Refused {
+        /// What was asked.
+        action: &'static str,
+        /// What it said.
+        problem: Problem,
+    },
+    /// The directory's answer is not what its interface says.
+    #[error("could not {action}: the directory's answer cannot be read: {reason}")]
+    Answer {
+        /// What was asked.
+        action: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+// === impl Client ===
+
+impl Client {
+    /// A client for the directory at `base` (for example `http://switchboard-directory.switchboard:8080`).
+    pub fn new(base: &str, token: SecretString) -> Result<Self, ClientError> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(30))
+            .build()
+            .map_err(ClientError::Setup)?;
+        Self::with_http(http, base, token)
+    }
+
+    /// A client on an HTTP client of the caller's (its time limits and authorities).
+    pub fn with_http(
+        http: reqwest::Client,
+        base: &str,
+        token: SecretString,
+    ) -> Result<Self, ClientError> {
+        let wrong = |reason: String| ClientError::Address(base.to_owned(), reason);
+        let mut url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong("write it with http:// or https://".to_owned()));
+        }
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        url.set_query(None);
+        url.set_fragment(None);
+        Ok(Self {
+            http,
+            base: url,
+            token,
+            retry: Retry::default(),
+        })
+    }
+
+    /// The same client with another patience.
+    pub fn with_retry(self, retry: Retry) -> Self {
+        Self { retry, ..self }
+    }
+
+    // --- for workers ---
+
+    /// Takes calls to resolve. Call it again, after marking the calls done, until no call comes.
+    pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimedCalls, ClientError> {
+        self.post("take calls to resolve", "v1/worker/calls/claim", request)
+            .await
+    }
+
+    /// Marks calls done; at most [`MAX_BULK`](super::model::MAX_BULK).
+    pub async fn done(&self, request: &DoneRequest) -> Result<DoneReceipt, ClientError> {
+        self.post("mark calls done", "v1/worker/calls/done", request)
+            .await
+    }
+
+    /// Hands back what the holder has taken and not finished.
+    pub async fn release(&self, request: &ReleaseRequest) -> Result<ReleaseReceipt, ClientError> {
+        self.post("hand calls back", "v1/worker/calls/release", request)
+            .await
+    }
+
+    /// Writes contacts; at most [`MAX_BULK`](super::model::MAX_BULK).
+    pub async fn write_contacts(
+        &self,
+        request: &WriteContactsRequest,
+    ) -> Result<WriteContactsReceipt, ClientError> {
+        self.post("write contacts", "v1/worker/contacts", request)
+            .await
+    }
+
+    // --- for screens ---
+
+    /// Who stands behind a number, in any spelling; `None` when nobody is known.
+    pub async fn contact(&self, number: &str) -> Result<Option<Contact>, ClientError> {
+        let url = self.contact_url(number)?;
+        match self
+            .send::<Contact>("look a number up", Method::GET, url, None)
+            .await
+        {
+            Err(ClientError::Refused { problem, .. })
+                if problem.status == StatusCode::NOT_FOUND.as_u16() =>
+            {
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
+    }
+
+    /// Writes a contact by hand.
+    pub async fn put_contact(
+        &self,
+        number: &str,
+        edit: &ContactEdit,
+    ) -> Result<Contact, ClientError> {
+        let action = "edit a contact";
+        let body = encode(action, edit)?;
+        self.send(action, Method::PUT, self.contact_url(number)?, Some(body))
+            .await
+    }
+
+    /// One page of the call history.
+    pub async fn calls(&self, query: &CallsQuery) -> Result<CallsPage, ClientError> {
+        let action = "read the call history";
+        let mut url = self.url("v1/calls")?;
+        let fields = serde_json::to_value(query).map_err(|error| answer(action, &error))?;
+        for (key, value) in fields.as_object().into_iter().flatten() {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            url.query_pairs_mut().append_pair(key, &text);
+        }
+        self.send(action, Method::GET, url, None).await
+    }
+
+    // --- for the platform's part, as the quick start plays it ---
+
+    /// Brings calls in, in the platform's own format.
+    pub async fn ingest(&self, payload: &serde_json::Value) -> Result<Receipt, ClientError> {
+        self.post("bring calls in", "v1/webhooks/calls", payload)
+            .await
+    }
+
+    // --- how ---
+
+    fn url(&self, path: &str) -> Result<Url, ClientError> {
+        self.base
+            .join(path)
+            .map_err(|error| ClientError::Address(self.base.to_string(), error.to_string()))
+    }
+
+    fn contact_url(&self, number: &str) -> Result<Url, ClientError> {
+        let mut url = self.url("v1/contacts")?;
+        // `push` percent-encodes; the `+` stays, which a path takes literally.
+        match url.path_segments_mut() {
+            Ok(mut segments) => segments.push(number),
+            Err(()) => {
+                return Err(ClientError::Address(
+                    self.base.to_string(),
+                    "it has no path".to_owned(),
+                ));
+            }
+        };
+        Ok(url)
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        action: &'static str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = encode(action, body)?;
+        self.send(action, Method::POST, self.url(path)?, Some(body))
+            .await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        action: &'static str,
+        method: Method,
+        url: Url,
+        body: Option<Vec<u8>>,
+    ) -> Result<T, ClientError> {
+        let mut attempt = 1;
+        loop {
+            let (failure, asked) = match self.once(action, &method, &url, body.clone()).await {
+                Ok(Answer::Done(answer)) => return Ok(answer),
+                Ok(Answer::Later { problem, after }) => {
+                    (ClientError::Refused { action, problem }, after)
+                }
+                Err(ClientError::Unreachable { source, .. }) => (
+                    ClientError::Unreachable {
+                        action,
+                        attempts: attempt,
+                        source,
+                    },
+                    None,
+                ),
+                Err(other) => return Err(other),
+            };
+            if attempt >= self.retry.attempts {
+                return Err(failure);
+            }
+            let pause = self.retry.pause(attempt, asked);
+            warn!(%failure, attempt, pause_ms = pause.as_millis() as u64, "the directory is asked again");
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    async fn once<T: DeserializeOwned>(
+        &self,
+        action: &'static str,
+        method: &Method,
+        url: &Url,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer<T>, ClientError> {
+        // Without the address: it may hold a phone number, and errors end up in logs.
+        let unreachable = |source: reqwest::Error| ClientError::Unreachable {
+            action,
+            attempts: 1,
+            source: source.without_url(),
+        };
+        let mut request = self
+            .http
+            .request(method.clone(), url.clone())
+            .bearer_auth(self.token.expose_secret());
+        if let Some(body) = body {
+            request = request
+                .header(reqwest::header::CONTENT_TYPE, "application/json")
+                .body(body);
+        }
+        let mut response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let after = retry_after(&response);
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(answer(action, &"it is larger than 16 MiB"));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return serde_json::from_slice(&bytes)
+                .map(Answer::Done)
+                .map_err(|error| answer(action, &error));
+        }
+        let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem::bare(status));
+        match status.as_u16() {
+            429 | 502 | 503 | 504 => Ok(Answer::Later { problem, after }),
+            _ => Err(ClientError::Refused { action, problem }),
+        }
+    }
+}
+
+/// What one attempt brought.
+enum Answer<T> {
+    Done(T),
+    Later {
+        problem: Problem,
+        after: Option<Duration>,
+    },
+}
+
+// === impl Retry ===
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            first_pause: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Retry {
+    fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
+        let full = self
+            .first_pause
+            .saturating_mul(1 << attempt.saturating_sub(1).min(16))
+            .min(self.longest_pause);
+        let jittered = full.mul_f64(rand::rng().random_range(0.5..=1.0));
+        jittered
+            .max(asked.unwrap_or_default())
+            .min(self.longest_pause)
+    }
+}
+
+// === impl Problem ===
+
+impl Problem {
+    /// For an answer that did not come from the directory itself (a proxy's, say).
+    fn bare(status: StatusCode) -> Self {
+        Self {
+            title: status.canonical_reason().unwrap_or("unknown").to_owned(),
+            status: status.as_u16(),
+            code: "no-problem-document".to_owned(),
+            detail: "the answer did not say why; check that the address is the directory's"
+                .to_owned(),
+        }
+    }
+}
+
+fn encode(action: &'static str, body: &impl Serialize) -> Result<Vec<u8>, ClientError> {
+    serde_json::to_vec(body).map_err(|error| answer(action, &error))
+}
+
+fn answer(action: &'static str, reason: &impl ToString) -> ClientError {
+    ClientError::Answer {
+        action,
+        reason: reason.to_string(),
+    }
+}
+
+fn retry_after(response: &reqwest::Response) -> Option<Duration> {
+    response
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}

@@ -1,0 +1,120 @@
+//! `/v1/contacts/{number}`: who is calling, and edits by hand.
+
+use axum::{
+    Json as Answer,
+    extract::{Path, State},
+};
+use serde::Deserialize;
+use tracing::info;
+use utoipa::IntoParams;
+
+use super::{
+    App,
+    auth::{Caller, Edit, Read},
+    error::ApiError,
+    input::{Json, Params, text},
+    now,
+};
+use crate::directory::model::{Contact, ContactEdit, ContactSource, Problem};
+use crate::phone::{self, Region};
+
+const MAX_NAME_CHARS: usize = 255;
+
+/// How the number in the path is read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct NumberParams {
+    /// The region that a national number is read with; the token's region when absent.
+    #[param(value_type = Option<String>, example = "JP")]
+    region: Option<Region>,
+}
+
+/// Who is calling
+///
+/// The number in any spelling: `0312345678`, `03-1234-5678`, `+81 3 1234 5678` (percent-encoded).
+#[utoipa::path(
+    get,
+    path = "/v1/contacts/{number}",
+    tag = "lookup",
+    security(("lookup" = []), ("admin" = [])),
+    params(("number" = String, Path, description = "The number, in any spelling", example = "0312345678"), NumberParams),
+    responses(
+        (status = 200, description = "Who it is", body = Contact),
+        (status = 400, description = "The region does not exist", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 401, description = "No token, or not a valid one", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 403, description = "A token for something else", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 404, description = "Nobody is known under this number", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Cannot serve now; ask again", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn find(
+    State(app): State<App>,
+    caller: Caller<Read>,
+    Path(number): Path<String>,
+    Params(params): Params<NumberParams>,
+) -> Result<Answer<Contact>, ApiError> {
+    let region = params.region.unwrap_or(caller.region);
+    let number = phone::parse(&number, &region).map_err(ApiError::NotANumber)?;
+    app.store
+        .contact(&caller.company, &number)
+        .await?
+        .map(Answer)
+        .ok_or(ApiError::UnknownNumber)
+}
+
+/// Edit a contact by hand
+///
+/// Puts the names in the place of whatever is there. The daily run leaves such a contact alone, the after-call run
+/// overwrites it.
+#[utoipa::path(
+    put,
+    path = "/v1/contacts/{number}",
+    tag = "admin",
+    security(("admin" = [])),
+    params(("number" = String, Path, description = "The number, in any spelling", example = "0312345678"), NumberParams),
+    request_body = ContactEdit,
+    responses(
+        (status = 200, description = "The contact as it is now", body = Contact),
+        (status = 400, description = "Not a phone number, or no name", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 401, description = "No token, or not a valid one", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 403, description = "A token for something else", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn put(
+    State(app): State<App>,
+    caller: Caller<Edit>,
+    Path(number): Path<String>,
+    Params(params): Params<NumberParams>,
+    Json(edit): Json<ContactEdit>,
+) -> Result<Answer<Contact>, ApiError> {
+    let region = params.region.unwrap_or(caller.region);
+    let contact = Contact {
+        number: phone::parse(&number, &region).map_err(ApiError::NumberRefused)?,
+        company_name: text("companyName", edit.company_name, MAX_NAME_CHARS)?,
+        person_name: text("personName", edit.person_name, MAX_NAME_CHARS)?,
+        object: None,
+        record_id: None,
+        link: None,
+        source: ContactSource::Manual,
+        updated_at: now(),
+    };
+    if contact.company_name.is_none() && contact.person_name.is_none() {
+        return Err(ApiError::Malformed(
+            "companyName and personName are both empty; write at least one".to_owned(),
+        ));
+    }
+    app.store.put_contact(&caller.company, &contact).await?;
+    info!(company = %caller.company, "a contact was edited by hand");
+    Ok(Answer(contact))
+}

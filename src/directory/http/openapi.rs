@@ -1,0 +1,79 @@
+//! The OpenAPI document, generated from the handlers and the wire types.
+
+use axum::{
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Document,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use super::{calls, contacts, error::ApiError, webhook, worker};
+use crate::directory::Purpose;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Switchboard directory",
+        version = "v1",
+        description = "Call history and contacts of a phone platform's tenants. A token is good for one company and \
+                       one purpose; every answer is about that company only."
+    ),
+    paths(
+        webhook::receive,
+        contacts::find,
+        contacts::put,
+        calls::list,
+        worker::claim,
+        worker::done,
+        worker::release,
+        worker::write_contacts,
+    ),
+    tags(
+        (name = "ingest", description = "For the phone platform"),
+        (name = "lookup", description = "For screens that read"),
+        (name = "admin", description = "For edits by hand"),
+        (name = "worker", description = "For the workers; every request may be repeated without harm"),
+    ),
+    modifiers(&Tokens),
+)]
+struct Api;
+
+/// One bearer scheme for each purpose, so that the document says which token an endpoint takes.
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, document: &mut Document) {
+        let components = document.components.get_or_insert_default();
+        for purpose in [
+            Purpose::Ingest,
+            Purpose::Lookup,
+            Purpose::Admin,
+            Purpose::Worker,
+        ] {
+            let scheme = HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("JWT")
+                .description(Some(format!(
+                    "A token for the purpose `{purpose}`, from the tenant's Secret"
+                )))
+                .build();
+            components.add_security_scheme(purpose.to_string(), SecurityScheme::Http(scheme));
+        }
+    }
+}
+
+/// The document as text, as `docs/directory-openapi.json` holds it.
+pub(in crate::directory) fn document() -> Result<String, serde_json::Error> {
+    Api::openapi().to_pretty_json().map(|text| text + "\n")
+}
+
+/// `GET /v1/openapi.json`: no token, it says nothing about any tenant.
+pub(super) async fn serve() -> Result<Response, ApiError> {
+    let document = document().map_err(|_| ApiError::Internal)?;
+    Ok(([(CONTENT_TYPE, "application/json")], document).into_response())
+}

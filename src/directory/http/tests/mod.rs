@@ -1,0 +1,205 @@
+//! The directory over real HTTP on a loopback port, with a real database file.
+
+mod history;
+mod ingest;
+mod running;
+mod tokens;
+mod work;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::directory::{
+    Args, Claims, Client, Error, Purpose, Server, TokenKeys,
+    client::Retry,
+    model::{
+        ClaimRequest, DoneCall, DoneRequest, FoundContact, Reading, RecordObject,
+        WriteContactsRequest, WritePolicy,
+    },
+};
+use crate::phone::Region;
+
+/// 32 bytes of `a`.
+const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+
+/// A running directory and its folder.
+struct Directory {
+    folder: TempDir,
+    base: String,
+    http: reqwest::Client,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), Error>>,
+}
+
+impl Directory {
+    async fn start() -> Self {
+        Self::start_in(TempDir::new().unwrap()).await
+    }
+
+    async fn start_in(folder: TempDir) -> Self {
+        let shutdown = CancellationToken::new();
+        let server = Server::bind(args(&folder), shutdown.clone()).await.unwrap();
+        let base = format!("http://{}", server.address());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let running = tokio::spawn(server.run());
+        Self {
+            folder,
+            base,
+            http,
+            shutdown,
+            running,
+        }
+    }
+
+    async fn stop(self) -> TempDir {
+        self.shutdown.cancel();
+        self.running.await.unwrap().unwrap();
+        self.folder
+    }
+
+    async fn restart(self) -> Self {
+        Self::start_in(self.stop().await).await
+    }
+
+    fn client(&self, company: &str, purpose: Purpose) -> Client {
+        Client::with_http(self.http.clone(), &self.base, token(company, purpose))
+            .unwrap()
+            .with_retry(Retry {
+                attempts: 1,
+                ..Retry::default()
+            })
+    }
+
+    fn ingest(&self) -> Client {
+        self.client("acme", Purpose::Ingest)
+    }
+
+    fn lookup(&self) -> Client {
+        self.client("acme", Purpose::Lookup)
+    }
+
+    fn worker(&self) -> Client {
+        self.client("acme", Purpose::Worker)
+    }
+
+    fn admin(&self) -> Client {
+        self.client("acme", Purpose::Admin)
+    }
+
+    /// A request as it is, for what the client would not send.
+    async fn raw(&self, method: &str, path: &str, token: Option<&str>, body: &str) -> Reply {
+        let url = format!("{}{path}", self.base);
+        let mut request = self
+            .http
+            .request(method.parse().unwrap(), url)
+            .body(body.to_owned());
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.unwrap();
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .map(|v| v.to_str().unwrap().to_owned())
+        };
+        Reply {
+            status: response.status().as_u16(),
+            content_type: header("content-type"),
+            authenticate: header("www-authenticate"),
+            body: response.text().await.unwrap(),
+        }
+    }
+}
+
+struct Reply {
+    status: u16,
+    content_type: Option<String>,
+    authenticate: Option<String>,
+    body: String,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+fn args(folder: &TempDir) -> Args {
+    let keys = folder.path().join("keys");
+    std::fs::write(&keys, KEY).unwrap();
+    Args {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        database: format!("sqlite:{}", folder.path().join("directory.db").display()),
+        token_keys: keys,
+        max_body: 64 * 1024,
+        request_timeout: 20,
+        grace: 20,
+    }
+}
+
+fn claims(company: &str, purpose: Purpose) -> Claims {
+    Claims {
+        company: company.parse().unwrap(),
+        purpose,
+        region: Region::JAPAN,
+        issued_at: Timestamp::from_second(1_700_000_000).unwrap(),
+        expires_at: None,
+    }
+}
+
+fn token(company: &str, purpose: Purpose) -> SecretString {
+    TokenKeys::parse(KEY)
+        .unwrap()
+        .mint(&claims(company, purpose))
+        .unwrap()
+}
+
+/// An incoming call of a minute, as the platform tells it.
+fn call(id: &str, number: &str, start: &str) -> Value {
+    let start: Timestamp = start.parse().unwrap();
+    json!({"id": id, "call_type": "INCOMING_CALL", "from_number": number, "to_number": null,
+        "dial_starts_at": start.to_string(), "dial_answered_at": null,
+        "dial_ends_at": (start + Duration::from_secs(60)).to_string()})
+}
+
+fn payload(details: impl IntoIterator<Item = Value>) -> Value {
+    json!({"call": {"id": "call", "tenant_code": "acme", "details": details.into_iter().collect::<Vec<_>>()}})
+}
+
+fn claim(holder: &str) -> ClaimRequest {
+    ClaimRequest::new(holder)
+}
+
+fn done(id: &str, number: &str) -> DoneRequest {
+    DoneRequest {
+        calls: vec![DoneCall {
+            id: id.to_owned(),
+            reading: Reading::E164(number.parse().unwrap()),
+        }],
+    }
+}
+
+fn found(number: &str, person: &str) -> FoundContact {
+    FoundContact {
+        number: number.parse().unwrap(),
+        company_name: Some("Acme KK".to_owned()),
+        person_name: Some(person.to_owned()),
+        object: RecordObject::Contact,
+        record_id: "0035g00000ABCDEAA1".to_owned(),
+        link: Some("https://acme.my.salesforce.com/0035g00000ABCDEAA1".to_owned()),
+    }
+}
+
+fn write(policy: WritePolicy, contact: FoundContact) -> WriteContactsRequest {
+    WriteContactsRequest {
+        policy,
+        contacts: vec![contact],
+    }
+}

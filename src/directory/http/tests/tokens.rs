@@ -1,0 +1,178 @@
+//! Every endpoint with every wrong token.
+
+use secrecy::ExposeSecret as _;
+
+use super::*;
+
+const ENDPOINTS: [(&str, &str, &[Purpose]); 8] = [
+    ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
+    (
+        "GET",
+        "/v1/contacts/0312345678",
+        &[Purpose::Lookup, Purpose::Admin],
+    ),
+    ("PUT", "/v1/contacts/0312345678", &[Purpose::Admin]),
+    ("GET", "/v1/calls", &[Purpose::Lookup, Purpose::Admin]),
+    ("POST", "/v1/worker/calls/claim", &[Purpose::Worker]),
+    ("POST", "/v1/worker/calls/done", &[Purpose::Worker]),
+    ("POST", "/v1/worker/calls/release", &[Purpose::Worker]),
+    ("POST", "/v1/worker/contacts", &[Purpose::Worker]),
+];
+
+const PURPOSES: [Purpose; 4] = [
+    Purpose::Ingest,
+    Purpose::Lookup,
+    Purpose::Worker,
+    Purpose::Admin,
+];
+
+#[tokio::test]
+async fn the_table_holds_every_endpoint_of_the_document() {
+    let document: Value = serde_json::from_str(&crate::directory::openapi_json().unwrap()).unwrap();
+    let mut described = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let concrete = path.replace("{number}", "0312345678");
+            let (.., purposes) = ENDPOINTS
+                .iter()
+                .find(|(m, p, _)| m.eq_ignore_ascii_case(method) && *p == concrete)
+                .unwrap_or_else(|| panic!("{method} {path} is not in the table"));
+            let schemes: Vec<_> = operation["security"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|scheme| scheme.as_object().unwrap().keys().cloned())
+                .collect();
+            assert_eq!(
+                schemes,
+                purposes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "{method} {path}"
+            );
+            described += 1;
+        }
+    }
+    assert_eq!(described, ENDPOINTS.len());
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_refused_everywhere_and_learns_nothing() {
+    let directory = Directory::start().await;
+    // Something that could be found.
+    let edit = crate::directory::model::ContactEdit {
+        person_name: Some("Sato".to_owned()),
+        company_name: None,
+    };
+    directory
+        .admin()
+        .put_contact("0312345678", &edit)
+        .await
+        .unwrap();
+
+    let keys = TokenKeys::parse(KEY).unwrap();
+    let foreign = TokenKeys::parse("YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=").unwrap();
+    let over = Some(Timestamp::now() - Duration::from_secs(3_600));
+    for (method, path, purposes) in ENDPOINTS {
+        let right = claims("acme", purposes[0]);
+        let good = keys.mint(&right).unwrap().expose_secret().to_owned();
+        let mut wrong = vec![
+            (None, 401, "no-token"),
+            (Some(String::new()), 401, "no-token"),
+            (Some("x".to_owned()), 401, "token-invalid"),
+            (Some(format!("{good}x")), 401, "token-invalid"),
+            (
+                Some(good.rsplit_once('.').unwrap().0.to_owned() + "."),
+                401,
+                "token-invalid",
+            ),
+            (
+                Some(foreign.mint(&right).unwrap().expose_secret().to_owned()),
+                401,
+                "token-invalid",
+            ),
+            (
+                Some(
+                    keys.mint(&Claims {
+                        expires_at: over,
+                        ..right.clone()
+                    })
+                    .unwrap()
+                    .expose_secret()
+                    .to_owned(),
+                ),
+                401,
+                "token-expired",
+            ),
+        ];
+        for purpose in PURPOSES
+            .into_iter()
+            .filter(|purpose| !purposes.contains(purpose))
+        {
+            let token = keys
+                .mint(&Claims {
+                    purpose,
+                    ..right.clone()
+                })
+                .unwrap();
+            wrong.push((Some(token.expose_secret().to_owned()), 403, "wrong-purpose"));
+        }
+        for (token, status, code) in wrong {
+            // The body is rubbish: who has a wrong token does not even learn that.
+            let reply = directory
+                .raw(method, path, token.as_deref(), "{rubbish")
+                .await;
+            let seen = (
+                reply.status,
+                reply.json()["code"].as_str().unwrap().to_owned(),
+            );
+            assert_eq!(seen, (status, code.to_owned()), "{method} {path} {token:?}");
+            assert_eq!(
+                reply.authenticate.as_deref(),
+                (status == 401).then_some("Bearer")
+            );
+            assert!(!reply.body.contains("Sato"));
+            if let Some(token) = token.filter(|token| token.len() > 1) {
+                assert!(
+                    !reply.body.contains(&token),
+                    "a refusal does not repeat the token"
+                );
+            }
+        }
+        for purpose in purposes {
+            let token = keys
+                .mint(&Claims {
+                    purpose: *purpose,
+                    ..right.clone()
+                })
+                .unwrap();
+            let reply = directory
+                .raw(method, path, Some(token.expose_secret()), "{rubbish")
+                .await;
+            assert!(
+                !matches!(reply.status, 401 | 403),
+                "{method} {path} {purpose}: {}",
+                reply.status
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_needs_no_token_says_nothing_about_tenants() {
+    let directory = Directory::start().await;
+    for path in ["/healthz", "/readyz"] {
+        let reply = directory.raw("GET", path, None, "").await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, "ok"));
+    }
+    let reply = directory.raw("GET", "/v1/openapi.json", None, "").await;
+    assert_eq!(reply.body, crate::directory::openapi_json().unwrap());
+    let reply = directory.raw("GET", "/v1/nothing", None, "").await;
+    assert_eq!(
+        (reply.status, reply.json()["code"].as_str()),
+        (404, Some("no-such-endpoint"))
+    );
+    let reply = directory.raw("DELETE", "/v1/calls", None, "").await;
+    assert_eq!(
+        (reply.status, reply.json()["code"].as_str()),
+        (405, Some("wrong-method"))
+    );
+}

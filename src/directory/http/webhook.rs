@@ -1,0 +1,90 @@
+//! `POST /v1/webhooks/calls`: the platform brings calls in.
+
+use axum::{
+    Json,
+    extract::State,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+use tracing::{info, warn};
+
+use super::{
+    App,
+    auth::{Caller, Ingest},
+    error::ApiError,
+    input::Body,
+    now,
+};
+use crate::directory::{
+    model::{Problem, Receipt},
+    webhook::{self, Webhook},
+};
+
+/// Bring calls in
+///
+/// Takes MiiTel's call-history webhook as it is. A delivery may come any number of times and in any order: a leg is
+/// known by `details[].id`, a later delivery completes it and never empties it. The answer comes after the commit.
+///
+/// When the setting is saved the platform sends `{"challenge": "TOKEN"}`; the answer is the token as plain text.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/calls",
+    tag = "ingest",
+    security(("ingest" = [])),
+    request_body(
+        content = serde_json::Value,
+        description = "MiiTel's call-history payload, or its challenge",
+        example = json!({"call": {"id": "8f7c", "tenant_code": "acme-tokyo", "details": [{
+            "id": "51d2", "call_type": "INCOMING_CALL", "from_number": "0312345678", "to_number": null,
+            "dial_starts_at": "2026-11-23T01:02:03+00:00", "dial_answered_at": null,
+            "dial_ends_at": "2026-11-23T01:02:33+00:00"}]}})
+    ),
+    responses(
+        (status = 200, description = "Everything is kept; or, to a challenge, its token", content(
+            (Receipt = "application/json"),
+            (String = "text/plain"),
+        )),
+        (status = 400, description = "The payload is malformed; nothing of it is kept", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 401, description = "No token, or not a valid one", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 403, description = "A token for something else, or for another company than `tenant_code`",
+            body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn receive(
+    State(app): State<App>,
+    caller: Caller<Ingest>,
+    Body(body): Body,
+) -> Result<Response, ApiError> {
+    let company = &caller.company;
+    let delivery = match webhook::read(&body) {
+        Ok(Webhook::Challenge(token)) => {
+            info!(%company, "answered the webhook's challenge");
+            return Ok(([(CONTENT_TYPE, "text/plain")], token).into_response());
+        }
+        Ok(Webhook::Calls(delivery)) => delivery,
+        Err(malformed) => {
+            warn!(%company, reason = %malformed, "refused a webhook");
+            return Err(malformed.into());
+        }
+    };
+    if delivery
+        .tenant_code
+        .as_deref()
+        .is_some_and(|code| code != company.as_str())
+    {
+        warn!(%company, "refused a webhook of another company");
+        return Err(ApiError::WrongCompany);
+    }
+    let receipt = app
+        .store
+        .record_calls(company, caller.region, &delivery.legs, now())
+        .await?;
+    info!(%company, receipt.received, receipt.added, receipt.changed, "recorded calls");
+    Ok(Json(receipt).into_response())
+}

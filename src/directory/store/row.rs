@@ -1,0 +1,157 @@
+//! Rows as the tables hold them, and how they become the wire's types. The same for every database.
+
+use jiff::Timestamp;
+
+use super::StoreError;
+use crate::directory::model::{Call, Contact, ContactSource, Direction, LookupState, RecordObject};
+use crate::phone::E164;
+
+/// A row of `calls`.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(super) struct CallRow {
+    pub(super) id: String,
+    pub(super) call_id: Option<String>,
+    pub(super) call_type: String,
+    pub(super) direction: String,
+    pub(super) started_at: i64,
+    pub(super) answered_at: Option<i64>,
+    pub(super) ended_at: Option<i64>,
+    pub(super) number: Option<String>,
+    pub(super) e164: Option<String>,
+    pub(super) not_looked_up: Option<String>,
+    pub(super) lookup_key: Option<String>,
+    pub(super) circuit_number: Option<String>,
+    pub(super) circuit_name: Option<String>,
+    pub(super) lookup: String,
+}
+
+/// A row of `contacts`, joined or alone: every column may be null because of the join.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(super) struct ContactRow {
+    pub(super) contact_number: Option<String>,
+    pub(super) company_name: Option<String>,
+    pub(super) person_name: Option<String>,
+    pub(super) object: Option<String>,
+    pub(super) record_id: Option<String>,
+    pub(super) link: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) updated_at: Option<i64>,
+}
+
+/// A call with the contact of its number.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(super) struct NamedCallRow {
+    #[sqlx(flatten)]
+    pub(super) call: CallRow,
+    #[sqlx(flatten)]
+    pub(super) contact: ContactRow,
+}
+
+/// Microseconds, as a column holds a time.
+pub(super) fn micros(time: Timestamp) -> i64 {
+    time.as_microsecond()
+}
+
+/// A time, as a column holds it.
+pub(super) fn time(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt("a time"))
+}
+
+/// A number, as a column holds it.
+///
+/// It was checked when it was written; should the numbering data of a newer version refuse it, the row is shown
+/// without a number rather than hidden.
+pub(super) fn e164(text: &str) -> Option<E164> {
+    text.parse().ok()
+}
+
+pub(super) fn direction_text(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Incoming => "Incoming",
+        Direction::Outgoing => "Outgoing",
+        Direction::Internal => "Internal",
+    }
+}
+
+pub(super) fn object_text(object: RecordObject) -> &'static str {
+    match object {
+        RecordObject::Contact => "Contact",
+        RecordObject::Account => "Account",
+        RecordObject::Lead => "Lead",
+    }
+}
+
+pub(super) fn source_text(source: ContactSource) -> &'static str {
+    match source {
+        ContactSource::Salesforce => "Salesforce",
+        ContactSource::Manual => "Manual",
+    }
+}
+
+// === impl NamedCallRow ===
+
+impl TryFrom<NamedCallRow> for Call {
+    type Error = StoreError;
+
+    fn try_from(NamedCallRow { call, contact }: NamedCallRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: call.id,
+            call_id: call.call_id,
+            direction: match call.direction.as_str() {
+                "Incoming" => Direction::Incoming,
+                "Outgoing" => Direction::Outgoing,
+                "Internal" => Direction::Internal,
+                _ => return Err(StoreError::Corrupt("a call's direction")),
+            },
+            call_type: call.call_type,
+            started_at: time(call.started_at)?,
+            answered_at: call.answered_at.map(time).transpose()?,
+            ended_at: call.ended_at.map(time).transpose()?,
+            number: call.number,
+            e164: call.e164.as_deref().and_then(e164),
+            circuit_number: call.circuit_number,
+            circuit_name: call.circuit_name,
+            lookup: match call.lookup.as_str() {
+                "Pending" => LookupState::Pending,
+                "Done" => LookupState::Done,
+                "None" => LookupState::None,
+                _ => return Err(StoreError::Corrupt("a call's look-up state")),
+            },
+            not_looked_up: call.not_looked_up,
+            contact: contact.into_contact()?,
+        })
+    }
+}
+
+// === impl ContactRow ===
+
+impl ContactRow {
+    /// The contact, if the join found one.
+    pub(super) fn into_contact(self) -> Result<Option<Contact>, StoreError> {
+        let (Some(number), Some(source), Some(updated_at)) =
+            (self.contact_number, self.source, self.updated_at)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Contact {
+            number: e164(&number).ok_or(StoreError::Corrupt("a contact's number"))?,
+            company_name: self.company_name,
+            person_name: self.person_name,
+            object: match self.object.as_deref() {
+                None => None,
+                Some("Contact") => Some(RecordObject::Contact),
+                Some("Account") => Some(RecordObject::Account),
+                Some("Lead") => Some(RecordObject::Lead),
+                Some(_) => return Err(StoreError::Corrupt("a contact's object")),
+            },
+            record_id: self.record_id,
+            link: self.link,
+            source: match source.as_str() {
+                "Salesforce" => ContactSource::Salesforce,
+                "Manual" => ContactSource::Manual,
+                _ => return Err(StoreError::Corrupt("a contact's source")),
+            },
+            updated_at: time(updated_at)?,
+        }))
+    }
+}

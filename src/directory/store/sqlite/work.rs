@@ -1,0 +1,201 @@
+//! The workers' side: which calls are still to resolve, who has them, and which are done.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Sqlite;
+use crate::directory::{
+    CompanyId,
+    model::{ClaimRequest, ClaimedCall, ClaimedCalls, DoneCall, DoneReceipt, Reading},
+    store::{
+        StoreError,
+        row::{e164, micros, time},
+    },
+};
+
+/// A call whose end was never reported counts as ended this long after its start, so that none is lost.
+const SURELY_OVER: SignedDuration = SignedDuration::from_hours(4);
+
+/// The most calls that one claim hands out, whatever the number of numbers.
+const MAX_CALLS: i64 = 10_000;
+
+/// $1 company, $2 holder, $3 since, $4 until, $5 started before this: over, $6 now.
+const SETTLE: &str = "UPDATE calls SET lookup = 'Done', done_at = $6, holder = NULL, claimed_until = NULL \
+     WHERE company = $1 AND lookup = 'Pending' AND started_at >= $3 AND started_at < $4 \
+     AND (ended_at IS NOT NULL OR started_at < $5) AND (holder IS NULL OR holder = $2 OR claimed_until <= $6) \
+     AND EXISTS (SELECT 1 FROM contacts p WHERE p.company = calls.company AND p.number = calls.e164)";
+
+/// The same parameters, $7 numbers at most, $8 claimed until, $9 calls at most. A number of which another holder has
+/// a call is left to that holder, so that no number is looked up twice.
+const CLAIM: &str = "WITH keys AS (\
+       SELECT lookup_key, MIN(started_at) AS oldest, MAX(CASE WHEN holder = $2 THEN 1 ELSE 0 END) AS held \
+       FROM calls WHERE company = $1 AND lookup = 'Pending' AND started_at >= $3 AND started_at < $4 \
+       AND (ended_at IS NOT NULL OR started_at < $5) GROUP BY lookup_key \
+       HAVING SUM(CASE WHEN holder <> $2 AND claimed_until > $6 THEN 1 ELSE 0 END) = 0 \
+       ORDER BY held DESC, oldest, lookup_key LIMIT $7) \
+     UPDATE calls SET holder = $2, claimed_until = $8 WHERE company = $1 AND id IN (\
+       SELECT c.id FROM calls c JOIN keys k ON k.lookup_key = c.lookup_key \
+       WHERE c.company = $1 AND c.lookup = 'Pending' AND c.started_at >= $3 AND c.started_at < $4 \
+       AND (c.ended_at IS NOT NULL OR c.started_at < $5) \
+       ORDER BY k.held DESC, k.oldest, k.lookup_key, c.started_at LIMIT $9) \
+     RETURNING id, number, e164, started_at, ended_at, lookup_key";
+
+/// $1 company, $2 ID, $3 number or null, $4 reason or null, $5 now. An internal call stays what it is.
+const DONE: &str = "UPDATE calls SET e164 = $3, not_looked_up = $4, holder = NULL, claimed_until = NULL, \
+     done_at = CASE WHEN lookup = 'Done' THEN done_at ELSE $5 END, lookup = 'Done' \
+     WHERE company = $1 AND id = $2 AND lookup <> 'None'";
+
+const RELEASE: &str =
+    "UPDATE calls SET holder = NULL, claimed_until = NULL WHERE company = $1 AND holder = $2";
+
+#[derive(sqlx::FromRow)]
+struct ClaimedRow {
+    id: String,
+    number: Option<String>,
+    e164: Option<String>,
+    started_at: i64,
+    ended_at: Option<i64>,
+    lookup_key: Option<String>,
+}
+
+// === impl Sqlite ===
+
+impl Sqlite {
+    pub(in crate::directory::store) async fn claim(
+        &self,
+        company: &CompanyId,
+        request: &ClaimRequest,
+        now: Timestamp,
+    ) -> Result<ClaimedCalls, StoreError> {
+        let sort = |error| StoreError::sort("hand out calls", error);
+        let since = request.since.map_or(i64::MIN, micros);
+        let until = request.until.map_or(i64::MAX, micros);
+        let over = micros(now).saturating_sub(SURELY_OVER.as_micros() as i64);
+        let claimed_until = now
+            .checked_add(SignedDuration::from_secs(i64::from(request.claim_for)))
+            .map_err(|_| StoreError::Corrupt("a time"))?;
+        let mut transaction = self.write().await.map_err(sort)?;
+        let mut settled = 0;
+        if request.only_missing {
+            settled = sqlx::query(SETTLE)
+                .bind(company.as_str())
+                .bind(&request.holder)
+                .bind(since)
+                .bind(until)
+                .bind(over)
+                .bind(micros(now))
+                .execute(&mut *transaction)
+                .await
+                .map_err(sort)?
+                .rows_affected() as u32;
+        }
+        let rows: Vec<ClaimedRow> = sqlx::query_as(CLAIM)
+            .bind(company.as_str())
+            .bind(&request.holder)
+            .bind(since)
+            .bind(until)
+            .bind(over)
+            .bind(micros(now))
+            .bind(i64::from(request.limit))
+            .bind(micros(claimed_until))
+            .bind(MAX_CALLS)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(sort)?;
+        transaction.commit().await.map_err(sort)?;
+        Ok(ClaimedCalls {
+            calls: in_order(rows)?,
+            claimed_until,
+            settled,
+        })
+    }
+
+    pub(in crate::directory::store) async fn done(
+        &self,
+        company: &CompanyId,
+        calls: &[DoneCall],
+        now: Timestamp,
+    ) -> Result<DoneReceipt, StoreError> {
+        let sort = |error| StoreError::sort("mark calls done", error);
+        let mut receipt = DoneReceipt {
+            done: 0,
+            unknown: 0,
+        };
+        let mut transaction = self.write().await.map_err(sort)?;
+        for call in calls {
+            let (number, reason) = match &call.reading {
+                Reading::E164(number) => (Some(number.as_str()), None),
+                Reading::NotLookedUp(reason) => (None, Some(reason.as_str())),
+            };
+            let rows = sqlx::query(DONE)
+                .bind(company.as_str())
+                .bind(&call.id)
+                .bind(number)
+                .bind(reason)
+                .bind(micros(now))
+                .execute(&mut *transaction)
+                .await
+                .map_err(sort)?
+                .rows_affected();
+            *(if rows == 0 {
+                &mut receipt.unknown
+            } else {
+                &mut receipt.done
+            }) += 1;
+        }
+        transaction.commit().await.map_err(sort)?;
+        Ok(receipt)
+    }
+
+    pub(in crate::directory::store) async fn release(
+        &self,
+        company: &CompanyId,
+        holder: &str,
+    ) -> Result<u32, StoreError> {
+        let sort = |error| StoreError::sort("take calls back", error);
+        let mut transaction = self.write().await.map_err(sort)?;
+        let rows = sqlx::query(RELEASE)
+            .bind(company.as_str())
+            .bind(holder)
+            .execute(&mut *transaction)
+            .await
+            .map_err(sort)?
+            .rows_affected();
+        transaction.commit().await.map_err(sort)?;
+        Ok(rows as u32)
+    }
+}
+
+/// The oldest number first, its calls together (a database returns updated rows in any order).
+fn in_order(mut rows: Vec<ClaimedRow>) -> Result<Vec<ClaimedCall>, StoreError> {
+    let mut oldest: HashMap<Option<String>, i64> = HashMap::new();
+    for row in &rows {
+        let first = oldest
+            .entry(row.lookup_key.clone())
+            .or_insert(row.started_at);
+        *first = row.started_at.min(*first);
+    }
+    rows.sort_by(|a, b| {
+        let key = |row: &ClaimedRow| oldest.get(&row.lookup_key).copied();
+        (key(a), &a.lookup_key, a.started_at, &a.id).cmp(&(
+            key(b),
+            &b.lookup_key,
+            b.started_at,
+            &b.id,
+        ))
+    });
+    rows.into_iter()
+        .map(|row| {
+            Ok(ClaimedCall {
+                number: row
+                    .number
+                    .ok_or(StoreError::Corrupt("a call to resolve without a number"))?,
+                e164: row.e164.as_deref().and_then(e164),
+                started_at: time(row.started_at)?,
+                ended_at: row.ended_at.map(time).transpose()?,
+                id: row.id,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,247 @@
+//! The store on a real file, with a clock of the test's.
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::directory::model::{LookupState, Reading};
+
+const START: i64 = 1_700_000_000;
+
+async fn store() -> (Store, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let store = Store::open(&format!(
+        "sqlite:{}",
+        folder.path().join("directory.db").display()
+    ))
+    .await
+    .unwrap();
+    (store, folder)
+}
+
+fn acme() -> CompanyId {
+    "acme".parse().unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(START + second).unwrap()
+}
+
+/// A call that started at this second, and has ended.
+fn leg(id: &str, number: &str, second: i64) -> Leg {
+    Leg {
+        id: id.to_owned(),
+        call_id: None,
+        call_type: "INCOMING_CALL".to_owned(),
+        direction: Direction::Incoming,
+        started_at: Some(at(second)),
+        answered_at: None,
+        ended_at: Some(at(second + 1)),
+        number: Some(number.to_owned()),
+        circuit_number: None,
+        circuit_name: None,
+    }
+}
+
+async fn record(store: &Store, legs: &[Leg]) {
+    store
+        .record_calls(&acme(), Region::JAPAN, legs, at(0))
+        .await
+        .unwrap();
+}
+
+async fn claim(store: &Store, holder: &str, limit: u32, now: i64) -> Vec<String> {
+    let request = ClaimRequest {
+        limit,
+        claim_for: 60,
+        ..ClaimRequest::new(holder)
+    };
+    let claimed = store.claim(&acme(), &request, at(now)).await.unwrap();
+    claimed.calls.into_iter().map(|call| call.id).collect()
+}
+
+#[tokio::test]
+async fn a_dead_workers_claim_ends_by_itself() {
+    let (store, _folder) = store().await;
+    record(&store, &[leg("a", "0312345678", 0)]).await;
+    assert_eq!(claim(&store, "dead", 10, 100).await, ["a"]);
+    assert_eq!(claim(&store, "alive", 10, 159).await, [] as [&str; 0]);
+    assert_eq!(claim(&store, "alive", 10, 160).await, ["a"]);
+    assert_eq!(
+        claim(&store, "dead", 10, 161).await,
+        [] as [&str; 0],
+        "it is not its own any more"
+    );
+}
+
+#[tokio::test]
+async fn a_holder_that_asks_again_keeps_its_claim() {
+    let (store, _folder) = store().await;
+    record(&store, &[leg("a", "0312345678", 0)]).await;
+    assert_eq!(claim(&store, "slow", 10, 100).await, ["a"]);
+    assert_eq!(claim(&store, "slow", 10, 150).await, ["a"]);
+    assert_eq!(claim(&store, "other", 10, 170).await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn what_a_holder_has_comes_before_anything_new() {
+    let (store, _folder) = store().await;
+    record(&store, &[leg("new", "0312345678", 10)]).await;
+    assert_eq!(claim(&store, "w", 1, 100).await, ["new"]);
+    record(&store, &[leg("older", "0398765432", 0)]).await;
+    assert_eq!(claim(&store, "w", 1, 101).await, ["new"]);
+    assert_eq!(claim(&store, "w", 2, 102).await, ["older", "new"]);
+}
+
+#[tokio::test]
+async fn the_oldest_number_comes_first_and_its_calls_together() {
+    let (store, _folder) = store().await;
+    record(
+        &store,
+        &[
+            leg("b1", "0398765432", 5),
+            leg("a1", "0312345678", 1),
+            leg("a2", "03-1234-5678", 9),
+            leg("b2", "+81398765432", 2),
+        ],
+    )
+    .await;
+    assert_eq!(claim(&store, "w", 10, 100).await, ["a1", "a2", "b2", "b1"]);
+}
+
+#[tokio::test]
+async fn a_call_whose_number_changes_is_free_again() {
+    let (store, _folder) = store().await;
+    record(&store, &[leg("a", "0312345678", 0)]).await;
+    assert_eq!(claim(&store, "first", 10, 100).await, ["a"]);
+    record(&store, &[leg("a", "0312345678", 0)]).await;
+    assert_eq!(claim(&store, "second", 10, 101).await, [] as [&str; 0]);
+    record(&store, &[leg("a", "0398765432", 0)]).await;
+    assert_eq!(claim(&store, "second", 10, 102).await, ["a"]);
+}
+
+#[tokio::test]
+async fn workers_at_the_same_moment_never_get_the_same_number() {
+    let (store, _folder) = store().await;
+    let legs: Vec<_> = (0..60)
+        .map(|n| leg(&format!("d{n:02}"), &format!("03123456{:02}", n % 30), n))
+        .collect();
+    record(&store, &legs).await;
+    let holders: Vec<_> = (0..10).map(|n| format!("w{n}")).collect();
+    let claims =
+        futures::future::join_all(holders.iter().map(|holder| claim(&store, holder, 3, 100))).await;
+    assert!(
+        claims.iter().all(|calls| calls.len() == 6),
+        "three numbers, two calls each: {claims:?}"
+    );
+    let mut all: Vec<_> = claims.concat();
+    all.sort();
+    assert_eq!(all, legs.into_iter().map(|leg| leg.id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_call_that_lasts_takes_no_place_in_a_claim() {
+    let (store, _folder) = store().await;
+    let lasts = Leg {
+        ended_at: None,
+        ..leg("lasts", "0312345678", 0)
+    };
+    record(&store, &[lasts, leg("ended", "0398765432", 10)]).await;
+    assert_eq!(claim(&store, "w", 1, 100).await, ["ended"]);
+    let four_hours = 4 * 3_600;
+    assert_eq!(
+        claim(&store, "x", 1, four_hours).await,
+        ["ended"],
+        "the first claim is over"
+    );
+    assert_eq!(
+        claim(&store, "y", 9, four_hours + 1).await,
+        ["lasts"],
+        "its end was never told"
+    );
+}
+
+#[tokio::test]
+async fn an_internal_call_is_never_done_and_gets_no_name() {
+    let (store, _folder) = store().await;
+    let internal = Leg {
+        direction: Direction::Internal,
+        number: None,
+        ..leg("a", "", 0)
+    };
+    record(&store, &[internal]).await;
+    let call = DoneCall {
+        id: "a".to_owned(),
+        reading: Reading::E164("+81312345678".parse().unwrap()),
+    };
+    let receipt = store.done(&acme(), &[call], at(100)).await.unwrap();
+    assert_eq!((receipt.done, receipt.unknown), (0, 1));
+    let (calls, _) = store
+        .calls(
+            &acme(),
+            &CallFilter {
+                limit: 9,
+                ..CallFilter::default()
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (calls[0].lookup, &calls[0].e164),
+        (LookupState::None, &None)
+    );
+}
+
+#[tokio::test]
+async fn a_window_bounds_a_claim() {
+    let (store, _folder) = store().await;
+    record(
+        &store,
+        &[
+            leg("a", "0312345678", 0),
+            leg("b", "0312345679", 10),
+            leg("c", "0312345670", 20),
+        ],
+    )
+    .await;
+    let request = ClaimRequest {
+        since: Some(at(10)),
+        until: Some(at(20)),
+        ..ClaimRequest::new("w")
+    };
+    let claimed = store.claim(&acme(), &request, at(100)).await.unwrap();
+    assert_eq!(
+        claimed
+            .calls
+            .into_iter()
+            .map(|call| call.id)
+            .collect::<Vec<_>>(),
+        ["b"]
+    );
+    assert_eq!(claimed.claimed_until, at(400));
+}
+
+#[tokio::test]
+async fn a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest() {
+    let (store, _folder) = store().await;
+    record(
+        &store,
+        &[leg("a", "0312345678", 0), leg("b", "0312345679", 10)],
+    )
+    .await;
+    assert_eq!(claim(&store, "other", 1, 100).await, ["a"]);
+    assert_eq!(claim(&store, "w", 10, 100).await, ["b"]);
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_file_is_no_harm() {
+    let (store, folder) = store().await;
+    let again = Store::open(&format!(
+        "sqlite:{}",
+        folder.path().join("directory.db").display()
+    ))
+    .await
+    .unwrap();
+    let (one, two) = ([leg("a", "0312345678", 0)], [leg("b", "0312345678", 0)]);
+    futures::future::join(record(&store, &one), record(&again, &two)).await;
+    assert_eq!(claim(&again, "w", 10, 100).await.len(), 2);
+}

@@ -1,0 +1,21 @@
+//! Phone numbers: reading them, one form for each, and every way people write them. No I/O.
+//!
+//! [`parse`] turns the text of a call or of a record into an [`E164`], or says by [`NotLookedUp`]
+//! why there is nothing to look up. [`spellings`] goes the other way: Salesforce keeps phone text as
+//! it was typed and compares it literally, so a query has to ask for every form that people store.
+//! Both stand on libphonenumber's data.
+
+mod clean;
+mod e164;
+mod parse;
+mod region;
+mod special;
+mod spellings;
+
+#[cfg(test)]
+mod tests;
+
+pub use e164::{E164, InvalidE164};
+pub use parse::{NotLookedUp, parse};
+pub use region::{Region, UnknownRegion};
+pub use spellings::{MAX_SPELLING_CHARS, spellings};

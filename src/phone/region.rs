@@ -1,0 +1,100 @@
+//! The region whose rules read a number that is written without its country.
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+/// An ISO 3166-1 alpha-2 code that libphonenumber has rules for: `JP`, `US`, `GB`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Region(rlibphonenumber::Region);
+
+/// The text is not a region with a numbering plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a region: write the two capital letters of ISO 3166-1, for example JP")]
+pub struct UnknownRegion(pub String);
+
+static KNOWN: LazyLock<HashSet<rlibphonenumber::Region>> =
+    LazyLock::new(|| PHONE_NUMBER_UTIL.get_supported_regions().collect());
+
+// === impl Region ===
+
+impl Region {
+    /// Japan, the home of the phone platform.
+    pub const JAPAN: Self = Self(rlibphonenumber::Region::JP);
+
+    /// Every region that numbers can be read for.
+    pub fn all() -> impl Iterator<Item = Self> {
+        PHONE_NUMBER_UTIL.get_supported_regions().map(Self)
+    }
+
+    /// The region's country calling code: 81 for Japan.
+    pub fn calling_code(&self) -> u16 {
+        PHONE_NUMBER_UTIL
+            .get_country_code_for_region(self.0)
+            .and_then(|code| u16::try_from(code).ok())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn library(self) -> rlibphonenumber::Region {
+        self.0
+    }
+
+    /// What stands before a national number where the region writes it so: `0` in Japan, nothing in
+    /// the United States and in many others. Learnt from how the region's example is formatted.
+    pub(super) fn national_prefix(self) -> Option<String> {
+        let example = PHONE_NUMBER_UTIL.get_example_number(self.0).ok()?;
+        let mut written = PHONE_NUMBER_UTIL
+            .format(&example, PhoneNumberFormat::National)
+            .into_owned();
+        written.retain(|c| c.is_ascii_digit());
+        let prefix = written.strip_suffix(&example.get_national_significant_number())?;
+        (!prefix.is_empty()).then(|| prefix.to_owned())
+    }
+}
+
+impl FromStr for Region {
+    type Err = UnknownRegion;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || UnknownRegion(text.chars().take(16).collect());
+        if text.len() != 2 || !text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(unknown());
+        }
+        let region = rlibphonenumber::Region::from_code(text).map_err(|_| unknown())?;
+        if KNOWN.contains(&region) {
+            Ok(Self(region))
+        } else {
+            Err(unknown())
+        }
+    }
+}
+
+impl TryFrom<String> for Region {
+    type Error = UnknownRegion;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Region> for String {
+    fn from(region: Region) -> Self {
+        region.to_string()
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

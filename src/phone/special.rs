@@ -1,0 +1,59 @@
+//! Numbers that reach help or a service of the network, not a customer.
+
+use super::Region;
+
+/// Whether these digits, dialled in this region, call for help.
+///
+/// 112 and 911 work on any mobile phone (3GPP TS 22.101, 10.1); the others are those of the region.
+/// Where a region is not listed, the numbers that are nowhere a customer's are held back too.
+pub(super) fn is_emergency(digits: &str, region: Region) -> bool {
+    const EVERYWHERE: [&str; 4] = ["112", "911", "999", "000"];
+    EVERYWHERE.contains(&digits) || of_region(region).contains(&digits)
+}
+
+/// Emergency numbers of a region, as libphonenumber's short-number metadata lists them.
+fn of_region(region: Region) -> &'static [&'static str] {
+    match region.to_string().as_str() {
+        // Police, fire and ambulance, coast guard.
+        "JP" => &["110", "118", "119"],
+        "AU" => &["106"],
+        "BR" => &["190", "191", "192", "193", "194", "197", "198", "199"],
+        "CN" => &["110", "119", "120", "122"],
+        "DE" => &["110"],
+        "ES" => &["061", "062", "080", "085", "088", "091", "092"],
+        "FR" => &["15", "17", "18", "114", "115", "119", "191", "196", "197"],
+        "ID" => &["110", "113", "118", "119"],
+        "IN" => &["100", "101", "102", "108"],
+        "IT" => &["113", "115", "118"],
+        "KR" => &[
+            "111", "113", "117", "118", "119", "122", "125", "127", "132",
+        ],
+        "MY" | "SG" => &["994", "995"],
+        "PH" => &["117"],
+        "RU" => &["101", "102", "103", "104"],
+        "TH" => &["191", "199", "1669"],
+        "TW" => &["110", "113", "118", "119"],
+        "VN" => &["113", "114", "115"],
+        "CH" => &["117", "118", "144"],
+        "AT" => &["122", "133", "140", "144"],
+        "PL" => &["997", "998"],
+        _ => &["110", "119"],
+    }
+}
+
+/// Whether these digits are a short number of the network or of an authority.
+pub(super) fn is_service(digits: &str, region: Region) -> bool {
+    match region.to_string().as_str() {
+        // 1XY: 104 directory, 113 repairs, 117 time, 171 message board, 177 weather, 188, 189 …
+        // (Ministry of Internal Affairs, "電気通信番号計画"; 1XX is no customer's anywhere in Japan.)
+        "JP" => digits.len() == 3 && digits.starts_with('1'),
+        // N11 (NANPA): 211 to 811; 988 is the crisis line.
+        "US" | "CA" => (digits.len() == 3 && digits.ends_with("11")) || digits == "988",
+        // 1XX and 116XXX (Ofcom, National Telephone Numbering Plan); the latter is European.
+        "GB" => {
+            (digits.len() == 3 && digits.starts_with('1'))
+                || (digits.len() == 6 && digits.starts_with("116"))
+        }
+        _ => digits.len() == 6 && digits.starts_with("116"),
+    }
+}

@@ -1,0 +1,149 @@
+//! Every way people store a number in Salesforce, the likeliest first.
+//!
+//! Salesforce keeps phone text as it was typed (only its English screens rewrite ten bare digits to
+//! `(xxx) xxx-xxxx`), holds 40 characters, and `=` and `IN` compare the raw text:
+//! <https://help.salesforce.com/s/articleView?id=000385963&type=1>.
+
+use super::{E164, Region, parse};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
+
+/// What a phone field of Salesforce holds at most.
+pub const MAX_SPELLING_CHARS: usize = 40;
+
+/// The spellings of `number` to ask for in the org of a tenant whose region is `home`.
+///
+/// Each reads back to the same number there. What does not is left out, because a record found by it
+/// would not be known to hold that number: a foreign number in its own national form, or digits
+/// without a plus sign that are another number of the region.
+pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
+    let Some(read) = number.library() else {
+        return vec![number.to_string()];
+    };
+    let mut found = Spellings::default();
+    found.add(number.to_string());
+    let formatted = PHONE_NUMBER_UTIL.format(&read, PhoneNumberFormat::National);
+    let national = groups(&formatted);
+    let abroad = international_groups(&read);
+    let code = read.country_code.to_string();
+
+    if let Some(written) = with_separator(&national, "-") {
+        found.add(written);
+    }
+    found.add(national.concat());
+    found.add(formatted.to_string());
+    found.add(
+        PHONE_NUMBER_UTIL
+            .format(&read, PhoneNumberFormat::International)
+            .into_owned(),
+    );
+    found.add(number.digits().to_owned());
+    if let [area, groups @ ..] = national.as_slice()
+        && !groups.is_empty()
+    {
+        let rest = groups.join("-");
+        found.add(format!("({area}){rest}"));
+        found.add(format!("({area}) {rest}"));
+        if formatted.contains(' ') && !formatted.contains('-') {
+            found.add(format!("({area}) {}", groups.join(" ")));
+        }
+    }
+    if let [area, exchange, line] = national.as_slice() {
+        found.add(format!("{area}({exchange}){line}"));
+    }
+    found.add(format!("+{code} {}", abroad.join(" ")));
+    found.add(format!("+{code} {}", abroad.join("-")));
+    found.add(format!("+{code}-{}", abroad.join("-")));
+    found.add(national.join(" "));
+    found.add(national.join("."));
+    if read.country_code == 1 {
+        north_america(&mut found, &abroad);
+    }
+    for grouping in other_groupings(&read) {
+        found.add(grouping);
+    }
+    if national.concat() != abroad.concat() && read.country_code != 1 {
+        // The trunk prefix in parentheses, as letter-heads have it.
+        if let Some(prefix) = national.concat().strip_suffix(&abroad.concat()) {
+            found.add(format!("+{code} ({prefix}){}", abroad.join("-")));
+            found.add(format!("+{code} ({prefix}){}", abroad.join(" ")));
+        }
+    }
+    found.add(format!("+{code} {}", abroad.concat()));
+    let mut list = found.0;
+    list.retain(|spelling| parse(spelling, home).as_ref() == Ok(number));
+    list
+}
+
+/// A list without doubles that keeps its order.
+#[derive(Default)]
+struct Spellings(Vec<String>);
+
+impl Spellings {
+    fn add(&mut self, spelling: String) {
+        if spelling.len() <= MAX_SPELLING_CHARS && !self.0.contains(&spelling) {
+            self.0.push(spelling);
+        }
+    }
+}
+
+/// The runs of digits of a formatted number.
+fn groups(formatted: &str) -> Vec<String> {
+    formatted
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|run| !run.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn international_groups(number: &PhoneNumber) -> Vec<String> {
+    groups(&PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::International)).split_off(1)
+}
+
+fn with_separator(groups: &[String], separator: &str) -> Option<String> {
+    (groups.len() > 1).then(|| groups.join(separator))
+}
+
+/// `1-415-555-0132` and its like: in North America the country's code is the long-distance prefix.
+fn north_america(found: &mut Spellings, groups: &[String]) {
+    if let [area, exchange, line] = groups {
+        found.add(format!("+1 ({area}) {exchange}-{line}"));
+        found.add(format!("1-{area}-{exchange}-{line}"));
+        found.add(format!("1 ({area}) {exchange}-{line}"));
+        found.add(format!("+1.{area}.{exchange}.{line}"));
+        found.add(format!("1.{area}.{exchange}.{line}"));
+        found.add(format!("({area}) {exchange} {line}"));
+    }
+}
+
+/// Groupings other than the metadata's that people really use: Japanese area codes have two to four
+/// digits after the 0 is counted, and few know which of their neighbour's are the area's.
+fn other_groupings(number: &PhoneNumber) -> Vec<String> {
+    let national = number.get_national_significant_number();
+    let cuts: &[&[usize]] = match (number.country_code, national.len()) {
+        (81, 9) => &[&[2, 4], &[3, 3], &[4, 2]],
+        (81, 10) => &[&[3, 4], &[4, 3]],
+        (44, 10) => &[&[3, 4], &[4, 3], &[5]],
+        (49, length) if length > 6 => &[&[3], &[4], &[5]],
+        _ => &[],
+    };
+    let written = format!("0{national}");
+    let mut spellings = Vec::new();
+    for cut in cuts {
+        let mut rest = written.as_str();
+        let mut parts = Vec::new();
+        for length in *cut {
+            let Some((part, after)) = rest.split_at_checked(*length) else {
+                continue;
+            };
+            parts.push(part);
+            rest = after;
+        }
+        parts.push(rest);
+        match number.country_code {
+            44 => spellings.push(parts.join(" ")),
+            49 => spellings.extend(["/", "-", " "].map(|separator| parts.join(separator))),
+            _ => spellings.push(parts.join("-")),
+        }
+    }
+    spellings
+}

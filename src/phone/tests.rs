@@ -1,0 +1,319 @@
+//! What is read, what is not, and that every spelling comes home.
+
+use super::*;
+use proptest::prelude::*;
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberType};
+
+fn region(code: &str) -> Region {
+    code.parse().expect("a region")
+}
+
+#[track_caller]
+fn reads(text: &str, code: &str, expected: &str) {
+    assert_eq!(
+        parse(text, &region(code)).as_ref().map(E164::as_str),
+        Ok(expected),
+        "{text:?} in {code}"
+    );
+}
+
+#[track_caller]
+fn refuses(text: &str, code: &str, expected: NotLookedUp) {
+    assert_eq!(
+        parse(text, &region(code)),
+        Err(expected),
+        "{text:?} in {code}"
+    );
+}
+
+#[test]
+fn japanese_numbers_are_read_however_they_are_written() {
+    for text in [
+        "0312345678",
+        "03-1234-5678",
+        "(03)1234-5678",
+        "03(1234)5678",
+        "03 1234 5678",
+        "03.1234.5678",
+        "+81312345678",
+        "+81 3-1234-5678",
+        "+81 (0)3-1234-5678",
+        "+81(0)312345678",
+        "81312345678",
+        "0081312345678",
+        "010-81-3-1234-5678",
+        "０３－１２３４－５６７８",
+        "０３ー１２３４ー５６７８",
+        "03‐1234‐5678",
+        "03–1234—5678",
+        "03−1234−5678",
+        "（０３）１２３４－５６７８",
+        "\u{202a}03-1234-5678\u{202c}",
+        "03\u{a0}1234\u{3000}5678",
+        "03-1234-5678 x12",
+        "03-1234-5678 ext. 12",
+        "03-1234-5678 内線12",
+        "03-1234-5678（内線 12）",
+        "03-1234-5678#12",
+        "tel:03-1234-5678",
+        "TEL 03-1234-5678",
+        "1840312345678",
+        "186-03-1234-5678",
+        "0451-23-4567"
+            .replace("0451-23-4567", "03-1234-5678")
+            .as_str(),
+    ] {
+        reads(text, "JP", "+81312345678");
+    }
+    reads("090-1234-5678", "JP", "+819012345678");
+    reads("0451-23-4567", "JP", "+81451234567");
+    reads("0120-123-456", "JP", "+81120123456");
+    reads("0570-012-345", "JP", "+81570012345");
+    reads("050-3123-4567", "JP", "+815031234567");
+}
+
+#[test]
+fn numbers_of_ranges_that_the_metadata_does_not_know_are_not_lost() {
+    // The platform's own samples use them (call_analysis_completed.json).
+    reads("09000000000", "JP", "+819000000000");
+    reads("05000000000", "JP", "+815000000000");
+    reads("0300000000", "JP", "+81300000000");
+    reads("+1 555 555 0100", "JP", "+15555550100");
+}
+
+#[test]
+fn foreign_numbers_keep_their_country() {
+    reads("+1 (415) 555-0132", "JP", "+14155550132");
+    reads("010 1 415 555 0132", "JP", "+14155550132");
+    reads("0014155550132", "JP", "+14155550132");
+    reads("+44 (0)20 7183 8750", "JP", "+442071838750");
+    reads("030/123456", "DE", "+4930123456");
+    reads("1-800-FLOWERS", "US", "+18003569377");
+    reads("4002", "NU", "+6834002");
+}
+
+#[test]
+fn what_is_no_customers_number_is_named_for_what_it_is() {
+    use NotLookedUp::*;
+    for (text, code, expected) in [
+        ("", "JP", Empty),
+        (" \u{200b}\u{3000}", "JP", Empty),
+        ("null", "JP", Empty),
+        ("Anonymous", "JP", Anonymous),
+        ("ANONYMOUS ", "JP", Anonymous),
+        ("非通知", "JP", Anonymous),
+        ("Unknown", "JP", Anonymous),
+        ("No Caller ID", "US", Anonymous),
+        ("110", "JP", Emergency),
+        ("１１０", "JP", Emergency),
+        ("1-1-9", "JP", Emergency),
+        ("118", "JP", Emergency),
+        ("184110", "JP", Emergency),
+        ("+81 110", "JP", Emergency),
+        ("911", "US", Emergency),
+        ("112", "DE", Emergency),
+        ("999", "GB", Emergency),
+        ("104", "JP", Service),
+        ("177", "JP", Service),
+        ("#9110", "JP", Service),
+        ("＃７１１９", "JP", Service),
+        ("*21*0312345678#", "JP", Service),
+        ("411", "US", Service),
+        ("201", "JP", Extension),
+        ("1001", "JP", Extension),
+        ("201", "DE", Extension),
+        ("20123", "DE", Extension),
+        ("内線 12", "JP", Extension),
+        ("5678901", "US", NoAreaCode),
+        ("+999 123 456", "JP", NoSuchCountry),
+        ("hello", "JP", NotANumber),
+        ("a@b.example", "JP", NotANumber),
+        ("---", "JP", NotANumber),
+        ("0000000000", "JP", Invalid),
+        ("000000000000", "JP", Invalid),
+        ("1234567890", "JP", Invalid),
+        ("123456789012345678", "JP", Invalid),
+        ("12345678901234", "JP", Invalid),
+        ("1234567890", "US", Invalid),
+    ] {
+        refuses(text, code, expected);
+    }
+    refuses(&"1".repeat(100_000), "JP", NotANumber);
+}
+
+#[test]
+fn every_reason_has_a_sentence_and_no_value_in_it() {
+    for reason in [
+        NotLookedUp::Empty,
+        NotLookedUp::Anonymous,
+        NotLookedUp::Invalid,
+    ] {
+        assert!(reason.to_string().len() > 10);
+        assert!(!reason.code().is_empty());
+    }
+}
+
+#[test]
+fn a_region_is_two_capitals_that_have_a_numbering_plan() {
+    assert_eq!(region("JP").calling_code(), 81);
+    for text in ["", "J", "jp", "JPN", "ZZ", "001", "日本"] {
+        assert!(text.parse::<Region>().is_err(), "{text}");
+    }
+    assert_eq!(
+        serde_json::to_string(&region("JP")).expect("JSON"),
+        "\"JP\""
+    );
+    assert!(serde_json::from_str::<Region>("\"ZZ\"").is_err());
+}
+
+#[test]
+fn e164_is_only_made_from_its_own_form() {
+    for text in [
+        "",
+        "+",
+        "0312345678",
+        "+81 3 1234 5678",
+        "+810312345678",
+        "+81",
+        "+8131234567812345",
+    ] {
+        assert!(text.parse::<E164>().is_err(), "{text}");
+    }
+    let number: E164 = "+81312345678".parse().expect("a number");
+    assert_eq!(
+        (number.digits(), number.calling_code()),
+        ("81312345678", 81)
+    );
+    assert_eq!(
+        serde_json::to_string(&number).expect("JSON"),
+        "\"+81312345678\""
+    );
+}
+
+#[test]
+fn spellings_begin_with_what_people_store_most() {
+    let number = parse("03-1234-5678", &region("JP")).expect("a number");
+    let list = spellings(&number, &region("JP"));
+    assert_eq!(list[..3], ["+81312345678", "03-1234-5678", "0312345678"]);
+    for expected in [
+        "81312345678",
+        "(03)1234-5678",
+        "(03) 1234-5678",
+        "03(1234)5678",
+        "03 1234 5678",
+        "03.1234.5678",
+        "+81 3-1234-5678",
+        "+81 3 1234 5678",
+        "+81-3-1234-5678",
+        "031-234-5678",
+        "0312-34-5678",
+        "+81 (0)3-1234-5678",
+    ] {
+        assert!(
+            list.iter().any(|spelling| spelling == expected),
+            "{expected} in {list:?}"
+        );
+    }
+    let mobile = parse("09012345678", &region("JP")).expect("a number");
+    let list = spellings(&mobile, &region("JP"));
+    assert!(list.contains(&"090-1234-5678".to_owned()), "{list:?}");
+    assert!(list.contains(&"+81 90-1234-5678".to_owned()), "{list:?}");
+    let american = parse("4155550132", &region("US")).expect("a number");
+    let list = spellings(&american, &region("US"));
+    for expected in [
+        "(415) 555-0132",
+        "415-555-0132",
+        "4155550132",
+        "+1 (415) 555-0132",
+    ] {
+        assert!(
+            list.iter().any(|spelling| spelling == expected),
+            "{expected} in {list:?}"
+        );
+    }
+}
+
+#[test]
+fn a_foreign_number_is_not_asked_for_by_its_national_form() {
+    let number = parse("+14155550132", &region("JP")).expect("a number");
+    let list = spellings(&number, &region("JP"));
+    assert!(!list.contains(&"(415) 555-0132".to_owned()), "{list:?}");
+    assert!(list.contains(&"+1 415-555-0132".to_owned()), "{list:?}");
+}
+
+#[track_caller]
+fn assert_spellings_come_home(number: &E164, home: &Region) {
+    let list = spellings(number, home);
+    assert_eq!(list[0], number.as_str());
+    for (at, spelling) in list.iter().enumerate() {
+        assert!(spelling.chars().count() <= MAX_SPELLING_CHARS);
+        assert!(!list[..at].contains(spelling), "{spelling} twice");
+        assert_eq!(
+            parse(spelling, home).as_ref(),
+            Ok(number),
+            "{spelling:?} in {home}"
+        );
+    }
+}
+
+#[test]
+fn every_spelling_of_every_regions_example_comes_home() {
+    for region in Region::all() {
+        for kind in [
+            PhoneNumberType::FixedLine,
+            PhoneNumberType::Mobile,
+            PhoneNumberType::VoIP,
+            PhoneNumberType::TollFree,
+        ] {
+            let Ok(example) =
+                PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.library(), kind)
+            else {
+                continue;
+            };
+            let Some(number) = E164::from_library(&example) else {
+                continue;
+            };
+            assert_eq!(number.as_str().parse::<E164>().as_ref(), Ok(&number));
+            assert_spellings_come_home(&number, &region);
+            assert_spellings_come_home(&number, &Region::JAPAN);
+        }
+    }
+}
+
+/// Digits that begin like numbers of the region, so that most of them exist.
+fn dialled(code: &'static str) -> impl Strategy<Value = (Region, String)> {
+    let pattern = match code {
+        "JP" => "0([1-9][0-9]{8}|[5789]0[1-9][0-9]{7})",
+        "US" => "[2-9][0-9]{2}[2-9][0-9]{6}",
+        "GB" => "0[1-37][0-9]{9}",
+        "DE" => "0[1-9][0-9]{7,10}",
+        _ => "0[1-9][0-9]{5,10}",
+    };
+    pattern.prop_map(move |text| (region(code), text))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn every_spelling_reads_back_to_the_same_number(
+        (home, text) in prop_oneof![dialled("JP"), dialled("US"), dialled("GB"), dialled("DE"), dialled("IT"), dialled("BR")]
+    ) {
+        if let Ok(number) = parse(&text, &home) {
+            assert_spellings_come_home(&number, &home);
+            prop_assert_eq!(number.as_str().parse::<E164>(), Ok(number.clone()));
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused_without_a_panic(text in "\\PC{0,60}") {
+        let _ = parse(&text, &Region::JAPAN);
+    }
+
+    #[test]
+    fn junk_of_phone_characters_never_becomes_another_form(text in "[-+0-9()./# x*]{0,24}") {
+        if let Ok(number) = parse(&text, &Region::JAPAN) {
+            prop_assert_eq!(number.as_str().parse::<E164>(), Ok(number.clone()));
+        }
+    }
+}

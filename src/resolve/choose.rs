@@ -1,0 +1,158 @@
+//! Which record stands behind a number.
+
+use super::{Match, Record};
+use crate::phone::{E164, Region, parse};
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use url::Url;
+
+/// Reads the phone fields of what came back again, with the tenant's region, and picks one record
+/// for each number asked: Contact before Account before Lead, then the newest `LastModifiedDate`,
+/// then the lowest Id. A record whose number only looks alike is none.
+pub fn choose(
+    asked: &[E164],
+    records: &[Record],
+    home: &Region,
+    instance: Option<&Url>,
+) -> HashMap<E164, Match> {
+    let asked: HashSet<&E164> = asked.iter().collect();
+    let mut best: HashMap<E164, &Record> = HashMap::new();
+    for record in records {
+        for number in record
+            .phones
+            .iter()
+            .filter_map(|text| parse(text, home).ok())
+        {
+            if !asked.contains(&number) {
+                continue;
+            }
+            best.entry(number)
+                .and_modify(|chosen| {
+                    if rank(record) < rank(chosen) {
+                        *chosen = record;
+                    }
+                })
+                .or_insert(record);
+        }
+    }
+    best.into_iter()
+        .map(|(number, record)| (number, to_match(record, instance)))
+        .collect()
+}
+
+/// The lowest rank wins.
+fn rank(record: &Record) -> impl Ord + '_ {
+    (record.object, Reverse(record.modified), record.id.as_str())
+}
+
+fn to_match(record: &Record, instance: Option<&Url>) -> Match {
+    Match {
+        object: record.object,
+        id: record.id.clone(),
+        company: record.company.clone(),
+        person: record.person.clone(),
+        // `/<Id>` opens a record in Lightning and in Classic.
+        link: instance
+            .and_then(|url| url.join(&format!("/{}", record.id)).ok())
+            .map(String::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::Object;
+    use proptest::prelude::*;
+
+    fn record(object: Object, id: &str, day: i64, phone: &str) -> Record {
+        Record {
+            object,
+            id: id.to_owned(),
+            company: None,
+            person: Some(id.to_owned()),
+            modified: jiff::Timestamp::from_second(day * 86_400).ok(),
+            phones: vec![phone.to_owned()],
+        }
+    }
+
+    fn chosen(records: &[Record]) -> Option<String> {
+        let number: E164 = "+81312345678".parse().unwrap();
+        let found = choose(std::slice::from_ref(&number), records, &Region::JAPAN, None);
+        found.get(&number).map(|found| found.id.clone())
+    }
+
+    #[test]
+    fn a_contact_goes_before_an_account_before_a_lead_whatever_is_newer() {
+        let contact = record(Object::Contact, "c", 1, "03-1234-5678");
+        let account = record(Object::Account, "a", 2, "0312345678");
+        let lead = record(Object::Lead, "l", 3, "+81 3 1234 5678");
+        assert_eq!(
+            chosen(&[lead.clone(), account.clone(), contact]).as_deref(),
+            Some("c")
+        );
+        assert_eq!(chosen(&[lead.clone(), account]).as_deref(), Some("a"));
+        assert_eq!(chosen(&[lead]).as_deref(), Some("l"));
+        assert_eq!(chosen(&[]), None);
+    }
+
+    #[test]
+    fn within_an_object_the_newest_wins_and_the_lowest_id_among_equals() {
+        let old = record(Object::Contact, "a", 1, "0312345678");
+        let new = record(Object::Contact, "c", 9, "0312345678");
+        let same = record(Object::Contact, "b", 9, "0312345678");
+        let mut undated = record(Object::Contact, "0", 0, "0312345678");
+        undated.modified = None;
+        assert_eq!(chosen(&[old, undated, new, same]).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn a_near_miss_is_no_match() {
+        for phone in [
+            "03-1234-5679",
+            "13-1234-5678",
+            "+1 312345678",
+            "0312345678 0",
+            "",
+            "1234-5678",
+        ] {
+            assert_eq!(
+                chosen(&[record(Object::Contact, "c", 1, phone)]),
+                None,
+                "{phone}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_link_opens_the_record_on_the_orgs_own_host() {
+        let number: E164 = "+81312345678".parse().unwrap();
+        let instance = Url::parse("https://acme.my.salesforce.com/x").unwrap();
+        let records = [record(Object::Lead, "00Q1", 1, "0312345678")];
+        let found = choose(
+            std::slice::from_ref(&number),
+            &records,
+            &Region::JAPAN,
+            Some(&instance),
+        );
+        assert_eq!(
+            found[&number].link.as_deref(),
+            Some("https://acme.my.salesforce.com/00Q1")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_in_which_rows_come_does_not_matter(
+            mut rows in prop::collection::vec((0_usize..3, 0_u8..4, 0_i64..3), 1..8),
+        ) {
+            let records = |rows: &[(usize, u8, i64)]| -> Vec<Record> {
+                rows.iter()
+                    .map(|(object, id, day)| record(Object::ALL[*object], &id.to_string(), *day, "0312345678"))
+                    .collect()
+            };
+            let forward = chosen(&records(&rows));
+            rows.reverse();
+            prop_assert_eq!(forward, chosen(&records(&rows)));
+        }
+    }
+}

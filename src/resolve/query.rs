@@ -1,0 +1,371 @@
+//! What is asked: objects, fields, and the SOQL of one query.
+
+use super::{Finding, Object};
+use crate::salesforce::{Soql, SoqlLiteral};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A phone field that is searched. Custom fields never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PhoneField {
+    /// The object.
+    pub object: Object,
+    /// The field's API name.
+    pub name: &'static str,
+}
+
+/// Phone and MobilePhone are Salesforce's standard fields; an account has only the first, unless it
+/// is a person's (`PersonMobilePhone`, which exists only where person accounts are switched on).
+const SEARCHED: [PhoneField; 6] = [
+    PhoneField {
+        object: Object::Contact,
+        name: "Phone",
+    },
+    PhoneField {
+        object: Object::Contact,
+        name: "MobilePhone",
+    },
+    PhoneField {
+        object: Object::Account,
+        name: "Phone",
+    },
+    PhoneField {
+        object: Object::Account,
+        name: PERSON_MOBILE,
+    },
+    PhoneField {
+        object: Object::Lead,
+        name: "Phone",
+    },
+    PhoneField {
+        object: Object::Lead,
+        name: "MobilePhone",
+    },
+];
+const PERSON_MOBILE: &str = "PersonMobilePhone";
+
+/// Fields besides Id and the phone fields: first those that are read in every org, then those that
+/// exist only where person accounts are switched on.
+const fn read(object: Object) -> (&'static [&'static str], &'static [&'static str]) {
+    match object {
+        Object::Contact => (
+            &["Name", "AccountId", "Account.Name", "LastModifiedDate"],
+            &["Account.IsPersonAccount"],
+        ),
+        Object::Account => (
+            &["Name", "LastModifiedDate"],
+            &["IsPersonAccount", "PersonContactId"],
+        ),
+        Object::Lead => (&["Name", "Company", "LastModifiedDate"], &[]),
+    }
+}
+
+/// The newest first; the Id only makes the order the same each time.
+const ORDER: &str = "ORDER BY LastModifiedDate DESC, Id";
+
+/// What this org lets the user ask for. It begins with everything and shrinks as Salesforce names
+/// objects and fields that it does not show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    person_accounts: bool,
+    missing_objects: BTreeSet<Object>,
+    hidden_fields: BTreeSet<(Object, &'static str)>,
+}
+
+/// One query: an object, and the phone fields that are searched by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) object: Object,
+    pub(super) fields: Vec<&'static str>,
+}
+
+// === impl Shape ===
+
+impl Shape {
+    /// The shape of an org of which nothing else is known. Where it is not known whether it has
+    /// person accounts, they are asked for: Salesforce names a field that does not exist.
+    pub fn new(person_accounts: Option<bool>) -> Self {
+        Self {
+            person_accounts: person_accounts.unwrap_or(true),
+            missing_objects: BTreeSet::new(),
+            hidden_fields: BTreeSet::new(),
+        }
+    }
+
+    /// The phone fields that are searched.
+    pub fn searched(&self) -> impl Iterator<Item = PhoneField> + '_ {
+        SEARCHED.into_iter().filter(|field| {
+            !self.missing_objects.contains(&field.object)
+                && !self.hidden_fields.contains(&(field.object, field.name))
+                && (self.person_accounts || field.name != PERSON_MOBILE)
+        })
+    }
+
+    /// The queries that look a list of numbers up, at most five.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let mut slots: Vec<Slot> = Vec::new();
+        for field in self.searched() {
+            match slots.last_mut() {
+                // A sixth query would cost a second call; the account's two fields share one.
+                Some(slot) if slot.object == Object::Account && field.object == Object::Account => {
+                    slot.fields.push(field.name);
+                }
+                _ => slots.push(Slot {
+                    object: field.object,
+                    fields: vec![field.name],
+                }),
+            }
+        }
+        slots
+    }
+
+    /// The query of a slot for a list of literals, written with commas between them.
+    pub(super) fn soql(&self, slot: &Slot, literals: &str) -> Soql {
+        let mut fields = vec!["Id"];
+        fields.extend(self.readable(slot.object));
+        let phones = self.searched().filter(|field| field.object == slot.object);
+        fields.extend(phones.map(|field| field.name));
+        let found = slot
+            .fields
+            .iter()
+            .map(|field| format!("{field} IN ({literals})"))
+            .collect::<Vec<_>>()
+            .join(" OR ");
+        let condition = match slot.object {
+            // A converted lead lives on as a contact and an account. AND and OR at one level need
+            // parentheses (facts 5.2a).
+            Object::Lead => format!("IsConverted=false AND ({found})"),
+            Object::Contact | Object::Account => found,
+        };
+        Soql::text(&format!(
+            "SELECT {} FROM {} WHERE {condition} {ORDER}",
+            fields.join(","),
+            slot.object
+        ))
+    }
+
+    fn readable(&self, object: Object) -> impl Iterator<Item = &'static str> + '_ {
+        let (always, with_persons) = read(object);
+        let with_persons = if self.person_accounts {
+            with_persons
+        } else {
+            &[]
+        };
+        always
+            .iter()
+            .chain(with_persons)
+            .copied()
+            .filter(move |field| !self.hidden_fields.contains(&(object, field)))
+    }
+
+    /// Takes an object that Salesforce says the user does not have out of the shape.
+    pub(super) fn drop_object(&mut self, object: Object) -> Option<Finding> {
+        self.missing_objects
+            .insert(object)
+            .then_some(Finding::ObjectUnavailable(object))
+    }
+
+    /// Takes the field that Salesforce's message names out of the shape. `None` if it names none of
+    /// those that were asked for, or one without which nothing can be found.
+    pub(super) fn drop_field(&mut self, object: Object, message: &str) -> Option<Finding> {
+        let (_, with_persons) = read(object);
+        let about_persons = with_persons.iter().chain(
+            // Only an account has the field; what is searched on the others is never called so.
+            (object == Object::Account).then_some(&PERSON_MOBILE),
+        );
+        if self.person_accounts
+            && about_persons
+                .into_iter()
+                .any(|field| names(message, object, field))
+        {
+            // One of them missing means that person accounts are off: none is asked for again.
+            self.person_accounts = false;
+            return Some(Finding::NoPersonAccounts);
+        }
+        let searched = self
+            .searched()
+            .filter(|field| field.object == object)
+            .map(|field| field.name);
+        let hidden = searched
+            .chain(self.readable(object))
+            .filter(|field| *field != "Name")
+            .find(|field| names(message, object, field))?;
+        self.hidden_fields.insert((object, hidden));
+        Some(Finding::FieldHidden {
+            object,
+            field: hidden,
+        })
+    }
+}
+
+/// Whether Salesforce's message complains of this field of this object, in any of its wordings:
+/// `No such column 'X' on entity 'Y'`, `No such column 'X' on sobject of type Y`, `Didn't understand
+/// relationship 'X' in field path` (facts 2.9).
+fn names(message: &str, object: Object, field: &str) -> bool {
+    let owner = message
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .skip_while(|word| !matches!(*word, "entity" | "type"))
+        .skip(1)
+        .find(|word| !word.is_empty());
+    let complains_of = |name: &str| message.contains(&format!("'{name}'"));
+    match field.split_once('.') {
+        Some((relationship, column)) => match owner {
+            Some(owner) => owner == relationship && complains_of(column),
+            None => complains_of(relationship) || complains_of(field),
+        },
+        None => complains_of(field) && owner.is_none_or(|owner| owner == object.as_str()),
+    }
+}
+
+/// The spellings of a number as SOQL writes them in a list.
+pub(super) fn literals<'a>(spellings: impl IntoIterator<Item = &'a String>) -> String {
+    let quoted: Vec<String> = spellings
+        .into_iter()
+        .map(|spelling| SoqlLiteral::new(spelling).to_string())
+        .collect();
+    quoted.join(",")
+}
+
+impl fmt::Display for PhoneField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.object, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queries(shape: &Shape) -> Vec<String> {
+        shape
+            .slots()
+            .iter()
+            .map(|slot| shape.soql(slot, "'a','b'").to_string())
+            .collect()
+    }
+
+    #[test]
+    fn five_queries_search_the_five_standard_fields() {
+        assert_eq!(
+            queries(&Shape::new(Some(false))),
+            [
+                "SELECT Id,Name,AccountId,Account.Name,LastModifiedDate,Phone,MobilePhone FROM Contact \
+                 WHERE Phone IN ('a','b') ORDER BY LastModifiedDate DESC, Id",
+                "SELECT Id,Name,AccountId,Account.Name,LastModifiedDate,Phone,MobilePhone FROM Contact \
+                 WHERE MobilePhone IN ('a','b') ORDER BY LastModifiedDate DESC, Id",
+                "SELECT Id,Name,LastModifiedDate,Phone FROM Account \
+                 WHERE Phone IN ('a','b') ORDER BY LastModifiedDate DESC, Id",
+                "SELECT Id,Name,Company,LastModifiedDate,Phone,MobilePhone FROM Lead \
+                 WHERE IsConverted=false AND (Phone IN ('a','b')) ORDER BY LastModifiedDate DESC, Id",
+                "SELECT Id,Name,Company,LastModifiedDate,Phone,MobilePhone FROM Lead \
+                 WHERE IsConverted=false AND (MobilePhone IN ('a','b')) ORDER BY LastModifiedDate DESC, Id",
+            ]
+        );
+    }
+
+    #[test]
+    fn person_accounts_are_asked_for_only_where_they_may_be() {
+        for known in [Some(true), None] {
+            let asked = queries(&Shape::new(known));
+            assert_eq!(asked.len(), 5);
+            assert!(asked[0].contains("Account.IsPersonAccount"));
+            assert!(
+                asked[2].contains("WHERE Phone IN ('a','b') OR PersonMobilePhone IN ('a','b')")
+            );
+            assert!(asked[2].contains("PersonContactId"));
+        }
+        assert!(
+            !queries(&Shape::new(Some(false)))
+                .iter()
+                .any(|query| query.contains("Person"))
+        );
+    }
+
+    #[test]
+    fn what_salesforce_does_not_show_is_dropped_by_name() {
+        let mut shape = Shape::new(Some(false));
+        let finding = shape.drop_field(
+            Object::Contact,
+            "\nWHERE Phone IN ('+81\n^\nERROR at Row:1:Column:40\nNo such column 'MobilePhone' on entity 'Contact'. If you are attempting to use a custom field, …",
+        );
+        assert_eq!(
+            finding,
+            Some(Finding::FieldHidden {
+                object: Object::Contact,
+                field: "MobilePhone"
+            })
+        );
+        assert!(
+            !queries(&shape)
+                .iter()
+                .any(|query| query.contains("Contact") && query.contains("MobilePhone"))
+        );
+        assert_eq!(shape.slots().len(), 4);
+
+        let finding = shape.drop_field(
+            Object::Contact,
+            "No such column 'Name' on entity 'Account'.",
+        );
+        assert_eq!(
+            finding,
+            Some(Finding::FieldHidden {
+                object: Object::Contact,
+                field: "Account.Name"
+            })
+        );
+        let finding = shape.drop_field(
+            Object::Lead,
+            "No such column 'Company' on sobject of type Lead",
+        );
+        assert_eq!(
+            finding,
+            Some(Finding::FieldHidden {
+                object: Object::Lead,
+                field: "Company"
+            })
+        );
+        assert_eq!(
+            shape.drop_field(Object::Lead, "No such column 'Id' on entity 'Lead'"),
+            None
+        );
+        assert_eq!(
+            shape.drop_field(
+                Object::Contact,
+                "Didn't understand relationship 'Owner' in field path."
+            ),
+            None
+        );
+        assert_eq!(
+            shape.drop_field(Object::Lead, "unexpected token: 'FORM'"),
+            None
+        );
+
+        shape.drop_object(Object::Lead);
+        assert_eq!(shape.slots().len(), 2);
+    }
+
+    #[test]
+    fn an_org_without_person_accounts_says_so_once_for_all_their_fields() {
+        for (object, message) in [
+            (
+                Object::Contact,
+                "No such column 'IsPersonAccount' on entity 'Account'.",
+            ),
+            (
+                Object::Account,
+                "No such column 'PersonMobilePhone' on entity 'Account'.",
+            ),
+            (
+                Object::Account,
+                "No such column 'PersonContactId' on entity 'Account'.",
+            ),
+        ] {
+            let mut shape = Shape::new(None);
+            assert_eq!(
+                shape.drop_field(object, message),
+                Some(Finding::NoPersonAccounts)
+            );
+            assert_eq!(shape, Shape::new(Some(false)));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A row that a query brought, read.
+
+use super::Object;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// A record of Salesforce with a phone number on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What it is. A person contact is the account that it belongs to.
+    pub object: Object,
+    /// Its Id.
+    pub id: String,
+    /// The company's name.
+    pub company: Option<String>,
+    /// The person's name.
+    pub person: Option<String>,
+    /// When it last changed; `None` where Salesforce does not show that.
+    pub modified: Option<Timestamp>,
+    /// Its phone fields as they are stored.
+    pub phones: Vec<String>,
+}
+
+/// The fields of all three objects; a row has those of its own.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Row {
+    id: String,
+    name: Option<String>,
+    company: Option<String>,
+    account_id: Option<String>,
+    account: Option<ParentAccount>,
+    is_person_account: Option<bool>,
+    last_modified_date: Option<String>,
+    phone: Option<String>,
+    mobile_phone: Option<String>,
+    person_mobile_phone: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ParentAccount {
+    name: Option<String>,
+    is_person_account: Option<bool>,
+}
+
+impl Row {
+    /// The record that the row is of. `None` for a row without an Id.
+    pub(super) fn into_record(self, object: Object) -> Option<Record> {
+        if self.id.is_empty() {
+            return None;
+        }
+        let parent = self.account.unwrap_or_default();
+        let is_person_contact = parent.is_person_account == Some(true);
+        let (object, id, company, person) = match object {
+            // A person account is an account and a contact in one. The product ranks it with the
+            // accounts (facts/miitel 1.1: "Contact, then Account or Person Account, then Lead"), so
+            // both rows become that account.
+            Object::Contact if is_person_contact => (
+                Object::Account,
+                self.account_id.unwrap_or(self.id),
+                None,
+                self.name,
+            ),
+            Object::Contact => (object, self.id, parent.name, self.name),
+            Object::Account if self.is_person_account == Some(true) => {
+                (object, self.id, None, self.name)
+            }
+            Object::Account => (object, self.id, self.name, None),
+            Object::Lead => (object, self.id, self.company, self.name),
+        };
+        let phones = [self.phone, self.mobile_phone, self.person_mobile_phone];
+        Some(Record {
+            object,
+            id,
+            company: company.filter(|name| !name.trim().is_empty()),
+            person: person.filter(|name| !name.trim().is_empty()),
+            modified: self.last_modified_date.as_deref().and_then(timestamp),
+            phones: phones
+                .into_iter()
+                .flatten()
+                .filter(|text| !text.is_empty())
+                .collect(),
+        })
+    }
+}
+
+/// Salesforce writes `2026-11-23T01:02:03.000+0000`: the offset has no colon.
+fn timestamp(text: &str) -> Option<Timestamp> {
+    text.parse()
+        .ok()
+        .or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn record(object: Object, row: serde_json::Value) -> Record {
+        serde_json::from_value::<Row>(row)
+            .unwrap()
+            .into_record(object)
+            .unwrap()
+    }
+
+    #[test]
+    fn a_contact_has_its_company_from_its_account() {
+        let row = json!({
+            "attributes": {"type": "Contact", "url": "/services/data/v50.0/sobjects/Contact/003A"},
+            "Id": "003A", "Name": "Sato Hanako", "AccountId": "001A",
+            "Account": {"attributes": {"type": "Account"}, "Name": "Acme"},
+            "LastModifiedDate": "2026-11-23T01:02:03.000+0000",
+            "Phone": "03-1234-5678", "MobilePhone": null,
+        });
+        let record = record(Object::Contact, row);
+        assert_eq!(record.company.as_deref(), Some("Acme"));
+        assert_eq!(record.person.as_deref(), Some("Sato Hanako"));
+        assert_eq!(
+            record.modified,
+            Some("2026-11-23T01:02:03Z".parse().unwrap())
+        );
+        assert_eq!(record.phones, ["03-1234-5678"]);
+    }
+
+    #[test]
+    fn a_person_account_and_its_person_contact_are_the_same_record() {
+        let contact = record(
+            Object::Contact,
+            json!({
+                "Id": "003P", "Name": "Ito Ken", "AccountId": "001P",
+                "Account": {"Name": "Ito Ken", "IsPersonAccount": true},
+            }),
+        );
+        let account = record(
+            Object::Account,
+            json!({"Id": "001P", "Name": "Ito Ken", "IsPersonAccount": true}),
+        );
+        assert_eq!(contact, account);
+        assert_eq!(
+            (account.object, account.person.as_deref()),
+            (Object::Account, Some("Ito Ken"))
+        );
+        assert_eq!(account.company, None);
+    }
+
+    #[test]
+    fn rows_with_hidden_fields_are_read_as_far_as_they_go() {
+        let lead = record(
+            Object::Lead,
+            json!({"Id": "00QA", "Name": "Ueda", "Phone": "0312345678"}),
+        );
+        assert_eq!((lead.company, lead.modified), (None, None));
+        assert!(Row::default().into_record(Object::Lead).is_none());
+    }
+}

@@ -1,0 +1,160 @@
+//! Sends the planned requests.
+
+use super::query::Shape;
+use super::search::Search;
+use super::{Batch, Match, Object, ResolveError, choose, plan};
+use crate::phone::{E164, Region};
+use crate::salesforce::{Connection, Spent};
+use std::collections::HashMap;
+use std::fmt;
+use tracing::debug;
+use url::Url;
+
+/// Looks numbers up over one connection.
+pub struct Resolver {
+    connection: Connection,
+    home: Region,
+    shape: Shape,
+    instance: Option<Url>,
+    allowance: Allowance,
+    findings: Vec<Finding>,
+}
+
+/// How many API calls may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allowance(pub Option<u64>);
+
+/// What Salesforce does not show this user. It does not stop a run, but somebody should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The object does not exist for this user.
+    ObjectUnavailable(Object),
+    /// The field does not exist, or field-level security hides it.
+    FieldHidden {
+        /// On which object.
+        object: Object,
+        /// Its API name, or the path to it.
+        field: &'static str,
+    },
+    /// The org has no person accounts; nothing is wrong with that.
+    NoPersonAccounts,
+}
+
+// === impl Resolver ===
+
+impl Resolver {
+    /// A resolver for a tenant whose numbers are read as those of `home`. `instance` is where links
+    /// to records lead.
+    pub fn new(connection: Connection, home: Region) -> Self {
+        Self {
+            connection,
+            home,
+            shape: Shape::new(None),
+            instance: None,
+            allowance: Allowance(None),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Says whether the org has person accounts, where that is known.
+    #[must_use]
+    pub fn person_accounts(self, person_accounts: Option<bool>) -> Self {
+        Self {
+            shape: Shape::new(person_accounts),
+            ..self
+        }
+    }
+
+    /// Says where records are opened.
+    #[must_use]
+    pub fn instance(self, instance: Option<Url>) -> Self {
+        Self { instance, ..self }
+    }
+
+    /// Says how many API calls may be made over the connection.
+    #[must_use]
+    pub fn allowance(self, allowance: Allowance) -> Self {
+        Self { allowance, ..self }
+    }
+
+    /// Packs numbers into batches, each of which is looked up by one call.
+    pub fn plan(&self, numbers: &[E164]) -> Vec<Batch> {
+        plan(&self.shape, numbers, &self.home)
+    }
+
+    /// Looks the numbers of a batch up. A number that is not in the answer stands on no record.
+    pub async fn resolve(&mut self, batch: &Batch) -> Result<HashMap<E164, Match>, ResolveError> {
+        let mut search = Search::new(&self.shape, batch, self.home);
+        loop {
+            let requests = search.requests(&self.shape);
+            if requests.is_empty() {
+                break;
+            }
+            self.allowance.check(self.connection.spent())?;
+            let answers = self.connection.composite(&requests).await?;
+            for finding in search.absorb(&mut self.shape, &answers)? {
+                debug!(%finding, "the look-up goes on without it");
+                self.findings.push(finding);
+            }
+        }
+        Ok(choose(
+            &batch.numbers,
+            &search.into_records(),
+            &self.home,
+            self.instance.as_ref(),
+        ))
+    }
+
+    /// What Salesforce does not show this user, as far as it was met.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The connection.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+// === impl Allowance ===
+
+impl Allowance {
+    /// Whether one more call may be made after these.
+    pub fn check(self, spent: Spent) -> Result<(), ResolveError> {
+        match self.0 {
+            Some(most) if spent.calls >= most => Err(ResolveError::BudgetExhausted(most)),
+            _ => Ok(()),
+        }
+    }
+}
+
+// === impl Finding ===
+
+impl Finding {
+    /// A word for programs; `None` where nothing is wrong.
+    pub const fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::ObjectUnavailable(_) => Some("ObjectUnavailable"),
+            Self::FieldHidden { .. } => Some("FieldHidden"),
+            Self::NoPersonAccounts => None,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ObjectUnavailable(object) => write!(
+                f,
+                "The integration user has no access to {object}, so numbers are not looked up there. \
+                 Give the user read access to {object}; licences of the Platform kind do not include Lead."
+            ),
+            Self::FieldHidden { object, field } => write!(
+                f,
+                "The field {object}.{field} is not visible to the integration user and is left out. \
+                 Give the user read access to it by field-level security."
+            ),
+            Self::NoPersonAccounts => f.write_str("The organization has no person accounts."),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a run ended before its work was done, and what the report says about it.
+
+use super::report::{Note, Outcome};
+use super::settings::SettingsError;
+use crate::directory::ClientError;
+use crate::resolve::ResolveError;
+use crate::salesforce::Meaning;
+
+/// Why a run ended early. What was done before is kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The run cannot begin with what it was told.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Salesforce.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The directory.
+    #[error(transparent)]
+    Directory(#[from] ClientError),
+    /// Somebody told it to stop.
+    #[error("the run was told to stop; what it had taken is handed back")]
+    Interrupted,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// How the run ended.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Interrupted => Outcome::Interrupted,
+            Self::Resolve(ResolveError::BudgetExhausted(_)) => Outcome::BudgetExhausted,
+            Self::Settings(_) | Self::Resolve(_) | Self::Directory(_) => Outcome::Failed,
+        }
+    }
+
+    /// Code and sentence. The code is that of a meaning where Salesforce failed.
+    pub(super) fn note(&self) -> Note {
+        let code = match self {
+            Self::Settings(_) => "SettingsInvalid",
+            Self::Resolve(ResolveError::Salesforce(error))
+                if error.meaning() == Meaning::LoginWithheld =>
+            {
+                return Note::new(
+                    Meaning::SessionExpired.code(),
+                    "Salesforce ended the session in the middle of the run, and a run logs in only \
+                     once. What was found is kept; the next run goes on.",
+                );
+            }
+            Self::Resolve(ResolveError::Salesforce(error)) => {
+                return Note::new(error.meaning().code(), error.message());
+            }
+            Self::Resolve(ResolveError::AnswerMissing(_)) => "UnexpectedAnswer",
+            Self::Resolve(ResolveError::NothingToSearch) => "NothingToSearch",
+            Self::Resolve(ResolveError::BudgetExhausted(_)) => "BudgetExhausted",
+            Self::Directory(ClientError::Refused { problem, .. }) if problem.status < 500 => {
+                "DirectoryRefused"
+            }
+            Self::Directory(ClientError::Answer { .. }) => "DirectoryAnswerUnreadable",
+            Self::Directory(_) => "DirectoryUnavailable",
+            Self::Interrupted => "Interrupted",
+        };
+        Note::new(code, self.to_string())
+    }
+
+    /// Whether Salesforce refused the log-in.
+    pub(super) fn refused_login(&self) -> bool {
+        matches!(self, Self::Resolve(ResolveError::Salesforce(error)) if error.refused_login())
+    }
+}

@@ -1,0 +1,311 @@
+//! One run from its first claim to its report.
+//!
+//! It works in batches: take calls, ask Salesforce for their numbers, write the contacts, mark the
+//! calls done. Each step may be repeated without harm and a call is marked done last, so a run that
+//! is killed at any instant loses at most the answer to one request, and nothing is doubled.
+
+use super::failure::Failure;
+use super::report::{Note, RunKind, RunReport};
+use super::settings::WorkerSettings;
+use super::todo::Todo;
+use crate::directory::Client;
+use crate::directory::model::{
+    ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK, RecordObject, ReleaseRequest,
+    WriteContactsRequest, WriteOutcome, WritePolicy,
+};
+use crate::phone::E164;
+use crate::resolve::{Allowance, Batch, Match, Object, ResolveError, Resolver};
+use crate::salesforce::Connection;
+use jiff::Timestamp;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Different numbers that are taken at a time: some seven requests' worth.
+const CLAIM_NUMBERS: u32 = 200;
+/// For how long they are this run's: longer than so many requests may last.
+const CLAIM_SECONDS: u32 = 600;
+/// How long a request in flight may take to end once the run is told to stop. A kubelet gives 30
+/// seconds by default, and the calls are still to be handed back.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// How long the directory may take to have calls handed back.
+const RELEASE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A run that is ready to begin.
+pub(super) struct Run {
+    pub(super) kind: RunKind,
+    pub(super) settings: WorkerSettings,
+    pub(super) holder: String,
+    pub(super) directory: Client,
+    pub(super) connection: Connection,
+}
+
+/// How far a run has come.
+struct Progress<'a> {
+    report: &'a mut RunReport,
+    /// Numbers that were asked for: each once a run.
+    resolved: HashSet<E164>,
+    /// Calls that were marked done.
+    finished: HashSet<String>,
+}
+
+// === impl Run ===
+
+impl Run {
+    /// Works until nothing is left to do, something fails, or `stop` is cancelled.
+    pub(super) async fn execute(self, stop: &CancellationToken) -> RunReport {
+        let mut report = RunReport::begin(self.kind, Timestamp::now());
+        let stopped_late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(STOP_WITHIN).await;
+        };
+        let result = tokio::select! {
+            result = self.work(&mut report, stop) => result,
+            () = stopped_late => Err(Failure::Interrupted),
+        };
+        if let Err(failure) = &result {
+            self.hand_back().await;
+            describe(&mut report, failure);
+        }
+        report.api_calls = self.connection.spent().calls;
+        report.usage = self.connection.usage();
+        report.finished_at = report.started_at.max(Timestamp::now());
+        report
+    }
+
+    async fn work(&self, report: &mut RunReport, stop: &CancellationToken) -> Result<(), Failure> {
+        let mut resolver = None;
+        let mut progress = Progress {
+            report,
+            resolved: HashSet::new(),
+            finished: HashSet::new(),
+        };
+        let going_on = || {
+            if stop.is_cancelled() {
+                Err(Failure::Interrupted)
+            } else {
+                Ok(())
+            }
+        };
+        loop {
+            going_on()?;
+            let Some((todo, more)) = self.take(&mut progress).await? else {
+                return Ok(());
+            };
+            if todo.calls().all(|call| progress.finished.contains(call)) {
+                // Either the directory does not keep what it is told or a call changes all the time:
+                // the next run sees to it, this one would never end.
+                progress.report.warn(Note::new(
+                    "CallsComeBack",
+                    "The directory hands out calls again that this run has marked done.",
+                ));
+                return Ok(());
+            }
+            self.mark_done(todo.done.clone(), &mut progress).await?;
+            if todo.numbers.is_empty() {
+                continue;
+            }
+            going_on()?;
+            // Without a number to ask for, nobody logs in.
+            let resolver = match &mut resolver {
+                Some(resolver) => resolver,
+                none => none.insert(self.log_in().await?),
+            };
+            let mut batches = resolver.plan(&todo.numbers);
+            if more && batches.len() > 1 {
+                // The last is not full. It comes again with the next claim, and fills up then.
+                batches.pop();
+            }
+            for batch in batches {
+                going_on()?;
+                let found = resolver.resolve(&batch).await;
+                for finding in resolver.findings() {
+                    if let Some(code) = finding.code() {
+                        progress.report.warn(Note::new(code, finding.to_string()));
+                    }
+                }
+                self.finish(&batch, &todo, found?, &mut progress).await?;
+                progress.resolved.extend(batch.numbers);
+            }
+        }
+    }
+
+    /// Takes calls, and says whether there are more than were taken. `None`: nothing is left.
+    async fn take(&self, progress: &mut Progress<'_>) -> Result<Option<(Todo, bool)>, Failure> {
+        let claim = ClaimRequest {
+            holder: self.holder.clone(),
+            since: None,
+            until: None,
+            only_missing: self.kind == RunKind::Sync,
+            limit: CLAIM_NUMBERS,
+            claim_for: CLAIM_SECONDS,
+        };
+        let claimed = self.directory.claim(&claim).await?;
+        progress.report.calls += u64::from(claimed.settled);
+        if claimed.calls.is_empty() {
+            return Ok(None);
+        }
+        let texts: HashSet<&str> = claimed
+            .calls
+            .iter()
+            .map(|call| call.number.as_str())
+            .collect();
+        let more = texts.len() >= CLAIM_NUMBERS as usize;
+        let todo = Todo::sort(claimed.calls, &self.settings.region, &progress.resolved);
+        Ok(Some((todo, more)))
+    }
+
+    /// Logs in, once: a session that Salesforce ends is not replaced, the next run has its own.
+    async fn log_in(&self) -> Result<Resolver, Failure> {
+        let session = self
+            .connection
+            .session()
+            .await
+            .map_err(ResolveError::from)?;
+        let instance = self
+            .settings
+            .instance_url
+            .clone()
+            .unwrap_or(session.instance_url);
+        info!(organization = %session.organization_id, %instance, "logged in to Salesforce");
+        Ok(
+            Resolver::new(self.connection.without_login(), self.settings.region)
+                .person_accounts(self.settings.person_accounts.or(session.person_accounts))
+                .instance(Some(instance))
+                .allowance(Allowance(self.settings.max_api_calls)),
+        )
+    }
+
+    /// Writes what was found, then marks the batch's calls done.
+    async fn finish(
+        &self,
+        batch: &Batch,
+        todo: &Todo,
+        found: HashMap<E164, Match>,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), Failure> {
+        let matched = found.len();
+        let mut outcomes = Vec::with_capacity(matched);
+        let contacts: Vec<FoundContact> = found
+            .iter()
+            .map(|(number, found)| contact(number, found))
+            .collect();
+        for contacts in contacts.chunks(MAX_BULK) {
+            let request = WriteContactsRequest {
+                policy: self.policy(),
+                contacts: contacts.to_vec(),
+            };
+            outcomes.extend(
+                self.directory
+                    .write_contacts(&request)
+                    .await?
+                    .outcomes
+                    .into_values(),
+            );
+        }
+        self.mark_done(todo.done_with(&batch.numbers), progress)
+            .await?;
+        progress
+            .report
+            .count(batch.numbers.len(), found.values(), &outcomes);
+        info!(numbers = batch.numbers.len(), matched, "numbers looked up");
+        Ok(())
+    }
+
+    async fn mark_done(
+        &self,
+        calls: Vec<DoneCall>,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), Failure> {
+        for calls in calls.chunks(MAX_BULK) {
+            self.directory
+                .done(&DoneRequest {
+                    calls: calls.to_vec(),
+                })
+                .await?;
+            progress.report.calls += calls.len() as u64;
+            progress
+                .finished
+                .extend(calls.iter().map(|call| call.id.clone()));
+        }
+        Ok(())
+    }
+
+    /// Gives back what was taken and not done, so that the next run need not wait for it.
+    async fn hand_back(&self) {
+        let request = ReleaseRequest {
+            holder: self.holder.clone(),
+        };
+        match tokio::time::timeout(RELEASE_WITHIN, self.directory.release(&request)).await {
+            Ok(Ok(receipt)) => info!(calls = receipt.released, "calls handed back"),
+            Ok(Err(error)) => warn!(%error, "calls could not be handed back; their claim runs out"),
+            Err(_) => warn!("calls could not be handed back in time; their claim runs out"),
+        }
+    }
+
+    fn policy(&self) -> WritePolicy {
+        match self.kind {
+            RunKind::Sync => WritePolicy::OnlyMissing,
+            RunKind::Lookup => WritePolicy::Overwrite,
+        }
+    }
+}
+
+/// The report of a run that could not begin.
+pub(super) fn not_begun(kind: RunKind, failure: &Failure) -> RunReport {
+    let mut report = RunReport::begin(kind, Timestamp::now());
+    describe(&mut report, failure);
+    report
+}
+
+fn describe(report: &mut RunReport, failure: &Failure) {
+    report.outcome = failure.outcome();
+    report.error = Some(failure.note());
+    report.login_refused = failure.refused_login();
+}
+
+fn contact(number: &E164, found: &Match) -> FoundContact {
+    FoundContact {
+        number: number.clone(),
+        company_name: found.company.clone(),
+        person_name: found.person.clone(),
+        object: match found.object {
+            Object::Contact => RecordObject::Contact,
+            Object::Account => RecordObject::Account,
+            Object::Lead => RecordObject::Lead,
+        },
+        record_id: found.id.clone(),
+        link: found.link.clone(),
+    }
+}
+
+// === impl RunReport ===
+
+impl RunReport {
+    /// Adds a finished batch.
+    fn count<'a>(
+        &mut self,
+        numbers: usize,
+        found: impl Iterator<Item = &'a Match>,
+        outcomes: &[WriteOutcome],
+    ) {
+        let mut matched = 0;
+        for found in found {
+            matched += 1;
+            match found.object {
+                Object::Contact => self.matched.contact += 1,
+                Object::Account => self.matched.account += 1,
+                Object::Lead => self.matched.lead += 1,
+            }
+        }
+        self.numbers += numbers as u64;
+        self.unmatched += numbers.saturating_sub(matched) as u64;
+        for outcome in outcomes {
+            match outcome {
+                WriteOutcome::Written => self.written += 1,
+                WriteOutcome::Kept => self.skipped += 1,
+            }
+        }
+    }
+}

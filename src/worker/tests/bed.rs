@@ -1,0 +1,199 @@
+//! A tenant's surroundings: a directory on SQLite, files as they are mounted into a pod, settings.
+
+use crate::directory::model::{Call, CallsQuery};
+use crate::directory::{self, Claims, Client, Purpose, Server, TokenKeys};
+use crate::phone::Region;
+use crate::worker::args::Options;
+use crate::worker::{Outcome, RunKind, RunReport, prepare};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// 32 bytes of `a`.
+const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+pub(super) const USER: &str = "integration@acme.example";
+pub(super) const PASSWORD: &str = "marker-of-the-password";
+pub(super) const SECURITY_TOKEN: &str = "marker-of-the-token";
+
+/// A running directory, and the files and settings of a worker.
+pub(super) struct Bed {
+    folder: TempDir,
+    base: String,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), directory::Error>>,
+    /// The settings document; tests change what they are about.
+    pub(super) settings: Value,
+    /// The authority that Salesforce's certificate comes from.
+    pub(super) ca_bundle: Option<PathBuf>,
+}
+
+impl Bed {
+    /// A tenant whose Salesforce listens at `login_url`.
+    pub(super) async fn start(login_url: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let keys = folder.path().join("keys");
+        std::fs::write(&keys, KEY).unwrap();
+        let args = directory::Args {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            database: format!("sqlite:{}", folder.path().join("directory.db").display()),
+            token_keys: keys,
+            max_body: 4 * 1024 * 1024,
+            request_timeout: 20,
+            grace: 20,
+        };
+        let shutdown = CancellationToken::new();
+        let server = Server::bind(args, shutdown.clone()).await.unwrap();
+        let base = format!("http://{}", server.address());
+        let running = tokio::spawn(server.run());
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("password", &format!("{PASSWORD}\n"));
+        write("securityToken", SECURITY_TOKEN);
+        write(
+            "token",
+            secrecy::ExposeSecret::expose_secret(&token(Purpose::Worker)),
+        );
+        let settings = json!({
+            "version": "v1",
+            "companyId": "acme",
+            "salesforce": {
+                "environment": "Production",
+                "loginUrl": login_url,
+                "apiVersion": "50.0",
+                "auth": {"password": {"username": USER}},
+                "hosts": ["localhost", "*.localhost", "127.0.0.1"],
+                "allowPrivateNetworks": true,
+            },
+            "directory": {"url": base},
+            "region": "JP",
+            "timeZone": "Asia/Tokyo",
+        });
+        Self {
+            folder,
+            base,
+            shutdown,
+            running,
+            settings,
+            ca_bundle: None,
+        }
+    }
+
+    /// The folder of this tenant's files.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Stops the directory.
+    pub(super) async fn stop_directory(&mut self) {
+        self.shutdown.cancel();
+        (&mut self.running).await.unwrap().unwrap();
+    }
+
+    /// What the pod's command line says.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            settings: Some(self.settings.to_string()),
+            credentials_dir: self.folder().to_owned(),
+            directory_token_file: self.folder().join("token"),
+            ca_bundle: self.ca_bundle.clone(),
+            termination_log: self.folder().join("termination-log"),
+            holder: None,
+        }
+    }
+
+    /// A run until its end.
+    pub(super) async fn run(&self, kind: RunKind) -> RunReport {
+        self.run_until(kind, &CancellationToken::new()).await
+    }
+
+    /// A run that is told to stop.
+    pub(super) async fn run_until(&self, kind: RunKind, stop: &CancellationToken) -> RunReport {
+        let report = prepare(kind, &self.options()).unwrap().execute(stop).await;
+        let json = report.to_json();
+        for secret in [PASSWORD, SECURITY_TOKEN] {
+            assert!(!json.contains(secret), "{json}");
+        }
+        RunReport::parse(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
+    }
+
+    /// A run that must end well.
+    pub(super) async fn succeed(&self, kind: RunKind) -> RunReport {
+        let report = self.run(kind).await;
+        assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
+        report
+    }
+
+    /// A client of the directory with a token for this purpose.
+    pub(super) fn directory(&self, purpose: Purpose) -> Client {
+        Client::new(&self.base, token(purpose)).unwrap()
+    }
+
+    /// Calls of a minute that came in, each from one of these numbers; their IDs are counted on.
+    pub(super) async fn calls_from(&self, first_id: usize, numbers: &[&str]) {
+        let start: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
+        let details: Vec<Value> = numbers
+            .iter()
+            .enumerate()
+            .map(|(at, number)| {
+                let start = start + Duration::from_secs((first_id + at) as u64);
+                json!({
+                    "id": format!("call-{}", first_id + at), "call_type": "INCOMING_CALL",
+                    "from_number": number, "to_number": null, "dial_starts_at": start.to_string(),
+                    "dial_answered_at": null, "dial_ends_at": (start + Duration::from_secs(60)).to_string(),
+                })
+            })
+            .collect();
+        let payload = json!({"call": {"id": "call", "tenant_code": "acme", "details": details}});
+        self.directory(Purpose::Ingest)
+            .ingest(&payload)
+            .await
+            .unwrap();
+    }
+
+    /// The newest calls of the history, oldest first.
+    pub(super) async fn history(&self) -> Vec<Call> {
+        let query = CallsQuery {
+            limit: Some(200),
+            ..CallsQuery::default()
+        };
+        let mut calls = self
+            .directory(Purpose::Lookup)
+            .calls(&query)
+            .await
+            .unwrap()
+            .calls;
+        calls.reverse();
+        calls
+    }
+
+    /// Who is known under a number: company and person.
+    pub(super) async fn who(&self, number: &str) -> Option<(Option<String>, Option<String>)> {
+        let contact = self
+            .directory(Purpose::Lookup)
+            .contact(number)
+            .await
+            .unwrap()?;
+        Some((contact.company_name, contact.person_name))
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+fn token(purpose: Purpose) -> secrecy::SecretString {
+    let claims = Claims {
+        company: "acme".parse().unwrap(),
+        purpose,
+        region: Region::JAPAN,
+        issued_at: Timestamp::from_second(1_700_000_000).unwrap(),
+        expires_at: None,
+    };
+    TokenKeys::parse(KEY).unwrap().mint(&claims).unwrap()
+}

@@ -1,0 +1,113 @@
+//! What a claim of calls leaves to do: whom to ask for, and what is done without asking.
+
+use crate::directory::model::{ClaimedCall, DoneCall, Reading};
+use crate::phone::{E164, Region, parse};
+use std::collections::{BTreeMap, HashSet};
+
+/// The calls of a claim, sorted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Todo {
+    /// Calls whose number was looked up earlier in this run, or is not one that is looked up.
+    pub(super) done: Vec<DoneCall>,
+    /// Numbers to look up, in the order in which they came.
+    pub(super) numbers: Vec<E164>,
+    /// Their calls.
+    calls: BTreeMap<E164, Vec<String>>,
+}
+
+// === impl Todo ===
+
+impl Todo {
+    /// Reads the numbers of calls with the tenant's region.
+    pub(super) fn sort(calls: Vec<ClaimedCall>, home: &Region, resolved: &HashSet<E164>) -> Self {
+        let mut todo = Self::default();
+        for ClaimedCall { id, number, .. } in calls {
+            match parse(&number, home) {
+                Ok(number) if resolved.contains(&number) => {
+                    todo.done.push(DoneCall {
+                        id,
+                        reading: Reading::E164(number),
+                    });
+                }
+                Ok(number) => {
+                    let calls = todo.calls.entry(number.clone()).or_default();
+                    if calls.is_empty() {
+                        todo.numbers.push(number);
+                    }
+                    calls.push(id);
+                }
+                Err(reason) => {
+                    let reading = Reading::NotLookedUp(reason.to_string());
+                    todo.done.push(DoneCall { id, reading });
+                }
+            }
+        }
+        todo
+    }
+
+    /// All calls of the claim.
+    pub(super) fn calls(&self) -> impl Iterator<Item = &str> {
+        let done = self.done.iter().map(|call| call.id.as_str());
+        done.chain(self.calls.values().flatten().map(String::as_str))
+    }
+
+    /// The calls of numbers that have been looked up.
+    pub(super) fn done_with(&self, numbers: &[E164]) -> Vec<DoneCall> {
+        numbers
+            .iter()
+            .flat_map(|number| {
+                let calls = self
+                    .calls
+                    .get(number)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
+                calls.iter().map(|id| DoneCall {
+                    id: id.clone(),
+                    reading: Reading::E164(number.clone()),
+                })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str, number: &str) -> ClaimedCall {
+        ClaimedCall {
+            id: id.to_owned(),
+            number: number.to_owned(),
+            e164: None,
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            ended_at: None,
+        }
+    }
+
+    #[test]
+    fn each_number_is_asked_for_once_and_what_is_none_never() {
+        let resolved = HashSet::from(["+81399999999".parse().unwrap()]);
+        let calls = vec![
+            call("1", "03-1234-5678"),
+            call("2", "110"),
+            call("3", "+81312345678"),
+            call("4", "0399999999"),
+            call("5", "Anonymous"),
+            call("6", "09012345678"),
+        ];
+        let todo = Todo::sort(calls, &Region::JAPAN, &resolved);
+        let numbers: Vec<&str> = todo.numbers.iter().map(E164::as_str).collect();
+        assert_eq!(numbers, ["+81312345678", "+819012345678"]);
+        let done: Vec<&str> = todo.done.iter().map(|call| call.id.as_str()).collect();
+        assert_eq!(done, ["2", "4", "5"]);
+        assert_eq!(
+            todo.done[0].reading,
+            Reading::NotLookedUp("it is an emergency number".to_owned())
+        );
+        let both = todo.done_with(&todo.numbers[..1]);
+        assert_eq!(
+            both.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(),
+            ["1", "3"]
+        );
+    }
+}

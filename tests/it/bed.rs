@@ -1,0 +1,46 @@
+//! What all tests stand on: the control plane with our CRD, and manifests with good defaults.
+
+use serde_json::{Value, json};
+use switchboard_testbed::ControlPlane;
+use tokio::sync::OnceCell;
+
+/// The control plane with the CRD of this commit, served.
+pub async fn control_plane() -> &'static ControlPlane {
+    static READY: OnceCell<()> = OnceCell::const_new();
+    // The whole program uses one provider; the first test installs it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let control_plane = ControlPlane::shared().await;
+    READY
+        .get_or_init(async || {
+            let crd = switchboard::api::crd::yaml().unwrap();
+            control_plane
+                .kubectl_apply(&crd)
+                .await
+                .unwrap()
+                .expect_success();
+            let wait = [
+                "wait",
+                "--for=condition=Established",
+                "crd/salesforceintegrations.switchboard.dev",
+                "--timeout=30s",
+            ];
+            control_plane.kubectl(wait).await.unwrap().expect_success();
+        })
+        .await;
+    control_plane
+}
+
+/// A manifest that the schema accepts; tests change what they are about.
+pub fn integration(namespace: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "switchboard.dev/v1alpha1",
+        "kind": "SalesforceIntegration",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "companyId": name,
+            "salesforce": {
+                "auth": {"password": {"username": format!("integration@{name}.example"), "secretRef": {"name": format!("{name}-salesforce")}}}
+            }
+        }
+    })
+}

@@ -1,0 +1,7 @@
+//! The promises of the product, held against a real control plane. One program, so that the control plane starts once; one module
+//! for each promise; a namespace, a simulator, a directory and a controller of its own for each test that needs them.
+
+#![allow(clippy::unwrap_used, reason = "this is how a test fails")]
+
+mod bed;
+mod schema;

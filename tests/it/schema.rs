@@ -1,0 +1,356 @@
+//! A bad manifest is refused by `kubectl apply` with a sentence that names the field; a good one beside it is taken. Each rule is
+//! tried on the real API server and on `switchboard check`, which must agree with it.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::bed::{control_plane, integration};
+
+/// Field, a value that is refused, part of the sentence, a value that is accepted.
+const RULES: &[(&str, &str, &str, &str)] = &[
+    (
+        "/spec/companyId",
+        r#""Acme""#,
+        "must be 1 to 63 lower-case letters",
+        r#""acme-2""#,
+    ),
+    (
+        "/spec/companyId",
+        r#""""#,
+        "must be 1 to 63 lower-case letters",
+        r#""a""#,
+    ),
+    (
+        "/spec/companyId",
+        r#""acme-""#,
+        "not beginning or ending",
+        r#""a-b""#,
+    ),
+    (
+        "/spec/salesforce/environment",
+        r#""Developer""#,
+        "Production",
+        r#""Sandbox""#,
+    ),
+    (
+        "/spec/salesforce/loginUrl",
+        r#""http://acme.my.salesforce.com""#,
+        "must begin with https://",
+        r#""https://acme.my.salesforce.com""#,
+    ),
+    (
+        "/spec/salesforce/loginUrl",
+        r#""https://u:p@acme.my.salesforce.com""#,
+        "no user, path, query or fragment",
+        r#""https://acme.my.salesforce.com/""#,
+    ),
+    (
+        "/spec/salesforce/loginUrl",
+        r#""https://acme.my.salesforce.com/x?y""#,
+        "no user, path, query or fragment",
+        "null",
+    ),
+    (
+        "/spec/salesforce/loginUrl",
+        r#""https://""#,
+        "must be https:// and a host",
+        r#""https://localhost:8443""#,
+    ),
+    (
+        "/spec/salesforce/apiVersion",
+        r#""v50.0""#,
+        "without a leading v",
+        r#""66.0""#,
+    ),
+    (
+        "/spec/salesforce/apiVersion",
+        r#""50""#,
+        "such as",
+        r#""50.0""#,
+    ),
+    (
+        "/spec/salesforce/auth",
+        "{}",
+        "exactly one log-in method",
+        r#"{"password": {"username": "a@b", "secretRef": {"name": "s"}}}"#,
+    ),
+    (
+        "/spec/salesforce/auth/password/username",
+        r#""integration""#,
+        "e-mail address",
+        r#""i@acme.example.sandbox""#,
+    ),
+    (
+        "/spec/salesforce/auth/password/secretRef/name",
+        r#""Not A Name""#,
+        "name of a Secret",
+        r#""a.b-c""#,
+    ),
+    (
+        "/spec/contacts/retrieval",
+        r#""Weekly""#,
+        "AfterCall",
+        r#""AfterCall""#,
+    ),
+    (
+        "/spec/contacts/dailyAt",
+        r#""24:00""#,
+        "time of day from 00:00 to 23:59",
+        r#""00:00""#,
+    ),
+    (
+        "/spec/contacts/dailyAt",
+        r#""7:30""#,
+        "time of day",
+        r#""07:30""#,
+    ),
+    (
+        "/spec/contacts/lookupEvery",
+        r#""7m""#,
+        "must divide an hour",
+        r#""12m""#,
+    ),
+    (
+        "/spec/contacts/lookupEvery",
+        r#""2h""#,
+        "must divide an hour",
+        r#""1h""#,
+    ),
+    (
+        "/spec/contacts/timeZone",
+        r#""Local""#,
+        "IANA name",
+        r#""America/Argentina/Buenos_Aires""#,
+    ),
+    (
+        "/spec/contacts/timeZone",
+        r#""Asia Tokyo""#,
+        "IANA name",
+        r#""Etc/GMT+9""#,
+    ),
+    (
+        "/spec/contacts/region",
+        r#""jp""#,
+        "two capital letters",
+        r#""DE""#,
+    ),
+    ("/spec/interval", r#""5s""#, "from 10s to 24h", r#""10s""#),
+    ("/spec/interval", r#""25h""#, "from 10s to 24h", r#""24h""#),
+    (
+        "/spec/interval",
+        r#""soon""#,
+        "from 10s to 24h",
+        r#""1h30m""#,
+    ),
+    ("/spec/suspend", r#""yes""#, "boolean", "true"),
+];
+
+fn with(pointer: &str, value: &str, namespace: &str, name: &str) -> Value {
+    let mut manifest = integration(namespace, name);
+    let mut place = &mut manifest;
+    for step in pointer.trim_start_matches('/').split('/') {
+        place = place
+            .as_object_mut()
+            .unwrap()
+            .entry(step)
+            .or_insert_with(|| json!({}));
+    }
+    *place = serde_json::from_str(value).unwrap();
+    manifest
+}
+
+fn field(pointer: &str) -> String {
+    pointer.trim_start_matches('/').replace('/', ".")
+}
+
+/// What `switchboard check` says of a manifest. Salesforce is never asked: no Secret is given.
+fn check(manifest: &Value) -> (Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+        .args(["check", "-f", "-"])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(manifest.to_string().as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout),
+    )
+}
+
+#[tokio::test]
+async fn each_rule_refuses_with_a_sentence_and_accepts_the_right_value() {
+    let control_plane = control_plane().await;
+    let namespace = control_plane.namespace("schema").await.unwrap();
+    for (number, (pointer, bad, sentence, good)) in RULES.iter().enumerate() {
+        let manifest = with(pointer, bad, namespace.name(), &format!("rule-{number}"));
+        let refused = control_plane
+            .kubectl_apply(&manifest.to_string())
+            .await
+            .unwrap();
+        assert!(!refused.success(), "{pointer} = {bad} was taken");
+        assert!(
+            refused.stderr.contains(&field(pointer)),
+            "{pointer} = {bad} is refused without naming the field:\n{}",
+            refused.stderr
+        );
+        assert!(
+            refused.stderr.contains(sentence),
+            "{pointer} = {bad} is refused without {sentence:?}:\n{}",
+            refused.stderr
+        );
+        let (code, said) = check(&manifest);
+        assert_eq!(code, Some(2), "check takes {pointer} = {bad}:\n{said}");
+        assert!(
+            said.contains(&field(pointer)),
+            "check refuses {pointer} = {bad} without naming the field:\n{said}"
+        );
+
+        let manifest = with(pointer, good, namespace.name(), &format!("rule-{number}"));
+        control_plane
+            .kubectl_apply(&manifest.to_string())
+            .await
+            .unwrap()
+            .expect_success();
+        let (code, said) = check(&manifest);
+        assert_eq!(code, Some(1), "check refuses {pointer} = {good}:\n{said}");
+        assert!(
+            said.contains("SecretNotFound") || said.contains("Suspended"),
+            "{said}"
+        );
+    }
+    namespace.delete().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_resource_cannot_be_called_and_what_it_does_not_have_is_refused() {
+    let control_plane = control_plane().await;
+    let namespace = control_plane.namespace("schema").await.unwrap();
+    for (name, sentence) in [
+        ("a".repeat(41), "metadata.name: must have at most 40"),
+        ("a.b".into(), "metadata.name: must consist of"),
+    ] {
+        let mut manifest = integration(namespace.name(), "x");
+        manifest["metadata"]["name"] = name.clone().into();
+        let refused = control_plane
+            .kubectl_apply(&manifest.to_string())
+            .await
+            .unwrap();
+        assert!(
+            !refused.success() && refused.stderr.contains(sentence),
+            "{}",
+            refused.stderr
+        );
+        assert_eq!(check(&manifest).0, Some(2), "{name}");
+    }
+    let typo = with(
+        "/spec/contacts/lookUpEvery",
+        r#""5m""#,
+        namespace.name(),
+        "typo",
+    );
+    let refused = control_plane
+        .kubectl_apply(&typo.to_string())
+        .await
+        .unwrap();
+    assert!(
+        !refused.success() && refused.stderr.contains("spec.contacts.lookUpEvery"),
+        "{}",
+        refused.stderr
+    );
+    let (code, said) = check(&typo);
+    assert!(
+        code == Some(2) && said.contains("spec.contacts.lookUpEvery"),
+        "{said}"
+    );
+    for missing in ["/spec/companyId", "/spec/salesforce"] {
+        let mut manifest = integration(namespace.name(), "missing");
+        let (parent, key) = missing.rsplit_once('/').unwrap();
+        manifest
+            .pointer_mut(parent)
+            .unwrap()
+            .as_object_mut()
+            .unwrap()
+            .remove(key);
+        let refused = control_plane
+            .kubectl_apply(&manifest.to_string())
+            .await
+            .unwrap();
+        assert!(
+            !refused.success() && refused.stderr.contains(&field(missing)),
+            "{}",
+            refused.stderr
+        );
+        let (code, said) = check(&manifest);
+        assert!(code == Some(2) && said.contains(key), "{said}");
+    }
+    namespace.delete().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_company_id_cannot_be_changed() {
+    let control_plane = control_plane().await;
+    let namespace = control_plane.namespace("schema").await.unwrap();
+    control_plane
+        .kubectl_apply(&integration(namespace.name(), "acme").to_string())
+        .await
+        .unwrap()
+        .expect_success();
+    let changed = with("/spec/companyId", r#""other""#, namespace.name(), "acme");
+    let refused = control_plane
+        .kubectl_apply(&changed.to_string())
+        .await
+        .unwrap();
+    assert!(
+        !refused.success()
+            && refused.stderr.contains("spec.companyId")
+            && refused.stderr.contains("cannot be changed"),
+        "{}",
+        refused.stderr
+    );
+    namespace.delete().await.unwrap();
+}
+
+#[tokio::test]
+async fn defaults_stand_in_the_resource_and_kubectl_explains_the_fields() {
+    let control_plane = control_plane().await;
+    let namespace = control_plane.namespace("schema").await.unwrap();
+    control_plane
+        .kubectl_apply(&integration(namespace.name(), "acme").to_string())
+        .await
+        .unwrap()
+        .expect_success();
+    let taken = control_plane
+        .kubectl(["get", "sfi", "acme", "-n", namespace.name(), "-o", "json"])
+        .await
+        .unwrap()
+        .expect_success();
+    let taken: Value = serde_json::from_str(&taken).unwrap();
+    let expected = json!({"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": "5m", "timeZone": "Asia/Tokyo", "region": "JP"});
+    assert_eq!(taken["spec"]["contacts"], expected);
+    assert_eq!(
+        (
+            &taken["spec"]["interval"],
+            &taken["spec"]["salesforce"]["apiVersion"]
+        ),
+        (&json!("30m"), &json!("50.0"))
+    );
+    let explained = control_plane
+        .kubectl(["explain", "sfi.spec.contacts.dailyAt"])
+        .await
+        .unwrap()
+        .expect_success();
+    assert!(explained.contains("wall clock"), "{explained}");
+    namespace.delete().await.unwrap();
+}

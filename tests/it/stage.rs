@@ -1,0 +1,279 @@
+//! A whole installation for one test: a namespace, a Salesforce simulator, a directory on SQLite, a controller that watches the
+//! namespace, and a runner that plays the kubelet. Everything is the product's own program over real sockets; only Salesforce is played.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use salesforce_simulator::{Simulator, World};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use switchboard::api::SalesforceIntegration;
+use switchboard::directory;
+use switchboard_testbed::{ControlPlane, Namespace, PodRunner, Process, wait_for, wait_for_object};
+use tempfile::TempDir;
+
+use crate::bed;
+
+/// How long a test waits for what should come within seconds, on a machine that is busy with other tests.
+pub const SOON: Duration = Duration::from_secs(60);
+/// What comes with the next minute of a CronJob.
+pub const NEXT_MINUTES: Duration = Duration::from_secs(150);
+
+/// A whole installation.
+pub struct Stage {
+    /// The control plane of all tests.
+    pub control_plane: &'static ControlPlane,
+    /// The test's namespace.
+    pub namespace: Namespace,
+    /// Administrator of the cluster.
+    pub client: Client,
+    /// Salesforce, played.
+    pub simulator: Simulator,
+    /// The kubelet, played.
+    pub runner: PodRunner,
+    /// The directory's process.
+    pub directory: Process,
+    /// The controller's process, while it runs.
+    pub controller: Option<Process>,
+    directory_url: String,
+    dir: TempDir,
+    run_deadline: Duration,
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// Everything but the controller.
+    pub async fn set(prefix: &str, world: World) -> Stage {
+        let control_plane = bed::control_plane().await;
+        let client = control_plane.client();
+        let namespace = control_plane.namespace(prefix).await.unwrap();
+        let simulator = Simulator::start(world).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("token.key"), base64::engine::general_purpose::STANDARD.encode(rand::random::<[u8; 32]>())).unwrap();
+        std::fs::write(dir.path().join("salesforce-ca.pem"), simulator.ca_pem()).unwrap();
+        let directory = Process::builder(program())
+            .arg("directory")
+            .arg("--listen=127.0.0.1:0")
+            .arg(format!("--database=sqlite:{}", dir.path().join("directory.db").display()))
+            .arg(format!("--token-keys={}", dir.path().join("token.key").display()))
+            .start()
+            .unwrap();
+        let directory_url = format!("http://{}", listening(&directory, "the directory listens").await);
+        let runner = PodRunner::builder(control_plane).namespace(namespace.name()).program("switchboard:test", program()).start().await.unwrap();
+        Stage {
+            control_plane,
+            namespace,
+            client,
+            simulator,
+            runner,
+            directory,
+            controller: None,
+            directory_url,
+            dir,
+            run_deadline: Duration::from_secs(120),
+        }
+    }
+
+    /// Everything.
+    pub async fn start(prefix: &str, world: World) -> Stage {
+        let mut stage = Stage::set(prefix, world).await;
+        stage.start_controller().await;
+        stage
+    }
+
+    /// Another deadline for runs.
+    pub fn run_deadline(mut self, deadline: Duration) -> Stage {
+        self.run_deadline = deadline;
+        self
+    }
+
+    /// Starts the controller and waits until its watches have told everything.
+    pub async fn start_controller(&mut self) {
+        let controller = Process::builder(program())
+            .arg("controller")
+            .arg("--listen=127.0.0.1:0")
+            .arg("--worker-image=switchboard:test")
+            .arg(format!("--directory-url={}", self.directory_url))
+            .arg(format!("--token-key-file={}", self.dir.path().join("token.key").display()))
+            .arg(format!("--ca-bundle={}", self.dir.path().join("salesforce-ca.pem").display()))
+            .arg("--salesforce-hosts=localhost,127.0.0.1")
+            .arg("--allow-private-networks")
+            .arg(format!("--watch-namespaces={}", self.namespace.name()))
+            .arg(format!("--run-deadline={}s", self.run_deadline.as_secs()))
+            .env("KUBECONFIG", self.control_plane.kubeconfig_path())
+            .start()
+            .unwrap();
+        let health = listening(&controller, "health is told here").await;
+        let ready = format!("http://{health}/readyz");
+        wait_for("the controller to be ready", SOON, async || {
+            let answer = reqwest::get(&ready).await.map_err(|error| error.to_string())?;
+            if answer.status().is_success() { Ok(()) } else { Err(answer.text().await.unwrap_or_default()) }
+        })
+        .await;
+        self.controller = Some(controller);
+    }
+
+    /// Ends the controller in order and waits for its end.
+    pub async fn stop_controller(&mut self) {
+        if let Some(controller) = self.controller.take() {
+            let status = controller.terminate(SOON).await.unwrap();
+            assert!(status.success(), "the controller ended with {status}");
+        }
+    }
+
+    /// Where credentials of the simulator are sent to.
+    pub fn login_url(&self) -> String {
+        self.simulator.url().to_string().trim_end_matches('/').to_owned()
+    }
+
+    /// Name of the namespace.
+    pub fn ns(&self) -> &str {
+        self.namespace.name()
+    }
+
+    /// A manifest for the simulator; the tenant's name is its company ID too.
+    pub fn integration(&self, name: &str) -> Value {
+        let mut manifest = bed::integration(self.ns(), name);
+        manifest["spec"]["salesforce"]["loginUrl"] = self.login_url().into();
+        manifest
+    }
+
+    /// The Secret that goes with it.
+    pub fn secret(&self, name: &str, password: &str, token: &str) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": format!("{name}-salesforce"), "namespace": self.ns()},
+            "stringData": {"password": password, "securityToken": token}
+        })
+    }
+
+    /// Applies a manifest as a tenant does.
+    pub async fn apply(&self, manifest: &Value) {
+        self.control_plane.kubectl_apply(&manifest.to_string()).await.unwrap().expect_success();
+    }
+
+    /// Runs kubectl in the namespace and returns what it printed.
+    pub async fn kubectl(&self, args: &[&str]) -> String {
+        let args = args.iter().copied().chain(["-n", self.ns()]);
+        self.control_plane.kubectl(args).await.unwrap().expect_success()
+    }
+
+    /// The integrations of the namespace.
+    pub fn integrations(&self) -> Api<SalesforceIntegration> {
+        Api::namespaced(self.client.clone(), self.ns())
+    }
+
+    /// Waits until the integration satisfies `check`, by a watch.
+    pub async fn until<T>(&self, name: &str, what: &str, deadline: Duration, check: impl Fn(&Value) -> Option<T>) -> T {
+        wait_for_object(&self.integrations(), name, what, deadline, |object| object.and_then(|object| check(object))).await
+    }
+
+    /// Waits until a condition has that status and reason.
+    pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> Value {
+        self.until(name, &format!("{type_}={status} {reason}"), SOON, |object| {
+            let found = condition(object, type_)?;
+            (found["status"] == status && found["reason"] == reason).then(|| found.clone())
+        })
+        .await
+    }
+
+    /// Waits until the integration is ready.
+    pub async fn ready(&self, name: &str) -> Value {
+        self.condition(name, "Ready", "True", "Ready").await;
+        self.get(name).await
+    }
+
+    /// The integration as it is now.
+    pub async fn get(&self, name: &str) -> Value {
+        serde_json::to_value(self.integrations().get(name).await.unwrap()).unwrap()
+    }
+
+    /// Sets an annotation.
+    pub async fn annotate(&self, name: &str, key: &str, value: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
+        self.integrations().patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Asks for a run and waits until one that ended later than those before is in the status.
+    pub async fn run_now(&self, name: &str, wish: &str) -> Value {
+        let before = self.get(name).await.pointer("/status/lastRun/job").cloned();
+        self.annotate(name, switchboard::api::RUN_REQUESTED_AT, wish).await;
+        self.next_run(name, before.as_ref(), SOON).await
+    }
+
+    /// Waits for the run after the one of that Job.
+    pub async fn next_run(&self, name: &str, before: Option<&Value>, deadline: Duration) -> Value {
+        self.until(name, "a run that ended", deadline, |object| {
+            let run = object.pointer("/status/lastRun")?;
+            (Some(&run["job"]) != before).then(|| run.clone())
+        })
+        .await
+    }
+
+    /// A client of the directory with the tenant's own token.
+    pub async fn directory(&self, name: &str, purpose: &str) -> directory::Client {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), self.ns());
+        let secret = format!("{name}-directory");
+        let token = wait_for(format!("the Secret {secret}"), SOON, async || {
+            let secret = secrets.get(&secret).await.map_err(|error| error.to_string())?;
+            let token = secret.data.as_ref().and_then(|data| data.get(purpose)).ok_or("no such key")?;
+            String::from_utf8(token.0.clone()).map_err(|error| error.to_string())
+        })
+        .await;
+        directory::Client::new(&self.directory_url, SecretString::from(token)).unwrap()
+    }
+
+    /// Where the directory listens.
+    pub fn directory_url(&self) -> &str {
+        &self.directory_url
+    }
+
+    /// The test's own folder.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    /// Everything that the programs wrote.
+    pub fn logs(&self) -> String {
+        let controller = self.controller.as_ref().map(Process::output).unwrap_or_default();
+        controller + &self.directory.output()
+    }
+
+    /// Ends everything and takes the namespace away.
+    pub async fn end(mut self) {
+        self.stop_controller().await;
+        self.runner.shutdown().await;
+        self.namespace.delete().await.unwrap();
+    }
+}
+
+/// The condition of that type.
+pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
+    object.pointer("/status/conditions")?.as_array()?.iter().find(|condition| condition["type"] == type_)
+}
+
+/// The program under test.
+pub fn program() -> &'static str {
+    env!("CARGO_BIN_EXE_switchboard")
+}
+
+/// The address in a log line that has `words` in it.
+async fn listening(process: &Process, words: &str) -> String {
+    let line = process.wait_for_line(words, SOON).await.unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    line["address"].as_str().unwrap().to_owned()
+}
+
+/// Names of the objects of a kind in the namespace.
+pub async fn names<K>(client: &Client, namespace: &str) -> Vec<String>
+where
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let list = Api::<K>::namespaced(client.clone(), namespace).list(&Default::default()).await.unwrap();
+    list.items.iter().map(ResourceExt::name_any).collect()
+}

@@ -1,0 +1,149 @@
+//! The API server's audit log: who did what. Tests count writes with it and prove that rights are neither too wide nor too
+//! narrow.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::error::{Context, Result};
+
+/// One request that the API server has answered (for a watch: has begun to answer).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Who asked; with impersonation, as whom. A service account is `system:serviceaccount:NAMESPACE:NAME`.
+    pub user: String,
+    /// What the client calls itself.
+    pub user_agent: String,
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; lower-case HTTP method for a path that is
+    /// no resource.
+    pub verb: String,
+    /// API group, empty for the core group.
+    pub group: String,
+    /// Resource in the plural, or empty for a path that is no resource.
+    pub resource: String,
+    /// `status`, `binding`, `token` and the like, else empty.
+    pub subresource: String,
+    /// Namespace, or empty.
+    pub namespace: String,
+    /// Name of the object, or empty (lists, and objects with a generated name).
+    pub name: String,
+    /// Path and query of the request.
+    pub uri: String,
+    /// HTTP status code.
+    pub code: u16,
+    /// When the request came in.
+    pub time: Timestamp,
+}
+
+impl AuditEvent {
+    /// Whether the request could change something (refused ones included).
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self.verb.as_str(),
+            "create" | "update" | "patch" | "delete" | "deletecollection"
+        )
+    }
+
+    /// Whether the request was refused for lack of rights.
+    pub fn is_forbidden(&self) -> bool {
+        self.code == 403
+    }
+}
+
+/// A place in the audit log: only what comes after it is of interest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AuditMark(u64);
+
+/// The end of the log as it is now.
+pub(crate) fn mark(log: &Path) -> Result<AuditMark> {
+    let length = std::fs::metadata(log)
+        .context(|| "look at the audit log")?
+        .len();
+    Ok(AuditMark(length))
+}
+
+/// Every request since the mark, in the order of their ends.
+pub(crate) fn read(log: &Path, since: AuditMark) -> Result<Vec<AuditEvent>> {
+    let mut file = File::open(log).context(|| "open the audit log")?;
+    file.seek(SeekFrom::Start(since.0))
+        .context(|| "seek in the audit log")?;
+    let mut events = Vec::new();
+    for line in BufReader::new(file).lines() {
+        let line = line.context(|| "read the audit log")?;
+        // The last line may still be being written.
+        let Ok(entry) = serde_json::from_str::<Entry>(&line) else {
+            continue;
+        };
+        // A watch is told of twice, at its begin and at its end: the begin counts.
+        let counts = if entry.verb == "watch" {
+            entry.stage == "ResponseStarted"
+        } else {
+            entry.stage == "ResponseComplete"
+        };
+        if counts {
+            events.push(entry.into());
+        }
+    }
+    Ok(events)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    stage: String,
+    #[serde(default, rename = "requestURI")]
+    request_uri: String,
+    verb: String,
+    user: User,
+    impersonated_user: Option<User>,
+    #[serde(default)]
+    user_agent: String,
+    #[serde(default)]
+    object_ref: ObjectRef,
+    #[serde(default)]
+    response_status: ResponseStatus,
+    request_received_timestamp: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    username: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ObjectRef {
+    resource: String,
+    subresource: String,
+    namespace: String,
+    name: String,
+    api_group: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ResponseStatus {
+    code: u16,
+}
+
+impl From<Entry> for AuditEvent {
+    fn from(entry: Entry) -> Self {
+        Self {
+            user: entry.impersonated_user.unwrap_or(entry.user).username,
+            user_agent: entry.user_agent,
+            verb: entry.verb,
+            group: entry.object_ref.api_group,
+            resource: entry.object_ref.resource,
+            subresource: entry.object_ref.subresource,
+            namespace: entry.object_ref.namespace,
+            name: entry.object_ref.name,
+            uri: entry.request_uri,
+            code: entry.response_status.code,
+            time: entry.request_received_timestamp,
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! The control plane: started for this test program, or joined where one was named.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::OnceCell;
+
+use crate::audit::{self, AuditEvent, AuditMark};
+use crate::error::{Context, Error, Result};
+use crate::program::{cluster_binary, target_dir};
+use crate::{Namespace, TimedOut, try_wait_for};
+
+/// Names the kubeconfig of a cluster to use instead of starting one. Never `KUBECONFIG`: tests must not find their way into
+/// whatever cluster a developer happens to work with.
+const EXISTING: &str = "SWITCHBOARD_TEST_KUBECONFIG";
+
+/// A running control plane, reached as its administrator.
+///
+/// It holds nothing that belongs to a Tokio runtime, so that tests which each have their own may share it.
+#[derive(Debug)]
+pub struct ControlPlane {
+    binary: PathBuf,
+    kubeconfig: PathBuf,
+    config: Config,
+    version: String,
+    /// Where files of ours may lie: the supervisor removes it with the cluster.
+    dir: PathBuf,
+    supervisor: Option<Arc<Mutex<Supervisor>>>,
+}
+
+/// What a command said and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandOutput {
+    /// Exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// `cluster up`, which ends with its stdin and so with us.
+#[derive(Debug)]
+struct Supervisor {
+    process: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+/// What `cluster up` announces.
+#[derive(Deserialize)]
+struct Announcement {
+    kubeconfig: PathBuf,
+    dir: PathBuf,
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    ok: bool,
+    #[serde(default)]
+    error: String,
+}
+
+// === impl ControlPlane ===
+
+impl ControlPlane {
+    /// The one control plane of this test program, started by the first test that asks. It ends with the program.
+    ///
+    /// # Panics
+    /// If it cannot be started: then no test can run.
+    #[expect(clippy::panic, reason = "this is how a test fails")]
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
+        let shared = SHARED
+            .get_or_init(|| async { Self::start().await.map_err(|error| error.to_string()) })
+            .await;
+        shared.as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts a control plane of its own (building it first where necessary), or joins the one that
+    /// `SWITCHBOARD_TEST_KUBECONFIG` names. A started one ends when this value is dropped.
+    pub async fn start() -> Result<Self> {
+        let binary = cluster_binary().await?;
+        match std::env::var_os(EXISTING) {
+            Some(kubeconfig) => Self::join(binary, kubeconfig.into()).await,
+            None => Self::launch(binary).await,
+        }
+    }
+
+    async fn join(binary: PathBuf, kubeconfig: PathBuf) -> Result<Self> {
+        let config = read_config(&kubeconfig).await?;
+        let client = Client::try_from(config.clone()).context(|| "connect")?;
+        let version = client
+            .apiserver_version()
+            .await
+            .context(|| format!("ask {} for its version", config.cluster_url))?;
+        let dir = target_dir().join("testbed");
+        std::fs::create_dir_all(&dir).context(|| format!("create {}", dir.display()))?;
+        Ok(Self {
+            binary,
+            kubeconfig,
+            config,
+            version: version.git_version,
+            dir,
+            supervisor: None,
+        })
+    }
+
+    async fn launch(binary: PathBuf) -> Result<Self> {
+        let program = binary.clone();
+        let started = tokio::task::spawn_blocking(move || Supervisor::start(&program)).await;
+        let (supervisor, announcement) =
+            started.map_err(|error| Error::ControlPlane(error.to_string()))??;
+        let Announcement {
+            kubeconfig,
+            dir,
+            version,
+        } = announcement;
+        let config = read_config(&kubeconfig).await?;
+        Ok(Self {
+            binary,
+            kubeconfig,
+            config,
+            version,
+            dir,
+            supervisor: Some(Arc::new(Mutex::new(supervisor))),
+        })
+    }
+
+    /// How to connect as administrator. Several settings of it may be changed before a client is made of it.
+    pub fn config(&self) -> Config {
+        self.config.clone()
+    }
+
+    /// A client with all rights, bound to the runtime it is called in.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[expect(
+        clippy::expect_used,
+        reason = "this configuration has connected before"
+    )]
+    pub fn client(&self) -> Client {
+        Client::try_from(self.config())
+            .expect("a client from a configuration that has been used before")
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig_path(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The URL of the API server.
+    pub fn server(&self) -> String {
+        self.config
+            .cluster_url
+            .to_string()
+            .trim_end_matches('/')
+            .to_owned()
+    }
+
+    /// The API server's version, like `v1.37.2`.
+    pub fn apiserver_version(&self) -> &str {
+        &self.version
+    }
+
+    /// The folder of the cluster's data and logs; files put there are removed with it.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The `cluster` binary.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// A namespace of its own for a test: [`Namespace::create`].
+    pub async fn namespace(&self, prefix: &str) -> Result<Namespace> {
+        Namespace::create(self, prefix).await
+    }
+
+    /// Runs the real kubectl as administrator.
+    pub async fn kubectl<S: AsRef<str>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<CommandOutput> {
+        self.kubectl_with(&self.kubeconfig, args, "").await
+    }
+
+    /// Applies manifests (YAML or JSON, several documents allowed) with `kubectl apply`; what it refused is in the output.
+    pub async fn kubectl_apply(&self, manifests: &str) -> Result<CommandOutput> {
+        self.kubectl_with(&self.kubeconfig, ["apply", "-f", "-"], manifests)
+            .await
+    }
+
+    /// Runs the real kubectl with any kubeconfig, and with something to read on its standard input.
+    pub async fn kubectl_with<S: AsRef<str>>(
+        &self,
+        kubeconfig: &Path,
+        args: impl IntoIterator<Item = S>,
+        input: &str,
+    ) -> Result<CommandOutput> {
+        let mut command = tokio::process::Command::new(&self.binary);
+        command
+            .arg("kubectl")
+            .args(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        // Nothing of the developer's own kubectl: neither its cluster nor its cache.
+        command
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .env("HOME", &self.dir)
+            .env("KUBECACHEDIR", self.dir.join("kubectl"));
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().context(|| "start kubectl")?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // It may end before it has read all: its exit code tells.
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await;
+        }
+        let output = child.wait_with_output().await.context(|| "run kubectl")?;
+        Ok(CommandOutput {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// A kubeconfig with which one acts as a service account, made with a token that the API server issues for it.
+    ///
+    /// Tests run the programs under test with it, so that missing rights show.
+    pub async fn kubeconfig_for_service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<PathBuf> {
+        let account: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
+        let request = TokenRequest {
+            spec: TokenRequestSpec {
+                expiration_seconds: Some(12 * 3600),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let issued = account
+            .create_token_request(name, &PostParams::default(), &request)
+            .await
+            .context(|| format!("request a token for service account {namespace}/{name}"))?;
+        let token = issued.status.map(|status| status.token).unwrap_or_default();
+        let authority = self
+            .config
+            .root_cert
+            .iter()
+            .flatten()
+            .map(|der| pem_certificate(der))
+            .collect::<String>();
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": {
+                "server": self.server(),
+                "certificate-authority-data": base64::Engine::encode(&base64::prelude::BASE64_STANDARD, authority),
+            }}],
+            "users": [{"name": name, "user": {"token": token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": name, "namespace": namespace}}],
+            "current-context": "test",
+        });
+        let path = self.dir.join(format!("{namespace}.{name}.kubeconfig"));
+        std::fs::write(&path, kubeconfig.to_string())
+            .context(|| format!("write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// A client that acts as a service account.
+    pub async fn client_for_service_account(&self, namespace: &str, name: &str) -> Result<Client> {
+        let kubeconfig = self.kubeconfig_for_service_account(namespace, name).await?;
+        Client::try_from(read_config(&kubeconfig).await?)
+            .context(|| format!("connect as {namespace}/{name}"))
+    }
+
+    /// Every request to the API server so far. One that has just been answered may be missing for an instant.
+    pub fn audit(&self) -> Result<Vec<AuditEvent>> {
+        self.audit_since(AuditMark::default())
+    }
+
+    /// The present end of the audit log, for [`ControlPlane::audit_since`].
+    pub fn audit_mark(&self) -> Result<AuditMark> {
+        audit::mark(&self.audit_log()?)
+    }
+
+    /// Every request to the API server since the mark.
+    pub fn audit_since(&self, mark: AuditMark) -> Result<Vec<AuditEvent>> {
+        audit::read(&self.audit_log()?, mark)
+    }
+
+    fn audit_log(&self) -> Result<PathBuf> {
+        match self.supervisor {
+            Some(_) => Ok(self.dir.join("audit.log")),
+            None => Err(Error::Unsupported(format!(
+                "the audit log of the cluster that {EXISTING} names"
+            ))),
+        }
+    }
+
+    /// Restarts the API server: everyone's watches break, and requests fail for two seconds or more. Not for the shared
+    /// control plane, where other tests are at work.
+    pub async fn restart_apiserver(&self) -> Result<()> {
+        self.order("restart kube-apiserver").await
+    }
+
+    /// Takes the API server away (SIGKILL) until [`ControlPlane::start_apiserver`].
+    pub async fn kill_apiserver(&self) -> Result<()> {
+        self.order("kill kube-apiserver").await
+    }
+
+    /// Starts the API server again and waits until it is ready.
+    pub async fn start_apiserver(&self) -> Result<()> {
+        self.order("start kube-apiserver").await
+    }
+
+    async fn order(&self, order: &'static str) -> Result<()> {
+        let Some(supervisor) = self.supervisor.clone() else {
+            return Err(Error::Unsupported(format!(
+                "{order:?} on the cluster that {EXISTING} names"
+            )));
+        };
+        let obeyed = tokio::task::spawn_blocking(move || {
+            supervisor
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .order(order)
+        });
+        obeyed
+            .await
+            .map_err(|error| Error::ControlPlane(error.to_string()))?
+    }
+
+    /// Waits until the API server answers to this control plane's own client, for tests that disturb it.
+    pub async fn wait_until_ready(&self, deadline: Duration) -> Result<(), TimedOut> {
+        let client = self.client();
+        try_wait_for("the API server to answer", deadline, || async {
+            client.apiserver_version().await.map(drop)
+        })
+        .await
+    }
+}
+
+async fn read_config(kubeconfig: &Path) -> Result<Config> {
+    let failed = |error: kube::config::KubeconfigError| {
+        Error::ControlPlane(format!(
+            "cannot use the kubeconfig {}: {error}",
+            kubeconfig.display()
+        ))
+    };
+    let parsed = Kubeconfig::read_from(kubeconfig).map_err(failed)?;
+    Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
+        .await
+        .map_err(failed)
+}
+
+fn pem_certificate(der: &[u8]) -> String {
+    let encoded = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, der);
+    let lines: Vec<&str> = (0..encoded.len())
+        .step_by(64)
+        .map(|at| &encoded[at..encoded.len().min(at + 64)])
+        .collect();
+    format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    )
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    fn start(binary: &Path) -> Result<(Self, Announcement)> {
+        let mut process = Command::new(binary)
+            .arg("up")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context(|| format!("start {} up", binary.display()))?;
+        let orders = process.stdin.take();
+        let Some(stdout) = process.stdout.take() else {
+            return Err(Error::ControlPlane("no pipe to the supervisor".to_owned()));
+        };
+        let mut supervisor = Self {
+            process,
+            orders,
+            answers: BufReader::new(stdout),
+        };
+        let announcement = supervisor.read_line()?;
+        Ok((supervisor, announcement))
+    }
+
+    fn order(&mut self, order: &str) -> Result<()> {
+        if let Some(orders) = &mut self.orders {
+            writeln!(orders, "{order}").context(|| format!("give the order {order:?}"))?;
+        }
+        let answer: Answer = self.read_line()?;
+        if answer.ok {
+            Ok(())
+        } else {
+            Err(Error::ControlPlane(format!("{order}: {}", answer.error)))
+        }
+    }
+
+    fn read_line<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
+        let mut line = String::new();
+        self.answers
+            .read_line(&mut line)
+            .context(|| "read from the supervisor")?;
+        if line.is_empty() {
+            return Err(Error::ControlPlane(
+                "the supervisor has ended; its reasons stand above".to_owned(),
+            ));
+        }
+        serde_json::from_str(&line)
+            .map_err(|error| Error::ControlPlane(format!("not to be understood: {error}: {line}")))
+    }
+}
+
+impl Drop for Supervisor {
+    /// The end of its stdin is its sign to stop everything; wait for that.
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.process.wait();
+    }
+}
+
+// === impl CommandOutput ===
+
+impl CommandOutput {
+    /// Whether the command succeeded.
+    pub fn success(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Standard output of a command that must have succeeded.
+    ///
+    /// # Panics
+    /// With all that the command said, if it failed.
+    #[track_caller]
+    #[expect(clippy::panic, reason = "this is how a test fails")]
+    pub fn expect_success(self) -> String {
+        if self.success() {
+            return self.stdout;
+        }
+        panic!(
+            "the command failed with {:?}:\n{}{}",
+            self.code, self.stdout, self.stderr
+        )
+    }
+}
