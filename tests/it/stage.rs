@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use switchboard::api::SalesforceIntegration;
 use switchboard::directory;
-use switchboard_testbed::{ControlPlane, Namespace, PodRunner, Process, wait_for, wait_for_object};
+use switchboard_testbed::{ControlPlane, Namespace, PodRunner, Process, Select, wait_for, wait_for_object};
 use tempfile::TempDir;
 
 use crate::bed;
@@ -244,10 +244,16 @@ impl Stage {
         controller + &self.directory.output()
     }
 
+    /// Everything that the pods of runs wrote.
+    pub fn pod_logs(&self) -> String {
+        let logs = self.runner.pods(Select::all()).into_iter().filter_map(|run| std::fs::read_to_string(run.log).ok());
+        logs.collect()
+    }
+
     /// Ends everything and takes the namespace away.
     pub async fn end(mut self) {
         self.stop_controller().await;
-        self.runner.shutdown().await;
+        drop(self.runner);
         self.namespace.delete().await.unwrap();
     }
 }
