@@ -128,7 +128,7 @@ impl Stage {
 
     /// Where credentials of the simulator are sent to.
     pub fn login_url(&self) -> String {
-        self.simulator.url().to_string().trim_end_matches('/').to_owned()
+        self.simulator.url().trim_end_matches('/').to_owned()
     }
 
     /// Name of the namespace.
