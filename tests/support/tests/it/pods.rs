@@ -614,3 +614,23 @@ async fn nothing_is_left_behind() {
     .await;
     namespace.delete().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_runner_without_namespaces_takes_the_pods_that_no_other_claims() {
+    let control_plane = ControlPlane::shared().await;
+    let unclaimed = control_plane.namespace("unclaimed").await.unwrap();
+    let runner = PodRunner::builder(control_plane)
+        .program("/bin/sh", "/bin/sh")
+        .start()
+        .await
+        .unwrap();
+    let jobs: Api<Job> = Api::namespaced(control_plane.client(), unclaimed.name());
+    let job: Job = serde_json::from_value(job("any", "echo here", as_is)).unwrap();
+    jobs.create(&PostParams::default(), &job).await.unwrap();
+    runner
+        .wait_ended(Select::all().namespace(unclaimed.name()), SOON)
+        .await
+        .unwrap();
+    wait_for_condition(&jobs, "any", "Complete", "True", SOON).await;
+    assert_eq!(runner.pods(Select::all()).len(), 1);
+}
