@@ -3,7 +3,7 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use switchboard_testbed::{
     ControlPlane, Namespace, PodRunner, RunState, Select, Signal, wait_for, wait_for_condition,
@@ -602,13 +602,35 @@ async fn nothing_is_left_behind() {
             .is_none()
     );
     assert!(!control_plane.dir().join("pods").join(&node).exists());
-    let left = pods.list(&ListParams::default()).await.unwrap();
-    assert!(
-        left.items
-            .iter()
-            .all(|pod| pod.spec.as_ref().unwrap().node_name.is_none()),
-        "{:?}",
-        left.items[0].name_any()
-    );
+    // The Job controller has to take note of it, then the pod may go.
+    wait_for("its pod to be gone", SOON, || async {
+        pods.list(&ListParams::default())
+            .await
+            .ok()?
+            .items
+            .is_empty()
+            .then_some(())
+    })
+    .await;
     namespace.delete().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_runner_without_namespaces_takes_the_pods_that_no_other_claims() {
+    let control_plane = ControlPlane::shared().await;
+    let unclaimed = control_plane.namespace("unclaimed").await.unwrap();
+    let runner = PodRunner::builder(control_plane)
+        .program("/bin/sh", "/bin/sh")
+        .start()
+        .await
+        .unwrap();
+    let jobs: Api<Job> = Api::namespaced(control_plane.client(), unclaimed.name());
+    let job: Job = serde_json::from_value(job("any", "echo here", as_is)).unwrap();
+    jobs.create(&PostParams::default(), &job).await.unwrap();
+    runner
+        .wait_ended(Select::all().namespace(unclaimed.name()), SOON)
+        .await
+        .unwrap();
+    wait_for_condition(&jobs, "any", "Complete", "True", SOON).await;
+    assert_eq!(runner.pods(Select::all()).len(), 1);
 }
