@@ -31,6 +31,7 @@ mod faults;
 mod login;
 mod message;
 pub mod org;
+pub mod program;
 mod rest;
 mod router;
 mod schema;

@@ -1,5 +1,8 @@
 //! The simulator over real TLS: what a client sees.
 
+// The helpers of an integration test are not recognised as test code.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use jiff::SignedDuration;
 use reqwest::{Certificate, Client, Response, StatusCode};
 use salesforce_simulator::{
@@ -857,5 +860,98 @@ async fn the_admin_endpoint_changes_everything() {
     assert_eq!(
         admin("GET", "counters", Json::Null).await["byKind"]["soapLogin"],
         1
+    );
+}
+
+#[tokio::test]
+async fn a_jwt_is_verified_for_real() {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+    use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+
+    let rsa = || KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+    let (key, stranger) = (rsa(), rsa());
+    let certificate = CertificateParams::new(vec!["app".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    let sim = Simulator::start(
+        World::new().org(acme().app(ConnectedApp::new("key", "s").certificate(&certificate.pem()))),
+    )
+    .await
+    .unwrap();
+    let url = format!("{}/services/oauth2/token", sim.url());
+    let http = client(&sim);
+    let ask = async |key: &KeyPair, claims: Json| -> (u16, Json) {
+        let key = EncodingKey::from_rsa_pem(key.serialize_pem().as_bytes()).unwrap();
+        let assertion = encode(&Header::new(Algorithm::RS256), &claims, &key).unwrap();
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion.as_str()),
+        ];
+        let response = http.post(&url).form(&form).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    };
+    let soon = sim.now().as_second() + 180;
+    let claims =
+        json!({"iss": "key", "sub": USER, "aud": "https://login.salesforce.com", "exp": soon});
+    let with = |field: &str, value: Json| {
+        let mut claims = claims.clone();
+        claims[field] = value;
+        claims
+    };
+    let (status, body) = ask(&key, claims.clone()).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(
+        query(
+            &sim,
+            body["access_token"].as_str().unwrap(),
+            "SELECT Id FROM Lead"
+        )
+        .await
+        .0,
+        200
+    );
+    assert_eq!(ask(&key, with("exp", json!(soon.to_string()))).await.0, 200);
+    for (key, claims, description) in [
+        (&stranger, claims.clone(), "invalid assertion"),
+        (
+            &key,
+            with("aud", json!("https://test.salesforce.com")),
+            "audience is invalid",
+        ),
+        (
+            &key,
+            with("exp", json!(soon - 600)),
+            "expired authorization code",
+        ),
+        (
+            &key,
+            with("sub", json!("nobody@acme.example")),
+            "user hasn't approved this consumer",
+        ),
+        (
+            &key,
+            with("iss", json!("other")),
+            "client identifier invalid",
+        ),
+    ] {
+        let (status, body) = ask(key, claims).await;
+        assert_eq!(
+            (status, body["error_description"].as_str()),
+            (400, Some(description))
+        );
+    }
+    sim.edit_org("Acme", |org| org.apps[0].approved_users.clear())
+        .unwrap();
+    assert_eq!(
+        ask(&key, claims.clone()).await.1["error_description"],
+        "user hasn't approved this consumer"
+    );
+    sim.edit_org("Acme", |org| org.apps[0].approved_users.push("*".into()))
+        .unwrap();
+    sim.edit_user(USER, |user| user.active = false).unwrap();
+    assert_eq!(
+        ask(&key, claims).await.1["error_description"],
+        "inactive user"
     );
 }

@@ -125,8 +125,10 @@ pub(crate) fn handle(core: &Core, request: &Request, segments: &[String]) -> Han
     };
     let (call, refused) = match admit(core, request, version, now) {
         Ok(call) => (call, None),
-        Err((Some(call), error)) => (call, Some(error)),
-        Err((None, error)) => return Handled::new("unauthorized", error.answer(retry_after)),
+        Err(refused) => match *refused {
+            (Some(call), error) => (call, Some(error)),
+            (None, error) => return Handled::new("unauthorized", error.answer(retry_after)),
+        },
     };
     let rest = &segments[1..];
     let (kind, cost, answer) = match refused {
@@ -210,18 +212,19 @@ fn admit<'a>(
     request: &Request,
     version: String,
     now: Timestamp,
-) -> Result<Call<'a>, (Option<Call<'a>>, RestError)> {
+) -> Result<Call<'a>, Box<(Option<Call<'a>>, RestError)>> {
     let world = core.world();
-    let token = bearer(request).ok_or_else(|| (None, RestError::invalid_session()))?;
+    let unknown = || Box::new((None, RestError::invalid_session()));
+    let token = bearer(request).ok_or_else(unknown)?;
     let session = core
         .runtime()
         .sessions
         .touch(token, now, world.switches.session_ttl);
-    let session = session.ok_or_else(|| (None, RestError::invalid_session()))?;
+    let session = session.ok_or_else(unknown)?;
     let found = world
         .user(&session.username)
         .filter(|(_, user)| user.active && !user.frozen);
-    let (org, user) = found.ok_or_else(|| (None, RestError::invalid_session()))?;
+    let (org, user) = found.ok_or_else(unknown)?;
     let call = Call {
         core,
         username: user.username.clone(),
@@ -230,7 +233,7 @@ fn admit<'a>(
         now,
     };
     match refuse(core, &world, org, user, session.password_expired, now) {
-        Some(error) => Err((Some(call), error)),
+        Some(error) => Err(Box::new((Some(call), error))),
         None => Ok(call),
     }
 }
