@@ -49,4 +49,4 @@ pub use org::{
 };
 pub use schema::{CustomField, Kind, Value};
 pub use simulator::{Error, Simulator};
-pub use switches::{SearchMode, Switches};
+pub use switches::Switches;

@@ -105,21 +105,6 @@ pub struct Switches {
     pub permission_objects_need_view_setup: bool,
     /// Contact has `IsPersonAccount` where person accounts are on (U: yes).
     pub contact_is_person_account: bool,
-    /// How phone numbers are found by SOSL (U).
-    pub search: SearchMode,
-    /// How long a new record stays invisible to SOSL (C: minutes).
-    pub search_lag: SignedDuration,
-}
-
-/// How a search term meets a stored phone number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum SearchMode {
-    /// Only digits matter, and the end of the number decides.
-    #[default]
-    Normalising,
-    /// The stored text is cut at punctuation; a term must equal a piece or the whole.
-    Token,
 }
 
 /// The rest of `INVALID_FIELD`'s and, by default, `INVALID_TYPE`'s sentence.
@@ -178,8 +163,6 @@ impl Default for Switches {
             limits_need_view_setup: true,
             permission_objects_need_view_setup: false,
             contact_is_person_account: true,
-            search: SearchMode::Normalising,
-            search_lag: SignedDuration::ZERO,
         }
     }
 }

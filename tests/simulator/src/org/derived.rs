@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::permissions::CRM_OBJECTS;
-use super::record::automated_process;
+use super::write::automated_process;
 use super::{Grants, ObjectAccess, Org, Row, Table, ids};
 use crate::schema::{ObjectType, USER_PERMISSIONS, Value};
 

@@ -5,11 +5,12 @@ pub(crate) mod derived;
 pub(crate) mod ids;
 mod permissions;
 pub(crate) mod quota;
-pub(crate) mod record;
+mod record;
 pub(crate) mod sessions;
 mod table;
 mod user;
 mod world;
+pub(crate) mod write;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -19,10 +20,10 @@ use serde::{Deserialize, Serialize};
 
 pub use permissions::{Grants, ObjectAccess, PermissionSet, Profile};
 pub use record::Record;
-pub(crate) use record::{Refusal, Writer};
 pub(crate) use table::{Row, Table, system};
 pub use user::{ConnectedApp, LoginHours, User};
 pub use world::{HostRole, NotThere, World};
+pub(crate) use write::{Refusal, Writer};
 
 use crate::schema::{CustomField, Schema};
 

@@ -28,15 +28,7 @@ fn label(version: i64) -> String {
 /// `GET /services/data/vXX.X`.
 pub(super) fn resources(call: &Call<'_>) -> Outcome {
     let base = format!("/services/data/v{}", call.version);
-    let names = [
-        "sobjects",
-        "query",
-        "queryAll",
-        "limits",
-        "composite",
-        "search",
-        "parameterizedSearch",
-    ];
+    let names = ["sobjects", "query", "queryAll", "limits", "composite"];
     let map: Map<String, Json> = names
         .iter()
         .map(|name| ((*name).to_owned(), Json::from(format!("{base}/{name}"))))

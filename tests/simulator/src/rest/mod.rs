@@ -328,6 +328,11 @@ pub(crate) fn route(
             ("create", sobjects::create(call, request, object))
         }
         ["sobjects", object, id] => sobjects::record(call, request, object, id),
+        ["sobjects", _, field, _] => {
+            let message =
+                format!("Provided external ID field does not exist or is not accessible: {field}");
+            ("externalId", Err(RestError::new(404, "NOT_FOUND", message)))
+        }
         [
             "query" | "queryAll" | "limits" | "composite" | "sobjects",
             ..,

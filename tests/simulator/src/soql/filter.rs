@@ -79,18 +79,6 @@ impl Filter {
 
     fn indexed(&self, table: &Table) -> Option<Vec<u32>> {
         match self {
-            Filter::OneOf(Path::Own(0), texts, false) if texts.len() < 64 => {
-                // Ids are found without regard to case, as the index does; the primary key would look at it.
-                let index = table.index(0);
-                Some(
-                    texts
-                        .iter()
-                        .filter_map(|id| index.get(id))
-                        .flatten()
-                        .copied()
-                        .collect(),
-                )
-            }
             Filter::OneOf(Path::Own(field), texts, false) => {
                 let index = table.index(*field);
                 Some(
