@@ -290,7 +290,8 @@ impl Connection {
             .get(LIMIT_INFO)
             .and_then(|value| value.to_str().ok());
         if let Some(usage) = header.and_then(|value| Usage::from_header(value, Timestamp::now())) {
-            *shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = Some(usage);
+            let mut known = shared.usage.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = Some(usage.after(*known));
         }
         if (200..300).contains(&incoming.status) {
             Ok(incoming)

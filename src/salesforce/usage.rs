@@ -43,6 +43,23 @@ impl Usage {
     }
 }
 
+impl Usage {
+    /// What is known after one more answer. Answers of parallel requests overtake one another, so
+    /// within a few seconds the higher count is the later one.
+    pub(crate) fn after(self, known: Option<Usage>) -> Usage {
+        match known {
+            Some(known)
+                if known.limit == self.limit
+                    && known.used > self.used
+                    && self.observed_at.duration_since(known.observed_at).as_secs() < 5 =>
+            {
+                known
+            }
+            _ => self,
+        }
+    }
+}
+
 /// Percent-encodes all but the unreserved characters of RFC 3986: for forms and path segments.
 pub(crate) fn percent_encode(text: &str) -> String {
     encode(text, b"-._~")
@@ -75,6 +92,19 @@ fn encode(text: &str, plain: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_was_overtaken_does_not_lower_the_count() {
+        let usage = |used, second| Usage {
+            used,
+            limit: 100,
+            observed_at: Timestamp::from_second(second).unwrap(),
+        };
+        assert_eq!(usage(2, 1).after(None), usage(2, 1));
+        assert_eq!(usage(3, 1).after(Some(usage(2, 1))), usage(3, 1));
+        assert_eq!(usage(2, 1).after(Some(usage(3, 1))), usage(3, 1));
+        assert_eq!(usage(2, 9).after(Some(usage(3, 1))), usage(2, 9));
+    }
 
     #[test]
     fn usage_is_read_from_every_known_form_of_the_header() {

@@ -39,6 +39,7 @@ fn soap() {
         ("INSUFFICIENT_ACCESS", "", Meaning::LoginMethodDisabled),
         ("FUNCTIONALITY_NOT_ENABLED", "", Meaning::LoginMethodDisabled),
         ("LOGIN_RATE_EXCEEDED", "Login Rate Exceeded", Meaning::LoginRateExceeded),
+        ("INVALID_LOGIN", "Login Rate Exceeded", Meaning::LoginRateExceeded),
         ("SOMETHING_NEW", "Login Rate Exceeded", Meaning::LoginRateExceeded),
         ("UNSUPPORTED_API_VERSION", "", Meaning::UnsupportedApiVersion),
         ("PASSWORD_LOCKOUT", "", Meaning::UserLocked),
