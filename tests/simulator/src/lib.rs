@@ -1,1 +1,52 @@
-//! Salesforce, played.
+//! Salesforce, played: log-in, REST, SOQL, quotas and faults, for tests and as a program.
+//!
+//! ```
+//! use salesforce_simulator::{Org, Record, Simulator, User, World};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), salesforce_simulator::Error> {
+//! let user = User::integration("integration@acme.example").password("secret").token("token");
+//! let acme = Org::enterprise("Acme")
+//!     .user(user)
+//!     .account(Record::account("Acme KK"))
+//!     .contact(Record::person("Sato").phone("03-1234-5678").of_account("Acme KK"));
+//! let salesforce = Simulator::start(World::new().org(acme)).await?;
+//! println!("{} trusting {}", salesforce.url(), salesforce.ca_pem());
+//! assert_eq!(salesforce.counters().logins_ok(), 0);
+//! salesforce.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The rooms: [`org`] what is configured and kept, `schema` objects and fields, `soql` the query language, `login` and
+//! `rest` the endpoints, `faults` what goes wrong on purpose, `admin` the endpoint that changes it all, `server` the
+//! connections.
+
+mod admin;
+mod clock;
+pub mod config;
+mod core;
+mod counters;
+mod faults;
+mod login;
+mod message;
+pub mod org;
+pub mod program;
+mod rest;
+mod router;
+mod schema;
+mod server;
+mod simulator;
+mod soql;
+mod switches;
+
+pub use counters::{Counters, LoggedRequest, Login};
+pub use faults::{Effect, Fault, Matcher};
+pub use org::sessions::LoginMethod;
+pub use org::{
+    ConnectedApp, Grants, HostRole, LoginHours, NotThere, ObjectAccess, Org, PermissionSet,
+    Profile, Record, Sharing, User, UserLicense, World,
+};
+pub use schema::{CustomField, Kind, Value};
+pub use simulator::{Error, Simulator};
+pub use switches::{SearchMode, Switches};

@@ -1,0 +1,105 @@
+//! The state that all connections share.
+//!
+//! Two locks, always taken in this order and held for one step each: the world (what is configured; many readers) and
+//! the runtime (what happens: sessions, quotas, cursors, counters).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::counters::{Counters, Login, RequestLog};
+use crate::faults::Faults;
+use crate::org::World;
+use crate::org::quota::Quota;
+use crate::org::sessions::{Attempts, Sessions};
+use crate::soql::Plan;
+
+/// An open query.
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor {
+    pub(crate) id: String,
+    pub(crate) username: String,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) rows: Arc<Vec<u32>>,
+    pub(crate) all: bool,
+    pub(crate) opened: Timestamp,
+}
+
+/// What happens while the simulator runs.
+#[derive(Debug, Default)]
+pub(crate) struct Runtime {
+    pub(crate) sessions: Sessions,
+    /// By folded user name.
+    pub(crate) attempts: BTreeMap<String, Attempts>,
+    /// By org id.
+    pub(crate) quotas: BTreeMap<String, Quota>,
+    pub(crate) cursors: VecDeque<Cursor>,
+    pub(crate) counters: Counters,
+    pub(crate) log: RequestLog,
+    pub(crate) faults: Faults,
+}
+
+impl Runtime {
+    /// Remembers a log-in.
+    pub(crate) fn login(&mut self, login: Login) {
+        self.counters.logins.push(login);
+    }
+}
+
+/// All of it.
+#[derive(Debug)]
+pub(crate) struct Core {
+    world: RwLock<World>,
+    runtime: Mutex<Runtime>,
+    pub(crate) clock: Clock,
+    pub(crate) started: Instant,
+    in_flight: AtomicU64,
+}
+
+impl Core {
+    pub(crate) fn new(world: World) -> Self {
+        Self {
+            world: RwLock::new(world),
+            runtime: Mutex::default(),
+            clock: Clock::default(),
+            started: Instant::now(),
+            in_flight: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn world(&self) -> RwLockReadGuard<'_, World> {
+        self.world.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For changing; whoever does must call `World::prepare` before letting go.
+    pub(crate) fn world_mut(&self) -> RwLockWriteGuard<'_, World> {
+        self.world.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn runtime(&self) -> MutexGuard<'_, Runtime> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a request in, until the guard goes.
+    pub(crate) fn enter(&self) -> InFlight<'_> {
+        let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut runtime = self.runtime();
+        runtime.counters.requests += 1;
+        runtime.counters.max_concurrent = runtime.counters.max_concurrent.max(now);
+        InFlight(&self.in_flight)
+    }
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(crate) struct InFlight<'a>(&'a AtomicU64);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

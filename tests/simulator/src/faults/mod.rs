@@ -1,0 +1,395 @@
+//! Things that go wrong on purpose: which requests they strike, how often, and how.
+
+mod errors;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+pub(crate) use errors::salesforce_error;
+
+/// Which requests a fault strikes. What is not named matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Matcher {
+    /// `GET`, `POST`, ...
+    pub method: Option<String>,
+    /// A path in which `*` stands for anything: `/services/data/*/query*`.
+    pub path: Option<String>,
+    /// The org's name.
+    pub org: Option<String>,
+    /// The user's name: of the session, or as it stands in the body of a log-in.
+    pub user: Option<String>,
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
+pub enum Effect {
+    /// This status with this body.
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        #[serde(default)]
+        body: String,
+        /// Its type.
+        #[serde(default = "html")]
+        content_type: String,
+    },
+    /// A Salesforce error of this code, in the spelling of the endpoint that is called.
+    Error(String),
+    /// An HTML page, as proxies, captive portals and the Edge send.
+    Html {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// No body at all.
+    Empty {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// JSON of another shape.
+    Json {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: Json,
+    },
+    /// 200 with bytes that are no JSON, no XML and no UTF-8.
+    Garbage,
+    /// The headers of the true answer and half of its body, then the connection is cut.
+    Truncated,
+    /// The connection is reset instead of an answer.
+    Reset,
+    /// The true answer comes later.
+    Delay {
+        /// By this many milliseconds.
+        ms: u64,
+    },
+    /// The true answer comes in drops.
+    Drip {
+        /// Bytes in a drop.
+        bytes: usize,
+        /// Milliseconds between drops.
+        every_ms: u64,
+    },
+    /// 200 with a small body that unpacks to this many megabytes.
+    GzipBomb {
+        /// Megabytes after unpacking.
+        megabytes: usize,
+    },
+    /// The true answer without this header.
+    MissingHeader(String),
+    /// The client is sent elsewhere.
+    Redirect(String),
+}
+
+fn html() -> String {
+    "text/html;charset=UTF-8".to_owned()
+}
+
+/// A fault, which strikes until it is used up, runs out or is taken away.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Fault {
+    /// Which requests.
+    #[serde(default, rename = "match")]
+    pub matcher: Matcher,
+    /// What happens to them.
+    pub effect: Effect,
+    /// So many matching requests pass before it strikes.
+    #[serde(default)]
+    pub skip: u64,
+    /// How often it strikes; for ever where nothing is said.
+    #[serde(default)]
+    pub times: Option<u64>,
+    /// How long it strikes, by the simulator's clock, from when it was set.
+    #[serde(default, rename = "for")]
+    pub lasting: Option<SignedDuration>,
+    /// The request is carried out before its answer is lost.
+    #[serde(default)]
+    pub after: bool,
+
+    #[serde(skip)]
+    until: Option<Timestamp>,
+}
+
+impl Fault {
+    /// A fault that strikes every request, for ever.
+    pub fn new(effect: Effect) -> Self {
+        Self {
+            matcher: Matcher::default(),
+            effect,
+            skip: 0,
+            times: None,
+            lasting: None,
+            after: false,
+            until: None,
+        }
+    }
+
+    /// This status, without a body.
+    pub fn status(status: u16) -> Self {
+        Self::new(Effect::Empty { status })
+    }
+
+    /// A Salesforce error by its code.
+    pub fn error(code: &str) -> Self {
+        Self::new(Effect::Error(code.to_owned()))
+    }
+
+    /// An HTML page with this status.
+    pub fn html(status: u16) -> Self {
+        Self::new(Effect::Html { status })
+    }
+
+    /// The connection is reset.
+    pub fn reset() -> Self {
+        Self::new(Effect::Reset)
+    }
+
+    /// Answers come later.
+    pub fn delay(ms: u64) -> Self {
+        Self::new(Effect::Delay { ms })
+    }
+
+    /// Only requests of this method.
+    pub fn on_method(mut self, method: &str) -> Self {
+        self.matcher.method = Some(method.to_owned());
+        self
+    }
+
+    /// Only requests to these paths; `*` stands for anything.
+    pub fn on_path(mut self, pattern: &str) -> Self {
+        self.matcher.path = Some(pattern.to_owned());
+        self
+    }
+
+    /// Only requests of this org.
+    pub fn on_org(mut self, name: &str) -> Self {
+        self.matcher.org = Some(name.to_owned());
+        self
+    }
+
+    /// Only requests of this user.
+    pub fn on_user(mut self, username: &str) -> Self {
+        self.matcher.user = Some(username.to_owned());
+        self
+    }
+
+    /// Strikes so often.
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Strikes once.
+    pub fn once(self) -> Self {
+        self.times(1)
+    }
+
+    /// Lets so many matching requests pass first.
+    pub fn after_passing(mut self, requests: u64) -> Self {
+        self.skip = requests;
+        self
+    }
+
+    /// Strikes for so long, by the simulator's clock.
+    pub fn lasting(mut self, duration: SignedDuration) -> Self {
+        self.lasting = Some(duration);
+        self
+    }
+
+    /// Carries the request out, then loses the answer.
+    pub fn after_the_deed(mut self) -> Self {
+        self.after = true;
+        self
+    }
+}
+
+/// What a fault needs to know about a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traits<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) org: Option<&'a str>,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) body: &'a [u8],
+}
+
+impl Matcher {
+    fn fits(&self, request: &Traits<'_>) -> bool {
+        let method = self
+            .method
+            .as_ref()
+            .is_none_or(|method| method.eq_ignore_ascii_case(request.method));
+        let path = self
+            .path
+            .as_ref()
+            .is_none_or(|pattern| glob(pattern, request.path));
+        let org = self
+            .org
+            .as_deref()
+            .is_none_or(|org| request.org == Some(org));
+        let user = self.user.as_deref().is_none_or(|user| match request.user {
+            Some(known) => known.eq_ignore_ascii_case(user),
+            None => contains(request.body, user),
+        });
+        method && path && org && user
+    }
+}
+
+fn contains(body: &[u8], user: &str) -> bool {
+    let body = String::from_utf8_lossy(body);
+    let encoded: String = url::form_urlencoded::byte_serialize(user.as_bytes()).collect();
+    !user.is_empty() && (body.contains(user) || body.contains(&encoded))
+}
+
+/// Whether the text fits a pattern in which `*` stands for anything.
+fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// The faults that are set.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Adds one.
+    pub(crate) fn add(&mut self, mut fault: Fault, now: Timestamp) {
+        fault.until = fault
+            .lasting
+            .and_then(|lasting| now.checked_add(lasting).ok());
+        self.0.push(fault);
+    }
+
+    /// Takes all away.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Those that are left.
+    pub(crate) fn all(&self) -> &[Fault] {
+        &self.0
+    }
+
+    /// The first fault that strikes this request; it is counted as used.
+    pub(crate) fn strike(&mut self, request: &Traits<'_>, now: Timestamp) -> Option<Fault> {
+        self.0
+            .retain(|fault| fault.until.is_none_or(|until| now < until));
+        let mut struck = None;
+        for fault in self
+            .0
+            .iter_mut()
+            .filter(|fault| fault.matcher.fits(request))
+        {
+            if fault.skip > 0 {
+                fault.skip -= 1;
+                continue;
+            }
+            if let Some(times) = &mut fault.times {
+                *times = times.saturating_sub(1);
+            }
+            struck = Some(fault.clone());
+            break;
+        }
+        self.0.retain(|fault| fault.times != Some(0));
+        struck
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(path: &str) -> Traits<'_> {
+        Traits {
+            method: "GET",
+            path,
+            org: Some("Acme"),
+            user: None,
+            body: b"username=a%40b",
+        }
+    }
+
+    #[test]
+    fn patterns() {
+        assert!(
+            glob("/a/*/query*", "/a/v50.0/query/01g") && !glob("/a/*/query", "/a/v50.0/query/01g")
+        );
+        assert!(glob("*", "") && glob("/x", "/x") && !glob("/x", "/xy") && glob("/x*", "/xy"));
+        assert!(!glob("/a*b", "/ab/c"));
+    }
+
+    #[test]
+    fn a_fault_strikes_as_often_as_it_says() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut faults = Faults::default();
+        faults.add(
+            Fault::status(503).on_path("/q*").after_passing(1).times(2),
+            now,
+        );
+        let mut strikes = |path| faults.strike(&get(path), now).is_some();
+        assert!(!strikes("/x"));
+        assert!(!strikes("/q1"));
+        assert!(strikes("/q1"));
+        assert!(strikes("/q2"));
+        assert!(!strikes("/q2"));
+    }
+
+    #[test]
+    fn a_fault_lasts_as_long_as_it_says() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut faults = Faults::default();
+        faults.add(
+            Fault::reset()
+                .on_org("Acme")
+                .lasting(SignedDuration::from_secs(60)),
+            now,
+        );
+        assert!(
+            faults
+                .strike(&get("/"), now + SignedDuration::from_secs(59))
+                .is_some()
+        );
+        assert!(
+            faults
+                .strike(&get("/"), now + SignedDuration::from_secs(60))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn users_are_found_in_the_body_of_a_log_in() {
+        let mut faults = Faults::default();
+        faults.add(Fault::reset().on_user("a@b"), Timestamp::UNIX_EPOCH);
+        assert!(faults.strike(&get("/"), Timestamp::UNIX_EPOCH).is_some());
+        let other = Traits {
+            user: Some("c@d"),
+            ..get("/")
+        };
+        assert!(faults.strike(&other, Timestamp::UNIX_EPOCH).is_none());
+    }
+}

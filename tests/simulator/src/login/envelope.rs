@@ -1,0 +1,143 @@
+//! SOAP envelopes: reading them within limits, and writing text into them safely.
+
+use std::borrow::Cow;
+
+use quick_xml::Reader;
+use quick_xml::escape::escape;
+use quick_xml::events::Event;
+
+const MAX_DEPTH: usize = 32;
+const MAX_NODES: usize = 10_000;
+
+/// An element: local name, text, children.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Node {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) children: Vec<Node>,
+}
+
+impl Node {
+    /// The first child of this name.
+    pub(super) fn child(&self, name: &str) -> Option<&Node> {
+        self.children.iter().find(|child| child.name == name)
+    }
+
+    /// The first element of this name, at any depth.
+    pub(super) fn find(&self, name: &str) -> Option<&Node> {
+        if self.name == name {
+            return Some(self);
+        }
+        self.children.iter().find_map(|child| child.find(name))
+    }
+
+    /// The text of the first child of this name.
+    pub(super) fn child_text(&self, name: &str) -> Option<&str> {
+        self.child(name).map(|child| child.text.as_str())
+    }
+}
+
+/// Reads a document; `Err` says what is wrong with it.
+pub(super) fn read(text: &str) -> Result<Node, String> {
+    let mut reader = Reader::from_str(text);
+    let mut open = vec![Node::default()];
+    let mut count = 0;
+    loop {
+        let event = reader.read_event().map_err(|error| error.to_string())?;
+        match event {
+            Event::Start(start) => {
+                count += 1;
+                if open.len() > MAX_DEPTH || count > MAX_NODES {
+                    return Err("document is too large".to_owned());
+                }
+                open.push(Node {
+                    name: start.local_name().as_ref().to_owned(),
+                    ..Node::default()
+                });
+            }
+            Event::Empty(empty) => {
+                count += 1;
+                let node = Node {
+                    name: empty.local_name().as_ref().to_owned(),
+                    ..Node::default()
+                };
+                if let Some(parent) = open.last_mut() {
+                    parent.children.push(node);
+                }
+            }
+            Event::End(_) => {
+                let done = open.pop().unwrap_or_default();
+                let parent = open.last_mut().ok_or("unexpected end of element")?;
+                parent.children.push(done);
+            }
+            Event::Text(text) => append(&mut open, &text.xml10_content()),
+            Event::CData(data) => append(&mut open, &data.xml10_content()),
+            Event::GeneralRef(reference) => {
+                let resolved = match reference
+                    .resolve_char_ref()
+                    .map_err(|error| error.to_string())?
+                {
+                    Some(c) => c.to_string(),
+                    None => entity(&reference.xml10_content())?.to_owned(),
+                };
+                append(&mut open, &resolved);
+            }
+            Event::DocType(_) => return Err("DOCTYPE is not allowed".to_owned()),
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    match (open.pop(), open.is_empty()) {
+        (Some(mut root), true) if root.children.len() == 1 => Ok(root.children.remove(0)),
+        _ => Err("document is not complete".to_owned()),
+    }
+}
+
+fn append(open: &mut [Node], text: &str) {
+    if let Some(node) = open.last_mut() {
+        node.text.push_str(text);
+    }
+}
+
+fn entity(name: &str) -> Result<&'static str, String> {
+    match name {
+        "amp" => Ok("&"),
+        "lt" => Ok("<"),
+        "gt" => Ok(">"),
+        "quot" => Ok("\""),
+        "apos" => Ok("'"),
+        _ => Err(format!("unknown entity &{name};")),
+    }
+}
+
+/// Text made safe for XML.
+pub(super) fn text(text: &str) -> Cow<'_, str> {
+    escape(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_read() {
+        let root = read(
+            "<?xml version=\"1.0\"?><e:Envelope xmlns:e=\"x\"><e:Header/><e:Body><n:login xmlns:n=\"u\">\
+             <n:username>a@b</n:username><n:password>p&amp;&#60;<![CDATA[<&]]> q</n:password></n:login></e:Body></e:Envelope>",
+        )
+        .unwrap();
+        let login = root.find("login").unwrap();
+        assert_eq!(login.child_text("username"), Some("a@b"));
+        assert_eq!(login.child_text("password"), Some("p&<<& q"));
+    }
+
+    #[test]
+    fn what_is_broken_or_hostile_is_refused() {
+        assert!(read("<a><b></a>").is_err());
+        assert!(read("").is_err());
+        assert!(read("<a>").is_err());
+        assert!(read("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>").is_err());
+        assert!(read("<a>&x;</a>").is_err());
+        assert!(read(&format!("{}{}", "<a>".repeat(100), "</a>".repeat(100))).is_err());
+    }
+}

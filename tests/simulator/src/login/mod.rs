@@ -1,0 +1,218 @@
+//! Logging in: one set of rules ([`authenticate`]), spelled by SOAP ([`soap`]) and OAuth ([`oauth`]).
+
+mod address;
+mod envelope;
+mod identity;
+mod jwt;
+pub(crate) mod oauth;
+pub(crate) mod soap;
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::core::Core;
+use crate::counters::Login;
+use crate::message::Request;
+use crate::org::access::Access;
+use crate::org::sessions::{LoginMethod, Session};
+use crate::org::{HostRole, Org, User, World};
+pub(crate) use identity::{identity, userinfo};
+
+/// Why nobody was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    UnknownUser,
+    WrongHost,
+    WrongPassword,
+    Inactive,
+    Frozen,
+    Locked,
+    TokenNeeded,
+    RateExceeded,
+    RestrictedTime,
+    RestrictedDomain,
+    ApiDisabledForOrg,
+    ApiDisabledForUser,
+    SoapLoginOff,
+    AnyApiAuthNeeded,
+    OauthPasswordOff,
+    Maintenance,
+}
+
+impl Denial {
+    /// What the Login History would say.
+    pub(crate) fn cause(self) -> &'static str {
+        match self {
+            Denial::UnknownUser => "unknown user",
+            Denial::WrongHost => "wrong host",
+            Denial::WrongPassword => "wrong password or token",
+            Denial::Inactive => "user inactive",
+            Denial::Frozen => "user frozen",
+            Denial::Locked => "user locked",
+            Denial::TokenNeeded => "token needed",
+            Denial::RateExceeded => "LOGIN_RATE_EXCEEDED",
+            Denial::RestrictedTime => "outside login hours",
+            Denial::RestrictedDomain => "outside IP ranges",
+            Denial::ApiDisabledForOrg => "API disabled for org",
+            Denial::ApiDisabledForUser => "API disabled for user",
+            Denial::SoapLoginOff => "SOAP login() disabled",
+            Denial::AnyApiAuthNeeded => "Use Any API Auth missing",
+            Denial::OauthPasswordOff => "Username-Password Flow Disabled",
+            Denial::Maintenance => "org in maintenance",
+        }
+    }
+}
+
+/// Whether users of the org log in at this host.
+fn serves(role: &HostRole, org: &Org) -> bool {
+    match role {
+        HostRole::Any => true,
+        HostRole::Production => !org.sandbox,
+        HostRole::Sandbox => org.sandbox,
+        HostRole::MyDomain(name) => *name == org.name,
+    }
+}
+
+fn client_ip(world: &World, request: &Request) -> IpAddr {
+    world.client_ip.unwrap_or(request.peer)
+}
+
+/// Rules that hold however the user proves who they are.
+fn admit(
+    world: &World,
+    org: &Org,
+    user: &User,
+    request: &Request,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    if org.maintenance {
+        return Err(Denial::Maintenance);
+    }
+    let ranges = &user.login_ip_ranges;
+    if !ranges.is_empty() && !address::within(client_ip(world, request), ranges) {
+        return Err(Denial::RestrictedDomain);
+    }
+    if let Some(hours) = user.login_hours {
+        let time = now.to_zoned(TimeZone::UTC).time();
+        let inside = if hours.from <= hours.to {
+            time >= hours.from && time < hours.to
+        } else {
+            time >= hours.from || time < hours.to
+        };
+        if !inside {
+            return Err(Denial::RestrictedTime);
+        }
+    }
+    Ok(())
+}
+
+/// Checks user name and password (with token behind it), with lockout and rate, for this method.
+pub(crate) fn authenticate<'w>(
+    core: &Core,
+    world: &'w World,
+    request: &Request,
+    username: &str,
+    secret: &str,
+    method: LoginMethod,
+) -> Result<(&'w Org, &'w User), Denial> {
+    let now = core.clock.now();
+    let (org, user) = world.user(username).ok_or(Denial::UnknownUser)?;
+    if !serves(world.role(&request.host), org) {
+        return Err(Denial::WrongHost);
+    }
+    let mut runtime = core.runtime();
+    let attempts = runtime
+        .attempts
+        .entry(user.username.to_lowercase())
+        .or_default();
+    if !attempts.within_rate(now, world.switches.logins_per_hour) {
+        return Err(Denial::RateExceeded);
+    }
+    if user.locked || attempts.locked(now, org.lockout_interval) {
+        return Err(Denial::Locked);
+    }
+    if !user.active {
+        return Err(Denial::Inactive);
+    }
+    if user.frozen {
+        return Err(Denial::Frozen);
+    }
+    let ip = client_ip(world, request);
+    let trusted = address::within(ip, &org.trusted_ip_ranges) || !user.login_ip_ranges.is_empty();
+    let token = user
+        .security_token
+        .as_deref()
+        .filter(|token| !token.is_empty());
+    let with_token = secret == format!("{}{}", user.password, token.unwrap_or_default());
+    if user.password.is_empty() || !(with_token || secret == user.password) {
+        attempts.fail(now, org.max_login_attempts);
+        return Err(Denial::WrongPassword);
+    }
+    if !with_token && !trusted {
+        if world.switches.missing_token_counts {
+            attempts.fail(now, org.max_login_attempts);
+        }
+        return Err(Denial::TokenNeeded);
+    }
+    admit(world, org, user, request, now)?;
+    match method {
+        LoginMethod::Soap => {
+            let access = Access::of(org, user, &world.switches);
+            if !org.api {
+                return Err(Denial::ApiDisabledForOrg);
+            }
+            if !access.may("ApiEnabled") {
+                return Err(Denial::ApiDisabledForUser);
+            }
+            if !org.soap_login {
+                return Err(Denial::SoapLoginOff);
+            }
+            if org.soap_login_needs_any_api_auth && !access.may("UseAnyApiAuth") {
+                return Err(Denial::AnyApiAuthNeeded);
+            }
+        }
+        _ if !org.oauth_password => return Err(Denial::OauthPasswordOff),
+        _ => {}
+    }
+    attempts.succeed();
+    Ok((org, user))
+}
+
+/// Opens a session and returns its token.
+pub(crate) fn open_session(core: &Core, org: &Org, user: &User, method: LoginMethod) -> String {
+    let session = Session {
+        org_id: org.id.clone(),
+        username: user.username.clone(),
+        method,
+        last_used: core.clock.now(),
+        password_expired: user.password_expired,
+    };
+    core.runtime().sessions.open(session)
+}
+
+/// Puts a log-in into the history.
+pub(crate) fn remember(
+    core: &Core,
+    username: &str,
+    method: LoginMethod,
+    outcome: &str,
+    cause: &str,
+) {
+    let at = core.clock.now();
+    core.runtime().login(Login {
+        at,
+        username: username.to_owned(),
+        method,
+        outcome: outcome.to_owned(),
+        cause: cause.to_owned(),
+    });
+}
+
+/// The base URL that a log-in sends the client to.
+pub(crate) fn instance_url(org: &Org, request: &Request) -> String {
+    org.instance_url
+        .clone()
+        .unwrap_or_else(|| request.base_url())
+}

@@ -1,0 +1,129 @@
+//! Requests and answers inside the simulator, apart from any connection.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use serde_json::Value as Json;
+use std::net::IpAddr;
+
+/// A request with its whole body.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// Decoded no further than the connection does.
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// What the client calls this server: name and port.
+    pub(crate) host: String,
+    pub(crate) peer: IpAddr,
+}
+
+impl Request {
+    /// A header as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A parameter of the query string, decoded; a bare plus is a space.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        url::form_urlencoded::parse(self.query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    /// The base URL that the client uses.
+    pub(crate) fn base_url(&self) -> String {
+        format!("https://{}", self.host)
+    }
+
+    /// The path's segments, decoded.
+    pub(crate) fn segments(&self) -> Vec<String> {
+        self.path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .map(percent_decode)
+            .collect()
+    }
+}
+
+/// `%41` to `A`; a plus stays a plus, as it must in a path.
+pub(crate) fn percent_decode(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let hex = (*byte == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
+        out.push(hex.unwrap_or(*byte));
+        at += if hex.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// An answer with its whole body.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The body as JSON, where a composite answer embeds it.
+    pub(crate) json: Option<Json>,
+}
+
+impl Answer {
+    /// No body.
+    pub(crate) fn empty(status: u16) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            json: None,
+        }
+    }
+
+    /// Text of some type.
+    pub(crate) fn text(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let mut answer = Self::empty(status);
+        answer
+            .headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        answer.body = body.into();
+        answer
+    }
+
+    /// JSON; the text is made when it is needed.
+    pub(crate) fn json(status: u16, json: Json) -> Self {
+        let mut answer = Self::text(status, "application/json;charset=UTF-8", Bytes::new());
+        answer.json = Some(json);
+        answer
+    }
+
+    /// With one more header.
+    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// The body's bytes.
+    pub(crate) fn bytes(&self) -> Bytes {
+        self.json
+            .as_ref()
+            .map_or_else(|| self.body.clone(), |json| Bytes::from(json.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_decoded() {
+        assert_eq!(percent_decode("a%20b+c%zz%2"), "a b+c%zz%2");
+        assert_eq!(percent_decode("%E4%BD%90"), "佐");
+    }
+}

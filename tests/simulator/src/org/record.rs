@@ -1,0 +1,584 @@
+//! Records, and the rules by which they are written.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::access::Access;
+use super::{Org, Row, ids, system};
+use crate::schema::{Field, Kind, ObjectType, Value, fold};
+
+/// The fields of a record by API name.
+///
+/// Two names beside the object's own are understood when a record is loaded: `Account` takes the *name* of an account
+/// and sets `AccountId`, `Owner` takes a user name and sets `OwnerId`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Record(pub Map<String, Json>);
+
+impl From<Json> for Record {
+    fn from(json: Json) -> Self {
+        match json {
+            Json::Object(map) => Self(map),
+            _ => Self::default(),
+        }
+    }
+}
+
+impl Record {
+    /// An empty record.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A contact or lead with this last name.
+    pub fn person(last_name: &str) -> Self {
+        Self::new().set("LastName", last_name)
+    }
+
+    /// An account of this name.
+    pub fn account(name: &str) -> Self {
+        Self::new().set("Name", name)
+    }
+
+    /// A person account, where person accounts are on.
+    pub fn person_account(first_name: &str, last_name: &str) -> Self {
+        Self::new()
+            .set("FirstName", first_name)
+            .set("LastName", last_name)
+            .set("IsPersonAccount", true)
+    }
+
+    /// Sets a field.
+    pub fn set(mut self, field: &str, value: impl Into<Json>) -> Self {
+        self.0.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// Sets `FirstName`.
+    pub fn first(self, name: &str) -> Self {
+        self.set("FirstName", name)
+    }
+
+    /// Sets `Phone`.
+    pub fn phone(self, number: &str) -> Self {
+        self.set("Phone", number)
+    }
+
+    /// Sets `MobilePhone`.
+    pub fn mobile(self, number: &str) -> Self {
+        self.set("MobilePhone", number)
+    }
+
+    /// Sets the account by its name.
+    pub fn of_account(self, name: &str) -> Self {
+        self.set("Account", name)
+    }
+
+    /// Sets the owner by user name.
+    pub fn owned_by(self, username: &str) -> Self {
+        self.set("Owner", username)
+    }
+
+    /// Sets `LastModifiedDate`, as in `2026-01-31T12:00:00Z`.
+    pub fn modified(self, at: &str) -> Self {
+        self.set("LastModifiedDate", at)
+    }
+}
+
+/// Why a record was not written, in Salesforce's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) fields: Vec<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>, fields: &[&str]) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            fields: fields.iter().map(|f| (*f).to_owned()).collect(),
+        }
+    }
+}
+
+/// Who writes, and when.
+pub(crate) struct Writer<'a> {
+    pub(crate) now: Timestamp,
+    /// The user's rights; `None` for the test's own hand, which may set anything.
+    pub(crate) access: Option<&'a Access>,
+}
+
+impl Writer<'_> {
+    fn user_id(&self, org: &Org) -> String {
+        self.access
+            .map_or_else(|| automated_process(org), |access| access.user_id.clone())
+    }
+}
+
+/// The id of the user to whom records belong when nobody else is named; no log-in is ever made for it.
+pub(crate) fn automated_process(org: &Org) -> String {
+    ids::named_id("005", &[&org.id, "autoproc"])
+}
+
+/// Creating, changing and deleting records.
+impl Org {
+    /// Adds a record, with every field that the map names, and returns its id.
+    ///
+    /// # Errors
+    /// When the object or a field is unknown, or a value does not fit.
+    pub fn insert(&mut self, object: &str, record: impl Into<Record>) -> Result<String, String> {
+        self.create(
+            object,
+            &record.into().0,
+            &Writer {
+                now: Timestamp::now(),
+                access: None,
+            },
+        )
+        .map_err(|refusal| format!("{object}: {}", refusal.message))
+    }
+
+    /// Changes fields of a record.
+    ///
+    /// # Errors
+    /// When record or field are unknown, or a value does not fit.
+    pub fn update(&mut self, id: &str, record: impl Into<Record>) -> Result<(), String> {
+        self.modify(
+            id,
+            &record.into().0,
+            &Writer {
+                now: Timestamp::now(),
+                access: None,
+            },
+        )
+        .map_err(|refusal| format!("{id}: {}", refusal.message))
+    }
+
+    /// Deletes a record (it stays in the recycle bin); `false` when there is none.
+    pub fn delete(&mut self, id: &str) -> bool {
+        self.remove(id, Timestamp::now())
+    }
+
+    /// How many live records an object has.
+    pub fn count(&self, object: &str) -> usize {
+        self.schema
+            .object(object)
+            .and_then(|o| self.table(o.name))
+            .map_or(0, super::Table::live)
+    }
+
+    /// The live records of an object as JSON, for assertions.
+    pub fn all(&self, object: &str) -> Vec<Json> {
+        let Some(object) = self.schema.object(object) else {
+            return Vec::new();
+        };
+        let rows = self.table(object.name).map_or(&[][..], super::Table::rows);
+        let to_json = |row: &Row| {
+            let fields = object.fields.iter().enumerate();
+            fields
+                .map(|(ix, field)| (field.name.clone(), row.get(ix as u16).to_json()))
+                .collect::<Map<_, _>>()
+        };
+        rows.iter()
+            .filter(|row| !row.deleted)
+            .map(|row| Json::Object(to_json(row)))
+            .collect()
+    }
+
+    pub(crate) fn create(
+        &mut self,
+        object: &str,
+        map: &Map<String, Json>,
+        by: &Writer<'_>,
+    ) -> Result<String, Refusal> {
+        let schema = self.schema.clone();
+        let object = schema
+            .object(object)
+            .filter(|object| object.stored)
+            .ok_or_else(|| {
+                Refusal::new("NOT_FOUND", "The requested resource does not exist", &[])
+            })?;
+        let mut row = Row::default();
+        self.stamp_new(&mut row, object, by);
+        self.write(&mut row, object, map, by, true)?;
+        self.complete(&mut row, object);
+        let missing: Vec<&str> = object
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(ix, field)| field.required && row.get(*ix as u16).is_null())
+            .map(|(_, field)| field.name.as_str())
+            .collect();
+        if !missing.is_empty() {
+            let list = missing.join(", ");
+            return Err(Refusal::new(
+                "REQUIRED_FIELD_MISSING",
+                format!("Required fields are missing: [{list}]"),
+                &missing,
+            ));
+        }
+        let id = row.id().to_owned();
+        if object.name == "Account" && is_true(&row, object, "IsPersonAccount") {
+            let contact = self.person_contact(&row, object, by);
+            if let Some(field) = object.field("PersonContactId") {
+                row.set(field, Value::text(contact));
+            }
+        }
+        self.tables
+            .entry(object.name.to_owned())
+            .or_default()
+            .insert(row);
+        Ok(id)
+    }
+
+    pub(crate) fn modify(
+        &mut self,
+        id: &str,
+        map: &Map<String, Json>,
+        by: &Writer<'_>,
+    ) -> Result<(), Refusal> {
+        let gone = || Refusal::new("NOT_FOUND", "The requested resource does not exist", &[]);
+        let schema = self.schema.clone();
+        let object = schema
+            .object_of_id(id)
+            .filter(|object| object.stored)
+            .ok_or_else(gone)?;
+        let table = self.tables.get(object.name).ok_or_else(gone)?;
+        let mut row = table
+            .by_id(id)
+            .filter(|row| !row.deleted)
+            .ok_or_else(gone)?
+            .clone();
+        row.set(system::LAST_MODIFIED_DATE, Value::DateTime(by.now));
+        row.set(system::SYSTEM_MODSTAMP, Value::DateTime(by.now));
+        row.set(system::LAST_MODIFIED_BY, Value::text(by.user_id(self)));
+        self.write(&mut row, object, map, by, false)?;
+        self.complete(&mut row, object);
+        if let Some(table) = self.tables.get_mut(object.name) {
+            table.change(id, |old| *old = row);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, id: &str, now: Timestamp) -> bool {
+        let schema = self.schema.clone();
+        let Some(object) = schema.object_of_id(id).filter(|object| object.stored) else {
+            return false;
+        };
+        let Some(table) = self.tables.get_mut(object.name) else {
+            return false;
+        };
+        if table.by_id(id).is_none_or(|row| row.deleted) {
+            return false;
+        }
+        let bury = |row: &mut Row| {
+            row.deleted = true;
+            row.set(system::IS_DELETED, Value::Bool(true));
+            row.set(system::LAST_MODIFIED_DATE, Value::DateTime(now));
+        };
+        table.change(id, bury).is_some()
+    }
+
+    fn stamp_new(&mut self, row: &mut Row, object: &ObjectType, by: &Writer<'_>) {
+        self.serial += 1;
+        let user = by.user_id(self);
+        row.set(
+            system::ID,
+            Value::text(ids::serial_id(
+                object.prefix,
+                ids::stable_hash(&[&self.id]),
+                self.serial,
+            )),
+        );
+        row.set(system::IS_DELETED, Value::Bool(false));
+        for date in [
+            system::CREATED_DATE,
+            system::LAST_MODIFIED_DATE,
+            system::SYSTEM_MODSTAMP,
+        ] {
+            row.set(date, Value::DateTime(by.now));
+        }
+        for reference in [system::CREATED_BY, system::LAST_MODIFIED_BY, system::OWNER] {
+            row.set(reference, Value::text(user.clone()));
+        }
+        for (ix, field) in object.fields.iter().enumerate() {
+            let at_birth = match (object.name, field.name.as_str()) {
+                ("Task", "Status") => Value::text("Not Started"),
+                ("Task", "Priority") => Value::text("Normal"),
+                ("Task", "TaskSubtype") => Value::text("Task"),
+                ("Lead", "Status") => Value::text("Open - Not Contacted"),
+                _ if field.kind == Kind::Boolean => Value::Bool(false),
+                _ => continue,
+            };
+            row.set(ix as u16, at_birth);
+        }
+    }
+
+    fn write(
+        &self,
+        row: &mut Row,
+        object: &ObjectType,
+        map: &Map<String, Json>,
+        by: &Writer<'_>,
+        creating: bool,
+    ) -> Result<(), Refusal> {
+        for (name, json) in map {
+            if name == "attributes" {
+                continue;
+            }
+            let found = object
+                .field(name)
+                .and_then(|ix| object.at(ix).map(|field| (ix, field)));
+            let Some((ix, field)) = found
+                .filter(|(_, field)| by.access.is_none_or(|a| a.sees_field(self, object, field)))
+            else {
+                if by.access.is_none() && self.write_by_name(row, object, name, json)? {
+                    continue;
+                }
+                let message = format!("No such column '{name}' on sobject of type {}", object.name);
+                return Err(Refusal::new("INVALID_FIELD", message, &[]));
+            };
+            if let Some(access) = by.access {
+                let open = if creating {
+                    field.createable
+                } else {
+                    field.updateable
+                };
+                let composed = matches!(object.name, "Contact" | "Lead") && field.name == "Name";
+                if !open || composed || !access.writes_field(object, field) {
+                    let message = format!(
+                        "Unable to create/update fields: {}. Please check the security settings of this field and \
+                         verify that it is read/write for your profile or permission set.",
+                        field.name
+                    );
+                    return Err(Refusal::new(
+                        "INVALID_FIELD_FOR_INSERT_UPDATE",
+                        message,
+                        &[&field.name],
+                    ));
+                }
+            }
+            row.set(ix, checked_value(field, json)?);
+            if by.access.is_none() && field.name == "LastModifiedDate" {
+                row.set(system::SYSTEM_MODSTAMP, row.get(ix).clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// `Account` and `Owner` by name; whether the name was one of them.
+    fn write_by_name(
+        &self,
+        row: &mut Row,
+        object: &ObjectType,
+        name: &str,
+        json: &Json,
+    ) -> Result<bool, Refusal> {
+        let (field, id) = match (name, json.as_str()) {
+            ("Account", Some(account)) => {
+                let accounts = self.table("Account");
+                let name_field = self.schema.object("Account").and_then(|o| o.field("Name"));
+                let number = accounts.zip(name_field).and_then(|(table, field)| {
+                    table
+                        .index(field)
+                        .get(&fold(account))
+                        .and_then(|rows| rows.first().copied())
+                });
+                let id = accounts
+                    .zip(number)
+                    .and_then(|(table, n)| table.row(n))
+                    .map(|row| row.id().to_owned());
+                (object.field("AccountId"), id)
+            }
+            ("Owner", Some(username)) => (
+                Some(system::OWNER),
+                self.user_named(username).map(|user| user.id.clone()),
+            ),
+            _ => return Ok(false),
+        };
+        match (field, id) {
+            (Some(field), Some(id)) => {
+                row.set(field, Value::text(id));
+                Ok(true)
+            }
+            _ => Err(Refusal::new(
+                "INVALID_CROSS_REFERENCE_KEY",
+                format!("no {name} {json}"),
+                &[],
+            )),
+        }
+    }
+
+    /// What follows from other fields.
+    fn complete(&self, row: &mut Row, object: &ObjectType) {
+        let text = |row: &Row, name: &str| {
+            object
+                .field(name)
+                .and_then(|ix| row.get(ix).as_text())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let named_by_parts = match object.name {
+            "Contact" | "Lead" => true,
+            "Account" => is_true(row, object, "IsPersonAccount"),
+            _ => false,
+        };
+        if named_by_parts && let Some(name) = object.field("Name") {
+            let full = format!("{} {}", text(row, "FirstName"), text(row, "LastName"))
+                .trim()
+                .to_owned();
+            row.set(name, Value::text_or_null(full));
+        }
+        if object.name == "Task"
+            && let Some(closed) = object.field("IsClosed")
+        {
+            row.set(closed, Value::Bool(text(row, "Status") == "Completed"));
+        }
+    }
+
+    /// The contact that a person account brings with it.
+    fn person_contact(&mut self, account: &Row, accounts: &ObjectType, by: &Writer<'_>) -> String {
+        let schema = self.schema.clone();
+        let Some(contacts) = schema.object("Contact") else {
+            return String::new();
+        };
+        let mut row = Row::default();
+        self.stamp_new(&mut row, contacts, by);
+        let pairs = [
+            ("Id", "AccountId"),
+            ("FirstName", "FirstName"),
+            ("LastName", "LastName"),
+            ("Phone", "Phone"),
+            ("PersonMobilePhone", "MobilePhone"),
+            ("PersonHomePhone", "HomePhone"),
+            ("PersonOtherPhone", "OtherPhone"),
+            ("PersonEmail", "Email"),
+            ("PersonTitle", "Title"),
+            ("IsPersonAccount", "IsPersonAccount"),
+            ("OwnerId", "OwnerId"),
+            ("LastModifiedDate", "LastModifiedDate"),
+        ];
+        for (from, to) in pairs {
+            if let (Some(from), Some(to)) = (accounts.field(from), contacts.field(to)) {
+                row.set(to, account.get(from).clone());
+            }
+        }
+        self.complete(&mut row, contacts);
+        let id = row.id().to_owned();
+        self.tables
+            .entry("Contact".to_owned())
+            .or_default()
+            .insert(row);
+        id
+    }
+}
+
+fn is_true(row: &Row, object: &ObjectType, field: &str) -> bool {
+    object
+        .field(field)
+        .is_some_and(|ix| *row.get(ix) == Value::Bool(true))
+}
+
+fn checked_value(field: &Field, json: &Json) -> Result<Value, Refusal> {
+    let value = Value::from_json(field, json).map_err(|message| {
+        Refusal::new("INVALID_TYPE_ON_FIELD_IN_RECORD", message, &[&field.name])
+    })?;
+    if let Some(text) = value.as_text() {
+        if matches!(field.kind, Kind::Id | Kind::Reference) && !ids::is_id(text) {
+            let message = format!("{}: id value of incorrect type: {text}", field.label);
+            return Err(Refusal::new("MALFORMED_ID", message, &[&field.name]));
+        }
+        if field.length > 0 && text.chars().count() > field.length {
+            let message = format!(
+                "{}: data value too large: {text} (max length={})",
+                field.label, field.length
+            );
+            return Err(Refusal::new("STRING_TOO_LONG", message, &[&field.name]));
+        }
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::org::World;
+
+    fn org() -> Org {
+        let mut world =
+            World::new().org(Org::enterprise("Acme").with(|org| org.person_accounts = true));
+        world.prepare(Timestamp::now()).unwrap();
+        world.orgs.remove(0)
+    }
+
+    #[test]
+    fn a_contact_gets_its_name_its_account_and_its_stamps() {
+        let mut org = org();
+        let account = org.insert("Account", Record::account("Acme KK")).unwrap();
+        let record = Record::person("Sato")
+            .first("Taro")
+            .of_account("acme kk")
+            .modified("2026-01-01T00:00:00Z");
+        org.insert("Contact", record).unwrap();
+        let contact = &org.all("Contact")[0];
+        assert_eq!(contact["Name"], "Taro Sato");
+        assert_eq!(contact["AccountId"], json!(account));
+        assert_eq!(contact["LastModifiedDate"], "2026-01-01T00:00:00.000+0000");
+    }
+
+    #[test]
+    fn a_person_account_brings_its_contact() {
+        let mut org = org();
+        org.insert(
+            "Account",
+            Record::person_account("Hanako", "Ito").set("PersonMobilePhone", "090-1"),
+        )
+        .unwrap();
+        let account = &org.all("Account")[0];
+        let contact = &org.all("Contact")[0];
+        assert_eq!(account["Name"], "Hanako Ito");
+        assert_eq!(account["PersonContactId"], contact["Id"]);
+        assert_eq!(contact["MobilePhone"], "090-1");
+        assert_eq!(contact["IsPersonAccount"], true);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut org = org();
+        assert!(
+            org.insert("Contact", json!({"FirstName": "x"}))
+                .unwrap_err()
+                .contains("[LastName]")
+        );
+        assert!(
+            org.insert("Contact", json!({"LastName": "x", "Nope": 1}))
+                .unwrap_err()
+                .contains("No such column 'Nope'")
+        );
+        assert!(
+            org.insert("Contact", json!({"LastName": "x", "Phone": "1".repeat(41)}))
+                .unwrap_err()
+                .contains("too large")
+        );
+        assert!(
+            org.insert("Contact", json!({"LastName": "x", "Account": "nobody"}))
+                .is_err()
+        );
+        assert!(org.insert("User", json!({})).is_err());
+    }
+
+    #[test]
+    fn deleted_records_are_gone_for_everyone() {
+        let mut org = org();
+        let id = org.insert("Contact", Record::person("Sato")).unwrap();
+        assert!(org.delete(&id));
+        assert!(!org.delete(&id));
+        assert_eq!(org.count("Contact"), 0);
+        assert!(org.update(&id, json!({"Phone": "1"})).is_err());
+    }
+}

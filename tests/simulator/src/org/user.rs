@@ -1,0 +1,230 @@
+//! Users, and how an app logs in for them.
+
+use jiff::civil::Time;
+use serde::{Deserialize, Serialize};
+
+/// A user of an org.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct User {
+    /// Made from org and user name when empty.
+    pub id: String,
+    /// Unique over all orgs.
+    pub username: String,
+    /// The password, without token.
+    pub password: String,
+    /// The security token; without one, the user's network is taken as trusted.
+    pub security_token: Option<String>,
+    /// First name.
+    pub first_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// E-mail address; the user name when empty.
+    pub email: String,
+    /// The name of the profile.
+    pub profile: String,
+    /// The names of the permission sets.
+    pub permission_sets: Vec<String>,
+    /// May log in at all.
+    pub active: bool,
+    /// Frozen by an administrator.
+    pub frozen: bool,
+    /// Locked until an administrator unlocks it, whatever the interval says.
+    pub locked: bool,
+    /// `login()` answers 200 with `passwordExpired=true`, and the session can do nothing.
+    pub password_expired: bool,
+    /// Ranges from which the profile allows logins (`10.0.0.0/8`, `10.0.0.1-10.0.0.9`); none: from everywhere.
+    pub login_ip_ranges: Vec<String>,
+    /// Hours in which the profile allows logins, in UTC.
+    pub login_hours: Option<LoginHours>,
+    /// Sessions of this user are refused by the REST API, and a re-login does not help.
+    pub rest_session_refused: bool,
+    /// Java-style time zone.
+    pub time_zone: String,
+    /// Locale.
+    pub locale: String,
+    /// Language.
+    pub language: String,
+}
+
+/// From when to when, in UTC; the end is excluded.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginHours {
+    /// First moment.
+    pub from: Time,
+    /// First moment that is too late.
+    pub to: Time,
+}
+
+impl Default for User {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            username: String::new(),
+            password: String::new(),
+            security_token: None,
+            first_name: String::new(),
+            last_name: String::new(),
+            email: String::new(),
+            profile: "System Administrator".to_owned(),
+            permission_sets: Vec::new(),
+            active: true,
+            frozen: false,
+            locked: false,
+            password_expired: false,
+            login_ip_ranges: Vec::new(),
+            login_hours: None,
+            rest_session_refused: false,
+            time_zone: "Asia/Tokyo".to_owned(),
+            locale: "ja_JP".to_owned(),
+            language: "ja".to_owned(),
+        }
+    }
+}
+
+impl User {
+    /// A user with this profile and no password.
+    pub fn new(username: &str, profile: &str) -> Self {
+        let last_name = username.split('@').next().unwrap_or(username).to_owned();
+        Self {
+            username: username.to_owned(),
+            last_name,
+            profile: profile.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// A user who sees all Contacts, Accounts and Leads and may create Tasks, and no more.
+    pub fn integration(username: &str) -> Self {
+        Self::new(username, "Integration")
+    }
+
+    /// A system administrator.
+    pub fn administrator(username: &str) -> Self {
+        Self::new(username, "System Administrator")
+    }
+
+    /// A user who sees what is shared.
+    pub fn standard(username: &str) -> Self {
+        Self::new(username, "Standard User")
+    }
+
+    /// Sets the password.
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = password.to_owned();
+        self
+    }
+
+    /// Sets the security token, which must then follow the password at every log-in.
+    pub fn token(mut self, token: &str) -> Self {
+        self.security_token = Some(token.to_owned());
+        self
+    }
+
+    /// Sets the profile by name.
+    pub fn profile(mut self, name: &str) -> Self {
+        self.profile = name.to_owned();
+        self
+    }
+
+    /// Assigns a permission set by name.
+    pub fn permission_set(mut self, name: &str) -> Self {
+        self.permission_sets.push(name.to_owned());
+        self
+    }
+
+    /// Changes anything else.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// First and last name.
+    pub fn full_name(&self) -> String {
+        format!("{} {}", self.first_name, self.last_name)
+            .trim()
+            .to_owned()
+    }
+
+    /// The address that mails go to.
+    pub(crate) fn email(&self) -> &str {
+        if self.email.is_empty() {
+            &self.username
+        } else {
+            &self.email
+        }
+    }
+}
+
+/// A connected app: what OAuth's flows need.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct ConnectedApp {
+    /// Consumer key.
+    pub client_id: String,
+    /// Consumer secret.
+    pub client_secret: String,
+    /// The app's name.
+    pub name: String,
+    /// PEM of the RSA public key or of the certificate that verifies JWTs.
+    pub certificate: Option<String>,
+    /// Users who approved the app, or whose administrator did; `*` for all.
+    pub approved_users: Vec<String>,
+    /// The user for whom client credentials log in.
+    pub run_as: Option<String>,
+    /// The client-credentials flow is on.
+    pub client_credentials: bool,
+    /// An administrator blocked the app.
+    pub blocked: bool,
+}
+
+impl Default for ConnectedApp {
+    fn default() -> Self {
+        Self {
+            client_id: String::new(),
+            client_secret: String::new(),
+            name: "Switchboard".to_owned(),
+            certificate: None,
+            approved_users: vec!["*".to_owned()],
+            run_as: None,
+            client_credentials: true,
+            blocked: false,
+        }
+    }
+}
+
+impl ConnectedApp {
+    /// An app with this consumer key and secret, approved for everyone.
+    pub fn new(client_id: &str, client_secret: &str) -> Self {
+        Self {
+            client_id: client_id.to_owned(),
+            client_secret: client_secret.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the PEM that verifies JWTs: an RSA public key or an X.509 certificate.
+    pub fn certificate(mut self, pem: &str) -> Self {
+        self.certificate = Some(pem.to_owned());
+        self
+    }
+
+    /// Sets the user of the client-credentials flow.
+    pub fn run_as(mut self, username: &str) -> Self {
+        self.run_as = Some(username.to_owned());
+        self
+    }
+
+    /// Approves these users only.
+    pub fn approved_for(mut self, usernames: &[&str]) -> Self {
+        self.approved_users = usernames.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    pub(crate) fn approves(&self, username: &str) -> bool {
+        self.approved_users
+            .iter()
+            .any(|name| name == "*" || name.eq_ignore_ascii_case(username))
+    }
+}

@@ -1,0 +1,308 @@
+//! `/composite`: up to 25 sub-requests, five of them queries, for one call.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+use super::{Call, Outcome, RestError, check_version, route};
+use crate::message::{Answer, Request, percent_decode};
+
+/// Sub-requests of one composite request (facts 2.7).
+const MAX_REQUESTS: usize = 25;
+/// Queries and collections among them.
+const MAX_QUERIES: usize = 5;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Composite {
+    #[serde(default)]
+    all_or_none: bool,
+    composite_request: Vec<SubRequest>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SubRequest {
+    method: String,
+    url: String,
+    reference_id: String,
+    #[serde(default)]
+    http_headers: Map<String, Json>,
+    #[serde(default)]
+    body: Option<Json>,
+}
+
+/// Runs the sub-requests in order.
+pub(super) fn composite(call: &Call<'_>, request: &Request) -> Outcome {
+    if call
+        .version
+        .parse::<f64>()
+        .is_ok_and(|version| version < 38.0)
+    {
+        return Err(RestError::not_found());
+    }
+    let composite: Composite = serde_json::from_slice(&request.body)
+        .map_err(|error| RestError::new(400, "JSON_PARSER_ERROR", error.to_string()))?;
+    let subs = composite.composite_request;
+    check(&subs)?;
+    let queries = subs.iter().filter(|sub| is_query(&sub.url)).count() as u64;
+    call.core.runtime().counters.composite_queries.push(queries);
+
+    let before = if composite.all_or_none {
+        Some(call.write(|org, _| org.tables.clone())?)
+    } else {
+        None
+    };
+    let mut answers: HashMap<String, Json> = HashMap::new();
+    let mut responses = Vec::with_capacity(subs.len());
+    let mut failed = false;
+    for sub in subs {
+        let answer = run(call, request, &sub, &answers);
+        failed |= answer.status.as_u16() >= 400;
+        let body = embedded(&answer);
+        answers.insert(sub.reference_id.clone(), body.clone());
+        responses.push(response(&answer, body, sub.reference_id));
+    }
+    if let Some(tables) = before.filter(|_| failed) {
+        call.write(|org, _| org.tables = tables)?;
+        roll_back(&mut responses);
+    }
+    Ok(Answer::json(200, json!({"compositeResponse": responses})))
+}
+
+fn check(subs: &[SubRequest]) -> Result<(), RestError> {
+    let refuse = |message: String| Err(RestError::new(400, "INVALID_INPUT", message));
+    if subs.is_empty() {
+        return refuse("The composite request must have at least one subrequest".into());
+    }
+    if subs.len() > MAX_REQUESTS {
+        return refuse(format!(
+            "Composite requests can have at most {MAX_REQUESTS} subrequests, not {}",
+            subs.len()
+        ));
+    }
+    let counted = subs
+        .iter()
+        .filter(|sub| is_query(&sub.url) || sub.url.contains("/composite/sobjects"))
+        .count();
+    if counted > MAX_QUERIES {
+        return refuse(format!(
+            "Composite requests can have at most {MAX_QUERIES} query or collection subrequests"
+        ));
+    }
+    for (position, sub) in subs.iter().enumerate() {
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if sub.reference_id.is_empty() || !sub.reference_id.chars().all(word) {
+            return refuse(format!("Invalid reference id: {:?}", sub.reference_id));
+        }
+        if subs[..position]
+            .iter()
+            .any(|other| other.reference_id == sub.reference_id)
+        {
+            return refuse(format!("Duplicate reference id: {}", sub.reference_id));
+        }
+    }
+    Ok(())
+}
+
+fn is_query(url: &str) -> bool {
+    let path = url.split('?').next().unwrap_or(url);
+    path.split('/').any(|segment| {
+        segment.eq_ignore_ascii_case("query") || segment.eq_ignore_ascii_case("queryAll")
+    })
+}
+
+fn run(
+    call: &Call<'_>,
+    outer: &Request,
+    sub: &SubRequest,
+    answers: &HashMap<String, Json>,
+) -> Answer {
+    match try_run(call, outer, sub, answers) {
+        Ok(answer) => answer,
+        Err(error) => error.answer(None),
+    }
+}
+
+fn try_run(
+    call: &Call<'_>,
+    outer: &Request,
+    sub: &SubRequest,
+    answers: &HashMap<String, Json>,
+) -> Outcome {
+    let limit = call.core.world().switches.subrequest_uri_limit;
+    if limit.is_some_and(|limit| sub.url.len() > limit) {
+        return Ok(uri_too_long());
+    }
+    let url = substitute(&sub.url, answers, true)?;
+    let (path, query) = url.split_once('?').unwrap_or((&url, ""));
+    let segments: Vec<String> = path
+        .split('/')
+        .filter(|s| !s.is_empty())
+        .map(percent_decode)
+        .collect();
+    let rest = match segments.as_slice() {
+        [services, data, version, rest @ ..] if services == "services" && data == "data" => {
+            check_version(version, &call.core.world())?;
+            rest
+        }
+        _ => return Err(RestError::not_found()),
+    };
+    if rest.first().is_some_and(|first| {
+        matches!(
+            first.as_str(),
+            "composite" | "search" | "parameterizedSearch"
+        )
+    }) && rest.get(1).is_none_or(|second| second != "sobjects")
+    {
+        return Err(RestError::new(
+            400,
+            "INVALID_INPUT",
+            format!("{path} is not supported in a composite request"),
+        ));
+    }
+    let body = match &sub.body {
+        Some(body) => Bytes::from(substitute(&body.to_string(), answers, false)?),
+        None => Bytes::new(),
+    };
+    let method = Method::from_bytes(sub.method.as_bytes()).map_err(|_| RestError::not_found())?;
+    let inner = Request {
+        method,
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers: headers(&sub.http_headers),
+        body,
+        host: outer.host.clone(),
+        peer: outer.peer,
+    };
+    route(call, &inner, rest).1
+}
+
+/// 414 as the facts show it: HTML.
+pub(crate) fn uri_too_long() -> Answer {
+    Answer::text(
+        414,
+        "text/html;charset=iso-8859-1",
+        "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>",
+    )
+}
+
+fn headers(map: &Map<String, Json>) -> HeaderMap {
+    let pairs = map.iter().filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_str(value.as_str()?).ok()?))
+    });
+    pairs.collect()
+}
+
+/// Replaces `@{reference.path[0].field}` with what earlier sub-requests answered.
+fn substitute(
+    text: &str,
+    answers: &HashMap<String, Json>,
+    in_url: bool,
+) -> Result<String, RestError> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("@{") {
+        let Some(length) = rest[start..].find('}') else {
+            break;
+        };
+        let expression = &rest[start + 2..start + length];
+        let unknown = || {
+            let message = format!("Invalid reference specified. No value for {expression} found");
+            RestError::new(400, "PROCESSING_HALTED", message)
+        };
+        let pointer = format!(
+            "/{}",
+            expression
+                .replace('[', ".")
+                .replace(']', "")
+                .replace('.', "/")
+        );
+        let (reference, path) = pointer[1..].split_once('/').ok_or_else(unknown)?;
+        let value = answers
+            .get(reference)
+            .and_then(|body| body.pointer(&format!("/{path}")))
+            .ok_or_else(unknown)?;
+        out.push_str(&rest[..start]);
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        if in_url {
+            out.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
+        } else {
+            let quoted = Json::from(value).to_string();
+            out.push_str(&quoted[1..quoted.len() - 1]);
+        }
+        rest = &rest[start + length + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn embedded(answer: &Answer) -> Json {
+    match &answer.json {
+        Some(json) => json.clone(),
+        None if answer.body.is_empty() => Json::Null,
+        None => Json::from(String::from_utf8_lossy(&answer.body).into_owned()),
+    }
+}
+
+fn response(answer: &Answer, body: Json, reference: String) -> Json {
+    let headers = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| *name == http::header::LOCATION);
+    let headers: Map<String, Json> = headers
+        .filter_map(|(_, value)| Some(("Location".to_owned(), Json::from(value.to_str().ok()?))))
+        .collect();
+    json!({"body": body, "httpHeaders": headers, "httpStatusCode": answer.status.as_u16(), "referenceId": reference})
+}
+
+fn roll_back(responses: &mut [Json]) {
+    for response in responses {
+        if response["httpStatusCode"]
+            .as_u64()
+            .is_some_and(|status| status < 400)
+        {
+            response["httpStatusCode"] = json!(400);
+            response["httpHeaders"] = json!({});
+            response["body"] = json!([{
+                "errorCode": "PROCESSING_HALTED",
+                "message": "The transaction was rolled back since another operation in the same transaction failed.",
+            }]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_replaced() {
+        let answers = HashMap::from([(
+            "q".to_owned(),
+            json!({"records": [{"Id": "003", "Name": "a \"b\""}]}),
+        )]);
+        assert_eq!(
+            substitute("/x/@{q.records[0].Id}/y", &answers, true).unwrap(),
+            "/x/003/y"
+        );
+        assert_eq!(
+            substitute(r#"{"n":"@{q.records[0].Name}"}"#, &answers, false).unwrap(),
+            r#"{"n":"a \"b\""}"#
+        );
+        assert_eq!(
+            substitute("@{q.nope}", &answers, true).unwrap_err().code,
+            "PROCESSING_HALTED"
+        );
+        assert_eq!(
+            substitute("plain @ text", &answers, true).unwrap(),
+            "plain @ text"
+        );
+    }
+}

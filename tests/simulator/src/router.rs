@@ -1,0 +1,46 @@
+//! Where a request goes.
+
+use http::Method;
+
+use crate::admin;
+use crate::core::Core;
+use crate::login::soap::Dialect;
+use crate::login::{identity, oauth, soap, userinfo};
+use crate::message::{Answer, Request};
+use crate::rest::{self, Handled, RestError};
+
+/// Prefix of the admin endpoint.
+pub(crate) const ADMIN: &str = "__admin";
+
+/// Carries out a request.
+pub(crate) fn dispatch(core: &Core, request: &Request) -> Handled {
+    let segments = request.segments();
+    let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match path.as_slice() {
+        [ADMIN, rest @ ..] => Handled::new("admin", admin::handle(core, request, rest)),
+        ["services", "Soap", "u", version, ..] => {
+            soap::handle(core, request, Dialect::Partner, version)
+        }
+        ["services", "Soap", "c", version, ..] => {
+            soap::handle(core, request, Dialect::Enterprise, version)
+        }
+        ["services", "oauth2", "token"] => oauth::token(core, request),
+        ["services", "oauth2", "revoke"] => oauth::revoke(core, request),
+        ["services", "oauth2", "introspect"] => oauth::introspect(core, request),
+        ["services", "oauth2", "userinfo"] => userinfo(core, request),
+        ["id", _org, user] => identity(core, request, user),
+        ["services", "data"] if request.method == Method::GET => {
+            Handled::new("versions", rest::versions(&core.world().switches))
+        }
+        ["services", "data", ..] => rest::handle(core, request, &segments[2..]),
+        ["services", ..] => Handled::new("unknown", RestError::not_found().answer(None)),
+        _ => Handled::new(
+            "unknown",
+            Answer::text(
+                404,
+                "text/html;charset=UTF-8",
+                "<html><body><h1>URL No Longer Exists</h1></body></html>",
+            ),
+        ),
+    }
+}

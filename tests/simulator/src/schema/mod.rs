@@ -1,0 +1,313 @@
+//! What objects and fields there are, and of which types.
+//!
+//! The catalogue ([`catalogue`]) is fixed; an org takes it and adds its custom fields ([`Schema`]). Whether a field or
+//! an object can be *seen* (person accounts off, field-level security, no access) is decided in `org::access`.
+
+mod catalogue;
+pub(crate) mod describe;
+mod value;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use catalogue::USER_PERMISSIONS;
+pub use value::Value;
+pub(crate) use value::{fold, parse_datetime};
+
+/// Position of a field in its object; rows are keyed by it.
+pub(crate) type FieldIx = u16;
+
+/// The type of a field, as `describe` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// The record's own id.
+    Id,
+    /// The id of another record.
+    Reference,
+    /// Text of one line.
+    String,
+    /// Long text: can be read, not filtered.
+    TextArea,
+    /// A phone number, kept exactly as it was typed.
+    Phone,
+    /// An e-mail address.
+    Email,
+    /// A URL.
+    Url,
+    /// One of a list of values.
+    Picklist,
+    /// True or false, never null.
+    Boolean,
+    /// A whole number.
+    Int,
+    /// A number.
+    Double,
+    /// A day.
+    Date,
+    /// A moment.
+    DateTime,
+}
+
+impl Kind {
+    /// Whether values are text (and literals stand in quotes).
+    pub(crate) fn is_text(self) -> bool {
+        !matches!(
+            self,
+            Kind::Boolean | Kind::Int | Kind::Double | Kind::Date | Kind::DateTime
+        )
+    }
+
+    /// The name in `describe`.
+    pub(crate) fn describe_name(self) -> &'static str {
+        match self {
+            Kind::Id => "id",
+            Kind::Reference => "reference",
+            Kind::String => "string",
+            Kind::TextArea => "textarea",
+            Kind::Phone => "phone",
+            Kind::Email => "email",
+            Kind::Url => "url",
+            Kind::Picklist => "picklist",
+            Kind::Boolean => "boolean",
+            Kind::Int => "int",
+            Kind::Double => "double",
+            Kind::Date => "date",
+            Kind::DateTime => "datetime",
+        }
+    }
+
+    /// The `soapType` in `describe`.
+    pub(crate) fn soap_type(self) -> &'static str {
+        match self {
+            Kind::Id | Kind::Reference => "tns:ID",
+            Kind::Boolean => "xsd:boolean",
+            Kind::Int => "xsd:int",
+            Kind::Double => "xsd:double",
+            Kind::Date => "xsd:date",
+            Kind::DateTime => "xsd:dateTime",
+            _ => "xsd:string",
+        }
+    }
+}
+
+/// One field of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) label: String,
+    pub(crate) kind: Kind,
+    pub(crate) length: usize,
+    pub(crate) createable: bool,
+    pub(crate) updateable: bool,
+    /// Must be given at creation.
+    pub(crate) required: bool,
+    /// Exists only where person accounts are on.
+    pub(crate) person: bool,
+    /// The name that a path goes through (`Account` for `AccountId`).
+    pub(crate) relationship: Option<String>,
+    /// The objects that the id may belong to.
+    pub(crate) targets: Vec<&'static str>,
+}
+
+/// One object.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectType {
+    pub(crate) name: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) plural: &'static str,
+    pub(crate) prefix: &'static str,
+    /// Rows are kept (`true`) or derived from the org's users and permissions (`false`).
+    pub(crate) stored: bool,
+    pub(crate) fields: Vec<Field>,
+    by_name: HashMap<String, FieldIx>,
+    by_relationship: HashMap<String, FieldIx>,
+}
+
+impl ObjectType {
+    fn new(
+        name: &'static str,
+        label: &'static str,
+        plural: &'static str,
+        prefix: &'static str,
+        stored: bool,
+        fields: Vec<Field>,
+    ) -> Self {
+        let mut object = Self {
+            name,
+            label,
+            plural,
+            prefix,
+            stored,
+            fields: Vec::new(),
+            by_name: HashMap::new(),
+            by_relationship: HashMap::new(),
+        };
+        for field in fields {
+            object.push(field);
+        }
+        object
+    }
+
+    fn push(&mut self, field: Field) {
+        let ix = self.fields.len() as FieldIx;
+        self.by_name.insert(field.name.to_ascii_lowercase(), ix);
+        if let Some(relationship) = &field.relationship {
+            self.by_relationship
+                .insert(relationship.to_ascii_lowercase(), ix);
+        }
+        self.fields.push(field);
+    }
+
+    /// The field of this name, in any case.
+    pub(crate) fn field(&self, name: &str) -> Option<FieldIx> {
+        self.by_name.get(&name.to_ascii_lowercase()).copied()
+    }
+
+    /// The reference field that this relationship name goes through.
+    pub(crate) fn relationship(&self, name: &str) -> Option<FieldIx> {
+        self.by_relationship
+            .get(&name.to_ascii_lowercase())
+            .copied()
+    }
+
+    /// The field at this position.
+    pub(crate) fn at(&self, ix: FieldIx) -> Option<&Field> {
+        self.fields.get(usize::from(ix))
+    }
+}
+
+/// A field that an org adds to an object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomField {
+    /// The API name; by convention it ends in `__c`.
+    pub name: String,
+    /// Its type.
+    #[serde(default = "text")]
+    pub kind: Kind,
+}
+
+fn text() -> Kind {
+    Kind::String
+}
+
+/// The objects of one org.
+#[derive(Clone, Debug)]
+pub(crate) struct Schema {
+    objects: Arc<BTreeMap<String, ObjectType>>,
+}
+
+impl Default for Schema {
+    fn default() -> Self {
+        static BASE: OnceLock<Schema> = OnceLock::new();
+        BASE.get_or_init(|| {
+            let objects = catalogue::objects()
+                .into_iter()
+                .map(|o| (o.name.to_ascii_lowercase(), o))
+                .collect();
+            Schema {
+                objects: Arc::new(objects),
+            }
+        })
+        .clone()
+    }
+}
+
+impl Schema {
+    /// The catalogue and these fields.
+    pub(crate) fn with_custom_fields(custom: &BTreeMap<String, Vec<CustomField>>) -> Self {
+        let mut schema = Self::default();
+        if custom.values().all(Vec::is_empty) {
+            return schema;
+        }
+        let objects = Arc::make_mut(&mut schema.objects);
+        for (object, fields) in custom {
+            if let Some(object) = objects.get_mut(&object.to_ascii_lowercase()) {
+                for field in fields {
+                    if object.field(&field.name).is_none() {
+                        object.push(catalogue::custom(&field.name, field.kind));
+                    }
+                }
+            }
+        }
+        schema
+    }
+
+    /// The object of this name, in any case.
+    pub(crate) fn object(&self, name: &str) -> Option<&ObjectType> {
+        self.objects.get(&name.to_ascii_lowercase())
+    }
+
+    /// The object whose ids start like this one.
+    pub(crate) fn object_of_id(&self, id: &str) -> Option<&ObjectType> {
+        let prefix = id.get(..3)?;
+        self.objects.values().find(|o| o.prefix == prefix)
+    }
+
+    /// Every object.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &ObjectType> {
+        self.objects.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_any_case() {
+        let schema = Schema::default();
+        let contact = schema.object("contact").unwrap();
+        assert_eq!(contact.name, "Contact");
+        let phone = contact.field("mobilePHONE").unwrap();
+        assert_eq!(contact.at(phone).unwrap().kind, Kind::Phone);
+        let account = contact.relationship("account").unwrap();
+        assert_eq!(contact.at(account).unwrap().targets, ["Account"]);
+        assert!(schema.object("Nonsense__c").is_none());
+    }
+
+    #[test]
+    fn custom_fields_are_added_once() {
+        let fields = vec![CustomField {
+            name: "Direct__c".into(),
+            kind: Kind::Phone,
+        }];
+        let schema = Schema::with_custom_fields(&BTreeMap::from([("contact".to_owned(), fields)]));
+        let ix = schema
+            .object("Contact")
+            .unwrap()
+            .field("direct__C")
+            .unwrap();
+        assert_eq!(
+            schema.object("Contact").unwrap().at(ix).unwrap().name,
+            "Direct__c"
+        );
+        assert!(
+            Schema::default()
+                .object("Contact")
+                .unwrap()
+                .field("Direct__c")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn every_relationship_leads_somewhere() {
+        let schema = Schema::default();
+        for object in schema.objects() {
+            for field in &object.fields {
+                for target in &field.targets {
+                    assert!(
+                        schema.object(target).is_some(),
+                        "{}.{} -> {target}",
+                        object.name,
+                        field.name
+                    );
+                }
+            }
+        }
+    }
+}

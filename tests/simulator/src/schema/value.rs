@@ -1,0 +1,174 @@
+//! The value of a field.
+
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::Value as Json;
+
+use super::{Field, Kind};
+use crate::clock::json_datetime;
+use crate::org::ids;
+
+/// What a row holds in a field.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum Value {
+    /// Nothing.
+    #[default]
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Double(f64),
+    /// Text, ids and picklists.
+    Text(Box<str>),
+    /// A day.
+    Date(Date),
+    /// A moment.
+    DateTime(Timestamp),
+}
+
+impl Value {
+    /// Text.
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Value::Text(text.into().into_boxed_str())
+    }
+
+    /// Text, or null when empty: Salesforce keeps no empty strings.
+    pub(crate) fn text_or_null(text: impl Into<String>) -> Self {
+        let text = text.into();
+        if text.is_empty() {
+            Value::Null
+        } else {
+            Value::text(text)
+        }
+    }
+
+    /// The text, if it is one.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is there.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
+    /// As JSON, the way the REST API writes it.
+    pub(crate) fn to_json(&self) -> Json {
+        match self {
+            Value::Null => Json::Null,
+            Value::Bool(b) => Json::Bool(*b),
+            Value::Int(i) => Json::from(*i),
+            Value::Double(d) => Json::from(*d),
+            Value::Text(t) => Json::from(&**t),
+            Value::Date(d) => Json::from(d.to_string()),
+            Value::DateTime(t) => Json::from(json_datetime(*t)),
+        }
+    }
+
+    /// From JSON, for a field; `Err` when the type does not fit.
+    pub(crate) fn from_json(field: &Field, json: &Json) -> Result<Value, String> {
+        let misfit = || format!("{}: value not of required type: {json}", field.name);
+        match (field.kind, json) {
+            (Kind::Boolean, Json::Null) => Ok(Value::Bool(false)),
+            (_, Json::Null) => Ok(Value::Null),
+            (Kind::Boolean, Json::Bool(b)) => Ok(Value::Bool(*b)),
+            (Kind::Boolean, Json::String(s)) => s
+                .to_ascii_lowercase()
+                .parse()
+                .map(Value::Bool)
+                .map_err(|_| misfit()),
+            (Kind::Int, Json::Number(n)) => n.as_i64().map(Value::Int).ok_or_else(misfit),
+            (Kind::Double, Json::Number(n)) => n.as_f64().map(Value::Double).ok_or_else(misfit),
+            (Kind::Int, Json::String(s)) => s.parse().map(Value::Int).map_err(|_| misfit()),
+            (Kind::Double, Json::String(s)) => s.parse().map(Value::Double).map_err(|_| misfit()),
+            (Kind::Date, Json::String(s)) => s
+                .get(..10)
+                .and_then(|day| day.parse().ok())
+                .map(Value::Date)
+                .ok_or_else(misfit),
+            (Kind::DateTime, Json::String(s)) => {
+                parse_datetime(s).map(Value::DateTime).ok_or_else(misfit)
+            }
+            (Kind::Id | Kind::Reference, Json::String(s)) => {
+                Ok(Value::text_or_null(ids::lengthen(s)))
+            }
+            (kind, Json::String(s)) if kind.is_text() => Ok(Value::text_or_null(s.as_str())),
+            (kind, Json::Number(n)) if kind.is_text() => Ok(Value::text(n.to_string())),
+            _ => Err(misfit()),
+        }
+    }
+
+    /// The order of `ORDER BY` and `<`: text without regard to case; `None` where the two cannot be compared.
+    pub(crate) fn compare(&self, other: &Value) -> Option<Ordering> {
+        match (self, other) {
+            (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
+            (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+            (Value::Int(a), Value::Double(b)) => (*a as f64).partial_cmp(b),
+            (Value::Double(a), Value::Int(b)) => a.partial_cmp(&(*b as f64)),
+            (Value::Double(a), Value::Double(b)) => a.partial_cmp(b),
+            (Value::Text(a), Value::Text(b)) => Some(fold(a).cmp(&fold(b))),
+            (Value::Date(a), Value::Date(b)) => Some(a.cmp(b)),
+            (Value::DateTime(a), Value::DateTime(b)) => Some(a.cmp(b)),
+            _ => None,
+        }
+    }
+}
+
+/// The form under which text is compared: SOQL does not look at case.
+pub(crate) fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.to_lowercase()
+    }
+}
+
+/// Datetimes as they come in JSON and SOQL: `2026-11-23T10:35:14Z`, `...14.000+0000`, `...14+09:00`.
+pub(crate) fn parse_datetime(text: &str) -> Option<Timestamp> {
+    if let Ok(at) = text.parse() {
+        return Some(at);
+    }
+    let split = text.len().checked_sub(5)?;
+    let (head, zone) = (text.get(..split)?, text.get(split..)?);
+    if !zone.starts_with(['+', '-']) {
+        return None;
+    }
+    format!("{head}{}:{}", zone.get(..3)?, zone.get(3..)?)
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datetimes_come_in_every_spelling() {
+        let expected: Timestamp = "2026-11-23T10:35:14Z".parse().unwrap();
+        for spelling in [
+            "2026-11-23T10:35:14Z",
+            "2026-11-23T10:35:14.000+0000",
+            "2026-11-23T19:35:14+09:00",
+            "2026-11-23T19:35:14+0900",
+        ] {
+            assert_eq!(parse_datetime(spelling), Some(expected), "{spelling}");
+        }
+        assert_eq!(parse_datetime("2026-11-23"), None);
+    }
+
+    #[test]
+    fn text_is_compared_without_case() {
+        assert_eq!(
+            Value::text("ÄB").compare(&Value::text("äb")),
+            Some(Ordering::Equal)
+        );
+        assert_eq!(Value::text("a").compare(&Value::Int(1)), None);
+    }
+}

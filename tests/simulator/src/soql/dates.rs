@@ -1,0 +1,73 @@
+//! Date literals: names of stretches of days. They are read in UTC.
+
+use jiff::civil::{Date, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+/// First day, and the first day after.
+pub(super) fn span(name: &str, n: Option<i64>, now: Timestamp) -> Option<(Date, Date)> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let day = |offset: i64| today.checked_add(offset.days()).ok();
+    let month = today.first_of_month();
+    let year = today.first_of_year();
+    let week = today
+        .checked_sub(i64::from(today.weekday().since(Weekday::Sunday)).days())
+        .ok()?;
+    let plus = |from: Date, span: jiff::Span| from.checked_add(span).ok();
+    let range = match (name.to_ascii_uppercase().as_str(), n) {
+        ("YESTERDAY", None) => (day(-1)?, today),
+        ("TODAY", None) => (today, day(1)?),
+        ("TOMORROW", None) => (day(1)?, day(2)?),
+        ("LAST_WEEK", None) => (plus(week, -1.week())?, week),
+        ("THIS_WEEK", None) => (week, plus(week, 1.week())?),
+        ("NEXT_WEEK", None) => (plus(week, 1.week())?, plus(week, 2.weeks())?),
+        ("LAST_MONTH", None) => (plus(month, -1.month())?, month),
+        ("THIS_MONTH", None) => (month, plus(month, 1.month())?),
+        ("NEXT_MONTH", None) => (plus(month, 1.month())?, plus(month, 2.months())?),
+        ("LAST_90_DAYS", None) => (day(-90)?, day(1)?),
+        ("NEXT_90_DAYS", None) => (day(1)?, day(91)?),
+        ("LAST_YEAR", None) => (plus(year, -1.year())?, year),
+        ("THIS_YEAR", None) => (year, plus(year, 1.year())?),
+        ("NEXT_YEAR", None) => (plus(year, 1.year())?, plus(year, 2.years())?),
+        ("LAST_N_DAYS", Some(n)) => (day(n.checked_neg()?)?, day(1)?),
+        ("NEXT_N_DAYS", Some(n)) => (day(1)?, day(n.checked_add(1)?)?),
+        ("N_DAYS_AGO", Some(n)) => (day(n.checked_neg()?)?, day(1 - n)?),
+        _ => return None,
+    };
+    Some(range)
+}
+
+/// Midnight in UTC.
+pub(super) fn midnight(date: Date) -> Timestamp {
+    date.to_zoned(TimeZone::UTC)
+        .map_or(Timestamp::MIN, |zoned| zoned.timestamp())
+}
+
+/// Whether the word is the name of a stretch of days.
+pub(super) fn is_span(name: &str) -> bool {
+    span(name, None, Timestamp::UNIX_EPOCH).is_some()
+        || span(name, Some(1), Timestamp::UNIX_EPOCH).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        // A Wednesday.
+        let now: Timestamp = "2026-03-04T05:06:07Z".parse().unwrap();
+        let of = |name: &str, n| {
+            span(name, n, now)
+                .map(|(a, b)| format!("{a} {b}"))
+                .unwrap_or_default()
+        };
+        assert_eq!(of("today", None), "2026-03-04 2026-03-05");
+        assert_eq!(of("THIS_WEEK", None), "2026-03-01 2026-03-08");
+        assert_eq!(of("LAST_MONTH", None), "2026-02-01 2026-03-01");
+        assert_eq!(of("LAST_N_DAYS", Some(3)), "2026-03-01 2026-03-05");
+        assert_eq!(of("N_DAYS_AGO", Some(3)), "2026-03-01 2026-03-02");
+        assert_eq!(of("LAST_N_DAYS", None), "");
+        assert_eq!(of("SOMEDAY", None), "");
+    }
+}

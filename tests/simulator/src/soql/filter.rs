@@ -1,0 +1,348 @@
+//! Conditions, checked against field types and made ready to be tested row by row.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use super::ast::{Expr, Literal, Name, Op, Query};
+use super::like::Pattern;
+use super::path::{Found, Path, resolve};
+use super::{QueryError, Scope, dates, eval, lexer, plan};
+use crate::org::{Row, Table, ids};
+use crate::schema::{Kind, ObjectType, Value, fold};
+
+/// A condition that rows can be tested against.
+#[derive(Clone, Debug)]
+pub(crate) enum Filter {
+    And(Vec<Filter>),
+    Or(Vec<Filter>),
+    Not(Box<Filter>),
+    /// Equal to a value that is not text.
+    Equals(Path, Value),
+    /// Greater, less, ...
+    Compare(Path, Op, Value),
+    /// Text is one of these, in folded form; the flag says that null is one, too.
+    OneOf(Path, HashSet<String>, bool),
+    Like(Path, Pattern),
+    /// From the first value to just before the second.
+    Between(Path, Value, Value),
+}
+
+impl Filter {
+    /// Whether the row fits.
+    pub(crate) fn fits(&self, scope: &Scope<'_>, row: &Row) -> bool {
+        match self {
+            Filter::And(parts) => parts.iter().all(|part| part.fits(scope, row)),
+            Filter::Or(parts) => parts.iter().any(|part| part.fits(scope, row)),
+            Filter::Not(inner) => !inner.fits(scope, row),
+            Filter::Equals(path, value) => {
+                let found = path.value(scope, row);
+                match (found, value) {
+                    (Value::Null, Value::Null) => true,
+                    _ => found.compare(value) == Some(Ordering::Equal),
+                }
+            }
+            Filter::Compare(path, op, value) => {
+                path.value(scope, row)
+                    .compare(value)
+                    .is_some_and(|order| match op {
+                        Op::Lt => order.is_lt(),
+                        Op::Le => order.is_le(),
+                        Op::Gt => order.is_gt(),
+                        Op::Ge => order.is_ge(),
+                        _ => false,
+                    })
+            }
+            Filter::OneOf(path, texts, null) => match path.value(scope, row) {
+                Value::Null => *null,
+                Value::Text(text) => texts.contains(&fold(text)),
+                _ => false,
+            },
+            Filter::Like(path, pattern) => path
+                .value(scope, row)
+                .as_text()
+                .is_some_and(|text| pattern.matches(text)),
+            Filter::Between(path, from, to) => {
+                let value = path.value(scope, row);
+                value.compare(from).is_some_and(Ordering::is_ge)
+                    && value.compare(to).is_some_and(Ordering::is_lt)
+            }
+        }
+    }
+
+    /// Numbers of the rows that could fit, from indexes, in order; `None` when every row must be looked at.
+    pub(crate) fn candidates(&self, table: &Table) -> Option<Vec<u32>> {
+        let mut rows = self.indexed(table)?;
+        rows.sort_unstable();
+        rows.dedup();
+        Some(rows)
+    }
+
+    fn indexed(&self, table: &Table) -> Option<Vec<u32>> {
+        match self {
+            Filter::OneOf(Path::Own(0), texts, false) if texts.len() < 64 => {
+                // Ids are found without regard to case, as the index does; the primary key would look at it.
+                let index = table.index(0);
+                Some(
+                    texts
+                        .iter()
+                        .filter_map(|id| index.get(id))
+                        .flatten()
+                        .copied()
+                        .collect(),
+                )
+            }
+            Filter::OneOf(Path::Own(field), texts, false) => {
+                let index = table.index(*field);
+                Some(
+                    texts
+                        .iter()
+                        .filter_map(|text| index.get(text))
+                        .flatten()
+                        .copied()
+                        .collect(),
+                )
+            }
+            Filter::And(parts) => parts
+                .iter()
+                .filter_map(|part| part.indexed(table))
+                .min_by_key(Vec::len),
+            Filter::Or(parts) => {
+                let all: Option<Vec<Vec<u32>>> =
+                    parts.iter().map(|part| part.indexed(table)).collect();
+                all.map(|all| all.concat())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Where names are looked up.
+pub(super) struct Compiler<'a, 'q> {
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) object: &'a ObjectType,
+    pub(super) alias: Option<&'q str>,
+    /// How many sub-queries have been met; two are allowed.
+    pub(super) semi_joins: usize,
+}
+
+impl Compiler<'_, '_> {
+    /// Checks a condition and makes it ready.
+    pub(super) fn compile(&mut self, expr: &Expr) -> Result<Filter, QueryError> {
+        match expr {
+            Expr::And(parts) => Ok(Filter::And(self.all(parts)?)),
+            Expr::Or(parts) => Ok(Filter::Or(self.all(parts)?)),
+            Expr::Not(inner) => Ok(Filter::Not(Box::new(self.compile(inner)?))),
+            Expr::Compare { name, op, literal } => self.compare(name, *op, literal),
+            Expr::In {
+                name,
+                negated,
+                list,
+            } => {
+                let filter = self.one_of(name, list)?;
+                Ok(if *negated {
+                    Filter::Not(Box::new(filter))
+                } else {
+                    filter
+                })
+            }
+            Expr::SemiJoin {
+                name,
+                negated,
+                query,
+            } => {
+                let filter = self.semi_join(name, query)?;
+                Ok(if *negated {
+                    Filter::Not(Box::new(filter))
+                } else {
+                    filter
+                })
+            }
+        }
+    }
+
+    fn all(&mut self, parts: &[Expr]) -> Result<Vec<Filter>, QueryError> {
+        parts.iter().map(|part| self.compile(part)).collect()
+    }
+
+    fn field(&self, name: &Name) -> Result<Found, QueryError> {
+        let found = resolve(name, self.alias, self.object, self.scope)?;
+        if found.kind == Kind::TextArea {
+            let message = format!("field '{}' can not be filtered in a query call", found.name);
+            return Err(QueryError {
+                at: Some(name.at),
+                ..QueryError::new("INVALID_FIELD", message)
+            });
+        }
+        Ok(found)
+    }
+
+    fn compare(&self, name: &Name, op: Op, literal: &Literal) -> Result<Filter, QueryError> {
+        let found = self.field(name)?;
+        if op == Op::Like {
+            return like(&found, literal, name.at);
+        }
+        let ordered = !matches!(op, Op::Eq | Op::Ne);
+        if ordered && matches!(found.kind, Kind::Boolean | Kind::Id | Kind::Reference) {
+            return Err(invalid_operator(name.at));
+        }
+        if let Literal::Span(span, n) = literal {
+            return self.within(&found, op, span, *n, name.at);
+        }
+        let value = fitting(&found, literal, name.at)?;
+        let equal = |found: Found, value: Value| match value {
+            Value::Text(text) => Filter::OneOf(found.path, HashSet::from([fold(&text)]), false),
+            Value::Null => Filter::Equals(found.path, Value::Null),
+            other => Filter::Equals(found.path, other),
+        };
+        Ok(match op {
+            Op::Eq => equal(found, value),
+            Op::Ne => Filter::Not(Box::new(equal(found, value))),
+            _ => Filter::Compare(found.path, op, value),
+        })
+    }
+
+    /// A comparison with a stretch of days.
+    fn within(
+        &self,
+        found: &Found,
+        op: Op,
+        name: &str,
+        n: Option<i64>,
+        at: usize,
+    ) -> Result<Filter, QueryError> {
+        let Some((from, to)) = dates::span(name, n, self.scope.now) else {
+            return Err(QueryError::unexpected(name, at));
+        };
+        let value = |date| match found.kind {
+            Kind::Date => Ok(Value::Date(date)),
+            Kind::DateTime => Ok(Value::DateTime(dates::midnight(date))),
+            _ => Err(misfit(found, at)),
+        };
+        let (from, to, path) = (value(from)?, value(to)?, found.path.clone());
+        Ok(match op {
+            Op::Eq => Filter::Between(path, from, to),
+            Op::Ne => Filter::Not(Box::new(Filter::Between(path, from, to))),
+            Op::Lt => Filter::Compare(path, Op::Lt, from),
+            Op::Ge => Filter::Compare(path, Op::Ge, from),
+            Op::Gt => Filter::Compare(path, Op::Ge, to),
+            _ => Filter::Compare(path, Op::Lt, to),
+        })
+    }
+
+    fn one_of(&self, name: &Name, list: &[Literal]) -> Result<Filter, QueryError> {
+        let found = self.field(name)?;
+        let mut texts = HashSet::with_capacity(list.len());
+        let mut others = Vec::new();
+        let mut null = false;
+        for literal in list {
+            match fitting(&found, literal, name.at)? {
+                Value::Text(text) => {
+                    texts.insert(fold(&text));
+                }
+                Value::Null => null = true,
+                other => others.push(Filter::Equals(found.path.clone(), other)),
+            }
+        }
+        if others.is_empty() {
+            return Ok(Filter::OneOf(found.path, texts, null));
+        }
+        if null {
+            others.push(Filter::Equals(found.path, Value::Null));
+        }
+        Ok(Filter::Or(others))
+    }
+
+    fn semi_join(&mut self, name: &Name, query: &Query) -> Result<Filter, QueryError> {
+        self.semi_joins += 1;
+        if self.semi_joins > 2 {
+            return Err(QueryError::malformed(
+                "maximum 2 semi join sub-selects are allowed",
+                name.at,
+            ));
+        }
+        let found = self.field(name)?;
+        if !matches!(found.kind, Kind::Id | Kind::Reference) {
+            let message = format!(
+                "semi join field '{}' must be an id or reference field",
+                found.name
+            );
+            return Err(QueryError::malformed(message, name.at));
+        }
+        let inner = plan::plan(query, self.scope)?;
+        let column = plan::single_field(query, &inner, self.scope, name.at)?;
+        let rows = eval::rows(&inner, self.scope);
+        let table = self.scope.org.table(&inner.object);
+        let ids = rows
+            .into_iter()
+            .filter_map(|number| table.and_then(|table| table.row(number)));
+        let texts = ids
+            .filter_map(|row| column.value(self.scope, row).as_text().map(fold))
+            .collect();
+        Ok(Filter::OneOf(found.path, texts, false))
+    }
+}
+
+fn like(found: &Found, literal: &Literal, at: usize) -> Result<Filter, QueryError> {
+    if !found.kind.is_text() || matches!(found.kind, Kind::Id | Kind::Reference) {
+        return Err(invalid_operator(at));
+    }
+    match literal {
+        Literal::Text(raw) => Ok(Filter::Like(found.path.clone(), Pattern::new(raw))),
+        _ => Err(misfit(found, at)),
+    }
+}
+
+/// The literal as a value of the field's type.
+fn fitting(found: &Found, literal: &Literal, at: usize) -> Result<Value, QueryError> {
+    let value = match (found.kind, literal) {
+        (_, Literal::Null) => Value::Null,
+        (Kind::Id | Kind::Reference, Literal::Text(raw)) => {
+            let id = lexer::unescape(raw);
+            if !ids::is_id(&id) {
+                let message = format!("invalid ID field: {id}");
+                return Err(QueryError {
+                    at: Some(at),
+                    ..QueryError::new("INVALID_QUERY_FILTER_OPERATOR", message)
+                });
+            }
+            Value::text(ids::lengthen(&id))
+        }
+        // Salesforce keeps no empty text: '' means null.
+        (kind, Literal::Text(raw)) if kind.is_text() => Value::text_or_null(lexer::unescape(raw)),
+        (Kind::Boolean, Literal::Bool(b)) => Value::Bool(*b),
+        (Kind::Int | Kind::Double, Literal::Int(number)) => Value::Int(*number),
+        (Kind::Int | Kind::Double, Literal::Double(number)) => Value::Double(*number),
+        (Kind::Date, Literal::Date(date)) => Value::Date(*date),
+        (Kind::DateTime, Literal::DateTime(moment)) => Value::DateTime(*moment),
+        _ => return Err(misfit(found, at)),
+    };
+    Ok(value)
+}
+
+fn misfit(found: &Found, at: usize) -> QueryError {
+    let quotes = if found.kind.is_text() {
+        "should be enclosed in quotes"
+    } else {
+        "should not be enclosed in quotes"
+    };
+    let kind = match found.kind {
+        Kind::DateTime => "dateTime",
+        kind if kind.is_text() => "string",
+        kind => kind.describe_name(),
+    };
+    let message = format!(
+        "value of filter criterion for field '{}' must be of type {kind} and {quotes}",
+        found.name
+    );
+    QueryError {
+        at: Some(at),
+        ..QueryError::new("INVALID_FIELD", message)
+    }
+}
+
+fn invalid_operator(at: usize) -> QueryError {
+    QueryError {
+        at: Some(at),
+        ..QueryError::new("INVALID_QUERY_FILTER_OPERATOR", "invalid operator")
+    }
+}

@@ -1,0 +1,192 @@
+//! Dotted names, looked up: `Account.Owner.Name` becomes fields and the tables that lie between.
+
+use super::ast::Name;
+use super::{QueryError, Scope};
+use crate::org::Row;
+use crate::schema::{Field, FieldIx, Kind, ObjectType, Value};
+use crate::switches::REFERENCE_TAIL;
+
+/// How deep a path may go.
+const MAX_HOPS: usize = 5;
+
+/// The way from a row to a value.
+#[derive(Clone, Debug)]
+pub(crate) enum Path {
+    /// A field of the row itself.
+    Own(FieldIx),
+    /// A field of the record that a reference points to; which object that is, its id says.
+    Via(FieldIx, Vec<(String, Path)>),
+}
+
+impl Path {
+    /// The value at the end of the path; null where a link is missing.
+    pub(crate) fn value<'a>(&self, scope: &Scope<'a>, row: &'a Row) -> &'a Value {
+        match self {
+            Path::Own(field) => row.get(*field),
+            Path::Via(reference, targets) => {
+                let Some(id) = row.get(*reference).as_text() else {
+                    return &Value::Null;
+                };
+                for (object, rest) in targets {
+                    if let Some(parent) = scope.org.table(object).and_then(|table| table.by_id(id))
+                    {
+                        return rest.value(scope, parent);
+                    }
+                }
+                &Value::Null
+            }
+        }
+    }
+}
+
+/// What stands at the end of a path.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) path: Path,
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+}
+
+/// Looks up a name, seen from an object.
+pub(crate) fn resolve(
+    name: &Name,
+    alias: Option<&str>,
+    object: &ObjectType,
+    scope: &Scope<'_>,
+) -> Result<Found, QueryError> {
+    let parts = strip(&name.parts, alias, object);
+    if parts.len() > MAX_HOPS + 1 {
+        return Err(QueryError::malformed(
+            "relationship path is too long",
+            name.at,
+        ));
+    }
+    walk(parts, object, scope, name.at)
+}
+
+/// The name without the alias or the object's own name before it.
+pub(crate) fn strip<'n>(
+    parts: &'n [String],
+    alias: Option<&str>,
+    object: &ObjectType,
+) -> &'n [String] {
+    match parts {
+        [first, rest @ ..]
+            if !rest.is_empty()
+                && object.relationship(first).is_none()
+                && (alias.is_some_and(|a| first.eq_ignore_ascii_case(a))
+                    || first.eq_ignore_ascii_case(object.name)) =>
+        {
+            rest
+        }
+        all => all,
+    }
+}
+
+fn walk(
+    parts: &[String],
+    object: &ObjectType,
+    scope: &Scope<'_>,
+    at: usize,
+) -> Result<Found, QueryError> {
+    match parts {
+        [] => Err(QueryError::malformed("empty name", at)),
+        [field] => {
+            let (ix, field) = visible_field(object, field, scope)
+                .ok_or_else(|| no_such_column(field, object, at))?;
+            Ok(Found {
+                path: Path::Own(ix),
+                kind: field.kind,
+                name: field.name.clone(),
+            })
+        }
+        [relationship, rest @ ..] => {
+            let (ix, field) = visible_relationship(object, relationship, scope)
+                .ok_or_else(|| no_such_relationship(relationship, at))?;
+            let mut targets = Vec::new();
+            let mut first: Option<Found> = None;
+            let mut error = None;
+            for target in targets_of(field, scope) {
+                match walk(rest, target, scope, at) {
+                    Ok(found) => {
+                        targets.push((target.name.to_owned(), found.path.clone()));
+                        first.get_or_insert(found);
+                    }
+                    Err(e) => error = Some(e),
+                }
+            }
+            let last = first
+                .ok_or_else(|| error.unwrap_or_else(|| no_such_relationship(relationship, at)))?;
+            Ok(Found {
+                path: Path::Via(ix, targets),
+                ..last
+            })
+        }
+    }
+}
+
+/// The field of this name, if the user sees it.
+pub(crate) fn visible_field<'o>(
+    object: &'o ObjectType,
+    name: &str,
+    scope: &Scope<'_>,
+) -> Option<(FieldIx, &'o Field)> {
+    let ix = object.field(name)?;
+    let field = object.at(ix)?;
+    scope
+        .access
+        .sees_field(scope.org, object, field)
+        .then_some((ix, field))
+}
+
+/// The reference field behind this relationship name, if the user sees it.
+pub(crate) fn visible_relationship<'o>(
+    object: &'o ObjectType,
+    name: &str,
+    scope: &Scope<'_>,
+) -> Option<(FieldIx, &'o Field)> {
+    let ix = object.relationship(name)?;
+    let field = object.at(ix)?;
+    scope
+        .access
+        .sees_field(scope.org, object, field)
+        .then_some((ix, field))
+}
+
+/// The objects that a reference may point to and the user sees.
+pub(crate) fn targets_of<'a>(
+    field: &'a Field,
+    scope: &Scope<'a>,
+) -> impl Iterator<Item = &'a ObjectType> {
+    let (org, access) = (scope.org, scope.access);
+    field
+        .targets
+        .iter()
+        .filter_map(|name| org.schema.object(name))
+        .filter(move |object| access.sees_object(org, object))
+}
+
+pub(crate) fn no_such_column(name: &str, object: &ObjectType, at: usize) -> QueryError {
+    let message = format!(
+        "No such column '{name}' on entity '{}'. If you are attempting to use a custom field, be sure to append the \
+         '__c' after the custom field name. {REFERENCE_TAIL}",
+        object.name
+    );
+    QueryError {
+        code: "INVALID_FIELD",
+        message,
+        at: Some(at),
+    }
+}
+
+pub(crate) fn no_such_relationship(name: &str, at: usize) -> QueryError {
+    let message = format!(
+        "Didn't understand relationship '{name}' in field path. If you are attempting to use a custom relationship, be \
+         sure to append the '__r' after the custom relationship name. {REFERENCE_TAIL}"
+    );
+    QueryError {
+        code: "INVALID_FIELD",
+        message,
+        at: Some(at),
+    }
+}

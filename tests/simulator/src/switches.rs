@@ -1,0 +1,185 @@
+//! Behaviour that the documentation leaves open, or that a test wants otherwise.
+//!
+//! Each switch has a written default; the README's table says which fact each stands for. Marks: D documented, C a
+//! practitioner's claim, U not verified.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+/// How the parts of Salesforce behave about which the documentation is silent, and the sizes of its limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Switches {
+    /// Newest API version (D).
+    pub latest_version: f64,
+    /// Oldest API version that still answers (D: 31.0).
+    pub oldest_version: f64,
+    /// First version without SOAP `login()` (D: 65.0).
+    pub soap_login_gone_at: f64,
+    /// Body code of REST's 410 for a retired version (U).
+    pub retired_code: String,
+
+    /// HTTP status of a SOAP `LoginFault` (U: 500).
+    pub login_fault_status: u16,
+    /// The sentence of `INVALID_LOGIN` (W).
+    pub invalid_login_message: String,
+    /// A locked user gets `PASSWORD_LOCKOUT` instead of `INVALID_LOGIN` (U: never seen).
+    pub password_lockout_fault: bool,
+    /// Text of `LOGIN_DURING_RESTRICTED_TIME` (U).
+    pub restricted_time_message: String,
+    /// Text of `LOGIN_DURING_RESTRICTED_DOMAIN` (U).
+    pub restricted_domain_message: String,
+    /// Text of `INSUFFICIENT_ACCESS` where `login()` is off or needs Use Any API Auth (U).
+    pub soap_login_disabled_message: String,
+    /// Text of SOAP's `API_DISABLED_FOR_ORG` (U).
+    pub soap_api_disabled_message: String,
+    /// A missing security token counts as a failed attempt (U).
+    pub missing_token_counts: bool,
+    /// Logins a user may make in an hour (D: 3,600), then none for an hour.
+    pub logins_per_hour: u64,
+    /// Code of a login over the rate (C; the Login History says LOGIN_RATE_EXCEEDED).
+    pub login_rate_code: String,
+
+    /// `error_description` of a failed OAuth password login (W; older: `authentication failure - Invalid Password`).
+    pub oauth_failure_description: String,
+    /// `error_description` of a wrong JWT audience (D `Audience validation failed`, C `audience is invalid`).
+    pub jwt_audience_description: String,
+    /// `error_description` of a JWT that nobody approved (W).
+    pub jwt_unapproved_description: String,
+    /// How far ahead a JWT's `exp` may lie (U: not enforced).
+    pub jwt_max_ahead: Option<SignedDuration>,
+    /// How far a JWT's `exp` may lie behind (U).
+    pub jwt_leeway: SignedDuration,
+    /// Audiences accepted besides the documented ones.
+    pub jwt_extra_audiences: Vec<String>,
+
+    /// Sessions end after this long without a call (D: 2 h).
+    pub session_ttl: SignedDuration,
+    /// Calls that fail (400, 404, 5xx) count against the daily allocation (U).
+    pub count_failed_calls: bool,
+    /// Calls refused with 401 or 403 count (U).
+    pub count_refused_calls: bool,
+    /// HTTP status of `API_CURRENTLY_DISABLED` (U: 403).
+    pub api_currently_disabled_status: u16,
+    /// Text of `REQUEST_LIMIT_EXCEEDED` for the daily limit (C).
+    pub request_limit_message: String,
+    /// Seconds of `Retry-After` on 403 and 503, if any (U: none documented).
+    pub retry_after: Option<u64>,
+    /// `Sforce-Limit-Info` carries `api-bursts` and `per-app-api-usage`, too (D, older).
+    pub long_limit_info: bool,
+
+    /// Bytes of a request URI (D: 16,384), beyond: 414 as HTML.
+    pub uri_limit: usize,
+    /// Bytes of URI and headers (D: 16,384), beyond: 431.
+    pub header_limit: usize,
+    /// Bytes of a composite sub-request's URL; `null` for no limit (U).
+    pub subrequest_uri_limit: Option<usize>,
+    /// Characters of a SOQL statement (D: 100,000).
+    pub soql_limit: usize,
+    /// Characters from which `QUERY_TOO_COMPLICATED` comes; `null` for never (D possible, U when).
+    pub too_complicated_at: Option<usize>,
+    /// Characters of one string literal (D: 4,000).
+    pub literal_limit: usize,
+    /// Largest OFFSET (D: 2,000).
+    pub offset_limit: u64,
+    /// Rows of a page unless asked otherwise (D: 2,000).
+    pub batch_size: usize,
+    /// Smallest page that a client may ask for (D: 200).
+    pub min_batch_size: usize,
+    /// Open query cursors of a user (D, old: 10); the eleventh closes the oldest.
+    pub max_cursors: usize,
+    /// Rows without ORDER BY come in an order that has nothing to do with their creation (D: undefined).
+    pub shuffle_unordered: bool,
+    /// SOQL errors carry the statement and position before the message (C).
+    pub soql_error_context: bool,
+    /// Tail of `INVALID_TYPE`'s text (U).
+    pub invalid_type_tail: String,
+    /// HTTP status of `QUERY_TIMEOUT` (U: 400).
+    pub query_timeout_status: u16,
+    /// HTTP status of `UNABLE_TO_LOCK_ROW` (U: 400).
+    pub lock_row_status: u16,
+
+    /// `/limits` needs View Setup and Configuration (D).
+    pub limits_need_view_setup: bool,
+    /// Permission sets, their assignments and ObjectPermissions need View Setup (U: no).
+    pub permission_objects_need_view_setup: bool,
+    /// Contact has `IsPersonAccount` where person accounts are on (U: yes).
+    pub contact_is_person_account: bool,
+    /// How phone numbers are found by SOSL (U).
+    pub search: SearchMode,
+    /// How long a new record stays invisible to SOSL (C: minutes).
+    pub search_lag: SignedDuration,
+}
+
+/// How a search term meets a stored phone number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SearchMode {
+    /// Only digits matter, and the end of the number decides.
+    #[default]
+    Normalising,
+    /// The stored text is cut at punctuation; a term must equal a piece or the whole.
+    Token,
+}
+
+/// The rest of `INVALID_FIELD`'s and, by default, `INVALID_TYPE`'s sentence.
+pub(crate) const REFERENCE_TAIL: &str =
+    "Please reference your WSDL or the describe call for the appropriate names.";
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            latest_version: 68.0,
+            oldest_version: 31.0,
+            soap_login_gone_at: 65.0,
+            retired_code: "GONE".into(),
+            login_fault_status: 500,
+            invalid_login_message:
+                "Invalid username, password, security token; or user locked out.".into(),
+            password_lockout_fault: false,
+            restricted_time_message: "You cannot log in to this organization at this time".into(),
+            restricted_domain_message: "You cannot log in to this organization from this domain"
+                .into(),
+            soap_login_disabled_message: "SOAP API login() is disabled in this org".into(),
+            soap_api_disabled_message: "API is not enabled for this Organization or Partner".into(),
+            missing_token_counts: false,
+            logins_per_hour: 3_600,
+            login_rate_code: "INVALID_LOGIN".into(),
+            oauth_failure_description: "authentication failure".into(),
+            jwt_audience_description: "audience is invalid".into(),
+            jwt_unapproved_description: "user hasn't approved this consumer".into(),
+            jwt_max_ahead: None,
+            jwt_leeway: SignedDuration::ZERO,
+            jwt_extra_audiences: Vec::new(),
+            session_ttl: SignedDuration::from_hours(2),
+            count_failed_calls: true,
+            count_refused_calls: false,
+            api_currently_disabled_status: 403,
+            request_limit_message: "TotalRequests Limit exceeded.".into(),
+            retry_after: None,
+            long_limit_info: false,
+            uri_limit: 16_384,
+            header_limit: 16_384,
+            subrequest_uri_limit: Some(16_384),
+            soql_limit: 100_000,
+            too_complicated_at: None,
+            literal_limit: 4_000,
+            offset_limit: 2_000,
+            batch_size: 2_000,
+            min_batch_size: 200,
+            max_cursors: 10,
+            shuffle_unordered: false,
+            soql_error_context: false,
+            invalid_type_tail: format!(
+                "If you are attempting to use a custom object, be sure to append the '__c' after the entity name. {REFERENCE_TAIL}"
+            ),
+            query_timeout_status: 400,
+            lock_row_status: 400,
+            limits_need_view_setup: true,
+            permission_objects_need_view_setup: false,
+            contact_is_person_account: true,
+            search: SearchMode::Normalising,
+            search_lag: SignedDuration::ZERO,
+        }
+    }
+}
