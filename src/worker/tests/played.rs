@@ -26,4 +26,9 @@ impl Played {
     pub(super) fn api_calls(&self) -> u64 {
         self.0.counters().api_calls()
     }
+
+    /// Ends all sessions, as an administrator may.
+    pub(super) fn revoke_sessions(&self) {
+        self.0.revoke_all_sessions();
+    }
 }

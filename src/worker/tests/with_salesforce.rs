@@ -322,6 +322,26 @@ async fn a_run_that_is_told_to_stop_finishes_its_request_and_hands_the_rest_back
 }
 
 #[tokio::test]
+async fn a_session_that_salesforce_ends_is_not_replaced_and_the_next_run_goes_on() {
+    let (bed, played) = bed(acme().with(|org| org.latency_ms = 100)).await;
+    let numbers = numbers(150);
+    bed.calls_from(0, &strs(&numbers)).await;
+    let revoked = async {
+        while played.api_calls() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        played.revoke_sessions();
+    };
+    let (report, ()) = tokio::join!(bed.run(RunKind::Lookup), revoked);
+    assert_eq!(report.outcome, Outcome::Failed, "{report:?}");
+    assert_eq!(report.error.unwrap().code, "SessionExpired");
+    assert!(!report.login_refused);
+    assert_eq!(played.logins(), 1);
+    let rest = bed.succeed(RunKind::Lookup).await;
+    assert_eq!(rest.numbers + report.numbers, 150);
+}
+
+#[tokio::test]
 async fn a_worker_killed_again_and_again_loses_nothing_and_doubles_nothing() {
     const CALLS: usize = 200;
     let numbers = numbers(CALLS);
