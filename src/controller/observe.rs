@@ -73,11 +73,13 @@ impl Gathered {
             namespace: key.namespace.clone(),
             name: children::token_secret_name(&key.name),
         };
+        // On lines of their own: within one expression the index would stay locked to its end.
+        let tokens = context.index().tokens(&tokens_key).cloned();
         Ok(Gathered {
             tokens_wanted: context
                 .token_sources()
                 .version(&resource.spec.company_id, &resource.spec.contacts.region),
-            tokens: context.index().tokens(&tokens_key).cloned(),
+            tokens,
             claim: claim(context, resource),
             cron_jobs: context
                 .stores

@@ -95,7 +95,7 @@ fn oauth_error(
             redactor.excerpt(&error.error)
         ),
     };
-    match words::oauth(&error.error, description, method) {
+    match words::oauth(&error.error, description) {
         // Salesforce answers a blocked flow exactly like a wrong password (facts 1.2).
         Some(Meaning::InvalidLogin) if method == Method::OauthPassword => Error::new(
             Meaning::InvalidLogin,

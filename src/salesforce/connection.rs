@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::answer::{failure, unexpected};
+use super::answer::failure;
 use super::credentials::Credentials;
 use super::environment::{ApiVersion, Environment};
 use super::error::{Error, Phase};
@@ -186,7 +186,7 @@ impl Connection {
     pub async fn describe_as<T: DeserializeOwned>(&self, sobject: &str) -> Result<T, Error> {
         let incoming = self.get(&Path::Describe(sobject.to_owned())).await?;
         serde_json::from_str(&incoming.text)
-            .map_err(|_| unexpected(&incoming, Phase::Request, &self.shared.redactor))
+            .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
     }
 
     /// The API versions that the instance supports. Needs no session and costs nothing (facts 2.1).
@@ -195,7 +195,7 @@ impl Connection {
         let url = resource(&session, "/services/data/")?;
         let incoming = self.exchange(Outgoing::get(url), &session, false).await?;
         serde_json::from_str(&incoming.text)
-            .map_err(|_| unexpected(&incoming, Phase::Request, &self.shared.redactor))
+            .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
     }
 
     /// The organization's API usage, as the last answer told it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::meaning::Meaning;
+use super::meaning::{Meaning, Retry};
 
 /// What we were doing when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +72,16 @@ impl Error {
     /// What it means for the tenant.
     pub fn meaning(&self) -> Meaning {
         self.0.meaning
+    }
+
+    /// When the same request may be tried again without anyone doing anything.
+    pub fn retry(&self) -> Retry {
+        self.0.meaning.retry()
+    }
+
+    /// What the tenant does next.
+    pub fn remedy(&self) -> &'static str {
+        self.0.meaning.remedy()
     }
 
     /// A sentence in plain words; what Salesforce said is redacted and capped.

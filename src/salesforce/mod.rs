@@ -1,6 +1,12 @@
 //! The Salesforce client: log-in methods, session, REST, SOQL, errors by meaning, the probe, and the
 //! guard over whom it may call. It knows nothing of Kubernetes.
 //!
+//! One [`Transport`] for the whole process, one [`Connection`] for each credential, cloned by whoever
+//! uses it. A connection logs in when it first needs a session and keeps it; [`probe`] is the connection
+//! test. The way of a request: `connection` (session, renewal, repetition) → `transport` (guard, sizes,
+//! times) → `answer` (what came back) → `words` (what Salesforce's words mean) → `meaning` (what the
+//! tenant is told).
+//!
 //! Facts about Salesforce are quoted with their source where they are used; "facts n.n" means the
 //! project's own collection.
 

@@ -5,7 +5,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::answer::{rest_error, rest_errors, unexpected};
+use super::answer::{failure, rest_error, rest_errors, unexpected};
 use super::environment::ApiVersion;
 use super::error::{Error, Phase};
 use super::meaning::Meaning;
@@ -276,7 +276,7 @@ pub(crate) fn read_page<T: DeserializeOwned>(
     serde_json::from_str::<RawPage<T>>(&incoming.text)
         .ok()
         .and_then(RawPage::page)
-        .ok_or_else(|| unexpected(incoming, Phase::Request, redactor))
+        .ok_or_else(|| failure(incoming, Phase::Request, redactor))
 }
 
 /// Reads a composite answer, in the order of the requests.
@@ -286,7 +286,7 @@ pub(crate) fn read_composite(
     redactor: &Redactor,
 ) -> Result<Vec<Subresponse>, Error> {
     let mut answers = serde_json::from_str::<RawComposite>(&incoming.text)
-        .map_err(|_| unexpected(incoming, Phase::Request, redactor))?
+        .map_err(|_| failure(incoming, Phase::Request, redactor))?
         .responses;
     requests
         .iter()

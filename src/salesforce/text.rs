@@ -145,7 +145,10 @@ fn charset_of_declaration(body: &[u8]) -> Option<String> {
         .trim_start()
         .strip_prefix('=')?
         .trim_start();
-    let quote = value.chars().next()?;
+    let quote = value
+        .chars()
+        .next()
+        .filter(|quote| matches!(quote, '"' | '\''))?;
     Some(value[1..].split(quote).next()?.to_ascii_lowercase())
 }
 

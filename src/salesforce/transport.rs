@@ -19,7 +19,11 @@ use super::meaning::Meaning;
 use super::text;
 
 /// How an administrator recognises us in the organization's logs.
-const USER_AGENT: &str = concat!("switchboard/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!(
+    "switchboard/",
+    env!("CARGO_PKG_VERSION"),
+    " (phone integration)"
+);
 
 /// `Sforce-Call-Options: client=` shows in the event log files of the organization
 /// (https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_calloptions.htm).

@@ -1,7 +1,6 @@
 //! Salesforce's words and what they mean: the only place that knows its codes and texts, in the
 //! spelling of SOAP, of OAuth and of REST.
 
-use super::credentials::Method;
 use super::error::Phase;
 use super::meaning::Meaning;
 
@@ -100,7 +99,7 @@ fn not_for_api(message: &str) -> bool {
 
 /// The meaning of an OAuth error; none if it is not known. The descriptions differ by age and
 /// cause, so they are recognised by their telling words (facts 1.2).
-pub(crate) fn oauth(error: &str, description: &str, method: Method) -> Option<Meaning> {
+pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
     let error = error.trim().to_ascii_lowercase();
     let description = description.to_ascii_lowercase();
     let says = |words: &str| description.contains(words);
@@ -140,8 +139,6 @@ pub(crate) fn oauth(error: &str, description: &str, method: Method) -> Option<Me
         return described;
     }
     Some(match error.as_str() {
-        "invalid_grant" if method == Method::JwtBearer => Meaning::InvalidAssertion,
-        "invalid_grant" if method == Method::ClientCredentials => Meaning::InvalidClient,
         "invalid_grant" => Meaning::InvalidLogin,
         "invalid_client" | "invalid_client_id" | "invalid_client_credentials" => {
             Meaning::InvalidClient

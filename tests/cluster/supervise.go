@@ -7,10 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // supervise runs a command that cannot outlive whoever started it.
@@ -25,6 +29,10 @@ func supervise(args []string) int {
 	}
 	if len(args) == 0 {
 		fail(usage)
+	}
+	// Whatever the command leaves behind becomes our child, wherever it has hidden: see killDescendants.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		fail(err.Error())
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -67,13 +75,36 @@ func supervise(args []string) int {
 			closed = nil
 			_ = syscall.Kill(group, syscall.SIGKILL)
 		case <-ended:
-			// As when the first process of a container ends: nothing it started stays.
-			_ = syscall.Kill(group, syscall.SIGKILL)
+			killDescendants(group)
 			status, _ := command.ProcessState.Sys().(syscall.WaitStatus)
 			if status.Signaled() {
 				return 128 + int(status.Signal())
 			}
 			return status.ExitStatus()
+		}
+	}
+}
+
+// killDescendants ends what the command has started and left, as when the first process of a container ends: its group
+// first, then whoever left the group. It returns when they are gone.
+func killDescendants(group int) {
+	_ = syscall.Kill(group, syscall.SIGKILL)
+	for {
+		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+		switch {
+		case err != nil && err != syscall.EINTR: // none is left
+			return
+		case pid == 0: // some are alive
+			lists, _ := filepath.Glob("/proc/self/task/*/children")
+			for _, list := range lists {
+				text, _ := os.ReadFile(list)
+				for _, child := range strings.Fields(string(text)) {
+					if pid, err := strconv.Atoi(child); err == nil {
+						_ = syscall.Kill(pid, syscall.SIGKILL)
+					}
+				}
+			}
+			time.Sleep(time.Millisecond)
 		}
 	}
 }

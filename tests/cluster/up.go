@@ -189,8 +189,9 @@ func (p *controlPlane) prepare() error {
 			"--tls-cert-file=" + path("pki/server.crt"), "--tls-private-key-file=" + path("pki/server.key"),
 			"--client-ca-file=" + path("pki/ca.crt"),
 			"--authorization-mode=Node,RBAC",
-			// A namespace names the nodes for its pods: so parallel tests keep their pods apart, and the scheduler still schedules.
-			"--enable-admission-plugins=PodNodeSelector",
+			// A namespace names the nodes for its pods and what they tolerate: so parallel tests keep their pods apart, and it is
+			// still the scheduler that schedules.
+			"--enable-admission-plugins=PodNodeSelector,PodTolerationRestriction",
 			"--service-account-issuer=https://kubernetes.default.svc",
 			"--service-account-key-file=" + path("pki/service-account.key"),
 			"--service-account-signing-key-file=" + path("pki/service-account.key"),

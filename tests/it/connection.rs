@@ -27,7 +27,7 @@ async fn apply_then_ready_with_org_edition_user_and_usage_for_at_most_four_calls
     }
     assert!(condition(&object, "Stalled").is_none());
     let counters = stage.simulator.counters();
-    assert_eq!(counters.logins(), 1);
+    assert_eq!(counters.logins.len(), 1);
     assert!(counters.api_calls() <= 4, "{} API calls", counters.api_calls());
     let table = stage.kubectl(&["get", "sfi"]).await;
     assert!(table.contains("True") && table.contains("Acme") && table.contains("Enterprise Edition"), "{table}");
@@ -59,14 +59,14 @@ async fn a_wrong_password_costs_one_log_in_until_it_is_corrected() {
     stage
         .until("acme", "the wish to be handled", SOON, |object| (object["status"]["lastHandledRunAt"] == "after the restart").then_some(()))
         .await;
-    assert_eq!(stage.simulator.counters().logins(), 1);
+    assert_eq!(stage.simulator.counters().logins.len(), 1);
 
     let described = stage.kubectl(&["describe", "sfi", "acme"]).await;
     assert!(described.contains("Warning  InvalidLogin"), "no Event in:\n{described}");
 
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.ready("acme").await;
-    assert_eq!(stage.simulator.counters().logins(), 2);
+    assert_eq!(stage.simulator.counters().logins.len(), 2);
     stage.end().await;
 }
 
@@ -81,11 +81,11 @@ async fn the_conditions_follow_the_secret_through_its_life() {
     keyless["stringData"].as_object_mut().unwrap().remove("password");
     stage.apply(&keyless).await;
     stage.condition("acme", "Ready", "False", "SecretKeyMissing").await;
-    assert_eq!(stage.simulator.counters().logins(), 0);
+    assert_eq!(stage.simulator.counters().logins.len(), 0);
 
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.ready("acme").await;
-    assert_eq!(stage.simulator.counters().logins(), 1);
+    assert_eq!(stage.simulator.counters().logins.len(), 1);
 
     let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), stage.ns());
     secrets.delete("acme-salesforce", &Default::default()).await.unwrap();
@@ -93,7 +93,7 @@ async fn the_conditions_follow_the_secret_through_its_life() {
 
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.ready("acme").await;
-    assert_eq!(stage.simulator.counters().logins(), 1, "the session is still good");
+    assert_eq!(stage.simulator.counters().logins.len(), 1, "the session is still good");
     stage.end().await;
 }
 
@@ -109,7 +109,7 @@ async fn a_test_on_request_is_made_once_for_each_request() {
         stage.until("acme", "the test to be handled", SOON, |object| (object["status"]["lastHandledTestAt"] == wish).then_some(())).await;
     }
     let counters = stage.simulator.counters();
-    assert_eq!(counters.logins(), 1, "the session is reused");
+    assert_eq!(counters.logins.len(), 1, "the session is reused");
     assert!(counters.api_calls() > calls && counters.api_calls() <= calls + 8, "{}", counters.api_calls());
     stage.end().await;
 }

@@ -4,4 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod bed;
+mod calls;
+mod check;
+mod connection;
+mod deletion;
+mod markers;
+mod runs;
 mod schema;
+mod stage;
+mod world;

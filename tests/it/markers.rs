@@ -34,7 +34,7 @@ async fn no_secret_value_is_in_any_log_event_status_or_report() {
         // The signature: the part that only the key can make.
         secrets.push(String::from_utf8(token).unwrap().rsplit('.').next().unwrap().to_owned());
     }
-    let mut written = vec![("logs", stage.logs()), ("logs of pods", stage.runner.all_logs())];
+    let mut written = vec![("logs", stage.logs()), ("logs of pods", stage.pod_logs())];
     for kind in ["sfi", "events", "cronjobs", "jobs", "pods"] {
         written.push((kind, stage.kubectl(&["get", kind, "-o", "json"]).await));
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use switchboard_testbed::{Select, Signal};
 
 use crate::stage::{SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN};
@@ -40,7 +41,7 @@ async fn a_worker_killed_in_the_middle_is_told_and_made_up_for() {
     world::never_answer_composites(&stage.simulator);
     stage.annotate("acme", switchboard::api::RUN_REQUESTED_AT, "to be killed").await;
     world::until_a_composite_waits(&stage.simulator).await;
-    stage.runner.kill_all(nix::sys::signal::Signal::SIGKILL);
+    assert_eq!(stage.runner.signal(Select::all(), Signal::SIGKILL), 1);
     let message = failed_then_finished(&stage, "WorkerKilled").await;
     assert!(message.contains("Signal 9"), "{message}");
     stage.end().await;
@@ -62,10 +63,11 @@ async fn a_worker_past_its_deadline_is_told_and_made_up_for() {
 async fn a_report_that_is_rubbish_is_told_and_made_up_for() {
     let stage = Stage::start("rubbish", world::acme()).await;
     with_a_call(&stage).await;
-    stage.runner.replace_next_message("{\"version\": \"v1\", \"outcome\": \"Succeeded\"");
+    let rubbish = stage.runner.replace_message(Select::all(), "{\"version\": \"v1\", \"outcome\": \"Succeeded\"");
     stage.annotate("acme", switchboard::api::RUN_REQUESTED_AT, "to report rubbish").await;
     let synced = stage.condition("acme", "Synced", "False", "RunFailed").await;
     assert!(synced["message"].as_str().unwrap().starts_with("ReportInvalid"), "{synced}");
+    rubbish.release();
     let run = stage.run_now("acme", "again").await;
     assert_eq!(run["outcome"], "Succeeded", "{run}");
     stage.ready("acme").await;
@@ -76,7 +78,7 @@ async fn a_report_that_is_rubbish_is_told_and_made_up_for() {
 async fn a_worker_without_a_report_is_no_success() {
     let stage = Stage::start("silent", world::acme()).await;
     with_a_call(&stage).await;
-    stage.runner.replace_next_message("");
+    let _silence = stage.runner.replace_message(Select::all(), "");
     stage.annotate("acme", switchboard::api::RUN_REQUESTED_AT, "to say nothing").await;
     let run: Value = stage.next_run("acme", None, SOON).await;
     assert_eq!(run["outcome"], "ReportMissing", "{run}");

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use switchboard::api::SalesforceIntegration;
 use switchboard::directory;
-use switchboard_testbed::{ControlPlane, Namespace, PodRunner, Process, wait_for, wait_for_object};
+use switchboard_testbed::{ControlPlane, Namespace, PodRunner, Process, Select, wait_for, wait_for_object};
 use tempfile::TempDir;
 
 use crate::bed;
@@ -27,8 +27,8 @@ pub const NEXT_MINUTES: Duration = Duration::from_secs(150);
 pub struct Stage {
     /// The control plane of all tests.
     pub control_plane: &'static ControlPlane,
-    /// The test's namespace.
-    pub namespace: Namespace,
+    namespace: Option<Namespace>,
+    ns: String,
     /// Administrator of the cluster.
     pub client: Client,
     /// Salesforce, played.
@@ -56,18 +56,20 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("token.key"), base64::engine::general_purpose::STANDARD.encode(rand::random::<[u8; 32]>())).unwrap();
         std::fs::write(dir.path().join("salesforce-ca.pem"), simulator.ca_pem()).unwrap();
-        let directory = Process::builder(program())
+        let directory = Process::builder("directory", program())
             .arg("directory")
             .arg("--listen=127.0.0.1:0")
             .arg(format!("--database=sqlite:{}", dir.path().join("directory.db").display()))
             .arg(format!("--token-keys={}", dir.path().join("token.key").display()))
             .start()
+            .await
             .unwrap();
         let directory_url = format!("http://{}", listening(&directory, "the directory listens").await);
         let runner = PodRunner::builder(control_plane).namespace(namespace.name()).program("switchboard:test", program()).start().await.unwrap();
         Stage {
             control_plane,
-            namespace,
+            ns: namespace.name().to_owned(),
+            namespace: Some(namespace),
             client,
             simulator,
             runner,
@@ -94,7 +96,7 @@ impl Stage {
 
     /// Starts the controller and waits until its watches have told everything.
     pub async fn start_controller(&mut self) {
-        let controller = Process::builder(program())
+        let controller = Process::builder("controller", program())
             .arg("controller")
             .arg("--listen=127.0.0.1:0")
             .arg("--worker-image=switchboard:test")
@@ -103,10 +105,11 @@ impl Stage {
             .arg(format!("--ca-bundle={}", self.dir.path().join("salesforce-ca.pem").display()))
             .arg("--salesforce-hosts=localhost,127.0.0.1")
             .arg("--allow-private-networks")
-            .arg(format!("--watch-namespaces={}", self.namespace.name()))
+            .arg(format!("--watch-namespaces={}", self.ns))
             .arg(format!("--run-deadline={}s", self.run_deadline.as_secs()))
-            .env("KUBECONFIG", self.control_plane.kubeconfig_path())
+            .env("KUBECONFIG", self.control_plane.kubeconfig_path().display())
             .start()
+            .await
             .unwrap();
         let health = listening(&controller, "health is told here").await;
         let ready = format!("http://{health}/readyz");
@@ -121,19 +124,18 @@ impl Stage {
     /// Ends the controller in order and waits for its end.
     pub async fn stop_controller(&mut self) {
         if let Some(controller) = self.controller.take() {
-            let status = controller.terminate(SOON).await.unwrap();
-            assert!(status.success(), "the controller ended with {status}");
+            assert_eq!(controller.terminate(SOON).await.unwrap(), 0, "{}", controller.text());
         }
     }
 
     /// Where credentials of the simulator are sent to.
     pub fn login_url(&self) -> String {
-        self.simulator.url().to_string().trim_end_matches('/').to_owned()
+        self.simulator.url().trim_end_matches('/').to_owned()
     }
 
     /// Name of the namespace.
     pub fn ns(&self) -> &str {
-        self.namespace.name()
+        &self.ns
     }
 
     /// A manifest for the simulator; the tenant's name is its company ID too.
@@ -240,15 +242,31 @@ impl Stage {
 
     /// Everything that the programs wrote.
     pub fn logs(&self) -> String {
-        let controller = self.controller.as_ref().map(Process::output).unwrap_or_default();
-        controller + &self.directory.output()
+        let controller = self.controller.as_ref().map(Process::text).unwrap_or_default();
+        controller + &self.directory.text()
+    }
+
+    /// Everything that the pods of runs wrote.
+    pub fn pod_logs(&self) -> String {
+        let logs = self.runner.pods(Select::all()).into_iter().filter_map(|run| std::fs::read_to_string(run.log).ok());
+        logs.collect()
     }
 
     /// Ends everything and takes the namespace away.
     pub async fn end(mut self) {
         self.stop_controller().await;
-        self.runner.shutdown().await;
-        self.namespace.delete().await.unwrap();
+        if let Some(namespace) = self.namespace.take() {
+            namespace.delete().await.unwrap();
+        }
+    }
+}
+
+/// What the programs wrote, beside the reason why a test fails.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- programs ---\n{}\n--- pods ---\n{}\n{:?}", self.logs(), self.pod_logs(), self.runner.refusals());
+        }
     }
 }
 
@@ -264,7 +282,7 @@ pub fn program() -> &'static str {
 
 /// The address in a log line that has `words` in it.
 async fn listening(process: &Process, words: &str) -> String {
-    let line = process.wait_for_line(words, SOON).await.unwrap();
+    let line = process.wait_for_text(words, SOON).await.unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();
     line["address"].as_str().unwrap().to_owned()
 }

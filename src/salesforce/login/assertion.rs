@@ -30,7 +30,8 @@ pub(super) fn sign(
     now: Timestamp,
 ) -> Result<Zeroizing<String>, Error> {
     let unreadable = |detail: &str| Error::new(Meaning::InvalidPrivateKey, Phase::Login, detail);
-    let pem = private_key.expose_secret().trim();
+    // Keys that went through an environment variable or JSON often hold `\n` as two characters.
+    let pem = Zeroizing::new(private_key.expose_secret().trim().replace("\\n", "\n"));
     if pem.contains("ENCRYPTED") {
         return Err(unreadable(
             "the key is encrypted; store it without a pass phrase.",

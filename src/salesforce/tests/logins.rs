@@ -242,7 +242,8 @@ async fn oauth_password_sends_a_form_and_reads_the_ids() {
 
 #[tokio::test]
 async fn jwt_bearer_signs_for_the_environment_and_three_minutes() {
-    for key in [KEY_PKCS1, KEY_PKCS8] {
+    let escaped = KEY_PKCS8.replace('\n', "\\n");
+    for key in [KEY_PKCS1, KEY_PKCS8, &escaped] {
         let played =
             Played::start(|_| Reply::json(200, json!({"access_token": "00DA0000006Vm9r!x"}))).await;
         let connection = played

@@ -232,6 +232,21 @@ fn oddities() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_answer_breaks_the_reader(
+        body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        start in proptest::sample::select(vec!["", "<?xml encoding=", "<html><title", "[{\"errorCode\":\"", "{\"error\":\"", "\u{feff}", "<a:Fault>"]),
+        status in 100u16..600,
+    ) {
+        let mut bytes = start.as_bytes().to_vec();
+        bytes.extend(body);
+        let text = super::super::text::decode(&HeaderMap::new(), bytes);
+        let error = failure(&incoming(status, text), Phase::Request, &Redactor::new(["secret".into()]));
+        proptest::prop_assert!(error.message().chars().count() < 900);
+    }
+}
+
 #[test]
 fn quoted_answers_hold_no_secret_and_no_flood() {
     let redactor = Redactor::new(["hunter2&<>".into()]);

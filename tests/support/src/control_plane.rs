@@ -1,6 +1,8 @@
 //! The control plane: started for this test program, or joined where one was named.
 
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -279,8 +281,14 @@ impl ControlPlane {
             "current-context": "test",
         });
         let path = self.dir.join(format!("{namespace}.{name}.kubeconfig"));
-        std::fs::write(&path, kubeconfig.to_string())
-            .context(|| format!("write {}", path.display()))?;
+        let written = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(kubeconfig.to_string().as_bytes()));
+        written.context(|| format!("write {}", path.display()))?;
         Ok(path)
     }
 
@@ -306,12 +314,16 @@ impl ControlPlane {
         audit::read(&self.audit_log()?, mark)
     }
 
+    /// `cluster up` writes it beside the kubeconfig.
     fn audit_log(&self) -> Result<PathBuf> {
-        match self.supervisor {
-            Some(_) => Ok(self.dir.join("audit.log")),
-            None => Err(Error::Unsupported(format!(
-                "the audit log of the cluster that {EXISTING} names"
-            ))),
+        let log = self.kubeconfig.with_file_name("audit.log");
+        if log.is_file() {
+            Ok(log)
+        } else {
+            Err(Error::Unsupported(format!(
+                "{EXISTING} names a cluster without {}",
+                log.display()
+            )))
         }
     }
 

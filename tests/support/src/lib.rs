@@ -3,6 +3,8 @@
 //! - [`ControlPlane`] starts etcd, API server, controller manager and scheduler (or joins a cluster that runs already)
 //!   and hands out clients, a real `kubectl`, and the audit log.
 //! - [`Namespace`] is a test's own room, gone when the test ends.
+//! - [`PodRunner`] runs the pods of Jobs as local processes and reports on them as a kubelet does.
+//! - [`Process`] is a program under test: its output, signals, exit code, memory and processor time.
 //! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for what must become true, and say what they saw when
 //!   it did not.
 //!
@@ -12,6 +14,8 @@ mod audit;
 mod control_plane;
 mod error;
 mod namespace;
+mod pods;
+mod process;
 mod program;
 mod wait;
 
@@ -19,6 +23,8 @@ pub use audit::{AuditEvent, AuditMark};
 pub use control_plane::{CommandOutput, ControlPlane};
 pub use error::{Error, Result};
 pub use namespace::Namespace;
+pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, Select, Signal};
+pub use process::{Line, Process, ProcessBuilder, Stream, Usage};
 pub use program::{repository, target_dir};
 pub use wait::{
     Observation, TimedOut, try_wait_for, wait_for, wait_for_condition, wait_for_object,

@@ -1,0 +1,506 @@
+//! One pod, from the moment it is bound to the node until its object is gone.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ConfigMap, Container as ContainerSpec, Pod, PodSpec, Secret};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+
+use super::message;
+use super::report::{self, Container, PodFailure, Subject, Termination};
+use super::sandbox::{Builder, Kind, Missing, Obstacle, Sandbox};
+use super::state::{Order, RunState, Shared};
+use super::support::runnable;
+
+/// What every pod of a runner has in common.
+pub(super) struct Runner {
+    /// Acts as the node.
+    pub(super) client: Client,
+    pub(super) shared: Shared,
+    /// The `cluster` binary, which supervises processes.
+    pub(super) binary: PathBuf,
+    /// A folder for all that pods need.
+    pub(super) dir: PathBuf,
+    pub(super) programs: BTreeMap<String, PathBuf>,
+    pub(super) api_server: (String, String),
+    /// Counts how often the node was lost: processes started before that end, and nobody hears of it.
+    pub(super) losses: watch::Receiver<u64>,
+}
+
+/// One pod in the runner's care.
+struct Lifecycle<'a> {
+    runner: &'a Runner,
+    api: Api<Pod>,
+    name: String,
+    namespace: String,
+    subject: Subject,
+    record: usize,
+    /// The pod as last seen; `None` when its object is gone.
+    pod: watch::Receiver<Option<Pod>>,
+    losses: watch::Receiver<u64>,
+    deadline: Option<Timestamp>,
+}
+
+/// Why a pod must end though its program has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Someone deleted it: so much time to end in good order.
+    Deleted(Duration),
+    /// Its activeDeadlineSeconds have passed.
+    Deadline(Duration),
+    /// Its object is gone already: there is nobody to report to.
+    Gone,
+    /// The node is lost: nobody reports.
+    Lost,
+}
+
+/// Runs the pod to its end. Returns when its object is gone.
+pub(super) async fn run(runner: Arc<Runner>, pod: Pod, changes: watch::Receiver<Option<Pod>>) {
+    let uid = pod.uid().unwrap_or_default();
+    let dir = runner.dir.join(&uid);
+    let (record, orders) = runner.shared.open(&pod, dir.join("log"));
+    let container = pod.spec.as_ref().and_then(|spec| spec.containers.first());
+    let started = Timestamp::now();
+    let seconds = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.active_deadline_seconds);
+    let mut losses = runner.losses.clone();
+    losses.mark_unchanged();
+    let lifecycle = Lifecycle {
+        api: Api::namespaced(runner.client.clone(), &pod.namespace().unwrap_or_default()),
+        name: pod.name_any(),
+        namespace: pod.namespace().unwrap_or_default(),
+        subject: Subject {
+            uid,
+            container: container
+                .map(|container| container.name.clone())
+                .unwrap_or_default(),
+            image: container
+                .and_then(|container| container.image.clone())
+                .unwrap_or_default(),
+            started,
+        },
+        record,
+        pod: changes,
+        losses,
+        deadline: seconds
+            .and_then(|seconds| started.checked_add(SignedDuration::from_secs(seconds)).ok()),
+        runner: &runner,
+    };
+    lifecycle.run(&pod, &dir, orders).await;
+}
+
+impl Lifecycle<'_> {
+    async fn run(mut self, pod: &Pod, dir: &Path, orders: mpsc::UnboundedReceiver<Order>) {
+        let finished = matches!(
+            pod.status.as_ref().and_then(|s| s.phase.as_deref()),
+            Some("Succeeded" | "Failed")
+        );
+        if !finished {
+            match runnable(pod) {
+                Err(reason) => self.refuse(&reason).await,
+                Ok((spec, container)) => match self.prepare(pod, spec, container, dir).await {
+                    Ok(Ok(sandbox)) => self.execute(pod, container, &sandbox, dir, orders).await,
+                    Ok(Err(reason)) => self.refuse(&reason).await,
+                    Err(cause) => self.ended_before_start(cause).await,
+                },
+            }
+        }
+        self.remove_when_deleted().await;
+    }
+
+    /// Gets everything ready, however long that takes, unless the pod must end before.
+    async fn prepare(
+        &mut self,
+        pod: &Pod,
+        spec: &PodSpec,
+        container: &ContainerSpec,
+        dir: &Path,
+    ) -> Result<Result<Sandbox, String>, Cause> {
+        self.wait_with("ContainerCreating", None).await;
+        let runner = self.runner;
+        let mut reported = "ContainerCreating";
+        loop {
+            let attempt = async {
+                let mut changes = runner.shared.changes();
+                while runner.shared.is_held(pod) {
+                    // The sender lives in the runner, and the runner longer than its pods.
+                    let _ = changes.changed().await;
+                }
+                let (host, port) = &runner.api_server;
+                let builder = Builder {
+                    client: &runner.client,
+                    pod,
+                    spec,
+                    container,
+                    dir,
+                    programs: &runner.programs,
+                    api_server: (host, port),
+                };
+                builder.build().await
+            };
+            let missing = tokio::select! {
+                cause = self.must_end() => return Err(cause),
+                attempt = attempt => match attempt {
+                    Ok(sandbox) => return Ok(Ok(sandbox)),
+                    Err(Obstacle::Broken(reason)) => return Ok(Err(reason)),
+                    Err(Obstacle::Missing(missing)) => missing,
+                },
+            };
+            let reason = if missing.for_environment {
+                "CreateContainerConfigError"
+            } else {
+                "ContainerCreating"
+            };
+            if reason != reported {
+                self.wait_with(reason, Some(missing.message.clone())).await;
+                reported = reason;
+            }
+            let message = missing.message.clone();
+            runner.shared.update(self.record, |run| {
+                run.state = RunState::Waiting(format!("{reason}: {message}"))
+            });
+            let (client, namespace) = (runner.client.clone(), self.namespace.clone());
+            tokio::select! {
+                cause = self.must_end() => return Err(cause),
+                () = changed(client, &namespace, &missing) => {}
+            }
+        }
+    }
+
+    /// Runs the program and reports its end.
+    async fn execute(
+        &mut self,
+        pod: &Pod,
+        container: &ContainerSpec,
+        sandbox: &Sandbox,
+        dir: &Path,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+    ) {
+        let log = dir.join("log");
+        let mut process = match self.spawn(sandbox, &log) {
+            Ok(process) => process,
+            Err(error) => {
+                return self
+                    .refuse(&format!("cannot start its program: {error}"))
+                    .await;
+            }
+        };
+        let started = Timestamp::now();
+        self.runner.shared.update(self.record, |run| {
+            run.state = RunState::Running;
+            run.command = Some(sandbox.command.clone());
+        });
+        let mut lifeline = process.stdin.take();
+        let mut cause = None;
+        let mut kill_at = None;
+        let mut out_of_memory = false;
+        // Reporting must not keep the clock of a deadline or a deletion from running.
+        let report = report::patch(&self.subject, &Container::Running { since: started }, None);
+        let (api, name) = (self.api.clone(), self.name.clone());
+        let mut reporting = Box::pin(async move { send(&api, &name, &report).await });
+        let mut reported = false;
+        let exit_code = loop {
+            tokio::select! {
+                () = &mut reporting, if !reported => reported = true,
+                status = process.wait() => break status.ok().and_then(|status| status.code()).unwrap_or(137),
+                reason = self.must_end(), if cause.is_none() => {
+                    cause = Some(reason);
+                    match reason {
+                        Cause::Deleted(grace) | Cause::Deadline(grace) => {
+                            signal(&mut lifeline, Signal::SIGTERM as i32).await;
+                            kill_at = Some(tokio::time::Instant::now() + grace);
+                        }
+                        Cause::Gone | Cause::Lost => signal(&mut lifeline, Signal::SIGKILL as i32).await,
+                    }
+                }
+                () = tokio::time::sleep_until(kill_at.unwrap_or_else(tokio::time::Instant::now)), if kill_at.is_some() => {
+                    kill_at = None;
+                    signal(&mut lifeline, Signal::SIGKILL as i32).await;
+                }
+                Some(order) = orders.recv() => match order {
+                    Order::Signal(number) => signal(&mut lifeline, number).await,
+                    Order::OutOfMemory => {
+                        out_of_memory = true;
+                        signal(&mut lifeline, Signal::SIGKILL as i32).await;
+                    }
+                },
+            }
+        };
+        drop(lifeline);
+        if !reported {
+            reporting.await; // the reports on a pod must not overtake each other
+        }
+        let failed = exit_code != 0;
+        let fall_back = failed
+            && container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
+        let message = match self.runner.shared.message_for(pod) {
+            Some(message) => message,
+            None => message::read(&sandbox.termination_message, &log, fall_back),
+        };
+        let reason = match failed {
+            _ if out_of_memory => "OOMKilled",
+            true => "Error",
+            false => "Completed",
+        };
+        if !matches!(cause, Some(Cause::Gone | Cause::Lost)) {
+            let finished = Timestamp::now();
+            let termination = Termination {
+                exit_code,
+                reason,
+                message,
+                started: Some(started),
+                finished,
+            };
+            let failure = matches!(cause, Some(Cause::Deadline(_))).then(deadline_exceeded);
+            self.report(&Container::Terminated(termination), failure.as_ref())
+                .await;
+        }
+        self.runner
+            .shared
+            .update(self.record, |run| run.state = RunState::Ended(exit_code));
+    }
+
+    /// The program, supervised so that it cannot outlive us, with nothing but the pod's environment.
+    fn spawn(&self, sandbox: &Sandbox, log: &Path) -> std::io::Result<Child> {
+        let log = OpenOptions::new().create(true).append(true).open(log)?;
+        Command::new(&self.runner.binary)
+            .args(["supervise", "--"])
+            .args(&sandbox.command.argv)
+            .env_clear()
+            .envs(&sandbox.command.environment)
+            .current_dir(&sandbox.working_dir)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+    }
+
+    /// Something that is not supported, or cannot work: said loudly, and the pod fails.
+    async fn refuse(&mut self, reason: &str) {
+        let loud = format!("pod {}/{} is refused: {reason}", self.namespace, self.name);
+        eprintln!("{loud}");
+        self.runner.shared.refuse(loud);
+        self.runner.shared.update(self.record, |run| {
+            run.state = RunState::NeverRan(reason.to_owned())
+        });
+        let failure = PodFailure {
+            reason: "RefusedByPodRunner",
+            message: reason.to_owned(),
+        };
+        let waiting = Container::Waiting {
+            reason: "CreateContainerError",
+            message: Some(reason.to_owned()),
+        };
+        self.report(&waiting, Some(&failure)).await;
+    }
+
+    async fn ended_before_start(&mut self, cause: Cause) {
+        self.runner.shared.update(self.record, |run| {
+            run.state = RunState::NeverRan(format!("{cause:?}"))
+        });
+        let failure = match cause {
+            Cause::Gone | Cause::Lost => return,
+            Cause::Deadline(_) => Some(deadline_exceeded()),
+            Cause::Deleted(_) => None,
+        };
+        let termination = Termination {
+            exit_code: 137,
+            reason: "ContainerStatusUnknown",
+            message: "The container could not be located when the pod was terminated".to_owned(),
+            started: None,
+            finished: Timestamp::now(),
+        };
+        self.report(&Container::Terminated(termination), failure.as_ref())
+            .await;
+    }
+
+    async fn wait_with(&self, reason: &'static str, message: Option<String>) {
+        self.report(&Container::Waiting { reason, message }, None)
+            .await;
+    }
+
+    async fn report(&self, container: &Container, failure: Option<&PodFailure>) {
+        send(
+            &self.api,
+            &self.name,
+            &report::patch(&self.subject, container, failure),
+        )
+        .await;
+    }
+
+    /// Waits until there is a cause for the pod to end.
+    async fn must_end(&mut self) -> Cause {
+        let deadline = self.deadline;
+        let deadline = async move {
+            match deadline {
+                Some(deadline) => {
+                    let left = Timestamp::now().duration_until(deadline);
+                    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let mut grace = Duration::from_secs(30);
+        let deletion = async {
+            loop {
+                {
+                    let pod = self.pod.borrow_and_update();
+                    let Some(pod) = pod.as_ref() else {
+                        return Cause::Gone;
+                    };
+                    let seconds = |seconds: Option<i64>| {
+                        seconds.and_then(|seconds| u64::try_from(seconds).ok())
+                    };
+                    if let Some(wish) = seconds(
+                        pod.spec
+                            .as_ref()
+                            .and_then(|spec| spec.termination_grace_period_seconds),
+                    ) {
+                        grace = Duration::from_secs(wish);
+                    }
+                    if pod.metadata.deletion_timestamp.is_some() {
+                        let wish = seconds(pod.metadata.deletion_grace_period_seconds);
+                        return Cause::Deleted(wish.map_or(grace, Duration::from_secs));
+                    }
+                }
+                if self.pod.changed().await.is_err() {
+                    return Cause::Gone;
+                }
+            }
+        };
+        tokio::select! {
+            cause = deletion => cause,
+            () = deadline => Cause::Deadline(self.grace()),
+            _ = self.losses.changed() => Cause::Lost,
+        }
+    }
+
+    fn grace(&self) -> Duration {
+        let pod = self.pod.borrow();
+        let seconds = pod
+            .as_ref()
+            .and_then(|pod| pod.spec.as_ref())
+            .and_then(|spec| spec.termination_grace_period_seconds);
+        Duration::from_secs(
+            seconds
+                .and_then(|seconds| u64::try_from(seconds).ok())
+                .unwrap_or(30),
+        )
+    }
+
+    /// Nothing of the pod runs any more: when it is deleted, its object may go.
+    async fn remove_when_deleted(&mut self) {
+        loop {
+            let deleted = {
+                let pod = self.pod.borrow_and_update();
+                let Some(pod) = pod.as_ref() else { return };
+                pod.metadata.deletion_timestamp.is_some()
+            };
+            if deleted {
+                let preconditions = Preconditions {
+                    uid: Some(self.subject.uid.clone()),
+                    resource_version: None,
+                };
+                let params = DeleteParams {
+                    preconditions: Some(preconditions),
+                    ..DeleteParams::default().grace_period(0)
+                };
+                match self.api.delete(&self.name, &params).await {
+                    Err(kube::Error::Api(status))
+                        if status.is_not_found() || status.is_conflict() =>
+                    {
+                        return;
+                    }
+                    Ok(_) => {} // gone unless a finalizer holds it; then its removal will be seen
+                    Err(_) => {
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                        continue;
+                    }
+                }
+            }
+            if self.pod.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Sends a report until the API server has taken it, or the pod is gone.
+async fn send(api: &Api<Pod>, name: &str, report: &Value) {
+    loop {
+        match api
+            .patch_status(name, &PatchParams::default(), &Patch::Strategic(report))
+            .await
+        {
+            Ok(_) => return,
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
+                return;
+            }
+            Err(kube::Error::Api(status)) if status.is_invalid() => {
+                eprintln!("the report on pod {name} was refused: {}", status.message);
+                return;
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+/// Orders the supervisor to send a signal to the program. If it has ended, its end will be seen.
+async fn signal(lifeline: &mut Option<tokio::process::ChildStdin>, number: i32) {
+    if let Some(lifeline) = lifeline {
+        let _ = lifeline
+            .write_all(format!("signal {number}\n").as_bytes())
+            .await;
+        let _ = lifeline.flush().await;
+    }
+}
+
+/// Waits until what was missing may be there.
+async fn changed(client: Client, namespace: &str, missing: &Missing) {
+    match missing.kind {
+        Kind::Secret => object_changed(Api::<Secret>::namespaced(client, namespace), missing).await,
+        Kind::ConfigMap => {
+            object_changed(Api::<ConfigMap>::namespaced(client, namespace), missing).await
+        }
+    }
+}
+
+async fn object_changed<K>(api: Api<K>, missing: &Missing)
+where
+    K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let mut objects = std::pin::pin!(watcher::watch_object(api, &missing.name));
+    while let Some(object) = objects.next().await {
+        match object {
+            Ok(object)
+                if object.as_ref().and_then(ResourceExt::resource_version) != missing.seen =>
+            {
+                return;
+            }
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+fn deadline_exceeded() -> PodFailure {
+    PodFailure {
+        reason: "DeadlineExceeded",
+        message: "Pod was active on the node longer than the specified deadline".to_owned(),
+    }
+}

@@ -1,0 +1,257 @@
+//! A stand-in for the kubelet: runs the pods of Jobs as local processes and reports on them as a kubelet does.
+//!
+//! [`PodRunner`] registers a Node; the real scheduler binds pods to it; each becomes one process with the pod's environment and
+//! volumes, whose end becomes the pod's status. What it does not support it refuses, loudly. The README beside this crate lists both.
+
+mod kubelet;
+mod lifecycle;
+mod message;
+mod node;
+mod paths;
+mod report;
+mod sandbox;
+mod select;
+mod state;
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc as blocking;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use nix::sys::signal::Signal;
+pub use select::Select;
+pub use state::{PodCommand, PodRun, Rule, RunState};
+
+use crate::error::{Context, Error, Result};
+use crate::{ControlPlane, try_wait_for};
+use kubelet::{Control, Kubelet};
+use state::{Effect, Order, Shared};
+use tokio::sync::{mpsc, oneshot};
+
+/// Runs pods as local processes while it lives; ends them, and removes its node, when it is dropped.
+///
+/// It lives on a thread and a Tokio runtime of its own, so it may be shared by tests that each have theirs.
+#[derive(Debug)]
+pub struct PodRunner {
+    node: String,
+    shared: Shared,
+    control: mpsc::UnboundedSender<Control>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a [`PodRunner`] is to serve, and with which programs.
+#[derive(Debug)]
+pub struct PodRunnerBuilder<'a> {
+    control_plane: &'a ControlPlane,
+    namespaces: Vec<String>,
+    programs: BTreeMap<String, PathBuf>,
+    capacity: u32,
+}
+
+// === impl PodRunnerBuilder ===
+
+impl PodRunnerBuilder<'_> {
+    /// Serves this namespace (one more each time), and no others. Without any, the runner takes every pod that no other runner's
+    /// namespace claims.
+    #[must_use]
+    pub fn namespace(mut self, name: impl Into<String>) -> Self {
+        self.namespaces.push(name.into());
+        self
+    }
+
+    /// Tells which program here stands for a name in the pod: for an image whose container names no command, or for a
+    /// container's `command[0]`.
+    #[must_use]
+    pub fn program(
+        mut self,
+        image_or_command: impl Into<String>,
+        program: impl Into<PathBuf>,
+    ) -> Self {
+        self.programs
+            .insert(image_or_command.into(), program.into());
+        self
+    }
+
+    /// How many pods may run at a time (110 if nothing is said); the scheduler keeps to it.
+    #[must_use]
+    pub fn capacity(mut self, pods: u32) -> Self {
+        self.capacity = pods;
+        self
+    }
+
+    /// Registers the node and waits until the scheduler may use it.
+    pub async fn start(self) -> Result<PodRunner> {
+        let name = format!("runner-{:08x}", rand::random::<u32>());
+        let (control, orders) = mpsc::unbounded_channel();
+        let shared = Shared::new();
+        let kubelet = Kubelet::new(
+            self.control_plane,
+            &name,
+            self.programs,
+            self.capacity,
+            !self.namespaces.is_empty(),
+            &shared,
+        )?;
+        let (ready, started) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || kubelet.run_on_own_runtime(orders, ready))
+            .context(|| "start the pod runner's thread")?;
+        // From here on its drop cleans up.
+        let runner = PodRunner {
+            node: name,
+            shared,
+            control,
+            thread: Some(thread),
+        };
+        started
+            .await
+            .map_err(|_| Error::ControlPlane("the pod runner has died".to_owned()))??;
+        for namespace in &self.namespaces {
+            runner.serve(namespace).await?;
+        }
+        Ok(runner)
+    }
+}
+
+// === impl PodRunner ===
+
+impl PodRunner {
+    /// Begins the description of a runner.
+    pub fn builder(control_plane: &ControlPlane) -> PodRunnerBuilder<'_> {
+        PodRunnerBuilder {
+            control_plane,
+            namespaces: Vec::new(),
+            programs: BTreeMap::new(),
+            capacity: 110,
+        }
+    }
+
+    /// The name of its node.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Serves one more namespace. Pods that were made there before stay where they are.
+    pub async fn serve(&self, namespace: &str) -> Result<()> {
+        let namespace = namespace.to_owned();
+        self.ask(|reply| Control::Serve { namespace, reply }).await
+    }
+
+    /// The selected pods it has taken on, oldest first.
+    pub fn pods(&self, select: Select) -> Vec<PodRun> {
+        self.shared.runs(&select)
+    }
+
+    /// How many processes have been started for the selected pods.
+    pub fn runs(&self, select: Select) -> usize {
+        let started = |run: &&PodRun| matches!(run.state, RunState::Running | RunState::Ended(_));
+        self.shared.runs(&select).iter().filter(started).count()
+    }
+
+    /// What the youngest of the selected pods has written to its standard output and error.
+    pub fn logs(&self, select: Select) -> String {
+        let runs = self.shared.runs(&select);
+        let log = runs
+            .last()
+            .and_then(|run| std::fs::read(&run.log).ok())
+            .unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Waits until the process of a selected pod runs.
+    pub async fn wait_running(&self, select: Select, deadline: Duration) -> Result<PodRun> {
+        self.wait(select, "running", deadline, |state| {
+            *state == RunState::Running
+        })
+        .await
+    }
+
+    /// Waits until the process of a selected pod has ended (its report may still be on the way to the API server).
+    pub async fn wait_ended(&self, select: Select, deadline: Duration) -> Result<PodRun> {
+        self.wait(select, "to have ended", deadline, |state| {
+            matches!(state, RunState::Ended(_))
+        })
+        .await
+    }
+
+    async fn wait(
+        &self,
+        select: Select,
+        what: &str,
+        deadline: Duration,
+        is: impl Fn(&RunState) -> bool,
+    ) -> Result<PodRun> {
+        let look = || async {
+            let runs = self.shared.runs(&select);
+            let found = runs.iter().rfind(|run| is(&run.state));
+            found.cloned().ok_or_else(|| match runs.last() {
+                Some(run) => format!("pod {} is {:?}", run.pod, run.state),
+                None => "no such pod".to_owned(),
+            })
+        };
+        Ok(try_wait_for(format!("a pod of {select:?} {what}"), deadline, look).await?)
+    }
+
+    /// Sends a signal to the processes of the selected pods; returns to how many.
+    pub fn signal(&self, select: Select, signal: Signal) -> usize {
+        self.shared.order(&select, Order::Signal(signal as i32))
+    }
+
+    /// Kills the processes of the selected pods as the kernel does when memory runs out (reason OOMKilled, exit code 137); returns
+    /// how many.
+    pub fn oom_kill(&self, select: Select) -> usize {
+        self.shared.order(&select, Order::OutOfMemory)
+    }
+
+    /// Keeps the selected pods from starting (they stay in ContainerCreating) until the rule is released or dropped.
+    pub fn hold(&self, select: Select) -> Rule {
+        self.shared.add_rule(select, Effect::Hold)
+    }
+
+    /// Tells another termination message than the selected pods' own, until the rule is released or dropped.
+    pub fn replace_message(&self, select: Select, message: impl Into<String>) -> Rule {
+        self.shared
+            .add_rule(select, Effect::Message(message.into()))
+    }
+
+    /// What was refused because this stand-in does not support it. A test that sees odd failures asks here first.
+    pub fn refusals(&self) -> Vec<String> {
+        self.shared.refusals()
+    }
+
+    /// The machine burns down: all processes end, nobody reports, the Node object is gone. What takes a real cluster minutes
+    /// (evicting the pods of a lost node: phase Failed, condition DisruptionTarget, and their deletion) is done at once.
+    pub async fn lose_node(&self) -> Result<()> {
+        self.ask(|reply| Control::LoseNode { reply }).await
+    }
+
+    /// A new machine of the same name joins.
+    pub async fn restore_node(&self) -> Result<()> {
+        self.ask(|reply| Control::RestoreNode { reply }).await
+    }
+
+    async fn ask(
+        &self,
+        control: impl FnOnce(oneshot::Sender<Result<()>>) -> Control,
+    ) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let dead = || Error::ControlPlane("the pod runner has died".to_owned());
+        self.control.send(control(reply)).map_err(|_| dead())?;
+        answer.await.map_err(|_| dead())?
+    }
+}
+
+impl Drop for PodRunner {
+    fn drop(&mut self) {
+        let (done, finished) = blocking::channel();
+        if self.control.send(Control::Stop { done }).is_ok() {
+            let _ = finished.recv_timeout(Duration::from_secs(20));
+        }
+        if let Some(thread) = self.thread.take().filter(JoinHandle::is_finished) {
+            let _ = thread.join();
+        }
+    }
+}

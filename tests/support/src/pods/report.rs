@@ -1,0 +1,122 @@
+//! A pod's status as a kubelet writes it.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
+
+/// What a container is doing.
+#[derive(Debug, Clone)]
+pub(super) enum Container {
+    Waiting {
+        reason: &'static str,
+        message: Option<String>,
+    },
+    Running {
+        since: Timestamp,
+    },
+    Terminated(Termination),
+}
+
+/// How a container ended.
+#[derive(Debug, Clone)]
+pub(super) struct Termination {
+    pub(super) exit_code: i32,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    pub(super) started: Option<Timestamp>,
+    pub(super) finished: Timestamp,
+}
+
+/// Why a pod as a whole failed, where it was not its container's doing.
+#[derive(Debug, Clone)]
+pub(super) struct PodFailure {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+/// What stays the same over all reports on a pod.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    pub(super) uid: String,
+    pub(super) container: String,
+    pub(super) image: String,
+    pub(super) started: Timestamp,
+}
+
+/// The patch (strategic merge: conditions of others stay) that reports on a pod.
+pub(super) fn patch(
+    subject: &Subject,
+    container: &Container,
+    failure: Option<&PodFailure>,
+) -> Value {
+    let running = matches!(container, Container::Running { .. });
+    let (phase, not_ready) = match container {
+        _ if failure.is_some() => ("Failed", "PodFailed"),
+        Container::Waiting { .. } => ("Pending", "ContainersNotReady"),
+        Container::Running { .. } => ("Running", ""),
+        Container::Terminated(Termination { exit_code: 0, .. }) => ("Succeeded", "PodCompleted"),
+        Container::Terminated(_) => ("Failed", "PodFailed"),
+    };
+    let ready = if running {
+        json!({"status": "True"})
+    } else {
+        json!({"status": "False", "reason": not_ready})
+    };
+    let condition = |kind: &str, state: &Value| {
+        let mut condition = state.clone();
+        condition["type"] = kind.into();
+        condition["lastTransitionTime"] = time(Timestamp::now());
+        condition
+    };
+    let always = json!({"status": "True"});
+    let mut status = json!({
+        "phase": phase,
+        "startTime": time(subject.started),
+        "hostIP": "127.0.0.1",
+        "hostIPs": [{"ip": "127.0.0.1"}],
+        "podIP": "127.0.0.1",
+        "podIPs": [{"ip": "127.0.0.1"}],
+        "conditions": [condition("Initialized", &always), condition("Ready", &ready), condition("ContainersReady", &ready)],
+        "containerStatuses": [{
+            "name": subject.container,
+            "image": subject.image,
+            "imageID": "",
+            "containerID": format!("process://{}", subject.uid),
+            "ready": running,
+            "started": running,
+            "restartCount": 0,
+            "state": state(subject, container),
+            "lastState": {},
+        }],
+    });
+    if let Some(failure) = failure {
+        status["reason"] = failure.reason.into();
+        status["message"] = failure.message.clone().into();
+    }
+    // With the UID a pod of the same name that came later cannot be taken for this one.
+    json!({"metadata": {"uid": subject.uid}, "status": status})
+}
+
+/// The container's state. The keys of the other two are told to go: a patch would leave them where they are.
+fn state(subject: &Subject, container: &Container) -> Value {
+    match container {
+        Container::Waiting { reason, message } => {
+            json!({"waiting": {"reason": reason, "message": message}, "running": null, "terminated": null})
+        }
+        Container::Running { since } => {
+            json!({"running": {"startedAt": time(*since)}, "waiting": null, "terminated": null})
+        }
+        Container::Terminated(end) => json!({"waiting": null, "running": null, "terminated": {
+            "exitCode": end.exit_code,
+            "reason": end.reason,
+            "message": end.message,
+            "startedAt": end.started.map(time),
+            "finishedAt": time(end.finished),
+            "containerID": format!("process://{}", subject.uid),
+        }}),
+    }
+}
+
+fn time(at: Timestamp) -> Value {
+    json!(Time(at))
+}

@@ -1,0 +1,122 @@
+//! What this stand-in for a kubelet does not do, it refuses: a test must not pass because something was silently left out.
+
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+
+const VOLUMES: [&str; 5] = [
+    "secret",
+    "configMap",
+    "emptyDir",
+    "downwardAPI",
+    "projected",
+];
+
+/// The only container of a pod that can be run, or what stands against it.
+pub(super) fn runnable(pod: &Pod) -> Result<(&PodSpec, &Container), String> {
+    let spec = pod.spec.as_ref().ok_or("no spec")?;
+    let [container] = spec.containers.as_slice() else {
+        return Err(format!(
+            "{} containers: only one is supported",
+            spec.containers.len()
+        ));
+    };
+    if let Some(what) = unsupported_in_pod(spec).or_else(|| unsupported_in_container(container)) {
+        return Err(format!("{what} is not supported"));
+    }
+    let mut tokens = false;
+    for volume in spec.volumes.iter().flatten() {
+        let source = serde_json::to_value(volume).unwrap_or_default();
+        let kinds = source
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+            .filter(|key| *key != "name");
+        if let Some(kind) = kinds.into_iter().find(|kind| !VOLUMES.contains(kind)) {
+            return Err(format!("volume {}: {kind} is not supported", volume.name));
+        }
+        let projections = volume
+            .projected
+            .iter()
+            .flat_map(|projected| projected.sources.iter().flatten());
+        for projection in projections {
+            if projection.cluster_trust_bundle.is_some() {
+                return Err(format!(
+                    "volume {}: clusterTrustBundle is not supported",
+                    volume.name
+                ));
+            }
+            tokens |= projection.service_account_token.is_some();
+        }
+    }
+    if tokens && spec.automount_service_account_token == Some(false) {
+        return Err(
+            "it says automountServiceAccountToken: false and mounts a token all the same"
+                .to_owned(),
+        );
+    }
+    Ok((spec, container))
+}
+
+fn unsupported_in_pod(spec: &PodSpec) -> Option<&'static str> {
+    let restarts = spec.restart_policy.as_deref() != Some("Never");
+    [
+        (restarts, "a restartPolicy other than Never"),
+        (
+            spec.init_containers.iter().flatten().next().is_some(),
+            "initContainers",
+        ),
+        (
+            spec.ephemeral_containers.iter().flatten().next().is_some(),
+            "ephemeralContainers",
+        ),
+        (
+            spec.resource_claims.iter().flatten().next().is_some(),
+            "resourceClaims",
+        ),
+        (
+            spec.readiness_gates.iter().flatten().next().is_some(),
+            "readinessGates",
+        ),
+        (
+            spec.share_process_namespace == Some(true),
+            "shareProcessNamespace",
+        ),
+    ]
+    .into_iter()
+    .find_map(|(present, what)| present.then_some(what))
+}
+
+fn unsupported_in_container(container: &Container) -> Option<&'static str> {
+    let env = || {
+        container
+            .env
+            .iter()
+            .flatten()
+            .filter_map(|variable| variable.value_from.as_ref())
+    };
+    let mounts = || container.volume_mounts.iter().flatten();
+    [
+        (container.lifecycle.is_some(), "lifecycle"),
+        (container.liveness_probe.is_some(), "livenessProbe"),
+        (container.readiness_probe.is_some(), "readinessProbe"),
+        (container.startup_probe.is_some(), "startupProbe"),
+        (
+            container.stdin == Some(true) || container.tty == Some(true),
+            "stdin or tty",
+        ),
+        (
+            container.volume_devices.iter().flatten().next().is_some(),
+            "volumeDevices",
+        ),
+        (
+            mounts().any(|mount| mount.sub_path_expr.is_some()),
+            "subPathExpr",
+        ),
+        (
+            env().any(|from| from.resource_field_ref.is_some()),
+            "resourceFieldRef",
+        ),
+    ]
+    .into_iter()
+    .find_map(|(present, what)| present.then_some(what))
+}
