@@ -14,6 +14,8 @@ mod query;
 mod record;
 mod resolver;
 mod search;
+#[cfg(test)]
+mod tests;
 
 use crate::salesforce::Error;
 use serde::{Deserialize, Serialize};

@@ -64,6 +64,7 @@ pub async fn run(args: Args) -> ExitCode {
 fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
     let document = options.settings.as_deref().ok_or(SettingsError::Missing)?;
     let settings = WorkerSettings::parse(document)?;
+    info!(%kind, company = %settings.company_id, run = settings.run.as_deref(), "the run begins");
     let credentials = settings.salesforce.credentials(&options.credentials_dir)?;
     let policy = settings
         .salesforce

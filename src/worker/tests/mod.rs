@@ -1,4 +1,6 @@
 //! Workers from their settings to their report, with the real directory over HTTP.
 
 mod bed;
+mod played;
+mod with_salesforce;
 mod without_salesforce;

@@ -1,0 +1,141 @@
+//! Numbers found in an org as the simulator plays it.
+
+use super::{Object, Resolver};
+use crate::phone::{E164, Region, parse, spellings};
+use crate::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transport};
+use salesforce_simulator::{Org, Record, Simulator, User, World};
+
+const USER: &str = "integration@acme.example";
+
+async fn resolver(salesforce: &Simulator, home: Region) -> Resolver {
+    let ca = salesforce.ca_pem().as_bytes().to_vec();
+    let policy = DialPolicy::new(&["localhost".to_owned()], true, Some(ca)).unwrap();
+    let credentials = Credentials::Password {
+        username: USER.to_owned(),
+        password: "password".into(),
+        security_token: None,
+    };
+    let connection = Connection::new(
+        Transport::new(policy).unwrap(),
+        salesforce.url().parse().unwrap(),
+        ApiVersion::DEFAULT,
+        credentials,
+    );
+    connection.session().await.unwrap();
+    Resolver::new(connection, home).person_accounts(Some(false))
+}
+
+fn org(records: impl IntoIterator<Item = Record>) -> World {
+    let user = User::integration(USER).password("password");
+    World::new().org(
+        Org::enterprise("acme")
+            .user(user)
+            .records("Contact", records),
+    )
+}
+
+fn region(code: &str) -> Region {
+    code.parse().unwrap()
+}
+
+/// A number is found where it is stored in one of its likeliest spellings, on either field.
+#[tokio::test]
+async fn a_number_is_found_in_any_region_and_its_neighbour_is_not() {
+    for (home, text, neighbour) in [
+        ("JP", "03-1234-5678", "03-1234-5679"),
+        ("JP", "090-1234-5678", "080-1234-5678"),
+        ("JP", "0120-123-456", "0120-123-457"),
+        ("US", "(415) 555-0132", "(415) 555-0133"),
+        ("GB", "020 7183 8750", "020 7183 8751"),
+        ("DE", "030 123456", "030 1234567"),
+    ] {
+        let home = region(home);
+        let number = parse(text, &home).unwrap();
+        let other = parse(neighbour, &home).unwrap();
+        for (at, stored) in spellings(&number, &home).into_iter().take(5).enumerate() {
+            let record = Record::person("Stored");
+            let record = if at % 2 == 0 {
+                record.phone(&stored)
+            } else {
+                record.mobile(&stored)
+            };
+            let salesforce = Simulator::start(org([record])).await.unwrap();
+            let mut resolver = resolver(&salesforce, home).await;
+            let asked = [number.clone(), other.clone()];
+            let batch = resolver.plan(&asked).remove(0);
+            let found = resolver.resolve(&batch).await.unwrap();
+            assert_eq!(found.len(), 1, "{stored:?}: {found:?}");
+            assert_eq!(found[&number].object, Object::Contact, "{stored:?}");
+        }
+    }
+}
+
+/// One record for each number, stored in another spelling each time, among near misses.
+#[tokio::test]
+async fn forty_spellings_of_ten_numbers_are_found_and_their_near_misses_are_not() {
+    let home = region("JP");
+    let numbers: Vec<E164> = (0..10)
+        .map(|at| {
+            parse(
+                &format!(
+                    "0{}{:08}",
+                    [3, 6, 90, 80, 50][at % 5],
+                    31_234_567 + at * 1009
+                ),
+                &home,
+            )
+        })
+        .map(Result::unwrap)
+        .collect();
+    for spelling in 0..4 {
+        let stored = numbers.iter().enumerate().map(|(at, number)| {
+            let list = spellings(number, &home);
+            Record::person(number.as_str()).phone(&list[(spelling * 4 + at) % list.len()])
+        });
+        let near = numbers.iter().flat_map(|number| {
+            let text = number.as_str();
+            let (cut, last) = text.split_at(text.len() - 1);
+            let next = (last.parse::<u8>().unwrap() + 1) % 10;
+            [format!("{cut}{next}"), format!("{text}0"), cut.to_owned()]
+                .map(|text| Record::person("Near").phone(&text))
+        });
+        let salesforce = Simulator::start(org(stored.chain(near))).await.unwrap();
+        let mut resolver = resolver(&salesforce, home).await;
+        let batches = resolver.plan(&numbers);
+        assert_eq!(batches.len(), 1);
+        let found = resolver.resolve(&batches[0]).await.unwrap();
+        for number in &numbers {
+            let person = found.get(number).and_then(|found| found.person.as_deref());
+            assert_eq!(person, Some(number.as_str()));
+        }
+        assert_eq!(salesforce.counters().api_calls(), 1);
+    }
+}
+
+#[tokio::test]
+async fn converted_leads_and_custom_fields_are_no_match() {
+    let user = User::integration(USER).password("password");
+    let lead = |name: &str| {
+        Record::person(name)
+            .set("Company", "Umi")
+            .phone("0312345678")
+    };
+    let org = Org::enterprise("acme")
+        .user(user)
+        .lead(lead("Converted").set("IsConverted", true))
+        .contact(
+            Record::person("Fax")
+                .set("Fax", "0312345678")
+                .set("HomePhone", "0312345678"),
+        );
+    let salesforce = Simulator::start(World::new().org(org)).await.unwrap();
+    let mut resolver = resolver(&salesforce, Region::JAPAN).await;
+    let number = parse("0312345678", &Region::JAPAN).unwrap();
+    let batch = resolver.plan(std::slice::from_ref(&number)).remove(0);
+    assert!(resolver.resolve(&batch).await.unwrap().is_empty());
+    salesforce
+        .edit_org("acme", |org| *org = org.clone().lead(lead("Open")))
+        .unwrap();
+    let found = resolver.resolve(&batch).await.unwrap();
+    assert_eq!(found[&number].person.as_deref(), Some("Open"));
+}

@@ -1,0 +1,375 @@
+//! Runs against Salesforce as the simulator plays it.
+
+use super::bed::{Bed, PASSWORD, SECURITY_TOKEN, USER};
+use super::played::Played;
+use crate::directory::Purpose;
+use crate::directory::model::{Call, ContactEdit, LookupState, RecordObject};
+use crate::worker::{Matched, Outcome, RunKind, prepare};
+use salesforce_simulator::{Org, Record, User};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+fn user() -> User {
+    User::integration(USER)
+        .password(PASSWORD)
+        .token(SECURITY_TOKEN)
+}
+
+fn acme() -> Org {
+    Org::enterprise("acme")
+        .user(user())
+        .account(Record::account("Acme").phone("03-5555-0001"))
+}
+
+fn sato() -> Record {
+    Record::person("Sato")
+        .first("Hanako")
+        .of_account("Acme")
+        .phone("03-1234-5678")
+}
+
+async fn bed(org: Org) -> (Bed, Played) {
+    let played = Played::start(org).await;
+    let mut bed = Bed::start(&played.url()).await;
+    let ca = bed.folder().join("ca.pem");
+    std::fs::write(&ca, played.ca_pem()).unwrap();
+    bed.ca_bundle = Some(ca);
+    (bed, played)
+}
+
+fn person(call: &Call) -> Option<&str> {
+    call.contact.as_ref()?.person_name.as_deref()
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|at| format!("03{:08}", 40_000_000 + at * 31))
+        .collect()
+}
+
+fn strs(numbers: &[String]) -> Vec<&str> {
+    numbers.iter().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn calls_get_the_names_of_the_best_record_by_one_login_and_one_call() {
+    let org = acme()
+        .contact(sato().modified("2026-11-20T00:00:00Z"))
+        .contact(
+            Record::person("Older")
+                .phone("+81 3 1234 5678")
+                .modified("2026-11-01T00:00:00Z"),
+        )
+        .lead(
+            Record::person("Newer")
+                .phone("0312345678")
+                .set("Company", "Umi")
+                .modified("2026-11-22T00:00:00Z"),
+        )
+        .lead(
+            Record::person("Ueda")
+                .mobile("(090) 1234-5678")
+                .set("Company", "Umi KK"),
+        );
+    let (bed, played) = bed(org).await;
+    let spelled = [
+        "0312345678",
+        "０３ー１２３４ー５６７８",
+        "+81 90-1234-5678",
+        "0355550001",
+        "0399999999",
+    ];
+    bed.calls_from(0, &spelled).await;
+    bed.calls_from(0, &spelled).await;
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!((report.calls, report.numbers, report.unmatched), (5, 4, 1));
+    assert_eq!(
+        report.matched,
+        Matched {
+            contact: 1,
+            account: 1,
+            lead: 1
+        }
+    );
+    assert_eq!(
+        (report.written, report.skipped, report.api_calls),
+        (3, 0, 1)
+    );
+    assert!(report.warnings.is_empty(), "{report:?}");
+    assert_eq!((played.logins(), played.api_calls()), (1, 1));
+    assert_eq!(report.usage.unwrap().used, 1);
+
+    let history = bed.history().await;
+    let names: Vec<_> = history.iter().map(person).collect();
+    assert_eq!(
+        names,
+        [
+            Some("Hanako Sato"),
+            Some("Hanako Sato"),
+            Some("Ueda"),
+            None,
+            None
+        ]
+    );
+    assert!(history.iter().all(|call| call.lookup == LookupState::Done));
+    let contact = history[0].contact.as_ref().unwrap();
+    assert_eq!(contact.company_name.as_deref(), Some("Acme"));
+    assert_eq!(contact.object, Some(RecordObject::Contact));
+    let link = contact.link.as_deref().unwrap();
+    assert!(
+        link.ends_with(contact.record_id.as_deref().unwrap()),
+        "{link}"
+    );
+    assert_eq!(
+        bed.who("0355550001").await,
+        Some((Some("Acme".to_owned()), None))
+    );
+
+    // A second run finds nothing to do, and logs in for nothing.
+    assert_eq!(bed.succeed(RunKind::Sync).await.calls, 0);
+    assert_eq!(played.logins(), 1);
+}
+
+#[tokio::test]
+async fn the_daily_run_never_overwrites_and_the_after_call_run_does() {
+    let (bed, played) = bed(acme().contact(sato())).await;
+    let edit = ContactEdit {
+        company_name: None,
+        person_name: Some("By Hand".to_owned()),
+    };
+    bed.directory(Purpose::Admin)
+        .put_contact("0312345678", &edit)
+        .await
+        .unwrap();
+    bed.calls_from(0, &["0312345678"]).await;
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!((report.calls, report.numbers, report.written), (1, 0, 0));
+    assert_eq!(
+        played.api_calls(),
+        0,
+        "a number that has a contact is not asked for"
+    );
+    assert_eq!(person(&bed.history().await[0]), Some("By Hand"));
+
+    bed.calls_from(1, &["0312345678"]).await;
+    let report = bed.succeed(RunKind::Lookup).await;
+    assert_eq!((report.calls, report.numbers, report.written), (1, 1, 1));
+    assert_eq!(person(&bed.history().await[0]), Some("Hanako Sato"));
+}
+
+#[tokio::test]
+async fn a_refused_login_ends_the_run_after_one_attempt_and_says_so() {
+    let (bed, played) = bed(acme().contact(sato())).await;
+    std::fs::write(bed.folder().join("password"), "wrong").unwrap();
+    bed.calls_from(0, &["0312345678"]).await;
+    let report = bed.run(RunKind::Lookup).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(report.login_refused);
+    assert_eq!(report.error.unwrap().code, "InvalidLogin");
+    assert_eq!(
+        (report.calls, played.logins(), played.api_calls()),
+        (0, 1, 0)
+    );
+
+    std::fs::write(bed.folder().join("password"), PASSWORD).unwrap();
+    assert_eq!(bed.succeed(RunKind::Lookup).await.calls, 1);
+}
+
+#[tokio::test]
+async fn a_missing_object_and_a_hidden_field_are_reported_and_do_not_stop_the_run() {
+    let org = acme()
+        .contact(sato())
+        .contact(Record::person("Mobile").mobile("090-1234-5678"))
+        .grants("Integration", |grants| {
+            grants.without_object("Lead").hide("Contact.MobilePhone")
+        });
+    let (bed, _played) = bed(org).await;
+    bed.calls_from(0, &["0312345678", "09012345678"]).await;
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!((report.matched.contact, report.unmatched), (1, 1));
+    let warnings: BTreeSet<&str> = report
+        .warnings
+        .iter()
+        .map(|note| note.code.as_str())
+        .collect();
+    assert_eq!(
+        warnings,
+        BTreeSet::from(["FieldHidden", "ObjectUnavailable"])
+    );
+    let text = format!("{:?}", report.warnings);
+    assert!(
+        text.contains("Contact.MobilePhone") && text.contains("Lead"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_person_account_is_one_person() {
+    let ito = Record::person_account("Ken", "Ito").set("PersonMobilePhone", "090-1234-5678");
+    let org = acme().with(|org| org.person_accounts = true).account(ito);
+    let (mut bed, _played) = bed(org).await;
+    for known in [Some(true), None] {
+        bed.settings["personAccounts"] = known.into();
+        bed.calls_from(usize::from(known.is_none()), &["09012345678"])
+            .await;
+        let report = bed.succeed(RunKind::Lookup).await;
+        assert_eq!(
+            report.matched,
+            Matched {
+                contact: 0,
+                account: 1,
+                lead: 0
+            }
+        );
+        assert!(report.warnings.is_empty(), "{report:?}");
+        assert_eq!(
+            bed.who("09012345678").await,
+            Some((None, Some("Ken Ito".to_owned())))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_number_on_thousands_of_records_is_paged_to_the_newest_of_each() {
+    let crowd = (0..2_500).map(|at| {
+        Record::person(&format!("Crowd {at}"))
+            .phone("0312345678")
+            .modified("2026-11-01T00:00:00Z")
+    });
+    let org = acme()
+        .records("Contact", crowd)
+        .contact(
+            Record::person("Newest")
+                .phone("0312345678")
+                .modified("2026-11-02T00:00:00Z"),
+        )
+        .contact(
+            Record::person("Oldest")
+                .phone("0312345679")
+                .modified("2020-01-01T00:00:00Z"),
+        );
+    let (bed, played) = bed(org).await;
+    bed.calls_from(0, &["0312345678", "0312345679"]).await;
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!(report.matched.contact, 2);
+    let history = bed.history().await;
+    assert_eq!(
+        history.iter().map(person).collect::<Vec<_>>(),
+        [Some("Newest"), Some("Oldest")]
+    );
+    assert_eq!(played.api_calls(), 2);
+}
+
+#[tokio::test]
+async fn a_run_that_reaches_its_budget_keeps_what_it_has_and_the_next_one_goes_on() {
+    let (mut bed, played) = bed(acme()).await;
+    let numbers = numbers(150);
+    bed.calls_from(0, &strs(&numbers)).await;
+    bed.settings["maxApiCalls"] = 1.into();
+    let report = bed.run(RunKind::Sync).await;
+    assert_eq!(report.outcome, Outcome::BudgetExhausted);
+    assert_eq!(report.error.unwrap().code, "BudgetExhausted");
+    assert_eq!(played.api_calls(), 1);
+    assert!(
+        report.numbers > 0 && report.numbers < 150,
+        "{}",
+        report.numbers
+    );
+    let open = bed
+        .history()
+        .await
+        .iter()
+        .filter(|call| call.lookup == LookupState::Pending)
+        .count();
+    assert_eq!(open as u64, 150 - report.numbers);
+
+    bed.settings["maxApiCalls"] = serde_json::Value::Null;
+    let rest = bed.succeed(RunKind::Sync).await;
+    assert_eq!(rest.numbers + report.numbers, 150);
+}
+
+#[tokio::test]
+async fn an_org_whose_quota_is_used_up_fails_by_that_name() {
+    let (bed, _played) = bed(acme().with(|org| org.daily_limit = Some(0))).await;
+    bed.calls_from(0, &["0312345678"]).await;
+    let report = bed.run(RunKind::Sync).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert_eq!(report.error.unwrap().code, "RequestLimitExceeded");
+    assert!(!report.login_refused);
+}
+
+#[tokio::test]
+async fn a_run_that_is_told_to_stop_finishes_its_request_and_hands_the_rest_back() {
+    let (bed, played) = bed(acme().contact(sato()).with(|org| org.latency_ms = 200)).await;
+    let mut calls = vec!["0312345678".to_owned()];
+    calls.extend(numbers(180));
+    bed.calls_from(0, &strs(&calls)).await;
+    let stop = CancellationToken::new();
+    let told = async {
+        while played.api_calls() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stop.cancel();
+    };
+    let (report, ()) = tokio::join!(bed.run_until(RunKind::Lookup, &stop), told);
+    assert_eq!(report.outcome, Outcome::Interrupted);
+    assert_eq!(report.api_calls, 1);
+    assert_eq!(report.matched.contact, 1, "what was asked is kept");
+    assert_eq!(person(&bed.history().await[0]), Some("Hanako Sato"));
+    let rest = bed.succeed(RunKind::Lookup).await;
+    assert_eq!(rest.numbers + report.numbers, 181);
+}
+
+#[tokio::test]
+async fn a_session_that_salesforce_ends_is_not_replaced_and_the_next_run_goes_on() {
+    let (bed, played) = bed(acme().with(|org| org.latency_ms = 100)).await;
+    let numbers = numbers(150);
+    bed.calls_from(0, &strs(&numbers)).await;
+    let revoked = async {
+        while played.api_calls() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        played.revoke_sessions();
+    };
+    let (report, ()) = tokio::join!(bed.run(RunKind::Lookup), revoked);
+    assert_eq!(report.outcome, Outcome::Failed, "{report:?}");
+    assert_eq!(report.error.unwrap().code, "SessionExpired");
+    assert!(!report.login_refused);
+    assert_eq!(played.logins(), 1);
+    let rest = bed.succeed(RunKind::Lookup).await;
+    assert_eq!(rest.numbers + report.numbers, 150);
+}
+
+#[tokio::test]
+async fn a_worker_killed_again_and_again_loses_nothing_and_doubles_nothing() {
+    const CALLS: usize = 200;
+    let numbers = numbers(CALLS);
+    let people = numbers
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| at % 2 == 0)
+        .map(|(at, number)| Record::person(&format!("Person {at}")).phone(number));
+    let org = acme()
+        .records("Contact", people)
+        .with(|org| org.latency_ms = 20);
+    let (bed, played) = bed(org).await;
+    bed.calls_from(0, &strs(&numbers)).await;
+    for round in 0..12_u64 {
+        let run = prepare(RunKind::Sync, &bed.options()).unwrap();
+        let stop = CancellationToken::new();
+        // Dropped where it stands, as SIGKILL would leave it: nothing is handed back.
+        let _ =
+            tokio::time::timeout(Duration::from_millis(40 + 13 * round), run.execute(&stop)).await;
+    }
+    bed.succeed(RunKind::Sync).await;
+    let history = bed.history().await;
+    assert_eq!(history.len(), CALLS);
+    for (at, call) in history.iter().enumerate() {
+        assert_eq!(call.lookup, LookupState::Done);
+        let expected = (at % 2 == 0).then(|| format!("Person {at}"));
+        assert_eq!(person(call), expected.as_deref());
+    }
+    // Each kill costs at most the answer to one request.
+    assert!(played.api_calls() <= 6 + 13, "{} calls", played.api_calls());
+}
