@@ -20,49 +20,92 @@ async fn apply_then_ready_with_org_edition_user_and_usage_for_at_most_four_calls
     assert_eq!(status["organization"]["edition"], "Enterprise Edition");
     assert_eq!(status["connection"]["username"], "integration@acme.example");
     assert_eq!(status["connection"]["failedLogins"], 0);
-    assert!(status["apiUsage"]["limit"].as_u64() > Some(0) && status["apiUsage"]["used"].is_u64(), "{status}");
-    assert_eq!(status["observedGeneration"], object["metadata"]["generation"]);
+    assert!(
+        status["apiUsage"]["limit"].as_u64() > Some(0) && status["apiUsage"]["used"].is_u64(),
+        "{status}"
+    );
+    assert_eq!(
+        status["observedGeneration"],
+        object["metadata"]["generation"]
+    );
     for type_ in ["CredentialsAvailable", "Connected", "Authorized", "Synced"] {
-        assert_eq!(condition(&object, type_).unwrap()["status"], "True", "{type_}");
+        assert_eq!(
+            condition(&object, type_).unwrap()["status"],
+            "True",
+            "{type_}"
+        );
     }
     assert!(condition(&object, "Stalled").is_none());
     let counters = stage.simulator.counters();
     assert_eq!(counters.logins.len(), 1);
-    assert!(counters.api_calls() <= 4, "{} API calls", counters.api_calls());
+    assert!(
+        counters.api_calls() <= 4,
+        "{} API calls",
+        counters.api_calls()
+    );
     let table = stage.kubectl(&["get", "sfi"]).await;
-    assert!(table.contains("True") && table.contains("Acme") && table.contains("Enterprise Edition"), "{table}");
+    assert!(
+        table.contains("True") && table.contains("Acme") && table.contains("Enterprise Edition"),
+        "{table}"
+    );
     stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_costs_one_log_in_until_it_is_corrected() {
     let mut stage = Stage::start("wrong", world::acme()).await;
-    stage.apply(&stage.secret("acme", "not-the-password", TOKEN)).await;
+    stage
+        .apply(&stage.secret("acme", "not-the-password", TOKEN))
+        .await;
     stage.apply(&stage.integration("acme")).await;
-    stage.condition("acme", "Ready", "False", "InvalidLogin").await;
+    stage
+        .condition("acme", "Ready", "False", "InvalidLogin")
+        .await;
     let object = stage.get("acme").await;
     assert_eq!(condition(&object, "Stalled").unwrap()["status"], "True");
     assert_eq!(object["status"]["connection"]["failedLogins"], 1);
     let error = &object["status"]["errors"][0];
-    assert!(error["code"] == "InvalidLogin" && error["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{error}");
+    assert!(
+        error["code"] == "InvalidLogin"
+            && error["remedy"]
+                .as_str()
+                .is_some_and(|remedy| !remedy.is_empty()),
+        "{error}"
+    );
 
     // Ten changes that are none of the log-in's business, each seen through to its reconcile; then another controller.
     for number in 0..10 {
-        stage.annotate("acme", switchboard::api::RUN_REQUESTED_AT, &number.to_string()).await;
+        let wish = number.to_string();
         stage
-            .until("acme", "the wish to be handled", SOON, |object| (object["status"]["lastHandledRunAt"] == number.to_string()).then_some(()))
+            .annotate("acme", switchboard::api::RUN_REQUESTED_AT, &wish)
+            .await;
+        stage
+            .until("acme", "the wish to be handled", SOON, |object| {
+                (object["status"]["lastHandledRunAt"] == wish).then_some(())
+            })
             .await;
     }
     stage.stop_controller().await;
     stage.start_controller().await;
-    stage.annotate("acme", switchboard::api::RUN_REQUESTED_AT, "after the restart").await;
     stage
-        .until("acme", "the wish to be handled", SOON, |object| (object["status"]["lastHandledRunAt"] == "after the restart").then_some(()))
+        .annotate(
+            "acme",
+            switchboard::api::RUN_REQUESTED_AT,
+            "after the restart",
+        )
+        .await;
+    stage
+        .until("acme", "the wish to be handled", SOON, |object| {
+            (object["status"]["lastHandledRunAt"] == "after the restart").then_some(())
+        })
         .await;
     assert_eq!(stage.simulator.counters().logins.len(), 1);
 
     let described = stage.kubectl(&["describe", "sfi", "acme"]).await;
-    assert!(described.contains("Warning  InvalidLogin"), "no Event in:\n{described}");
+    assert!(
+        described.contains("Warning  InvalidLogin"),
+        "no Event in:\n{described}"
+    );
 
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.ready("acme").await;
@@ -74,13 +117,22 @@ async fn a_wrong_password_costs_one_log_in_until_it_is_corrected() {
 async fn the_conditions_follow_the_secret_through_its_life() {
     let stage = Stage::start("secret", world::acme()).await;
     stage.apply(&stage.integration("acme")).await;
-    stage.condition("acme", "CredentialsAvailable", "False", "SecretNotFound").await;
-    stage.condition("acme", "Ready", "False", "SecretNotFound").await;
+    stage
+        .condition("acme", "CredentialsAvailable", "False", "SecretNotFound")
+        .await;
+    stage
+        .condition("acme", "Ready", "False", "SecretNotFound")
+        .await;
 
     let mut keyless = stage.secret("acme", PASSWORD, TOKEN);
-    keyless["stringData"].as_object_mut().unwrap().remove("password");
+    keyless["stringData"]
+        .as_object_mut()
+        .unwrap()
+        .remove("password");
     stage.apply(&keyless).await;
-    stage.condition("acme", "Ready", "False", "SecretKeyMissing").await;
+    stage
+        .condition("acme", "Ready", "False", "SecretKeyMissing")
+        .await;
     assert_eq!(stage.simulator.counters().logins.len(), 0);
 
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
@@ -88,12 +140,21 @@ async fn the_conditions_follow_the_secret_through_its_life() {
     assert_eq!(stage.simulator.counters().logins.len(), 1);
 
     let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), stage.ns());
-    secrets.delete("acme-salesforce", &Default::default()).await.unwrap();
-    stage.condition("acme", "Ready", "False", "SecretNotFound").await;
+    secrets
+        .delete("acme-salesforce", &Default::default())
+        .await
+        .unwrap();
+    stage
+        .condition("acme", "Ready", "False", "SecretNotFound")
+        .await;
 
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.ready("acme").await;
-    assert_eq!(stage.simulator.counters().logins.len(), 1, "the session is still good");
+    assert_eq!(
+        stage.simulator.counters().logins.len(),
+        1,
+        "the session is still good"
+    );
     stage.end().await;
 }
 
@@ -105,12 +166,22 @@ async fn a_test_on_request_is_made_once_for_each_request() {
     stage.ready("acme").await;
     let calls = stage.simulator.counters().api_calls();
     for wish in ["one", "two"] {
-        stage.annotate("acme", switchboard::api::TEST_REQUESTED_AT, wish).await;
-        stage.until("acme", "the test to be handled", SOON, |object| (object["status"]["lastHandledTestAt"] == wish).then_some(())).await;
+        stage
+            .annotate("acme", switchboard::api::TEST_REQUESTED_AT, wish)
+            .await;
+        stage
+            .until("acme", "the test to be handled", SOON, |object| {
+                (object["status"]["lastHandledTestAt"] == wish).then_some(())
+            })
+            .await;
     }
     let counters = stage.simulator.counters();
     assert_eq!(counters.logins.len(), 1, "the session is reused");
-    assert!(counters.api_calls() > calls && counters.api_calls() <= calls + 8, "{}", counters.api_calls());
+    assert!(
+        counters.api_calls() > calls && counters.api_calls() <= calls + 8,
+        "{}",
+        counters.api_calls()
+    );
     stage.end().await;
 }
 
@@ -119,11 +190,19 @@ async fn a_user_without_view_all_on_contact_is_told_which_object() {
     let stage = Stage::start("rights", world::acme_without_view_all_on_contact()).await;
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.apply(&stage.integration("acme")).await;
-    let ready = stage.condition("acme", "Ready", "False", "MissingViewAll").await;
-    assert!(ready["message"].as_str().unwrap().contains("Contact"), "{ready}");
+    let ready = stage
+        .condition("acme", "Ready", "False", "MissingViewAll")
+        .await;
+    assert!(
+        ready["message"].as_str().unwrap().contains("Contact"),
+        "{ready}"
+    );
     let object = stage.get("acme").await;
     assert_eq!(condition(&object, "Connected").unwrap()["status"], "True");
-    assert_eq!(condition(&object, "Authorized").unwrap()["reason"], "MissingViewAll");
+    assert_eq!(
+        condition(&object, "Authorized").unwrap()["reason"],
+        "MissingViewAll"
+    );
     stage.end().await;
 }
 
@@ -134,28 +213,61 @@ async fn a_steady_state_makes_no_api_writes() {
     stage.apply(&stage.integration("acme")).await;
     stage.ready("acme").await;
     // A wish that changes nothing else shows that all that was under way is through.
-    stage.annotate("acme", switchboard::api::TEST_REQUESTED_AT, "settle").await;
-    stage.until("acme", "the test to be handled", SOON, |object| (object["status"]["lastHandledTestAt"] == "settle").then_some(())).await;
+    stage
+        .annotate("acme", switchboard::api::TEST_REQUESTED_AT, "settle")
+        .await;
+    stage
+        .until("acme", "the test to be handled", SOON, |object| {
+            (object["status"]["lastHandledTestAt"] == "settle").then_some(())
+        })
+        .await;
     let mark = stage.control_plane.audit_mark().unwrap();
     // Labels are none of the controller's business; ten changes of them wake it up for nothing.
     for number in 0..10 {
-        let patch = kube::api::Patch::Merge(json!({"metadata": {"labels": {"number": number.to_string()}}}));
-        stage.integrations().patch("acme", &Default::default(), &patch).await.unwrap();
+        let patch = kube::api::Patch::Merge(
+            json!({"metadata": {"labels": {"number": number.to_string()}}}),
+        );
+        stage
+            .integrations()
+            .patch("acme", &Default::default(), &patch)
+            .await
+            .unwrap();
     }
     let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), stage.ns());
     let patch = kube::api::Patch::Merge(json!({"metadata": {"labels": {"touched": "yes"}}}));
-    secrets.patch("acme-salesforce", &Default::default(), &patch).await.unwrap();
+    secrets
+        .patch("acme-salesforce", &Default::default(), &patch)
+        .await
+        .unwrap();
     let version = stage.get("acme").await["metadata"]["resourceVersion"].clone();
-    let written = switchboard_testbed::try_wait_for("a write of the controller", Duration::from_secs(5), async || {
-        let events = stage.control_plane.audit_since(mark).map_err(|error| error.to_string())?;
-        let writes: Vec<_> = events
-            .into_iter()
-            .filter(|event| event.namespace == stage.ns() && event.is_write() && event.user_agent.contains("switchboard"))
-            .collect();
-        if writes.is_empty() { Err("none".to_owned()) } else { Ok(writes) }
-    })
+    let written = switchboard_testbed::try_wait_for(
+        "a write of the controller",
+        Duration::from_secs(5),
+        async || {
+            let events = stage
+                .control_plane
+                .audit_since(mark)
+                .map_err(|error| error.to_string())?;
+            let writes: Vec<_> = events
+                .into_iter()
+                .filter(|event| {
+                    event.namespace == stage.ns()
+                        && event.is_write()
+                        && event.user_agent.contains("switchboard")
+                })
+                .collect();
+            if writes.is_empty() {
+                Err("none".to_owned())
+            } else {
+                Ok(writes)
+            }
+        },
+    )
     .await;
     assert!(written.is_err(), "{written:?}");
-    assert_eq!(stage.get("acme").await["metadata"]["resourceVersion"], version);
+    assert_eq!(
+        stage.get("acme").await["metadata"]["resourceVersion"],
+        version
+    );
     stage.end().await;
 }

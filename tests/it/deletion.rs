@@ -22,11 +22,19 @@ async fn no_cron_job_job_pod_or_secret_of_ours_stays() {
         all.extend(names::<Secret>(client, namespace).await);
         all
     };
-    assert!(ours().await.len() >= 5, "a CronJob, a Job, a pod and two Secrets: {:?}", ours().await);
+    assert!(
+        ours().await.len() >= 5,
+        "a CronJob, a Job, a pod and two Secrets: {:?}",
+        ours().await
+    );
     stage.kubectl(&["delete", "sfi", "acme"]).await;
     wait_for("all of ours to go", SOON, async || {
         let left = ours().await;
-        if left == ["acme-salesforce"] { Ok(()) } else { Err(format!("{left:?}")) }
+        if left == ["acme-salesforce"] {
+            Ok(())
+        } else {
+            Err(format!("{left:?}"))
+        }
     })
     .await;
     stage.end().await;

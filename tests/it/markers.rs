@@ -10,29 +10,57 @@ use crate::world::{self, PASSWORD, TOKEN};
 async fn no_secret_value_is_in_any_log_event_status_or_report() {
     let stage = Stage::start("markers", world::acme()).await;
     let wrong = "marker-wrong-password";
-    stage.apply(&stage.secret("acme", wrong, "marker-wrong-token")).await;
+    stage
+        .apply(&stage.secret("acme", wrong, "marker-wrong-token"))
+        .await;
     stage.apply(&stage.integration("acme")).await;
-    stage.condition("acme", "Ready", "False", "InvalidLogin").await;
+    stage
+        .condition("acme", "Ready", "False", "InvalidLogin")
+        .await;
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.ready("acme").await;
     let ingest = stage.directory("acme", "ingest").await;
-    ingest.ingest(&crate::calls::incoming("acme", "1", world::ON_CONTACT)).await.unwrap();
+    ingest
+        .ingest(&crate::calls::incoming("acme", "1", world::ON_CONTACT))
+        .await
+        .unwrap();
     stage.run_now("acme", "succeeds").await;
     // The user is deactivated behind our back: the worker's log-in is refused with the right password in hand.
     world::deactivate(&stage.simulator);
-    ingest.ingest(&crate::calls::incoming("acme", "2", world::ON_LEAD)).await.unwrap();
+    ingest
+        .ingest(&crate::calls::incoming("acme", "2", world::ON_LEAD))
+        .await
+        .unwrap();
     let run = stage.run_now("acme", "fails").await;
     assert_eq!(run["outcome"], "InvalidLogin", "{run}");
-    stage.condition("acme", "Connected", "False", "InvalidLogin").await;
+    stage
+        .condition("acme", "Connected", "False", "InvalidLogin")
+        .await;
 
-    let tokens = stage.kubectl(&["get", "secret", "acme-directory", "-o", "json"]).await;
+    let tokens = stage
+        .kubectl(&["get", "secret", "acme-directory", "-o", "json"])
+        .await;
     let tokens: serde_json::Value = serde_json::from_str(&tokens).unwrap();
-    let mut secrets = vec![wrong.to_owned(), "marker-wrong-token".into(), PASSWORD.into(), TOKEN.into()];
+    let mut secrets = vec![
+        wrong.to_owned(),
+        "marker-wrong-token".into(),
+        PASSWORD.into(),
+        TOKEN.into(),
+    ];
     for purpose in ["ingest", "lookup", "worker", "admin"] {
         use base64::Engine;
-        let token = base64::engine::general_purpose::STANDARD.decode(tokens["data"][purpose].as_str().unwrap()).unwrap();
+        let token = base64::engine::general_purpose::STANDARD
+            .decode(tokens["data"][purpose].as_str().unwrap())
+            .unwrap();
         // The signature: the part that only the key can make.
-        secrets.push(String::from_utf8(token).unwrap().rsplit('.').next().unwrap().to_owned());
+        secrets.push(
+            String::from_utf8(token)
+                .unwrap()
+                .rsplit('.')
+                .next()
+                .unwrap()
+                .to_owned(),
+        );
     }
     let mut written = vec![("logs", stage.logs()), ("logs of pods", stage.pod_logs())];
     for kind in ["sfi", "events", "cronjobs", "jobs", "pods"] {
@@ -47,6 +75,10 @@ async fn no_secret_value_is_in_any_log_event_status_or_report() {
             assert!(!text.contains(secret.as_str()), "{place} holds {secret:?}");
         }
     }
-    stage.until("acme", "no more log-ins", SOON, |object| (object["status"]["connection"]["failedLogins"] == json!(1)).then_some(())).await;
+    stage
+        .until("acme", "no more log-ins", SOON, |object| {
+            (object["status"]["connection"]["failedLogins"] == json!(1)).then_some(())
+        })
+        .await;
     stage.end().await;
 }

@@ -13,7 +13,9 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use switchboard::api::SalesforceIntegration;
 use switchboard::directory;
-use switchboard_testbed::{ControlPlane, Namespace, PodRunner, Process, Select, wait_for, wait_for_object};
+use switchboard_testbed::{
+    ControlPlane, Namespace, PodRunner, Process, Select, wait_for, wait_for_object,
+};
 use tempfile::TempDir;
 
 use crate::bed;
@@ -54,18 +56,36 @@ impl Stage {
         let namespace = control_plane.namespace(prefix).await.unwrap();
         let simulator = Simulator::start(world).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("token.key"), base64::engine::general_purpose::STANDARD.encode(rand::random::<[u8; 32]>())).unwrap();
+        std::fs::write(
+            dir.path().join("token.key"),
+            base64::engine::general_purpose::STANDARD.encode(rand::random::<[u8; 32]>()),
+        )
+        .unwrap();
         std::fs::write(dir.path().join("salesforce-ca.pem"), simulator.ca_pem()).unwrap();
         let directory = Process::builder("directory", program())
             .arg("directory")
             .arg("--listen=127.0.0.1:0")
-            .arg(format!("--database=sqlite:{}", dir.path().join("directory.db").display()))
-            .arg(format!("--token-keys={}", dir.path().join("token.key").display()))
+            .arg(format!(
+                "--database=sqlite:{}",
+                dir.path().join("directory.db").display()
+            ))
+            .arg(format!(
+                "--token-keys={}",
+                dir.path().join("token.key").display()
+            ))
             .start()
             .await
             .unwrap();
-        let directory_url = format!("http://{}", listening(&directory, "the directory listens").await);
-        let runner = PodRunner::builder(control_plane).namespace(namespace.name()).program("switchboard:test", program()).start().await.unwrap();
+        let directory_url = format!(
+            "http://{}",
+            listening(&directory, "the directory listens").await
+        );
+        let runner = PodRunner::builder(control_plane)
+            .namespace(namespace.name())
+            .program("switchboard:test", program())
+            .start()
+            .await
+            .unwrap();
         Stage {
             control_plane,
             ns: namespace.name().to_owned(),
@@ -101,8 +121,14 @@ impl Stage {
             .arg("--listen=127.0.0.1:0")
             .arg("--worker-image=switchboard:test")
             .arg(format!("--directory-url={}", self.directory_url))
-            .arg(format!("--token-key-file={}", self.dir.path().join("token.key").display()))
-            .arg(format!("--ca-bundle={}", self.dir.path().join("salesforce-ca.pem").display()))
+            .arg(format!(
+                "--token-key-file={}",
+                self.dir.path().join("token.key").display()
+            ))
+            .arg(format!(
+                "--ca-bundle={}",
+                self.dir.path().join("salesforce-ca.pem").display()
+            ))
             .arg("--salesforce-hosts=localhost,127.0.0.1")
             .arg("--allow-private-networks")
             .arg(format!("--watch-namespaces={}", self.ns))
@@ -114,8 +140,14 @@ impl Stage {
         let health = listening(&controller, "health is told here").await;
         let ready = format!("http://{health}/readyz");
         wait_for("the controller to be ready", SOON, async || {
-            let answer = reqwest::get(&ready).await.map_err(|error| error.to_string())?;
-            if answer.status().is_success() { Ok(()) } else { Err(answer.text().await.unwrap_or_default()) }
+            let answer = reqwest::get(&ready)
+                .await
+                .map_err(|error| error.to_string())?;
+            if answer.status().is_success() {
+                Ok(())
+            } else {
+                Err(answer.text().await.unwrap_or_default())
+            }
         })
         .await;
         self.controller = Some(controller);
@@ -124,7 +156,12 @@ impl Stage {
     /// Ends the controller in order and waits for its end.
     pub async fn stop_controller(&mut self) {
         if let Some(controller) = self.controller.take() {
-            assert_eq!(controller.terminate(SOON).await.unwrap(), 0, "{}", controller.text());
+            assert_eq!(
+                controller.terminate(SOON).await.unwrap(),
+                0,
+                "{}",
+                controller.text()
+            );
         }
     }
 
@@ -156,13 +193,21 @@ impl Stage {
 
     /// Applies a manifest as a tenant does.
     pub async fn apply(&self, manifest: &Value) {
-        self.control_plane.kubectl_apply(&manifest.to_string()).await.unwrap().expect_success();
+        self.control_plane
+            .kubectl_apply(&manifest.to_string())
+            .await
+            .unwrap()
+            .expect_success();
     }
 
     /// Runs kubectl in the namespace and returns what it printed.
     pub async fn kubectl(&self, args: &[&str]) -> String {
         let args = args.iter().copied().chain(["-n", self.ns()]);
-        self.control_plane.kubectl(args).await.unwrap().expect_success()
+        self.control_plane
+            .kubectl(args)
+            .await
+            .unwrap()
+            .expect_success()
     }
 
     /// The integrations of the namespace.
@@ -171,16 +216,30 @@ impl Stage {
     }
 
     /// Waits until the integration satisfies `check`, by a watch.
-    pub async fn until<T>(&self, name: &str, what: &str, deadline: Duration, check: impl Fn(&Value) -> Option<T>) -> T {
-        wait_for_object(&self.integrations(), name, what, deadline, |object| object.and_then(|object| check(object))).await
+    pub async fn until<T>(
+        &self,
+        name: &str,
+        what: &str,
+        deadline: Duration,
+        check: impl Fn(&Value) -> Option<T>,
+    ) -> T {
+        wait_for_object(&self.integrations(), name, what, deadline, |object| {
+            object.and_then(&check)
+        })
+        .await
     }
 
     /// Waits until a condition has that status and reason.
     pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> Value {
-        self.until(name, &format!("{type_}={status} {reason}"), SOON, |object| {
-            let found = condition(object, type_)?;
-            (found["status"] == status && found["reason"] == reason).then(|| found.clone())
-        })
+        self.until(
+            name,
+            &format!("{type_}={status} {reason}"),
+            SOON,
+            |object| {
+                let found = condition(object, type_)?;
+                (found["status"] == status && found["reason"] == reason).then(|| found.clone())
+            },
+        )
         .await
     }
 
@@ -198,13 +257,17 @@ impl Stage {
     /// Sets an annotation.
     pub async fn annotate(&self, name: &str, key: &str, value: &str) {
         let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
-        self.integrations().patch(name, &PatchParams::default(), &patch).await.unwrap();
+        self.integrations()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
     }
 
     /// Asks for a run and waits until one that ended later than those before is in the status.
     pub async fn run_now(&self, name: &str, wish: &str) -> Value {
         let before = self.get(name).await.pointer("/status/lastRun/job").cloned();
-        self.annotate(name, switchboard::api::RUN_REQUESTED_AT, wish).await;
+        self.annotate(name, switchboard::api::RUN_REQUESTED_AT, wish)
+            .await;
         self.next_run(name, before.as_ref(), SOON).await
     }
 
@@ -222,17 +285,19 @@ impl Stage {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), self.ns());
         let secret = format!("{name}-directory");
         let token = wait_for(format!("the Secret {secret}"), SOON, async || {
-            let secret = secrets.get(&secret).await.map_err(|error| error.to_string())?;
-            let token = secret.data.as_ref().and_then(|data| data.get(purpose)).ok_or("no such key")?;
+            let secret = secrets
+                .get(&secret)
+                .await
+                .map_err(|error| error.to_string())?;
+            let token = secret
+                .data
+                .as_ref()
+                .and_then(|data| data.get(purpose))
+                .ok_or("no such key")?;
             String::from_utf8(token.0.clone()).map_err(|error| error.to_string())
         })
         .await;
         directory::Client::new(&self.directory_url, SecretString::from(token)).unwrap()
-    }
-
-    /// Where the directory listens.
-    pub fn directory_url(&self) -> &str {
-        &self.directory_url
     }
 
     /// The test's own folder.
@@ -242,13 +307,21 @@ impl Stage {
 
     /// Everything that the programs wrote.
     pub fn logs(&self) -> String {
-        let controller = self.controller.as_ref().map(Process::text).unwrap_or_default();
+        let controller = self
+            .controller
+            .as_ref()
+            .map(Process::text)
+            .unwrap_or_default();
         controller + &self.directory.text()
     }
 
     /// Everything that the pods of runs wrote.
     pub fn pod_logs(&self) -> String {
-        let logs = self.runner.pods(Select::all()).into_iter().filter_map(|run| std::fs::read_to_string(run.log).ok());
+        let logs = self
+            .runner
+            .pods(Select::all())
+            .into_iter()
+            .filter_map(|run| std::fs::read_to_string(run.log).ok());
         logs.collect()
     }
 
@@ -265,14 +338,23 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- programs ---\n{}\n--- pods ---\n{}\n{:?}", self.logs(), self.pod_logs(), self.runner.refusals());
+            eprintln!(
+                "--- programs ---\n{}\n--- pods ---\n{}\n{:?}",
+                self.logs(),
+                self.pod_logs(),
+                self.runner.refusals()
+            );
         }
     }
 }
 
 /// The condition of that type.
 pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
-    object.pointer("/status/conditions")?.as_array()?.iter().find(|condition| condition["type"] == type_)
+    object
+        .pointer("/status/conditions")?
+        .as_array()?
+        .iter()
+        .find(|condition| condition["type"] == type_)
 }
 
 /// The program under test.
@@ -290,8 +372,14 @@ async fn listening(process: &Process, words: &str) -> String {
 /// Names of the objects of a kind in the namespace.
 pub async fn names<K>(client: &Client, namespace: &str) -> Vec<String>
 where
-    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
 {
-    let list = Api::<K>::namespaced(client.clone(), namespace).list(&Default::default()).await.unwrap();
+    let list = Api::<K>::namespaced(client.clone(), namespace)
+        .list(&Default::default())
+        .await
+        .unwrap();
     list.items.iter().map(ResourceExt::name_any).collect()
 }

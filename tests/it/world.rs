@@ -36,15 +36,37 @@ fn org() -> Org {
         .user(User::integration(USER).password(PASSWORD).token(TOKEN))
         .account(Record::account("Acme Trading"))
         .account(Record::account("Both Inc"))
-        .contact(Record::person("Sato").first("Hanako").phone("03-1234-5678").of_account("Acme Trading"))
-        .contact(Record::person("Contact").first("Jiro").mobile("03-1234-0000").of_account("Both Inc"))
-        .lead(Record::person("Lead").first("Taro").set("Company", "Lead Works").phone("+81 90-1111-2222"))
-        .lead(Record::person("Other").first("Saburo").set("Company", "Never Shown").phone("0312340000"))
+        .contact(
+            Record::person("Sato")
+                .first("Hanako")
+                .phone("03-1234-5678")
+                .of_account("Acme Trading"),
+        )
+        .contact(
+            Record::person("Contact")
+                .first("Jiro")
+                .mobile("03-1234-0000")
+                .of_account("Both Inc"),
+        )
+        .lead(
+            Record::person("Lead")
+                .first("Taro")
+                .set("Company", "Lead Works")
+                .phone("+81 90-1111-2222"),
+        )
+        .lead(
+            Record::person("Other")
+                .first("Saburo")
+                .set("Company", "Never Shown")
+                .phone("0312340000"),
+        )
 }
 
 /// From now on the user cannot log in any more, and its sessions are gone.
 pub fn deactivate(simulator: &Simulator) {
-    simulator.edit_user(USER, |user| user.active = false).unwrap();
+    simulator
+        .edit_user(USER, |user| user.active = false)
+        .unwrap();
     simulator.revoke_sessions(USER);
 }
 
@@ -57,7 +79,11 @@ pub fn never_answer_composites(simulator: &Simulator) {
 pub async fn until_a_composite_waits(simulator: &Simulator) {
     wait_for("a composite request to hang", SOON, async || {
         let faults = simulator.counters().faults;
-        if faults > 0 { Ok(()) } else { Err(format!("{faults} faults struck")) }
+        if faults > 0 {
+            Ok(())
+        } else {
+            Err(format!("{faults} faults struck"))
+        }
     })
     .await;
 }
