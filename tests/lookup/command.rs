@@ -113,19 +113,49 @@ async fn numbers_from_a_list_become_names_by_one_call() {
     let found = &lines[0]["match"];
     assert_eq!(
         (&found["object"], &found["company"], &found["person"]),
-        (&json!("Contact"), &json!("株式会社 海"), &json!("Hanako Sato"))
+        (
+            &json!("Contact"),
+            &json!("株式会社 海"),
+            &json!("Hanako Sato")
+        )
     );
-    let (link, id) = (found["link"].as_str().unwrap(), found["id"].as_str().unwrap());
-    assert!(link.starts_with(&laptop.salesforce.url()) && link.ends_with(id), "{link}");
+    let (link, id) = (
+        found["link"].as_str().unwrap(),
+        found["id"].as_str().unwrap(),
+    );
+    assert!(
+        link.starts_with(&laptop.salesforce.url()) && link.ends_with(id),
+        "{link}"
+    );
     assert_eq!(lines[1]["match"]["object"], "Account");
-    assert_eq!((&lines[2]["e164"], &lines[2]["reason"]), (&Value::Null, &json!("Emergency")));
-    assert_eq!((&lines[3]["match"], &lines[3]["reason"]), (&Value::Null, &Value::Null));
-    assert_eq!(&lines[4]["match"], found, "a number twice is asked for once");
+    assert_eq!(
+        (&lines[2]["e164"], &lines[2]["reason"]),
+        (&Value::Null, &json!("Emergency"))
+    );
+    assert_eq!(
+        (&lines[3]["match"], &lines[3]["reason"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        &lines[4]["match"], found,
+        "a number twice is asked for once"
+    );
     let summary = &lines[5]["summary"];
     let counts = ["numbers", "asked", "matched", "apiCalls"].map(|key| summary[key].as_u64());
     // The second call: an org without person accounts says so, once.
-    assert_eq!(counts, [Some(5), Some(4), Some(3), Some(laptop.salesforce.counters().api_calls())]);
-    assert!(err.contains("4 of 5 numbers asked, 3 found, 1 API call in"), "{err}");
+    assert_eq!(
+        counts,
+        [
+            Some(5),
+            Some(4),
+            Some(3),
+            Some(laptop.salesforce.counters().api_calls())
+        ]
+    );
+    assert!(
+        err.contains("4 of 5 numbers asked, 3 found, 1 API call in"),
+        "{err}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +175,10 @@ async fn an_explanation_names_spellings_records_and_the_rule() {
     }
     let flags = [&SECRET[..], &["-o", "csv", "0355550001"]].concat();
     let (_, out, _) = laptop.run("", &flags);
-    assert!(out.starts_with("number,e164,") && out.contains(",Account,001"), "{out}");
+    assert!(
+        out.starts_with("number,e164,") && out.contains(",Account,001"),
+        "{out}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +193,11 @@ async fn what_cannot_be_used_ends_with_2_and_what_salesforce_refuses_with_1() {
     let nothing = [&SECRET[..], &["110", "Anonymous"]].concat();
     let (code, out, _) = laptop.run("", &nothing);
     assert!(code == 0 && out.contains("emergency"), "{out}");
-    assert_eq!(laptop.salesforce.counters().logins.len(), 0, "nobody was asked");
+    assert_eq!(
+        laptop.salesforce.counters().logins.len(),
+        0,
+        "nobody was asked"
+    );
 
     laptop.secret("wrong");
     let one = [&SECRET[..], &["-o", "json", "0312345678"]].concat();

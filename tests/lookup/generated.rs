@@ -67,12 +67,32 @@ impl Maker {
             let parts = match random.random_range(0..10) {
                 0..=3 => {
                     let area = ["090", "080", "070"][random.random_range(0..3)];
-                    [area.into(), format!("{}", random.random_range(1_000..10_000)), line(random)]
+                    [
+                        area.into(),
+                        format!("{}", random.random_range(1_000..10_000)),
+                        line(random),
+                    ]
                 }
-                4..=6 => ["03".into(), format!("{}", random.random_range(3_000..7_000)), line(random)],
-                7 => ["06".into(), format!("{}", random.random_range(6_000..7_000)), line(random)],
-                8 => ["045".into(), format!("{}", random.random_range(200..999)), line(random)],
-                _ => ["052".into(), format!("{}", random.random_range(200..999)), line(random)],
+                4..=6 => [
+                    "03".into(),
+                    format!("{}", random.random_range(3_000..7_000)),
+                    line(random),
+                ],
+                7 => [
+                    "06".into(),
+                    format!("{}", random.random_range(6_000..7_000)),
+                    line(random),
+                ],
+                8 => [
+                    "045".into(),
+                    format!("{}", random.random_range(200..999)),
+                    line(random),
+                ],
+                _ => [
+                    "052".into(),
+                    format!("{}", random.random_range(200..999)),
+                    line(random),
+                ],
             };
             if !self.taken.contains(&near(&parts)) && self.taken.insert(parts.clone()) {
                 self.taken.insert(near(&parts));
@@ -145,7 +165,10 @@ impl Maker {
     fn contact(&mut self, name: &str, parts: &Parts, modified: &str) {
         let company = format!("Company of {name}");
         self.made[ACCOUNT].push(Record::account(&company));
-        let record = self.person(name, parts).of_account(&company).modified(modified);
+        let record = self
+            .person(name, parts)
+            .of_account(&company)
+            .modified(modified);
         self.made[CONTACT].push(record);
     }
 
