@@ -107,7 +107,7 @@ pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> 
             "--worker-image=switchboard:quickstart",
         ])
         .arg(format!("--directory-url={directory_url}"))
-        .arg(format!("--token-key-file={}", file("tokens.key")))
+        .arg(format!("--token-keys={}", file("tokens.key")))
         .arg(format!("--ca-bundle={}", file("salesforce-ca.pem")))
         .args(["--salesforce-hosts=localhost", "--allow-private-networks"])
         .env("KUBECONFIG", control_plane.kubeconfig_path().display())

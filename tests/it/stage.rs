@@ -122,7 +122,7 @@ impl Stage {
             .arg("--worker-image=switchboard:test")
             .arg(format!("--directory-url={}", self.directory_url))
             .arg(format!(
-                "--token-key-file={}",
+                "--token-keys={}",
                 self.dir.path().join("token.key").display()
             ))
             .arg(format!(
