@@ -128,7 +128,7 @@ pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> 
     .map_err(|late| format!("{late:?}"))?;
     progress.step("the controller watches");
     apply_tenants(&control_plane, &salesforce).await?;
-    progress.step("four tenants applied from examples/quickstart/tenants/");
+    progress.step("four tenants applied from examples/quickstart/");
     Ok(Installation {
         control_plane,
         salesforce,
@@ -142,7 +142,7 @@ pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> 
 
 /// The simulator where the manifests expect it, or on a free port when that one is taken.
 fn salesforce() -> Result<Simulator, Failure> {
-    let text = std::fs::read_to_string(path("examples/quickstart/salesforce.yaml"))?;
+    let text = std::fs::read_to_string(path("examples/quickstart-salesforce.yaml"))?;
     let world = || Config::from_yaml(&text).map(|config| config.world);
     let wanted = SocketAddr::from(([127, 0, 0, 1], 8443));
     match Simulator::listen(world()?, wanted) {
@@ -158,9 +158,13 @@ async fn apply_tenants(
     control_plane: &ControlPlane,
     salesforce: &Simulator,
 ) -> Result<(), Failure> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(path("examples/quickstart/tenants"))?
+    let mut files: Vec<PathBuf> = std::fs::read_dir(path("examples/quickstart"))?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
     files.sort();
     for file in files {
         let manifests = std::fs::read_to_string(&file)?.replace(SALESFORCE, &salesforce.url());

@@ -260,7 +260,7 @@ pub(crate) fn how_to_go_on(installation: &Installation) {
          kubectl -n birch patch secret birch-salesforce -p '{{\"stringData\":{{\"password\":\"correct-horse-3\"}}}}'   # the right password\n  \
          kubectl -n birch get sfi birch -w\n  \
          kubectl -n acme annotate sfi acme-tokyo --overwrite switchboard.dev/run-requested-at=\"$(date)\"\n  \
-         target/debug/switchboard check -f examples/quickstart/tenants/cedar.yaml --ca-bundle {} \\\n    \
+         target/debug/switchboard check -f examples/quickstart/cedar.yaml --ca-bundle {} \\\n    \
            --salesforce-hosts=localhost --allow-private-networks\n\n\
          Salesforce, played: {}/__admin/   directory: {}",
         kubectl.display(),
