@@ -12,7 +12,7 @@ quickstart: cluster ## Start everything, play calls, show what kubectl shows; ON
 test: cluster ## Everything: unit tests, rooms, and the integration tests on a real control plane
 	cargo test --workspace
 
-unit: ## The fast tests only, without a control plane
+unit: ## The fast tests only, without a control plane (needs PostgreSQL: apt-get install postgresql)
 	cargo test --lib
 
 it: cluster ## The integration tests only

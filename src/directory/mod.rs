@@ -15,6 +15,8 @@ mod http;
 pub mod model;
 mod server;
 mod store;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 mod webhook;
 

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -12,6 +13,10 @@ use super::{
     http::{App, Limits, router},
     store::{Store, StoreError},
 };
+
+const MAX_BODY: usize = 4 * 1024 * 1024;
+const REQUEST_SECONDS: u64 = 20;
+const GRACE_SECONDS: u64 = 20;
 
 /// How the directory runs: the flags of `switchboard directory`.
 #[derive(Debug, Clone, clap::Args)]
@@ -24,25 +29,34 @@ pub struct Args {
         value_name = "ADDRESS:PORT"
     )]
     pub listen: SocketAddr,
-    /// Where calls and contacts are kept: sqlite:PATH.
+    /// Where calls and contacts are kept: sqlite:PATH, or postgres://USER@HOST/DATABASE for more than one replica.
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_DATABASE",
+        hide_env_values = true,
         default_value = "sqlite:directory.db",
         value_name = "ADDRESS"
     )]
-    pub database: String,
+    pub database: SecretString,
+    /// A file that holds the database's address instead, so that its password stands in no argument.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DIRECTORY_DATABASE_URL_FILE",
+        conflicts_with = "database",
+        value_name = "FILE"
+    )]
+    pub database_url_file: Option<PathBuf>,
     /// The file with the keys of the tokens: one base64 key of at least 32 bytes a line, the signing key first.
     #[arg(long, env = "SWITCHBOARD_TOKEN_KEYS", value_name = "FILE")]
     pub token_keys: PathBuf,
     /// The largest request body, in bytes. A webhook carries the transcript of its call.
-    #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_BODY", default_value_t = 4 * 1024 * 1024, value_name = "BYTES")]
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_BODY", default_value_t = MAX_BODY, value_name = "BYTES")]
     pub max_body: usize,
     /// How long a request may take, in seconds.
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_REQUEST_TIMEOUT",
-        default_value_t = 20,
+        default_value_t = REQUEST_SECONDS,
         value_name = "SECONDS"
     )]
     pub request_timeout: u64,
@@ -50,7 +64,7 @@ pub struct Args {
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_GRACE",
-        default_value_t = 20,
+        default_value_t = GRACE_SECONDS,
         value_name = "SECONDS"
     )]
     pub grace: u64,
@@ -65,6 +79,9 @@ pub enum Error {
     /// The key file is not one.
     #[error("the key file {0} cannot be used")]
     Keys(PathBuf, #[source] TokenError),
+    /// The file with the database's address cannot be read.
+    #[error("the file {0} with the database's address cannot be read")]
+    DatabaseFile(PathBuf, #[source] io::Error),
     /// The database cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
@@ -90,6 +107,35 @@ pub async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error>
     Server::bind(args, shutdown).await?.run().await
 }
 
+// === impl Args ===
+
+impl Args {
+    /// What must be said, and the documented default for everything else.
+    pub fn new(listen: SocketAddr, database: SecretString, token_keys: PathBuf) -> Self {
+        Self {
+            listen,
+            database,
+            database_url_file: None,
+            token_keys,
+            max_body: MAX_BODY,
+            request_timeout: REQUEST_SECONDS,
+            grace: GRACE_SECONDS,
+        }
+    }
+
+    /// The database's address, from the file where one is named.
+    async fn database_address(&self) -> Result<SecretString, Error> {
+        let Some(file) = &self.database_url_file else {
+            return Ok(self.database.clone());
+        };
+        let text = tokio::fs::read_to_string(file)
+            .await
+            .map(Zeroizing::new)
+            .map_err(|error| Error::DatabaseFile(file.clone(), error))?;
+        Ok(SecretString::from(text.trim()))
+    }
+}
+
 // === impl Server ===
 
 impl Server {
@@ -110,7 +156,7 @@ impl Server {
         keys: TokenKeys,
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
-        let store = Store::open(&args.database).await?;
+        let store = Store::open(args.database_address().await?.expose_secret()).await?;
         let cannot = |error| Error::Listen(args.listen, error);
         let listener = TcpListener::bind(args.listen).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;

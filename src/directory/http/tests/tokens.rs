@@ -54,9 +54,12 @@ async fn the_table_holds_every_endpoint_of_the_document() {
     assert_eq!(described, ENDPOINTS.len());
 }
 
-#[tokio::test]
-async fn a_wrong_token_is_refused_everywhere_and_learns_nothing() {
-    let directory = Directory::start().await;
+on_each_database! {
+    a_wrong_token_is_refused_everywhere_and_learns_nothing,
+}
+
+async fn a_wrong_token_is_refused_everywhere_and_learns_nothing(on: Kind) {
+    let directory = Directory::start(on).await;
     // Something that could be found.
     let edit = crate::directory::model::ContactEdit {
         person_name: Some("Sato".to_owned()),
@@ -158,7 +161,7 @@ async fn a_wrong_token_is_refused_everywhere_and_learns_nothing() {
 
 #[tokio::test]
 async fn what_needs_no_token_says_nothing_about_tenants() {
-    let directory = Directory::start().await;
+    let directory = Directory::start(Kind::Sqlite).await;
     for path in ["/healthz", "/readyz"] {
         let reply = directory.raw("GET", path, None, "").await;
         assert_eq!((reply.status, reply.body.as_str()), (200, "ok"));
