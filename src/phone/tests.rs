@@ -142,6 +142,25 @@ fn what_is_no_customers_number_is_named_for_what_it_is() {
 }
 
 #[test]
+fn the_table_of_the_docs_is_what_the_code_does() {
+    let table = include_str!("../../docs/numbers.md");
+    let mut rows = 0;
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let (text, rest) = row[3..].split_once("` | ").expect("a text");
+        let mut cells = rest.split(" | ");
+        let home = region(cells.next().expect("a region"));
+        let expected = cells.next().expect("a reading");
+        let read = match parse(text, &home) {
+            Ok(number) => number.to_string(),
+            Err(reason) => reason.code().to_owned(),
+        };
+        assert_eq!(read, expected, "{row}");
+        rows += 1;
+    }
+    assert!(rows > 50, "{rows} rows");
+}
+
+#[test]
 fn every_reason_has_a_sentence_and_no_value_in_it() {
     for reason in [
         NotLookedUp::Empty,
