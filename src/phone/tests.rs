@@ -205,14 +205,17 @@ fn spellings_begin_with_what_people_store_most() {
         "+81 3-1234-5678",
         "+81 3 1234 5678",
         "+81-3-1234-5678",
-        "031-234-5678",
-        "0312-34-5678",
         "+81 (0)3-1234-5678",
     ] {
         assert!(
             list.iter().any(|spelling| spelling == expected),
             "{expected} in {list:?}"
         );
+    }
+    let other = parse("0451234567", &region("JP")).expect("a number");
+    let list = spellings(&other, &region("JP"));
+    for expected in ["045-123-4567", "0451-23-4567", "045(123)4567"] {
+        assert!(list.iter().any(|spelling| spelling == expected), "{list:?}");
     }
     let mobile = parse("09012345678", &region("JP")).expect("a number");
     let list = spellings(&mobile, &region("JP"));

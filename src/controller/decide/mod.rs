@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-pub use observed::{Credentials, Elsewhere, Failure, Observed, Proof};
+pub use observed::{Credentials, Elsewhere, Failure, Observed, Proof, Refusal};
 pub use plan::{Notice, Plan, Retire};
 
 use self::errors::{Source, remedy};
@@ -29,7 +29,7 @@ use crate::api::conditions::{
 use crate::api::status::{ApiUsage, Connection, SalesforceIntegrationStatus};
 use crate::api::{RUN_REQUESTED_AT, Settings, TEST_REQUESTED_AT};
 use crate::controller::children;
-use crate::salesforce::{Meaning, Retry, Usage};
+use crate::salesforce::{Meaning, Usage};
 
 /// A run is overdue when none has ended that long after its deadline.
 const OVERDUE_GRACE: Duration = Duration::from_secs(600);
@@ -301,6 +301,12 @@ impl<'a> Decision<'a> {
                 != self.observed.resource.metadata.generation,
             requested: self.test_requested(),
             refused_elsewhere: &self.observed.elsewhere.refused_at,
+            refusal_elsewhere: self
+                .observed
+                .elsewhere
+                .refusal
+                .as_ref()
+                .map(|refusal| refusal.at),
             proved_elsewhere: self.observed.elsewhere.proved_at,
             interval: settings.interval,
             uid: &self.uid,
@@ -331,7 +337,7 @@ impl<'a> Decision<'a> {
                 }
                 self.wake.push(due);
             }
-            Next::Adopt => self.adopt(&fingerprint),
+            Next::Adopt => self.adopt(&fingerprint, settings),
             Next::OnChange => {}
         }
         None
@@ -362,36 +368,17 @@ impl<'a> Decision<'a> {
     }
 
     /// Another resource was refused with the same credential: the same holds here, without another attempt.
-    fn adopt(&mut self, fingerprint: &str) {
-        let Some((meaning, message)) = self.observed.elsewhere.refusal.clone() else {
+    fn adopt(&mut self, fingerprint: &str, settings: &Settings) {
+        let Some(refusal) = self.observed.elsewhere.refusal.clone() else {
             return;
         };
-        let refused_at = self
-            .observed
-            .elsewhere
-            .refused_at
-            .iter()
-            .max()
-            .copied()
-            .unwrap_or(self.now);
-        let connection = self.status.connection.get_or_insert_default();
-        *connection = Connection {
-            username: connection.username.take(),
-            ..Connection::default()
+        let proof = Proof {
+            at: refusal.at,
+            fingerprint: fingerprint.into(),
+            outcome: Err(refusal.failure),
         };
-        note_refusal(connection, fingerprint, refused_at);
-        errors::record(
-            &mut self.status.errors,
-            Source::Connection,
-            meaning.code(),
-            &message,
-            refused_at,
-        );
-        self.set(CONNECTED, Verdict::fails(meaning.code(), message));
-        self.set(
-            AUTHORIZED,
-            Verdict::unknown(reason::PENDING, "The connection must work first."),
-        );
+        self.take_in(&proof, settings);
+        self.wake.extend(self.next_proof());
     }
 
     fn take_in(&mut self, proof: &Proof, settings: &Settings) {
@@ -455,20 +442,20 @@ impl<'a> Decision<'a> {
     fn take_in_failure(&mut self, failure: &Failure, proof: &Proof, settings: &Settings) {
         let meaning = failure.meaning;
         let connection = self.status.connection.get_or_insert_default();
-        if meaning.refuses_login() {
+        if failure.refused_login() {
             note_refusal(connection, &proof.fingerprint, proof.at);
         } else {
+            if failure.postponed_login() {
+                note_refused_at(connection, proof.at);
+            }
             connection.transient_failures = connection.transient_failures.saturating_add(1);
-            let wait = match meaning.retry() {
-                Retry::Later => {
-                    schedule::back_off(connection.transient_failures, settings.interval, &self.uid)
-                }
-                _ => schedule::jittered(
-                    settings.interval.max(Duration::from_secs(60)),
-                    &self.uid,
-                    &proof.at.as_second().to_string(),
-                ),
-            };
+            let wait = proof::wait(
+                failure,
+                connection.transient_failures,
+                settings.interval,
+                &self.uid,
+                proof.at,
+            );
             connection.next_attempt_at = proof.at.checked_add(wait).ok().map(Time);
         }
         errors::record(
@@ -797,6 +784,10 @@ fn note_refusal(connection: &mut Connection, fingerprint: &str, at: Timestamp) {
     connection.failed_logins = connection.failed_logins.saturating_add(1);
     connection.transient_failures = 0;
     connection.next_attempt_at = None;
+    note_refused_at(connection, at);
+}
+
+fn note_refused_at(connection: &mut Connection, at: Timestamp) {
     connection.refused_at.insert(0, Time(at));
     connection.refused_at.truncate(proof::MOST_REFUSALS);
 }
