@@ -19,7 +19,7 @@ use super::{
 };
 
 const MAX_BODY: usize = 4 * 1024 * 1024;
-const TENANT_RATE: u32 = 200;
+const TENANT_RATE: u32 = 500;
 const TENANT_CONCURRENCY: u32 = 4;
 const MAX_CONNECTIONS: u32 = 2_048;
 const REQUEST_SECONDS: u64 = 20;
@@ -288,5 +288,55 @@ impl Server {
         };
         store.close().await;
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.args)
+    }
+
+    #[test]
+    fn serving_needs_keys_and_purging_does_not() {
+        assert!(parse("directory --listen 127.0.0.1:0").is_err());
+        let serves = parse("directory --token-keys keys --database=sqlite:a").unwrap();
+        assert!(serves.command.is_none());
+        for line in [
+            "directory purge --older-than-days 90 --database sqlite:a",
+            "directory --database sqlite:a purge --older-than-days 90 --company acme",
+        ] {
+            let purges = parse(line).unwrap();
+            assert_eq!(purges.database.expose_secret(), "sqlite:a", "{line}");
+            assert!(purges.command.is_some(), "{line}");
+        }
+        let both = "directory --token-keys k --database sqlite:a --database-url-file f";
+        assert!(parse(both).is_err(), "one address only");
+    }
+
+    #[tokio::test]
+    async fn an_address_in_a_file_is_used_and_purging_ends_by_itself() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("address");
+        let database = folder.path().join("from-file.db");
+        std::fs::write(&file, format!("sqlite:{}\n", database.display())).unwrap();
+        let line = format!(
+            "directory purge --older-than-days 1 --database-url-file {}",
+            file.display()
+        );
+        serve(parse(&line).unwrap(), CancellationToken::new())
+            .await
+            .unwrap();
+        assert!(database.exists());
     }
 }
