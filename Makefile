@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it cluster fmt lint deny crds openapi drift bench-fleet bench-lookup clean
+.PHONY: help quickstart test unit it cluster fmt lint deny crds openapi drift bench-fleet bench-lookup bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-fleet: cluster ## 500 resources at once: time to all Ready, log-ins, memor
 
 bench-lookup: ## Numbers looked up: API calls, time, memory beside 3 calls a number
 	cargo bench --bench lookup
+
+bench-directory: ## Look-ups and webhooks a second on SQLite and PostgreSQL (CONTACTS=1000000)
+	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000)
 
 clean: ## Remove what was built, the control plane included
 	cargo clean

@@ -28,6 +28,11 @@ const PUT: &str = "INSERT INTO contacts (company, number, company_name, person_n
 const PUT_IF_MISSING: &str = "INSERT INTO contacts (company, number, company_name, person_name, object, record_id, link, \
      source, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (company, number) DO NOTHING";
 
+const REMOVE: &str = "DELETE FROM contacts WHERE company = $1 AND number = $2";
+
+const AFTER: &str = "SELECT number AS contact_number, company_name, person_name, object, record_id, link, source, \
+     updated_at FROM contacts WHERE company = $1 AND number > $2 ORDER BY number LIMIT $3";
+
 // === impl Store ===
 
 impl Store {
@@ -58,6 +63,39 @@ impl Store {
             .await
             .map_err(sort)?;
         transaction.commit().await.map_err(sort)
+    }
+
+    /// Takes a contact away; says whether there was one.
+    pub(in crate::directory) async fn remove_contact(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+    ) -> Result<bool, StoreError> {
+        let sort = |error| StoreError::sort("remove a contact", error);
+        let mut transaction = self.database.begin().await.map_err(sort)?;
+        let rows = transaction
+            .execute(REMOVE, args![company.as_str(), number.as_str()])
+            .await
+            .map_err(sort)?;
+        transaction.commit().await.map_err(sort)?;
+        Ok(rows > 0)
+    }
+
+    /// The contacts with the numbers that follow this one, in order; all of them from the empty text on.
+    pub(in crate::directory) async fn contacts_after(
+        &self,
+        company: &CompanyId,
+        number: &str,
+        limit: u32,
+    ) -> Result<Vec<Contact>, StoreError> {
+        let rows: Vec<ContactRow> = self
+            .database
+            .all(AFTER, args![company.as_str(), number, i64::from(limit)])
+            .await
+            .map_err(|error| StoreError::sort("read the contacts", error))?;
+        rows.into_iter()
+            .filter_map(|row| row.into_contact().transpose())
+            .collect()
     }
 
     /// Writes what a worker found.

@@ -8,6 +8,7 @@ mod calls;
 mod contacts;
 mod database;
 mod merge;
+mod purge;
 mod row;
 mod work;
 

@@ -1,5 +1,6 @@
 //! The directory over real HTTP on a loopback port, with a real database file.
 
+mod contacts;
 mod history;
 mod ingest;
 mod running;

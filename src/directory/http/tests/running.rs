@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::directory::http::{App, Limits, router};
+use crate::directory::http::{App, Limits, Metrics, Share, Shares, router};
 use crate::directory::model::{CallsQuery, LookupState};
 use crate::directory::store::Store;
 
@@ -107,11 +107,16 @@ async fn going_down_loses_nothing_that_was_answered(on: Kind) {
 async fn app(database: &str, time: Duration) -> App {
     App {
         store: Store::open(database).await.unwrap(),
-        keys: Arc::new(TokenKeys::parse(KEY).unwrap()),
+        keys: tokio::sync::watch::channel(Arc::new(TokenKeys::parse(KEY).unwrap())).1,
         limits: Limits {
             body_bytes: 1024,
             time,
         },
+        shares: Shares::new(Share {
+            per_second: 100,
+            at_once: 4,
+        }),
+        metrics: Metrics::default(),
         shutdown: CancellationToken::new(),
     }
 }
@@ -224,13 +229,13 @@ async fn a_directory_that_cannot_start_says_why() {
         )
     };
     let missing = Args {
-        token_keys: folder.path().join("none"),
+        token_keys: Some(folder.path().join("none")),
         ..good.clone()
     };
     assert!(start(missing).await.contains("none cannot be read"));
     std::fs::write(folder.path().join("short"), "c2hvcnQ=").unwrap();
     let short = Args {
-        token_keys: folder.path().join("short"),
+        token_keys: Some(folder.path().join("short")),
         ..good.clone()
     };
     assert!(start(short).await.contains("shorter than 32 bytes"));
@@ -258,4 +263,40 @@ fn the_document_in_the_repository_is_the_one_of_the_code() {
         kept == generated,
         "docs/directory-openapi.json has drifted: run the tests with UPDATE_GENERATED=1 set"
     );
+}
+
+#[tokio::test]
+async fn one_tenants_flood_leaves_the_others_alone() {
+    let folder = TempDir::new().unwrap();
+    let database = Kind::Sqlite.fresh(&folder);
+    let args = Args {
+        tenant_rate: 5,
+        ..args(&folder)
+    };
+    let directory = Directory::start_with(args, folder, database).await;
+    let (flood, calm) = (
+        token("acme", Purpose::Lookup),
+        token("globex", Purpose::Lookup),
+    );
+    let ask = |token: &SecretString| {
+        let token = token.expose_secret().to_owned();
+        let directory = &directory;
+        async move {
+            directory
+                .raw("GET", "/v1/calls", Some(&token), "")
+                .await
+                .status
+        }
+    };
+    let answers = futures::future::join_all((0..60).map(|_| ask(&flood))).await;
+    assert!(
+        answers.contains(&200) && answers.contains(&429),
+        "{answers:?}"
+    );
+    assert_eq!(ask(&calm).await, 200);
+    let metrics = directory.raw("GET", "/metrics", None, "").await.body;
+    let counted =
+        r#"switchboard_directory_requests_total{method="GET",route="/v1/calls",status="429"}"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(!metrics.contains("acme"), "no metric names a tenant");
 }

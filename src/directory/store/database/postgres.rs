@@ -17,7 +17,8 @@ use crate::directory::store::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/postgres");
 
-const CONNECTIONS: u32 = 16;
+/// A company takes part of them at most: its requests at once are limited for each purpose.
+const CONNECTIONS: u32 = 24;
 
 /// No statement of a request may hold a connection longer; a request is given up at about the same time.
 const STATEMENT_TIMEOUT: &str = "20s";

@@ -74,6 +74,7 @@ on_each_database! {
     a_call_that_lasts_takes_no_place_in_a_claim,
     an_internal_call_is_never_done_and_gets_no_name,
     a_window_bounds_a_claim,
+    what_is_too_old_goes_and_nothing_else,
     a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest,
 }
 
@@ -252,4 +253,45 @@ async fn a_second_process_on_the_same_file_is_no_harm() {
     let (one, two) = ([leg("a", "0312345678", 0)], [leg("b", "0312345678", 0)]);
     futures::future::join(record(&store, &one), record(&again, &two)).await;
     assert_eq!(claim(&again, "w", 10, 100).await.len(), 2);
+}
+
+async fn what_is_too_old_goes_and_nothing_else(on: Kind) {
+    let (store, _folder) = store(on).await;
+    let globex: CompanyId = "globex".parse().unwrap();
+    let old: Vec<_> = (0..1_200)
+        .map(|n| leg(&format!("old{n}"), "0312345678", n % 50))
+        .collect();
+    record(&store, &old).await;
+    record(&store, &[leg("young", "0398765432", 100)]).await;
+    store
+        .record_calls(&globex, Region::JAPAN, &old[..1], at(0))
+        .await
+        .unwrap();
+    let found = |number: &str| crate::directory::model::FoundContact {
+        number: number.parse().unwrap(),
+        company_name: None,
+        person_name: Some("Sato".to_owned()),
+        object: crate::directory::model::RecordObject::Lead,
+        record_id: "00Q".to_owned(),
+        link: None,
+    };
+    let both = [found("+81312345678"), found("+81398765432")];
+    let policy = crate::directory::model::WritePolicy::Overwrite;
+    store
+        .write_contacts(&acme(), policy, &both, at(0))
+        .await
+        .unwrap();
+    let purged = store.purge(Some(&acme()), at(100)).await.unwrap();
+    assert_eq!(
+        (purged.calls, purged.contacts),
+        (1_200, 1),
+        "the young call's contact stays"
+    );
+    assert_eq!(claim(&store, "w", 9, 200).await, ["young"]);
+    let purged = store.purge(None, at(100)).await.unwrap();
+    assert_eq!(
+        (purged.calls, purged.contacts),
+        (1, 0),
+        "the other company's"
+    );
 }
