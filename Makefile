@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it cluster fmt lint deny crds openapi drift bench-fleet bench-lookup bench-directory clean
+.PHONY: help quickstart test unit it cluster fmt lint deny crds openapi drift bench-fleet bench-fleets bench-lookup bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,13 @@ drift: ## Fail when crds/ is not what the code says
 
 bench-fleet: cluster ## 500 resources at once: time to all Ready, log-ins, memory, API writes (COUNT=500)
 	cargo build --release --bin switchboard
-	cargo bench --bench fleet -- --count $(or $(COUNT),500)
+	cargo bench --bench fleet -- --count $(or $(COUNT),500) $(FLEET)
+
+bench-fleets: cluster ## 1,000 and 5,000 resources, without and with 300 foreign Secrets of 1 MB: about 15 minutes
+	cargo build --release --bin switchboard
+	for count in 1000 5000; do for foreign in 0 300; do \
+	  cargo bench --bench fleet -- --count $$count --foreign-secrets $$foreign --scenario start || exit 1; \
+	done; done
 
 bench-lookup: ## Numbers looked up: API calls, time, memory beside 3 calls a number
 	cargo bench --bench lookup

@@ -1,11 +1,11 @@
 //! Carries out a plan. Nothing is decided here; what is already as it should be is left alone, so that a steady state costs no write.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -13,8 +13,11 @@ use serde_json::{Value, json};
 use super::children;
 use super::context::Context;
 use super::decide::{Notice, Plan, Retire};
-use super::{Error, now};
-use crate::api::{MANAGER, SalesforceIntegration, SalesforceIntegrationStatus, Settings};
+use super::index::Key;
+use super::{Error, now, watches};
+use crate::api::{
+    MANAGER, SalesforceIntegration, SalesforceIntegrationStatus, Settings, TOKENS_VERSION,
+};
 use crate::directory::{Claims, Purpose};
 
 /// Carries out a plan for `resource`.
@@ -26,12 +29,9 @@ pub async fn carry_out(
     resource: &SalesforceIntegration,
     settings: Option<&Settings>,
     plan: Plan,
-    live: &[std::sync::Arc<CronJob>],
+    live: &[Arc<CronJob>],
 ) -> Result<(), Error> {
     let namespace = resource.namespace().unwrap_or_default();
-    if let (true, Some(settings)) = (plan.mint_tokens, settings) {
-        mint_tokens(context, resource, settings, &namespace).await?;
-    }
     // Before the status says that the wish was handled: the Job's name makes a second attempt harmless.
     if let Some(job) = &plan.run {
         create_once(
@@ -41,21 +41,12 @@ pub async fn carry_out(
         .await?;
     }
     write_status(context, resource, &plan.status).await?;
+    if let (true, Some(settings)) = (plan.mint_tokens, settings) {
+        mint_tokens(context, resource, settings, &namespace).await?;
+    }
     let cron_jobs = Api::<CronJob>::namespaced(context.client.clone(), &namespace);
     if let Some(wanted) = &plan.cron_job {
-        let is = live
-            .iter()
-            .find(|live| live.name_any() == wanted.name_any());
-        if is.is_none_or(|is| !says(is.as_ref(), wanted)) {
-            cron_jobs
-                .patch(
-                    &wanted.name_any(),
-                    &PatchParams::apply(MANAGER).force(),
-                    &Patch::Apply(typed(wanted)),
-                )
-                .await
-                .map_err(Error::CronJob)?;
-        }
+        apply_cron_job(context, resource, &cron_jobs, wanted, live).await?;
     }
     for retire in &plan.retire {
         match retire {
@@ -72,6 +63,40 @@ pub async fn carry_out(
     for notice in &plan.notices {
         publish(context, resource, notice).await;
     }
+    Ok(())
+}
+
+/// Writes the CronJob unless it stands there as it is wanted. What stands there is read only when it is not known, after a restart or an
+/// edit.
+async fn apply_cron_job(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    api: &Api<CronJob>,
+    wanted: &CronJob,
+    live: &[Arc<CronJob>],
+) -> Result<(), Error> {
+    let (key, name) = (Key::of(resource), wanted.name_any());
+    let mut found = None;
+    if let Some(kept) = live.iter().find(|live| live.name_any() == name) {
+        if context.standing.says(&key, wanted, kept) {
+            return Ok(());
+        }
+        let whole = api.get_opt(&name).await.map_err(Error::CronJob)?;
+        found = whole.filter(|whole| says(whole, wanted));
+    }
+    let stands = match found {
+        Some(stands) => stands,
+        None => {
+            let apply = PatchParams::apply(MANAGER).force();
+            let written = api
+                .patch(&name, &apply, &Patch::Apply(typed(wanted)))
+                .await
+                .map_err(Error::CronJob)?;
+            watches::note_written(context, &written);
+            written
+        }
+    };
+    context.standing.note(key, wanted, &stands);
     Ok(())
 }
 
@@ -150,6 +175,8 @@ async fn mint_tokens(
     }
     let sources = context.token_sources();
     let secret = children::token_secret(resource, settings, &sources, tokens);
+    let key = Key::of(&secret);
+    let version = secret.annotations().get(TOKENS_VERSION).cloned();
     Api::<Secret>::namespaced(context.client.clone(), namespace)
         .patch(
             &secret.name_any(),
@@ -157,8 +184,10 @@ async fn mint_tokens(
             &Patch::Apply(typed(&secret)),
         )
         .await
-        .map(drop)
-        .map_err(Error::TokenSecret)
+        .map_err(Error::TokenSecret)?;
+    // No news when the watch brings it.
+    context.index().note_tokens(key, version);
+    Ok(())
 }
 
 async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {
@@ -177,11 +206,7 @@ async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {
     }
 }
 
-async fn suspend(
-    api: &Api<CronJob>,
-    live: &[std::sync::Arc<CronJob>],
-    name: &str,
-) -> Result<(), Error> {
+async fn suspend(api: &Api<CronJob>, live: &[Arc<CronJob>], name: &str) -> Result<(), Error> {
     let already = live.iter().any(|live| {
         live.name_any() == name && live.spec.as_ref().and_then(|spec| spec.suspend) == Some(true)
     });
@@ -213,17 +238,6 @@ fn ignore_absent(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
 
 /// An Event is told once and not insisted upon: status says the same.
 async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &Notice) {
-    let event = Event {
-        type_: if notice.warning {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        },
-        reason: notice.reason.clone(),
-        note: Some(notice.note.chars().take(1000).collect()),
-        action: notice.action.into(),
-        secondary: None,
-    };
     tracing::info!(
         namespace = resource.namespace().unwrap_or_default(),
         name = resource.name_any(),
@@ -233,7 +247,7 @@ async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &N
     );
     if let Err(error) = context
         .recorder
-        .publish(&event, &resource.object_ref(&()))
+        .publish(notice, resource.object_ref(&()))
         .await
     {
         tracing::warn!(%error, reason = notice.reason, "the Event could not be written");

@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use kube::Client;
+use kube::client::ClientBuilder;
+use tower::limit::ConcurrencyLimitLayer;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -15,6 +19,13 @@ use crate::salesforce::{DEFAULT_HOSTS, DialPolicy, FingerprintKey};
 
 /// Label under which the key for fingerprints is derived when it has no file of its own.
 const FINGERPRINT_LABEL: &str = "credential fingerprints";
+
+/// What the controller calls itself before the API server.
+const AGENT: &str = concat!("switchboard/", env!("CARGO_PKG_VERSION"));
+
+/// Requests to the API server that go on at once; a watch counts until it begins to answer. Each takes a connection of its own, which
+/// costs both sides memory, and more of them than this make nothing faster.
+const MOST_REQUESTS: usize = 16;
 
 /// Flags of `switchboard controller`.
 #[derive(Clone, Debug, clap::Args)]
@@ -159,8 +170,15 @@ impl Args {
     }
 
     pub(super) async fn client(&self) -> Result<Client, Error> {
-        let config = kube::Config::infer().await.map_err(Error::Kubeconfig)?;
-        Client::try_from(config).map_err(Error::Client)
+        let mut config = kube::Config::infer().await.map_err(Error::Kubeconfig)?;
+        // Otherwise requests carry no name at all, and nobody finds them in the audit log.
+        config
+            .headers
+            .push((USER_AGENT, HeaderValue::from_static(AGENT)));
+        let builder = ClientBuilder::try_from(config).map_err(Error::Client)?;
+        Ok(builder
+            .with_layer(&ConcurrencyLimitLayer::new(MOST_REQUESTS))
+            .build())
     }
 }
 

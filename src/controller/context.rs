@@ -3,17 +3,21 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
+use tokio::sync::SetOnce;
 
 use super::children::TokenSources;
 use super::config::Config;
+use super::events::Recorder;
 use super::index::{Index, Key};
 use super::metrics::Metrics;
+use super::owned::Owned;
 use super::proofs::Proofs;
+use super::standing::Standing;
 use crate::api::SalesforceIntegration;
 use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
@@ -39,6 +43,8 @@ pub struct Context {
     pub index: Mutex<Index>,
     /// Everything watched, one set for each namespace or one for the cluster.
     pub stores: Vec<Stores>,
+    /// Which CronJobs are known to be as wanted.
+    pub standing: Standing,
     latest: Mutex<HashMap<Key, Arc<SalesforceIntegration>>>,
 }
 
@@ -48,11 +54,32 @@ pub struct Stores {
     /// The integrations.
     pub integrations: Store<SalesforceIntegration>,
     /// Their CronJobs.
-    pub cron_jobs: Store<CronJob>,
+    pub cron_jobs: Arc<Owned<CronJob>>,
     /// Their Jobs.
-    pub jobs: Store<Job>,
+    pub jobs: Arc<Owned<Job>>,
     /// The pods of their Jobs.
-    pub pods: Store<Pod>,
+    pub pods: Arc<Owned<Pod>>,
+    /// Set when the Secrets' metadata has been told; nothing of them is kept.
+    pub secrets: Arc<SetOnce<()>>,
+}
+
+// === impl Stores ===
+
+impl Stores {
+    /// Whether the watches have told everything that exists.
+    pub fn are_listed(&self) -> bool {
+        self.listed().now_or_never().is_some()
+    }
+
+    /// Waits until the watches have told everything that exists. A decision before that would make again what is there already.
+    pub async fn listed(&self) {
+        // It fails when the watch has ended, and with it the work.
+        let _ = self.integrations.wait_until_ready().await;
+        self.cron_jobs.listed().await;
+        self.jobs.listed().await;
+        self.pods.listed().await;
+        self.secrets.wait().await;
+    }
 }
 
 // === impl Context ===
@@ -90,6 +117,7 @@ impl Context {
             index: Mutex::default(),
             stores,
             metrics,
+            standing: Standing::default(),
             latest: Mutex::default(),
         }
     }
@@ -142,6 +170,18 @@ impl Context {
         }
     }
 
+    /// The watch has told of a version: what was remembered is let go, unless the watch lags behind it.
+    pub fn caught_up(&self, told: &SalesforceIntegration) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = Key::of(told);
+        if latest
+            .get(&key)
+            .is_some_and(|written| written.uid() != told.uid() || version(written) <= version(told))
+        {
+            latest.remove(&key);
+        }
+    }
+
     /// Lets go of sessions whose credentials no status names any more.
     pub fn drop_unused_sessions(&self) {
         self.proofs
@@ -150,6 +190,7 @@ impl Context {
 
     /// An integration is gone.
     pub fn forget(&self, key: &Key) {
+        self.standing.forget(key);
         self.latest
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

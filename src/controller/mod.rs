@@ -7,26 +7,28 @@ pub mod claims;
 pub mod config;
 mod context;
 pub mod decide;
+mod events;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod index;
 mod leader;
 mod metrics;
 mod observe;
+mod owned;
 mod proofs;
 mod retries;
 pub(crate) mod secret;
 mod server;
+mod standing;
 mod watches;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
-use kube::runtime::events::{Recorder, Reporter};
 use tokio_util::sync::CancellationToken;
 
 pub use args::{Args, SalesforceArgs};
@@ -34,6 +36,7 @@ pub use proofs::prove_once;
 
 use self::context::Context;
 use self::decide::decide;
+use self::events::Recorder;
 use self::index::Key;
 use self::leader::Leadership;
 use self::metrics::Metrics;
@@ -151,13 +154,9 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
         .into_iter()
         .map(|namespace| Watches::of(&client, namespace))
         .collect();
-    let reporter = Reporter {
-        controller: "switchboard.dev/controller".into(),
-        instance: Some(identity),
-    };
     let context = Arc::new(Context::new(
         client.clone(),
-        Recorder::new(client, reporter),
+        Recorder::new(client, identity),
         setup.config,
         Proofs::new(transport, Arc::clone(&metrics)),
         setup.fingerprint_key,
@@ -257,6 +256,9 @@ async fn reconcile_once(
     if resource.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
+    for stores in &context.stores {
+        stores.listed().await;
+    }
     let resource = context.freshest(resource);
     let asked_at = now();
     let mut gathered = Gathered::about(context, &resource).await?;
@@ -285,7 +287,10 @@ async fn reconcile_once(
         let proof = context.proofs.prove(order).await;
         plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
     }
-    let look_again = plan.look_again;
+    let mut look_again = plan.look_again;
+    if plan.cron_job.is_some() && gathered.cron_jobs.is_empty() {
+        look_again = look_again.min(first_look_at_cron_job(&resource));
+    }
     match act::carry_out(
         context,
         &resource,
@@ -299,6 +304,13 @@ async fn reconcile_once(
         Err(error) => Err(error),
         Ok(()) => Ok(Action::requeue(look_again)),
     }
+}
+
+/// A CronJob of ours wakes nobody when the watch brings it; when its first run would be overdue is seen this much later, spread over
+/// minutes and well before it could be.
+fn first_look_at_cron_job(resource: &SalesforceIntegration) -> Duration {
+    let spread = decide::schedule::place(&resource.uid().unwrap_or_default(), "CronJob") % 300;
+    Duration::from_secs(300 + spread)
 }
 
 fn error_policy(resource: &SalesforceIntegration, error: &Error, retries: &Retries) -> Action {

@@ -12,7 +12,7 @@ use super::decide::runs::{EndedRun, judge_job_without_pod, judge_pod};
 use super::decide::{self, Elsewhere};
 use super::index::Key;
 use super::{Error, children, secret};
-use crate::api::{INTEGRATION_LABEL, InvalidField, SalesforceIntegration, Settings};
+use crate::api::{InvalidField, SalesforceIntegration, Settings};
 use crate::salesforce::{Credentials, Fingerprint};
 
 /// What was gathered about one integration; the decision borrows from it.
@@ -82,11 +82,7 @@ impl Gathered {
             cron_jobs: context
                 .stores
                 .iter()
-                .flat_map(|stores| {
-                    stores
-                        .cron_jobs
-                        .state_filter(|object| belongs(object, &key))
-                })
+                .flat_map(|stores| stores.cron_jobs.of(&key))
                 .collect(),
             settings,
             credentials,
@@ -121,11 +117,6 @@ impl Gathered {
     }
 }
 
-fn belongs<K: ResourceExt>(object: &K, key: &Key) -> bool {
-    object.labels().get(INTEGRATION_LABEL) == Some(&key.name)
-        && object.namespace().as_deref() == Some(&key.namespace)
-}
-
 fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
     let claimants = context.index().claimants(&resource.spec.company_id);
     let rivals: Vec<Arc<SalesforceIntegration>> = claimants
@@ -157,8 +148,8 @@ fn runs(context: &Context, key: &Key) -> (Vec<EndedRun>, Vec<Arc<Job>>) {
     let mut ended = vec![];
     let mut active = vec![];
     for stores in &context.stores {
-        let pods: Vec<Arc<Pod>> = stores.pods.state_filter(|pod| belongs(pod, key));
-        for job in stores.jobs.state_filter(|job| belongs(job, key)) {
+        let pods: Vec<Arc<Pod>> = stores.pods.of(key);
+        for job in stores.jobs.of(key) {
             let name = job.name_any();
             let of_job =
                 |pod: &&Arc<Pod>| pod.labels().get("batch.kubernetes.io/job-name") == Some(&name);

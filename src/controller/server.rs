@@ -8,7 +8,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Router, routing::get};
-use futures::FutureExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -40,16 +39,11 @@ impl Health {
     }
 
     fn is_ready(&self) -> bool {
-        self.stores.get().into_iter().flatten().all(|stores| {
-            stores
-                .integrations
-                .wait_until_ready()
-                .now_or_never()
-                .is_some()
-                && stores.cron_jobs.wait_until_ready().now_or_never().is_some()
-                && stores.jobs.wait_until_ready().now_or_never().is_some()
-                && stores.pods.wait_until_ready().now_or_never().is_some()
-        })
+        self.stores
+            .get()
+            .into_iter()
+            .flatten()
+            .all(Stores::are_listed)
     }
 }
 

@@ -1,23 +1,25 @@
 //! The watches: what is looked at, what of it is kept, and whom each event concerns.
 
+use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, future, stream};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource, ResourceExt};
+use tokio::sync::SetOnce;
 
 use super::context::{Context, Stores};
 use super::decide::runs::judge_pod;
 use super::index::Key;
-use crate::api::{
-    INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION,
-};
+use super::owned::{Owned, owner};
+use super::standing::keep_little;
+use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
 
 /// Integrations that an event concerns.
 pub type Concerned = Result<ObjectRef<SalesforceIntegration>, watcher::Error>;
@@ -40,13 +42,21 @@ impl Watches {
     /// The watches of a namespace, or of the whole cluster.
     pub fn of(client: &Client, namespace: Option<&str>) -> Watches {
         let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
-        let (integrations, integration_events) = kept(
+        let (integrations, writer) = reflector::store();
+        let integration_events = watch(
             api::<SalesforceIntegration>(client, namespace),
             watcher::Config::default(),
-        );
-        let (cron_jobs, cron_job_events) = kept(api::<CronJob>(client, namespace), ours.clone());
-        let (jobs, job_events) = kept(api::<Job>(client, namespace), ours.clone());
-        let (pods, pod_events) = kept(api::<Pod>(client, namespace), ours);
+        )
+        .default_backoff()
+        .modify(forget_unread)
+        .reflect(writer)
+        .boxed();
+        let (cron_jobs, cron_job_events) =
+            kept(api::<CronJob>(client, namespace), ours.clone(), keep_little);
+        let (jobs, job_events) = kept(api::<Job>(client, namespace), ours.clone(), |job| {
+            job.spec = None;
+        });
+        let (pods, pod_events) = kept(api::<Pod>(client, namespace), ours, |pod| pod.spec = None);
         // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
         let secrets = watch(
             api::<PartialObjectMeta<Secret>>(client, namespace),
@@ -54,12 +64,25 @@ impl Watches {
         )
         .default_backoff()
         .boxed();
+        let listed = Arc::new(SetOnce::new());
+        let secrets = {
+            let listed = Arc::clone(&listed);
+            secrets
+                .inspect(move |event| {
+                    if let Ok(Event::InitDone) = event {
+                        // Already set when the list is read again.
+                        let _ = listed.set(());
+                    }
+                })
+                .boxed()
+        };
         Watches {
             stores: Stores {
                 integrations,
                 cron_jobs,
                 jobs,
                 pods,
+                secrets: listed,
             },
             integrations: integration_events,
             cron_jobs: cron_job_events,
@@ -79,7 +102,10 @@ impl Watches {
                 self.integrations,
                 Arc::clone(context),
                 |context, event| match event {
-                    Seen::There(resource) => context.index().apply(&resource).into_iter().collect(),
+                    Seen::There(resource) => {
+                        context.caught_up(&resource);
+                        context.index().apply(&resource).into_iter().collect()
+                    }
                     Seen::Gone(resource) => {
                         let key = Key::of(&resource);
                         context.forget(&key);
@@ -90,18 +116,7 @@ impl Watches {
                 },
             );
         let cron_jobs = flatten(self.cron_jobs, Arc::clone(context), |context, event| {
-            news(context, "CronJob", event, |cron_job: &CronJob| {
-                let active = cron_job
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.active.as_ref())
-                    .is_some_and(|active| !active.is_empty());
-                (
-                    cron_job.metadata.generation,
-                    cron_job.labels().clone(),
-                    active,
-                )
-            })
+            news(context, CRON_JOB, event, what_matters)
         });
         let jobs = flatten(self.jobs, Arc::clone(context), |context, event| {
             news(context, "Job", event, |job: &Job| {
@@ -127,6 +142,30 @@ impl Watches {
     }
 }
 
+/// As the index names the kind.
+const CRON_JOB: &str = "CronJob";
+
+/// Whom a changed CronJob must wake: an edit by others, and the end of a run.
+fn what_matters(cron_job: &CronJob) -> impl Hash + use<> {
+    let active = cron_job
+        .status
+        .as_ref()
+        .and_then(|status| status.active.as_ref())
+        .is_some_and(|active| !active.is_empty());
+    (
+        cron_job.metadata.generation,
+        cron_job.labels().clone(),
+        active,
+    )
+}
+
+/// What the controller itself has just written is no news when the watch brings it.
+pub(super) fn note_written(context: &Context, written: &CronJob) {
+    context
+        .index()
+        .is_news(CRON_JOB, Key::of(written), &what_matters(written));
+}
+
 /// What a watch saw of one object.
 enum Seen<K> {
     There(K),
@@ -143,8 +182,20 @@ fn api<K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>
     }
 }
 
-/// A watch whose objects are kept, without the part of them that nobody reads.
-fn kept<K>(api: Api<K>, config: watcher::Config) -> (Store<K>, Events<K>)
+/// Drops the parts of any object that nobody here reads.
+fn forget_unread<K: ResourceExt>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+    object
+        .annotations_mut()
+        .remove("kubectl.kubernetes.io/last-applied-configuration");
+}
+
+/// A watch of children that are kept, without the part of them that nobody reads.
+fn kept<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    forget: impl Fn(&mut K) + Send + 'static,
+) -> (Arc<Owned<K>>, Events<K>)
 where
     K: Resource<DynamicType = ()>
         + Clone
@@ -154,13 +205,17 @@ where
         + Sync
         + 'static,
 {
-    let (store, writer) = reflector::store();
+    let owned = Arc::new(Owned::default());
+    let taking_in = Arc::clone(&owned);
     let events = watch(api, config)
         .default_backoff()
-        .modify(|object| object.meta_mut().managed_fields = None)
-        .reflect(writer)
+        .modify(move |object| {
+            forget_unread(object);
+            forget(object);
+        })
+        .inspect_ok(move |event| taking_in.take_in(event))
         .boxed();
-    (store, events)
+    (owned, events)
 }
 
 fn flatten<K: Send + 'static>(
@@ -218,13 +273,6 @@ fn news<K: ResourceExt, H: std::hash::Hash>(
         }
     };
     owner(&object).filter(|_| is_news).into_iter().collect()
-}
-
-fn owner<K: ResourceExt>(object: &K) -> Option<Key> {
-    Some(Key {
-        namespace: object.namespace()?,
-        name: object.labels().get(INTEGRATION_LABEL)?.clone(),
-    })
 }
 
 fn secret(context: &Context, seen: Seen<PartialObjectMeta<Secret>>) -> Vec<Key> {

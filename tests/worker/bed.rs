@@ -47,15 +47,11 @@ impl Bed {
             std::fs::write(&path, text).unwrap();
             path
         };
-        let args = directory::Args {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            database: format!("sqlite:{}", folder.path().join("directory.db").display()).into(),
-            database_url_file: None,
-            token_keys: write("keys", KEY),
-            max_body: 4 * 1024 * 1024,
-            request_timeout: 20,
-            grace: 20,
-        };
+        let args = directory::Args::new(
+            "127.0.0.1:0".parse().unwrap(),
+            format!("sqlite:{}", folder.path().join("directory.db").display()).into(),
+            write("keys", KEY),
+        );
         let shutdown = CancellationToken::new();
         let server = Server::bind(args, shutdown.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
