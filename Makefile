@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it cluster fmt lint deny crds openapi drift bench-fleet bench-fleets clean
+.PHONY: help quickstart test unit it cluster fmt lint deny crds openapi drift bench-fleet bench-fleets bench-lookup bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,7 +12,7 @@ quickstart: cluster ## Start everything, play calls, show what kubectl shows; ON
 test: cluster ## Everything: unit tests, rooms, and the integration tests on a real control plane
 	cargo test --workspace
 
-unit: ## The fast tests only, without a control plane
+unit: ## The fast tests only, without a control plane (needs PostgreSQL: apt-get install postgresql)
 	cargo test --lib
 
 it: cluster ## The integration tests only
@@ -50,6 +50,12 @@ bench-fleets: cluster ## 1,000 and 5,000 resources, without and with 300 foreign
 	for count in 1000 5000; do for foreign in 0 300; do \
 	  cargo bench --bench fleet -- --count $$count --foreign-secrets $$foreign --scenario start || exit 1; \
 	done; done
+
+bench-lookup: ## Numbers looked up: API calls, time, memory beside 3 calls a number
+	cargo bench --bench lookup
+
+bench-directory: ## Look-ups and webhooks a second on SQLite and PostgreSQL (CONTACTS=1000000)
+	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000)
 
 clean: ## Remove what was built, the control plane included
 	cargo clean

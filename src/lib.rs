@@ -4,6 +4,7 @@ pub mod api;
 pub mod check;
 pub mod controller;
 pub mod directory;
+pub mod lookup;
 pub mod phone;
 pub mod resolve;
 pub mod salesforce;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use switchboard::{api, check, controller, directory, telemetry, worker};
+use switchboard::{api, check, controller, directory, lookup, telemetry, worker};
 
 /// Links the tenants of a phone platform to Salesforce.
 #[derive(Parser)]
@@ -26,6 +26,8 @@ enum Role {
     Worker(Box<worker::Args>),
     /// "Test connection" without a cluster: the same rules, the same proof, the same words. Exit code 0 healthy, 1 not healthy, 2 bad input.
     Check(Box<check::Args>),
+    /// Who is behind these phone numbers? The workers' look-up on a laptop: names and cost out, nothing written. Exit code 0 found or not, 1 Salesforce failed, 2 bad input.
+    Lookup(Box<lookup::Args>),
     /// Prints the CustomResourceDefinition.
     Crds,
 }
@@ -59,6 +61,7 @@ async fn dispatch(role: Role) -> ExitCode {
         Role::Directory(args) => ended(directory::serve(*args, stop).await),
         Role::Worker(args) => worker::run(*args).await,
         Role::Check(args) => check::run(*args).await,
+        Role::Lookup(args) => lookup::run(*args, stop).await,
         Role::Crds => print_crds(),
     }
 }

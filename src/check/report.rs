@@ -4,8 +4,12 @@ use std::fmt::Write;
 
 use kube::ResourceExt;
 
-use crate::api::conditions::{self, READY, SYNCED};
+use crate::api::conditions::{self, EXCLUSIVE, READY, STALLED, SYNCED};
+
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus};
+
+/// What only a cluster can tell, or what the first line says already.
+const NOT_OF_A_LAPTOP: [&str; 4] = [EXCLUSIVE, READY, STALLED, SYNCED];
 
 pub(super) fn is_ready(status: &SalesforceIntegrationStatus) -> bool {
     conditions::is_true(&status.conditions, READY)
@@ -44,7 +48,7 @@ fn write(
     for condition in status
         .conditions
         .iter()
-        .filter(|condition| condition.type_ != SYNCED && condition.type_ != READY)
+        .filter(|condition| !NOT_OF_A_LAPTOP.contains(&condition.type_.as_str()))
     {
         writeln!(
             text,

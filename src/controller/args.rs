@@ -50,8 +50,13 @@ pub struct Args {
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_URL")]
     pub directory_url: Url,
     /// File with the keys that sign the directory's tokens: base64 of 32 bytes or more, one a line, the signing key first.
-    #[arg(long, env = "SWITCHBOARD_TOKEN_KEY_FILE")]
-    pub token_key_file: PathBuf,
+    #[arg(
+        long,
+        env = "SWITCHBOARD_TOKEN_KEYS",
+        value_name = "FILE",
+        alias = "token-key-file"
+    )]
+    pub token_keys: PathBuf,
     /// File with the key (32 bytes or more) for the fingerprints of credentials; derived from the token key when not given. When it
     /// changes, each credential is proved once more.
     #[arg(long, env = "SWITCHBOARD_FINGERPRINT_KEY_FILE")]
@@ -111,11 +116,11 @@ pub(super) struct Setup {
 
 impl Args {
     pub(super) fn read(&self) -> Result<Setup, Error> {
-        let keys = read(&self.token_key_file, "--token-key-file")?;
+        let keys = read(&self.token_keys, "--token-keys")?;
         let token_keys = TokenKeys::parse(&keys).map_err(|error| {
             Error::Configuration(format!(
-                "--token-key-file {}: {error}",
-                self.token_key_file.display()
+                "--token-keys {}: {error}",
+                self.token_keys.display()
             ))
         })?;
         let fingerprint_key = match &self.fingerprint_key_file {

@@ -16,6 +16,7 @@ mod metrics;
 mod observe;
 mod owned;
 mod proofs;
+mod retries;
 pub(crate) mod secret;
 mod server;
 mod standing;
@@ -36,10 +37,12 @@ pub use proofs::prove_once;
 use self::context::Context;
 use self::decide::decide;
 use self::events::Recorder;
+use self::index::Key;
 use self::leader::Leadership;
 use self::metrics::Metrics;
 use self::observe::Gathered;
 use self::proofs::{Order, Proofs};
+use self::retries::Retries;
 use self::server::Health;
 use self::watches::Watches;
 use crate::api::SalesforceIntegration;
@@ -96,6 +99,23 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+// === impl Error ===
+
+impl Error {
+    /// What the API server's client said, where it said anything.
+    fn cause(&self) -> Option<&kube::Error> {
+        match self {
+            Error::Secret(error)
+            | Error::Status(error)
+            | Error::CronJob(error)
+            | Error::Job(error)
+            | Error::TokenSecret(error)
+            | Error::Client(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// Now, to the second: as Kubernetes writes times.
@@ -177,15 +197,29 @@ async fn work(
     concurrency: u16,
     stop: &CancellationToken,
 ) {
+    let retries = Arc::new(Retries::default());
     let queues = watches.into_iter().map(|watches| {
+        let (succeeded, failed) = (Arc::clone(&retries), Arc::clone(&retries));
         let store = watches.stores.integrations.clone();
         let events = watches
             .concerned(context)
             .take_until(stop.clone().cancelled_owned());
         let config = QueueConfig::default().concurrency(concurrency);
         applier(
-            |resource, context| Box::pin(reconcile(resource, context)),
-            error_policy,
+            move |resource: Arc<SalesforceIntegration>, context| {
+                let retries = Arc::clone(&succeeded);
+                Box::pin(async move {
+                    let key = Key::of(resource.as_ref());
+                    let ended = reconcile(resource, context).await;
+                    if ended.is_ok() {
+                        retries.succeeded(&key);
+                    }
+                    ended
+                })
+            },
+            move |resource: Arc<SalesforceIntegration>, error: &Error, _| {
+                error_policy(&resource, error, &failed)
+            },
             Arc::clone(context),
             store,
             events,
@@ -226,6 +260,7 @@ async fn reconcile_once(
         stores.listed().await;
     }
     let resource = context.freshest(resource);
+    let asked_at = now();
     let mut gathered = Gathered::about(context, &resource).await?;
     let mut plan = decide(&gathered.observed(context, &resource, None), now());
     if let (Some(cause), Some((credentials, fingerprint)), Ok(settings)) =
@@ -247,7 +282,7 @@ async fn reconcile_once(
             credentials,
             fingerprint,
             organization,
-            asked_at: now(),
+            asked_at,
         };
         let proof = context.proofs.prove(order).await;
         plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
@@ -278,15 +313,8 @@ fn first_look_at_cron_job(resource: &SalesforceIntegration) -> Duration {
     Duration::from_secs(300 + spread)
 }
 
-fn error_policy(
-    resource: Arc<SalesforceIntegration>,
-    error: &Error,
-    _context: Arc<Context>,
-) -> Action {
-    tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), %error, "reconcile failed; it is tried again");
-    let seconds = 2 + decide::schedule::place(
-        &resource.uid().unwrap_or_default(),
-        &Timestamp::now().to_string(),
-    ) % 8;
-    Action::requeue(Duration::from_secs(seconds))
+fn error_policy(resource: &SalesforceIntegration, error: &Error, retries: &Retries) -> Action {
+    let wait = retries.failed(&Key::of(resource), error);
+    tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), %error, ?wait, "reconcile failed; it is tried again");
+    Action::requeue(wait)
 }

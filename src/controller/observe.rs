@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, ResourceExt};
@@ -13,9 +12,8 @@ use super::decide::runs::{EndedRun, judge_job_without_pod, judge_pod};
 use super::decide::{self, Elsewhere};
 use super::index::Key;
 use super::{Error, children, secret};
-use crate::api::conditions::{self, CONNECTED};
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
-use crate::salesforce::{Credentials, Fingerprint, Meaning};
+use crate::salesforce::{Credentials, Fingerprint};
 
 /// What was gathered about one integration; the decision borrows from it.
 pub struct Gathered {
@@ -130,48 +128,16 @@ fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
 
 /// What the statuses of others say about the same credential.
 fn elsewhere(context: &Context, own: &Key, fingerprint: &str) -> Elsewhere {
-    let mut found = Elsewhere::default();
-    let mut newest: Option<Timestamp> = None;
     // What this controller was just told may not stand in any status yet.
-    if let Some(refusal) = context.proofs.refusal(fingerprint) {
-        newest = Some(refusal.at);
-        found.refused_at.push(refusal.at);
-        found.refusal = Some((refusal.meaning, refusal.message));
-    }
+    let mut found = Elsewhere::after(context.proofs.refusal(fingerprint));
     let sharing = context.index().sharing(fingerprint);
     for other in sharing
         .iter()
         .filter(|key| *key != own)
         .filter_map(|key| context.integration(key))
     {
-        let Some(status) = &other.status else {
-            continue;
-        };
-        let Some(connection) = status
-            .connection
-            .as_ref()
-            .filter(|connection| connection.credentials_version.as_deref() == Some(fingerprint))
-        else {
-            continue;
-        };
-        if connection.failed_logins == 0 {
-            found.proved_at = found
-                .proved_at
-                .max(connection.verified_at.as_ref().map(|time| time.0));
-            continue;
-        }
-        found
-            .refused_at
-            .extend(connection.refused_at.iter().map(|time| time.0));
-        let refused_at = connection.refused_at.first().map(|time| time.0);
-        if refused_at > newest {
-            newest = refused_at;
-            found.refusal = conditions::find(&status.conditions, CONNECTED).and_then(|connected| {
-                Some((
-                    Meaning::from_code(&connected.reason)?,
-                    connected.message.clone(),
-                ))
-            });
+        if let Some(status) = &other.status {
+            found.hear(fingerprint, status);
         }
     }
     found

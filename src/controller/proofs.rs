@@ -9,17 +9,20 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::decide::{Failure, Proof};
+use super::decide::{Failure, Proof, Refusal};
 use super::metrics::Metrics;
 use crate::api::Settings;
 use crate::salesforce::{
-    self, Connection, Credentials, Fingerprint, Meaning, SharedSession, Transport,
+    self, Connection, Credentials, Fingerprint, Phase, RetryPolicy, SharedSession, Transport,
 };
 
 /// Proofs that go on at once.
 const MOST_AT_ONCE: usize = 64;
 /// Proofs that go on at once against one org: Salesforce counts requests that run long for each org.
 const MOST_FOR_AN_ORG: usize = 4;
+
+/// Proofs that go on at once against hosts that lately did not answer: they wait for long, and must not hold up the others.
+const MOST_IN_TROUBLE: usize = 16;
 
 /// Makes proofs.
 pub struct Proofs {
@@ -28,6 +31,7 @@ pub struct Proofs {
     lines: Mutex<HashMap<String, Arc<Line>>>,
     orgs: Mutex<HashMap<String, Arc<Semaphore>>>,
     permits: Semaphore,
+    in_trouble: Semaphore,
 }
 
 /// A proof to make.
@@ -40,19 +44,8 @@ pub struct Order<'a> {
     pub fingerprint: Fingerprint,
     /// The org, where an earlier proof told.
     pub organization: Option<&'a str>,
-    /// When it was decided that this proof is due.
+    /// When what led to this proof was looked at.
     pub asked_at: Timestamp,
-}
-
-/// A log-in that Salesforce refused.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// When.
-    pub at: Timestamp,
-    /// What it means.
-    pub meaning: Meaning,
-    /// In words.
-    pub message: String,
 }
 
 /// What is kept for one credential.
@@ -61,7 +54,8 @@ struct Line {
     session: SharedSession,
     /// Held while a proof goes on.
     turn: tokio::sync::Mutex<()>,
-    refusal: Mutex<Option<Refusal>>,
+    /// How the last proof failed, if it got no further than the log-in.
+    no_login: Mutex<Option<Refusal>>,
 }
 
 // === impl Proofs ===
@@ -75,26 +69,23 @@ impl Proofs {
             lines: Mutex::default(),
             orgs: Mutex::default(),
             permits: Semaphore::new(MOST_AT_ONCE),
+            in_trouble: Semaphore::new(MOST_IN_TROUBLE),
         }
     }
 
-    /// Proves a connection. Who asks while another proof of the same credential goes on gets that one's refusal: one log-in
-    /// serves all.
+    /// Proves a connection. Who asks while another proof of the same credential goes on gets that one's failure to log in: one
+    /// log-in serves all.
     pub async fn prove(&self, order: Order<'_>) -> Proof {
         let line = lock(&self.lines)
             .entry(order.fingerprint.to_string())
             .or_default()
             .clone();
         let _turn = line.turn.lock().await;
-        if let Some(refusal) = line.refused_since(order.asked_at) {
-            let failure = Failure {
-                meaning: refusal.meaning,
-                message: refusal.message,
-            };
+        if let Some(refusal) = line.no_login_since(order.asked_at) {
             return Proof {
                 at: refusal.at,
                 fingerprint: order.fingerprint.to_string(),
-                outcome: Err(failure),
+                outcome: Err(refusal.failure),
             };
         }
         let org = order.organization.map(|org| {
@@ -105,6 +96,11 @@ impl Proofs {
             )
         });
         // The semaphores are never closed.
+        let _trouble_permit = if self.transport.in_trouble(&order.settings.login_url) {
+            self.in_trouble.acquire().await.ok()
+        } else {
+            None
+        };
         let _org_permit = match &org {
             Some(org) => org.acquire().await.ok(),
             None => None,
@@ -120,11 +116,10 @@ impl Proofs {
         )
         .await;
         self.metrics.proof_ended(&proof, logins, began.elapsed());
-        *lock(&line.refusal) = match &proof.outcome {
-            Err(failure) if failure.meaning.refuses_login() => Some(Refusal {
+        *lock(&line.no_login) = match &proof.outcome {
+            Err(failure) if failure.phase == Phase::Login => Some(Refusal {
                 at: proof.at,
-                meaning: failure.meaning,
-                message: failure.message.clone(),
+                failure: failure.clone(),
             }),
             _ => None,
         };
@@ -135,7 +130,8 @@ impl Proofs {
     pub fn refusal(&self, fingerprint: &str) -> Option<Refusal> {
         lock(&self.lines)
             .get(fingerprint)
-            .and_then(|line| lock(&line.refusal).clone())
+            .and_then(|line| lock(&line.no_login).clone())
+            .filter(|refusal| refusal.failure.binds_all())
     }
 
     /// Lets go of the sessions of credentials that no resource uses any more.
@@ -149,8 +145,8 @@ impl Proofs {
 // === impl Line ===
 
 impl Line {
-    fn refused_since(&self, asked_at: Timestamp) -> Option<Refusal> {
-        lock(&self.refusal)
+    fn no_login_since(&self, asked_at: Timestamp) -> Option<Refusal> {
+        lock(&self.no_login)
             .clone()
             .filter(|refusal| refusal.at >= asked_at)
     }
@@ -182,7 +178,8 @@ async fn prove(
     fingerprint: &Fingerprint,
     session: &SharedSession,
 ) -> (Proof, u64) {
-    let connection = Connection::sharing(
+    let in_trouble = transport.in_trouble(&settings.login_url);
+    let mut connection = Connection::sharing(
         session,
         transport,
         settings.login_url.clone(),
@@ -190,6 +187,10 @@ async fn prove(
         credentials,
     )
     .environment(settings.environment);
+    if in_trouble {
+        // The back-off of the controller is enough.
+        connection = connection.retry(RetryPolicy::NONE);
+    }
     // Whether to log in again after a refusal was decided before this: the rules are the controller's, and outlive a restart.
     connection.allow_login_again();
     let before = connection.spent().logins;
@@ -197,10 +198,7 @@ async fn prove(
     let proof = Proof {
         at: super::now(),
         fingerprint: fingerprint.to_string(),
-        outcome: outcome.map_err(|error| Failure {
-            meaning: error.meaning(),
-            message: error.message(),
-        }),
+        outcome: outcome.map_err(Failure::from),
     };
     (proof, connection.spent().logins.saturating_sub(before))
 }

@@ -11,16 +11,21 @@
 
 pub mod client;
 mod company;
+mod connections;
 mod http;
+mod key_file;
 pub mod model;
 mod server;
 mod store;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
+mod upkeep;
 mod webhook;
 
 pub use client::{Client, ClientError};
 pub use company::{CompanyId, InvalidCompanyId};
-pub use server::{Args, Error, Server, serve};
+pub use server::{Args, Command, Error, Server, serve};
 pub use store::StoreError;
 pub use tokens::{Claims, Purpose, TokenError, TokenKeys};
 

@@ -1,21 +1,37 @@
 //! The server: listens, answers, and goes down without dropping what it has begun.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::{
-    TokenError, TokenKeys,
-    http::{App, Limits, router},
+    CompanyId, TokenError,
+    connections::Bounded,
+    http::{App, Limits, Metrics, Share, Shares, router},
+    key_file::KeyFile,
     store::{Store, StoreError},
+    upkeep,
 };
+
+const MAX_BODY: usize = 4 * 1024 * 1024;
+const TENANT_RATE: u32 = 500;
+const TENANT_CONCURRENCY: u32 = 4;
+const MAX_CONNECTIONS: u32 = 2_048;
+const REQUEST_SECONDS: u64 = 20;
+const GRACE_SECONDS: u64 = 20;
 
 /// How the directory runs: the flags of `switchboard directory`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(subcommand_negates_reqs = true)]
 pub struct Args {
+    /// Something else than serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Where to listen.
     #[arg(
         long,
@@ -24,25 +40,55 @@ pub struct Args {
         value_name = "ADDRESS:PORT"
     )]
     pub listen: SocketAddr,
-    /// Where calls and contacts are kept: sqlite:PATH.
+    /// Where calls and contacts are kept: sqlite:PATH, or postgres://USER@HOST/DATABASE for more than one replica.
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_DATABASE",
+        hide_env_values = true,
         default_value = "sqlite:directory.db",
+        global = true,
         value_name = "ADDRESS"
     )]
-    pub database: String,
+    pub database: SecretString,
+    /// A file that holds the database's address instead, so that its password stands in no argument.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DIRECTORY_DATABASE_URL_FILE",
+        conflicts_with = "database",
+        global = true,
+        value_name = "FILE"
+    )]
+    pub database_url_file: Option<PathBuf>,
     /// The file with the keys of the tokens: one base64 key of at least 32 bytes a line, the signing key first.
-    #[arg(long, env = "SWITCHBOARD_TOKEN_KEYS", value_name = "FILE")]
-    pub token_keys: PathBuf,
+    /// Read again when it changes.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_TOKEN_KEYS",
+        required = true,
+        value_name = "FILE"
+    )]
+    pub token_keys: Option<PathBuf>,
+    /// Takes calls away this many days after they started, and what Salesforce said about numbers that no call shows
+    /// any more. Everything is kept when absent.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_RETAIN_DAYS", value_parser = clap::value_parser!(u32).range(1..), value_name = "DAYS")]
+    pub retain_days: Option<u32>,
     /// The largest request body, in bytes. A webhook carries the transcript of its call.
-    #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_BODY", default_value_t = 4 * 1024 * 1024, value_name = "BYTES")]
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_BODY", default_value_t = MAX_BODY, value_name = "BYTES")]
     pub max_body: usize,
+    /// How many requests a second one company may send with one purpose; twice as many at one moment.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_TENANT_RATE", default_value_t = TENANT_RATE, value_parser = clap::value_parser!(u32).range(1..), value_name = "REQUESTS")]
+    pub tenant_rate: u32,
+    /// How many requests of one company and one purpose are worked on at once; more wait a moment for their turn.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_TENANT_CONCURRENCY", default_value_t = TENANT_CONCURRENCY, value_parser = clap::value_parser!(u32).range(1..=1_000), value_name = "REQUESTS")]
+    pub tenant_concurrency: u32,
+    /// How many connections are open at once; more wait to be accepted.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_CONNECTIONS", default_value_t = MAX_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "CONNECTIONS")]
+    pub max_connections: u32,
     /// How long a request may take, in seconds.
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_REQUEST_TIMEOUT",
-        default_value_t = 20,
+        default_value_t = REQUEST_SECONDS,
         value_name = "SECONDS"
     )]
     pub request_timeout: u64,
@@ -50,10 +96,24 @@ pub struct Args {
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_GRACE",
-        default_value_t = 20,
+        default_value_t = GRACE_SECONDS,
         value_name = "SECONDS"
     )]
     pub grace: u64,
+}
+
+/// What the directory does besides serving.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Takes old calls away now, and what Salesforce said about numbers that no call shows any more; prints how many.
+    Purge {
+        /// What is older than this many days goes; 0 takes everything.
+        #[arg(long, value_name = "DAYS")]
+        older_than_days: u32,
+        /// Only of this company; of all when absent.
+        #[arg(long, value_name = "ID")]
+        company: Option<CompanyId>,
+    },
 }
 
 /// Why the directory does not run.
@@ -65,6 +125,12 @@ pub enum Error {
     /// The key file is not one.
     #[error("the key file {0} cannot be used")]
     Keys(PathBuf, #[source] TokenError),
+    /// No key file is named.
+    #[error("no key file is named; name it with --token-keys")]
+    NoKeyFile,
+    /// The file with the database's address cannot be read.
+    #[error("the file {0} with the database's address cannot be read")]
+    DatabaseFile(PathBuf, #[source] io::Error),
     /// The database cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
@@ -82,12 +148,63 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     app: App,
+    keys: KeyFile,
+    max_connections: usize,
+    retain_days: Option<u32>,
     grace: Duration,
 }
 
-/// Runs the directory until `shutdown` is cancelled and what was in flight is answered.
+/// Runs the directory until `shutdown` is cancelled and what was in flight is answered; or does what its command says.
 pub async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
-    Server::bind(args, shutdown).await?.run().await
+    match &args.command {
+        None => Server::bind(args, shutdown).await?.run().await,
+        Some(Command::Purge {
+            older_than_days,
+            company,
+        }) => {
+            let store = Store::open(args.database_address().await?.expose_secret()).await?;
+            let before = upkeep::days_before(Timestamp::now(), *older_than_days);
+            let purged = store.purge(company.as_ref(), before).await;
+            store.close().await;
+            let purged = purged?;
+            println!("calls {}, contacts {}", purged.calls, purged.contacts);
+            Ok(())
+        }
+    }
+}
+
+// === impl Args ===
+
+impl Args {
+    /// What must be said, and the documented default for everything else.
+    pub fn new(listen: SocketAddr, database: SecretString, token_keys: PathBuf) -> Self {
+        Self {
+            listen,
+            database,
+            command: None,
+            database_url_file: None,
+            token_keys: Some(token_keys),
+            retain_days: None,
+            max_body: MAX_BODY,
+            tenant_rate: TENANT_RATE,
+            tenant_concurrency: TENANT_CONCURRENCY,
+            max_connections: MAX_CONNECTIONS,
+            request_timeout: REQUEST_SECONDS,
+            grace: GRACE_SECONDS,
+        }
+    }
+
+    /// The database's address, from the file where one is named.
+    async fn database_address(&self) -> Result<SecretString, Error> {
+        let Some(file) = &self.database_url_file else {
+            return Ok(self.database.clone());
+        };
+        let text = tokio::fs::read_to_string(file)
+            .await
+            .map(Zeroizing::new)
+            .map_err(|error| Error::DatabaseFile(file.clone(), error))?;
+        Ok(SecretString::from(text.trim()))
+    }
 }
 
 // === impl Server ===
@@ -95,22 +212,9 @@ pub async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error>
 impl Server {
     /// Opens the store and the port. With port 0, [`Server::address`] says which one it became.
     pub async fn bind(args: Args, shutdown: CancellationToken) -> Result<Self, Error> {
-        let keys = tokio::fs::read_to_string(&args.token_keys)
-            .await
-            .map(Zeroizing::new)
-            .map_err(|error| Error::KeyFile(args.token_keys.clone(), error))?;
-        let keys =
-            TokenKeys::parse(&keys).map_err(|error| Error::Keys(args.token_keys.clone(), error))?;
-        Self::with_keys(args, keys, shutdown).await
-    }
-
-    /// The same with keys that the caller holds.
-    async fn with_keys(
-        args: Args,
-        keys: TokenKeys,
-        shutdown: CancellationToken,
-    ) -> Result<Self, Error> {
-        let store = Store::open(&args.database).await?;
+        let key_file = args.token_keys.clone().ok_or(Error::NoKeyFile)?;
+        let keys = KeyFile::open(key_file).await?;
+        let store = Store::open(args.database_address().await?.expose_secret()).await?;
         let cannot = |error| Error::Listen(args.listen, error);
         let listener = TcpListener::bind(args.listen).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
@@ -120,14 +224,22 @@ impl Server {
         };
         let app = App {
             store,
-            keys: Arc::new(keys),
+            keys: keys.current(),
             limits,
+            shares: Shares::new(Share {
+                per_second: args.tenant_rate,
+                at_once: args.tenant_concurrency,
+            }),
+            metrics: Metrics::default(),
             shutdown,
         };
         Ok(Self {
             listener,
             address,
             app,
+            keys,
+            max_connections: args.max_connections as usize,
+            retain_days: args.retain_days,
             grace: Duration::from_secs(args.grace),
         })
     }
@@ -143,10 +255,19 @@ impl Server {
             listener,
             address,
             app,
+            keys,
+            max_connections,
+            retain_days,
             grace,
         } = self;
+        let listener = Bounded::new(listener, max_connections);
         let (store, shutdown) = (app.store.clone(), app.shutdown.clone());
         info!(%address, "the directory listens");
+        // Both end with the shutdown.
+        tokio::spawn(keys.watch(shutdown.clone()));
+        if let Some(days) = retain_days {
+            tokio::spawn(upkeep::retain(store.clone(), days, shutdown.clone()));
+        }
         let stop = shutdown.clone();
         let serving =
             axum::serve(listener, router(app)).with_graceful_shutdown(stop.cancelled_owned());
@@ -167,5 +288,55 @@ impl Server {
         };
         store.close().await;
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.args)
+    }
+
+    #[test]
+    fn serving_needs_keys_and_purging_does_not() {
+        assert!(parse("directory --listen 127.0.0.1:0").is_err());
+        let serves = parse("directory --token-keys keys --database=sqlite:a").unwrap();
+        assert!(serves.command.is_none());
+        for line in [
+            "directory purge --older-than-days 90 --database sqlite:a",
+            "directory --database sqlite:a purge --older-than-days 90 --company acme",
+        ] {
+            let purges = parse(line).unwrap();
+            assert_eq!(purges.database.expose_secret(), "sqlite:a", "{line}");
+            assert!(purges.command.is_some(), "{line}");
+        }
+        let both = "directory --token-keys k --database sqlite:a --database-url-file f";
+        assert!(parse(both).is_err(), "one address only");
+    }
+
+    #[tokio::test]
+    async fn an_address_in_a_file_is_used_and_purging_ends_by_itself() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("address");
+        let database = folder.path().join("from-file.db");
+        std::fs::write(&file, format!("sqlite:{}\n", database.display())).unwrap();
+        let line = format!(
+            "directory purge --older-than-days 1 --database-url-file {}",
+            file.display()
+        );
+        serve(parse(&line).unwrap(), CancellationToken::new())
+            .await
+            .unwrap();
+        assert!(database.exists());
     }
 }

@@ -25,6 +25,8 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
     let national = groups(&formatted);
     let abroad = international_groups(&read);
     let code = read.country_code.to_string();
+    // Ten digits after the country's code: 090, 050, 0800. They have no area to set apart.
+    let is_japanese_mobile = read.country_code == 81 && abroad.concat().len() == 10;
 
     if let Some(written) = with_separator(&national, "-") {
         found.add(written);
@@ -47,7 +49,9 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
             found.add(format!("({area}) {}", groups.join(" ")));
         }
     }
-    if let [area, exchange, line] = national.as_slice() {
+    if let [area, exchange, line] = national.as_slice()
+        && !is_japanese_mobile
+    {
         found.add(format!("{area}({exchange}){line}"));
     }
     found.add(format!("+{code} {}", abroad.join(" ")));
@@ -65,7 +69,6 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
         // The trunk prefix in parentheses, as letter-heads have it.
         if let Some(prefix) = national.concat().strip_suffix(&abroad.concat()) {
             found.add(format!("+{code} ({prefix}){}", abroad.join("-")));
-            found.add(format!("+{code} ({prefix}){}", abroad.join(" ")));
         }
     }
     found.add(format!("+{code} {}", abroad.concat()));
@@ -115,13 +118,23 @@ fn north_america(found: &mut Spellings, groups: &[String]) {
     }
 }
 
-/// Groupings other than the metadata's that people really use: Japanese area codes have two to four
-/// digits after the 0 is counted, and few know which of their neighbour's are the area's.
+/// Groupings other than the metadata's that people really use. Japanese area codes have two to five
+/// digits with the 0, and few know which of their neighbours' are the area's; that Tokyo is 03 and
+/// Osaka 06 everybody knows, so those have no other grouping.
 fn other_groupings(number: &PhoneNumber) -> Vec<String> {
     let national = number.get_national_significant_number();
     let cuts: &[&[usize]] = match (number.country_code, national.len()) {
-        (81, 9) => &[&[2, 4], &[3, 3], &[4, 2]],
-        (81, 10) => &[&[3, 4], &[4, 3]],
+        (81, 9) if national.starts_with(['3', '6']) => &[],
+        // Free and shared-cost lines: 0120-12-3456.
+        (81, 9)
+            if ["120", "570", "990"]
+                .iter()
+                .any(|line| national.starts_with(line)) =>
+        {
+            &[&[4, 2]]
+        }
+        (81, 9) => &[&[3, 3], &[4, 2]],
+        (81, 10) => &[&[3, 4]],
         (44, 10) => &[&[3, 4], &[4, 3], &[5]],
         (49, length) if length > 6 => &[&[3], &[4], &[5]],
         _ => &[],

@@ -1,9 +1,11 @@
 //! Which record stands behind a number.
 
-use super::{Match, Record};
+use super::{Match, Object, Record};
 use crate::phone::{E164, Region, parse};
+use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use url::Url;
 
 /// Reads the phone fields of what came back again, with the tenant's region, and picks one record
@@ -40,8 +42,56 @@ pub fn choose(
         .collect()
 }
 
+/// Which rule chose the record of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// No record holds the number.
+    None,
+    /// One record holds it.
+    Only,
+    /// The best object: Contact before Account before Lead.
+    Object,
+    /// The newest `LastModifiedDate` within the best object.
+    Newest,
+    /// The lowest Id among equals.
+    LowestId,
+}
+
+/// The records that hold a number, best first, and the rule by which the first was chosen.
+pub fn why<'a>(number: &E164, records: &'a [Record], home: &Region) -> (Vec<&'a Record>, Rule) {
+    let mut ids = HashSet::new();
+    let mut holding: Vec<&Record> = records
+        .iter()
+        .filter(|record| {
+            let reads = |text: &String| parse(text, home).is_ok_and(|read| read == *number);
+            record.phones.iter().any(reads) && ids.insert((record.object, record.id.as_str()))
+        })
+        .collect();
+    holding.sort_by(|a, b| rank(a).cmp(&rank(b)));
+    let rule = match holding.as_slice() {
+        [] => Rule::None,
+        [_] => Rule::Only,
+        [best, next, ..] if best.object != next.object => Rule::Object,
+        [best, next, ..] if best.modified != next.modified => Rule::Newest,
+        _ => Rule::LowestId,
+    };
+    (holding, rule)
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "no record holds the number",
+            Self::Only => "one record holds the number",
+            Self::Object => "chosen by object: Contact before Account before Lead",
+            Self::Newest => "chosen by the newest LastModifiedDate",
+            Self::LowestId => "chosen by the lowest Id of equals",
+        })
+    }
+}
+
 /// The lowest rank wins.
-fn rank(record: &Record) -> impl Ord + '_ {
+fn rank(record: &Record) -> (Object, Reverse<Option<Timestamp>>, &str) {
     (record.object, Reverse(record.modified), record.id.as_str())
 }
 
@@ -61,7 +111,6 @@ fn to_match(record: &Record, instance: Option<&Url>) -> Match {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::Object;
     use proptest::prelude::*;
 
     fn record(object: Object, id: &str, day: i64, phone: &str) -> Record {
@@ -103,6 +152,33 @@ mod tests {
         let mut undated = record(Object::Contact, "0", 0, "0312345678");
         undated.modified = None;
         assert_eq!(chosen(&[old, undated, new, same]).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn the_rule_that_chose_is_named() {
+        let contact = record(Object::Contact, "c", 1, "03-1234-5678");
+        let newer = record(Object::Contact, "d", 2, "0312345678");
+        let equal = record(Object::Contact, "e", 2, "0312345678");
+        let lead = record(Object::Lead, "l", 3, "+81 3 1234 5678");
+        let other = record(Object::Lead, "o", 3, "+81 3 1234 5679");
+        let number: E164 = "+81312345678".parse().unwrap();
+        for (records, rule, best) in [
+            (vec![other.clone()], Rule::None, None),
+            (
+                vec![lead.clone(), other, lead.clone()],
+                Rule::Only,
+                Some("l"),
+            ),
+            (vec![lead, contact.clone()], Rule::Object, Some("c")),
+            (vec![contact, newer.clone()], Rule::Newest, Some("d")),
+            (vec![equal, newer], Rule::LowestId, Some("d")),
+        ] {
+            let (holding, why) = why(&number, &records, &Region::JAPAN);
+            assert_eq!(
+                (why, holding.first().map(|record| record.id.as_str())),
+                (rule, best)
+            );
+        }
     }
 
     #[test]

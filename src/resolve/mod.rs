@@ -1,18 +1,21 @@
 //! From numbers to the people and companies that Salesforce has for them.
 //!
-//! [`plan`] packs many numbers into few composite requests, [`Resolver`] sends them, and [`choose`]
-//! reads what came back again and picks one record for each number. Only the resolver does I/O.
+//! [`Resolver`] packs many numbers into few composite requests, sends them, and [`choose`] reads what
+//! came back again and picks one record for each number. Only the resolver does I/O.
 //!
 //! One composite request holds at most five queries and costs one API call; there are five pairs of
 //! an object and a phone field (Contact, Account, Lead; Phone and MobilePhone), so each pair is a
 //! query of its own. That way a list of spellings is written once in each URL, and a field that the
 //! user may not see takes nothing but itself away.
 
+#[cfg(test)]
+mod calls;
 mod choose;
 mod plan;
 mod query;
 mod record;
 mod resolver;
+mod room;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -21,11 +24,12 @@ use crate::salesforce::Error;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub use choose::choose;
-pub use plan::{Batch, MAX_QUERIES_PER_COMPOSITE, MAX_URL_BYTES, plan};
+pub use choose::{Rule, choose, why};
+pub use plan::{Batch, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE};
 pub use query::{PhoneField, Shape};
 pub use record::Record;
-pub use resolver::{Allowance, Finding, Resolver};
+pub use resolver::{Allowance, Finding, LookedUp, Resolver};
+pub use room::{FIRST_URL_BYTES, MAX_URL_BYTES, UrlLength};
 
 /// The objects that numbers are looked up on, best first: a contact goes before an account, an
 /// account before a lead.
@@ -60,6 +64,9 @@ pub enum ResolveError {
     /// Salesforce did not do what it was asked.
     #[error("could not look numbers up in Salesforce: {0}")]
     Salesforce(#[from] Error),
+    /// Even the shortest query is too much for Salesforce.
+    #[error("Salesforce refuses even a query for a single number: {0}")]
+    TooMuch(Error),
     /// The composite answer leaves a query out.
     #[error("Salesforce's answer has nothing on {0}")]
     AnswerMissing(Object),

@@ -52,16 +52,16 @@ const fn read(object: Object) -> (&'static [&'static str], &'static [&'static st
             &["Name", "AccountId", "Account.Name", "LastModifiedDate"],
             &["Account.IsPersonAccount"],
         ),
-        Object::Account => (
-            &["Name", "LastModifiedDate"],
-            &["IsPersonAccount", "PersonContactId"],
-        ),
+        Object::Account => (&["Name", "LastModifiedDate"], &["IsPersonAccount"]),
         Object::Lead => (&["Name", "Company", "LastModifiedDate"], &[]),
     }
 }
 
+/// Tells leads that live on as contacts.
+const CONVERTED: &str = "IsConverted";
+
 /// The newest first; the Id only makes the order the same each time.
-const ORDER: &str = "ORDER BY LastModifiedDate DESC, Id";
+const ORDER: &str = "ORDER BY LastModifiedDate DESC,Id";
 
 /// What this org lets the user ask for. It begins with everything and shrinks as Salesforce names
 /// objects and fields that it does not show.
@@ -104,7 +104,15 @@ impl Shape {
     /// The queries that look a list of numbers up, at most five.
     pub(super) fn slots(&self) -> Vec<Slot> {
         let mut slots: Vec<Slot> = Vec::new();
-        for field in self.searched() {
+        let contacts_have_mobiles = self
+            .searched()
+            .any(|field| (field.object, field.name) == (Object::Contact, "MobilePhone"));
+        // A person account's mobile number is that of its person contact, a row of Contact (facts
+        // 5.4): where those are searched, a second list in the account's query would bring the same.
+        for field in self
+            .searched()
+            .filter(|field| field.name != PERSON_MOBILE || !contacts_have_mobiles)
+        {
             match slots.last_mut() {
                 // A sixth query would cost a second call; the account's two fields share one.
                 Some(slot) if slot.object == Object::Account && field.object == Object::Account => {
@@ -134,8 +142,10 @@ impl Shape {
         let condition = match slot.object {
             // A converted lead lives on as a contact and an account. AND and OR at one level need
             // parentheses (facts 5.2a).
-            Object::Lead => format!("IsConverted=false AND ({found})"),
-            Object::Contact | Object::Account => found,
+            Object::Lead if !self.hidden_fields.contains(&(Object::Lead, CONVERTED)) => {
+                format!("{CONVERTED}=false AND ({found})")
+            }
+            Object::Contact | Object::Account | Object::Lead => found,
         };
         Soql::text(&format!(
             "SELECT {} FROM {} WHERE {condition} {ORDER}",
@@ -188,7 +198,8 @@ impl Shape {
             .map(|field| field.name);
         let hidden = searched
             .chain(self.readable(object))
-            .filter(|field| *field != "Name")
+            .chain((object == Object::Lead).then_some(CONVERTED))
+            .filter(|field| *field != "Name" && !self.hidden_fields.contains(&(object, field)))
             .find(|field| names(message, object, field))?;
         self.hidden_fields.insert((object, hidden));
         Some(Finding::FieldHidden {
@@ -250,15 +261,15 @@ mod tests {
             queries(&Shape::new(Some(false))),
             [
                 "SELECT Id,Name,AccountId,Account.Name,LastModifiedDate,Phone,MobilePhone FROM Contact \
-                 WHERE Phone IN ('a','b') ORDER BY LastModifiedDate DESC, Id",
+                 WHERE Phone IN ('a','b') ORDER BY LastModifiedDate DESC,Id",
                 "SELECT Id,Name,AccountId,Account.Name,LastModifiedDate,Phone,MobilePhone FROM Contact \
-                 WHERE MobilePhone IN ('a','b') ORDER BY LastModifiedDate DESC, Id",
+                 WHERE MobilePhone IN ('a','b') ORDER BY LastModifiedDate DESC,Id",
                 "SELECT Id,Name,LastModifiedDate,Phone FROM Account \
-                 WHERE Phone IN ('a','b') ORDER BY LastModifiedDate DESC, Id",
+                 WHERE Phone IN ('a','b') ORDER BY LastModifiedDate DESC,Id",
                 "SELECT Id,Name,Company,LastModifiedDate,Phone,MobilePhone FROM Lead \
-                 WHERE IsConverted=false AND (Phone IN ('a','b')) ORDER BY LastModifiedDate DESC, Id",
+                 WHERE IsConverted=false AND (Phone IN ('a','b')) ORDER BY LastModifiedDate DESC,Id",
                 "SELECT Id,Name,Company,LastModifiedDate,Phone,MobilePhone FROM Lead \
-                 WHERE IsConverted=false AND (MobilePhone IN ('a','b')) ORDER BY LastModifiedDate DESC, Id",
+                 WHERE IsConverted=false AND (MobilePhone IN ('a','b')) ORDER BY LastModifiedDate DESC,Id",
             ]
         );
     }
@@ -269,11 +280,16 @@ mod tests {
             let asked = queries(&Shape::new(known));
             assert_eq!(asked.len(), 5);
             assert!(asked[0].contains("Account.IsPersonAccount"));
-            assert!(
-                asked[2].contains("WHERE Phone IN ('a','b') OR PersonMobilePhone IN ('a','b')")
-            );
-            assert!(asked[2].contains("PersonContactId"));
+            assert!(asked[2].contains("WHERE Phone IN ('a','b') ORDER"));
+            assert!(asked[2].contains("PersonMobilePhone FROM"));
         }
+        // Without the contacts' mobile numbers, those of person accounts are searched themselves.
+        let mut shape = Shape::new(Some(true));
+        shape.drop_object(Object::Contact);
+        assert!(
+            queries(&shape)[0]
+                .contains("WHERE Phone IN ('a','b') OR PersonMobilePhone IN ('a','b')")
+        );
         assert!(
             !queries(&Shape::new(Some(false)))
                 .iter()
@@ -324,6 +340,14 @@ mod tests {
                 field: "Company"
             })
         );
+        let converted = "No such column 'IsConverted' on entity 'Lead'";
+        assert!(shape.drop_field(Object::Lead, converted).is_some());
+        assert!(
+            !queries(&shape)
+                .iter()
+                .any(|query| query.contains("IsConverted"))
+        );
+        assert_eq!(shape.drop_field(Object::Lead, converted), None);
         assert_eq!(
             shape.drop_field(Object::Lead, "No such column 'Id' on entity 'Lead'"),
             None
@@ -354,10 +378,6 @@ mod tests {
             (
                 Object::Account,
                 "No such column 'PersonMobilePhone' on entity 'Account'.",
-            ),
-            (
-                Object::Account,
-                "No such column 'PersonContactId' on entity 'Account'.",
             ),
         ] {
             let mut shape = Shape::new(None);

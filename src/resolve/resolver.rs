@@ -1,8 +1,10 @@
 //! Sends the planned requests.
 
+use super::plan::pack;
 use super::query::Shape;
-use super::search::Search;
-use super::{Batch, Match, Object, ResolveError, choose, plan};
+use super::room::{UrlLength, UrlRoom, is_too_much};
+use super::search::{Absorbed, Search};
+use super::{Batch, Match, Object, Record, ResolveError, choose};
 use crate::phone::{E164, Region};
 use crate::salesforce::{Connection, Spent};
 use std::collections::HashMap;
@@ -17,7 +19,17 @@ pub struct Resolver {
     shape: Shape,
     instance: Option<Url>,
     allowance: Allowance,
+    room: UrlRoom,
     findings: Vec<Finding>,
+}
+
+/// What a batch brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedUp {
+    /// The numbers that were found. One that is not here stands on no record.
+    pub found: HashMap<E164, Match>,
+    /// The records that came back: the newest of each number and query, at least.
+    pub records: Vec<Record>,
 }
 
 /// How many API calls may be made.
@@ -52,6 +64,7 @@ impl Resolver {
             shape: Shape::new(None),
             instance: None,
             allowance: Allowance(None),
+            room: UrlRoom::new(None),
             findings: Vec::new(),
         }
     }
@@ -77,13 +90,29 @@ impl Resolver {
         Self { allowance, ..self }
     }
 
-    /// Packs numbers into batches, each of which is looked up by one call.
-    pub fn plan(&self, numbers: &[E164]) -> Vec<Batch> {
-        plan(&self.shape, numbers, &self.home)
+    /// Says what an earlier run found out about the length of URLs in this org.
+    #[must_use]
+    pub fn url_length(self, known: Option<UrlLength>) -> Self {
+        Self {
+            room: UrlRoom::new(known),
+            ..self
+        }
     }
 
-    /// Looks the numbers of a batch up. A number that is not in the answer stands on no record.
-    pub async fn resolve(&mut self, batch: &Batch) -> Result<HashMap<E164, Match>, ResolveError> {
+    /// The first of these numbers, as many as one call can look up. Where the org may take longer
+    /// URLs than are known of, and many numbers are left, more are tried.
+    pub fn batch(&self, pending: &[E164]) -> Batch {
+        let batch = pack(&self.shape, pending, &self.home, self.room.bytes());
+        let calls = pending.len().div_ceil(batch.numbers().len().max(1));
+        match self.room.longer(calls) {
+            Some(bytes) => pack(&self.shape, pending, &self.home, bytes),
+            None => batch,
+        }
+    }
+
+    /// Looks the numbers of a batch up. `None`: they were too many for the org, and the next
+    /// [`batch`](Self::batch) is smaller.
+    pub async fn resolve(&mut self, batch: &Batch) -> Result<Option<LookedUp>, ResolveError> {
         let mut search = Search::new(&self.shape, batch, self.home);
         loop {
             let requests = search.requests(&self.shape);
@@ -91,18 +120,43 @@ impl Resolver {
                 break;
             }
             self.allowance.check(self.connection.spent())?;
-            let answers = self.connection.composite(&requests).await?;
-            for finding in search.absorb(&mut self.shape, &answers)? {
-                debug!(%finding, "the look-up goes on without it");
-                self.findings.push(finding);
+            let absorbed = match self.connection.composite(&requests).await {
+                Ok(answers) => search.absorb(&mut self.shape, answers)?,
+                Err(error) if is_too_much(&error) => Absorbed::TooMuch(error),
+                Err(error) => return Err(error.into()),
+            };
+            match absorbed {
+                Absorbed::Answered(findings) => {
+                    for finding in findings {
+                        debug!(%finding, "the look-up goes on without it");
+                        self.findings.push(finding);
+                    }
+                }
+                Absorbed::TooMuch(error) => {
+                    let bytes = batch.url_bytes;
+                    if batch.numbers().len() == 1 || !self.room.can_shrink() {
+                        return Err(ResolveError::TooMuch(error));
+                    }
+                    self.room.refused(bytes);
+                    debug!(bytes, %error, now = self.room.bytes(), "too much at once: fewer numbers go");
+                    return Ok(None);
+                }
             }
         }
-        Ok(choose(
-            &batch.numbers,
-            &search.into_records(),
+        self.room.took(batch.url_bytes);
+        let records = search.into_records();
+        let found = choose(
+            batch.numbers(),
+            &records,
             &self.home,
             self.instance.as_ref(),
-        ))
+        );
+        Ok(Some(LookedUp { found, records }))
+    }
+
+    /// What was found out about the length of URLs in this org, for its next run.
+    pub fn found_out(&self) -> Option<UrlLength> {
+        self.room.found_out()
     }
 
     /// What Salesforce does not show this user, as far as it was met.

@@ -2,9 +2,10 @@
 
 use super::query::{Shape, Slot};
 use super::record::{Record, Row};
+use super::room::is_too_much;
 use super::{Batch, Finding, Object, ResolveError};
 use crate::phone::{E164, Region, parse};
-use crate::salesforce::{Error, NextPage, Subrequest, Subresponse};
+use crate::salesforce::{Error, NextPage, Page, Subrequest, Subresponse};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The search for the numbers of one batch.
@@ -21,10 +22,22 @@ pub(super) struct Search<'a> {
 #[derive(Debug, Clone)]
 struct Ask {
     slot: Slot,
+    /// Places in the batch of the numbers that are asked for.
+    places: Vec<usize>,
     next: Option<NextPage>,
+    rows: u64,
     /// Numbers that this query has brought. As it brings the newest first, what follows for them is
     /// no better.
     seen: HashSet<E164>,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub(super) enum Absorbed {
+    /// It was answered, perhaps with findings about what the user does not see.
+    Answered(Vec<Finding>),
+    /// A query was too long or too much for Salesforce: fewer numbers may pass.
+    TooMuch(Error),
 }
 
 // === impl Search ===
@@ -32,7 +45,9 @@ struct Ask {
 impl<'a> Search<'a> {
     /// A search of which nothing is sent yet.
     pub(super) fn new(shape: &Shape, batch: &'a Batch, home: Region) -> Self {
-        let open = shape.slots().into_iter().map(Ask::new).collect();
+        let all: Vec<usize> = (0..batch.numbers().len()).collect();
+        let slots = shape.slots().into_iter();
+        let open = slots.map(|slot| Ask::new(slot, all.clone())).collect();
         Self {
             batch,
             home,
@@ -50,7 +65,7 @@ impl<'a> Search<'a> {
             .map(|(at, ask)| match &ask.next {
                 Some(next) => Subrequest::query_next(reference(at), next),
                 None => {
-                    let soql = shape.soql(&ask.slot, &self.batch.literals);
+                    let soql = shape.soql(&ask.slot, &self.batch.literals(&ask.places));
                     Subrequest::query(reference(at), soql.as_str())
                 }
             })
@@ -62,29 +77,23 @@ impl<'a> Search<'a> {
     pub(super) fn absorb(
         &mut self,
         shape: &mut Shape,
-        answers: &[Subresponse],
-    ) -> Result<Vec<Finding>, ResolveError> {
+        mut answers: Vec<Subresponse>,
+    ) -> Result<Absorbed, ResolveError> {
         let asks = std::mem::take(&mut self.open);
         let mut findings = Vec::new();
         let mut changed = BTreeSet::new();
         let mut again = Vec::new();
         let mut read_on = Vec::new();
         for (at, ask) in asks.into_iter().enumerate() {
-            let Some(answer) = answers
+            let place = answers
                 .iter()
-                .find(|answer| answer.reference_id == reference(at))
-            else {
+                .position(|answer| answer.reference_id == reference(at));
+            let Some(place) = place else {
                 return Err(ResolveError::AnswerMissing(ask.slot.object));
             };
-            match answer.page::<Row>() {
-                Ok(page) => {
-                    let mut ask = ask;
-                    self.keep(&mut ask, page.records);
-                    ask.next = page.next;
-                    if ask.next.is_some() {
-                        read_on.push(ask);
-                    }
-                }
+            match answers.swap_remove(place).into_page::<Row>() {
+                Ok(page) => read_on.extend(self.keep(ask, page)),
+                Err(error) if is_too_much(&error) => return Ok(Absorbed::TooMuch(error)),
                 Err(error) => {
                     let finding = shrink(shape, &ask.slot, &error);
                     // Two queries of an object fail by the same field: the first names it.
@@ -93,27 +102,19 @@ impl<'a> Search<'a> {
                     }
                     changed.insert(ask.slot.object);
                     findings.extend(finding);
-                    again.push(ask.slot);
+                    again.push(ask);
                 }
             }
         }
-        read_on.retain(|ask| self.is_worth_reading_on(ask));
-        self.open = read_on;
-        let searched: Vec<_> = shape.searched().collect();
-        for mut slot in again {
-            slot.fields.retain(|name| {
-                searched
-                    .iter()
-                    .any(|field| field.object == slot.object && field.name == *name)
-            });
-            if !slot.fields.is_empty() {
-                self.open.push(Ask::new(slot));
-            }
-        }
-        if searched.is_empty() {
+        self.open = read_on
+            .into_iter()
+            .filter_map(|(ask, pages)| self.read_on(ask, pages))
+            .collect();
+        self.ask_again(shape, again);
+        if shape.searched().next().is_none() {
             return Err(ResolveError::NothingToSearch);
         }
-        Ok(findings)
+        Ok(Absorbed::Answered(findings))
     }
 
     /// What was found.
@@ -121,11 +122,15 @@ impl<'a> Search<'a> {
         self.records
     }
 
-    fn keep(&mut self, ask: &mut Ask, rows: Vec<Row>) {
-        for record in rows
+    /// Keeps a page's rows. Returns the query, and how many pages it has left, if it has any.
+    fn keep(&mut self, mut ask: Ask, page: Page<Row>) -> Option<(Ask, u64)> {
+        let rows = page.records.len() as u64;
+        for record in page
+            .records
             .into_iter()
             .filter_map(|row| row.into_record(ask.slot.object))
         {
+            let mut is_new = false;
             for number in record
                 .phones
                 .iter()
@@ -133,16 +138,43 @@ impl<'a> Search<'a> {
             {
                 let best = self.found_on.entry(number.clone()).or_insert(record.object);
                 *best = record.object.min(*best);
-                ask.seen.insert(number);
+                is_new |= ask.seen.insert(number);
             }
-            self.records.push(record);
+            // An older record of numbers that this query has brought is never chosen: of a number on
+            // thousands of records, one is kept.
+            if is_new {
+                self.records.push(record);
+            }
+        }
+        ask.rows += rows;
+        ask.next = page.next;
+        ask.next.is_some().then(|| {
+            let left = page.total_size.saturating_sub(ask.rows);
+            (ask, left.div_ceil(rows.max(1)))
+        })
+    }
+
+    /// How a query goes on that has more pages: not at all when they can bring nothing; by its last
+    /// page; or by a new query without the numbers that it has brought, so that a number on
+    /// thousands of records is not paged through.
+    fn read_on(&self, ask: Ask, pages_left: u64) -> Option<Ask> {
+        let open: Vec<usize> = ask
+            .places
+            .iter()
+            .copied()
+            .filter(|place| self.is_open(&ask, *place))
+            .collect();
+        match open.len() {
+            0 => None,
+            open if pages_left <= 1 || open == ask.places.len() => Some(ask),
+            _ => Some(Ask::new(ask.slot, open)),
         }
     }
 
-    /// Whether a further page could bring a number that this query has not brought yet and that
+    /// Whether a further page could bring this number: this query has not brought it yet, and it
     /// stands on no better object.
-    fn is_worth_reading_on(&self, ask: &Ask) -> bool {
-        self.batch.numbers.iter().any(|number| {
+    fn is_open(&self, ask: &Ask, place: usize) -> bool {
+        self.batch.numbers().get(place).is_some_and(|number| {
             !ask.seen.contains(number)
                 && self
                     .found_on
@@ -150,13 +182,31 @@ impl<'a> Search<'a> {
                     .is_none_or(|object| *object >= ask.slot.object)
         })
     }
+
+    /// Asks queries again that Salesforce refused by what it does not show, as far as they still
+    /// make sense.
+    fn ask_again(&mut self, shape: &Shape, refused: Vec<Ask>) {
+        let slots = shape.slots();
+        for ask in refused {
+            let of_object = |slot: &&Slot| slot.object == ask.slot.object;
+            // Another list may have to be searched in the place of the one that is gone.
+            for slot in slots.iter().filter(of_object).filter(|slot| {
+                let same = |name: &&&str| ask.slot.fields.contains(name);
+                slot.fields.iter().any(|name| same(&name))
+            }) {
+                self.open.push(Ask::new(slot.clone(), ask.places.clone()));
+            }
+        }
+    }
 }
 
 impl Ask {
-    fn new(slot: Slot) -> Self {
+    fn new(slot: Slot, places: Vec<usize>) -> Self {
         Self {
             slot,
+            places,
             next: None,
+            rows: 0,
             seen: HashSet::new(),
         }
     }
@@ -180,7 +230,8 @@ fn shrink(shape: &mut Shape, slot: &Slot, error: &Error) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::plan;
+    use crate::resolve::plan::pack;
+    use crate::resolve::room::FIRST_URL_BYTES;
     use serde_json::{Value, json};
 
     fn numbers(texts: &[&str]) -> Vec<E164> {
@@ -188,6 +239,17 @@ mod tests {
             .iter()
             .map(|text| parse(text, &Region::JAPAN).unwrap())
             .collect()
+    }
+
+    fn planned(shape: &Shape, numbers: &[E164]) -> Batch {
+        pack(shape, numbers, &Region::JAPAN, FIRST_URL_BYTES)
+    }
+
+    fn answered(absorbed: Result<Absorbed, ResolveError>) -> Vec<Finding> {
+        match absorbed {
+            Ok(Absorbed::Answered(findings)) => findings,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn answer(at: usize, status: u16, body: Value) -> Subresponse {
@@ -221,7 +283,7 @@ mod tests {
     #[test]
     fn a_missing_object_and_a_hidden_field_are_named_and_the_rest_goes_on() {
         let mut shape = Shape::new(Some(false));
-        let batch = plan(&shape, &numbers(&["0312345678"]), &Region::JAPAN).remove(0);
+        let batch = planned(&shape, &numbers(&["0312345678"]));
         let mut search = Search::new(&shape, &batch, Region::JAPAN);
         assert_eq!(search.requests(&shape).len(), 5);
         let hidden = "No such column 'MobilePhone' on entity 'Contact'.";
@@ -233,7 +295,7 @@ mod tests {
             refused(3, "INVALID_TYPE", missing),
             refused(4, "INVALID_TYPE", missing),
         ];
-        let findings = search.absorb(&mut shape, &answers).unwrap();
+        let findings = answered(search.absorb(&mut shape, answers.into()));
         assert_eq!(
             findings,
             [
@@ -246,28 +308,24 @@ mod tests {
         );
         // Only Contact.Phone is asked again, without the hidden field.
         assert_eq!(search.requests(&shape).len(), 1);
-        search.absorb(&mut shape, &[empty(0)]).unwrap();
+        answered(search.absorb(&mut shape, vec![empty(0)]));
         assert!(search.requests(&shape).is_empty());
     }
 
     #[test]
     fn an_error_of_another_kind_ends_the_search() {
         let mut shape = Shape::new(Some(false));
-        let batch = plan(&shape, &numbers(&["0312345678"]), &Region::JAPAN).remove(0);
+        let batch = planned(&shape, &numbers(&["0312345678"]));
         let mut search = Search::new(&shape, &batch, Region::JAPAN);
         let mut answers: Vec<_> = (0..5).map(empty).collect();
-        answers[2] = refused(
-            2,
-            "QUERY_TIMEOUT",
-            "Your query request was running for too long",
-        );
+        answers[2] = refused(2, "UNKNOWN_EXCEPTION", "An unexpected error occurred.");
         assert!(matches!(
-            search.absorb(&mut shape, &answers),
+            search.absorb(&mut shape, answers),
             Err(ResolveError::Salesforce(_))
         ));
         let mut search = Search::new(&shape, &batch, Region::JAPAN);
         assert!(matches!(
-            search.absorb(&mut shape, &[empty(0)]),
+            search.absorb(&mut shape, vec![empty(0)]),
             Err(ResolveError::AnswerMissing(_))
         ));
     }
@@ -275,11 +333,11 @@ mod tests {
     #[test]
     fn a_user_who_sees_nothing_is_an_error_and_not_a_thousand_unknown_numbers() {
         let mut shape = Shape::new(Some(false));
-        let batch = plan(&shape, &numbers(&["0312345678"]), &Region::JAPAN).remove(0);
+        let batch = planned(&shape, &numbers(&["0312345678"]));
         let mut search = Search::new(&shape, &batch, Region::JAPAN);
         let answers: Vec<_> = (0..5).map(|at| refused(at, "INVALID_TYPE", "no")).collect();
         assert!(matches!(
-            search.absorb(&mut shape, &answers),
+            search.absorb(&mut shape, answers),
             Err(ResolveError::NothingToSearch)
         ));
     }
@@ -288,7 +346,7 @@ mod tests {
     fn pages_are_read_on_only_while_they_can_bring_something() {
         let mut shape = Shape::new(Some(false));
         let asked = numbers(&["0312345678", "0312345679"]);
-        let batch = plan(&shape, &asked, &Region::JAPAN).remove(0);
+        let batch = planned(&shape, &asked);
         let mut search = Search::new(&shape, &batch, Region::JAPAN);
         let answers: Vec<_> = (0..5)
             .map(|at| {
@@ -299,19 +357,71 @@ mod tests {
                 }
             })
             .collect();
-        search.absorb(&mut shape, &answers).unwrap();
+        answered(search.absorb(&mut shape, answers));
         assert_eq!(
             search.requests(&shape).len(),
             1,
             "the second number may be on a later page"
         );
-        search
-            .absorb(&mut shape, &[first_page(0, "03-1234-5679")])
-            .unwrap();
+        answered(search.absorb(&mut shape, vec![first_page(0, "03-1234-5679")]));
         assert!(
             search.requests(&shape).is_empty(),
             "both numbers have their newest contact"
         );
         assert_eq!(search.into_records().len(), 2);
+    }
+
+    #[test]
+    fn a_number_on_thousands_of_records_is_asked_out_of_the_way() {
+        let mut shape = Shape::new(Some(false));
+        let asked = numbers(&["0312345678", "0312345679"]);
+        let batch = planned(&shape, &asked);
+        let mut search = Search::new(&shape, &batch, Region::JAPAN);
+        let mut answers: Vec<_> = (0..5).map(empty).collect();
+        let crowd = json!({"Id": "003A", "Name": "Sato", "Phone": "03-1234-5678"});
+        answers[0].body = json!({
+            "totalSize": 9_000, "done": false, "nextRecordsUrl": "/services/data/v50.0/query/01g-2000",
+            "records": vec![crowd; 2_000],
+        });
+        answered(search.absorb(&mut shape, answers));
+        let requests = search.requests(&shape);
+        assert_eq!(requests.len(), 1);
+        let request = format!("{requests:?}");
+        assert!(request.contains("'03-1234-5679'"), "{request}");
+        assert!(!request.contains("5678"), "{request}");
+        answered(search.absorb(&mut shape, vec![empty(0)]));
+        assert!(search.requests(&shape).is_empty());
+        assert_eq!(search.into_records().len(), 1, "the crowd is not kept");
+    }
+
+    #[test]
+    fn a_query_that_is_too_much_is_told_apart() {
+        for (status, body) in [
+            (
+                414,
+                json!("<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>"),
+            ),
+            (431, json!(null)),
+            (
+                400,
+                json!([{"errorCode": "QUERY_TIMEOUT", "message": "too long"}]),
+            ),
+            (
+                400,
+                json!([{"errorCode": "QUERY_TOO_COMPLICATED", "message": "no"}]),
+            ),
+            (
+                400,
+                json!([{"errorCode": "MALFORMED_QUERY", "message": "SOQL statements cannot be longer"}]),
+            ),
+        ] {
+            let mut shape = Shape::new(Some(false));
+            let batch = planned(&shape, &numbers(&["0312345678"]));
+            let mut search = Search::new(&shape, &batch, Region::JAPAN);
+            let mut answers: Vec<_> = (0..5).map(empty).collect();
+            answers[3] = answer(3, status, body);
+            let absorbed = search.absorb(&mut shape, answers);
+            assert!(matches!(absorbed, Ok(Absorbed::TooMuch(_))), "{status}");
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! Numbers found in an org as the simulator plays it.
 
-use super::{Object, Resolver};
+use super::{Match, Object, Resolver};
 use crate::phone::{E164, Region, parse, spellings};
 use crate::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transport};
 use salesforce_simulator::{Org, Record, Simulator, User, World};
+use std::collections::HashMap;
 
 const USER: &str = "integration@acme.example";
 
-async fn resolver(salesforce: &Simulator, home: Region) -> Resolver {
+pub(super) async fn resolver(salesforce: &Simulator, home: Region) -> Resolver {
     let ca = salesforce.ca_pem().as_bytes().to_vec();
     let policy = DialPolicy::new(&["localhost".to_owned()], true, Some(ca)).unwrap();
     let credentials = Credentials::Password {
@@ -25,7 +26,20 @@ async fn resolver(salesforce: &Simulator, home: Region) -> Resolver {
     Resolver::new(connection, home).person_accounts(Some(false))
 }
 
-fn org(records: impl IntoIterator<Item = Record>) -> World {
+pub(super) async fn look_up(resolver: &mut Resolver, numbers: &[E164]) -> HashMap<E164, Match> {
+    let mut found = HashMap::new();
+    let mut pending = numbers;
+    while !pending.is_empty() {
+        let batch = resolver.batch(pending);
+        if let Some(brought) = resolver.resolve(&batch).await.unwrap() {
+            found.extend(brought.found);
+            pending = &pending[batch.numbers().len()..];
+        }
+    }
+    found
+}
+
+pub(super) fn org(records: impl IntoIterator<Item = Record>) -> World {
     let user = User::integration(USER).password("password");
     World::new().org(
         Org::enterprise("acme")
@@ -62,8 +76,7 @@ async fn a_number_is_found_in_any_region_and_its_neighbour_is_not() {
             let salesforce = Simulator::start(org([record])).await.unwrap();
             let mut resolver = resolver(&salesforce, home).await;
             let asked = [number.clone(), other.clone()];
-            let batch = resolver.plan(&asked).remove(0);
-            let found = resolver.resolve(&batch).await.unwrap();
+            let found = look_up(&mut resolver, &asked).await;
             assert_eq!(found.len(), 1, "{stored:?}: {found:?}");
             assert_eq!(found[&number].object, Object::Contact, "{stored:?}");
         }
@@ -101,9 +114,7 @@ async fn forty_spellings_of_ten_numbers_are_found_and_their_near_misses_are_not(
         });
         let salesforce = Simulator::start(org(stored.chain(near))).await.unwrap();
         let mut resolver = resolver(&salesforce, home).await;
-        let batches = resolver.plan(&numbers);
-        assert_eq!(batches.len(), 1);
-        let found = resolver.resolve(&batches[0]).await.unwrap();
+        let found = look_up(&mut resolver, &numbers).await;
         for number in &numbers {
             let person = found.get(number).and_then(|found| found.person.as_deref());
             assert_eq!(person, Some(number.as_str()));
@@ -131,11 +142,11 @@ async fn converted_leads_and_custom_fields_are_no_match() {
     let salesforce = Simulator::start(World::new().org(org)).await.unwrap();
     let mut resolver = resolver(&salesforce, Region::JAPAN).await;
     let number = parse("0312345678", &Region::JAPAN).unwrap();
-    let batch = resolver.plan(std::slice::from_ref(&number)).remove(0);
-    assert!(resolver.resolve(&batch).await.unwrap().is_empty());
+    let asked = std::slice::from_ref(&number);
+    assert!(look_up(&mut resolver, asked).await.is_empty());
     salesforce
         .edit_org("acme", |org| *org = org.clone().lead(lead("Open")))
         .unwrap();
-    let found = resolver.resolve(&batch).await.unwrap();
+    let found = look_up(&mut resolver, asked).await;
     assert_eq!(found[&number].person.as_deref(), Some("Open"));
 }

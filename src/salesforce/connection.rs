@@ -32,6 +32,7 @@ pub struct Connection {
     environment: Environment,
     retry: RetryPolicy,
     may_log_in: bool,
+    logins_at_most: Option<u64>,
 }
 
 struct Shared {
@@ -88,6 +89,7 @@ impl Connection {
             environment,
             retry: RetryPolicy::default(),
             may_log_in: true,
+            logins_at_most: None,
         }
     }
 
@@ -111,6 +113,16 @@ impl Connection {
     pub fn without_login(&self) -> Connection {
         Connection {
             may_log_in: false,
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, but one that logs in no more once so many log-ins were sent: a session that
+    /// ends again and again must not become a storm of log-ins.
+    #[must_use]
+    pub fn logins_at_most(&self, most: u64) -> Connection {
+        Connection {
+            logins_at_most: Some(most),
             ..self.clone()
         }
     }
@@ -218,9 +230,13 @@ impl Connection {
     async fn obtain(&self) -> Result<Arc<Session>, Error> {
         let shared = &self.shared;
         let environment = self.environment;
+        let may_log_in = self.may_log_in
+            && self
+                .logins_at_most
+                .is_none_or(|most| shared.keeper.logins() < most);
         shared
             .keeper
-            .obtain(self.may_log_in, || log_in(Arc::clone(shared), environment))
+            .obtain(may_log_in, || log_in(Arc::clone(shared), environment))
             .await
     }
 

@@ -20,6 +20,7 @@ mod error;
 mod keys;
 mod login;
 mod meaning;
+mod pace;
 mod permissions;
 mod probe;
 mod rest;

@@ -344,6 +344,6 @@ mod tests {
         let requests = about_user("005' OR Id != '");
         assert!(requests.len() <= super::super::rest::MAX_SUBQUERIES);
         let body = super::super::rest::composite_body(&requests, ApiVersion::DEFAULT);
-        assert!(body.contains("'005%5C'%20OR"), "the id is escaped: {body}");
+        assert!(body.contains("'005%5C'+OR"), "the id is escaped: {body}");
     }
 }

@@ -394,6 +394,6 @@ mod tests {
     fn a_plus_sign_survives_the_url() {
         let path = Path::Query("SELECT Id FROM Contact WHERE Phone = '+81'".to_owned())
             .path(ApiVersion::DEFAULT);
-        assert!(path.ends_with("%3D%20'%2B81'"), "{path}");
+        assert!(path.ends_with("%3D+'%2B81'"), "{path}");
     }
 }

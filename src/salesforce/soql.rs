@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::usage::query_encode;
+use super::usage::{query_encode, query_encoded_len};
 
 /// Longest statement that Salesforce takes (facts 2.5: MALFORMED_QUERY beyond).
 pub const MAX_STATEMENT_CHARS: usize = 100_000;
@@ -124,6 +124,11 @@ impl Soql {
     pub fn url_encoded(&self) -> String {
         query_encode(&self.0)
     }
+
+    /// How many bytes [`Self::url_encoded`] has.
+    pub fn url_encoded_len(&self) -> usize {
+        query_encoded_len(&self.0)
+    }
 }
 
 impl fmt::Display for Soql {
@@ -180,7 +185,8 @@ mod tests {
         #[test]
         fn an_encoded_statement_has_no_character_that_a_url_reads_otherwise(value in any::<String>()) {
             let encoded = Soql::text(&value).url_encoded();
-            prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%'()*!,:=/?@$".contains(&byte)));
+            prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%'()*!,:=/?@$".contains(&byte) || byte == b'+'));
+            prop_assert_eq!(encoded.len(), Soql::text(&value).url_encoded_len());
             let url = url::Url::parse(&format!("https://x.example/?q={encoded}")).unwrap();
             let (_, read) = url.query_pairs().next().unwrap();
             prop_assert_eq!(read.into_owned(), value);

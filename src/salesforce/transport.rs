@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
 use super::error::{Error, Phase};
 use super::meaning::Meaning;
+use super::pace::Pace;
 use super::text;
 
 /// How an administrator recognises us in the organization's logs.
@@ -78,6 +79,7 @@ pub struct Transport {
     client: reqwest::Client,
     policy: Arc<DialPolicy>,
     limits: Limits,
+    pace: Arc<Pace>,
 }
 
 /// A request.
@@ -193,12 +195,18 @@ impl Transport {
             client,
             policy,
             limits,
+            pace: Arc::default(),
         })
     }
 
     /// The policy.
     pub fn policy(&self) -> &DialPolicy {
         &self.policy
+    }
+
+    /// Whether the host of this URL lately did not answer, so that it is asked slowly.
+    pub fn in_trouble(&self, url: &Url) -> bool {
+        self.pace.is_troubled(url)
     }
 
     /// Sends one request, once.
@@ -218,9 +226,13 @@ impl Transport {
                 format!("{host} {what} within {} s.", limit.as_secs_f32()),
             )
         };
-        timeout(limits.total, self.exchange(outgoing, phase, limits, &host))
+        let url = outgoing.url.clone();
+        self.pace.turn(&url).await;
+        let outcome = timeout(limits.total, self.exchange(outgoing, phase, limits, &host))
             .await
-            .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)))
+            .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)));
+        self.pace.note(&url, &outcome);
+        outcome
     }
 
     async fn exchange(

@@ -66,10 +66,23 @@ pub(crate) fn percent_encode(text: &str) -> String {
 }
 
 /// Percent-encodes what a query's value must have encoded and nothing more, so that long statements
-/// fit: `'`, `(`, `,` and their like stay. A bare plus would read as a space (facts 5.2a), and some
-/// servers split at a semicolon or at every equals sign.
+/// fit: `'`, `(`, `,` and their like stay, and a space is a plus, as Salesforce's own examples write
+/// it. A plus that is meant is therefore encoded (facts 5.2a); some servers split at a semicolon or
+/// at every equals sign.
 pub(crate) fn query_encode(text: &str) -> String {
-    encode(text, b"-._~'()*!,:/@$")
+    // A plus of the text is `%2B` by now, and every `%20` is a space.
+    encode(text, b"-._~'()*!,:/@$").replace("%20", "+")
+}
+
+/// How many bytes [`query_encode`] makes of a text, without making them.
+pub(crate) fn query_encoded_len(text: &str) -> usize {
+    text.bytes()
+        .map(|byte| match byte {
+            b' ' => 1,
+            byte if byte.is_ascii_alphanumeric() || b"-._~'()*!,:/@$".contains(&byte) => 1,
+            _ => 3,
+        })
+        .sum()
 }
 
 fn encode(text: &str, plain: &[u8]) -> String {

@@ -44,13 +44,14 @@ impl Failure {
             {
                 return Note::new(
                     Meaning::SessionExpired.code(),
-                    "Salesforce ended the session in the middle of the run, and a run logs in only \
-                     once. What was found is kept; the next run goes on.",
+                    "Salesforce ended the session in the middle of the run, and the one that replaced it, \
+                     too. What was found is kept; the next run goes on.",
                 );
             }
             Self::Resolve(ResolveError::Salesforce(error)) => {
                 return Note::new(error.meaning().code(), error.message());
             }
+            Self::Resolve(ResolveError::TooMuch(error)) => error.meaning().code(),
             Self::Resolve(ResolveError::AnswerMissing(_)) => "UnexpectedAnswer",
             Self::Resolve(ResolveError::NothingToSearch) => "NothingToSearch",
             Self::Resolve(ResolveError::BudgetExhausted(_)) => "BudgetExhausted",

@@ -5,6 +5,7 @@
 //! [`RunReport::to_json`] shortens texts until it fits and never the structure. The controller reads
 //! it with [`RunReport::parse`], which takes nothing that this program would not have written.
 
+use crate::resolve::UrlLength;
 use crate::salesforce::Usage;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,10 @@ pub struct RunReport {
     pub api_calls: u64,
     /// The org's usage, as the last answer told it.
     pub usage: Option<Usage>,
+    /// How long the URL of a query may be in this org, where the run found out: for the settings of
+    /// the next run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_length: Option<UrlLength>,
     /// What did not stop the run but should be put right.
     pub warnings: Vec<Note>,
 }
@@ -140,6 +145,7 @@ impl RunReport {
             skipped: 0,
             api_calls: 0,
             usage: None,
+            url_length: None,
             warnings: Vec::new(),
         }
     }

@@ -22,10 +22,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// Different numbers that are taken at a time: some seven requests' worth.
-const CLAIM_NUMBERS: u32 = 200;
+/// Different numbers that are taken at a time: what the directory hands out at most. Few requests
+/// carry them all.
+const CLAIM_NUMBERS: u32 = 1_000;
 /// For how long they are this run's: longer than so many requests may last.
 const CLAIM_SECONDS: u32 = 600;
+/// Log-ins of a run: one, and one more for a session that Salesforce ends in the middle.
+const LOGINS: u64 = 2;
 /// How long a request in flight may take to end once the run is told to stop. A kubelet gives 30
 /// seconds by default, and the calls are still to be handed back.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -112,21 +115,27 @@ impl Run {
                 Some(resolver) => resolver,
                 none => none.insert(self.log_in().await?),
             };
-            let mut batches = resolver.plan(&todo.numbers);
-            if more && batches.len() > 1 {
-                // The last is not full. It comes again with the next claim, and fills up then.
-                batches.pop();
-            }
-            for batch in batches {
+            let mut pending = todo.numbers.as_slice();
+            while !pending.is_empty() {
                 going_on()?;
-                let found = resolver.resolve(&batch).await;
+                let batch = resolver.batch(pending);
+                let count = batch.numbers().len();
+                if more && count == pending.len() && count < todo.numbers.len() {
+                    // The last is not full. It comes again with the next claim, and fills up then.
+                    break;
+                }
+                let brought = resolver.resolve(&batch).await;
+                progress.report.url_length = resolver.found_out();
                 for finding in resolver.findings() {
                     if let Some(code) = finding.code() {
                         progress.report.warn(Note::new(code, finding.to_string()));
                     }
                 }
-                self.finish(&batch, &todo, found?, &mut progress).await?;
-                progress.resolved.extend(batch.numbers);
+                let Some(brought) = brought? else { continue };
+                self.finish(&batch, &todo, brought.found, &mut progress)
+                    .await?;
+                progress.resolved.extend(batch.numbers().iter().cloned());
+                pending = pending.get(count..).unwrap_or_default();
             }
         }
     }
@@ -156,7 +165,7 @@ impl Run {
         Ok(Some((todo, more)))
     }
 
-    /// Logs in, once: a session that Salesforce ends is not replaced, the next run has its own.
+    /// Logs in. A session that Salesforce ends in the middle of the run is replaced once.
     async fn log_in(&self) -> Result<Resolver, Failure> {
         let session = self
             .connection
@@ -170,10 +179,11 @@ impl Run {
             .unwrap_or(session.instance_url);
         info!(organization = %session.organization_id, %instance, "logged in to Salesforce");
         Ok(
-            Resolver::new(self.connection.without_login(), self.settings.region)
+            Resolver::new(self.connection.logins_at_most(LOGINS), self.settings.region)
                 .person_accounts(self.settings.person_accounts.or(session.person_accounts))
                 .instance(Some(instance))
-                .allowance(Allowance(self.settings.max_api_calls)),
+                .allowance(Allowance(self.settings.max_api_calls))
+                .url_length(self.settings.url_length),
         )
     }
 
@@ -204,12 +214,15 @@ impl Run {
                     .into_values(),
             );
         }
-        self.mark_done(todo.done_with(&batch.numbers), progress)
+        self.mark_done(todo.done_with(batch.numbers()), progress)
             .await?;
         progress
             .report
-            .count(batch.numbers.len(), found.values(), &outcomes);
-        info!(numbers = batch.numbers.len(), matched, "numbers looked up");
+            .count(batch.numbers().len(), found.values(), &outcomes);
+        info!(
+            numbers = batch.numbers().len(),
+            matched, "numbers looked up"
+        );
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 use super::url_text;
 use crate::directory::CompanyId;
 use crate::phone::Region;
+use crate::resolve::UrlLength;
 use crate::salesforce::{ApiVersion, Credentials, DialPolicy, Environment};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,9 @@ pub struct WorkerSettings {
     /// API calls that this run may make; without it, as many as it needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_api_calls: Option<u64>,
+    /// How long the URL of a query may be in this org, as the last run's report said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_length: Option<UrlLength>,
     /// What this run is called in logs, `namespace/name` of its resource say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,

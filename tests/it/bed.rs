@@ -12,22 +12,34 @@ pub async fn control_plane() -> &'static ControlPlane {
     let control_plane = ControlPlane::shared().await;
     READY
         .get_or_init(async || {
-            let crd = switchboard::api::crd::yaml().unwrap();
-            control_plane
-                .kubectl_apply(&crd)
-                .await
-                .unwrap()
-                .expect_success();
-            let wait = [
-                "wait",
-                "--for=condition=Established",
-                "crd/salesforceintegrations.switchboard.dev",
-                "--timeout=30s",
-            ];
-            control_plane.kubectl(wait).await.unwrap().expect_success();
+            serve_crd(control_plane).await;
         })
         .await;
     control_plane
+}
+
+/// A control plane of a test's own, to be disturbed. It ends with the program.
+pub async fn own_control_plane() -> &'static ControlPlane {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let control_plane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
+    serve_crd(control_plane).await;
+    control_plane
+}
+
+async fn serve_crd(control_plane: &ControlPlane) {
+    let crd = switchboard::api::crd::yaml().unwrap();
+    control_plane
+        .kubectl_apply(&crd)
+        .await
+        .unwrap()
+        .expect_success();
+    let wait = [
+        "wait",
+        "--for=condition=Established",
+        "crd/salesforceintegrations.switchboard.dev",
+        "--timeout=30s",
+    ];
+    control_plane.kubectl(wait).await.unwrap().expect_success();
 }
 
 /// A manifest that the schema accepts; tests change what they are about.

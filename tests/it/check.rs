@@ -8,7 +8,7 @@ use crate::stage::{Stage, condition, program};
 use crate::world::{self, PASSWORD, TOKEN};
 
 /// Runs `check` on the manifests; exit code, standard output, standard error.
-fn check(stage: &Stage, documents: &[&Value], flags: &[&str]) -> (Option<i32>, String, String) {
+pub fn check(stage: &Stage, documents: &[&Value], flags: &[&str]) -> (Option<i32>, String, String) {
     let file = stage.path("manifests.yaml");
     let text: Vec<String> = documents
         .iter()

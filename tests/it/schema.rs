@@ -77,6 +77,24 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         r#"{"password": {"username": "a@b", "secretRef": {"name": "s"}}}"#,
     ),
     (
+        "/spec/salesforce/auth",
+        r#"{"password": {"username": "a@b", "secretRef": {"name": "s"}}, "jwtBearer": {"username": "a@b", "secretRef": {"name": "s"}}}"#,
+        "exactly one log-in method",
+        r#"{"jwtBearer": {"username": "a@b", "secretRef": {"name": "s"}}}"#,
+    ),
+    (
+        "/spec/salesforce/auth",
+        r#"{"oauthPassword": {"secretRef": {"name": "s"}}}"#,
+        "username",
+        r#"{"oauthPassword": {"username": "a@b", "secretRef": {"name": "s"}}}"#,
+    ),
+    (
+        "/spec/salesforce",
+        r#"{"auth": {"clientCredentials": {"secretRef": {"name": "s"}}}}"#,
+        "loginUrl",
+        r#"{"loginUrl": "https://acme.my.salesforce.com", "auth": {"clientCredentials": {"secretRef": {"name": "s"}}}}"#,
+    ),
+    (
         "/spec/salesforce/auth/password/username",
         r#""integration""#,
         "e-mail address",

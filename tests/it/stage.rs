@@ -51,7 +51,11 @@ pub struct Stage {
 impl Stage {
     /// Everything but the controller.
     pub async fn set(prefix: &str, world: World) -> Stage {
-        let control_plane = bed::control_plane().await;
+        Stage::set_on(bed::control_plane().await, prefix, world).await
+    }
+
+    /// Everything but the controller, on that control plane.
+    pub async fn set_on(control_plane: &'static ControlPlane, prefix: &str, world: World) -> Stage {
         let client = control_plane.client();
         let namespace = control_plane.namespace(prefix).await.unwrap();
         let simulator = Simulator::start(world).await.unwrap();
@@ -116,13 +120,18 @@ impl Stage {
 
     /// Starts the controller and waits until its watches have told everything.
     pub async fn start_controller(&mut self) {
-        let controller = Process::builder("controller", program())
+        self.controller = Some(self.another_controller("controller", &[]).await);
+    }
+
+    /// Starts a controller that the test holds, with further flags, and waits until it is ready: at work, or standing by.
+    pub async fn another_controller(&self, name: &str, flags: &[&str]) -> Process {
+        let controller = Process::builder(name, program())
             .arg("controller")
             .arg("--listen=127.0.0.1:0")
             .arg("--worker-image=switchboard:test")
             .arg(format!("--directory-url={}", self.directory_url))
             .arg(format!(
-                "--token-key-file={}",
+                "--token-keys={}",
                 self.dir.path().join("token.key").display()
             ))
             .arg(format!(
@@ -133,6 +142,7 @@ impl Stage {
             .arg("--allow-private-networks")
             .arg(format!("--watch-namespaces={}", self.ns))
             .arg(format!("--run-deadline={}s", self.run_deadline.as_secs()))
+            .args(flags)
             .env("KUBECONFIG", self.control_plane.kubeconfig_path().display())
             .start()
             .await
@@ -150,7 +160,7 @@ impl Stage {
             }
         })
         .await;
-        self.controller = Some(controller);
+        controller
     }
 
     /// Ends the controller in order and waits for its end.
@@ -261,6 +271,62 @@ impl Stage {
             .patch(name, &PatchParams::default(), &patch)
             .await
             .unwrap();
+    }
+
+    /// Asks for a test of the connection, and waits until it was made or refused.
+    pub async fn test_now(&self, name: &str, wish: &str) {
+        self.annotate(name, switchboard::api::TEST_REQUESTED_AT, wish)
+            .await;
+        self.until(name, "the test to be handled", SOON, |object| {
+            (object["status"]["lastHandledTestAt"] == wish).then_some(())
+        })
+        .await;
+    }
+
+    /// Has the controller look at an integration that is not ready, and waits until it has: what was under way is then through.
+    pub async fn look(&self, name: &str, wish: &str) {
+        self.annotate(name, switchboard::api::RUN_REQUESTED_AT, wish)
+            .await;
+        self.until(name, "the wish to be handled", SOON, |object| {
+            (object["status"]["lastHandledRunAt"] == wish).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until every integration of the namespace is Ready with that status and reason.
+    pub async fn all(&self, status: &str, reason: &str, deadline: Duration) {
+        wait_for(
+            format!("Ready={status} {reason} everywhere"),
+            deadline,
+            async || {
+                let list = self
+                    .integrations()
+                    .list(&Default::default())
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let others: Vec<String> = list
+                    .items
+                    .iter()
+                    .filter_map(|item| {
+                        let object = serde_json::to_value(item).unwrap();
+                        let ready = condition(&object, "Ready");
+                        let as_wanted = ready.is_some_and(|ready| {
+                            ready["status"] == status && ready["reason"] == reason
+                        });
+                        (!as_wanted).then(|| {
+                            let reason = ready.map(|ready| ready["reason"].to_string());
+                            format!("{} {reason:?}", item.name_any())
+                        })
+                    })
+                    .collect();
+                if others.is_empty() {
+                    Ok(())
+                } else {
+                    Err(format!("{} are not: {others:?}", others.len()))
+                }
+            },
+        )
+        .await;
     }
 
     /// Asks for a run and waits until one that ended later than those before is in the status.

@@ -223,6 +223,7 @@ fn worker_settings(
             .as_ref()
             .and_then(|organization| organization.person_accounts),
         instance_url: None,
+        url_length: None,
         max_api_calls: None,
         run: Some(run),
     };

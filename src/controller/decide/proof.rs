@@ -7,13 +7,21 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::schedule;
+use super::{Failure, schedule};
 use crate::api::status::Connection;
+use crate::salesforce::{Phase, Retry};
 
 /// Log-ins with one refused credential within [`REFUSAL_WINDOW`].
 pub const MOST_REFUSALS: usize = 2;
 /// The window in which [`MOST_REFUSALS`] counts.
 pub const REFUSAL_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+
+/// For how long Salesforce blocks a user who logged in too often (facts 1.1).
+const BLOCKED: Duration = Duration::from_secs(3600);
+/// How long to leave an org alone whose calls of the rolling 24 hours are used up, at least.
+const QUOTA_STEP: Duration = Duration::from_secs(1800);
+/// Between two log-ins that nobody asked for after one that failed for no passing reason.
+const BETWEEN_LOGINS: Duration = Duration::from_secs(1800);
 
 /// Why the connection is proved now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +70,8 @@ pub struct Known<'a> {
     pub requested: bool,
     /// When others were refused with the same credential.
     pub refused_elsewhere: &'a [Timestamp],
+    /// When the newest of those was that still stands.
+    pub refusal_elsewhere: Option<Timestamp>,
     /// When another last proved the same credential.
     pub proved_elsewhere: Option<Timestamp>,
     /// How often a healthy connection is proved.
@@ -75,17 +85,17 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
     let same = known
         .last
         .filter(|last| last.credentials_version.as_deref() == Some(known.fingerprint));
+    let stands_elsewhere = known.refusal_elsewhere.filter(|refused| {
+        known
+            .proved_elsewhere
+            .is_none_or(|proved| proved < *refused)
+    });
     let Some(last) = same else {
-        return match newest(known.refused_elsewhere) {
-            Some(refused)
-                if known.proved_elsewhere.is_none_or(|proved| proved < refused)
-                    && !known.requested =>
-            {
-                Next::Adopt
-            }
+        return match stands_elsewhere {
             Some(_) if known.requested => gated(Cause::Requested, &[], known, now),
-            _ if known.last.is_none() => Next::Now(Cause::First),
-            _ => Next::Now(Cause::CredentialsChanged),
+            Some(_) => Next::Adopt,
+            None if known.last.is_none() => Next::Now(Cause::First),
+            None => Next::Now(Cause::CredentialsChanged),
         };
     };
     let own: Vec<Timestamp> = last.refused_at.iter().map(|time| time.0).collect();
@@ -107,11 +117,12 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
             None => Next::OnChange,
         };
     }
+    // Log-ins that Salesforce put off count like refusals; a connection that merely failed has none.
     if known.requested {
-        return Next::Now(Cause::Requested);
+        return gated(Cause::Requested, &own, known, now);
     }
     if known.spec_changed {
-        return Next::Now(Cause::SpecChanged);
+        return gated(Cause::SpecChanged, &own, known, now);
     }
     if known.pending && last.next_attempt_at.is_none() {
         return Next::Now(Cause::Due);
@@ -128,7 +139,37 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
         });
     match due {
         Some(due) if due > now => Next::At(due),
-        _ => Next::Now(Cause::Due),
+        _ => {
+            let verified = last.verified_at.as_ref().map(|time| time.0);
+            let told = verified.max(newest(&own));
+            if stands_elsewhere.is_some_and(|refused| told.is_none_or(|told| told < refused)) {
+                Next::Adopt
+            } else {
+                Next::Now(Cause::Due)
+            }
+        }
+    }
+}
+
+/// How long to wait after a failure that was no refusal, the `failures`th in a row, which came at `at`.
+pub fn wait(
+    failure: &Failure,
+    failures: u32,
+    interval: Duration,
+    uid: &str,
+    at: Timestamp,
+) -> Duration {
+    let salt = at.as_second().to_string();
+    let no_shorter_than = |least: Duration| schedule::jittered_later(least, uid, &salt);
+    match failure.meaning.retry() {
+        Retry::Later => schedule::back_off(failures, interval, uid),
+        Retry::AfterAnHour => no_shorter_than(BLOCKED),
+        Retry::AfterQuota => no_shorter_than(interval.max(QUOTA_STEP)),
+        Retry::AtInterval | Retry::Never => match failure.phase {
+            // A new attempt would be a new log-in: two an hour.
+            Phase::Login => no_shorter_than(interval.max(BETWEEN_LOGINS)),
+            Phase::Request => schedule::jittered(interval.max(Duration::from_secs(60)), uid, &salt),
+        },
     }
 }
 
@@ -184,6 +225,7 @@ mod tests {
             spec_changed: false,
             requested: false,
             refused_elsewhere: &[],
+            refusal_elsewhere: None,
             proved_elsewhere: None,
             interval: Duration::from_secs(1800),
             uid: "uid",
@@ -274,12 +316,14 @@ mod tests {
         let elsewhere = [at(-10)];
         let fresh = Known {
             refused_elsewhere: &elsewhere,
+            refusal_elsewhere: Some(at(-10)),
             ..known(None)
         };
         assert_eq!(next(&fresh, at(0)), Next::Adopt);
         let elsewhere = [at(-10), at(-20)];
         let asked = Known {
             refused_elsewhere: &elsewhere,
+            refusal_elsewhere: Some(at(-10)),
             requested: true,
             ..known(None)
         };

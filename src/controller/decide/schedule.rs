@@ -128,6 +128,12 @@ pub fn jittered(base: Duration, uid: &str, salt: &str) -> Duration {
     base.mul_f64(0.9 + 0.2 * share)
 }
 
+/// `least` made up to a tenth longer, by a place in 0..1 drawn from `uid` and `salt`.
+pub fn jittered_later(least: Duration, uid: &str, salt: &str) -> Duration {
+    let share = (place(uid, salt) % 10_000) as f64 / 10_000.0;
+    least.mul_f64(1.0 + 0.1 * share)
+}
+
 /// How long to wait after `failures` passing failures in a row: 15 s doubled each time, up to `most`, less up to a third.
 pub fn back_off(failures: u32, most: Duration, uid: &str) -> Duration {
     let doubled = Duration::from_secs(15).saturating_mul(1 << failures.saturating_sub(1).min(20));

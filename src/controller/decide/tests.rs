@@ -13,8 +13,10 @@ use crate::api::{InvalidField, Retrieval, SalesforceIntegration};
 use crate::controller::claims::Claim;
 use crate::controller::config::Config;
 use crate::controller::fixtures;
-use crate::salesforce::{Access, Answer, Findings, Meaning, Organization, SessionInfo};
+use crate::salesforce::{Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo};
 use crate::worker::{Note, Outcome, RunKind, RunReport};
+
+mod credentials;
 
 const START: i64 = 1_800_000_000;
 
@@ -169,18 +171,20 @@ fn findings() -> Findings {
     }
 }
 
+fn failed(meaning: Meaning, phase: Phase) -> Failure {
+    Failure {
+        meaning,
+        message: meaning.cause().into(),
+        phase,
+    }
+}
+
 fn refused() -> Result<Findings, Failure> {
-    Err(Failure {
-        meaning: Meaning::InvalidLogin,
-        message: "Salesforce refused the user name, password or security token.".into(),
-    })
+    Err(failed(Meaning::InvalidLogin, Phase::Login))
 }
 
 fn unreachable() -> Result<Findings, Failure> {
-    Err(Failure {
-        meaning: Meaning::Unreachable,
-        message: "Salesforce cannot be reached.".into(),
-    })
+    Err(failed(Meaning::Unreachable, Phase::Request))
 }
 
 fn ended(job: &str, second: i64, outcome: &str) -> EndedRun {
@@ -348,7 +352,10 @@ fn fifty_resources_with_one_wrong_password_cost_one_log_in() {
     later.now = 5;
     later.elsewhere = Elsewhere {
         refused_at: vec![at(0)],
-        refusal: Some((Meaning::InvalidLogin, "refused".into())),
+        refusal: Some(Refusal {
+            at: at(0),
+            failure: failed(Meaning::InvalidLogin, Phase::Login),
+        }),
         proved_at: None,
     };
     later.step(refused());

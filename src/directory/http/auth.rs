@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
 use super::{App, error::ApiError};
@@ -18,6 +19,8 @@ pub(super) struct Caller<P> {
     pub(super) company: CompanyId,
     pub(super) region: Region,
     purpose: PhantomData<P>,
+    /// The request's place among those of its company; given back when the handler ends.
+    _turn: OwnedSemaphorePermit,
 }
 
 /// Which purposes of a token an endpoint takes.
@@ -71,8 +74,8 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
             error
         };
         let token = bearer(&parts.headers).ok_or_else(|| refused(ApiError::NoToken))?;
-        let claims = app
-            .keys
+        let keys = app.keys.borrow().clone();
+        let claims = keys
             .verify(token, Timestamp::now())
             .map_err(|error| refused(error.into()))?;
         if !P::PURPOSES.contains(&claims.purpose) {
@@ -81,7 +84,9 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
                 takes: P::WORDS,
             }));
         }
+        let turn = app.shares.enter(&claims.company, claims.purpose).await?;
         Ok(Self {
+            _turn: turn,
             company: claims.company,
             region: claims.region,
             purpose: PhantomData,

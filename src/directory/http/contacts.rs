@@ -3,6 +3,7 @@
 use axum::{
     Json as Answer,
     extract::{Path, State},
+    http::StatusCode,
 };
 use serde::Deserialize;
 use tracing::info;
@@ -117,4 +118,38 @@ pub(super) async fn put(
     app.store.put_contact(&caller.company, &contact).await?;
     info!(company = %caller.company, "a contact was edited by hand");
     Ok(Answer(contact))
+}
+
+/// Remove a contact
+///
+/// Its calls stay, without the name, and are not looked up again for it; the next call of the number is.
+#[utoipa::path(
+    delete,
+    path = "/v1/contacts/{number}",
+    tag = "admin",
+    security(("admin" = [])),
+    params(("number" = String, Path, description = "The number, in any spelling", example = "0312345678"), NumberParams),
+    responses(
+        (status = 204, description = "Nobody is known under the number any more, or nobody was"),
+        (status = 400, description = "Not a phone number", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 401, description = "No token, or not a valid one", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 403, description = "A token for something else", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn remove(
+    State(app): State<App>,
+    caller: Caller<Edit>,
+    Path(number): Path<String>,
+    Params(params): Params<NumberParams>,
+) -> Result<StatusCode, ApiError> {
+    let region = params.region.unwrap_or(caller.region);
+    let number = phone::parse(&number, &region).map_err(ApiError::NumberRefused)?;
+    let removed = app.store.remove_contact(&caller.company, &number).await?;
+    info!(company = %caller.company, removed, "a contact was removed by hand");
+    Ok(StatusCode::NO_CONTENT)
 }

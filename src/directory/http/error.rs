@@ -53,6 +53,10 @@ pub(super) enum ApiError {
     NoSuchEndpoint,
     #[error("this endpoint does not take this method; see /v1/openapi.json")]
     WrongMethod,
+    #[error(
+        "this company sends more than its share; send the request again later, repeating it does no harm"
+    )]
+    TooMany,
     #[error("the request took too long; send it again, repeating it does no harm")]
     TooSlow,
     #[error("the directory cannot serve now; send the request again, repeating it does no harm")]
@@ -78,6 +82,7 @@ impl ApiError {
                 StatusCode::NOT_FOUND
             }
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(StoreError::Unavailable(..)) | Self::TooSlow | Self::GoingDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -99,6 +104,7 @@ impl ApiError {
             Self::UnknownNumber => "unknown-number",
             Self::NoSuchEndpoint => "no-such-endpoint",
             Self::WrongMethod => "wrong-method",
+            Self::TooMany => "too-many-requests",
             Self::TooSlow => "too-slow",
             Self::Store(StoreError::Unavailable(..)) => "storage-unavailable",
             Self::GoingDown => "going-down",
@@ -144,7 +150,7 @@ impl IntoResponse for ApiError {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
             }
             _ => {}

@@ -6,10 +6,13 @@
 mod auth;
 mod calls;
 mod contacts;
+mod contacts_csv;
 mod cursor;
 mod error;
+mod fairness;
 mod health;
 mod input;
+mod metrics;
 pub(super) mod openapi;
 mod webhook;
 mod worker;
@@ -28,18 +31,25 @@ use axum::{
     routing::{get, post},
 };
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::error::ApiError;
+pub(super) use self::{
+    fairness::{Share, Shares},
+    metrics::Metrics,
+};
 use super::{TokenKeys, store::Store};
 
 /// What every handler may use.
 #[derive(Debug, Clone)]
 pub(super) struct App {
     pub(super) store: Store,
-    pub(super) keys: Arc<TokenKeys>,
+    pub(super) keys: watch::Receiver<Arc<TokenKeys>>,
     pub(super) limits: Limits,
+    pub(super) shares: Shares,
+    pub(super) metrics: Metrics,
     /// Cancelled when the server goes down: `/readyz` says so, and no new traffic comes.
     pub(super) shutdown: CancellationToken,
 }
@@ -56,9 +66,12 @@ pub(super) fn router(app: App) -> Router {
     Router::new()
         .route("/v1/webhooks/calls", post(webhook::receive))
         .route("/v1/calls", get(calls::list))
+        .route("/v1/contacts.csv", get(contacts_csv::export))
         .route(
             "/v1/contacts/{number}",
-            get(contacts::find).put(contacts::put),
+            get(contacts::find)
+                .put(contacts::put)
+                .delete(contacts::remove),
         )
         .route("/v1/worker/calls/claim", post(worker::claim))
         .route("/v1/worker/calls/done", post(worker::done))
@@ -67,6 +80,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::serve))
         .fallback(|| async { ApiError::NoSuchEndpoint })
         .method_not_allowed_fallback(|| async { ApiError::WrongMethod })
         .layer(DefaultBodyLimit::max(app.limits.body_bytes))
@@ -76,6 +90,10 @@ pub(super) fn router(app: App) -> Router {
                 tracing::error!("a request handler panicked; this is a bug");
                 ApiError::Internal.into_response()
             },
+        ))
+        .layer(middleware::from_fn_with_state(
+            app.metrics.clone(),
+            metrics::count,
         ))
         .layer(middleware::map_response(no_sniffing))
         .with_state(app)

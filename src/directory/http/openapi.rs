@@ -12,7 +12,7 @@ use utoipa::{
     },
 };
 
-use super::{calls, contacts, error::ApiError, webhook, worker};
+use super::{calls, contacts, contacts_csv, error::ApiError, webhook, worker};
 use crate::directory::Purpose;
 
 #[derive(OpenApi)]
@@ -21,12 +21,15 @@ use crate::directory::Purpose;
         title = "Switchboard directory",
         version = "v1",
         description = "Call history and contacts of a phone platform's tenants. A token is good for one company and \
-                       one purpose; every answer is about that company only."
+                       one purpose; every answer is about that company only. A company that sends more than its share is \
+                       answered 429 with Retry-After."
     ),
     paths(
         webhook::receive,
         contacts::find,
         contacts::put,
+        contacts::remove,
+        contacts_csv::export,
         calls::list,
         worker::claim,
         worker::done,

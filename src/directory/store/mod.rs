@@ -1,11 +1,16 @@
 //! Where calls and contacts are kept: one door, whatever database stands behind it.
 //!
 //! Every method takes the company first, and every row is keyed by it, so that no query can forget whose data it
-//! reads. Time is an argument. A method that returns `Ok` has committed.
+//! reads. Time is an argument. A method that returns `Ok` has committed. The methods stand with their subject: `calls`,
+//! `contacts`, `work`.
 
+mod calls;
+mod contacts;
+mod database;
 mod merge;
+mod purge;
 mod row;
-mod sqlite;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -14,35 +19,30 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{
-    CompanyId,
-    model::{
-        Call, ClaimRequest, ClaimedCalls, Contact, Direction, DoneCall, DoneReceipt, FoundContact,
-        Receipt, WriteContactsReceipt, WritePolicy,
-    },
-    webhook::Leg,
-};
-use crate::phone::{E164, Region};
+use self::database::Database;
+use super::model::Direction;
+use crate::phone::E164;
 
 /// The store. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
-pub(super) struct Store(Backend);
-
-/// The databases there are. PostgreSQL will stand beside SQLite, behind the same methods.
-#[derive(Debug, Clone)]
-enum Backend {
-    Sqlite(sqlite::Sqlite),
+pub(super) struct Store {
+    database: Database,
 }
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The address names no database that is supported.
-    #[error("the database address must be sqlite:PATH, for example sqlite:/data/directory.db")]
+    #[error(
+        "the database address must be sqlite:PATH or postgres://USER@HOST/DATABASE, for example sqlite:/data/directory.db"
+    )]
     Address,
     /// The database file cannot be opened.
     #[error("the database {0} cannot be opened; check that its folder exists and can be written")]
     Open(PathBuf, #[source] sqlx::Error),
+    /// The database server cannot be used. Named without user and password.
+    #[error("the database {0} cannot be used; check its address, its user and its password")]
+    Connect(String, #[source] sqlx::Error),
     /// The schema cannot be brought up to date.
     #[error("the database schema cannot be brought up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -97,124 +97,25 @@ pub(super) struct Position {
 // === impl Store ===
 
 impl Store {
-    /// Opens the database, creates it if it is not there, and brings its schema up to date.
+    /// Opens the database, creates SQLite's file if it is not there, and brings the schema up to date.
     pub(super) async fn open(address: &str) -> Result<Self, StoreError> {
-        let path = address.strip_prefix("sqlite:").ok_or(StoreError::Address)?;
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() || path.starts_with(":memory:") {
-            return Err(StoreError::Address);
-        }
-        sqlite::Sqlite::open(path.into())
-            .await
-            .map(|sqlite| Self(Backend::Sqlite(sqlite)))
+        let database = Database::open(address).await?;
+        Ok(Self { database })
     }
 
     /// Whether it answers.
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
-        match &self.0 {
-            Backend::Sqlite(store) => store.ready().await,
-        }
+        let row: Result<Option<(String,)>, _> = self
+            .database
+            .optional("SELECT company FROM calls LIMIT 1", Vec::new())
+            .await;
+        row.map(drop)
+            .map_err(|error| StoreError::sort("ask the database whether it is there", error))
     }
 
     /// Waits for what is being written and closes every connection.
     pub(super) async fn close(&self) {
-        match &self.0 {
-            Backend::Sqlite(store) => store.close().await,
-        }
-    }
-
-    /// Keeps what a webhook told, all of it or nothing. A leg seen before is completed, never emptied.
-    pub(super) async fn record_calls(
-        &self,
-        company: &CompanyId,
-        region: Region,
-        legs: &[Leg],
-        now: Timestamp,
-    ) -> Result<Receipt, StoreError> {
-        match &self.0 {
-            Backend::Sqlite(store) => store.record_calls(company, region, legs, now).await,
-        }
-    }
-
-    /// A page of the history, newest first; the second value is where the next page starts.
-    pub(super) async fn calls(
-        &self,
-        company: &CompanyId,
-        filter: &CallFilter,
-    ) -> Result<(Vec<Call>, Option<Position>), StoreError> {
-        match &self.0 {
-            Backend::Sqlite(store) => store.calls(company, filter).await,
-        }
-    }
-
-    /// Who stands behind a number: one read of one index.
-    pub(super) async fn contact(
-        &self,
-        company: &CompanyId,
-        number: &E164,
-    ) -> Result<Option<Contact>, StoreError> {
-        match &self.0 {
-            Backend::Sqlite(store) => store.contact(company, number).await,
-        }
-    }
-
-    /// Puts a contact in the place of what is there.
-    pub(super) async fn put_contact(
-        &self,
-        company: &CompanyId,
-        contact: &Contact,
-    ) -> Result<(), StoreError> {
-        match &self.0 {
-            Backend::Sqlite(store) => store.put_contact(company, contact).await,
-        }
-    }
-
-    /// Writes what a worker found.
-    pub(super) async fn write_contacts(
-        &self,
-        company: &CompanyId,
-        policy: WritePolicy,
-        contacts: &[FoundContact],
-        now: Timestamp,
-    ) -> Result<WriteContactsReceipt, StoreError> {
-        match &self.0 {
-            Backend::Sqlite(store) => store.write_contacts(company, policy, contacts, now).await,
-        }
-    }
-
-    /// Hands out calls to resolve, see [`ClaimRequest`].
-    pub(super) async fn claim(
-        &self,
-        company: &CompanyId,
-        request: &ClaimRequest,
-        now: Timestamp,
-    ) -> Result<ClaimedCalls, StoreError> {
-        match &self.0 {
-            Backend::Sqlite(store) => store.claim(company, request, now).await,
-        }
-    }
-
-    /// Marks calls done.
-    pub(super) async fn done(
-        &self,
-        company: &CompanyId,
-        calls: &[DoneCall],
-        now: Timestamp,
-    ) -> Result<DoneReceipt, StoreError> {
-        match &self.0 {
-            Backend::Sqlite(store) => store.done(company, calls, now).await,
-        }
-    }
-
-    /// Takes back what a holder has not finished; says how many calls.
-    pub(super) async fn release(
-        &self,
-        company: &CompanyId,
-        holder: &str,
-    ) -> Result<u32, StoreError> {
-        match &self.0 {
-            Backend::Sqlite(store) => store.release(company, holder).await,
-        }
+        self.database.close().await;
     }
 }
 
@@ -223,20 +124,7 @@ impl Store {
 impl StoreError {
     /// Sorts a failure of the database: does trying again later make sense?
     fn sort(action: &'static str, error: sqlx::Error) -> Self {
-        /// Primary result codes of SQLite: busy, locked, read-only, I/O error, full, cannot open.
-        const LATER: [i64; 6] = [5, 6, 8, 10, 13, 14];
-        let later = match &error {
-            sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::Io(_)
-            | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(database) => database
-                .code()
-                .and_then(|code| code.parse::<i64>().ok())
-                .is_some_and(|code| LATER.contains(&(code & 0xff))),
-            _ => false,
-        };
-        if later {
+        if database::passes(&error) {
             Self::Unavailable(action, error)
         } else {
             Self::Failed(action, error)

@@ -306,6 +306,6 @@ async fn pages_are_followed_and_composites_are_one_call() {
     assert_eq!(body["allOrNone"], json!(false));
     assert_eq!(
         body["compositeRequest"][0]["url"],
-        "/services/data/v50.0/query?q=SELECT%20Id%20FROM%20Contact"
+        "/services/data/v50.0/query?q=SELECT+Id+FROM+Contact"
     );
 }

@@ -37,14 +37,9 @@ impl Bed {
         let folder = TempDir::new().unwrap();
         let keys = folder.path().join("keys");
         std::fs::write(&keys, KEY).unwrap();
-        let args = directory::Args {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            database: format!("sqlite:{}", folder.path().join("directory.db").display()),
-            token_keys: keys,
-            max_body: 4 * 1024 * 1024,
-            request_timeout: 20,
-            grace: 20,
-        };
+        let database = format!("sqlite:{}", folder.path().join("directory.db").display());
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let args = directory::Args::new(listen, database.into(), keys);
         let shutdown = CancellationToken::new();
         let server = Server::bind(args, shutdown.clone()).await.unwrap();
         let base = format!("http://{}", server.address());

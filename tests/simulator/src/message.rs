@@ -27,9 +27,15 @@ impl Request {
 
     /// A parameter of the query string, decoded; a bare plus is a space.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
-        url::form_urlencoded::parse(self.query.as_bytes())
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
+        let pairs = self
+            .query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        let plain = |text: &str| percent_decode(&text.replace('+', " "));
+        pairs
+            .into_iter()
+            .find(|(key, _)| plain(key) == name)
+            .map(|(_, value)| plain(value))
     }
 
     /// The base URL that the client uses.
@@ -45,6 +51,16 @@ impl Request {
             .map(percent_decode)
             .collect()
     }
+}
+
+/// A JSON object of these members, which are moved into it: `json!` would copy them.
+pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
+    Json::Object(
+        members
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect(),
+    )
 }
 
 /// `%41` to `A`; a plus stays a plus, as it must in a path.

@@ -17,9 +17,16 @@ async fn ids(directory: &Directory, query: CallsQuery) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn pages_neither_repeat_nor_skip_while_calls_come_in() {
-    let directory = Directory::start().await;
+on_each_database! {
+    pages_neither_repeat_nor_skip_while_calls_come_in,
+    the_last_page_says_that_it_is_the_last,
+    filters_narrow_the_history,
+    companies_do_not_see_each_other,
+    a_misspelled_query_is_refused_and_not_ignored,
+}
+
+async fn pages_neither_repeat_nor_skip_while_calls_come_in(on: Kind) {
+    let directory = Directory::start(on).await;
     // Groups of three start in the same second, so that the ID has to decide.
     let leg = |n: usize| {
         call(
@@ -53,9 +60,8 @@ async fn pages_neither_repeat_nor_skip_while_calls_come_in() {
     assert_eq!(seen, expected);
 }
 
-#[tokio::test]
-async fn the_last_page_says_that_it_is_the_last() {
-    let directory = Directory::start().await;
+async fn the_last_page_says_that_it_is_the_last(on: Kind) {
+    let directory = Directory::start(on).await;
     directory
         .ingest()
         .ingest(&payload(
@@ -87,9 +93,8 @@ async fn the_last_page_says_that_it_is_the_last() {
     );
 }
 
-#[tokio::test]
-async fn filters_narrow_the_history() {
-    let directory = Directory::start().await;
+async fn filters_narrow_the_history(on: Kind) {
+    let directory = Directory::start(on).await;
     let mut out = call("out", "x", "2026-11-23T04:00:00Z");
     out["call_type"] = json!("OUTGOING_CALL");
     out["to_number"] = json!("0398765432");
@@ -178,9 +183,8 @@ async fn filters_narrow_the_history() {
     }
 }
 
-#[tokio::test]
-async fn companies_do_not_see_each_other() {
-    let directory = Directory::start().await;
+async fn companies_do_not_see_each_other(on: Kind) {
+    let directory = Directory::start(on).await;
     directory
         .ingest()
         .ingest(&payload([call("d1", "0312345678", "2026-11-23T01:00:00Z")]))
@@ -259,10 +263,9 @@ async fn companies_do_not_see_each_other() {
     );
 }
 
-#[tokio::test]
-async fn a_misspelled_query_is_refused_and_not_ignored() {
+async fn a_misspelled_query_is_refused_and_not_ignored(on: Kind) {
     use secrecy::ExposeSecret as _;
-    let directory = Directory::start().await;
+    let directory = Directory::start(on).await;
     let table = [
         (
             "/v1/calls?limit=0",

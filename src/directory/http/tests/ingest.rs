@@ -27,17 +27,26 @@ async fn history(directory: &Directory) -> Vec<crate::directory::model::Call> {
         .calls
 }
 
-#[tokio::test]
-async fn the_challenge_is_answered_with_the_token_only() {
-    let directory = Directory::start().await;
+on_each_database! {
+    the_challenge_is_answered_with_the_token_only,
+    a_call_that_is_delivered_again_stays_one_call,
+    later_events_complete_a_call_and_never_empty_it,
+    every_call_type_is_kept_and_internal_ones_are_not_looked_up,
+    a_malformed_leg_leaves_nothing_behind,
+    another_companys_calls_are_refused,
+    a_body_over_the_limit_is_refused,
+    deliveries_at_the_same_moment_are_all_kept_once,
+}
+
+async fn the_challenge_is_answered_with_the_token_only(on: Kind) {
+    let directory = Directory::start(on).await;
     let reply = post(&directory, r#"{"challenge":"9f86d081","note":"sales"}"#).await;
     assert_eq!((reply.status, reply.body.as_str()), (200, "9f86d081"));
     assert_eq!(reply.content_type.as_deref(), Some("text/plain"));
 }
 
-#[tokio::test]
-async fn a_call_that_is_delivered_again_stays_one_call() {
-    let directory = Directory::start().await;
+async fn a_call_that_is_delivered_again_stays_one_call(on: Kind) {
+    let directory = Directory::start(on).await;
     let body = payload([
         call("d1", "0312345678", "2026-11-23T01:00:00Z"),
         call("d2", "0398765432", "2026-11-23T01:01:00Z"),
@@ -58,9 +67,8 @@ async fn a_call_that_is_delivered_again_stays_one_call() {
     assert_eq!(history(&directory).await.len(), 2);
 }
 
-#[tokio::test]
-async fn later_events_complete_a_call_and_never_empty_it() {
-    let directory = Directory::start().await;
+async fn later_events_complete_a_call_and_never_empty_it(on: Kind) {
+    let directory = Directory::start(on).await;
     let mut rings = call("d1", "0312345678", "2026-11-23T01:00:00Z");
     rings["dial_ends_at"] = json!(null);
     let mut answered = rings.clone();
@@ -81,9 +89,8 @@ async fn later_events_complete_a_call_and_never_empty_it() {
     assert_eq!(call.ended_at, Some("2026-11-23T01:02:00Z".parse().unwrap()));
 }
 
-#[tokio::test]
-async fn every_call_type_is_kept_and_internal_ones_are_not_looked_up() {
-    let directory = Directory::start().await;
+async fn every_call_type_is_kept_and_internal_ones_are_not_looked_up(on: Kind) {
+    let directory = Directory::start(on).await;
     let mut legs = vec![];
     for (index, kind) in [
         "INCOMING_CALL",
@@ -139,9 +146,8 @@ async fn every_call_type_is_kept_and_internal_ones_are_not_looked_up() {
     );
 }
 
-#[tokio::test]
-async fn a_malformed_leg_leaves_nothing_behind() {
-    let directory = Directory::start().await;
+async fn a_malformed_leg_leaves_nothing_behind(on: Kind) {
+    let directory = Directory::start(on).await;
     let mut wrong = call("d2", "0312345678", "2026-11-23T01:00:00Z");
     wrong["dial_ends_at"] = json!("yesterday");
     let body = payload([call("d1", "0312345678", "2026-11-23T01:00:00Z"), wrong]);
@@ -163,9 +169,8 @@ async fn a_malformed_leg_leaves_nothing_behind() {
     assert_eq!(history(&directory).await, []);
 }
 
-#[tokio::test]
-async fn another_companys_calls_are_refused() {
-    let directory = Directory::start().await;
+async fn another_companys_calls_are_refused(on: Kind) {
+    let directory = Directory::start(on).await;
     let mut body = payload([call("d1", "0312345678", "2026-11-23T01:00:00Z")]);
     body["call"]["tenant_code"] = json!("globex");
     let reply = post(&directory, &body.to_string()).await;
@@ -181,9 +186,8 @@ async fn another_companys_calls_are_refused() {
     );
 }
 
-#[tokio::test]
-async fn a_body_over_the_limit_is_refused() {
-    let directory = Directory::start().await;
+async fn a_body_over_the_limit_is_refused(on: Kind) {
+    let directory = Directory::start(on).await;
     let reply = post(
         &directory,
         &format!(r#"{{"call":"{}"}}"#, "x".repeat(64 * 1024)),
@@ -195,9 +199,8 @@ async fn a_body_over_the_limit_is_refused() {
     );
 }
 
-#[tokio::test]
-async fn deliveries_at_the_same_moment_are_all_kept_once() {
-    let directory = Directory::start().await;
+async fn deliveries_at_the_same_moment_are_all_kept_once(on: Kind) {
+    let directory = Directory::start(on).await;
     let deliveries = (0..40).map(|index| {
         let client = directory.ingest();
         // Every leg comes twice, in two deliveries that overlap.

@@ -1,5 +1,6 @@
 //! The directory over real HTTP on a loopback port, with a real database file.
 
+mod contacts;
 mod history;
 mod ingest;
 mod running;
@@ -22,6 +23,7 @@ use crate::directory::{
         ClaimRequest, DoneCall, DoneRequest, FoundContact, Reading, RecordObject,
         WriteContactsRequest, WritePolicy,
     },
+    testing::{Kind, on_each_database},
 };
 use crate::phone::Region;
 
@@ -31,6 +33,7 @@ const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 /// A running directory and its folder.
 struct Directory {
     folder: TempDir,
+    database: String,
     base: String,
     http: reqwest::Client,
     shutdown: CancellationToken,
@@ -38,18 +41,29 @@ struct Directory {
 }
 
 impl Directory {
-    async fn start() -> Self {
-        Self::start_in(TempDir::new().unwrap()).await
+    async fn start(on: Kind) -> Self {
+        let folder = TempDir::new().unwrap();
+        let database = on.fresh(&folder);
+        Self::start_on(folder, database).await
     }
 
-    async fn start_in(folder: TempDir) -> Self {
+    async fn start_on(folder: TempDir, database: String) -> Self {
+        let args = Args {
+            database: database.clone().into(),
+            ..args(&folder)
+        };
+        Self::start_with(args, folder, database).await
+    }
+
+    async fn start_with(args: Args, folder: TempDir, database: String) -> Self {
         let shutdown = CancellationToken::new();
-        let server = Server::bind(args(&folder), shutdown.clone()).await.unwrap();
+        let server = Server::bind(args, shutdown.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let running = tokio::spawn(server.run());
         Self {
             folder,
+            database,
             base,
             http,
             shutdown,
@@ -57,14 +71,15 @@ impl Directory {
         }
     }
 
-    async fn stop(self) -> TempDir {
+    async fn stop(self) -> (TempDir, String) {
         self.shutdown.cancel();
         self.running.await.unwrap().unwrap();
-        self.folder
+        (self.folder, self.database)
     }
 
     async fn restart(self) -> Self {
-        Self::start_in(self.stop().await).await
+        let (folder, database) = self.stop().await;
+        Self::start_on(folder, database).await
     }
 
     fn client(&self, company: &str, purpose: Purpose) -> Client {
@@ -135,12 +150,12 @@ fn args(folder: &TempDir) -> Args {
     let keys = folder.path().join("keys");
     std::fs::write(&keys, KEY).unwrap();
     Args {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        database: format!("sqlite:{}", folder.path().join("directory.db").display()),
-        token_keys: keys,
         max_body: 64 * 1024,
-        request_timeout: 20,
-        grace: 20,
+        ..Args::new(
+            "127.0.0.1:0".parse().unwrap(),
+            Kind::Sqlite.fresh(folder).into(),
+            keys,
+        )
     }
 }
 

@@ -6,13 +6,18 @@ use secrecy::ExposeSecret as _;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::directory::http::{App, Limits, router};
+use crate::directory::http::{App, Limits, Metrics, Share, Shares, router};
 use crate::directory::model::{CallsQuery, LookupState};
 use crate::directory::store::Store;
 
-#[tokio::test]
-async fn a_restart_keeps_everything() {
-    let directory = Directory::start().await;
+on_each_database! {
+    a_restart_keeps_everything,
+    going_down_loses_nothing_that_was_answered,
+    a_directory_that_cannot_serve_says_when_to_come_again,
+}
+
+async fn a_restart_keeps_everything(on: Kind) {
+    let directory = Directory::start(on).await;
     let legs = [
         call("d1", "0312345678", "2026-11-23T01:00:00Z"),
         call("d2", "0398765432", "2026-11-23T02:00:00Z"),
@@ -66,9 +71,8 @@ async fn a_restart_keeps_everything() {
     );
 }
 
-#[tokio::test]
-async fn going_down_loses_nothing_that_was_answered() {
-    let directory = Directory::start().await;
+async fn going_down_loses_nothing_that_was_answered(on: Kind) {
+    let directory = Directory::start(on).await;
     let clients: Vec<_> = (0..20).map(|_| directory.ingest()).collect();
     let deliveries = clients.iter().enumerate().map(|(n, client)| {
         let shutdown = directory.shutdown.clone();
@@ -100,15 +104,19 @@ async fn going_down_loses_nothing_that_was_answered() {
     );
 }
 
-async fn app(folder: &TempDir, time: Duration) -> App {
-    let database = format!("sqlite:{}", folder.path().join("directory.db").display());
+async fn app(database: &str, time: Duration) -> App {
     App {
-        store: Store::open(&database).await.unwrap(),
-        keys: Arc::new(TokenKeys::parse(KEY).unwrap()),
+        store: Store::open(database).await.unwrap(),
+        keys: tokio::sync::watch::channel(Arc::new(TokenKeys::parse(KEY).unwrap())).1,
         limits: Limits {
             body_bytes: 1024,
             time,
         },
+        shares: Shares::new(Share {
+            per_second: 100,
+            at_once: 4,
+        }),
+        metrics: Metrics::default(),
         shutdown: CancellationToken::new(),
     }
 }
@@ -148,12 +156,12 @@ async fn answer(
     (status, problem.code, retry)
 }
 
-#[tokio::test]
-async fn a_directory_that_cannot_serve_says_when_to_come_again() {
+async fn a_directory_that_cannot_serve_says_when_to_come_again(on: Kind) {
     let folder = TempDir::new().unwrap();
+    let at = on.fresh(&folder);
     let later = |code: &str| (503, code.to_owned(), Some("2".to_owned()));
 
-    let closed = app(&folder, Duration::from_secs(20)).await;
+    let closed = app(&at, Duration::from_secs(20)).await;
     closed.store.close().await;
     assert_eq!(
         ask(closed.clone(), "/v1/calls").await,
@@ -161,7 +169,7 @@ async fn a_directory_that_cannot_serve_says_when_to_come_again() {
     );
     assert_eq!(ask(closed, "/readyz").await, later("storage-unavailable"));
 
-    let impatient = app(&folder, Duration::from_millis(1)).await;
+    let impatient = app(&at, Duration::from_millis(1)).await;
     let never = futures::stream::pending::<std::io::Result<axum::body::Bytes>>();
     let request = axum::http::Request::post("/v1/webhooks/calls");
     let body = axum::body::Body::from_stream(never);
@@ -170,7 +178,7 @@ async fn a_directory_that_cannot_serve_says_when_to_come_again() {
         later("too-slow")
     );
 
-    let leaving = app(&folder, Duration::from_secs(20)).await;
+    let leaving = app(&at, Duration::from_secs(20)).await;
     leaving.shutdown.cancel();
     assert_eq!(ask(leaving, "/readyz").await, later("going-down"));
 }
@@ -221,23 +229,23 @@ async fn a_directory_that_cannot_start_says_why() {
         )
     };
     let missing = Args {
-        token_keys: folder.path().join("none"),
+        token_keys: Some(folder.path().join("none")),
         ..good.clone()
     };
     assert!(start(missing).await.contains("none cannot be read"));
     std::fs::write(folder.path().join("short"), "c2hvcnQ=").unwrap();
     let short = Args {
-        token_keys: folder.path().join("short"),
+        token_keys: Some(folder.path().join("short")),
         ..good.clone()
     };
     assert!(start(short).await.contains("shorter than 32 bytes"));
     let elsewhere = Args {
-        database: "mysql://db".to_owned(),
+        database: "mysql://db".into(),
         ..good.clone()
     };
     assert!(start(elsewhere).await.contains("must be sqlite:PATH"));
     let nowhere = Args {
-        database: format!("sqlite:{}/no/such/folder.db", folder.path().display()),
+        database: format!("sqlite:{}/no/such/folder.db", folder.path().display()).into(),
         ..good
     };
     assert!(start(nowhere).await.contains("cannot be opened"));
@@ -255,4 +263,40 @@ fn the_document_in_the_repository_is_the_one_of_the_code() {
         kept == generated,
         "docs/directory-openapi.json has drifted: run the tests with UPDATE_GENERATED=1 set"
     );
+}
+
+#[tokio::test]
+async fn one_tenants_flood_leaves_the_others_alone() {
+    let folder = TempDir::new().unwrap();
+    let database = Kind::Sqlite.fresh(&folder);
+    let args = Args {
+        tenant_rate: 5,
+        ..args(&folder)
+    };
+    let directory = Directory::start_with(args, folder, database).await;
+    let (flood, calm) = (
+        token("acme", Purpose::Lookup),
+        token("globex", Purpose::Lookup),
+    );
+    let ask = |token: &SecretString| {
+        let token = token.expose_secret().to_owned();
+        let directory = &directory;
+        async move {
+            directory
+                .raw("GET", "/v1/calls", Some(&token), "")
+                .await
+                .status
+        }
+    };
+    let answers = futures::future::join_all((0..60).map(|_| ask(&flood))).await;
+    assert!(
+        answers.contains(&200) && answers.contains(&429),
+        "{answers:?}"
+    );
+    assert_eq!(ask(&calm).await, 200);
+    let metrics = directory.raw("GET", "/metrics", None, "").await.body;
+    let counted =
+        r#"switchboard_directory_requests_total{method="GET",route="/v1/calls",status="429"}"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(!metrics.contains("acme"), "no metric names a tenant");
 }

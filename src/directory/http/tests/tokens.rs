@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-const ENDPOINTS: [(&str, &str, &[Purpose]); 8] = [
+const ENDPOINTS: [(&str, &str, &[Purpose]); 10] = [
     ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
     (
         "GET",
@@ -12,6 +12,12 @@ const ENDPOINTS: [(&str, &str, &[Purpose]); 8] = [
         &[Purpose::Lookup, Purpose::Admin],
     ),
     ("PUT", "/v1/contacts/0312345678", &[Purpose::Admin]),
+    ("DELETE", "/v1/contacts/0312345678", &[Purpose::Admin]),
+    (
+        "GET",
+        "/v1/contacts.csv",
+        &[Purpose::Lookup, Purpose::Admin],
+    ),
     ("GET", "/v1/calls", &[Purpose::Lookup, Purpose::Admin]),
     ("POST", "/v1/worker/calls/claim", &[Purpose::Worker]),
     ("POST", "/v1/worker/calls/done", &[Purpose::Worker]),
@@ -54,9 +60,12 @@ async fn the_table_holds_every_endpoint_of_the_document() {
     assert_eq!(described, ENDPOINTS.len());
 }
 
-#[tokio::test]
-async fn a_wrong_token_is_refused_everywhere_and_learns_nothing() {
-    let directory = Directory::start().await;
+on_each_database! {
+    a_wrong_token_is_refused_everywhere_and_learns_nothing,
+}
+
+async fn a_wrong_token_is_refused_everywhere_and_learns_nothing(on: Kind) {
+    let directory = Directory::start(on).await;
     // Something that could be found.
     let edit = crate::directory::model::ContactEdit {
         person_name: Some("Sato".to_owned()),
@@ -158,7 +167,7 @@ async fn a_wrong_token_is_refused_everywhere_and_learns_nothing() {
 
 #[tokio::test]
 async fn what_needs_no_token_says_nothing_about_tenants() {
-    let directory = Directory::start().await;
+    let directory = Directory::start(Kind::Sqlite).await;
     for path in ["/healthz", "/readyz"] {
         let reply = directory.raw("GET", path, None, "").await;
         assert_eq!((reply.status, reply.body.as_str()), (200, "ok"));
@@ -175,4 +184,40 @@ async fn what_needs_no_token_says_nothing_about_tenants() {
         (reply.status, reply.json()["code"].as_str()),
         (405, Some("wrong-method"))
     );
+}
+
+#[tokio::test]
+async fn keys_rotate_without_a_gap() {
+    const NEW: &str = "YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=";
+    let directory = Directory::start(Kind::Sqlite).await;
+    let file = directory.folder.path().join("keys");
+    let old = token("acme", Purpose::Lookup);
+    let new = TokenKeys::parse(NEW)
+        .unwrap()
+        .mint(&claims("acme", Purpose::Lookup))
+        .unwrap();
+    let asks = async |token: &SecretString| {
+        let reply = directory.raw("GET", "/v1/calls", Some(token.expose_secret()), "");
+        reply.await.status
+    };
+    let becomes = async |token: &SecretString, status: u16| {
+        let waiting = async {
+            while asks(token).await != status {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waiting)
+            .await
+            .unwrap();
+    };
+    assert_eq!((asks(&old).await, asks(&new).await), (200, 401));
+    std::fs::write(&file, "not a key").unwrap();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(asks(&old).await, 200, "a slip refuses nobody");
+    std::fs::write(&file, format!("{NEW}\n{KEY}\n")).unwrap();
+    becomes(&new, 200).await;
+    assert_eq!(asks(&old).await, 200, "both are good");
+    std::fs::write(&file, NEW).unwrap();
+    becomes(&old, 401).await;
+    assert_eq!(asks(&new).await, 200);
 }

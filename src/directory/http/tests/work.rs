@@ -11,8 +11,8 @@ fn ids(claimed: &crate::directory::model::ClaimedCalls) -> Vec<&str> {
     claimed.calls.iter().map(|call| call.id.as_str()).collect()
 }
 
-async fn with_calls(calls: &[(&str, &str, &str)]) -> Directory {
-    let directory = Directory::start().await;
+async fn with_calls(on: Kind, calls: &[(&str, &str, &str)]) -> Directory {
+    let directory = Directory::start(on).await;
     let legs = calls
         .iter()
         .map(|(id, number, start)| call(id, number, start));
@@ -20,9 +20,20 @@ async fn with_calls(calls: &[(&str, &str, &str)]) -> Directory {
     directory
 }
 
-#[tokio::test]
-async fn a_call_is_claimed_resolved_and_shown_with_names() {
-    let directory = with_calls(&[("d1", "03-1234-5678", "2026-11-23T01:00:00Z")]).await;
+on_each_database! {
+    a_call_is_claimed_resolved_and_shown_with_names,
+    every_worker_request_may_be_repeated,
+    the_daily_run_keeps_an_edit_and_the_after_call_run_overwrites_it,
+    the_daily_run_is_handed_only_numbers_without_a_contact,
+    the_after_call_run_is_handed_known_numbers_too_but_only_ended_calls,
+    two_workers_share_by_number_and_a_released_one_is_free,
+    a_number_that_calls_again_is_asked_again,
+    what_the_worker_read_counts,
+    a_bad_request_is_refused_with_the_fields_name,
+}
+
+async fn a_call_is_claimed_resolved_and_shown_with_names(on: Kind) {
+    let directory = with_calls(on, &[("d1", "03-1234-5678", "2026-11-23T01:00:00Z")]).await;
     let worker = directory.worker();
     let claimed = worker.claim(&claim("w")).await.unwrap();
     assert_eq!(
@@ -70,9 +81,8 @@ async fn a_call_is_claimed_resolved_and_shown_with_names() {
     );
 }
 
-#[tokio::test]
-async fn every_worker_request_may_be_repeated() {
-    let directory = with_calls(&[("d1", "0312345678", "2026-11-23T01:00:00Z")]).await;
+async fn every_worker_request_may_be_repeated(on: Kind) {
+    let directory = with_calls(on, &[("d1", "0312345678", "2026-11-23T01:00:00Z")]).await;
     let worker = directory.worker();
     assert_eq!(ids(&worker.claim(&claim("w")).await.unwrap()), ["d1"]);
     assert_eq!(
@@ -91,9 +101,8 @@ async fn every_worker_request_may_be_repeated() {
     );
 }
 
-#[tokio::test]
-async fn the_daily_run_keeps_an_edit_and_the_after_call_run_overwrites_it() {
-    let directory = Directory::start().await;
+async fn the_daily_run_keeps_an_edit_and_the_after_call_run_overwrites_it(on: Kind) {
+    let directory = Directory::start(on).await;
     let edit = ContactEdit {
         person_name: Some(" Tanaka ".to_owned()),
         ..ContactEdit::default()
@@ -141,14 +150,16 @@ async fn the_daily_run_keeps_an_edit_and_the_after_call_run_overwrites_it() {
     );
 }
 
-#[tokio::test]
-async fn the_daily_run_is_handed_only_numbers_without_a_contact() {
-    let directory = with_calls(&[
-        ("known", "0312345678", "2026-11-23T01:00:00Z"),
-        ("yesterday", "0398765432", "2026-11-22T01:00:00Z"),
-        ("unknown", "0398765432", "2026-11-23T02:00:00Z"),
-        ("junk", "Anonymous", "2026-11-23T03:00:00Z"),
-    ])
+async fn the_daily_run_is_handed_only_numbers_without_a_contact(on: Kind) {
+    let directory = with_calls(
+        on,
+        &[
+            ("known", "0312345678", "2026-11-23T01:00:00Z"),
+            ("yesterday", "0398765432", "2026-11-22T01:00:00Z"),
+            ("unknown", "0398765432", "2026-11-23T02:00:00Z"),
+            ("junk", "Anonymous", "2026-11-23T03:00:00Z"),
+        ],
+    )
     .await;
     let edit = ContactEdit {
         person_name: Some("Tanaka".to_owned()),
@@ -172,9 +183,8 @@ async fn the_daily_run_is_handed_only_numbers_without_a_contact() {
     );
 }
 
-#[tokio::test]
-async fn the_after_call_run_is_handed_known_numbers_too_but_only_ended_calls() {
-    let directory = with_calls(&[("ended", "0312345678", "2026-11-23T01:00:00Z")]).await;
+async fn the_after_call_run_is_handed_known_numbers_too_but_only_ended_calls(on: Kind) {
+    let directory = with_calls(on, &[("ended", "0312345678", "2026-11-23T01:00:00Z")]).await;
     let mut rings = call("rings", "0312345678", &Timestamp::now().to_string());
     rings["dial_ends_at"] = json!(null);
     let mut silent = call("end-never-told", "0312345678", "2026-11-20T01:00:00Z");
@@ -196,13 +206,15 @@ async fn the_after_call_run_is_handed_known_numbers_too_but_only_ended_calls() {
     );
 }
 
-#[tokio::test]
-async fn two_workers_share_by_number_and_a_released_one_is_free() {
-    let directory = with_calls(&[
-        ("a1", "0312345678", "2026-11-23T01:00:00Z"),
-        ("b1", "0398765432", "2026-11-23T02:00:00Z"),
-        ("a2", "03-1234-5678", "2026-11-23T03:00:00Z"),
-    ])
+async fn two_workers_share_by_number_and_a_released_one_is_free(on: Kind) {
+    let directory = with_calls(
+        on,
+        &[
+            ("a1", "0312345678", "2026-11-23T01:00:00Z"),
+            ("b1", "0398765432", "2026-11-23T02:00:00Z"),
+            ("a2", "03-1234-5678", "2026-11-23T03:00:00Z"),
+        ],
+    )
     .await;
     let worker = directory.worker();
     let one = ClaimRequest {
@@ -234,9 +246,8 @@ async fn two_workers_share_by_number_and_a_released_one_is_free() {
     );
 }
 
-#[tokio::test]
-async fn a_number_that_calls_again_is_asked_again() {
-    let directory = with_calls(&[("d1", "0312345678", "2026-11-23T01:00:00Z")]).await;
+async fn a_number_that_calls_again_is_asked_again(on: Kind) {
+    let directory = with_calls(on, &[("d1", "0312345678", "2026-11-23T01:00:00Z")]).await;
     let worker = directory.worker();
     worker.done(&done("d1", TOKYO)).await.unwrap();
     directory
@@ -247,9 +258,8 @@ async fn a_number_that_calls_again_is_asked_again() {
     assert_eq!(ids(&worker.claim(&claim("w")).await.unwrap()), ["d2"]);
 }
 
-#[tokio::test]
-async fn what_the_worker_read_counts() {
-    let directory = with_calls(&[("d1", "3125550100", "2026-11-23T01:00:00Z")]).await;
+async fn what_the_worker_read_counts(on: Kind) {
+    let directory = with_calls(on, &[("d1", "3125550100", "2026-11-23T01:00:00Z")]).await;
     directory
         .worker()
         .done(&done("d1", "+13125550100"))
@@ -283,10 +293,9 @@ async fn what_the_worker_read_counts() {
     );
 }
 
-#[tokio::test]
-async fn a_bad_request_is_refused_with_the_fields_name() {
+async fn a_bad_request_is_refused_with_the_fields_name(on: Kind) {
     use secrecy::ExposeSecret as _;
-    let directory = Directory::start().await;
+    let directory = Directory::start(on).await;
     let contact = json!({"number": TOKYO, "object": "Lead", "recordId": "00Q"});
     let table = [
         ("calls/claim", json!({}), "missing field `holder`"),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::{Call, Outcome, RestError, check_version, route};
-use crate::message::{Answer, Request, percent_decode};
+use crate::message::{Answer, Request, object, percent_decode};
 
 const MAX_REQUESTS: usize = 25;
 
@@ -62,11 +62,17 @@ pub(super) fn batch(call: &Call<'_>, request: &Request) -> Outcome {
         }
         let answer = run(call, request, sub).unwrap_or_else(|error| error.answer(None));
         failed |= answer.status.as_u16() >= 400;
-        results.push(json!({"statusCode": answer.status.as_u16(), "result": answer.json}));
+        results.push(object([
+            ("statusCode", Json::from(answer.status.as_u16())),
+            ("result", answer.json.unwrap_or_default()),
+        ]));
     }
     Ok(Answer::json(
         200,
-        json!({"hasErrors": failed, "results": results}),
+        object([
+            ("hasErrors", Json::from(failed)),
+            ("results", Json::from(results)),
+        ]),
     ))
 }
 

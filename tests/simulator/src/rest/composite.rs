@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::{Call, Outcome, RestError, check_version, route};
-use crate::message::{Answer, Request, percent_decode};
+use crate::message::{Answer, Request, object, percent_decode};
 
 /// Sub-requests of one composite request (facts 2.7).
 const MAX_REQUESTS: usize = 25;
@@ -35,6 +35,17 @@ struct SubRequest {
     body: Option<Json>,
 }
 
+impl SubRequest {
+    /// Whether it uses what an earlier sub-request answered.
+    fn refers(&self) -> bool {
+        self.url.contains("@{")
+            || self
+                .body
+                .as_ref()
+                .is_some_and(|body| body.to_string().contains("@{"))
+    }
+}
+
 /// Runs the sub-requests in order.
 pub(super) fn composite(call: &Call<'_>, request: &Request) -> Outcome {
     if call
@@ -59,18 +70,25 @@ pub(super) fn composite(call: &Call<'_>, request: &Request) -> Outcome {
     let mut answers: HashMap<String, Json> = HashMap::new();
     let mut responses = Vec::with_capacity(subs.len());
     let mut failed = false;
+    // Answers are long: they are kept a second time only where a later sub-request refers to one.
+    let refers = subs.iter().any(SubRequest::refers);
     for sub in subs {
-        let answer = run(call, request, &sub, &answers);
+        let mut answer = run(call, request, &sub, &answers);
         failed |= answer.status.as_u16() >= 400;
-        let body = embedded(&answer);
-        answers.insert(sub.reference_id.clone(), body.clone());
+        let body = embedded(&mut answer);
+        if refers {
+            answers.insert(sub.reference_id.clone(), body.clone());
+        }
         responses.push(response(&answer, body, sub.reference_id));
     }
     if let Some(tables) = before.filter(|_| failed) {
         call.write(|org, _| org.tables = tables)?;
         roll_back(&mut responses);
     }
-    Ok(Answer::json(200, json!({"compositeResponse": responses})))
+    Ok(Answer::json(
+        200,
+        object([("compositeResponse", Json::from(responses))]),
+    ))
 }
 
 fn check(subs: &[SubRequest]) -> Result<(), RestError> {
@@ -243,9 +261,9 @@ fn substitute(
     Ok(out)
 }
 
-fn embedded(answer: &Answer) -> Json {
-    match &answer.json {
-        Some(json) => json.clone(),
+fn embedded(answer: &mut Answer) -> Json {
+    match answer.json.take() {
+        Some(json) => json,
         None if answer.body.is_empty() => Json::Null,
         None => Json::from(String::from_utf8_lossy(&answer.body).into_owned()),
     }
@@ -259,7 +277,12 @@ fn response(answer: &Answer, body: Json, reference: String) -> Json {
     let headers: Map<String, Json> = headers
         .filter_map(|(_, value)| Some(("Location".to_owned(), Json::from(value.to_str().ok()?))))
         .collect();
-    json!({"body": body, "httpHeaders": headers, "httpStatusCode": answer.status.as_u16(), "referenceId": reference})
+    object([
+        ("body", body),
+        ("httpHeaders", Json::Object(headers)),
+        ("httpStatusCode", Json::from(answer.status.as_u16())),
+        ("referenceId", Json::from(reference)),
+    ])
 }
 
 fn roll_back(responses: &mut [Json]) {

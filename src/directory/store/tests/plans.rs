@@ -1,33 +1,29 @@
 //! How SQLite reads: what must stay fast as the tables grow.
 
-use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
-use tempfile::TempDir;
+use sqlx::AssertSqlSafe;
 
-use super::{Sqlite, calls, contacts};
-use crate::directory::{
-    model::Direction,
-    store::{CallFilter, NumberFilter, Position},
-};
+use super::*;
+use crate::directory::store::{calls, contacts, database::Arg};
 
-async fn plan(sql: &str) -> String {
-    let folder = TempDir::new().unwrap();
-    let store = Sqlite::open(folder.path().join("directory.db"))
-        .await
-        .unwrap();
-    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")).into_sql_str();
-    let rows = sqlx::query(explain)
-        .fetch_all(&store.readers)
-        .await
-        .unwrap();
-    rows.iter()
-        .map(|row| row.get::<String, _>("detail"))
+#[derive(sqlx::FromRow)]
+struct Step {
+    detail: String,
+}
+
+async fn plan(sql: &str, args: Vec<Arg>) -> String {
+    let (store, _folder) = store(Kind::Sqlite).await;
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+    let steps: Vec<Step> = store.database.all(explain, args).await.unwrap();
+    steps
+        .into_iter()
+        .map(|step| step.detail)
         .collect::<Vec<_>>()
         .join("\n")
 }
 
 #[tokio::test]
 async fn a_ringing_phone_is_answered_by_one_read() {
-    let plan = plan(contacts::FIND).await;
+    let plan = plan(contacts::FIND, Vec::new()).await;
     assert_eq!(
         plan,
         "SEARCH contacts USING PRIMARY KEY (company=? AND number=?)"
@@ -88,7 +84,8 @@ async fn a_page_is_read_in_order_and_never_sorted() {
         ),
         (CallFilter { number, ..all }, "calls_of_a_number"),
     ] {
-        let plan = plan(calls::page(&company, &filter).sql().as_str()).await;
+        let (sql, args) = calls::page(&company, &filter);
+        let plan = plan(&sql, args).await;
         assert!(
             plan.contains(&format!("SEARCH c USING INDEX {index} (company=?")),
             "{filter:?}\n{plan}"

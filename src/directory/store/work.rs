@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Sqlite;
 use crate::directory::{
     CompanyId,
     model::{ClaimRequest, ClaimedCall, ClaimedCalls, DoneCall, DoneReceipt, Reading},
     store::{
-        StoreError,
+        Store, StoreError,
+        database::{args, uncrossed},
         row::{e164, micros, time},
     },
 };
@@ -34,7 +34,7 @@ const CLAIM: &str = "WITH keys AS (\
        AND (ended_at IS NOT NULL OR started_at < $5) GROUP BY lookup_key \
        HAVING SUM(CASE WHEN holder <> $2 AND claimed_until > $6 THEN 1 ELSE 0 END) = 0 \
        ORDER BY held DESC, oldest, lookup_key LIMIT $7) \
-     UPDATE calls SET holder = $2, claimed_until = $8 WHERE company = $1 AND id IN (\
+     UPDATE calls SET holder = $2, claimed_until = $8 WHERE company = $1 AND lookup = 'Pending' AND id IN (\
        SELECT c.id FROM calls c JOIN keys k ON k.lookup_key = c.lookup_key \
        WHERE c.company = $1 AND c.lookup = 'Pending' AND c.started_at >= $3 AND c.started_at < $4 \
        AND (c.ended_at IS NOT NULL OR c.started_at < $5) \
@@ -59,51 +59,22 @@ struct ClaimedRow {
     lookup_key: Option<String>,
 }
 
-// === impl Sqlite ===
+// === impl Store ===
 
-impl Sqlite {
-    pub(in crate::directory::store) async fn claim(
+impl Store {
+    /// Hands out calls to resolve, see [`ClaimRequest`].
+    pub(in crate::directory) async fn claim(
         &self,
         company: &CompanyId,
         request: &ClaimRequest,
         now: Timestamp,
     ) -> Result<ClaimedCalls, StoreError> {
-        let sort = |error| StoreError::sort("hand out calls", error);
-        let since = request.since.map_or(i64::MIN, micros);
-        let until = request.until.map_or(i64::MAX, micros);
-        let over = micros(now).saturating_sub(SURELY_OVER.as_micros() as i64);
         let claimed_until = now
             .checked_add(SignedDuration::from_secs(i64::from(request.claim_for)))
             .map_err(|_| StoreError::Corrupt("a time"))?;
-        let mut transaction = self.write().await.map_err(sort)?;
-        let mut settled = 0;
-        if request.only_missing {
-            settled = sqlx::query(SETTLE)
-                .bind(company.as_str())
-                .bind(&request.holder)
-                .bind(since)
-                .bind(until)
-                .bind(over)
-                .bind(micros(now))
-                .execute(&mut *transaction)
-                .await
-                .map_err(sort)?
-                .rows_affected() as u32;
-        }
-        let rows: Vec<ClaimedRow> = sqlx::query_as(CLAIM)
-            .bind(company.as_str())
-            .bind(&request.holder)
-            .bind(since)
-            .bind(until)
-            .bind(over)
-            .bind(micros(now))
-            .bind(i64::from(request.limit))
-            .bind(micros(claimed_until))
-            .bind(MAX_CALLS)
-            .fetch_all(&mut *transaction)
+        let (settled, rows) = uncrossed(|| self.try_claim(company, request, now, claimed_until))
             .await
-            .map_err(sort)?;
-        transaction.commit().await.map_err(sort)?;
+            .map_err(|error| StoreError::sort("hand out calls", error))?;
         Ok(ClaimedCalls {
             calls: in_order(rows)?,
             claimed_until,
@@ -111,58 +82,108 @@ impl Sqlite {
         })
     }
 
-    pub(in crate::directory::store) async fn done(
+    async fn try_claim(
+        &self,
+        company: &CompanyId,
+        request: &ClaimRequest,
+        now: Timestamp,
+        claimed_until: Timestamp,
+    ) -> Result<(u32, Vec<ClaimedRow>), sqlx::Error> {
+        let since = request.since.map_or(i64::MIN, micros);
+        let until = request.until.map_or(i64::MAX, micros);
+        let over = micros(now).saturating_sub(SURELY_OVER.as_micros() as i64);
+        let mut args = args![
+            company.as_str(),
+            request.holder.as_str(),
+            since,
+            until,
+            over,
+            micros(now),
+        ];
+        let mut transaction = self.database.begin().await?;
+        // One claim of a company at a time: `SKIP LOCKED` would skip rows, and it is numbers that must not be shared.
+        transaction.lock([format!("claim/{company}")]).await?;
+        let mut settled = 0;
+        if request.only_missing {
+            settled = transaction.execute(SETTLE, args.clone()).await? as u32;
+        }
+        args.extend(args![
+            i64::from(request.limit),
+            micros(claimed_until),
+            MAX_CALLS
+        ]);
+        let rows = transaction.all(CLAIM, args).await?;
+        transaction.commit().await?;
+        Ok((settled, rows))
+    }
+
+    /// Marks calls done.
+    pub(in crate::directory) async fn done(
         &self,
         company: &CompanyId,
         calls: &[DoneCall],
         now: Timestamp,
     ) -> Result<DoneReceipt, StoreError> {
-        let sort = |error| StoreError::sort("mark calls done", error);
+        uncrossed(|| self.try_done(company, calls, now))
+            .await
+            .map_err(|error| StoreError::sort("mark calls done", error))
+    }
+
+    async fn try_done(
+        &self,
+        company: &CompanyId,
+        calls: &[DoneCall],
+        now: Timestamp,
+    ) -> Result<DoneReceipt, sqlx::Error> {
         let mut receipt = DoneReceipt {
             done: 0,
             unknown: 0,
         };
-        let mut transaction = self.write().await.map_err(sort)?;
+        let mut transaction = self.database.begin().await?;
+        // A webhook that completes the call at this moment must not undo it.
+        let names = calls
+            .iter()
+            .map(|call| format!("call/{company}/{}", call.id));
+        transaction.lock(names).await?;
         for call in calls {
             let (number, reason) = match &call.reading {
                 Reading::E164(number) => (Some(number.as_str()), None),
                 Reading::NotLookedUp(reason) => (None, Some(reason.as_str())),
             };
-            let rows = sqlx::query(DONE)
-                .bind(company.as_str())
-                .bind(&call.id)
-                .bind(number)
-                .bind(reason)
-                .bind(micros(now))
-                .execute(&mut *transaction)
-                .await
-                .map_err(sort)?
-                .rows_affected();
-            *(if rows == 0 {
-                &mut receipt.unknown
-            } else {
-                &mut receipt.done
-            }) += 1;
+            let args = args![
+                company.as_str(),
+                call.id.as_str(),
+                number,
+                reason,
+                micros(now)
+            ];
+            let counted = match transaction.execute(DONE, args).await? {
+                0 => &mut receipt.unknown,
+                _ => &mut receipt.done,
+            };
+            *counted += 1;
         }
-        transaction.commit().await.map_err(sort)?;
+        transaction.commit().await?;
         Ok(receipt)
     }
 
-    pub(in crate::directory::store) async fn release(
+    /// Takes back what a holder has not finished; says how many calls.
+    pub(in crate::directory) async fn release(
         &self,
         company: &CompanyId,
         holder: &str,
     ) -> Result<u32, StoreError> {
-        let sort = |error| StoreError::sort("take calls back", error);
-        let mut transaction = self.write().await.map_err(sort)?;
-        let rows = sqlx::query(RELEASE)
-            .bind(company.as_str())
-            .bind(holder)
-            .execute(&mut *transaction)
+        uncrossed(|| self.try_release(company, holder))
             .await
-            .map_err(sort)?
-            .rows_affected();
-        transaction.commit().await.map_err(sort)?;
+            .map_err(|error| StoreError::sort("take calls back", error))
+    }
+
+    async fn try_release(&self, company: &CompanyId, holder: &str) -> Result<u32, sqlx::Error> {
+        let mut transaction = self.database.begin().await?;
+        let rows = transaction
+            .execute(RELEASE, args![company.as_str(), holder])
+            .await?;
+        transaction.commit().await?;
         Ok(rows as u32)
     }
 }

@@ -1,14 +1,14 @@
 //! The call history: recording legs and reading pages.
 
 use jiff::Timestamp;
-use sqlx::QueryBuilder;
+use sqlx::AssertSqlSafe;
 
-use super::Sqlite;
 use crate::directory::{
     CompanyId,
     model::{Call, Receipt},
     store::{
-        CallFilter, NumberFilter, Position, StoreError,
+        CallFilter, NumberFilter, Position, Store, StoreError,
+        database::{Arg, args, uncrossed},
         merge::merge,
         row::{CallRow, NamedCallRow, direction_text, micros},
     },
@@ -28,8 +28,8 @@ const KEEP: &str = "INSERT INTO calls (company, id, call_id, call_type, directio
      ended_at = excluded.ended_at, number = excluded.number, e164 = excluded.e164, \
      not_looked_up = excluded.not_looked_up, circuit_number = excluded.circuit_number, \
      circuit_name = excluded.circuit_name, lookup = excluded.lookup, \
-     holder = CASE WHEN calls.lookup_key IS excluded.lookup_key THEN calls.holder END, \
-     claimed_until = CASE WHEN calls.lookup_key IS excluded.lookup_key THEN calls.claimed_until END, \
+     holder = CASE WHEN calls.lookup_key IS NOT DISTINCT FROM excluded.lookup_key THEN calls.holder END, \
+     claimed_until = CASE WHEN calls.lookup_key IS NOT DISTINCT FROM excluded.lookup_key THEN calls.claimed_until END, \
      lookup_key = excluded.lookup_key";
 
 /// The beginning of every page: the company stands in it.
@@ -37,19 +37,20 @@ const PAGE: &str = "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_
      c.number, c.e164, c.not_looked_up, c.lookup_key, c.circuit_number, c.circuit_name, c.lookup, \
      p.number AS contact_number, p.company_name, p.person_name, p.object, p.record_id, p.link, p.source, \
      p.updated_at FROM calls c LEFT JOIN contacts p ON p.company = c.company AND p.number = c.e164 \
-     WHERE c.company = ";
+     WHERE c.company = $1";
 
-// === impl Sqlite ===
+// === impl Store ===
 
-impl Sqlite {
-    pub(in crate::directory::store) async fn record_calls(
+impl Store {
+    /// Keeps what a webhook told, all of it or nothing. A leg seen before is completed, never emptied.
+    pub(in crate::directory) async fn record_calls(
         &self,
         company: &CompanyId,
         region: Region,
         legs: &[Leg],
         now: Timestamp,
     ) -> Result<Receipt, StoreError> {
-        self.try_record_calls(company, region, legs, now)
+        uncrossed(|| self.try_record_calls(company, region, legs, now))
             .await
             .map_err(|error| StoreError::sort("record calls", error))
     }
@@ -66,12 +67,12 @@ impl Sqlite {
             added: 0,
             changed: 0,
         };
-        let mut transaction = self.write().await?;
+        let mut transaction = self.database.begin().await?;
+        let names = legs.iter().map(|leg| format!("call/{company}/{}", leg.id));
+        transaction.lock(names).await?;
         for leg in legs {
-            let known: Option<CallRow> = sqlx::query_as(FIND)
-                .bind(company.as_str())
-                .bind(&leg.id)
-                .fetch_optional(&mut *transaction)
+            let known: Option<CallRow> = transaction
+                .optional(FIND, args![company.as_str(), leg.id.as_str()])
                 .await?;
             let call = merge(known.as_ref(), leg, region, now);
             match &known {
@@ -79,39 +80,40 @@ impl Sqlite {
                 Some(_) => receipt.changed += 1,
                 None => receipt.added += 1,
             }
-            sqlx::query(KEEP)
-                .bind(company.as_str())
-                .bind(call.id)
-                .bind(call.call_id)
-                .bind(call.call_type)
-                .bind(call.direction)
-                .bind(call.started_at)
-                .bind(call.answered_at)
-                .bind(call.ended_at)
-                .bind(call.number)
-                .bind(call.e164)
-                .bind(call.not_looked_up)
-                .bind(call.lookup_key)
-                .bind(call.circuit_number)
-                .bind(call.circuit_name)
-                .bind(call.lookup)
-                .bind(micros(now))
-                .execute(&mut *transaction)
-                .await?;
+            let args = args![
+                company.as_str(),
+                call.id,
+                call.call_id,
+                call.call_type,
+                call.direction,
+                call.started_at,
+                call.answered_at,
+                call.ended_at,
+                call.number,
+                call.e164,
+                call.not_looked_up,
+                call.lookup_key,
+                call.circuit_number,
+                call.circuit_name,
+                call.lookup,
+                micros(now),
+            ];
+            transaction.execute(KEEP, args).await?;
         }
         transaction.commit().await?;
         Ok(receipt)
     }
 
-    pub(in crate::directory::store) async fn calls(
+    /// A page of the history, newest first; the second value is where the next page starts.
+    pub(in crate::directory) async fn calls(
         &self,
         company: &CompanyId,
         filter: &CallFilter,
     ) -> Result<(Vec<Call>, Option<Position>), StoreError> {
-        let mut query = page(company, filter);
-        let rows: Vec<NamedCallRow> = query
-            .build_query_as()
-            .fetch_all(&self.readers)
+        let (sql, args) = page(company, filter);
+        let rows: Vec<NamedCallRow> = self
+            .database
+            .all(AssertSqlSafe(sql), args)
             .await
             .map_err(|error| StoreError::sort("read the call history", error))?;
         let more = rows.len() > filter.limit as usize;
@@ -128,46 +130,53 @@ impl Sqlite {
     }
 }
 
-/// The statement of a page.
-pub(super) fn page(company: &CompanyId, filter: &CallFilter) -> QueryBuilder<sqlx::Sqlite> {
-    let mut query = QueryBuilder::<sqlx::Sqlite>::new(PAGE);
-    query.push_bind(company.as_str());
-    match &filter.number {
-        Some(NumberFilter::E164(e164)) => query
-            .push(" AND c.e164 = ")
-            .push_bind(e164.as_str().to_owned()),
-        Some(NumberFilter::Spelled(text)) => query.push(" AND c.number = ").push_bind(text),
-        None => &mut query,
+/// The statement of a page: literal pieces only, every value is a parameter.
+pub(super) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg>) {
+    let mut sql = PAGE.to_owned();
+    let mut args = args![company.as_str()];
+    let mut and = |condition: &str, arg: Arg, end: &str| {
+        args.push(arg);
+        sql.push_str(&format!(" AND {condition} ${}{end}", args.len()));
     };
+    match &filter.number {
+        Some(NumberFilter::E164(e164)) => and("c.e164 =", e164.as_str().into(), ""),
+        Some(NumberFilter::Spelled(text)) => and("c.number =", text.as_str().into(), ""),
+        None => {}
+    }
     if let Some(from) = filter.from {
-        query.push(" AND c.started_at >= ").push_bind(micros(from));
+        and("c.started_at >=", micros(from).into(), "");
     }
     if let Some(to) = filter.to {
-        query.push(" AND c.started_at < ").push_bind(micros(to));
+        and("c.started_at <", micros(to).into(), "");
     }
     if let Some(direction) = filter.direction {
-        query
-            .push(" AND c.direction = ")
-            .push_bind(direction_text(direction));
+        and("c.direction =", direction_text(direction).into(), "");
     }
     if let Some(matched) = filter.matched {
         // Not a condition on the join: that would let the planner begin with the contacts, and sort.
-        query.push(if matched {
+        sql.push_str(if matched {
             " AND EXISTS"
         } else {
             " AND NOT EXISTS"
         });
-        query.push(" (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164)");
+        sql.push_str(
+            " (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164)",
+        );
     }
     if let Some(after) = &filter.after {
-        query
-            .push(" AND (c.started_at, c.id) < (")
-            .push_bind(micros(after.started_at));
-        query.push(", ").push_bind(&after.id).push(")");
+        args.push(micros(after.started_at).into());
+        args.push(after.id.as_str().into());
+        sql.push_str(&format!(
+            " AND (c.started_at, c.id) < (${}, ${})",
+            args.len() - 1,
+            args.len()
+        ));
     }
     // One more than asked for tells whether there is a next page.
-    query
-        .push(" ORDER BY c.started_at DESC, c.id DESC LIMIT ")
-        .push_bind(i64::from(filter.limit) + 1);
-    query
+    args.push((i64::from(filter.limit) + 1).into());
+    sql.push_str(&format!(
+        " ORDER BY c.started_at DESC, c.id DESC LIMIT ${}",
+        args.len()
+    ));
+    (sql, args)
 }

@@ -4,14 +4,7 @@
 //! busy handler; reads have connections of their own, which WAL lets work beside the writer. `synchronous = FULL`:
 //! what was answered with 2xx survives a loss of power.
 
-mod calls;
-mod contacts;
-mod work;
-
-#[cfg(test)]
-mod tests;
-
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use sqlx::{
     SqlitePool, Transaction,
@@ -19,20 +12,18 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::StoreError;
+use super::PATIENCE;
+use crate::directory::store::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/sqlite");
-
-/// How long a request waits for a connection, or for another process's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 const READERS: u32 = 4;
 
 /// A SQLite database.
 #[derive(Debug, Clone)]
-pub(super) struct Sqlite {
+pub(in crate::directory::store) struct Sqlite {
     writer: SqlitePool,
-    readers: SqlitePool,
+    pub(super) readers: SqlitePool,
 }
 
 // === impl Sqlite ===
@@ -66,23 +57,20 @@ impl Sqlite {
         Ok(Self { writer, readers })
     }
 
-    pub(super) async fn ready(&self) -> Result<(), StoreError> {
-        const ACTION: &str = "ask the database whether it is there";
-        sqlx::query("SELECT 1 FROM calls LIMIT 1")
-            .fetch_optional(&self.readers)
-            .await
-            .map(drop)
-            .map_err(|error| StoreError::sort(ACTION, error))
-    }
-
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
 
-    /// A transaction that has the writer's lock from the start. Rolled back when it is dropped, as it is when a
-    /// request is given up.
-    async fn write(&self) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
+    /// A transaction that has the writer's lock from the start.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
+}
+
+/// By primary result code: busy, locked, read-only, I/O error, full, cannot open.
+pub(super) fn passes(code: &str) -> bool {
+    const LATER: [i64; 6] = [5, 6, 8, 10, 13, 14];
+    code.parse::<i64>()
+        .is_ok_and(|code| LATER.contains(&(code & 0xff)))
 }

@@ -1,20 +1,25 @@
 //! The store on a real file, with a clock of the test's.
 
+mod plans;
+mod replicas;
+
+use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
-use crate::directory::model::{LookupState, Reading};
+use crate::directory::{
+    CompanyId,
+    model::{ClaimRequest, DoneCall, LookupState, Reading},
+    testing::{Kind, on_each_database},
+    webhook::Leg,
+};
+use crate::phone::Region;
 
 const START: i64 = 1_700_000_000;
 
-async fn store() -> (Store, TempDir) {
+async fn store(on: Kind) -> (Store, TempDir) {
     let folder = TempDir::new().unwrap();
-    let store = Store::open(&format!(
-        "sqlite:{}",
-        folder.path().join("directory.db").display()
-    ))
-    .await
-    .unwrap();
+    let store = Store::open(&on.fresh(&folder)).await.unwrap();
     (store, folder)
 }
 
@@ -59,9 +64,22 @@ async fn claim(store: &Store, holder: &str, limit: u32, now: i64) -> Vec<String>
     claimed.calls.into_iter().map(|call| call.id).collect()
 }
 
-#[tokio::test]
-async fn a_dead_workers_claim_ends_by_itself() {
-    let (store, _folder) = store().await;
+on_each_database! {
+    a_dead_workers_claim_ends_by_itself,
+    a_holder_that_asks_again_keeps_its_claim,
+    what_a_holder_has_comes_before_anything_new,
+    the_oldest_number_comes_first_and_its_calls_together,
+    a_call_whose_number_changes_is_free_again,
+    workers_at_the_same_moment_never_get_the_same_number,
+    a_call_that_lasts_takes_no_place_in_a_claim,
+    an_internal_call_is_never_done_and_gets_no_name,
+    a_window_bounds_a_claim,
+    what_is_too_old_goes_and_nothing_else,
+    a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest,
+}
+
+async fn a_dead_workers_claim_ends_by_itself(on: Kind) {
+    let (store, _folder) = store(on).await;
     record(&store, &[leg("a", "0312345678", 0)]).await;
     assert_eq!(claim(&store, "dead", 10, 100).await, ["a"]);
     assert_eq!(claim(&store, "alive", 10, 159).await, [] as [&str; 0]);
@@ -73,18 +91,16 @@ async fn a_dead_workers_claim_ends_by_itself() {
     );
 }
 
-#[tokio::test]
-async fn a_holder_that_asks_again_keeps_its_claim() {
-    let (store, _folder) = store().await;
+async fn a_holder_that_asks_again_keeps_its_claim(on: Kind) {
+    let (store, _folder) = store(on).await;
     record(&store, &[leg("a", "0312345678", 0)]).await;
     assert_eq!(claim(&store, "slow", 10, 100).await, ["a"]);
     assert_eq!(claim(&store, "slow", 10, 150).await, ["a"]);
     assert_eq!(claim(&store, "other", 10, 170).await, [] as [&str; 0]);
 }
 
-#[tokio::test]
-async fn what_a_holder_has_comes_before_anything_new() {
-    let (store, _folder) = store().await;
+async fn what_a_holder_has_comes_before_anything_new(on: Kind) {
+    let (store, _folder) = store(on).await;
     record(&store, &[leg("new", "0312345678", 10)]).await;
     assert_eq!(claim(&store, "w", 1, 100).await, ["new"]);
     record(&store, &[leg("older", "0398765432", 0)]).await;
@@ -92,9 +108,8 @@ async fn what_a_holder_has_comes_before_anything_new() {
     assert_eq!(claim(&store, "w", 2, 102).await, ["older", "new"]);
 }
 
-#[tokio::test]
-async fn the_oldest_number_comes_first_and_its_calls_together() {
-    let (store, _folder) = store().await;
+async fn the_oldest_number_comes_first_and_its_calls_together(on: Kind) {
+    let (store, _folder) = store(on).await;
     record(
         &store,
         &[
@@ -108,9 +123,8 @@ async fn the_oldest_number_comes_first_and_its_calls_together() {
     assert_eq!(claim(&store, "w", 10, 100).await, ["a1", "a2", "b2", "b1"]);
 }
 
-#[tokio::test]
-async fn a_call_whose_number_changes_is_free_again() {
-    let (store, _folder) = store().await;
+async fn a_call_whose_number_changes_is_free_again(on: Kind) {
+    let (store, _folder) = store(on).await;
     record(&store, &[leg("a", "0312345678", 0)]).await;
     assert_eq!(claim(&store, "first", 10, 100).await, ["a"]);
     record(&store, &[leg("a", "0312345678", 0)]).await;
@@ -119,9 +133,8 @@ async fn a_call_whose_number_changes_is_free_again() {
     assert_eq!(claim(&store, "second", 10, 102).await, ["a"]);
 }
 
-#[tokio::test]
-async fn workers_at_the_same_moment_never_get_the_same_number() {
-    let (store, _folder) = store().await;
+async fn workers_at_the_same_moment_never_get_the_same_number(on: Kind) {
+    let (store, _folder) = store(on).await;
     let legs: Vec<_> = (0..60)
         .map(|n| leg(&format!("d{n:02}"), &format!("03123456{:02}", n % 30), n))
         .collect();
@@ -138,9 +151,8 @@ async fn workers_at_the_same_moment_never_get_the_same_number() {
     assert_eq!(all, legs.into_iter().map(|leg| leg.id).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn a_call_that_lasts_takes_no_place_in_a_claim() {
-    let (store, _folder) = store().await;
+async fn a_call_that_lasts_takes_no_place_in_a_claim(on: Kind) {
+    let (store, _folder) = store(on).await;
     let lasts = Leg {
         ended_at: None,
         ..leg("lasts", "0312345678", 0)
@@ -160,9 +172,8 @@ async fn a_call_that_lasts_takes_no_place_in_a_claim() {
     );
 }
 
-#[tokio::test]
-async fn an_internal_call_is_never_done_and_gets_no_name() {
-    let (store, _folder) = store().await;
+async fn an_internal_call_is_never_done_and_gets_no_name(on: Kind) {
+    let (store, _folder) = store(on).await;
     let internal = Leg {
         direction: Direction::Internal,
         number: None,
@@ -191,9 +202,8 @@ async fn an_internal_call_is_never_done_and_gets_no_name() {
     );
 }
 
-#[tokio::test]
-async fn a_window_bounds_a_claim() {
-    let (store, _folder) = store().await;
+async fn a_window_bounds_a_claim(on: Kind) {
+    let (store, _folder) = store(on).await;
     record(
         &store,
         &[
@@ -220,9 +230,8 @@ async fn a_window_bounds_a_claim() {
     assert_eq!(claimed.claimed_until, at(400));
 }
 
-#[tokio::test]
-async fn a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest() {
-    let (store, _folder) = store().await;
+async fn a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest(on: Kind) {
+    let (store, _folder) = store(on).await;
     record(
         &store,
         &[leg("a", "0312345678", 0), leg("b", "0312345679", 10)],
@@ -234,7 +243,7 @@ async fn a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest
 
 #[tokio::test]
 async fn a_second_process_on_the_same_file_is_no_harm() {
-    let (store, folder) = store().await;
+    let (store, folder) = store(Kind::Sqlite).await;
     let again = Store::open(&format!(
         "sqlite:{}",
         folder.path().join("directory.db").display()
@@ -244,4 +253,45 @@ async fn a_second_process_on_the_same_file_is_no_harm() {
     let (one, two) = ([leg("a", "0312345678", 0)], [leg("b", "0312345678", 0)]);
     futures::future::join(record(&store, &one), record(&again, &two)).await;
     assert_eq!(claim(&again, "w", 10, 100).await.len(), 2);
+}
+
+async fn what_is_too_old_goes_and_nothing_else(on: Kind) {
+    let (store, _folder) = store(on).await;
+    let globex: CompanyId = "globex".parse().unwrap();
+    let old: Vec<_> = (0..1_200)
+        .map(|n| leg(&format!("old{n}"), "0312345678", n % 50))
+        .collect();
+    record(&store, &old).await;
+    record(&store, &[leg("young", "0398765432", 100)]).await;
+    store
+        .record_calls(&globex, Region::JAPAN, &old[..1], at(0))
+        .await
+        .unwrap();
+    let found = |number: &str| crate::directory::model::FoundContact {
+        number: number.parse().unwrap(),
+        company_name: None,
+        person_name: Some("Sato".to_owned()),
+        object: crate::directory::model::RecordObject::Lead,
+        record_id: "00Q".to_owned(),
+        link: None,
+    };
+    let both = [found("+81312345678"), found("+81398765432")];
+    let policy = crate::directory::model::WritePolicy::Overwrite;
+    store
+        .write_contacts(&acme(), policy, &both, at(0))
+        .await
+        .unwrap();
+    let purged = store.purge(Some(&acme()), at(100)).await.unwrap();
+    assert_eq!(
+        (purged.calls, purged.contacts),
+        (1_200, 1),
+        "the young call's contact stays"
+    );
+    assert_eq!(claim(&store, "w", 9, 200).await, ["young"]);
+    let purged = store.purge(None, at(100)).await.unwrap();
+    assert_eq!(
+        (purged.calls, purged.contacts),
+        (1, 0),
+        "the other company's"
+    );
 }

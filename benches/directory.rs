@@ -1,0 +1,209 @@
+//! `make bench-directory`: what the directory answers with many contacts, on SQLite and on PostgreSQL.
+//!
+//! Everything goes over HTTP on the loopback, as a softphone and the platform would send it, and both databases write
+//! to the disk before they answer.
+
+use std::{
+    error::Error,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+use serde_json::json;
+use switchboard::{
+    directory::{
+        Args, Claims, Client, Purpose, Server, TokenKeys,
+        client::Retry,
+        model::{FoundContact, RecordObject, WriteContactsRequest, WritePolicy},
+    },
+    phone::Region,
+};
+use switchboard_testbed::Postgres;
+use tokio_util::sync::CancellationToken;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+
+/// How much is done.
+struct Size {
+    contacts: u32,
+    lookups: u32,
+    webhooks: u32,
+    at_once: usize,
+}
+
+fn main() -> Outcome<()> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let size = Size {
+        contacts: flag("--contacts", 100_000)?,
+        lookups: flag("--lookups", 10_000)?,
+        webhooks: flag("--webhooks", 2_000)?,
+        at_once: flag("--at-once", 16)? as usize,
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    println!(
+        "{} contacts, {} look-ups, {} webhooks, {} at once",
+        size.contacts, size.lookups, size.webhooks, size.at_once
+    );
+    let folder = tempfile::TempDir::new()?;
+    let sqlite = format!("sqlite:{}", folder.path().join("directory.db").display());
+    runtime.block_on(bench("SQLite", sqlite, folder.path().join("keys"), &size))?;
+    let server = Postgres::start(true)?;
+    let postgres = server.new_database()?;
+    runtime.block_on(bench(
+        "PostgreSQL",
+        postgres,
+        folder.path().join("keys"),
+        &size,
+    ))?;
+    Ok(())
+}
+
+/// The number after a flag. What cargo adds (`--bench`) is not ours.
+fn flag(name: &str, default: u32) -> Outcome<u32> {
+    let mut args = std::env::args().skip_while(|arg| arg != name).skip(1);
+    args.next().map_or(Ok(default), |text| {
+        text.replace('_', "")
+            .parse()
+            .map_err(|_| format!("{name} {text}: write a whole number").into())
+    })
+}
+
+async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outcome<()> {
+    std::fs::write(&keys, KEY)?;
+    let args = Args {
+        tenant_rate: 1_000_000,
+        tenant_concurrency: size.at_once as u32,
+        ..Args::new("127.0.0.1:0".parse()?, database.into(), keys)
+    };
+    let shutdown = CancellationToken::new();
+    let server = Server::bind(args, shutdown.clone()).await?;
+    let base = format!("http://{}", server.address());
+    let running = tokio::spawn(server.run());
+
+    let began = Instant::now();
+    let worker = client(&base, Purpose::Worker)?;
+    for start in (0..size.contacts).step_by(1_000) {
+        let end = (start + 1_000).min(size.contacts);
+        let contacts = (start..end).map(contact).collect::<Outcome<Vec<_>>>()?;
+        let policy = WritePolicy::OnlyMissing;
+        worker
+            .write_contacts(&WriteContactsRequest { policy, contacts })
+            .await?;
+    }
+    let loading = began.elapsed();
+
+    let reader = client(&base, Purpose::Lookup)?;
+    let (seconds, times) = timed(size.lookups, size.at_once, |n| {
+        // Spread over all contacts, never two neighbours in a row.
+        let number = number((u64::from(n) * 7_919 % u64::from(size.contacts)) as u32);
+        let reader = reader.clone();
+        async move {
+            let found = reader.contact(&number).await.map_err(|e| e.to_string())?;
+            found.map(drop).ok_or(format!("{number} is not known"))
+        }
+    })
+    .await?;
+    println!(
+        "{name:<11} loaded in {:.1} s; look-ups {:.0}/s, p50 {:.2} ms, p99 {:.2} ms",
+        loading.as_secs_f64(),
+        f64::from(size.lookups) / seconds,
+        percentile(&times, 50),
+        percentile(&times, 99),
+    );
+
+    let platform = client(&base, Purpose::Ingest)?;
+    let (seconds, times) = timed(size.webhooks, size.at_once, |n| {
+        let platform = platform.clone();
+        let call = json!({"call": {"id": format!("c{n}"), "tenant_code": "bench", "details": [{
+            "id": format!("d{n}"), "call_type": "INCOMING_CALL", "from_number": number(n % size.contacts),
+            "to_number": null, "dial_starts_at": "2026-11-23T01:00:00Z", "dial_answered_at": null,
+            "dial_ends_at": "2026-11-23T01:01:00Z"}]}});
+        async move {
+            let kept = platform.ingest(&call).await;
+            kept.map(drop).map_err(|error| error.to_string())
+        }
+    })
+    .await?;
+    println!(
+        "{name:<11} webhooks {:.0}/s, p50 {:.2} ms, p99 {:.2} ms; peak memory of the program {}",
+        f64::from(size.webhooks) / seconds,
+        percentile(&times, 50),
+        percentile(&times, 99),
+        peak_memory(),
+    );
+    shutdown.cancel();
+    running.await??;
+    Ok(())
+}
+
+/// Seconds in all, and how long each took, in order.
+async fn timed<F: Future<Output = Result<(), String>>>(
+    count: u32,
+    at_once: usize,
+    run: impl Fn(u32) -> F,
+) -> Outcome<(f64, Vec<Duration>)> {
+    let began = Instant::now();
+    let results: Vec<Result<Duration, String>> = stream::iter(0..count)
+        .map(|n| {
+            let running = run(n);
+            async move {
+                let began = Instant::now();
+                running.await.map(|()| began.elapsed())
+            }
+        })
+        .buffer_unordered(at_once)
+        .collect()
+        .await;
+    let seconds = began.elapsed().as_secs_f64();
+    let mut times = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+    times.sort();
+    Ok((seconds, times))
+}
+
+fn percentile(times: &[Duration], percent: usize) -> f64 {
+    let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+    times.get(index).map_or(0.0, |t| t.as_secs_f64() * 1_000.0)
+}
+
+fn peak_memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// A Japanese mobile number; there are enough of them.
+fn number(n: u32) -> String {
+    format!("+8190{:08}", 10_000_000 + n)
+}
+
+fn contact(n: u32) -> Outcome<FoundContact> {
+    Ok(FoundContact {
+        number: number(n)
+            .parse()
+            .map_err(|_| format!("{} is no number", number(n)))?,
+        company_name: Some(format!("Company {}", n / 10)),
+        person_name: Some(format!("Person {n}")),
+        object: RecordObject::Contact,
+        record_id: format!("0035g{n:013}"),
+        link: Some(format!("https://bench.my.salesforce.com/0035g{n:013}")),
+    })
+}
+
+fn client(base: &str, purpose: Purpose) -> Outcome<Client> {
+    let token = TokenKeys::parse(KEY)?.mint(&Claims {
+        company: "bench".parse()?,
+        purpose,
+        region: Region::JAPAN,
+        issued_at: Timestamp::now(),
+        expires_at: None,
+    })?;
+    let once = Retry {
+        attempts: 1,
+        ..Retry::default()
+    };
+    Ok(Client::new(base, token)?.with_retry(once))
+}

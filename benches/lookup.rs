@@ -1,0 +1,137 @@
+//! What looking numbers up costs: API calls, time and memory for 1,000 and 10,000 Japanese numbers in an
+//! org of 200,000 records, at 0 and 150 ms per call, where URLs end at 16,384 bytes and where they may
+//! be long; beside the product document's 3 calls per number.
+//!
+//! `make bench-lookup`, or `cargo bench --bench lookup -- [--records N] [--numbers N]...`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench that cannot be set up has failed"
+)]
+
+#[path = "../tests/lookup/generated.rs"]
+mod generated;
+
+use salesforce_simulator::{Org, Simulator, User, World};
+use std::collections::HashMap;
+use std::time::Instant;
+use switchboard::phone::{E164, Region, parse};
+use switchboard::resolve::{FIRST_URL_BYTES, Resolver};
+use switchboard::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transport};
+
+const USER: &str = "integration@acme.example";
+const SEED: u64 = 5;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let mut records = 200_000;
+    let mut counts = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--records" => records = arguments.next().unwrap().parse().unwrap(),
+            "--numbers" => counts.push(arguments.next().unwrap().parse().unwrap()),
+            // What cargo adds.
+            "--bench" => {}
+            other => panic!("unknown argument {other}"),
+        }
+    }
+    if counts.is_empty() {
+        counts = vec![1_000, 10_000];
+    }
+    println!("org of {records} records, seed {SEED}");
+    println!(
+        "numbers  right  URLs        ms/call  calls  of 3/number  seconds  memory +MiB (before)"
+    );
+    for count in counts {
+        let org = Org::unlimited("acme").user(User::integration(USER).password("password"));
+        let world = generated::generate(SEED, records, count, org);
+        let salesforce = Simulator::start(World::new().org(world.org)).await.unwrap();
+        let numbers: Vec<E164> = world
+            .asked
+            .iter()
+            .map(|asked| parse(&asked.dialled, &Region::JAPAN).unwrap())
+            .collect();
+        // Once without being counted: the simulator makes its indexes.
+        look_up(&salesforce, &numbers[..1]).await;
+        for (limit, name) in [(Some(FIRST_URL_BYTES), "16,384"), (None, "any length")] {
+            for latency in [0, 150] {
+                salesforce
+                    .edit(|world| world.switches.subrequest_uri_limit = limit)
+                    .unwrap();
+                salesforce
+                    .edit_org("acme", |org| org.latency_ms = latency)
+                    .unwrap();
+                salesforce.reset_counters();
+                let before = memory_mib();
+                let begun = Instant::now();
+                let found = look_up(&salesforce, &numbers).await;
+                let seconds = begun.elapsed().as_secs_f64();
+                let right = world.asked.iter().zip(&numbers).filter(|(asked, number)| {
+                    let said = found.get(number);
+                    said.map(|(object, person)| (*object, person))
+                        == asked
+                            .truth
+                            .as_ref()
+                            .map(|(object, _, person)| (*object, person))
+                });
+                let right = right.count();
+                let calls = salesforce.counters().api_calls();
+                println!(
+                    "{count:>7}  {right:>5}  {name:<10}  {latency:>7}  {calls:>5}  {:>11}  {seconds:>7.2}  {:>11.1} ({before:.0})",
+                    count * 3,
+                    memory_mib() - before,
+                );
+            }
+        }
+    }
+}
+
+type Found = HashMap<E164, (&'static str, Option<String>)>;
+
+async fn look_up(salesforce: &Simulator, numbers: &[E164]) -> Found {
+    let ca = salesforce.ca_pem().as_bytes().to_vec();
+    let policy = DialPolicy::new(&["localhost".to_owned()], true, Some(ca)).unwrap();
+    let credentials = Credentials::Password {
+        username: USER.to_owned(),
+        password: "password".into(),
+        security_token: None,
+    };
+    let connection = Connection::new(
+        Transport::new(policy).unwrap(),
+        salesforce.url().parse().unwrap(),
+        ApiVersion::DEFAULT,
+        credentials,
+    );
+    let mut resolver = Resolver::new(connection, Region::JAPAN);
+    let mut found = HashMap::new();
+    let mut pending = numbers;
+    while !pending.is_empty() {
+        let batch = resolver.batch(pending);
+        if let Some(brought) = resolver.resolve(&batch).await.unwrap() {
+            let named = brought.found.into_iter();
+            found.extend(
+                named.map(|(number, found)| (number, (found.object.as_str(), found.person))),
+            );
+            pending = &pending[batch.numbers().len()..];
+        }
+    }
+    found
+}
+
+/// What the process, the played Salesforce with its records included, holds in memory.
+fn memory_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| {
+            rest.trim()
+                .trim_end_matches("kB")
+                .trim()
+                .parse::<f64>()
+                .ok()
+        });
+    kib.unwrap_or_default() / 1_024.0
+}

@@ -1,0 +1,204 @@
+//! Starts the parts, in the order in which they need each other.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine;
+use salesforce_simulator::Simulator;
+use salesforce_simulator::config::Config;
+use serde_json::Value;
+use switchboard_testbed::{ControlPlane, PodRunner, Process, repository, target_dir, try_wait_for};
+use tempfile::TempDir;
+
+use crate::{Failure, Progress};
+
+/// Where the tenants' manifests expect the simulator.
+const SALESFORCE: &str = "https://localhost:8443";
+const SOON: Duration = Duration::from_secs(60);
+
+/// Everything that runs.
+pub(crate) struct Installation {
+    pub(crate) control_plane: ControlPlane,
+    pub(crate) salesforce: Simulator,
+    pub(crate) directory_url: String,
+    pub(crate) controller: Process,
+    // In the order in which they end.
+    _directory: Process,
+    _runner: PodRunner,
+    dir: TempDir,
+}
+
+impl Installation {
+    /// Ends what runs, in order.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        let code = self.controller.terminate(SOON).await?;
+        if code != 0 {
+            return Err(format!(
+                "the controller ended with exit code {code}:\n{}",
+                self.controller.text()
+            )
+            .into());
+        }
+        Ok(())
+    }
+
+    /// The simulator's authority, for `switchboard check --ca-bundle`.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.dir.path().join("salesforce-ca.pem")
+    }
+}
+
+pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> {
+    progress.step("control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler");
+    let control_plane = ControlPlane::start().await?;
+    progress.step(&format!(
+        "Kubernetes {} serves at {}",
+        control_plane.apiserver_version(),
+        control_plane.server()
+    ));
+    kubectl(
+        &control_plane,
+        &["apply", "-f", &path("crds/salesforceintegrations.yaml")],
+    )
+    .await?;
+    kubectl(
+        &control_plane,
+        &[
+            "wait",
+            "--for=condition=Established",
+            "crd/salesforceintegrations.switchboard.dev",
+            "--timeout=30s",
+        ],
+    )
+    .await?;
+
+    let dir = tempfile::tempdir()?;
+    let key = base64::engine::general_purpose::STANDARD.encode(rand::random::<[u8; 32]>());
+    std::fs::write(dir.path().join("tokens.key"), key)?;
+    let salesforce = salesforce()?;
+    std::fs::write(dir.path().join("salesforce-ca.pem"), salesforce.ca_pem())?;
+    progress.step(&format!(
+        "Salesforce, played, listens at {}",
+        salesforce.url()
+    ));
+
+    let program = target_dir().join("debug/switchboard");
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let directory = Process::builder("directory", &program)
+        .args(["directory", "--listen=127.0.0.1:0"])
+        .arg(format!("--database=sqlite:{}", file("directory.db")))
+        .arg(format!("--token-keys={}", file("tokens.key")))
+        .start()
+        .await?;
+    let directory_url = format!(
+        "http://{}",
+        address(&directory, "the directory listens").await?
+    );
+    progress.step(&format!("the directory listens at {directory_url}"));
+    let runner = PodRunner::builder(&control_plane)
+        .program("switchboard:quickstart", &program)
+        .start()
+        .await?;
+    let controller = Process::builder("controller", &program)
+        .args([
+            "controller",
+            "--listen=127.0.0.1:0",
+            "--worker-image=switchboard:quickstart",
+        ])
+        .arg(format!("--directory-url={directory_url}"))
+        .arg(format!("--token-keys={}", file("tokens.key")))
+        .arg(format!("--ca-bundle={}", file("salesforce-ca.pem")))
+        .args(["--salesforce-hosts=localhost", "--allow-private-networks"])
+        .env("KUBECONFIG", control_plane.kubeconfig_path().display())
+        .start()
+        .await?;
+    let health = address(&controller, "health is told here").await?;
+    try_wait_for("the controller to be ready", SOON, async || {
+        let answer = reqwest::get(format!("http://{health}/readyz"))
+            .await
+            .map_err(|error| error.to_string())?;
+        if answer.status().is_success() {
+            Ok(())
+        } else {
+            Err(answer.status().to_string())
+        }
+    })
+    .await
+    .map_err(|late| format!("{late:?}"))?;
+    progress.step("the controller watches");
+    apply_tenants(&control_plane, &salesforce).await?;
+    progress.step("four tenants applied from examples/quickstart/");
+    Ok(Installation {
+        control_plane,
+        salesforce,
+        directory_url,
+        controller,
+        _directory: directory,
+        _runner: runner,
+        dir,
+    })
+}
+
+/// The simulator where the manifests expect it, or on a free port when that one is taken.
+fn salesforce() -> Result<Simulator, Failure> {
+    let text = std::fs::read_to_string(path("examples/quickstart-salesforce.yaml"))?;
+    let world = || Config::from_yaml(&text).map(|config| config.world);
+    let wanted = SocketAddr::from(([127, 0, 0, 1], 8443));
+    match Simulator::listen(world()?, wanted) {
+        Ok(simulator) => Ok(simulator),
+        Err(_) => Ok(Simulator::listen(
+            world()?,
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+        )?),
+    }
+}
+
+async fn apply_tenants(
+    control_plane: &ControlPlane,
+    salesforce: &Simulator,
+) -> Result<(), Failure> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(path("examples/quickstart"))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
+    files.sort();
+    for file in files {
+        let manifests = std::fs::read_to_string(&file)?.replace(SALESFORCE, &salesforce.url());
+        let applied = control_plane.kubectl_apply(&manifests).await?;
+        if !applied.success() {
+            return Err(format!("{}: {}", file.display(), applied.stderr).into());
+        }
+    }
+    Ok(())
+}
+
+/// Runs kubectl and returns what it printed.
+pub(crate) async fn kubectl(
+    control_plane: &ControlPlane,
+    args: &[&str],
+) -> Result<String, Failure> {
+    let output = control_plane.kubectl(args).await?;
+    if output.success() {
+        Ok(output.stdout)
+    } else {
+        Err(format!("kubectl {}: {}", args.join(" "), output.stderr).into())
+    }
+}
+
+fn path(file: &str) -> String {
+    repository().join(file).display().to_string()
+}
+
+/// The address in the log line that has these words in it.
+async fn address(process: &Process, words: &str) -> Result<String, Failure> {
+    let line = process.wait_for_text(words, SOON).await?;
+    let line: Value = serde_json::from_str(&line)?;
+    Ok(line["address"]
+        .as_str()
+        .ok_or("no address in the log line")?
+        .to_owned())
+}

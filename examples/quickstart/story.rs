@@ -1,0 +1,271 @@
+//! What the tenants see: who is ready and why not, the names on the calls, the remedy.
+
+use std::time::Duration;
+
+use base64::Engine;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use switchboard::directory::Client;
+use switchboard::directory::model::CallsQuery;
+use switchboard_testbed::{repository, try_wait_for};
+
+use crate::installation::{Installation, kubectl};
+use crate::{Failure, Progress};
+
+const SOON: Duration = Duration::from_secs(90);
+
+/// Namespace, name, Ready's status and reason.
+const TENANTS: [(&str, &str, &str, &str); 4] = [
+    ("acme", "acme-tokyo", "True", "Ready"),
+    ("acme-sandbox", "acme-sandbox", "True", "Ready"),
+    ("birch", "birch", "False", "InvalidLogin"),
+    ("cedar", "cedar", "False", "MissingViewAll"),
+];
+
+/// Numbers as they call, and the company that is to be shown.
+const CALLS: [(&str, Option<&str>); 5] = [
+    ("0312345678", Some("Sakura Trading KK")),
+    ("+819012345678", Some("Fuji Logistics KK")),
+    ("06-6123-4567", Some("Momiji GmbH")),
+    ("0311112222", Some("Sakura Trading KK")),
+    ("0450000000", None),
+];
+
+pub(crate) async fn tell(installation: &Installation, progress: &Progress) -> Result<(), Failure> {
+    for (namespace, name, status, reason) in TENANTS {
+        until(installation, namespace, name, |object| {
+            let ready = condition(object, "Ready")?;
+            (ready["status"] == status && ready["reason"] == reason).then_some(())
+        })
+        .await?;
+        progress.step(&format!("{namespace}/{name}: Ready={status} {reason}"));
+    }
+    let daily = play(
+        installation,
+        progress,
+        "acme",
+        "acme-tokyo",
+        "once a day, for numbers without a contact",
+    )
+    .await?;
+    let sandbox = play(
+        installation,
+        progress,
+        "acme-sandbox",
+        "acme-sandbox",
+        "after each call",
+    )
+    .await?;
+
+    show(
+        "kubectl get sfi -A",
+        &kubectl(&installation.control_plane, &["get", "sfi", "-A"]).await?,
+    );
+    let failing = kubectl(
+        &installation.control_plane,
+        &["describe", "sfi", "birch", "-n", "birch"],
+    )
+    .await?;
+    show(
+        "kubectl describe sfi birch -n birch",
+        failing
+            .split_once("Status:")
+            .map_or(failing.as_str(), |(_, status)| status),
+    );
+    let lookup = directory(installation, "acme", "acme-tokyo", "lookup").await?;
+    let history = history(&lookup).await?;
+    show("call history of acme-tokyo (GET /v1/calls)", &history);
+    for (kind, run) in [("daily", &daily), ("after calls", &sandbox)] {
+        let numbers = run["numbers"].as_u64().unwrap_or_default();
+        println!(
+            "cost, {kind}: {} API calls for {numbers} numbers; at 3 for each number it would be {}",
+            run["apiCalls"],
+            numbers * 3
+        );
+    }
+    assert_names(&lookup).await?;
+    let wrong = installation
+        .salesforce
+        .counters()
+        .logins_of("integration@birch.example");
+    if wrong != 1 {
+        return Err(format!("the wrong password was tried {wrong} times instead of once").into());
+    }
+    Ok(())
+}
+
+/// Plays calls as the platform's webhook tells them, asks for a run, and returns what it did.
+async fn play(
+    installation: &Installation,
+    progress: &Progress,
+    namespace: &str,
+    name: &str,
+    when: &str,
+) -> Result<Value, Failure> {
+    let ingest = directory(installation, namespace, name, "ingest").await?;
+    for (number, (from, _)) in CALLS.iter().enumerate() {
+        let call = incoming(name, number, from);
+        // The platform tells the same call more than once.
+        ingest.ingest(&call).await?;
+        ingest.ingest(&call).await?;
+    }
+    progress.step(&format!(
+        "{name}: {} calls came in by webhook, each told twice; contacts {when}",
+        CALLS.len()
+    ));
+    let wish = "switchboard.dev/run-requested-at=quick start";
+    kubectl(
+        &installation.control_plane,
+        &["annotate", "sfi", name, "-n", namespace, wish],
+    )
+    .await?;
+    let run = until(installation, namespace, name, |object| {
+        let run = object.pointer("/status/lastRun")?;
+        (run["calls"].as_u64() > Some(0)).then(|| run.clone())
+    })
+    .await?;
+    if run["outcome"] != "Succeeded" || run["calls"] != json!(CALLS.len()) {
+        return Err(format!("{name}: the run did not do what it should: {run}").into());
+    }
+    progress.step(&format!(
+        "{name}: a pod looked {} numbers up in {} API call(s)",
+        run["numbers"], run["apiCalls"]
+    ));
+    Ok(run)
+}
+
+async fn assert_names(lookup: &Client) -> Result<(), Failure> {
+    for (number, expected) in CALLS {
+        let contact = lookup.contact(number).await?;
+        let company = contact.and_then(|contact| contact.company_name);
+        if company.as_deref() != expected {
+            return Err(format!("{number} shows {company:?} instead of {expected:?}").into());
+        }
+    }
+    Ok(())
+}
+
+async fn history(lookup: &Client) -> Result<String, Failure> {
+    let mut table = format!(
+        "{:<18} {:<22} {:<18} {}\n",
+        "NUMBER", "COMPANY", "PERSON", "OBJECT"
+    );
+    for call in lookup.calls(&CallsQuery::default()).await?.calls {
+        let contact = call.contact;
+        let text = |value: Option<&String>| value.map_or("-", String::as_str).to_owned();
+        let company = text(
+            contact
+                .as_ref()
+                .and_then(|contact| contact.company_name.as_ref()),
+        );
+        let person = text(
+            contact
+                .as_ref()
+                .and_then(|contact| contact.person_name.as_ref()),
+        );
+        let object = contact
+            .and_then(|contact| contact.object)
+            .map_or("-".into(), |object| format!("{object:?}"));
+        table += &format!(
+            "{:<18} {company:<22} {person:<18} {object}\n",
+            call.number.unwrap_or_default()
+        );
+    }
+    Ok(table)
+}
+
+fn incoming(company: &str, number: usize, from: &str) -> Value {
+    json!({"call": {
+        "id": format!("00000000-0000-4000-8000-{number:012}"), "tenant_code": company,
+        "details": [{
+            "id": format!("00000000-0000-4000-9000-{number:012}"),
+            "dial_starts_at": format!("2026-11-23T07:2{number}:06+00:00"), "dial_answered_at": format!("2026-11-23T07:2{number}:09+00:00"),
+            "dial_ends_at": format!("2026-11-23T07:2{number}:50+00:00"),
+            "queueing_starts_at": null, "queueing_answered_at": null, "queueing_ends_at": null,
+            "call_type": "INCOMING_CALL", "circuit_number": "05000000000", "circuit_name": "Tokyo",
+            "from_number": from, "to_number": null, "previous_id": null, "dtmf": null, "analysis": null,
+            "participants": [], "tags": [], "comments": [], "keywords": [], "phrases": [],
+            "speech_recognition": {"raw": "", "summary": ""}
+        }]
+    }})
+}
+
+async fn directory(
+    installation: &Installation,
+    namespace: &str,
+    name: &str,
+    purpose: &str,
+) -> Result<Client, Failure> {
+    let secret = format!("{name}-directory");
+    let key = format!("jsonpath={{.data.{purpose}}}");
+    let token = kubectl(
+        &installation.control_plane,
+        &["get", "secret", &secret, "-n", namespace, "-o", &key],
+    )
+    .await?;
+    let token = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(token)?)?;
+    Ok(Client::new(
+        &installation.directory_url,
+        SecretString::from(token),
+    )?)
+}
+
+async fn until<T>(
+    installation: &Installation,
+    namespace: &str,
+    name: &str,
+    check: impl Fn(&Value) -> Option<T>,
+) -> Result<T, Failure> {
+    let look = async || {
+        let text = kubectl(
+            &installation.control_plane,
+            &["get", "sfi", name, "-n", namespace, "-o", "json"],
+        )
+        .await
+        .map_err(|error| error.to_string())?;
+        let object: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        check(&object).ok_or_else(|| object["status"].to_string())
+    };
+    try_wait_for(format!("{namespace}/{name}"), SOON, look)
+        .await
+        .map_err(|late| {
+            format!(
+                "{} did not come to what it should; last seen: {}",
+                late.description, late.last
+            )
+            .into()
+        })
+}
+
+fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
+    object
+        .pointer("/status/conditions")?
+        .as_array()?
+        .iter()
+        .find(|condition| condition["type"] == type_)
+}
+
+fn show(title: &str, text: &str) {
+    println!("\n$ {title}\n{}\n", text.trim_end());
+}
+
+pub(crate) fn how_to_go_on(installation: &Installation) {
+    let kubeconfig = installation.control_plane.kubeconfig_path().display();
+    let kubectl = repository().join("target/cluster/cluster");
+    println!(
+        "\nIt goes on until Ctrl-C. In another terminal:\n\n  \
+         export KUBECONFIG={kubeconfig}\n  \
+         alias kubectl='{} kubectl'\n  \
+         kubectl get sfi -A -o wide\n  \
+         kubectl -n birch patch secret birch-salesforce -p '{{\"stringData\":{{\"password\":\"correct-horse-3\"}}}}'   # the right password\n  \
+         kubectl -n birch get sfi birch -w\n  \
+         kubectl -n acme annotate sfi acme-tokyo --overwrite switchboard.dev/run-requested-at=\"$(date)\"\n  \
+         target/debug/switchboard check -f examples/quickstart/cedar.yaml --ca-bundle {} \\\n    \
+           --salesforce-hosts=localhost --allow-private-networks\n\n\
+         Salesforce, played: {}/__admin/   directory: {}",
+        kubectl.display(),
+        installation.ca_file().display(),
+        installation.salesforce.url(),
+        installation.directory_url,
+    );
+}

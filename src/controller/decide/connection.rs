@@ -1,0 +1,281 @@
+//! The connection: when it is proved, what a proof changes, what the tenant asked for.
+
+use super::*;
+
+impl Decision<'_> {
+    /// Takes in the proof that was made, or decides when the next one is. Returns why to prove now.
+    pub(super) fn connection(&mut self, settings: &Settings) -> Option<Cause> {
+        let Credentials::Available { fingerprint, .. } = self.observed.credentials.clone() else {
+            let why = "The credentials must be available first.";
+            self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
+            self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));
+            self.handle_test_request("the credentials are not available");
+            return None;
+        };
+        if self.is_false(EXCLUSIVE) {
+            let why = "The company ID belongs to another resource.";
+            self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
+            self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));
+            self.handle_test_request("the company ID belongs to another resource");
+            return None;
+        }
+        if let Some(proof) = self.observed.proof {
+            self.take_in(proof, settings);
+            self.mark_test_handled();
+            return None;
+        }
+        let connection = self
+            .status
+            .connection
+            .as_ref()
+            .filter(|connection| connection.credentials_version.is_some());
+        let known = proof::Known {
+            fingerprint: &fingerprint,
+            last: connection,
+            refused: connection.is_some_and(|connection| connection.failed_logins > 0),
+            pending: self
+                .verdict(CONNECTED)
+                .is_none_or(|verdict| verdict.truth == Truth::Unknown),
+            spec_changed: self.status.observed_generation
+                != self.observed.resource.metadata.generation,
+            requested: self.test_requested(),
+            refused_elsewhere: &self.observed.elsewhere.refused_at,
+            refusal_elsewhere: self
+                .observed
+                .elsewhere
+                .refusal
+                .as_ref()
+                .map(|refusal| refusal.at),
+            proved_elsewhere: self.observed.elsewhere.proved_at,
+            interval: settings.interval,
+            uid: &self.uid,
+        };
+        let next = proof::next(&known, self.now);
+        let (requested, refused, pending) = (known.requested, known.refused, known.pending);
+        if refused && pending && !matches!(next, Next::Now(_)) {
+            self.recall_refusal();
+        }
+        match next {
+            Next::Now(cause) => return Some(cause),
+            Next::At(due) => {
+                if requested || refused {
+                    let asked = requested;
+                    self.status
+                        .connection
+                        .get_or_insert_default()
+                        .next_attempt_at = Some(Time(due));
+                    if asked {
+                        self.notice(
+                            true,
+                            "TestPostponed",
+                            format!("Salesforce refused this credential twice within the hour; to keep the user from being locked the next attempt is at {due}."),
+                            "Prove",
+                        );
+                        self.mark_test_handled();
+                    }
+                }
+                self.wake.push(due);
+            }
+            Next::Adopt => self.adopt(&fingerprint, settings),
+            Next::OnChange => {}
+        }
+        None
+    }
+
+    /// The credential that Salesforce refused is back as it was: so is the refusal.
+    pub(super) fn recall_refusal(&mut self) {
+        let refusal = self
+            .status
+            .errors
+            .iter()
+            .find(|error| Meaning::from_code(&error.code).is_some_and(Meaning::refuses_login))
+            .cloned();
+        let (code, message) = refusal.map_or_else(
+            || {
+                (
+                    Meaning::InvalidLogin.code().to_owned(),
+                    Meaning::InvalidLogin.cause().to_owned(),
+                )
+            },
+            |error| (error.code, error.message),
+        );
+        self.set(CONNECTED, Verdict::fails(&code, message));
+        self.set(
+            AUTHORIZED,
+            Verdict::unknown(reason::PENDING, "The connection must work first."),
+        );
+    }
+
+    /// Another resource was refused with the same credential: the same holds here, without another attempt.
+    pub(super) fn adopt(&mut self, fingerprint: &str, settings: &Settings) {
+        let Some(refusal) = self.observed.elsewhere.refusal.clone() else {
+            return;
+        };
+        let proof = Proof {
+            at: refusal.at,
+            fingerprint: fingerprint.into(),
+            outcome: Err(refusal.failure),
+        };
+        self.take_in(&proof, settings);
+        self.wake.extend(self.next_proof());
+    }
+
+    pub(super) fn take_in(&mut self, proof: &Proof, settings: &Settings) {
+        let connection = self.status.connection.get_or_insert_default();
+        if connection.credentials_version.as_deref() != Some(&proof.fingerprint) {
+            *connection = Connection {
+                credentials_version: Some(proof.fingerprint.clone()),
+                ..Connection::default()
+            };
+        }
+        connection.username = settings
+            .auth
+            .username
+            .clone()
+            .or(connection.username.take());
+        connection.api_version = Some(settings.api_version.to_string());
+        connection.next_attempt_at = None;
+        match &proof.outcome {
+            Ok(findings) => {
+                connection.verified_at = Some(Time(proof.at));
+                connection.failed_logins = 0;
+                connection.refused_at.clear();
+                connection.transient_failures = 0;
+                connection.username = findings
+                    .session
+                    .username
+                    .clone()
+                    .or(connection.username.take());
+                let who = connection
+                    .username
+                    .clone()
+                    .unwrap_or_else(|| "The user".into());
+                self.status.organization = Some(verdicts::organization(&findings.organization));
+                self.status.warnings = findings.warnings.iter().map(verdicts::warning).collect();
+                if let Some(usage) = &findings.usage {
+                    self.usage(usage);
+                }
+                self.set(
+                    CONNECTED,
+                    Verdict::holds(
+                        reason::AS_EXPECTED,
+                        format!("{who} is logged in to {}.", findings.organization.name),
+                    ),
+                );
+                let authorized = verdicts::authorized(&findings.access);
+                if authorized.truth == Truth::False {
+                    errors::record(
+                        &mut self.status.errors,
+                        Source::Permissions,
+                        &authorized.reason,
+                        &authorized.message,
+                        proof.at,
+                    );
+                }
+                self.set(AUTHORIZED, authorized);
+            }
+            Err(failure) => self.take_in_failure(failure, proof, settings),
+        }
+    }
+
+    pub(super) fn take_in_failure(
+        &mut self,
+        failure: &Failure,
+        proof: &Proof,
+        settings: &Settings,
+    ) {
+        let meaning = failure.meaning;
+        let connection = self.status.connection.get_or_insert_default();
+        if failure.refused_login() {
+            note_refusal(connection, &proof.fingerprint, proof.at);
+        } else {
+            if failure.postponed_login() {
+                note_refused_at(connection, proof.at);
+            }
+            connection.transient_failures = connection.transient_failures.saturating_add(1);
+            let wait = proof::wait(
+                failure,
+                connection.transient_failures,
+                settings.interval,
+                &self.uid,
+                proof.at,
+            );
+            connection.next_attempt_at = proof.at.checked_add(wait).ok().map(Time);
+        }
+        errors::record(
+            &mut self.status.errors,
+            Source::Connection,
+            meaning.code(),
+            &failure.message,
+            proof.at,
+        );
+        self.set(
+            CONNECTED,
+            Verdict::fails(meaning.code(), failure.message.clone()),
+        );
+        self.set(
+            AUTHORIZED,
+            Verdict::unknown(reason::PENDING, "The connection must work first."),
+        );
+    }
+
+    pub(super) fn usage(&mut self, usage: &Usage) {
+        if self
+            .status
+            .api_usage
+            .as_ref()
+            .is_none_or(|old| old.observed_at.0 <= usage.observed_at)
+        {
+            self.status.api_usage = Some(ApiUsage {
+                used: usage.used,
+                limit: usage.limit,
+                percent: (usage.used * 100).checked_div(usage.limit).unwrap_or(0),
+                observed_at: Time(usage.observed_at),
+            });
+        }
+    }
+
+    pub(super) fn test_requested(&self) -> bool {
+        let asked = self.observed.resource.annotations().get(TEST_REQUESTED_AT);
+        asked.is_some() && asked != self.status.last_handled_test_at.as_ref()
+    }
+
+    pub(super) fn mark_test_handled(&mut self) {
+        if let Some(asked) = self.observed.resource.annotations().get(TEST_REQUESTED_AT) {
+            self.status.last_handled_test_at = Some(asked.clone());
+        }
+    }
+
+    pub(super) fn handle_test_request(&mut self, why_not: &str) {
+        if self.test_requested() {
+            self.notice(
+                true,
+                "TestRefused",
+                format!("The connection cannot be tested: {why_not}."),
+                "Prove",
+            );
+            self.mark_test_handled();
+        }
+    }
+
+    /// When the proof after the one just made is due.
+    pub(super) fn next_proof(&self) -> Option<Timestamp> {
+        let connection = self.status.connection.as_ref()?;
+        if let Some(next) = &connection.next_attempt_at {
+            return Some(next.0);
+        }
+        let settings = self.observed.settings.ok()?;
+        let verified = connection
+            .verified_at
+            .as_ref()
+            .filter(|_| connection.failed_logins == 0)?
+            .0;
+        verified
+            .checked_add(schedule::jittered(
+                settings.interval,
+                &self.uid,
+                &verified.as_second().to_string(),
+            ))
+            .ok()
+    }
+}

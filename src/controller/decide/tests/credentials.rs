@@ -1,0 +1,205 @@
+//! The rules about credentials, by a clock that is put forward: how often Salesforce sees a log-in, and what each failure leads to.
+
+use super::*;
+
+/// Integrations that use one credential, as one controller sees them.
+struct Fleet {
+    worlds: Vec<World>,
+    outcome: fn() -> Result<Findings, Failure>,
+    /// When each log-in was made.
+    logins: Vec<i64>,
+}
+
+impl Fleet {
+    fn of(count: usize, outcome: fn() -> Result<Findings, Failure>) -> Fleet {
+        let worlds = (0..count)
+            .map(|number| {
+                let mut world = World::new();
+                world.resource.metadata.uid = Some(format!("uid-{number}"));
+                world.resource.metadata.name = Some(format!("acme-{number}"));
+                world.resource.spec.contacts.retrieval = Retrieval::Disabled;
+                world
+            })
+            .collect();
+        Fleet {
+            worlds,
+            outcome,
+            logins: vec![],
+        }
+    }
+
+    /// Every integration is looked at, as after a restart of the controller, which remembers nothing but the statuses.
+    fn look(&mut self, now: i64) -> Vec<Plan> {
+        (0..self.worlds.len())
+            .map(|number| self.look_at(number, now))
+            .collect()
+    }
+
+    fn look_at(&mut self, number: usize, now: i64) -> Plan {
+        let mut elsewhere = Elsewhere::default();
+        for (_, other) in self
+            .worlds
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != number)
+        {
+            if let Some(status) = &other.resource.status {
+                elsewhere.hear("f1", status);
+            }
+        }
+        let world = &mut self.worlds[number];
+        world.elsewhere = elsewhere;
+        world.now = now;
+        let before = world.proofs;
+        let plan = world.step((self.outcome)());
+        // Who asks while a log-in goes on waits for that one: one a second at most.
+        if self.worlds[number].proofs > before && self.logins.last() != Some(&now) {
+            self.logins.push(now);
+        }
+        plan
+    }
+}
+
+#[test]
+fn fifty_resources_with_one_wrong_password_make_one_log_in_in_an_hour_of_restarts() {
+    let mut fleet = Fleet::of(50, refused);
+    for now in (0..3600).step_by(60) {
+        fleet.look(now);
+    }
+    assert_eq!(fleet.logins, [0]);
+    for world in &fleet.worlds {
+        assert_eq!(
+            (world.condition(READY), world.condition(STALLED)),
+            (
+                Some((Truth::False, "InvalidLogin".into())),
+                Some((Truth::True, "InvalidLogin".into()))
+            )
+        );
+    }
+}
+
+#[test]
+fn fifty_tenants_who_all_ask_for_a_test_every_minute_get_two_log_ins_an_hour() {
+    let mut fleet = Fleet::of(50, refused);
+    for minute in 0..180 {
+        for world in &mut fleet.worlds {
+            world.ask(TEST_REQUESTED_AT, &minute.to_string());
+        }
+        fleet.look(minute * 60);
+    }
+    for window in 0..(180 - 60) * 60 {
+        let within = fleet
+            .logins
+            .iter()
+            .filter(|at| (window..window + 3600).contains(*at))
+            .count();
+        assert!(within <= 2, "{:?}", fleet.logins);
+    }
+    assert!(fleet.logins.len() >= 5, "{:?}", fleet.logins);
+}
+
+#[test]
+fn a_user_who_logged_in_too_often_is_left_alone_for_an_hour_by_all_who_use_it() {
+    let mut fleet = Fleet::of(50, || Err(failed(Meaning::LoginRateExceeded, Phase::Login)));
+    for now in (0..4 * 3600).step_by(30) {
+        fleet.look(now);
+    }
+    assert!((3..=4).contains(&fleet.logins.len()), "{:?}", fleet.logins);
+    for pair in fleet.logins.windows(2) {
+        assert!(pair[1] - pair[0] >= 3600, "{:?}", fleet.logins);
+    }
+    let world = &fleet.worlds[49];
+    assert_eq!(
+        (world.condition(READY), world.condition(STALLED)),
+        (Some((Truth::False, "LoginRateExceeded".into())), None)
+    );
+    // It heals by itself: the first that is let in tells the others.
+    fleet.outcome = || Ok(findings());
+    for now in (4 * 3600..6 * 3600).step_by(30) {
+        fleet.look(now);
+    }
+    for world in &fleet.worlds {
+        assert_eq!(world.condition(READY), Some((Truth::True, "Ready".into())));
+    }
+}
+
+/// Failure, where, the shortest and the longest wait in seconds at an interval of 10 s; none: only a change brings the next.
+#[test]
+fn each_failure_waits_as_long_as_it_should() {
+    #[rustfmt::skip]
+    let table = [
+        (Meaning::InvalidLogin, Phase::Login, None),
+        (Meaning::ApiDisabledForOrg, Phase::Login, None),
+        (Meaning::ApiDisabledForOrg, Phase::Request, Some((54, 66))),
+        (Meaning::UnsupportedApiVersion, Phase::Request, Some((54, 66))),
+        (Meaning::HostNotAllowed, Phase::Request, Some((54, 66))),
+        (Meaning::HostNotAllowed, Phase::Login, Some((1800, 1980))),
+        (Meaning::UnexpectedAnswer, Phase::Login, Some((1800, 1980))),
+        (Meaning::UnexpectedAnswer, Phase::Request, Some((54, 66))),
+        (Meaning::LoginHoursRestricted, Phase::Login, Some((1800, 1980))),
+        (Meaning::LoginRateExceeded, Phase::Login, Some((3600, 3960))),
+        (Meaning::RequestLimitExceeded, Phase::Request, Some((1800, 1980))),
+        (Meaning::Unreachable, Phase::Login, Some((10, 15))),
+        (Meaning::Unreachable, Phase::Request, Some((10, 15))),
+        (Meaning::OrganizationInMaintenance, Phase::Request, Some((10, 15))),
+        (Meaning::ConcurrentLimit, Phase::Request, Some((10, 15))),
+    ];
+    for (meaning, phase, expected) in table {
+        let mut world = World::new();
+        world.resource.spec.interval = "10s".into();
+        let plan = world.step(Err(failed(meaning, phase)));
+        let connection = plan.status.connection.unwrap();
+        let wait = connection
+            .next_attempt_at
+            .map(|next| next.0.duration_since(at(0)).as_secs());
+        match (wait, expected) {
+            (None, None) => assert_eq!(connection.failed_logins, 1, "{meaning} {phase:?}"),
+            (Some(wait), Some((least, most))) => {
+                assert!(
+                    (least..=most).contains(&wait),
+                    "{meaning} {phase:?}: {wait}"
+                );
+                assert_eq!(connection.failed_logins, 0, "{meaning} {phase:?}");
+            }
+            (wait, expected) => panic!("{meaning} {phase:?}: {wait:?}, not {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_org_that_loses_the_api_under_a_good_session_is_no_refused_log_in() {
+    let mut world = World::healthy();
+    world.now = 3600;
+    world.step(Err(failed(Meaning::ApiDisabledForOrg, Phase::Request)));
+    assert_eq!(
+        (world.condition(READY), world.condition(STALLED)),
+        (
+            Some((Truth::False, "ApiDisabledForOrg".into())),
+            Some((Truth::True, "ApiDisabledForOrg".into()))
+        )
+    );
+    world.now = 3 * 3600;
+    world.step(Ok(findings()));
+    assert_eq!(
+        (world.condition(READY), world.condition(STALLED)),
+        (Some((Truth::True, "Ready".into())), None)
+    );
+}
+
+#[test]
+fn a_refusal_of_one_is_taken_over_by_the_others_when_their_turn_comes() {
+    let mut fleet = Fleet::of(2, || Ok(findings()));
+    fleet.look(0);
+    fleet.outcome = refused;
+    fleet.worlds[0].ask(TEST_REQUESTED_AT, "now");
+    fleet.look_at(0, 60);
+    assert_eq!(fleet.logins, [0, 60]);
+    fleet.look_at(1, 120);
+    assert_eq!(fleet.worlds[1].condition(READY).unwrap().0, Truth::True);
+    fleet.look_at(1, 3600);
+    assert_eq!(
+        fleet.worlds[1].condition(READY),
+        Some((Truth::False, "InvalidLogin".into()))
+    );
+    assert_eq!(fleet.logins.len(), 2);
+}

@@ -1,0 +1,150 @@
+//! `GET /v1/contacts.csv`: every contact, in the layout that MiiTel imports.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tracing::info;
+
+use super::{
+    App,
+    auth::{Caller, Read},
+    error::ApiError,
+};
+use crate::directory::{
+    model::{Contact, Problem},
+    store::StoreError,
+};
+use crate::phone::E164;
+
+/// MiiTel's header: company, person, phone number, categories.
+const HEADER: &str = "取引先会社名,取引先担当者名,電話番号,カテゴリー\r\n";
+
+/// How many contacts are in memory at once.
+const CHUNK: u32 = 1_000;
+
+/// All contacts as CSV
+///
+/// UTF-8, in the order of the numbers. National numbers of Japan are written in domestic digits as MiiTel writes them,
+/// all others in E.164. A name that a spreadsheet would take for a formula has an apostrophe before it.
+#[utoipa::path(
+    get,
+    path = "/v1/contacts.csv",
+    tag = "lookup",
+    security(("lookup" = []), ("admin" = [])),
+    responses(
+        (status = 200, description = "The contacts, streamed; an answer that breaks off is incomplete",
+            body = String, content_type = "text/csv"),
+        (status = 401, description = "No token, or not a valid one", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 403, description = "A token for something else", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Cannot serve now; ask again", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn export(
+    State(app): State<App>,
+    caller: Caller<Read>,
+) -> Result<Response, ApiError> {
+    let company = caller.company;
+    // Read before the status is sent, so that a database that is down is a 503 and no broken file.
+    let first = app.store.contacts_after(&company, "", CHUNK).await?;
+    info!(%company, "exports the contacts");
+    let head = stream::iter([Ok::<_, StoreError>(Bytes::from_static(HEADER.as_bytes()))]);
+    let rest = stream::try_unfold(Some(first), move |contacts| {
+        let (store, company) = (app.store.clone(), company.clone());
+        async move {
+            let Some(contacts) = contacts else {
+                return Ok(None);
+            };
+            let next = match contacts.last() {
+                Some(last) if contacts.len() == CHUNK as usize => {
+                    let after = last.number.as_str();
+                    Some(store.contacts_after(&company, after, CHUNK).await?)
+                }
+                _ => None,
+            };
+            let lines: String = contacts.iter().map(line).collect();
+            Ok(Some((Bytes::from(lines), next)))
+        }
+    });
+    let lines = head.chain(rest).inspect_err(|error: &StoreError| {
+        tracing::warn!(%error, "an export of contacts broke off");
+    });
+    let headers = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"contacts.csv\""),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+fn line(contact: &Contact) -> String {
+    format!(
+        "{},{},{},\r\n",
+        field(contact.company_name.as_deref()),
+        field(contact.person_name.as_deref()),
+        number(&contact.number)
+    )
+}
+
+/// Domestic digits without hyphens for Japan, E.164 for the rest of the world; neither is a formula that does harm.
+fn number(number: &E164) -> String {
+    match number.as_str().strip_prefix("+81") {
+        Some(national) => format!("0{national}"),
+        None => number.as_str().to_owned(),
+    }
+}
+
+/// RFC 4180, and nothing that a spreadsheet would run.
+fn field(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default();
+    // Full-width signs count: a spreadsheet with a Japanese input method reads them as the narrow ones.
+    let formula = text
+        .trim_start()
+        .starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+    let guarded = if formula {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if guarded.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", guarded.replace('"', "\"\""))
+    } else {
+        guarded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_never_a_formula_and_never_breaks_its_line() {
+        for (text, written) in [
+            ("Acme", "Acme"),
+            ("", ""),
+            ("Acme, \"Tokyo\"", "\"Acme, \"\"Tokyo\"\"\""),
+            ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
+            ("+81", "'+81"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            (" =1", "' =1"),
+            ("＝1", "'＝1"),
+            ("a\nb", "\"a\nb\""),
+        ] {
+            assert_eq!(field(Some(text)), written);
+        }
+        assert_eq!(field(None), "");
+    }
+
+    #[test]
+    fn a_number_is_written_as_the_platform_writes_it() {
+        assert_eq!(number(&"+81312345678".parse().unwrap()), "0312345678");
+        assert_eq!(number(&"+13125550100".parse().unwrap()), "+13125550100");
+    }
+}

@@ -1,0 +1,92 @@
+//! The file with the keys of the tokens, read again when it changes.
+//!
+//! It is polled, and its content compared: a Secret that a kubelet mounts changes by a link that is swapped, which no
+//! watch of the file sees. A file that cannot be used keeps the keys that were, so that a slip while keys rotate
+//! refuses nobody.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use zeroize::Zeroizing;
+
+use super::{Error, TokenKeys};
+
+/// How soon a new key is known. A controller signs with it at the earliest when its own copy of the Secret has come.
+const POLL: Duration = Duration::from_secs(2);
+
+/// The key file and what it said last.
+#[derive(Debug)]
+pub(super) struct KeyFile {
+    path: PathBuf,
+    seen: [u8; 32],
+    keys: watch::Sender<Arc<TokenKeys>>,
+}
+
+// === impl KeyFile ===
+
+impl KeyFile {
+    /// Reads it for the first time.
+    pub(super) async fn open(path: PathBuf) -> Result<Self, Error> {
+        let (seen, keys) = read(&path).await?;
+        let keys = keys.map_err(|error| Error::Keys(path.clone(), error))?;
+        Ok(Self {
+            path,
+            seen,
+            keys: watch::Sender::new(Arc::new(keys)),
+        })
+    }
+
+    /// The keys as they are at each moment.
+    pub(super) fn current(&self) -> watch::Receiver<Arc<TokenKeys>> {
+        self.keys.subscribe()
+    }
+
+    /// Follows the file until the shutdown.
+    pub(super) async fn watch(mut self, shutdown: CancellationToken) {
+        let mut missing = false;
+        while shutdown
+            .run_until_cancelled(tokio::time::sleep(POLL))
+            .await
+            .is_some()
+        {
+            match read(&self.path).await {
+                Err(error) => {
+                    if !missing {
+                        warn!(%error, "the keys stay as they were");
+                    }
+                    missing = true;
+                }
+                Ok((seen, keys)) => {
+                    missing = false;
+                    if seen != self.seen {
+                        self.seen = seen;
+                        self.replace(keys);
+                    }
+                }
+            }
+        }
+    }
+
+    fn replace(&self, keys: Result<TokenKeys, super::TokenError>) {
+        match keys {
+            Ok(keys) => {
+                info!(?keys, "the key file changed, its keys are in use");
+                self.keys.send_replace(Arc::new(keys));
+            }
+            Err(error) => warn!(%error, "the key file changed, the keys stay as they were"),
+        }
+    }
+}
+
+/// A digest of what the file holds, and the keys.
+async fn read(path: &PathBuf) -> Result<([u8; 32], Result<TokenKeys, super::TokenError>), Error> {
+    let text = tokio::fs::read_to_string(path)
+        .await
+        .map(Zeroizing::new)
+        .map_err(|error| Error::KeyFile(path.clone(), error))?;
+    let digest = Sha256::digest(text.as_bytes()).into();
+    Ok((digest, TokenKeys::parse(&text)))
+}

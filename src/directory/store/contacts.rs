@@ -1,0 +1,189 @@
+//! Contacts: the one read of a ringing phone, and the two ways of writing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::directory::{
+    CompanyId,
+    model::{
+        Contact, ContactSource, FoundContact, WriteContactsReceipt, WriteOutcome, WritePolicy,
+    },
+    store::{
+        Store, StoreError,
+        database::{Arg, args, uncrossed},
+        row::{ContactRow, micros, object_text, source_text},
+    },
+};
+use crate::phone::E164;
+
+pub(super) const FIND: &str = "SELECT number AS contact_number, company_name, person_name, object, record_id, link, source, \
+     updated_at FROM contacts WHERE company = $1 AND number = $2";
+
+const PUT: &str = "INSERT INTO contacts (company, number, company_name, person_name, object, record_id, link, source, \
+     updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (company, number) DO UPDATE SET \
+     company_name = excluded.company_name, person_name = excluded.person_name, object = excluded.object, \
+     record_id = excluded.record_id, link = excluded.link, source = excluded.source, updated_at = excluded.updated_at";
+
+const PUT_IF_MISSING: &str = "INSERT INTO contacts (company, number, company_name, person_name, object, record_id, link, \
+     source, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (company, number) DO NOTHING";
+
+const REMOVE: &str = "DELETE FROM contacts WHERE company = $1 AND number = $2";
+
+const AFTER: &str = "SELECT number AS contact_number, company_name, person_name, object, record_id, link, source, \
+     updated_at FROM contacts WHERE company = $1 AND number > $2 ORDER BY number LIMIT $3";
+
+// === impl Store ===
+
+impl Store {
+    /// Who stands behind a number: one read of one index.
+    pub(in crate::directory) async fn contact(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+    ) -> Result<Option<Contact>, StoreError> {
+        let row: Option<ContactRow> = self
+            .database
+            .optional(FIND, args![company.as_str(), number.as_str()])
+            .await
+            .map_err(|error| StoreError::sort("look a number up", error))?;
+        row.map_or(Ok(None), ContactRow::into_contact)
+    }
+
+    /// Puts a contact in the place of what is there.
+    pub(in crate::directory) async fn put_contact(
+        &self,
+        company: &CompanyId,
+        contact: &Contact,
+    ) -> Result<(), StoreError> {
+        let sort = |error| StoreError::sort("write a contact", error);
+        let mut transaction = self.database.begin().await.map_err(sort)?;
+        transaction
+            .execute(PUT, columns(company, contact))
+            .await
+            .map_err(sort)?;
+        transaction.commit().await.map_err(sort)
+    }
+
+    /// Takes a contact away; says whether there was one.
+    pub(in crate::directory) async fn remove_contact(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+    ) -> Result<bool, StoreError> {
+        let sort = |error| StoreError::sort("remove a contact", error);
+        let mut transaction = self.database.begin().await.map_err(sort)?;
+        let rows = transaction
+            .execute(REMOVE, args![company.as_str(), number.as_str()])
+            .await
+            .map_err(sort)?;
+        transaction.commit().await.map_err(sort)?;
+        Ok(rows > 0)
+    }
+
+    /// The contacts with the numbers that follow this one, in order; all of them from the empty text on.
+    pub(in crate::directory) async fn contacts_after(
+        &self,
+        company: &CompanyId,
+        number: &str,
+        limit: u32,
+    ) -> Result<Vec<Contact>, StoreError> {
+        let rows: Vec<ContactRow> = self
+            .database
+            .all(AFTER, args![company.as_str(), number, i64::from(limit)])
+            .await
+            .map_err(|error| StoreError::sort("read the contacts", error))?;
+        rows.into_iter()
+            .filter_map(|row| row.into_contact().transpose())
+            .collect()
+    }
+
+    /// Writes what a worker found.
+    pub(in crate::directory) async fn write_contacts(
+        &self,
+        company: &CompanyId,
+        policy: WritePolicy,
+        contacts: &[FoundContact],
+        now: Timestamp,
+    ) -> Result<WriteContactsReceipt, StoreError> {
+        let mut contacts: Vec<_> = contacts.iter().collect();
+        // In one order, so that two workers' transactions do not cross.
+        contacts.sort_by(|a, b| a.number.cmp(&b.number));
+        uncrossed(|| self.try_write_contacts(company, policy, &contacts, now))
+            .await
+            .map_err(|error| StoreError::sort("write contacts", error))?
+    }
+
+    async fn try_write_contacts(
+        &self,
+        company: &CompanyId,
+        policy: WritePolicy,
+        contacts: &[&FoundContact],
+        now: Timestamp,
+    ) -> Result<Result<WriteContactsReceipt, StoreError>, sqlx::Error> {
+        let mut outcomes = BTreeMap::new();
+        let mut transaction = self.database.begin().await?;
+        for found in contacts {
+            let row: Option<ContactRow> = transaction
+                .optional(FIND, args![company.as_str(), found.number.as_str()])
+                .await?;
+            let known = match row.map_or(Ok(None), ContactRow::into_contact) {
+                Ok(known) => known,
+                Err(corrupt) => return Ok(Err(corrupt)),
+            };
+            let outcome = match (&known, policy) {
+                // Sent before, and the answer got lost: nothing to write, and the same answer.
+                (Some(known), _) if same(known, found) => WriteOutcome::Written,
+                (Some(_), WritePolicy::OnlyMissing) => WriteOutcome::Kept,
+                (None, WritePolicy::OnlyMissing) => {
+                    let columns = columns(company, &contact(found, now));
+                    match transaction.execute(PUT_IF_MISSING, columns).await? {
+                        // Somebody else wrote it since it was looked for.
+                        0 => WriteOutcome::Kept,
+                        _ => WriteOutcome::Written,
+                    }
+                }
+                (_, WritePolicy::Overwrite) => {
+                    let columns = columns(company, &contact(found, now));
+                    transaction.execute(PUT, columns).await?;
+                    WriteOutcome::Written
+                }
+            };
+            outcomes.insert(found.number.clone(), outcome);
+        }
+        transaction.commit().await?;
+        Ok(Ok(WriteContactsReceipt { outcomes }))
+    }
+}
+
+fn contact(found: &FoundContact, now: Timestamp) -> Contact {
+    Contact {
+        number: found.number.clone(),
+        company_name: found.company_name.clone(),
+        person_name: found.person_name.clone(),
+        object: Some(found.object),
+        record_id: Some(found.record_id.clone()),
+        link: found.link.clone(),
+        source: ContactSource::Salesforce,
+        updated_at: now,
+    }
+}
+
+/// Whether the directory already holds what the worker found.
+fn same(known: &Contact, found: &FoundContact) -> bool {
+    *known == contact(found, known.updated_at)
+}
+
+fn columns(company: &CompanyId, contact: &Contact) -> Vec<Arg> {
+    args![
+        company.as_str(),
+        contact.number.as_str(),
+        contact.company_name.as_deref(),
+        contact.person_name.as_deref(),
+        contact.object.map(object_text),
+        contact.record_id.as_deref(),
+        contact.link.as_deref(),
+        source_text(contact.source),
+        micros(contact.updated_at),
+    ]
+}

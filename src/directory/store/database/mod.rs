@@ -1,0 +1,299 @@
+//! The databases there are, behind one way of running a statement.
+//!
+//! The statements are the same for both (`$1` and so on, standard SQL, upserts and `RETURNING`); what differs is how a
+//! database is opened, how writers are kept apart, and which failures pass. That stands here and nowhere else.
+
+mod postgres;
+mod sqlite;
+
+use std::time::Duration;
+
+use sqlx::{FromRow, SqlSafeStr, postgres::PgRow, sqlite::SqliteRow};
+
+use self::{postgres::Postgres, sqlite::Sqlite};
+use super::StoreError;
+
+/// How long a request waits for a connection, or for another writer's lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An open database. Cheap to clone; all clones share the connections.
+#[derive(Debug, Clone)]
+pub(super) enum Database {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// A transaction that may write. Rolled back when it is dropped, as it is when a request is given up.
+pub(super) enum Transaction {
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
+/// A parameter of a statement. The tables hold texts and whole numbers only.
+#[derive(Debug, Clone)]
+pub(super) enum Arg {
+    Text(Option<String>),
+    Number(Option<i64>),
+}
+
+/// A row that either database can fill.
+pub(super) trait Row:
+    for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
+{
+}
+
+impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
+{}
+
+/// The parameters `$1`, `$2` and so on, in their order.
+macro_rules! args {
+    ($($arg:expr),* $(,)?) => { vec![$($crate::directory::store::database::Arg::from($arg)),*] };
+}
+pub(super) use args;
+
+/// A statement with its parameters.
+macro_rules! bound {
+    ($query:expr, $args:expr) => {{
+        let mut query = $query;
+        for arg in $args {
+            query = match arg {
+                Arg::Text(text) => query.bind(text),
+                Arg::Number(number) => query.bind(number),
+            };
+        }
+        query
+    }};
+}
+
+// === impl Database ===
+
+impl Database {
+    /// Opens what the address names, creates SQLite's file if it is not there, and brings the schema up to date.
+    pub(super) async fn open(address: &str) -> Result<Self, StoreError> {
+        if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+            return Postgres::open(address).await.map(Self::Postgres);
+        }
+        let path = address.strip_prefix("sqlite:").ok_or(StoreError::Address)?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.starts_with(":memory:") {
+            return Err(StoreError::Address);
+        }
+        Sqlite::open(path.into()).await.map(Self::Sqlite)
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(postgres) => postgres.pool.close().await,
+        }
+    }
+
+    /// Every row that a query finds.
+    pub(super) async fn all<R: Row>(
+        &self,
+        sql: impl SqlSafeStr,
+        args: Vec<Arg>,
+    ) -> Result<Vec<R>, sqlx::Error> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                bound!(sqlx::query_as::<_, R>(sql), args)
+                    .fetch_all(&sqlite.readers)
+                    .await
+            }
+            Self::Postgres(postgres) => {
+                bound!(sqlx::query_as::<_, R>(sql), postgres::storable(args))
+                    .fetch_all(&postgres.pool)
+                    .await
+            }
+        }
+    }
+
+    /// The row that a query finds, if any.
+    pub(super) async fn optional<R: Row>(
+        &self,
+        sql: impl SqlSafeStr,
+        args: Vec<Arg>,
+    ) -> Result<Option<R>, sqlx::Error> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                bound!(sqlx::query_as::<_, R>(sql), args)
+                    .fetch_optional(&sqlite.readers)
+                    .await
+            }
+            Self::Postgres(postgres) => {
+                bound!(sqlx::query_as::<_, R>(sql), postgres::storable(args))
+                    .fetch_optional(&postgres.pool)
+                    .await
+            }
+        }
+    }
+
+    /// Begins to write.
+    pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.begin().await.map(Transaction::Sqlite),
+            Self::Postgres(postgres) => postgres.pool.begin().await.map(Transaction::Postgres),
+        }
+    }
+}
+
+// === impl Transaction ===
+
+impl Transaction {
+    /// Keeps every other writer of the same things out until the end of this transaction. SQLite has one writer
+    /// anyway.
+    pub(super) async fn lock(
+        &mut self,
+        things: impl IntoIterator<Item = String>,
+    ) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(transaction) => {
+                postgres::lock(transaction, things.into_iter().collect()).await
+            }
+        }
+    }
+
+    /// How many rows the statement touched.
+    pub(super) async fn execute(
+        &mut self,
+        sql: impl SqlSafeStr,
+        args: Vec<Arg>,
+    ) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => bound!(sqlx::query(sql), args)
+                .execute(&mut **transaction)
+                .await
+                .map(|done| done.rows_affected()),
+            Self::Postgres(transaction) => bound!(sqlx::query(sql), postgres::storable(args))
+                .execute(&mut **transaction)
+                .await
+                .map(|done| done.rows_affected()),
+        }
+    }
+
+    pub(super) async fn all<R: Row>(
+        &mut self,
+        sql: impl SqlSafeStr,
+        args: Vec<Arg>,
+    ) -> Result<Vec<R>, sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => {
+                bound!(sqlx::query_as::<_, R>(sql), args)
+                    .fetch_all(&mut **transaction)
+                    .await
+            }
+            Self::Postgres(transaction) => {
+                bound!(sqlx::query_as::<_, R>(sql), postgres::storable(args))
+                    .fetch_all(&mut **transaction)
+                    .await
+            }
+        }
+    }
+
+    pub(super) async fn optional<R: Row>(
+        &mut self,
+        sql: impl SqlSafeStr,
+        args: Vec<Arg>,
+    ) -> Result<Option<R>, sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => {
+                bound!(sqlx::query_as::<_, R>(sql), args)
+                    .fetch_optional(&mut **transaction)
+                    .await
+            }
+            Self::Postgres(transaction) => {
+                bound!(sqlx::query_as::<_, R>(sql), postgres::storable(args))
+                    .fetch_optional(&mut **transaction)
+                    .await
+            }
+        }
+    }
+
+    /// On disk when this returns.
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+// === impl Arg ===
+
+impl From<&str> for Arg {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<Option<&str>> for Arg {
+    fn from(text: Option<&str>) -> Self {
+        Self::Text(text.map(str::to_owned))
+    }
+}
+
+impl From<String> for Arg {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl From<Option<String>> for Arg {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Arg {
+    fn from(number: i64) -> Self {
+        Self::Number(Some(number))
+    }
+}
+
+impl From<Option<i64>> for Arg {
+    fn from(number: Option<i64>) -> Self {
+        Self::Number(number)
+    }
+}
+
+/// Whether a failure passes by itself: busy, disk full, not reachable.
+pub(super) fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(database) => {
+            let code = database.code().unwrap_or_default();
+            if database
+                .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+                .is_some()
+            {
+                postgres::passes(&code)
+            } else {
+                sqlite::passes(&code)
+            }
+        }
+        _ => false,
+    }
+}
+
+/// Runs a transaction again that two writers' crossing made fail. The database rolled it back, so nothing is doubled.
+pub(super) async fn uncrossed<T, F: Future<Output = Result<T, sqlx::Error>>>(
+    mut run: impl FnMut() -> F,
+) -> Result<T, sqlx::Error> {
+    const TRIES: u32 = 5;
+    let mut tries = 1;
+    loop {
+        match run().await {
+            Err(sqlx::Error::Database(error))
+                if tries < TRIES && error.code().is_some_and(|code| postgres::crossed(&code)) =>
+            {
+                tries += 1;
+            }
+            other => return other,
+        }
+    }
+}

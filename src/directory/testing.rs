@@ -1,0 +1,43 @@
+//! What the directory's tests share: every promise is tried on each database.
+
+use tempfile::TempDir;
+
+/// A database to try a promise on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// The address of a new database.
+    pub(super) fn fresh(self, folder: &TempDir) -> String {
+        match self {
+            Self::Sqlite => format!("sqlite:{}", folder.path().join("directory.db").display()),
+            Self::Postgres => switchboard_testbed::Postgres::shared()
+                .and_then(|server| server.new_database())
+                .unwrap(),
+        }
+    }
+}
+
+/// Makes a test on SQLite and one on PostgreSQL out of each function that takes a [`Kind`].
+macro_rules! on_each_database {
+    ($($promise:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $promise() {
+                super::$promise($crate::directory::testing::Kind::Sqlite).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $promise() {
+                super::$promise($crate::directory::testing::Kind::Postgres).await;
+            })*
+        }
+    };
+}
+pub(super) use on_each_database;

@@ -1,0 +1,39 @@
+//! Retention while the directory serves: what is too old goes, once an hour.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::store::Store;
+
+const FIRST: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(3_600);
+
+/// Takes away what is older than this many days. Several replicas may do it at once: what is gone is gone.
+pub(super) async fn retain(store: Store, days: u32, shutdown: CancellationToken) {
+    let mut pause = FIRST;
+    while shutdown
+        .run_until_cancelled(tokio::time::sleep(pause))
+        .await
+        .is_some()
+    {
+        pause = EVERY;
+        match store.purge(None, days_before(Timestamp::now(), days)).await {
+            Ok(purged) => info!(
+                calls = purged.calls,
+                contacts = purged.contacts,
+                days,
+                "took away what is older than it may be"
+            ),
+            Err(error) => warn!(%error, "old calls stay for another hour"),
+        }
+    }
+}
+
+/// The moment this many days ago; the earliest there is when that is before all time.
+pub(super) fn days_before(now: Timestamp, days: u32) -> Timestamp {
+    now.checked_sub(SignedDuration::from_hours(24 * i64::from(days)))
+        .unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,249 @@
+//! What was found, as text. Names come from outside: none of them may steer a terminal, break a
+//! line, or become a formula in a spreadsheet.
+
+use super::{Explanation, Format, Line, Outcome};
+use crate::resolve::Record;
+use serde_json::{Value, json};
+
+/// What the product document's own way would cost: one query for each of Contact, Account and Lead.
+const CALLS_PER_NUMBER: u64 = 3;
+
+/// Everything for standard output.
+pub(super) fn text(outcome: &Outcome, format: Format) -> String {
+    match format {
+        Format::Table => table(outcome),
+        Format::Json => json_lines(outcome),
+        Format::Csv => csv(outcome),
+    }
+}
+
+/// The cost, in a sentence.
+pub(super) fn cost(outcome: &Outcome) -> String {
+    let asked = outcome.asked();
+    format!(
+        "{} of {} numbers asked, {} found, {} API {} in {:.1} s ({} at {CALLS_PER_NUMBER} a number)",
+        asked,
+        outcome.lines.len(),
+        outcome.matched(),
+        outcome.api_calls,
+        if outcome.api_calls == 1 {
+            "call"
+        } else {
+            "calls"
+        },
+        outcome.took.as_secs_f64(),
+        asked as u64 * CALLS_PER_NUMBER,
+    )
+}
+
+fn e164(line: &Line) -> Option<&str> {
+    line.number.as_ref().ok().map(|number| number.as_str())
+}
+
+// === JSON ===
+
+fn json_lines(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for line in &outcome.lines {
+        text.push_str(&json_line(line).to_string());
+        text.push('\n');
+    }
+    let summary = json!({"summary": {
+        "numbers": outcome.lines.len(),
+        "asked": outcome.asked(),
+        "matched": outcome.matched(),
+        "apiCalls": outcome.api_calls,
+        "seconds": (outcome.took.as_secs_f64() * 1_000.0).round() / 1_000.0,
+    }});
+    text.push_str(&summary.to_string());
+    text.push('\n');
+    text
+}
+
+fn json_line(line: &Line) -> Value {
+    let mut value = json!({
+        "number": line.text,
+        "e164": e164(line),
+        "match": line.found(),
+        "reason": line.reason(),
+    });
+    if let Some(explanation) = &line.explanation {
+        value["explain"] = json!({
+            "spellings": explanation.spellings,
+            "records": explanation.records.iter().map(record).collect::<Vec<_>>(),
+            "rule": explanation.rule.to_string(),
+        });
+    }
+    value
+}
+
+fn record(record: &Record) -> Value {
+    json!({
+        "object": record.object,
+        "id": record.id,
+        "company": record.company,
+        "person": record.person,
+        "modified": record.modified,
+        "phones": record.phones,
+    })
+}
+
+// === CSV ===
+
+fn csv(outcome: &Outcome) -> String {
+    let mut text = String::from("number,e164,object,id,company,person,link,reason\r\n");
+    for line in &outcome.lines {
+        let found = line.found();
+        let fields = [
+            Some(line.text.as_str()),
+            e164(line),
+            found.map(|found| found.object.as_str()),
+            found.map(|found| found.id.as_str()),
+            found.and_then(|found| found.company.as_deref()),
+            found.and_then(|found| found.person.as_deref()),
+            found.and_then(|found| found.link.as_deref()),
+            line.reason(),
+        ];
+        let fields: Vec<String> = fields
+            .into_iter()
+            .map(|field| csv_field(field.unwrap_or_default()))
+            .collect();
+        text.push_str(&fields.join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+/// RFC 4180; what a spreadsheet would take for a formula gets an apostrophe, unless it is a number.
+fn csv_field(value: &str) -> String {
+    let is_number = value
+        .strip_prefix(['+', '-'])
+        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+    let mut text = String::with_capacity(value.len());
+    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number {
+        text.push('\'');
+    }
+    text.push_str(value);
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+// === Table ===
+
+fn table(outcome: &Outcome) -> String {
+    let heading = ["NUMBER", "E164", "OBJECT", "COMPANY", "PERSON", "LINK"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = outcome.lines.iter().map(row).collect();
+    let mut widths = heading.each_ref().map(|cell| width(cell));
+    for row in &rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(width(cell));
+        }
+    }
+    let mut text = String::new();
+    push_row(&mut text, &heading, &widths);
+    for (row, line) in rows.iter().zip(&outcome.lines) {
+        push_row(&mut text, row, &widths);
+        if let Some(explanation) = &line.explanation {
+            explain(&mut text, explanation);
+        }
+    }
+    text
+}
+
+fn row(line: &Line) -> [String; 6] {
+    let number = plain(&line.text);
+    let e164 = e164(line).unwrap_or("-").to_owned();
+    let cell = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), plain);
+    match (line.found(), line.reason_in_words()) {
+        (Some(found), _) => [
+            number,
+            e164,
+            found.object.to_string(),
+            cell(found.company.as_deref()),
+            cell(found.person.as_deref()),
+            cell(found.link.as_deref().or(Some(&found.id))),
+        ],
+        (None, reason) => {
+            let said = match reason {
+                Some(reason) => format!("not asked: {reason}"),
+                None => "no record".to_owned(),
+            };
+            [
+                number,
+                e164,
+                "-".to_owned(),
+                said,
+                "-".to_owned(),
+                "-".to_owned(),
+            ]
+        }
+    }
+}
+
+fn explain(text: &mut String, explanation: &Explanation) {
+    text.push_str(&format!("    {}\n", explanation.rule));
+    text.push_str(&format!(
+        "    asked for {}\n",
+        explanation.spellings.join(" | ")
+    ));
+    for record in &explanation.records {
+        let names = [&record.company, &record.person];
+        let names: Vec<String> = names
+            .into_iter()
+            .flatten()
+            .map(|name| plain(name))
+            .collect();
+        let modified = record
+            .modified
+            .map_or_else(|| "unknown".to_owned(), |time| time.to_string());
+        let phones: Vec<String> = record.phones.iter().map(|phone| plain(phone)).collect();
+        text.push_str(&format!(
+            "    saw {} {} ({}), changed {modified}, phones {}\n",
+            record.object,
+            plain(&record.id),
+            names.join(", "),
+            phones.join(" | "),
+        ));
+    }
+}
+
+fn push_row(text: &mut String, cells: &[String; 6], widths: &[usize; 6]) {
+    let mut line = String::new();
+    for (cell, widest) in cells.iter().zip(widths) {
+        line.push_str(cell);
+        line.push_str(&" ".repeat(widest.saturating_sub(width(cell)) + 2));
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+}
+
+/// Text without anything that moves a cursor or changes a direction.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if c.is_control() || turns { ' ' } else { c }
+        })
+        .collect()
+}
+
+/// Columns that a text takes in a terminal: two for the wide characters of East Asia.
+fn width(text: &str) -> usize {
+    text.chars()
+        .map(|c| match c {
+            '\u{1100}'..='\u{115f}'
+            | '\u{2e80}'..='\u{a4cf}'
+            | '\u{ac00}'..='\u{d7a3}'
+            | '\u{f900}'..='\u{faff}'
+            | '\u{fe30}'..='\u{fe6f}'
+            | '\u{ff00}'..='\u{ff60}'
+            | '\u{ffe0}'..='\u{ffe6}'
+            | '\u{1f300}'..='\u{1faff}'
+            | '\u{20000}'..='\u{3fffd}' => 2,
+            _ => 1,
+        })
+        .sum()
+}

@@ -1,0 +1,95 @@
+//! What a look-up costs, counted by the simulator.
+
+use super::tests::{look_up, org, resolver};
+use super::{FIRST_URL_BYTES, UrlLength};
+use crate::phone::{E164, Region, parse};
+use salesforce_simulator::{Record, Simulator, Switches, World};
+
+/// Numbers of Tokyo, Osaka, Yokohama and Sapporo, mobile and internet lines, in turn.
+fn japanese(count: usize) -> Vec<E164> {
+    (0..count)
+        .map(|at| {
+            let line = 1_000_000 + (at * 7_919) % 8_999_999;
+            match at % 6 {
+                0 => format!("032{line}"),
+                1 => format!("090{:08}", 10_000_000 + line),
+                2 => format!("064{line}"),
+                3 => format!("080{:08}", 20_000_000 + line),
+                4 => format!("045{line}"),
+                _ => format!("070{:08}", 10_000_000 + line),
+            }
+        })
+        .map(|text| parse(&text, &Region::JAPAN).unwrap())
+        .collect()
+}
+
+async fn simulator(world: World, change: impl FnOnce(&mut Switches)) -> Simulator {
+    let salesforce = Simulator::start(world).await.unwrap();
+    salesforce
+        .edit(|world| change(&mut world.switches))
+        .unwrap();
+    salesforce
+}
+
+#[tokio::test]
+async fn a_thousand_unknown_numbers_cost_at_most_16_calls_or_4_where_urls_may_be_long() {
+    for (limit, most) in [(Some(FIRST_URL_BYTES), 16), (None, 4)] {
+        let salesforce = simulator(org([]), |switches| switches.subrequest_uri_limit = limit).await;
+        let mut resolver = resolver(&salesforce, Region::JAPAN).await;
+        assert!(look_up(&mut resolver, &japanese(1_000)).await.is_empty());
+        let calls = salesforce.counters().api_calls();
+        println!("1,000 unknown numbers, URLs up to {limit:?}: {calls} calls");
+        assert!(calls <= most, "{calls} calls at {limit:?}");
+        assert_eq!(resolver.connection().spent().calls, calls);
+
+        // What was found out saves the next run the refusal, and the small beginning.
+        let known = resolver.found_out().unwrap();
+        assert_eq!(known.refused.is_some(), limit.is_some());
+        let mut next = self::resolver(&salesforce, Region::JAPAN)
+            .await
+            .url_length(Some(known));
+        look_up(&mut next, &japanese(1_000)).await;
+        let again = salesforce.counters().api_calls() - calls;
+        println!("the next run: {again} calls");
+        assert!(again < calls, "{again} calls");
+    }
+}
+
+#[tokio::test]
+async fn an_org_that_takes_less_is_asked_for_less_and_every_number_is_found() {
+    let numbers = japanese(200);
+    let people = || {
+        let record = |number: &E164| Record::person(number.as_str()).phone(number.as_str());
+        numbers.iter().map(record).collect::<Vec<_>>()
+    };
+    for change in [
+        (|switches| switches.subrequest_uri_limit = Some(5_000)) as fn(&mut Switches),
+        |switches| switches.soql_limit = 4_000,
+        |switches| switches.too_complicated_at = Some(6_000),
+    ] {
+        let salesforce = simulator(org(people()), change).await;
+        let mut resolver = resolver(&salesforce, Region::JAPAN).await;
+        let found = look_up(&mut resolver, &numbers).await;
+        assert_eq!(found.len(), 200);
+        let known: UrlLength = resolver.found_out().unwrap();
+        assert!(known.bytes < 16_384 && known.refused.is_some(), "{known:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_thousands_of_records_share_costs_one_call_more() {
+    let numbers = japanese(60);
+    let crowd = (0..9_000).map(|_| Record::person("Crowd").phone(numbers[0].as_str()));
+    let others = numbers[1..].iter().map(|number| {
+        Record::person(number.as_str())
+            .mobile(number.as_str())
+            .phone(number.as_str())
+            .modified("2020-01-01T00:00:00Z")
+    });
+    let salesforce = simulator(org(crowd.chain(others)), |_| {}).await;
+    let mut resolver = resolver(&salesforce, Region::JAPAN).await;
+    let found = look_up(&mut resolver, &numbers).await;
+    assert_eq!(found.len(), 60);
+    assert_eq!(salesforce.counters().api_calls(), 2);
+    assert!(salesforce.counters().rows_returned < 2_200);
+}

@@ -1,0 +1,142 @@
+//! How long the URL of a query may be in an org: found out by trying, never by failing a run.
+
+use crate::salesforce::Error;
+use serde::{Deserialize, Serialize};
+
+/// Where trying begins. Salesforce states 16,384 bytes for the URI of a request of its own (414
+/// beyond) and nothing for one inside a composite request:
+/// <https://developer.salesforce.com/docs/platform/api-rest/guide/errorcodes.md>.
+pub const FIRST_URL_BYTES: usize = 16_384;
+/// Where trying ends: the 100,000 characters of a statement, should every second one be encoded.
+pub const MAX_URL_BYTES: usize = 200_000;
+/// By how much a length that worked is exceeded at the next try. Large steps, as each costs a call
+/// when it is refused.
+const GROWTH: usize = 4;
+/// A try that is refused costs a call; it is made where it can save at least this many.
+const WORTH_A_TRY: usize = 3;
+/// Below this, shortening further means asking for one number at a time.
+const MIN_URL_BYTES: usize = 1_024;
+
+/// What was found out about an org, for its next run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UrlLength {
+    /// The longest URL of a query, in bytes, that the org took or that may be tried at once.
+    pub bytes: u64,
+    /// The shortest that it refused; longer ones are not tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u64>,
+}
+
+/// How long URLs are made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct UrlRoom {
+    bytes: usize,
+    refused: Option<usize>,
+    proven: bool,
+}
+
+// === impl UrlRoom ===
+
+impl UrlRoom {
+    /// Begins where an earlier run ended, if there was one.
+    pub(super) fn new(known: Option<UrlLength>) -> Self {
+        let usize_of = |bytes: u64| usize::try_from(bytes).unwrap_or(MAX_URL_BYTES);
+        Self {
+            bytes: known.map_or(FIRST_URL_BYTES, |known| {
+                usize_of(known.bytes).clamp(MIN_URL_BYTES, MAX_URL_BYTES)
+            }),
+            refused: known.and_then(|known| known.refused).map(usize_of),
+            proven: false,
+        }
+    }
+
+    /// The length that needs no trying.
+    pub(super) fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    /// The length to try when so many requests are left to send at the length of now; `None` where
+    /// there is nothing to try or to win.
+    pub(super) fn longer(self, requests_left: usize) -> Option<usize> {
+        let next = self.bytes.saturating_mul(GROWTH).min(MAX_URL_BYTES);
+        let refused = self.refused.is_some_and(|refused| next >= refused);
+        (self.proven && !refused && next > self.bytes && requests_left >= WORTH_A_TRY)
+            .then_some(next)
+    }
+
+    /// The org took URLs that were made for this length.
+    pub(super) fn took(&mut self, bytes: usize) {
+        self.bytes = self.bytes.max(bytes);
+        self.proven = true;
+    }
+
+    /// The org refused URLs that were made for this length.
+    pub(super) fn refused(&mut self, bytes: usize) {
+        self.refused = Some(self.refused.map_or(bytes, |known| known.min(bytes)));
+        if bytes <= self.bytes {
+            self.bytes = (bytes / 2).max(MIN_URL_BYTES);
+            self.proven = false;
+        }
+    }
+
+    /// Whether there is anything shorter to try.
+    pub(super) fn can_shrink(self) -> bool {
+        self.bytes > MIN_URL_BYTES
+    }
+
+    /// What the next run should know; nothing before anything was found out.
+    pub(super) fn found_out(self) -> Option<UrlLength> {
+        (self.proven || self.refused.is_some()).then_some(UrlLength {
+            bytes: self.bytes as u64,
+            refused: self.refused.map(|bytes| bytes as u64),
+        })
+    }
+}
+
+/// Whether an answer complains that a query is too long or too much at once: 414 and 431 for its
+/// URL (facts 2.5), the codes for the statement. A shorter one may pass.
+pub(super) fn is_too_much(error: &Error) -> bool {
+    matches!(error.status(), Some(414 | 431))
+        || matches!(
+            error.salesforce_code(),
+            Some("MALFORMED_QUERY" | "QUERY_TOO_COMPLICATED" | "QUERY_TIMEOUT")
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_grows_while_the_org_takes_it_and_never_past_what_was_refused() {
+        let mut room = UrlRoom::new(None);
+        assert_eq!(room.bytes(), 16_384);
+        assert_eq!(room.longer(10), None, "nothing is known yet");
+        assert_eq!(room.found_out(), None);
+        room.took(16_384);
+        assert_eq!(room.longer(2), None, "not worth a refusal");
+        assert_eq!(room.longer(3), Some(65_536));
+        room.took(65_536);
+        assert_eq!(room.longer(3), Some(200_000));
+        room.refused(200_000);
+        assert_eq!((room.bytes(), room.longer(100)), (65_536, None));
+        let known = room.found_out().unwrap();
+        assert_eq!((known.bytes, known.refused), (65_536, Some(200_000)));
+        let mut next = UrlRoom::new(Some(known));
+        next.took(65_536);
+        assert_eq!((next.bytes(), next.longer(100)), (65_536, None));
+    }
+
+    #[test]
+    fn it_shrinks_to_what_the_org_takes_and_ends() {
+        let mut room = UrlRoom::new(None);
+        let mut tries = 0;
+        while room.can_shrink() {
+            room.refused(room.bytes());
+            tries += 1;
+        }
+        assert_eq!((room.bytes(), tries), (1_024, 4));
+        assert_eq!(room.found_out().unwrap().refused, Some(2_048));
+    }
+}

@@ -1,0 +1,248 @@
+//! How often Salesforce sees a log-in, whatever happens to Secrets, resources and the controller.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use salesforce_simulator::{Org, User, World};
+use serde_json::{Value, json};
+
+use crate::stage::{SOON, Stage, condition};
+use crate::world::{self, PASSWORD, TOKEN, USER};
+
+/// That many integrations which all use the user of `world::acme` and the Secret `shared`.
+pub fn sharing(stage: &Stage, count: usize) -> Value {
+    let items: Vec<Value> = (0..count)
+        .map(|number| {
+            let mut manifest = stage.integration(&format!("tenant-{number}"));
+            let auth = &mut manifest["spec"]["salesforce"]["auth"]["password"];
+            *auth = json!({"username": USER, "secretRef": {"name": "shared-salesforce"}});
+            manifest
+        })
+        .collect();
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_resources_with_one_wrong_password_do_not_lock_the_user() {
+    let mut stage = Stage::start("fifty", world::acme()).await;
+    stage
+        .simulator
+        .edit_org("Acme", |org| org.max_login_attempts = Some(3))
+        .unwrap();
+    stage
+        .apply(&stage.secret("shared", "not-the-password", TOKEN))
+        .await;
+    stage.apply(&sharing(&stage, 50)).await;
+    stage.all("False", "InvalidLogin", SOON).await;
+    let logins = stage.simulator.counters().logins.len();
+    assert!(logins <= 2, "{logins} log-ins at the start");
+    assert!(!stage.simulator.is_locked(USER));
+
+    stage.stop_controller().await;
+    stage.start_controller().await;
+    for name in ["tenant-0", "tenant-25", "tenant-49"] {
+        stage.look(name, "after the restart").await;
+    }
+    assert_eq!(
+        stage.simulator.counters().logins.len(),
+        logins,
+        "a restart adds none"
+    );
+    // All fifty ask; what the hour has left is one log-in at most.
+    for number in 0..50 {
+        let wish = switchboard::api::TEST_REQUESTED_AT;
+        stage
+            .annotate(&format!("tenant-{number}"), wish, "now")
+            .await;
+    }
+    for number in 0..50 {
+        let name = format!("tenant-{number}");
+        stage
+            .until(&name, "the test to be handled", SOON, |object| {
+                (object["status"]["lastHandledTestAt"] == "now").then_some(())
+            })
+            .await;
+    }
+    let logins = stage.simulator.counters().logins.len();
+    assert!(logins <= 2, "{logins} log-ins after fifty requests");
+    assert!(!stage.simulator.is_locked(USER));
+
+    stage.apply(&stage.secret("shared", PASSWORD, TOKEN)).await;
+    stage.all("True", "Ready", SOON).await;
+    let counters = stage.simulator.counters();
+    assert_eq!(
+        (counters.logins.len(), counters.logins_ok()),
+        (logins + 1, 1),
+        "one for the change, shared by all"
+    );
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_follows_the_secret_through_every_change_with_one_log_in_each() {
+    let stage = Stage::start("changes", world::acme()).await;
+    let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), stage.ns());
+    let logins = || stage.simulator.counters().logins.len();
+    let not_ready = async |reason: &str| {
+        stage.condition("acme", "Ready", "False", reason).await;
+    };
+
+    stage.apply(&stage.integration("acme")).await;
+    not_ready("SecretNotFound").await;
+    // Created late, and wrong.
+    stage
+        .apply(&stage.secret("acme", "not-the-password", TOKEN))
+        .await;
+    not_ready("InvalidLogin").await;
+    assert_eq!(logins(), 1);
+    // Fixed.
+    stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
+    let before = stage.ready("acme").await;
+    assert_eq!(logins(), 2);
+    // Rotated: at Salesforce first, then here.
+    stage
+        .simulator
+        .edit_user(USER, |user| user.password = "the next one".into())
+        .unwrap();
+    stage
+        .apply(&stage.secret("acme", "the next one", TOKEN))
+        .await;
+    stage
+        .until("acme", "the new credential", SOON, |object| {
+            let version = &object["status"]["connection"]["credentialsVersion"];
+            let ready = condition(object, "Ready")?;
+            (*version != before["status"]["connection"]["credentialsVersion"]
+                && ready["status"] == "True")
+                .then_some(())
+        })
+        .await;
+    assert_eq!(logins(), 3);
+    // Emptied, and filled again with what it was.
+    stage.apply(&stage.secret("acme", "", TOKEN)).await;
+    not_ready("SecretKeyInvalid").await;
+    stage
+        .apply(&stage.secret("acme", "the next one", TOKEN))
+        .await;
+    stage.ready("acme").await;
+    // Deleted, replaced by one of the wrong type, replaced by the right one.
+    let delete = async || {
+        secrets
+            .delete("acme-salesforce", &Default::default())
+            .await
+            .unwrap();
+    };
+    delete().await;
+    not_ready("SecretNotFound").await;
+    let mut wrong = stage.secret("acme", "", "");
+    wrong["type"] = "kubernetes.io/tls".into();
+    wrong["stringData"] = json!({"tls.crt": "a certificate", "tls.key": "a key"});
+    stage.apply(&wrong).await;
+    not_ready("SecretKeyMissing").await;
+    delete().await;
+    not_ready("SecretNotFound").await;
+    stage
+        .apply(&stage.secret("acme", "the next one", TOKEN))
+        .await;
+    stage.ready("acme").await;
+    assert_eq!(logins(), 3, "the session of that credential is still good");
+    stage.end().await;
+}
+
+/// Tenants with an org each, in which something changes without an edit here.
+fn world_of(names: &[&str]) -> World {
+    names.iter().fold(World::new(), |world, name| {
+        let user = User::integration(&format!("integration@{name}.example"))
+            .password(PASSWORD)
+            .token(TOKEN);
+        world.org(Org::enterprise(name).user(user))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_at_salesforce_is_noticed_at_the_next_proof() {
+    let names = ["revoked", "deactivated", "blinded", "disabled", "slow"];
+    let stage = Stage::start("noticed", world_of(&names)).await;
+    for name in names {
+        let mut manifest = stage.integration(name);
+        if name == "slow" {
+            manifest["spec"]["interval"] = "10s".into();
+        }
+        stage.apply(&stage.secret(name, PASSWORD, TOKEN)).await;
+        stage.apply(&manifest).await;
+    }
+    for name in names {
+        stage.ready(name).await;
+    }
+    let user = |name: &str| format!("integration@{name}.example");
+    let logins = |name: &str| stage.simulator.counters().logins_of(&user(name));
+    let blind = |name: &str| {
+        stage
+            .simulator
+            .edit_org(name, |org| {
+                let profile = org
+                    .profiles
+                    .iter_mut()
+                    .find(|profile| profile.name == "Integration")
+                    .unwrap();
+                profile.grants = profile.grants.clone().without_view_all("Lead");
+            })
+            .unwrap();
+    };
+
+    // The session is gone: one log-in, and all is well.
+    assert_eq!(stage.simulator.revoke_sessions(&user("revoked")), 1);
+    stage.test_now("revoked", "revoked").await;
+    assert_eq!(
+        condition(&stage.get("revoked").await, "Ready").unwrap()["status"],
+        "True"
+    );
+    assert_eq!(logins("revoked"), 2);
+
+    // The user is gone: one refused log-in, and no more.
+    stage
+        .simulator
+        .edit_user(&user("deactivated"), |user| user.active = false)
+        .unwrap();
+    stage.simulator.revoke_sessions(&user("deactivated"));
+    stage.test_now("deactivated", "deactivated").await;
+    stage
+        .condition("deactivated", "Ready", "False", "InvalidLogin")
+        .await;
+    assert_eq!(logins("deactivated"), 2);
+
+    blind("blinded");
+    stage.test_now("blinded", "blinded").await;
+    let ready = stage
+        .condition("blinded", "Ready", "False", "MissingViewAll")
+        .await;
+    assert!(
+        ready["message"].as_str().unwrap().contains("Lead"),
+        "{ready}"
+    );
+
+    // The API is gone under a session that is still good: that is no refused log-in.
+    stage
+        .simulator
+        .edit_org("disabled", |org| org.api = false)
+        .unwrap();
+    stage.test_now("disabled", "disabled").await;
+    stage
+        .condition("disabled", "Ready", "False", "ApiDisabledForOrg")
+        .await;
+    let object = stage.get("disabled").await;
+    assert_eq!(object["status"]["connection"]["failedLogins"], 0);
+    stage
+        .simulator
+        .edit_org("disabled", |org| org.api = true)
+        .unwrap();
+    stage.test_now("disabled", "enabled").await;
+    stage.ready("disabled").await;
+    assert_eq!(logins("disabled"), 1);
+
+    // Nobody asks: the interval does it.
+    blind("slow");
+    stage
+        .condition("slow", "Ready", "False", "MissingViewAll")
+        .await;
+    assert_eq!((logins("slow"), logins("blinded")), (1, 1));
+    stage.end().await;
+}

@@ -1,0 +1,79 @@
+//! Two controllers, one Lease: who works changes, what Salesforce sees does not.
+
+use switchboard_testbed::{Process, wait_for};
+
+use crate::credentials::sharing;
+use crate::stage::{SOON, Stage};
+use crate::world::{self, PASSWORD, TOKEN, USER};
+
+/// A controller that takes part in the election.
+pub async fn candidate(stage: &Stage, name: &str) -> Process {
+    let lease = format!("--lease-namespace={}", stage.ns());
+    let identity = format!("--identity={name}");
+    stage
+        .another_controller(name, &["--leader-elect", &lease, &identity])
+        .await
+}
+
+/// Waits until this one leads.
+pub async fn leads(controller: &Process) {
+    controller
+        .wait_for_text("this replica leads", SOON)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_leader_in_order_or_by_force_adds_no_log_in() {
+    let stage = Stage::set("leaders", world::acme()).await;
+    let first = candidate(&stage, "first").await;
+    leads(&first).await;
+    let second = candidate(&stage, "second").await;
+    stage
+        .apply(&stage.secret("shared", "not-the-password", TOKEN))
+        .await;
+    stage.apply(&sharing(&stage, 20)).await;
+    stage.all("False", "InvalidLogin", SOON).await;
+    stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
+    stage.apply(&stage.integration("acme")).await;
+    stage.ready("acme").await;
+    let logins = stage.simulator.counters().logins.len();
+    assert!(logins <= 3, "{logins}");
+
+    // In order: the Lease is given back, and the other works at once.
+    assert_eq!(first.terminate(SOON).await.unwrap(), 0, "{}", first.text());
+    leads(&second).await;
+    let third = candidate(&stage, "third").await;
+    for name in ["tenant-0", "tenant-19"] {
+        stage.look(name, "second").await;
+    }
+    // By force: the Lease runs out.
+    second.kill().await.unwrap();
+    leads(&third).await;
+    for name in ["tenant-0", "tenant-19"] {
+        stage.look(name, "third").await;
+    }
+    assert_eq!(stage.simulator.counters().logins.len(), logins);
+    assert!(!stage.simulator.is_locked(USER));
+
+    // The new leader does what the old one would have done.
+    stage.apply(&stage.secret("shared", PASSWORD, TOKEN)).await;
+    stage.all("True", "Ready", SOON).await;
+    // "acme" has the same credential: its session was the old leader's, so it is proved when its interval is over.
+    assert_eq!(stage.simulator.counters().logins.len(), logins + 1);
+    assert_eq!(third.terminate(SOON).await.unwrap(), 0, "{}", third.text());
+    wait_for("the Lease to be given back", SOON, async || {
+        let lease = stage
+            .kubectl(&[
+                "get",
+                "lease",
+                "switchboard-controller",
+                "-o",
+                "jsonpath={.spec.holderIdentity}",
+            ])
+            .await;
+        if lease.is_empty() { Ok(()) } else { Err(lease) }
+    })
+    .await;
+    stage.end().await;
+}

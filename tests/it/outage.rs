@@ -1,0 +1,88 @@
+//! Salesforce goes away and comes back, with many tenants on it.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use salesforce_simulator::{Org, User, World};
+use serde_json::{Value, json};
+
+use crate::stage::{SOON, Stage};
+use crate::world::{PASSWORD, TOKEN};
+
+/// As many as a machine with two cores takes beside the other tests.
+const TENANTS: usize = 60;
+
+/// An org with that many integration users.
+pub fn world(tenants: usize) -> World {
+    let org = (0..tenants).fold(Org::enterprise("Acme"), |org, number| {
+        let name = format!("integration@tenant-{number}.example");
+        org.user(User::integration(&name).password(PASSWORD).token(TOKEN))
+    });
+    World::new().org(org)
+}
+
+/// The integrations of these users and their Secrets.
+pub fn tenants(stage: &Stage, tenants: usize) -> Value {
+    let items: Vec<Value> = (0..tenants)
+        .flat_map(|number| {
+            let name = format!("tenant-{number}");
+            [
+                stage.secret(&name, PASSWORD, TOKEN),
+                stage.integration(&name),
+            ]
+        })
+        .collect();
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salesforce_goes_and_comes_back_and_is_not_overrun_by_those_who_waited() {
+    let stage = Stage::start("outage", world(TENANTS)).await;
+    stage.apply(&tenants(&stage, TENANTS)).await;
+    stage.all("True", "Ready", SOON).await;
+    assert_eq!(stage.simulator.counters().logins.len(), TENANTS);
+
+    stage.simulator.set_down(true).await;
+    // Everybody notices at once: the worst that can be.
+    stage
+        .kubectl(&[
+            "annotate",
+            "sfi",
+            "--all",
+            "switchboard.dev/test-requested-at=now",
+        ])
+        .await;
+    stage.all("False", "Unreachable", SOON).await;
+    let list = stage
+        .integrations()
+        .list(&Default::default())
+        .await
+        .unwrap();
+    let mut next: Vec<Time> = vec![];
+    for item in &list.items {
+        let connection = item.status.as_ref().unwrap().connection.as_ref().unwrap();
+        assert!(connection.transient_failures >= 1 && connection.failed_logins == 0);
+        next.extend(connection.next_attempt_at.clone());
+    }
+    assert_eq!(next.len(), TENANTS, "all will be tried again by themselves");
+
+    let before = stage.simulator.requests().len();
+    stage.simulator.set_down(false).await;
+    stage.all("True", "Ready", 3 * SOON).await;
+    let requests = &stage.simulator.requests()[before..];
+    assert!(requests.len() >= 3 * TENANTS, "{}", requests.len());
+    let second = Duration::from_secs(1);
+    for (first, request) in requests.iter().enumerate() {
+        let within = requests[first..]
+            .iter()
+            .take_while(|later| later.since_start < request.since_start + second)
+            .count();
+        assert!(within <= 10, "{within} requests in a second");
+    }
+    assert_eq!(
+        stage.simulator.counters().logins.len(),
+        TENANTS,
+        "the sessions are still good"
+    );
+    stage.end().await;
+}

@@ -1,0 +1,202 @@
+//! A real PostgreSQL server for tests and benches, on a socket of its own, gone with the program that started it.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use crate::{Error, Result, error::Context as _};
+
+const MISSING: &str = "PostgreSQL is missing: install it (`apt-get install postgresql`), or put initdb and postgres on PATH";
+
+/// Runs as the server's user. The server lives as long as somebody holds the other end of the script's input, so that
+/// it ends with the test program even when that is killed.
+const SCRIPT: &str = r#"
+set -eu
+bin=$1; sync=$2
+dir=$(mktemp -d /tmp/switchboard-pg.XXXXXX)
+chmod 755 "$dir"
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+"$bin/initdb" -D "$dir/data" -U switchboard -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
+start() {
+  "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync="$sync" -c max_connections=200 >>"$dir/log" 2>&1 &
+  server=$!
+  for _ in $(seq 600); do
+    if [ -S "$dir/.s.PGSQL.5432" ] && grep -q '^' "$dir/data/postmaster.pid" && [ "$(sed -n 8p "$dir/data/postmaster.pid" | tr -d ' ')" = ready ]; then break; fi
+    kill -0 "$server" 2>/dev/null || { cat "$dir/log" >&2; exit 1; }
+    sleep 0.05
+  done
+}
+start
+echo "$dir"
+while read -r order; do
+  case $order in
+    kill) kill -QUIT "$server"; wait "$server" || true ;;
+    start) start ;;
+  esac
+  echo done
+done
+kill -QUIT "$server" 2>/dev/null && wait "$server" || true
+"#;
+
+/// A running server. It dies when this is dropped, or with the program.
+#[derive(Debug)]
+pub struct Postgres {
+    supervisor: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<std::process::ChildStdout>,
+    folder: String,
+}
+
+// === impl Postgres ===
+
+impl Postgres {
+    /// Starts a server. `durable` keeps `fsync` on, for a bench or for a test that kills the server.
+    pub fn start(durable: bool) -> Result<Self> {
+        let bin = binaries().ok_or_else(|| Error::Unsupported(MISSING.to_owned()))?;
+        let mut command = if root() {
+            // PostgreSQL refuses to run as root.
+            let user = if known_user("postgres") {
+                "postgres"
+            } else {
+                "nobody"
+            };
+            let mut command = Command::new("runuser");
+            command.args(["-u", user, "--", "sh"]);
+            command
+        } else {
+            Command::new("sh")
+        };
+        let mut supervisor = command
+            .args(["-c", SCRIPT, "postgres-for-tests"])
+            .arg(&bin)
+            .arg(if durable { "on" } else { "off" })
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context(|| "start PostgreSQL")?;
+        let orders = supervisor.stdin.take();
+        let stdout = supervisor
+            .stdout
+            .take()
+            .ok_or_else(|| Error::Unsupported("PostgreSQL's output".to_owned()))?;
+        let mut answers = BufReader::new(stdout);
+        let mut folder = String::new();
+        answers
+            .read_line(&mut folder)
+            .context(|| "wait for PostgreSQL")?;
+        let folder = folder.trim().to_owned();
+        if folder.is_empty() {
+            return Err(Error::Unsupported(
+                "PostgreSQL did not start; its log stands above".to_owned(),
+            ));
+        }
+        Ok(Self {
+            supervisor,
+            orders,
+            answers,
+            folder,
+        })
+    }
+
+    /// The server that all tests of this program share.
+    pub fn shared() -> Result<&'static Self> {
+        static SHARED: OnceLock<std::result::Result<Postgres, String>> = OnceLock::new();
+        SHARED
+            .get_or_init(|| Self::start(false).map_err(|error| error.to_string()))
+            .as_ref()
+            .map_err(|error| Error::Unsupported(error.clone()))
+    }
+
+    /// The address of a new, empty database.
+    pub fn new_database(&self) -> Result<String> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let bin = binaries().ok_or_else(|| Error::Unsupported(MISSING.to_owned()))?;
+        let done = Command::new(bin.join("psql"))
+            .args(["-X", "-q", "-U", "switchboard", "-d", "postgres", "-h"])
+            .arg(&self.folder)
+            .arg("-c")
+            .arg(format!("CREATE DATABASE {name}"))
+            .status()
+            .context(|| "create a database")?;
+        if !done.success() {
+            return Err(Error::Unsupported("a database of its own".to_owned()));
+        }
+        let socket = self.folder.replace('/', "%2F");
+        Ok(format!("postgres://switchboard@{socket}/{name}"))
+    }
+
+    /// Ends the server as a loss of power would.
+    pub fn kill(&mut self) -> Result<()> {
+        self.order("kill")
+    }
+
+    /// Starts it again on the same data.
+    pub fn restart(&mut self) -> Result<()> {
+        self.order("start")
+    }
+
+    fn order(&mut self, order: &str) -> Result<()> {
+        if let Some(orders) = &mut self.orders {
+            writeln!(orders, "{order}").context(|| format!("{order} PostgreSQL"))?;
+        }
+        let mut answer = String::new();
+        self.answers
+            .read_line(&mut answer)
+            .context(|| format!("{order} PostgreSQL"))
+            .map(drop)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.supervisor.wait(); // it ends with its input; nothing is left to do if it did before
+    }
+}
+
+/// The folder with `initdb`, `postgres` and `psql`: of PATH, or the newest of the Debian packages.
+fn binaries() -> Option<PathBuf> {
+    let complete = |folder: &Path| {
+        ["initdb", "postgres", "psql"]
+            .iter()
+            .all(|name| folder.join(name).is_file())
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let real = |folder: PathBuf| {
+        // A link leads to where the rest of the server is.
+        let initdb = folder.join("initdb").canonicalize().ok()?;
+        initdb.parent().map(Path::to_path_buf)
+    };
+    let on_path = std::env::split_paths(&path).filter_map(real);
+    let mut packaged: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    packaged.sort();
+    on_path
+        .chain(packaged.into_iter().rev())
+        .find(|folder| complete(folder))
+}
+
+fn root() -> bool {
+    nix::unistd::Uid::effective().is_root()
+}
+
+fn known_user(name: &str) -> bool {
+    std::fs::read_to_string("/etc/passwd").is_ok_and(|users| {
+        users
+            .lines()
+            .any(|line| line.split(':').next() == Some(name))
+    })
+}
