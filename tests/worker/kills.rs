@@ -77,7 +77,7 @@ async fn a_worker_killed_at_random_instants_resolves_every_call_once() {
             .contact
             .as_ref()
             .and_then(|contact| contact.person_name.clone());
-        assert_eq!(person.as_ref(), (at % 2 == 0).then(|| &numbers[at]));
+        assert_eq!(person.as_ref(), at.is_multiple_of(2).then(|| &numbers[at]));
         if let Some(contact) = &call.contact {
             let ids = contacts
                 .entry(contact.record_id.clone().unwrap())

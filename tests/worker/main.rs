@@ -2,6 +2,7 @@
 //! and let down, it loses nothing and doubles nothing.
 
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test that cannot be set up has failed"
