@@ -1,6 +1,6 @@
 //! What every reconcile shares.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
@@ -46,6 +46,7 @@ pub struct Context {
     /// Which CronJobs are known to be as wanted.
     pub standing: Standing,
     latest: Mutex<HashMap<Key, Arc<SalesforceIntegration>>>,
+    taken_in: Mutex<HashMap<Key, BTreeSet<String>>>,
 }
 
 /// What is watched within one scope.
@@ -119,6 +120,7 @@ impl Context {
             metrics,
             standing: Standing::default(),
             latest: Mutex::default(),
+            taken_in: Mutex::default(),
         }
     }
 
@@ -188,9 +190,26 @@ impl Context {
             .keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());
     }
 
+    /// Remembers which ended runs the status has taken in.
+    pub fn note_runs(&self, key: &Key, jobs: BTreeSet<String>) {
+        let mut taken_in = self.taken_in.lock().unwrap_or_else(PoisonError::into_inner);
+        if jobs.is_empty() {
+            taken_in.remove(key);
+        } else {
+            taken_in.insert(key.clone(), jobs);
+        }
+    }
+
+    /// Whether the status has taken this run in.
+    pub fn has_taken_in(&self, key: &Key, job: &str) -> bool {
+        let taken_in = self.taken_in.lock().unwrap_or_else(PoisonError::into_inner);
+        taken_in.get(key).is_some_and(|jobs| jobs.contains(job))
+    }
+
     /// An integration is gone.
     pub fn forget(&self, key: &Key) {
         self.standing.forget(key);
+        self.note_runs(key, BTreeSet::new());
         self.latest
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -302,7 +302,10 @@ async fn reconcile_once(
     {
         Err(Error::Gone) => Ok(Action::await_change()),
         Err(error) => Err(error),
-        Ok(()) => Ok(Action::requeue(look_again)),
+        Ok(()) => {
+            context.note_runs(&Key::of(resource.as_ref()), gathered.jobs);
+            Ok(Action::requeue(look_again))
+        }
     }
 }
 

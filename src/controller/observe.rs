@@ -1,5 +1,6 @@
 //! Gathers what a decision rests on. The only request to the API server is for the Secret; everything else is watched.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -23,6 +24,8 @@ pub struct Gathered {
     claim: Claim,
     elsewhere: Elsewhere,
     ended_runs: Vec<EndedRun>,
+    /// Names of all Jobs that ended, those that the status has taken in before included.
+    pub jobs: BTreeSet<String>,
     active_jobs: Vec<Arc<Job>>,
     pub cron_jobs: Vec<Arc<CronJob>>,
     tokens: Option<String>,
@@ -66,7 +69,9 @@ impl Gathered {
             }
             _ => Elsewhere::default(),
         };
-        let (ended_runs, active_jobs) = runs(context, &key);
+        let (mut ended_runs, active_jobs) = runs(context, &key);
+        let jobs = ended_runs.iter().map(|run| run.job.clone()).collect();
+        ended_runs.retain(|run| !context.has_taken_in(&key, &run.job));
         let tokens_key = Key {
             namespace: key.namespace.clone(),
             name: children::token_secret_name(&key.name),
@@ -89,6 +94,7 @@ impl Gathered {
             state,
             elsewhere,
             ended_runs,
+            jobs,
             active_jobs,
         })
     }

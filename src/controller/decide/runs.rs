@@ -319,16 +319,22 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
 }
 
 /// The runs that ended after the one in status, oldest first.
+///
+/// Kubernetes tells times to the second, and two runs may end within one: the one that started later then counts as later. Two that
+/// also started within one second are both taken in; who remembers what was taken in before leaves those out of `ended`.
 pub fn unseen<'a>(ended: &'a [EndedRun], last: Option<&LastRun>) -> Vec<&'a EndedRun> {
-    let seen = last.and_then(|last| Some((last.finished_at.as_ref()?.0, last.job.as_str())));
+    let is_later = |run: &EndedRun, last: &LastRun| {
+        let times = |finished: Option<Timestamp>, started: Option<Timestamp>| (finished, started);
+        let seen = times(
+            last.finished_at.as_ref().map(|time| time.0),
+            last.started_at.as_ref().map(|time| time.0),
+        );
+        last.job != run.job && times(Some(run.finished_at), run.started_at) >= seen
+    };
     let mut unseen: Vec<&EndedRun> = ended
         .iter()
-        .filter(|run| {
-            seen.is_none_or(|(at, job)| {
-                job != run.job && (run.finished_at, run.job.as_str()) > (at, job)
-            })
-        })
+        .filter(|run| last.is_none_or(|last| is_later(run, last)))
         .collect();
-    unseen.sort_by(|a, b| (a.finished_at, &a.job).cmp(&(b.finished_at, &b.job)));
+    unseen.sort_by_key(|run| (run.finished_at, run.started_at, run.job.clone()));
     unseen
 }

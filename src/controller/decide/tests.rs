@@ -569,6 +569,24 @@ fn the_report_of_a_run_becomes_last_run_and_synced_once() {
 }
 
 #[test]
+fn of_two_runs_that_end_within_one_second_the_one_that_started_later_is_the_last() {
+    let mut world = World::healthy();
+    world.now = 60;
+    world.ended_runs = vec![ended("z-began-first", 50, "WorkerKilled")];
+    world.step(Ok(findings()));
+    let second = EndedRun {
+        started_at: Some(at(49)),
+        ..ended("a-began-second", 50, "Succeeded")
+    };
+    world.ended_runs.push(second);
+    let plan = world.step(Ok(findings()));
+    assert_eq!(plan.status.last_run.unwrap().job, "a-began-second");
+    let plan = world.step(Ok(findings()));
+    assert_eq!(plan.status.last_run.unwrap().job, "a-began-second");
+    assert_eq!(plan.status.errors[0].count, 1);
+}
+
+#[test]
 fn a_log_in_refused_to_a_worker_suspends_the_runs_and_is_not_repeated() {
     let mut world = World::healthy();
     world.now = 60;
