@@ -109,7 +109,8 @@ async fn every_reason_comes_from_the_real_cause_and_check_says_the_same() {
         (case.manifest)(&mut manifest);
         let mut secret = stage.secret(case.name, PASSWORD, TOKEN);
         (case.secret)(&mut secret);
-        manifests.push([manifest, secret]);
+        // The Secret first: who comes before its Secret has an error of its own to show.
+        manifests.push([secret, manifest]);
     }
     let documents = |index: usize| -> Vec<&Value> {
         manifests[index]
