@@ -1,6 +1,18 @@
 //! The connection: when it is proved, what a proof changes, what the tenant asked for.
 
-use super::*;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::errors::{self, Source};
+use super::proof::{self, Cause, Next};
+use super::{
+    Credentials, Decision, Failure, Proof, note_refusal, note_refused_at, schedule, verdicts,
+};
+use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict, reason};
+use crate::api::status::{ApiUsage, Connection};
+use crate::api::{Settings, TEST_REQUESTED_AT};
+use crate::salesforce::{Meaning, Usage};
 
 impl Decision<'_> {
     /// Takes in the proof that was made, or decides when the next one is. Returns why to prove now.

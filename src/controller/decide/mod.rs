@@ -21,17 +21,14 @@ pub use observed::{Credentials, Elsewhere, Failure, Observed, Proof, Refusal};
 pub use plan::{Notice, Plan, Retire};
 
 use self::errors::{Source, remedy};
-use self::proof::{Cause, Next};
+use self::proof::Cause;
 use self::runs::EndedRun;
-use self::schedule::Cadence;
+use crate::api::Settings;
 use crate::api::conditions::{
     self, AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, SYNCED, Truth,
     Verdict, reason,
 };
-use crate::api::status::{ApiUsage, Connection, SalesforceIntegrationStatus};
-use crate::api::{RUN_REQUESTED_AT, Settings, TEST_REQUESTED_AT};
-use crate::controller::children;
-use crate::salesforce::{Meaning, Usage};
+use crate::api::status::{Connection, SalesforceIntegrationStatus};
 
 /// A run is overdue when none has ended that long after its deadline.
 const OVERDUE_GRACE: Duration = Duration::from_secs(600);

@@ -1,6 +1,20 @@
 //! The runs: what became of them, what is to run, and whether names arrive as they should.
 
-use super::*;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::errors::{self, remedy};
+use super::runs::{self, EndedRun};
+use super::schedule::Cadence;
+use super::{Credentials, Decision, OVERDUE_GRACE, Retire, note_refusal, verdicts};
+use crate::api::conditions::{
+    self, AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, SYNCED, Truth, Verdict,
+    reason,
+};
+use crate::api::{RUN_REQUESTED_AT, Settings};
+use crate::controller::children;
+use crate::salesforce::Usage;
 
 impl Decision<'_> {
     /// Takes in the runs that ended: their counts, their failures, and a log-in that Salesforce refused them.
