@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use salesforce_simulator::{Org, Record, Simulator, User, World};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use switchboard::directory::model::{Call, CallsQuery};
 use switchboard::directory::{self, Claims, Client, Purpose, Server, TokenKeys};
@@ -12,19 +13,27 @@ use switchboard::phone::Region;
 use switchboard::worker::RunReport;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// 32 bytes of `a`.
 const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+/// How long a test waits for what should come within a second, on a busy machine.
+pub const SOON: Duration = Duration::from_secs(60);
 const USER: &str = "integration@acme.example";
-const PASSWORD: &str = "marker-of-the-password";
+pub const PASSWORD: &str = "marker-of-the-password";
 
 pub struct Bed {
     folder: TempDir,
+    directory: Directory,
+    pub salesforce: Arc<Simulator>,
+    pub settings: Value,
+}
+
+struct Directory {
     base: String,
     shutdown: CancellationToken,
-    pub salesforce: Simulator,
-    pub settings: Value,
+    running: JoinHandle<Result<(), directory::Error>>,
 }
 
 /// How a run ended: its exit code (none after a kill), and its report.
@@ -41,21 +50,20 @@ impl Bed {
             .records("Contact", contacts)
             .with(|org| org.latency_ms = latency_ms);
         let salesforce = Simulator::start(World::new().org(org)).await.unwrap();
+        Self::of(Arc::new(salesforce), USER).await
+    }
+
+    /// A tenant whose user is one of those of an org that others use, too.
+    pub async fn of(salesforce: Arc<Simulator>, user: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
             path
         };
-        let args = directory::Args::new(
-            "127.0.0.1:0".parse().unwrap(),
-            format!("sqlite:{}", folder.path().join("directory.db").display()).into(),
-            write("keys", KEY),
-        );
-        let shutdown = CancellationToken::new();
-        let server = Server::bind(args, shutdown.clone()).await.unwrap();
-        let base = format!("http://{}", server.address());
-        tokio::spawn(server.run());
+        write("keys", KEY);
+        let directory = Directory::start(folder.path()).await;
+        let base = &directory.base;
         write("password", PASSWORD);
         write("ca.pem", salesforce.ca_pem());
         write("token", token(Purpose::Worker).expose_secret());
@@ -66,7 +74,7 @@ impl Bed {
                 "environment": "Production",
                 "loginUrl": salesforce.url(),
                 "apiVersion": "50.0",
-                "auth": {"password": {"username": USER}},
+                "auth": {"password": {"username": user}},
                 "hosts": ["localhost"],
                 "allowPrivateNetworks": true,
             },
@@ -77,11 +85,22 @@ impl Bed {
         });
         Self {
             folder,
-            base,
-            shutdown,
+            directory,
             salesforce,
             settings,
         }
+    }
+
+    /// Ends the directory.
+    pub async fn stop_directory(&mut self) {
+        self.directory.shutdown.cancel();
+        (&mut self.directory.running).await.unwrap().unwrap();
+    }
+
+    /// Starts the directory anew, at another address.
+    pub async fn start_directory(&mut self) {
+        self.directory = Directory::start(self.folder.path()).await;
+        self.settings["directory"]["url"] = self.directory.base.as_str().into();
     }
 
     fn report_path(&self) -> PathBuf {
@@ -112,7 +131,7 @@ impl Bed {
 
     /// Waits until a run ends by itself.
     pub async fn ended(&self, mut child: Child) -> Ended {
-        let status = tokio::time::timeout(Duration::from_secs(60), child.wait());
+        let status = tokio::time::timeout(SOON, child.wait());
         let status = status.await.expect("the run ends").unwrap();
         let text = std::fs::read_to_string(self.report_path()).ok();
         Ended {
@@ -127,7 +146,7 @@ impl Bed {
     }
 
     pub fn directory(&self, purpose: Purpose) -> Client {
-        Client::new(&self.base, token(purpose)).unwrap()
+        Client::new(&self.directory.base, token(purpose)).unwrap()
     }
 
     /// Calls from these numbers, one a second.
@@ -172,10 +191,40 @@ impl Bed {
     }
 }
 
-impl Drop for Bed {
+impl Directory {
+    async fn start(folder: &Path) -> Self {
+        let args = directory::Args::new(
+            "127.0.0.1:0".parse().unwrap(),
+            format!("sqlite:{}", folder.join("directory.db").display()).into(),
+            folder.join("keys"),
+        );
+        let shutdown = CancellationToken::new();
+        let server = Server::bind(args, shutdown.clone()).await.unwrap();
+        let base = format!("http://{}", server.address());
+        let running = tokio::spawn(server.run());
+        Self {
+            base,
+            shutdown,
+            running,
+        }
+    }
+}
+
+impl Drop for Directory {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
+}
+
+/// Waits until the org has counted so many calls. It looks often: the tests stop and kill within a request.
+pub async fn after_calls(salesforce: &Simulator, calls: u64) {
+    let made = async {
+        while salesforce.counters().api_calls() < calls {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let waited = tokio::time::timeout(SOON, made).await;
+    waited.unwrap_or_else(|_| panic!("the org counts no {calls} calls"));
 }
 
 /// Numbers of Tokyo.
