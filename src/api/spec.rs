@@ -52,6 +52,9 @@ pub struct SalesforceIntegrationSpec {
     /// Which contacts are retrieved, and when.
     #[serde(default)]
     pub contacts: Contacts,
+    /// How much of the org's API requests this integration may use.
+    #[serde(default)]
+    pub api_budget: ApiBudget,
     /// How often a healthy connection is proved again, as a duration from `10s` to `24h`. The controller spreads the proofs around it.
     #[serde(default = "default_interval")]
     #[x_kube(
@@ -198,6 +201,21 @@ pub struct Contacts {
     pub region: String,
 }
 
+/// How much of the org's API requests an integration may use.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiBudget {
+    /// Share of the org's API requests of 24 hours, in per cent, from 1 to 100. Proofs of the connection and runs count; a run that
+    /// reaches the share stops, keeps what it has found, and the next one goes on when requests are free again. Where the shares of
+    /// an org's integrations add up to more than 100, each gets that much less.
+    #[serde(default = "default_daily_percent")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 100")
+            .message("must be from 1 to 100: the share of the org's daily API requests, in per cent"),
+    )]
+    pub daily_percent: u32,
+}
+
 /// When contacts are retrieved.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Retrieval {
@@ -230,6 +248,18 @@ impl Default for Contacts {
             region: default_region(),
         }
     }
+}
+
+impl Default for ApiBudget {
+    fn default() -> Self {
+        ApiBudget {
+            daily_percent: default_daily_percent(),
+        }
+    }
+}
+
+fn default_daily_percent() -> u32 {
+    20
 }
 
 fn default_interval() -> String {

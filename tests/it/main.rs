@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod bed;
+mod budget;
 mod calls;
 mod check;
 mod connection;

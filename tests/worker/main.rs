@@ -11,3 +11,4 @@
 mod bed;
 mod endings;
 mod kills;
+mod tenants;

@@ -11,6 +11,9 @@ use crate::api::{Retrieval, Settings};
 /// Daily runs are spread over this many minutes before `dailyAt`.
 pub const DAILY_WINDOW_MINUTES: u32 = 30;
 
+/// The longest time within which a start that was missed is made up for.
+const LONGEST_STARTING_DEADLINE: Duration = Duration::from_secs(3600);
+
 /// When a CronJob starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cadence {
@@ -97,6 +100,19 @@ impl Cadence {
                     Timestamp::from_second(now.as_second() - i64::from(local.second())).ok()?;
                 full_minute.checked_add(i64::from(ahead).minutes()).ok()
             }
+        }
+    }
+
+    /// A start that was missed (the controller-manager was down, the CronJob suspended) is made up for within this time.
+    pub fn starting_deadline(self) -> Duration {
+        self.period().min(LONGEST_STARTING_DEADLINE)
+    }
+
+    /// How many runs may use API requests before it is known what the first of them used.
+    pub fn runs_at_once(self) -> u64 {
+        match self {
+            Cadence::Daily { .. } => 1,
+            Cadence::Every { .. } => 2,
         }
     }
 
@@ -197,6 +213,37 @@ mod tests {
         assert_eq!(
             daily.next(at("2026-11-23T13:40:59Z"), &tokyo()),
             Some(at("2026-11-23T13:41:00Z"))
+        );
+    }
+
+    #[test]
+    fn a_thousand_tenants_spread_over_the_half_hour_before_and_over_the_period() {
+        use std::collections::BTreeMap;
+        let mut spec = crate::controller::fixtures::integration("acme").spec;
+        spec.contacts.daily_at = "00:10".into();
+        spec.contacts.lookup_every = "5m".into();
+        let mut starts = |retrieval| {
+            spec.contacts.retrieval = retrieval;
+            let settings = Settings::read(&spec).unwrap();
+            let mut starts: BTreeMap<u32, u32> = BTreeMap::new();
+            for tenant in 0..1_000 {
+                let start = match Cadence::of(&settings, &format!("uid-{tenant}")).unwrap() {
+                    // Minutes before 00:10, over midnight.
+                    Cadence::Daily { minute_of_day } => (1_450 - minute_of_day) % 1_440,
+                    Cadence::Every { offset, .. } => offset,
+                };
+                *starts.entry(start).or_default() += 1;
+            }
+            starts
+        };
+        let daily = starts(Retrieval::Daily);
+        assert!(daily.keys().eq(&(0..30).collect::<Vec<_>>()), "{daily:?}");
+        assert!(daily.values().all(|tenants| *tenants < 80), "{daily:?}");
+        let lookups = starts(Retrieval::AfterCall);
+        assert!(lookups.keys().eq(&[0, 1, 2, 3, 4]), "{lookups:?}");
+        assert!(
+            lookups.values().all(|tenants| *tenants < 300),
+            "{lookups:?}"
         );
     }
 

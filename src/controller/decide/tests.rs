@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::CronJob;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::runs::EndedRun;
+use super::stuck::StuckRun;
 use super::*;
 use crate::api::{
     InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT,
@@ -20,11 +21,14 @@ use crate::salesforce::{
 };
 use crate::worker::{Note, Outcome, RunKind, RunReport};
 
+mod budget;
 mod connection;
 mod credentials;
+mod fates;
 mod rights;
 mod runs;
 mod spec;
+mod tenants;
 
 const START: i64 = 1_800_000_000;
 
@@ -39,6 +43,9 @@ struct World {
     claim: Claim,
     elsewhere: Elsewhere,
     ended_runs: Vec<EndedRun>,
+    active_jobs: Vec<Arc<Job>>,
+    stuck_runs: Vec<StuckRun>,
+    neighbours: Neighbours,
     cron_jobs: Vec<Arc<CronJob>>,
     tokens: Option<String>,
     config: Config,
@@ -56,6 +63,9 @@ impl World {
             claim: Claim::Held,
             elsewhere: Elsewhere::default(),
             ended_runs: vec![],
+            active_jobs: vec![],
+            stuck_runs: vec![],
+            neighbours: Neighbours::default(),
             cron_jobs: vec![],
             tokens: None,
             config: Config::default(),
@@ -81,7 +91,9 @@ impl World {
             elsewhere: self.elsewhere.clone(),
             proof,
             ended_runs: &self.ended_runs,
-            active_jobs: &[],
+            active_jobs: &self.active_jobs,
+            stuck_runs: &self.stuck_runs,
+            neighbours: self.neighbours.clone(),
             cron_jobs: &self.cron_jobs,
             tokens: self.tokens.clone(),
             tokens_wanted: "t1".into(),
@@ -101,6 +113,7 @@ impl World {
             let proof = Proof {
                 at: at(self.now),
                 fingerprint: fingerprint.clone(),
+                calls: 3,
                 outcome,
             };
             plan = self.decide(Some(&proof));
@@ -128,6 +141,10 @@ impl World {
         let status = self.resource.status.as_ref()?;
         conditions::verdict(&status.conditions, type_)
             .map(|verdict| (verdict.truth, verdict.reason))
+    }
+
+    fn uid(&self) -> String {
+        self.resource.uid().unwrap()
     }
 
     fn suspended(&self) -> Option<bool> {
@@ -202,6 +219,7 @@ fn ended(job: &str, second: i64, outcome: &str) -> EndedRun {
         started_at: Some(at(second - 3)),
         finished_at: at(second),
         credentials_version: Some("f1".into()),
+        allowance: None,
         outcome: outcome.into(),
         message: "said the run".into(),
         report: None,
