@@ -167,7 +167,7 @@ pub struct Contacts {
     /// `lookupEvery` and overwrites; `Disabled` retrieves nothing.
     #[serde(default)]
     pub retrieval: Retrieval,
-    /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The controller spreads tenants over the half hour before it.
+    /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The controller spreads tenants over the time before it, half an hour if the operator says nothing else.
     #[x_kube(
         validation = Rule::new("self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')")
             .message("must be a time of day from 00:00 to 23:59, such as \"23:00\" (in quotes)"),

@@ -109,7 +109,7 @@ impl Decision<'_> {
             share,
             proofs_a_day: budget::proofs_a_day(settings.interval),
             spent,
-            runs_at_once: Cadence::of(settings, &self.uid).map_or(1, Cadence::runs_at_once),
+            runs_at_once: self.cadence(settings).map_or(1, Cadence::runs_at_once),
         });
         self.warn_of_budget(settings);
     }

@@ -87,10 +87,15 @@ impl Decision<'_> {
             })
     }
 
+    /// When its runs start; none when retrieval is disabled.
+    pub(super) fn cadence(&self, settings: &Settings) -> Option<Cadence> {
+        Cadence::of(settings, &self.uid, self.observed.config.daily_window)
+    }
+
     pub(super) fn children(&mut self, settings: &Settings) {
         let resource = self.observed.resource;
         let may_run = self.may_run(settings);
-        let cadence = Cadence::of(settings, &self.uid);
+        let cadence = self.cadence(settings);
         let exclusive = !self.is_false(EXCLUSIVE);
         if may_run {
             self.hold(cadence, settings);
@@ -232,7 +237,7 @@ impl Decision<'_> {
     }
 
     pub(super) fn synced_without_news(&mut self, settings: &Settings) -> Verdict {
-        let Some(cadence) = Cadence::of(settings, &self.uid) else {
+        let Some(cadence) = self.cadence(settings) else {
             return Verdict::holds(
                 reason::RETRIEVAL_DISABLED,
                 "Retrieval is Disabled: there is nothing to run.",

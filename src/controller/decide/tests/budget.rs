@@ -126,6 +126,29 @@ fn requests_count_for_a_day_and_take_little_room() {
     assert_eq!(budget::total(&spent, at(now)), counted + 5);
 }
 
+proptest::proptest! {
+    /// Salesforce counts to the minute; here nothing is forgotten before it does, and nothing kept an hour longer.
+    #[test]
+    fn the_count_is_never_below_salesforces_own(made in proptest::collection::vec((0..3 * DAY, 1..50_u64), 0..200)) {
+        let mut made = made;
+        made.sort_unstable();
+        let now = made.last().map_or(0, |(second, _)| *second);
+        let mut spent = vec![];
+        for (second, calls) in &made {
+            budget::spend(&mut spent, at(*second), *calls, Spender::Run);
+            budget::forget(&mut spent, at(*second));
+        }
+        let since = |first: i64| -> u64 {
+            let counted = made.iter().filter(|(second, _)| *second > first);
+            counted.map(|(_, calls)| calls).sum()
+        };
+        let counted = budget::total(&spent, at(now));
+        proptest::prop_assert!(counted >= since(now - DAY), "{counted}");
+        proptest::prop_assert!(counted <= since(now - DAY - 3_600), "{counted}");
+        proptest::prop_assert!(spent.len() <= 25, "{}", spent.len());
+    }
+}
+
 #[test]
 fn a_run_may_use_what_is_free_in_sixteenths_and_leaves_the_proofs_theirs() {
     let mut budget = Budget {
