@@ -93,6 +93,8 @@ async fn a_share_that_is_used_up_stops_the_runs_over_a_restart_until_more_is_giv
     assert!(used <= 5, "{used}");
     let warnings = status["warnings"].to_string();
     assert!(warnings.contains("ApiBudgetNearlyUsed"), "{warnings}");
+    let url_length = &status["organization"]["queryUrlLength"];
+    assert!(url_length["bytes"].as_u64() >= Some(16_384), "{status}");
     suspended(&stage, true).await;
 
     stage.stop_controller().await;
@@ -129,5 +131,33 @@ async fn a_share_that_is_used_up_stops_the_runs_over_a_restart_until_more_is_giv
     };
     let calls = history.calls(&query).await.unwrap().calls;
     assert!(calls.iter().all(|call| call.lookup == LookupState::Done));
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn integrations_of_one_org_see_each_other_and_share_its_requests() {
+    let stage = Stage::start("shared", world::acme()).await;
+    for name in ["acme", "beta"] {
+        stage.apply(&stage.secret(name, PASSWORD, TOKEN)).await;
+        let mut manifest = stage.integration(name);
+        manifest["spec"]["salesforce"]["auth"]["password"]["username"] = world::USER.into();
+        manifest["spec"]["apiBudget"] = json!({"dailyPercent": 60});
+        stage.apply(&manifest).await;
+        stage.ready(name).await;
+    }
+    stage.test_now("acme", "who else?").await;
+    for (name, neighbour) in [("acme", "beta"), ("beta", "acme")] {
+        let status = stage.get(name).await["status"].clone();
+        let shared = &status["organization"]["sharedWith"];
+        assert_eq!(
+            *shared,
+            json!({"names": [neighbour], "integrations": 1}),
+            "{name}"
+        );
+        let limit = status["apiUsage"]["limit"].as_u64().unwrap();
+        assert_eq!(status["apiBudget"]["share"], limit / 2, "{name}");
+        let warnings = status["warnings"].to_string();
+        assert!(warnings.contains("ApiBudgetsOverbooked"), "{warnings}");
+    }
     stage.end().await;
 }

@@ -76,6 +76,21 @@ async fn a_worker_killed_in_the_middle_is_told_and_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_out_of_memory_is_told_and_made_up_for() {
+    let stage = Stage::start("memory", world::acme()).await;
+    with_a_call(&stage).await;
+    world::never_answer_composites(&stage.simulator);
+    stage
+        .annotate("acme", switchboard::api::RUN_REQUESTED_AT, "too large")
+        .await;
+    world::until_a_composite_waits(&stage.simulator).await;
+    assert_eq!(stage.runner.oom_kill(Select::all()), 1);
+    let message = failed_then_finished(&stage, "WorkerOutOfMemory").await;
+    assert!(message.contains("memory"), "{message}");
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_past_its_deadline_is_told_and_made_up_for() {
     let mut stage = Stage::set("late", world::acme())
         .await
