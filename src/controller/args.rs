@@ -220,7 +220,8 @@ fn read(path: &Path, flag: &str) -> Result<Zeroizing<String>, Error> {
         })
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A duration that is not nothing, as flags have it.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())

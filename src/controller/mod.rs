@@ -31,7 +31,9 @@ use kube::ResourceExt;
 use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use args::duration;
 pub use args::{Args, SalesforceArgs};
+pub use leader::LEASE;
 pub use proofs::prove_once;
 
 use self::context::Context;

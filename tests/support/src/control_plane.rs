@@ -223,22 +223,7 @@ impl ControlPlane {
             .env("KUBECONFIG", kubeconfig)
             .env("HOME", &self.dir)
             .env("KUBECACHEDIR", self.dir.join("kubectl"));
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn().context(|| "start kubectl")?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // It may end before it has read all: its exit code tells.
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await;
-        }
-        let output = child.wait_with_output().await.context(|| "run kubectl")?;
-        Ok(CommandOutput {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        CommandOutput::of(command, input).await
     }
 
     /// A kubeconfig with which one acts as a service account, made with a token that the API server issues for it.
@@ -456,6 +441,30 @@ impl Drop for Supervisor {
 // === impl CommandOutput ===
 
 impl CommandOutput {
+    /// Runs a command that gets `input` to read, and ends with the test at the latest.
+    pub(crate) async fn of(mut command: tokio::process::Command, input: &str) -> Result<Self> {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let name = command.as_std().get_program().display().to_string();
+        let mut child = command.spawn().context(|| format!("start {name}"))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // It may end before it has read all: its exit code tells.
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await;
+        }
+        let output = child
+            .wait_with_output()
+            .await
+            .context(|| format!("run {name}"))?;
+        Ok(Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
     /// Whether the command succeeded.
     pub fn success(&self) -> bool {
         self.code == Some(0)
