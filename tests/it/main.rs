@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
+mod access;
 mod bed;
 mod calls;
 mod check;
@@ -15,6 +16,7 @@ mod markers;
 mod methods;
 mod outage;
 mod refusals;
+mod rights;
 mod runs;
 mod schema;
 mod stage;
