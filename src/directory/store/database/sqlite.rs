@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use sqlx::{
-    SqlitePool, Transaction,
+    Connection as _, SqliteConnection, SqlitePool, Transaction,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -43,6 +43,7 @@ impl Sqlite {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(out_of_transaction(connection)))
             .connect_with(options.clone())
             .await
             .map_err(cannot)?;
@@ -68,9 +69,19 @@ impl Sqlite {
     }
 }
 
-/// By primary result code: busy, locked, read-only, I/O error, full, cannot open.
+/// Whether a connection may write again.
+///
+/// On a full disk SQLite ends a transaction by itself; the `ROLLBACK` that `sqlx` sends then fails, and it takes the
+/// connection to be in that transaction for good. Such a connection is closed.
+async fn out_of_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The rollback is on its way; what is asked after it is answered after it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
+/// By primary result code: busy, locked, out of memory, read-only, I/O error, full, cannot open.
 pub(super) fn passes(code: &str) -> bool {
-    const LATER: [i64; 6] = [5, 6, 8, 10, 13, 14];
+    const LATER: [i64; 7] = [5, 6, 7, 8, 10, 13, 14];
     code.parse::<i64>()
         .is_ok_and(|code| LATER.contains(&(code & 0xff)))
 }
