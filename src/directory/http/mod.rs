@@ -14,6 +14,7 @@ mod health;
 mod input;
 mod metrics;
 pub(super) mod openapi;
+mod responses;
 mod webhook;
 mod worker;
 
