@@ -140,16 +140,17 @@ impl Database {
 // === impl Transaction ===
 
 impl Transaction {
-    /// Keeps every other writer of the same things out until the end of this transaction. SQLite has one writer
-    /// anyway.
+    /// Keeps every other writer of the same things of a kind out until the end of this transaction. SQLite has one
+    /// writer anyway.
     pub(super) async fn lock(
         &mut self,
-        things: impl IntoIterator<Item = String>,
+        kind: &str,
+        things: impl IntoIterator<Item = &str>,
     ) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(transaction) => {
-                postgres::lock(transaction, things.into_iter().collect()).await
+                postgres::lock(transaction, kind, things.into_iter().collect()).await
             }
         }
     }

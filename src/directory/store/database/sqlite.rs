@@ -17,7 +17,8 @@ use crate::directory::store::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/sqlite");
 
-const READERS: u32 = 4;
+/// More than one company may use at once, so that its slow reads do not keep a ringing phone of another waiting.
+const READERS: u32 = 12;
 
 /// A SQLite database.
 #[derive(Debug, Clone)]
@@ -47,7 +48,13 @@ impl Sqlite {
             .connect_with(options.clone())
             .await
             .map_err(cannot)?;
-        MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
+        // Under the writer's lock: `sqlx` takes none on SQLite, and a purge may start beside the server.
+        let mut schema = writer.begin_with("BEGIN IMMEDIATE").await.map_err(cannot)?;
+        MIGRATIONS
+            .run(&mut *schema)
+            .await
+            .map_err(StoreError::Migrate)?;
+        schema.commit().await.map_err(cannot)?;
         let readers = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(READERS)
