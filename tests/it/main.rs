@@ -10,6 +10,7 @@ mod connection;
 mod credentials;
 mod deletion;
 mod disturbed;
+mod examples;
 mod leaders;
 mod markers;
 mod methods;
