@@ -11,6 +11,7 @@ mod connection;
 mod credentials;
 mod deletion;
 mod disturbed;
+mod examples;
 mod leaders;
 mod markers;
 mod methods;
