@@ -170,10 +170,7 @@ fn pod(
             image: Some(config.worker_image.clone()),
             image_pull_policy: Some(config.image_pull_policy.clone()),
             args: Some(arguments(kind, config)),
-            env: Some(vec![
-                variable(wire::SETTINGS_ENV, worker_settings),
-                variable("RUST_LOG", config.worker_log.clone()),
-            ]),
+            env: Some(environment(worker_settings, config)),
             resources: Some(ResourceRequirements {
                 requests: Some(quantities(&[("cpu", "10m"), ("memory", "32Mi")])),
                 limits: Some(quantities(&[("memory", &config.worker_memory)])),
@@ -198,6 +195,22 @@ fn pod(
         }],
         ..PodSpec::default()
     }
+}
+
+fn environment(settings: String, config: &Config) -> Vec<EnvVar> {
+    let proxy = config.worker_proxy.iter().cloned();
+    [
+        (wire::SETTINGS_ENV.to_owned(), settings),
+        ("RUST_LOG".to_owned(), config.worker_log.clone()),
+    ]
+    .into_iter()
+    .chain(proxy)
+    .map(|(name, value)| EnvVar {
+        name,
+        value: Some(value),
+        value_from: None,
+    })
+    .collect()
 }
 
 fn arguments(kind: RunKind, config: &Config) -> Vec<String> {
@@ -307,14 +320,6 @@ fn mount(name: &str, path: &str) -> VolumeMount {
         mount_path: path.into(),
         read_only: Some(true),
         ..VolumeMount::default()
-    }
-}
-
-fn variable(name: &str, value: String) -> EnvVar {
-    EnvVar {
-        name: name.into(),
-        value: Some(value),
-        value_from: None,
     }
 }
 
