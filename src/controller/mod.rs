@@ -16,6 +16,7 @@ mod metrics;
 mod observe;
 mod owned;
 mod proofs;
+mod reach;
 mod retries;
 pub(crate) mod secret;
 mod server;
@@ -31,7 +32,9 @@ use kube::ResourceExt;
 use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use args::duration;
 pub use args::{Args, SalesforceArgs};
+pub use leader::LEASE;
 pub use proofs::prove_once;
 
 use self::context::Context;
@@ -42,6 +45,7 @@ use self::leader::Leadership;
 use self::metrics::Metrics;
 use self::observe::Gathered;
 use self::proofs::{Order, Proofs};
+use self::reach::Reach;
 use self::retries::Retries;
 use self::server::Health;
 use self::watches::Watches;
@@ -152,7 +156,7 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     };
     let watches: Vec<Watches> = scopes
         .into_iter()
-        .map(|namespace| Watches::of(&client, namespace))
+        .map(|namespace| Watches::of(&client, Reach::of(namespace, Arc::clone(&metrics))))
         .collect();
     let context = Arc::new(Context::new(
         client.clone(),
@@ -256,8 +260,14 @@ async fn reconcile_once(
     if resource.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
+    let namespace = resource.namespace().unwrap_or_default();
     for stores in &context.stores {
-        stores.listed().await;
+        // Its own children must be known; a namespace that cannot be watched holds no rival.
+        if stores.holds(&namespace) {
+            stores.listed().await;
+        } else {
+            stores.told().await;
+        }
     }
     let resource = context.freshest(resource);
     let asked_at = now();

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
+mod access;
 mod bed;
 mod calls;
 mod check;
@@ -10,11 +11,13 @@ mod connection;
 mod credentials;
 mod deletion;
 mod disturbed;
+mod examples;
 mod leaders;
 mod markers;
 mod methods;
 mod outage;
 mod refusals;
+mod rights;
 mod runs;
 mod schema;
 mod stage;
