@@ -6,6 +6,7 @@
 mod access;
 mod bed;
 mod calls;
+mod chart;
 mod check;
 mod connection;
 mod credentials;

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use crate::stage::SOON;
 
 /// What `chart` is rendered for, and replaced with a test's own.
-const NAMESPACE: &str = "namespace-of-the-test";
+pub const NAMESPACE: &str = "namespace-of-the-test";
 /// Objects of the chart that are the controller's.
 const OF_CONTROLLER: &str =
     "app.kubernetes.io/part-of=switchboard,app.kubernetes.io/component=controller";
@@ -228,7 +228,8 @@ async fn rendered(scope: Scope) -> &'static str {
     .await
 }
 
-async fn template(flags: &[&str]) -> String {
+/// What the chart renders for a release in [`NAMESPACE`].
+pub async fn template(flags: &[&str]) -> String {
     let chart = repository().join("charts/switchboard");
     let namespace = format!("--namespace={NAMESPACE}");
     let mut arguments = vec![

@@ -384,6 +384,11 @@ impl Stage {
         directory::Client::new(&self.directory_url, SecretString::from(token)).unwrap()
     }
 
+    /// Where the directory answers.
+    pub fn directory_url(&self) -> &str {
+        &self.directory_url
+    }
+
     /// The test's own folder.
     pub fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
