@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it chart chart-golden chart-scan cluster tools fmt lint deny crds openapi drift bench-fleet bench-fleets bench-lookup bench-directory clean
+.PHONY: help quickstart test unit it chart chart-golden chart-scan cluster tools fmt lint deny crds openapi docs docs-said drift bench-fleet bench-fleets bench-lookup bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,13 @@ crds: ## Write crds/, and the chart's copy, from the code
 
 openapi: ## Write docs/directory-openapi.json from the code
 	UPDATE_GENERATED=1 cargo test --quiet --lib directory
+
+docs: ## Write docs/reference.md and docs/reasons.md from the code
+	UPDATE_GENERATED=1 cargo test --quiet --test docs
+
+docs-said: cluster ## Have the controller say every refusal again, and keep its words for docs/reasons.md
+	UPDATE_GENERATED=1 cargo test --test it refusals
+	$(MAKE) docs
 
 drift: ## Fail when crds/ or the chart's copy is not what the code says
 	@cargo run --quiet --bin switchboard -- crds | diff -u crds/salesforceintegrations.yaml - \

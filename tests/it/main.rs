@@ -12,6 +12,7 @@ mod connection;
 mod credentials;
 mod deletion;
 mod disturbed;
+mod examples;
 mod kstatus;
 mod kubectl;
 mod leaders;
