@@ -24,5 +24,6 @@ mod rights;
 mod runs;
 mod schema;
 mod stage;
+mod tenant;
 mod tenants;
 mod world;

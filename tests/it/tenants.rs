@@ -1,142 +1,20 @@
 //! Tenants are strangers to each other: what one may do with the chart's roles in its own namespace gets it nothing of another's Secret,
 //! status, contacts or tokens, whichever part of the product it asks.
 
-use std::path::PathBuf;
-
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use serde_json::{Value, json};
 use switchboard::directory::model::{CallsQuery, ClaimRequest};
-use switchboard_testbed::{CommandOutput, Namespace, Process, wait_for};
+use switchboard_testbed::{Process, wait_for};
 
 use crate::calls::incoming;
-use crate::rights::serve_tenant_roles;
+use crate::rights::{NAMESPACE, template};
 use crate::stage::{SOON, Stage};
-use crate::world::{self, PASSWORD, TOKEN, USER};
-
-/// Both tenants call their integration so: equal names in two namespaces are no relation.
-const LINK: &str = "link";
-
-/// A namespace, and somebody who may edit it, as the cluster role `edit` says with the chart's part in it.
-struct Tenant<'a> {
-    stage: &'a Stage,
-    namespace: Namespace,
-    company: String,
-    kubeconfig: PathBuf,
-}
-
-// === impl Tenant ===
-
-impl<'a> Tenant<'a> {
-    async fn new(stage: &'a Stage, prefix: &str) -> Tenant<'a> {
-        let control_plane = stage.control_plane;
-        let namespace = control_plane.namespace(prefix).await.unwrap();
-        let ns = namespace.name();
-        stage.rights().reach_into(control_plane, ns).await;
-        stage
-            .apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
-                {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "editor", "namespace": ns}},
-                {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "editor", "namespace": ns},
-                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
-                 "subjects": [{"kind": "ServiceAccount", "name": "editor", "namespace": ns}]},
-            ]}))
-            .await;
-        let kubeconfig = control_plane
-            .kubeconfig_for_service_account(ns, "editor")
-            .await
-            .unwrap();
-        Tenant {
-            stage,
-            // Its own, and no other test's: company IDs are one for the cluster.
-            company: format!("company-{}", ns.rsplit('-').next().unwrap_or_default()),
-            kubeconfig,
-            namespace,
-        }
-    }
-
-    fn ns(&self) -> &str {
-        self.namespace.name()
-    }
-
-    /// Runs kubectl as this tenant.
-    async fn kubectl(&self, args: &[&str], input: &Value) -> CommandOutput {
-        let control_plane = self.stage.control_plane;
-        control_plane
-            .kubectl_with(&self.kubeconfig, args, &input.to_string())
-            .await
-            .unwrap()
-    }
-
-    /// Applies a manifest as this tenant, in its own namespace.
-    async fn apply(&self, manifest: &Value) -> CommandOutput {
-        self.kubectl(&["apply", "-n", self.ns(), "-f", "-"], manifest)
-            .await
-    }
-
-    fn secret(&self, name: &str) -> Value {
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
-               "stringData": {"password": PASSWORD, "securityToken": TOKEN}})
-    }
-
-    fn integration(&self, name: &str, company: &str, secret: &str) -> Value {
-        json!({
-            "apiVersion": "switchboard.dev/v1alpha1", "kind": "SalesforceIntegration", "metadata": {"name": name},
-            "spec": {"companyId": company, "salesforce": {
-                "loginUrl": self.stage.login_url(),
-                "auth": {"password": {"username": USER, "secretRef": {"name": secret}}},
-            }},
-        })
-    }
-
-    /// Links itself, and waits until it is ready.
-    async fn link(&self) {
-        let secret = format!("{}-salesforce", self.company);
-        self.apply(&self.secret(&secret)).await.expect_success();
-        let manifest = self.integration(LINK, &self.company, &secret);
-        self.apply(&manifest).await.expect_success();
-        self.until(LINK, "Ready").await;
-    }
-
-    /// Waits, with its own rights, until the integration's Ready has that reason.
-    async fn until(&self, name: &str, reason: &str) -> Value {
-        wait_for(format!("{name} to be {reason}"), SOON, async || {
-            let shown = self.show(name).await;
-            let ready = crate::stage::condition(&shown, "Ready").cloned();
-            if ready
-                .as_ref()
-                .is_some_and(|ready| ready["reason"] == reason)
-            {
-                Ok(shown)
-            } else {
-                Err(format!("{ready:?}"))
-            }
-        })
-        .await
-    }
-
-    async fn show(&self, name: &str) -> Value {
-        let args = ["get", "sfi", name, "-n", self.ns(), "-o", "json"];
-        let shown = self.kubectl(&args, &Value::Null).await.expect_success();
-        serde_json::from_str(&shown).unwrap()
-    }
-
-    /// Everything that this tenant may see of its own namespace.
-    async fn sees(&self) -> String {
-        let kinds = "sfi,events,cronjobs,jobs,pods,secrets,configmaps";
-        let args = ["get", kinds, "-n", self.ns(), "-o", "yaml"];
-        self.kubectl(&args, &Value::Null).await.expect_success()
-    }
-
-    /// The directory with this tenant's own token.
-    async fn directory(&self, purpose: &str) -> switchboard::directory::Client {
-        let secret = format!("{LINK}-directory");
-        self.stage.directory_of(self.ns(), &secret, purpose).await
-    }
-}
+use crate::tenant::{LINK, Tenant};
+use crate::world;
 
 /// Two linked tenants and the operator in a third namespace.
 async fn tenants(stage: &Stage) -> (Tenant<'_>, Tenant<'_>, Process) {
-    serve_tenant_roles(stage.control_plane).await;
     let acme = Tenant::new(stage, "acme").await;
     let eve = Tenant::new(stage, "eve").await;
     let namespaces = format!("--watch-namespaces={},{}", acme.ns(), eve.ns());
@@ -448,5 +326,73 @@ async fn objects_that_look_like_another_tenant_s_change_nothing_for_it() {
         "nothing was put into it"
     );
     end(&stage, [acme, eve], controller).await;
+    stage.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_links_only_the_companies_that_the_platform_team_gave_it() {
+    let stage = Stage::set("operator", world::acme()).await;
+    let eve = Tenant::new(&stage, "eve").await;
+    let scope = format!("--set=scope.namespaces={{{}}}", eve.ns());
+    let policy = template(&[
+        "--show-only=templates/admission.yaml",
+        "--set=admission.companyIds=true",
+        &scope,
+    ])
+    .await;
+    // Policies are of the cluster: one of a name that no other test has, and for this namespace only.
+    let policy = policy.replace(NAMESPACE, eve.ns());
+    let applied = stage.control_plane.kubectl_apply(&policy).await;
+    applied.unwrap().expect_success();
+    let own = format!(
+        "switchboard.dev/company-ids={}-a, {}-b",
+        eve.company, eve.company
+    );
+    let annotate = ["annotate", "namespace", eve.ns(), &own];
+    let refused = eve.kubectl(&annotate, &Value::Null).await;
+    assert!(refused.stderr.contains("forbidden"), "{refused:?}");
+    stage
+        .control_plane
+        .kubectl(annotate)
+        .await
+        .unwrap()
+        .expect_success();
+
+    // A policy holds some moments after it was made.
+    let foreign = eve.integration("foreign", "acme-of-another", "any");
+    let sentence = "spec.companyId: acme-of-another is not among the company IDs of this namespace";
+    wait_for("the policy to hold", SOON, async || {
+        let output = eve.apply(&foreign).await;
+        let held = output.stderr.contains(sentence);
+        let delete = [
+            "delete",
+            "sfi",
+            "foreign",
+            "-n",
+            eve.ns(),
+            "--ignore-not-found",
+        ];
+        eve.kubectl(&delete, &Value::Null).await;
+        if held {
+            Ok(())
+        } else {
+            Err(format!("{output:?}"))
+        }
+    })
+    .await;
+    for letter in ["a", "b"] {
+        let company = format!("{}-{letter}", eve.company);
+        eve.apply(&eve.integration(letter, &company, "any"))
+            .await
+            .expect_success();
+    }
+    let name = format!("switchboard-company-ids.{}", eve.ns());
+    for kind in [
+        "validatingadmissionpolicybinding",
+        "validatingadmissionpolicy",
+    ] {
+        stage.kubectl(&["delete", kind, &name]).await;
+    }
+    eve.namespace.delete().await.unwrap();
     stage.clear().await;
 }
