@@ -16,6 +16,7 @@ use tokio::sync::SetOnce;
 
 use super::context::{Context, Stores};
 use super::decide::runs::judge_pod;
+use super::decide::stuck::{StuckRun, judge_pending};
 use super::index::Key;
 use super::owned::{Owned, owner};
 use super::reach::Reach;
@@ -127,7 +128,12 @@ impl Watches {
         });
         let pods = flatten(self.pods, Arc::clone(context), |context, event| {
             news(context, "Pod", event, |pod: &Pod| {
-                judge_pod(pod).map(|run| (run.finished_at, run.outcome))
+                (
+                    judge_pod(pod).map(|run| (run.finished_at, run.outcome)),
+                    judge_pending(pod)
+                        .filter(StuckRun::is_news)
+                        .map(|stuck| (stuck.due, stuck.code)),
+                )
             })
         });
         let secrets = flatten(self.secrets, Arc::clone(context), |context, event| {

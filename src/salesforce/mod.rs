@@ -41,7 +41,7 @@ pub use credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerpri
 pub use dial::{DEFAULT_HOSTS, DialError, DialPolicy};
 pub use environment::{ApiVersion, Environment, InvalidApiVersion};
 pub use error::{Error, Phase};
-pub use keys::{Incomplete, SecretKey};
+pub use keys::{Incomplete, SecretKey, Unusable, secret_text};
 pub use meaning::{Meaning, Retry};
 pub use probe::{Access, Answer, Findings, Organization, Warning, probe};
 pub use rest::{MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version};

@@ -5,6 +5,7 @@
 
 mod access;
 mod bed;
+mod budget;
 mod calls;
 mod chart;
 mod check;
