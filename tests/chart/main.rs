@@ -8,6 +8,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod flags;
 mod golden;
 mod refusals;
 mod rights;
@@ -15,6 +16,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use switchboard_testbed::{CommandOutput, Helm, repository};
 
 /// The chart's folder.
@@ -48,6 +50,22 @@ async fn render(flags: &[&str]) -> CommandOutput {
     ];
     arguments.extend(flags);
     Helm::ready().await.unwrap().run(arguments).await.unwrap()
+}
+
+/// The objects that it renders.
+async fn objects(flags: &[&str]) -> Vec<Value> {
+    let rendered = render(flags).await.expect_success();
+    serde_yaml::Deserializer::from_str(&rendered)
+        .map(|document| serde::Deserialize::deserialize(document).unwrap())
+        .filter(|object: &Value| !object.is_null())
+        .collect()
+}
+
+/// Those of some kinds.
+fn of_kind<'a>(objects: &'a [Value], kinds: &'a [&str]) -> impl Iterator<Item = &'a Value> {
+    objects
+        .iter()
+        .filter(move |object| kinds.iter().any(|kind| object["kind"] == *kind))
 }
 
 fn text(path: &Path) -> &str {

@@ -1,22 +1,8 @@
 //! What the roles may never say, for any values.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{matrix, render, text};
-
-async fn objects(flags: &[&str]) -> Vec<Value> {
-    let rendered = render(flags).await.expect_success();
-    serde_yaml::Deserializer::from_str(&rendered)
-        .map(|document| serde::Deserialize::deserialize(document).unwrap())
-        .filter(|object: &Value| !object.is_null())
-        .collect()
-}
-
-fn of_kind<'a>(objects: &'a [Value], kinds: &'a [&str]) -> impl Iterator<Item = &'a Value> {
-    objects
-        .iter()
-        .filter(move |object| kinds.iter().any(|kind| object["kind"] == *kind))
-}
+use crate::{matrix, objects, of_kind, text};
 
 #[tokio::test]
 async fn with_named_namespaces_nothing_is_granted_for_the_cluster() {

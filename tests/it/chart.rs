@@ -70,6 +70,17 @@ async fn kubeconform(folder: &Path, manifests: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8(said).unwrap())
 }
 
+/// Flags that name each set of values that the chart is tested with.
+fn value_sets() -> Vec<String> {
+    let folder = repository().join("charts/switchboard/ci");
+    let files = std::fs::read_dir(folder).unwrap();
+    let sets: Vec<String> = files
+        .map(|file| format!("--values={}", file.unwrap().path().display()))
+        .collect();
+    assert!(sets.len() >= 4, "{sets:?}");
+    sets
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_rendered_is_of_the_api_server_s_own_schema() {
     let control_plane = bed::control_plane().await;
@@ -80,15 +91,11 @@ async fn what_is_rendered_is_of_the_api_server_s_own_schema() {
         .unwrap();
     let mut openapi = serde_json::from_str(&openapi.expect_success()).unwrap();
     write_schemas(&mut openapi, folder.path());
-    let mut sets = 0;
-    for entry in std::fs::read_dir(repository().join("charts/switchboard/ci")).unwrap() {
-        let values = format!("--values={}", entry.unwrap().path().display());
+    for values in value_sets() {
         let rendered = template(&[&values]).await;
         let (valid, said) = kubeconform(folder.path(), &rendered).await;
         assert!(valid, "{values}: {said}");
-        sets += 1;
     }
-    assert!(sets >= 4, "{sets}");
     // It would say so.
     let rendered = template(&["--show-only=templates/controller.yaml"]).await;
     let wrong = rendered.replace("enableServiceLinks", "enableServiceLink");
@@ -258,6 +265,32 @@ async fn keys_integrations_and_data_survive_upgrade_uninstall_and_reinstall() {
         2
     );
     assert_eq!(cluster.keys().await, keys, "what was made once is kept");
+}
+
+/// What a server defaulted and nobody owns can stand in the way of other values.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_may_change_any_value_and_change_it_back() {
+    let cluster = Cluster::start().await;
+    for name in ["acme", "birch", "trial"] {
+        cluster
+            .apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+            .await;
+    }
+    cluster.helm(&["install"]).await.expect_success();
+    for values in value_sets() {
+        // The test cluster has no Prometheus operator.
+        let other = [
+            "upgrade",
+            "--reset-values",
+            &values,
+            "--set=metrics.serviceMonitor.enabled=false",
+        ];
+        cluster.helm(&other).await.expect_success();
+        cluster
+            .helm(&["upgrade", "--reset-values"])
+            .await
+            .expect_success();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,50 @@
+//! The command lines that the chart writes are ones that the program takes.
+
+use std::process::Command;
+
+use crate::{matrix, objects, of_kind, text};
+
+#[tokio::test]
+async fn the_program_knows_every_flag_and_every_value() {
+    let mut roles = std::collections::BTreeSet::new();
+    for (name, values) in matrix() {
+        let objects = objects(&["--values", text(&values)]).await;
+        for object in of_kind(&objects, &["Deployment", "Pod"]) {
+            let spec = object
+                .pointer("/spec/template/spec")
+                .unwrap_or(&object["spec"]);
+            let arguments = spec["containers"][0]["args"].as_array().unwrap();
+            let arguments: Vec<&str> = arguments.iter().filter_map(|text| text.as_str()).collect();
+            // What stands before it is read first, and refused where it is wrong.
+            let output = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+                .args(&arguments)
+                .arg("--help")
+                .env_clear()
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{name}: {arguments:?}: {said}");
+            roles.insert(arguments[0].to_owned());
+        }
+    }
+    assert_eq!(
+        Vec::from_iter(roles),
+        ["controller", "directory", "selftest"]
+    );
+}
+
+#[test]
+fn it_would_be_told_of_a_flag_or_a_value_that_is_wrong() {
+    for wrong in [
+        "--daily-windows=30m",
+        "--daily-window=soon",
+        "--concurrency=many",
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+            .args(["controller", wrong, "--help"])
+            .env_clear()
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{wrong}");
+    }
+}
