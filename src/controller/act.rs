@@ -100,16 +100,17 @@ async fn apply_cron_job(
     Ok(())
 }
 
-/// Writes the status if it differs from what stands there. The write is bound to the version that was decided on; when only something
-/// other than the status has moved meanwhile, the decision still holds and is written over the newer version.
-async fn write_status(
+/// Writes the status if it differs from what stands there, and returns what the server then has. The write is bound to the version that
+/// was decided on; when only something other than the status has moved meanwhile, the decision still holds and is written over the newer
+/// version.
+pub async fn write_status(
     context: &Context,
     resource: &SalesforceIntegration,
     status: &SalesforceIntegrationStatus,
-) -> Result<(), Error> {
+) -> Result<Option<Arc<SalesforceIntegration>>, Error> {
     let decided_on = resource.status.clone().unwrap_or_default();
     if *status == decided_on {
-        return Ok(());
+        return Ok(None);
     }
     let api = Api::<SalesforceIntegration>::namespaced(
         context.client.clone(),
@@ -142,8 +143,9 @@ async fn write_status(
     };
     match written {
         Ok(written) => {
-            context.remember(written);
-            Ok(())
+            let written = Arc::new(written);
+            context.remember(Arc::clone(&written));
+            Ok(Some(written))
         }
         Err(kube::Error::Api(error)) if error.code == 404 => Err(Error::Gone),
         Err(error) => Err(Error::Status(error)),

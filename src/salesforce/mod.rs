@@ -36,7 +36,7 @@ mod warnings;
 mod words;
 mod xml;
 
-pub use connection::Connection;
+pub use connection::{BeforeLogin, Connection};
 pub use credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
 pub use dial::{DEFAULT_HOSTS, DialError, DialPolicy};
 pub use environment::{ApiVersion, Environment, InvalidApiVersion};

@@ -73,6 +73,11 @@ pub struct SharedSession(Arc<SessionKeeper>);
 // === impl SharedSession ===
 
 impl SharedSession {
+    /// Whether there is a session, so that no log-in is needed as long as Salesforce takes it.
+    pub fn is_there(&self) -> bool {
+        self.0.existing().is_some()
+    }
+
     pub(crate) fn keeper(&self) -> Arc<SessionKeeper> {
         Arc::clone(&self.0)
     }
@@ -209,7 +214,7 @@ impl SessionKeeper {
     }
 }
 
-fn withheld() -> Error {
+pub(super) fn withheld() -> Error {
     Error::new(
         Meaning::LoginWithheld,
         Phase::Login,

@@ -16,6 +16,7 @@ use crate::controller::fixtures;
 use crate::salesforce::{Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo};
 use crate::worker::{Note, Outcome, RunKind, RunReport};
 
+mod attempts;
 mod credentials;
 
 const START: i64 = 1_800_000_000;
@@ -357,6 +358,7 @@ fn fifty_resources_with_one_wrong_password_cost_one_log_in() {
             failure: failed(Meaning::InvalidLogin, Phase::Login),
         }),
         proved_at: None,
+        ..Elsewhere::default()
     };
     later.step(refused());
     assert_eq!(

@@ -4,6 +4,7 @@ mod assertion;
 mod oauth;
 mod soap;
 
+use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -31,8 +32,8 @@ pub(crate) struct Request<'a> {
     pub(crate) credentials: &'a Credentials,
     pub(crate) redactor: &'a Redactor,
     pub(crate) now: jiff::Timestamp,
-    /// Called immediately before a request goes out: that is what an attempt is.
-    pub(crate) sent: &'a (dyn Fn() + Sync),
+    /// Awaited immediately before a request goes out: that is what an attempt is. An error keeps it from going out.
+    pub(crate) sent: &'a (dyn Fn() -> BoxFuture<'static, Result<(), Error>> + Sync),
 }
 
 /// Logs in by the credential's method.
