@@ -77,7 +77,8 @@ async fn apply_cron_job(
 ) -> Result<(), Error> {
     let (key, name) = (Key::of(resource), wanted.name_any());
     let mut found = None;
-    if let Some(kept) = live.iter().find(|live| live.name_any() == name) {
+    let kept = live.iter().find(|live| live.name_any() == name);
+    if let Some(kept) = kept {
         if context.standing.says(&key, wanted, kept) {
             return Ok(());
         }
@@ -88,6 +89,7 @@ async fn apply_cron_job(
         Some(stands) => stands,
         None => {
             let apply = PatchParams::apply(MANAGER).force();
+            watches::note_writing(context, wanted, kept.map(AsRef::as_ref));
             let written = api
                 .patch(&name, &apply, &Patch::Apply(typed(wanted)))
                 .await
@@ -179,17 +181,22 @@ async fn mint_tokens(
     let secret = children::token_secret(resource, settings, &sources, tokens);
     let key = Key::of(&secret);
     let version = secret.annotations().get(TOKENS_VERSION).cloned();
-    Api::<Secret>::namespaced(context.client.clone(), namespace)
+    // No news when the watch brings it, which may be before the answer.
+    if let Some(version) = version {
+        let owner = Some(Key::of(resource));
+        context.index().note_tokens(key.clone(), owner, version);
+    }
+    let written = Api::<Secret>::namespaced(context.client.clone(), namespace)
         .patch(
             &secret.name_any(),
             &PatchParams::apply(MANAGER).force(),
             &Patch::Apply(typed(&secret)),
         )
-        .await
-        .map_err(Error::TokenSecret)?;
-    // No news when the watch brings it.
-    context.index().note_tokens(key, version);
-    Ok(())
+        .await;
+    if written.is_err() {
+        context.index().forget_tokens(&key);
+    }
+    written.map(drop).map_err(Error::TokenSecret)
 }
 
 async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {

@@ -124,6 +124,11 @@ impl Context {
         }
     }
 
+    /// Whether the watches of all scopes have told everything that exists.
+    pub fn is_listed(&self) -> bool {
+        self.stores.iter().all(Stores::are_listed)
+    }
+
     /// The index, for a moment.
     pub fn index(&self) -> std::sync::MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)

@@ -41,6 +41,8 @@ pub struct Stage {
     pub directory: Process,
     /// The controller's process, while it runs.
     pub controller: Option<Process>,
+    /// How controllers reach the API server.
+    pub kubeconfig: PathBuf,
     directory_url: String,
     dir: TempDir,
     run_deadline: Duration,
@@ -99,6 +101,7 @@ impl Stage {
             runner,
             directory,
             controller: None,
+            kubeconfig: control_plane.kubeconfig_path().to_owned(),
             directory_url,
             dir,
             run_deadline: Duration::from_secs(120),
@@ -143,7 +146,7 @@ impl Stage {
             .arg(format!("--watch-namespaces={}", self.ns))
             .arg(format!("--run-deadline={}s", self.run_deadline.as_secs()))
             .args(flags)
-            .env("KUBECONFIG", self.control_plane.kubeconfig_path().display())
+            .env("KUBECONFIG", self.kubeconfig.display())
             .start()
             .await
             .unwrap();
