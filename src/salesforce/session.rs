@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::error::{Error, Phase};
-use super::login::Granted;
 use super::meaning::Meaning;
 
 /// How long no new log-in is made after a session that was refused although it was brand new.
@@ -38,6 +37,12 @@ pub struct SessionInfo {
     pub person_accounts: Option<bool>,
     /// For how long the session lives without use; told by SOAP login() only.
     pub seconds_valid: Option<u64>,
+}
+
+/// A granted session: the token and what came with it.
+pub(crate) struct Granted {
+    pub(crate) token: SecretString,
+    pub(crate) info: SessionInfo,
 }
 
 /// A session with its token.

@@ -13,15 +13,9 @@ use super::dial::DialPolicy;
 use super::environment::{ApiVersion, Environment};
 use super::error::{Error, Phase};
 use super::meaning::Meaning;
-use super::session::SessionInfo;
+use super::session::Granted;
 use super::text::Redactor;
 use super::transport::{Transport, refused};
-
-/// A granted session: the token and what came with it.
-pub(crate) struct Granted {
-    pub(crate) token: SecretString,
-    pub(crate) info: SessionInfo,
-}
 
 /// Where and as whom to log in.
 pub(crate) struct Request<'a> {
