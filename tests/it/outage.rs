@@ -5,12 +5,14 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use salesforce_simulator::{Org, User, World};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
 
 use crate::stage::{SOON, Stage};
 use crate::world::{PASSWORD, TOKEN};
 
-/// As many as a machine with two cores takes beside the other tests.
-const TENANTS: usize = 60;
+const TENANTS: usize = 200;
+/// How long Salesforce is away.
+const DOWN: Duration = Duration::from_secs(60);
 
 /// An org with that many integration users.
 pub fn world(tenants: usize) -> World {
@@ -39,10 +41,11 @@ pub fn tenants(stage: &Stage, tenants: usize) -> Value {
 async fn salesforce_goes_and_comes_back_and_is_not_overrun_by_those_who_waited() {
     let stage = Stage::start("outage", world(TENANTS)).await;
     stage.apply(&tenants(&stage, TENANTS)).await;
-    stage.all("True", "Ready", SOON).await;
+    stage.all("True", "Ready", 2 * SOON).await;
     assert_eq!(stage.simulator.counters().logins.len(), TENANTS);
 
     stage.simulator.set_down(true).await;
+    let back = Instant::now() + DOWN;
     // Everybody notices at once: the worst that can be.
     stage
         .kubectl(&[
@@ -52,7 +55,7 @@ async fn salesforce_goes_and_comes_back_and_is_not_overrun_by_those_who_waited()
             "switchboard.dev/test-requested-at=now",
         ])
         .await;
-    stage.all("False", "Unreachable", SOON).await;
+    stage.all("False", "Unreachable", DOWN).await;
     let list = stage
         .integrations()
         .list(&Default::default())
@@ -66,9 +69,11 @@ async fn salesforce_goes_and_comes_back_and_is_not_overrun_by_those_who_waited()
     }
     assert_eq!(next.len(), TENANTS, "all will be tried again by themselves");
 
+    // It stays away for its minute, while all try again in vain.
+    sleep_until(back).await;
     let before = stage.simulator.requests().len();
     stage.simulator.set_down(false).await;
-    stage.all("True", "Ready", 3 * SOON).await;
+    stage.all("True", "Ready", 5 * SOON).await;
     let requests = &stage.simulator.requests()[before..];
     assert!(requests.len() >= 3 * TENANTS, "{}", requests.len());
     let second = Duration::from_secs(1);
