@@ -72,3 +72,32 @@ async fn a_controller_killed_in_the_middle_of_each_log_in_makes_two_and_waits_fo
     assert!(connection["attemptedAt"].is_null() && connection["refusedAt"].is_null());
     stage.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_is_to_end_while_a_session_is_renewed_writes_down_what_came_of_it() {
+    let mut stage = Stage::start("renewed", world::acme()).await;
+    stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
+    stage.apply(&stage.integration("acme")).await;
+    stage.ready("acme").await;
+    assert_eq!(stage.simulator.revoke_sessions(USER), 1);
+    stage
+        .simulator
+        .fault(Fault::delay(3000).on_path("/services/Soap/*"));
+    stage
+        .annotate("acme", switchboard::api::TEST_REQUESTED_AT, "now")
+        .await;
+    stage
+        .until("acme", "a log-in on record", SOON, |object| {
+            object["status"]["connection"]["attemptedAt"]
+                .as_str()
+                .map(drop)
+        })
+        .await;
+    stage.stop_controller().await;
+    let object = stage.get("acme").await;
+    assert_eq!(object["status"]["lastHandledTestAt"], "now");
+    assert!(object["status"]["connection"]["attemptedAt"].is_null());
+    assert_eq!(condition(&object, "Ready").unwrap()["status"], "True");
+    assert_eq!(stage.simulator.counters().logins.len(), 2);
+    stage.end().await;
+}
