@@ -83,15 +83,16 @@ async fn what_was_deleted_while_no_watch_came_through_is_gone_for_those_it_stood
         manifest["spec"]["companyId"] = "claimed".into();
         manifest
     };
-    for name in ["tenant-0", "tenant-1"] {
-        stage
-            .apply(&stage.secret(name, crate::world::PASSWORD, crate::world::TOKEN))
-            .await;
-        stage.apply(&manifest(name)).await;
-        if name == "tenant-0" {
-            stage.ready(name).await;
-        }
-    }
+    let secret = |name: &str| stage.secret(name, crate::world::PASSWORD, crate::world::TOKEN);
+    stage.apply(&secret("tenant-0")).await;
+    stage.apply(&manifest("tenant-0")).await;
+    stage.ready("tenant-0").await;
+    // The Secret last, so that its place in a list that is read again is no news.
+    stage.apply(&manifest("tenant-1")).await;
+    stage
+        .condition("tenant-1", "Ready", "False", "SecretNotFound")
+        .await;
+    stage.apply(&secret("tenant-1")).await;
     stage
         .condition("tenant-1", "Ready", "False", "CompanyIdTaken")
         .await;
