@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it outage cluster fmt lint deny crds openapi drift bench-fleet bench-fleets bench-lookup bench-directory clean
+.PHONY: help quickstart test unit it outage chart chart-golden cluster tools fmt lint deny crds openapi docs docs-said drift bench-fleet bench-fleets bench-lookup bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,13 +9,13 @@ quickstart: cluster ## Start everything, play calls, show what kubectl shows; ON
 	cargo build --bin switchboard
 	cargo run --quiet --example quickstart -- $(if $(ONCE),--once)
 
-test: cluster ## Everything: unit tests, rooms, and the integration tests on a real control plane
+test: cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
 	cargo test --workspace
 
 unit: ## The fast tests only, without a control plane (needs PostgreSQL: apt-get install postgresql)
 	cargo test --lib
 
-it: cluster ## The integration tests only
+it: cluster tools ## The integration tests only
 	cargo test --test it
 
 outage: cluster ## Salesforce away for a minute under 200 integrations: about four minutes
@@ -23,6 +23,15 @@ outage: cluster ## Salesforce away for a minute under 200 integrations: about fo
 
 cluster: ## Build the control plane of the tests (about 6 minutes the first time)
 	@tests/cluster/build.sh
+
+tools: ## Build helm and kubeconform for the tests (about 3 minutes the first time)
+	@tests/tools/build.sh
+
+chart: tools ## Lint the chart, render it beside what was reviewed, see what its schema refuses
+	cargo test --test chart
+
+chart-golden: tools ## Write tests/chart/golden and the table in the chart's README anew
+	UPDATE_GENERATED=1 cargo test --quiet --test chart
 
 fmt: ## Format
 	cargo fmt --all
@@ -34,15 +43,25 @@ lint: ## Formatting and clippy, warnings refused
 deny: ## Licences, sources, duplicate and vulnerable dependencies
 	cargo deny --workspace check bans licenses sources
 
-crds: ## Write crds/ from the code
+crds: ## Write crds/, and the chart's copy, from the code
 	cargo run --quiet --bin switchboard -- crds > crds/salesforceintegrations.yaml
+	cp crds/salesforceintegrations.yaml charts/switchboard/files/
 
 openapi: ## Write docs/directory-openapi.json from the code
 	UPDATE_GENERATED=1 cargo test --quiet --lib directory
 
-drift: ## Fail when crds/ is not what the code says
+docs: ## Write docs/reference.md and docs/reasons.md from the code
+	UPDATE_GENERATED=1 cargo test --quiet --test docs
+
+docs-said: cluster ## Have the controller say every refusal again, and keep its words for docs/reasons.md
+	UPDATE_GENERATED=1 cargo test --test it refusals
+	$(MAKE) docs
+
+drift: ## Fail when crds/ or the chart's copy is not what the code says
 	@cargo run --quiet --bin switchboard -- crds | diff -u crds/salesforceintegrations.yaml - \
 	  || { echo "crds/ has drifted from src/api/: run 'make crds'"; exit 1; }
+	@cmp crds/salesforceintegrations.yaml charts/switchboard/files/salesforceintegrations.yaml \
+	  || { echo "the chart's CRD has drifted from crds/: run 'make crds'"; exit 1; }
 
 bench-fleet: cluster ## 500 resources at once: time to all Ready, log-ins, memory, API writes (COUNT=500)
 	cargo build --release --bin switchboard

@@ -8,5 +8,6 @@ pub mod lookup;
 pub mod phone;
 pub mod resolve;
 pub mod salesforce;
+pub mod selftest;
 pub mod telemetry;
 pub mod worker;

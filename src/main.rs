@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use switchboard::{api, check, controller, directory, lookup, telemetry, worker};
+use switchboard::{api, check, controller, directory, lookup, selftest, telemetry, worker};
 
 /// Links the tenants of a phone platform to Salesforce.
 #[derive(Parser)]
@@ -28,6 +28,8 @@ enum Role {
     Check(Box<check::Args>),
     /// Who is behind these phone numbers? The workers' look-up on a laptop: names and cost out, nothing written. Exit code 0 found or not, 1 Salesforce failed, 2 bad input.
     Lookup(Box<lookup::Args>),
+    /// Whether an installation works from end to end, as `helm test` runs it. Exit code 0 it does, 1 it does not.
+    Selftest(Box<selftest::Args>),
     /// Prints the CustomResourceDefinition.
     Crds,
 }
@@ -62,6 +64,7 @@ async fn dispatch(role: Role) -> ExitCode {
         Role::Worker(args) => worker::run(*args).await,
         Role::Check(args) => check::run(*args).await,
         Role::Lookup(args) => lookup::run(*args, stop).await,
+        Role::Selftest(args) => selftest::run(*args).await,
         Role::Crds => print_crds(),
     }
 }

@@ -13,7 +13,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::config::Config;
+use super::config::{Config, proxy_variables};
 use crate::directory::TokenKeys;
 use crate::salesforce::{DEFAULT_HOSTS, DialPolicy, FingerprintKey};
 
@@ -139,6 +139,10 @@ impl Args {
             }
         };
         let ca_bundle = self.salesforce.ca_bundle()?;
+        let (worker_proxy, left_out) = proxy_variables(|name| std::env::var(name).ok());
+        if !left_out.is_empty() {
+            tracing::warn!(variables = ?left_out, "worker pods do not get these: they hold a user or a password, which tenants could read; let the proxy know the pods by their address");
+        }
         Ok(Setup {
             dial: self.salesforce.policy(ca_bundle.as_deref())?,
             config: Config {
@@ -151,6 +155,7 @@ impl Args {
                 run_deadline: self.run_deadline,
                 worker_memory: self.worker_memory.clone(),
                 worker_log: self.worker_log.clone(),
+                worker_proxy,
             },
             token_keys,
             fingerprint_key,
@@ -222,7 +227,8 @@ fn read(path: &Path, flag: &str) -> Result<Zeroizing<String>, Error> {
         })
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A duration that is not nothing, as flags have it.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())

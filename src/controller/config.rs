@@ -25,6 +25,8 @@ pub struct Config {
     pub worker_memory: String,
     /// Value of `RUST_LOG` in worker pods.
     pub worker_log: String,
+    /// The way out through a proxy, as environment variables of worker pods.
+    pub worker_proxy: Vec<(String, String)>,
 }
 
 impl Default for Config {
@@ -40,6 +42,58 @@ impl Default for Config {
             run_deadline: Duration::from_secs(30 * 60),
             worker_memory: "128Mi".into(),
             worker_log: "info".into(),
+            worker_proxy: vec![],
         }
+    }
+}
+
+const PROXY_VARIABLES: [&str; 6] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
+/// The proxy variables of our own environment, for the pods that talk to Salesforce as we do; and those left out, because they hold a
+/// user or a password: whoever may read pods in a tenant's namespace would read it.
+pub(super) fn proxy_variables(
+    variable: impl Fn(&str) -> Option<String>,
+) -> (Vec<(String, String)>, Vec<&'static str>) {
+    let mut passed = vec![];
+    let mut left_out = vec![];
+    for name in PROXY_VARIABLES {
+        match variable(name).filter(|value| !value.is_empty()) {
+            Some(value) if value.contains('@') => left_out.push(name),
+            Some(value) => passed.push((name.to_owned(), value)),
+            None => {}
+        }
+    }
+    (passed, left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_get_the_proxy_and_never_its_password() {
+        let set = |name: &str| match name {
+            "HTTPS_PROXY" => Some("http://proxy.example:3128".to_owned()),
+            "all_proxy" => Some("http://user:secret@proxy.example:3128".to_owned()),
+            "no_proxy" => Some(String::new()),
+            _ => None,
+        };
+        assert_eq!(
+            proxy_variables(set),
+            (
+                vec![(
+                    "HTTPS_PROXY".to_owned(),
+                    "http://proxy.example:3128".to_owned()
+                )],
+                vec!["all_proxy"]
+            )
+        );
     }
 }

@@ -17,6 +17,7 @@ use super::index::{Index, Key};
 use super::metrics::Metrics;
 use super::owned::Owned;
 use super::proofs::Proofs;
+use super::reach::Reach;
 use super::standing::Standing;
 use crate::api::SalesforceIntegration;
 use crate::directory::TokenKeys;
@@ -62,14 +63,26 @@ pub struct Stores {
     pub pods: Arc<Owned<Pod>>,
     /// Set when the Secrets' metadata has been told; nothing of them is kept.
     pub secrets: Arc<SetOnce<()>>,
+    /// Whether it can be watched at all.
+    pub reach: Arc<Reach>,
 }
 
 // === impl Stores ===
 
 impl Stores {
-    /// Whether the watches have told everything that exists.
-    pub fn are_listed(&self) -> bool {
-        self.listed().now_or_never().is_some()
+    /// Whether the watches have told everything that can be known.
+    pub fn are_told(&self) -> bool {
+        self.told().now_or_never().is_some()
+    }
+
+    /// Waits until the watches have told everything, or it is known that they cannot.
+    pub async fn told(&self) {
+        tokio::select! { () = self.listed() => {}, () = self.reach.refused() => {} }
+    }
+
+    /// Whether objects of this namespace are among what is watched.
+    pub fn holds(&self, namespace: &str) -> bool {
+        self.reach.namespace().is_none_or(|own| own == namespace)
     }
 
     /// Waits until the watches have told everything that exists. A decision before that would make again what is there already.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 
 /// Name of the Lease.
-const LEASE: &str = "switchboard-controller";
+pub const LEASE: &str = "switchboard-controller";
 /// A holder that has not renewed for so long has lost the Lease, in seconds.
 const DURATION: u64 = 15;
 /// The holder renews that long before, in seconds.

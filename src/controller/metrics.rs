@@ -22,6 +22,11 @@ struct OrgLabel {
     organization: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NamespaceLabel {
+    namespace: String,
+}
+
 /// The controller's metrics.
 pub struct Metrics {
     registry: Registry,
@@ -33,6 +38,7 @@ pub struct Metrics {
     proof_seconds: Histogram,
     api_requests_used: Family<OrgLabel, Gauge>,
     api_requests_limit: Family<OrgLabel, Gauge>,
+    namespaces_watched: Family<NamespaceLabel, Gauge>,
 }
 
 // === impl Metrics ===
@@ -50,6 +56,7 @@ impl Default for Metrics {
             proof_seconds: seconds(),
             api_requests_used: Family::default(),
             api_requests_limit: Family::default(),
+            namespaces_watched: Family::default(),
         };
         let registry = &mut metrics.registry;
         let counters = [
@@ -107,6 +114,11 @@ impl Default for Metrics {
             "Reconciles that go on",
             metrics.reconciling.clone(),
         );
+        registry.register(
+            "namespace_watched",
+            "1 where a namespace that the operator is limited to can be watched, else 0",
+            metrics.namespaces_watched.clone(),
+        );
         metrics
     }
 }
@@ -152,6 +164,16 @@ impl Metrics {
         self.logins
             .get_or_create(&OutcomeLabel { outcome })
             .inc_by(logins);
+    }
+
+    /// Whether a namespace of the operator's configuration can be watched.
+    pub fn namespace_watched(&self, namespace: &str, watched: bool) {
+        let label = NamespaceLabel {
+            namespace: namespace.to_owned(),
+        };
+        self.namespaces_watched
+            .get_or_create(&label)
+            .set(watched.into());
     }
 
     /// All of it as text.

@@ -17,6 +17,7 @@ mod metrics;
 mod observe;
 mod owned;
 mod proofs;
+mod reach;
 mod retries;
 pub(crate) mod secret;
 mod server;
@@ -32,7 +33,9 @@ use kube::ResourceExt;
 use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use args::duration;
 pub use args::{Args, SalesforceArgs};
+pub use leader::LEASE;
 pub use proofs::prove_once;
 
 use self::attempt::Attempt;
@@ -44,6 +47,7 @@ use self::leader::Leadership;
 use self::metrics::Metrics;
 use self::observe::Gathered;
 use self::proofs::{Order, Proofs};
+use self::reach::Reach;
 use self::retries::Retries;
 use self::server::Health;
 use self::watches::Watches;
@@ -154,7 +158,7 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     };
     let watches: Vec<Watches> = scopes
         .into_iter()
-        .map(|namespace| Watches::of(&client, namespace))
+        .map(|namespace| Watches::of(&client, Reach::of(namespace, Arc::clone(&metrics))))
         .collect();
     let context = Arc::new(Context::new(
         client.clone(),
@@ -258,8 +262,14 @@ async fn reconcile_once(
     if resource.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
+    let namespace = resource.namespace().unwrap_or_default();
     for stores in &context.stores {
-        stores.listed().await;
+        // Its own children must be known; a namespace that cannot be watched holds no rival.
+        if stores.holds(&namespace) {
+            stores.listed().await;
+        } else {
+            stores.told().await;
+        }
     }
     let mut resource = context.freshest(resource);
     let credential_before = credential_of(resource.status.as_ref());

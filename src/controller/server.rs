@@ -1,5 +1,5 @@
 //! Health and metrics over HTTP: `/healthz` while the program runs; `/readyz` while it stands by for the Lease, and once the
-//! watches have told everything that exists; `/metrics` for Prometheus.
+//! watches have told everything that exists, or that they may not; `/metrics` for Prometheus.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -38,12 +38,24 @@ impl Health {
         let _ = self.stores.set(stores);
     }
 
-    fn is_ready(&self) -> bool {
-        self.stores
-            .get()
-            .into_iter()
-            .flatten()
-            .all(Stores::are_listed)
+    /// What `/readyz` says, and whether traffic of a kind may come: none does, but a rollout waits for it.
+    fn ready(&self) -> Result<String, &'static str> {
+        let Some(stores) = self.stores.get() else {
+            return Ok("ok".into());
+        };
+        if !stores.iter().all(Stores::are_told) {
+            return Err("the watches have not told everything yet");
+        }
+        let refused: Vec<&str> = stores
+            .iter()
+            .filter(|stores| stores.reach.is_refused())
+            .filter_map(|stores| stores.reach.namespace())
+            .collect();
+        match refused.len() {
+            0 => Ok("ok".into()),
+            all if all == stores.len() => Err("no namespace can be watched"),
+            _ => Ok(format!("ok, but not watched: {}", refused.join(", "))),
+        }
     }
 }
 
@@ -72,14 +84,10 @@ pub(super) async fn serve(
         .await
 }
 
-async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
-    if health.is_ready() {
-        (StatusCode::OK, "ok")
-    } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the watches have not told everything yet",
-        )
+async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
+    match health.ready() {
+        Ok(text) => (StatusCode::OK, text),
+        Err(text) => (StatusCode::SERVICE_UNAVAILABLE, text.into()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::core::PartialObjectMeta;
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
@@ -19,6 +19,7 @@ use super::context::{Context, Stores};
 use super::decide::runs::judge_pod;
 use super::index::{Key, Kind};
 use super::owned::{Owned, owner};
+use super::reach::Reach;
 use super::standing::keep_little;
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
 
@@ -42,30 +43,23 @@ pub struct Watches {
 
 impl Watches {
     /// The watches of a namespace, or of the whole cluster.
-    pub fn of(client: &Client, namespace: Option<&str>) -> Watches {
+    pub fn of(client: &Client, reach: Arc<Reach>) -> Watches {
         let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
         let (integrations, writer) = reflector::store();
-        let integration_events = watch(
-            api::<SalesforceIntegration>(client, namespace),
-            watcher::Config::default(),
-        )
-        .default_backoff()
-        .modify(forget_unread)
-        .reflect(writer)
-        .boxed();
+        let everything = watcher::Config::default();
+        let integration_events = watched::<SalesforceIntegration>(client, &reach, everything)
+            .modify(forget_unread)
+            .reflect(writer)
+            .boxed();
         let (cron_jobs, cron_job_events) =
-            kept(api::<CronJob>(client, namespace), ours.clone(), keep_little);
-        let (jobs, job_events) = kept(api::<Job>(client, namespace), ours.clone(), |job| {
+            kept::<CronJob>(watched(client, &reach, ours.clone()), keep_little);
+        let (jobs, job_events) = kept::<Job>(watched(client, &reach, ours.clone()), |job| {
             job.spec = None;
         });
-        let (pods, pod_events) = kept(api::<Pod>(client, namespace), ours, |pod| pod.spec = None);
+        let (pods, pod_events) = kept::<Pod>(watched(client, &reach, ours), |pod| pod.spec = None);
         // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
-        let secrets = watch(
-            api::<PartialObjectMeta<Secret>>(client, namespace),
-            watcher::Config::default(),
-        )
-        .default_backoff()
-        .boxed();
+        let secrets =
+            watched::<PartialObjectMeta<Secret>>(client, &reach, watcher::Config::default());
         let listed = Arc::new(SetOnce::new());
         let secrets = {
             let listed = Arc::clone(&listed);
@@ -86,6 +80,7 @@ impl Watches {
                 jobs,
                 pods,
                 secrets: listed,
+                reach,
             },
             integrations: integration_events,
             cron_jobs: cron_job_events,
@@ -181,14 +176,22 @@ enum Seen<K> {
     Gone(Key),
 }
 
-fn api<K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>>(
-    client: &Client,
-    namespace: Option<&str>,
-) -> Api<K> {
-    match namespace {
+/// The events of one kind within a scope.
+fn watched<K>(client: &Client, reach: &Arc<Reach>, config: watcher::Config) -> Events<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + 'static,
+{
+    let api = match reach.namespace() {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
+        None => Api::<K>::all(client.clone()),
+    };
+    let events = watch(api.clone(), config).default_backoff();
+    reach.hear(api, events).boxed()
 }
 
 /// Drops the parts of any object that nobody here reads.
@@ -201,8 +204,7 @@ fn forget_unread<K: ResourceExt>(object: &mut K) {
 
 /// A watch of children that are kept, without the part of them that nobody reads.
 fn kept<K>(
-    api: Api<K>,
-    config: watcher::Config,
+    events: Events<K>,
     forget: impl Fn(&mut K) + Send + 'static,
 ) -> (Arc<Owned<K>>, Events<K>)
 where
@@ -216,8 +218,7 @@ where
 {
     let owned = Arc::new(Owned::default());
     let taking_in = Arc::clone(&owned);
-    let events = watch(api, config)
-        .default_backoff()
+    let events = events
         .modify(move |object| {
             forget_unread(object);
             forget(object);

@@ -93,6 +93,8 @@ impl Client {
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(30))
+            // Shorter than the directory keeps a connection that idles, so that none is used while it closes it.
+            .pool_idle_timeout(Duration::from_secs(20))
             .build()
             .map_err(ClientError::Setup)?;
         Self::with_http(http, base, token)

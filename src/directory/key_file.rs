@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::{Error, TokenKeys};
+use super::{Error, TokenKeys, http::Metrics};
 
 /// How soon a new key is known. A controller signs with it at the earliest when its own copy of the Secret has come.
 const POLL: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ impl KeyFile {
     }
 
     /// Follows the file until the shutdown.
-    pub(super) async fn watch(mut self, shutdown: CancellationToken) {
+    pub(super) async fn watch(mut self, metrics: Metrics, shutdown: CancellationToken) {
         let mut missing = false;
         while shutdown
             .run_until_cancelled(tokio::time::sleep(POLL))
@@ -63,21 +63,23 @@ impl KeyFile {
                     missing = false;
                     if seen != self.seen {
                         self.seen = seen;
-                        self.replace(keys);
+                        metrics.key_file_changed(self.replace(keys));
                     }
                 }
             }
         }
     }
 
-    fn replace(&self, keys: Result<TokenKeys, super::TokenError>) {
-        match keys {
+    /// Says whether the keys are in use.
+    fn replace(&self, keys: Result<TokenKeys, super::TokenError>) -> bool {
+        match &keys {
             Ok(keys) => {
                 info!(?keys, "the key file changed, its keys are in use");
-                self.keys.send_replace(Arc::new(keys));
+                self.keys.send_replace(Arc::new(keys.clone()));
             }
             Err(error) => warn!(%error, "the key file changed, the keys stay as they were"),
         }
+        keys.is_ok()
     }
 }
 

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::phone::{E164, Region};
 
-/// The largest number of entries that one bulk request of a worker may carry.
+/// The largest number of entries that one request may carry: of a worker, or legs of a call in a webhook.
 pub const MAX_BULK: usize = 1_000;
 
 // === Calls ===

@@ -10,9 +10,8 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::{
-    CompanyId, TokenError,
-    connections::Bounded,
-    http::{App, Limits, Metrics, Share, Shares, router},
+    CompanyId, TokenError, connections,
+    http::{App, Limits, Metrics, Readiness, Share, Shares, router},
     key_file::KeyFile,
     store::{Store, StoreError},
     upkeep,
@@ -23,6 +22,7 @@ const TENANT_RATE: u32 = 500;
 const TENANT_CONCURRENCY: u32 = 4;
 const MAX_CONNECTIONS: u32 = 2_048;
 const REQUEST_SECONDS: u64 = 20;
+const IDLE_SECONDS: u64 = 30;
 const GRACE_SECONDS: u64 = 20;
 
 /// How the directory runs: the flags of `switchboard directory`.
@@ -92,6 +92,16 @@ pub struct Args {
         value_name = "SECONDS"
     )]
     pub request_timeout: u64,
+    /// How long a connection may take to send a request's headers, or leave an answer unread, in seconds. One that idles
+    /// longer is closed.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DIRECTORY_IDLE_TIMEOUT",
+        default_value_t = IDLE_SECONDS,
+        value_parser = clap::value_parser!(u64).range(1..=3_600),
+        value_name = "SECONDS"
+    )]
+    pub idle_timeout: u64,
     /// How long requests in flight may take when the directory goes down, in seconds.
     #[arg(
         long,
@@ -137,9 +147,6 @@ pub enum Error {
     /// The address is taken, or not ours.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
-    /// The listener failed.
-    #[error("the server failed")]
-    Serve(#[source] io::Error),
 }
 
 /// A directory that listens and does not answer yet.
@@ -149,9 +156,8 @@ pub struct Server {
     address: SocketAddr,
     app: App,
     keys: KeyFile,
-    max_connections: usize,
+    connections: connections::Limits,
     retain_days: Option<u32>,
-    grace: Duration,
 }
 
 /// Runs the directory until `shutdown` is cancelled and what was in flight is answered; or does what its command says.
@@ -190,6 +196,7 @@ impl Args {
             tenant_concurrency: TENANT_CONCURRENCY,
             max_connections: MAX_CONNECTIONS,
             request_timeout: REQUEST_SECONDS,
+            idle_timeout: IDLE_SECONDS,
             grace: GRACE_SECONDS,
         }
     }
@@ -231,6 +238,7 @@ impl Server {
                 at_once: args.tenant_concurrency,
             }),
             metrics: Metrics::default(),
+            readiness: Readiness::default(),
             shutdown,
         };
         Ok(Self {
@@ -238,9 +246,12 @@ impl Server {
             address,
             app,
             keys,
-            max_connections: args.max_connections as usize,
+            connections: connections::Limits {
+                most: args.max_connections as usize,
+                idle: Duration::from_secs(args.idle_timeout),
+                grace: Duration::from_secs(args.grace),
+            },
             retain_days: args.retain_days,
-            grace: Duration::from_secs(args.grace),
         })
     }
 
@@ -256,38 +267,24 @@ impl Server {
             address,
             app,
             keys,
-            max_connections,
+            connections,
             retain_days,
-            grace,
         } = self;
-        let listener = Bounded::new(listener, max_connections);
         let (store, shutdown) = (app.store.clone(), app.shutdown.clone());
         info!(%address, "the directory listens");
         // Both end with the shutdown.
-        tokio::spawn(keys.watch(shutdown.clone()));
+        tokio::spawn(keys.watch(app.metrics.clone(), shutdown.clone()));
         if let Some(days) = retain_days {
             tokio::spawn(upkeep::retain(store.clone(), days, shutdown.clone()));
         }
-        let stop = shutdown.clone();
-        let serving =
-            axum::serve(listener, router(app)).with_graceful_shutdown(stop.cancelled_owned());
-        let overdue = async {
-            shutdown.cancelled().await;
-            info!(
-                grace_seconds = grace.as_secs(),
-                "the directory goes down, requests in flight are finished"
+        if !connections::serve(listener, router(app), connections, shutdown).await {
+            warn!(
+                "requests in flight took too long and were cut off; their transactions are rolled back"
             );
-            tokio::time::sleep(grace).await;
-        };
-        let result = tokio::select! {
-            result = serving.into_future() => result.map_err(Error::Serve),
-            () = overdue => {
-                warn!("requests in flight took too long and are cut off; their transactions are rolled back");
-                Ok(())
-            }
-        };
+        }
         store.close().await;
-        result
+        info!("the directory went down");
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::model::Direction;
+use super::model::{Direction, MAX_BULK};
 
 const MAX_ID_CHARS: usize = 100;
 const MAX_TEXT_CHARS: usize = 255;
@@ -112,6 +112,13 @@ pub(super) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
             ));
         }
     };
+    if details.len() > MAX_BULK {
+        let reason = format!(
+            "has {} entries; send at most {MAX_BULK} legs of a call at once",
+            details.len()
+        );
+        return Err(call.wrong("details", &reason));
+    }
     let legs = details
         .iter()
         .enumerate()

@@ -69,7 +69,14 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
         // The trunk prefix in parentheses, as letter-heads have it.
         if let Some(prefix) = national.concat().strip_suffix(&abroad.concat()) {
             found.add(format!("+{code} ({prefix}){}", abroad.join("-")));
+            if read.country_code != 81 {
+                found.add(format!("+{code} ({prefix}){}", abroad.join(" ")));
+                found.add(format!("+{code} ({prefix}) {}", abroad.join(" ")));
+            }
         }
+    }
+    if ![1, 81].contains(&read.country_code) {
+        elsewhere(&mut found, &code, &abroad);
     }
     found.add(format!("+{code} {}", abroad.concat()));
     let mut list = found.0;
@@ -115,7 +122,21 @@ fn north_america(found: &mut Spellings, groups: &[String]) {
         found.add(format!("+1.{area}.{exchange}.{line}"));
         found.add(format!("1.{area}.{exchange}.{line}"));
         found.add(format!("({area}) {exchange} {line}"));
+        found.add(format!("+1 ({area}){exchange}-{line}"));
+        found.add(format!("+1({area}){exchange}-{line}"));
+        found.add(format!("1 {area} {exchange} {line}"));
     }
+}
+
+/// What Europe and most of the world write beside the metadata's forms; Japan does not, and its spellings are counted to the byte.
+fn elsewhere(found: &mut Spellings, code: &str, groups: &[String]) {
+    if let [area, rest @ ..] = groups
+        && !rest.is_empty()
+    {
+        found.add(format!("+{code} ({area}) {}", rest.join(" ")));
+    }
+    found.add(format!("00{code} {}", groups.join(" ")));
+    found.add(format!("00{code}{}", groups.concat()));
 }
 
 /// Groupings other than the metadata's that people really use. Japanese area codes have two to five
@@ -135,7 +156,7 @@ fn other_groupings(number: &PhoneNumber) -> Vec<String> {
         }
         (81, 9) => &[&[3, 3], &[4, 2]],
         (81, 10) => &[&[3, 4]],
-        (44, 10) => &[&[3, 4], &[4, 3], &[5]],
+        (44, 10) => &[&[3, 4], &[4, 3], &[5], &[5, 3]],
         (49, length) if length > 6 => &[&[3], &[4], &[5]],
         _ => &[],
     };
@@ -154,7 +175,11 @@ fn other_groupings(number: &PhoneNumber) -> Vec<String> {
         parts.push(rest);
         match number.country_code {
             44 => spellings.push(parts.join(" ")),
-            49 => spellings.extend(["/", "-", " "].map(|separator| parts.join(separator))),
+            49 => {
+                spellings.extend(["/", "-", " "].map(|separator| parts.join(separator)));
+                let abroad = parts.join(" ");
+                spellings.push(format!("+49 {}", &abroad[1..]));
+            }
             _ => spellings.push(parts.join("-")),
         }
     }

@@ -256,6 +256,27 @@ fn spellings_begin_with_what_people_store_most() {
 }
 
 #[test]
+fn letter_heads_of_other_countries_are_asked_for() {
+    for (text, home, expected) in [
+        ("02079460958", "GB", "+44 (0)20 7946 0958"),
+        ("02079460958", "GB", "+44 (20) 7946 0958"),
+        ("07400123456", "GB", "07400 123 456"),
+        ("030123456", "DE", "+49 (0) 30 123456"),
+        ("015112345678", "DE", "+49 151 12345678"),
+        ("0145678901", "FR", "0033145678901"),
+        ("4155550132", "US", "+1(415)555-0132"),
+    ] {
+        let home = region(home);
+        let number = parse(text, &home).expect("a number");
+        let list = spellings(&number, &home);
+        assert!(
+            list.iter().any(|spelling| spelling == expected),
+            "{expected} in {list:?}"
+        );
+    }
+}
+
+#[test]
 fn a_foreign_number_is_not_asked_for_by_its_national_form() {
     let number = parse("+14155550132", &region("JP")).expect("a number");
     let list = spellings(&number, &region("JP"));

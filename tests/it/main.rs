@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
+mod access;
 mod bed;
 mod calls;
 mod check;
@@ -10,6 +11,7 @@ mod connection;
 mod credentials;
 mod deletion;
 mod disturbed;
+mod examples;
 mod gateway;
 mod interrupted;
 mod leaders;
@@ -17,6 +19,7 @@ mod markers;
 mod methods;
 mod outage;
 mod refusals;
+mod rights;
 mod runs;
 mod schema;
 mod stage;

@@ -1,6 +1,8 @@
 //! Each way in which Salesforce, or what the tenant wrote, stands in the way has a reason of its own, and `switchboard check` says
 //! the same words with the same exit code. RunFailed is shown in `runs`, RunOverdue by the rules' own tests: it takes an hour.
 
+use std::collections::BTreeMap;
+
 use salesforce_simulator::{Org, User, World};
 use serde_json::{Value, json};
 
@@ -99,6 +101,15 @@ fn world(cases: &[Case]) -> World {
     )
 }
 
+/// docs/reasons.md shows what the controller really says; `make docs-said` asks for it.
+fn keep_for_the_documents(said: &BTreeMap<&str, String>) {
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/said.json");
+        let text = serde_json::to_string_pretty(said).unwrap();
+        std::fs::write(path, text + "\n").unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reason_comes_from_the_real_cause_and_check_says_the_same() {
     let cases = cases();
@@ -128,6 +139,7 @@ async fn every_reason_comes_from_the_real_cause_and_check_says_the_same() {
         .apply(&json!({"apiVersion": "v1", "kind": "List", "items": all}))
         .await;
 
+    let mut said = BTreeMap::new();
     for (index, case) in cases.iter().enumerate() {
         let healthy = case.reason == "Ready";
         let status = if healthy { "True" } else { "False" };
@@ -145,6 +157,11 @@ async fn every_reason_comes_from_the_real_cause_and_check_says_the_same() {
             let error = &object["status"]["errors"][0];
             assert_eq!(error["code"], case.reason, "{name}");
             assert!(!error["remedy"].as_str().unwrap().is_empty(), "{name}");
+        }
+        if let Some(message) = condition(&object, case.on).and_then(|on| on["message"].as_str())
+            && !healthy
+        {
+            said.insert(case.reason, message.to_owned());
         }
         let stalled = condition(&object, "Stalled").is_some();
         assert_eq!(stalled, case.stalled && !healthy, "{name}: Stalled");
@@ -190,6 +207,7 @@ async fn every_reason_comes_from_the_real_cause_and_check_says_the_same() {
         }
         assert_eq!(said["status"]["warnings"], warnings, "{name}");
     }
+    keep_for_the_documents(&said);
     // What the guard refuses is not even dialled, and what points away is asked for nothing.
     let requests = stage.simulator.requests();
     let by = |org: &str| {

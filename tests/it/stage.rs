@@ -19,6 +19,7 @@ use switchboard_testbed::{
 use tempfile::TempDir;
 
 use crate::bed;
+use crate::rights::{Rights, Scope};
 
 /// How long a test waits for what should come within seconds, on a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_secs(60);
@@ -46,6 +47,7 @@ pub struct Stage {
     directory_url: String,
     dir: TempDir,
     run_deadline: Duration,
+    rights: Rights,
 }
 
 // === impl Stage ===
@@ -58,6 +60,16 @@ impl Stage {
 
     /// Everything but the controller, on that control plane.
     pub async fn set_on(control_plane: &'static ControlPlane, prefix: &str, world: World) -> Stage {
+        Stage::set_for(Scope::Namespace, control_plane, prefix, world).await
+    }
+
+    /// Everything but the controller, whose rights reach so far.
+    pub async fn set_for(
+        scope: Scope,
+        control_plane: &'static ControlPlane,
+        prefix: &str,
+        world: World,
+    ) -> Stage {
         let client = control_plane.client();
         let namespace = control_plane.namespace(prefix).await.unwrap();
         let simulator = Simulator::start(world).await.unwrap();
@@ -92,6 +104,7 @@ impl Stage {
             .start()
             .await
             .unwrap();
+        let rights = Rights::grant(control_plane, namespace.name(), scope).await;
         Stage {
             control_plane,
             ns: namespace.name().to_owned(),
@@ -101,7 +114,8 @@ impl Stage {
             runner,
             directory,
             controller: None,
-            kubeconfig: control_plane.kubeconfig_path().to_owned(),
+            kubeconfig: rights.kubeconfig().to_owned(),
+            rights,
             directory_url,
             dir,
             run_deadline: Duration::from_secs(120),
@@ -143,7 +157,7 @@ impl Stage {
             ))
             .arg("--salesforce-hosts=localhost,127.0.0.1")
             .arg("--allow-private-networks")
-            .arg(format!("--watch-namespaces={}", self.ns))
+            .args(self.rights.flags())
             .arg(format!("--run-deadline={}s", self.run_deadline.as_secs()))
             .args(flags)
             .env("KUBECONFIG", self.kubeconfig.display())
@@ -394,9 +408,20 @@ impl Stage {
         logs.collect()
     }
 
+    /// What the controller may do, and did.
+    pub fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
     /// Ends everything and takes the namespace away.
     pub async fn end(mut self) {
         self.stop_controller().await;
+        self.rights.nothing_was_refused(self.control_plane);
+        self.clear().await;
+    }
+
+    /// Takes the namespace away, whatever the controller was refused.
+    pub async fn clear(mut self) {
         if let Some(namespace) = self.namespace.take() {
             namespace.delete().await.unwrap();
         }

@@ -19,7 +19,12 @@ const TENANTS: usize = 10;
 /// A stage whose controllers come through a gateway; the gateway works before they start.
 async fn stage(prefix: &str, tenants: usize) -> (Stage, Gateway) {
     let mut stage = Stage::set(prefix, world(tenants)).await;
-    let gateway = Gateway::start(stage.client.clone(), &stage.path("")).await;
+    let controller = stage
+        .control_plane
+        .client_for_service_account(stage.ns(), "switchboard-controller")
+        .await
+        .unwrap();
+    let gateway = Gateway::start(controller, &stage.path("")).await;
     stage.kubeconfig = gateway.kubeconfig().to_owned();
     (stage, gateway)
 }

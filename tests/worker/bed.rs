@@ -1,28 +1,32 @@
 //! A tenant: a directory, an org, and the files of a worker's pod.
 
+use crate::replica::Replica;
+
 use jiff::Timestamp;
 use salesforce_simulator::{Org, Record, Simulator, User, World};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
-use switchboard::directory::model::{Call, CallsQuery};
+use switchboard::directory::client::Retry;
+use switchboard::directory::model::{Call, CallsQuery, LookupState};
 use switchboard::directory::{self, Claims, Client, Purpose, Server, TokenKeys};
 use switchboard::phone::Region;
 use switchboard::worker::RunReport;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// 32 bytes of `a`.
-const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+pub const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 const USER: &str = "integration@acme.example";
 const PASSWORD: &str = "marker-of-the-password";
 
 pub struct Bed {
     folder: TempDir,
     base: String,
-    shutdown: CancellationToken,
+    _directory: Option<DropGuard>,
     pub salesforce: Simulator,
     pub settings: Value,
 }
@@ -34,31 +38,47 @@ pub struct Ended {
 }
 
 impl Bed {
-    /// A tenant with an org of these contacts.
+    /// A tenant with an org of these contacts, and a directory on SQLite inside the test.
     pub async fn start(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> Self {
-        let org = Org::enterprise("acme")
-            .user(User::integration(USER).password(PASSWORD))
-            .records("Contact", contacts)
-            .with(|org| org.latency_ms = latency_ms);
-        let salesforce = Simulator::start(World::new().org(org)).await.unwrap();
         let folder = TempDir::new().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
         let args = directory::Args::new(
             "127.0.0.1:0".parse().unwrap(),
             format!("sqlite:{}", folder.path().join("directory.db").display()).into(),
-            write("keys", KEY),
+            write(&folder, "keys", KEY),
         );
         let shutdown = CancellationToken::new();
         let server = Server::bind(args, shutdown.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
         tokio::spawn(server.run());
-        write("password", PASSWORD);
-        write("ca.pem", salesforce.ca_pem());
-        write("token", token(Purpose::Worker).expose_secret());
+        let directory = Some(shutdown.drop_guard());
+        Self::with(folder, base, directory, contacts, latency_ms).await
+    }
+
+    /// A tenant with an org of these contacts, and the directory that this replica is one of.
+    pub async fn on(
+        replica: &Replica,
+        contacts: impl IntoIterator<Item = Record>,
+        latency_ms: u64,
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        Self::with(folder, replica.base(), None, contacts, latency_ms).await
+    }
+
+    async fn with(
+        folder: TempDir,
+        base: String,
+        directory: Option<DropGuard>,
+        contacts: impl IntoIterator<Item = Record>,
+        latency_ms: u64,
+    ) -> Self {
+        let org = Org::enterprise("acme")
+            .user(User::integration(USER).password(PASSWORD))
+            .records("Contact", contacts)
+            .with(|org| org.latency_ms = latency_ms);
+        let salesforce = Simulator::start(World::new().org(org)).await.unwrap();
+        write(&folder, "password", PASSWORD);
+        write(&folder, "ca.pem", salesforce.ca_pem());
+        write(&folder, "token", token(Purpose::Worker).expose_secret());
         let settings = json!({
             "version": "v1",
             "companyId": "acme",
@@ -78,20 +98,28 @@ impl Bed {
         Self {
             folder,
             base,
-            shutdown,
+            _directory: directory,
             salesforce,
             settings,
         }
     }
 
-    fn report_path(&self) -> PathBuf {
-        self.folder.path().join("termination-log")
+    fn report_path(&self, holder: &str) -> PathBuf {
+        self.folder.path().join(format!("report-of-{holder}"))
     }
 
     /// Starts `switchboard worker KIND`.
     pub fn spawn(&self, kind: &str) -> Child {
-        let _ = std::fs::remove_file(self.report_path());
+        self.spawn_as("worker", kind, &self.base)
+    }
+
+    /// Starts a worker of this name, on this replica of the directory.
+    pub fn spawn_as(&self, holder: &str, kind: &str, base: &str) -> Child {
+        let report = self.report_path(holder);
+        let _ = std::fs::remove_file(&report);
         let path = |name: &str| self.folder.path().join(name);
+        let mut settings = self.settings.clone();
+        settings["directory"]["url"] = base.into();
         Command::new(env!("CARGO_BIN_EXE_switchboard"))
             .args(["worker", kind, "--credentials-dir"])
             .arg(self.folder.path())
@@ -100,9 +128,10 @@ impl Bed {
             .arg("--ca-bundle")
             .arg(path("ca.pem"))
             .arg("--termination-log")
-            .arg(self.report_path())
+            .arg(report)
             .env_clear()
-            .env("SWITCHBOARD_WORKER_SETTINGS", self.settings.to_string())
+            .env("SWITCHBOARD_WORKER_SETTINGS", settings.to_string())
+            .env("SWITCHBOARD_WORKER_HOLDER", holder)
             .env("RUST_LOG", "error")
             .stderr(std::process::Stdio::null())
             .kill_on_drop(true)
@@ -111,10 +140,15 @@ impl Bed {
     }
 
     /// Waits until a run ends by itself.
-    pub async fn ended(&self, mut child: Child) -> Ended {
+    pub async fn ended(&self, child: Child) -> Ended {
+        self.ended_as("worker", child).await
+    }
+
+    /// Waits until the run of this worker ends by itself.
+    pub async fn ended_as(&self, holder: &str, mut child: Child) -> Ended {
         let status = tokio::time::timeout(Duration::from_secs(60), child.wait());
         let status = status.await.expect("the run ends").unwrap();
-        let text = std::fs::read_to_string(self.report_path()).ok();
+        let text = std::fs::read_to_string(self.report_path(holder)).ok();
         Ended {
             code: status.code(),
             report: text.map(|text| RunReport::parse(&text).unwrap()),
@@ -127,29 +161,19 @@ impl Bed {
     }
 
     pub fn directory(&self, purpose: Purpose) -> Client {
-        Client::new(&self.base, token(purpose)).unwrap()
+        client(&self.base, purpose)
     }
 
     /// Calls from these numbers, one a second.
     pub async fn calls_from(&self, numbers: &[String]) {
-        let start: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
         let details: Vec<Value> = numbers
             .iter()
             .enumerate()
-            .map(|(at, number)| {
-                let start = start + Duration::from_secs(at as u64);
-                json!({
-                    "id": format!("call-{at}"), "call_type": "INCOMING_CALL",
-                    "from_number": number, "to_number": null, "dial_starts_at": start.to_string(),
-                    "dial_answered_at": null, "dial_ends_at": (start + Duration::from_secs(60)).to_string(),
-                })
-            })
+            .map(|(at, number)| call(at, number))
             .collect();
-        for (at, details) in details.chunks(200).enumerate() {
-            let call =
-                json!({"id": format!("call-{at}"), "tenant_code": "acme", "details": details});
+        for details in details.chunks(200) {
             let ingest = self.directory(Purpose::Ingest);
-            ingest.ingest(&json!({"call": call})).await.unwrap();
+            ingest.ingest(&webhook(details)).await.unwrap();
         }
     }
 
@@ -172,12 +196,6 @@ impl Bed {
     }
 }
 
-impl Drop for Bed {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-    }
-}
-
 /// Numbers of Tokyo.
 pub fn numbers(count: usize) -> Vec<String> {
     (0..count)
@@ -193,7 +211,76 @@ pub fn contacts(numbers: &[String]) -> Vec<Record> {
         .collect()
 }
 
-fn token(purpose: Purpose) -> SecretString {
+/// The call of this index, from this number, as the platform tells it when it has ended.
+pub fn call(at: usize, number: &str) -> Value {
+    let start: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
+    let start = start + Duration::from_secs(at as u64);
+    json!({
+        "id": format!("call-{at}"), "call_type": "INCOMING_CALL",
+        "from_number": number, "to_number": null, "dial_starts_at": start.to_string(),
+        "dial_answered_at": null, "dial_ends_at": (start + Duration::from_secs(60)).to_string(),
+    })
+}
+
+/// News of these legs.
+pub fn webhook(details: &[Value]) -> Value {
+    json!({"call": {"id": "call", "tenant_code": "acme", "details": details}})
+}
+
+/// Asserts that the call of each index is there once, looked up, with the name of its number or with none, and that
+/// no contact stands twice.
+pub fn assert_resolved_once(history: &[Call], numbers: &[String]) {
+    assert_eq!(history.len(), numbers.len());
+    let mut contacts: HashMap<String, HashSet<String>> = HashMap::new();
+    for call in history {
+        assert_eq!(call.lookup, LookupState::Done);
+        let at: usize = call.id.trim_start_matches("call-").parse().unwrap();
+        let person = call
+            .contact
+            .as_ref()
+            .and_then(|contact| contact.person_name.clone());
+        assert_eq!(person.as_ref(), at.is_multiple_of(2).then(|| &numbers[at]));
+        if let Some(contact) = &call.contact {
+            let ids = contacts
+                .entry(contact.record_id.clone().unwrap())
+                .or_default();
+            ids.insert(contact.number.to_string());
+        }
+    }
+    let known = numbers.iter().step_by(2).collect::<HashSet<_>>().len();
+    assert_eq!(contacts.len(), known, "no contact is doubled");
+    assert!(contacts.values().all(|numbers| numbers.len() == 1));
+}
+
+/// The seed of a test's random choices: `SEED`, or a new one; printed.
+pub fn seed() -> u64 {
+    let seed = match std::env::var("SEED") {
+        Ok(seed) => seed.parse().unwrap(),
+        Err(_) => rand::random(),
+    };
+    println!("SEED={seed}");
+    seed
+}
+
+/// A client that waits for a replica to come back.
+pub fn client(base: &str, purpose: Purpose) -> Client {
+    let patient = Retry {
+        attempts: 200,
+        longest_pause: Duration::from_secs(1),
+        ..Retry::default()
+    };
+    Client::new(base, token(purpose))
+        .unwrap()
+        .with_retry(patient)
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+pub fn token(purpose: Purpose) -> SecretString {
     let claims = Claims {
         company: "acme".parse().unwrap(),
         purpose,

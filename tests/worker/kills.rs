@@ -1,9 +1,8 @@
 //! Killed at any instant.
 
-use crate::bed::{Bed, contacts, numbers};
+use crate::bed::{Bed, assert_resolved_once, contacts, numbers, seed};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use switchboard::directory::model::LookupState;
 
@@ -14,12 +13,7 @@ const KILLS: usize = 100;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_killed_at_random_instants_resolves_every_call_once() {
-    let seed: u64 = match std::env::var("SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => rand::random(),
-    };
-    println!("SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = StdRng::seed_from_u64(seed());
     let numbers = numbers(NUMBERS);
     let mut bed = Bed::start(contacts(&numbers), 5).await;
     // Short URLs, so that the work lasts for all the kills: some 15 numbers a request.
@@ -68,25 +62,7 @@ async fn a_worker_killed_at_random_instants_resolves_every_call_once() {
     let report = ended.report.unwrap();
     assert_eq!(ended.code, Some(0), "{report:?}");
     let history = bed.history().await;
-    assert_eq!(history.len(), NUMBERS);
-    let mut contacts: HashMap<String, HashSet<String>> = HashMap::new();
-    for call in &history {
-        assert_eq!(call.lookup, LookupState::Done);
-        let at: usize = call.id.trim_start_matches("call-").parse().unwrap();
-        let person = call
-            .contact
-            .as_ref()
-            .and_then(|contact| contact.person_name.clone());
-        assert_eq!(person.as_ref(), at.is_multiple_of(2).then(|| &numbers[at]));
-        if let Some(contact) = &call.contact {
-            let ids = contacts
-                .entry(contact.record_id.clone().unwrap())
-                .or_default();
-            ids.insert(contact.number.to_string());
-        }
-    }
-    assert_eq!(contacts.len(), NUMBERS / 2, "no contact is doubled");
-    assert!(contacts.values().all(|numbers| numbers.len() == 1));
+    assert_resolved_once(&history, &numbers);
     // Each kill costs at most the answer to one request.
     let calls = bed.salesforce.counters().api_calls();
     let needed = (NUMBERS as u64).div_ceil(PER_REQUEST);

@@ -1,5 +1,5 @@
-//! The worker as a program, with a real directory on SQLite and Salesforce played: killed, stopped,
-//! and let down, it loses nothing and doubles nothing.
+//! Worker and directory as programs, on real databases, with Salesforce played: killed, stopped, and let down, they lose
+//! nothing and double nothing.
 
 #![allow(
     clippy::expect_used,
@@ -9,5 +9,9 @@
 )]
 
 mod bed;
+mod disks;
 mod endings;
 mod kills;
+mod outages;
+mod replica;
+mod replicas;

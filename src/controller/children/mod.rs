@@ -41,7 +41,8 @@ fn owner(resource: &SalesforceIntegration) -> OwnerReference {
         name: resource.name_any(),
         uid: resource.uid().unwrap_or_default(),
         controller: Some(true),
-        block_owner_deletion: Some(true),
+        // Setting it asks for the right to update finalizers, where the API server is strict about that (docs/adr/0014).
+        block_owner_deletion: None,
     }
 }
 

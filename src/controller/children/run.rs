@@ -149,13 +149,10 @@ fn pod(
             image: Some(config.worker_image.clone()),
             image_pull_policy: Some(config.image_pull_policy.clone()),
             args: Some(arguments(kind, config)),
-            env: Some(vec![
-                variable(
-                    wire::SETTINGS_ENV,
-                    worker_settings(settings, status, name, config),
-                ),
-                variable("RUST_LOG", config.worker_log.clone()),
-            ]),
+            env: Some(environment(
+                worker_settings(settings, status, name, config),
+                config,
+            )),
             resources: Some(ResourceRequirements {
                 requests: Some(quantities(&[("cpu", "10m"), ("memory", "32Mi")])),
                 limits: Some(quantities(&[("memory", &config.worker_memory)])),
@@ -180,6 +177,22 @@ fn pod(
         }],
         ..PodSpec::default()
     }
+}
+
+fn environment(settings: String, config: &Config) -> Vec<EnvVar> {
+    let proxy = config.worker_proxy.iter().cloned();
+    [
+        (wire::SETTINGS_ENV.to_owned(), settings),
+        ("RUST_LOG".to_owned(), config.worker_log.clone()),
+    ]
+    .into_iter()
+    .chain(proxy)
+    .map(|(name, value)| EnvVar {
+        name,
+        value: Some(value),
+        value_from: None,
+    })
+    .collect()
 }
 
 fn arguments(kind: RunKind, config: &Config) -> Vec<String> {
@@ -284,14 +297,6 @@ fn mount(name: &str, path: &str) -> VolumeMount {
         mount_path: path.into(),
         read_only: Some(true),
         ..VolumeMount::default()
-    }
-}
-
-fn variable(name: &str, value: String) -> EnvVar {
-    EnvVar {
-        name: name.into(),
-        value: Some(value),
-        value_from: None,
     }
 }
 

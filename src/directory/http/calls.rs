@@ -8,6 +8,7 @@ use super::{
     cursor,
     error::ApiError,
     input::{Params, within},
+    responses::Refusals,
 };
 use crate::directory::{
     model::{CallsPage, CallsQuery, Problem},
@@ -32,12 +33,7 @@ const MAX_LIMIT: u32 = 200;
         (status = 200, description = "A page of calls", body = CallsPage),
         (status = 400, description = "A filter is malformed", body = Problem,
             content_type = "application/problem+json"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; ask again", body = Problem,
-            content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(super) async fn list(

@@ -1,10 +1,6 @@
 //! `/v1/contacts/{number}`: who is calling, and edits by hand.
 
-use axum::{
-    Json as Answer,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json as Answer, extract::State, http::StatusCode};
 use serde::Deserialize;
 use tracing::info;
 use utoipa::IntoParams;
@@ -13,8 +9,9 @@ use super::{
     App,
     auth::{Caller, Edit, Read},
     error::ApiError,
-    input::{Json, Params, text},
+    input::{Json, NumberInPath, Params, text},
     now,
+    responses::{BodyRefusals, Refusals},
 };
 use crate::directory::model::{Contact, ContactEdit, ContactSource, Problem};
 use crate::phone::{self, Region};
@@ -44,20 +41,15 @@ pub(super) struct NumberParams {
         (status = 200, description = "Who it is", body = Contact),
         (status = 400, description = "The region does not exist", body = Problem,
             content_type = "application/problem+json"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else", body = Problem,
-            content_type = "application/problem+json"),
         (status = 404, description = "Nobody is known under this number", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; ask again", body = Problem,
-            content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(super) async fn find(
     State(app): State<App>,
     caller: Caller<Read>,
-    Path(number): Path<String>,
+    NumberInPath(number): NumberInPath,
     Params(params): Params<NumberParams>,
 ) -> Result<Answer<Contact>, ApiError> {
     let region = params.region.unwrap_or(caller.region);
@@ -82,20 +74,13 @@ pub(super) async fn find(
     request_body = ContactEdit,
     responses(
         (status = 200, description = "The contact as it is now", body = Contact),
-        (status = 400, description = "Not a phone number, or no name", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
-            content_type = "application/problem+json"),
+        BodyRefusals,
     )
 )]
 pub(super) async fn put(
     State(app): State<App>,
     caller: Caller<Edit>,
-    Path(number): Path<String>,
+    NumberInPath(number): NumberInPath,
     Params(params): Params<NumberParams>,
     Json(edit): Json<ContactEdit>,
 ) -> Result<Answer<Contact>, ApiError> {
@@ -133,18 +118,13 @@ pub(super) async fn put(
         (status = 204, description = "Nobody is known under the number any more, or nobody was"),
         (status = 400, description = "Not a phone number", body = Problem,
             content_type = "application/problem+json"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
-            content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(super) async fn remove(
     State(app): State<App>,
     caller: Caller<Edit>,
-    Path(number): Path<String>,
+    NumberInPath(number): NumberInPath,
     Params(params): Params<NumberParams>,
 ) -> Result<StatusCode, ApiError> {
     let region = params.region.unwrap_or(caller.region);

@@ -13,11 +13,9 @@ use super::{
     App,
     auth::{Caller, Read},
     error::ApiError,
+    responses::Refusals,
 };
-use crate::directory::{
-    model::{Contact, Problem},
-    store::StoreError,
-};
+use crate::directory::{model::Contact, store::StoreError};
 use crate::phone::E164;
 
 /// MiiTel's header: company, person, phone number, categories.
@@ -38,12 +36,7 @@ const CHUNK: u32 = 1_000;
     responses(
         (status = 200, description = "The contacts, streamed; an answer that breaks off is incomplete",
             body = String, content_type = "text/csv"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; ask again", body = Problem,
-            content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(super) async fn export(

@@ -61,6 +61,8 @@ pub(super) enum ApiError {
     TooSlow,
     #[error("the directory cannot serve now; send the request again, repeating it does no harm")]
     Store(#[from] StoreError),
+    #[error("the directory's database does not answer; ask again later")]
+    NotReady,
     #[error("the directory is going down; ask another replica")]
     GoingDown,
     #[error("the directory failed on this request; the reason is in its log")]
@@ -83,9 +85,10 @@ impl ApiError {
             }
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            Self::Store(StoreError::Unavailable(..)) | Self::TooSlow | Self::GoingDown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Store(StoreError::Unavailable(..))
+            | Self::TooSlow
+            | Self::NotReady
+            | Self::GoingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -106,7 +109,7 @@ impl ApiError {
             Self::WrongMethod => "wrong-method",
             Self::TooMany => "too-many-requests",
             Self::TooSlow => "too-slow",
-            Self::Store(StoreError::Unavailable(..)) => "storage-unavailable",
+            Self::Store(StoreError::Unavailable(..)) | Self::NotReady => "storage-unavailable",
             Self::GoingDown => "going-down",
             Self::Store(_) | Self::Internal => "internal",
         }

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
@@ -15,6 +15,9 @@ pub(super) struct Body(pub(super) Bytes);
 
 /// A body of JSON, whatever its content type says.
 pub(super) struct Json<T>(pub(super) T);
+
+/// The number in the path, as it was spelled.
+pub(super) struct NumberInPath(pub(super) String);
 
 /// The query string.
 pub(super) struct Params<T>(pub(super) T);
@@ -43,6 +46,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
                 "the body is not what this endpoint takes: {error}; see /v1/openapi.json"
             ))
         })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NumberInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(number) = Path::from_request_parts(parts, state).await.map_err(|_| {
+            ApiError::Malformed(
+                "the number in the path is not text; write it in UTF-8, percent-encoded".to_owned(),
+            )
+        })?;
+        Ok(Self(number))
     }
 }
 

@@ -37,6 +37,11 @@ struct Answer {
     status: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyFileRead {
+    outcome: &'static str,
+}
+
 /// What is counted. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::directory) struct Metrics {
@@ -44,6 +49,7 @@ pub(in crate::directory) struct Metrics {
     answers: Family<Answer, Counter>,
     seconds: Family<Endpoint, Histogram, fn() -> Histogram>,
     in_flight: Gauge<i64, AtomicI64>,
+    key_files: Family<KeyFileRead, Counter>,
 }
 
 /// Counts one request down, however it ends.
@@ -65,6 +71,7 @@ impl Default for Metrics {
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 16));
         let seconds = Family::new_with_constructor(buckets);
         let in_flight = Gauge::default();
+        let key_files = Family::<KeyFileRead, Counter>::default();
         registry.register(
             "requests",
             "Requests answered, by route and status (429: over a tenant's share, 503: cannot serve)",
@@ -80,16 +87,28 @@ impl Default for Metrics {
             "Requests not answered yet",
             in_flight.clone(),
         );
+        registry.register(
+            "key_file_changes",
+            "Changes of the key file that were seen (refused: the keys stay as they were)",
+            key_files.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             answers,
             seconds,
             in_flight,
+            key_files,
         }
     }
 }
 
 impl Metrics {
+    /// Counts a change of the key file.
+    pub(in crate::directory) fn key_file_changed(&self, in_use: bool) {
+        let outcome = if in_use { "used" } else { "refused" };
+        self.key_files.get_or_create(&KeyFileRead { outcome }).inc();
+    }
+
     fn answered(&self, method: String, route: String, status: u16, took: Duration) {
         let answer = Answer {
             method: method.clone(),

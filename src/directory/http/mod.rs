@@ -14,6 +14,7 @@ mod health;
 mod input;
 mod metrics;
 pub(super) mod openapi;
+mod responses;
 mod webhook;
 mod worker;
 
@@ -38,6 +39,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::error::ApiError;
 pub(super) use self::{
     fairness::{Share, Shares},
+    health::Readiness,
     metrics::Metrics,
 };
 use super::{TokenKeys, store::Store};
@@ -50,6 +52,7 @@ pub(super) struct App {
     pub(super) limits: Limits,
     pub(super) shares: Shares,
     pub(super) metrics: Metrics,
+    pub(super) readiness: Readiness,
     /// Cancelled when the server goes down: `/readyz` says so, and no new traffic comes.
     pub(super) shutdown: CancellationToken,
 }

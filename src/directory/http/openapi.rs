@@ -13,7 +13,7 @@ use utoipa::{
 };
 
 use super::{calls, contacts, contacts_csv, error::ApiError, webhook, worker};
-use crate::directory::Purpose;
+use crate::directory::{Purpose, model::Problem};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,8 +21,7 @@ use crate::directory::Purpose;
         title = "Switchboard directory",
         version = "v1",
         description = "Call history and contacts of a phone platform's tenants. A token is good for one company and \
-                       one purpose; every answer is about that company only. A company that sends more than its share is \
-                       answered 429 with Retry-After."
+                       one purpose; every answer is about that company only."
     ),
     paths(
         webhook::receive,
@@ -36,6 +35,7 @@ use crate::directory::Purpose;
         worker::release,
         worker::write_contacts,
     ),
+    components(schemas(Problem)),
     tags(
         (name = "ingest", description = "For the phone platform"),
         (name = "lookup", description = "For screens that read"),

@@ -14,16 +14,18 @@ use super::{
     error::ApiError,
     input::Body,
     now,
+    responses::BodyRefusals,
 };
 use crate::directory::{
-    model::{Problem, Receipt},
+    model::Receipt,
     webhook::{self, Webhook},
 };
 
 /// Bring calls in
 ///
 /// Takes MiiTel's call-history webhook as it is. A delivery may come any number of times and in any order: a leg is
-/// known by `details[].id`, a later delivery completes it and never empties it. The answer comes after the commit.
+/// known by `details[].id`, a later delivery completes it and never empties it. The answer comes after the commit. News
+/// of another company than the token's (`tenant_code`) is answered 403.
 ///
 /// When the setting is saved the platform sends `{"challenge": "TOKEN"}`; the answer is the token as plain text.
 #[utoipa::path(
@@ -44,16 +46,7 @@ use crate::directory::{
             (Receipt = "application/json"),
             (String = "text/plain"),
         )),
-        (status = 400, description = "The payload is malformed; nothing of it is kept", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else, or for another company than `tenant_code`",
-            body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
-            content_type = "application/problem+json"),
+        BodyRefusals,
     )
 )]
 pub(super) async fn receive(

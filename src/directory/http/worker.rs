@@ -11,10 +11,11 @@ use super::{
     error::ApiError,
     input::{Json, bulk, text, within},
     now,
+    responses::BodyRefusals,
 };
 use crate::directory::model::{
-    ClaimRequest, ClaimedCalls, DoneReceipt, DoneRequest, FoundContact, Problem, Reading,
-    ReleaseReceipt, ReleaseRequest, WriteContactsReceipt, WriteContactsRequest,
+    ClaimRequest, ClaimedCalls, DoneReceipt, DoneRequest, FoundContact, Reading, ReleaseReceipt,
+    ReleaseRequest, WriteContactsReceipt, WriteContactsRequest,
 };
 
 const MAX_NAME_CHARS: usize = 1_000;
@@ -35,14 +36,7 @@ const MAX_HOLDER_CHARS: usize = 100;
     request_body = ClaimRequest,
     responses(
         (status = 200, description = "The calls; none when nothing is left", body = ClaimedCalls),
-        (status = 400, description = "The request is malformed", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; ask again", body = Problem,
-            content_type = "application/problem+json"),
+        BodyRefusals,
     )
 )]
 pub(super) async fn claim(
@@ -76,14 +70,7 @@ pub(super) async fn claim(
     request_body = DoneRequest,
     responses(
         (status = 200, description = "They are done", body = DoneReceipt),
-        (status = 400, description = "The request is malformed; nothing is done", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
-            content_type = "application/problem+json"),
+        BodyRefusals,
     )
 )]
 pub(super) async fn done(
@@ -120,14 +107,7 @@ pub(super) async fn done(
     request_body = ReleaseRequest,
     responses(
         (status = 200, description = "They are free", body = ReleaseReceipt),
-        (status = 400, description = "The request is malformed", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
-            content_type = "application/problem+json"),
+        BodyRefusals,
     )
 )]
 pub(super) async fn release(
@@ -153,14 +133,7 @@ pub(super) async fn release(
     request_body = WriteContactsRequest,
     responses(
         (status = 200, description = "What became of each number", body = WriteContactsReceipt),
-        (status = 400, description = "The request is malformed; nothing is written", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 401, description = "No token, or not a valid one", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "A token for something else", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "Cannot serve now; send it again, repeating it does no harm", body = Problem,
-            content_type = "application/problem+json"),
+        BodyRefusals,
     )
 )]
 pub(super) async fn write_contacts(

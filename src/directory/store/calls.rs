@@ -68,8 +68,8 @@ impl Store {
             changed: 0,
         };
         let mut transaction = self.database.begin().await?;
-        let names = legs.iter().map(|leg| format!("call/{company}/{}", leg.id));
-        transaction.lock(names).await?;
+        let ids = legs.iter().map(|leg| leg.id.as_str());
+        transaction.lock(&calls_of(company), ids).await?;
         for leg in legs {
             let known: Option<CallRow> = transaction
                 .optional(FIND, args![company.as_str(), leg.id.as_str()])
@@ -128,6 +128,11 @@ impl Store {
         });
         Ok((calls, next))
     }
+}
+
+/// What the writers of a company's calls lock.
+pub(super) fn calls_of(company: &CompanyId) -> String {
+    format!("call/{company}")
 }
 
 /// The statement of a page: literal pieces only, every value is a parameter.

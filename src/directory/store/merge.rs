@@ -1,13 +1,18 @@
 //! How a later delivery completes a call that is known. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::row::{CallRow, direction_text, micros};
 use crate::directory::{model::Direction, webhook::Leg};
 use crate::phone::{self, Region};
 
+/// A start further ahead of our clock than this is a slip of the platform's clock.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+
 /// The call after this delivery.
 ///
+/// - A start that lies in the future is not believed: such a call would stand on top of the history for ever, and no
+///   retention would reach it.
 /// - What the delivery says counts; what it leaves out stays. An end or an answer that is known is never erased.
 /// - A number that appears, or changes, is looked up; one that only comes again is not.
 pub(super) fn merge(known: Option<&CallRow>, leg: &Leg, region: Region, now: Timestamp) -> CallRow {
@@ -26,6 +31,7 @@ pub(super) fn merge(known: Option<&CallRow>, leg: &Leg, region: Region, now: Tim
         direction: direction_text(leg.direction).to_owned(),
         started_at: leg
             .started_at
+            .filter(|start| start.duration_since(now) <= AHEAD)
             .map(micros)
             .or(known.map(|call| call.started_at))
             .unwrap_or(micros(now)),
@@ -162,6 +168,32 @@ mod tests {
         );
         assert_eq!(call.started_at, 7_000_000);
         assert_eq!(again(&call, &leg()).started_at, 100_000_000);
+    }
+
+    #[test]
+    fn a_start_in_the_future_is_not_believed() {
+        let told = |start: i64, now: i64| {
+            let start = Some(at(start));
+            let leg = Leg {
+                started_at: start,
+                ..leg()
+            };
+            merge(None, &leg, Region::JAPAN, at(now)).started_at
+        };
+        let day = 24 * 3_600;
+        assert_eq!(told(day, 0), day * 1_000_000, "clocks differ");
+        assert_eq!(told(day + 1, 0), 0);
+        assert_eq!(
+            told(-99_999_999, 0),
+            -99_999_999_000_000,
+            "a call of long ago"
+        );
+        let known = merge(None, &leg(), Region::JAPAN, at(200));
+        let later = Leg {
+            started_at: Some(Timestamp::MAX),
+            ..leg()
+        };
+        assert_eq!(again(&known, &later), known);
     }
 
     #[test]

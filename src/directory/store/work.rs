@@ -9,6 +9,7 @@ use crate::directory::{
     model::{ClaimRequest, ClaimedCall, ClaimedCalls, DoneCall, DoneReceipt, Reading},
     store::{
         Store, StoreError,
+        calls::calls_of,
         database::{args, uncrossed},
         row::{e164, micros, time},
     },
@@ -102,7 +103,7 @@ impl Store {
         ];
         let mut transaction = self.database.begin().await?;
         // One claim of a company at a time: `SKIP LOCKED` would skip rows, and it is numbers that must not be shared.
-        transaction.lock([format!("claim/{company}")]).await?;
+        transaction.lock("claim", [company.as_str()]).await?;
         let mut settled = 0;
         if request.only_missing {
             settled = transaction.execute(SETTLE, args.clone()).await? as u32;
@@ -141,10 +142,8 @@ impl Store {
         };
         let mut transaction = self.database.begin().await?;
         // A webhook that completes the call at this moment must not undo it.
-        let names = calls
-            .iter()
-            .map(|call| format!("call/{company}/{}", call.id));
-        transaction.lock(names).await?;
+        let ids = calls.iter().map(|call| call.id.as_str());
+        transaction.lock(&calls_of(company), ids).await?;
         for call in calls {
             let (number, reason) = match &call.reading {
                 Reading::E164(number) => (Some(number.as_str()), None),

@@ -65,14 +65,17 @@ pub(crate) fn mark(log: &Path) -> Result<AuditMark> {
     Ok(AuditMark(length))
 }
 
-/// Every request since the mark, in the order of their ends.
-pub(crate) fn read(log: &Path, since: AuditMark) -> Result<Vec<AuditEvent>> {
+/// Every request since the mark, in the order of their ends, whose line in the log has these words in it.
+pub(crate) fn read(log: &Path, since: AuditMark, words: &str) -> Result<Vec<AuditEvent>> {
     let mut file = File::open(log).context(|| "open the audit log")?;
     file.seek(SeekFrom::Start(since.0))
         .context(|| "seek in the audit log")?;
     let mut events = Vec::new();
     for line in BufReader::new(file).lines() {
         let line = line.context(|| "read the audit log")?;
+        if !line.contains(words) {
+            continue;
+        }
         // The last line may still be being written.
         let Ok(entry) = serde_json::from_str::<Entry>(&line) else {
             continue;

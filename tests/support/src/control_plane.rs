@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ pub struct ControlPlane {
     /// Where files of ours may lie: the supervisor removes it with the cluster.
     dir: PathBuf,
     supervisor: Option<Arc<Mutex<Supervisor>>>,
+    restarts: AtomicU32,
 }
 
 /// What a command said and how it ended.
@@ -116,6 +118,7 @@ impl ControlPlane {
             version: version.git_version,
             dir,
             supervisor: None,
+            restarts: AtomicU32::new(0),
         })
     }
 
@@ -137,6 +140,7 @@ impl ControlPlane {
             version,
             dir,
             supervisor: Some(Arc::new(Mutex::new(supervisor))),
+            restarts: AtomicU32::new(0),
         })
     }
 
@@ -223,22 +227,7 @@ impl ControlPlane {
             .env("KUBECONFIG", kubeconfig)
             .env("HOME", &self.dir)
             .env("KUBECACHEDIR", self.dir.join("kubectl"));
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn().context(|| "start kubectl")?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // It may end before it has read all: its exit code tells.
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await;
-        }
-        let output = child.wait_with_output().await.context(|| "run kubectl")?;
-        Ok(CommandOutput {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        CommandOutput::of(command, input).await
     }
 
     /// A kubeconfig with which one acts as a service account, made with a token that the API server issues for it.
@@ -311,7 +300,14 @@ impl ControlPlane {
 
     /// Every request to the API server since the mark.
     pub fn audit_since(&self, mark: AuditMark) -> Result<Vec<AuditEvent>> {
-        audit::read(&self.audit_log()?, mark)
+        audit::read(&self.audit_log()?, mark, "")
+    }
+
+    /// Every request of one user since the mark; much quicker than all of them.
+    pub fn audit_of(&self, user: &str, mark: AuditMark) -> Result<Vec<AuditEvent>> {
+        let mut events = audit::read(&self.audit_log()?, mark, user)?;
+        events.retain(|event| event.user == user);
+        Ok(events)
     }
 
     /// `cluster up` writes it beside the kubeconfig.
@@ -343,7 +339,13 @@ impl ControlPlane {
         self.order("start kube-apiserver").await
     }
 
+    /// How often a test has disturbed its API server. One that starts knows no roles for a moment.
+    pub fn restarts(&self) -> u32 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
     async fn order(&self, order: &'static str) -> Result<()> {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
         let Some(supervisor) = self.supervisor.clone() else {
             return Err(Error::Unsupported(format!(
                 "{order:?} on the cluster that {EXISTING} names"
@@ -456,6 +458,30 @@ impl Drop for Supervisor {
 // === impl CommandOutput ===
 
 impl CommandOutput {
+    /// Runs a command that gets `input` to read, and ends with the test at the latest.
+    pub(crate) async fn of(mut command: tokio::process::Command, input: &str) -> Result<Self> {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let name = command.as_std().get_program().display().to_string();
+        let mut child = command.spawn().context(|| format!("start {name}"))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // It may end before it has read all: its exit code tells.
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await;
+        }
+        let output = child
+            .wait_with_output()
+            .await
+            .context(|| format!("run {name}"))?;
+        Ok(Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
     /// Whether the command succeeded.
     pub fn success(&self) -> bool {
         self.code == Some(0)

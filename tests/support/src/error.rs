@@ -24,7 +24,10 @@ pub enum Error {
         /// Why it failed.
         source: Box<kube::Error>,
     },
-    /// The control plane could not be built, started or commanded.
+    /// A program of the test bed could not be built.
+    #[error("the test bed: {0}")]
+    Build(String),
+    /// The control plane could not be started or commanded.
     #[error("the test control plane: {0}")]
     ControlPlane(String),
     /// Something asked for that this cluster or this test bed does not offer.

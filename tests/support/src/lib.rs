@@ -4,6 +4,7 @@
 //!   and hands out clients, a real `kubectl`, and the audit log.
 //! - [`Namespace`] is a test's own room, gone when the test ends.
 //! - [`PodRunner`] runs the pods of Jobs as local processes and reports on them as a kubelet does.
+//! - [`Helm`] is the real helm, and what goes with it.
 //! - [`Postgres`] is a PostgreSQL server on a socket of its own.
 //! - [`Process`] is a program under test: its output, signals, exit code, memory and processor time.
 //! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for what must become true, and say what they saw when
@@ -14,6 +15,7 @@
 mod audit;
 mod control_plane;
 mod error;
+mod helm;
 mod namespace;
 mod pods;
 mod postgres;
@@ -24,6 +26,7 @@ mod wait;
 pub use audit::{AuditEvent, AuditMark};
 pub use control_plane::{CommandOutput, ControlPlane};
 pub use error::{Error, Result};
+pub use helm::Helm;
 pub use namespace::Namespace;
 pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, Select, Signal};
 pub use postgres::Postgres;

@@ -1,9 +1,10 @@
-//! Where the repository lies, and the `cluster` binary built from `tests/cluster`.
+//! Where the repository lies, and the programs built from `tests/cluster` and `tests/tools`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::error::{Context, Error, Result};
 
@@ -22,23 +23,26 @@ pub fn target_dir() -> PathBuf {
 
 /// The `cluster` binary, built first where it is absent or older than its sources. The build shows its progress on stderr.
 pub(crate) async fn cluster_binary() -> Result<PathBuf> {
-    static BUILT: OnceCell<Result<(), String>> = OnceCell::const_new();
-    let built = BUILT
-        .get_or_init(|| async {
-            match tokio::task::spawn_blocking(build).await {
-                Ok(result) => result.map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            }
-        })
-        .await;
-    match built {
-        Ok(()) => Ok(target_dir().join("cluster/cluster")),
-        Err(error) => Err(Error::ControlPlane(error.clone())),
-    }
+    built_by("tests/cluster/build.sh").await?;
+    Ok(target_dir().join("cluster/cluster"))
 }
 
-fn build() -> Result<()> {
-    let script = repository().join("tests/cluster/build.sh");
+/// Runs a build script of the repository, once a program; it returns at once where nothing is to do.
+pub(crate) async fn built_by(script: &'static str) -> Result<()> {
+    static BUILT: Mutex<BTreeMap<&str, Result<(), String>>> = Mutex::const_new(BTreeMap::new());
+    let mut built = BUILT.lock().await;
+    if !built.contains_key(script) {
+        let outcome = match tokio::task::spawn_blocking(|| build(script)).await {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        built.insert(script, outcome);
+    }
+    built[script].clone().map_err(Error::Build)
+}
+
+fn build(script: &str) -> Result<()> {
+    let script = repository().join(script);
     let status = Command::new(&script)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -47,7 +51,7 @@ fn build() -> Result<()> {
     if status.success() {
         Ok(())
     } else {
-        Err(Error::ControlPlane(format!(
+        Err(Error::Build(format!(
             "{} failed ({status}); its reasons stand above",
             script.display()
         )))

@@ -2,7 +2,9 @@
 
 mod contacts;
 mod history;
+mod hostile;
 mod ingest;
+mod limits;
 mod running;
 mod tokens;
 mod work;
@@ -59,7 +61,12 @@ impl Directory {
         let shutdown = CancellationToken::new();
         let server = Server::bind(args, shutdown.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        // A connection for each request: a kept one may be closed by a directory that is told to be impatient.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
         let running = tokio::spawn(server.run());
         Self {
             folder,
@@ -144,6 +151,17 @@ impl Reply {
     fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
+}
+
+/// Waits until it is so.
+async fn eventually(is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    waited.expect("it becomes so");
 }
 
 fn args(folder: &TempDir) -> Args {

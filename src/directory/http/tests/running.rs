@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::directory::http::{App, Limits, Metrics, Share, Shares, router};
+use crate::directory::http::{App, Limits, Metrics, Readiness, Share, Shares, router};
 use crate::directory::model::{CallsQuery, LookupState};
 use crate::directory::store::Store;
 
@@ -117,6 +117,7 @@ async fn app(database: &str, time: Duration) -> App {
             at_once: 4,
         }),
         metrics: Metrics::default(),
+        readiness: Readiness::default(),
         shutdown: CancellationToken::new(),
     }
 }

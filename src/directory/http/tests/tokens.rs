@@ -201,18 +201,16 @@ async fn keys_rotate_without_a_gap() {
         reply.await.status
     };
     let becomes = async |token: &SecretString, status: u16| {
-        let waiting = async {
-            while asks(token).await != status {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), waiting)
-            .await
-            .unwrap();
+        eventually(async || asks(token).await == status).await;
     };
+    let refusals = r#"switchboard_directory_key_file_changes_total{outcome="refused"} 1"#;
     assert_eq!((asks(&old).await, asks(&new).await), (200, 401));
     std::fs::write(&file, "not a key").unwrap();
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    eventually(async || {
+        let metrics = directory.raw("GET", "/metrics", None, "").await;
+        metrics.body.contains(refusals)
+    })
+    .await;
     assert_eq!(asks(&old).await, 200, "a slip refuses nobody");
     std::fs::write(&file, format!("{NEW}\n{KEY}\n")).unwrap();
     becomes(&new, 200).await;

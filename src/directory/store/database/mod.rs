@@ -140,16 +140,17 @@ impl Database {
 // === impl Transaction ===
 
 impl Transaction {
-    /// Keeps every other writer of the same things out until the end of this transaction. SQLite has one writer
-    /// anyway.
+    /// Keeps every other writer of the same things of a kind out until the end of this transaction. SQLite has one
+    /// writer anyway.
     pub(super) async fn lock(
         &mut self,
-        things: impl IntoIterator<Item = String>,
+        kind: &str,
+        things: impl IntoIterator<Item = &str>,
     ) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(transaction) => {
-                postgres::lock(transaction, things.into_iter().collect()).await
+                postgres::lock(transaction, kind, things.into_iter().collect()).await
             }
         }
     }
@@ -264,6 +265,7 @@ pub(super) fn passes(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
+        | sqlx::Error::BeginFailed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();

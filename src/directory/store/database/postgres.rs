@@ -26,9 +26,12 @@ const STATEMENT_TIMEOUT: &str = "20s";
 /// A connection is closed after this long, so that a failed-over server's replicas are found again.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// The hashes are sorted so that two transactions take them in the same order.
+/// $1 kind, $2 names. Each kind has 32 locks, and each name one of them: the server's table of locks is small, and one
+/// bulk request of a thousand names must not use it up. The locks are sorted so that two transactions take them in the
+/// same order.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(thing) FROM (\
-     SELECT DISTINCT hashtextextended(name, 0) AS thing FROM unnest($1::text[]) AS name ORDER BY thing) AS things";
+     SELECT DISTINCT hashtextextended($1, 0) # (hashtextextended(name, 0) & 31) AS thing \
+     FROM unnest($2::text[]) AS name ORDER BY thing) AS things";
 
 /// A PostgreSQL database.
 #[derive(Debug, Clone)]
@@ -75,10 +78,12 @@ impl Postgres {
 
 pub(super) async fn lock(
     connection: &mut PgConnection,
-    things: Vec<String>,
+    kind: &str,
+    names: Vec<&str>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(LOCK)
-        .bind(things)
+        .bind(kind)
+        .bind(names)
         .execute(connection)
         .await
         .map(drop)
@@ -96,10 +101,11 @@ pub(super) fn storable(args: Vec<Arg>) -> Vec<Arg> {
         .collect()
 }
 
-/// By SQLSTATE: connection lost (08), crossed (40), out of disk, memory or connections (53), locked (55P03), stopped
-/// or starting (57), the server's I/O (58), and a server that became a read-only replica (25006).
+/// By SQLSTATE: connection lost (08), log-in refused or database missing while a server is replaced (28, 3D), crossed
+/// (40), out of disk, memory or connections (53), locked (55P03), stopped or starting (57), the server's I/O (58), and a
+/// server that became a read-only replica (25006).
 pub(super) fn passes(code: &str) -> bool {
-    ["08", "40", "53", "57", "58"]
+    ["08", "28", "3D", "40", "53", "57", "58"]
         .iter()
         .any(|class| code.starts_with(class))
         || ["55P03", "25006"].contains(&code)

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use sqlx::{
-    SqlitePool, Transaction,
+    Connection as _, SqliteConnection, SqlitePool, Transaction,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -17,7 +17,8 @@ use crate::directory::store::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/sqlite");
 
-const READERS: u32 = 4;
+/// More than one company may use at once, so that its slow reads do not keep a ringing phone of another waiting.
+const READERS: u32 = 12;
 
 /// A SQLite database.
 #[derive(Debug, Clone)]
@@ -43,10 +44,17 @@ impl Sqlite {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(out_of_transaction(connection)))
             .connect_with(options.clone())
             .await
             .map_err(cannot)?;
-        MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
+        // Under the writer's lock: `sqlx` takes none on SQLite, and a purge may start beside the server.
+        let mut schema = writer.begin_with("BEGIN IMMEDIATE").await.map_err(cannot)?;
+        MIGRATIONS
+            .run(&mut *schema)
+            .await
+            .map_err(StoreError::Migrate)?;
+        schema.commit().await.map_err(cannot)?;
         let readers = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(READERS)
@@ -68,9 +76,19 @@ impl Sqlite {
     }
 }
 
-/// By primary result code: busy, locked, read-only, I/O error, full, cannot open.
+/// Whether a connection may write again.
+///
+/// On a full disk SQLite ends a transaction by itself; the `ROLLBACK` that `sqlx` sends then fails, and it takes the
+/// connection to be in that transaction for good. Such a connection is closed.
+async fn out_of_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The rollback is on its way; what is asked after it is answered after it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
+/// By primary result code: busy, locked, out of memory, read-only, I/O error, full, cannot open.
 pub(super) fn passes(code: &str) -> bool {
-    const LATER: [i64; 6] = [5, 6, 8, 10, 13, 14];
+    const LATER: [i64; 7] = [5, 6, 7, 8, 10, 13, 14];
     code.parse::<i64>()
         .is_ok_and(|code| LATER.contains(&(code & 0xff)))
 }

@@ -9,7 +9,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::directory::{
     CompanyId,
-    model::{ClaimRequest, DoneCall, LookupState, Reading},
+    model::{
+        ClaimRequest, DoneCall, FoundContact, LookupState, Reading, RecordObject, WritePolicy,
+    },
     testing::{Kind, on_each_database},
     webhook::Leg,
 };
@@ -75,6 +77,7 @@ on_each_database! {
     an_internal_call_is_never_done_and_gets_no_name,
     a_window_bounds_a_claim,
     what_is_too_old_goes_and_nothing_else,
+    retention_goes_through_more_contacts_than_it_takes_at_once,
     a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest,
 }
 
@@ -242,6 +245,16 @@ async fn a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest
 }
 
 #[tokio::test]
+async fn processes_that_start_together_on_a_new_file_bring_the_schema_up_once() {
+    let folder = TempDir::new().unwrap();
+    let address = Kind::Sqlite.fresh(&folder);
+    let opened = futures::future::join_all((0..4).map(|_| Store::open(&address))).await;
+    for store in opened {
+        store.unwrap().ready().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_second_process_on_the_same_file_is_no_harm() {
     let (store, folder) = store(Kind::Sqlite).await;
     let again = Store::open(&format!(
@@ -267,16 +280,8 @@ async fn what_is_too_old_goes_and_nothing_else(on: Kind) {
         .record_calls(&globex, Region::JAPAN, &old[..1], at(0))
         .await
         .unwrap();
-    let found = |number: &str| crate::directory::model::FoundContact {
-        number: number.parse().unwrap(),
-        company_name: None,
-        person_name: Some("Sato".to_owned()),
-        object: crate::directory::model::RecordObject::Lead,
-        record_id: "00Q".to_owned(),
-        link: None,
-    };
     let both = [found("+81312345678"), found("+81398765432")];
-    let policy = crate::directory::model::WritePolicy::Overwrite;
+    let policy = WritePolicy::Overwrite;
     store
         .write_contacts(&acme(), policy, &both, at(0))
         .await
@@ -294,4 +299,35 @@ async fn what_is_too_old_goes_and_nothing_else(on: Kind) {
         (1, 0),
         "the other company's"
     );
+}
+
+fn found(number: &str) -> FoundContact {
+    FoundContact {
+        number: number.parse().unwrap(),
+        company_name: None,
+        person_name: Some("Sato".to_owned()),
+        object: RecordObject::Lead,
+        record_id: "00Q".to_owned(),
+        link: None,
+    }
+}
+
+async fn retention_goes_through_more_contacts_than_it_takes_at_once(on: Kind) {
+    let (store, _folder) = store(on).await;
+    let number = |n: usize| format!("+8131234{n:04}");
+    let contacts: Vec<_> = (0..2_500).map(|n| found(&number(n))).collect();
+    let kept = [3, 1_700, 2_400].map(|n| leg(&n.to_string(), &number(n), 500));
+    record(&store, &kept).await;
+    for contacts in contacts.chunks(1_000) {
+        let policy = WritePolicy::Overwrite;
+        store
+            .write_contacts(&acme(), policy, contacts, at(0))
+            .await
+            .unwrap();
+    }
+    let purged = store.purge(None, at(100)).await.unwrap();
+    assert_eq!((purged.calls, purged.contacts), (0, 2_497));
+    let left = store.contacts_after(&acme(), "", 9).await.unwrap();
+    let left: Vec<_> = left.iter().map(|c| c.number.to_string()).collect();
+    assert_eq!(left, [number(3), number(1_700), number(2_400)]);
 }

@@ -3,7 +3,11 @@
 use sqlx::AssertSqlSafe;
 
 use super::*;
-use crate::directory::store::{calls, contacts, database::Arg};
+use crate::directory::store::{
+    calls, contacts,
+    database::{Arg, args},
+    purge,
+};
 
 #[derive(sqlx::FromRow)]
 struct Step {
@@ -91,5 +95,31 @@ async fn a_page_is_read_in_order_and_never_sorted() {
             "{filter:?}\n{plan}"
         );
         assert!(!plan.contains("TEMP B-TREE"), "{filter:?}\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn retention_looks_at_what_is_old_and_at_a_piece_of_the_contacts() {
+    let calls = plan(purge::CALLS, args!["acme", 0, 1_000]).await;
+    assert!(
+        calls.contains("USING COVERING INDEX calls_newest_first (company=? AND started_at<?)"),
+        "{calls}"
+    );
+    let piece = plan(purge::PIECE, args!["acme", "", 999]).await;
+    assert_eq!(
+        piece,
+        "SEARCH contacts USING PRIMARY KEY (company=? AND number>?)"
+    );
+    let contacts = plan(purge::CONTACTS, args!["acme", "", "~", 0]).await;
+    assert!(
+        contacts.contains("USING PRIMARY KEY (company=? AND number>? AND number<?)"),
+        "{contacts}"
+    );
+    assert!(
+        contacts.contains("USING COVERING INDEX calls_of_a_number (company=? AND e164=?)"),
+        "{contacts}"
+    );
+    for plan in [calls, piece, contacts] {
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP"), "{plan}");
     }
 }

@@ -15,6 +15,24 @@ async fn replicas_that_start_together_bring_the_schema_up_once() {
     }
 }
 
+#[derive(sqlx::FromRow)]
+struct Locks {
+    count: i64,
+}
+
+#[tokio::test]
+async fn a_bulk_request_takes_few_of_the_servers_locks() {
+    let address = Postgres::shared().unwrap().new_database().unwrap();
+    let store = Store::open(&address).await.unwrap();
+    let mut transaction = store.database.begin().await.unwrap();
+    let names: Vec<_> = (0..1_000).map(|n| format!("d{n}")).collect();
+    let names = names.iter().map(String::as_str);
+    transaction.lock("call/acme", names).await.unwrap();
+    let sql = "SELECT count(*) AS count FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
+    let locks: Option<Locks> = transaction.optional(sql, Vec::new()).await.unwrap();
+    assert_eq!(locks.unwrap().count, 32);
+}
+
 #[tokio::test]
 async fn two_workers_on_two_replicas_resolve_every_call_once_under_redelivery() {
     let address = Postgres::shared().unwrap().new_database().unwrap();

@@ -1,0 +1,199 @@
+//! What one client may take: connections that idle, trickle or read nothing, and requests that outlast the directory.
+
+use secrecy::ExposeSecret as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::*;
+use crate::directory::model::CallsQuery;
+
+/// A directory that closes a connection which idles for a second.
+async fn impatient(change: impl FnOnce(&mut Args)) -> Directory {
+    let folder = TempDir::new().unwrap();
+    let database = Kind::Sqlite.fresh(&folder);
+    let mut args = Args {
+        database: database.clone().into(),
+        idle_timeout: 1,
+        ..args(&folder)
+    };
+    change(&mut args);
+    Directory::start_with(args, folder, database).await
+}
+
+async fn connect(directory: &Directory) -> TcpStream {
+    let address = directory.base.strip_prefix("http://").unwrap();
+    TcpStream::connect(address).await.unwrap()
+}
+
+/// Waits until the directory ends the connection; what it said until then.
+async fn ended(mut stream: TcpStream) -> String {
+    let mut said = Vec::new();
+    let reading = stream.read_to_end(&mut said);
+    let read = tokio::time::timeout(Duration::from_secs(30), reading).await;
+    // A reset ends it, too.
+    let _ = read.expect("the directory ends the connection");
+    String::from_utf8(said).unwrap()
+}
+
+/// A delivery of one call, cut in two in the middle of its body.
+fn halves() -> (String, String) {
+    let body = payload([call("d1", "0312345678", "2026-11-23T01:00:00Z")]).to_string();
+    let (begins, ends) = body.split_at(body.len() / 2);
+    let token = token("acme", Purpose::Ingest);
+    let head = format!(
+        "POST /v1/webhooks/calls HTTP/1.1\r\nhost: directory\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+        token.expose_secret(),
+        body.len()
+    );
+    (head + begins, ends.to_owned())
+}
+
+/// Waits until this many requests are being answered, the one that asks included.
+async fn in_flight(directory: &Directory, count: u32) {
+    let line = format!("switchboard_directory_requests_in_flight {count}\n");
+    eventually(async || {
+        let metrics = directory.raw("GET", "/metrics", None, "").await;
+        metrics.body.contains(&line)
+    })
+    .await;
+}
+
+async fn refuses_connections(directory: &Directory) {
+    let address = directory.base.strip_prefix("http://").unwrap();
+    eventually(async || TcpStream::connect(address).await.is_err()).await;
+}
+
+#[tokio::test]
+async fn a_client_that_trickles_its_headers_is_cut_off() {
+    let directory = impatient(|_| {}).await;
+    let mut stream = connect(&directory).await;
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nx: ")
+        .await
+        .unwrap();
+    let (mut reads, mut writes) = stream.split();
+    let trickles = async {
+        while writes.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let mut said = Vec::new();
+    let cut_off = async {
+        tokio::select! {
+            _ = reads.read_to_end(&mut said) => {}
+            () = trickles => {}
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), cut_off).await;
+    waited.expect("the directory ends the connection");
+    directory.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_idles_after_its_answer_is_closed() {
+    let directory = impatient(|_| {}).await;
+    let mut stream = connect(&directory).await;
+    let request = b"GET /healthz HTTP/1.1\r\nhost: directory\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let said = ended(stream).await;
+    assert!(
+        said.starts_with("HTTP/1.1 200 OK") && said.ends_with("\r\n\r\nok"),
+        "{said}"
+    );
+    directory.stop().await;
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_keep_nobody_out() {
+    let directory = impatient(|args| args.max_connections = 3).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(connect(&directory).await);
+    }
+    let asks = directory.raw("GET", "/healthz", None, "");
+    let reply = tokio::time::timeout(Duration::from_secs(30), asks).await;
+    assert_eq!(reply.expect("there is room again").status, 200);
+    directory.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_no_answer_is_cut_off() {
+    let directory = impatient(|_| {}).await;
+    let mut stream = connect(&directory).await;
+    let request = b"GET /v1/openapi.json HTTP/1.1\r\nhost: directory\r\n\r\n";
+    let asks = async { while stream.write_all(request).await.is_ok() {} };
+    let waited = tokio::time::timeout(Duration::from_secs(60), asks).await;
+    waited.expect("the directory ends the connection");
+    directory.stop().await;
+}
+
+#[tokio::test]
+async fn a_header_without_end_is_refused() {
+    let directory = impatient(|_| {}).await;
+    let mut stream = connect(&directory).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+    // The peer stops reading as soon as it is too much.
+    let _ = stream.write_all(&vec![b'x'; 256 * 1024]).await;
+    let said = ended(stream).await;
+    assert!(
+        said.is_empty() || said.starts_with("HTTP/1.1 431"),
+        "{said}"
+    );
+    directory.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_answered_before_the_directory_goes_down() {
+    let directory = impatient(|_| {}).await;
+    let (begins, ends) = halves();
+    let mut stream = connect(&directory).await;
+    stream.write_all(begins.as_bytes()).await.unwrap();
+    in_flight(&directory, 2).await;
+    directory.shutdown.cancel();
+    refuses_connections(&directory).await;
+    assert!(!directory.running.is_finished());
+    stream.write_all(ends.as_bytes()).await.unwrap();
+    let said = ended(stream).await;
+    assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
+    let directory = directory.restart().await;
+    let history = directory.lookup().calls(&CallsQuery::default()).await;
+    assert_eq!(history.unwrap().calls.len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_outlasts_the_grace_is_cut_off_and_leaves_nothing() {
+    let directory = impatient(|args| args.grace = 1).await;
+    let (begins, _) = halves();
+    let mut stream = connect(&directory).await;
+    stream.write_all(begins.as_bytes()).await.unwrap();
+    in_flight(&directory, 2).await;
+    directory.shutdown.cancel();
+    assert_eq!(ended(stream).await, "");
+    let directory = directory.restart().await;
+    let history = directory.lookup().calls(&CallsQuery::default()).await;
+    assert_eq!(history.unwrap().calls, []);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up_and_its_place_is_free() {
+    let directory = impatient(|args| {
+        args.request_timeout = 1;
+        args.tenant_concurrency = 1;
+    })
+    .await;
+    let (begins, _) = halves();
+    let mut stream = connect(&directory).await;
+    stream.write_all(begins.as_bytes()).await.unwrap();
+    in_flight(&directory, 2).await;
+    let said = ended(stream).await;
+    assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+    assert!(
+        said.contains("retry-after: ") && said.contains("too-slow"),
+        "{said}"
+    );
+    let leg = call("d1", "0312345678", "2026-11-23T01:00:00Z");
+    directory.ingest().ingest(&payload([leg])).await.unwrap();
+    directory.stop().await;
+}

@@ -1,0 +1,227 @@
+//! `switchboard selftest`: whether an installation works from end to end. What `helm test` runs, as a pod of its own: the image has no
+//! shell. Salesforce is not asked: an integration whose Secret is not there is judged without it.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::api::SalesforceIntegration;
+use crate::controller::{LEASE, duration};
+
+/// Name and company ID of the integration that is made to be judged.
+const NAME: &str = "switchboard-selftest";
+/// Where the API server tells which resources it serves.
+const SERVED: &str = "switchboard.dev/v1alpha1";
+/// How often it is looked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Flags of `switchboard selftest`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Namespace that the controller works in; an integration is made there, and taken away again.
+    #[arg(long)]
+    pub namespace: String,
+    /// Namespace of the Lease; the pod's own when not given.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+    /// Where worker pods reach the directory.
+    #[arg(long)]
+    pub directory_url: Url,
+    /// How long to wait for each finding, such as 60s.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// What was found out about one part: a sentence either way.
+type Finding = Result<String, String>;
+
+/// Looks at every part, prints what it found, one line for each. Exit code 0 when all works, 1 when not.
+pub async fn run(args: Args) -> ExitCode {
+    let client = match Client::try_default().await {
+        Ok(client) => client,
+        Err(error) => {
+            println!("FAIL the API server cannot be reached: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let leases = args
+        .lease_namespace
+        .clone()
+        .unwrap_or_else(|| client.default_namespace().to_owned());
+    let leases: Api<Lease> = Api::namespaced(client.clone(), &leases);
+    let integrations = Api::namespaced(client.clone(), &args.namespace);
+    let findings = [
+        persist(args.timeout, async || served(&client).await).await,
+        persist(args.timeout, async || leads(&leases).await).await,
+        persist(args.timeout, async || answers(&args.directory_url).await).await,
+        judged(&integrations, args.timeout).await,
+    ];
+    for finding in &findings {
+        match finding {
+            Ok(found) => println!("ok   {found}"),
+            Err(problem) => println!("FAIL {problem}"),
+        }
+    }
+    if findings.iter().all(Result::is_ok) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Looks until it is found or the time is over; then what was wrong last.
+async fn persist(timeout: Duration, look: impl AsyncFn() -> Finding) -> Finding {
+    let end = Instant::now() + timeout;
+    loop {
+        let finding = look().await;
+        if finding.is_ok() || Instant::now() >= end {
+            return finding;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn served(client: &Client) -> Finding {
+    client
+        .list_api_group_resources(SERVED)
+        .await
+        .map(|_| format!("the API server serves {SERVED}"))
+        .map_err(|error| {
+            format!(
+                "the API server does not serve {SERVED}: {error}; install the CRD (crds.install)"
+            )
+        })
+}
+
+async fn leads(leases: &Api<Lease>) -> Finding {
+    let lease = leases.get(LEASE).await.map_err(|error| {
+        format!("the Lease {LEASE} cannot be read: {error}; look at the controller's log")
+    })?;
+    leader(&lease, Timestamp::now())
+        .map(|holder| format!("the controller leads: {holder}"))
+        .ok_or_else(|| {
+            format!("no controller holds the Lease {LEASE}; look at the controller's log")
+        })
+}
+
+/// Who holds a Lease that has not run out.
+fn leader(lease: &Lease, now: Timestamp) -> Option<&str> {
+    let spec = lease.spec.as_ref()?;
+    let seconds = spec.lease_duration_seconds?;
+    let renewed = spec.renew_time.as_ref()?.0;
+    let holder = spec.holder_identity.as_deref()?;
+    let alive = now.duration_since(renewed).as_secs() <= i64::from(seconds);
+    (alive && !holder.is_empty()).then_some(holder)
+}
+
+async fn answers(directory: &Url) -> Finding {
+    let problem = |what: String| {
+        format!(
+            "the directory at {directory} does not answer: {what}; look at its pod and the NetworkPolicies"
+        )
+    };
+    let url = directory
+        .join("readyz")
+        .map_err(|error| problem(error.to_string()))?;
+    let answer = reqwest::get(url)
+        .await
+        .map_err(|error| problem(error.to_string()))?;
+    if answer.status().is_success() {
+        Ok(format!("the directory answers at {directory}"))
+    } else {
+        Err(problem(format!("status {}", answer.status())))
+    }
+}
+
+/// Makes an integration whose Secret is not there, waits until the controller says so, and takes it away.
+async fn judged(integrations: &Api<SalesforceIntegration>, timeout: Duration) -> Finding {
+    let verdict = match create(integrations).await {
+        Ok(()) => {
+            persist(timeout, async || {
+                integrations
+                    .get(NAME)
+                    .await
+                    .map_err(|error| error.to_string())
+                    .and_then(|resource| verdict(&resource))
+            })
+            .await
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    // What is left behind is taken away by the next test at the latest.
+    let removed = remove(integrations).await;
+    match (verdict, removed) {
+        (Ok(reason), Ok(())) => Ok(format!("the controller judges integrations: {reason}")),
+        (Err(problem), _) => Err(format!(
+            "an integration was not judged: {problem}; look at the controller's log"
+        )),
+        (_, Err(error)) => Err(format!(
+            "the integration {NAME} cannot be taken away: {error}"
+        )),
+    }
+}
+
+async fn create(integrations: &Api<SalesforceIntegration>) -> Result<(), kube::Error> {
+    remove(integrations).await?;
+    let resource = json!({
+        "apiVersion": SERVED,
+        "kind": "SalesforceIntegration",
+        "metadata": {"name": NAME},
+        "spec": {
+            "companyId": NAME,
+            "salesforce": {"auth": {"password": {"username": "selftest@example.com", "secretRef": {"name": NAME}}}},
+            "contacts": {"retrieval": "Disabled"},
+        },
+    });
+    let resource = serde_json::from_value(resource).map_err(kube::Error::SerdeError)?;
+    integrations
+        .create(&PostParams::default(), &resource)
+        .await
+        .map(drop)
+}
+
+async fn remove(integrations: &Api<SalesforceIntegration>) -> Result<(), kube::Error> {
+    match integrations.delete(NAME, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        deleted => deleted.map(drop),
+    }
+}
+
+/// Any verdict of the controller will do: that it came is what is tested.
+fn verdict(resource: &SalesforceIntegration) -> Finding {
+    resource
+        .status
+        .iter()
+        .flat_map(|status| &status.conditions)
+        .find(|condition| condition.type_ == "Ready")
+        .map(|ready| ready.reason.clone())
+        .ok_or_else(|| "it has no condition Ready".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_lease_that_was_renewed_in_time_has_a_leader() {
+        let lease = |holder: &str| -> Lease {
+            serde_json::from_value(json!({"spec": {
+                "holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": "2026-01-01T00:00:00.000000Z",
+            }}))
+            .unwrap()
+        };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (in_time, late) = (at("2026-01-01T00:00:15Z"), at("2026-01-01T00:00:16Z"));
+        assert_eq!(leader(&lease("a"), in_time), Some("a"));
+        assert_eq!(leader(&lease("a"), late), None);
+        assert_eq!(leader(&lease(""), in_time), None, "it was given back");
+        assert_eq!(leader(&Lease::default(), in_time), None);
+    }
+}

@@ -1,0 +1,73 @@
+//! The chart without a cluster: lint, what it renders for a matrix of values (`charts/switchboard/ci`), and what its schema refuses.
+//! `UPDATE_GENERATED=1` writes the golden files and the table of values anew.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed"
+)]
+
+mod golden;
+mod refusals;
+mod rights;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use switchboard_testbed::{CommandOutput, Helm, repository};
+
+/// The chart's folder.
+fn chart() -> PathBuf {
+    repository().join("charts/switchboard")
+}
+
+/// The values that the chart is rendered with.
+fn matrix() -> Vec<(String, PathBuf)> {
+    let mut files: Vec<(String, PathBuf)> = std::fs::read_dir(chart().join("ci"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            (name.trim_end_matches("-values").to_owned(), path)
+        })
+        .collect();
+    files.sort();
+    assert!(files.len() > 1, "{files:?}");
+    files
+}
+
+/// Renders the chart as release `switchboard` in the namespace `switchboard`.
+async fn render(flags: &[&str]) -> CommandOutput {
+    let chart = chart();
+    let mut arguments = vec![
+        "template",
+        "switchboard",
+        text(&chart),
+        "--namespace=switchboard",
+    ];
+    arguments.extend(flags);
+    Helm::ready().await.unwrap().run(arguments).await.unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Compares a generated file with what stands there, or writes it when `UPDATE_GENERATED` is set.
+fn same_as_file(path: &Path, wanted: &str) {
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::write(path, wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    if found != wanted {
+        let first = wanted
+            .lines()
+            .zip(found.lines())
+            .find(|(wanted, found)| wanted != found);
+        panic!(
+            "{} has drifted, first at {first:?}: run 'make chart-golden' and look at the difference",
+            path.display()
+        );
+    }
+}

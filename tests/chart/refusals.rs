@@ -1,0 +1,63 @@
+//! Values that the chart refuses, with a sentence that names the key.
+
+use crate::render;
+
+/// Values, and what the refusal must name.
+const REFUSED: &[(&str, &[&str])] = &[
+    ("contoller.replicas=3", &["contoller"]),
+    ("controller.replica=3", &["/controller", "replica"]),
+    ("controller.replicas=0", &["/controller/replicas"]),
+    ("controller.runDeadline=soon", &["/controller/runDeadline"]),
+    (
+        "controller.resources.limit.memory=1Gi",
+        &["/controller/resources", "limit"],
+    ),
+    ("image.pullPolicy=Sometimes", &["/image/pullPolicy"]),
+    ("image.digest=latest", &["/image/digest"]),
+    ("scope.namespaces=acme", &["/scope/namespaces"]),
+    ("scope.namespaces[0]=Acme_1", &["/scope/namespaces/0"]),
+    ("scope.namespace=acme", &["/scope", "namespace"]),
+    (
+        "salesforce.hosts[0]=https://salesforce.com/",
+        &["/salesforce/hosts/0"],
+    ),
+    (
+        "directory.persistence.size=big",
+        &["/directory/persistence/size"],
+    ),
+    ("directory.retainDays=0", &["/directory/retainDays"]),
+    ("directory.service.port=70000", &["/directory/service/port"]),
+    ("directory.url=directory:8080", &["/directory/url"]),
+    (
+        "directory.ingress.tlsSecret=calls,directory.ingress.enabled=true",
+        &["directory.ingress.host"],
+    ),
+    (
+        "directory.replicas=2",
+        &["directory.replicas", "directory.database.existingSecret"],
+    ),
+    (
+        "networkPolicy.apiServerCidrs[0]=everywhere",
+        &["/networkPolicy/apiServerCidrs/0"],
+    ),
+    (
+        "networkPolicy.apiServerPorts[0]=https",
+        &["/networkPolicy/apiServerPorts/0"],
+    ),
+    (
+        "metrics.serviceMonitor.enabled=yes",
+        &["/metrics/serviceMonitor/enabled"],
+    ),
+];
+
+#[tokio::test]
+async fn a_wrong_value_is_refused_with_a_sentence_that_names_it() {
+    for (values, named) in REFUSED {
+        let output = render(&["--set", values]).await;
+        assert!(!output.success(), "{values} was let through");
+        for name in *named {
+            let said = output.stderr.replace("at '", "'");
+            assert!(said.contains(name), "{values}: {name:?} is not in\n{said}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Links between the documents lead to files and headings that are there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::{files, root};
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut broken = vec![];
+    for page in files("", ".md") {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for target in targets(&text) {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            if let Err(why) = follow(&page, &target) {
+                let page = page.strip_prefix(root()).unwrap().display().to_string();
+                broken.push(format!("{page}: {target}: {why}"));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+fn follow(page: &Path, target: &str) -> Result<(), &'static str> {
+    let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+    let file: PathBuf = if path.is_empty() {
+        page.to_owned()
+    } else {
+        page.parent().ok_or("no folder")?.join(path)
+    };
+    if !file.exists() {
+        return Err("there is no such file");
+    }
+    if anchor.is_empty() || file.is_dir() {
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(&file).map_err(|_| "it cannot be read")?;
+    if headings(&text).contains(anchor) {
+        Ok(())
+    } else {
+        Err("there is no such heading")
+    }
+}
+
+/// What stands in the parentheses of `[words](target)`, outside of code.
+fn targets(text: &str) -> Vec<String> {
+    let mut found = vec![];
+    let mut in_code = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        let mut rest = line;
+        while let Some((_, after)) = rest.split_once("](") {
+            let Some((target, after)) = after.split_once(')') else {
+                break;
+            };
+            found.push(target.to_owned());
+            rest = after;
+        }
+    }
+    found
+}
+
+/// The anchors of a page, as GitHub makes them.
+fn headings(text: &str) -> BTreeSet<String> {
+    text.lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| {
+            line.trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .chars()
+                .filter_map(|c| match c {
+                    ' ' => Some('-'),
+                    c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+                    _ => None,
+                })
+                .collect()
+        })
+        .collect()
+}

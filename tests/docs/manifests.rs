@@ -1,0 +1,49 @@
+//! Every SalesforceIntegration in the documents and examples is one that the API server takes.
+
+use std::io::Write as _;
+
+use serde::Deserialize as _;
+use switchboard::check::Manifests;
+
+use crate::{files, root};
+
+#[test]
+fn every_integration_that_can_be_copied_is_taken() {
+    let mut pages = files("docs", ".md");
+    pages.push(root().join("README.md"));
+    let mut texts: Vec<(String, String)> = vec![];
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        texts.extend(yaml_blocks(&text).map(|block| (page.display().to_string(), block)));
+    }
+    for file in files("examples", ".yaml") {
+        texts.push((
+            file.display().to_string(),
+            std::fs::read_to_string(&file).unwrap(),
+        ));
+    }
+    let mut tried = 0;
+    for (place, text) in texts {
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let document = serde_yaml::Value::deserialize(document)
+                .unwrap_or_else(|error| panic!("{place}: {error}\n{text}"));
+            if document.get("kind").and_then(|kind| kind.as_str()) != Some("SalesforceIntegration")
+            {
+                continue;
+            }
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(serde_yaml::to_string(&document).unwrap().as_bytes())
+                .unwrap();
+            let taken = Manifests::read(file.path(), None).and_then(|read| read.integration(None));
+            assert!(taken.is_ok(), "{place}: {}\n{text}", taken.unwrap_err());
+            tried += 1;
+        }
+    }
+    assert!(tried > 4, "only {tried} manifests were found");
+}
+
+fn yaml_blocks(text: &str) -> impl Iterator<Item = String> {
+    text.split("\n```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("\n```").map(|(block, _)| block.to_owned()))
+}

@@ -1,0 +1,232 @@
+//! What the controller may do: the chart's own service account and roles. No test runs it as an administrator, and none ends well when
+//! the API server refused it anything.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use switchboard_testbed::{AuditEvent, AuditMark, ControlPlane, Helm, repository};
+use tokio::sync::OnceCell;
+
+/// What `chart` is rendered for, and replaced with a test's own.
+const NAMESPACE: &str = "namespace-of-the-test";
+/// Objects of the chart that are the controller's.
+const OF_CONTROLLER: &str =
+    "app.kubernetes.io/part-of=switchboard,app.kubernetes.io/component=controller";
+
+/// How far the controller's rights reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One namespace: `scope.namespaces`.
+    Namespace,
+    /// The cluster, as by default. For a control plane of a test's own: it would work in every other test's namespace.
+    Cluster,
+}
+
+/// The controller's account.
+pub struct Rights {
+    scope: Scope,
+    namespace: String,
+    kubeconfig: PathBuf,
+    user: String,
+    since: Option<AuditMark>,
+}
+
+// === impl Rights ===
+
+impl Rights {
+    /// Applies the chart's service account and roles for the controller, and logs in as it.
+    pub async fn grant(control_plane: &ControlPlane, namespace: &str, scope: Scope) -> Rights {
+        let manifests = rendered(scope).await.replace(NAMESPACE, namespace);
+        control_plane
+            .kubectl_apply(&manifests)
+            .await
+            .unwrap()
+            .expect_success();
+        let account = "switchboard-controller";
+        Rights {
+            scope,
+            namespace: namespace.to_owned(),
+            kubeconfig: control_plane
+                .kubeconfig_for_service_account(namespace, account)
+                .await
+                .unwrap(),
+            user: format!("system:serviceaccount:{namespace}:{account}"),
+            // A cluster that runs already may have no log in reach.
+            since: control_plane.audit_mark().ok(),
+        }
+    }
+
+    /// Lets the controller work in a further namespace, as the chart does where `scope.namespaces` names it.
+    pub async fn reach_into(&self, control_plane: &ControlPlane, namespace: &str) {
+        let manifests = rendered(Scope::Namespace)
+            .await
+            .replace(
+                &format!("\"namespace\":\"{NAMESPACE}\""),
+                &format!("\"namespace\":\"{}\"", self.namespace),
+            )
+            .replace(NAMESPACE, namespace);
+        control_plane
+            .kubectl_apply(&manifests)
+            .await
+            .unwrap()
+            .expect_success();
+    }
+
+    /// Flags of the controller that go with the rights.
+    pub fn flags(&self) -> Vec<String> {
+        match self.scope {
+            Scope::Namespace => vec![format!("--watch-namespaces={}", self.namespace)],
+            Scope::Cluster => vec![],
+        }
+    }
+
+    /// Who the controller is.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Everything that the controller asked the API server for.
+    pub fn requests(&self, control_plane: &ControlPlane) -> Vec<AuditEvent> {
+        let since = self.since.unwrap_or_default();
+        control_plane.audit_of(&self.user, since).unwrap()
+    }
+
+    /// Fails with the requests that were refused for lack of rights. An API server that starts knows no roles for a moment, so a log in
+    /// which it was started again proves nothing.
+    pub fn nothing_was_refused(&self, control_plane: &ControlPlane) {
+        self.refused_only_in("", control_plane);
+    }
+
+    /// The same, but for a namespace that the controller has no rights in.
+    pub fn refused_only_in(&self, namespace: &str, control_plane: &ControlPlane) {
+        if self.since.is_none() || control_plane.restarts() > 0 {
+            return;
+        }
+        let mut refused = self.requests(control_plane);
+        refused.retain(|request| request.is_forbidden() && request.namespace != namespace);
+        assert!(refused.is_empty(), "refused to {}: {refused:#?}", self.user);
+    }
+
+    /// What the roles grant and no request has needed, as sentences.
+    pub async fn unused(&self, control_plane: &ControlPlane) -> Vec<String> {
+        let requests = self.requests(control_plane);
+        let rules = self.rules(control_plane).await;
+        assert!(rules.len() > 5, "{rules:?}");
+        let grants = rules.iter().flat_map(grants);
+        grants
+            .filter(|grant| !requests.iter().any(|request| grant.needed_by(request)))
+            .map(|grant| format!("{grant:?}"))
+            .collect()
+    }
+
+    async fn rules(&self, control_plane: &ControlPlane) -> Vec<PolicyRule> {
+        let client = control_plane.client();
+        let ours = ListParams::default().labels(OF_CONTROLLER);
+        let roles: Api<Role> = Api::namespaced(client.clone(), &self.namespace);
+        let mut rules: Vec<PolicyRule> = vec![];
+        for role in roles.list(&ours).await.unwrap() {
+            rules.extend(role.rules.unwrap_or_default());
+        }
+        if self.scope == Scope::Cluster {
+            for role in Api::<ClusterRole>::all(client).list(&ours).await.unwrap() {
+                rules.extend(role.rules.unwrap_or_default());
+            }
+        }
+        rules
+    }
+}
+
+/// One thing that a rule lets be done.
+#[derive(Debug)]
+struct Grant<'a> {
+    verb: &'a str,
+    group: &'a str,
+    resource: &'a str,
+    name: Option<&'a str>,
+}
+
+fn grants(rule: &PolicyRule) -> Vec<Grant<'_>> {
+    let mut found = vec![];
+    let names: Vec<Option<&str>> = match rule.resource_names.as_deref() {
+        None | Some([]) => vec![None],
+        Some(names) => names.iter().map(|name| Some(name.as_str())).collect(),
+    };
+    for group in rule.api_groups.iter().flatten() {
+        for resource in rule.resources.iter().flatten() {
+            for verb in &rule.verbs {
+                for name in &names {
+                    found.push(Grant {
+                        verb,
+                        group,
+                        resource,
+                        name: *name,
+                    });
+                }
+            }
+        }
+    }
+    found
+}
+
+impl Grant<'_> {
+    fn needed_by(&self, request: &AuditEvent) -> bool {
+        let resource = match request.subresource.as_str() {
+            "" => request.resource.clone(),
+            subresource => format!("{}/{subresource}", request.resource),
+        };
+        // Server-side apply of what is not there yet needs the right to create, and is logged as a patch.
+        let creates = request.verb == "patch" && request.code == 201;
+        (request.verb == self.verb || (creates && self.verb == "create"))
+            && request.code < 300
+            && request.group == self.group
+            && resource == self.resource
+            && self.name.is_none_or(|name| name == request.name)
+    }
+}
+
+/// The chart's service account and roles of the controller, for a namespace that is replaced.
+async fn rendered(scope: Scope) -> &'static str {
+    static NARROW: OnceCell<String> = OnceCell::const_new();
+    static WIDE: OnceCell<String> = OnceCell::const_new();
+    let (cell, namespaces) = match scope {
+        Scope::Namespace => (&NARROW, format!("scope.namespaces={{{NAMESPACE}}}")),
+        Scope::Cluster => (&WIDE, "rbac.create=true".to_owned()),
+    };
+    cell.get_or_init(async || {
+        let chart = repository().join("charts/switchboard");
+        let namespace = format!("--namespace={NAMESPACE}");
+        let arguments = [
+            "template",
+            "switchboard",
+            chart.to_str().unwrap(),
+            &namespace,
+            "--set",
+            &namespaces,
+            "--show-only=templates/rbac.yaml",
+            "--show-only=templates/serviceaccounts.yaml",
+        ];
+        let helm = Helm::ready().await.unwrap();
+        helm.run(arguments).await.unwrap().expect_success()
+    })
+    .await
+}
+
+/// Names of cluster-wide roles and bindings that name this account.
+pub async fn cluster_wide(control_plane: &ControlPlane, namespace: &str) -> BTreeSet<String> {
+    use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+    let bindings: Api<ClusterRoleBinding> = Api::all(control_plane.client());
+    let list = bindings.list(&ListParams::default()).await.unwrap();
+    list.into_iter()
+        .filter(|binding| {
+            binding
+                .subjects
+                .iter()
+                .flatten()
+                .any(|subject| subject.namespace.as_deref() == Some(namespace))
+        })
+        .map(|binding| binding.name_any())
+        .collect()
+}

@@ -1,0 +1,80 @@
+//! A database server that goes away under a running directory.
+
+use crate::bed::{Bed, call, contacts, numbers, webhook};
+use crate::replica::Replica;
+use std::collections::HashSet;
+use switchboard_testbed::Postgres;
+
+/// Asserts that an answer is a yes or a later, and says which.
+pub fn kept(response: &reqwest::Response) -> bool {
+    let status = response.status().as_u16();
+    if status == 200 {
+        return true;
+    }
+    assert_eq!(status, 503);
+    let header = response.headers().get("retry-after");
+    let seconds: u32 = header.unwrap().to_str().unwrap().parse().unwrap();
+    assert!(seconds > 0);
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_down_is_a_503_and_what_was_answered_stays() {
+    let mut server = Postgres::start(true).unwrap();
+    let replica = Replica::start(&server.new_database().unwrap()).await;
+    let numbers = numbers(4_000);
+    let bed = Bed::on(&replica, contacts(&numbers[..2]), 0).await;
+    let mut answered = HashSet::new();
+    let mut refused = Vec::new();
+    let mut calls = numbers.iter().enumerate();
+    let (killing, killed) = tokio::sync::oneshot::channel();
+    let falls = tokio::task::spawn_blocking(move || {
+        // In the middle of the deliveries, whichever is on its way then.
+        killed.blocking_recv().unwrap();
+        server.kill().unwrap();
+        server
+    });
+    let mut killing = Some(killing);
+    while refused.is_empty() {
+        let (at, number) = calls.next().unwrap();
+        let told = replica
+            .deliver(&webhook(&[call(at, number)]))
+            .await
+            .unwrap();
+        if kept(&told) {
+            answered.insert(format!("call-{at}"));
+        } else {
+            refused.push((at, number));
+        }
+        if at == 20 {
+            killing.take().unwrap().send(()).unwrap();
+        }
+    }
+    let mut server = falls.await.unwrap();
+    assert_eq!(replica.status("/readyz").await, Some(503));
+    assert_eq!(
+        replica.status("/healthz").await,
+        Some(200),
+        "a restart would not help"
+    );
+
+    server.restart().unwrap();
+    replica.becomes_ready().await;
+    for (at, number) in refused {
+        let again = replica
+            .deliver(&webhook(&[call(at, number)]))
+            .await
+            .unwrap();
+        assert!(kept(&again));
+        answered.insert(format!("call-{at}"));
+    }
+    let history = bed.history().await;
+    let there: HashSet<String> = history.iter().map(|call| call.id.clone()).collect();
+    assert_eq!(there.len(), history.len());
+    assert!(
+        answered.is_subset(&there),
+        "{} answered, {} kept",
+        answered.len(),
+        there.len()
+    );
+}

@@ -1,0 +1,120 @@
+//! `switchboard directory` as a process, which can be killed and started again where it was.
+
+use crate::bed::{KEY, token};
+use reqwest::Response;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use switchboard::directory::Purpose;
+use tempfile::TempDir;
+use tokio::net::TcpSocket;
+use tokio::process::{Child, Command};
+
+/// A replica of the directory.
+pub struct Replica {
+    /// What stands before the program's own command line: nothing, or what gives it a small disk.
+    wrapper: Vec<OsString>,
+    database: String,
+    address: SocketAddr,
+    http: reqwest::Client,
+    process: Child,
+    folder: TempDir,
+    /// Bound and never listening, so that nobody else gets the port while the replica is down.
+    _port: TcpSocket,
+}
+
+impl Replica {
+    /// A replica on this database, which answers.
+    pub async fn start(database: &str) -> Self {
+        Self::start_in(Vec::new(), database).await
+    }
+
+    /// The same inside what the wrapper sets up before it becomes the program that follows.
+    pub async fn start_in(wrapper: Vec<OsString>, database: &str) -> Self {
+        let port = TcpSocket::new_v4().unwrap();
+        port.set_reuseaddr(true).unwrap();
+        port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = port.local_addr().unwrap();
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("keys"), KEY).unwrap();
+        let process = spawn(&wrapper, database, address, folder.path());
+        let replica = Self {
+            wrapper,
+            database: database.to_owned(),
+            address,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            process,
+            folder,
+            _port: port,
+        };
+        replica.becomes_ready().await;
+        replica
+    }
+
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
+    /// Ends it with SIGKILL and starts it again; whoever asks meanwhile finds nobody.
+    pub async fn kill_and_start(&mut self) {
+        self.process.kill().await.unwrap();
+        self.process = spawn(
+            &self.wrapper,
+            &self.database,
+            self.address,
+            self.folder.path(),
+        );
+    }
+
+    /// Waits until it takes traffic.
+    pub async fn becomes_ready(&self) {
+        let ready = async {
+            while self.status("/readyz").await != Some(200) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), ready).await;
+        waited.expect("the directory becomes ready");
+    }
+
+    /// The status of a path without a token; none while nobody listens.
+    pub async fn status(&self, path: &str) -> Option<u16> {
+        let asked = self.http.get(format!("{}{path}", self.base())).send().await;
+        asked.ok().map(|response| response.status().as_u16())
+    }
+
+    /// One delivery of a webhook, never repeated.
+    pub async fn deliver(&self, webhook: &Value) -> reqwest::Result<Response> {
+        self.http
+            .post(format!("{}/v1/webhooks/calls", self.base()))
+            .bearer_auth(token(Purpose::Ingest).expose_secret())
+            .body(webhook.to_string())
+            .send()
+            .await
+    }
+}
+
+fn spawn(wrapper: &[OsString], database: &str, address: SocketAddr, folder: &Path) -> Child {
+    let program = OsString::from(env!("CARGO_BIN_EXE_switchboard"));
+    let mut line = wrapper.iter().cloned().chain([program]);
+    Command::new(line.next().unwrap())
+        .args(line)
+        .arg("directory")
+        .arg(format!("--listen={address}"))
+        .arg(format!("--database={database}"))
+        .arg("--token-keys")
+        .arg(folder.join("keys"))
+        .env("RUST_LOG", "off")
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
