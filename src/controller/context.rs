@@ -137,9 +137,12 @@ impl Context {
         }
     }
 
-    /// Whether the watches of all scopes have told everything that exists.
-    pub fn is_listed(&self) -> bool {
-        self.stores.iter().all(Stores::are_listed)
+    /// Whether the watches have told everything that exists in this namespace.
+    pub fn is_listed(&self, namespace: &str) -> bool {
+        self.stores
+            .iter()
+            .filter(|stores| stores.holds(namespace))
+            .all(|stores| stores.listed().now_or_never().is_some())
     }
 
     /// The index, for a moment.

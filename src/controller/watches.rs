@@ -73,7 +73,7 @@ impl Watches {
                 .boxed()
         };
         Watches {
-            namespace: namespace.map(Into::into),
+            namespace: reach.namespace().map(Into::into),
             stores: Stores {
                 integrations,
                 cron_jobs,
@@ -318,26 +318,26 @@ fn news<K: ResourceExt, H: Hash>(
     seen: Seen<K>,
     matters: impl Fn(&K) -> H,
 ) -> Vec<Key> {
-    // Before everything is listed no decision has been made that this could change.
-    let listed = context.is_listed();
-    let mut index = context.index();
     let concerned = match seen {
         Seen::There(object) => {
-            let owner = owner(&object);
-            let is_news = index.is_news(kind, Key::of(&object), owner.clone(), &matters(&object));
+            let (key, owner) = (Key::of(&object), owner(&object));
+            // Before everything is listed no decision has been made that this could change.
+            let listed = context.is_listed(&key.namespace);
+            let is_news = context
+                .index()
+                .is_news(kind, key, owner.clone(), &matters(&object));
             owner.filter(|_| is_news && listed)
         }
-        Seen::Gone(key) => index.forget_seen(kind, &key),
+        Seen::Gone(key) => context.index().forget_seen(kind, &key),
     };
     concerned.into_iter().collect()
 }
 
 fn secret(context: &Context, seen: Seen<PartialObjectMeta<Secret>>) -> Vec<Key> {
-    let listed = context.is_listed();
-    let mut index = context.index();
     let secret = match seen {
         Seen::There(secret) => secret,
         Seen::Gone(key) => {
+            let mut index = context.index();
             index.forget_seen(Kind::Secret, &key);
             let mut concerned = index.readers(&key);
             concerned.extend(index.forget_tokens(&key));
@@ -345,6 +345,8 @@ fn secret(context: &Context, seen: Seen<PartialObjectMeta<Secret>>) -> Vec<Key> 
         }
     };
     let key = Key::of(&secret);
+    let listed = context.is_listed(&key.namespace);
+    let mut index = context.index();
     if secret
         .labels()
         .get(MANAGED_BY_LABEL)
