@@ -11,7 +11,7 @@ pub mod status;
 
 pub use settings::{InvalidField, Settings};
 pub use spec::{
-    AppAuth, Auth, Contacts, Environment, Retrieval, SalesforceIntegration,
+    ApiBudget, AppAuth, Auth, Contacts, Environment, Retrieval, SalesforceIntegration,
     SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
 };
 pub use status::SalesforceIntegrationStatus;
@@ -30,5 +30,7 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const MANAGER: &str = "switchboard";
 /// On the pods of runs: fingerprint of the credential that they were given.
 pub const CREDENTIALS_VERSION: &str = "switchboard.dev/credentials-version";
+/// On the Jobs of runs and their pods: API requests that the run may make; absent where nobody knows the org's limit yet.
+pub const API_CALLS: &str = "switchboard.dev/api-calls";
 /// On the Secret with the directory's tokens: what they were minted from.
 pub const TOKENS_VERSION: &str = "switchboard.dev/tokens-version";

@@ -46,6 +46,8 @@ pub struct Settings {
     pub time_zone_name: String,
     /// How national numbers are read.
     pub region: Region,
+    /// Share of the org's API requests that this integration may use, in per cent, 1 to 100.
+    pub daily_percent: u64,
     /// How often a healthy connection is proved.
     pub interval: Duration,
     /// Whether everything stands still.
@@ -167,6 +169,15 @@ impl Settings {
                     spec.interval
                 ),
             })?;
+        let daily_percent = Some(u64::from(spec.api_budget.daily_percent))
+            .filter(|percent| (1..=100).contains(percent))
+            .ok_or_else(|| InvalidField {
+                field: "spec.apiBudget.dailyPercent",
+                problem: format!(
+                    "{} is no share; write a percentage from 1 to 100",
+                    spec.api_budget.daily_percent
+                ),
+            })?;
         Ok(Settings {
             company_id: spec.company_id.parse().map_err(|error: InvalidCompanyId| {
                 InvalidField {
@@ -184,6 +195,7 @@ impl Settings {
             time_zone,
             time_zone_name: contacts.time_zone.clone(),
             region,
+            daily_percent,
             interval,
             suspend: spec.suspend,
         })

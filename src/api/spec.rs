@@ -52,6 +52,9 @@ pub struct SalesforceIntegrationSpec {
     /// Which contacts are retrieved, and when.
     #[serde(default)]
     pub contacts: Contacts,
+    /// How much of the org's API requests this integration may use.
+    #[serde(default)]
+    pub api_budget: ApiBudget,
     /// How often a healthy connection is proved again, as a duration from `10s` to `24h`. The controller spreads the proofs around it.
     #[serde(default = "default_interval")]
     #[x_kube(
@@ -164,7 +167,7 @@ pub struct Contacts {
     /// `lookupEvery` and overwrites; `Disabled` retrieves nothing.
     #[serde(default)]
     pub retrieval: Retrieval,
-    /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The controller spreads tenants over the half hour before it.
+    /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The controller spreads tenants over the time before it, half an hour if the operator says nothing else.
     #[x_kube(
         validation = Rule::new("self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')")
             .message("must be a time of day from 00:00 to 23:59, such as \"23:00\" (in quotes)"),
@@ -196,6 +199,21 @@ pub struct Contacts {
     #[schemars(length(max = 2))]
     #[serde(default = "default_region")]
     pub region: String,
+}
+
+/// How much of the org's API requests an integration may use.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiBudget {
+    /// Share of the org's API requests of 24 hours, in per cent, from 1 to 100. Proofs of the connection and runs count; a run that
+    /// reaches the share stops, keeps what it has found, and the next one goes on when requests are free again. Where the shares of
+    /// an org's integrations add up to more than 100, each gets that much less.
+    #[serde(default = "default_daily_percent")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 100")
+            .message("must be from 1 to 100: the share of the org's daily API requests, in per cent"),
+    )]
+    pub daily_percent: u32,
 }
 
 /// When contacts are retrieved.
@@ -230,6 +248,18 @@ impl Default for Contacts {
             region: default_region(),
         }
     }
+}
+
+impl Default for ApiBudget {
+    fn default() -> Self {
+        ApiBudget {
+            daily_percent: default_daily_percent(),
+        }
+    }
+}
+
+fn default_daily_percent() -> u32 {
+    20
 }
 
 fn default_interval() -> String {

@@ -30,6 +30,9 @@ pub struct SalesforceIntegrationStatus {
     /// The org's API requests, as Salesforce last told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_usage: Option<ApiUsage>,
+    /// What this integration may use of them, and when it used what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_budget: Option<ApiBudget>,
     /// The last run that ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
@@ -67,6 +70,39 @@ pub struct Organization {
     /// Whether person accounts are switched on; absent when Salesforce did not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person_accounts: Option<bool>,
+    /// Who else uses this org; absent when nobody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_with: Option<SharedWith>,
+    /// How long the URL of a query may be in this org, as far as runs have found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_url_length: Option<QueryUrlLength>,
+}
+
+/// Other integrations of one org.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct SharedWith {
+    /// Names of those in this namespace, at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub names: Vec<String>,
+    /// How many there are in all, in this namespace and others.
+    #[serde(default)]
+    pub integrations: u32,
+}
+
+/// How long the URL of a query may be.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryUrlLength {
+    /// The longest that the org took, or that may be tried at once, in bytes.
+    pub bytes: u64,
+    /// The shortest that it refused, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u64>,
+    /// When that was found out; after a week longer URLs are tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_at: Option<Time>,
 }
 
 /// The log-in and when it was last proved.
@@ -105,8 +141,8 @@ pub struct Connection {
     pub next_attempt_at: Option<Time>,
 }
 
-fn is_zero(number: &u32) -> bool {
-    *number == 0
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// The org's API requests in the last 24 hours, by anyone.
@@ -119,8 +155,40 @@ pub struct ApiUsage {
     pub limit: u64,
     /// `used` as a share of `limit`, in per cent.
     pub percent: u64,
+    /// Requests of this integration alone, as the operator counts them: proofs of the connection and runs.
+    #[serde(default)]
+    pub by_this_integration: u64,
     /// When Salesforce told.
     pub observed_at: Time,
+}
+
+/// What an integration may use of an org's API requests, and what it has used.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiBudget {
+    /// Requests that it may make within any 24 hours; absent before Salesforce has told the org's limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<u64>,
+    /// From when on a run that waits for free requests may start, or since when it might; gone with the next run that ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumes_at: Option<Time>,
+    /// Requests of the last 24 hours, by the hour, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 25))]
+    pub spent: Vec<Spending>,
+}
+
+/// Requests of one hour.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Spending {
+    /// When the last of them was made: 24 hours later they are forgotten.
+    pub at: Time,
+    /// Requests, those of proofs included.
+    pub calls: u64,
+    /// Requests that proofs of the connection made.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub proofs: u64,
 }
 
 /// The last run that ended.
@@ -160,7 +228,7 @@ pub struct LastRun {
     /// Calls or contacts left as they were: not a phone number, or a contact that may not be overwritten.
     #[serde(default)]
     pub skipped: u64,
-    /// API requests that the run cost.
+    /// API requests that the run cost; of one that left no report, as many as it may have made.
     #[serde(default)]
     pub api_calls: u64,
 }

@@ -17,7 +17,7 @@ use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, Settings};
 use crate::controller::SalesforceArgs;
 use crate::controller::claims::Claim;
 use crate::controller::config::Config;
-use crate::controller::decide::{self, Elsewhere, Observed, Proof, decide};
+use crate::controller::decide::{self, Elsewhere, Neighbours, Observed, Proof, decide};
 use crate::controller::{now, secret};
 use crate::salesforce::{FingerprintKey, Transport};
 
@@ -123,6 +123,8 @@ async fn check(
         proof: proof.as_ref(),
         ended_runs: &[],
         active_jobs: &[],
+        stuck_runs: &[],
+        neighbours: Neighbours::default(),
         cron_jobs: &[],
         tokens: None,
         tokens_wanted: String::new(),

@@ -70,6 +70,9 @@ pub struct Args {
     /// How long a run may take before its pod is ended, such as 30m.
     #[arg(long, env = "SWITCHBOARD_RUN_DEADLINE", default_value = "30m", value_parser = duration)]
     pub run_deadline: Duration,
+    /// Daily runs are spread over this time before their dailyAt, in whole minutes, such as 30m; at most 12h.
+    #[arg(long, env = "SWITCHBOARD_DAILY_WINDOW", default_value = "30m", value_parser = duration)]
+    pub daily_window: Duration,
     /// Watch only these namespaces, separated by commas; all when not given.
     #[arg(long, env = "SWITCHBOARD_WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespaces: Vec<String>,
@@ -153,6 +156,7 @@ impl Args {
                 allow_private_networks: self.salesforce.allow_private_networks,
                 ca_bundle,
                 run_deadline: self.run_deadline,
+                daily_window: self.daily_window,
                 worker_memory: self.worker_memory.clone(),
                 worker_log: self.worker_log.clone(),
                 worker_proxy,

@@ -21,6 +21,8 @@ pub struct Config {
     pub ca_bundle: Option<String>,
     /// How long a run may take before its pod is ended.
     pub run_deadline: Duration,
+    /// Daily runs are spread over this time before `dailyAt`.
+    pub daily_window: Duration,
     /// Memory limit of worker pods, as a Kubernetes quantity.
     pub worker_memory: String,
     /// Value of `RUST_LOG` in worker pods.
@@ -40,6 +42,7 @@ impl Default for Config {
             allow_private_networks: false,
             ca_bundle: None,
             run_deadline: Duration::from_secs(30 * 60),
+            daily_window: Duration::from_secs(30 * 60),
             worker_memory: "128Mi".into(),
             worker_log: "info".into(),
             worker_proxy: vec![],

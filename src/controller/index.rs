@@ -6,6 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::ResourceExt;
 
+use super::decide::Neighbours;
+use crate::api::status::QueryUrlLength;
 use crate::api::{SalesforceIntegration, UserAuth};
 
 /// Namespace and name.
@@ -24,6 +26,7 @@ pub struct Index {
     by_secret: HashMap<Key, BTreeSet<Key>>,
     by_company: HashMap<String, BTreeSet<Key>>,
     by_credential: HashMap<String, BTreeSet<Key>>,
+    by_org: HashMap<String, BTreeSet<Key>>,
     tokens: HashMap<Key, Tokens>,
     seen: HashMap<(Kind, Key), Seen>,
 }
@@ -56,13 +59,17 @@ struct Seen {
     owner: Option<Key>,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 struct Entry {
     secret: Option<Key>,
     company: String,
     /// Another object under the same name is younger.
     uid: Option<String>,
     credential: Option<String>,
+    org: Option<String>,
+    /// Share of the org's API requests that it asks for, in per cent.
+    percent: u64,
+    url_length: Option<QueryUrlLength>,
     /// Hash of what makes a new decision necessary.
     wish: u64,
     /// Whether the status says that the credential was refused, and when it last worked.
@@ -92,11 +99,23 @@ impl Index {
             .status
             .as_ref()
             .and_then(|status| status.connection.as_ref());
+        let org = resource
+            .status
+            .as_ref()
+            .and_then(|status| status.organization.as_ref());
+        let percent = resource.spec.api_budget.daily_percent;
         let entry = Entry {
             secret: secret_of(resource),
             company: resource.spec.company_id.clone(),
             uid: resource.uid(),
             credential: connection.and_then(|connection| connection.credentials_version.clone()),
+            org: org.map(|org| org.id.clone()).filter(|id| !id.is_empty()),
+            percent: if resource.spec.suspend {
+                0
+            } else {
+                percent.into()
+            },
+            url_length: org.and_then(|org| org.query_url_length.clone()),
             wish: hash(&(
                 resource.metadata.generation,
                 &resource.metadata.uid,
@@ -134,6 +153,10 @@ impl Index {
             .entry(entry.company.clone())
             .or_default()
             .insert(key.clone());
+        if let Some(org) = &entry.org {
+            let users = self.by_org.entry(org.clone()).or_default();
+            users.insert(key.clone());
+        }
         if let Some(credential) = &entry.credential {
             let sharing = self.by_credential.entry(credential.clone()).or_default();
             if became_good {
@@ -170,6 +193,25 @@ impl Index {
             .get(credential)
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// The other integrations that use this org.
+    pub fn neighbours(&self, org: &str, own: &Key) -> Neighbours {
+        let mut neighbours = Neighbours::default();
+        let users = self.by_org.get(org).into_iter().flatten();
+        for key in users.filter(|key| *key != own) {
+            let Some(entry) = self.entries.get(key) else {
+                continue;
+            };
+            neighbours.count = neighbours.count.saturating_add(1);
+            neighbours.percent = neighbours.percent.saturating_add(entry.percent);
+            neighbours.url_lengths.extend(entry.url_length.clone());
+            let names = neighbours.names.len();
+            if key.namespace == own.namespace && names < Neighbours::MOST_NAMES {
+                neighbours.names.push(key.name.clone());
+            }
+        }
+        neighbours
     }
 
     /// Notes from what a Secret with the directory's tokens was minted. Returns whom that concerns, if it is news.
@@ -244,6 +286,9 @@ impl Index {
         remove(&mut self.by_company, &old.company, key);
         if let Some(credential) = old.credential {
             remove(&mut self.by_credential, &credential, key);
+        }
+        if let Some(org) = old.org {
+            remove(&mut self.by_org, &org, key);
         }
     }
 }
@@ -385,5 +430,30 @@ mod tests {
         );
         assert_eq!(index.forget_seen(Kind::Pod, &key("pod")), Some(key("old")));
         assert_eq!(index.forget_tokens(&key("old-directory")), Some(key("old")));
+    }
+
+    #[test]
+    fn neighbours_in_an_org_add_up_whatever_their_namespace_until_they_leave() {
+        let mut index = Index::default();
+        for (namespace, name, percent, suspend) in [
+            ("tenant", "a", 20, false),
+            ("tenant", "b", 30, false),
+            ("other", "c", 50, false),
+            ("tenant", "d", 10, true),
+        ] {
+            let mut resource = fixtures::integration(name);
+            resource.metadata.namespace = Some(namespace.into());
+            resource.spec.api_budget.daily_percent = percent;
+            resource.spec.suspend = suspend;
+            let status = resource.status.get_or_insert_default();
+            status.organization.get_or_insert_default().id = "00D".into();
+            index.apply(&resource);
+        }
+        let neighbours = index.neighbours("00D", &key("a"));
+        assert_eq!((neighbours.count, neighbours.percent), (3, 80));
+        assert_eq!(neighbours.names, ["b", "d"]);
+        index.delete(&key("b"));
+        assert_eq!(index.neighbours("00D", &key("a")).percent, 50);
+        assert_eq!(index.neighbours("00E", &key("a")).count, 0);
     }
 }

@@ -10,7 +10,8 @@ use kube::{Api, ResourceExt};
 use super::claims::{self, Claim};
 use super::context::Context;
 use super::decide::runs::{EndedRun, judge_job_without_pod, judge_pod};
-use super::decide::{self, Elsewhere};
+use super::decide::stuck::{StuckRun, judge_pending};
+use super::decide::{self, Elsewhere, Neighbours};
 use super::index::Key;
 use super::{Error, children, secret};
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
@@ -27,6 +28,7 @@ pub struct Gathered {
     /// Names of all Jobs that ended, those that the status has taken in before included.
     pub jobs: BTreeSet<String>,
     active_jobs: Vec<Arc<Job>>,
+    stuck_runs: Vec<StuckRun>,
     pub cron_jobs: Vec<Arc<CronJob>>,
     tokens: Option<String>,
     tokens_wanted: String,
@@ -69,7 +71,11 @@ impl Gathered {
             }
             _ => Elsewhere::default(),
         };
-        let (mut ended_runs, active_jobs) = runs(context, &key);
+        let Runs {
+            ended: mut ended_runs,
+            active: active_jobs,
+            stuck: stuck_runs,
+        } = runs(context, &key);
         let jobs = ended_runs.iter().map(|run| run.job.clone()).collect();
         ended_runs.retain(|run| !context.has_taken_in(&key, &run.job));
         let tokens_key = Key {
@@ -96,6 +102,7 @@ impl Gathered {
             ended_runs,
             jobs,
             active_jobs,
+            stuck_runs,
         })
     }
 
@@ -115,6 +122,8 @@ impl Gathered {
             proof,
             ended_runs: &self.ended_runs,
             active_jobs: &self.active_jobs,
+            stuck_runs: &self.stuck_runs,
+            neighbours: neighbours(context, resource, proof),
             cron_jobs: &self.cron_jobs,
             tokens: self.tokens.clone(),
             tokens_wanted: self.tokens_wanted.clone(),
@@ -150,10 +159,37 @@ fn elsewhere(context: &Context, own: &Key, fingerprint: &str) -> Elsewhere {
     found
 }
 
-/// Runs that ended, and Jobs that go on.
-fn runs(context: &Context, key: &Key) -> (Vec<EndedRun>, Vec<Arc<Job>>) {
-    let mut ended = vec![];
-    let mut active = vec![];
+/// Who else uses the org that the proof found, or the one that the status tells of.
+fn neighbours(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    proof: Option<&decide::Proof>,
+) -> Neighbours {
+    let found = proof
+        .and_then(|proof| proof.outcome.as_ref().ok())
+        .map(|findings| &findings.organization.id);
+    let known = resource
+        .status
+        .as_ref()
+        .and_then(|status| status.organization.as_ref())
+        .map(|organization| &organization.id);
+    found.or(known).map_or_else(Neighbours::default, |org| {
+        context.index().neighbours(org, &Key::of(resource))
+    })
+}
+
+/// An integration's runs.
+#[derive(Default)]
+struct Runs {
+    ended: Vec<EndedRun>,
+    /// Jobs that go on.
+    active: Vec<Arc<Job>>,
+    /// Those of them whose pod does not start.
+    stuck: Vec<StuckRun>,
+}
+
+fn runs(context: &Context, key: &Key) -> Runs {
+    let mut runs = Runs::default();
     for stores in &context.stores {
         let pods: Vec<Arc<Pod>> = stores.pods.of(key);
         for job in stores.jobs.of(key) {
@@ -173,13 +209,17 @@ fn runs(context: &Context, key: &Key) -> (Vec<EndedRun>, Vec<Arc<Job>>) {
             });
             if judged.is_empty() {
                 match judge_job_without_pod(&job) {
-                    Some(lost) => ended.push(lost),
-                    None if !over => active.push(job),
+                    Some(lost) => runs.ended.push(lost),
+                    None if !over => {
+                        let pods = pods.iter().filter(of_job);
+                        runs.stuck.extend(pods.filter_map(|pod| judge_pending(pod)));
+                        runs.active.push(job);
+                    }
                     None => {}
                 }
             }
-            ended.extend(judged);
+            runs.ended.extend(judged);
         }
     }
-    (ended, active)
+    runs
 }

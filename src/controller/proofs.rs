@@ -89,6 +89,7 @@ impl Proofs {
             return Proof {
                 at: refusal.at,
                 fingerprint: order.fingerprint.to_string(),
+                calls: 0,
                 outcome: Err(refusal.failure),
             };
         }
@@ -235,6 +236,7 @@ async fn prove(
     let proof = Proof {
         at: super::now(),
         fingerprint: fingerprint.to_string(),
+        calls: connection.spent().calls,
         outcome: outcome.map_err(Failure::from),
     };
     (proof, connection.spent().logins.saturating_sub(before))

@@ -1,9 +1,7 @@
 //! From a Secret to a credential. The Secret is read by name when it is needed, and let go at once.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::Secret;
-use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use super::decide;
 use crate::api::Settings;
@@ -37,41 +35,18 @@ pub fn read(secret: Option<&Secret>, settings: &Settings, key: &FingerprintKey) 
             secret: name.clone(),
         });
     };
-    let mut values = BTreeMap::new();
-    for key in auth.method.keys() {
-        match value(secret, key.name) {
-            Ok(Some(text)) => {
-                values.insert(key.name, text);
-            }
-            Ok(None) if key.required => {
-                return Read::failed(decide::Credentials::KeyMissing {
-                    secret: name.clone(),
-                    key: key.name.into(),
-                });
-            }
-            // An optional key that is there and empty says the same as none.
-            Ok(None) => {}
-            Err(Unusable::Empty) if !key.required => {}
-            Err(problem) => {
-                let problem = problem.to_string();
-                return Read::failed(decide::Credentials::KeyInvalid {
-                    secret: name.clone(),
-                    key: key.name.into(),
-                    problem,
-                });
-            }
-        }
-    }
-    let keys = values.keys().map(|key| (*key).to_owned()).collect();
-    match Credentials::assemble(auth.method, auth.username.as_deref(), |key| {
-        values.remove(key)
-    }) {
-        Ok(credentials) => {
+    let value = |key: &str| {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key))?;
+        Some(Zeroizing::new(bytes.0.clone()))
+    };
+    let username = auth.username.as_deref();
+    match Credentials::read(auth.method, username, |key| Ok(value(key.name))) {
+        Ok((credentials, keys)) => {
             let fingerprint = credentials.fingerprint(key, &settings.login_url);
             Read {
                 state: decide::Credentials::Available {
                     fingerprint: fingerprint.to_string(),
-                    keys,
+                    keys: keys.into_iter().map(str::to_owned).collect(),
                 },
                 credentials: Some((credentials, fingerprint)),
             }
@@ -80,30 +55,12 @@ pub fn read(secret: Option<&Secret>, settings: &Settings, key: &FingerprintKey) 
             secret: name.clone(),
             key: key.into(),
         }),
+        Err(Incomplete::Unusable(key, problem)) => Read::failed(decide::Credentials::KeyInvalid {
+            secret: name.clone(),
+            key: key.into(),
+            problem: problem.to_string(),
+        }),
         // The schema asks for the user name.
         Err(Incomplete::Username) => Read::failed(decide::Credentials::NotRead),
     }
-}
-
-/// Why a key's value cannot be used; goes on from "The key … of the Secret …".
-#[derive(Debug, thiserror::Error)]
-enum Unusable {
-    #[error("is not text in UTF-8")]
-    NotText,
-    #[error("is empty")]
-    Empty,
-}
-
-/// A key's value as text. Line ends at its end are not part of it: `echo` and editors leave them. A PEM key does not need its last one.
-fn value(secret: &Secret, key: &str) -> Result<Option<SecretString>, Unusable> {
-    let Some(bytes) = secret.data.as_ref().and_then(|data| data.get(key)) else {
-        return Ok(None);
-    };
-    let text = std::str::from_utf8(&bytes.0)
-        .map_err(|_| Unusable::NotText)?
-        .trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        return Err(Unusable::Empty);
-    }
-    Ok(Some(SecretString::from(text)))
 }

@@ -17,6 +17,7 @@ use tokio::sync::SetOnce;
 
 use super::context::{Context, Stores};
 use super::decide::runs::judge_pod;
+use super::decide::stuck::{StuckRun, judge_pending};
 use super::index::{Key, Kind};
 use super::owned::{Owned, owner};
 use super::reach::Reach;
@@ -124,7 +125,12 @@ impl Watches {
         });
         let pods = flatten(Kind::Pod, scope, self.pods, context, |context, event| {
             news(context, Kind::Pod, event, |pod: &Pod| {
-                judge_pod(pod).map(|run| (run.finished_at, run.outcome))
+                (
+                    judge_pod(pod).map(|run| (run.finished_at, run.outcome)),
+                    judge_pending(pod)
+                        .filter(StuckRun::is_news)
+                        .map(|stuck| (stuck.due, stuck.code)),
+                )
             })
         });
         let secrets = flatten(Kind::Secret, scope, self.secrets, context, secret);

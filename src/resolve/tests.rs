@@ -141,3 +141,27 @@ async fn converted_leads_and_custom_fields_are_no_match() {
     let found = look_up(&mut resolver, asked).await;
     assert_eq!(found[&number].person.as_deref(), Some("Open"));
 }
+
+/// Full-width text is not asked for (docs/numbers.md); where it comes back with another number it is read.
+#[tokio::test]
+async fn full_width_text_is_read_where_it_comes_back_and_not_asked_for() {
+    const STORED: &str = "０３−１２３４−５６７８";
+    let home = Region::JAPAN;
+    let number = |text: &str| parse(text, &home).unwrap();
+    let known = Record::person("Sato").phone(STORED).mobile("090-1111-2222");
+    let alone = Record::person("Kato").phone("０６－１２３４－５６７８");
+    let salesforce = Simulator::start(org([known, alone])).await.unwrap();
+    let mut resolver = resolver(&salesforce, home).await;
+    let asked = [
+        number("03-1234-5678"),
+        number("09011112222"),
+        number("0612345678"),
+    ];
+    let found = look_up(&mut resolver, &asked).await;
+    let person = |number: &E164| found.get(number).and_then(|found| found.person.as_deref());
+    assert_eq!(person(&asked[0]), Some("Sato"));
+    assert_eq!(person(&asked[1]), Some("Sato"));
+    assert_eq!(person(&asked[2]), None);
+    let alone = look_up(&mut resolver, &asked[..1]).await;
+    assert!(alone.is_empty(), "{alone:?}");
+}

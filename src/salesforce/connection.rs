@@ -39,6 +39,7 @@ pub struct Connection {
     may_log_in: bool,
     logins_at_most: Option<u64>,
     before_login: Option<BeforeLogin>,
+    calls_at_most: Option<u64>,
 }
 
 struct Shared {
@@ -97,6 +98,7 @@ impl Connection {
             may_log_in: true,
             logins_at_most: None,
             before_login: None,
+            calls_at_most: None,
         }
     }
 
@@ -139,6 +141,16 @@ impl Connection {
     pub fn logins_at_most(&self, most: u64) -> Connection {
         Connection {
             logins_at_most: Some(most),
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, but one that repeats no request by itself once so many API calls were sent. Whether a new request may
+    /// be sent is for the caller to say.
+    #[must_use]
+    pub fn calls_at_most(&self, most: Option<u64>) -> Connection {
+        Connection {
+            calls_at_most: most,
             ..self.clone()
         }
     }
@@ -277,11 +289,17 @@ impl Connection {
                 Err(error) => error,
             };
             let expired = error.meaning() == Meaning::SessionExpired;
-            if !expired || !self.shared.keeper.drop_expired(&session, &error) || replaced {
+            let last = replaced || !self.may_repeat();
+            if !expired || !self.shared.keeper.drop_expired(&session, &error) || last {
                 return Err(error);
             }
             replaced = true;
         }
+    }
+
+    fn may_repeat(&self) -> bool {
+        let calls = self.shared.calls.load(Ordering::Relaxed);
+        self.calls_at_most.is_none_or(|most| calls < most)
     }
 
     async fn repeat(
@@ -299,7 +317,8 @@ impl Connection {
                 Err(error) => error,
             };
             failed += 1;
-            let Some(pause) = self.retry.pause(&error, failed, rand::random()) else {
+            let pause = self.retry.pause(&error, failed, rand::random());
+            let Some(pause) = pause.filter(|_| self.may_repeat()) else {
                 return Err(error);
             };
             tokio::time::sleep(pause).await;

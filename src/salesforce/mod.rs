@@ -43,7 +43,7 @@ pub use dial::{DEFAULT_HOSTS, DialError, DialPolicy};
 pub use environment::{ApiVersion, Environment, InvalidApiVersion};
 pub use error::{Error, Phase};
 pub use findings::{Access, Answer, Findings, Organization, Warning};
-pub use keys::{Incomplete, SecretKey};
+pub use keys::{Incomplete, SecretKey, Unusable, secret_text};
 pub use meaning::{Meaning, Retry};
 pub use probe::probe;
 pub use rest::{MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version};

@@ -167,6 +167,9 @@ impl Run {
 
     /// Logs in. A session that Salesforce ends in the middle of the run is replaced once.
     async fn log_in(&self) -> Result<Resolver, Failure> {
+        let allowance = Allowance(self.settings.max_api_calls);
+        // Nobody logs in who may not ask anything then.
+        allowance.check(self.connection.spent())?;
         let session = self
             .connection
             .session()
@@ -178,13 +181,15 @@ impl Run {
             .clone()
             .unwrap_or(session.instance_url);
         info!(organization = %session.organization_id, %instance, "logged in to Salesforce");
-        Ok(
-            Resolver::new(self.connection.logins_at_most(LOGINS), self.settings.region)
-                .person_accounts(self.settings.person_accounts.or(session.person_accounts))
-                .instance(Some(instance))
-                .allowance(Allowance(self.settings.max_api_calls))
-                .url_length(self.settings.url_length),
-        )
+        let connection = self
+            .connection
+            .logins_at_most(LOGINS)
+            .calls_at_most(self.settings.max_api_calls);
+        Ok(Resolver::new(connection, self.settings.region)
+            .person_accounts(self.settings.person_accounts.or(session.person_accounts))
+            .instance(Some(instance))
+            .allowance(allowance)
+            .url_length(self.settings.url_length))
     }
 
     /// Writes what was found, then marks the batch's calls done.

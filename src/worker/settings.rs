@@ -7,13 +7,15 @@ use super::url_text;
 use crate::directory::CompanyId;
 use crate::phone::Region;
 use crate::resolve::UrlLength;
-use crate::salesforce::{ApiVersion, Credentials, DialPolicy, Environment};
+use crate::salesforce::{
+    ApiVersion, Credentials, DialPolicy, Environment, Incomplete, Method, SecretKey, secret_text,
+};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use url::Url;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// The environment variable that holds the document.
 pub const SETTINGS_ENV: &str = "SWITCHBOARD_WORKER_SETTINGS";
@@ -141,7 +143,7 @@ pub enum SettingsError {
         /// Which.
         path: PathBuf,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
     },
     /// A value in the document or a file is not usable together with the others.
     #[error("{0}")]
@@ -182,86 +184,55 @@ impl SalesforceSettings {
 
     /// What may be dialled, with one more authority to trust where `ca_bundle` names a PEM file.
     pub fn dial_policy(&self, ca_bundle: Option<&Path>) -> Result<DialPolicy, SettingsError> {
-        let pem = ca_bundle.map(read_file).transpose()?;
+        let pem = ca_bundle
+            .map(|path| read_file(path).map(|pem| pem.to_vec()))
+            .transpose()?;
         DialPolicy::new(&self.hosts, self.allow_private_networks, pem)
             .map_err(|error| SettingsError::Unusable(error.to_string()))
     }
 
     /// The credentials, from the files of a mounted Secret.
     pub fn credentials(&self, directory: &Path) -> Result<Credentials, SettingsError> {
-        let required = |name: &str| read_secret(&directory.join(name));
-        let plain =
-            |name: &str| -> Result<String, SettingsError> { read_text(&directory.join(name)) };
-        let security_token = || {
-            let path = directory.join("securityToken");
-            if path.exists() {
-                read_secret_or_empty(&path)
-            } else {
-                Ok(None)
+        let (method, username) = self.auth.method();
+        let read = |key: SecretKey| {
+            let path = directory.join(key.name);
+            if !key.required && !path.exists() {
+                return Ok(None);
             }
+            read_file(&path).map(Some)
         };
-        Ok(match &self.auth {
-            AuthSettings::Password(user) => Credentials::Password {
-                username: user.username.clone(),
-                password: required("password")?,
-                security_token: security_token()?,
-            },
-            AuthSettings::OauthPassword(user) => Credentials::OauthPassword {
-                username: user.username.clone(),
-                password: required("password")?,
-                security_token: security_token()?,
-                client_id: plain("clientId")?,
-                client_secret: required("clientSecret")?,
-            },
-            AuthSettings::JwtBearer(user) => Credentials::JwtBearer {
-                username: user.username.clone(),
-                client_id: plain("clientId")?,
-                private_key: required("privateKey")?,
-            },
-            AuthSettings::ClientCredentials {} => Credentials::ClientCredentials {
-                client_id: plain("clientId")?,
-                client_secret: required("clientSecret")?,
-            },
-        })
+        Credentials::read(method, username, read).map(|(credentials, _)| credentials)
+    }
+}
+
+// === impl AuthSettings ===
+
+impl AuthSettings {
+    /// The method, and the user that it logs in.
+    fn method(&self) -> (Method, Option<&str>) {
+        match self {
+            Self::Password(user) => (Method::Password, Some(&user.username)),
+            Self::OauthPassword(user) => (Method::OauthPassword, Some(&user.username)),
+            Self::JwtBearer(user) => (Method::JwtBearer, Some(&user.username)),
+            Self::ClientCredentials {} => (Method::ClientCredentials, None),
+        }
+    }
+}
+
+// === impl SettingsError ===
+
+impl From<Incomplete> for SettingsError {
+    fn from(incomplete: Incomplete) -> Self {
+        Self::Unusable(format!("the mounted credentials: {incomplete}"))
     }
 }
 
 /// A secret from a file, without the line end that editors and `echo` leave.
 pub(crate) fn read_secret(path: &Path) -> Result<SecretString, SettingsError> {
-    read_secret_or_empty(path)?.ok_or_else(|| content(path, "is empty"))
+    secret_text(&read_file(path)?).map_err(|problem| content(path, problem.to_string()))
 }
 
-fn read_secret_or_empty(path: &Path) -> Result<Option<SecretString>, SettingsError> {
-    let mut text = read_text_or_empty(path)?;
-    let secret = (!text.is_empty()).then(|| SecretString::from(text.as_str()));
-    text.zeroize();
-    Ok(secret)
-}
-
-fn read_text(path: &Path) -> Result<String, SettingsError> {
-    let text = read_text_or_empty(path)?;
-    if text.is_empty() {
-        Err(content(path, "is empty"))
-    } else {
-        Ok(text)
-    }
-}
-
-fn read_text_or_empty(path: &Path) -> Result<String, SettingsError> {
-    match String::from_utf8(read_file(path)?) {
-        Ok(mut text) => {
-            let length = text.trim_end_matches(['\r', '\n']).len();
-            text.truncate(length);
-            Ok(text)
-        }
-        Err(error) => {
-            error.into_bytes().zeroize();
-            Err(content(path, "is not UTF-8 text"))
-        }
-    }
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, SettingsError> {
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
     let file = |source| SettingsError::File {
         path: path.to_owned(),
         source,
@@ -269,13 +240,13 @@ fn read_file(path: &Path) -> Result<Vec<u8>, SettingsError> {
     if std::fs::metadata(path).map_err(file)?.len() > MAX_SECRET_BYTES {
         return Err(content(path, "is larger than 1 MiB"));
     }
-    std::fs::read(path).map_err(file)
+    std::fs::read(path).map(Zeroizing::new).map_err(file)
 }
 
-fn content(path: &Path, problem: &'static str) -> SettingsError {
+fn content(path: &Path, problem: impl Into<String>) -> SettingsError {
     SettingsError::Content {
         path: path.to_owned(),
-        problem,
+        problem: problem.into(),
     }
 }
 

@@ -22,6 +22,10 @@ const REFUSED: &[(&str, &[&str])] = &[
         &["/salesforce/hosts/0"],
     ),
     (
+        "salesforce.proxy.url=http://user:secret@proxy.example:3128",
+        &["/salesforce/proxy/url"],
+    ),
+    (
         "directory.persistence.size=big",
         &["/directory/persistence/size"],
     ),

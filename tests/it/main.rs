@@ -5,7 +5,9 @@
 
 mod access;
 mod bed;
+mod budget;
 mod calls;
+mod chart;
 mod check;
 mod connection;
 mod credentials;
@@ -14,6 +16,8 @@ mod disturbed;
 mod examples;
 mod gateway;
 mod interrupted;
+mod kstatus;
+mod kubectl;
 mod leaders;
 mod markers;
 mod methods;
@@ -23,5 +27,7 @@ mod rights;
 mod runs;
 mod schema;
 mod stage;
+mod tenant;
+mod tenants;
 mod throttled;
 mod world;

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use switchboard_testbed::{AuditEvent, AuditMark, ControlPlane, Helm, repository};
+use switchboard_testbed::{AuditEvent, AuditMark, ControlPlane, Helm, repository, wait_for_object};
 use tokio::sync::OnceCell;
 
+use crate::stage::SOON;
+
 /// What `chart` is rendered for, and replaced with a test's own.
-const NAMESPACE: &str = "namespace-of-the-test";
+pub const NAMESPACE: &str = "namespace-of-the-test";
 /// Objects of the chart that are the controller's.
 const OF_CONTROLLER: &str =
     "app.kubernetes.io/part-of=switchboard,app.kubernetes.io/component=controller";
@@ -187,31 +189,58 @@ impl Grant<'_> {
     }
 }
 
+/// Applies the chart's roles for tenants, and waits until the cluster's own roles hold them.
+pub async fn serve_tenant_roles(control_plane: &ControlPlane) {
+    let manifests = template(&["--show-only=templates/tenants.yaml"]).await;
+    control_plane
+        .kubectl_apply(&manifests)
+        .await
+        .unwrap()
+        .expect_success();
+    let roles: Api<ClusterRole> = Api::all(control_plane.client());
+    for role in ["admin", "edit", "view"] {
+        wait_for_object(&roles, role, "our rules in it", SOON, |object| {
+            object?["rules"]
+                .to_string()
+                .contains("switchboard.dev")
+                .then_some(())
+        })
+        .await;
+    }
+}
+
 /// The chart's service account and roles of the controller, for a namespace that is replaced.
 async fn rendered(scope: Scope) -> &'static str {
     static NARROW: OnceCell<String> = OnceCell::const_new();
     static WIDE: OnceCell<String> = OnceCell::const_new();
     let (cell, namespaces) = match scope {
-        Scope::Namespace => (&NARROW, format!("scope.namespaces={{{NAMESPACE}}}")),
-        Scope::Cluster => (&WIDE, "rbac.create=true".to_owned()),
+        Scope::Namespace => (&NARROW, format!("--set=scope.namespaces={{{NAMESPACE}}}")),
+        Scope::Cluster => (&WIDE, "--set=rbac.create=true".to_owned()),
     };
     cell.get_or_init(async || {
-        let chart = repository().join("charts/switchboard");
-        let namespace = format!("--namespace={NAMESPACE}");
-        let arguments = [
-            "template",
-            "switchboard",
-            chart.to_str().unwrap(),
-            &namespace,
-            "--set",
+        template(&[
             &namespaces,
             "--show-only=templates/rbac.yaml",
             "--show-only=templates/serviceaccounts.yaml",
-        ];
-        let helm = Helm::ready().await.unwrap();
-        helm.run(arguments).await.unwrap().expect_success()
+        ])
+        .await
     })
     .await
+}
+
+/// What the chart renders for a release in [`NAMESPACE`].
+pub async fn template(flags: &[&str]) -> String {
+    let chart = repository().join("charts/switchboard");
+    let namespace = format!("--namespace={NAMESPACE}");
+    let mut arguments = vec![
+        "template",
+        "switchboard",
+        chart.to_str().unwrap(),
+        &namespace,
+    ];
+    arguments.extend(flags);
+    let helm = Helm::ready().await.unwrap();
+    helm.run(arguments).await.unwrap().expect_success()
 }
 
 /// Names of cluster-wide roles and bindings that name this account.

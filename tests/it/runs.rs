@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::batch::v1::CronJob;
+use kube::Api;
 use serde_json::{Value, json};
-use switchboard_testbed::{Select, Signal};
+use switchboard_testbed::{Select, Signal, wait_for_object};
 
-use crate::stage::{SOON, Stage, condition};
+use crate::stage::{NEXT_MINUTES, SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN};
 
 async fn with_a_call(stage: &Stage) {
@@ -74,6 +76,21 @@ async fn a_worker_killed_in_the_middle_is_told_and_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_out_of_memory_is_told_and_made_up_for() {
+    let stage = Stage::start("memory", world::acme()).await;
+    with_a_call(&stage).await;
+    world::never_answer_composites(&stage.simulator);
+    stage
+        .annotate("acme", switchboard::api::RUN_REQUESTED_AT, "too large")
+        .await;
+    world::until_a_composite_waits(&stage.simulator).await;
+    assert_eq!(stage.runner.oom_kill(Select::all()), 1);
+    let message = failed_then_finished(&stage, "WorkerOutOfMemory").await;
+    assert!(message.contains("memory"), "{message}");
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_past_its_deadline_is_told_and_made_up_for() {
     let mut stage = Stage::set("late", world::acme())
         .await
@@ -132,5 +149,94 @@ async fn a_worker_without_a_report_is_no_success() {
     let run: Value = stage.next_run("acme", None, SOON).await;
     assert_eq!(run["outcome"], "ReportMissing", "{run}");
     stage.condition("acme", "Ready", "False", "RunFailed").await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_without_a_node_is_told_long_before_its_deadline_and_runs_when_one_comes() {
+    let stage = Stage::start("nowhere", world::acme()).await;
+    with_a_call(&stage).await;
+    stage.runner.lose_node().await.unwrap();
+    stage
+        .annotate("acme", switchboard::api::RUN_REQUESTED_AT, "without a node")
+        .await;
+    let waits = |object: &Value| {
+        let message = condition(object, "Synced")?["message"].as_str()?;
+        message
+            .starts_with("WorkerUnschedulable")
+            .then(|| object.clone())
+    };
+    let object = stage
+        .until("acme", "the pod to be missed", NEXT_MINUTES, waits)
+        .await;
+    let error = &object["status"]["errors"][0];
+    assert_eq!(
+        (&error["code"], &error["count"]),
+        (&json!("WorkerUnschedulable"), &json!(1))
+    );
+    assert!(
+        error["remedy"].as_str().unwrap().contains("node"),
+        "{error}"
+    );
+    stage.runner.restore_node().await.unwrap();
+    let run = stage.next_run("acme", None, NEXT_MINUTES).await;
+    assert_eq!(run["outcome"], "Succeeded", "{run}");
+    stage.ready("acme").await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cron_job_starts_within_the_window_as_next_run_says_and_edits_by_hand_are_put_right() {
+    let stage = Stage::start("edits", world::acme()).await;
+    stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
+    let mut manifest = stage.integration("acme");
+    manifest["spec"]["contacts"] = json!({"dailyAt": "23:00", "timeZone": "Asia/Tokyo"});
+    stage.apply(&manifest).await;
+    stage.ready("acme").await;
+    let cron_jobs = Api::<CronJob>::namespaced(stage.client.clone(), stage.ns());
+    let spec = |what: &'static str, is: Box<dyn Fn(&Value) -> bool>| {
+        let cron_jobs = &cron_jobs;
+        async move {
+            wait_for_object(cron_jobs, "acme-sync", what, SOON, |object| {
+                object
+                    .filter(|object| is(object))
+                    .map(|object| object["spec"].clone())
+            })
+            .await
+        }
+    };
+    let wanted = spec("there", Box::new(|_| true)).await;
+    let schedule = wanted["schedule"].as_str().unwrap().to_owned();
+    let mut fields = schedule.split(' ').map(|field| field.parse::<u32>().ok());
+    let (minute, hour) = (
+        fields.next().flatten().unwrap(),
+        fields.next().flatten().unwrap(),
+    );
+    let before = 23 * 60 - (hour * 60 + minute);
+    assert!(before < 30, "{schedule}");
+    let next: jiff::Timestamp = stage.get("acme").await["status"]["nextRun"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let next = next.in_tz("Asia/Tokyo").unwrap();
+    assert_eq!((next.hour() as u32, next.minute() as u32), (hour, minute));
+    for patch in [
+        json!({"spec": {"schedule": "0 0 * * *"}}),
+        json!({"spec": {"suspend": true}}),
+        json!({"spec": {"concurrencyPolicy": "Allow"}}),
+        json!({"spec": {"jobTemplate": {"spec": {"backoffLimit": 6}}}}),
+    ] {
+        let text = patch.to_string();
+        stage
+            .kubectl(&["patch", "cronjob", "acme-sync", "--type=merge", "-p", &text])
+            .await;
+        let wanted = wanted.clone();
+        spec(
+            "as it was",
+            Box::new(move |object| object["spec"] == wanted),
+        )
+        .await;
+    }
     stage.end().await;
 }

@@ -11,6 +11,18 @@ use crate::bed::{control_plane, integration};
 /// Field, a value that is refused, part of the sentence, a value that is accepted.
 const RULES: &[(&str, &str, &str, &str)] = &[
     (
+        "/spec/apiBudget",
+        r#"{"dailyPercent": 0}"#,
+        "must be from 1 to 100",
+        r#"{"dailyPercent": 1}"#,
+    ),
+    (
+        "/spec/apiBudget",
+        r#"{"dailyPercent": 101}"#,
+        "must be from 1 to 100",
+        r#"{"dailyPercent": 100}"#,
+    ),
+    (
         "/spec/companyId",
         r#""Acme""#,
         "must be 1 to 63 lower-case letters",

@@ -365,11 +365,16 @@ impl Stage {
 
     /// A client of the directory with the tenant's own token.
     pub async fn directory(&self, name: &str, purpose: &str) -> directory::Client {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), self.ns());
-        let secret = format!("{name}-directory");
+        self.directory_of(self.ns(), &format!("{name}-directory"), purpose)
+            .await
+    }
+
+    /// A client of the directory with a token out of a Secret in any namespace.
+    pub async fn directory_of(&self, ns: &str, secret: &str, purpose: &str) -> directory::Client {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), ns);
         let token = wait_for(format!("the Secret {secret}"), SOON, async || {
             let secret = secrets
-                .get(&secret)
+                .get(secret)
                 .await
                 .map_err(|error| error.to_string())?;
             let token = secret
@@ -381,6 +386,11 @@ impl Stage {
         })
         .await;
         directory::Client::new(&self.directory_url, SecretString::from(token)).unwrap()
+    }
+
+    /// Where the directory answers.
+    pub fn directory_url(&self) -> &str {
+        &self.directory_url
     }
 
     /// The test's own folder.

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use switchboard::directory::client::Retry;
 use switchboard::directory::model::{Call, CallsQuery, LookupState};
@@ -16,19 +17,29 @@ use switchboard::phone::Region;
 use switchboard::worker::RunReport;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// 32 bytes of `a`.
 pub const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 const USER: &str = "integration@acme.example";
-const PASSWORD: &str = "marker-of-the-password";
+/// How long a test waits for what should come within a second, on a busy machine.
+const SOON: Duration = Duration::from_secs(60);
+pub const PASSWORD: &str = "marker-of-the-password";
 
 pub struct Bed {
     folder: TempDir,
     base: String,
-    _directory: Option<DropGuard>,
-    pub salesforce: Simulator,
+    directory: Option<Directory>,
+    pub salesforce: Arc<Simulator>,
     pub settings: Value,
+}
+
+/// A directory on SQLite inside the test.
+struct Directory {
+    base: String,
+    shutdown: DropGuard,
+    running: JoinHandle<Result<(), directory::Error>>,
 }
 
 /// How a run ended: its exit code (none after a kill), and its report.
@@ -40,18 +51,15 @@ pub struct Ended {
 impl Bed {
     /// A tenant with an org of these contacts, and a directory on SQLite inside the test.
     pub async fn start(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> Self {
+        Self::of(played(contacts, latency_ms).await, USER).await
+    }
+
+    /// A tenant whose user is one of those of an org that others use, too, and a directory on SQLite inside the test.
+    pub async fn of(salesforce: Arc<Simulator>, user: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let args = directory::Args::new(
-            "127.0.0.1:0".parse().unwrap(),
-            format!("sqlite:{}", folder.path().join("directory.db").display()).into(),
-            write(&folder, "keys", KEY),
-        );
-        let shutdown = CancellationToken::new();
-        let server = Server::bind(args, shutdown.clone()).await.unwrap();
-        let base = format!("http://{}", server.address());
-        tokio::spawn(server.run());
-        let directory = Some(shutdown.drop_guard());
-        Self::with(folder, base, directory, contacts, latency_ms).await
+        let directory = Directory::start(&folder).await;
+        let base = directory.base.clone();
+        Self::with(folder, base, Some(directory), salesforce, user)
     }
 
     /// A tenant with an org of these contacts, and the directory that this replica is one of.
@@ -61,21 +69,17 @@ impl Bed {
         latency_ms: u64,
     ) -> Self {
         let folder = TempDir::new().unwrap();
-        Self::with(folder, replica.base(), None, contacts, latency_ms).await
+        let salesforce = played(contacts, latency_ms).await;
+        Self::with(folder, replica.base(), None, salesforce, USER)
     }
 
-    async fn with(
+    fn with(
         folder: TempDir,
         base: String,
-        directory: Option<DropGuard>,
-        contacts: impl IntoIterator<Item = Record>,
-        latency_ms: u64,
+        directory: Option<Directory>,
+        salesforce: Arc<Simulator>,
+        user: &str,
     ) -> Self {
-        let org = Org::enterprise("acme")
-            .user(User::integration(USER).password(PASSWORD))
-            .records("Contact", contacts)
-            .with(|org| org.latency_ms = latency_ms);
-        let salesforce = Simulator::start(World::new().org(org)).await.unwrap();
         write(&folder, "password", PASSWORD);
         write(&folder, "ca.pem", salesforce.ca_pem());
         write(&folder, "token", token(Purpose::Worker).expose_secret());
@@ -86,7 +90,7 @@ impl Bed {
                 "environment": "Production",
                 "loginUrl": salesforce.url(),
                 "apiVersion": "50.0",
-                "auth": {"password": {"username": USER}},
+                "auth": {"password": {"username": user}},
                 "hosts": ["localhost"],
                 "allowPrivateNetworks": true,
             },
@@ -98,10 +102,24 @@ impl Bed {
         Self {
             folder,
             base,
-            _directory: directory,
+            directory,
             salesforce,
             settings,
         }
+    }
+
+    /// Ends the directory inside the test.
+    pub async fn stop_directory(&mut self) {
+        let directory = self.directory.take().unwrap();
+        drop(directory.shutdown);
+        directory.running.await.unwrap().unwrap();
+    }
+
+    /// Starts it anew, at another address.
+    pub async fn start_directory(&mut self) {
+        let directory = Directory::start(&self.folder).await;
+        self.base.clone_from(&directory.base);
+        self.directory = Some(directory);
     }
 
     fn report_path(&self, holder: &str) -> PathBuf {
@@ -146,7 +164,7 @@ impl Bed {
 
     /// Waits until the run of this worker ends by itself.
     pub async fn ended_as(&self, holder: &str, mut child: Child) -> Ended {
-        let status = tokio::time::timeout(Duration::from_secs(60), child.wait());
+        let status = tokio::time::timeout(SOON, child.wait());
         let status = status.await.expect("the run ends").unwrap();
         let text = std::fs::read_to_string(self.report_path(holder)).ok();
         Ended {
@@ -194,6 +212,43 @@ impl Bed {
             }
         }
     }
+}
+
+impl Directory {
+    async fn start(folder: &TempDir) -> Self {
+        let args = directory::Args::new(
+            "127.0.0.1:0".parse().unwrap(),
+            format!("sqlite:{}", folder.path().join("directory.db").display()).into(),
+            write(folder, "keys", KEY),
+        );
+        let shutdown = CancellationToken::new();
+        let server = Server::bind(args, shutdown.clone()).await.unwrap();
+        Self {
+            base: format!("http://{}", server.address()),
+            shutdown: shutdown.drop_guard(),
+            running: tokio::spawn(server.run()),
+        }
+    }
+}
+
+/// An org of these contacts.
+async fn played(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> Arc<Simulator> {
+    let org = Org::enterprise("acme")
+        .user(User::integration(USER).password(PASSWORD))
+        .records("Contact", contacts)
+        .with(|org| org.latency_ms = latency_ms);
+    Arc::new(Simulator::start(World::new().org(org)).await.unwrap())
+}
+
+/// Waits until the org has counted so many calls. It looks often: the tests stop and kill within a request.
+pub async fn after_calls(salesforce: &Simulator, calls: u64) {
+    let made = async {
+        while salesforce.counters().api_calls() < calls {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let waited = tokio::time::timeout(SOON, made).await;
+    waited.unwrap_or_else(|_| panic!("the org counts no {calls} calls"));
 }
 
 /// Numbers of Tokyo.

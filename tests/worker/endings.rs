@@ -1,8 +1,7 @@
 //! Every ending, by its exit code and its report.
 
-use crate::bed::{Bed, contacts, numbers};
+use crate::bed::{Bed, after_calls, contacts, numbers};
 use salesforce_simulator::Fault;
-use std::time::Duration;
 use switchboard::directory::model::LookupState;
 use switchboard::worker::Outcome;
 
@@ -21,12 +20,6 @@ async fn bed(latency_ms: u64) -> Bed {
     bed
 }
 
-async fn after_calls(bed: &Bed, calls: u64) {
-    while bed.salesforce.counters().api_calls() < calls {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
 /// The next run finishes, whatever went before.
 async fn finishes(bed: &Bed) {
     let ended = bed.run("sync").await;
@@ -41,7 +34,7 @@ async fn finishes(bed: &Bed) {
 async fn sigterm_finishes_the_request_in_flight_and_hands_the_rest_back() {
     let bed = bed(50).await;
     let child = bed.spawn("sync");
-    after_calls(&bed, 2).await;
+    after_calls(&bed.salesforce, 2).await;
     let pid = child.id().unwrap().to_string();
     std::process::Command::new("kill")
         .args(["-TERM", &pid])
@@ -62,7 +55,7 @@ async fn sigterm_finishes_the_request_in_flight_and_hands_the_rest_back() {
 async fn a_session_that_ends_is_replaced_once() {
     let bed = bed(20).await;
     let child = bed.spawn("sync");
-    after_calls(&bed, 3).await;
+    after_calls(&bed.salesforce, 3).await;
     bed.salesforce.revoke_all_sessions();
     let ended = bed.ended(child).await;
     assert_eq!(ended.code, Some(0), "{:?}", ended.report);
@@ -125,4 +118,51 @@ async fn settings_that_cannot_be_used_end_with_2() {
     assert_eq!(ended.code, Some(2));
     assert_eq!(ended.report.unwrap().error.unwrap().code, "SettingsInvalid");
     assert_eq!(open(&bed).await, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_refused_again_and_again_costs_no_more_than_the_allowance() {
+    let mut bed = bed(0).await;
+    bed.settings["maxApiCalls"] = 2.into();
+    bed.salesforce
+        .fault(Fault::status(503).on_path("*/composite"));
+    let ended = bed.run("sync").await;
+    assert_eq!(ended.code, Some(1), "{:?}", ended.report);
+    let asked = bed.salesforce.requests();
+    let asked = asked
+        .iter()
+        .filter(|asked| asked.path.ends_with("/composite"));
+    assert_eq!(
+        asked.count(),
+        2,
+        "three more would be tried without an allowance"
+    );
+    bed.salesforce.clear_faults();
+    bed.settings["maxApiCalls"] = serde_json::Value::Null;
+    finishes(&bed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_allowance_nobody_logs_in() {
+    let mut bed = bed(0).await;
+    bed.settings["maxApiCalls"] = 0.into();
+    let ended = bed.run("sync").await;
+    assert_eq!(ended.code, Some(3), "{:?}", ended.report);
+    assert_eq!(bed.salesforce.counters().logins.len(), 0);
+    assert_eq!(open(&bed).await, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_goes_away_ends_with_1_and_the_next_run_goes_on() {
+    let mut bed = bed(50).await;
+    let child = bed.spawn("sync");
+    after_calls(&bed.salesforce, 3).await;
+    bed.stop_directory().await;
+    let ended = bed.ended(child).await;
+    let report = ended.report.unwrap();
+    assert_eq!((ended.code, report.outcome), (Some(1), Outcome::Failed));
+    assert_eq!(report.error.unwrap().code, "DirectoryUnavailable");
+    assert!(report.numbers < 300);
+    bed.start_directory().await;
+    finishes(&bed).await;
 }

@@ -15,3 +15,4 @@ mod kills;
 mod outages;
 mod replica;
 mod replicas;
+mod tenants;

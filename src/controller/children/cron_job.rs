@@ -9,9 +9,6 @@ use crate::api::{SalesforceIntegration, Settings};
 use crate::controller::decide::runs;
 use crate::controller::decide::schedule::Cadence;
 
-/// A start that was missed (the controller-manager was down, say) is made up for within this time, or within one period.
-const LONGEST_STARTING_DEADLINE: u64 = 3600;
-
 /// The CronJob that runs the daily or the after-call run.
 pub fn cron_job(
     resource: &SalesforceIntegration,
@@ -31,14 +28,13 @@ pub fn cron_job(
             time_zone: Some(settings.time_zone_name.clone()),
             suspend: Some(suspend),
             concurrency_policy: Some("Forbid".into()),
-            starting_deadline_seconds: Some(
-                cadence.period().as_secs().min(LONGEST_STARTING_DEADLINE) as i64,
-            ),
+            starting_deadline_seconds: Some(cadence.starting_deadline().as_secs() as i64),
             successful_jobs_history_limit: Some(1),
             failed_jobs_history_limit: Some(3),
             job_template: JobTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(labels(resource, Some(run.kind))),
+                    annotations: run.allowance(),
                     ..ObjectMeta::default()
                 }),
                 spec: Some(run.spec.clone()),

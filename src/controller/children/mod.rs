@@ -5,7 +5,7 @@ mod run;
 mod tokens;
 
 pub use cron_job::cron_job;
-pub use run::{RunTemplate, job_on_request, run_template};
+pub use run::{RunTemplate, job_on_request, kind_of_run, run_template};
 pub use tokens::{TokenSources, token_secret, token_secret_name};
 
 use std::collections::BTreeMap;

@@ -15,10 +15,11 @@ use super::tokens::short_hash;
 use super::{labels, metadata, token_secret_name};
 use crate::api::settings::AuthSettings;
 use crate::api::status::SalesforceIntegrationStatus;
-use crate::api::{CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
+use crate::api::{API_CALLS, CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
 use crate::controller::config::Config;
 use crate::controller::decide::Credentials;
 use crate::controller::decide::runs::{CONTAINER, label};
+use crate::resolve::UrlLength;
 use crate::salesforce::Method;
 use crate::worker::{self as wire, RunKind, WorkerSettings};
 
@@ -37,28 +38,46 @@ pub struct RunTemplate {
     pub kind: RunKind,
     /// The Job.
     pub spec: JobSpec,
+    /// API requests that it may make.
+    api_calls: Option<u64>,
 }
 
-/// The run of an integration whose retrieval is not disabled.
+// === impl RunTemplate ===
+
+impl RunTemplate {
+    /// The annotation on the Job that says how many API requests it may make.
+    pub fn allowance(&self) -> Option<BTreeMap<String, String>> {
+        let calls = self.api_calls?.to_string();
+        Some(BTreeMap::from([(API_CALLS.to_owned(), calls)]))
+    }
+}
+
+/// Which run an integration has.
+pub fn kind_of_run(settings: &Settings) -> RunKind {
+    match settings.retrieval {
+        Retrieval::AfterCall => RunKind::Lookup,
+        Retrieval::Daily | Retrieval::Disabled => RunKind::Sync,
+    }
+}
+
+/// The run of an integration whose retrieval is not disabled, which may make so many API requests.
 pub fn run_template(
     resource: &SalesforceIntegration,
     settings: &Settings,
     status: &SalesforceIntegrationStatus,
     credentials: &Credentials,
+    api_calls: Option<u64>,
     config: &Config,
 ) -> RunTemplate {
-    let kind = match settings.retrieval {
-        Retrieval::AfterCall => RunKind::Lookup,
-        Retrieval::Daily | Retrieval::Disabled => RunKind::Sync,
-    };
+    let kind = kind_of_run(settings);
     let deadline = config.run_deadline.as_secs() as i64;
-    let version = match credentials {
-        Credentials::Available { fingerprint, .. } => Some(BTreeMap::from([(
-            CREDENTIALS_VERSION.to_owned(),
-            fingerprint.clone(),
-        )])),
-        _ => None,
-    };
+    let mut annotations = BTreeMap::new();
+    if let Credentials::Available { fingerprint, .. } = credentials {
+        annotations.insert(CREDENTIALS_VERSION.to_owned(), fingerprint.clone());
+    }
+    if let Some(calls) = api_calls {
+        annotations.insert(API_CALLS.to_owned(), calls.to_string());
+    }
     let spec = JobSpec {
         // A run that failed is made up for by the next one; a retry would only repeat a refused log-in.
         backoff_limit: Some(0),
@@ -66,22 +85,26 @@ pub fn run_template(
         template: PodTemplateSpec {
             metadata: Some(ObjectMeta {
                 labels: Some(labels(resource, Some(kind))),
-                annotations: version,
+                annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
                 ..ObjectMeta::default()
             }),
             spec: Some(pod(
                 resource,
                 settings,
-                status,
                 credentials,
                 kind,
                 deadline,
+                worker_settings(resource, settings, status, api_calls, config),
                 config,
             )),
         },
         ..JobSpec::default()
     };
-    RunTemplate { kind, spec }
+    RunTemplate {
+        kind,
+        spec,
+        api_calls,
+    }
 }
 
 /// The Job of a run that the tenant asks for. Its name follows from the wish, so that one wish is one Job however often it is made.
@@ -89,7 +112,10 @@ pub fn job_on_request(resource: &SalesforceIntegration, run: &RunTemplate, wish:
     let hash = short_hash(&resource.uid().unwrap_or_default(), wish);
     let name = format!("{}-{}-{hash}", resource.name_any(), label(run.kind));
     Job {
-        metadata: metadata(resource, name, Some(run.kind)),
+        metadata: ObjectMeta {
+            annotations: run.allowance(),
+            ..metadata(resource, name, Some(run.kind))
+        },
         spec: Some(JobSpec {
             ttl_seconds_after_finished: Some(KEEP_REQUESTED_SECONDS),
             ..run.spec.clone()
@@ -101,17 +127,12 @@ pub fn job_on_request(resource: &SalesforceIntegration, run: &RunTemplate, wish:
 fn pod(
     resource: &SalesforceIntegration,
     settings: &Settings,
-    status: &SalesforceIntegrationStatus,
     credentials: &Credentials,
     kind: RunKind,
     deadline: i64,
+    worker_settings: String,
     config: &Config,
 ) -> PodSpec {
-    let name = format!(
-        "{}/{}",
-        resource.namespace().unwrap_or_default(),
-        resource.name_any()
-    );
     PodSpec {
         // The worker needs nothing from the API server: settings and secrets come with the pod, the result goes with its end.
         automount_service_account_token: Some(false),
@@ -149,10 +170,7 @@ fn pod(
             image: Some(config.worker_image.clone()),
             image_pull_policy: Some(config.image_pull_policy.clone()),
             args: Some(arguments(kind, config)),
-            env: Some(environment(
-                worker_settings(settings, status, name, config),
-                config,
-            )),
+            env: Some(environment(worker_settings, config)),
             resources: Some(ResourceRequirements {
                 requests: Some(quantities(&[("cpu", "10m"), ("memory", "32Mi")])),
                 limits: Some(quantities(&[("memory", &config.worker_memory)])),
@@ -210,11 +228,14 @@ fn arguments(kind: RunKind, config: &Config) -> Vec<String> {
 }
 
 fn worker_settings(
+    resource: &SalesforceIntegration,
     settings: &Settings,
     status: &SalesforceIntegrationStatus,
-    run: String,
+    max_api_calls: Option<u64>,
     config: &Config,
 ) -> String {
+    let organization = status.organization.as_ref();
+    let namespace = resource.namespace().unwrap_or_default();
     let settings = WorkerSettings {
         version: wire::SETTINGS_VERSION.into(),
         company_id: settings.company_id.clone(),
@@ -231,14 +252,16 @@ fn worker_settings(
         },
         region: settings.region,
         time_zone: settings.time_zone_name.clone(),
-        person_accounts: status
-            .organization
-            .as_ref()
-            .and_then(|organization| organization.person_accounts),
+        person_accounts: organization.and_then(|organization| organization.person_accounts),
         instance_url: None,
-        url_length: None,
-        max_api_calls: None,
-        run: Some(run),
+        url_length: organization
+            .and_then(|organization| organization.query_url_length.as_ref())
+            .map(|known| UrlLength {
+                bytes: known.bytes,
+                refused: known.refused,
+            }),
+        max_api_calls,
+        run: Some(format!("{namespace}/{}", resource.name_any())),
     };
     settings.to_json()
 }

@@ -1,6 +1,18 @@
 //! The connection: when it is proved, what a proof changes, what the tenant asked for.
 
-use super::*;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::attempts::{note_refusal, note_refused_at, of_credential, settle_attempt};
+use super::budget::Spender;
+use super::errors::{self, Source};
+use super::proof::{self, Cause, Next};
+use super::warnings::Origin;
+use super::{Credentials, Decision, Failure, Proof, schedule, verdicts, warnings};
+use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict, reason};
+use crate::api::{Settings, TEST_REQUESTED_AT};
+use crate::salesforce::Meaning;
 
 impl Decision<'_> {
     /// Takes in the proof that was made, or decides when the next one is. Returns why to prove now.
@@ -150,6 +162,7 @@ impl Decision<'_> {
         let proof = Proof {
             at: refusal.at,
             fingerprint: fingerprint.into(),
+            calls: 0,
             outcome: Err(refusal.failure),
         };
         self.take_in(&proof, settings);
@@ -157,6 +170,8 @@ impl Decision<'_> {
     }
 
     pub(super) fn take_in(&mut self, proof: &Proof, settings: &Settings) {
+        self.take_in_org(proof);
+        self.spend(proof.at, proof.calls, Spender::Proof);
         let connection = of_credential(&mut self.status, &proof.fingerprint);
         connection.username = settings
             .auth
@@ -181,8 +196,8 @@ impl Decision<'_> {
                     .username
                     .clone()
                     .unwrap_or_else(|| "The user".into());
-                self.status.organization = Some(verdicts::organization(&findings.organization));
-                self.status.warnings = findings.warnings.iter().map(verdicts::warning).collect();
+                let found = findings.warnings.iter().map(verdicts::warning).collect();
+                warnings::replace(&mut self.status.warnings, Origin::Proof, found);
                 if let Some(usage) = &findings.usage {
                     self.usage(usage);
                 }
@@ -207,6 +222,22 @@ impl Decision<'_> {
             }
             Err(failure) => self.take_in_failure(failure, proof, settings),
         }
+    }
+
+    /// What was counted and found out for another org says nothing about this one.
+    fn take_in_org(&mut self, proof: &Proof) {
+        let Ok(findings) = &proof.outcome else {
+            return;
+        };
+        let mut found = verdicts::organization(&findings.organization);
+        match self.status.organization.take() {
+            Some(known) if known.id == found.id => {
+                found.query_url_length = known.query_url_length;
+            }
+            Some(_) => self.forget_org(),
+            None => {}
+        }
+        self.status.organization = Some(found);
     }
 
     pub(super) fn take_in_failure(
@@ -254,22 +285,6 @@ impl Decision<'_> {
             AUTHORIZED,
             Verdict::unknown(reason::PENDING, "The connection must work first."),
         );
-    }
-
-    pub(super) fn usage(&mut self, usage: &Usage) {
-        if self
-            .status
-            .api_usage
-            .as_ref()
-            .is_none_or(|old| old.observed_at.0 <= usage.observed_at)
-        {
-            self.status.api_usage = Some(ApiUsage {
-                used: usage.used,
-                limit: usage.limit,
-                percent: (usage.used * 100).checked_div(usage.limit).unwrap_or(0),
-                observed_at: Time(usage.observed_at),
-            });
-        }
     }
 
     pub(super) fn test_requested(&self) -> bool {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::warnings::code as warning_code;
 use crate::api::conditions::reason;
 use crate::api::status::ErrorEntry;
 use crate::salesforce::Meaning;
@@ -69,6 +70,14 @@ pub fn record(
     errors.truncate(MOST_ERRORS);
 }
 
+/// When a failure of that kind was last seen.
+pub fn last_seen(errors: &[ErrorEntry], source: Source, code: &str) -> Option<Timestamp> {
+    errors
+        .iter()
+        .find(|entry| entry.code == code && entry.source == source.as_str())
+        .map(|entry| entry.last_seen.0)
+}
+
 /// What the tenant does next about a code.
 pub fn remedy(code: &str) -> &'static str {
     match code {
@@ -103,10 +112,31 @@ pub fn remedy(code: &str) -> &'static str {
         code::WORKER_OUT_OF_MEMORY => {
             "Nothing is lost: the next run goes on. Ask the platform team to raise the worker's memory limit."
         }
-        code::WORKER_KILLED | code::POD_LOST | code::WORKER_EVICTED => {
-            "Nothing is lost: the next run goes on. If it happens again, ask the platform team why its pods are killed."
+        code::WORKER_UNSCHEDULABLE => {
+            "The cluster has no room for the pod: ask the platform team for a node, or for a smaller memory request. It starts by itself then."
         }
-        code::REPORT_INVALID | code::REPORT_MISSING => {
+        code::WORKER_IMAGE_NOT_PULLED => {
+            "Ask the platform team: the worker's image does not exist under that name, or the node may not pull it. It starts by itself then."
+        }
+        code::WORKER_NOT_CREATED | code::WORKER_NOT_STARTED => {
+            "Look at the pod with `kubectl describe pod`: a Secret or a key that it mounts may have been deleted. The next run catches up."
+        }
+        warning_code::FIELD_HIDDEN => {
+            "In Salesforce, give the user read access to the field, by field-level security in a permission set."
+        }
+        code::WORKER_KILLED => {
+            "Nothing is lost: the next run goes on. If it happens again, ask the platform team who ends the pods: a node that restarts, or a deployment tool."
+        }
+        code::POD_LOST => {
+            "Nothing is lost: the next run goes on. If it happens again, ask the platform team who deletes the pods before they are done."
+        }
+        code::WORKER_EVICTED => {
+            "Nothing is lost: the next run goes on. If it happens again, ask the platform team: the node is short of memory or disk, or more important pods push this one out."
+        }
+        code::REPORT_MISSING => {
+            "The next run tries again. If it happens again, ask the platform team for the logs of the pod: the worker ended before it could say why."
+        }
+        code::REPORT_INVALID => {
             "The next run tries again. If it happens again, the worker's image does not fit the controller: ask the platform team."
         }
         code::DIRECTORY_UNAVAILABLE => {
@@ -129,6 +159,14 @@ pub mod code {
     pub const WORKER_KILLED: &str = "WorkerKilled";
     /// The node evicted the pod.
     pub const WORKER_EVICTED: &str = "WorkerEvicted";
+    /// No node takes the pod.
+    pub const WORKER_UNSCHEDULABLE: &str = "WorkerUnschedulable";
+    /// The node cannot pull the image.
+    pub const WORKER_IMAGE_NOT_PULLED: &str = "WorkerImageNotPulled";
+    /// The node cannot make the container.
+    pub const WORKER_NOT_CREATED: &str = "WorkerNotCreated";
+    /// The container did not start, and nobody says why.
+    pub const WORKER_NOT_STARTED: &str = "WorkerNotStarted";
     /// The Job failed and its pod is gone.
     pub const POD_LOST: &str = "PodLost";
     /// The worker ended without a report.

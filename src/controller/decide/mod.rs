@@ -2,6 +2,7 @@
 //! in a module below; nothing here does I/O or asks for the time.
 
 mod attempts;
+pub mod budget;
 mod connection;
 pub mod errors;
 mod observed;
@@ -9,32 +10,32 @@ mod plan;
 pub mod proof;
 pub mod runs;
 pub mod schedule;
+mod spending;
+pub mod stuck;
 mod verdicts;
+mod warnings;
 mod work;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 pub use attempts::with_attempt;
-pub use observed::{Credentials, Elsewhere, Failure, Observed, Proof, Refusal};
+pub use observed::{Credentials, Elsewhere, Failure, Neighbours, Observed, Proof, Refusal};
 pub use plan::{Notice, Plan, Retire};
 
-use self::attempts::{note_refusal, note_refused_at, of_credential, settle_attempt};
+use self::attempts::note_refusal;
+use self::budget::Budget;
 use self::errors::{Source, remedy};
-use self::proof::{Cause, Next};
+use self::proof::Cause;
 use self::runs::EndedRun;
-use self::schedule::Cadence;
+use crate::api::Settings;
 use crate::api::conditions::{
     self, AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, SYNCED, Truth,
     Verdict, reason,
 };
-use crate::api::status::{ApiUsage, SalesforceIntegrationStatus};
-use crate::api::{RUN_REQUESTED_AT, Settings, TEST_REQUESTED_AT};
-use crate::controller::children;
-use crate::salesforce::{Meaning, Usage};
+use crate::api::status::SalesforceIntegrationStatus;
 
 /// A run is overdue when none has ended that long after its deadline.
 const OVERDUE_GRACE: Duration = Duration::from_secs(600);
@@ -56,6 +57,7 @@ pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     } else if let Some(cause) = decision.connection(settings) {
         return decision.prove(cause);
     }
+    decision.share(settings);
     decision.children(settings);
     decision.synced(settings);
     decision.summary(settings);
@@ -70,6 +72,10 @@ struct Decision<'a> {
     status: SalesforceIntegrationStatus,
     plan: Plan,
     new_runs: Vec<&'a EndedRun>,
+    /// Known once Salesforce has told the org's limit.
+    budget: Option<Budget>,
+    /// Until when runs wait for free API requests, if they do.
+    held: Option<Timestamp>,
     wake: Vec<Timestamp>,
 }
 
@@ -95,6 +101,8 @@ impl<'a> Decision<'a> {
             },
             status,
             new_runs,
+            budget: None,
+            held: None,
             wake: vec![],
         }
     }

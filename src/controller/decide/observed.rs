@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 
 use super::runs::EndedRun;
+use super::stuck::StuckRun;
 use crate::api::conditions::{self, CONNECTED};
-use crate::api::status::{Connection, SalesforceIntegrationStatus};
+use crate::api::status::{Connection, QueryUrlLength, SalesforceIntegrationStatus};
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
 use crate::controller::claims::Claim;
 use crate::controller::config::Config;
@@ -32,6 +33,10 @@ pub struct Observed<'a> {
     pub ended_runs: &'a [EndedRun],
     /// Its Jobs that go on.
     pub active_jobs: &'a [Arc<Job>],
+    /// Its runs whose pod does not start.
+    pub stuck_runs: &'a [StuckRun],
+    /// Who else uses its org.
+    pub neighbours: Neighbours,
     /// Its CronJobs as they are.
     pub cron_jobs: &'a [Arc<CronJob>],
     /// From what the Secret with its directory tokens was minted; none when there is none.
@@ -92,6 +97,19 @@ pub struct Elsewhere {
     pub at_hand: bool,
 }
 
+/// The other integrations of an org.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Neighbours {
+    /// How many there are.
+    pub count: u32,
+    /// Names of those in the same namespace, sorted, at most [`Self::MOST_NAMES`].
+    pub names: Vec<String>,
+    /// What those that are not suspended ask for of the org's API requests together, in per cent.
+    pub percent: u64,
+    /// What their runs have found out about the org.
+    pub url_lengths: Vec<QueryUrlLength>,
+}
+
 /// A log-in that Salesforce answered with a refusal, for good or for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -108,6 +126,8 @@ pub struct Proof {
     pub at: Timestamp,
     /// Fingerprint of the credential that was used.
     pub fingerprint: String,
+    /// API requests that it cost.
+    pub calls: u64,
     /// What was found, or how it failed.
     pub outcome: Result<Findings, Failure>,
 }
@@ -121,6 +141,13 @@ pub struct Failure {
     pub message: String,
     /// What was being done. The same answer to a request says nothing against the credential.
     pub phase: Phase,
+}
+
+// === impl Neighbours ===
+
+impl Neighbours {
+    /// So many are named.
+    pub const MOST_NAMES: usize = 10;
 }
 
 // === impl Elsewhere ===

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::budget;
 use super::errors::{Source, code};
+use super::stuck;
 use crate::api::status::{LastRun, Matched};
-use crate::api::{CREDENTIALS_VERSION, RUN_LABEL, conditions::reason};
+use crate::api::{API_CALLS, CREDENTIALS_VERSION, RUN_LABEL, conditions::reason};
 use crate::worker::{Outcome, RunKind, RunReport};
 
 /// Name of the container in the pods of runs.
@@ -30,6 +32,8 @@ pub struct EndedRun {
     pub finished_at: Timestamp,
     /// Fingerprint of the credential that it was given, as the CronJob knew it.
     pub credentials_version: Option<String>,
+    /// API requests that it was allowed to make; none where it was given no limit.
+    pub allowance: Option<u64>,
     /// How it ended, in one word: `Succeeded` or a code.
     pub outcome: String,
     /// The same as a sentence.
@@ -54,7 +58,8 @@ pub fn source(kind: RunKind) -> Source {
     }
 }
 
-fn kind_of(labels: &BTreeMap<String, String>) -> Option<RunKind> {
+/// Which run an object with these labels belongs to.
+pub(super) fn kind_of(labels: &BTreeMap<String, String>) -> Option<RunKind> {
     [RunKind::Sync, RunKind::Lookup].into_iter().find(|kind| {
         labels
             .get(RUN_LABEL)
@@ -68,6 +73,18 @@ impl EndedRun {
     /// Whether it did what it was to do.
     pub fn succeeded(&self) -> bool {
         self.outcome == SUCCEEDED
+    }
+
+    /// API requests that it counts for. Without a report: as many as it may have made.
+    pub fn api_calls(&self) -> u64 {
+        match (&self.report, self.started_at) {
+            (Some(report), _) => report.api_calls,
+            (None, Some(started_at)) => {
+                let lasted = self.finished_at.duration_since(started_at);
+                budget::unreported(lasted.try_into().unwrap_or_default(), self.allowance)
+            }
+            (None, None) => 0,
+        }
     }
 
     /// As status shows it.
@@ -91,8 +108,8 @@ impl EndedRun {
             run.unmatched = report.unmatched;
             run.written = report.written;
             run.skipped = report.skipped;
-            run.api_calls = report.api_calls;
         }
+        run.api_calls = self.api_calls();
         run
     }
 }
@@ -127,12 +144,7 @@ pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
         })
         .or(pod.metadata.creation_timestamp.as_ref())?
         .0;
-    let (outcome, message, report) = judge(
-        status.reason.as_deref(),
-        status.message.as_deref(),
-        terminated,
-        kind,
-    );
+    let (outcome, message, report) = judge(status, terminated, kind);
     Some(EndedRun {
         job,
         kind,
@@ -141,15 +153,20 @@ pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
             .map(|time| time.0),
         finished_at,
         credentials_version: pod.annotations().get(CREDENTIALS_VERSION).cloned(),
+        allowance: allowance(pod),
         outcome,
         message,
         report,
     })
 }
 
+/// API requests that a run was allowed to make, as its Job or pod says.
+fn allowance(of: &impl ResourceExt) -> Option<u64> {
+    of.annotations().get(API_CALLS)?.parse().ok()
+}
+
 fn judge(
-    pod_reason: Option<&str>,
-    pod_message: Option<&str>,
+    status: &PodStatus,
     terminated: Option<&ContainerStateTerminated>,
     kind: RunKind,
 ) -> (String, String, Option<RunReport>) {
@@ -159,7 +176,16 @@ fn judge(
         .trim();
     let report = RunReport::parse(text);
     let known = |code: &str, message: String| (code.to_owned(), message);
-    let (code, message) = match (pod_reason, terminated) {
+    let disrupted = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True");
+    let (code, message) = match (status.reason.as_deref(), terminated) {
+        (Some("DeadlineExceeded"), None) => {
+            let (code, message) = stuck::never_started(status, kind);
+            known(code, message)
+        }
         (Some("DeadlineExceeded"), _) => known(
             code::RUN_DEADLINE_EXCEEDED,
             format!(
@@ -179,9 +205,20 @@ fn judge(
             format!(
                 "The node evicted the pod of the {} run: {}",
                 label(kind),
-                pod_message.unwrap_or("no reason given")
+                status.message.as_deref().unwrap_or("no reason given")
             ),
         ),
+        (_, terminated) if disrupted.is_some() && (terminated.is_none() || report.is_err()) => {
+            let said = disrupted.and_then(|disrupted| disrupted.message.as_deref());
+            known(
+                code::WORKER_EVICTED,
+                format!(
+                    "The cluster ended the pod of the {} run: {}",
+                    label(kind),
+                    said.unwrap_or("no reason given")
+                ),
+            )
+        }
         (_, None) => known(
             code::POD_LOST,
             format!(
@@ -282,15 +319,17 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
         .iter()
         .flatten()
         .find(|condition| condition.type_ == "Failed" && condition.status == "True")?;
-    let (outcome, message) = match failed.reason.as_deref() {
-        Some("DeadlineExceeded") => (
-            code::RUN_DEADLINE_EXCEEDED,
+    // The pod has an earlier deadline of its own, which counts from when a node takes it.
+    let never_started = failed.reason.as_deref() == Some("DeadlineExceeded");
+    let (outcome, message) = match never_started {
+        true => (
+            code::WORKER_NOT_STARTED,
             format!(
-                "The {} run went on past its deadline and was ended.",
+                "The pod of the {} run had not started when its Job's deadline was over.",
                 label(kind)
             ),
         ),
-        _ => (
+        false => (
             code::POD_LOST,
             format!(
                 "The pod of the {} run disappeared before it could report.",
@@ -305,6 +344,7 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
             .status
             .as_ref()
             .and_then(|status| status.start_time.as_ref())
+            .filter(|_| !never_started)
             .map(|time| time.0),
         finished_at: failed
             .last_transition_time
@@ -312,6 +352,7 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
             .or(job.metadata.creation_timestamp.as_ref())?
             .0,
         credentials_version: None,
+        allowance: allowance(job),
         outcome: outcome.into(),
         message,
         report: None,

@@ -8,8 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::api::{Retrieval, Settings};
 
-/// Daily runs are spread over this many minutes before `dailyAt`.
-pub const DAILY_WINDOW_MINUTES: u32 = 30;
+/// The widest window before `dailyAt`.
+const WIDEST_WINDOW_MINUTES: u64 = 720;
+
+/// The longest time within which a start that was missed is made up for.
+const LONGEST_STARTING_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// When a CronJob starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +34,14 @@ pub enum Cadence {
 // === impl Cadence ===
 
 impl Cadence {
-    /// The cadence of an integration; none when retrieval is disabled.
-    pub fn of(settings: &Settings, uid: &str) -> Option<Cadence> {
+    /// The cadence of an integration; none when retrieval is disabled. Daily runs are spread over `window` before `dailyAt`.
+    pub fn of(settings: &Settings, uid: &str, window: Duration) -> Option<Cadence> {
         match settings.retrieval {
             Retrieval::Disabled => None,
             Retrieval::Daily => {
                 let at = settings.daily_at.hour() as u32 * 60 + settings.daily_at.minute() as u32;
-                let early = (place(uid, "daily") % u64::from(DAILY_WINDOW_MINUTES)) as u32;
+                let minutes = (window.as_secs() / 60).clamp(1, WIDEST_WINDOW_MINUTES);
+                let early = (place(uid, "daily") % minutes) as u32;
                 Some(Cadence::Daily {
                     minute_of_day: (at + 1440 - early) % 1440,
                 })
@@ -97,6 +101,19 @@ impl Cadence {
                     Timestamp::from_second(now.as_second() - i64::from(local.second())).ok()?;
                 full_minute.checked_add(i64::from(ahead).minutes()).ok()
             }
+        }
+    }
+
+    /// A start that was missed (the controller-manager was down, the CronJob suspended) is made up for within this time.
+    pub fn starting_deadline(self) -> Duration {
+        self.period().min(LONGEST_STARTING_DEADLINE)
+    }
+
+    /// How many runs may use API requests before it is known what the first of them used.
+    pub fn runs_at_once(self) -> u64 {
+        match self {
+            Cadence::Daily { .. } => 1,
+            Cadence::Every { .. } => 2,
         }
     }
 
@@ -197,6 +214,39 @@ mod tests {
         assert_eq!(
             daily.next(at("2026-11-23T13:40:59Z"), &tokyo()),
             Some(at("2026-11-23T13:41:00Z"))
+        );
+    }
+
+    #[test]
+    fn a_thousand_tenants_spread_over_the_half_hour_before_and_over_the_period() {
+        use std::collections::BTreeMap;
+        let mut spec = crate::controller::fixtures::integration("acme").spec;
+        spec.contacts.daily_at = "00:10".into();
+        spec.contacts.lookup_every = "5m".into();
+        let window = Duration::from_secs(30 * 60);
+        let mut starts = |retrieval| {
+            spec.contacts.retrieval = retrieval;
+            let settings = Settings::read(&spec).unwrap();
+            let mut starts: BTreeMap<u32, u32> = BTreeMap::new();
+            for tenant in 0..1_000 {
+                let start = match Cadence::of(&settings, &format!("uid-{tenant}"), window).unwrap()
+                {
+                    // Minutes before 00:10, over midnight.
+                    Cadence::Daily { minute_of_day } => (1_450 - minute_of_day) % 1_440,
+                    Cadence::Every { offset, .. } => offset,
+                };
+                *starts.entry(start).or_default() += 1;
+            }
+            starts
+        };
+        let daily = starts(Retrieval::Daily);
+        assert!(daily.keys().eq(&(0..30).collect::<Vec<_>>()), "{daily:?}");
+        assert!(daily.values().all(|tenants| *tenants < 80), "{daily:?}");
+        let lookups = starts(Retrieval::AfterCall);
+        assert!(lookups.keys().eq(&[0, 1, 2, 3, 4]), "{lookups:?}");
+        assert!(
+            lookups.values().all(|tenants| *tenants < 300),
+            "{lookups:?}"
         );
     }
 

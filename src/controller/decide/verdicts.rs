@@ -63,6 +63,8 @@ pub(super) fn organization(found: &Organization) -> status::Organization {
         instance: found.instance.clone(),
         sandbox: found.sandbox,
         person_accounts: found.person_accounts,
+        shared_with: None,
+        query_url_length: None,
     }
 }
 

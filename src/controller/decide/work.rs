@@ -1,19 +1,27 @@
 //! The runs: what became of them, what is to run, and whether names arrive as they should.
 
-use super::*;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::errors::{self, remedy};
+use super::runs::{self, EndedRun};
+use super::schedule::Cadence;
+use super::stuck;
+use super::{Credentials, Decision, OVERDUE_GRACE, Retire, note_refusal, verdicts};
+use crate::api::conditions::{
+    self, AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, SYNCED, Truth, Verdict,
+    reason,
+};
+use crate::api::{RUN_REQUESTED_AT, Settings};
+use crate::controller::children;
 
 impl Decision<'_> {
     /// Takes in the runs that ended: their counts, their failures, and a log-in that Salesforce refused them.
     pub(super) fn runs(&mut self) {
         for run in self.new_runs.clone() {
             self.status.last_run = Some(run.as_last_run());
-            if let Some(usage) = run.report.as_ref().and_then(|report| report.usage.as_ref()) {
-                self.usage(&Usage {
-                    used: usage.used,
-                    limit: usage.limit,
-                    observed_at: usage.observed_at,
-                });
-            }
+            self.learn(run);
             if !run.succeeded() {
                 errors::record(
                     &mut self.status.errors,
@@ -79,25 +87,33 @@ impl Decision<'_> {
             })
     }
 
+    /// When its runs start; none when retrieval is disabled.
+    pub(super) fn cadence(&self, settings: &Settings) -> Option<Cadence> {
+        Cadence::of(settings, &self.uid, self.observed.config.daily_window)
+    }
+
     pub(super) fn children(&mut self, settings: &Settings) {
         let resource = self.observed.resource;
         let may_run = self.may_run(settings);
-        let cadence = Cadence::of(settings, &self.uid);
+        let cadence = self.cadence(settings);
         let exclusive = !self.is_false(EXCLUSIVE);
+        if may_run {
+            self.hold(cadence, settings);
+        }
+        self.status.next_run = cadence
+            .filter(|_| may_run)
+            .and_then(|cadence| self.next_start(cadence, settings))
+            .map(Time);
         if let (Some(cadence), true) = (cadence, exclusive) {
-            let run = children::run_template(
-                resource,
-                settings,
-                &self.status,
-                &self.observed.credentials,
-                self.observed.config,
-            );
-            self.plan.cron_job = Some(children::cron_job(
-                resource, settings, cadence, !may_run, &run,
-            ));
-            self.run_request(may_run, Some(&run));
-        } else {
-            self.run_request(may_run, None);
+            let allowance = self.allowance_by_clock(cadence, settings);
+            let run = self.run_template(settings, allowance);
+            let suspend = !may_run || self.held.is_some() || allowance == Some(0);
+            let cron_job = children::cron_job(resource, settings, cadence, suspend, &run);
+            self.plan.cron_job = Some(cron_job);
+        }
+        if let Some(asked) = self.run_requested() {
+            let possible = cadence.is_some() && exclusive;
+            self.run_on_request(&asked, may_run, possible.then_some(settings));
         }
         let wanted = self.plan.cron_job.as_ref().map(ResourceExt::name_any);
         self.plan.retire = self
@@ -120,45 +136,108 @@ impl Decision<'_> {
             .collect();
         self.plan.mint_tokens =
             exclusive && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
-        self.status.next_run = cadence
-            .filter(|_| may_run)
-            .and_then(|cadence| cadence.next(self.now, &settings.time_zone))
-            .map(Time);
     }
 
-    /// Carries out, or refuses in words, a run that the tenant asks for.
-    pub(super) fn run_request(&mut self, may_run: bool, run: Option<&children::RunTemplate>) {
-        let Some(asked) = self.observed.resource.annotations().get(RUN_REQUESTED_AT) else {
-            return;
-        };
-        if self.status.last_handled_run_at.as_ref() == Some(asked) {
-            return;
-        }
-        match run {
-            Some(run) if may_run => {
-                let job = children::job_on_request(self.observed.resource, run, asked);
-                self.notice(false, "RunStarted", format!("Job {} runs as asked for.", job.name_any()), "Run");
-                self.plan.run = Some(job);
+    fn run_template(&self, settings: &Settings, allowance: Option<u64>) -> children::RunTemplate {
+        children::run_template(
+            self.observed.resource,
+            settings,
+            &self.status,
+            &self.observed.credentials,
+            allowance,
+            self.observed.config,
+        )
+    }
+
+    /// The wish for a run that was not handled yet.
+    fn run_requested(&self) -> Option<String> {
+        let asked = self.observed.resource.annotations().get(RUN_REQUESTED_AT)?;
+        (self.status.last_handled_run_at.as_ref() != Some(asked)).then(|| asked.clone())
+    }
+
+    /// Carries out, or refuses in words, a run that the tenant asks for. `settings` are there where it has something to do.
+    fn run_on_request(&mut self, asked: &str, may_run: bool, settings: Option<&Settings>) {
+        let allowance = self.allowance_now();
+        let refusal = match settings {
+            None => {
+                "The run that was asked for has nothing to do: retrieval is Disabled, or the company ID belongs to another resource."
             }
-            Some(_) => self.notice(true, "RunRefused", "The run that was asked for cannot start before the integration is ready.".into(), "Run"),
-            None => self.notice(true, "RunRefused", "The run that was asked for has nothing to do: retrieval is Disabled, or the company ID belongs to another resource.".into(), "Run"),
+            Some(_) if !may_run => {
+                "The run that was asked for cannot start before the integration is ready."
+            }
+            Some(_) if allowance == Some(0) => {
+                "The run that was asked for cannot start: what the integration may use of the org's API requests within 24 hours is used, or other runs are using it."
+            }
+            Some(settings) => {
+                let run = self.run_template(settings, allowance);
+                let job = children::job_on_request(self.observed.resource, &run, asked);
+                let note = format!("Job {} runs as asked for.", job.name_any());
+                self.notice(false, "RunStarted", note, "Run");
+                self.plan.run = Some(job);
+                ""
+            }
+        };
+        if !refusal.is_empty() {
+            self.notice(true, "RunRefused", refusal.into(), "Run");
         }
-        self.status.last_handled_run_at = Some(asked.clone());
+        self.status.last_handled_run_at = Some(asked.to_owned());
     }
 
     pub(super) fn synced(&mut self, settings: &Settings) {
         let verdict = if settings.suspend {
             Verdict::unknown(reason::SUSPENDED, "The integration is suspended.")
+        } else if let Some(stuck) = self.stuck() {
+            stuck
+        } else if let Some(until) = self.held {
+            self.held_back(until, settings)
         } else if let Some(run) = self.new_runs.last() {
-            verdicts::synced(&run.outcome, &run.message)
+            self.ended(run)
         } else {
             self.synced_without_news(settings)
         };
         self.set(SYNCED, verdict);
     }
 
+    fn ended(&self, run: &EndedRun) -> Verdict {
+        match &self.status.next_run {
+            Some(next) if run.outcome == reason::BUDGET_EXHAUSTED => verdicts::synced(
+                &run.outcome,
+                &format!(
+                    "The {} run stopped at its allowance of the org's API requests. What it found is kept; the next run goes on at {}.",
+                    runs::label(run.kind),
+                    next.0
+                ),
+            ),
+            _ => verdicts::synced(&run.outcome, &run.message),
+        }
+    }
+
+    /// A run whose pod does not start: told once for each run, and shown as long as it lasts.
+    fn stuck(&mut self) -> Option<Verdict> {
+        let mut verdict = None;
+        let looks = self.observed.active_jobs.iter();
+        let looks = looks.filter_map(|job| stuck::look_at(job));
+        self.wake.extend(looks.filter(|at| *at > self.now));
+        for stuck in self.observed.stuck_runs {
+            if self.now < stuck.due {
+                self.wake.push(stuck.due);
+                continue;
+            }
+            let source = runs::source(stuck.kind);
+            let known = errors::last_seen(&self.status.errors, source, stuck.code);
+            if known.is_none_or(|seen| seen < stuck.due) {
+                let (code, message) = (stuck.code, &stuck.message);
+                errors::record(&mut self.status.errors, source, code, message, stuck.due);
+                let note = format!("{message} {}", remedy(code));
+                self.notice(true, code, note, "Run");
+            }
+            verdict = Some(verdicts::synced(stuck.code, &stuck.message));
+        }
+        verdict
+    }
+
     pub(super) fn synced_without_news(&mut self, settings: &Settings) -> Verdict {
-        let Some(cadence) = Cadence::of(settings, &self.uid) else {
+        let Some(cadence) = self.cadence(settings) else {
             return Verdict::holds(
                 reason::RETRIEVAL_DISABLED,
                 "Retrieval is Disabled: there is nothing to run.",
@@ -180,7 +259,8 @@ impl Decision<'_> {
                     reason::PENDING,
                     reason::RETRIEVAL_DISABLED,
                 ]
-                .contains(&old.reason.as_str()) =>
+                .contains(&old.reason.as_str())
+                    && !self.was_only_held(&old) =>
             {
                 old
             }
@@ -199,7 +279,8 @@ impl Decision<'_> {
 
     /// By when a run should have ended; none while runs may not start, or one goes on.
     pub(super) fn expected_by(&self, cadence: Cadence, settings: &Settings) -> Option<Timestamp> {
-        if !self.may_run(settings) || !self.observed.active_jobs.is_empty() {
+        let waits = !self.may_run(settings) || self.held.is_some();
+        if waits || !self.observed.active_jobs.is_empty() {
             return None;
         }
         let created = self
@@ -222,6 +303,7 @@ impl Decision<'_> {
                     .and_then(|run| run.finished_at.as_ref())
                     .map(|time| time.0),
             )
+            .chain(self.held_until())
             .fold(created, Timestamp::max);
         let start = cadence.next(since, &settings.time_zone)?;
         start

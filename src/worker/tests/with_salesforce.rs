@@ -307,9 +307,7 @@ async fn a_run_that_is_told_to_stop_finishes_its_request_and_hands_the_rest_back
     bed.calls_from(0, &strs(&calls)).await;
     let stop = CancellationToken::new();
     let told = async {
-        while played.api_calls() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        played.after_calls(1).await;
         stop.cancel();
     };
     let (report, ()) = tokio::join!(bed.run_until(RunKind::Lookup, &stop), told);
@@ -329,9 +327,7 @@ async fn a_session_that_salesforce_ends_is_replaced_once_and_no_more() {
     let numbers = numbers(150);
     bed.calls_from(0, &strs(&numbers)).await;
     let revoke_after = async |calls: u64| {
-        while played.api_calls() < calls {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        played.after_calls(calls).await;
         played.revoke_sessions();
     };
     let revoked = async {

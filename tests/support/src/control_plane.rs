@@ -224,6 +224,8 @@ impl ControlPlane {
         // Nothing of the developer's own kubectl: neither its cluster nor its cache.
         command
             .env_clear()
+            // `kubectl diff` runs the system's diff.
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("KUBECONFIG", kubeconfig)
             .env("HOME", &self.dir)
             .env("KUBECACHEDIR", self.dir.join("kubectl"));

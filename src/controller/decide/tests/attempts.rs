@@ -119,6 +119,7 @@ fn a_lost_answer_and_a_refusal_use_up_the_hour() {
     let proof = Proof {
         at: at(60),
         fingerprint: "f1".into(),
+        calls: 0,
         outcome: refused(),
     };
     world.resource.status = Some(world.decide(Some(&proof)).status);
@@ -166,6 +167,7 @@ fn a_log_in_that_failed_for_a_passing_reason_is_no_refusal() {
     let proof = Proof {
         at: at(0),
         fingerprint: "f1".into(),
+        calls: 0,
         outcome: Err(failed(Meaning::Unreachable, Phase::Login)),
     };
     world.now = 30;

@@ -7,11 +7,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ConfigMap, Container as ContainerSpec, Pod, PodSpec, Secret};
+use k8s_openapi::api::core::v1::{Container as ContainerSpec, Pod, PodSpec};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -21,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::message;
 use super::report::{self, Container, PodFailure, Subject, Termination};
-use super::sandbox::{Builder, Kind, Missing, Obstacle, Sandbox};
+use super::sandbox::{Builder, Obstacle, Sandbox};
 use super::state::{Order, RunState, Shared};
 use super::support::runnable;
 
@@ -177,7 +175,7 @@ impl Lifecycle<'_> {
             let (client, namespace) = (runner.client.clone(), self.namespace.clone());
             tokio::select! {
                 cause = self.must_end() => return Err(cause),
-                () = changed(client, &namespace, &missing) => {}
+                () = missing.changed(client, &namespace) => {}
             }
         }
     }
@@ -467,34 +465,6 @@ async fn signal(lifeline: &mut Option<tokio::process::ChildStdin>, number: i32) 
             .write_all(format!("signal {number}\n").as_bytes())
             .await;
         let _ = lifeline.flush().await;
-    }
-}
-
-/// Waits until what was missing may be there.
-async fn changed(client: Client, namespace: &str, missing: &Missing) {
-    match missing.kind {
-        Kind::Secret => object_changed(Api::<Secret>::namespaced(client, namespace), missing).await,
-        Kind::ConfigMap => {
-            object_changed(Api::<ConfigMap>::namespaced(client, namespace), missing).await
-        }
-    }
-}
-
-async fn object_changed<K>(api: Api<K>, missing: &Missing)
-where
-    K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static,
-{
-    let mut objects = std::pin::pin!(watcher::watch_object(api, &missing.name));
-    while let Some(object) = objects.next().await {
-        match object {
-            Ok(object)
-                if object.as_ref().and_then(ResourceExt::resource_version) != missing.seen =>
-            {
-                return;
-            }
-            Ok(_) => {}
-            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-        }
     }
 }
 

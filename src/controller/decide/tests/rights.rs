@@ -1,0 +1,70 @@
+//! What the user may see, and who holds a company ID.
+
+use super::*;
+
+#[test]
+fn a_user_without_view_all_is_connected_but_not_authorized() {
+    let mut world = World::new();
+    let access = Access {
+        contact: Answer::No,
+        account: Answer::Yes,
+        lead: Answer::Absent,
+    };
+    world.step(Ok(Findings {
+        access,
+        ..findings()
+    }));
+    assert_eq!(world.condition(CONNECTED).unwrap().0, Truth::True);
+    assert_eq!(
+        world.condition(AUTHORIZED),
+        Some((Truth::False, "MissingViewAll".into()))
+    );
+    assert_eq!(
+        (world.condition(READY), world.suspended()),
+        (Some((Truth::False, "MissingViewAll".into())), Some(true))
+    );
+}
+
+#[test]
+fn rights_that_cannot_be_read_are_unknown_and_do_not_stop_the_runs() {
+    let mut world = World::new();
+    let access = Access {
+        contact: Answer::Unknown("no right".into()),
+        account: Answer::Yes,
+        lead: Answer::Absent,
+    };
+    world.step(Ok(Findings {
+        access,
+        ..findings()
+    }));
+    assert_eq!(
+        world.condition(AUTHORIZED),
+        Some((Truth::Unknown, "RightsUnknown".into()))
+    );
+    assert_eq!(
+        (world.condition(READY).unwrap().0, world.suspended()),
+        (Truth::True, Some(false))
+    );
+}
+
+#[test]
+fn the_younger_claimant_of_a_company_id_gets_no_cron_job_and_recovers() {
+    let mut world = World::healthy();
+    world.claim = Claim::TakenElsewhere;
+    let plan = world.step(Ok(findings()));
+    assert_eq!(
+        (
+            world.condition(READY),
+            plan.cron_job.is_none(),
+            plan.mint_tokens
+        ),
+        (Some((Truth::False, "CompanyIdTaken".into())), true, false)
+    );
+    assert_eq!(plan.retire, [Retire::Delete("acme-lookup".into())]);
+    world.claim = Claim::Held;
+    let plan = world.step(Ok(findings()));
+    assert_eq!(
+        (world.condition(READY).unwrap().0, plan.cron_job.is_some()),
+        (Truth::True, true)
+    );
+}

@@ -1,0 +1,135 @@
+//! The runs: what became of them, what starts one, and when one is missed.
+
+use super::*;
+
+#[test]
+fn the_report_of_a_run_becomes_last_run_and_synced_once() {
+    let mut world = World::healthy();
+    world.now = 60;
+    world.ended_runs = vec![ended("acme-lookup-1", 50, "Succeeded")];
+    world.step(Ok(findings()));
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::True, "RunSucceeded".into()))
+    );
+    world
+        .ended_runs
+        .push(ended("acme-lookup-2", 110, "WorkerKilled"));
+    world.now = 120;
+    let plan = world.step(Ok(findings()));
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::False, "RunFailed".into()))
+    );
+    assert_eq!(
+        (
+            plan.status.last_run.as_ref().unwrap().job.as_str(),
+            plan.status.errors[0].count
+        ),
+        ("acme-lookup-2", 1)
+    );
+    assert_eq!(
+        (world.condition(STALLED), world.suspended()),
+        (None, Some(false)),
+        "a failed run must be able to recover by the next"
+    );
+    let plan = world.step(Ok(findings()));
+    assert_eq!(
+        (plan.status.errors[0].count, plan.notices.len()),
+        (1, 0),
+        "the same run is not counted twice"
+    );
+    world
+        .ended_runs
+        .push(ended("acme-lookup-3", 170, "Succeeded"));
+    world.now = 180;
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+}
+
+#[test]
+fn of_two_runs_that_end_within_one_second_the_one_that_started_later_is_the_last() {
+    let mut world = World::healthy();
+    world.now = 60;
+    world.ended_runs = vec![ended("z-began-first", 50, "WorkerKilled")];
+    world.step(Ok(findings()));
+    let second = EndedRun {
+        started_at: Some(at(49)),
+        ..ended("a-began-second", 50, "Succeeded")
+    };
+    world.ended_runs.push(second);
+    let plan = world.step(Ok(findings()));
+    assert_eq!(plan.status.last_run.unwrap().job, "a-began-second");
+    let plan = world.step(Ok(findings()));
+    assert_eq!(plan.status.last_run.unwrap().job, "a-began-second");
+    assert_eq!(plan.status.errors[0].count, 1);
+}
+
+#[test]
+fn a_log_in_refused_to_a_worker_suspends_the_runs_and_is_not_repeated() {
+    let mut world = World::healthy();
+    world.now = 60;
+    let mut report = RunReport::begin(RunKind::Lookup, at(47));
+    report.outcome = Outcome::Failed;
+    report.error = Some(Note {
+        code: "InvalidLogin".into(),
+        message: "refused".into(),
+    });
+    report.login_refused = true;
+    world.ended_runs = vec![EndedRun {
+        report: Some(report),
+        ..ended("acme-lookup-1", 50, "InvalidLogin")
+    }];
+    world.step(Ok(findings()));
+    assert_eq!(
+        (world.condition(READY), world.suspended()),
+        (Some((Truth::False, "InvalidLogin".into())), Some(true))
+    );
+    world.now = 90_000;
+    world.step(Ok(findings()));
+    assert_eq!(world.proofs, 1);
+    world.credentials = available("f2");
+    world.step(Ok(findings()));
+    assert_eq!(
+        (world.condition(CONNECTED).unwrap().0, world.suspended()),
+        (Truth::True, Some(false))
+    );
+}
+
+#[test]
+fn a_run_is_started_once_for_a_wish_and_refused_in_words_when_it_cannot_start() {
+    let mut world = World::healthy();
+    world.ask(RUN_REQUESTED_AT, "one");
+    let plan = world.step(Ok(findings()));
+    assert!(
+        plan.run
+            .is_some_and(|job| job.name_any().starts_with("acme-lookup-"))
+    );
+    assert!(world.step(Ok(findings())).run.is_none());
+    world.credentials = Credentials::NotFound { secret: "s".into() };
+    world.ask(RUN_REQUESTED_AT, "two");
+    let plan = world.step(Ok(findings()));
+    assert!(
+        plan.run.is_none()
+            && plan
+                .notices
+                .iter()
+                .any(|notice| notice.reason == "RunRefused")
+    );
+}
+
+#[test]
+fn a_run_that_never_comes_is_overdue() {
+    let mut world = World::healthy();
+    world.resource.spec.interval = "24h".into();
+    world.now = 5 * 60 + 30 * 60 + 600 + 60;
+    world.step(Ok(findings()));
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::False, "RunOverdue".into()))
+    );
+    world.ended_runs = vec![ended("late", world.now + 30, "Succeeded")];
+    world.now += 60;
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+}

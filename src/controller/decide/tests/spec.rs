@@ -1,0 +1,81 @@
+//! What the spec asks for beside the connection: retrieval, suspension, and what it gets wrong.
+
+use super::*;
+
+#[test]
+fn disabled_retrieval_removes_the_cron_job_and_is_synced() {
+    let mut world = World::healthy();
+    world.resource.spec.contacts.retrieval = Retrieval::Disabled;
+    let plan = world.step(Ok(findings()));
+    assert_eq!(plan.retire, [Retire::Delete("acme-lookup".into())]);
+    assert_eq!(
+        (world.condition(SYNCED), plan.status.next_run),
+        (Some((Truth::True, "RetrievalDisabled".into())), None)
+    );
+}
+
+#[test]
+fn a_cron_job_whose_run_goes_on_is_suspended_before_it_is_deleted() {
+    let mut world = World::healthy();
+    let mut busy = (*world.cron_jobs[0]).clone();
+    busy.status.get_or_insert_default().active = Some(vec![Default::default()]);
+    world.cron_jobs = vec![Arc::new(busy)];
+    world.resource.spec.contacts.retrieval = Retrieval::Daily;
+    assert_eq!(
+        world.decide(None).retire,
+        [Retire::Suspend("acme-lookup".into())]
+    );
+}
+
+#[test]
+fn suspend_stops_proofs_and_runs_and_forgets_nothing() {
+    let mut world = World::healthy();
+    world.resource.spec.suspend = true;
+    world.now = 90_000;
+    world.step(Ok(findings()));
+    assert_eq!((world.proofs, world.suspended()), (1, Some(true)));
+    assert_eq!(
+        (world.condition(SYNCED), world.condition(READY)),
+        (
+            Some((Truth::Unknown, "Suspended".into())),
+            Some((Truth::Unknown, "Suspended".into()))
+        )
+    );
+    assert!(
+        world
+            .resource
+            .status
+            .as_ref()
+            .unwrap()
+            .organization
+            .is_some()
+    );
+    world.resource.spec.suspend = false;
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+}
+
+#[test]
+fn a_zone_that_does_not_exist_is_refused_in_words_that_name_the_field() {
+    let mut world = World::new();
+    world.resource.spec.contacts.time_zone = "Asia/Tokio".into();
+    let plan = world.step(Ok(findings()));
+    assert_eq!(
+        (
+            world.proofs,
+            world.condition(READY),
+            world.condition(STALLED).is_some()
+        ),
+        (0, Some((Truth::False, "InvalidSpec".into())), true)
+    );
+    assert!(
+        plan.status.errors[0]
+            .message
+            .contains("spec.contacts.timeZone")
+    );
+    world.step(Ok(findings()));
+    assert_eq!(world.resource.status.as_ref().unwrap().errors[0].count, 1);
+    world.resource.spec.contacts.time_zone = "Asia/Tokyo".into();
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+}

@@ -1,0 +1,163 @@
+//! The budget: an integration uses its share of the org's API requests and no more, says so, and goes on when more is free.
+
+use k8s_openapi::api::batch::v1::CronJob;
+use kube::Api;
+use salesforce_simulator::World;
+use serde_json::{Value, json};
+use switchboard::directory::model::{CallsQuery, LookupState};
+use switchboard_testbed::wait_for_object;
+
+use crate::stage::{SOON, Stage, condition};
+use crate::world::{self, PASSWORD, TOKEN};
+
+const NUMBERS: usize = 600;
+
+/// An org with so few API requests that they matter.
+fn small_org() -> World {
+    let mut world = world::acme();
+    world.orgs[0].daily_limit = Some(50);
+    world
+}
+
+/// Numbers that nobody has, as calls of the tenant.
+async fn many_calls(stage: &Stage) {
+    let ingest = stage.directory("acme", "ingest").await;
+    let details: Vec<Value> = (0..NUMBERS)
+        .map(|number| {
+            json!({
+                "id": format!("call-{number}"), "call_type": "INCOMING_CALL", "to_number": null,
+                "from_number": format!("06{:08}", 20_000_000 + number * 37),
+                "dial_starts_at": "2026-11-23T07:26:06Z", "dial_answered_at": null, "dial_ends_at": "2026-11-23T07:28:00Z",
+            })
+        })
+        .collect();
+    for (part, details) in details.chunks(200).enumerate() {
+        let call = json!({"id": format!("part-{part}"), "tenant_code": "acme", "details": details});
+        ingest.ingest(&json!({"call": call})).await.unwrap();
+    }
+}
+
+async fn suspended(stage: &Stage, wanted: bool) {
+    let cron_jobs = Api::<CronJob>::namespaced(stage.client.clone(), stage.ns());
+    wait_for_object(
+        &cron_jobs,
+        "acme-sync",
+        &format!("suspend: {wanted}"),
+        SOON,
+        |object| (object?.pointer("/spec/suspend") == Some(&json!(wanted))).then_some(()),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_is_used_up_stops_the_runs_over_a_restart_until_more_is_given() {
+    let mut stage = Stage::start("budget", small_org()).await;
+    stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
+    let mut manifest = stage.integration("acme");
+    manifest["spec"]["apiBudget"] = json!({"dailyPercent": 10});
+    manifest["spec"]["interval"] = "24h".into();
+    // Half a day ahead, so that what is used now is not forgotten before.
+    let later = jiff::Zoned::now()
+        .in_tz("Asia/Tokyo")
+        .unwrap()
+        .saturating_add(jiff::Span::new().hours(12));
+    manifest["spec"]["contacts"] = json!({"dailyAt": later.strftime("%H:%M").to_string()});
+    stage.apply(&manifest).await;
+    stage.ready("acme").await;
+    many_calls(&stage).await;
+    let run = stage.run_now("acme", "one").await;
+    assert_eq!(run["outcome"], "BudgetExhausted", "{run}");
+    let found = run["numbers"].as_u64().unwrap();
+    assert!(found > 0 && found < NUMBERS as u64, "{run}");
+
+    let synced = stage
+        .condition("acme", "Synced", "False", "BudgetExhausted")
+        .await;
+    let object = stage.get("acme").await;
+    let status = &object["status"];
+    assert_eq!(
+        condition(&object, "Ready").unwrap()["reason"],
+        "BudgetExhausted"
+    );
+    assert!(condition(&object, "Stalled").is_none());
+    let resumes = status["apiBudget"]["resumesAt"].as_str().unwrap();
+    let next = status["nextRun"].as_str().unwrap();
+    assert!(
+        synced["message"].as_str().unwrap().contains(next),
+        "{synced}"
+    );
+    assert!(next >= resumes, "{next} {resumes}");
+    assert_eq!(status["apiBudget"]["share"], 5);
+    let used = stage.simulator.used("Acme").unwrap();
+    assert_eq!(status["apiUsage"]["byThisIntegration"], used);
+    assert!(used <= 5, "{used}");
+    let warnings = status["warnings"].to_string();
+    assert!(warnings.contains("ApiBudgetNearlyUsed"), "{warnings}");
+    let url_length = &status["organization"]["queryUrlLength"];
+    assert!(url_length["bytes"].as_u64() >= Some(16_384), "{status}");
+    suspended(&stage, true).await;
+
+    stage.stop_controller().await;
+    stage.start_controller().await;
+    stage
+        .annotate("acme", switchboard::api::RUN_REQUESTED_AT, "two")
+        .await;
+    let handled = |object: &Value| (object["status"]["lastHandledRunAt"] == "two").then_some(());
+    stage
+        .until("acme", "the wish to be refused", SOON, handled)
+        .await;
+    let events = stage.kubectl(&["get", "events"]).await;
+    assert!(events.contains("RunRefused"), "{events}");
+    assert_eq!(
+        stage.simulator.used("Acme").unwrap(),
+        used,
+        "nothing was asked"
+    );
+
+    manifest["spec"]["apiBudget"] = json!({"dailyPercent": 100});
+    stage.apply(&manifest).await;
+    suspended(&stage, false).await;
+    let run = stage.run_now("acme", "three").await;
+    assert_eq!(
+        (&run["outcome"], run["numbers"].as_u64()),
+        (&json!("Succeeded"), Some(NUMBERS as u64 - found)),
+        "what was found was kept: {run}"
+    );
+    stage.ready("acme").await;
+    let history = stage.directory("acme", "lookup").await;
+    let query = CallsQuery {
+        limit: Some(200),
+        ..CallsQuery::default()
+    };
+    let calls = history.calls(&query).await.unwrap().calls;
+    assert!(calls.iter().all(|call| call.lookup == LookupState::Done));
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn integrations_of_one_org_see_each_other_and_share_its_requests() {
+    let stage = Stage::start("shared", world::acme()).await;
+    for name in ["acme", "beta"] {
+        stage.apply(&stage.secret(name, PASSWORD, TOKEN)).await;
+        let mut manifest = stage.integration(name);
+        manifest["spec"]["salesforce"]["auth"]["password"]["username"] = world::USER.into();
+        manifest["spec"]["apiBudget"] = json!({"dailyPercent": 60});
+        stage.apply(&manifest).await;
+        stage.ready(name).await;
+    }
+    stage.test_now("acme", "who else?").await;
+    for (name, neighbour) in [("acme", "beta"), ("beta", "acme")] {
+        let status = stage.get(name).await["status"].clone();
+        let shared = &status["organization"]["sharedWith"];
+        assert_eq!(
+            *shared,
+            json!({"names": [neighbour], "integrations": 1}),
+            "{name}"
+        );
+        let limit = status["apiUsage"]["limit"].as_u64().unwrap();
+        assert_eq!(status["apiBudget"]["share"], limit / 2, "{name}");
+        let warnings = status["warnings"].to_string();
+        assert!(warnings.contains("ApiBudgetsOverbooked"), "{warnings}");
+    }
+    stage.end().await;
+}

@@ -1,0 +1,347 @@
+//! The chart before a real API server: what it renders is of that server's own schema, it installs under the restricted pod-security
+//! standard, and what a tenant would miss survives upgrades, an uninstall and the next installation.
+
+use std::path::Path;
+
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::Api;
+use serde_json::{Value, json};
+use switchboard_testbed::{CommandOutput, ControlPlane, Helm, Process, repository, wait_for};
+
+use crate::bed;
+use crate::leaders::{candidate, leads};
+use crate::rights::template;
+use crate::stage::{SOON, Stage, program};
+use crate::world;
+
+/// In the group of the Prometheus operator, which no test cluster has.
+const FOREIGN: &str = "ServiceMonitor";
+
+/// Writes one JSON schema for each kind that the server knows, as kubeconform wants them: unknown keys are refused.
+fn write_schemas(openapi: &mut Value, folder: &Path) {
+    let definitions = openapi["definitions"].as_object_mut().unwrap();
+    for (name, definition) in definitions.iter_mut() {
+        match name.rsplit('.').next().unwrap_or_default() {
+            // Both are text or a number; OpenAPI 2 cannot say so.
+            "IntOrString" | "Quantity" => *definition = json!({"type": ["string", "number"]}),
+            _ if definition.get("properties").is_some() => {
+                definition["additionalProperties"] = false.into();
+            }
+            _ => {}
+        }
+    }
+    let all = folder.join("definitions.json");
+    for (name, definition) in definitions.iter() {
+        for kind in definition["x-kubernetes-group-version-kind"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            let text = |key: &str| kind[key].as_str().unwrap_or_default().to_lowercase();
+            let group = text("group");
+            let group = match group.split('.').next() {
+                None | Some("") => String::new(),
+                Some(first) => format!("{first}-"),
+            };
+            let file = format!("{}-{group}{}.json", text("kind"), text("version"));
+            let schema = json!({"$ref": format!("file://{}#/definitions/{name}", all.display())});
+            std::fs::write(folder.join(file), schema.to_string()).unwrap();
+        }
+    }
+    std::fs::write(&all, openapi.to_string()).unwrap();
+}
+
+async fn kubeconform(folder: &Path, manifests: &str) -> (bool, String) {
+    let file = folder.join("rendered.yaml");
+    std::fs::write(&file, manifests).unwrap();
+    let tool = Helm::ready().await.unwrap().tool("kubeconform");
+    let output = tokio::process::Command::new(tool)
+        .args(["-strict", "-summary", "-output=text"])
+        .arg(format!("-skip={FOREIGN}"))
+        .arg(format!(
+            "-schema-location={}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json",
+            folder.display()
+        ))
+        .arg(&file)
+        .output()
+        .await
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_rendered_is_of_the_api_server_s_own_schema() {
+    let control_plane = bed::control_plane().await;
+    let folder = tempfile::tempdir().unwrap();
+    let openapi = control_plane
+        .kubectl(["get", "--raw", "/openapi/v2"])
+        .await
+        .unwrap();
+    let mut openapi = serde_json::from_str(&openapi.expect_success()).unwrap();
+    write_schemas(&mut openapi, folder.path());
+    let mut sets = 0;
+    for entry in std::fs::read_dir(repository().join("charts/switchboard/ci")).unwrap() {
+        let values = format!("--values={}", entry.unwrap().path().display());
+        let rendered = template(&[&values]).await;
+        let (valid, said) = kubeconform(folder.path(), &rendered).await;
+        assert!(valid, "{values}: {said}");
+        sets += 1;
+    }
+    assert!(sets >= 4, "{sets}");
+    // It would say so.
+    let rendered = template(&["--show-only=templates/controller.yaml"]).await;
+    let wrong = rendered.replace("enableServiceLinks", "enableServiceLink");
+    let (valid, said) = kubeconform(folder.path(), &wrong).await;
+    assert!(!valid && said.contains("enableServiceLink"), "{said}");
+}
+
+/// A cluster that has never seen the product, and helm before it.
+struct Cluster {
+    control_plane: ControlPlane,
+    chart: String,
+}
+
+impl Cluster {
+    async fn start() -> Cluster {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let cluster = Cluster {
+            control_plane: ControlPlane::start().await.unwrap(),
+            chart: repository()
+                .join("charts/switchboard")
+                .display()
+                .to_string(),
+        };
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
+            "name": "switchboard", "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+        }});
+        cluster.apply(&namespace).await;
+        cluster
+    }
+
+    async fn apply(&self, manifest: &Value) {
+        let applied = self
+            .control_plane
+            .kubectl_apply(&manifest.to_string())
+            .await;
+        applied.unwrap().expect_success();
+    }
+
+    /// Runs `helm VERB switchboard …` in the namespace.
+    async fn helm(&self, args: &[&str]) -> CommandOutput {
+        let mut all = vec![args[0], "switchboard"];
+        if args[0] != "uninstall" {
+            all.push(&self.chart);
+        }
+        all.push("--namespace=switchboard");
+        all.extend(&args[1..]);
+        let helm = Helm::ready().await.unwrap();
+        helm.run_with(self.control_plane.kubeconfig_path(), all)
+            .await
+            .unwrap()
+    }
+
+    /// Names of what there is of some kinds, as `kubectl get -o name` prints them.
+    async fn names(&self, kinds: &str) -> Vec<String> {
+        let args = ["get", kinds, "--namespace=switchboard", "-o", "name"];
+        let names = self
+            .control_plane
+            .kubectl(args)
+            .await
+            .unwrap()
+            .expect_success();
+        names.lines().map(str::to_owned).collect()
+    }
+
+    async fn keys(&self) -> Secret {
+        let secrets: Api<Secret> = Api::namespaced(self.control_plane.client(), "switchboard");
+        let mut keys = secrets.get("switchboard-keys").await.unwrap();
+        keys.metadata = Default::default();
+        keys
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_integrations_and_data_survive_upgrade_uninstall_and_reinstall() {
+    let cluster = Cluster::start().await;
+    let installed = cluster.helm(&["install"]).await;
+    assert!(
+        !installed.stderr.contains("would violate PodSecurity"),
+        "{}",
+        installed.stderr
+    );
+    installed.expect_success();
+    let pods: Api<Pod> = Api::namespaced(cluster.control_plane.client(), "switchboard");
+    wait_for(
+        "three pods that the namespace's standard lets in",
+        SOON,
+        async || {
+            let found = pods
+                .list(&Default::default())
+                .await
+                .map_err(|error| error.to_string())?;
+            match found.items.len() {
+                3 => Ok(()),
+                other => Err(other.to_string()),
+            }
+        },
+    )
+    .await;
+    let keys = cluster.keys().await;
+    assert_eq!(keys.data.as_ref().unwrap().len(), 2);
+    cluster
+        .apply(&bed::integration("switchboard", "acme"))
+        .await;
+
+    cluster
+        .helm(&[
+            "upgrade",
+            "--set=controller.replicas=1",
+            "--set=worker.memory=64Mi",
+        ])
+        .await
+        .expect_success();
+    assert_eq!(
+        cluster.keys().await,
+        keys,
+        "tokens that were given out stay good"
+    );
+    assert!(
+        cluster.names("pdb").await.is_empty(),
+        "nothing to protect where one replica is"
+    );
+
+    cluster
+        .helm(&["uninstall", "--wait"])
+        .await
+        .expect_success();
+    let mine = "deployments,services,pdb,networkpolicies,roles,rolebindings,clusterroles,clusterrolebindings";
+    let mut left = cluster.names(mine).await;
+    left.retain(|name| name.contains("switchboard"));
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(
+        cluster.names("sfi,pvc,secrets").await,
+        [
+            "salesforceintegration.switchboard.dev/acme",
+            "persistentvolumeclaim/switchboard-directory",
+            "secret/switchboard-keys",
+        ]
+    );
+
+    cluster.helm(&["install"]).await.expect_success();
+    assert_eq!(cluster.keys().await, keys);
+    assert_eq!(cluster.names("sfi").await.len(), 1);
+    // Who uses keys of its own has no others made.
+    cluster
+        .helm(&[
+            "upgrade",
+            "--set=keys.existingSecret=switchboard-own",
+            "--set=rbac.aggregate=false",
+        ])
+        .await
+        .expect_success();
+    let args = [
+        "get",
+        "deployments",
+        "--namespace=switchboard",
+        "-o",
+        "yaml",
+    ];
+    let deployments = cluster
+        .control_plane
+        .kubectl(args)
+        .await
+        .unwrap()
+        .expect_success();
+    assert_eq!(
+        deployments.matches("secretName: switchboard-own").count(),
+        2
+    );
+    assert_eq!(cluster.keys().await, keys, "what was made once is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_missing_is_named_by_helm_too() {
+    let cluster = Cluster::start().await;
+    let output = cluster
+        .helm(&["install", "--set=scope.namespaces={switchboard,absent}"])
+        .await;
+    assert!(!output.success());
+    assert!(
+        output.stderr.contains(r#"namespaces "absent" not found"#),
+        "{}",
+        output.stderr
+    );
+}
+
+/// Runs `switchboard selftest` as the pod of `helm test` would; exit code and what it printed.
+async fn selftest(stage: &Stage, kubeconfig: &Path, timeout: &str) -> (i32, String) {
+    let test = Process::builder("selftest", program())
+        .arg("selftest")
+        .arg(format!("--namespace={}", stage.ns()))
+        .arg(format!("--lease-namespace={}", stage.ns()))
+        .arg(format!("--directory-url={}", stage.directory_url()))
+        .arg(format!("--timeout={timeout}"))
+        .env("KUBECONFIG", kubeconfig.display())
+        .start()
+        .await
+        .unwrap();
+    let code = test.wait(SOON).await.unwrap();
+    (code, test.text())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_self_test_finds_what_works_and_what_does_not_with_its_own_rights() {
+    let stage = Stage::set("selftest", world::acme()).await;
+    let manifests = template(&["--show-only=templates/tests/selftest.yaml"]).await;
+    let rights: Vec<&str> = manifests
+        .split("---\n")
+        .filter(|document| !document.contains("\nkind: Pod\n"))
+        .collect();
+    let manifests = rights
+        .join("---\n")
+        .replace(crate::rights::NAMESPACE, stage.ns());
+    let applied = stage.control_plane.kubectl_apply(&manifests).await;
+    applied.unwrap().expect_success();
+    let account = "switchboard-selftest";
+    let control_plane = stage.control_plane;
+    let kubeconfig = control_plane
+        .kubeconfig_for_service_account(stage.ns(), account)
+        .await
+        .unwrap();
+
+    // Nobody leads, and nobody judges.
+    let (code, text) = selftest(&stage, &kubeconfig, "1s").await;
+    assert_eq!(code, 1, "{text}");
+    assert_eq!(text.matches("ok   ").count(), 2, "{text}");
+    assert!(
+        text.contains("FAIL the Lease") && text.contains("FAIL an integration was not judged"),
+        "{text}"
+    );
+
+    let controller = candidate(&stage, "only").await;
+    leads(&controller).await;
+    let (code, text) = selftest(&stage, &kubeconfig, "30s").await;
+    assert_eq!((code, text.matches("ok   ").count()), (0, 4), "{text}");
+    for part in [
+        "serves switchboard.dev/v1alpha1",
+        "leads: only",
+        "directory answers",
+        "SecretNotFound",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let left = stage.kubectl(&["get", "sfi", "-o", "name"]).await;
+    assert_eq!(left, "", "it takes away what it made");
+    assert!(
+        stage.simulator.counters().logins.is_empty(),
+        "Salesforce hears nothing of it"
+    );
+
+    stage.directory.kill().await.unwrap();
+    let (code, text) = selftest(&stage, &kubeconfig, "1s").await;
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("FAIL the directory at"), "{text}");
+    assert_eq!(controller.terminate(SOON).await.unwrap(), 0);
+    stage.end().await;
+}

@@ -1,0 +1,139 @@
+//! Somebody who may edit one namespace, and uses the product with nothing but that.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use switchboard::directory;
+use switchboard_testbed::{CommandOutput, Namespace, wait_for};
+
+use crate::rights::serve_tenant_roles;
+use crate::stage::{SOON, Stage, condition};
+use crate::world::{PASSWORD, TOKEN, USER};
+
+/// Both tenants call their integration so: equal names in two namespaces are no relation.
+pub const LINK: &str = "link";
+
+/// A namespace, and somebody who may edit it, as the cluster role `edit` says with the chart's part in it.
+pub struct Tenant<'a> {
+    stage: &'a Stage,
+    /// Where it is at home.
+    pub namespace: Namespace,
+    /// The company ID that it links.
+    pub company: String,
+    kubeconfig: PathBuf,
+}
+
+// === impl Tenant ===
+
+impl<'a> Tenant<'a> {
+    /// A namespace of its own, in which the operator works.
+    pub async fn new(stage: &'a Stage, prefix: &str) -> Tenant<'a> {
+        let control_plane = stage.control_plane;
+        serve_tenant_roles(control_plane).await;
+        let namespace = control_plane.namespace(prefix).await.unwrap();
+        let ns = namespace.name();
+        stage.rights().reach_into(control_plane, ns).await;
+        stage
+            .apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
+                {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "editor", "namespace": ns}},
+                {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "editor", "namespace": ns},
+                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+                 "subjects": [{"kind": "ServiceAccount", "name": "editor", "namespace": ns}]},
+            ]}))
+            .await;
+        let kubeconfig = control_plane
+            .kubeconfig_for_service_account(ns, "editor")
+            .await
+            .unwrap();
+        Tenant {
+            stage,
+            // Its own, and no other test's: company IDs are one for the cluster.
+            company: format!("company-{}", ns.rsplit('-').next().unwrap_or_default()),
+            kubeconfig,
+            namespace,
+        }
+    }
+
+    /// Name of its namespace.
+    pub fn ns(&self) -> &str {
+        self.namespace.name()
+    }
+
+    /// Runs kubectl as this tenant.
+    pub async fn kubectl(&self, args: &[&str], input: &Value) -> CommandOutput {
+        let control_plane = self.stage.control_plane;
+        control_plane
+            .kubectl_with(&self.kubeconfig, args, &input.to_string())
+            .await
+            .unwrap()
+    }
+
+    /// Applies a manifest as this tenant, in its own namespace.
+    pub async fn apply(&self, manifest: &Value) -> CommandOutput {
+        self.kubectl(&["apply", "-n", self.ns(), "-f", "-"], manifest)
+            .await
+    }
+
+    /// A Secret that logs the user of `world::acme` in.
+    pub fn secret(&self, name: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+               "stringData": {"password": PASSWORD, "securityToken": TOKEN}})
+    }
+
+    /// An integration of the world's org.
+    pub fn integration(&self, name: &str, company: &str, secret: &str) -> Value {
+        json!({
+            "apiVersion": "switchboard.dev/v1alpha1", "kind": "SalesforceIntegration", "metadata": {"name": name},
+            "spec": {"companyId": company, "salesforce": {
+                "loginUrl": self.stage.login_url(),
+                "auth": {"password": {"username": USER, "secretRef": {"name": secret}}},
+            }},
+        })
+    }
+
+    /// Links itself, and waits until it is ready.
+    pub async fn link(&self) {
+        let secret = format!("{}-salesforce", self.company);
+        self.apply(&self.secret(&secret)).await.expect_success();
+        let manifest = self.integration(LINK, &self.company, &secret);
+        self.apply(&manifest).await.expect_success();
+        self.until(LINK, "Ready").await;
+    }
+
+    /// Waits, with its own rights, until the integration's Ready has that reason.
+    pub async fn until(&self, name: &str, reason: &str) -> Value {
+        wait_for(format!("{name} to be {reason}"), SOON, async || {
+            let shown = self.show(name).await;
+            let ready = condition(&shown, "Ready").cloned();
+            if ready
+                .as_ref()
+                .is_some_and(|ready| ready["reason"] == reason)
+            {
+                Ok(shown)
+            } else {
+                Err(format!("{ready:?}"))
+            }
+        })
+        .await
+    }
+
+    /// The integration as this tenant sees it.
+    pub async fn show(&self, name: &str) -> Value {
+        let args = ["get", "sfi", name, "-n", self.ns(), "-o", "json"];
+        let shown = self.kubectl(&args, &Value::Null).await.expect_success();
+        serde_json::from_str(&shown).unwrap()
+    }
+
+    /// Everything that this tenant may see of its own namespace.
+    pub async fn sees(&self) -> String {
+        let kinds = "sfi,events,cronjobs,jobs,pods,secrets,configmaps";
+        let args = ["get", kinds, "-n", self.ns(), "-o", "yaml"];
+        self.kubectl(&args, &Value::Null).await.expect_success()
+    }
+
+    /// The directory with this tenant's own token.
+    pub async fn directory(&self, purpose: &str) -> directory::Client {
+        let secret = format!("{LINK}-directory");
+        self.stage.directory_of(self.ns(), &secret, purpose).await
+    }
+}
