@@ -12,6 +12,8 @@
 
 #[path = "../tests/lookup/generated.rs"]
 mod generated;
+#[path = "../src/resolve/played.rs"]
+mod played;
 
 use salesforce_simulator::{Org, Simulator, User, World};
 use std::collections::HashMap;
@@ -91,19 +93,7 @@ async fn main() {
 type Found = HashMap<E164, (&'static str, Option<String>)>;
 
 async fn look_up(salesforce: &Simulator, numbers: &[E164]) -> Found {
-    let ca = salesforce.ca_pem().as_bytes().to_vec();
-    let policy = DialPolicy::new(&["localhost".to_owned()], true, Some(ca)).unwrap();
-    let credentials = Credentials::Password {
-        username: USER.to_owned(),
-        password: "password".into(),
-        security_token: None,
-    };
-    let connection = Connection::new(
-        Transport::new(policy).unwrap(),
-        salesforce.url().parse().unwrap(),
-        ApiVersion::DEFAULT,
-        credentials,
-    );
+    let connection = played::connection(salesforce, USER);
     let mut resolver = Resolver::new(connection, Region::JAPAN);
     let mut found = HashMap::new();
     let mut pending = numbers;

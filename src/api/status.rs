@@ -124,7 +124,12 @@ pub struct Connection {
     /// How many log-ins Salesforce has refused with this credential since it last worked or changed.
     #[serde(default)]
     pub failed_logins: u32,
-    /// When Salesforce refused a log-in with this credential, newest first; at most the two that count towards the hourly limit.
+    /// When a log-in with this credential was sent whose answer is not known yet. It is on record before it is sent, so that no end of the
+    /// controller makes it forget one; without an answer it counts as a refusal towards the hourly limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempted_at: Option<Time>,
+    /// When a log-in with this credential was sent that Salesforce refused or whose answer was never seen, newest first; at most the two
+    /// that count towards the hourly limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2))]
     pub refused_at: Vec<Time>,

@@ -1,5 +1,6 @@
 //! `switchboard check`: "Test connection" from a laptop or a pipeline, without a cluster. The schema's own rules, the same proof
-//! and the same decision as the controller's, so that the words are the same.
+//! and the same decision as the controller's, so that the words are the same. What comes of runs (RunFailed, RunOverdue,
+//! BudgetExhausted) and of other resources (CompanyIdTaken) it cannot say: it starts no run and sees no cluster.
 
 mod manifest;
 mod report;

@@ -77,7 +77,8 @@ async fn apply_cron_job(
 ) -> Result<(), Error> {
     let (key, name) = (Key::of(resource), wanted.name_any());
     let mut found = None;
-    if let Some(kept) = live.iter().find(|live| live.name_any() == name) {
+    let kept = live.iter().find(|live| live.name_any() == name);
+    if let Some(kept) = kept {
         if context.standing.says(&key, wanted, kept) {
             return Ok(());
         }
@@ -88,6 +89,7 @@ async fn apply_cron_job(
         Some(stands) => stands,
         None => {
             let apply = PatchParams::apply(MANAGER).force();
+            watches::note_writing(context, wanted, kept.map(AsRef::as_ref));
             let written = api
                 .patch(&name, &apply, &Patch::Apply(typed(wanted)))
                 .await
@@ -100,16 +102,17 @@ async fn apply_cron_job(
     Ok(())
 }
 
-/// Writes the status if it differs from what stands there. The write is bound to the version that was decided on; when only something
-/// other than the status has moved meanwhile, the decision still holds and is written over the newer version.
-async fn write_status(
+/// Writes the status if it differs from what stands there, and returns what the server then has. The write is bound to the version that
+/// was decided on; when only something other than the status has moved meanwhile, the decision still holds and is written over the newer
+/// version.
+pub async fn write_status(
     context: &Context,
     resource: &SalesforceIntegration,
     status: &SalesforceIntegrationStatus,
-) -> Result<(), Error> {
+) -> Result<Option<Arc<SalesforceIntegration>>, Error> {
     let decided_on = resource.status.clone().unwrap_or_default();
     if *status == decided_on {
-        return Ok(());
+        return Ok(None);
     }
     let api = Api::<SalesforceIntegration>::namespaced(
         context.client.clone(),
@@ -142,8 +145,9 @@ async fn write_status(
     };
     match written {
         Ok(written) => {
-            context.remember(written);
-            Ok(())
+            let written = Arc::new(written);
+            context.remember(Arc::clone(&written));
+            Ok(Some(written))
         }
         Err(kube::Error::Api(error)) if error.code == 404 => Err(Error::Gone),
         Err(error) => Err(Error::Status(error)),
@@ -177,17 +181,22 @@ async fn mint_tokens(
     let secret = children::token_secret(resource, settings, &sources, tokens);
     let key = Key::of(&secret);
     let version = secret.annotations().get(TOKENS_VERSION).cloned();
-    Api::<Secret>::namespaced(context.client.clone(), namespace)
+    // No news when the watch brings it, which may be before the answer.
+    if let Some(version) = version {
+        let owner = Some(Key::of(resource));
+        context.index().note_tokens(key.clone(), owner, version);
+    }
+    let written = Api::<Secret>::namespaced(context.client.clone(), namespace)
         .patch(
             &secret.name_any(),
             &PatchParams::apply(MANAGER).force(),
             &Patch::Apply(typed(&secret)),
         )
-        .await
-        .map_err(Error::TokenSecret)?;
-    // No news when the watch brings it.
-    context.index().note_tokens(key, version);
-    Ok(())
+        .await;
+    if written.is_err() {
+        context.index().forget_tokens(&key);
+    }
+    written.map(drop).map_err(Error::TokenSecret)
 }
 
 async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {

@@ -96,10 +96,12 @@ pub struct Args {
 /// Where Salesforce may be; shared with `check` and the workers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SalesforceArgs {
-    /// Hosts that credentials may be sent to, separated by commas; `*.` in front stands for any sub-domain.
-    #[arg(long, env = "SWITCHBOARD_SALESFORCE_HOSTS", value_delimiter = ',', default_values_t = DEFAULT_HOSTS.iter().map(|host| (*host).to_owned()))]
+    /// Hosts that credentials may be sent to, separated by commas; `*.` in front stands for any sub-domain, `:443` behind it for that port
+    /// only.
+    #[arg(long, env = "SWITCHBOARD_SALESFORCE_HOSTS", value_delimiter = ',', default_values_t = DEFAULT_HOSTS.iter().map(|host| format!("{host}:443")))]
     pub salesforce_hosts: Vec<String>,
-    /// Let Salesforce be at private, loopback and link-local addresses (tests, gateways).
+    /// Let Salesforce be at private, loopback and link-local addresses (tests, gateways). Behind a proxy (HTTPS_PROXY) addresses are never
+    /// seen here: only host names are checked, and refusing private addresses is the proxy's part.
     #[arg(long, env = "SWITCHBOARD_ALLOW_PRIVATE_NETWORKS")]
     pub allow_private_networks: bool,
     /// File with further certificate authorities for Salesforce, PEM.
@@ -236,4 +238,27 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| !duration.is_zero())
         .ok_or_else(|| format!("{text:?} is no duration; write one such as 30m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        salesforce: SalesforceArgs,
+    }
+
+    #[test]
+    fn without_flags_only_the_https_port_of_salesforces_own_hosts_may_be_dialled() {
+        let line = Line::try_parse_from(["check"]).unwrap();
+        let policy = line.salesforce.policy(None).unwrap();
+        let allowed = |url: &str| policy.check(&url.parse().unwrap()).is_ok();
+        assert!(allowed("https://acme.my.salesforce.com"));
+        assert!(allowed("https://acme.my.salesforce.com:443/"));
+        assert!(!allowed("https://acme.my.salesforce.com:8443"));
+        assert!(!allowed("https://salesforce.example"));
+    }
 }

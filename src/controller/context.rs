@@ -137,6 +137,14 @@ impl Context {
         }
     }
 
+    /// Whether the watches have told everything that exists in this namespace.
+    pub fn is_listed(&self, namespace: &str) -> bool {
+        self.stores
+            .iter()
+            .filter(|stores| stores.holds(namespace))
+            .all(|stores| stores.listed().now_or_never().is_some())
+    }
+
     /// The index, for a moment.
     pub fn index(&self) -> std::sync::MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
@@ -162,9 +170,9 @@ impl Context {
 
     /// Keeps what the server answered to a write of the status. A watch may lag behind it, and a decision on the older status would
     /// repeat what was just done, a log-in above all.
-    pub fn remember(&self, written: SalesforceIntegration) {
+    pub fn remember(&self, written: Arc<SalesforceIntegration>) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.insert(Key::of(&written), Arc::new(written));
+        latest.insert(Key::of(written.as_ref()), written);
     }
 
     /// The newer of what the watch knows and what was last written.
@@ -194,6 +202,14 @@ impl Context {
             .is_some_and(|written| written.uid() != told.uid() || version(written) <= version(told))
         {
             latest.remove(&key);
+        }
+    }
+
+    /// Lets go of the session of a credential that this integration does not use any more, unless another does.
+    pub fn leave_session(&self, integration: &Key, fingerprint: &str) {
+        let sharing = self.index().sharing(fingerprint);
+        if sharing.iter().all(|key| key == integration) {
+            self.proofs.forget(fingerprint);
         }
     }
 

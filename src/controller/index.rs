@@ -1,7 +1,7 @@
 //! What points at what: a pure state machine fed with watch events. It answers whom an event concerns without a search through
 //! all integrations, and lets through only what could change a decision.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::ResourceExt;
@@ -27,14 +27,44 @@ pub struct Index {
     by_company: HashMap<String, BTreeSet<Key>>,
     by_credential: HashMap<String, BTreeSet<Key>>,
     by_org: HashMap<String, BTreeSet<Key>>,
-    tokens: HashMap<Key, String>,
-    seen: HashMap<(&'static str, Key), u64>,
+    tokens: HashMap<Key, Tokens>,
+    seen: HashMap<(Kind, Key), Seen>,
+}
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The integrations themselves.
+    Integration,
+    /// Their CronJobs.
+    CronJob,
+    /// Their Jobs.
+    Job,
+    /// The pods of their Jobs.
+    Pod,
+    /// Secrets that they read, and those with their tokens.
+    Secret,
+}
+
+#[derive(Debug)]
+struct Tokens {
+    version: String,
+    owner: Option<Key>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// Hash of what matters of the object.
+    matters: u64,
+    owner: Option<Key>,
 }
 
 #[derive(Debug, Default, PartialEq)]
 struct Entry {
     secret: Option<Key>,
     company: String,
+    /// Another object under the same name is younger.
+    uid: Option<String>,
     credential: Option<String>,
     org: Option<String>,
     /// Share of the org's API requests that it asks for, in per cent.
@@ -77,6 +107,7 @@ impl Index {
         let entry = Entry {
             secret: secret_of(resource),
             company: resource.spec.company_id.clone(),
+            uid: resource.uid(),
             credential: connection.and_then(|connection| connection.credentials_version.clone()),
             org: org.map(|org| org.id.clone()).filter(|id| !id.is_empty()),
             percent: if resource.spec.suspend {
@@ -107,7 +138,7 @@ impl Index {
         if old.is_none_or(|old| old.wish != entry.wish) {
             concerned.insert(key.clone());
         }
-        if old.is_some_and(|old| old.company != entry.company) {
+        if old.is_some_and(|old| (&old.company, &old.uid) != (&entry.company, &entry.uid)) {
             concerned.extend(self.rivals(&key));
         }
         let became_good = old.is_some_and(|old| old.standing.0 > 0 && entry.standing.0 == 0);
@@ -183,28 +214,59 @@ impl Index {
         neighbours
     }
 
-    /// Notes from what a Secret with the directory's tokens was minted; none when it is gone. Returns whether that is news.
-    pub fn note_tokens(&mut self, secret: Key, version: Option<String>) -> bool {
-        match version {
-            Some(version) => self.tokens.insert(secret, version.clone()) != Some(version),
-            None => self.tokens.remove(&secret).is_some(),
-        }
+    /// Notes from what a Secret with the directory's tokens was minted. Returns whom that concerns, if it is news.
+    pub fn note_tokens(&mut self, secret: Key, owner: Option<Key>, version: String) -> Option<Key> {
+        let tokens = Tokens {
+            version: version.clone(),
+            owner: owner.clone(),
+        };
+        let old = self.tokens.insert(secret, tokens);
+        owner.filter(|_| old.is_none_or(|old| old.version != version))
+    }
+
+    /// A Secret with the directory's tokens is gone, or has none. Returns whom that concerns.
+    pub fn forget_tokens(&mut self, secret: &Key) -> Option<Key> {
+        self.tokens.remove(secret)?.owner
     }
 
     /// From what a Secret with the directory's tokens was minted.
     pub fn tokens(&self, secret: &Key) -> Option<&String> {
-        self.tokens.get(secret)
+        self.tokens.get(secret).map(|tokens| &tokens.version)
     }
 
-    /// Whether what matters of an object has changed since it was last seen. `what` names the kind.
-    pub fn is_news(&mut self, what: &'static str, key: Key, matters: &impl Hash) -> bool {
-        let now = hash(matters);
-        self.seen.insert((what, key), now) != Some(now)
+    /// Whether what matters of an object has changed since it was last seen. The owner is told by `forget_seen`.
+    pub fn is_news(
+        &mut self,
+        kind: Kind,
+        key: Key,
+        owner: Option<Key>,
+        matters: &impl Hash,
+    ) -> bool {
+        let matters = hash(matters);
+        let old = self.seen.insert((kind, key), Seen { matters, owner });
+        old.is_none_or(|old| old.matters != matters)
     }
 
-    /// An object is gone.
-    pub fn forget_seen(&mut self, what: &'static str, key: Key) {
-        self.seen.remove(&(what, key));
+    /// An object is gone. Returns its owner, if it has one and was seen.
+    pub fn forget_seen(&mut self, kind: Kind, key: &Key) -> Option<Key> {
+        self.seen.remove(&(kind, key.clone()))?.owner
+    }
+
+    /// What is known to be there of a kind, in a namespace or in all of them. What a list does not name any more is gone.
+    pub fn known(&self, kind: Kind, namespace: Option<&str>) -> HashSet<Key> {
+        let seen = self.seen.keys().filter(|(seen, _)| *seen == kind);
+        let mut known: HashSet<&Key> = seen.map(|(_, key)| key).collect();
+        match kind {
+            Kind::Integration => known.extend(self.entries.keys()),
+            // Who reads a Secret hears that it is gone even if it was there before its reader.
+            Kind::Secret => known.extend(self.tokens.keys().chain(self.by_secret.keys())),
+            Kind::CronJob | Kind::Job | Kind::Pod => {}
+        }
+        known
+            .into_iter()
+            .filter(|key| namespace.is_none_or(|namespace| key.namespace == namespace))
+            .cloned()
+            .collect()
     }
 
     fn rivals(&self, key: &Key) -> BTreeSet<Key> {
@@ -307,15 +369,67 @@ mod tests {
         assert_eq!(index.apply(&acme), BTreeSet::from([key("acme")]));
     }
 
-    #[test]
-    fn when_the_holder_of_a_company_id_goes_the_rival_hears_of_it() {
+    fn rivals() -> (Index, SalesforceIntegration) {
         let mut index = Index::default();
-        for name in ["old", "young"] {
+        let [old, young] = ["old", "young"].map(|name| {
             let mut resource = fixtures::integration(name);
             resource.spec.company_id = "acme".into();
-            index.apply(&resource);
-        }
+            resource
+        });
+        index.apply(&old);
+        index.apply(&young);
+        (index, old)
+    }
+
+    #[test]
+    fn when_the_holder_of_a_company_id_goes_the_rival_hears_of_it() {
+        let (mut index, _) = rivals();
         assert_eq!(index.delete(&key("old")), BTreeSet::from([key("young")]));
+    }
+
+    #[test]
+    fn when_the_holder_of_a_company_id_was_made_anew_unseen_the_rival_is_the_older_and_hears_of_it()
+    {
+        let (mut index, mut old) = rivals();
+        old.metadata.uid = Some("another".into());
+        assert_eq!(
+            index.apply(&old),
+            BTreeSet::from([key("old"), key("young")])
+        );
+    }
+
+    #[test]
+    fn what_is_known_is_known_by_kind_and_namespace() {
+        let (mut index, _) = rivals();
+        let elsewhere = Key {
+            namespace: "elsewhere".into(),
+            name: "pod".into(),
+        };
+        index.is_news(Kind::Pod, key("pod"), Some(key("old")), &1);
+        index.is_news(Kind::Pod, elsewhere.clone(), None, &1);
+        index.note_tokens(key("old-directory"), Some(key("old")), "v1".into());
+        assert_eq!(
+            index.known(Kind::Integration, Some("tenant")),
+            HashSet::from([key("old"), key("young")])
+        );
+        assert_eq!(
+            index.known(Kind::Pod, Some("tenant")),
+            HashSet::from([key("pod")])
+        );
+        assert_eq!(
+            index.known(Kind::Pod, None),
+            HashSet::from([key("pod"), elsewhere])
+        );
+        assert_eq!(
+            index.known(Kind::Secret, None),
+            HashSet::from([
+                key("old-directory"),
+                key("old-salesforce"),
+                key("young-salesforce")
+            ])
+        );
+        assert_eq!(index.forget_seen(Kind::Pod, &key("pod")), Some(key("old")));
+        assert_eq!(index.forget_tokens(&key("old-directory")), Some(key("old")));
     }
 
     #[test]

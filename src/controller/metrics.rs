@@ -59,47 +59,60 @@ impl Default for Metrics {
             namespaces_watched: Family::default(),
         };
         let registry = &mut metrics.registry;
-        registry.register(
-            "reconciles",
-            "Reconciles that ended, by outcome",
-            metrics.reconciles.clone(),
-        );
-        registry.register_with_unit(
-            "reconcile_duration",
-            "How long a reconcile took",
-            Unit::Seconds,
-            metrics.reconcile_seconds.clone(),
-        );
+        let counters = [
+            (
+                "reconciles",
+                "Reconciles that ended, by outcome",
+                &metrics.reconciles,
+            ),
+            (
+                "proofs",
+                "Proofs of connections, by outcome",
+                &metrics.proofs,
+            ),
+            (
+                "logins",
+                "Log-ins to Salesforce that were sent, by the outcome of their proof",
+                &metrics.logins,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        let durations = [
+            (
+                "reconcile_duration",
+                "How long a reconcile took",
+                &metrics.reconcile_seconds,
+            ),
+            (
+                "proof_duration",
+                "How long a proof took",
+                &metrics.proof_seconds,
+            ),
+        ];
+        for (name, help, duration) in durations {
+            registry.register_with_unit(name, help, Unit::Seconds, duration.clone());
+        }
+        let of_orgs = [
+            (
+                "salesforce_api_requests_used",
+                "API requests that an org has used in 24 hours, by anyone",
+                &metrics.api_requests_used,
+            ),
+            (
+                "salesforce_api_requests_limit",
+                "API requests that an org may use in 24 hours",
+                &metrics.api_requests_limit,
+            ),
+        ];
+        for (name, help, gauge) in of_orgs {
+            registry.register(name, help, gauge.clone());
+        }
         registry.register(
             "reconciling",
             "Reconciles that go on",
             metrics.reconciling.clone(),
-        );
-        registry.register(
-            "proofs",
-            "Proofs of connections, by outcome",
-            metrics.proofs.clone(),
-        );
-        registry.register(
-            "logins",
-            "Log-ins to Salesforce that were sent, by the outcome of their proof",
-            metrics.logins.clone(),
-        );
-        registry.register_with_unit(
-            "proof_duration",
-            "How long a proof took",
-            Unit::Seconds,
-            metrics.proof_seconds.clone(),
-        );
-        registry.register(
-            "salesforce_api_requests_used",
-            "API requests that an org has used in 24 hours, by anyone",
-            metrics.api_requests_used.clone(),
-        );
-        registry.register(
-            "salesforce_api_requests_limit",
-            "API requests that an org may use in 24 hours",
-            metrics.api_requests_limit.clone(),
         );
         registry.register(
             "namespace_watched",

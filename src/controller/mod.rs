@@ -2,6 +2,7 @@
 
 mod act;
 mod args;
+mod attempt;
 mod children;
 pub mod claims;
 pub mod config;
@@ -37,6 +38,7 @@ pub use args::{Args, SalesforceArgs};
 pub use leader::LEASE;
 pub use proofs::prove_once;
 
+use self::attempt::Attempt;
 use self::context::Context;
 use self::decide::decide;
 use self::events::Recorder;
@@ -49,7 +51,7 @@ use self::reach::Reach;
 use self::retries::Retries;
 use self::server::Health;
 use self::watches::Watches;
-use crate::api::SalesforceIntegration;
+use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus};
 use crate::directory::TokenError;
 use crate::salesforce::{DialError, Transport};
 
@@ -255,7 +257,7 @@ async fn reconcile(
 
 async fn reconcile_once(
     resource: Arc<SalesforceIntegration>,
-    context: &Context,
+    context: &Arc<Context>,
 ) -> Result<Action, Error> {
     if resource.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
@@ -269,7 +271,8 @@ async fn reconcile_once(
             stores.told().await;
         }
     }
-    let resource = context.freshest(resource);
+    let mut resource = context.freshest(resource);
+    let credential_before = credential_of(resource.status.as_ref());
     let asked_at = now();
     let mut gathered = Gathered::about(context, &resource).await?;
     let mut plan = decide(&gathered.observed(context, &resource, None), now());
@@ -287,20 +290,28 @@ async fn reconcile_once(
             .as_ref()
             .and_then(|status| status.organization.as_ref())
             .map(|organization| organization.id.as_str());
+        let attempt = Attempt::new(
+            Arc::clone(context),
+            Arc::clone(&resource),
+            fingerprint.to_string(),
+        );
         let order = Order {
             settings,
             credentials,
             fingerprint,
             organization,
             asked_at,
+            attempt: &attempt,
         };
         let proof = context.proofs.prove(order).await;
+        resource = attempt.ended()?;
         plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
     }
     let mut look_again = plan.look_again;
     if plan.cron_job.is_some() && gathered.cron_jobs.is_empty() {
         look_again = look_again.min(first_look_at_cron_job(&resource));
     }
+    let credential = credential_of(Some(&plan.status));
     match act::carry_out(
         context,
         &resource,
@@ -313,10 +324,20 @@ async fn reconcile_once(
         Err(Error::Gone) => Ok(Action::await_change()),
         Err(error) => Err(error),
         Ok(()) => {
-            context.note_runs(&Key::of(resource.as_ref()), gathered.jobs);
+            let key = Key::of(resource.as_ref());
+            if let Some(before) = credential_before
+                && credential.as_ref() != Some(&before)
+            {
+                context.leave_session(&key, &before);
+            }
+            context.note_runs(&key, gathered.jobs);
             Ok(Action::requeue(look_again))
         }
     }
+}
+
+fn credential_of(status: Option<&SalesforceIntegrationStatus>) -> Option<String> {
+    status?.connection.as_ref()?.credentials_version.clone()
 }
 
 /// A CronJob of ours wakes nobody when the watch brings it; when its first run would be overdue is seen this much later, spread over

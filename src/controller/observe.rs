@@ -145,6 +145,7 @@ fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
 fn elsewhere(context: &Context, own: &Key, fingerprint: &str) -> Elsewhere {
     // What this controller was just told may not stand in any status yet.
     let mut found = Elsewhere::after(context.proofs.refusal(fingerprint));
+    found.at_hand = context.proofs.at_hand(fingerprint);
     let sharing = context.index().sharing(fingerprint);
     for other in sharing
         .iter()

@@ -9,11 +9,13 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use super::attempt::Attempt;
 use super::decide::{Failure, Proof, Refusal};
 use super::metrics::Metrics;
 use crate::api::Settings;
 use crate::salesforce::{
-    self, Connection, Credentials, Fingerprint, Phase, RetryPolicy, SharedSession, Transport,
+    self, BeforeLogin, Connection, Credentials, Fingerprint, Meaning, Phase, RetryPolicy,
+    SharedSession, Transport,
 };
 
 /// Proofs that go on at once.
@@ -46,6 +48,8 @@ pub struct Order<'a> {
     pub organization: Option<&'a str>,
     /// When what led to this proof was looked at.
     pub asked_at: Timestamp,
+    /// Has a log-in put on record before it is sent.
+    pub attempt: &'a Arc<Attempt>,
 }
 
 /// What is kept for one credential.
@@ -54,8 +58,8 @@ struct Line {
     session: SharedSession,
     /// Held while a proof goes on.
     turn: tokio::sync::Mutex<()>,
-    /// How the last proof failed, if it got no further than the log-in.
-    no_login: Mutex<Option<Refusal>>,
+    /// How the last proof failed, if it got no further than the log-in, and when that was known.
+    no_login: Mutex<Option<(Timestamp, Refusal)>>,
 }
 
 // === impl Proofs ===
@@ -108,23 +112,49 @@ impl Proofs {
         };
         let _permit = self.permits.acquire().await.ok();
         let began = Instant::now();
-        let (proof, logins) = prove(
+        let (mut proof, logins) = prove(
             self.transport.clone(),
             order.settings,
             order.credentials,
             &order.fingerprint,
             &line.session,
+            Some(order.attempt.before_login()),
         )
         .await;
         self.metrics.proof_ended(&proof, logins, began.elapsed());
         *lock(&line.no_login) = match &proof.outcome {
-            Err(failure) if failure.phase == Phase::Login => Some(Refusal {
-                at: proof.at,
-                failure: failure.clone(),
-            }),
+            // That says nothing about the credential, only that this one could not put its log-in on record.
+            Err(failure) if failure.meaning == Meaning::LoginWithheld => None,
+            Err(failure) if failure.phase == Phase::Login => {
+                let ended = proof.at;
+                proof.at = order.attempt.sent_at().unwrap_or(ended);
+                let refusal = Refusal {
+                    at: proof.at,
+                    failure: failure.clone(),
+                };
+                Some((ended, refusal))
+            }
             _ => None,
         };
         proof
+    }
+
+    /// Whether what came of the last log-in with this credential is known here, or about to be.
+    pub fn at_hand(&self, fingerprint: &str) -> bool {
+        lock(&self.lines)
+            .get(fingerprint)
+            .is_some_and(|line| line.session.is_there() || line.turn.try_lock().is_err())
+    }
+
+    /// Lets go of the session of one credential, unless a proof of it goes on.
+    pub fn forget(&self, fingerprint: &str) {
+        let mut lines = lock(&self.lines);
+        if lines
+            .get(fingerprint)
+            .is_some_and(|line| Arc::strong_count(line) == 1)
+        {
+            lines.remove(fingerprint);
+        }
     }
 
     /// The refusal that the last log-in with this credential ended in, before any status tells.
@@ -132,6 +162,7 @@ impl Proofs {
         lock(&self.lines)
             .get(fingerprint)
             .and_then(|line| lock(&line.no_login).clone())
+            .map(|(_, refusal)| refusal)
             .filter(|refusal| refusal.failure.binds_all())
     }
 
@@ -149,7 +180,8 @@ impl Line {
     fn no_login_since(&self, asked_at: Timestamp) -> Option<Refusal> {
         lock(&self.no_login)
             .clone()
-            .filter(|refusal| refusal.at >= asked_at)
+            .filter(|(known_at, _)| *known_at >= asked_at)
+            .map(|(_, refusal)| refusal)
     }
 }
 
@@ -166,6 +198,7 @@ pub async fn prove_once(
         credentials,
         &fingerprint,
         &SharedSession::default(),
+        None,
     )
     .await
     .0
@@ -178,6 +211,7 @@ async fn prove(
     credentials: Credentials,
     fingerprint: &Fingerprint,
     session: &SharedSession,
+    before_login: Option<BeforeLogin>,
 ) -> (Proof, u64) {
     let in_trouble = transport.in_trouble(&settings.login_url);
     let mut connection = Connection::sharing(
@@ -191,6 +225,9 @@ async fn prove(
     if in_trouble {
         // The back-off of the controller is enough.
         connection = connection.retry(RetryPolicy::NONE);
+    }
+    if let Some(before_login) = before_login {
+        connection = connection.before_login(before_login);
     }
     // Whether to log in again after a refusal was decided before this: the rules are the controller's, and outlive a restart.
     connection.allow_login_again();

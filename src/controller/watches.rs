@@ -1,5 +1,6 @@
 //! The watches: what is looked at, what of it is kept, and whom each event concerns.
 
+use std::collections::{BTreeSet, HashSet};
 use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tokio::sync::SetOnce;
 use super::context::{Context, Stores};
 use super::decide::runs::judge_pod;
 use super::decide::stuck::{StuckRun, judge_pending};
-use super::index::Key;
+use super::index::{Key, Kind};
 use super::owned::{Owned, owner};
 use super::reach::Reach;
 use super::standing::keep_little;
@@ -31,6 +32,7 @@ type Events<K> = Pin<Box<dyn Stream<Item = Result<Event<K>, watcher::Error>> + S
 pub struct Watches {
     /// What is kept.
     pub stores: Stores,
+    namespace: Option<String>,
     integrations: Events<SalesforceIntegration>,
     cron_jobs: Events<CronJob>,
     jobs: Events<Job>,
@@ -72,6 +74,7 @@ impl Watches {
                 .boxed()
         };
         Watches {
+            namespace: reach.namespace().map(Into::into),
             stores: Stores {
                 integrations,
                 cron_jobs,
@@ -93,29 +96,23 @@ impl Watches {
         self,
         context: &Arc<Context>,
     ) -> Pin<Box<dyn Stream<Item = Concerned> + Send>> {
-        let integrations =
-            flatten(
-                self.integrations,
-                Arc::clone(context),
-                |context, event| match event {
-                    Seen::There(resource) => {
-                        context.caught_up(&resource);
-                        context.index().apply(&resource).into_iter().collect()
-                    }
-                    Seen::Gone(resource) => {
-                        let key = Key::of(&resource);
-                        context.forget(&key);
-                        let concerned = context.index().delete(&key).into_iter().collect();
-                        context.drop_unused_sessions();
-                        concerned
-                    }
-                },
-            );
-        let cron_jobs = flatten(self.cron_jobs, Arc::clone(context), |context, event| {
-            news(context, CRON_JOB, event, what_matters)
-        });
-        let jobs = flatten(self.jobs, Arc::clone(context), |context, event| {
-            news(context, "Job", event, |job: &Job| {
+        let scope = self.namespace.as_deref();
+        let integrations = flatten(
+            Kind::Integration,
+            scope,
+            self.integrations,
+            context,
+            integration,
+        );
+        let cron_jobs = flatten(
+            Kind::CronJob,
+            scope,
+            self.cron_jobs,
+            context,
+            |context, event| news(context, Kind::CronJob, event, what_matters),
+        );
+        let jobs = flatten(Kind::Job, scope, self.jobs, context, |context, event| {
+            news(context, Kind::Job, event, |job: &Job| {
                 job.status.as_ref().map(|status| {
                     status
                         .conditions
@@ -126,8 +123,8 @@ impl Watches {
                 })
             })
         });
-        let pods = flatten(self.pods, Arc::clone(context), |context, event| {
-            news(context, "Pod", event, |pod: &Pod| {
+        let pods = flatten(Kind::Pod, scope, self.pods, context, |context, event| {
+            news(context, Kind::Pod, event, |pod: &Pod| {
                 (
                     judge_pod(pod).map(|run| (run.finished_at, run.outcome)),
                     judge_pending(pod)
@@ -136,15 +133,10 @@ impl Watches {
                 )
             })
         });
-        let secrets = flatten(self.secrets, Arc::clone(context), |context, event| {
-            secret(context, event)
-        });
+        let secrets = flatten(Kind::Secret, scope, self.secrets, context, secret);
         stream::select_all([integrations, cron_jobs, jobs, pods, secrets]).boxed()
     }
 }
-
-/// As the index names the kind.
-const CRON_JOB: &str = "CronJob";
 
 /// Whom a changed CronJob must wake: an edit by others, and the end of a run.
 fn what_matters(cron_job: &CronJob) -> impl Hash + use<> {
@@ -160,17 +152,34 @@ fn what_matters(cron_job: &CronJob) -> impl Hash + use<> {
     )
 }
 
+/// What the controller is about to write is no news when the watch brings it, which may be before the answer to the write.
+pub(super) fn note_writing(context: &Context, wanted: &CronJob, live: Option<&CronJob>) {
+    let before = live.and_then(|live| live.metadata.generation).unwrap_or(0);
+    let mut expected = live.cloned().unwrap_or_default();
+    expected.metadata.name.clone_from(&wanted.metadata.name);
+    expected
+        .metadata
+        .namespace
+        .clone_from(&wanted.metadata.namespace);
+    expected.metadata.labels.clone_from(&wanted.metadata.labels);
+    expected.metadata.generation = Some(before + 1);
+    note_written(context, &expected);
+}
+
 /// What the controller itself has just written is no news when the watch brings it.
 pub(super) fn note_written(context: &Context, written: &CronJob) {
-    context
-        .index()
-        .is_news(CRON_JOB, Key::of(written), &what_matters(written));
+    context.index().is_news(
+        Kind::CronJob,
+        Key::of(written),
+        owner(written),
+        &what_matters(written),
+    );
 }
 
 /// What a watch saw of one object.
 enum Seen<K> {
     There(K),
-    Gone(K),
+    Gone(Key),
 }
 
 /// The events of one kind within a scope.
@@ -225,25 +234,58 @@ where
     (owned, events)
 }
 
-fn flatten<K: Send + 'static>(
+fn flatten<K: ResourceExt + Send + 'static>(
+    kind: Kind,
+    namespace: Option<&str>,
     events: Events<K>,
-    context: Arc<Context>,
+    context: &Arc<Context>,
     concern: impl Fn(&Context, Seen<K>) -> Vec<Key> + Send + 'static,
 ) -> Pin<Box<dyn Stream<Item = Concerned> + Send>> {
+    let (context, namespace) = (Arc::clone(context), namespace.map(str::to_owned));
+    let mut missing = HashSet::new();
     events
         .flat_map(move |event| {
-            let concerned: Vec<Concerned> = match event {
+            let concerned = match event {
                 Err(error) => vec![Err(error)],
-                Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                    refs(concern(&context, Seen::There(object)))
+                Ok(event) => {
+                    let known = || context.index().known(kind, namespace.as_deref());
+                    let seen = compare(event, &mut missing, known);
+                    let keys: BTreeSet<Key> = seen
+                        .into_iter()
+                        .flat_map(|seen| concern(&context, seen))
+                        .collect();
+                    refs(keys)
                 }
-                Ok(Event::Delete(object)) => refs(concern(&context, Seen::Gone(object))),
-                Ok(Event::Init | Event::InitDone) => vec![],
             };
             stream::iter(concerned)
         })
         .filter(|concerned| future::ready(log_watch_error(concerned)))
         .boxed()
+}
+
+/// What an event of a watch says. A list that is read again, because the watch had broken off for too long, tells by what it does not
+/// name what is gone: no event ever will.
+fn compare<K: ResourceExt>(
+    event: Event<K>,
+    missing: &mut HashSet<Key>,
+    known: impl FnOnce() -> HashSet<Key>,
+) -> Vec<Seen<K>> {
+    match event {
+        Event::Init => {
+            *missing = known();
+            vec![]
+        }
+        Event::InitApply(object) => {
+            missing.remove(&Key::of(&object));
+            vec![Seen::There(object)]
+        }
+        Event::InitDone => std::mem::take(missing)
+            .into_iter()
+            .map(Seen::Gone)
+            .collect(),
+        Event::Apply(object) => vec![Seen::There(object)],
+        Event::Delete(object) => vec![Seen::Gone(Key::of(&object))],
+    }
 }
 
 /// The watch comes back by itself; the queue must not end because of it.
@@ -254,68 +296,118 @@ fn log_watch_error(concerned: &Concerned) -> bool {
     concerned.is_ok()
 }
 
-fn refs(keys: Vec<Key>) -> Vec<Concerned> {
+fn refs(keys: BTreeSet<Key>) -> Vec<Concerned> {
     keys.into_iter()
         .map(|key| Ok(ObjectRef::new(&key.name).within(&key.namespace)))
         .collect()
 }
 
+fn integration(context: &Context, seen: Seen<SalesforceIntegration>) -> Vec<Key> {
+    match seen {
+        Seen::There(resource) => {
+            context.caught_up(&resource);
+            context.index().apply(&resource).into_iter().collect()
+        }
+        Seen::Gone(key) => {
+            context.forget(&key);
+            let concerned = context.index().delete(&key).into_iter().collect();
+            context.drop_unused_sessions();
+            concerned
+        }
+    }
+}
+
 /// The integration that a child is labelled with, if what matters of the child has changed.
-fn news<K: ResourceExt, H: std::hash::Hash>(
+fn news<K: ResourceExt, H: Hash>(
     context: &Context,
-    kind: &'static str,
+    kind: Kind,
     seen: Seen<K>,
     matters: impl Fn(&K) -> H,
 ) -> Vec<Key> {
-    let (object, is_news) = match seen {
+    let concerned = match seen {
         Seen::There(object) => {
+            let (key, owner) = (Key::of(&object), owner(&object));
+            // Before everything is listed no decision has been made that this could change.
+            let listed = context.is_listed(&key.namespace);
             let is_news = context
                 .index()
-                .is_news(kind, Key::of(&object), &matters(&object));
-            (object, is_news)
+                .is_news(kind, key, owner.clone(), &matters(&object));
+            owner.filter(|_| is_news && listed)
         }
-        Seen::Gone(object) => {
-            context.index().forget_seen(kind, Key::of(&object));
-            (object, true)
-        }
+        Seen::Gone(key) => context.index().forget_seen(kind, &key),
     };
-    owner(&object).filter(|_| is_news).into_iter().collect()
+    concerned.into_iter().collect()
 }
 
 fn secret(context: &Context, seen: Seen<PartialObjectMeta<Secret>>) -> Vec<Key> {
-    let (secret, there) = match seen {
-        Seen::There(secret) => (secret, true),
-        Seen::Gone(secret) => (secret, false),
+    let secret = match seen {
+        Seen::There(secret) => secret,
+        Seen::Gone(key) => {
+            let mut index = context.index();
+            index.forget_seen(Kind::Secret, &key);
+            let mut concerned = index.readers(&key);
+            concerned.extend(index.forget_tokens(&key));
+            return concerned.into_iter().collect();
+        }
     };
     let key = Key::of(&secret);
+    let listed = context.is_listed(&key.namespace);
+    let mut index = context.index();
     if secret
         .labels()
         .get(MANAGED_BY_LABEL)
         .is_some_and(|manager| manager == MANAGER)
     {
-        let version = secret
-            .annotations()
-            .get(TOKENS_VERSION)
-            .filter(|_| there)
-            .cloned();
-        let is_news = context.index().note_tokens(key, version);
-        return owner(&secret).filter(|_| is_news).into_iter().collect();
+        let concerned = match secret.annotations().get(TOKENS_VERSION) {
+            Some(version) => index.note_tokens(key, owner(&secret), version.clone()),
+            None => index.forget_tokens(&key),
+        };
+        return concerned.into_iter().filter(|_| listed).collect();
     }
-    let mut index = context.index();
     let readers = index.readers(&key);
     if readers.is_empty() {
         return vec![];
     }
     // A list that is read again brings nothing new.
-    let is_news = if there {
-        index.is_news(
-            "Secret",
-            key,
-            &(&secret.metadata.uid, &secret.metadata.resource_version),
-        )
-    } else {
-        index.forget_seen("Secret", key);
-        true
-    };
-    readers.into_iter().filter(|_| is_news).collect()
+    let metadata = &secret.metadata;
+    let matters = (&metadata.uid, &metadata.resource_version);
+    let is_news = index.is_news(Kind::Secret, key, None, &matters);
+    readers.into_iter().filter(|_| is_news && listed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(name: &str) -> Pod {
+        let mut pod = Pod::default();
+        pod.metadata.namespace = Some("tenant".into());
+        pod.metadata.name = Some(name.into());
+        pod
+    }
+
+    fn key(name: &str) -> Key {
+        Key::of(&pod(name))
+    }
+
+    #[test]
+    fn what_a_list_does_not_name_any_more_is_gone_once() {
+        let mut missing = HashSet::new();
+        let mut gone = |event| -> Vec<Key> {
+            let known = || HashSet::from([key("stays"), key("went")]);
+            let seen = compare(event, &mut missing, known);
+            seen.into_iter()
+                .filter_map(|seen| match seen {
+                    Seen::Gone(key) => Some(key),
+                    Seen::There(_) => None,
+                })
+                .collect()
+        };
+        assert_eq!(gone(Event::Init), []);
+        assert_eq!(gone(Event::InitApply(pod("new"))), []);
+        assert_eq!(gone(Event::InitApply(pod("stays"))), []);
+        assert_eq!(gone(Event::InitDone), [key("went")]);
+        assert_eq!(gone(Event::Apply(pod("went"))), []);
+        assert_eq!(gone(Event::Delete(pod("stays"))), [key("stays")]);
+    }
 }

@@ -6,22 +6,13 @@ use crate::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transpo
 use salesforce_simulator::{Org, Record, Simulator, User, World};
 use std::collections::HashMap;
 
+#[path = "played.rs"]
+mod played;
+
 const USER: &str = "integration@acme.example";
 
 pub(super) async fn resolver(salesforce: &Simulator, home: Region) -> Resolver {
-    let ca = salesforce.ca_pem().as_bytes().to_vec();
-    let policy = DialPolicy::new(&["localhost".to_owned()], true, Some(ca)).unwrap();
-    let credentials = Credentials::Password {
-        username: USER.to_owned(),
-        password: "password".into(),
-        security_token: None,
-    };
-    let connection = Connection::new(
-        Transport::new(policy).unwrap(),
-        salesforce.url().parse().unwrap(),
-        ApiVersion::DEFAULT,
-        credentials,
-    );
+    let connection = played::connection(salesforce, USER);
     connection.session().await.unwrap();
     Resolver::new(connection, home).person_accounts(Some(false))
 }

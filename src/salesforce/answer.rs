@@ -260,3 +260,14 @@ fn outline(text: &str) -> String {
 fn says(quoted: &str) -> String {
     format!("Salesforce says: {quoted}.")
 }
+
+/// Failures that say something about the user's rights, and nothing about the connection.
+pub(crate) fn is_about_rights(meaning: Meaning) -> bool {
+    matches!(
+        meaning,
+        Meaning::InsufficientAccess
+            | Meaning::FieldUnavailable
+            | Meaning::ObjectUnavailable
+            | Meaning::NotFound
+    )
+}

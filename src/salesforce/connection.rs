@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -16,14 +18,17 @@ use super::answer::failure;
 use super::credentials::Credentials;
 use super::environment::{ApiVersion, Environment};
 use super::error::{Error, Phase};
-use super::login::{self, Granted};
+use super::login;
 use super::meaning::Meaning;
 use super::rest::{self, NextPage, Page, Path, Subrequest, Subresponse, Version};
 use super::retry::RetryPolicy;
-use super::session::{Session, SessionInfo, SessionKeeper, SharedSession};
+use super::session::{Granted, Session, SessionInfo, SessionKeeper, SharedSession, withheld};
 use super::text::Redactor;
 use super::transport::{Incoming, Outgoing, Transport};
 use super::usage::{Spent, Usage};
+
+/// Asked before each log-in is sent. One that it does not allow is not sent and answers LoginWithheld.
+pub type BeforeLogin = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// One credential's connection; clones share session and counters.
 #[derive(Clone)]
@@ -33,6 +38,7 @@ pub struct Connection {
     retry: RetryPolicy,
     may_log_in: bool,
     logins_at_most: Option<u64>,
+    before_login: Option<BeforeLogin>,
     calls_at_most: Option<u64>,
 }
 
@@ -91,6 +97,7 @@ impl Connection {
             retry: RetryPolicy::default(),
             may_log_in: true,
             logins_at_most: None,
+            before_login: None,
             calls_at_most: None,
         }
     }
@@ -108,6 +115,15 @@ impl Connection {
     #[must_use]
     pub fn retry(self, retry: RetryPolicy) -> Connection {
         Connection { retry, ..self }
+    }
+
+    /// Has each log-in announced before it is sent, be it the first one or the renewal of a session.
+    #[must_use]
+    pub fn before_login(self, before_login: BeforeLogin) -> Connection {
+        Connection {
+            before_login: Some(before_login),
+            ..self
+        }
     }
 
     /// The same connection, but one that never logs in: without a session it answers LoginWithheld.
@@ -248,7 +264,9 @@ impl Connection {
                 .is_none_or(|most| shared.keeper.logins() < most);
         shared
             .keeper
-            .obtain(may_log_in, || log_in(Arc::clone(shared), environment))
+            .obtain(may_log_in, || {
+                log_in(Arc::clone(shared), environment, self.before_login.clone())
+            })
             .await
     }
 
@@ -336,8 +354,24 @@ impl Connection {
     }
 }
 
-async fn log_in(shared: Arc<Shared>, environment: Environment) -> Result<Granted, Error> {
-    let sent = || shared.keeper.count_login();
+async fn log_in(
+    shared: Arc<Shared>,
+    environment: Environment,
+    before: Option<BeforeLogin>,
+) -> Result<Granted, Error> {
+    let sent = || {
+        let (before, keeper) = (before.clone(), Arc::clone(&shared.keeper));
+        async move {
+            if let Some(before) = before
+                && !before().await
+            {
+                return Err(withheld());
+            }
+            keeper.count_login();
+            Ok(())
+        }
+        .boxed()
+    };
     let request = login::Request {
         transport: &shared.transport,
         login_url: &shared.login_url,

@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 
+use super::answer::is_about_rights;
 use super::error::Error;
+use super::findings::{Answer, Warning};
 use super::meaning::Meaning;
-use super::probe::{Answer, Warning, is_about_rights};
 use super::rest::Subresponse;
 use super::warnings;
 

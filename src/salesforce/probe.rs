@@ -2,18 +2,19 @@
 //! not guessed.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
+use super::answer::is_about_rights;
 use super::connection::Connection;
 use super::environment::ApiVersion;
 use super::error::{Error, Phase};
+use super::findings::{Access, Answer, Findings, Organization, Warning};
 use super::meaning::Meaning;
 use super::permissions::{self, Grants, Sharing};
 use super::rest::{Subrequest, Subresponse};
 use super::session::SessionInfo;
 use super::soql::{Soql, SoqlLiteral};
-use super::usage::Usage;
 use super::warnings;
 
 /// The oldest version with composite requests, without which nothing here works (facts 2.7).
@@ -21,83 +22,6 @@ const OLDEST: ApiVersion = ApiVersion {
     major: 38,
     minor: 0,
 };
-
-/// What the probe found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Findings {
-    /// Who is logged in, where.
-    pub session: SessionInfo,
-    /// The organization.
-    pub organization: Organization,
-    /// Whether the user sees all records of each object.
-    pub access: Access,
-    /// Whether the user may create Tasks.
-    pub create_task: Answer,
-    /// The organization's API usage.
-    pub usage: Option<Usage>,
-    /// What works today and needs attention.
-    pub warnings: Vec<Warning>,
-}
-
-/// The organization, as it describes itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Organization {
-    /// The organization's id, 18 characters.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// `OrganizationType`, as Salesforce says it; unknown values pass through.
-    pub edition: Option<String>,
-    /// The instance, such as `AP25`.
-    pub instance: Option<String>,
-    /// Whether it is a sandbox or a scratch organization.
-    pub sandbox: bool,
-    /// Whether it is a scratch organization: a sandbox with a trial's end (facts 3.1).
-    pub scratch: bool,
-    /// Whether person accounts are on.
-    pub person_accounts: Option<bool>,
-    /// When the trial ends.
-    pub trial_ends: Option<Timestamp>,
-}
-
-/// Whether the user sees all records of the three objects.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Access {
-    /// Contact.
-    pub contact: Answer,
-    /// Account.
-    pub account: Answer,
-    /// Lead; absent with Platform licences.
-    pub lead: Answer,
-}
-
-/// A proved answer, or why there is none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
-    /// Proved.
-    Yes,
-    /// Disproved.
-    No,
-    /// The user may not see what would tell; the text says what.
-    Unknown(String),
-    /// The object is not there for this user.
-    Absent,
-}
-
-/// Something that works today and needs attention.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Warning {
-    /// PascalCase, stable.
-    pub code: String,
-    /// What it is.
-    pub message: String,
-    /// What to do.
-    pub remedy: String,
-}
 
 /// The row of Organization, with whatever the user sees of it.
 #[derive(Debug, Default, Deserialize)]
@@ -297,17 +221,6 @@ fn may_create_task(description: Result<Description, Error>) -> Result<Answer, Er
         Err(error) if is_about_rights(error.meaning()) => Ok(Answer::Unknown(error.message())),
         Err(error) => Err(error),
     }
-}
-
-/// Failures that say something about the user's rights, and nothing about the connection.
-pub(crate) fn is_about_rights(meaning: Meaning) -> bool {
-    matches!(
-        meaning,
-        Meaning::InsufficientAccess
-            | Meaning::FieldUnavailable
-            | Meaning::ObjectUnavailable
-            | Meaning::NotFound
-    )
 }
 
 fn first_text(answer: &Subresponse, field: &str) -> Option<String> {

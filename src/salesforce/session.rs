@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::error::{Error, Phase};
-use super::login::Granted;
 use super::meaning::Meaning;
 
 /// How long no new log-in is made after a session that was refused although it was brand new.
@@ -38,6 +37,12 @@ pub struct SessionInfo {
     pub person_accounts: Option<bool>,
     /// For how long the session lives without use; told by SOAP login() only.
     pub seconds_valid: Option<u64>,
+}
+
+/// A granted session: the token and what came with it.
+pub(crate) struct Granted {
+    pub(crate) token: SecretString,
+    pub(crate) info: SessionInfo,
 }
 
 /// A session with its token.
@@ -73,6 +78,11 @@ pub struct SharedSession(Arc<SessionKeeper>);
 // === impl SharedSession ===
 
 impl SharedSession {
+    /// Whether there is a session, so that no log-in is needed as long as Salesforce takes it.
+    pub fn is_there(&self) -> bool {
+        self.0.existing().is_some()
+    }
+
     pub(crate) fn keeper(&self) -> Arc<SessionKeeper> {
         Arc::clone(&self.0)
     }
@@ -209,7 +219,7 @@ impl SessionKeeper {
     }
 }
 
-fn withheld() -> Error {
+pub(super) fn withheld() -> Error {
     Error::new(
         Meaning::LoginWithheld,
         Phase::Login,

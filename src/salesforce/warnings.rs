@@ -2,7 +2,7 @@
 
 use super::credentials::Method;
 use super::environment::ApiVersion;
-use super::probe::{Answer, Warning};
+use super::findings::{Answer, Warning};
 
 fn warning(code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Warning {
     Warning {

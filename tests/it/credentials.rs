@@ -93,6 +93,11 @@ async fn the_status_follows_the_secret_through_every_change_with_one_log_in_each
         .apply(&stage.secret("acme", "not-the-password", TOKEN))
         .await;
     not_ready("InvalidLogin").await;
+    // What was refused stays refused, also when the Secret is touched and says the same.
+    stage
+        .kubectl(&["label", "secret", "acme-salesforce", "touched=yes"])
+        .await;
+    stage.look("acme", "after the refusal").await;
     assert_eq!(logins(), 1);
     // Fixed.
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;

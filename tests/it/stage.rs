@@ -42,6 +42,8 @@ pub struct Stage {
     pub directory: Process,
     /// The controller's process, while it runs.
     pub controller: Option<Process>,
+    /// How controllers reach the API server.
+    pub kubeconfig: PathBuf,
     directory_url: String,
     dir: TempDir,
     run_deadline: Duration,
@@ -102,16 +104,18 @@ impl Stage {
             .start()
             .await
             .unwrap();
+        let rights = Rights::grant(control_plane, namespace.name(), scope).await;
         Stage {
             control_plane,
             ns: namespace.name().to_owned(),
-            rights: Rights::grant(control_plane, namespace.name(), scope).await,
             namespace: Some(namespace),
             client,
             simulator,
             runner,
             directory,
             controller: None,
+            kubeconfig: rights.kubeconfig().to_owned(),
+            rights,
             directory_url,
             dir,
             run_deadline: Duration::from_secs(120),
@@ -156,7 +160,7 @@ impl Stage {
             .args(self.rights.flags())
             .arg(format!("--run-deadline={}s", self.run_deadline.as_secs()))
             .args(flags)
-            .env("KUBECONFIG", self.rights.kubeconfig().display())
+            .env("KUBECONFIG", self.kubeconfig.display())
             .start()
             .await
             .unwrap();

@@ -4,16 +4,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::attempts::{note_refusal, note_refused_at, of_credential, settle_attempt};
 use super::budget::Spender;
 use super::errors::{self, Source};
 use super::proof::{self, Cause, Next};
 use super::warnings::Origin;
-use super::{
-    Credentials, Decision, Failure, Proof, note_refusal, note_refused_at, schedule, verdicts,
-    warnings,
-};
+use super::{Credentials, Decision, Failure, Proof, schedule, verdicts, warnings};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict, reason};
-use crate::api::status::Connection;
 use crate::api::{Settings, TEST_REQUESTED_AT};
 use crate::salesforce::Meaning;
 
@@ -44,6 +41,7 @@ impl Decision<'_> {
             .connection
             .as_ref()
             .filter(|connection| connection.credentials_version.is_some());
+        let unanswered = self.unanswered(&fingerprint);
         let known = proof::Known {
             fingerprint: &fingerprint,
             last: connection,
@@ -51,8 +49,9 @@ impl Decision<'_> {
             pending: self
                 .verdict(CONNECTED)
                 .is_none_or(|verdict| verdict.truth == Truth::Unknown),
-            spec_changed: self.status.observed_generation
-                != self.observed.resource.metadata.generation,
+            // A log-in is put on record before anything else is: then no spec was seen through yet.
+            spec_changed: self.status.observed_generation.is_some()
+                && self.status.observed_generation != self.observed.resource.metadata.generation,
             requested: self.test_requested(),
             refused_elsewhere: &self.observed.elsewhere.refused_at,
             refusal_elsewhere: self
@@ -62,6 +61,7 @@ impl Decision<'_> {
                 .as_ref()
                 .map(|refusal| refusal.at),
             proved_elsewhere: self.observed.elsewhere.proved_at,
+            unanswered: &unanswered,
             interval: settings.interval,
             uid: &self.uid,
         };
@@ -73,7 +73,10 @@ impl Decision<'_> {
         match next {
             Next::Now(cause) => return Some(cause),
             Next::At(due) => {
-                if requested || refused {
+                if !unanswered.is_empty() && !refused {
+                    self.wait_without_answer(due);
+                }
+                if requested || refused || !unanswered.is_empty() {
                     let asked = requested;
                     self.status
                         .connection
@@ -83,7 +86,7 @@ impl Decision<'_> {
                         self.notice(
                             true,
                             "TestPostponed",
-                            format!("Salesforce refused this credential twice within the hour; to keep the user from being locked the next attempt is at {due}."),
+                            format!("Salesforce refused this credential twice within the hour, or was not heard to answer; to keep the user from being locked the next attempt is at {due}."),
                             "Prove",
                         );
                         self.mark_test_handled();
@@ -95,6 +98,36 @@ impl Decision<'_> {
             Next::OnChange => {}
         }
         None
+    }
+
+    /// Log-ins with this credential whose answers nobody has seen.
+    fn unanswered(&self, fingerprint: &str) -> Vec<Timestamp> {
+        let elsewhere = &self.observed.elsewhere;
+        if elsewhere.at_hand {
+            return vec![];
+        }
+        let connection = self.status.connection.as_ref();
+        let own = connection
+            .filter(|own| own.credentials_version.as_deref() == Some(fingerprint))
+            .and_then(|own| own.attempted_at.as_ref())
+            .map(|time| time.0);
+        elsewhere.unanswered.iter().copied().chain(own).collect()
+    }
+
+    /// Two answers were lost: what does not hold any more, or never did, waits for the next attempt.
+    fn wait_without_answer(&mut self, due: Timestamp) {
+        if self
+            .verdict(CONNECTED)
+            .is_some_and(|verdict| verdict.truth == Truth::True)
+        {
+            return;
+        }
+        let why = format!(
+            "The controller was ended in the middle of two log-ins, so that it is not known whether Salesforce refused them; to keep the user from being locked the next attempt is at {due}."
+        );
+        self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
+        let why = "The connection must be proved first.";
+        self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));
     }
 
     /// The credential that Salesforce refused is back as it was: so is the refusal.
@@ -139,19 +172,14 @@ impl Decision<'_> {
     pub(super) fn take_in(&mut self, proof: &Proof, settings: &Settings) {
         self.take_in_org(proof);
         self.spend(proof.at, proof.calls, Spender::Proof);
-        let connection = self.status.connection.get_or_insert_default();
-        if connection.credentials_version.as_deref() != Some(&proof.fingerprint) {
-            *connection = Connection {
-                credentials_version: Some(proof.fingerprint.clone()),
-                ..Connection::default()
-            };
-        }
+        let connection = of_credential(&mut self.status, &proof.fingerprint);
         connection.username = settings
             .auth
             .username
             .clone()
             .or(connection.username.take());
         connection.api_version = Some(settings.api_version.to_string());
+        settle_attempt(connection, proof);
         connection.next_attempt_at = None;
         match &proof.outcome {
             Ok(findings) => {
@@ -219,6 +247,12 @@ impl Decision<'_> {
         settings: &Settings,
     ) {
         let meaning = failure.meaning;
+        // Salesforce counts from the log-in; what did not answer is waited for from now on.
+        let ended = if failure.binds_all() {
+            proof.at
+        } else {
+            proof.at.max(self.now)
+        };
         let connection = self.status.connection.get_or_insert_default();
         if failure.refused_login() {
             note_refusal(connection, &proof.fingerprint, proof.at);
@@ -232,9 +266,9 @@ impl Decision<'_> {
                 connection.transient_failures,
                 settings.interval,
                 &self.uid,
-                proof.at,
+                ended,
             );
-            connection.next_attempt_at = proof.at.checked_add(wait).ok().map(Time);
+            connection.next_attempt_at = ended.checked_add(wait).ok().map(Time);
         }
         errors::record(
             &mut self.status.errors,

@@ -1,6 +1,7 @@
 //! What to do about one integration: a pure function from what was observed to a plan. Every rule of the controller is here or
 //! in a module below; nothing here does I/O or asks for the time.
 
+mod attempts;
 pub mod budget;
 mod connection;
 pub mod errors;
@@ -18,12 +19,13 @@ mod work;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+pub use attempts::with_attempt;
 pub use observed::{Credentials, Elsewhere, Failure, Neighbours, Observed, Proof, Refusal};
 pub use plan::{Notice, Plan, Retire};
 
+use self::attempts::note_refusal;
 use self::budget::Budget;
 use self::errors::{Source, remedy};
 use self::proof::Cause;
@@ -33,7 +35,7 @@ use crate::api::conditions::{
     self, AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, SYNCED, Truth,
     Verdict, reason,
 };
-use crate::api::status::{Connection, SalesforceIntegrationStatus};
+use crate::api::status::SalesforceIntegrationStatus;
 
 /// A run is overdue when none has ended that long after its deadline.
 const OVERDUE_GRACE: Duration = Duration::from_secs(600);
@@ -287,23 +289,6 @@ impl<'a> Decision<'a> {
         self.plan.status = self.status;
         self.plan
     }
-}
-
-fn note_refusal(connection: &mut Connection, fingerprint: &str, at: Timestamp) {
-    if connection.credentials_version.as_deref() != Some(fingerprint) {
-        connection.refused_at.clear();
-        connection.failed_logins = 0;
-        connection.credentials_version = Some(fingerprint.into());
-    }
-    connection.failed_logins = connection.failed_logins.saturating_add(1);
-    connection.transient_failures = 0;
-    connection.next_attempt_at = None;
-    note_refused_at(connection, at);
-}
-
-fn note_refused_at(connection: &mut Connection, at: Timestamp) {
-    connection.refused_at.insert(0, Time(at));
-    connection.refused_at.truncate(proof::MOST_REFUSALS);
 }
 
 #[cfg(test)]

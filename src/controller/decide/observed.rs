@@ -91,6 +91,10 @@ pub struct Elsewhere {
     pub refusal: Option<Refusal>,
     /// When one of them last proved it.
     pub proved_at: Option<Timestamp>,
+    /// When one of them sent a log-in whose answer it has not written down.
+    pub unanswered: Vec<Timestamp>,
+    /// Whether this controller knows better than any status what came of the last log-in: it has the session, or waits for the answer.
+    pub at_hand: bool,
 }
 
 /// The other integrations of an org.
@@ -118,7 +122,7 @@ pub struct Refusal {
 /// A proof of the connection, made.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// When it ended.
+    /// When it ended; when the log-in was sent, if that is where it failed.
     pub at: Timestamp,
     /// Fingerprint of the credential that was used.
     pub fingerprint: String,
@@ -154,7 +158,7 @@ impl Elsewhere {
         Elsewhere {
             refused_at: refusal.iter().map(|refusal| refusal.at).collect(),
             refusal,
-            proved_at: None,
+            ..Elsewhere::default()
         }
     }
 
@@ -173,6 +177,8 @@ impl Elsewhere {
         }
         let refused = connection.refused_at.iter().map(|time| time.0);
         self.refused_at.extend(refused);
+        let attempted = connection.attempted_at.as_ref().map(|time| time.0);
+        self.unanswered.extend(attempted);
         let known = self.refusal.as_ref().map(|refusal| refusal.at);
         if let Some(refusal) =
             standing(status, connection).filter(|refusal| known < Some(refusal.at))

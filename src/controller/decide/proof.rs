@@ -74,6 +74,8 @@ pub struct Known<'a> {
     pub refusal_elsewhere: Option<Timestamp>,
     /// When another last proved the same credential.
     pub proved_elsewhere: Option<Timestamp>,
+    /// When log-ins with the same credential were sent, here or by others, whose answer was never seen. They may have been refused.
+    pub unanswered: &'a [Timestamp],
     /// How often a healthy connection is proved.
     pub interval: Duration,
     /// Draws the jitter.
@@ -94,8 +96,8 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
         return match stands_elsewhere {
             Some(_) if known.requested => gated(Cause::Requested, &[], known, now),
             Some(_) => Next::Adopt,
-            None if known.last.is_none() => Next::Now(Cause::First),
-            None => Next::Now(Cause::CredentialsChanged),
+            None if known.last.is_none() => free(Cause::First, &[], known, now),
+            None => free(Cause::CredentialsChanged, &[], known, now),
         };
     };
     let own: Vec<Timestamp> = last.refused_at.iter().map(|time| time.0).collect();
@@ -105,7 +107,7 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
             .proved_elsewhere
             .is_some_and(|proved| refused.is_none_or(|refused| proved > refused))
         {
-            return Next::Now(Cause::ProvedElsewhere);
+            return free(Cause::ProvedElsewhere, &own, known, now);
         }
         // A wish that had to wait for the hour stands in the status as the next attempt.
         let postponed = last.next_attempt_at.as_ref().map(|time| time.0);
@@ -124,8 +126,20 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
     if known.spec_changed {
         return gated(Cause::SpecChanged, &own, known, now);
     }
+    let told = last
+        .verified_at
+        .as_ref()
+        .map(|time| time.0)
+        .max(newest(&own));
+    let adopt_or_prove = || {
+        if stands_elsewhere.is_some_and(|refused| told.is_none_or(|told| told < refused)) {
+            Next::Adopt
+        } else {
+            free(Cause::Due, &own, known, now)
+        }
+    };
     if known.pending && last.next_attempt_at.is_none() {
-        return Next::Now(Cause::Due);
+        return adopt_or_prove();
     }
     let due = last
         .next_attempt_at
@@ -139,15 +153,7 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
         });
     match due {
         Some(due) if due > now => Next::At(due),
-        _ => {
-            let verified = last.verified_at.as_ref().map(|time| time.0);
-            let told = verified.max(newest(&own));
-            if stands_elsewhere.is_some_and(|refused| told.is_none_or(|told| told < refused)) {
-                Next::Adopt
-            } else {
-                Next::Now(Cause::Due)
-            }
-        }
+        _ => adopt_or_prove(),
     }
 }
 
@@ -175,25 +181,36 @@ pub fn wait(
 
 /// A log-in that a person wants although the credential was refused: now, or when the hour's two are no longer used up.
 fn gated(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
-    match gate(own.iter().chain(known.refused_elsewhere), now) {
+    let refused = own.iter().chain(known.refused_elsewhere);
+    match gate(refused, known.unanswered, now) {
         None => Next::Now(cause),
         Some(opens) => Next::At(opens),
     }
 }
 
-/// When the next log-in with a credential that was refused at `refusals` is allowed; none when it is allowed now.
+/// A log-in that nothing speaks against, unless the answers to earlier ones were lost: those may have been refusals.
+fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
+    if known.unanswered.is_empty() {
+        Next::Now(cause)
+    } else {
+        gated(cause, own, known, now)
+    }
+}
+
+/// When the next log-in with a credential that was refused at `refusals`, and whose answers were lost when it was sent at `unanswered`, is
+/// allowed; none when it is allowed now.
 pub fn gate<'a>(
     refusals: impl IntoIterator<Item = &'a Timestamp>,
+    unanswered: &[Timestamp],
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let mut recent: Vec<Timestamp> = refusals
-        .into_iter()
-        .copied()
-        .filter(|at| now.duration_since(*at) < REFUSAL_WINDOW)
-        .collect();
-    // One refusal may stand in the status of several resources.
+    let mut recent: Vec<Timestamp> = refusals.into_iter().copied().collect();
+    // One refusal may stand in the status of several resources; an answer that was lost is missing in one only.
     recent.sort_unstable();
     recent.dedup();
+    recent.extend(unanswered);
+    recent.retain(|at| now.duration_since(*at) < REFUSAL_WINDOW);
+    recent.sort_unstable();
     let oldest_that_counts = recent.len().checked_sub(MOST_REFUSALS)?;
     recent
         .get(oldest_that_counts)?
@@ -227,6 +244,7 @@ mod tests {
             refused_elsewhere: &[],
             refusal_elsewhere: None,
             proved_elsewhere: None,
+            unanswered: &[],
             interval: Duration::from_secs(1800),
             uid: "uid",
         }

@@ -21,6 +21,7 @@ use crate::salesforce::{
 };
 use crate::worker::{Note, Outcome, RunKind, RunReport};
 
+mod attempts;
 mod budget;
 mod connection;
 mod credentials;

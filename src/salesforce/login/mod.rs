@@ -4,6 +4,7 @@ mod assertion;
 mod oauth;
 mod soap;
 
+use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -12,15 +13,9 @@ use super::dial::DialPolicy;
 use super::environment::{ApiVersion, Environment};
 use super::error::{Error, Phase};
 use super::meaning::Meaning;
-use super::session::SessionInfo;
+use super::session::Granted;
 use super::text::Redactor;
 use super::transport::{Transport, refused};
-
-/// A granted session: the token and what came with it.
-pub(crate) struct Granted {
-    pub(crate) token: SecretString,
-    pub(crate) info: SessionInfo,
-}
 
 /// Where and as whom to log in.
 pub(crate) struct Request<'a> {
@@ -31,8 +26,8 @@ pub(crate) struct Request<'a> {
     pub(crate) credentials: &'a Credentials,
     pub(crate) redactor: &'a Redactor,
     pub(crate) now: jiff::Timestamp,
-    /// Called immediately before a request goes out: that is what an attempt is.
-    pub(crate) sent: &'a (dyn Fn() + Sync),
+    /// Awaited immediately before a request goes out: that is what an attempt is. An error keeps it from going out.
+    pub(crate) sent: &'a (dyn Fn() -> BoxFuture<'static, Result<(), Error>> + Sync),
 }
 
 /// Logs in by the credential's method.

@@ -32,7 +32,7 @@ pub(super) async fn log_in(request: &Request<'_>) -> Result<Granted, Error> {
     let form = form(request)?;
     let url = endpoint(request.login_url, "/services/oauth2/token")?;
     let outgoing = Outgoing::post_secret(url, "application/x-www-form-urlencoded", form);
-    (request.sent)();
+    (request.sent)().await?;
     let incoming = request.transport.send(outgoing, Phase::Login).await?;
     read(request, &incoming)
 }

@@ -35,7 +35,7 @@ pub(super) async fn log_in(
         HeaderName::from_static("soapaction"),
         HeaderValue::from_static("login"),
     );
-    (request.sent)();
+    (request.sent)().await?;
     let incoming = request.transport.send(outgoing, Phase::Login).await?;
     read(request, username, &incoming)
 }

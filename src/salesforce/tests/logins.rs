@@ -149,7 +149,6 @@ async fn a_refused_login_is_sent_once_however_often_it_is_asked_for() {
 #[tokio::test]
 async fn one_login_serves_all_who_wait_and_outlives_who_gives_up() {
     let played = Played::start(|asked| {
-        std::thread::sleep(std::time::Duration::from_millis(30));
         let base = format!("http://{}/", asked.header("host")).parse().unwrap();
         Reply::xml(200, login_response(&base, ""))
     })
@@ -164,9 +163,9 @@ async fn one_login_serves_all_who_wait_and_outlives_who_gives_up() {
             .meaning(),
         Meaning::LoginWithheld
     );
-    let hurried =
-        tokio::time::timeout(std::time::Duration::from_millis(5), connection.session()).await;
-    assert!(hurried.is_err());
+    // Looks once, and goes.
+    let hurried = futures::FutureExt::now_or_never(connection.session());
+    assert!(hurried.is_none());
     let many = (0..20).map(|_| connection.session());
     assert!(
         futures::future::join_all(many)

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::super::environment::ApiVersion;
+use super::super::findings::Answer;
 use super::super::meaning::Meaning;
-use super::super::probe::{Answer, probe};
+use super::super::probe::probe;
 use super::super::retry::RetryPolicy;
 use super::super::transport::Transport;
 use super::super::{Connection, DialPolicy};

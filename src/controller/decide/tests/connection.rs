@@ -158,7 +158,7 @@ fn fifty_resources_with_one_wrong_password_cost_one_log_in() {
             at: at(0),
             failure: failed(Meaning::InvalidLogin, Phase::Login),
         }),
-        proved_at: None,
+        ..Elsewhere::default()
     };
     later.step(refused());
     assert_eq!(

@@ -205,10 +205,17 @@ async fn struck(
         knife.cut();
         return Err(io::ErrorKind::ConnectionReset.into());
     }
-    if let Effect::Delay { ms } = fault.effect {
+    if let Effect::Delay { ms } = fault.effect
+        && !fault.after
+    {
         pause(ms).await;
     }
     let mut handled = router::dispatch(core, request);
+    if let Effect::Delay { ms } = fault.effect
+        && fault.after
+    {
+        pause(ms).await;
+    }
     match &fault.effect {
         Effect::MissingHeader(name) => {
             let mut response = finish(core, request, handled);

@@ -1,0 +1,274 @@
+//! Everything but the controller: a control plane, Salesforce, and what stands in them.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{ApiResource, Patch, PatchParams, PostParams};
+use kube::core::Object;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, ResourceExt};
+use salesforce_simulator::Simulator;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use switchboard::api::SalesforceIntegration;
+use switchboard_testbed::{ControlPlane, Process};
+use tempfile::TempDir;
+
+use crate::controller::Controller;
+use crate::tenants::{
+    FLEET, FOREIGN, foreign_secret, integration, name_of, password, secret_name, secret_number,
+    secrets_of, tenant_secret, user_of, world,
+};
+use crate::{Args, DEADLINE, Result, in_time};
+
+/// How often the delay of a changed Secret is measured.
+const CHANGES: usize = 10;
+/// Requests of the bench that go on at once while it prepares and applies.
+const AT_ONCE: usize = 32;
+
+/// An integration, as little of it as tells whether it is Ready.
+type Watched = Object<Ignored, Standing>;
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+struct Ignored {}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Standing {
+    conditions: Vec<Condition>,
+    connection: Connection,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+struct Condition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Connection {
+    credentials_version: Option<String>,
+}
+
+/// Everything but the controller.
+pub struct Bed {
+    pub control_plane: ControlPlane,
+    client: Client,
+    pub simulator: Simulator,
+    dir: TempDir,
+}
+
+// === impl Bed ===
+
+impl Bed {
+    /// Starts it and makes the Secrets.
+    pub async fn start(args: &Args) -> Result<Bed> {
+        let control_plane = ControlPlane::start().await?;
+        control_plane
+            .kubectl_apply(&switchboard::api::crd::yaml()?)
+            .await?
+            .expect_success();
+        control_plane
+            .kubectl([
+                "wait",
+                "--for=condition=Established",
+                "crd/salesforceintegrations.switchboard.dev",
+                "--timeout=30s",
+            ])
+            .await?
+            .expect_success();
+        let bed = Bed {
+            client: control_plane.client(),
+            control_plane,
+            simulator: Simulator::start(world(args)).await?,
+            dir: tempfile::tempdir()?,
+        };
+        std::fs::write(
+            bed.path("token.key"),
+            base64::engine::general_purpose::STANDARD.encode([7; 32]),
+        )?;
+        std::fs::write(bed.path("salesforce-ca.pem"), bed.simulator.ca_pem())?;
+        for namespace in [FLEET, FOREIGN] {
+            let namespace: Namespace =
+                serde_json::from_value(json!({"metadata": {"name": namespace}}))?;
+            Api::all(bed.client.clone())
+                .create(&PostParams::default(), &namespace)
+                .await?;
+        }
+        let secrets = (0..args.foreign_secrets).map(|number| foreign_secret(args, number));
+        bed.create_all(FOREIGN, stream::iter(secrets), 4).await?;
+        let names = (0..secrets_of(args)).map(|number| {
+            Ok(tenant_secret(
+                &name_of(number),
+                &password(&user_of(number), 0),
+            ))
+        });
+        bed.create_all(FLEET, stream::iter(names), AT_ONCE).await?;
+        Ok(bed)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    async fn create_all<K>(
+        &self,
+        namespace: &str,
+        objects: impl StreamExt<Item = Result<K>>,
+        at_once: usize,
+    ) -> Result<()>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + Serialize
+            + serde::de::DeserializeOwned,
+    {
+        let api = Api::<K>::namespaced(self.client.clone(), namespace);
+        let params = PostParams::default();
+        objects
+            .try_for_each_concurrent(at_once, |object| {
+                let (api, params) = (&api, &params);
+                async move { Ok(api.create(params, &object).await.map(drop)?) }
+            })
+            .await
+    }
+
+    /// Applies all integrations.
+    pub async fn apply_fleet(&self, args: &Args) -> Result<()> {
+        let login_url = self.simulator.url().trim_end_matches('/').to_owned();
+        let fleet = (0..args.count).map(|number| {
+            let manifest = integration(number, secret_number(args, number), &login_url);
+            Ok(serde_json::from_value::<SalesforceIntegration>(manifest)?)
+        });
+        self.create_all(FLEET, stream::iter(fleet), AT_ONCE).await
+    }
+
+    pub async fn start_controller(&self, args: &Args) -> Result<Controller> {
+        let binary = if args.binary.is_absolute() {
+            args.binary.clone()
+        } else {
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(&args.binary)
+        };
+        let process = Process::builder("controller", binary)
+            .arg("controller")
+            .arg("--listen=127.0.0.1:0")
+            .arg("--worker-image=switchboard:bench")
+            .arg("--directory-url=http://127.0.0.1:9")
+            .arg(format!(
+                "--token-key-file={}",
+                self.path("token.key").display()
+            ))
+            .arg(format!(
+                "--ca-bundle={}",
+                self.path("salesforce-ca.pem").display()
+            ))
+            .arg("--salesforce-hosts=localhost,127.0.0.1")
+            .arg("--allow-private-networks")
+            .env("KUBECONFIG", self.control_plane.kubeconfig_path().display())
+            .start()
+            .await?;
+        let line = process
+            .wait_for_text("health is told here", DEADLINE)
+            .await?;
+        let line: Value = serde_json::from_str(&line)?;
+        let address = line["address"].as_str().ok_or("no address in the log")?;
+        Ok(Controller {
+            url: format!("http://{address}"),
+            process,
+        })
+    }
+
+    /// How long it took until half and all of the fleet were Ready.
+    pub async fn until_ready(&self, count: usize, began: Instant) -> Result<(Duration, Duration)> {
+        let mut ready = std::collections::BTreeSet::new();
+        let mut half = None;
+        let mut events = std::pin::pin!(watcher(self.watched(), watcher::Config::default()));
+        while let Some(event) = events.try_next().await? {
+            let (Event::Apply(object) | Event::InitApply(object)) = event else {
+                continue;
+            };
+            if is_ready(&object) {
+                ready.insert(object.name_any());
+            }
+            if half.is_none() && ready.len() * 2 >= count {
+                half = Some(began.elapsed());
+            }
+            if ready.len() == count {
+                let all = began.elapsed();
+                return Ok((half.unwrap_or(all), all));
+            }
+        }
+        Err("the watch of the bench ended".into())
+    }
+
+    fn watched(&self) -> Api<Watched> {
+        let resource = ApiResource::erase::<SalesforceIntegration>(&());
+        Api::namespaced_with(self.client.clone(), FLEET, &resource)
+    }
+
+    /// How long it takes from the change of a Secret to the status that tells of the new credential, and how much of that Salesforce took.
+    pub async fn secret_changes(&self, args: &Args) -> Result<Vec<(Duration, Duration)>> {
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), FLEET);
+        let (secret, user) = (secret_name(&name_of(0)), user_of(0));
+        let mut events = std::pin::pin!(watcher(
+            self.watched(),
+            watcher::Config::default().fields(&format!("metadata.name={}", name_of(0)))
+        ));
+        let mut known = None;
+        while known.is_none() {
+            known = version_of(events.try_next().await?);
+        }
+        let mut delays = vec![];
+        for change in 1..=CHANGES {
+            let password = password(&user, change);
+            self.simulator
+                .edit_user(&user, |user| user.password.clone_from(&password))?;
+            self.simulator.reset_counters();
+            let patch = Patch::Merge(json!({"stringData": {"password": password}}));
+            let began = Instant::now();
+            secrets
+                .patch(&secret, &PatchParams::default(), &patch)
+                .await?;
+            in_time("the status to follow the Secret", async {
+                loop {
+                    let seen = version_of(events.try_next().await?);
+                    if seen.is_some() && seen != known {
+                        known = seen;
+                        return Ok(());
+                    }
+                }
+            })
+            .await?;
+            let took = began.elapsed();
+            // With a shared credential the others follow; what they ask is not part of this one's way.
+            let rounds = self.simulator.counters().requests.min(4);
+            delays.push((took, Duration::from_millis(args.latency_ms * rounds)));
+        }
+        Ok(delays)
+    }
+}
+
+fn is_ready(object: &Watched) -> bool {
+    object.status.as_ref().is_some_and(|status| {
+        status
+            .conditions
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    })
+}
+
+/// The credential that the status of a Ready integration tells of.
+fn version_of(event: Option<Event<Watched>>) -> Option<String> {
+    match event {
+        Some(Event::Apply(object) | Event::InitApply(object)) if is_ready(&object) => {
+            object.status?.connection.credentials_version
+        }
+        _ => None,
+    }
+}

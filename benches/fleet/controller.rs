@@ -1,0 +1,78 @@
+//! The program that is measured, as its process and its metrics show it.
+
+use std::time::Duration;
+
+use switchboard_testbed::{Process, Usage};
+
+use crate::{Result, in_time};
+
+/// The controller's process and where its metrics are.
+pub struct Controller {
+    pub process: Process,
+    pub url: String,
+}
+
+// === impl Controller ===
+
+impl Controller {
+    pub fn usage(&self) -> Result<Usage> {
+        Ok(self.process.usage().ok_or("the controller has ended")?)
+    }
+
+    pub async fn until_serving(&self) -> Result<()> {
+        in_time("the controller to be ready", async {
+            while !reqwest::get(format!("{}/readyz", self.url))
+                .await?
+                .status()
+                .is_success()
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until nothing is reconciled for a second.
+    pub async fn until_idle(&self) -> Result<()> {
+        in_time("the controller to be idle", async {
+            let mut last = (f64::NAN, f64::NAN);
+            loop {
+                let metrics = self.metrics().await?;
+                let now = (
+                    sum(&metrics, "switchboard_reconciling"),
+                    sum(&metrics, "switchboard_reconciles_total"),
+                );
+                if now.0 == 0.0 && now == last {
+                    return Ok(());
+                }
+                last = now;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        })
+        .await
+    }
+
+    pub async fn reconciles(&self) -> Result<u64> {
+        Ok(sum(&self.metrics().await?, "switchboard_reconciles_total") as u64)
+    }
+
+    async fn metrics(&self) -> Result<String> {
+        Ok(reqwest::get(format!("{}/metrics", self.url))
+            .await?
+            .text()
+            .await?)
+    }
+}
+
+/// The sum over all labels of a metric.
+fn sum(metrics: &str, name: &str) -> f64 {
+    metrics
+        .lines()
+        .filter(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        })
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}

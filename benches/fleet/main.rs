@@ -1,0 +1,223 @@
+//! A fleet of integrations on a real control plane: how long until all are Ready, and what that costs the controller.
+//!
+//! Two scenarios. `start`: everything is there, and the controller starts. `applied`: the controller runs, and everything is applied at
+//! once. It prints and judges nothing: numbers depend on the machine. docs/performance.md tells what was measured, and against what.
+
+mod bed;
+mod controller;
+mod table;
+mod tenants;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use switchboard_testbed::{AuditEvent, Usage};
+
+use crate::bed::Bed;
+
+/// When it takes longer than that, something is broken.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// Measures a fleet.
+#[derive(Parser)]
+struct Args {
+    /// Integrations.
+    #[arg(long, default_value_t = 500)]
+    count: usize,
+    /// How long Salesforce takes for an answer.
+    #[arg(long, default_value_t = 20)]
+    latency_ms: u64,
+    /// Secrets in the cluster that no integration names.
+    #[arg(long, default_value_t = 0)]
+    foreign_secrets: usize,
+    /// Size of each of them.
+    #[arg(long, default_value_t = 1_000_000)]
+    foreign_bytes: usize,
+    /// A credential for each integration, or one for all.
+    #[arg(long, value_enum, default_value = "own")]
+    credentials: Credentials,
+    /// What to measure; both when not given.
+    #[arg(long, value_enum)]
+    scenario: Option<Scenario>,
+    /// How long to count writes when all is Ready.
+    #[arg(long, default_value_t = 60)]
+    quiet_seconds: u64,
+    /// The program to measure.
+    #[arg(long, default_value = "target/release/switchboard")]
+    binary: PathBuf,
+    /// Print the controller's output, too.
+    #[arg(long)]
+    verbose: bool,
+    /// Cargo says so to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Credentials {
+    Own,
+    Shared,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// Everything is there; the controller starts.
+    Start,
+    /// The controller runs; everything is applied at once.
+    Applied,
+}
+
+/// What one scenario came to.
+struct Measured {
+    half_ready: Duration,
+    all_ready: Duration,
+    settled: Duration,
+    usage: Usage,
+    usage_at_end: Usage,
+    logins: usize,
+    api_calls: u64,
+    connections: u64,
+    requests: BTreeMap<String, usize>,
+    quiet_writes: Vec<AuditEvent>,
+    reconciles: u64,
+    quiet_reconciles: u64,
+    delays: Vec<(Duration, Duration)>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    // The whole program uses one provider; this is the first use.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    println!(
+        "{} integrations, {} credentials, Salesforce answers in {} ms, {} foreign Secrets of {} bytes, {}",
+        args.count,
+        if args.credentials == Credentials::Own {
+            "own"
+        } else {
+            "shared"
+        },
+        args.latency_ms,
+        args.foreign_secrets,
+        args.foreign_bytes,
+        table::machine()
+    );
+    for scenario in [Scenario::Start, Scenario::Applied] {
+        if args.scenario.is_none_or(|wanted| wanted == scenario) {
+            let measured = measure(&args, scenario).await?;
+            table::print(scenario, &args, &measured);
+        }
+    }
+    Ok(())
+}
+
+// === The course of a scenario ===
+
+async fn measure(args: &Args, scenario: Scenario) -> Result<Measured> {
+    let bed = Bed::start(args).await?;
+    eprintln!(
+        "{scenario:?}: the control plane runs, {} Secrets are made",
+        args.count + args.foreign_secrets
+    );
+    let (controller, began) = match scenario {
+        Scenario::Start => {
+            bed.apply_fleet(args).await?;
+            bed.simulator.reset_counters();
+            let began = Instant::now();
+            (bed.start_controller(args).await?, began)
+        }
+        Scenario::Applied => {
+            let controller = bed.start_controller(args).await?;
+            controller.until_serving().await?;
+            (controller, Instant::now())
+        }
+    };
+    let mark = bed.control_plane.audit_mark()?;
+    let applied = async {
+        match scenario {
+            Scenario::Start => Ok(()),
+            Scenario::Applied => bed.apply_fleet(args).await,
+        }
+    };
+    let ready = bed.until_ready(args.count, began);
+    let (_, (half_ready, all_ready)) = in_time("all to be Ready", async {
+        tokio::try_join!(applied, ready)
+    })
+    .await
+    .inspect_err(|_| eprintln!("{}", controller.process.text()))?;
+    let usage = controller.usage()?;
+    let counters = bed.simulator.counters();
+    // Events and CronJobs follow the status.
+    controller.until_idle().await?;
+    let settled = began.elapsed();
+    let requests = by_kind(&ours(bed.control_plane.audit_since(mark)?));
+    let reconciles = controller.reconciles().await?;
+
+    let mark = bed.control_plane.audit_mark()?;
+    tokio::time::sleep(Duration::from_secs(args.quiet_seconds)).await;
+    let quiet_writes = ours(bed.control_plane.audit_since(mark)?)
+        .into_iter()
+        .filter(AuditEvent::is_write)
+        .collect();
+    let quiet_reconciles = controller.reconciles().await? - reconciles;
+    let delays = bed.secret_changes(args).await?;
+    let usage_at_end = controller.usage()?;
+    if args.verbose {
+        println!("{}", controller.process.text());
+    }
+    controller
+        .process
+        .terminate(Duration::from_secs(20))
+        .await?;
+    Ok(Measured {
+        half_ready,
+        all_ready,
+        settled,
+        usage,
+        usage_at_end,
+        logins: counters.logins.len(),
+        api_calls: counters.api_calls(),
+        connections: counters.connections,
+        requests,
+        quiet_writes,
+        reconciles,
+        quiet_reconciles,
+        delays,
+    })
+}
+
+/// Fails when what should come within seconds does not come at all.
+async fn in_time<T>(what: &str, done: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(DEADLINE, done)
+        .await
+        .map_err(|_| format!("waited {DEADLINE:?} for {what}"))?
+}
+
+/// Requests that the controller sent.
+fn ours(events: Vec<AuditEvent>) -> Vec<AuditEvent> {
+    events
+        .into_iter()
+        .filter(|event| event.user_agent.contains("switchboard"))
+        .collect()
+}
+
+fn by_kind(events: &[AuditEvent]) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for event in events.iter().filter(|event| event.verb != "watch") {
+        let what = [event.resource.as_str(), event.subresource.as_str()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("/");
+        *kinds
+            .entry(format!("{} {what} {}", event.verb, event.code))
+            .or_default() += 1;
+    }
+    kinds
+}

@@ -1,0 +1,108 @@
+//! The tenants: their users at Salesforce, their Secrets, their integrations.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
+use rand::RngCore;
+use salesforce_simulator::{Org, User, World};
+use serde_json::{Value, json};
+
+use crate::{Args, Credentials, Result};
+
+/// Where the fleet is.
+pub const FLEET: &str = "fleet";
+/// Where Secrets are that are nobody's business.
+pub const FOREIGN: &str = "foreign";
+/// Users in one org: many tenants are departments of one company.
+const USERS_IN_AN_ORG: usize = 50;
+
+pub fn world(args: &Args) -> World {
+    let numbers: Vec<usize> = (0..secrets_of(args)).collect();
+    numbers
+        .chunks(USERS_IN_AN_ORG)
+        .enumerate()
+        .fold(World::new(), |world, (org, users)| {
+            let org =
+                Org::enterprise(&format!("Org {org}")).with(|org| org.latency_ms = args.latency_ms);
+            world.org(users.iter().fold(org, |org, number| {
+                let user = user_of(*number);
+                org.user(User::integration(&user).password(&password(&user, 0)))
+            }))
+        })
+}
+
+/// How many credentials there are.
+pub fn secrets_of(args: &Args) -> usize {
+    match args.credentials {
+        Credentials::Own => args.count,
+        Credentials::Shared => 1,
+    }
+}
+
+pub fn secret_number(args: &Args, number: usize) -> usize {
+    match args.credentials {
+        Credentials::Own => number,
+        Credentials::Shared => 0,
+    }
+}
+
+pub fn name_of(number: usize) -> String {
+    format!("tenant-{number:05}")
+}
+
+pub fn secret_name(name: &str) -> String {
+    format!("{name}-salesforce")
+}
+
+pub fn user_of(number: usize) -> String {
+    format!("integration@{}.example", name_of(number))
+}
+
+pub fn password(user: &str, change: usize) -> String {
+    format!("{user}/{change}")
+}
+
+pub fn tenant_secret(name: &str, password: &str) -> Secret {
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(secret_name(name)),
+            ..ObjectMeta::default()
+        },
+        string_data: Some(BTreeMap::from([("password".into(), password.into())])),
+        ..Secret::default()
+    }
+}
+
+pub fn foreign_secret(args: &Args, number: usize) -> Result<Secret> {
+    let mut bytes = vec![0; args.foreign_bytes];
+    rand::rng().fill_bytes(&mut bytes);
+    Ok(Secret {
+        metadata: ObjectMeta {
+            name: Some(format!("foreign-{number:05}")),
+            ..ObjectMeta::default()
+        },
+        data: Some(BTreeMap::from([("blob".into(), ByteString(bytes))])),
+        ..Secret::default()
+    })
+}
+
+/// The daily run is far away, so that no Job of it comes into the measurement.
+pub fn integration(number: usize, secret: usize, login_url: &str) -> Value {
+    let name = name_of(number);
+    let far = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
+    json!({
+        "apiVersion": "switchboard.dev/v1alpha1",
+        "kind": "SalesforceIntegration",
+        "metadata": {"name": name, "namespace": FLEET},
+        "spec": {
+            "companyId": name,
+            "salesforce": {
+                "loginUrl": login_url,
+                "auth": {"password": {"username": user_of(secret), "secretRef": {"name": secret_name(&name_of(secret))}}}
+            },
+            "contacts": {"timeZone": "Etc/UTC", "dailyAt": far.strftime("%H:%M").to_string()}
+        }
+    })
+}
