@@ -53,6 +53,8 @@ struct Condition {
 #[serde(rename_all = "camelCase", default)]
 struct Connection {
     credentials_version: Option<String>,
+    /// Stands there while the answer to a log-in is awaited.
+    attempted_at: Option<String>,
 }
 
 /// Everything but the controller.
@@ -267,7 +269,10 @@ fn is_ready(object: &Watched) -> bool {
 fn version_of(event: Option<Event<Watched>>) -> Option<String> {
     match event {
         Some(Event::Apply(object) | Event::InitApply(object)) if is_ready(&object) => {
-            object.status?.connection.credentials_version
+            let connection = object.status?.connection;
+            connection
+                .credentials_version
+                .filter(|_| connection.attempted_at.is_none())
         }
         _ => None,
     }

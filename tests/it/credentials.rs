@@ -113,9 +113,11 @@ async fn the_status_follows_the_secret_through_every_change_with_one_log_in_each
         .await;
     stage
         .until("acme", "the new credential", SOON, |object| {
-            let version = &object["status"]["connection"]["credentialsVersion"];
+            let connection = &object["status"]["connection"];
+            let version = &connection["credentialsVersion"];
             let ready = condition(object, "Ready")?;
             (*version != before["status"]["connection"]["credentialsVersion"]
+                && connection["attemptedAt"].is_null()
                 && ready["status"] == "True")
                 .then_some(())
         })
