@@ -95,6 +95,22 @@ const RUNS: &[(&str, &str)] = &[
     (code::WORKER_KILLED, "A signal ended the worker."),
     (code::WORKER_EVICTED, "The node evicted the pod."),
     (
+        code::WORKER_UNSCHEDULABLE,
+        "No node takes the worker's pod.",
+    ),
+    (
+        code::WORKER_IMAGE_NOT_PULLED,
+        "The node cannot get the worker's image.",
+    ),
+    (
+        code::WORKER_NOT_CREATED,
+        "The node cannot make the worker's container: a Secret or a key that it names is not there, or a policy forbids it.",
+    ),
+    (
+        code::WORKER_NOT_STARTED,
+        "The worker's container does not come up.",
+    ),
+    (
         code::POD_LOST,
         "The Job failed and its pod is gone, with the node or by hand.",
     ),
@@ -107,6 +123,25 @@ const RUNS: &[(&str, &str)] = &[
         code::DIRECTORY_UNAVAILABLE,
         "The worker could not reach the directory.",
     ),
+];
+
+const HARMLESS: &[(&str, &str)] = &[
+    (reason::READY, "Everything works."),
+    (reason::AS_EXPECTED, "The condition holds."),
+    (
+        reason::PENDING,
+        "It was not looked at yet, because something before it does not hold or was not proved yet.",
+    ),
+    (
+        reason::SUSPENDED,
+        "`spec.suspend` is set: nothing is proved and nothing runs.",
+    ),
+    (
+        reason::RETRIEVAL_DISABLED,
+        "`retrieval` is `Disabled`: there is nothing to run.",
+    ),
+    (reason::NO_RUN_YET, "No run was due yet."),
+    (reason::RUN_SUCCEEDED, "The last run succeeded."),
 ];
 
 #[test]
@@ -142,7 +177,34 @@ fn the_page_of_reasons_is_the_one_of_the_code() {
     for (name, cause) in RUNS {
         entry(&mut page, name, None, cause, remedy(name), None, &said);
     }
+    page.push_str("\n## When nothing is wrong\n\n| reason | means |\n|---|---|\n");
+    for (name, meaning) in HARMLESS {
+        let _ = writeln!(page, "| `{name}` | {meaning} |");
+    }
+    for name in constants() {
+        assert!(
+            page.contains(&name),
+            "{name} is explained nowhere on the page"
+        );
+    }
     assert_generated("docs/reasons.md", &page);
+}
+
+/// Every reason and code that the two tables of the code hold.
+fn constants() -> Vec<String> {
+    ["src/api/conditions.rs", "src/controller/decide/errors.rs"]
+        .iter()
+        .flat_map(|file| {
+            let text = std::fs::read_to_string(root().join(file)).unwrap();
+            let (_, module) = text.split_once("pub mod ").unwrap();
+            module
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("pub const "))
+                .filter_map(|line| line.split_once(": &str = \"")?.1.strip_suffix("\";"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn entry(

@@ -104,7 +104,7 @@ pub fn remedy(code: &str) -> &'static str {
             "Look at the CronJob and its Jobs with kubectl: is the cluster short of nodes, or can the image not be pulled? The next run catches up."
         }
         reason::BUDGET_EXHAUSTED => {
-            "Nothing is lost: the next run goes on. Ask for more API requests in Salesforce, or give the integration a larger share."
+            "Nothing is lost: the next run goes on. Give the integration a larger share (spec.apiBudget.dailyPercent), or ask for more API requests in Salesforce."
         }
         code::RUN_DEADLINE_EXCEEDED => {
             "Nothing is lost: the next run goes on where this one stopped. If it happens again, Salesforce or the directory answers slowly."
