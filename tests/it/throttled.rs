@@ -9,6 +9,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use switchboard::api::SalesforceIntegration;
+use switchboard_testbed::wait_for;
 
 use crate::gateway::{Gateway, gone, too_many_requests};
 use crate::outage::{tenants, world};
@@ -91,7 +92,14 @@ async fn what_was_deleted_while_no_watch_came_through_is_gone_for_those_it_stood
     let secret = |name: &str| stage.secret(name, crate::world::PASSWORD, crate::world::TOKEN);
     stage.apply(&secret("tenant-0")).await;
     stage.apply(&manifest("tenant-0")).await;
-    stage.ready("tenant-0").await;
+    let older = stage.ready("tenant-0").await;
+    // Of two that were created within one second, chance says which is the older.
+    let created: jiff::Timestamp =
+        serde_json::from_value(older["metadata"]["creationTimestamp"].clone()).unwrap();
+    wait_for("the second to be over", SOON, async || {
+        (jiff::Timestamp::now().as_second() > created.as_second()).then_some(())
+    })
+    .await;
     // The Secret last, so that its place in a list that is read again is no news.
     stage.apply(&manifest("tenant-1")).await;
     stage
