@@ -1,9 +1,9 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it outage chart chart-golden chart-scan cluster tools fmt lint deny crds openapi docs docs-said drift bench-fleet bench-fleets bench-lookup bench-directory clean
+.PHONY: help quickstart test unit it image e2e outage chart chart-golden chart-scan cluster tools fmt lint deny crds openapi docs docs-said drift bench-fleet bench-fleets bench-lookup bench-directory clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 quickstart: cluster ## Start everything, play calls, show what kubectl shows; ONCE=1 ends by itself
 	cargo build --bin switchboard
@@ -17,6 +17,13 @@ unit: ## The fast tests only, without a control plane (needs PostgreSQL: apt-get
 
 it: cluster tools ## The integration tests only
 	cargo test --test it
+
+image: ## Build the image into target/image/ with buildah or docker, without a registry; print its size
+	@image/build.sh
+
+# A KUBECONFIG from the environment is somebody's own cluster: only one on the command line counts.
+e2e: ## The story on a real node, from chart and image (root on Linux; or KUBECONFIG=... IMAGE=... SIMULATOR_IMAGE=...)
+	@$(if $(filter command line,$(origin KUBECONFIG)),E2E_KUBECONFIG=$(KUBECONFIG)) IMAGE=$(IMAGE) SIMULATOR_IMAGE=$(SIMULATOR_IMAGE) tests/e2e/run.sh $(E2E)
 
 outage: cluster ## Salesforce away for a minute under 200 integrations: about four minutes
 	cargo test --test it -- --ignored two_hundred

@@ -181,8 +181,16 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
             None => std::future::pending().await,
         }
     };
+    let told = async {
+        for stores in &context.stores {
+            stores.listed().await;
+        }
+        tracing::info!("the controller watches");
+        std::future::pending().await
+    };
     tokio::select! {
         () = work(&context, watches, args.concurrency, &stop) => {}
+        () = told => {}
         // What goes on is dropped at once: the new leader does it, and writes bound to a version keep the two apart.
         () = lost => return Err(Error::LeadershipLost),
     }

@@ -90,13 +90,18 @@ func (c *child) tail(lines int) string {
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-// locate finds the binary of a program: in the assets folder where it holds one, else this binary itself.
+// locate finds the binary of a program: in the assets folder where it holds one, else this binary itself; containerd comes from
+// the system.
 func locate(assets, name string) (program string, args []string, err error) {
 	if assets != "" {
 		path := filepath.Join(assets, name)
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return path, nil, nil
 		}
+	}
+	if name == "containerd" {
+		program, err = exec.LookPath(name)
+		return program, nil, err
 	}
 	self, err := os.Executable()
 	return self, []string{name}, err

@@ -47,6 +47,9 @@ type controlPlane struct {
 	assets     string
 	server     string
 	kubeconfig string
+	withNode   bool
+	images     []string // archives for the node
+	authority  *identity
 	children   []*child // in the order of their start
 	died       chan *child
 	http       *http.Client
@@ -58,6 +61,12 @@ func up(args []string) int {
 	flags := flag.NewFlagSet("up", flag.ExitOnError)
 	dir := flags.String("dir", "", "where keys, data and logs lie; made and removed again where absent (default: a temporary folder)")
 	assets := flags.String("assets", os.Getenv("KUBEBUILDER_ASSETS"), "a folder with binaries to use instead of the built-in programs")
+	withNode := flags.Bool("node", false, "a node as well: containerd, kubelet, kube-proxy and names for services; only within `cluster room`")
+	var images []string
+	flags.Func("image", "an image archive for the node; may be given several times", func(file string) error {
+		images = append(images, file)
+		return nil
+	})
 	_ = flags.Parse(args)
 	if flags.NArg() > 0 {
 		fail(usage)
@@ -69,7 +78,7 @@ func up(args []string) int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	orders, cancelled := readOrders(stop)
 
-	plane := &controlPlane{assets: *assets, died: make(chan *child, 8)}
+	plane := &controlPlane{assets: *assets, died: make(chan *child, 8), withNode: *withNode, images: images}
 	owned, err := plane.makeDir(*dir)
 	if err == nil {
 		err = plane.run(cancelled, orders)
@@ -107,8 +116,10 @@ func readOrders(ctx context.Context) (<-chan string, context.Context) {
 // makeDir makes the folder and tells whether it is ours to remove.
 func (p *controlPlane) makeDir(wish string) (owned bool, err error) {
 	if wish == "" {
-		p.dir, err = os.MkdirTemp("", "switchboard-cluster-")
-		return err == nil, err
+		// A room goes with all that is in it; until then volumes and containers are mounted there.
+		room := os.Getenv(roomEnv)
+		p.dir, err = os.MkdirTemp(room, "switchboard-cluster-")
+		return err == nil && room == "", err
 	}
 	if p.dir, err = filepath.Abs(wish); err != nil {
 		return false, err
@@ -172,10 +183,7 @@ func (p *controlPlane) prepare() error {
 	if err := os.WriteFile(path("audit-policy.json"), []byte(auditPolicy), 0o600); err != nil {
 		return err
 	}
-	for _, program := range []struct {
-		name string
-		args []string
-	}{
+	programs := []program{
 		{"etcd", []string{
 			"--data-dir=" + path("etcd"),
 			"--listen-client-urls=" + etcdURL, "--advertise-client-urls=" + etcdURL,
@@ -213,7 +221,13 @@ func (p *controlPlane) prepare() error {
 			"--kubeconfig=" + path("kube-scheduler.kubeconfig"),
 			"--leader-elect=false", "--secure-port=0",
 		}},
-	} {
+	}
+	if p.withNode {
+		if programs, err = p.addNode(programs); err != nil {
+			return err
+		}
+	}
+	for _, program := range programs {
 		binary, prefix, err := locate(p.assets, program.name)
 		if err != nil {
 			return err
@@ -226,6 +240,12 @@ func (p *controlPlane) prepare() error {
 		})
 	}
 	return nil
+}
+
+// program is a name and how it is started.
+type program struct {
+	name string
+	args []string
 }
 
 // makeIdentities writes the authority, the server's certificate, the key of service-account tokens and one kubeconfig
@@ -256,20 +276,14 @@ func (p *controlPlane) makeIdentities(pki string) error {
 	if err := os.WriteFile(filepath.Join(pki, "service-account.key"), encoded, 0o600); err != nil {
 		return err
 	}
+	p.authority = authority
 	for _, user := range []struct{ file, name, group string }{
 		{p.kubeconfig, "admin", "system:masters"},
 		{filepath.Join(p.dir, "kube-controller-manager.kubeconfig"), "system:kube-controller-manager", ""},
 		{filepath.Join(p.dir, "kube-scheduler.kubeconfig"), "system:kube-scheduler", ""},
 	} {
-		pair, err := authority.client(user.name, strings.Fields(user.group)...)
+		pair, err := p.makeUser(user.file, user.name, strings.Fields(user.group)...)
 		if err != nil {
-			return err
-		}
-		config, err := pair.kubeconfig(p.server, authority)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(user.file, config, 0o600); err != nil {
 			return err
 		}
 		if user.name == "admin" {
@@ -282,6 +296,19 @@ func (p *controlPlane) makeIdentities(pki string) error {
 		}
 	}
 	return nil
+}
+
+// makeUser writes a kubeconfig with a certificate for the user.
+func (p *controlPlane) makeUser(file, name string, groups ...string) (*identity, error) {
+	pair, err := p.authority.client(name, groups...)
+	if err != nil {
+		return nil, err
+	}
+	config, err := pair.kubeconfig(p.server, p.authority)
+	if err != nil {
+		return nil, err
+	}
+	return pair, os.WriteFile(file, config, 0o600)
 }
 
 // reservePorts picks free ports of the loopback address and keeps each bound (but not listening) for as long as this
@@ -315,15 +342,23 @@ func (p *controlPlane) start(ctx context.Context) error {
 		if err := c.start(p.died); err != nil {
 			return err
 		}
-		if c.name == "kube-apiserver" {
+		switch c.name {
+		case "kube-apiserver":
 			// The others would only take the processor from it, and give up if it took too long.
 			if err := p.awaitOK(ctx, "/readyz"); err != nil {
+				return err
+			}
+		case "containerd":
+			if err := p.importImages(ctx); err != nil {
 				return err
 			}
 		}
 	}
 	// The controller manager makes it; without it no pod is admitted.
-	return p.awaitOK(ctx, "/api/v1/namespaces/default/serviceaccounts/default")
+	if err := p.awaitOK(ctx, "/api/v1/namespaces/default/serviceaccounts/default"); err != nil || !p.withNode {
+		return err
+	}
+	return p.awaitNode(ctx)
 }
 
 // awaitOK waits until the API server answers the path with 200.

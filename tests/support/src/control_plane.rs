@@ -1,10 +1,11 @@
 //! The control plane: started for this test program, or joined where one was named.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,14 +15,14 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
 use crate::audit::{self, AuditEvent, AuditMark};
 use crate::error::{Context, Error, Result};
 use crate::program::{cluster_binary, target_dir};
-use crate::{Namespace, TimedOut, try_wait_for};
+use crate::supervisor::{Announcement, Supervisor};
+use crate::{Namespace, Process, ProcessBuilder, TimedOut, try_wait_for};
 
 /// Names the kubeconfig of a cluster to use instead of starting one. Never `KUBECONFIG`: tests must not find their way into
 /// whatever cluster a developer happens to work with.
@@ -53,29 +54,6 @@ pub struct CommandOutput {
     pub stderr: String,
 }
 
-/// `cluster up`, which ends with its stdin and so with us.
-#[derive(Debug)]
-struct Supervisor {
-    process: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
-
-/// What `cluster up` announces.
-#[derive(Deserialize)]
-struct Announcement {
-    kubeconfig: PathBuf,
-    dir: PathBuf,
-    version: String,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    ok: bool,
-    #[serde(default)]
-    error: String,
-}
-
 // === impl ControlPlane ===
 
 impl ControlPlane {
@@ -98,8 +76,18 @@ impl ControlPlane {
         let binary = cluster_binary().await?;
         match std::env::var_os(EXISTING) {
             Some(kubeconfig) => Self::join(binary, kubeconfig.into()).await,
-            None => Self::launch(binary).await,
+            None => Self::launch(binary, Vec::new()).await,
         }
+    }
+
+    /// Starts a control plane with a real node that has these image archives. Only as root, within `cluster room`: see
+    /// `tests/cluster/README.md`.
+    pub async fn start_with_node(images: &[PathBuf]) -> Result<Self> {
+        let mut flags = vec![OsString::from("--node")];
+        for image in images {
+            flags.extend(["--image".into(), image.into()]);
+        }
+        Self::launch(cluster_binary().await?, flags).await
     }
 
     async fn join(binary: PathBuf, kubeconfig: PathBuf) -> Result<Self> {
@@ -122,9 +110,10 @@ impl ControlPlane {
         })
     }
 
-    async fn launch(binary: PathBuf) -> Result<Self> {
+    async fn launch(binary: PathBuf, flags: Vec<OsString>) -> Result<Self> {
         let program = binary.clone();
-        let started = tokio::task::spawn_blocking(move || Supervisor::start(&program)).await;
+        let started =
+            tokio::task::spawn_blocking(move || Supervisor::start(&program, &flags)).await;
         let (supervisor, announcement) =
             started.map_err(|error| Error::ControlPlane(error.to_string()))??;
         let Announcement {
@@ -230,6 +219,15 @@ impl ControlPlane {
             .env("HOME", &self.dir)
             .env("KUBECACHEDIR", self.dir.join("kubectl"));
         CommandOutput::of(command, input).await
+    }
+
+    /// A kubectl that goes on until it is ended, such as `port-forward`, as administrator.
+    pub fn kubectl_process(&self, args: &[&str]) -> ProcessBuilder {
+        Process::builder("kubectl", &self.binary)
+            .arg("kubectl")
+            .args(args)
+            .env("KUBECONFIG", self.kubeconfig.display())
+            .env("KUBECACHEDIR", self.dir.join("kubectl").display())
     }
 
     /// A kubeconfig with which one acts as a service account, made with a token that the API server issues for it.
@@ -341,6 +339,11 @@ impl ControlPlane {
         self.order("start kube-apiserver").await
     }
 
+    /// Restarts the kubelet of the node: its pods go on meanwhile.
+    pub async fn restart_kubelet(&self) -> Result<()> {
+        self.order("restart kubelet").await
+    }
+
     /// How often a test has disturbed its API server. One that starts knows no roles for a moment.
     pub fn restarts(&self) -> u32 {
         self.restarts.load(Ordering::Relaxed)
@@ -397,64 +400,6 @@ fn pem_certificate(der: &[u8]) -> String {
         "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
         lines.join("\n")
     )
-}
-
-// === impl Supervisor ===
-
-impl Supervisor {
-    fn start(binary: &Path) -> Result<(Self, Announcement)> {
-        let mut process = Command::new(binary)
-            .arg("up")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context(|| format!("start {} up", binary.display()))?;
-        let orders = process.stdin.take();
-        let Some(stdout) = process.stdout.take() else {
-            return Err(Error::ControlPlane("no pipe to the supervisor".to_owned()));
-        };
-        let mut supervisor = Self {
-            process,
-            orders,
-            answers: BufReader::new(stdout),
-        };
-        let announcement = supervisor.read_line()?;
-        Ok((supervisor, announcement))
-    }
-
-    fn order(&mut self, order: &str) -> Result<()> {
-        if let Some(orders) = &mut self.orders {
-            writeln!(orders, "{order}").context(|| format!("give the order {order:?}"))?;
-        }
-        let answer: Answer = self.read_line()?;
-        if answer.ok {
-            Ok(())
-        } else {
-            Err(Error::ControlPlane(format!("{order}: {}", answer.error)))
-        }
-    }
-
-    fn read_line<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
-        let mut line = String::new();
-        self.answers
-            .read_line(&mut line)
-            .context(|| "read from the supervisor")?;
-        if line.is_empty() {
-            return Err(Error::ControlPlane(
-                "the supervisor has ended; its reasons stand above".to_owned(),
-            ));
-        }
-        serde_json::from_str(&line)
-            .map_err(|error| Error::ControlPlane(format!("not to be understood: {error}: {line}")))
-    }
-}
-
-impl Drop for Supervisor {
-    /// The end of its stdin is its sign to stop everything; wait for that.
-    fn drop(&mut self) {
-        drop(self.orders.take());
-        let _ = self.process.wait();
-    }
 }
 
 // === impl CommandOutput ===

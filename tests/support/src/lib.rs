@@ -21,6 +21,7 @@ mod pods;
 mod postgres;
 mod process;
 mod program;
+mod supervisor;
 mod wait;
 
 pub use audit::{AuditEvent, AuditMark};

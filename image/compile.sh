@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Compiles the program of the image: the same bytes wherever the checkout and Cargo's home lie.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+export RUSTFLAGS="--remap-path-prefix=$PWD=/src --remap-path-prefix=$cargo_home=/cargo"
+export CFLAGS="-ffile-prefix-map=$PWD=/src -ffile-prefix-map=$cargo_home=/cargo"
+exec cargo build --locked --profile dist --bin switchboard

@@ -1,0 +1,253 @@
+//! The cluster under the story, and the tools that a platform team has: kubectl and helm.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use switchboard_testbed::ControlPlane;
+use tempfile::TempDir;
+
+use crate::{Args, Failure};
+
+/// Namespace of the release.
+pub const OPERATOR: &str = "switchboard";
+/// Name of the release, and the prefix of its objects' names.
+pub const RELEASE: &str = "switchboard";
+/// What comes within seconds, on a machine that is busy.
+pub const SOON: Duration = Duration::from_secs(90);
+
+/// A cluster with a node.
+pub struct Bed {
+    /// The cluster, reached as its administrator.
+    pub control_plane: ControlPlane,
+    /// What was asked for.
+    pub args: Args,
+    dir: TempDir,
+}
+
+// === impl Bed ===
+
+impl Bed {
+    /// Starts a cluster with a node, or takes the one that was named.
+    pub async fn start(args: Args) -> Result<Self, Failure> {
+        let control_plane = if args.archive.is_empty() {
+            ControlPlane::start().await?
+        } else {
+            ControlPlane::start_with_node(&args.archive).await?
+        };
+        Ok(Bed {
+            control_plane,
+            args,
+            dir: tempfile::tempdir()?,
+        })
+    }
+
+    /// Whether the node is this machine, so that its processes can be seen and its kubelet restarted.
+    pub fn owns_node(&self) -> bool {
+        !self.args.archive.is_empty()
+    }
+
+    /// Runs kubectl and returns what it printed.
+    pub async fn kubectl(&self, args: &[&str]) -> Result<String, Failure> {
+        let output = self.control_plane.kubectl(args).await?;
+        if output.success() {
+            Ok(output.stdout)
+        } else {
+            Err(format!(
+                "kubectl {}: {}{}",
+                args.join(" "),
+                output.stdout,
+                output.stderr
+            )
+            .into())
+        }
+    }
+
+    /// Runs `kubectl … -o json`.
+    pub async fn json(&self, args: &[&str]) -> Result<Value, Failure> {
+        let text = self.kubectl(&[args, &["-o", "json"]].concat()).await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// The objects of a list.
+    pub async fn items(&self, args: &[&str]) -> Result<Vec<Value>, Failure> {
+        let mut list = self.json(args).await?;
+        match list["items"].take() {
+            Value::Array(items) => Ok(items),
+            _ => Err(format!("kubectl {}: no list", args.join(" ")).into()),
+        }
+    }
+
+    /// Applies manifests.
+    pub async fn apply(&self, manifests: &str) -> Result<(), Failure> {
+        let output = self.control_plane.kubectl_apply(manifests).await?;
+        if output.success() {
+            Ok(())
+        } else {
+            Err(format!("kubectl apply: {}{}", output.stdout, output.stderr).into())
+        }
+    }
+
+    /// Runs helm for the release's namespace and returns what it printed.
+    pub async fn helm(&self, args: &[&str]) -> Result<String, Failure> {
+        let home = self.dir.path();
+        let output = tokio::process::Command::new(&self.args.helm)
+            .args(args)
+            .args(["--namespace", OPERATOR])
+            .env_clear()
+            .env("KUBECONFIG", self.control_plane.kubeconfig_path())
+            .env("HOME", home)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(|error| format!("{}: {error}", self.args.helm.display()))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() {
+            Ok(text(&output.stdout))
+        } else {
+            Err(format!(
+                "helm {}: {}{}",
+                args.join(" "),
+                text(&output.stdout),
+                text(&output.stderr)
+            )
+            .into())
+        }
+    }
+
+    /// Installs or upgrades the release and waits until its pods are ready.
+    pub async fn release(&self, settings: &[&str]) -> Result<String, Failure> {
+        self.release_with(settings, &["--wait", "--timeout=180s"])
+            .await
+    }
+
+    /// Installs or upgrades the release, with flags of helm's own.
+    pub async fn release_with(&self, settings: &[&str], flags: &[&str]) -> Result<String, Failure> {
+        let chart = self.args.chart.display().to_string();
+        let values = self.values_file();
+        let values = values.display().to_string();
+        let mut all = vec!["upgrade", "--install", RELEASE, &chart, "--values", &values];
+        all.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+        all.extend(flags);
+        self.helm(&all).await
+    }
+
+    /// Where the values lie that this test needs beside the chart's own.
+    pub fn values_file(&self) -> PathBuf {
+        self.dir.path().join("values.json")
+    }
+
+    /// Waits until `observe` yields a value; what it says meanwhile is in the failure.
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        deadline: Duration,
+        mut observe: impl AsyncFnMut() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let end = tokio::time::Instant::now() + deadline;
+        let mut last = "nothing, not one look came to an end".to_owned();
+        while let Ok(seen) = tokio::time::timeout_at(end, observe()).await {
+            match seen {
+                Ok(value) => return Ok(value),
+                Err(failure) => last = failure.to_string(),
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        Err(format!("waited {deadline:?} in vain for {what}; last seen: {last}").into())
+    }
+
+    /// Pods of a part of the release that are not about to go.
+    pub async fn pods(&self, part: &str) -> Result<Vec<Value>, Failure> {
+        let selector =
+            format!("app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={part}");
+        let mut pods = self
+            .items(&["get", "pods", "-n", OPERATOR, "-l", &selector])
+            .await?;
+        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        Ok(pods)
+    }
+
+    /// Writes down what a person would look at first when a step failed.
+    pub async fn leave_evidence(&self) {
+        let dir = &self.args.evidence;
+        let _ = std::fs::remove_dir_all(dir);
+        let _ = std::fs::create_dir_all(dir);
+        for (file, args) in [
+            (
+                "objects.txt",
+                &[
+                    "get",
+                    "pods,jobs,cronjobs,pvc,sfi,leases",
+                    "-A",
+                    "-o",
+                    "wide",
+                ][..],
+            ),
+            ("pods.yaml", &["get", "pods", "-A", "-o", "yaml"]),
+            ("integrations.yaml", &["get", "sfi", "-A", "-o", "yaml"]),
+            (
+                "events.txt",
+                &["get", "events", "-A", "--sort-by=.lastTimestamp"],
+            ),
+            (
+                "logs.txt",
+                &[
+                    "logs",
+                    "-n",
+                    OPERATOR,
+                    "-l",
+                    "app.kubernetes.io/name=switchboard",
+                    "--prefix",
+                    "--tail=-1",
+                ],
+            ),
+        ] {
+            let text = match self.control_plane.kubectl(args).await {
+                Ok(output) => output.stdout + &output.stderr,
+                Err(error) => error.to_string(),
+            };
+            let _ = std::fs::write(dir.join(file), text);
+        }
+        if self.owns_node() {
+            let logs = self.control_plane.dir().join("logs");
+            for entry in std::fs::read_dir(logs).into_iter().flatten().flatten() {
+                let _ = std::fs::copy(entry.path(), dir.join(entry.file_name()));
+            }
+        }
+        eprintln!("e2e: what there was to see lies in {}", dir.display());
+        if let Ok(output) = self.control_plane.kubectl(["get", "pods,sfi", "-A"]).await {
+            eprintln!("{}", output.stdout);
+        }
+    }
+
+    /// Takes everything out of a cluster that goes on without us.
+    pub async fn tidy(&self) {
+        if self.owns_node() {
+            return;
+        }
+        for args in [
+            &["delete", "sfi", "--all", "-A", "--timeout=60s"][..],
+            &[
+                "delete",
+                "namespace",
+                OPERATOR,
+                crate::tenant::NAMESPACE,
+                crate::salesforce::NAMESPACE,
+                "--ignore-not-found",
+            ],
+            &[
+                "delete",
+                "crd",
+                "salesforceintegrations.switchboard.dev",
+                "--ignore-not-found",
+            ],
+        ] {
+            let _ = self
+                .helm(&["uninstall", RELEASE, "--ignore-not-found"])
+                .await;
+            let _ = self.control_plane.kubectl(args).await;
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What only the node itself can tell: the processes of pods, as the kernel sees them. For the node that is this machine.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::Failure;
+
+/// A process in a pod.
+pub struct Inmate(PathBuf);
+
+// === impl Inmate ===
+
+impl Inmate {
+    /// The processes of `switchboard ROLE`.
+    pub fn all(role: &str) -> Result<Vec<Inmate>, Failure> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc")?.flatten() {
+            let command = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+            if command.starts_with(&format!("/usr/bin/switchboard\0{role}\0")) {
+                found.push(Inmate(entry.path()));
+            }
+        }
+        if found.is_empty() {
+            Err(format!("no process of `switchboard {role}`").into())
+        } else {
+            Ok(found)
+        }
+    }
+
+    /// A field of its status, such as `Uid`: the first value.
+    pub fn status(&self, field: &str) -> Result<String, Failure> {
+        let status = fs::read_to_string(self.0.join("status"))?;
+        let value = status
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value
+            .and_then(|value| value.split_whitespace().next())
+            .map(str::to_owned)
+            .ok_or_else(|| format!("no {field} in its status").into())
+    }
+
+    /// Whether it can see the path.
+    pub fn sees(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+
+    /// Fails unless not even root could write to that folder of it.
+    pub fn cannot_write(&self, folder: &str) -> Result<(), Failure> {
+        let file = self.path(folder).join("written-by-a-test");
+        match fs::write(&file, "") {
+            Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => Ok(()),
+            Err(error) => Err(format!("{folder}: {error}").into()),
+            Ok(()) => Err(format!("{folder} can be written to").into()),
+        }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0
+            .join("root")
+            .join(Path::new(path).strip_prefix("/").unwrap_or(Path::new(path)))
+    }
+}

@@ -1,0 +1,171 @@
+//! Salesforce, played by a pod, and the switches of the simulator.
+
+use std::time::Duration;
+
+use reqwest::{Certificate, Method};
+use serde_json::{Value, json};
+use switchboard_testbed::{Process, repository};
+
+use crate::Failure;
+use crate::bed::{Bed, OPERATOR, SOON};
+
+/// Where the simulator runs.
+pub const NAMESPACE: &str = "salesforce";
+/// ConfigMap with its authority, in the release's namespace.
+pub const AUTHORITY: &str = "salesforce-authority";
+/// Its name within the cluster, for nodes that do not let it play the real ones.
+pub const INSIDE: &str = "salesforce.salesforce.svc.cluster.local";
+/// Names of the real Salesforce that it plays.
+const PLAYED: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
+const PORT: u16 = 8443;
+
+/// Deploys the simulator and hands its authority to the release's namespace.
+pub async fn deploy(bed: &Bed) -> Result<(), Failure> {
+    let orgs = std::fs::read_to_string(repository().join("examples/quickstart-salesforce.yaml"))?;
+    let mut args = vec![
+        format!("--listen=0.0.0.0:{PORT}"),
+        "--orgs=/etc/salesforce/orgs.yaml".to_owned(),
+    ];
+    args.extend(
+        PLAYED
+            .iter()
+            .chain([&INSIDE])
+            .map(|name| format!("--name={name}")),
+    );
+    let labels = json!({"app": "salesforce"});
+    let metadata = |name: &str| json!({"name": name, "namespace": NAMESPACE});
+    for manifest in [
+        restricted(NAMESPACE),
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("orgs"), "data": {"orgs.yaml": orgs}}),
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "salesforce", "namespace": NAMESPACE, "annotations": {"switchboard.dev/test-plays": PLAYED.join(",")}},
+            "spec": {"selector": labels, "ports": [{"port": 443, "targetPort": PORT}]}
+        }),
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata("salesforce"),
+            "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {
+                "automountServiceAccountToken": false,
+                "terminationGracePeriodSeconds": 1,
+                "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [{
+                    "name": "salesforce", "image": bed.args.simulator_image, "imagePullPolicy": "IfNotPresent", "args": args,
+                    "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},
+                    "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+                    "volumeMounts": [{"name": "orgs", "mountPath": "/etc/salesforce"}]
+                }],
+                "volumes": [{"name": "orgs", "configMap": {"name": "orgs"}}]
+            }}}
+        }),
+    ] {
+        bed.apply(&manifest.to_string()).await?;
+    }
+    bed.kubectl(&[
+        "rollout",
+        "status",
+        "deployment/salesforce",
+        "-n",
+        NAMESPACE,
+        "--timeout=90s",
+    ])
+    .await?;
+    let authority = authority(bed).await?;
+    bed.apply(
+        &json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": AUTHORITY, "namespace": OPERATOR},
+            "data": {"ca.crt": authority}
+        })
+        .to_string(),
+    )
+    .await
+}
+
+/// A namespace whose pods are held to the restricted standard.
+pub fn restricted(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    })
+}
+
+/// The certificate of the simulator's authority, which it prints.
+async fn authority(bed: &Bed) -> Result<String, Failure> {
+    let log = bed
+        .kubectl(&["logs", "deployment/salesforce", "-n", NAMESPACE])
+        .await?;
+    let begin = log
+        .find("-----BEGIN")
+        .ok_or("the simulator printed no certificate")?;
+    Ok(log[begin..].to_owned())
+}
+
+/// From now on each look-up takes so long to answer, until [`well`].
+pub async fn slow(bed: &Bed, delay: Duration) -> Result<(), Failure> {
+    fault(bed, json!({"delay": {"ms": delay.as_millis() as u64}})).await
+}
+
+/// From now on each look-up is answered like this, until [`well`].
+pub async fn fault(bed: &Bed, effect: Value) -> Result<(), Failure> {
+    let fault = json!({"match": {"path": "*/composite*"}, "effect": effect});
+    admin(bed, Method::POST, "faults", Some(fault)).await
+}
+
+/// Everything is answered as it should be again.
+pub async fn well(bed: &Bed) -> Result<(), Failure> {
+    admin(bed, Method::DELETE, "faults", None).await
+}
+
+async fn admin(bed: &Bed, method: Method, path: &str, body: Option<Value>) -> Result<(), Failure> {
+    let forward = Forward::to(bed, NAMESPACE, "service/salesforce", 443).await?;
+    let client = reqwest::Client::builder()
+        .add_root_certificate(Certificate::from_pem(authority(bed).await?.as_bytes())?)
+        .no_proxy()
+        .build()?;
+    let mut request = client.request(
+        method,
+        format!("https://localhost:{}/__admin/{path}", forward.port),
+    );
+    if let Some(body) = body {
+        request = request
+            .header("content-type", "application/json")
+            .body(body.to_string());
+    }
+    let answer = request.send().await?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(format!(
+        "the simulator's /{path} answered {status}: {}",
+        answer.text().await?
+    )
+    .into())
+}
+
+/// A way to a service from outside, as `kubectl port-forward` makes it; it ends with this value.
+pub struct Forward {
+    _process: Process,
+    /// Port of the loopback address.
+    pub port: u16,
+}
+
+impl Forward {
+    /// Opens it.
+    pub async fn to(bed: &Bed, namespace: &str, target: &str, port: u16) -> Result<Self, Failure> {
+        let process = bed
+            .control_plane
+            .kubectl_process(&["port-forward", "-n", namespace, target, &format!(":{port}")])
+            .start()
+            .await?;
+        let port = process
+            .wait_for_line("the port that is forwarded", SOON, |line| {
+                let (_, rest) = line.split_once("Forwarding from 127.0.0.1:")?;
+                rest.split_whitespace().next()?.parse().ok()
+            })
+            .await?;
+        Ok(Forward {
+            _process: process,
+            port,
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! The product's story: an integration becomes ready, a call comes in, and gets its name by a CronJob's pod.
+
+use serde_json::{Value, json};
+
+use crate::bed::Bed;
+use crate::{Failure, Progress, tenant};
+
+/// How the call is told, and who the example's Salesforce says it is.
+const CALLER: &str = "0312345678";
+const KNOWN_AS: (&str, &str) = ("Sakura Trading KK", "Hanako Sato");
+
+pub async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
+    progress
+        .must("an example applied becomes Ready", async {
+            bed.apply(&tenant::example(bed)?).await?;
+            tenant::ready(bed).await?;
+            bed.kubectl(&["get", "sfi", "-n", tenant::NAMESPACE, "--no-headers"])
+                .await
+                .map(|row| row.trim().to_owned())
+        })
+        .await?;
+    progress.must("a call comes in and gets its name by a CronJob's pod", async {
+        let every_minute = json!({"spec": {"contacts": {"retrieval": "AfterCall", "lookupEvery": "1m", "dailyAt": null}}});
+        tenant::patch(bed, &every_minute).await?;
+        tenant::call(bed, "1", CALLER).await?;
+        let run = bed.until("a run that took up the call", tenant::NEXT_MINUTES, async || {
+            let run = tenant::integration(bed).await?["status"]["lastRun"].take();
+            if run["calls"].as_u64() > Some(0) { Ok(run) } else { Err(run.to_string().into()) }
+        }).await?;
+        expect("outcome", &run["outcome"], "Succeeded")?;
+        has_name(bed).await?;
+        let job = run["job"].as_str().unwrap_or_default();
+        let owner = bed.json(&["get", "job", job, "-n", tenant::NAMESPACE]).await?["metadata"]["ownerReferences"][0]["kind"].take();
+        expect("owner of the Job", &owner, "CronJob")?;
+        // From here on runs come when they are asked for.
+        tenant::patch(bed, &json!({"spec": {"contacts": {"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": null}}})).await?;
+        Ok(format!("{} {} by job {job}", KNOWN_AS.0, KNOWN_AS.1))
+    }).await
+}
+
+/// The call screen knows the caller.
+pub async fn has_name(bed: &Bed) -> Result<(), Failure> {
+    let found = tenant::caller(bed, "03-1234-5678").await?;
+    match &found {
+        Some((company, person)) if (company.as_str(), person.as_str()) == KNOWN_AS => Ok(()),
+        other => Err(format!("the call screen shows {other:?} instead of {KNOWN_AS:?}").into()),
+    }
+}
+
+/// Fails unless it is so.
+pub fn expect(what: &str, found: &Value, wanted: &str) -> Result<(), Failure> {
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(format!("{what} is {found}, not {wanted:?}").into())
+    }
+}

@@ -1,0 +1,207 @@
+//! What a tenant does and sees: the integration of `examples/quickstart/acme-tokyo.yaml`, its calls and its names.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use switchboard::api::{RUN_REQUESTED_AT, TEST_REQUESTED_AT};
+use switchboard::directory;
+use switchboard_testbed::repository;
+
+use crate::Failure;
+use crate::bed::{Bed, OPERATOR, RELEASE, SOON};
+use crate::salesforce::{Forward, INSIDE};
+
+/// The tenant's namespace.
+pub const NAMESPACE: &str = "acme";
+/// Its integration, and its company ID.
+pub const NAME: &str = "acme-tokyo";
+
+/// What comes with the next minute of a CronJob.
+pub const NEXT_MINUTES: Duration = Duration::from_secs(180);
+
+/// The example as a tenant would apply it: without the line that leads to a simulator on a laptop.
+pub fn example(bed: &Bed) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(repository().join("examples/quickstart/acme-tokyo.yaml"))?;
+    let lines = text
+        .lines()
+        .filter_map(|line| match line.trim_start().starts_with("loginUrl:") {
+            false => Some(line.to_owned()),
+            true if bed.owns_node() => None,
+            true => Some(format!("    loginUrl: https://{INSIDE}")),
+        });
+    Ok(lines.map(|line| line + "\n").collect())
+}
+
+/// The integration as it is now.
+pub async fn integration(bed: &Bed) -> Result<Value, Failure> {
+    bed.json(&["get", "sfi", NAME, "-n", NAMESPACE]).await
+}
+
+/// Waits until it is ready, as people do.
+pub async fn ready(bed: &Bed) -> Result<(), Failure> {
+    let name = format!("sfi/{NAME}");
+    bed.kubectl(&[
+        "wait",
+        "--for=condition=Ready",
+        &name,
+        "-n",
+        NAMESPACE,
+        "--timeout=90s",
+    ])
+    .await
+    .map(drop)
+}
+
+/// Changes the integration.
+pub async fn patch(bed: &Bed, patch: &Value) -> Result<(), Failure> {
+    bed.kubectl(&[
+        "patch",
+        "sfi",
+        NAME,
+        "-n",
+        NAMESPACE,
+        "--type=merge",
+        "-p",
+        &patch.to_string(),
+    ])
+    .await
+    .map(drop)
+}
+
+/// Asks for a run and returns at once.
+pub async fn ask_for_run(bed: &Bed) -> Result<(), Failure> {
+    let wish = jiff::Timestamp::now().to_string();
+    patch(
+        bed,
+        &json!({"metadata": {"annotations": {RUN_REQUESTED_AT: wish}}}),
+    )
+    .await
+}
+
+/// The Job of the last run that the status tells of.
+pub async fn last_job(bed: &Bed) -> Result<Value, Failure> {
+    Ok(integration(bed).await?["status"]["lastRun"]["job"].take())
+}
+
+/// Waits for the run after the one of that Job.
+pub async fn next_run(bed: &Bed, before: &Value, deadline: Duration) -> Result<Value, Failure> {
+    bed.until("a run that ended", deadline, async || {
+        let run = integration(bed).await?["status"]["lastRun"].take();
+        if run["job"].is_null() || &run["job"] == before {
+            return Err(format!("the last run is {run}").into());
+        }
+        Ok(run)
+    })
+    .await
+}
+
+/// A number of its own for each call: one that has a name already costs a daily run no look-up.
+pub fn stranger(id: &str) -> String {
+    format!("031234{id:0>4}")
+}
+
+/// A call comes in, a run is asked for, and its pod is at work when this returns: the pod's name.
+pub async fn run_in_flight(bed: &Bed, id: &str) -> Result<String, Failure> {
+    call(bed, id, &stranger(id)).await?;
+    ask_for_run(bed).await?;
+    worker(bed, "a worker at work", |pod| {
+        pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null()
+    })
+    .await
+}
+
+/// Waits for a worker's pod that is as wanted.
+pub async fn worker(
+    bed: &Bed,
+    what: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Result<String, Failure> {
+    bed.until(what, SOON, async || {
+        let pods = bed.items(&["get", "pods", "-n", NAMESPACE]).await?;
+        let found = pods
+            .iter()
+            .find(|pod| wanted(pod))
+            .and_then(|pod| pod["metadata"]["name"].as_str());
+        found.map(str::to_owned).ok_or_else(|| {
+            let seen = |pod: &Value| {
+                format!(
+                    "{} {}",
+                    pod["metadata"]["name"], pod["status"]["containerStatuses"]
+                )
+            };
+            pods.iter().map(seen).collect::<Vec<_>>().join("; ").into()
+        })
+    })
+    .await
+}
+
+/// The directory, as those meet it who hold the tenant's token for that purpose.
+pub async fn directory(bed: &Bed, purpose: &str) -> Result<(Forward, directory::Client), Failure> {
+    let path = format!("jsonpath={{.data.{purpose}}}");
+    let secret = format!("{NAME}-directory");
+    let encoded = bed
+        .kubectl(&["get", "secret", &secret, "-n", NAMESPACE, "-o", &path])
+        .await?;
+    let token = String::from_utf8(base64::Engine::decode(
+        &base64::engine::general_purpose::STANDARD,
+        encoded,
+    )?)?;
+    let service = format!("service/{RELEASE}-directory");
+    let forward = Forward::to(bed, OPERATOR, &service, 80).await?;
+    let client = directory::Client::new(
+        &format!("http://127.0.0.1:{}", forward.port),
+        SecretString::from(token),
+    )?;
+    Ok((forward, client))
+}
+
+/// The phone platform tells of a call that ended.
+pub async fn call(bed: &Bed, id: &str, from: &str) -> Result<(), Failure> {
+    let (_forward, directory) = directory(bed, "ingest").await?;
+    let body = json!({"call": {
+        "id": format!("00000000-0000-4000-8000-{id:0>12}"), "tenant_code": NAME,
+        "details": [{
+            "id": format!("00000000-0000-4000-9000-{id:0>12}"),
+            "dial_starts_at": "2026-11-23T07:26:06+00:00", "dial_answered_at": "2026-11-23T07:26:09+00:00",
+            "dial_ends_at": "2026-11-23T07:28:00+00:00",
+            "queueing_starts_at": null, "queueing_answered_at": null, "queueing_ends_at": null,
+            "call_type": "INCOMING_CALL", "circuit_number": "05000000000", "circuit_name": "Tokyo",
+            "from_number": from, "to_number": null, "previous_id": null, "dtmf": null, "analysis": null,
+            "participants": [], "tags": [], "comments": [], "keywords": [], "phrases": [],
+            "speech_recognition": {"raw": "", "summary": ""}
+        }]
+    }});
+    directory.ingest(&body).await?;
+    Ok(())
+}
+
+/// What the call screen shows for a number: company and person.
+pub async fn caller(bed: &Bed, number: &str) -> Result<Option<(String, String)>, Failure> {
+    let (_forward, directory) = directory(bed, "lookup").await?;
+    let contact = directory.contact(number).await?;
+    Ok(contact.map(|contact| {
+        (
+            contact.company_name.unwrap_or_default(),
+            contact.person_name.unwrap_or_default(),
+        )
+    }))
+}
+
+/// Asks for a test of the connection and waits until it was made.
+pub async fn test_now(bed: &Bed, wish: &str) -> Result<(), Failure> {
+    patch(
+        bed,
+        &json!({"metadata": {"annotations": {TEST_REQUESTED_AT: wish}}}),
+    )
+    .await?;
+    bed.until("the test that was asked for", SOON, async || {
+        let handled = integration(bed).await?["status"]["lastHandledTestAt"].take();
+        if handled == wish {
+            Ok(())
+        } else {
+            Err(format!("handled last: {handled}").into())
+        }
+    })
+    .await
+}
