@@ -40,8 +40,8 @@ pub struct Args {
         default_value = "IfNotPresent"
     )]
     pub worker_image_pull_policy: String,
-    /// Memory limit of worker pods.
-    #[arg(long, env = "SWITCHBOARD_WORKER_MEMORY", default_value = "128Mi")]
+    /// Memory limit of worker pods, at least 32Mi, which they ask for.
+    #[arg(long, env = "SWITCHBOARD_WORKER_MEMORY", default_value = "128Mi", value_parser = worker_memory)]
     pub worker_memory: String,
     /// RUST_LOG of worker pods.
     #[arg(long, env = "SWITCHBOARD_WORKER_LOG", default_value = "info")]
@@ -231,6 +231,34 @@ fn read(path: &Path, flag: &str) -> Result<Zeroizing<String>, Error> {
         })
 }
 
+/// What a worker's pod asks for; no limit may be below it.
+const LEAST_WORKER_MEMORY: f64 = 32.0 * 1024.0 * 1024.0;
+
+/// A quantity of memory as Kubernetes writes it, that the API server takes as the limit of a pod which asks for 32Mi.
+fn worker_memory(text: &str) -> Result<String, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "" => Some(1.0),
+        "k" => Some(1e3),
+        "M" => Some(1e6),
+        "G" => Some(1e9),
+        "Ki" => Some(1024.0),
+        "Mi" => Some(1024.0 * 1024.0),
+        "Gi" => Some(1024.0 * 1024.0 * 1024.0),
+        _ => None,
+    };
+    let bytes = factor.and_then(|factor| Some(factor * digits.parse::<f64>().ok()?));
+    match bytes {
+        None => Err(format!(
+            "{text:?} is no quantity of memory; write one such as 128Mi"
+        )),
+        Some(bytes) if bytes >= LEAST_WORKER_MEMORY => Ok(text.to_owned()),
+        Some(_) => Err(format!(
+            "{text} is less than the 32Mi that a worker's pod asks for; write 32Mi or more"
+        )),
+    }
+}
+
 /// A duration that is not nothing, as flags have it.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>()
@@ -260,5 +288,23 @@ mod tests {
         assert!(allowed("https://acme.my.salesforce.com:443/"));
         assert!(!allowed("https://acme.my.salesforce.com:8443"));
         assert!(!allowed("https://salesforce.example"));
+    }
+
+    #[test]
+    fn a_worker_gets_the_memory_that_it_asks_for_or_more() {
+        for enough in ["128Mi", "32Mi", "0.5Gi", "64M", "33554432"] {
+            assert_eq!(worker_memory(enough).as_deref(), Ok(enough));
+        }
+        for (wrong, why) in [
+            ("16Mi", "less than the 32Mi"),
+            ("32M", "less than the 32Mi"),
+            ("lots", "no quantity"),
+            ("", "no quantity"),
+            ("-1Gi", "less than the 32Mi"),
+            ("128mi", "no quantity"),
+        ] {
+            let said = worker_memory(wrong).unwrap_err();
+            assert!(said.contains(why), "{wrong}: {said}");
+        }
     }
 }
