@@ -1,5 +1,7 @@
 //! What the controller counts, in the Prometheus text format. Labels are bounded: outcomes are codes of ours, an org is its id.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,6 +13,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::decide::Proof;
+use crate::api::SalesforceIntegration;
+use crate::api::conditions::{self, READY, reason};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
@@ -27,9 +31,17 @@ struct NamespaceLabel {
     namespace: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReadyLabel {
+    ready: String,
+    reason: String,
+}
+
 /// The controller's metrics.
 pub struct Metrics {
     registry: Registry,
+    integrations: Family<ReadyLabel, Gauge>,
+    queued: Gauge,
     reconciles: Family<OutcomeLabel, Counter>,
     reconcile_seconds: Histogram,
     reconciling: Gauge,
@@ -48,6 +60,8 @@ impl Default for Metrics {
         let seconds = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
         let mut metrics = Metrics {
             registry: Registry::with_prefix("switchboard"),
+            integrations: Family::default(),
+            queued: Gauge::default(),
             reconciles: Family::default(),
             reconcile_seconds: seconds(),
             reconciling: Gauge::default(),
@@ -59,6 +73,16 @@ impl Default for Metrics {
             namespaces_watched: Family::default(),
         };
         let registry = &mut metrics.registry;
+        registry.register(
+            "integrations",
+            "Integrations by their condition Ready and its reason",
+            metrics.integrations.clone(),
+        );
+        registry.register(
+            "queued",
+            "Integrations whose newest spec was not looked at yet",
+            metrics.queued.clone(),
+        );
         let counters = [
             (
                 "reconciles",
@@ -124,6 +148,33 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// How the integrations stand now.
+    pub fn integrations_stand(
+        &self,
+        integrations: impl Iterator<Item = Arc<SalesforceIntegration>>,
+    ) {
+        let mut counts: HashMap<ReadyLabel, i64> = HashMap::new();
+        let mut queued = 0;
+        for integration in integrations {
+            let status = integration.status.as_ref();
+            let ready = status.and_then(|status| conditions::find(&status.conditions, READY));
+            let label = ReadyLabel {
+                ready: ready.map_or("Unknown", |ready| &ready.status).to_owned(),
+                reason: ready
+                    .map_or(reason::PENDING, |ready| &ready.reason)
+                    .to_owned(),
+            };
+            *counts.entry(label).or_default() += 1;
+            let seen = status.and_then(|status| status.observed_generation);
+            queued += i64::from(seen != integration.metadata.generation);
+        }
+        self.integrations.clear();
+        for (label, count) in counts {
+            self.integrations.get_or_create(&label).set(count);
+        }
+        self.queued.set(queued);
+    }
+
     /// A reconcile begins.
     pub fn reconcile_begins(&self) {
         self.reconciling.inc();
@@ -182,5 +233,40 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::SalesforceIntegrationStatus;
+    use crate::controller::fixtures;
+    use jiff::Timestamp;
+
+    #[test]
+    fn how_many_integrations_are_not_ready_and_why_is_counted() {
+        let one = |reason: &str, seen: i64| {
+            let mut resource = fixtures::integration("acme");
+            resource.metadata.generation = Some(2);
+            let mut status = SalesforceIntegrationStatus {
+                observed_generation: Some(seen),
+                ..SalesforceIntegrationStatus::default()
+            };
+            let verdict = conditions::Verdict::fails(reason, "");
+            let now = Timestamp::UNIX_EPOCH;
+            conditions::set(&mut status.conditions, READY, verdict, Some(seen), now);
+            resource.status = Some(status);
+            Arc::new(resource)
+        };
+        let metrics = Metrics::default();
+        metrics.integrations_stand([one("Gone", 2)].into_iter());
+        metrics.integrations_stand([one("InvalidLogin", 2), one("InvalidLogin", 1)].into_iter());
+        let text = metrics.text();
+        assert!(
+            text.contains(r#"switchboard_integrations{ready="False",reason="InvalidLogin"} 2"#),
+            "{text}"
+        );
+        assert!(text.contains("switchboard_queued 1"), "{text}");
+        assert!(!text.contains("Gone"), "{text}");
     }
 }

@@ -38,6 +38,13 @@ impl Health {
         let _ = self.stores.set(stores);
     }
 
+    fn metrics(&self) -> String {
+        let stores = self.stores.get().into_iter().flatten();
+        self.metrics
+            .integrations_stand(stores.flat_map(|stores| stores.integrations.state()));
+        self.metrics.text()
+    }
+
     /// What `/readyz` says, and whether traffic of a kind may come: none does, but a rollout waits for it.
     fn ready(&self) -> Result<String, &'static str> {
         let Some(stores) = self.stores.get() else {
@@ -97,6 +104,6 @@ async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
             header::CONTENT_TYPE,
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
         )],
-        health.metrics.text(),
+        health.metrics(),
     )
 }
