@@ -24,7 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 const USER: &str = "integration@acme.example";
 /// How long a test waits for what should come within a second, on a busy machine.
-const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(60);
 pub const PASSWORD: &str = "marker-of-the-password";
 
 pub struct Bed {
