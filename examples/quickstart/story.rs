@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use switchboard::directory::Client;
 use switchboard::directory::model::CallsQuery;
-use switchboard_testbed::{repository, try_wait_for};
+use switchboard_testbed::{incoming_call, repository, try_wait_for};
 
 use crate::installation::{Installation, kubectl};
 use crate::{Failure, Progress};
@@ -174,20 +174,18 @@ async fn history(lookup: &Client) -> Result<String, Failure> {
     Ok(table)
 }
 
+/// Each call begins a minute after the one before.
 fn incoming(company: &str, number: usize, from: &str) -> Value {
-    json!({"call": {
-        "id": format!("00000000-0000-4000-8000-{number:012}"), "tenant_code": company,
-        "details": [{
-            "id": format!("00000000-0000-4000-9000-{number:012}"),
-            "dial_starts_at": format!("2026-11-23T07:2{number}:06+00:00"), "dial_answered_at": format!("2026-11-23T07:2{number}:09+00:00"),
-            "dial_ends_at": format!("2026-11-23T07:2{number}:50+00:00"),
-            "queueing_starts_at": null, "queueing_answered_at": null, "queueing_ends_at": null,
-            "call_type": "INCOMING_CALL", "circuit_number": "05000000000", "circuit_name": "Tokyo",
-            "from_number": from, "to_number": null, "previous_id": null, "dtmf": null, "analysis": null,
-            "participants": [], "tags": [], "comments": [], "keywords": [], "phrases": [],
-            "speech_recognition": {"raw": "", "summary": ""}
-        }]
-    }})
+    let mut told = incoming_call(company, &number.to_string(), from);
+    let leg = &mut told["call"]["details"][0];
+    for (key, second) in [
+        ("dial_starts_at", "06"),
+        ("dial_answered_at", "09"),
+        ("dial_ends_at", "50"),
+    ] {
+        leg[key] = format!("2026-11-23T07:2{number}:{second}+00:00").into();
+    }
+    told
 }
 
 async fn directory(

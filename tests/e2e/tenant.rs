@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use switchboard::api::{RUN_REQUESTED_AT, TEST_REQUESTED_AT};
 use switchboard::directory;
-use switchboard_testbed::repository;
+use switchboard_testbed::{incoming_call, repository};
 
 use crate::Failure;
 use crate::bed::{Bed, OPERATOR, RELEASE, SOON};
@@ -159,20 +159,7 @@ pub async fn directory(bed: &Bed, purpose: &str) -> Result<(Forward, directory::
 /// The phone platform tells of a call that ended.
 pub async fn call(bed: &Bed, id: &str, from: &str) -> Result<(), Failure> {
     let (_forward, directory) = directory(bed, "ingest").await?;
-    let body = json!({"call": {
-        "id": format!("00000000-0000-4000-8000-{id:0>12}"), "tenant_code": NAME,
-        "details": [{
-            "id": format!("00000000-0000-4000-9000-{id:0>12}"),
-            "dial_starts_at": "2026-11-23T07:26:06+00:00", "dial_answered_at": "2026-11-23T07:26:09+00:00",
-            "dial_ends_at": "2026-11-23T07:28:00+00:00",
-            "queueing_starts_at": null, "queueing_answered_at": null, "queueing_ends_at": null,
-            "call_type": "INCOMING_CALL", "circuit_number": "05000000000", "circuit_name": "Tokyo",
-            "from_number": from, "to_number": null, "previous_id": null, "dtmf": null, "analysis": null,
-            "participants": [], "tags": [], "comments": [], "keywords": [], "phrases": [],
-            "speech_recognition": {"raw": "", "summary": ""}
-        }]
-    }});
-    directory.ingest(&body).await?;
+    directory.ingest(&incoming_call(NAME, id, from)).await?;
     Ok(())
 }
 

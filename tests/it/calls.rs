@@ -1,28 +1,12 @@
 //! A call comes in from the phone platform, a CronJob's pod looks the number up in Salesforce, and call history and call screen
 //! show company and person.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use switchboard::directory::model::CallsQuery;
+use switchboard_testbed::incoming_call;
 
 use crate::stage::{NEXT_MINUTES, Stage};
 use crate::world::{self, PASSWORD, TOKEN};
-
-/// A call as MiiTel's webhook tells it (facts: outgoing webhook, call history), answered and ended.
-pub fn incoming(company: &str, id: &str, from: &str) -> Value {
-    json!({"call": {
-        "id": format!("00000000-0000-4000-8000-{id:0>12}"), "tenant_code": company,
-        "details": [{
-            "id": format!("00000000-0000-4000-9000-{id:0>12}"),
-            "dial_starts_at": "2026-11-23T07:26:06+00:00", "dial_answered_at": "2026-11-23T07:26:09+00:00",
-            "dial_ends_at": "2026-11-23T07:28:00+00:00",
-            "queueing_starts_at": null, "queueing_answered_at": null, "queueing_ends_at": null,
-            "call_type": "INCOMING_CALL", "circuit_number": "05000000000", "circuit_name": "Tokyo",
-            "from_number": from, "to_number": null, "previous_id": null, "dtmf": null, "analysis": null,
-            "participants": [], "tags": [], "comments": [], "keywords": [], "phrases": [],
-            "speech_recognition": {"raw": "", "summary": ""}
-        }]
-    }})
-}
 
 /// A number as it calls and as it is typed, and the names behind it.
 type Played = (
@@ -56,7 +40,7 @@ async fn play(stage: &Stage, name: &str, twice: bool) {
     for _ in 0..if twice { 2 } else { 1 } {
         for (number, (from, _, _)) in CALLS.iter().enumerate() {
             ingest
-                .ingest(&incoming(name, &number.to_string(), from))
+                .ingest(&incoming_call(name, &number.to_string(), from))
                 .await
                 .unwrap();
         }
@@ -196,7 +180,7 @@ async fn a_contact_edited_by_hand_survives_the_daily_run_and_not_the_after_call_
     stage.apply(&manifest).await;
     let ingest = stage.directory("acme", "ingest").await;
     ingest
-        .ingest(&incoming("acme", "77", world::ON_CONTACT))
+        .ingest(&incoming_call("acme", "77", world::ON_CONTACT))
         .await
         .unwrap();
     let run = stage.run_now("acme", "after the call").await;

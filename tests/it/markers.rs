@@ -21,14 +21,22 @@ async fn no_secret_value_is_in_any_log_event_status_or_report() {
     stage.ready("acme").await;
     let ingest = stage.directory("acme", "ingest").await;
     ingest
-        .ingest(&crate::calls::incoming("acme", "1", world::ON_CONTACT))
+        .ingest(&switchboard_testbed::incoming_call(
+            "acme",
+            "1",
+            world::ON_CONTACT,
+        ))
         .await
         .unwrap();
     stage.run_now("acme", "succeeds").await;
     // The user is deactivated behind our back: the worker's log-in is refused with the right password in hand.
     world::deactivate(&stage.simulator);
     ingest
-        .ingest(&crate::calls::incoming("acme", "2", world::ON_LEAD))
+        .ingest(&switchboard_testbed::incoming_call(
+            "acme",
+            "2",
+            world::ON_LEAD,
+        ))
         .await
         .unwrap();
     let run = stage.run_now("acme", "fails").await;

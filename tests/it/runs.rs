@@ -17,7 +17,11 @@ async fn with_a_call(stage: &Stage) {
     stage.ready("acme").await;
     let ingest = stage.directory("acme", "ingest").await;
     ingest
-        .ingest(&crate::calls::incoming("acme", "1", world::ON_CONTACT))
+        .ingest(&switchboard_testbed::incoming_call(
+            "acme",
+            "1",
+            world::ON_CONTACT,
+        ))
         .await
         .unwrap();
 }

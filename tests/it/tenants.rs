@@ -5,9 +5,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use serde_json::{Value, json};
 use switchboard::directory::model::{CallsQuery, ClaimRequest};
-use switchboard_testbed::{Process, wait_for};
+use switchboard_testbed::{Process, incoming_call, wait_for};
 
-use crate::calls::incoming;
 use crate::rights::{NAMESPACE, template};
 use crate::stage::{SOON, Stage};
 use crate::tenant::{LINK, Tenant};
@@ -205,7 +204,7 @@ async fn an_integration_cannot_name_another_tenant_s_secret_or_company() {
 async fn the_directory_gives_a_tenant_s_token_nothing_of_another() {
     let stage = Stage::set("operator", world::acme()).await;
     let (acme, eve, controller) = tenants(&stage).await;
-    let call = incoming(&acme.company, "1", world::ON_CONTACT);
+    let call = incoming_call(&acme.company, "1", world::ON_CONTACT);
     acme.directory("ingest").await.ingest(&call).await.unwrap();
     let by_hand = serde_json::from_value(json!({"companyName": "Acme's customer"})).unwrap();
     let admin = acme.directory("admin").await;

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use switchboard_testbed::wait_for;
 use tempfile::TempDir;
 
 /// Calls in one delivery: some 40 kB in the database.
@@ -54,13 +55,11 @@ async fn a_full_disk_is_a_503(disk: &Path, wrapper: Vec<OsString>, make_room: im
     assert_eq!(replica.status("/healthz").await, Some(200));
 
     make_room(replica.pid());
-    let taken = async {
-        while !kept(&replica.deliver(&delivery(full)).await.unwrap()) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(30), taken).await;
-    waited.expect("the directory goes on by itself when there is room");
+    let taken = "the directory to go on by itself when there is room";
+    wait_for(taken, Duration::from_secs(30), async || {
+        kept(&replica.deliver(&delivery(full)).await.unwrap()).then_some(())
+    })
+    .await;
     assert_eq!(bed.history().await.len(), (full + 1) * BATCH);
 }
 

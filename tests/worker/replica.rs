@@ -1,6 +1,6 @@
 //! `switchboard directory` as a process, which can be killed and started again where it was.
 
-use crate::bed::{KEY, token};
+use crate::bed::{KEY, SOON, token};
 use reqwest::Response;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -8,8 +8,8 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 use switchboard::directory::Purpose;
+use switchboard_testbed::wait_for;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 use tokio::process::{Child, Command};
@@ -76,13 +76,10 @@ impl Replica {
 
     /// Waits until it takes traffic.
     pub async fn becomes_ready(&self) {
-        let ready = async {
-            while self.status("/readyz").await != Some(200) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let waited = tokio::time::timeout(Duration::from_secs(60), ready).await;
-        waited.expect("the directory becomes ready");
+        wait_for("the directory to become ready", SOON, async || {
+            (self.status("/readyz").await == Some(200)).then_some(())
+        })
+        .await;
     }
 
     /// The status of a path without a token; none while nobody listens.
