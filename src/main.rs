@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -45,14 +46,24 @@ fn main() -> ExitCode {
     // One provider for the whole program; a second installation cannot happen before this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     telemetry::start();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match cli.role.runtime().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
     runtime.block_on(dispatch(cli.role))
+}
+
+// === impl Role ===
+
+impl Role {
+    /// Only the directory has work for several processors. The others wait for answers, and threads that wake each other for each of
+    /// them cost a controller of a thousand integrations a fifth of its processor time.
+    fn runtime(&self) -> Builder {
+        match self {
+            Role::Directory(_) => Builder::new_multi_thread(),
+            _ => Builder::new_current_thread(),
+        }
+    }
 }
 
 async fn dispatch(role: Role) -> ExitCode {

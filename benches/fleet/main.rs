@@ -42,6 +42,9 @@ struct Args {
     /// A credential for each integration, or one for all.
     #[arg(long, value_enum, default_value = "own")]
     credentials: Credentials,
+    /// Integrations that share an org; each its own when not given, as most tenants have.
+    #[arg(long, default_value_t = 1)]
+    users_in_an_org: usize,
     /// What to measure; both when not given.
     #[arg(long, value_enum)]
     scenario: Option<Scenario>,
@@ -96,13 +99,14 @@ async fn main() -> Result<()> {
     // The whole program uses one provider; this is the first use.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     println!(
-        "{} integrations, {} credentials, Salesforce answers in {} ms, {} foreign Secrets of {} bytes, {}",
+        "{} integrations, {} credentials, {} in an org, Salesforce answers in {} ms, {} foreign Secrets of {} bytes, {}",
         args.count,
         if args.credentials == Credentials::Own {
             "own"
         } else {
             "shared"
         },
+        args.users_in_an_org,
         args.latency_ms,
         args.foreign_secrets,
         args.foreign_bytes,

@@ -15,13 +15,11 @@ use crate::{Args, Credentials, Result};
 pub const FLEET: &str = "fleet";
 /// Where Secrets are that are nobody's business.
 pub const FOREIGN: &str = "foreign";
-/// Users in one org: many tenants are departments of one company.
-const USERS_IN_AN_ORG: usize = 50;
 
 pub fn world(args: &Args) -> World {
     let numbers: Vec<usize> = (0..secrets_of(args)).collect();
     numbers
-        .chunks(USERS_IN_AN_ORG)
+        .chunks(args.users_in_an_org.max(1))
         .enumerate()
         .fold(World::new(), |world, (org, users)| {
             let org =

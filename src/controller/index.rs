@@ -23,13 +23,17 @@ pub struct Key {
 #[derive(Debug, Default)]
 pub struct Index {
     entries: HashMap<Key, Entry>,
-    by_secret: HashMap<Key, BTreeSet<Key>>,
-    by_company: HashMap<String, BTreeSet<Key>>,
-    by_credential: HashMap<String, BTreeSet<Key>>,
-    by_org: HashMap<String, BTreeSet<Key>>,
+    by_secret: HashMap<Key, Group>,
+    by_company: HashMap<String, Group>,
+    by_credential: HashMap<String, Group>,
+    by_org: HashMap<String, Group>,
     tokens: HashMap<Key, Tokens>,
     seen: HashMap<(Kind, Key), Seen>,
 }
+
+/// Integrations that have something in common, sorted. Most are alone, and a tree would take the room of eleven for each.
+#[derive(Debug, Default)]
+struct Group(Vec<Key>);
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,6 +89,33 @@ impl Key {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
         }
+    }
+}
+
+// === impl Group ===
+
+impl Group {
+    fn insert(&mut self, key: Key) {
+        if let Err(place) = self.0.binary_search(&key) {
+            if self.0.is_empty() {
+                self.0.reserve_exact(1);
+            }
+            self.0.insert(place, key);
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Ok(place) = self.0.binary_search(key) {
+            self.0.remove(place);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter()
     }
 }
 
@@ -179,26 +210,23 @@ impl Index {
 
     /// Which integrations read this Secret.
     pub fn readers(&self, secret: &Key) -> BTreeSet<Key> {
-        self.by_secret.get(secret).cloned().unwrap_or_default()
+        all(self.by_secret.get(secret))
     }
 
     /// Which integrations claim this company ID.
     pub fn claimants(&self, company: &str) -> BTreeSet<Key> {
-        self.by_company.get(company).cloned().unwrap_or_default()
+        all(self.by_company.get(company))
     }
 
     /// Which integrations last used this credential.
     pub fn sharing(&self, credential: &str) -> BTreeSet<Key> {
-        self.by_credential
-            .get(credential)
-            .cloned()
-            .unwrap_or_default()
+        all(self.by_credential.get(credential))
     }
 
     /// The other integrations that use this org.
     pub fn neighbours(&self, org: &str, own: &Key) -> Neighbours {
         let mut neighbours = Neighbours::default();
-        let users = self.by_org.get(org).into_iter().flatten();
+        let users = self.by_org.get(org).into_iter().flat_map(Group::iter);
         for key in users.filter(|key| *key != own) {
             let Some(entry) = self.entries.get(key) else {
                 continue;
@@ -311,7 +339,11 @@ fn secret_of(resource: &SalesforceIntegration) -> Option<Key> {
     })
 }
 
-fn remove<K: Hash + Eq>(map: &mut HashMap<K, BTreeSet<Key>>, of: &K, key: &Key) {
+fn all(group: Option<&Group>) -> BTreeSet<Key> {
+    group.into_iter().flat_map(Group::iter).cloned().collect()
+}
+
+fn remove<K: Hash + Eq>(map: &mut HashMap<K, Group>, of: &K, key: &Key) {
     if let Some(keys) = map.get_mut(of) {
         keys.remove(key);
         if keys.is_empty() {

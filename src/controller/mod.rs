@@ -32,6 +32,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use args::duration;
 pub use args::{Args, SalesforceArgs};
@@ -222,13 +223,24 @@ async fn work(
         applier(
             move |resource: Arc<SalesforceIntegration>, context| {
                 let retries = Arc::clone(&succeeded);
-                Box::pin(async move {
+                // A task of its own: the queue asks all that go on how far they are whenever one of them moves.
+                let work = AbortOnDropHandle::new(tokio::spawn(async move {
                     let key = Key::of(resource.as_ref());
                     let ended = reconcile(resource, context).await;
                     if ended.is_ok() {
                         retries.succeeded(&key);
                     }
                     ended
+                }));
+                Box::pin(async move {
+                    match work.await {
+                        Ok(ended) => ended,
+                        Err(broken) => match broken.try_into_panic() {
+                            Ok(panic) => std::panic::resume_unwind(panic),
+                            // Only who drops it cancels it, and then nobody waits here.
+                            Err(_) => std::future::pending().await,
+                        },
+                    }
                 })
             },
             move |resource: Arc<SalesforceIntegration>, error: &Error, _| {

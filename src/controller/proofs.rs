@@ -111,6 +111,20 @@ impl Proofs {
             None => None,
         };
         let _permit = self.permits.acquire().await.ok();
+        let asked = line.session.instance_url();
+        let asked = asked.as_ref().unwrap_or(&order.settings.login_url);
+        if let Some(silence) = self.transport.silence(asked) {
+            return Proof {
+                at: super::now(),
+                fingerprint: order.fingerprint.to_string(),
+                calls: 0,
+                // Whatever others were doing: nothing was sent for this one.
+                outcome: Err(Failure {
+                    phase: Phase::Request,
+                    ..Failure::from(silence)
+                }),
+            };
+        }
         let began = Instant::now();
         let (mut proof, logins) = prove(
             self.transport.clone(),

@@ -1,5 +1,8 @@
 //! How fast hosts are asked that lately did not answer. A thousand tenants notice at the same moment that Salesforce is back, and
 //! must not be what takes it down again: all requests to such hosts together begin one after the other, a fixed time apart.
+//!
+//! And a thousand tenants need not each wait for the same silence: where several requests in a row got no answer from a host, one at a
+//! time asks whether it is back, and the others are told what that one was told.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,14 +21,33 @@ const APART: Duration = Duration::from_millis(200);
 /// For how long a host counts as troubled after it last did not answer.
 const TROUBLE: Duration = Duration::from_secs(600);
 
+/// So many requests in a row without an answer, and a host is silent. Fewer are a network that hiccups.
+const SILENT: u32 = 5;
+/// For how long what the last request met is true for all.
+const STALE: Duration = Duration::from_secs(10);
+/// For how long one is waited for that asks a silent host; no request takes longer.
+const ASKING: Duration = Duration::from_secs(180);
+
 /// Which hosts lately did not answer, and when the next of them may be asked.
 #[derive(Default)]
 pub(super) struct Pace(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    troubled: HashMap<String, Instant>,
+    troubled: HashMap<String, Trouble>,
     next: Option<Instant>,
+}
+
+/// A host that lately did not answer.
+struct Trouble {
+    /// It counts as troubled until then.
+    until: Instant,
+    /// Requests without an answer since the last answer.
+    in_a_row: u32,
+    /// How the last of them ended.
+    silence: Option<Error>,
+    /// What the others are told until then.
+    told_until: Instant,
 }
 
 // === impl Pace ===
@@ -44,15 +66,23 @@ impl Pace {
         }
     }
 
+    /// How others lately fared with a host that answers nobody. Who is not told that asks the host, and for all.
+    pub(super) fn silence(&self, url: &Url) -> Option<Error> {
+        self.lock().silence(&host(url), Instant::now())
+    }
+
     /// Takes note of how a request to the host ended.
     pub(super) fn note(&self, url: &Url, outcome: &Result<Incoming, Error>) {
-        let troubled = match outcome {
-            Err(error) => error.meaning() == Meaning::Unreachable,
+        let now = Instant::now();
+        match outcome {
+            Err(error) if error.meaning() == Meaning::Unreachable => {
+                self.lock().trouble(host(url), Some(error.clone()), now);
+            }
             // What Salesforce's edge says while an instance does not answer (facts 2.9).
-            Ok(incoming) => matches!(incoming.status, 420 | 502 | 503 | 504),
-        };
-        if troubled {
-            self.lock().trouble(host(url), Instant::now());
+            Ok(incoming) if matches!(incoming.status, 420 | 502 | 503 | 504) => {
+                self.lock().trouble(host(url), None, now);
+            }
+            _ => self.lock().answered(&host(url)),
         }
     }
 
@@ -65,7 +95,9 @@ impl Pace {
 
 impl State {
     fn is_troubled(&self, host: &str, now: Instant) -> bool {
-        self.troubled.get(host).is_some_and(|until| *until > now)
+        self.troubled
+            .get(host)
+            .is_some_and(|trouble| trouble.until > now)
     }
 
     fn turn(&mut self, host: &str, now: Instant) -> Option<Instant> {
@@ -77,9 +109,38 @@ impl State {
         Some(begin)
     }
 
-    fn trouble(&mut self, host: String, now: Instant) {
-        self.troubled.retain(|_, until| *until > now);
-        self.troubled.insert(host, now + TROUBLE);
+    fn silence(&mut self, host: &str, now: Instant) -> Option<Error> {
+        let trouble = self.troubled.get_mut(host)?;
+        if trouble.in_a_row < SILENT {
+            return None;
+        }
+        if now < trouble.told_until {
+            return trouble.silence.clone();
+        }
+        trouble.told_until = now + ASKING;
+        None
+    }
+
+    fn trouble(&mut self, host: String, silence: Option<Error>, now: Instant) {
+        self.troubled.retain(|_, trouble| trouble.until > now);
+        let in_a_row = match (&silence, self.troubled.get(&host)) {
+            (Some(_), Some(before)) => before.in_a_row.saturating_add(1),
+            (Some(_), None) => 1,
+            (None, _) => 0,
+        };
+        let trouble = Trouble {
+            until: now + TROUBLE,
+            in_a_row,
+            silence,
+            told_until: now + STALE,
+        };
+        self.troubled.insert(host, trouble);
+    }
+
+    fn answered(&mut self, host: &str) {
+        if let Some(trouble) = self.troubled.get_mut(host) {
+            trouble.in_a_row = 0;
+        }
     }
 }
 
@@ -93,19 +154,67 @@ fn host(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::Phase;
     use super::*;
 
     #[test]
     fn only_hosts_that_did_not_answer_are_asked_slowly_and_not_for_ever() {
         let now = Instant::now();
         let mut state = State::default();
-        state.trouble("bad".into(), now);
-        state.trouble("worse".into(), now);
+        state.trouble("bad".into(), None, now);
+        state.trouble("worse".into(), Some(unreachable()), now);
         assert_eq!(state.turn("good", now), None);
         for number in 0..16 {
             let host = if number % 2 == 0 { "bad" } else { "worse" };
             assert_eq!(state.turn(host, now), Some(now + number * APART));
         }
         assert_eq!(state.turn("bad", now + TROUBLE), None);
+    }
+
+    fn unreachable() -> Error {
+        Error::new(Meaning::Unreachable, Phase::Request, "it did not answer.")
+    }
+
+    #[test]
+    fn of_a_host_that_answers_nobody_one_asks_and_the_others_are_told() {
+        let now = Instant::now();
+        let mut state = State::default();
+        for _ in 0..SILENT {
+            assert!(state.silence("host", now).is_none());
+            state.trouble("host".into(), Some(unreachable()), now);
+        }
+        assert!(state.silence("host", now).is_some());
+        assert!(state.silence("other", now).is_none());
+
+        let later = now + STALE;
+        assert!(state.silence("host", later).is_none(), "one asks");
+        assert!(state.silence("host", later).is_some(), "and no other");
+        state.trouble("host".into(), Some(unreachable()), later);
+        assert!(state.silence("host", later).is_some());
+        assert!(state.silence("host", later + STALE).is_none());
+        assert!(
+            state.silence("host", later + STALE + ASKING).is_none(),
+            "who asked was never heard of again"
+        );
+
+        state.answered("host");
+        assert!(state.silence("host", later).is_none(), "it is back");
+        assert!(
+            state.is_troubled("host", later),
+            "and asked slowly for a while"
+        );
+    }
+
+    #[test]
+    fn a_network_that_hiccups_or_an_edge_that_answers_is_no_silence() {
+        let now = Instant::now();
+        let mut state = State::default();
+        for _ in 0..3 * SILENT {
+            state.trouble("hiccup".into(), Some(unreachable()), now);
+            state.answered("hiccup");
+            state.trouble("edge".into(), None, now);
+        }
+        assert!(state.silence("hiccup", now).is_none());
+        assert!(state.silence("edge", now).is_none());
     }
 }

@@ -83,6 +83,12 @@ impl SharedSession {
         self.0.existing().is_some()
     }
 
+    /// Where requests with this session go.
+    pub fn instance_url(&self) -> Option<Url> {
+        let session = self.0.existing()?;
+        Some(session.info.instance_url.clone())
+    }
+
     pub(crate) fn keeper(&self) -> Arc<SessionKeeper> {
         Arc::clone(&self.0)
     }

@@ -209,6 +209,12 @@ impl Transport {
         self.pace.is_troubled(url)
     }
 
+    /// How requests to the host of this URL lately ended, if none was answered; whoever asks next is told the same without a request.
+    /// Who is told nothing sends one, or more.
+    pub fn silence(&self, url: &Url) -> Option<Error> {
+        self.pace.silence(url)
+    }
+
     /// Sends one request, once.
     pub(crate) async fn send(&self, outgoing: Outgoing, phase: Phase) -> Result<Incoming, Error> {
         self.policy

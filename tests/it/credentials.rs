@@ -154,6 +154,38 @@ async fn the_status_follows_the_secret_through_every_change_with_one_log_in_each
     stage.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_that_was_replaced_leaves_no_session_behind() {
+    let stage = Stage::start("replaced", world::acme()).await;
+    stage.apply(&stage.integration("acme")).await;
+    let mut versions = vec![];
+    for (number, password) in [PASSWORD, "the next one", PASSWORD].into_iter().enumerate() {
+        stage
+            .simulator
+            .edit_user(USER, |user| user.password = password.into())
+            .unwrap();
+        stage.apply(&stage.secret("acme", password, TOKEN)).await;
+        let version = stage
+            .until("acme", "the credential to be proved", SOON, |object| {
+                let connection = &object["status"]["connection"];
+                let version = connection["credentialsVersion"].as_str()?;
+                let proved = versions.last().is_none_or(|last| last != version)
+                    && connection["attemptedAt"].is_null()
+                    && condition(object, "Ready")?["status"] == "True";
+                proved.then(|| version.to_owned())
+            })
+            .await;
+        versions.push(version);
+        assert_eq!(
+            stage.simulator.counters().logins.len(),
+            number + 1,
+            "a session of before was used again"
+        );
+    }
+    assert_eq!(versions[0], versions[2], "it is the same credential again");
+    stage.end().await;
+}
+
 /// Tenants with an org each, in which something changes without an edit here.
 fn world_of(names: &[&str]) -> World {
     names.iter().fold(World::new(), |world, name| {
