@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use switchboard::directory::model::{CallsQuery, LookupState};
 use switchboard_testbed::wait_for_object;
 
+use crate::outage;
 use crate::stage::{SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN};
 
@@ -20,8 +21,8 @@ fn small_org() -> World {
 }
 
 /// Numbers that nobody has, as calls of the tenant.
-async fn many_calls(stage: &Stage) {
-    let ingest = stage.directory("acme", "ingest").await;
+async fn many_calls(stage: &Stage, tenant: &str) {
+    let ingest = stage.directory(tenant, "ingest").await;
     let details: Vec<Value> = (0..NUMBERS)
         .map(|number| {
             json!({
@@ -32,7 +33,7 @@ async fn many_calls(stage: &Stage) {
         })
         .collect();
     for (part, details) in details.chunks(200).enumerate() {
-        let call = json!({"id": format!("part-{part}"), "tenant_code": "acme", "details": details});
+        let call = json!({"id": format!("part-{part}"), "tenant_code": tenant, "details": details});
         ingest.ingest(&json!({"call": call})).await.unwrap();
     }
 }
@@ -64,7 +65,7 @@ async fn a_share_that_is_used_up_stops_the_runs_over_a_restart_until_more_is_giv
     manifest["spec"]["contacts"] = json!({"dailyAt": later.strftime("%H:%M").to_string()});
     stage.apply(&manifest).await;
     stage.ready("acme").await;
-    many_calls(&stage).await;
+    many_calls(&stage, "acme").await;
     let run = stage.run_now("acme", "one").await;
     assert_eq!(run["outcome"], "BudgetExhausted", "{run}");
     let found = run["numbers"].as_u64().unwrap();
@@ -159,5 +160,61 @@ async fn integrations_of_one_org_see_each_other_and_share_its_requests() {
         let warnings = status["warnings"].to_string();
         assert!(warnings.contains("ApiBudgetsOverbooked"), "{warnings}");
     }
+    stage.end().await;
+}
+
+/// Their org's requests divided among them, as a Developer Edition org's 15,000 would be.
+const TENANTS: usize = 20;
+const SHARE: u64 = 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_tenants_of_one_org_stay_within_their_shares_by_the_orgs_own_count() {
+    let mut world = outage::world(TENANTS);
+    world.orgs[0].daily_limit = Some(SHARE * TENANTS as u64);
+    let stage = Stage::start("shares", world).await;
+    let names: Vec<String> = (0..TENANTS).map(|n| format!("tenant-{n}")).collect();
+    for name in &names {
+        let mut manifest = stage.integration(name);
+        manifest["spec"]["apiBudget"] = json!({"dailyPercent": 100 / TENANTS});
+        manifest["spec"]["interval"] = "24h".into();
+        stage.apply(&stage.secret(name, PASSWORD, TOKEN)).await;
+        stage.apply(&manifest).await;
+    }
+    stage.all("True", "Ready", 2 * SOON).await;
+    for name in &names {
+        many_calls(&stage, name).await;
+    }
+    // All at once, and each as often as the controller lets it.
+    for wish in ["one", "two"] {
+        for name in &names {
+            stage
+                .annotate(name, switchboard::api::RUN_REQUESTED_AT, wish)
+                .await;
+        }
+        for name in &names {
+            let handled = |object: &Value| {
+                let status = &object["status"];
+                (status["lastHandledRunAt"] == wish && !status["lastRun"].is_null()).then_some(())
+            };
+            stage.until(name, "its run", 3 * SOON, handled).await;
+        }
+    }
+    let mut together = 0;
+    for name in &names {
+        let user = format!("integration@{name}.example");
+        let status = stage.get(name).await["status"].clone();
+        let requests = stage.simulator.requests();
+        let asked = requests
+            .iter()
+            .filter(|request| request.user.as_deref() == Some(&user))
+            .filter(|request| request.path.starts_with("/services/data/"))
+            .count() as u64;
+        assert_eq!(status["apiBudget"]["share"], SHARE, "{name}");
+        assert_eq!(status["apiUsage"]["byThisIntegration"], asked, "{name}");
+        assert!(asked <= SHARE, "{name} asked {asked} times: {status}");
+        assert_eq!(status["lastRun"]["outcome"], "BudgetExhausted", "{name}");
+        together += asked;
+    }
+    assert_eq!(stage.simulator.used("Acme").unwrap(), together);
     stage.end().await;
 }
