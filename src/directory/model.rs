@@ -86,7 +86,7 @@ pub struct CallsQuery {
     pub number: Option<String>,
     /// The region that `number` is read with; the token's region when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<String>, example = "JP")]
+    #[param(value_type = Option<String>, pattern = "^[A-Z]{2}$", example = "JP")]
     pub region: Option<Region>,
     /// Only calls that started at or after this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -206,7 +206,7 @@ pub struct ContactEdit {
 pub struct ClaimRequest {
     /// Who takes them: 1 to 100 letters, digits, `-`, `_`, `.` or `/`. Two workers that may run at the same time need
     /// two names; a restarted worker that keeps its name gets its own calls back at once.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(pattern = "^[A-Za-z0-9._/-]{1,100}$")]
     pub holder: String,
     /// Only calls that started at or after this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -307,6 +307,7 @@ pub struct DoneReceipt {
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseRequest {
     /// Who hands them back.
+    #[schema(pattern = "^[A-Za-z0-9._/-]{1,100}$")]
     pub holder: String,
 }
 
@@ -346,7 +347,7 @@ pub enum WritePolicy {
 #[serde(rename_all = "camelCase")]
 pub struct FoundContact {
     /// The number.
-    #[schema(value_type = String, example = "+81312345678")]
+    #[schema(value_type = String, pattern = r"^\+[1-9][0-9]{1,14}$", example = "+81312345678")]
     pub number: E164,
     /// The company's name.
     #[serde(default)]
@@ -357,6 +358,7 @@ pub struct FoundContact {
     /// The kind of record.
     pub object: RecordObject,
     /// The ID of the record.
+    #[schema(min_length = 1)]
     pub record_id: String,
     /// Where a person can open the record.
     #[serde(default)]

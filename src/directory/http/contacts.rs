@@ -24,7 +24,7 @@ const MAX_NAME_CHARS: usize = 255;
 #[into_params(parameter_in = Query)]
 pub(super) struct NumberParams {
     /// The region that a national number is read with; the token's region when absent.
-    #[param(value_type = Option<String>, example = "JP")]
+    #[param(value_type = Option<String>, pattern = "^[A-Z]{2}$", example = "JP")]
     region: Option<Region>,
 }
 

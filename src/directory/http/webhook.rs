@@ -34,7 +34,7 @@ use crate::directory::{
     tag = "ingest",
     security(("ingest" = [])),
     request_body(
-        content = serde_json::Value,
+        content = Object,
         description = "MiiTel's call-history payload, or its challenge",
         example = json!({"call": {"id": "8f7c", "tenant_code": "acme-tokyo", "details": [{
             "id": "51d2", "call_type": "INCOMING_CALL", "from_number": "0312345678", "to_number": null,
