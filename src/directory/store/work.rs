@@ -29,7 +29,7 @@ const SETTLE: &str = "UPDATE calls SET lookup = 'Done', done_at = $6, holder = N
 
 /// The same parameters, $7 numbers at most, $8 claimed until, $9 calls at most. A number of which another holder has
 /// a call is left to that holder, so that no number is looked up twice.
-const CLAIM: &str = "WITH keys AS (\
+pub(super) const CLAIM: &str = "WITH keys AS (\
        SELECT lookup_key, MIN(started_at) AS oldest, MAX(CASE WHEN holder = $2 THEN 1 ELSE 0 END) AS held \
        FROM calls WHERE company = $1 AND lookup = 'Pending' AND started_at >= $3 AND started_at < $4 \
        AND (ended_at IS NOT NULL OR started_at < $5) GROUP BY lookup_key \
@@ -113,6 +113,7 @@ impl Store {
             micros(claimed_until),
             MAX_CALLS
         ]);
+        transaction.expect_many_rows().await?;
         let rows = transaction.all(CLAIM, args).await?;
         transaction.commit().await?;
         Ok((settled, rows))

@@ -155,6 +155,18 @@ impl Transaction {
         }
     }
 
+    /// From here on PostgreSQL joins otherwise than by nested loops. What waits in a table that fills and empties is nothing its
+    /// statistics tell: it expects a row, meets thousands, and reads all of them once for each (50,000 open calls: 31 s instead of 0.1).
+    pub(super) async fn expect_many_rows(&mut self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(transaction) => sqlx::query("SET LOCAL enable_nestloop = off")
+                .execute(&mut **transaction)
+                .await
+                .map(drop),
+        }
+    }
+
     /// How many rows the statement touched.
     pub(super) async fn execute(
         &mut self,
