@@ -74,11 +74,11 @@ drift: ## Fail when crds/ or the chart's copy is not what the code says
 	  || { echo "the chart's CRD has drifted from crds/: run 'make crds'"; exit 1; }
 
 bench-fleet: cluster ## 500 resources at once: time to all Ready, log-ins, memory, API writes (COUNT=500)
-	cargo build --release --bin switchboard
+	cargo build --profile dist --bin switchboard
 	cargo bench --bench fleet -- --count $(or $(COUNT),500) $(FLEET)
 
 bench-fleets: cluster ## 1,000 and 5,000 resources, without and with 300 foreign Secrets of 1 MB: about 15 minutes
-	cargo build --release --bin switchboard
+	cargo build --profile dist --bin switchboard
 	for count in 1000 5000; do for foreign in 0 300; do \
 	  cargo bench --bench fleet -- --count $$count --foreign-secrets $$foreign --scenario start || exit 1; \
 	done; done

@@ -51,8 +51,8 @@ struct Args {
     /// How long to count writes when all is Ready.
     #[arg(long, default_value_t = 60)]
     quiet_seconds: u64,
-    /// The program to measure.
-    #[arg(long, default_value = "target/release/switchboard")]
+    /// The program to measure: the one that the image holds.
+    #[arg(long, default_value = "target/dist/switchboard")]
     binary: PathBuf,
     /// Print the controller's output, too.
     #[arg(long)]
