@@ -4,8 +4,14 @@
 //! leg follows from its `call_type`. A leg without a number and an internal one are kept, too: they belong to the
 //! history, there is only nothing to look up.
 
+use std::fmt;
+
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
 use super::model::{Direction, MAX_BULK};
 
@@ -66,21 +72,19 @@ pub(super) struct Malformed {
     pub(super) reason: String,
 }
 
-/// Reads a request body.
+/// Reads a request body. Of what it does not know nothing is kept, however much of it there is: a webhook carries the
+/// transcript of its call, and a hostile one whatever takes the most room.
 pub(super) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        Malformed::new(
-            "body",
-            format!("is not JSON ({error}); send one JSON object"),
-        )
-    })?;
-    let root = Object::new(&value, "body")?;
-    if let (None | Some(Value::Null), Some(challenge)) =
-        (root.map.get("call"), root.map.get("challenge"))
-    {
-        return match challenge.as_str() {
+    let not_json = |error| {
+        let reason = format!("is not JSON ({error}); send one JSON object");
+        Malformed::new("body", reason)
+    };
+    let whole: &RawValue = serde_json::from_slice(body).map_err(not_json)?;
+    let [call, challenge, video] = object(whole, "body", ["call", "challenge", "video"])?;
+    if let (None, Some(challenge)) = (call, challenge) {
+        return match string(challenge) {
             Some(token) if !token.is_empty() && token.len() <= MAX_CHALLENGE_BYTES => {
-                Ok(Webhook::Challenge(token.to_owned()))
+                Ok(Webhook::Challenge(token))
             }
             _ => Err(Malformed::new(
                 "challenge",
@@ -88,43 +92,43 @@ pub(super) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
             )),
         };
     }
-    if root.map.contains_key("video") && !root.map.contains_key("call") {
-        return Err(Malformed::new(
-            "call",
-            "is missing: this is a meeting-history webhook; register this address for call history only",
-        ));
-    }
-    let call = root.object("call")?;
-    let call_id = call.text("id", MAX_ID_CHARS)?;
-    let tenant_code = call.text("tenant_code", MAX_TEXT_CHARS)?;
-    let details = match call.map.get("details") {
-        Some(Value::Array(details)) => details,
-        Some(_) => {
-            return Err(call.wrong(
-                "details",
-                "is not a list; send one entry for each leg of the call",
+    let [id, tenant_code, details] = match call {
+        Some(call) => object(call, "call", ["id", "tenant_code", "details"])?,
+        None if video.is_some() => {
+            return Err(Malformed::new(
+                "call",
+                "is missing: this is a meeting-history webhook; register this address for call history only",
             ));
         }
         None => {
-            return Err(call.wrong(
-                "details",
-                "is missing; send one entry for each leg of the call",
+            return Err(Malformed::new(
+                "call",
+                "is missing; send the platform's call-history format",
             ));
         }
     };
-    if details.len() > MAX_BULK {
+    let call_id = text(id, "call.id", MAX_ID_CHARS)?;
+    let tenant_code = text(tenant_code, "call.tenant_code", MAX_TEXT_CHARS)?;
+    let wrong = |reason: &str| Malformed::new("call.details", reason);
+    let details =
+        details.ok_or_else(|| wrong("is missing; send one entry for each leg of the call"))?;
+    let details: Details<'_> = serde_json::from_str(details.get())
+        .map_err(|_| wrong("is not a list; send one entry for each leg of the call"))?;
+    if details.count > MAX_BULK {
         let reason = format!(
             "has {} entries; send at most {MAX_BULK} legs of a call at once",
-            details.len()
+            details.count
         );
-        return Err(call.wrong("details", &reason));
+        return Err(wrong(&reason));
     }
     let legs = details
-        .iter()
+        .first
+        .into_iter()
         .enumerate()
         .map(|(index, detail)| {
             leg(
-                &Object::new(detail, &format!("call.details[{index}]"))?,
+                detail,
+                &format!("call.details[{index}]"),
                 call_id.as_deref(),
             )
         })
@@ -132,38 +136,165 @@ pub(super) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
     Ok(Webhook::Calls(Delivery { tenant_code, legs }))
 }
 
-fn leg(detail: &Object<'_>, call_id: Option<&str>) -> Result<Leg, Malformed> {
-    let id = match detail.text("id", MAX_ID_CHARS)? {
-        Some(id) => id,
-        None => {
-            return Err(detail.wrong(
-                "id",
-                "is missing; send the leg's ID, calls are told apart by it",
-            ));
+/// The values of an object's fields by their names; the last counts where a name stands twice, and null counts as missing.
+struct Fields<'n, const N: usize>(&'n [&'static str; N]);
+
+impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
+    type Value = [Option<&'de RawValue>; N];
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = [None; N];
+        while let Some(key) = map.next_key::<String>()? {
+            match self
+                .0
+                .iter()
+                .zip(&mut found)
+                .find(|(name, _)| **name == key)
+            {
+                Some((_, value)) => *value = map.next_value()?,
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
+        Ok(found)
+    }
+}
+
+/// The first legs, and how many there are: a list of a million is counted and not kept.
+struct Details<'a> {
+    first: Vec<&'a RawValue>,
+    count: usize,
+}
+
+impl<'de> Deserialize<'de> for Details<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Legs;
+        impl<'de> Visitor<'de> for Legs {
+            type Value = Details<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut first = Vec::new();
+                while first.len() < MAX_BULK {
+                    match list.next_element()? {
+                        Some(leg) => first.push(leg),
+                        None => break,
+                    }
+                }
+                let mut count = first.len();
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Details { first, count })
+            }
+        }
+        deserializer.deserialize_seq(Legs)
+    }
+}
+
+/// Fields of what must be an object.
+fn object<'a, const N: usize>(
+    value: &'a RawValue,
+    path: &str,
+    names: [&'static str; N],
+) -> Result<[Option<&'a RawValue>; N], Malformed> {
+    serde_json::Deserializer::from_str(value.get())
+        .deserialize_map(Fields(&names))
+        .map_err(|_| Malformed::new(path, "is not a JSON object; send the platform's own format"))
+}
+
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// A text, cut to a length, without control characters; empty and missing are both `None`.
+fn text(value: Option<&RawValue>, path: &str, max: usize) -> Result<Option<String>, Malformed> {
+    let Some(value) = value else {
+        return Ok(None);
     };
-    let call_type = match detail.text("call_type", MAX_ID_CHARS)? {
-        Some(kind) => kind,
-        None => return Err(detail.wrong("call_type", "is missing; send for example INCOMING_CALL")),
-    };
+    let text = string(value).ok_or_else(|| {
+        Malformed::new(path, "is neither text nor null; send it as a JSON string")
+    })?;
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    let text = text.trim();
+    if path.ends_with(".id") && text.chars().count() > max {
+        return Err(Malformed::new(
+            path,
+            "is longer than 100 characters; send the platform's own ID",
+        ));
+    }
+    Ok((!text.is_empty()).then(|| text.chars().take(max).collect()))
+}
+
+fn time(value: Option<&RawValue>, path: &str) -> Result<Option<Timestamp>, Malformed> {
+    const WRONG: &str = "is not a time with an offset; send ISO 8601, for example 2026-11-23T07:26:06+00:00, or null";
+    match text(value, path, MAX_TEXT_CHARS)? {
+        None => Ok(None),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Malformed::new(path, WRONG)),
+    }
+}
+
+fn leg(detail: &RawValue, path: &str, call_id: Option<&str>) -> Result<Leg, Malformed> {
+    let names = [
+        "id",
+        "call_type",
+        "from_number",
+        "to_number",
+        "queueing_starts_at",
+        "dial_starts_at",
+        "dial_answered_at",
+        "dial_ends_at",
+        "circuit_number",
+        "circuit_name",
+    ];
+    let [
+        id,
+        call_type,
+        from_number,
+        to_number,
+        queueing_starts_at,
+        dial_starts_at,
+        dial_answered_at,
+        dial_ends_at,
+        circuit_number,
+        circuit_name,
+    ] = object(detail, path, names)?;
+    let at = |key: &str| format!("{path}.{key}");
+    let id = text(id, &at("id"), MAX_ID_CHARS)?.ok_or_else(|| {
+        let reason = "is missing; send the leg's ID, calls are told apart by it";
+        Malformed::new(&at("id"), reason)
+    })?;
+    let call_type = text(call_type, &at("call_type"), MAX_ID_CHARS)?.ok_or_else(|| {
+        let reason = "is missing; send for example INCOMING_CALL";
+        Malformed::new(&at("call_type"), reason)
+    })?;
     let direction = direction(&call_type);
     let number = match direction {
-        Direction::Outgoing => detail.text("to_number", MAX_TEXT_CHARS)?,
-        Direction::Incoming => detail.text("from_number", MAX_TEXT_CHARS)?,
+        Direction::Outgoing => text(to_number, &at("to_number"), MAX_TEXT_CHARS)?,
+        Direction::Incoming => text(from_number, &at("from_number"), MAX_TEXT_CHARS)?,
         Direction::Internal => None,
     };
-    let queued = detail.time("queueing_starts_at")?;
+    let queued = time(queueing_starts_at, &at("queueing_starts_at"))?;
     Ok(Leg {
         id,
         call_id: call_id.map(str::to_owned),
         call_type,
         direction,
-        started_at: detail.time("dial_starts_at")?.or(queued),
-        answered_at: detail.time("dial_answered_at")?,
-        ended_at: detail.time("dial_ends_at")?,
+        started_at: time(dial_starts_at, &at("dial_starts_at"))?.or(queued),
+        answered_at: time(dial_answered_at, &at("dial_answered_at"))?,
+        ended_at: time(dial_ends_at, &at("dial_ends_at"))?,
         number,
-        circuit_number: detail.text("circuit_number", MAX_TEXT_CHARS)?,
-        circuit_name: detail.text("circuit_name", MAX_TEXT_CHARS)?,
+        circuit_number: text(circuit_number, &at("circuit_number"), MAX_TEXT_CHARS)?,
+        circuit_name: text(circuit_name, &at("circuit_name"), MAX_TEXT_CHARS)?,
     })
 }
 
@@ -173,70 +304,6 @@ fn direction(call_type: &str) -> Direction {
         "OUTGOING_CALL" | "PREDICTIVE_DIAL" | "OUTGOING_TRANSFER" => Direction::Outgoing,
         kind if kind.starts_with("EXTENSION") => Direction::Internal,
         _ => Direction::Incoming,
-    }
-}
-
-/// A JSON object that knows where it stands.
-struct Object<'a> {
-    map: &'a Map<String, Value>,
-    path: String,
-}
-
-// === impl Object ===
-
-impl<'a> Object<'a> {
-    fn new(value: &'a Value, path: &str) -> Result<Self, Malformed> {
-        match value.as_object() {
-            Some(map) => Ok(Self {
-                map,
-                path: path.to_owned(),
-            }),
-            None => Err(Malformed::new(
-                path,
-                "is not a JSON object; send the platform's own format",
-            )),
-        }
-    }
-
-    fn object(&self, key: &str) -> Result<Self, Malformed> {
-        match self.map.get(key) {
-            Some(value) => Object::new(value, key),
-            None => Err(Malformed::new(
-                key,
-                "is missing; send the platform's call-history format",
-            )),
-        }
-    }
-
-    /// A text, cut to a length, without control characters; empty, null and missing are all `None`.
-    fn text(&self, key: &str, max: usize) -> Result<Option<String>, Malformed> {
-        match self.map.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => {
-                let text: String = text.chars().filter(|c| !c.is_control()).collect();
-                let text = text.trim();
-                if key == "id" && text.chars().count() > max {
-                    return Err(self.wrong(
-                        key,
-                        "is longer than 100 characters; send the platform's own ID",
-                    ));
-                }
-                Ok((!text.is_empty()).then(|| text.chars().take(max).collect()))
-            }
-            Some(_) => Err(self.wrong(key, "is neither text nor null; send it as a JSON string")),
-        }
-    }
-
-    fn time(&self, key: &str) -> Result<Option<Timestamp>, Malformed> {
-        const WRONG: &str = "is not a time with an offset; send ISO 8601, for example 2026-11-23T07:26:06+00:00, or null";
-        match self.text(key, MAX_TEXT_CHARS)? {
-            None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| self.wrong(key, WRONG)),
-        }
-    }
-
-    fn wrong(&self, key: &str, reason: &str) -> Malformed {
-        Malformed::new(&format!("{}.{key}", self.path), reason)
     }
 }
 
@@ -253,7 +320,7 @@ impl Malformed {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -340,10 +407,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_takes_no_room_whatever_it_is() {
+        let many = vec![json!({}); 100_000];
+        let body = json!({"call": {"transcript": many, "details": [
+            {"id": "d", "call_type": "X", "words": [[[[{"deep": [1, 2]}]]]], "from_number": "\u{e9}\"1"}
+        ]}, "other": many});
+        let Ok(Webhook::Calls(delivery)) = read(body.to_string().as_bytes()) else {
+            panic!("refused")
+        };
+        assert_eq!(delivery.legs[0].number.as_deref(), Some("\u{e9}\"1"));
+
+        let said = refusal(&payload(json!(many)));
+        assert!(
+            said.starts_with("call.details has 100000 entries; send at most 1000"),
+            "{said}"
+        );
+        let deep = format!(
+            "{{\"call\": {}1{}}}",
+            "[".repeat(500_000),
+            "]".repeat(500_000)
+        );
+        assert_eq!(
+            refusal(deep.as_bytes()),
+            "call is not a JSON object; send the platform's own format"
+        );
+    }
+
+    #[test]
     fn a_refusal_names_the_field() {
-        let table: [(Vec<u8>, &str); 10] = [
+        let table: [(Vec<u8>, &str); 11] = [
             (b"{".to_vec(), "body is not JSON"),
             (b"[]".to_vec(), "body is not a JSON object"),
+            (b"\"\xff\"".to_vec(), "body is not JSON"),
             (b"{}".to_vec(), "call is missing"),
             (br#"{"call":[]}"#.to_vec(), "call is not a JSON object"),
             (
