@@ -25,8 +25,8 @@ const TROUBLE: Duration = Duration::from_secs(600);
 const SILENT: u32 = 5;
 /// For how long what the last request met is true for all.
 const STALE: Duration = Duration::from_secs(10);
-/// For how long one is waited for that asks a silent host; no request takes longer.
-const ASKING: Duration = Duration::from_secs(180);
+/// For how long one is waited for that asks a silent host. Then another asks, too: what is known by then is too old.
+const ASKING: Duration = Duration::from_secs(60);
 
 /// Which hosts lately did not answer, and when the next of them may be asked.
 #[derive(Default)]
