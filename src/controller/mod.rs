@@ -321,7 +321,8 @@ async fn reconcile_once(
             fingerprint,
             organization,
             asked_at,
-            attempt: &attempt,
+            before_login: attempt.before_login(),
+            sent_at: &|| attempt.sent_at(),
         };
         let proof = context.proofs.prove(order).await;
         resource = attempt.ended()?;

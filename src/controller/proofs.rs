@@ -9,7 +9,6 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::attempt::Attempt;
 use super::decide::{Failure, Proof, Refusal};
 use super::metrics::Metrics;
 use crate::api::Settings;
@@ -48,8 +47,10 @@ pub struct Order<'a> {
     pub organization: Option<&'a str>,
     /// When what led to this proof was looked at.
     pub asked_at: Timestamp,
-    /// Has a log-in put on record before it is sent.
-    pub attempt: &'a Arc<Attempt>,
+    /// Puts a log-in on record before it is sent.
+    pub before_login: BeforeLogin,
+    /// When the last log-in was sent, if one was.
+    pub sent_at: &'a (dyn Fn() -> Option<Timestamp> + Sync),
 }
 
 /// What is kept for one credential.
@@ -132,7 +133,7 @@ impl Proofs {
             order.credentials,
             &order.fingerprint,
             &line.session,
-            Some(order.attempt.before_login()),
+            Some(order.before_login),
         )
         .await;
         self.metrics.proof_ended(&proof, logins, began.elapsed());
@@ -141,7 +142,7 @@ impl Proofs {
             Err(failure) if failure.meaning == Meaning::LoginWithheld => None,
             Err(failure) if failure.phase == Phase::Login => {
                 let ended = proof.at;
-                proof.at = order.attempt.sent_at().unwrap_or(ended);
+                proof.at = (order.sent_at)().unwrap_or(ended);
                 let refusal = Refusal {
                     at: proof.at,
                     failure: failure.clone(),

@@ -12,8 +12,6 @@ use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::error::Error;
-use super::meaning::Meaning;
-use super::transport::Incoming;
 
 /// Between the beginnings of two requests to hosts in trouble: five a second. What begins evenly arrives in bunches, because the
 /// first request on a connection waits for its handshake; at eight a second a busy machine was seen to send twelve.
@@ -27,6 +25,16 @@ const SILENT: u32 = 5;
 const STALE: Duration = Duration::from_secs(10);
 /// For how long one is waited for that asks a silent host. Then another asks, too: what is known by then is too old.
 const ASKING: Duration = Duration::from_secs(60);
+
+/// What came of a request.
+pub(super) enum Heard {
+    /// No answer.
+    Silence(Error),
+    /// An answer of Salesforce's edge: the instance behind it does not answer.
+    Edge,
+    /// Any other answer.
+    Answer,
+}
 
 /// Which hosts lately did not answer, and when the next of them may be asked.
 #[derive(Default)]
@@ -71,18 +79,13 @@ impl Pace {
         self.lock().silence(&host(url), Instant::now())
     }
 
-    /// Takes note of how a request to the host ended.
-    pub(super) fn note(&self, url: &Url, outcome: &Result<Incoming, Error>) {
+    /// Takes note of what came of a request to the host.
+    pub(super) fn note(&self, url: &Url, heard: Heard) {
         let now = Instant::now();
-        match outcome {
-            Err(error) if error.meaning() == Meaning::Unreachable => {
-                self.lock().trouble(host(url), Some(error.clone()), now);
-            }
-            // What Salesforce's edge says while an instance does not answer (facts 2.9).
-            Ok(incoming) if matches!(incoming.status, 420 | 502 | 503 | 504) => {
-                self.lock().trouble(host(url), None, now);
-            }
-            _ => self.lock().answered(&host(url)),
+        match heard {
+            Heard::Silence(error) => self.lock().trouble(host(url), Some(error), now),
+            Heard::Edge => self.lock().trouble(host(url), None, now),
+            Heard::Answer => self.lock().answered(&host(url)),
         }
     }
 
@@ -155,6 +158,7 @@ fn host(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::error::Phase;
+    use super::super::meaning::Meaning;
     use super::*;
 
     #[test]

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
 use super::error::{Error, Phase};
 use super::meaning::Meaning;
-use super::pace::Pace;
+use super::pace::{Heard, Pace};
 use super::text;
 
 /// How an administrator recognises us in the organization's logs.
@@ -237,7 +237,7 @@ impl Transport {
         let outcome = timeout(limits.total, self.exchange(outgoing, phase, limits, &host))
             .await
             .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)));
-        self.pace.note(&url, &outcome);
+        self.pace.note(&url, heard(&outcome));
         outcome
     }
 
@@ -304,6 +304,15 @@ impl Transport {
             text: text::decode(&headers, body),
             headers,
         })
+    }
+}
+
+fn heard(outcome: &Result<Incoming, Error>) -> Heard {
+    match outcome {
+        Err(error) if error.meaning() == Meaning::Unreachable => Heard::Silence(error.clone()),
+        // What Salesforce's edge says while an instance does not answer (facts 2.9).
+        Ok(incoming) if matches!(incoming.status, 420 | 502 | 503 | 504) => Heard::Edge,
+        _ => Heard::Answer,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use switchboard::api::conditions::reason;
-use switchboard::controller::decide::errors::{code, remedy};
+use switchboard::controller::decide::remedies::{code, remedy};
 use switchboard::salesforce::{Meaning, Retry};
 
 use crate::{assert_generated, root};
@@ -13,7 +13,7 @@ use crate::{assert_generated, root};
 const HEAD: &str = "\
 # Every reason, and what to do
 
-<!-- Generated from the code by `make docs`; the texts stand in src/salesforce/meaning.rs and src/controller/decide/errors.rs. -->
+<!-- Generated from the code by `make docs`; the texts stand in src/salesforce/meaning.rs and src/controller/decide/remedies.rs. -->
 
 The reason of the condition `Ready` is the reason of the first condition that does not hold. The same codes stand in `status.errors`, in
 the Events, in the metrics and in what `switchboard check` prints. How to read a status is told in [troubleshooting](troubleshooting.md).
@@ -192,19 +192,22 @@ fn the_page_of_reasons_is_the_one_of_the_code() {
 
 /// Every reason and code that the two tables of the code hold.
 fn constants() -> Vec<String> {
-    ["src/api/conditions.rs", "src/controller/decide/errors.rs"]
-        .iter()
-        .flat_map(|file| {
-            let text = std::fs::read_to_string(root().join(file)).unwrap();
-            let (_, module) = text.split_once("pub mod ").unwrap();
-            module
-                .lines()
-                .filter_map(|line| line.trim().strip_prefix("pub const "))
-                .filter_map(|line| line.split_once(": &str = \"")?.1.strip_suffix("\";"))
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    [
+        ("src/api/conditions.rs", "pub mod reason"),
+        ("src/controller/decide/remedies.rs", "pub mod code"),
+    ]
+    .iter()
+    .flat_map(|(file, module)| {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let (_, module) = text.split_once(module).unwrap();
+        module
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub const "))
+            .filter_map(|line| line.split_once(": &str = \"")?.1.strip_suffix("\";"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 fn entry(

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::{RunTemplate, labels, metadata};
 use crate::api::{SalesforceIntegration, Settings};
-use crate::controller::decide::runs;
+use crate::controller::decide::marks;
 use crate::controller::decide::schedule::Cadence;
 
 /// The CronJob that runs the daily or the after-call run.
@@ -20,7 +20,7 @@ pub fn cron_job(
     CronJob {
         metadata: metadata(
             resource,
-            format!("{}-{}", resource.name_any(), runs::label(run.kind)),
+            format!("{}-{}", resource.name_any(), marks::label(run.kind)),
             Some(run.kind),
         ),
         spec: Some(CronJobSpec {

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, RUN_LABEL, SalesforceIntegration};
-use crate::controller::decide::runs;
+use crate::controller::decide::marks;
 use crate::worker::RunKind;
 
 /// Labels of everything of ours; with them a person or a watch finds it.
@@ -25,7 +25,7 @@ fn labels(resource: &SalesforceIntegration, kind: Option<RunKind>) -> BTreeMap<S
         (INTEGRATION_LABEL.to_owned(), resource.name_any()),
     ]);
     if let Some(kind) = kind {
-        labels.insert(RUN_LABEL.to_owned(), runs::label(kind).to_owned());
+        labels.insert(RUN_LABEL.to_owned(), marks::label(kind).to_owned());
         labels.insert(
             "app.kubernetes.io/component".to_owned(),
             "worker".to_owned(),

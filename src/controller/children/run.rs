@@ -18,7 +18,7 @@ use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{API_CALLS, CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
 use crate::controller::config::Config;
 use crate::controller::decide::Credentials;
-use crate::controller::decide::runs::{CONTAINER, label};
+use crate::controller::decide::marks::{CONTAINER, label};
 use crate::resolve::UrlLength;
 use crate::salesforce::Method;
 use crate::worker::{self as wire, RunKind, WorkerSettings};

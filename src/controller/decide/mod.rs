@@ -5,9 +5,11 @@ mod attempts;
 pub mod budget;
 mod connection;
 pub mod errors;
+pub mod marks;
 mod observed;
 mod plan;
 pub mod proof;
+pub mod remedies;
 pub mod runs;
 pub mod schedule;
 mod spending;
@@ -27,8 +29,9 @@ pub use plan::{Notice, Plan, Retire};
 
 use self::attempts::note_refusal;
 use self::budget::Budget;
-use self::errors::{Source, remedy};
+use self::errors::Source;
 use self::proof::Cause;
+use self::remedies::remedy;
 use self::runs::EndedRun;
 use crate::api::Settings;
 use crate::api::conditions::{

@@ -1,8 +1,6 @@
 //! What became of a run: a finished pod, or a Job that failed without one, judged. An absent or broken report is a failure of
 //! its own kind, never a success.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
@@ -10,14 +8,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::budget;
-use super::errors::{Source, code};
+use super::errors::Source;
+use super::marks::{CONTAINER, kind_of, label};
+use super::remedies::code;
 use super::stuck;
 use crate::api::status::{LastRun, Matched};
-use crate::api::{API_CALLS, CREDENTIALS_VERSION, RUN_LABEL, conditions::reason};
+use crate::api::{API_CALLS, CREDENTIALS_VERSION, conditions::reason};
 use crate::worker::{Outcome, RunKind, RunReport};
-
-/// Name of the container in the pods of runs.
-pub const CONTAINER: &str = "worker";
 
 /// A run that ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,29 +39,12 @@ pub struct EndedRun {
     pub report: Option<RunReport>,
 }
 
-/// As the label and the worker's subcommand spell it.
-pub fn label(kind: RunKind) -> &'static str {
-    match kind {
-        RunKind::Sync => "sync",
-        RunKind::Lookup => "lookup",
-    }
-}
-
 /// Where the failures of a run are filed.
 pub fn source(kind: RunKind) -> Source {
     match kind {
         RunKind::Sync => Source::Sync,
         RunKind::Lookup => Source::Lookup,
     }
-}
-
-/// Which run an object with these labels belongs to.
-pub(super) fn kind_of(labels: &BTreeMap<String, String>) -> Option<RunKind> {
-    [RunKind::Sync, RunKind::Lookup].into_iter().find(|kind| {
-        labels
-            .get(RUN_LABEL)
-            .is_some_and(|text| text == label(*kind))
-    })
 }
 
 // === impl EndedRun ===

@@ -8,9 +8,10 @@ use kube::ResourceExt;
 use super::Decision;
 use super::budget::{self, Budget, Spender};
 use super::errors;
+use super::remedies::warning;
 use super::runs::{self, EndedRun};
 use super::schedule::Cadence;
-use super::warnings::{self, Origin, code};
+use super::warnings::{self, Origin};
 use crate::api::conditions::{SYNCED, Verdict, reason};
 use crate::api::status::{self, ApiUsage, QueryUrlLength, SharedWith};
 use crate::api::{API_CALLS, Settings};
@@ -123,7 +124,7 @@ impl Decision<'_> {
         let mut found = vec![];
         if budget.is_nearly_used(self.now) {
             found.push(status::Warning {
-                code: code::BUDGET_NEARLY_USED.into(),
+                code: warning::BUDGET_NEARLY_USED.into(),
                 message: format!(
                     "More than 80 % of the {} API requests that this integration may make in 24 hours are used.",
                     budget.share
@@ -133,7 +134,7 @@ impl Decision<'_> {
         }
         if budget::is_overbooked(percent, others) {
             found.push(status::Warning {
-                code: code::BUDGETS_OVERBOOKED.into(),
+                code: warning::BUDGETS_OVERBOOKED.into(),
                 message: format!(
                     "The integrations of this org ask for {} % of its API requests together; each gets that much less, this one {} requests in 24 hours.",
                     percent.saturating_add(others),

@@ -8,8 +8,8 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, Pod, PodStatus};
 use kube::ResourceExt;
 
-use super::errors::code;
-use super::runs::{CONTAINER, kind_of, label};
+use super::marks::{CONTAINER, kind_of, label};
+use super::remedies::code;
 use crate::worker::RunKind;
 
 /// A pod hangs that long before it is called stuck: an autoscaler may be bringing a node, a registry may answer at the next try.

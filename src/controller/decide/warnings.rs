@@ -1,21 +1,11 @@
 //! Warnings come from three sides, and each replaces its own only.
 
-use super::errors::remedy;
+use super::remedies::{remedy, warning};
 use crate::api::status::Warning;
 use crate::worker::Note;
 
-/// Codes of warnings.
-pub mod code {
-    /// A run may not read a field.
-    pub const FIELD_HIDDEN: &str = "FieldHidden";
-    /// Most of the integration's share of the org's API requests is used.
-    pub const BUDGET_NEARLY_USED: &str = "ApiBudgetNearlyUsed";
-    /// The shares of an org's integrations add up to more than there is.
-    pub const BUDGETS_OVERBOOKED: &str = "ApiBudgetsOverbooked";
-}
-
 /// Codes that runs warn with; see `worker::RunReport::warnings`.
-const OF_RUNS: [&str; 3] = ["ObjectUnavailable", code::FIELD_HIDDEN, "CallsComeBack"];
+const OF_RUNS: [&str; 3] = ["ObjectUnavailable", warning::FIELD_HIDDEN, "CallsComeBack"];
 
 /// Where a warning comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +23,7 @@ pub enum Origin {
 impl Origin {
     fn of(code: &str) -> Origin {
         match code {
-            code::BUDGET_NEARLY_USED | code::BUDGETS_OVERBOOKED => Origin::Budget,
+            warning::BUDGET_NEARLY_USED | warning::BUDGETS_OVERBOOKED => Origin::Budget,
             code if OF_RUNS.contains(&code) => Origin::Run,
             _ => Origin::Proof,
         }

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::errors::{self, remedy};
+use super::errors;
+use super::marks;
+use super::remedies::remedy;
 use super::runs::{self, EndedRun};
 use super::schedule::Cadence;
 use super::stuck;
@@ -204,7 +206,7 @@ impl Decision<'_> {
                 &run.outcome,
                 &format!(
                     "The {} run stopped at its allowance of the org's API requests. What it found is kept; the next run goes on at {}.",
-                    runs::label(run.kind),
+                    marks::label(run.kind),
                     next.0
                 ),
             ),
