@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::children;
 use super::context::Context;
-use super::decide::{Notice, Plan, Retire};
+use super::decide::{LiveCronJob, Notice, Plan, Retire};
 use super::index::Key;
 use super::{Error, now, watches};
 use crate::api::{
@@ -29,7 +29,7 @@ pub async fn carry_out(
     resource: &SalesforceIntegration,
     settings: Option<&Settings>,
     plan: Plan,
-    live: &[Arc<CronJob>],
+    live: &[Arc<LiveCronJob>],
 ) -> Result<(), Error> {
     let namespace = resource.namespace().unwrap_or_default();
     // Before the status says that the wish was handled: the Job's name makes a second attempt harmless.
@@ -73,11 +73,11 @@ async fn apply_cron_job(
     resource: &SalesforceIntegration,
     api: &Api<CronJob>,
     wanted: &CronJob,
-    live: &[Arc<CronJob>],
+    live: &[Arc<LiveCronJob>],
 ) -> Result<(), Error> {
     let (key, name) = (Key::of(resource), wanted.name_any());
     let mut found = None;
-    let kept = live.iter().find(|live| live.name_any() == name);
+    let kept = live.iter().find(|live| live.name == name);
     if let Some(kept) = kept {
         if context.standing.says(&key, wanted, kept) {
             return Ok(());
@@ -215,10 +215,8 @@ async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {
     }
 }
 
-async fn suspend(api: &Api<CronJob>, live: &[Arc<CronJob>], name: &str) -> Result<(), Error> {
-    let already = live.iter().any(|live| {
-        live.name_any() == name && live.spec.as_ref().and_then(|spec| spec.suspend) == Some(true)
-    });
+async fn suspend(api: &Api<CronJob>, live: &[Arc<LiveCronJob>], name: &str) -> Result<(), Error> {
+    let already = live.iter().any(|live| live.name == name && live.suspended);
     if already {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
-use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
@@ -12,6 +12,7 @@ use tokio::sync::SetOnce;
 
 use super::children::TokenSources;
 use super::config::Config;
+use super::decide::LiveCronJob;
 use super::events::Recorder;
 use super::index::{Index, Key};
 use super::metrics::Metrics;
@@ -56,7 +57,7 @@ pub struct Stores {
     /// The integrations.
     pub integrations: Store<SalesforceIntegration>,
     /// Their CronJobs.
-    pub cron_jobs: Arc<Owned<CronJob>>,
+    pub cron_jobs: Arc<Owned<LiveCronJob>>,
     /// Their Jobs.
     pub jobs: Arc<Owned<Job>>,
     /// The pods of their Jobs.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, ResourceExt};
 
@@ -11,7 +11,7 @@ use super::claims::{self, Claim};
 use super::context::Context;
 use super::decide::runs::{EndedRun, judge_job_without_pod, judge_pod};
 use super::decide::stuck::{StuckRun, judge_pending};
-use super::decide::{self, Elsewhere, Neighbours};
+use super::decide::{self, Elsewhere, LiveCronJob, Neighbours};
 use super::index::Key;
 use super::{Error, children, secret};
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
@@ -29,7 +29,7 @@ pub struct Gathered {
     pub jobs: BTreeSet<String>,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
-    pub cron_jobs: Vec<Arc<CronJob>>,
+    pub cron_jobs: Vec<Arc<LiveCronJob>>,
     tokens: Option<String>,
     tokens_wanted: String,
 }

@@ -1,7 +1,7 @@
 //! The children that a watch has told of, found by the integration that they are labelled with: a look-up costs the same in a fleet of
 //! thousands as for one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt;
@@ -11,50 +11,48 @@ use tokio::sync::SetOnce;
 use super::index::Key;
 use crate::api::INTEGRATION_LABEL;
 
-/// Objects of one kind within one scope.
-pub struct Owned<K> {
-    state: Mutex<State<K>>,
+/// Objects of one kind within one scope; of each what is kept of it.
+pub struct Owned<V> {
+    state: Mutex<State<V>>,
     listed: SetOnce<()>,
 }
 
-type ByOwner<K> = HashMap<Key, BTreeMap<String, Arc<K>>>;
+/// An integration's children by name, sorted. There are few.
+type ByOwner<V> = HashMap<Key, Vec<(String, Arc<V>)>>;
 
-struct State<K> {
-    there: ByOwner<K>,
+struct State<V> {
+    there: ByOwner<V>,
     /// What a list that is being read has brought so far; it takes the place of what was there when it is complete.
-    listing: ByOwner<K>,
+    listing: ByOwner<V>,
 }
 
 // === impl Owned ===
 
-impl<K: ResourceExt> Owned<K> {
+impl<V> Owned<V> {
     /// Takes in what the watch tells.
-    pub fn take_in(&self, event: &Event<K>)
-    where
-        K: Clone,
-    {
+    pub fn take_in<K: ResourceExt>(&self, event: &Event<K>, keep: impl FnOnce(&K) -> V) {
         let mut state = self.state();
         match event {
             Event::Init => state.listing.clear(),
-            Event::InitApply(object) => insert(&mut state.listing, object),
+            Event::InitApply(object) => insert(&mut state.listing, object, keep),
             Event::InitDone => {
                 state.there = std::mem::take(&mut state.listing);
                 // Already set when a list is read again.
                 let _ = self.listed.set(());
             }
-            Event::Apply(object) => insert(&mut state.there, object),
+            Event::Apply(object) => insert(&mut state.there, object, keep),
             Event::Delete(object) => remove(&mut state.there, object),
         }
     }
 
     /// The children of an integration.
-    pub fn of(&self, integration: &Key) -> Vec<Arc<K>> {
+    pub fn of(&self, integration: &Key) -> Vec<Arc<V>> {
         let state = self.state();
         let children = state.there.get(integration);
         children
             .into_iter()
-            .flat_map(BTreeMap::values)
-            .cloned()
+            .flatten()
+            .map(|(_, child)| Arc::clone(child))
             .collect()
     }
 
@@ -69,12 +67,12 @@ impl<K: ResourceExt> Owned<K> {
         self.listed.wait().await;
     }
 
-    fn state(&self) -> MutexGuard<'_, State<K>> {
+    fn state(&self) -> MutexGuard<'_, State<V>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K> Default for Owned<K> {
+impl<V> Default for Owned<V> {
     fn default() -> Self {
         Owned {
             state: Mutex::new(State {
@@ -94,28 +92,42 @@ pub fn owner(child: &impl ResourceExt) -> Option<Key> {
     })
 }
 
-fn insert<K: ResourceExt + Clone>(children: &mut ByOwner<K>, child: &K) {
+fn insert<K: ResourceExt, V>(children: &mut ByOwner<V>, child: &K, keep: impl FnOnce(&K) -> V) {
     if let Some(owner) = owner(child) {
-        let siblings = children.entry(owner).or_default();
-        siblings.insert(child.name_any(), Arc::new(child.clone()));
+        let siblings = children
+            .entry(owner)
+            .or_insert_with(|| Vec::with_capacity(1));
+        let (name, kept) = (child.name_any(), Arc::new(keep(child)));
+        match place(siblings, &name) {
+            Ok(place) => siblings[place].1 = kept,
+            Err(place) => siblings.insert(place, (name, kept)),
+        }
     }
 }
 
-fn remove<K: ResourceExt>(children: &mut ByOwner<K>, child: &K) {
+fn remove<K: ResourceExt, V>(children: &mut ByOwner<V>, child: &K) {
     let Some(owner) = owner(child) else {
         return;
     };
     if let Some(siblings) = children.get_mut(&owner) {
-        siblings.remove(&child.name_any());
+        if let Ok(place) = place(siblings, &child.name_any()) {
+            siblings.remove(place);
+        }
         if siblings.is_empty() {
             children.remove(&owner);
         }
     }
 }
 
+fn place<V>(siblings: &[(String, V)], name: &str) -> Result<usize, usize> {
+    siblings.binary_search_by(|(sibling, _)| sibling.as_str().cmp(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
     use k8s_openapi::api::batch::v1::Job;
     use kube::api::ObjectMeta;
 
@@ -146,11 +158,11 @@ mod tests {
     fn children_are_found_by_their_integration_while_they_are_there() {
         let owned = Owned::default();
         for name in ["a-1", "a-2"] {
-            owned.take_in(&Event::Apply(job("a", name)));
+            owned.take_in(&Event::Apply(job("a", name)), Job::clone);
         }
-        owned.take_in(&Event::Apply(job("b", "b-1")));
+        owned.take_in(&Event::Apply(job("b", "b-1")), Job::clone);
         assert_eq!(names(&owned, "a"), ["a-1", "a-2"]);
-        owned.take_in(&Event::Delete(job("a", "a-1")));
+        owned.take_in(&Event::Delete(job("a", "a-1")), Job::clone);
         assert_eq!(names(&owned, "a"), ["a-2"]);
         assert_eq!(names(&owned, "b"), ["b-1"]);
     }
@@ -158,12 +170,12 @@ mod tests {
     #[test]
     fn a_list_that_is_read_again_replaces_everything_when_it_is_complete() {
         let owned = Owned::default();
-        owned.take_in(&Event::Apply(job("a", "gone-meanwhile")));
+        owned.take_in(&Event::Apply(job("a", "gone-meanwhile")), Job::clone);
         assert!(!owned.is_listed());
-        owned.take_in(&Event::Init);
-        owned.take_in(&Event::InitApply(job("a", "there")));
+        owned.take_in(&Event::Init, Job::clone);
+        owned.take_in(&Event::InitApply(job("a", "there")), Job::clone);
         assert_eq!(names(&owned, "a"), ["gone-meanwhile"]);
-        owned.take_in(&Event::InitDone);
+        owned.take_in(&Event::InitDone, Job::clone);
         assert_eq!(names(&owned, "a"), ["there"]);
         assert!(owned.is_listed());
     }

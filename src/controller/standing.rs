@@ -5,14 +5,12 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use k8s_openapi::api::batch::v1::{CronJob, JobTemplateSpec};
+use k8s_openapi::api::batch::v1::CronJob;
 use kube::ResourceExt;
 use serde::Serialize;
 
+use super::decide::LiveCronJob;
 use super::index::Key;
-
-/// Carries the digest on the object that is kept; it never reaches the server.
-const DIGEST: &str = "switchboard.dev/digest";
 
 /// For each integration: the digest of the CronJob that is wanted, and of the one on the server that was seen to say all that.
 #[derive(Default)]
@@ -28,11 +26,11 @@ impl Standing {
     }
 
     /// Whether a CronJob as it is kept is known to say all that is wanted.
-    pub fn says(&self, integration: &Key, wanted: &CronJob, kept: &CronJob) -> bool {
+    pub fn says(&self, integration: &Key, wanted: &CronJob, live: &LiveCronJob) -> bool {
         let Some((wanted_then, stood_then)) = self.known().get(integration).copied() else {
             return false;
         };
-        wanted_then == digest(wanted) && kept.annotations().get(DIGEST) == Some(&text(stood_then))
+        wanted_then == digest(wanted) && live.digest == stood_then
     }
 
     /// An integration is gone.
@@ -45,14 +43,22 @@ impl Standing {
     }
 }
 
-/// Leaves of a CronJob what decisions read, and its digest.
-pub fn keep_little(cron_job: &mut CronJob) {
-    let digest = text(digest(cron_job));
-    cron_job.annotations_mut().clear();
-    cron_job.annotations_mut().insert(DIGEST.into(), digest);
-    cron_job.metadata.owner_references = None;
-    if let Some(spec) = &mut cron_job.spec {
-        spec.job_template = JobTemplateSpec::default();
+/// What is kept of a CronJob.
+pub fn keep_little(cron_job: &CronJob) -> LiveCronJob {
+    let status = cron_job.status.as_ref();
+    LiveCronJob {
+        name: cron_job.name_any(),
+        created_at: cron_job
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0),
+        generation: cron_job.metadata.generation,
+        suspended: cron_job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true),
+        busy: status
+            .and_then(|status| status.active.as_ref())
+            .is_some_and(|active| !active.is_empty()),
+        digest: digest(cron_job),
     }
 }
 
@@ -72,10 +78,6 @@ fn digest(cron_job: &CronJob) -> u64 {
         .unwrap_or_default()
         .hash(&mut hasher);
     hasher.finish()
-}
-
-fn text(digest: u64) -> String {
-    format!("{digest:016x}")
 }
 
 #[cfg(test)]
@@ -104,10 +106,7 @@ mod tests {
         let wanted = cron_job("0 1 * * *", None);
         // The server adds defaults.
         let on_server = cron_job("0 1 * * *", Some("Etc/UTC"));
-        let kept = |mut whole: CronJob| {
-            keep_little(&mut whole);
-            whole
-        };
+        let kept = |whole: CronJob| keep_little(&whole);
         assert!(!standing.says(&key, &wanted, &kept(on_server.clone())));
         standing.note(key.clone(), &wanted, &on_server);
         assert!(standing.says(&key, &wanted, &kept(on_server.clone())));

@@ -16,6 +16,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::SetOnce;
 
 use super::context::{Context, Stores};
+use super::decide::LiveCronJob;
 use super::decide::runs::judge_pod;
 use super::decide::stuck::{StuckRun, judge_pending};
 use super::index::{Key, Kind};
@@ -53,11 +54,17 @@ impl Watches {
             .reflect(writer)
             .boxed();
         let (cron_jobs, cron_job_events) =
-            kept::<CronJob>(watched(client, &reach, ours.clone()), keep_little);
-        let (jobs, job_events) = kept::<Job>(watched(client, &reach, ours.clone()), |job| {
-            job.spec = None;
-        });
-        let (pods, pod_events) = kept::<Pod>(watched(client, &reach, ours), |pod| pod.spec = None);
+            kept::<CronJob, _>(watched(client, &reach, ours.clone()), |_| {}, keep_little);
+        let (jobs, job_events) = kept::<Job, _>(
+            watched(client, &reach, ours.clone()),
+            |job| job.spec = None,
+            Job::clone,
+        );
+        let (pods, pod_events) = kept::<Pod, _>(
+            watched(client, &reach, ours),
+            |pod| pod.spec = None,
+            Pod::clone,
+        );
         // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
         let secrets =
             watched::<PartialObjectMeta<Secret>>(client, &reach, watcher::Config::default());
@@ -145,25 +152,23 @@ fn what_matters(cron_job: &CronJob) -> impl Hash + use<> {
         .as_ref()
         .and_then(|status| status.active.as_ref())
         .is_some_and(|active| !active.is_empty());
-    (
-        cron_job.metadata.generation,
-        cron_job.labels().clone(),
-        active,
-    )
+    matters(cron_job.metadata.generation, cron_job, active)
+}
+
+fn matters(generation: Option<i64>, cron_job: &CronJob, busy: bool) -> impl Hash + use<> {
+    (generation, cron_job.labels().clone(), busy)
 }
 
 /// What the controller is about to write is no news when the watch brings it, which may be before the answer to the write.
-pub(super) fn note_writing(context: &Context, wanted: &CronJob, live: Option<&CronJob>) {
-    let before = live.and_then(|live| live.metadata.generation).unwrap_or(0);
-    let mut expected = live.cloned().unwrap_or_default();
-    expected.metadata.name.clone_from(&wanted.metadata.name);
-    expected
-        .metadata
-        .namespace
-        .clone_from(&wanted.metadata.namespace);
-    expected.metadata.labels.clone_from(&wanted.metadata.labels);
-    expected.metadata.generation = Some(before + 1);
-    note_written(context, &expected);
+pub(super) fn note_writing(context: &Context, wanted: &CronJob, live: Option<&LiveCronJob>) {
+    let before = live.and_then(|live| live.generation).unwrap_or(0);
+    let busy = live.is_some_and(|live| live.busy);
+    context.index().is_news(
+        Kind::CronJob,
+        Key::of(wanted),
+        owner(wanted),
+        &matters(Some(before + 1), wanted, busy),
+    );
 }
 
 /// What the controller itself has just written is no news when the watch brings it.
@@ -209,11 +214,13 @@ fn forget_unread<K: ResourceExt>(object: &mut K) {
 }
 
 /// A watch of children that are kept, without the part of them that nobody reads.
-fn kept<K>(
+fn kept<K, V>(
     events: Events<K>,
     forget: impl Fn(&mut K) + Send + 'static,
-) -> (Arc<Owned<K>>, Events<K>)
+    keep: impl Fn(&K) -> V + Send + 'static,
+) -> (Arc<Owned<V>>, Events<K>)
 where
+    V: Send + Sync + 'static,
     K: Resource<DynamicType = ()>
         + Clone
         + std::fmt::Debug
@@ -229,7 +236,7 @@ where
             forget_unread(object);
             forget(object);
         })
-        .inspect_ok(move |event| taking_in.take_in(event))
+        .inspect_ok(move |event| taking_in.take_in(event, &keep))
         .boxed();
     (owned, events)
 }

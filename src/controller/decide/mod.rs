@@ -24,7 +24,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 pub use attempts::with_attempt;
-pub use observed::{Credentials, Elsewhere, Failure, Neighbours, Observed, Proof, Refusal};
+pub use observed::{
+    Credentials, Elsewhere, Failure, LiveCronJob, Neighbours, Observed, Proof, Refusal,
+};
 pub use plan::{Notice, Plan, Retire};
 
 use self::attempts::note_refusal;
@@ -178,7 +180,7 @@ impl<'a> Decision<'a> {
             .observed
             .cron_jobs
             .iter()
-            .map(|cron_job| Retire::Suspend(cron_job.name_any()))
+            .map(|cron_job| Retire::Suspend(cron_job.name.clone()))
             .collect();
         self.status.next_run = None;
         self.handle_test_request("the spec must be corrected first");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::batch::v1::Job;
 
 use super::runs::EndedRun;
 use super::stuck::StuckRun;
@@ -38,7 +38,7 @@ pub struct Observed<'a> {
     /// Who else uses its org.
     pub neighbours: Neighbours,
     /// Its CronJobs as they are.
-    pub cron_jobs: &'a [Arc<CronJob>],
+    pub cron_jobs: &'a [Arc<LiveCronJob>],
     /// From what the Secret with its directory tokens was minted; none when there is none.
     pub tokens: Option<String>,
     /// From what it would be minted now.
@@ -130,6 +130,24 @@ pub struct Proof {
     pub calls: u64,
     /// What was found, or how it failed.
     pub outcome: Result<Findings, Failure>,
+}
+
+/// A CronJob as it is on the server, as far as anybody here reads it. A pod template is by far the largest thing that a fleet would keep
+/// in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveCronJob {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// Counts the changes of its spec.
+    pub generation: Option<i64>,
+    /// Whether it starts no Jobs.
+    pub suspended: bool,
+    /// Whether a Job of it goes on.
+    pub busy: bool,
+    /// Over all of it that the controller has a say in.
+    pub digest: u64,
 }
 
 /// How a proof failed.

@@ -16,6 +16,7 @@ use crate::api::{
 use crate::controller::claims::Claim;
 use crate::controller::config::Config;
 use crate::controller::fixtures;
+use crate::controller::standing::keep_little;
 use crate::salesforce::{
     Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo, Usage,
 };
@@ -47,7 +48,7 @@ struct World {
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
     neighbours: Neighbours,
-    cron_jobs: Vec<Arc<CronJob>>,
+    cron_jobs: Vec<CronJob>,
     tokens: Option<String>,
     config: Config,
     now: i64,
@@ -84,6 +85,8 @@ impl World {
 
     fn decide(&self, proof: Option<&Proof>) -> Plan {
         let settings: Result<Settings, InvalidField> = Settings::read(&self.resource.spec);
+        let keep = |cron_job: &CronJob| Arc::new(keep_little(cron_job));
+        let cron_jobs: Vec<_> = self.cron_jobs.iter().map(keep).collect();
         let observed = Observed {
             resource: &self.resource,
             settings: settings.as_ref(),
@@ -95,7 +98,7 @@ impl World {
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
             neighbours: self.neighbours.clone(),
-            cron_jobs: &self.cron_jobs,
+            cron_jobs: &cron_jobs,
             tokens: self.tokens.clone(),
             tokens_wanted: "t1".into(),
             config: &self.config,
@@ -124,7 +127,7 @@ impl World {
         if let Some(cron_job) = &plan.cron_job {
             let mut cron_job = cron_job.clone();
             cron_job.metadata.creation_timestamp = Some(Time(at(0)));
-            self.cron_jobs = vec![Arc::new(cron_job)];
+            self.cron_jobs = vec![cron_job];
         }
         if plan.mint_tokens {
             self.tokens = Some("t1".into());

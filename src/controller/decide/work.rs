@@ -122,17 +122,13 @@ impl Decision<'_> {
             .observed
             .cron_jobs
             .iter()
-            .filter(|cron_job| Some(cron_job.name_any()) != wanted)
+            .filter(|cron_job| Some(&cron_job.name) != wanted.as_ref())
             .map(|cron_job| {
-                let busy = cron_job
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.active.as_ref())
-                    .is_some_and(|active| !active.is_empty());
-                if busy {
-                    Retire::Suspend(cron_job.name_any())
+                let name = cron_job.name.clone();
+                if cron_job.busy {
+                    Retire::Suspend(name)
                 } else {
-                    Retire::Delete(cron_job.name_any())
+                    Retire::Delete(name)
                 }
             })
             .collect();
@@ -289,8 +285,7 @@ impl Decision<'_> {
             .observed
             .cron_jobs
             .iter()
-            .filter_map(|cron_job| cron_job.metadata.creation_timestamp.as_ref())
-            .map(|time| time.0)
+            .filter_map(|cron_job| cron_job.created_at)
             .max()?;
         let since = self
             .status

@@ -17,9 +17,8 @@ fn disabled_retrieval_removes_the_cron_job_and_is_synced() {
 #[test]
 fn a_cron_job_whose_run_goes_on_is_suspended_before_it_is_deleted() {
     let mut world = World::healthy();
-    let mut busy = (*world.cron_jobs[0]).clone();
-    busy.status.get_or_insert_default().active = Some(vec![Default::default()]);
-    world.cron_jobs = vec![Arc::new(busy)];
+    let status = world.cron_jobs[0].status.get_or_insert_default();
+    status.active = Some(vec![Default::default()]);
     world.resource.spec.contacts.retrieval = Retrieval::Daily;
     assert_eq!(
         world.decide(None).retire,
