@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it image e2e outage chart chart-golden chart-scan cluster tools fmt lint deny crds openapi docs docs-said drift bench-fleet bench-fleets bench-lookup bench-directory clean
+.PHONY: help quickstart test unit it postgresql image e2e outage chart chart-golden chart-scan cluster tools fmt lint deny crds openapi docs docs-said drift bench-fleet bench-fleets bench-lookup bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,10 +9,10 @@ quickstart: cluster ## Start everything, play calls, show what kubectl shows; ON
 	cargo build --bin switchboard
 	cargo run --quiet --example quickstart -- $(if $(ONCE),--once)
 
-test: cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
+test: postgresql cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
 	cargo test --workspace
 
-unit: ## The fast tests only, without a control plane (needs PostgreSQL: apt-get install postgresql)
+unit: postgresql ## The fast tests only, without a control plane
 	cargo test --lib
 
 it: cluster tools ## The integration tests only
@@ -42,6 +42,9 @@ chart-golden: tools ## Write tests/chart/golden and the table in the chart's REA
 
 chart-scan: tools ## checkov over what the chart renders; no finding without a reason (needs Python 3)
 	@tests/chart/scan.sh
+
+postgresql: ## Look for PostgreSQL's server, which the tests start; install Debian's as root
+	@tests/support/postgresql.sh
 
 fmt: ## Format
 	cargo fmt --all

@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 use crate::controller::Controller;
 use crate::tenants::{
-    FLEET, FOREIGN, foreign_secret, integration, name_of, password, secret_name, secret_number,
-    secrets_of, tenant_secret, user_of, world,
+    FLEET, FOREIGN, foreign_secret, integration, name_of, password, secret_name, secrets_of,
+    tenant_secret, user_of, world,
 };
 use crate::{Args, DEADLINE, Result, in_time};
 
@@ -145,7 +145,7 @@ impl Bed {
     pub async fn apply_fleet(&self, args: &Args) -> Result<()> {
         let login_url = self.simulator.url().trim_end_matches('/').to_owned();
         let fleet = (0..args.count).map(|number| {
-            let manifest = integration(number, secret_number(args, number), &login_url);
+            let manifest = integration(args, number, &login_url);
             Ok(serde_json::from_value::<SalesforceIntegration>(manifest)?)
         });
         self.create_all(FLEET, stream::iter(fleet), AT_ONCE).await

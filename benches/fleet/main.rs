@@ -45,6 +45,9 @@ struct Args {
     /// Integrations that share an org; each its own when not given, as most tenants have.
     #[arg(long, default_value_t = 1)]
     users_in_an_org: usize,
+    /// Only connections: no runs, so no CronJobs and no tokens.
+    #[arg(long)]
+    connections_only: bool,
     /// What to measure; both when not given.
     #[arg(long, value_enum)]
     scenario: Option<Scenario>,
@@ -99,8 +102,13 @@ async fn main() -> Result<()> {
     // The whole program uses one provider; this is the first use.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     println!(
-        "{} integrations, {} credentials, {} in an org, Salesforce answers in {} ms, {} foreign Secrets of {} bytes, {}",
+        "{} {}, {} credentials, {} in an org, Salesforce answers in {} ms, {} foreign Secrets of {} bytes, {}",
         args.count,
+        if args.connections_only {
+            "connections"
+        } else {
+            "integrations"
+        },
         if args.credentials == Credentials::Own {
             "own"
         } else {

@@ -39,7 +39,7 @@ pub fn secrets_of(args: &Args) -> usize {
     }
 }
 
-pub fn secret_number(args: &Args, number: usize) -> usize {
+fn secret_number(args: &Args, number: usize) -> usize {
     match args.credentials {
         Credentials::Own => number,
         Credentials::Shared => 0,
@@ -87,9 +87,14 @@ pub fn foreign_secret(args: &Args, number: usize) -> Result<Secret> {
 }
 
 /// The daily run is far away, so that no Job of it comes into the measurement.
-pub fn integration(number: usize, secret: usize, login_url: &str) -> Value {
-    let name = name_of(number);
+pub fn integration(args: &Args, number: usize, login_url: &str) -> Value {
+    let (name, secret) = (name_of(number), secret_number(args, number));
     let far = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
+    let contacts = if args.connections_only {
+        json!({"retrieval": "Disabled"})
+    } else {
+        json!({"timeZone": "Etc/UTC", "dailyAt": far.strftime("%H:%M").to_string()})
+    };
     json!({
         "apiVersion": "switchboard.dev/v1alpha1",
         "kind": "SalesforceIntegration",
@@ -100,7 +105,7 @@ pub fn integration(number: usize, secret: usize, login_url: &str) -> Value {
                 "loginUrl": login_url,
                 "auth": {"password": {"username": user_of(secret), "secretRef": {"name": secret_name(&name_of(secret))}}}
             },
-            "contacts": {"timeZone": "Etc/UTC", "dailyAt": far.strftime("%H:%M").to_string()}
+            "contacts": contacts
         }
     })
 }
