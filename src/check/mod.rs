@@ -122,6 +122,7 @@ async fn check(
         elsewhere: Elsewhere::default(),
         proof: proof.as_ref(),
         ended_runs: &[],
+        leads_since: now(),
         active_jobs: &[],
         stuck_runs: &[],
         neighbours: Neighbours::default(),

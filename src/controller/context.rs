@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -47,6 +48,8 @@ pub struct Context {
     pub stores: Vec<Stores>,
     /// Which CronJobs are known to be as wanted.
     pub standing: Standing,
+    /// Since when this controller leads.
+    pub leads_since: Timestamp,
     latest: Mutex<HashMap<Key, Arc<SalesforceIntegration>>>,
     taken_in: Mutex<HashMap<Key, BTreeSet<String>>>,
 }
@@ -133,6 +136,7 @@ impl Context {
             stores,
             metrics,
             standing: Standing::default(),
+            leads_since: super::now(),
             latest: Mutex::default(),
             taken_in: Mutex::default(),
         }

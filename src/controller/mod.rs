@@ -333,25 +333,31 @@ async fn reconcile_once(
         look_again = look_again.min(first_look_at_cron_job(&resource));
     }
     let credential = credential_of(Some(&plan.status));
-    match act::carry_out(
+    let key = Key::of(resource.as_ref());
+    let carried_out = act::carry_out(
         context,
         &resource,
         gathered.settings.as_ref().ok(),
         plan,
         &gathered.cron_jobs,
     )
-    .await
-    {
+    .await;
+    // Whatever failed after the status was written, these runs are in it.
+    if !matches!(
+        carried_out,
+        Err(Error::Gone | Error::Job(_) | Error::Status(_))
+    ) {
+        context.note_runs(&key, gathered.jobs);
+    }
+    match carried_out {
         Err(Error::Gone) => Ok(Action::await_change()),
         Err(error) => Err(error),
         Ok(()) => {
-            let key = Key::of(resource.as_ref());
             if let Some(before) = credential_before
                 && credential.as_ref() != Some(&before)
             {
                 context.leave_session(&key, &before);
             }
-            context.note_runs(&key, gathered.jobs);
             Ok(Action::requeue(look_again))
         }
     }

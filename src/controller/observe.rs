@@ -121,6 +121,7 @@ impl Gathered {
             elsewhere: self.elsewhere.clone(),
             proof,
             ended_runs: &self.ended_runs,
+            leads_since: context.leads_since,
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
             neighbours: neighbours(context, resource, proof),

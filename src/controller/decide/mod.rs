@@ -76,6 +76,8 @@ struct Decision<'a> {
     uid: String,
     status: SalesforceIntegrationStatus,
     plan: Plan,
+    /// They count, and are not the last run.
+    late_runs: Vec<&'a EndedRun>,
     new_runs: Vec<&'a EndedRun>,
     /// Known once Salesforce has told the org's limit.
     budget: Option<Budget>,
@@ -89,7 +91,11 @@ struct Decision<'a> {
 impl<'a> Decision<'a> {
     fn new(observed: &'a Observed<'a>, now: Timestamp) -> Self {
         let status = observed.resource.status.clone().unwrap_or_default();
-        let new_runs = runs::unseen(observed.ended_runs, status.last_run.as_ref());
+        let unseen = runs::unseen(
+            observed.ended_runs,
+            status.last_run.as_ref(),
+            observed.leads_since,
+        );
         Decision {
             observed,
             now,
@@ -105,7 +111,8 @@ impl<'a> Decision<'a> {
                 look_again: LONGEST_WAIT,
             },
             status,
-            new_runs,
+            late_runs: unseen.late,
+            new_runs: unseen.later,
             budget: None,
             held: None,
             wake: vec![],

@@ -29,8 +29,10 @@ pub struct Observed<'a> {
     pub elsewhere: Elsewhere,
     /// The proof that was just made, if one was.
     pub proof: Option<&'a Proof>,
-    /// Its runs that ended and still have a pod or a Job.
+    /// Its runs that ended and still have a pod or a Job, without those that this controller has taken in before.
     pub ended_runs: &'a [EndedRun],
+    /// Since when this controller leads. What ended before may have been taken in by another.
+    pub leads_since: Timestamp,
     /// Its Jobs that go on.
     pub active_jobs: &'a [Arc<Job>],
     /// Its runs whose pod does not start.

@@ -339,23 +339,46 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     })
 }
 
-/// The runs that ended after the one in status, oldest first.
+/// Which runs are news, in the order in which they ended.
+#[derive(Debug, Default)]
+pub struct Unseen<'a> {
+    /// Runs that ended after the one in status.
+    pub later: Vec<&'a EndedRun>,
+    /// Runs that ended before it and were heard of only now: their node was slow to say so.
+    pub late: Vec<&'a EndedRun>,
+}
+
+/// The runs that the status has not taken in.
 ///
 /// Kubernetes tells times to the second, and two runs may end within one: the one that started later then counts as later. Two that
-/// also started within one second are both taken in; who remembers what was taken in before leaves those out of `ended`.
-pub fn unseen<'a>(ended: &'a [EndedRun], last: Option<&LastRun>) -> Vec<&'a EndedRun> {
+/// also started within one second are both taken in; who remembers what was taken in before leaves those out of `ended`. Of a run that
+/// ended before `leads_since` and before the one in status nobody knows whether another controller took it in: it is taken for known.
+pub fn unseen<'a>(
+    ended: &'a [EndedRun],
+    last: Option<&LastRun>,
+    leads_since: Timestamp,
+) -> Unseen<'a> {
     let is_later = |run: &EndedRun, last: &LastRun| {
         let times = |finished: Option<Timestamp>, started: Option<Timestamp>| (finished, started);
         let seen = times(
             last.finished_at.as_ref().map(|time| time.0),
             last.started_at.as_ref().map(|time| time.0),
         );
-        last.job != run.job && times(Some(run.finished_at), run.started_at) >= seen
+        times(Some(run.finished_at), run.started_at) >= seen
     };
-    let mut unseen: Vec<&EndedRun> = ended
+    let mut unseen = Unseen::default();
+    let others = ended
         .iter()
-        .filter(|run| last.is_none_or(|last| is_later(run, last)))
-        .collect();
-    unseen.sort_by_key(|run| (run.finished_at, run.started_at, run.job.clone()));
+        .filter(|run| last.is_none_or(|last| last.job != run.job));
+    for run in others {
+        if last.is_none_or(|last| is_later(run, last)) {
+            unseen.later.push(run);
+        } else if run.finished_at > leads_since {
+            unseen.late.push(run);
+        }
+    }
+    for runs in [&mut unseen.later, &mut unseen.late] {
+        runs.sort_by_key(|run| (run.finished_at, run.started_at, run.job.clone()));
+    }
     unseen
 }

@@ -21,8 +21,11 @@ use crate::controller::children;
 impl Decision<'_> {
     /// Takes in the runs that ended: their counts, their failures, and a log-in that Salesforce refused them.
     pub(super) fn runs(&mut self) {
-        for run in self.new_runs.clone() {
-            self.status.last_run = Some(run.as_last_run());
+        if let Some(last) = self.new_runs.last() {
+            self.status.last_run = Some(last.as_last_run());
+        }
+        let runs = [self.late_runs.as_slice(), self.new_runs.as_slice()].concat();
+        for run in runs {
             self.learn(run);
             if !run.succeeded() {
                 errors::record(

@@ -66,6 +66,41 @@ fn of_two_runs_that_end_within_one_second_the_one_that_started_later_is_the_last
 }
 
 #[test]
+fn a_run_that_was_heard_of_late_counts_and_is_not_the_last() {
+    let used = |world: &World| {
+        let status = world.resource.status.as_ref().unwrap();
+        status.api_usage.as_ref().unwrap().by_this_integration
+    };
+    let mut world = World::healthy();
+    world.now = 60;
+    world.ended_runs = vec![ended("last", 50, "Succeeded")];
+    world.step(Ok(findings()));
+    let before = used(&world);
+
+    world.ended_runs = vec![ended("late", 40, "WorkerKilled")];
+    world.leads_since = at(45);
+    world.step(Ok(findings()));
+    assert_eq!(
+        used(&world),
+        before,
+        "it ended before this controller led: another may have counted it"
+    );
+    world.leads_since = at(30);
+    let plan = world.step(Ok(findings()));
+    // It lasted three seconds and left no report.
+    assert_eq!(used(&world), before + 40);
+    assert_eq!(plan.status.last_run.unwrap().job, "last");
+    assert_eq!(
+        (plan.status.errors[0].code.as_str(), plan.notices.len()),
+        ("WorkerKilled", 1)
+    );
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::True, "RunSucceeded".into()))
+    );
+}
+
+#[test]
 fn a_log_in_refused_to_a_worker_suspends_the_runs_and_is_not_repeated() {
     let mut world = World::healthy();
     world.now = 60;
