@@ -45,7 +45,6 @@ impl Standing {
 
 /// What is kept of a CronJob.
 pub fn keep_little(cron_job: &CronJob) -> LiveCronJob {
-    let status = cron_job.status.as_ref();
     LiveCronJob {
         name: cron_job.name_any(),
         created_at: cron_job
@@ -55,11 +54,18 @@ pub fn keep_little(cron_job: &CronJob) -> LiveCronJob {
             .map(|time| time.0),
         generation: cron_job.metadata.generation,
         suspended: cron_job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true),
-        busy: status
-            .and_then(|status| status.active.as_ref())
-            .is_some_and(|active| !active.is_empty()),
+        busy: is_busy(cron_job),
         digest: digest(cron_job),
     }
+}
+
+/// Whether a Job of it goes on.
+pub fn is_busy(cron_job: &CronJob) -> bool {
+    cron_job
+        .status
+        .as_ref()
+        .and_then(|status| status.active.as_ref())
+        .is_some_and(|active| !active.is_empty())
 }
 
 /// Over all of it that the controller ever wants to say something about.

@@ -22,7 +22,7 @@ use super::decide::stuck::{StuckRun, judge_pending};
 use super::index::{Key, Kind};
 use super::owned::{Owned, owner};
 use super::reach::Reach;
-use super::standing::keep_little;
+use super::standing::{is_busy, keep_little};
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
 
 /// Integrations that an event concerns.
@@ -147,12 +147,7 @@ impl Watches {
 
 /// Whom a changed CronJob must wake: an edit by others, and the end of a run.
 fn what_matters(cron_job: &CronJob) -> impl Hash + use<> {
-    let active = cron_job
-        .status
-        .as_ref()
-        .and_then(|status| status.active.as_ref())
-        .is_some_and(|active| !active.is_empty());
-    matters(cron_job.metadata.generation, cron_job, active)
+    matters(cron_job.metadata.generation, cron_job, is_busy(cron_job))
 }
 
 fn matters(generation: Option<i64>, cron_job: &CronJob, busy: bool) -> impl Hash + use<> {
