@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::{Api, ResourceExt};
+use kube::Api;
 
 use super::claims::{self, Claim};
 use super::context::Context;
-use super::decide::runs::{EndedRun, judge_job_without_pod, judge_pod};
-use super::decide::stuck::{StuckRun, judge_pending};
+use super::decide::runs::{EndedRun, Runs};
+use super::decide::stuck::StuckRun;
 use super::decide::{self, Elsewhere, LiveCronJob, Neighbours};
 use super::index::Key;
 use super::{Error, children, secret};
-use crate::api::{InvalidField, SalesforceIntegration, Settings};
+use crate::api::{
+    InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings,
+};
 use crate::salesforce::{Credentials, Fingerprint};
 
 /// What was gathered about one integration; the decision borrows from it.
@@ -25,7 +27,7 @@ pub struct Gathered {
     claim: Claim,
     elsewhere: Elsewhere,
     ended_runs: Vec<EndedRun>,
-    /// Names of all Jobs that ended, those that the status has taken in before included.
+    /// Names of all Jobs of which it is known how their run ended, those that the status has taken in before included.
     pub jobs: BTreeSet<String>,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
@@ -72,12 +74,11 @@ impl Gathered {
             _ => Elsewhere::default(),
         };
         let Runs {
-            ended: mut ended_runs,
+            ended: ended_runs,
             active: active_jobs,
             stuck: stuck_runs,
-        } = runs(context, &key);
-        let jobs = ended_runs.iter().map(|run| run.job.clone()).collect();
-        ended_runs.retain(|run| !context.has_taken_in(&key, &run.job));
+            over: jobs,
+        } = runs(context, &key, resource.status.as_ref());
         let tokens_key = Key {
             namespace: key.namespace.clone(),
             name: children::token_secret_name(&key.name),
@@ -179,48 +180,10 @@ fn neighbours(
     })
 }
 
-/// An integration's runs.
-#[derive(Default)]
-struct Runs {
-    ended: Vec<EndedRun>,
-    /// Jobs that go on.
-    active: Vec<Arc<Job>>,
-    /// Those of them whose pod does not start.
-    stuck: Vec<StuckRun>,
-}
-
-fn runs(context: &Context, key: &Key) -> Runs {
-    let mut runs = Runs::default();
-    for stores in &context.stores {
-        let pods: Vec<Arc<Pod>> = stores.pods.of(key);
-        for job in stores.jobs.of(key) {
-            let name = job.name_any();
-            let of_job =
-                |pod: &&Arc<Pod>| pod.labels().get("batch.kubernetes.io/job-name") == Some(&name);
-            let judged: Vec<EndedRun> = pods
-                .iter()
-                .filter(of_job)
-                .filter_map(|pod| judge_pod(pod))
-                .collect();
-            let over = job.status.as_ref().is_some_and(|status| {
-                status.conditions.iter().flatten().any(|condition| {
-                    matches!(condition.type_.as_str(), "Complete" | "Failed")
-                        && condition.status == "True"
-                })
-            });
-            if judged.is_empty() {
-                match judge_job_without_pod(&job) {
-                    Some(lost) => runs.ended.push(lost),
-                    None if !over => {
-                        let pods = pods.iter().filter(of_job);
-                        runs.stuck.extend(pods.filter_map(|pod| judge_pending(pod)));
-                        runs.active.push(job);
-                    }
-                    None => {}
-                }
-            }
-            runs.ended.extend(judged);
-        }
-    }
-    runs
+fn runs(context: &Context, key: &Key, status: Option<&SalesforceIntegrationStatus>) -> Runs {
+    let stores = || context.stores.iter();
+    let jobs = stores().flat_map(|stores| stores.jobs.of(key)).collect();
+    let pods: Vec<Arc<Pod>> = stores().flat_map(|stores| stores.pods.of(key)).collect();
+    let last = status.and_then(|status| status.last_run.as_ref());
+    Runs::sort(jobs, &pods, last, |job| context.has_taken_in(key, job))
 }

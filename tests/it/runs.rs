@@ -111,6 +111,42 @@ async fn a_worker_past_its_deadline_is_told_and_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_asked_for_while_another_may_use_the_whole_share_starts_when_that_one_is_evicted()
+{
+    let stage = Stage::start("evicted", world::acme()).await;
+    stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
+    let mut manifest = stage.integration("acme");
+    manifest["spec"]["contacts"] = json!({"retrieval": "Daily"});
+    stage.apply(&manifest).await;
+    stage.ready("acme").await;
+    let call = switchboard_testbed::incoming_call("acme", "1", world::ON_CONTACT);
+    let ingest = stage.directory("acme", "ingest").await;
+    ingest.ingest(&call).await.unwrap();
+    world::never_answer_composites(&stage.simulator);
+    let wish = async |wish| {
+        let key = switchboard::api::RUN_REQUESTED_AT;
+        stage.annotate("acme", key, wish).await;
+    };
+    wish("to be evicted").await;
+    world::until_a_composite_waits(&stage.simulator).await;
+    wish("to wait").await;
+    world::answer_at_once(&stage.simulator);
+    let pods = stage.kubectl(&["get", "pods", "-o", "name"]).await;
+    let pod = pods.trim();
+    stage.kubectl(&["delete", pod, "--wait=false"]).await;
+    let killed = stage.next_run("acme", None, SOON).await;
+    assert_eq!(killed["outcome"], "WorkerKilled", "{killed}");
+    let run = stage.next_run("acme", Some(&killed["job"]), SOON).await;
+    assert_eq!(
+        (&run["outcome"], &run["calls"], &run["written"]),
+        (&json!("Succeeded"), &json!(1), &json!(1)),
+        "{run}"
+    );
+    stage.ready("acme").await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_is_rubbish_is_told_and_made_up_for() {
     let stage = Stage::start("rubbish", world::acme()).await;
     with_a_call(&stage).await;

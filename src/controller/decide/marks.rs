@@ -7,6 +7,8 @@ use crate::worker::RunKind;
 
 /// Name of the container in the pods of runs.
 pub const CONTAINER: &str = "worker";
+/// Label of a pod that names its Job (Kubernetes).
+pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
 /// As the label and the worker's subcommand spell it.
 pub fn label(kind: RunKind) -> &'static str {

@@ -1,6 +1,9 @@
 //! What became of a run: a finished pod, or a Job that failed without one, judged. An absent or broken report is a failure of
 //! its own kind, never a success.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
@@ -9,9 +12,9 @@ use kube::ResourceExt;
 
 use super::budget;
 use super::errors::Source;
-use super::marks::{CONTAINER, kind_of, label};
+use super::marks::{CONTAINER, JOB_NAME, kind_of, label};
 use super::remedies::code;
-use super::stuck;
+use super::stuck::{self, StuckRun, judge_pending};
 use crate::api::status::{LastRun, Matched};
 use crate::api::{API_CALLS, CREDENTIALS_VERSION, conditions::reason};
 use crate::worker::{Outcome, RunKind, RunReport};
@@ -100,7 +103,7 @@ pub const SUCCEEDED: &str = "Succeeded";
 /// Judges a pod of a run; none while it goes on, or when it is not a run's.
 pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
     let kind = kind_of(pod.labels())?;
-    let job = pod.labels().get("batch.kubernetes.io/job-name")?.clone();
+    let job = pod.labels().get(JOB_NAME)?.clone();
     let status = pod.status.as_ref()?;
     let terminated = status
         .container_statuses
@@ -336,6 +339,62 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
         outcome: outcome.into(),
         message,
         report: None,
+    })
+}
+
+/// An integration's runs, sorted out.
+#[derive(Debug, Default)]
+pub struct Runs {
+    /// Those that ended and were not taken in before.
+    pub ended: Vec<EndedRun>,
+    /// Jobs that go on.
+    pub active: Vec<Arc<Job>>,
+    /// Those of them whose pod does not start.
+    pub stuck: Vec<StuckRun>,
+    /// Names of all Jobs of which it is known how their run ended, those that were taken in before included.
+    pub over: BTreeSet<String>,
+}
+
+// === impl Runs ===
+
+impl Runs {
+    /// Sorts out an integration's Jobs and their pods. `last` is the run in its status; `is_taken_in` knows of earlier ones.
+    ///
+    /// A Job outlives its pod by a moment in which it does not say yet that it failed: a run that was taken in does not go on because of
+    /// that, nor does it end twice.
+    pub fn sort(
+        jobs: Vec<Arc<Job>>,
+        pods: &[Arc<Pod>],
+        last: Option<&LastRun>,
+        is_taken_in: impl Fn(&str) -> bool,
+    ) -> Runs {
+        let mut runs = Runs::default();
+        for job in jobs {
+            let name = job.name_any();
+            let of_job = |pod: &&Arc<Pod>| pod.labels().get(JOB_NAME) == Some(&name);
+            let pods: Vec<&Arc<Pod>> = pods.iter().filter(of_job).collect();
+            let mut ended: Vec<EndedRun> = pods.iter().filter_map(|pod| judge_pod(pod)).collect();
+            if ended.is_empty() {
+                ended.extend(judge_job_without_pod(&job));
+            }
+            let taken_in = is_taken_in(&name);
+            let is_last = last.is_some_and(|last| last.job == name);
+            if taken_in || is_last || !ended.is_empty() {
+                runs.over.insert(name);
+                runs.ended.extend(ended.into_iter().filter(|_| !taken_in));
+            } else if !has_finished(&job) {
+                runs.stuck.extend(pods.iter().filter_map(|pod| judge_pending(pod)));
+                runs.active.push(job);
+            }
+        }
+        runs
+    }
+}
+
+fn has_finished(job: &Job) -> bool {
+    let conditions = job.status.iter().flat_map(|status| &status.conditions);
+    conditions.flatten().any(|condition| {
+        matches!(condition.type_.as_str(), "Complete" | "Failed") && condition.status == "True"
     })
 }
 

@@ -223,6 +223,12 @@ impl Decision<'_> {
         Some(budget.allowance(self.now, self.reserved()))
     }
 
+    /// Whether a run could start now if no other went on.
+    pub(super) fn waits_for_others(&self) -> bool {
+        let budget = self.budget.as_ref();
+        budget.is_some_and(|budget| budget.allowance(self.now, 0) > 0)
+    }
+
     fn reserved(&self) -> u64 {
         let allowances = self.observed.active_jobs.iter().filter_map(|job| {
             job.annotations()

@@ -8,7 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, Pod, PodStatus};
 use kube::ResourceExt;
 
-use super::marks::{CONTAINER, kind_of, label};
+use super::marks::{CONTAINER, JOB_NAME, kind_of, label};
 use super::remedies::code;
 use crate::worker::RunKind;
 
@@ -75,7 +75,7 @@ pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
         }
     };
     Some(StuckRun {
-        job: pod.labels().get("batch.kubernetes.io/job-name")?.clone(),
+        job: pod.labels().get(JOB_NAME)?.clone(),
         kind,
         due: since.checked_add(patience).ok()?,
         code,

@@ -156,9 +156,13 @@ impl Decision<'_> {
         (self.status.last_handled_run_at.as_ref() != Some(asked)).then(|| asked.clone())
     }
 
-    /// Carries out, or refuses in words, a run that the tenant asks for. `settings` are there where it has something to do.
+    /// Carries out, or refuses in words, a run that the tenant asks for. `settings` are there where it has something to do. Where others
+    /// that go on may use all that is left, it starts when one of them has ended.
     fn run_on_request(&mut self, asked: &str, may_run: bool, settings: Option<&Settings>) {
         let allowance = self.allowance_now();
+        if settings.is_some() && may_run && allowance == Some(0) && self.waits_for_others() {
+            return;
+        }
         let refusal = match settings {
             None => {
                 "The run that was asked for has nothing to do: retrieval is Disabled, or the company ID belongs to another resource."
@@ -167,7 +171,7 @@ impl Decision<'_> {
                 "The run that was asked for cannot start before the integration is ready."
             }
             Some(_) if allowance == Some(0) => {
-                "The run that was asked for cannot start: what the integration may use of the org's API requests within 24 hours is used, or other runs are using it."
+                "The run that was asked for cannot start: what the integration may use of the org's API requests within 24 hours is used."
             }
             Some(settings) => {
                 let run = self.run_template(settings, allowance);

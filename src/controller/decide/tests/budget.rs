@@ -334,6 +334,27 @@ fn a_run_on_request_and_one_by_the_clock_are_not_given_the_same_requests() {
 }
 
 #[test]
+fn a_run_that_is_asked_for_while_another_may_use_all_starts_when_that_one_has_ended() {
+    let mut world = World::new();
+    world.resource.spec.contacts.retrieval = Retrieval::Daily;
+    world.step(Ok(of_org(1_600, 0)));
+    world.ask(RUN_REQUESTED_AT, "one");
+    let first = world.step(Ok(findings())).run.unwrap();
+    let name = first.name_any();
+    world.active_jobs = vec![Arc::new(first)];
+    world.ask(RUN_REQUESTED_AT, "two");
+    let plan = world.step(Ok(findings()));
+    assert!(plan.run.is_none() && plan.notices.is_empty());
+    assert_eq!(plan.status.last_handled_run_at.as_deref(), Some("one"));
+    world.now = 60;
+    world.active_jobs = vec![];
+    world.ended_runs = vec![run(&world, &name, 50, Outcome::Interrupted, 1)];
+    let plan = world.step(Ok(findings()));
+    assert!(plan.run.is_some_and(|job| job.name_any() != name));
+    assert_eq!(plan.status.last_handled_run_at.as_deref(), Some("two"));
+}
+
+#[test]
 fn at_four_fifths_of_its_share_an_integration_is_warned_once() {
     let mut world = world(1_600);
     world.resource.spec.interval = "24h".into();

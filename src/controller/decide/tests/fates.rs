@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::controller::decide::runs::{judge_job_without_pod, judge_pod};
+use crate::controller::decide::runs::{Runs, judge_job_without_pod, judge_pod};
 use crate::controller::decide::stuck::judge_pending;
 
 const BEGAN: &str = "2027-01-15T08:00:00Z";
@@ -153,6 +153,44 @@ fn a_pod_that_does_not_start_is_told_from_one_that_is_about_to() {
     ] {
         assert_eq!(judge_pending(&pod(status.clone())), None, "{status}");
     }
+}
+
+#[test]
+fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
+    let job = |conditions: Value| -> Vec<Arc<Job>> {
+        let job = json!({
+            "metadata": {"name": "acme-lookup-1", "labels": labels(), "creationTimestamp": BEGAN},
+            "status": {"startTime": BEGAN, "conditions": conditions},
+        });
+        vec![Arc::new(serde_json::from_value(job).unwrap())]
+    };
+    let failed =
+        json!([{"type": "Failed", "status": "True", "lastTransitionTime": "2027-01-15T08:00:09Z"}]);
+    let killed = [Arc::new(pod(terminated(137, "Error", "")))];
+    let names = |runs: &Runs| (runs.ended.len(), runs.active.len(), runs.over.len());
+    let nobody = |_: &str| false;
+
+    let runs = Runs::sort(job(json!([])), &[], None, nobody);
+    assert_eq!(names(&runs), (0, 1, 0), "its pod is yet to come");
+    let runs = Runs::sort(job(json!([])), &killed, None, nobody);
+    assert_eq!(names(&runs), (1, 0, 1));
+    let last = runs.ended[0].as_last_run();
+    for conditions in [json!([]), failed.clone()] {
+        let taken_in = |job: &str| runs.over.contains(job);
+        let runs = Runs::sort(job(conditions.clone()), &[], None, taken_in);
+        assert_eq!(names(&runs), (0, 0, 1), "{conditions}");
+    }
+    let runs = Runs::sort(job(json!([])), &[], Some(&last), nobody);
+    assert_eq!(names(&runs), (0, 0, 1), "after a restart");
+    let runs = Runs::sort(job(failed), &[], None, nobody);
+    assert_eq!(runs.ended[0].outcome, "PodLost");
+    let complete = json!([{"type": "Complete", "status": "True"}]);
+    let runs = Runs::sort(job(complete), &[], None, nobody);
+    assert_eq!(
+        names(&runs),
+        (0, 0, 0),
+        "nobody has heard what its pod reports"
+    );
 }
 
 #[test]
