@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod check;
+mod connections;
 pub mod controller;
 pub mod directory;
 pub mod lookup;

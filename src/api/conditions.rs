@@ -54,6 +54,8 @@ pub mod reason {
     pub const RUN_FAILED: &str = "RunFailed";
     /// A run was due and none ended.
     pub const RUN_OVERDUE: &str = "RunOverdue";
+    /// The cluster does not take an object that runs need.
+    pub const REFUSED_BY_CLUSTER: &str = "RefusedByCluster";
     /// The last run stopped at its share of the org's API requests.
     pub const BUDGET_EXHAUSTED: &str = "BudgetExhausted";
 }
@@ -130,6 +132,11 @@ pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Conditio
 /// Whether the condition of that type is True.
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     find(conditions, type_).is_some_and(|condition| condition.status == Truth::True.as_str())
+}
+
+/// Whether runs wait because the cluster refuses an object that they need.
+pub fn is_refused_by_cluster(conditions: &[Condition]) -> bool {
+    find(conditions, SYNCED).is_some_and(|synced| synced.reason == reason::REFUSED_BY_CLUSTER)
 }
 
 /// What the condition of that type says now.

@@ -115,6 +115,7 @@ async fn check(
     }
     let config = Config::default();
     let observed = Observed {
+        acceptance: Default::default(),
         resource: &resource,
         settings: settings.as_ref(),
         credentials: state,

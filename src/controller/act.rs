@@ -28,7 +28,7 @@ pub async fn carry_out(
     context: &Context,
     resource: &SalesforceIntegration,
     settings: Option<&Settings>,
-    plan: Plan,
+    plan: &Plan,
     live: &[Arc<LiveCronJob>],
 ) -> Result<(), Error> {
     let namespace = resource.namespace().unwrap_or_default();
@@ -41,6 +41,22 @@ pub async fn carry_out(
         .await?;
     }
     write_status(context, resource, &plan.status).await?;
+    let written = write_children(context, resource, settings, plan, live).await;
+    // Told whatever became of the rest: they are about what stands in the status now.
+    for notice in &plan.notices {
+        publish(context, resource, notice).await;
+    }
+    written
+}
+
+async fn write_children(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: Option<&Settings>,
+    plan: &Plan,
+    live: &[Arc<LiveCronJob>],
+) -> Result<(), Error> {
+    let namespace = resource.namespace().unwrap_or_default();
     if let (true, Some(settings)) = (plan.mint_tokens, settings) {
         mint_tokens(context, resource, settings, &namespace).await?;
     }
@@ -59,9 +75,6 @@ pub async fn carry_out(
             .map_err(Error::CronJob)?,
             Retire::Suspend(name) => suspend(&cron_jobs, live, name).await?,
         }
-    }
-    for notice in &plan.notices {
-        publish(context, resource, notice).await;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use tokio::sync::SetOnce;
 use super::children::TokenSources;
 use super::config::Config;
 use super::decide::LiveCronJob;
+use super::decide::acceptance::Acceptance;
 use super::events::Recorder;
 use super::index::{Index, Key};
 use super::metrics::Metrics;
@@ -52,6 +53,7 @@ pub struct Context {
     pub leads_since: Timestamp,
     latest: Mutex<HashMap<Key, Arc<SalesforceIntegration>>>,
     taken_in: Mutex<HashMap<Key, BTreeSet<String>>>,
+    acceptance: Mutex<HashMap<Key, Acceptance>>,
 }
 
 /// What is watched within one scope.
@@ -139,6 +141,7 @@ impl Context {
             leads_since: super::now(),
             latest: Mutex::default(),
             taken_in: Mutex::default(),
+            acceptance: Mutex::default(),
         }
     }
 
@@ -240,10 +243,32 @@ impl Context {
         taken_in.get(key).is_some_and(|jobs| jobs.contains(job))
     }
 
+    /// What the cluster made of what was last written for an integration.
+    pub fn acceptance(&self, key: &Key) -> Acceptance {
+        let known = self
+            .acceptance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Remembers what the cluster made of it.
+    pub fn note_acceptance(&self, key: &Key, acceptance: Acceptance) {
+        let mut known = self
+            .acceptance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match acceptance {
+            Acceptance::Unheard => known.remove(key),
+            acceptance => known.insert(key.clone(), acceptance),
+        };
+    }
+
     /// An integration is gone.
     pub fn forget(&self, key: &Key) {
         self.standing.forget(key);
         self.note_runs(key, BTreeSet::new());
+        self.note_acceptance(key, Acceptance::Unheard);
         self.latest
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,7 @@ pub use proofs::prove_once;
 
 use self::attempt::Attempt;
 use self::context::Context;
+use self::decide::acceptance::{Acceptance, RefusedObject};
 use self::decide::decide;
 use self::events::Recorder;
 use self::index::Key;
@@ -52,7 +54,7 @@ use self::reach::Reach;
 use self::retries::Retries;
 use self::server::Health;
 use self::watches::Watches;
-use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus};
+use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions};
 use crate::directory::TokenError;
 use crate::salesforce::{DialError, Transport};
 
@@ -111,6 +113,16 @@ pub enum Error {
 // === impl Error ===
 
 impl Error {
+    /// Why the API server does not take an object as it is, which the same attempt a moment later does not change.
+    fn refusal(&self) -> Option<&str> {
+        match self.cause()? {
+            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 405 | 413 | 422) => {
+                Some(&status.message)
+            }
+            _ => None,
+        }
+    }
+
     /// What the API server's client said, where it said anything.
     fn cause(&self) -> Option<&kube::Error> {
         match self {
@@ -142,7 +154,8 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let health = Arc::new(Health::new(Arc::clone(&metrics)));
     let listening = server::listen(args.listen).await?;
-    let server = tokio::spawn(server::serve(listening, Arc::clone(&health), stop.clone()));
+    let served = server::serve(listening, Arc::clone(&health), server::LIMITS, stop.clone());
+    let server = tokio::spawn(served);
 
     let identity = args.identity();
     let mut leadership = None;
@@ -332,16 +345,23 @@ async fn reconcile_once(
     if plan.cron_job.is_some() && gathered.cron_jobs.is_empty() {
         look_again = look_again.min(first_look_at_cron_job(&resource));
     }
-    let credential = credential_of(Some(&plan.status));
     let key = Key::of(resource.as_ref());
     let carried_out = act::carry_out(
         context,
         &resource,
         gathered.settings.as_ref().ok(),
-        plan,
+        &plan,
         &gathered.cron_jobs,
     )
     .await;
+    let acceptance = context.acceptance(&key).after(
+        heard(&carried_out, plan.run.as_ref()),
+        conditions::is_refused_by_cluster(&plan.status.conditions),
+    );
+    if acceptance == Acceptance::Accepted {
+        look_again = Duration::ZERO;
+    }
+    context.note_acceptance(&key, acceptance);
     // Whatever failed after the status was written, these runs are in it.
     if !matches!(
         carried_out,
@@ -354,13 +374,29 @@ async fn reconcile_once(
         Err(error) => Err(error),
         Ok(()) => {
             if let Some(before) = credential_before
-                && credential.as_ref() != Some(&before)
+                && credential_of(Some(&plan.status)).as_ref() != Some(&before)
             {
                 context.leave_session(&key, &before);
             }
             Ok(Action::requeue(look_again))
         }
     }
+}
+
+/// Whether the cluster took everything, or refused something for a reason that a person has to find; none where the attempt broke off.
+fn heard(carried_out: &Result<(), Error>, job: Option<&Job>) -> Option<Result<(), RefusedObject>> {
+    let error = match carried_out {
+        Ok(()) => return Some(Ok(())),
+        Err(error) => error,
+    };
+    let said = error.refusal()?.to_owned();
+    let refused = match error {
+        Error::CronJob(_) => RefusedObject::CronJob(said),
+        Error::TokenSecret(_) => RefusedObject::Tokens,
+        Error::Job(_) => RefusedObject::Job(job?.name_any(), said),
+        _ => return None,
+    };
+    Some(Err(refused))
 }
 
 fn credential_of(status: Option<&SalesforceIntegrationStatus>) -> Option<String> {

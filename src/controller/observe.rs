@@ -14,9 +14,7 @@ use super::decide::stuck::StuckRun;
 use super::decide::{self, Elsewhere, LiveCronJob, Neighbours};
 use super::index::Key;
 use super::{Error, children, secret};
-use crate::api::{
-    InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings,
-};
+use crate::api::{InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings};
 use crate::salesforce::{Credentials, Fingerprint};
 
 /// What was gathered about one integration; the decision borrows from it.
@@ -126,6 +124,7 @@ impl Gathered {
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
             neighbours: neighbours(context, resource, proof),
+            acceptance: context.acceptance(&Key::of(resource)),
             cron_jobs: &self.cron_jobs,
             tokens: self.tokens.clone(),
             tokens_wanted: self.tokens_wanted.clone(),

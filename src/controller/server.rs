@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -14,6 +15,15 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use super::context::Stores;
 use super::metrics::Metrics;
+use crate::connections::{self, Limits};
+
+/// The kubelet and Prometheus need a handful. Few enough to leave files for the API server and Salesforce, and let go soon enough that
+/// a probe is not kept out for long.
+pub(super) const LIMITS: Limits = Limits {
+    most: 128,
+    idle: Duration::from_secs(5),
+    grace: Duration::from_secs(5),
+};
 
 /// What is told.
 pub(super) struct Health {
@@ -76,19 +86,19 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     Ok(listener)
 }
 
+/// Answers until `stop`, however many clients hold a connection without asking anything.
 pub(super) async fn serve(
     listener: TcpListener,
     health: Arc<Health>,
+    limits: Limits,
     stop: CancellationToken,
-) -> std::io::Result<()> {
+) {
     let router = Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(health);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+    connections::serve(listener, router, limits, stop).await;
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
@@ -106,4 +116,40 @@ async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
         )],
         health.metrics(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn clients_that_say_nothing_do_not_keep_the_kubelet_out() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let health = Arc::new(Health::new(Arc::new(Metrics::default())));
+        let limits = Limits {
+            most: 3,
+            idle: Duration::from_millis(200),
+            ..LIMITS
+        };
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, health, limits, stop.clone()));
+        let mut silent = Vec::new();
+        for _ in 0..10 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut kubelet = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /healthz HTTP/1.1\r\nhost: controller\r\nconnection: close\r\n\r\n";
+        kubelet.write_all(request).await.unwrap();
+        let mut said = String::new();
+        let asks = kubelet.read_to_string(&mut said);
+        let waited = tokio::time::timeout(Duration::from_secs(30), asks).await;
+        waited.expect("it is answered").unwrap();
+        assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
+        stop.cancel();
+        server.await.unwrap();
+    }
 }

@@ -11,7 +11,6 @@
 
 pub mod client;
 mod company;
-mod connections;
 mod http;
 mod key_file;
 pub mod model;

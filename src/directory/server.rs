@@ -10,12 +10,13 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::{
-    CompanyId, TokenError, connections,
+    CompanyId, TokenError,
     http::{App, Limits, Metrics, Readiness, Share, Shares, router},
     key_file::KeyFile,
     store::{Store, StoreError},
     upkeep,
 };
+use crate::connections;
 
 const MAX_BODY: usize = 4 * 1024 * 1024;
 const TENANT_RATE: u32 = 500;

@@ -75,6 +75,10 @@ const OWN: &[(&str, &[(&str, &str)])] = &[
             ),
             (reason::RUN_OVERDUE, "A run was due and none ended."),
             (
+                reason::REFUSED_BY_CLUSTER,
+                "The namespace does not take the CronJob, or the Secret with the directory's tokens: a quota is used up, or a policy is against it.",
+            ),
+            (
                 reason::BUDGET_EXHAUSTED,
                 "The run stopped at its share of the org's API requests. What it found is kept.",
             ),
@@ -84,6 +88,10 @@ const OWN: &[(&str, &[(&str, &str)])] = &[
 
 /// How a run can end without saying itself why.
 const RUNS: &[(&str, &str)] = &[
+    (
+        code::POD_NOT_CREATED,
+        "The Job is there, and three minutes later it has no pod.",
+    ),
     (
         code::RUN_DEADLINE_EXCEEDED,
         "The run took longer than it may and was ended.",

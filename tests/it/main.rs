@@ -23,6 +23,7 @@ mod markers;
 mod methods;
 mod outage;
 mod refusals;
+mod refused;
 mod rights;
 mod runs;
 mod schema;

@@ -112,7 +112,7 @@ async fn a_worker_past_its_deadline_is_told_and_made_up_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_asked_for_while_another_may_use_the_whole_share_starts_when_that_one_is_evicted()
-{
+ {
     let stage = Stage::start("evicted", world::acme()).await;
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     let mut manifest = stage.integration("acme");

@@ -1,6 +1,7 @@
 //! What to do about one integration: a pure function from what was observed to a plan. Every rule of the controller is here or
 //! in a module below; nothing here does I/O or asks for the time.
 
+pub mod acceptance;
 mod attempts;
 pub mod budget;
 mod connection;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 
+use super::acceptance::Acceptance;
 use super::runs::EndedRun;
 use super::stuck::StuckRun;
 use crate::api::conditions::{self, CONNECTED};
@@ -39,6 +40,8 @@ pub struct Observed<'a> {
     pub stuck_runs: &'a [StuckRun],
     /// Who else uses its org.
     pub neighbours: Neighbours,
+    /// What the cluster made of what was last written for it.
+    pub acceptance: Acceptance,
     /// Its CronJobs as they are.
     pub cron_jobs: &'a [Arc<LiveCronJob>],
     /// From what the Secret with its directory tokens was minted; none when there is none.

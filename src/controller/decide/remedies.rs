@@ -28,6 +28,9 @@ pub fn remedy(code: &str) -> &'static str {
         reason::RUN_OVERDUE => {
             "Look at the CronJob and its Jobs with kubectl: is the cluster short of nodes, or can the image not be pulled? The next run catches up."
         }
+        reason::REFUSED_BY_CLUSTER => {
+            "A quota or a policy of the namespace stands in the way: ask the platform team. It is tried again every minute."
+        }
         reason::BUDGET_EXHAUSTED => {
             "Nothing is lost: the next run goes on. Give the integration a larger share (spec.apiBudget.dailyPercent), or ask for more API requests in Salesforce."
         }
@@ -42,6 +45,9 @@ pub fn remedy(code: &str) -> &'static str {
         }
         code::WORKER_IMAGE_NOT_PULLED => {
             "Ask the platform team: the worker's image does not exist under that name, or the node may not pull it. It starts by itself then."
+        }
+        code::POD_NOT_CREATED => {
+            "`kubectl describe job` says why: most often a quota or a policy of the namespace, which the platform team knows. The run starts by itself when nothing stands in the way any more, and the next one catches up."
         }
         code::WORKER_NOT_CREATED | code::WORKER_NOT_STARTED => {
             "Look at the pod with `kubectl describe pod`: a Secret or a key that it mounts may have been deleted. The next run catches up."
@@ -94,6 +100,8 @@ pub mod code {
     pub const WORKER_KILLED: &str = "WorkerKilled";
     /// The node evicted the pod.
     pub const WORKER_EVICTED: &str = "WorkerEvicted";
+    /// The cluster makes no pod for the Job.
+    pub const POD_NOT_CREATED: &str = "PodNotCreated";
     /// No node takes the pod.
     pub const WORKER_UNSCHEDULABLE: &str = "WorkerUnschedulable";
     /// The node cannot pull the image.

@@ -14,7 +14,7 @@ use super::budget;
 use super::errors::Source;
 use super::marks::{CONTAINER, JOB_NAME, kind_of, label};
 use super::remedies::code;
-use super::stuck::{self, StuckRun, judge_pending};
+use super::stuck::{self, StuckRun, judge_pending, judge_without_pod};
 use crate::api::status::{LastRun, Matched};
 use crate::api::{API_CALLS, CREDENTIALS_VERSION, conditions::reason};
 use crate::worker::{Outcome, RunKind, RunReport};
@@ -349,7 +349,7 @@ pub struct Runs {
     pub ended: Vec<EndedRun>,
     /// Jobs that go on.
     pub active: Vec<Arc<Job>>,
-    /// Those of them whose pod does not start.
+    /// Those of them whose pod is not there or does not start.
     pub stuck: Vec<StuckRun>,
     /// Names of all Jobs of which it is known how their run ended, those that were taken in before included.
     pub over: BTreeSet<String>,
@@ -383,7 +383,10 @@ impl Runs {
                 runs.over.insert(name);
                 runs.ended.extend(ended.into_iter().filter(|_| !taken_in));
             } else if !has_finished(&job) {
-                runs.stuck.extend(pods.iter().filter_map(|pod| judge_pending(pod)));
+                runs.stuck.extend(match pods.as_slice() {
+                    [] => Vec::from_iter(judge_without_pod(&job)),
+                    pods => pods.iter().filter_map(|pod| judge_pending(pod)).collect(),
+                });
                 runs.active.push(job);
             }
         }

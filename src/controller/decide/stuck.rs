@@ -83,6 +83,21 @@ pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
     })
 }
 
+/// Judges a Job that goes on and has no pod. There is none for a moment after each start.
+pub fn judge_without_pod(job: &Job) -> Option<StuckRun> {
+    let kind = kind_of(job.labels())?;
+    Some(StuckRun {
+        job: job.name_any(),
+        kind,
+        due: look_at(job)?,
+        code: code::POD_NOT_CREATED,
+        message: format!(
+            "The cluster has not made a pod for the {} run.",
+            label(kind)
+        ),
+    })
+}
+
 /// Why the container of a pod that ended never ran, as far as the pod still says.
 pub(super) fn never_started(status: &PodStatus, kind: RunKind) -> (&'static str, String) {
     let known = waiting(status).and_then(|waiting| {
@@ -147,7 +162,7 @@ fn waiting_message(code: &str, waiting: &ContainerStateWaiting, kind: RunKind) -
 }
 
 /// Goes on with what the cluster said, and ends the sentence.
-fn quote(said: Option<&str>) -> String {
+pub(super) fn quote(said: Option<&str>) -> String {
     let said = said.unwrap_or_default().trim();
     if said.is_empty() {
         return ".".into();

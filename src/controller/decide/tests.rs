@@ -7,6 +7,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::acceptance::{Acceptance, RefusedObject};
 use super::runs::EndedRun;
 use super::stuck::StuckRun;
 use super::*;
@@ -22,6 +23,7 @@ use crate::salesforce::{
 };
 use crate::worker::{Note, Outcome, RunKind, RunReport};
 
+mod acceptance;
 mod attempts;
 mod budget;
 mod connection;
@@ -48,6 +50,7 @@ struct World {
     leads_since: Timestamp,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
+    acceptance: Acceptance,
     neighbours: Neighbours,
     cron_jobs: Vec<CronJob>,
     tokens: Option<String>,
@@ -70,6 +73,7 @@ impl World {
             leads_since: Timestamp::MAX,
             active_jobs: vec![],
             stuck_runs: vec![],
+            acceptance: Acceptance::Unheard,
             neighbours: Neighbours::default(),
             cron_jobs: vec![],
             tokens: None,
@@ -101,6 +105,7 @@ impl World {
             leads_since: self.leads_since,
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
+            acceptance: self.acceptance.clone(),
             neighbours: self.neighbours.clone(),
             cron_jobs: &cron_jobs,
             tokens: self.tokens.clone(),

@@ -1,9 +1,11 @@
 //! The runs: what became of them, what is to run, and whether names arrive as they should.
 
 use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::acceptance::{Acceptance, RefusedObject};
 use super::errors;
 use super::marks;
 use super::remedies::remedy;
@@ -105,8 +107,13 @@ impl Decision<'_> {
         if may_run {
             self.hold(cadence, settings);
         }
+        let refused = matches!(
+            self.observed.acceptance,
+            Acceptance::Refused(RefusedObject::CronJob(_))
+        );
+        let nothing_starts = !may_run || refused && self.observed.cron_jobs.is_empty();
         self.status.next_run = cadence
-            .filter(|_| may_run)
+            .filter(|_| !nothing_starts)
             .and_then(|cadence| self.next_start(cadence, settings))
             .map(Time);
         if let (Some(cadence), true) = (cadence, exclusive) {
@@ -163,34 +170,53 @@ impl Decision<'_> {
         if settings.is_some() && may_run && allowance == Some(0) && self.waits_for_others() {
             return;
         }
-        let refusal = match settings {
-            None => {
-                "The run that was asked for has nothing to do: retrieval is Disabled, or the company ID belongs to another resource."
-            }
-            Some(_) if !may_run => {
-                "The run that was asked for cannot start before the integration is ready."
-            }
-            Some(_) if allowance == Some(0) => {
-                "The run that was asked for cannot start: what the integration may use of the org's API requests within 24 hours is used."
-            }
-            Some(settings) => {
-                let run = self.run_template(settings, allowance);
-                let job = children::job_on_request(self.observed.resource, &run, asked);
+        match self.job_on_request(asked, allowance, may_run, settings) {
+            Ok(job) => {
                 let note = format!("Job {} runs as asked for.", job.name_any());
                 self.notice(false, "RunStarted", note, "Run");
                 self.plan.run = Some(job);
-                ""
             }
-        };
-        if !refusal.is_empty() {
-            self.notice(true, "RunRefused", refusal.into(), "Run");
+            Err(refusal) => self.notice(true, "RunRefused", refusal, "Run"),
         }
         self.status.last_handled_run_at = Some(asked.to_owned());
+    }
+
+    /// The Job that a tenant asks for, or why there is none.
+    fn job_on_request(
+        &mut self,
+        asked: &str,
+        allowance: Option<u64>,
+        may_run: bool,
+        settings: Option<&Settings>,
+    ) -> Result<Job, String> {
+        let Some(settings) = settings else {
+            return Err("The run that was asked for has nothing to do: retrieval is Disabled, or the company ID belongs to another resource.".into());
+        };
+        if !may_run {
+            return Err(
+                "The run that was asked for cannot start before the integration is ready.".into(),
+            );
+        }
+        if allowance == Some(0) {
+            return Err("The run that was asked for cannot start: what the integration may use of the org's API requests within 24 hours is used.".into());
+        }
+        let run = self.run_template(settings, allowance);
+        let job = children::job_on_request(self.observed.resource, &run, asked);
+        match self.observed.acceptance.refuses_job(&job.name_any()) {
+            None => Ok(job),
+            Some(refusal) => {
+                let (source, code) = (runs::source(run.kind), reason::REFUSED_BY_CLUSTER);
+                errors::record(&mut self.status.errors, source, code, &refusal, self.now);
+                Err(refusal)
+            }
+        }
     }
 
     pub(super) fn synced(&mut self, settings: &Settings) {
         let verdict = if settings.suspend {
             Verdict::unknown(reason::SUSPENDED, "The integration is suspended.")
+        } else if let Some(refused) = self.refused_by_cluster(settings) {
+            refused
         } else if let Some(stuck) = self.stuck() {
             stuck
         } else if let Some(until) = self.held {
@@ -201,6 +227,18 @@ impl Decision<'_> {
             self.synced_without_news(settings)
         };
         self.set(SYNCED, verdict);
+    }
+
+    /// What the cluster does not take of what runs need: told once, and shown until it is taken.
+    fn refused_by_cluster(&mut self, settings: &Settings) -> Option<Verdict> {
+        let verdict = self.observed.acceptance.verdict()?;
+        let old = self.verdict(SYNCED);
+        if old.is_none_or(|old| old.reason != verdict.reason) {
+            let source = runs::source(children::kind_of_run(settings));
+            let (code, message) = (&verdict.reason, &verdict.message);
+            errors::record(&mut self.status.errors, source, code, message, self.now);
+        }
+        Some(verdict)
     }
 
     fn ended(&self, run: &EndedRun) -> Verdict {
@@ -265,7 +303,8 @@ impl Decision<'_> {
                     reason::RETRIEVAL_DISABLED,
                 ]
                 .contains(&old.reason.as_str())
-                    && !self.was_only_held(&old) =>
+                    && !self.was_only_held(&old)
+                    && !self.is_accepted_now(&old) =>
             {
                 old
             }
@@ -280,6 +319,12 @@ impl Decision<'_> {
                 None => Verdict::holds(reason::NO_RUN_YET, "No run was due yet."),
             },
         }
+    }
+
+    /// Whether a verdict says that the cluster refuses something, and it does not any more.
+    fn is_accepted_now(&self, verdict: &Verdict) -> bool {
+        verdict.reason == reason::REFUSED_BY_CLUSTER
+            && self.observed.acceptance == Acceptance::Accepted
     }
 
     /// By when a run should have ended; none while runs may not start, or one goes on.

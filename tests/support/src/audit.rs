@@ -34,6 +34,8 @@ pub struct AuditEvent {
     pub uri: String,
     /// HTTP status code.
     pub code: u16,
+    /// Whether rights were missing. A quota or a policy answers 403, too.
+    pub forbidden: bool,
     /// When the request came in.
     pub time: Timestamp,
 }
@@ -49,7 +51,7 @@ impl AuditEvent {
 
     /// Whether the request was refused for lack of rights.
     pub fn is_forbidden(&self) -> bool {
-        self.code == 403
+        self.forbidden
     }
 }
 
@@ -109,6 +111,15 @@ struct Entry {
     #[serde(default)]
     response_status: ResponseStatus,
     request_received_timestamp: Timestamp,
+    #[serde(default)]
+    annotations: Annotations,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "authorization.k8s.io/decision")]
+    decision: String,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +157,7 @@ impl From<Entry> for AuditEvent {
             name: entry.object_ref.name,
             uri: entry.request_uri,
             code: entry.response_status.code,
+            forbidden: entry.annotations.decision == "forbid",
             time: entry.request_received_timestamp,
         }
     }

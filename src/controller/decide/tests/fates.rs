@@ -172,6 +172,14 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
 
     let runs = Runs::sort(job(json!([])), &[], None, nobody);
     assert_eq!(names(&runs), (0, 1, 0), "its pod is yet to come");
+    let late = runs.stuck[0].due.duration_since(BEGAN.parse().unwrap());
+    assert_eq!(
+        (runs.stuck[0].code, late.as_secs()),
+        ("PodNotCreated", 180),
+        "if it never comes, a quota is in the way"
+    );
+    let coming = [Arc::new(pod(json!({"phase": "Pending"})))];
+    assert_eq!(Runs::sort(job(json!([])), &coming, None, nobody).stuck, []);
     let runs = Runs::sort(job(json!([])), &killed, None, nobody);
     assert_eq!(names(&runs), (1, 0, 1));
     let last = runs.ended[0].as_last_run();

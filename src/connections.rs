@@ -36,19 +36,19 @@ const NO_FILES: Duration = Duration::from_millis(100);
 
 /// What connections may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// How many are open at once.
-    pub(super) most: usize,
+    pub(crate) most: usize,
     /// How long one may take for a request's headers, from the answer before on, and how long its peer may leave an
     /// answer unread.
-    pub(super) idle: Duration,
+    pub(crate) idle: Duration,
     /// How long requests in flight may take after the shutdown.
-    pub(super) grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// Serves connections until the shutdown and then until what is in flight is answered, or cut off after the grace
 /// period; says whether everything was answered. Nothing of a connection goes on when this returns.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
