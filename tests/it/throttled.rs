@@ -31,7 +31,7 @@ async fn stage(prefix: &str, tenants: usize) -> (Stage, Gateway) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flow_control_and_edits_in_between_cost_time_and_no_log_in() {
+async fn flow_control_and_edits_in_between_cost_time_and_no_request_to_salesforce() {
     let (mut stage, gateway) = stage("throttled", TENANTS).await;
     stage.start_controller().await;
     let refused = Arc::new(AtomicUsize::new(0));
@@ -76,7 +76,10 @@ async fn flow_control_and_edits_in_between_cost_time_and_no_log_in() {
     stage.all("True", "Ready", SOON).await;
     assert!(refused.load(Ordering::Relaxed) >= 4 * TENANTS);
     assert!(edited.lock().unwrap().values().all(|edits| *edits >= 2));
-    assert_eq!(stage.simulator.counters().logins.len(), TENANTS);
+    let counters = stage.simulator.counters();
+    assert_eq!(counters.logins.len(), TENANTS);
+    let calls: Vec<u64> = counters.api_calls_by_user.values().copied().collect();
+    assert_eq!(calls, [3; TENANTS], "no proof was lost and made again");
     stage.end().await;
 }
 
