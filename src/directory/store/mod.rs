@@ -113,6 +113,12 @@ impl Store {
             .map_err(|error| StoreError::sort("ask the database whether it is there", error))
     }
 
+    /// Whether every connection to a server has come back.
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.database.is_at_rest()
+    }
+
     /// Waits for what is being written and closes every connection.
     pub(super) async fn close(&self) {
         self.database.close().await;

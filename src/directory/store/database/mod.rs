@@ -81,6 +81,15 @@ impl Database {
         Sqlite::open(path.into()).await.map(Self::Sqlite)
     }
 
+    /// Whether every connection to a server has come back.
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(postgres) => postgres.pool.num_idle() == postgres.pool.size() as usize,
+        }
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,

@@ -26,6 +26,10 @@ const STATEMENT_TIMEOUT: &str = "20s";
 /// A connection is closed after this long, so that a failed-over server's replicas are found again.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
+/// A server that does not answer so small a question within this time is gone, even if the network says nothing of it: the node of a
+/// database that fails over takes its end of each connection with it. `sqlx` itself would wait for as long as the kernel sends again.
+const ALIVE: Duration = Duration::from_secs(2);
+
 /// $1 kind, $2 names. Each kind has 32 locks, and each name one of them: the server's table of locks is small, and one
 /// bulk request of a thousand names must not use it up. The locks are sorted so that two transactions take them in the
 /// same order.
@@ -71,8 +75,19 @@ impl Postgres {
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
             .max_lifetime(MAX_LIFETIME)
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(is_alive(connection)))
+            // A request that was given up leaves a connection of which nobody knows whether it still works.
+            .after_release(|connection, _| Box::pin(is_alive(connection)))
             .connect_lazy_with(options);
         Ok(Self { pool })
+    }
+}
+
+async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(ALIVE, connection.ping()).await {
+        Ok(answered) => answered.map(|()| true),
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
 }
 

@@ -1,0 +1,111 @@
+//! A database server that is gone without a word: its connections stay open and nothing comes back on them, as after the loss of a node.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use super::running::app;
+use super::*;
+use crate::directory::http::{App, router};
+
+/// More than there are connections to the database.
+const MANY: usize = 40;
+
+/// Stands between the directory and the server.
+struct Way {
+    address: String,
+    silence: watch::Sender<()>,
+}
+
+// === impl Way ===
+
+impl Way {
+    async fn to(database: &str) -> Way {
+        let options: PgConnectOptions = database.parse().unwrap();
+        let socket: PathBuf = options.get_socket().unwrap().join(".s.PGSQL.5432");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!(
+            "postgres://{}@{}/{}",
+            options.get_username(),
+            listener.local_addr().unwrap(),
+            options.get_database().unwrap()
+        );
+        let (silence, silent) = watch::channel(());
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut far = UnixStream::connect(&socket).await.unwrap();
+                let mut silent = silent.clone();
+                silent.mark_unchanged();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        Ok(()) = silent.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Way { address, silence }
+    }
+
+    /// Of the connections there are nobody hears anything any more; those to come find a server.
+    fn falls_silent(&self) {
+        self.silence.send(()).unwrap();
+    }
+}
+
+/// The status of a request of that company.
+async fn ask(app: &App, company: usize) -> u16 {
+    let token = token(&format!("c{company}"), Purpose::Lookup);
+    let request = axum::http::Request::get("/v1/calls")
+        .header("authorization", format!("Bearer {}", token.expose_secret()))
+        .body(axum::body::Body::empty());
+    let answer = router(app.clone()).oneshot(request.unwrap()).await;
+    answer.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn when_the_server_is_lost_without_a_word_the_directory_finds_the_next_one() {
+    let folder = TempDir::new().unwrap();
+    let database = Kind::Postgres.fresh(&folder);
+    let way = Way::to(&database).await;
+    let app = app(&way.address, Duration::from_secs(8)).await;
+    let everybody = || futures::future::join_all((0..MANY).map(|company| ask(&app, company)));
+    assert_eq!(everybody().await, [200; MANY]);
+
+    // A connection in the moment of its return is lost until the kernel gives it up: `sqlx` asks it once more, without a limit.
+    eventually(async || app.store.is_at_rest()).await;
+    way.falls_silent();
+    assert_eq!(everybody().await, [200; MANY], "of connections that idled");
+
+    // Every connection is in the middle of something when it happens.
+    let mut watches = sqlx::PgConnection::connect(&database).await.unwrap();
+    let mut other = sqlx::PgConnection::connect(&database).await.unwrap();
+    let mut holds = other.begin().await.unwrap();
+    let lock = "LOCK TABLE calls IN ACCESS EXCLUSIVE MODE";
+    sqlx::query(lock).execute(&mut *holds).await.unwrap();
+    let silent = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let all_wait = async {
+            while sqlx::query_scalar::<_, i64>(waiting)
+                .fetch_one(&mut watches)
+                .await
+                .unwrap()
+                < 24
+            {}
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(8), all_wait).await;
+        waited.expect("every connection waits for the lock");
+        way.falls_silent();
+    };
+    let (answers, ()) = tokio::join!(everybody(), silent);
+    holds.rollback().await.unwrap();
+    assert!(answers.contains(&503), "{answers:?}");
+    assert_eq!(everybody().await, [200; MANY], "of connections in use");
+}
