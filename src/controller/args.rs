@@ -9,6 +9,7 @@ use http::header::USER_AGENT;
 use kube::Client;
 use kube::client::ClientBuilder;
 use tower::limit::ConcurrencyLimitLayer;
+use tower::timeout::TimeoutLayer;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,10 @@ const AGENT: &str = concat!("switchboard/", env!("CARGO_PKG_VERSION"));
 /// Requests to the API server that go on at once; a watch counts until it begins to answer. Each takes a connection of its own, which
 /// costs both sides memory, and more of them than this make nothing faster.
 const MOST_REQUESTS: usize = 16;
+
+/// How long the API server may take to begin an answer. A connection whose other end is gone without a word, as behind a load balancer
+/// that lost a node, would be waited for until the kernel gives it up; nothing else limits that wait.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Flags of `switchboard controller`.
 #[derive(Clone, Debug, clap::Args)]
@@ -180,7 +185,13 @@ impl Args {
             .unwrap_or_else(|| client.default_namespace().to_owned())
     }
 
+    /// A client for the controller's work.
     pub(super) async fn client(&self) -> Result<Client, Error> {
+        self.client_that_waits(ANSWER_WITHIN).await
+    }
+
+    /// A client with connections of its own that gives each request up after that time.
+    pub(super) async fn client_that_waits(&self, patience: Duration) -> Result<Client, Error> {
         let mut config = kube::Config::infer().await.map_err(Error::Kubeconfig)?;
         // Otherwise requests carry no name at all, and nobody finds them in the audit log.
         config
@@ -188,6 +199,7 @@ impl Args {
             .push((USER_AGENT, HeaderValue::from_static(AGENT)));
         let builder = ClientBuilder::try_from(config).map_err(Error::Client)?;
         Ok(builder
+            .with_layer(&TimeoutLayer::new(patience))
             .with_layer(&ConcurrencyLimitLayer::new(MOST_REQUESTS))
             .build())
     }

@@ -1,5 +1,7 @@
 //! One replica works, the others stand by: a Lease, taken over when its holder goes or falls silent.
 
+use std::time::Duration;
+
 use kube::Client;
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
@@ -12,8 +14,12 @@ use super::Error;
 pub const LEASE: &str = "switchboard-controller";
 /// A holder that has not renewed for so long has lost the Lease, in seconds.
 const DURATION: u64 = 15;
-/// The holder renews that long before, in seconds.
-const GRACE: u64 = 5;
+/// The holder renews that long before, in seconds: early enough for a second attempt.
+const GRACE: u64 = 8;
+
+/// A renewal that is not answered within this time is made again on another connection, before the Lease runs out: otherwise this
+/// replica would go on leading beside the next one.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// The Lease is held.
 pub(super) struct Leadership {

@@ -161,7 +161,8 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let mut leadership = None;
     if args.leader_elect {
         let namespace = args.lease_namespace(&client);
-        match Leadership::acquire(client.clone(), &namespace, &identity, &stop).await? {
+        let leases = args.client_that_waits(leader::ANSWER_WITHIN).await?;
+        match Leadership::acquire(leases, &namespace, &identity, &stop).await? {
             Some(held) => leadership = Some(held),
             None => return Ok(()),
         }

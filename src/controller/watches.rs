@@ -25,6 +25,10 @@ use super::reach::Reach;
 use super::standing::{is_busy, keep_little};
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
 
+/// A watch is taken up anew after that many seconds, and given up 5 seconds later if the API server has not ended it: what one misses whose
+/// connection is dead comes this much later.
+const WATCH_SECONDS: u32 = 60;
+
 /// Integrations that an event concerns.
 pub type Concerned = Result<ObjectRef<SalesforceIntegration>, watcher::Error>;
 type Events<K> = Pin<Box<dyn Stream<Item = Result<Event<K>, watcher::Error>> + Send>>;
@@ -46,13 +50,16 @@ pub struct Watches {
 impl Watches {
     /// The watches of a namespace, or of the whole cluster.
     pub fn of(client: &Client, reach: Arc<Reach>) -> Watches {
-        let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
+        let everything = watcher::Config::default().timeout(WATCH_SECONDS);
+        let ours = everything
+            .clone()
+            .labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
         let (integrations, writer) = reflector::store();
-        let everything = watcher::Config::default();
-        let integration_events = watched::<SalesforceIntegration>(client, &reach, everything)
-            .modify(forget_unread)
-            .reflect(writer)
-            .boxed();
+        let integration_events =
+            watched::<SalesforceIntegration>(client, &reach, everything.clone())
+                .modify(forget_unread)
+                .reflect(writer)
+                .boxed();
         let (cron_jobs, cron_job_events) =
             kept::<CronJob, _>(watched(client, &reach, ours.clone()), |_| {}, keep_little);
         let (jobs, job_events) = kept::<Job, _>(
@@ -66,8 +73,7 @@ impl Watches {
             Pod::clone,
         );
         // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
-        let secrets =
-            watched::<PartialObjectMeta<Secret>>(client, &reach, watcher::Config::default());
+        let secrets = watched::<PartialObjectMeta<Secret>>(client, &reach, everything);
         let listed = Arc::new(SetOnce::new());
         let secrets = {
             let listed = Arc::clone(&listed);

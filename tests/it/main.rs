@@ -31,4 +31,5 @@ mod stage;
 mod tenant;
 mod tenants;
 mod throttled;
+mod unanswered;
 mod world;

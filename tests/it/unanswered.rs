@@ -1,0 +1,65 @@
+//! An API server that is gone without a word, as behind a load balancer whose node was lost: what was asked of it is never answered, and
+//! its connections stay open.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::leaders::{candidate, leads};
+use crate::outage::tenants;
+use crate::stage::{SOON, condition};
+use crate::throttled;
+
+/// Requests are given up after half a minute.
+const IN_TIME: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_never_answered_is_given_up_and_asked_again() {
+    let (mut stage, gateway) = throttled::stage("unanswered", 2).await;
+    stage.start_controller().await;
+    let lost: Arc<Mutex<HashSet<&str>>> = Arc::default();
+    let losing = lost.clone();
+    gateway.rule(move |asked| {
+        let paths = ["/secrets/tenant-0-salesforce", "/tenant-1/status"];
+        let path = paths.into_iter().find(|path| asked.path.ends_with(path));
+        let loses = path.is_some_and(|path| losing.lock().unwrap().insert(path));
+        async move {
+            if loses {
+                std::future::pending::<()>().await;
+            }
+            None
+        }
+    });
+    stage.apply(&tenants(&stage, 2)).await;
+    for name in ["tenant-0", "tenant-1"] {
+        let ready =
+            |object: &Value| (condition(object, "Ready")?["status"] == "True").then_some(());
+        stage.until(name, "to be ready", IN_TIME, ready).await;
+    }
+    assert_eq!(lost.lock().unwrap().len(), 2);
+    assert_eq!(stage.simulator.counters().logins.len(), 2);
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_lease_is_never_answered_ends_when_another_leads() {
+    let (mut stage, gateway) = throttled::stage("partitioned", 1).await;
+    let first = candidate(&stage, "first").await;
+    leads(&first).await;
+    gateway.rule(|asked| async move {
+        if asked.path.contains("/leases/") && asked.method != "GET" {
+            std::future::pending::<()>().await;
+        }
+        None
+    });
+    stage.kubeconfig = stage.rights().kubeconfig().to_owned();
+    let second = candidate(&stage, "second").await;
+    leads(&second).await;
+    let ended = first.wait(SOON).await.unwrap();
+    assert_ne!(ended, 0, "it starts afresh: {}", first.text());
+    assert!(first.text().contains("another replica leads"));
+    assert_eq!(second.terminate(SOON).await.unwrap(), 0);
+    stage.end().await;
+}
