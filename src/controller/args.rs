@@ -32,6 +32,9 @@ const MOST_REQUESTS: usize = 16;
 /// that lost a node, would be waited for until the kernel gives it up; nothing else limits that wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long nothing may come on a connection. Longer than a watch lasts.
+const SILENT_FOR: Duration = Duration::from_secs(75);
+
 /// Flags of `switchboard controller`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -193,6 +196,9 @@ impl Args {
     /// A client with connections of its own that gives each request up after that time.
     pub(super) async fn client_that_waits(&self, patience: Duration) -> Result<Client, Error> {
         let mut config = kube::Config::infer().await.map_err(Error::Kubeconfig)?;
+        // Of a watch something comes at least every minute: what is silent for longer is gone, in the middle of an answer too.
+        config.read_timeout = Some(SILENT_FOR);
+        config.reset_reader_on_write = true;
         // Otherwise requests carry no name at all, and nobody finds them in the audit log.
         config
             .headers

@@ -174,3 +174,10 @@ pub fn gone() -> Response {
     )
         .into_response()
 }
+
+/// The beginning of a list, after which nothing comes.
+pub fn begun() -> Response {
+    let begin = futures::stream::once(async { Ok::<_, std::io::Error>(r#"{"kind": "#) });
+    let body = Body::from_stream(begin.chain(futures::stream::pending()));
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

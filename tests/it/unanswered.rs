@@ -2,11 +2,13 @@
 //! its connections stay open.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::gateway::{begun, gone};
 use crate::leaders::{candidate, leads};
 use crate::outage::tenants;
 use crate::stage::{SOON, condition};
@@ -40,6 +42,30 @@ async fn what_is_never_answered_is_given_up_and_asked_again() {
     }
     assert_eq!(lost.lock().unwrap().len(), 2);
     assert_eq!(stage.simulator.counters().logins.len(), 2);
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_never_comes_to_its_end_is_read_again() {
+    let (mut stage, gateway) = throttled::stage("unfinished", 1).await;
+    stage.start_controller().await;
+    let lists = Arc::new(AtomicUsize::new(0));
+    let counted = lists.clone();
+    gateway.rule(move |asked| {
+        let concerned = asked.path.ends_with("/salesforceintegrations");
+        // Its history is no more, so that the list is read again; of the first one only the beginning comes.
+        let expired = concerned && asked.resumes_watch && counted.load(Ordering::Relaxed) == 0;
+        let listed = concerned && !asked.resumes_watch;
+        let first = listed && counted.fetch_add(1, Ordering::Relaxed) == 0;
+        async move { expired.then(gone).or_else(|| first.then(begun)) }
+    });
+    gateway.cut();
+    stage.apply(&tenants(&stage, 1)).await;
+    let ready = |object: &Value| (condition(object, "Ready")?["status"] == "True").then_some(());
+    stage
+        .until("tenant-0", "to be ready", IN_TIME * 2, ready)
+        .await;
+    assert_eq!(lists.load(Ordering::Relaxed), 2);
     stage.end().await;
 }
 
