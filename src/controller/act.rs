@@ -1,5 +1,6 @@
 //! Carries out a plan. Nothing is decided here; what is already as it should be is left alone, so that a steady state costs no write.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,20 +34,24 @@ pub async fn carry_out(
 ) -> Result<(), Error> {
     let namespace = resource.namespace().unwrap_or_default();
     // Before the status says that the wish was handled: the Job's name makes a second attempt harmless.
-    if let Some(job) = &plan.run {
-        create_once(
-            &Api::<Job>::namespaced(context.client.clone(), &namespace),
-            job,
-        )
-        .await?;
-    }
+    let started = match &plan.run {
+        Some(job) => {
+            let jobs = Api::<Job>::namespaced(context.client.clone(), &namespace);
+            create_once(&jobs, job).await
+        }
+        None => Ok(()),
+    };
+    let plan = match &started {
+        Ok(()) => Cow::Borrowed(plan),
+        Err(_) => Cow::Owned(plan.clone().without_run(resource.status.as_ref())),
+    };
     write_status(context, resource, &plan.status).await?;
-    let written = write_children(context, resource, settings, plan, live).await;
+    let written = write_children(context, resource, settings, &plan, live).await;
     // Told whatever became of the rest: they are about what stands in the status now.
     for notice in &plan.notices {
         publish(context, resource, notice).await;
     }
-    written
+    started.and(written)
 }
 
 async fn write_children(
@@ -57,26 +62,32 @@ async fn write_children(
     live: &[Arc<LiveCronJob>],
 ) -> Result<(), Error> {
     let namespace = resource.namespace().unwrap_or_default();
-    if let (true, Some(settings)) = (plan.mint_tokens, settings) {
-        mint_tokens(context, resource, settings, &namespace).await?;
-    }
-    let cron_jobs = Api::<CronJob>::namespaced(context.client.clone(), &namespace);
-    if let Some(wanted) = &plan.cron_job {
-        apply_cron_job(context, resource, &cron_jobs, wanted, live).await?;
-    }
-    for retire in &plan.retire {
-        match retire {
-            Retire::Delete(name) => ignore_absent(
-                cron_jobs
-                    .delete(name, &DeleteParams::background())
-                    .await
-                    .map(drop),
-            )
-            .map_err(Error::CronJob)?,
-            Retire::Suspend(name) => suspend(&cron_jobs, live, name).await?,
+    let tokens = match settings {
+        Some(settings) if plan.mint_tokens => {
+            mint_tokens(context, resource, settings, &namespace).await
         }
+        _ => Ok(()),
+    };
+    let cron_jobs = Api::<CronJob>::namespaced(context.client.clone(), &namespace);
+    let applied = match &plan.cron_job {
+        // Without its tokens no run could start; one that stands there may be about to be suspended all the same.
+        Some(wanted) if tokens.is_ok() || !live.is_empty() => {
+            apply_cron_job(context, resource, &cron_jobs, wanted, live).await
+        }
+        _ => Ok(()),
+    };
+    let mut retired = Ok(());
+    for retire in &plan.retire {
+        let done = match retire {
+            Retire::Delete(name) => {
+                let deleted = cron_jobs.delete(name, &DeleteParams::background()).await;
+                ignore_absent(deleted.map(drop)).map_err(Error::CronJob)
+            }
+            Retire::Suspend(name) => suspend(&cron_jobs, live, name).await,
+        };
+        retired = retired.and(done);
     }
-    Ok(())
+    tokens.and(applied).and(retired)
 }
 
 /// Writes the CronJob unless it stands there as it is wanted. What stands there is read only when it is not known, after a restart or an
@@ -223,7 +234,7 @@ async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {
         )
         .await
     {
-        Err(kube::Error::Api(error)) if error.code == 409 => Ok(()),
+        Err(kube::Error::Api(error)) if error.is_already_exists() => Ok(()),
         created => created.map(drop).map_err(Error::Job),
     }
 }

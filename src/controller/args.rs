@@ -28,11 +28,9 @@ const AGENT: &str = concat!("switchboard/", env!("CARGO_PKG_VERSION"));
 /// costs both sides memory, and more of them than this make nothing faster.
 const MOST_REQUESTS: usize = 16;
 
-/// How long the API server may take to begin an answer. A connection whose other end is gone without a word, as behind a load balancer
-/// that lost a node, would be waited for until the kernel gives it up; nothing else limits that wait.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-
-/// How long nothing may come on a connection. Longer than a watch lasts.
+/// How long nothing may come on a connection that something is expected of. Longer than a watch lasts, and than the API server works on a
+/// request. A connection whose other end is gone without a word, as behind a load balancer that lost a node, would be waited for until
+/// the kernel gives it up; nothing else limits that wait.
 const SILENT_FOR: Duration = Duration::from_secs(75);
 
 /// Flags of `switchboard controller`.
@@ -190,7 +188,7 @@ impl Args {
 
     /// A client for the controller's work.
     pub(super) async fn client(&self) -> Result<Client, Error> {
-        self.client_that_waits(ANSWER_WITHIN).await
+        self.client_that_waits(SILENT_FOR).await
     }
 
     /// A client with connections of its own that gives each request up after that time.

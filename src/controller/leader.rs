@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use kube::Client;
-use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Error;
 
@@ -21,10 +21,19 @@ const GRACE: u64 = 8;
 /// replica would go on leading beside the next one.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
+/// Between an attempt that failed and the next. Always the same: what failed days ago must not make the next renewal too late, as the
+/// library's own growing pauses would.
+const PAUSE: Duration = Duration::from_millis(700);
+/// How often the Lease is asked for at the start before the replica gives up.
+const FIRST_ATTEMPTS: u32 = 10;
+/// Giving the Lease back may take so long; it runs out by itself.
+const RELEASE_WITHIN: Duration = Duration::from_secs(5);
+
 /// The Lease is held.
 pub(super) struct Leadership {
     state: watch::Receiver<bool>,
-    keeper: JoinHandle<Result<LeaseManager, LeaseManagerError>>,
+    keeper: JoinHandle<()>,
+    over: DropGuard,
 }
 
 // === impl Leadership ===
@@ -37,23 +46,43 @@ impl Leadership {
         identity: &str,
         stop: &CancellationToken,
     ) -> Result<Option<Leadership>, Error> {
-        let manager = LeaseManagerBuilder::new(client, LEASE)
-            .with_namespace(namespace)
-            .with_identity(identity)
-            .with_field_manager(format!("{}-leader", crate::api::MANAGER))
-            .with_duration(DURATION)
-            .with_grace(GRACE)
-            .build()
-            .await
-            .map_err(Error::Lease)?;
+        let find = async || {
+            LeaseManagerBuilder::new(client.clone(), LEASE)
+                .with_namespace(namespace)
+                .with_identity(identity)
+                .with_field_manager(format!("{}-leader", crate::api::MANAGER))
+                .with_duration(DURATION)
+                .with_grace(GRACE)
+                .build()
+                .await
+        };
+        let mut failures = 0;
+        let manager = loop {
+            match stop.run_until_cancelled(find()).await {
+                None => return Ok(None),
+                Some(Ok(manager)) => break manager,
+                Some(Err(error)) if failures == FIRST_ATTEMPTS => return Err(Error::Lease(error)),
+                Some(Err(error)) => {
+                    failures += 1;
+                    tracing::warn!(%error, "the Lease could not be read or made; it is tried again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
         tracing::info!(
             namespace,
             identity,
             lease = LEASE,
             "standing by for the Lease"
         );
-        let (state, keeper) = manager.watch().await;
-        let mut leadership = Leadership { state, keeper };
+        let (sender, state) = watch::channel(false);
+        let over = CancellationToken::new();
+        let keeper = tokio::spawn(keep(manager, sender, over.clone()));
+        let mut leadership = Leadership {
+            state,
+            keeper,
+            over: over.drop_guard(),
+        };
         let held = tokio::select! {
             held = leadership.state.wait_for(|held| *held) => held.is_ok(),
             () = stop.cancelled() => false,
@@ -74,13 +103,28 @@ impl Leadership {
 
     /// Lets another replica lead at once.
     pub(super) async fn release(self) {
-        drop(self.state);
-        match self.keeper.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the Lease could not be given back; it runs out")
-            }
-            Err(error) => tracing::warn!(%error, "the keeper of the Lease broke off"),
+        drop(self.over);
+        if let Err(error) = self.keeper.await {
+            tracing::warn!(%error, "the keeper of the Lease broke off");
         }
+    }
+}
+
+/// Takes the Lease, renews it and tells who holds it, until it is `over`; then gives it back.
+async fn keep(manager: LeaseManager, held: watch::Sender<bool>, over: CancellationToken) {
+    while let Some(changed) = over.run_until_cancelled(manager.changed()).await {
+        match changed {
+            // Nobody may listen any more.
+            Ok(now) => drop(held.send(now)),
+            Err(error) => {
+                tracing::warn!(%error, "the Lease could not be renewed or taken; it is tried again");
+                over.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+            }
+        }
+    }
+    match tokio::time::timeout(RELEASE_WITHIN, manager.release()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be given back; it runs out"),
+        Err(_) => tracing::warn!("the Lease was not given back in time; it runs out"),
     }
 }

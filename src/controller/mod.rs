@@ -42,7 +42,7 @@ pub use proofs::prove_once;
 
 use self::attempt::Attempt;
 use self::context::Context;
-use self::decide::acceptance::{Acceptance, RefusedObject};
+use self::decide::acceptance::{Acceptance, Heard, RefusedObject};
 use self::decide::decide;
 use self::events::Recorder;
 use self::index::Key;
@@ -74,7 +74,7 @@ pub enum Error {
     #[error("the Job could not be created: {0}")]
     Job(#[source] kube::Error),
     /// Writing the Secret with the directory's tokens failed.
-    #[error("the Secret with the directory's tokens could not be written: {0}")]
+    #[error("the Secret with the directory's tokens could not be written: {}", without_words(.0))]
     TokenSecret(#[source] kube::Error),
     /// Tokens could not be made.
     #[error("the directory's tokens could not be made: {0}")]
@@ -113,16 +113,6 @@ pub enum Error {
 // === impl Error ===
 
 impl Error {
-    /// Why the API server does not take an object as it is, which the same attempt a moment later does not change.
-    fn refusal(&self) -> Option<&str> {
-        match self.cause()? {
-            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 405 | 413 | 422) => {
-                Some(&status.message)
-            }
-            _ => None,
-        }
-    }
-
     /// What the API server's client said, where it said anything.
     fn cause(&self) -> Option<&kube::Error> {
         match self {
@@ -134,6 +124,14 @@ impl Error {
             | Error::Client(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+/// What a failure is, without what a webhook may have repeated of the object.
+fn without_words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
+        other => other.to_string(),
     }
 }
 
@@ -364,10 +362,7 @@ async fn reconcile_once(
     }
     context.note_acceptance(&key, acceptance);
     // Whatever failed after the status was written, these runs are in it.
-    if !matches!(
-        carried_out,
-        Err(Error::Gone | Error::Job(_) | Error::Status(_))
-    ) {
+    if !matches!(carried_out, Err(Error::Gone | Error::Status(_))) {
         context.note_runs(&key, gathered.jobs);
     }
     match carried_out {
@@ -384,20 +379,29 @@ async fn reconcile_once(
     }
 }
 
-/// Whether the cluster took everything, or refused something for a reason that a person has to find; none where the attempt broke off.
-fn heard(carried_out: &Result<(), Error>, job: Option<&Job>) -> Option<Result<(), RefusedObject>> {
+/// What the cluster made of an attempt to write everything.
+fn heard(carried_out: &Result<(), Error>, job: Option<&Job>) -> Heard {
     let error = match carried_out {
-        Ok(()) => return Some(Ok(())),
+        Ok(()) => return Heard::Taken,
         Err(error) => error,
     };
-    let said = error.refusal()?.to_owned();
-    let refused = match error {
-        Error::CronJob(_) => RefusedObject::CronJob(said),
-        Error::TokenSecret(_) => RefusedObject::Tokens,
-        Error::Job(_) => RefusedObject::Job(job?.name_any(), said),
-        _ => return None,
+    let Some(kube::Error::Api(status)) = error.cause() else {
+        return Heard::Nothing;
     };
-    Some(Err(refused))
+    let said = status.message.clone();
+    let object = match (error, job) {
+        (Error::CronJob(_), _) => RefusedObject::CronJob(said),
+        (Error::TokenSecret(_), _) => RefusedObject::Tokens,
+        (Error::Job(_), Some(job)) => RefusedObject::Job(job.name_any(), said),
+        _ => return Heard::Nothing,
+    };
+    match status.code {
+        // The same attempt a moment later changes nothing.
+        400 | 403 | 405 | 413 | 422 => Heard::Refused(object),
+        // A webhook that is not there, if it goes on.
+        500 => Heard::Failed(object),
+        _ => Heard::Nothing,
+    }
 }
 
 fn credential_of(status: Option<&SalesforceIntegrationStatus>) -> Option<String> {

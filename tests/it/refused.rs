@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use switchboard::api::RUN_REQUESTED_AT;
+use switchboard_testbed::wait_for;
 
 use crate::stage::{NEXT_MINUTES, SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN};
@@ -74,6 +75,13 @@ async fn a_quota_against_jobs_refuses_a_run_that_is_asked_for_and_nothing_else()
     let events = stage.kubectl(&["get", "events"]).await;
     assert!(events.contains("RunRefused"), "{events}");
     stage.kubectl(&["delete", "resourcequota", "none"]).await;
+    wait_for("Jobs to be taken again", SOON, async || {
+        let job = "create job probe --image=none --dry-run=server -n";
+        let args = job.split(' ').chain([stage.ns()]);
+        let tried = stage.control_plane.kubectl(args).await.unwrap();
+        tried.success().then_some(()).ok_or(tried.stderr)
+    })
+    .await;
     let run = stage.run_now("acme", "two").await;
     assert_eq!(run["outcome"], "Succeeded", "{run}");
     stage.end().await;

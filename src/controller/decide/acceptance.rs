@@ -12,9 +12,27 @@ pub enum Acceptance {
     Unheard,
     /// It takes what it had refused.
     Accepted,
+    /// That many attempts in a row have failed on its side.
+    Failing(u32),
     /// It refuses something.
     Refused(RefusedObject),
 }
+
+/// What was heard of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It broke off.
+    Nothing,
+    /// Everything was taken.
+    Taken,
+    /// The cluster failed over that object: for a moment, or because a webhook of its own is broken.
+    Failed(RefusedObject),
+    /// The cluster does not take that object.
+    Refused(RefusedObject),
+}
+
+/// So many failures in a row are a refusal. With the pauses between the attempts that is half a minute.
+const FAILURES: u32 = 6;
 
 /// An object that the cluster refuses, and its words. Of the Secret with the directory's tokens there are none: a webhook that refuses it
 /// may repeat what stands in it.
@@ -31,15 +49,23 @@ pub enum RefusedObject {
 // === impl Acceptance ===
 
 impl Acceptance {
-    /// What is known after another attempt to write everything, which ended so; none where it broke off for another reason. `told` is
-    /// whether the status that was written says that something is refused.
-    pub fn after(self, attempt: Option<Result<(), RefusedObject>>, told: bool) -> Acceptance {
+    /// What is known after another attempt to write everything. `told` is whether the status that was written says that something is
+    /// refused.
+    pub fn after(self, attempt: Heard, told: bool) -> Acceptance {
         match (attempt, self) {
-            (None, known) => known,
-            (Some(Err(refused)), _) => Acceptance::Refused(refused),
-            (Some(Ok(())), Acceptance::Refused(_)) => Acceptance::Accepted,
-            (Some(Ok(())), Acceptance::Unheard) if told => Acceptance::Accepted,
-            (Some(Ok(())), _) => Acceptance::Unheard,
+            (Heard::Nothing, known) => known,
+            (Heard::Refused(object), _) => Acceptance::Refused(object),
+            (Heard::Failed(object), Acceptance::Refused(_)) => Acceptance::Refused(object),
+            (Heard::Failed(object), Acceptance::Failing(before)) if before + 1 >= FAILURES => {
+                Acceptance::Refused(object)
+            }
+            (Heard::Failed(_), Acceptance::Failing(before)) => Acceptance::Failing(before + 1),
+            (Heard::Failed(_), _) => Acceptance::Failing(1),
+            (Heard::Taken, Acceptance::Refused(_)) => Acceptance::Accepted,
+            (Heard::Taken, Acceptance::Unheard | Acceptance::Failing(_)) if told => {
+                Acceptance::Accepted
+            }
+            (Heard::Taken, _) => Acceptance::Unheard,
         }
     }
 

@@ -28,6 +28,22 @@ pub struct Plan {
     pub look_again: Duration,
 }
 
+// === impl Plan ===
+
+impl Plan {
+    /// The same where the Job of the run that was asked for could not be made: the wish stays, and everything else is as it was.
+    pub fn without_run(mut self, before: Option<&SalesforceIntegrationStatus>) -> Plan {
+        self.run = None;
+        self.status.last_handled_run_at =
+            before.and_then(|before| before.last_handled_run_at.clone());
+        self.notices.retain(|notice| notice.reason != RUN_STARTED);
+        self
+    }
+}
+
+/// Reason of the Event that tells of a run that was asked for.
+pub const RUN_STARTED: &str = "RunStarted";
+
 /// A CronJob that no longer fits the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retire {

@@ -374,11 +374,12 @@ impl Runs {
             let of_job = |pod: &&Arc<Pod>| pod.labels().get(JOB_NAME) == Some(&name);
             let pods: Vec<&Arc<Pod>> = pods.iter().filter(of_job).collect();
             let mut ended: Vec<EndedRun> = pods.iter().filter_map(|pod| judge_pod(pod)).collect();
-            if ended.is_empty() {
+            // A pod that is there has yet to say how it ended, whatever its Job says already.
+            if pods.is_empty() {
                 ended.extend(judge_job_without_pod(&job));
             }
             let taken_in = is_taken_in(&name);
-            let is_last = last.is_some_and(|last| last.job == name);
+            let is_last = last.is_some_and(|last| last.job == name && is_of(last, &job));
             if taken_in || is_last || !ended.is_empty() {
                 runs.over.insert(name);
                 runs.ended.extend(ended.into_iter().filter(|_| !taken_in));
@@ -392,6 +393,15 @@ impl Runs {
         }
         runs
     }
+}
+
+/// Whether a run was that Job's, and not one's that had the same name before it.
+fn is_of(run: &LastRun, job: &Job) -> bool {
+    let created = job.metadata.creation_timestamp.as_ref();
+    let finished = run.finished_at.as_ref();
+    created
+        .zip(finished)
+        .is_none_or(|(created, finished)| created.0 <= finished.0)
 }
 
 fn has_finished(job: &Job) -> bool {

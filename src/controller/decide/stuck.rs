@@ -83,9 +83,23 @@ pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
     })
 }
 
-/// Judges a Job that goes on and has no pod. There is none for a moment after each start.
+/// Judges a Job that goes on and never had a pod. There is none for a moment after each start.
 pub fn judge_without_pod(job: &Job) -> Option<StuckRun> {
     let kind = kind_of(job.labels())?;
+    let had_one = job.status.as_ref().is_some_and(|status| {
+        let counts = [
+            status.active,
+            status.failed,
+            status.succeeded,
+            status.terminating,
+        ];
+        let uncounted = status.uncounted_terminated_pods.as_ref();
+        counts.into_iter().flatten().any(|count| count > 0)
+            || uncounted.is_some_and(|pods| pods.failed.is_some() || pods.succeeded.is_some())
+    });
+    if had_one {
+        return None;
+    }
     Some(StuckRun {
         job: job.name_any(),
         kind,

@@ -7,7 +7,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::acceptance::{Acceptance, RefusedObject};
+use super::acceptance::{Acceptance, Heard, RefusedObject};
 use super::runs::EndedRun;
 use super::stuck::StuckRun;
 use super::*;

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::acceptance::{Acceptance, RefusedObject};
 use super::errors;
 use super::marks;
+use super::plan::RUN_STARTED;
 use super::remedies::remedy;
 use super::runs::{self, EndedRun};
 use super::schedule::Cadence;
@@ -109,7 +110,7 @@ impl Decision<'_> {
         }
         let refused = matches!(
             self.observed.acceptance,
-            Acceptance::Refused(RefusedObject::CronJob(_))
+            Acceptance::Refused(RefusedObject::CronJob(_) | RefusedObject::Tokens)
         );
         let nothing_starts = !may_run || refused && self.observed.cron_jobs.is_empty();
         self.status.next_run = cadence
@@ -173,7 +174,7 @@ impl Decision<'_> {
         match self.job_on_request(asked, allowance, may_run, settings) {
             Ok(job) => {
                 let note = format!("Job {} runs as asked for.", job.name_any());
-                self.notice(false, "RunStarted", note, "Run");
+                self.notice(false, RUN_STARTED, note, "Run");
                 self.plan.run = Some(job);
             }
             Err(refusal) => self.notice(true, "RunRefused", refusal, "Run"),

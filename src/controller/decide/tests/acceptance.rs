@@ -81,30 +81,60 @@ fn a_refused_job_is_one_wish_refused_in_the_clusters_words() {
     assert_eq!(plan.status.errors[0].code, "RefusedByCluster");
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
     world.ask(RUN_REQUESTED_AT, "two");
+    let before = world.resource.status.clone();
+    let plan = world.decide(None).without_run(before.as_ref());
+    assert_eq!(
+        (plan.run, plan.status, plan.notices),
+        (None, before.unwrap(), vec![]),
+        "as if the wish were not there yet"
+    );
     assert!(world.step(Ok(findings())).run.is_some());
 }
 
 #[test]
 fn what_is_known_follows_from_what_was_heard() {
-    let refused = || RefusedObject::Tokens;
+    let tokens = || RefusedObject::Tokens;
     let all = [
         Acceptance::Unheard,
         Acceptance::Accepted,
-        Acceptance::Refused(refused()),
+        Acceptance::Failing(3),
+        Acceptance::Refused(tokens()),
     ];
     for before in &all {
-        let known = |attempt, told| before.clone().after(attempt, told);
-        assert_eq!(known(None, false), *before);
+        let known = |heard, told| before.clone().after(heard, told);
+        assert_eq!(known(Heard::Nothing, false), *before);
         assert_eq!(
-            known(Some(Err(refused())), false),
-            Acceptance::Refused(refused())
+            known(Heard::Refused(tokens()), false),
+            Acceptance::Refused(tokens())
         );
     }
-    let [unheard, accepted, refused] = all;
-    let well = || Some(Ok(()));
-    assert_eq!(refused.after(well(), true), Acceptance::Accepted);
-    // A controller that has just started reads of it in the status.
-    assert_eq!(unheard.clone().after(well(), true), Acceptance::Accepted);
-    assert_eq!(unheard.after(well(), false), Acceptance::Unheard);
-    assert_eq!(accepted.after(well(), false), Acceptance::Unheard);
+    let [unheard, accepted, failing, refused] = all;
+    assert_eq!(
+        refused.after(Heard::Taken, true),
+        Acceptance::Accepted,
+        "and the status may say so"
+    );
+    for before in [unheard, failing] {
+        // A controller that has just started reads of it in the status.
+        assert_eq!(
+            before.clone().after(Heard::Taken, true),
+            Acceptance::Accepted
+        );
+        assert_eq!(before.after(Heard::Taken, false), Acceptance::Unheard);
+    }
+    assert_eq!(accepted.after(Heard::Taken, false), Acceptance::Unheard);
+}
+
+#[test]
+fn a_cluster_that_goes_on_failing_over_an_object_refuses_it() {
+    let failed = || Heard::Failed(RefusedObject::CronJob("failed calling webhook".into()));
+    let mut known = Acceptance::Unheard;
+    for _ in 0..5 {
+        known = known.after(failed(), false);
+        assert_eq!(known.verdict(), None, "it may pass");
+    }
+    known = known.after(failed(), false);
+    assert!(known.verdict().is_some());
+    known = known.after(failed(), true);
+    assert!(known.verdict().is_some());
 }

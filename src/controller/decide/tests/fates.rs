@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::status::LastRun;
 use crate::controller::decide::runs::{Runs, judge_job_without_pod, judge_pod};
 use crate::controller::decide::stuck::judge_pending;
 
@@ -192,6 +193,25 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
     assert_eq!(names(&runs), (0, 0, 1), "after a restart");
     let runs = Runs::sort(job(failed), &[], None, nobody);
     assert_eq!(runs.ended[0].outcome, "PodLost");
+    let running = [Arc::new(pod(json!({"phase": "Running"})))];
+    let failed = json!([{"type": "Failed", "status": "True"}]);
+    let runs = Runs::sort(job(failed), &running, None, nobody);
+    assert_eq!(names(&runs), (0, 0, 0), "its pod has yet to report");
+    let namesake = LastRun {
+        finished_at: Some(Time(at(-100_000_000))),
+        ..last.clone()
+    };
+    let runs = Runs::sort(job(json!([])), &[], Some(&namesake), nobody);
+    assert_eq!(names(&runs), (0, 1, 0), "another of the same name was last");
+    let mut had_one = job(json!([]));
+    let status = json!({"startTime": BEGAN, "active": 1, "uncountedTerminatedPods": {}});
+    Arc::make_mut(&mut had_one[0]).status = serde_json::from_value(status).unwrap();
+    let runs = Runs::sort(had_one, &[], None, nobody);
+    assert_eq!(
+        (runs.active.len(), runs.stuck.len()),
+        (1, 0),
+        "its pod went"
+    );
     let complete = json!([{"type": "Complete", "status": "True"}]);
     let runs = Runs::sort(job(complete), &[], None, nobody);
     assert_eq!(

@@ -30,6 +30,10 @@ const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// database that fails over takes its end of each connection with it. `sqlx` itself would wait for as long as the kernel sends again.
 const ALIVE: Duration = Duration::from_secs(2);
 
+/// The same for a connection on which a statement may still go on. Longer than a statement may take: a server that is slow must not get
+/// another statement in the place of each that was given up.
+const ENDED: Duration = Duration::from_secs(22);
+
 /// $1 kind, $2 names. Each kind has 32 locks, and each name one of them: the server's table of locks is small, and one
 /// bulk request of a thousand names must not use it up. The locks are sorted so that two transactions take them in the
 /// same order.
@@ -76,16 +80,16 @@ impl Postgres {
             .acquire_timeout(PATIENCE)
             .max_lifetime(MAX_LIFETIME)
             .test_before_acquire(false)
-            .before_acquire(|connection, _| Box::pin(is_alive(connection)))
+            .before_acquire(|connection, _| Box::pin(is_alive(connection, ALIVE)))
             // A request that was given up leaves a connection of which nobody knows whether it still works.
-            .after_release(|connection, _| Box::pin(is_alive(connection)))
+            .after_release(|connection, _| Box::pin(is_alive(connection, ENDED)))
             .connect_lazy_with(options);
         Ok(Self { pool })
     }
 }
 
-async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    match tokio::time::timeout(ALIVE, connection.ping()).await {
+async fn is_alive(connection: &mut PgConnection, within: Duration) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(within, connection.ping()).await {
         Ok(answered) => answered.map(|()| true),
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
