@@ -1,11 +1,14 @@
 //! The API server goes away in the middle of the work, and so does the leader: nothing is done twice, nothing is lost. On a control
 //! plane of their own.
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use kube::ResourceExt;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, ResourceExt};
 use salesforce_simulator::User;
 use serde_json::json;
 use switchboard::api::RUN_REQUESTED_AT;
+use switchboard::controller::LEASE;
 use switchboard_testbed::wait_for;
 
 use crate::bed;
@@ -98,7 +101,28 @@ async fn the_api_server_and_the_leader_are_killed_in_the_middle_of_the_work() {
     stage.control_plane.kill_apiserver().await.unwrap();
     stage.control_plane.start_apiserver().await.unwrap();
     stage.control_plane.wait_until_ready(SOON).await.unwrap();
-    // A leader that cannot renew its Lease gives up and is started again by its Deployment.
+    // A leader whose Lease ran out meanwhile gives up and is started again by its Deployment.
+    let back = Timestamp::now();
+    let leases = Api::<Lease>::namespaced(stage.client.clone(), stage.ns());
+    wait_for(
+        "the leader to renew its Lease, or to end",
+        SOON,
+        async || {
+            let spec = leases
+                .get(LEASE)
+                .await
+                .map_err(|error| error.to_string())?
+                .spec;
+            let renewed = spec.and_then(|spec| spec.renew_time);
+            let goes_on = renewed.as_ref().is_some_and(|renewed| renewed.0 > back);
+            if goes_on || !first.is_running() {
+                Ok(())
+            } else {
+                Err(format!("{renewed:?}"))
+            }
+        },
+    )
+    .await;
     let first = if first.is_running() {
         first
     } else {
