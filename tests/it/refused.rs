@@ -45,10 +45,7 @@ async fn a_quota_against_cron_jobs_is_told_and_made_up_for_when_it_is_gone() {
     stage.stop_controller().await;
     stage.start_controller().await;
     stage.kubectl(&["delete", "resourcequota", "none"]).await;
-    let ready = |object: &Value| (condition(object, "Ready")?["status"] == "True").then_some(());
-    stage
-        .until("acme", "to be ready without the quota", NEXT_MINUTES, ready)
-        .await;
+    stage.ready_within(NEXT_MINUTES, "acme").await;
     stage.kubectl(&["get", "cronjob", "acme-sync"]).await;
     let proofs = stage.simulator.used("Acme").unwrap() - used;
     assert_eq!(proofs, 0, "trying again costs no API calls");

@@ -114,14 +114,7 @@ async fn a_worker_past_its_deadline_is_told_and_made_up_for() {
 async fn a_run_that_is_asked_for_while_another_may_use_the_whole_share_starts_when_that_one_is_evicted()
  {
     let stage = Stage::start("evicted", world::acme()).await;
-    stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
-    let mut manifest = stage.integration("acme");
-    manifest["spec"]["contacts"] = json!({"retrieval": "Daily"});
-    stage.apply(&manifest).await;
-    stage.ready("acme").await;
-    let call = switchboard_testbed::incoming_call("acme", "1", world::ON_CONTACT);
-    let ingest = stage.directory("acme", "ingest").await;
-    ingest.ingest(&call).await.unwrap();
+    with_a_call(&stage).await;
     world::never_answer_composites(&stage.simulator);
     let wish = async |wish| {
         let key = switchboard::api::RUN_REQUESTED_AT;

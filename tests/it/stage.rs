@@ -258,15 +258,17 @@ impl Stage {
 
     /// Waits until a condition has that status and reason.
     pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> Value {
-        self.until(
-            name,
-            &format!("{type_}={status} {reason}"),
-            SOON,
-            |object| {
-                let found = condition(object, type_)?;
-                (found["status"] == status && found["reason"] == reason).then(|| found.clone())
-            },
-        )
+        self.condition_within(SOON, name, [type_, status, reason])
+            .await
+    }
+
+    async fn condition_within(&self, deadline: Duration, name: &str, wanted: [&str; 3]) -> Value {
+        let [type_, status, reason] = wanted;
+        let what = format!("{type_}={status} {reason}");
+        self.until(name, &what, deadline, |object| {
+            let found = condition(object, type_)?;
+            (found["status"] == status && found["reason"] == reason).then(|| found.clone())
+        })
         .await
     }
 
@@ -274,6 +276,12 @@ impl Stage {
     pub async fn ready(&self, name: &str) -> Value {
         self.condition(name, "Ready", "True", "Ready").await;
         self.get(name).await
+    }
+
+    /// Waits that long until the integration is ready.
+    pub async fn ready_within(&self, deadline: Duration, name: &str) {
+        self.condition_within(deadline, name, ["Ready", "True", "Ready"])
+            .await;
     }
 
     /// The integration as it is now.

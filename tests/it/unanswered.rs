@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::gateway::{begun, gone};
 use crate::leaders::{candidate, leads};
 use crate::outage::tenants;
-use crate::stage::{SOON, condition};
+use crate::stage::SOON;
 use crate::throttled;
 
 /// What is not answered is given up after 75 seconds.
@@ -36,9 +34,7 @@ async fn what_is_never_answered_is_given_up_and_asked_again() {
     });
     stage.apply(&tenants(&stage, 2)).await;
     for name in ["tenant-0", "tenant-1"] {
-        let ready =
-            |object: &Value| (condition(object, "Ready")?["status"] == "True").then_some(());
-        stage.until(name, "to be ready", IN_TIME, ready).await;
+        stage.ready_within(IN_TIME, name).await;
     }
     assert_eq!(lost.lock().unwrap().len(), 2);
     assert_eq!(stage.simulator.counters().logins.len(), 2);
@@ -61,8 +57,7 @@ async fn a_list_that_never_comes_to_its_end_is_read_again() {
     });
     gateway.cut();
     stage.apply(&tenants(&stage, 1)).await;
-    let ready = |object: &Value| (condition(object, "Ready")?["status"] == "True").then_some(());
-    stage.until("tenant-0", "to be ready", IN_TIME, ready).await;
+    stage.ready_within(IN_TIME, "tenant-0").await;
     assert_eq!(lists.load(Ordering::Relaxed), 2);
     stage.end().await;
 }

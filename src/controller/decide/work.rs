@@ -5,7 +5,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::acceptance::{Acceptance, RefusedObject};
+use super::acceptance::Acceptance;
 use super::errors;
 use super::marks;
 use super::plan::RUN_STARTED;
@@ -108,10 +108,7 @@ impl Decision<'_> {
         if may_run {
             self.hold(cadence, settings);
         }
-        let refused = matches!(
-            self.observed.acceptance,
-            Acceptance::Refused(RefusedObject::CronJob(_) | RefusedObject::Tokens)
-        );
+        let refused = self.observed.acceptance.verdict().is_some();
         let nothing_starts = !may_run || refused && self.observed.cron_jobs.is_empty();
         self.status.next_run = cadence
             .filter(|_| !nothing_starts)
