@@ -3,23 +3,36 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::{Api, Resource, ResourceExt};
+use kube::core::Request;
+use kube::{Api, Client, Resource, ResourceExt};
 use secrecy::ExposeSecret;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::children;
 use super::context::Context;
 use super::decide::{LiveCronJob, Notice, Plan, Retire};
 use super::index::Key;
+use super::wire::{self, Written};
 use super::{Error, now, watches};
 use crate::api::{
     MANAGER, SalesforceIntegration, SalesforceIntegrationStatus, Settings, TOKENS_VERSION,
 };
 use crate::directory::{Claims, Purpose};
+
+/// How much of a plan was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CarriedOut {
+    /// All of it.
+    Whole,
+    /// The status; what is new in the cluster, and the Events, come when others have had their turn.
+    PutOff,
+}
 
 /// Carries out a plan for `resource`.
 ///
@@ -31,8 +44,9 @@ pub async fn carry_out(
     settings: Option<&Settings>,
     plan: &Plan,
     live: &[Arc<LiveCronJob>],
-) -> Result<(), Error> {
+) -> Result<CarriedOut, Error> {
     let namespace = resource.namespace().unwrap_or_default();
+    let key = Key::of(resource);
     // Before the status says that the wish was handled: the Job's name makes a second attempt harmless.
     let started = match &plan.run {
         Some(job) => {
@@ -46,12 +60,15 @@ pub async fn carry_out(
         Err(_) => Cow::Owned(plan.clone().without_run(resource.status.as_ref())),
     };
     write_status(context, resource, &plan.status).await?;
+    if plan.is_first(live) && context.turns.put_off(&key, &plan.notices, Instant::now()) {
+        return Ok(CarriedOut::PutOff);
+    }
     let written = write_children(context, resource, settings, &plan, live).await;
     // Told whatever became of the rest: they are about what stands in the status now.
-    for notice in &plan.notices {
+    for notice in context.turns.done(&key).iter().chain(&plan.notices) {
         publish(context, resource, notice).await;
     }
-    started.and(written)
+    started.and(written).map(|()| CarriedOut::Whole)
 }
 
 async fn write_children(
@@ -138,18 +155,14 @@ pub async fn write_status(
     if *status == decided_on {
         return Ok(None);
     }
-    let api = Api::<SalesforceIntegration>::namespaced(
-        context.client.clone(),
-        &resource.namespace().unwrap_or_default(),
-    );
     let mut wanted = resource.clone();
-    wanted.metadata.managed_fields = None;
     wanted.status = Some(status.clone());
-    let written = match api
-        .replace_status(&resource.name_any(), &PostParams::default(), &wanted)
-        .await
-    {
+    let written = match replace_status(&context.client, &wanted).await {
         Err(kube::Error::Api(error)) if error.code == 409 => {
+            let api = Api::<SalesforceIntegration>::namespaced(
+                context.client.clone(),
+                &resource.namespace().unwrap_or_default(),
+            );
             let mut newer = api
                 .get_opt(&resource.name_any())
                 .await
@@ -161,21 +174,36 @@ pub async fn write_status(
             if newer.status.clone().unwrap_or_default() != decided_on {
                 return Err(Error::Status(kube::Error::Api(error)));
             }
+            newer.metadata.managed_fields = None;
             newer.status = Some(status.clone());
-            api.replace_status(&resource.name_any(), &PostParams::default(), &newer)
-                .await
+            wanted = newer;
+            replace_status(&context.client, &wanted).await
         }
         written => written,
     };
     match written {
-        Ok(written) => {
-            let written = Arc::new(written);
+        Ok(version) => {
+            wanted.metadata.resource_version = version;
+            let written = Arc::new(wanted);
             context.remember(Arc::clone(&written));
             Ok(Some(written))
         }
         Err(kube::Error::Api(error)) if error.code == 404 => Err(Error::Gone),
         Err(error) => Err(Error::Status(error)),
     }
+}
+
+/// Writes the status over the version that `wanted` was made from, and returns the version that this made.
+async fn replace_status(
+    client: &Client,
+    wanted: &SalesforceIntegration,
+) -> Result<Option<String>, kube::Error> {
+    let body = serde_json::to_vec(wanted).map_err(kube::Error::SerdeError)?;
+    let namespace = wanted.namespace();
+    let request = Request::new(SalesforceIntegration::url_path(&(), namespace.as_deref()))
+        .replace_subresource("status", &wanted.name_any(), &PostParams::default(), body);
+    let written: Written = wire::exchange(client, request).await?;
+    Ok(written.metadata.resource_version)
 }
 
 async fn mint_tokens(
@@ -210,13 +238,12 @@ async fn mint_tokens(
         let owner = Some(Key::of(resource));
         context.index().note_tokens(key.clone(), owner, version);
     }
-    let written = Api::<Secret>::namespaced(context.client.clone(), namespace)
-        .patch(
-            &secret.name_any(),
-            &PatchParams::apply(MANAGER).force(),
-            &Patch::Apply(typed(&secret)),
-        )
-        .await;
+    let request = Request::new(Secret::url_path(&(), Some(namespace))).patch(
+        &secret.name_any(),
+        &PatchParams::apply(MANAGER).force(),
+        &Patch::Apply(typed(&secret)),
+    );
+    let written = wire::exchange::<IgnoredAny>(&context.client, request).await;
     if written.is_err() {
         context.index().forget_tokens(&key);
     }

@@ -22,6 +22,7 @@ use super::owned::Owned;
 use super::proofs::Proofs;
 use super::reach::Reach;
 use super::standing::Standing;
+use super::turns::Turns;
 use crate::api::SalesforceIntegration;
 use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
@@ -49,6 +50,8 @@ pub struct Context {
     pub stores: Vec<Stores>,
     /// Which CronJobs are known to be as wanted.
     pub standing: Standing,
+    /// Whose turn it is.
+    pub turns: Turns,
     /// Since when this controller leads.
     pub leads_since: Timestamp,
     latest: Mutex<HashMap<Key, Arc<SalesforceIntegration>>>,
@@ -138,6 +141,7 @@ impl Context {
             stores,
             metrics,
             standing: Standing::default(),
+            turns: Turns::default(),
             leads_since: super::now(),
             latest: Mutex::default(),
             taken_in: Mutex::default(),
@@ -267,6 +271,7 @@ impl Context {
     /// An integration is gone.
     pub fn forget(&self, key: &Key) {
         self.standing.forget(key);
+        self.turns.forget(key);
         self.note_runs(key, BTreeSet::new());
         self.note_acceptance(key, Acceptance::Unheard);
         self.latest

@@ -5,9 +5,12 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Client};
+use kube::core::Request;
+use kube::{Client, Resource};
+use serde::de::IgnoredAny;
 
 use super::decide::Notice;
+use super::wire;
 
 /// Name of the controller in Events.
 const CONTROLLER: &str = "switchboard.dev/controller";
@@ -39,8 +42,10 @@ impl Recorder {
     ) -> Result<(), kube::Error> {
         let namespace = regarding.namespace.clone().unwrap_or_default();
         let event = self.event(notice, regarding, Timestamp::now());
-        Api::namespaced(self.client.clone(), &namespace)
-            .create(&PostParams::default(), &event)
+        let body = serde_json::to_vec(&event).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(Event::url_path(&(), Some(&namespace)));
+        let request = request.create(&PostParams::default(), body);
+        wire::exchange::<IgnoredAny>(&self.client, request)
             .await
             .map(drop)
     }

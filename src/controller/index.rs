@@ -208,6 +208,11 @@ impl Index {
         concerned
     }
 
+    /// Whether an integration of that name is there.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Which integrations read this Secret.
     pub fn readers(&self, secret: &Key) -> BTreeSet<Key> {
         all(self.by_secret.get(secret))

@@ -22,7 +22,9 @@ mod retries;
 pub(crate) mod secret;
 mod server;
 mod standing;
+mod turns;
 mod watches;
+mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +42,7 @@ pub use args::{Args, SalesforceArgs};
 pub use leader::LEASE;
 pub use proofs::prove_once;
 
+use self::act::CarriedOut;
 use self::attempt::Attempt;
 use self::context::Context;
 use self::decide::acceptance::{Acceptance, Heard, RefusedObject};
@@ -279,6 +282,9 @@ async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, Error> {
     let began = Instant::now();
+    if !context.turns.begins(&Key::of(resource.as_ref()), began) {
+        return Ok(Action::requeue(turns::PAUSE));
+    }
     context.metrics.reconcile_begins();
     let ended = reconcile_once(resource, &context).await;
     context
@@ -368,21 +374,25 @@ async fn reconcile_once(
     match carried_out {
         Err(Error::Gone) => Ok(Action::await_change()),
         Err(error) => Err(error),
-        Ok(()) => {
+        Ok(carried_out) => {
             if let Some(before) = credential_before
                 && credential_of(Some(&plan.status)).as_ref() != Some(&before)
             {
                 context.leave_session(&key, &before);
             }
-            Ok(Action::requeue(look_again))
+            Ok(Action::requeue(match carried_out {
+                CarriedOut::Whole => look_again,
+                CarriedOut::PutOff => turns::PAUSE,
+            }))
         }
     }
 }
 
 /// What the cluster made of an attempt to write everything.
-fn heard(carried_out: &Result<(), Error>, job: Option<&Job>) -> Heard {
+fn heard(carried_out: &Result<CarriedOut, Error>, job: Option<&Job>) -> Heard {
     let error = match carried_out {
-        Ok(()) => return Heard::Taken,
+        Ok(CarriedOut::Whole) => return Heard::Taken,
+        Ok(CarriedOut::PutOff) => return Heard::Nothing,
         Err(error) => error,
     };
     let Some(kube::Error::Api(status)) = error.cause() else {

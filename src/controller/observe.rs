@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::Api;
+use k8s_openapi::api::core::v1::Pod;
 
 use super::claims::{self, Claim};
 use super::context::Context;
@@ -49,9 +48,11 @@ impl Gathered {
         let settings = Settings::read(&resource.spec);
         let read = match &settings {
             Ok(settings) => {
-                let api = Api::<Secret>::namespaced(context.client.clone(), &key.namespace);
-                let found = api
-                    .get_opt(&settings.auth.secret)
+                let named = Key {
+                    namespace: key.namespace.clone(),
+                    name: settings.auth.secret.clone(),
+                };
+                let found = secret::get(&context.client, &named)
                     .await
                     .map_err(Error::Secret)?;
                 Some(secret::read(

@@ -1,9 +1,17 @@
 //! From a Secret to a credential. The Secret is read by name when it is needed, and let go at once.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::GetParams;
+use kube::core::Request;
+use kube::{Client, Resource};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::decide;
+use super::index::Key;
+use super::{decide, wire};
 use crate::api::Settings;
 use crate::salesforce::{Credentials, Fingerprint, FingerprintKey, Incomplete};
 
@@ -24,6 +32,29 @@ impl Read {
             credentials: None,
         }
     }
+}
+
+/// The Secret as it is now; nothing if it is not there.
+///
+/// # Errors
+/// As the API server answers.
+pub async fn get(client: &Client, key: &Key) -> Result<Option<Secret>, kube::Error> {
+    let request = Request::new(Secret::url_path(&(), Some(&key.namespace)));
+    let request = request.get(&key.name, &GetParams::default());
+    match wire::exchange::<Data>(client, request).await {
+        Ok(Data { data }) => Ok(Some(Secret {
+            data,
+            ..Secret::default()
+        })),
+        Err(kube::Error::Api(error)) if error.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All that is read of a Secret.
+#[derive(Deserialize)]
+struct Data {
+    data: Option<BTreeMap<String, ByteString>>,
 }
 
 /// Reads the credential that an integration's method needs out of its Secret.

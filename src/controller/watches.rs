@@ -8,11 +8,11 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use tokio::sync::SetOnce;
 
 use super::context::{Context, Stores};
@@ -23,11 +23,14 @@ use super::index::{Key, Kind};
 use super::owned::{Owned, owner};
 use super::reach::Reach;
 use super::standing::{is_busy, keep_little};
+use super::wire::{self, Slim, Watched};
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
 
 /// A watch is taken up anew after that many seconds, and given up 5 seconds later if the API server has not ended it: what one misses whose
 /// connection is dead comes this much later.
 const WATCH_SECONDS: u32 = 60;
+/// Objects in one answer of a list. All of an answer is in memory at once, several times over.
+const PAGE: u32 = 100;
 
 /// Integrations that an event concerns.
 pub type Concerned = Result<ObjectRef<SalesforceIntegration>, watcher::Error>;
@@ -57,21 +60,12 @@ impl Watches {
         let (integrations, writer) = reflector::store();
         let integration_events =
             watched::<SalesforceIntegration>(client, &reach, everything.clone())
-                .modify(forget_unread)
                 .reflect(writer)
                 .boxed();
         let (cron_jobs, cron_job_events) =
-            kept::<CronJob, _>(watched(client, &reach, ours.clone()), |_| {}, keep_little);
-        let (jobs, job_events) = kept::<Job, _>(
-            watched(client, &reach, ours.clone()),
-            |job| job.spec = None,
-            Job::clone,
-        );
-        let (pods, pod_events) = kept::<Pod, _>(
-            watched(client, &reach, ours),
-            |pod| pod.spec = None,
-            Pod::clone,
-        );
+            kept::<CronJob, _>(watched(client, &reach, ours.clone()), keep_little);
+        let (jobs, job_events) = kept::<Job, _>(watched(client, &reach, ours.clone()), Job::clone);
+        let (pods, pod_events) = kept::<Pod, _>(watched(client, &reach, ours), Pod::clone);
         // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
         let secrets = watched::<PartialObjectMeta<Secret>>(client, &reach, everything);
         let listed = Arc::new(SetOnce::new());
@@ -191,52 +185,28 @@ enum Seen<K> {
 /// The events of one kind within a scope.
 fn watched<K>(client: &Client, reach: &Arc<Reach>, config: watcher::Config) -> Events<K>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + Send
-        + 'static,
+    K: Watched + Clone + std::fmt::Debug + Send + 'static,
 {
     let api = match reach.namespace() {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::<K>::all(client.clone()),
+        None => Api::<Slim<K>>::all(client.clone()),
     };
-    let events = watch(api.clone(), config).default_backoff();
-    reach.hear(api, events).boxed()
+    let events = watch(api.clone(), config.page_size(PAGE)).default_backoff();
+    reach.hear(api, events).map_ok(wire::unwrap).boxed()
 }
 
-/// Drops the parts of any object that nobody here reads.
-fn forget_unread<K: ResourceExt>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
-    object
-        .annotations_mut()
-        .remove("kubectl.kubernetes.io/last-applied-configuration");
-}
-
-/// A watch of children that are kept, without the part of them that nobody reads.
+/// A watch of children, of which something is kept.
 fn kept<K, V>(
     events: Events<K>,
-    forget: impl Fn(&mut K) + Send + 'static,
     keep: impl Fn(&K) -> V + Send + 'static,
 ) -> (Arc<Owned<V>>, Events<K>)
 where
     V: Send + Sync + 'static,
-    K: Resource<DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
+    K: Watched + Send + Sync + 'static,
 {
     let owned = Arc::new(Owned::default());
     let taking_in = Arc::clone(&owned);
     let events = events
-        .modify(move |object| {
-            forget_unread(object);
-            forget(object);
-        })
         .inspect_ok(move |event| taking_in.take_in(event, &keep))
         .boxed();
     (owned, events)
@@ -262,6 +232,7 @@ fn flatten<K: ResourceExt + Send + 'static>(
                         .into_iter()
                         .flat_map(|seen| concern(&context, seen))
                         .collect();
+                    wait_in_line(&context, &keys);
                     refs(keys)
                 }
             };
@@ -302,6 +273,16 @@ fn log_watch_error(concerned: &Concerned) -> bool {
         tracing::warn!(%error, "a watch broke off and is taken up again");
     }
     concerned.is_ok()
+}
+
+/// They are to be looked at. An owner that is not known does not exist, and would never come to its turn.
+fn wait_in_line(context: &Context, keys: &BTreeSet<Key>) {
+    for key in keys {
+        let known = context.index().holds(key);
+        if known {
+            context.turns.told(key);
+        }
+    }
 }
 
 fn refs(keys: BTreeSet<Key>) -> Vec<Concerned> {

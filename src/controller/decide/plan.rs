@@ -31,6 +31,12 @@ pub struct Plan {
 // === impl Plan ===
 
 impl Plan {
+    /// Whether it brings the first that an integration has in the cluster, and nothing else: no run waits for that.
+    pub fn is_first<L>(&self, live: &[L]) -> bool {
+        let brings = self.mint_tokens || self.cron_job.is_some();
+        brings && live.is_empty() && self.retire.is_empty() && self.run.is_none()
+    }
+
     /// The same where the Job of the run that was asked for could not be made: the wish stays, and everything else is as it was.
     pub fn without_run(mut self, before: Option<&SalesforceIntegrationStatus>) -> Plan {
         self.run = None;

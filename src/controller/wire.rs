@@ -1,0 +1,351 @@
+//! What is read of the API server's answers: no more than somebody here looks at. A third of an object are its `managedFields`, and a fleet's
+//! worth of them costs more to read than everything that is done about it. And an answer that cannot be read never shows in an error what
+//! stands in it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, CronJobStatus, Job, JobStatus};
+use k8s_openapi::api::core::v1::{Pod, PodStatus, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use kube::api::ObjectMeta;
+use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
+use kube::runtime::watcher::Event;
+use kube::{Client, Resource};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+
+use crate::api::{SalesforceIntegration, SalesforceIntegrationSpec, SalesforceIntegrationStatus};
+
+/// As much of an object as the controller reads.
+pub trait Watched: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Sized {
+    /// What is read of its spec.
+    type Spec: DeserializeOwned;
+    /// What is read of its status.
+    type Status: DeserializeOwned;
+
+    /// The object; nothing if a part is missing without which there is none.
+    fn of(
+        metadata: ObjectMeta,
+        spec: Option<Self::Spec>,
+        status: Option<Self::Status>,
+    ) -> Option<Self>;
+}
+
+impl Watched for SalesforceIntegration {
+    type Spec = SalesforceIntegrationSpec;
+    type Status = SalesforceIntegrationStatus;
+
+    fn of(
+        metadata: ObjectMeta,
+        spec: Option<Self::Spec>,
+        status: Option<Self::Status>,
+    ) -> Option<Self> {
+        Some(SalesforceIntegration {
+            metadata,
+            spec: spec?,
+            status,
+        })
+    }
+}
+
+impl Watched for CronJob {
+    type Spec = CronJobSpec;
+    type Status = CronJobStatus;
+
+    fn of(
+        metadata: ObjectMeta,
+        spec: Option<CronJobSpec>,
+        status: Option<CronJobStatus>,
+    ) -> Option<Self> {
+        Some(CronJob {
+            metadata,
+            spec,
+            status,
+        })
+    }
+}
+
+impl Watched for Job {
+    type Spec = IgnoredAny;
+    type Status = JobStatus;
+
+    fn of(metadata: ObjectMeta, _: Option<IgnoredAny>, status: Option<JobStatus>) -> Option<Self> {
+        Some(Job {
+            metadata,
+            spec: None,
+            status,
+        })
+    }
+}
+
+impl Watched for Pod {
+    type Spec = IgnoredAny;
+    type Status = PodStatus;
+
+    fn of(metadata: ObjectMeta, _: Option<IgnoredAny>, status: Option<PodStatus>) -> Option<Self> {
+        Some(Pod {
+            metadata,
+            spec: None,
+            status,
+        })
+    }
+}
+
+/// What tenants keep in their Secrets never comes with a watch.
+impl Watched for PartialObjectMeta<Secret> {
+    type Spec = IgnoredAny;
+    type Status = IgnoredAny;
+
+    fn of(metadata: ObjectMeta, _: Option<IgnoredAny>, _: Option<IgnoredAny>) -> Option<Self> {
+        Some(metadata.into_response_partial())
+    }
+}
+
+/// An object that a watch brings.
+#[derive(Clone, Debug)]
+pub struct Slim<K>(K);
+
+impl<'de, K: Watched> Deserialize<'de> for Slim<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wire {
+            metadata,
+            spec,
+            status,
+        } = Wire::<K::Spec, K::Status>::deserialize(deserializer)?;
+        K::of(metadata.into(), spec, status)
+            .map(Slim)
+            .ok_or_else(|| D::Error::missing_field("spec"))
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire<Spec, Status> {
+    metadata: Metadata,
+    spec: Option<Spec>,
+    status: Option<Status>,
+}
+
+/// What is read of the metadata of any object.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+}
+
+impl From<Metadata> for ObjectMeta {
+    fn from(read: Metadata) -> ObjectMeta {
+        let mut annotations = read.annotations;
+        if let Some(annotations) = &mut annotations {
+            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        }
+        ObjectMeta {
+            name: read.name,
+            namespace: read.namespace,
+            uid: read.uid,
+            resource_version: read.resource_version,
+            generation: read.generation,
+            creation_timestamp: read.creation_timestamp,
+            deletion_timestamp: read.deletion_timestamp,
+            labels: read.labels,
+            annotations,
+            owner_references: read.owner_references,
+            ..ObjectMeta::default()
+        }
+    }
+}
+
+impl<K: Watched> Resource for Slim<K> {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        K::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        K::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        K::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        K::plural(&())
+    }
+
+    fn metadata_api() -> bool {
+        K::metadata_api()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        self.0.meta()
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.0.meta_mut()
+    }
+}
+
+/// What a watch brings, as the objects themselves.
+pub fn unwrap<K>(event: Event<Slim<K>>) -> Event<K> {
+    match event {
+        Event::Apply(Slim(object)) => Event::Apply(object),
+        Event::Delete(Slim(object)) => Event::Delete(object),
+        Event::Init => Event::Init,
+        Event::InitApply(Slim(object)) => Event::InitApply(object),
+        Event::InitDone => Event::InitDone,
+    }
+}
+
+/// Sends a request and reads its answer.
+///
+/// # Errors
+/// As the library's; of an answer that cannot be read it tells no more than that, neither in the error nor in the log.
+pub async fn exchange<T: DeserializeOwned>(
+    client: &Client,
+    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+) -> Result<T, kube::Error> {
+    let request = request.map_err(kube::Error::BuildRequest)?;
+    let text = client.request_text(request).await?;
+    serde_json::from_str(&text).map_err(|_| {
+        kube::Error::SerdeError(serde_json::Error::custom(
+            "the API server's answer is not what was asked for",
+        ))
+    })
+}
+
+/// What is read of the answer to a write.
+#[derive(Debug, Deserialize)]
+pub struct Written {
+    /// Of what was written.
+    pub metadata: WrittenMetadata,
+}
+
+/// What is read of its metadata.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenMetadata {
+    /// The version that the write made.
+    pub resource_version: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    const MARKER: &str = "bWFya2Vy";
+
+    fn object() -> serde_json::Value {
+        json!({
+            "apiVersion": "switchboard.dev/v1alpha1",
+            "kind": "SalesforceIntegration",
+            "metadata": {
+                "name": "acme", "namespace": "tenant", "uid": "u", "resourceVersion": "7", "generation": 3,
+                "creationTimestamp": "2026-01-01T00:00:00Z", "deletionTimestamp": "2026-01-02T00:00:00Z",
+                "labels": {"a": "b"},
+                "annotations": {"c": "d", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+                "ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "o"}],
+                "finalizers": ["x"],
+                "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
+            },
+            "spec": {
+                "companyId": "acme",
+                "salesforce": {"auth": {"password": {"username": "u@acme.example", "secretRef": {"name": "s"}}}}
+            },
+            "status": {"observedGeneration": 3}
+        })
+    }
+
+    #[test]
+    fn everything_that_is_looked_at_is_read_and_nothing_else_is_kept() {
+        let Slim(slim): Slim<SalesforceIntegration> = serde_json::from_value(object()).unwrap();
+        let mut whole: SalesforceIntegration = serde_json::from_value(object()).unwrap();
+        whole.metadata.managed_fields = None;
+        whole.metadata.finalizers = None;
+        let annotations = whole.metadata.annotations.as_mut().unwrap();
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        assert_eq!(slim, whole);
+    }
+
+    #[test]
+    fn of_a_secret_that_a_watch_brings_nothing_but_metadata_is_read() {
+        let mut secret = object();
+        secret["data"] = json!({"password": MARKER});
+        let Slim(slim): Slim<PartialObjectMeta<Secret>> = serde_json::from_value(secret).unwrap();
+        assert!(!format!("{slim:?}").contains(MARKER));
+        assert!(Slim::<PartialObjectMeta<Secret>>::metadata_api());
+        assert!(!Slim::<Pod>::metadata_api());
+    }
+
+    #[test]
+    fn an_object_without_what_makes_it_one_is_an_error() {
+        let mut object = object();
+        object.as_object_mut().unwrap().remove("spec");
+        serde_json::from_value::<Slim<CronJob>>(object.clone()).unwrap();
+        serde_json::from_value::<Slim<SalesforceIntegration>>(object).unwrap_err();
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Log {
+        type Writer = Log;
+
+        fn make_writer(&self) -> Log {
+            self.clone()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_read_shows_nowhere() {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(log.clone())
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        tracing::info!("the log is read");
+        let service = tower::service_fn(|_: Request<Body>| async {
+            let body = format!(r#"{{"data": {{"password": "{MARKER}"}}, "metadata": "{MARKER}"}}"#);
+            Ok::<_, std::io::Error>(Response::new(Body::from(body.into_bytes())))
+        });
+        let client = Client::new(service, "tenant");
+        let request = kube::core::Request::new("/api/v1/namespaces/tenant/secrets")
+            .get("acme", &kube::api::GetParams::default());
+        let error = exchange::<Written>(&client, request).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(MARKER), "{error:?}");
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("the log is read"), "{log}");
+        assert!(!log.contains(MARKER), "{log}");
+    }
+}
