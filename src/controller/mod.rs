@@ -29,7 +29,8 @@ mod wire;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::channel::mpsc;
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -144,6 +145,9 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
+/// What the watches may tell before the queue has taken it in.
+const MOST_TOLD: usize = 64;
+
 /// Runs the controller until `stop`; then lets what goes on finish, and lets another replica lead.
 ///
 /// # Errors
@@ -231,9 +235,16 @@ async fn work(
     let queues = watches.into_iter().map(|watches| {
         let (succeeded, failed) = (Arc::clone(&retries), Arc::clone(&retries));
         let store = watches.stores.integrations.clone();
-        let events = watches
-            .concerned(context)
-            .take_until(stop.clone().cancelled_owned());
+        let (told, events) = mpsc::channel(MOST_TOLD);
+        // A task of its own: most of what the watches bring concerns nobody, and the queue asks everything that goes on how far it is
+        // whenever anything moves.
+        let watching = AbortOnDropHandle::new(tokio::spawn(
+            watches
+                .concerned(context)
+                .take_until(stop.clone().cancelled_owned())
+                .map(Ok)
+                .forward(told),
+        ));
         let config = QueueConfig::default().concurrency(concurrency);
         applier(
             move |resource: Arc<SalesforceIntegration>, context| {
@@ -247,16 +258,7 @@ async fn work(
                     }
                     ended
                 }));
-                Box::pin(async move {
-                    match work.await {
-                        Ok(ended) => ended,
-                        Err(broken) => match broken.try_into_panic() {
-                            Ok(panic) => std::panic::resume_unwind(panic),
-                            // Only who drops it cancels it, and then nobody waits here.
-                            Err(_) => std::future::pending().await,
-                        },
-                    }
-                })
+                Box::pin(joined(work))
             },
             move |resource: Arc<SalesforceIntegration>, error: &Error, _| {
                 error_policy(&resource, error, &failed)
@@ -273,8 +275,22 @@ async fn work(
             }
             std::future::ready(())
         })
+        // The queue ends when nothing feeds it any more.
+        .then(|()| joined(watching).map(drop))
     });
     futures::future::join_all(queues).await;
+}
+
+/// What a task came to; its panic goes on here.
+async fn joined<T>(work: AbortOnDropHandle<T>) -> T {
+    match work.await {
+        Ok(ended) => ended,
+        Err(broken) => match broken.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only who drops it cancels it, and then nobody waits here.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 async fn reconcile(

@@ -11,6 +11,7 @@ mod chart;
 mod check;
 mod connection;
 mod credentials;
+mod crowd;
 mod deletion;
 mod disturbed;
 mod examples;

@@ -1,0 +1,76 @@
+//! Many who come at once: what each waits for comes before what nobody waits for.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::CronJob;
+use kube::{Api, ResourceExt};
+use switchboard_testbed::{AuditEvent, wait_for};
+
+use crate::outage::{tenants, world};
+use crate::stage::{SOON, Stage};
+
+const TENANTS: usize = 20;
+/// Integrations that are worked on at once.
+const AT_ONCE: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_are_told_whether_they_are_connected_before_any_gets_its_runs() {
+    let stage = Stage::set("crowd", world(TENANTS)).await;
+    stage.apply(&tenants(&stage, TENANTS)).await;
+    let mark = stage.control_plane.audit_mark().unwrap();
+    let few = format!("--concurrency={AT_ONCE}");
+    let controller = stage.another_controller("controller", &[&few]).await;
+    stage.all("True", "Ready", SOON).await;
+    let cron_jobs = Api::<CronJob>::namespaced(stage.client.clone(), stage.ns());
+    wait_for("a CronJob and an Event for each", SOON, async || {
+        let cron_jobs = cron_jobs.list(&Default::default()).await.unwrap();
+        let owners: Vec<String> = cron_jobs
+            .items
+            .iter()
+            .flat_map(|cron_job| cron_job.owner_references())
+            .map(|owner| owner.name.clone())
+            .collect();
+        let events = writes(&stage, mark, &["events"]).len();
+        if (owners.len(), events) == (TENANTS, TENANTS) {
+            Ok(())
+        } else {
+            Err(format!("{events} events, CronJobs of {owners:?}"))
+        }
+    })
+    .await;
+
+    let children = ["cronjobs", "secrets", "events"];
+    let all = writes(&stage, mark, &children);
+    assert_eq!(all.len(), children.len() * TENANTS, "once for each");
+    let first = all.iter().map(|event| event.time).min().unwrap();
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for status in writes(&stage, mark, &["salesforceintegrations"]) {
+        if status.time < first {
+            *told.entry(status.name).or_default() += 1;
+        }
+    }
+    // The log-in on record, and what came of it.
+    let told = told.values().filter(|writes| **writes == 2).count();
+    assert!(
+        told >= TENANTS - AT_ONCE,
+        "a child was written when {told} had their status"
+    );
+    assert_eq!(stage.simulator.counters().logins.len(), TENANTS);
+    assert_eq!(controller.terminate(SOON).await.unwrap(), 0);
+    stage.end().await;
+}
+
+/// What the controller has written of these kinds, refusals left out.
+fn writes(stage: &Stage, mark: u64, resources: &[&str]) -> Vec<AuditEvent> {
+    let events = stage.control_plane.audit_since(mark).unwrap();
+    events
+        .into_iter()
+        .filter(|event| {
+            event.namespace == stage.ns()
+                && event.user_agent.starts_with("switchboard/")
+                && event.is_write()
+                && event.code < 300
+                && resources.contains(&event.resource.as_str())
+        })
+        .collect()
+}
