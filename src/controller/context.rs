@@ -17,6 +17,7 @@ use super::decide::LiveCronJob;
 use super::decide::acceptance::Acceptance;
 use super::events::Recorder;
 use super::index::{Index, Key};
+use super::last_words::LastWords;
 use super::metrics::Metrics;
 use super::owned::Owned;
 use super::proofs::Proofs;
@@ -52,6 +53,8 @@ pub struct Context {
     pub standing: Standing,
     /// Whose turn it is.
     pub turns: Turns,
+    /// How runs ended whose pods are gone.
+    pub last_words: LastWords,
     /// Since when this controller leads.
     pub leads_since: Timestamp,
     latest: Mutex<HashMap<Key, Arc<SalesforceIntegration>>>,
@@ -142,6 +145,7 @@ impl Context {
             metrics,
             standing: Standing::default(),
             turns: Turns::default(),
+            last_words: LastWords::default(),
             leads_since: super::now(),
             latest: Mutex::default(),
             taken_in: Mutex::default(),
@@ -272,6 +276,7 @@ impl Context {
     pub fn forget(&self, key: &Key) {
         self.standing.forget(key);
         self.turns.forget(key);
+        self.last_words.forget(key);
         self.note_runs(key, BTreeSet::new());
         self.note_acceptance(key, Acceptance::Unheard);
         self.latest

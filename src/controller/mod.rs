@@ -12,6 +12,7 @@ mod events;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod index;
+mod last_words;
 mod leader;
 mod metrics;
 mod observe;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 
 use super::claims::{self, Claim};
 use super::context::Context;
@@ -182,8 +183,12 @@ fn neighbours(
 
 fn runs(context: &Context, key: &Key, status: Option<&SalesforceIntegrationStatus>) -> Runs {
     let stores = || context.stores.iter();
-    let jobs = stores().flat_map(|stores| stores.jobs.of(key)).collect();
+    let jobs: Vec<Arc<Job>> = stores().flat_map(|stores| stores.jobs.of(key)).collect();
+    let names = jobs.iter().map(|job| job.name_any()).collect();
+    let last_words = context.last_words.of(key, &names);
     let pods: Vec<Arc<Pod>> = stores().flat_map(|stores| stores.pods.of(key)).collect();
     let last = status.and_then(|status| status.last_run.as_ref());
-    Runs::sort(jobs, &pods, last, |job| context.has_taken_in(key, job))
+    Runs::sort(jobs, &pods, &last_words, last, |job| {
+        context.has_taken_in(key, job)
+    })
 }

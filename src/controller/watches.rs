@@ -131,6 +131,11 @@ impl Watches {
             })
         });
         let pods = flatten(Kind::Pod, scope, self.pods, context, |context, event| {
+            if let Seen::Gone(_, Some(pod)) = &event
+                && let (Some(integration), Some(run)) = (owner(pod), judge_pod(pod))
+            {
+                context.last_words.note(integration, run);
+            }
             news(context, Kind::Pod, event, |pod: &Pod| {
                 (
                     judge_pod(pod).map(|run| (run.finished_at, run.outcome)),
@@ -179,7 +184,8 @@ pub(super) fn note_written(context: &Context, written: &CronJob) {
 /// What a watch saw of one object.
 enum Seen<K> {
     There(K),
-    Gone(Key),
+    /// With what the watch told of its last state, if it told.
+    Gone(Key, Option<K>),
 }
 
 /// The events of one kind within a scope.
@@ -260,10 +266,10 @@ fn compare<K: ResourceExt>(
         }
         Event::InitDone => std::mem::take(missing)
             .into_iter()
-            .map(Seen::Gone)
+            .map(|key| Seen::Gone(key, None))
             .collect(),
         Event::Apply(object) => vec![Seen::There(object)],
-        Event::Delete(object) => vec![Seen::Gone(Key::of(&object))],
+        Event::Delete(object) => vec![Seen::Gone(Key::of(&object), Some(object))],
     }
 }
 
@@ -297,7 +303,7 @@ fn integration(context: &Context, seen: Seen<SalesforceIntegration>) -> Vec<Key>
             context.caught_up(&resource);
             context.index().apply(&resource).into_iter().collect()
         }
-        Seen::Gone(key) => {
+        Seen::Gone(key, _) => {
             context.forget(&key);
             let concerned = context.index().delete(&key).into_iter().collect();
             context.drop_unused_sessions();
@@ -323,7 +329,7 @@ fn news<K: ResourceExt, H: Hash>(
                 .is_news(kind, key, owner.clone(), &matters(&object));
             owner.filter(|_| is_news && listed)
         }
-        Seen::Gone(key) => context.index().forget_seen(kind, &key),
+        Seen::Gone(key, _) => context.index().forget_seen(kind, &key),
     };
     concerned.into_iter().collect()
 }
@@ -331,7 +337,7 @@ fn news<K: ResourceExt, H: Hash>(
 fn secret(context: &Context, seen: Seen<PartialObjectMeta<Secret>>) -> Vec<Key> {
     let secret = match seen {
         Seen::There(secret) => secret,
-        Seen::Gone(key) => {
+        Seen::Gone(key, _) => {
             let mut index = context.index();
             index.forget_seen(Kind::Secret, &key);
             let mut concerned = index.readers(&key);
@@ -387,7 +393,7 @@ mod tests {
             let seen = compare(event, &mut missing, known);
             seen.into_iter()
                 .filter_map(|seen| match seen {
-                    Seen::Gone(key) => Some(key),
+                    Seen::Gone(key, _) => Some(key),
                     Seen::There(_) => None,
                 })
                 .collect()

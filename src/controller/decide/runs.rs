@@ -358,13 +358,15 @@ pub struct Runs {
 // === impl Runs ===
 
 impl Runs {
-    /// Sorts out an integration's Jobs and their pods. `last` is the run in its status; `is_taken_in` knows of earlier ones.
+    /// Sorts out an integration's Jobs and their pods. `last_words` tell how runs ended whose pods are gone; `last` is the run in its
+    /// status; `is_taken_in` knows of earlier ones.
     ///
     /// A Job outlives its pod by a moment in which it does not say yet that it failed: a run that was taken in does not go on because of
     /// that, nor does it end twice.
     pub fn sort(
         jobs: Vec<Arc<Job>>,
         pods: &[Arc<Pod>],
+        last_words: &[EndedRun],
         last: Option<&LastRun>,
         is_taken_in: impl Fn(&str) -> bool,
     ) -> Runs {
@@ -374,8 +376,12 @@ impl Runs {
             let of_job = |pod: &&Arc<Pod>| pod.labels().get(JOB_NAME) == Some(&name);
             let pods: Vec<&Arc<Pod>> = pods.iter().filter(of_job).collect();
             let mut ended: Vec<EndedRun> = pods.iter().filter_map(|pod| judge_pod(pod)).collect();
+            if ended.is_empty() {
+                let its = |run: &&EndedRun| run.job == name && ended_after(&job, run.finished_at);
+                ended.extend(last_words.iter().filter(its).cloned());
+            }
             // A pod that is there has yet to say how it ended, whatever its Job says already.
-            if pods.is_empty() {
+            if pods.is_empty() && ended.is_empty() {
                 ended.extend(judge_job_without_pod(&job));
             }
             let taken_in = is_taken_in(&name);
@@ -397,11 +403,14 @@ impl Runs {
 
 /// Whether a run was that Job's, and not one's that had the same name before it.
 fn is_of(run: &LastRun, job: &Job) -> bool {
-    let created = job.metadata.creation_timestamp.as_ref();
     let finished = run.finished_at.as_ref();
-    created
-        .zip(finished)
-        .is_none_or(|(created, finished)| created.0 <= finished.0)
+    finished.is_none_or(|finished| ended_after(job, finished.0))
+}
+
+/// Whether a run that ended then can be that Job's.
+fn ended_after(job: &Job, finished_at: Timestamp) -> bool {
+    let created = job.metadata.creation_timestamp.as_ref();
+    created.is_none_or(|created| created.0 <= finished_at)
 }
 
 fn has_finished(job: &Job) -> bool {
