@@ -176,19 +176,31 @@ impl Context {
 
     /// An integration by its key.
     pub fn integration(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
+        self.cached(key).map(|cached| self.freshest(cached))
+    }
+
+    /// As the watch knows it.
+    fn cached(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
         let reference = ObjectRef::new(&key.name).within(&key.namespace);
-        let cached = self
-            .stores
+        self.stores
             .iter()
-            .find_map(|stores| stores.integrations.get(&reference))?;
-        Some(self.freshest(cached))
+            .find_map(|stores| stores.integrations.get(&reference))
     }
 
     /// Keeps what the server answered to a write of the status. A watch may lag behind it, and a decision on the older status would
     /// repeat what was just done, a log-in above all.
     pub fn remember(&self, written: Arc<SalesforceIntegration>) {
+        let key = Key::of(written.as_ref());
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.insert(Key::of(written.as_ref()), written);
+        // The watch is often quicker than the answer; nothing would let go of it then.
+        let told = self.cached(&key).is_some_and(|cached| {
+            cached.uid() != written.uid() || version(&cached) >= version(&written)
+        });
+        if told {
+            latest.remove(&key);
+        } else {
+            latest.insert(key, written);
+        }
     }
 
     /// The newer of what the watch knows and what was last written.
