@@ -31,11 +31,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::channel::mpsc;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, SinkExt, Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -46,7 +47,7 @@ pub use proofs::prove_once;
 
 use self::act::CarriedOut;
 use self::attempt::Attempt;
-use self::context::Context;
+use self::context::{Context, Stores};
 use self::decide::acceptance::{Acceptance, Heard, RefusedObject};
 use self::decide::decide;
 use self::events::Recorder;
@@ -58,7 +59,7 @@ use self::proofs::{Order, Proofs};
 use self::reach::Reach;
 use self::retries::Retries;
 use self::server::Health;
-use self::watches::Watches;
+use self::watches::{Concerned, Watches};
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions};
 use crate::directory::TokenError;
 use crate::salesforce::{DialError, Transport};
@@ -233,25 +234,36 @@ async fn work(
     stop: &CancellationToken,
 ) {
     let retries = Arc::new(Retries::default());
-    let queues = watches.into_iter().map(|watches| {
+    let at_once = Arc::new(Semaphore::new(match concurrency {
+        0 => Semaphore::MAX_PERMITS,
+        few => few.into(),
+    }));
+    let (lines, ends): (Vec<_>, Vec<_>) = watches
+        .iter()
+        .map(|watches| {
+            let (told, events) = mpsc::channel(MOST_TOLD);
+            let stores = watches.stores.clone();
+            (Line { stores, told }, events)
+        })
+        .unzip();
+    let queues = watches.into_iter().zip(ends).map(|(watches, events)| {
         let (succeeded, failed) = (Arc::clone(&retries), Arc::clone(&retries));
+        let at_once = Arc::clone(&at_once);
         let store = watches.stores.integrations.clone();
-        let (told, events) = mpsc::channel(MOST_TOLD);
         // A task of its own: most of what the watches bring concerns nobody, and the queue asks everything that goes on how far it is
         // whenever anything moves.
-        let watching = AbortOnDropHandle::new(tokio::spawn(
-            watches
-                .concerned(context)
-                .take_until(stop.clone().cancelled_owned())
-                .map(Ok)
-                .forward(told),
-        ));
+        let concerned = watches
+            .concerned(context)
+            .take_until(stop.clone().cancelled_owned());
+        let watching = AbortOnDropHandle::new(tokio::spawn(tell(concerned, lines.clone())));
         let config = QueueConfig::default().concurrency(concurrency);
         applier(
             move |resource: Arc<SalesforceIntegration>, context| {
-                let retries = Arc::clone(&succeeded);
+                let (retries, at_once) = (Arc::clone(&succeeded), Arc::clone(&at_once));
                 // A task of its own: the queue asks all that go on how far they are whenever one of them moves.
                 let work = AbortOnDropHandle::new(tokio::spawn(async move {
+                    // It is never closed.
+                    let _permit = at_once.acquire().await;
                     let key = Key::of(resource.as_ref());
                     let ended = reconcile(resource, context).await;
                     if ended.is_ok() {
@@ -277,9 +289,35 @@ async fn work(
             std::future::ready(())
         })
         // The queue ends when nothing feeds it any more.
-        .then(|()| joined(watching).map(drop))
+        .then(|()| joined(watching))
     });
+    let queues: Vec<_> = queues.collect();
+    drop(lines);
     futures::future::join_all(queues).await;
+}
+
+/// What feeds the queue of one scope.
+#[derive(Clone)]
+struct Line {
+    stores: Stores,
+    told: mpsc::Sender<Concerned>,
+}
+
+/// Tells each queue of what concerns its integrations: what happens in one namespace may concern those of another, such as rivals for a company ID.
+async fn tell(concerned: impl Stream<Item = Concerned>, mut lines: Vec<Line>) {
+    let mut concerned = std::pin::pin!(concerned);
+    while let Some(concerned) = concerned.next().await {
+        let of = |line: &&mut Line| match &concerned {
+            Ok(reference) => line
+                .stores
+                .holds(reference.namespace.as_deref().unwrap_or_default()),
+            Err(_) => true,
+        };
+        if let Some(line) = lines.iter_mut().find(of) {
+            // It fails when the queue has ended, and with it the work.
+            let _ = line.told.send(concerned).await;
+        }
+    }
 }
 
 /// What a task came to; its panic goes on here.
@@ -300,7 +338,7 @@ async fn reconcile(
 ) -> Result<Action, Error> {
     let began = Instant::now();
     if !context.turns.begins(&Key::of(resource.as_ref()), began) {
-        return Ok(Action::requeue(turns::PAUSE));
+        return Ok(Action::requeue(context.turns.pause()));
     }
     context.metrics.reconcile_begins();
     let ended = reconcile_once(resource, &context).await;
@@ -399,7 +437,7 @@ async fn reconcile_once(
             }
             Ok(Action::requeue(match carried_out {
                 CarriedOut::Whole => look_again,
-                CarriedOut::PutOff => turns::PAUSE,
+                CarriedOut::PutOff => context.turns.pause(),
             }))
         }
     }

@@ -9,9 +9,11 @@ use super::decide::Notice;
 use super::index::Key;
 
 /// How long one that was put off lets others go first, however many they are.
-const LONGEST: Duration = Duration::from_secs(30);
-/// How soon one that was put off asks again. Asking costs next to nothing.
-pub const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+/// How soon one that was put off asks again, and what each that waits adds to that: asking costs little, but thousands ask.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_FOR_EACH: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Who waits for being looked at, and who was put off because of them.
 #[derive(Default)]
@@ -56,6 +58,14 @@ impl Turns {
         });
         put_off.notices.extend_from_slice(notices);
         state.lets_others_go(key, now)
+    }
+
+    /// How soon one that was put off should ask again.
+    pub fn pause(&self) -> Duration {
+        let waiting = u32::try_from(self.state().waiting.len()).unwrap_or(u32::MAX);
+        PAUSE
+            .saturating_add(PAUSE_FOR_EACH.saturating_mul(waiting))
+            .min(LONGEST_PAUSE)
     }
 
     /// The rest is done now. Returns what was to be told with it.
@@ -129,6 +139,20 @@ mod tests {
         assert!(!turns.put_off(&key("first"), &[], now + PAUSE * 2));
         assert_eq!(turns.done(&key("first")), [notice("Connected")]);
         assert_eq!(turns.done(&key("first")), []);
+    }
+
+    #[test]
+    fn the_more_wait_the_later_it_is_asked_again() {
+        let turns = Turns::default();
+        assert_eq!(turns.pause(), PAUSE);
+        for number in 0..200 {
+            turns.told(&key(&number.to_string()));
+        }
+        assert_eq!(turns.pause(), PAUSE * 2);
+        for number in 0..5000 {
+            turns.told(&key(&number.to_string()));
+        }
+        assert_eq!(turns.pause(), LONGEST_PAUSE);
     }
 
     #[test]

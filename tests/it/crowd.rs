@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::CronJob;
 use kube::{Api, ResourceExt};
-use switchboard_testbed::{AuditEvent, wait_for};
+use switchboard_testbed::{AuditEvent, AuditMark, wait_for};
 
 use crate::outage::{tenants, world};
 use crate::stage::{SOON, Stage};
@@ -61,7 +61,7 @@ async fn all_are_told_whether_they_are_connected_before_any_gets_its_runs() {
 }
 
 /// What the controller has written of these kinds, refusals left out.
-fn writes(stage: &Stage, mark: u64, resources: &[&str]) -> Vec<AuditEvent> {
+fn writes(stage: &Stage, mark: AuditMark, resources: &[&str]) -> Vec<AuditEvent> {
     let events = stage.control_plane.audit_since(mark).unwrap();
     events
         .into_iter()

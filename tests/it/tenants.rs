@@ -196,6 +196,11 @@ async fn an_integration_cannot_name_another_tenant_s_secret_or_company() {
     let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), eve.ns());
     let tokens = secrets.get_opt("claim-directory").await.unwrap();
     assert!(tokens.is_none(), "{tokens:?}");
+
+    // When the holder goes, whoever claimed it after him hears of that, though it is in another namespace.
+    let args = ["delete", "sfi", LINK, "-n", acme.ns()];
+    acme.kubectl(&args, &Value::Null).await.expect_success();
+    eve.until("claim", "Ready").await;
     end(&stage, [acme, eve], controller).await;
     stage.clear().await;
 }
