@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-export RUSTFLAGS="--remap-path-prefix=$PWD=/src --remap-path-prefix=$cargo_home=/cargo"
+# Relocations packed: a megabyte less to read, and to keep in memory, at every start. The C library of the image knows how (glibc 2.36).
+export RUSTFLAGS="--remap-path-prefix=$PWD=/src --remap-path-prefix=$cargo_home=/cargo -Clink-arg=-Wl,-z,pack-relative-relocs"
 export CFLAGS="-ffile-prefix-map=$PWD=/src -ffile-prefix-map=$cargo_home=/cargo"
 exec cargo build --locked --profile dist --bin switchboard

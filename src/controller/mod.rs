@@ -262,10 +262,8 @@ async fn work(
                 let (retries, at_once) = (Arc::clone(&succeeded), Arc::clone(&at_once));
                 // A task of its own: the queue asks all that go on how far they are whenever one of them moves.
                 let work = AbortOnDropHandle::new(tokio::spawn(async move {
-                    // It is never closed.
-                    let _permit = at_once.acquire().await;
                     let key = Key::of(resource.as_ref());
-                    let ended = reconcile(resource, context).await;
+                    let ended = reconcile(&key, context, &at_once).await;
                     if ended.is_ok() {
                         retries.succeeded(&key);
                     }
@@ -332,12 +330,22 @@ async fn joined<T>(work: AbortOnDropHandle<T>) -> T {
     }
 }
 
-async fn reconcile(
-    resource: Arc<SalesforceIntegration>,
-    context: Arc<Context>,
-) -> Result<Action, Error> {
+async fn reconcile(key: &Key, context: Arc<Context>, at_once: &Semaphore) -> Result<Action, Error> {
+    for stores in &context.stores {
+        // Its own children must be known; a namespace that cannot be watched holds no rival.
+        if stores.holds(&key.namespace) {
+            stores.listed().await;
+        } else {
+            stores.told().await;
+        }
+    }
+    // It is never closed.
+    let _permit = at_once.acquire().await;
+    let Some(resource) = context.integration(key) else {
+        return Ok(Action::await_change());
+    };
     let began = Instant::now();
-    if !context.turns.begins(&Key::of(resource.as_ref()), began) {
+    if !context.turns.begins(key, began) {
         return Ok(Action::requeue(context.turns.pause()));
     }
     context.metrics.reconcile_begins();
@@ -349,22 +357,12 @@ async fn reconcile(
 }
 
 async fn reconcile_once(
-    resource: Arc<SalesforceIntegration>,
+    mut resource: Arc<SalesforceIntegration>,
     context: &Arc<Context>,
 ) -> Result<Action, Error> {
     if resource.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let namespace = resource.namespace().unwrap_or_default();
-    for stores in &context.stores {
-        // Its own children must be known; a namespace that cannot be watched holds no rival.
-        if stores.holds(&namespace) {
-            stores.listed().await;
-        } else {
-            stores.told().await;
-        }
-    }
-    let mut resource = context.freshest(resource);
     let credential_before = credential_of(resource.status.as_ref());
     let asked_at = now();
     let mut gathered = Gathered::about(context, &resource).await?;
