@@ -193,26 +193,20 @@ impl Context {
         let key = Key::of(written.as_ref());
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         // The watch is often quicker than the answer; nothing would let go of it then.
-        let told = self.cached(&key).is_some_and(|cached| {
-            cached.uid() != written.uid() || version(&cached) >= version(&written)
-        });
-        if told {
-            latest.remove(&key);
-        } else {
+        let cached = self.cached(&key);
+        if cached.is_none_or(|cached| is_ahead(&written, &cached)) {
             latest.insert(key, written);
+        } else {
+            latest.remove(&key);
         }
     }
 
     /// The newer of what the watch knows and what was last written.
-    pub fn freshest(&self, cached: Arc<SalesforceIntegration>) -> Arc<SalesforceIntegration> {
+    fn freshest(&self, cached: Arc<SalesforceIntegration>) -> Arc<SalesforceIntegration> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let key = Key::of(cached.as_ref());
         match latest.get(&key) {
-            Some(written)
-                if written.uid() == cached.uid() && version(written) > version(&cached) =>
-            {
-                Arc::clone(written)
-            }
+            Some(written) if is_ahead(written, &cached) => Arc::clone(written),
             Some(_) => {
                 latest.remove(&key);
                 cached
@@ -227,7 +221,7 @@ impl Context {
         let key = Key::of(told);
         if latest
             .get(&key)
-            .is_some_and(|written| written.uid() != told.uid() || version(written) <= version(told))
+            .is_some_and(|written| !is_ahead(written, told))
         {
             latest.remove(&key);
         }
@@ -296,6 +290,11 @@ impl Context {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key);
     }
+}
+
+/// Whether what was written is newer than what the watch has told of the same object.
+fn is_ahead(written: &SalesforceIntegration, told: &SalesforceIntegration) -> bool {
+    written.uid() == told.uid() && version(written) > version(told)
 }
 
 /// Resource versions of one kind grow: Kubernetes has promised that they can be compared since 1.35 (KEP-5504), and etcd's always could.

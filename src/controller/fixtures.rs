@@ -1,8 +1,17 @@
 //! Builders for tests, with good defaults.
 
+use super::index::Key;
 use crate::api::{
     Auth, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
 };
+
+/// Of an integration, or of anything else, in the namespace `tenant`.
+pub(crate) fn key(name: &str) -> Key {
+    Key {
+        namespace: "tenant".into(),
+        name: name.into(),
+    }
+}
 
 /// A healthy-looking integration in the namespace `tenant`.
 pub(crate) fn integration(name: &str) -> SalesforceIntegration {

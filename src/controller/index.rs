@@ -366,14 +366,7 @@ fn hash(value: &impl Hash) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::fixtures;
-
-    fn key(name: &str) -> Key {
-        Key {
-            namespace: "tenant".into(),
-            name: name.into(),
-        }
-    }
+    use crate::controller::fixtures::{self, key};
 
     #[test]
     fn a_secret_leads_to_its_readers_until_they_read_another() {

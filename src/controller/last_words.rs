@@ -57,6 +57,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::controller::fixtures::key;
     use crate::worker::RunKind;
 
     fn run(job: &str) -> EndedRun {
@@ -75,10 +76,7 @@ mod tests {
 
     #[test]
     fn they_are_kept_as_long_as_the_job_is_there_and_never_many() {
-        let key = Key {
-            namespace: "tenant".into(),
-            name: "acme".into(),
-        };
+        let key = key("acme");
         let words = LastWords::default();
         for job in ["gone", "there", "there"] {
             words.note(key.clone(), run(job));

@@ -27,6 +27,7 @@ mod turns;
 mod watches;
 mod wire;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ use futures::{FutureExt, SinkExt, Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
-use kube::runtime::controller::{Action, Config as QueueConfig, Error as QueueError, applier};
+use kube::runtime::controller::{Action, Config as QueueConfig, applier};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -276,16 +277,11 @@ async fn work(
             },
             Arc::clone(context),
             store,
-            events,
+            events.map(Ok::<_, Infallible>),
             config,
         )
-        .for_each(|done| {
-            // Errors of a reconcile were told where they were met; an object that went meanwhile needs no words.
-            if let Err(QueueError::QueueError(error)) = done {
-                tracing::warn!(%error, "a watch failed");
-            }
-            std::future::ready(())
-        })
+        // What came of a reconcile was told where it was known; an object that went meanwhile needs no words.
+        .for_each(|_| std::future::ready(()))
         // The queue ends when nothing feeds it any more.
         .then(|()| joined(watching))
     });
@@ -305,13 +301,9 @@ struct Line {
 async fn tell(concerned: impl Stream<Item = Concerned>, mut lines: Vec<Line>) {
     let mut concerned = std::pin::pin!(concerned);
     while let Some(concerned) = concerned.next().await {
-        let of = |line: &&mut Line| match &concerned {
-            Ok(reference) => line
-                .stores
-                .holds(reference.namespace.as_deref().unwrap_or_default()),
-            Err(_) => true,
-        };
-        if let Some(line) = lines.iter_mut().find(of) {
+        let namespace = concerned.namespace.as_deref().unwrap_or_default();
+        let line = lines.iter_mut().find(|line| line.stores.holds(namespace));
+        if let Some(line) = line {
             // It fails when the queue has ended, and with it the work.
             let _ = line.told.send(concerned).await;
         }

@@ -126,6 +126,7 @@ fn place<V>(siblings: &[(String, V)], name: &str) -> Result<usize, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::fixtures::key;
     use std::collections::BTreeMap;
 
     use k8s_openapi::api::batch::v1::Job;
@@ -147,11 +148,11 @@ mod tests {
     }
 
     fn names(owned: &Owned<Job>, integration: &str) -> Vec<String> {
-        let key = Key {
-            namespace: "tenant".into(),
-            name: integration.into(),
-        };
-        owned.of(&key).iter().map(|job| job.name_any()).collect()
+        owned
+            .of(&key(integration))
+            .iter()
+            .map(|job| job.name_any())
+            .collect()
     }
 
     #[test]

@@ -62,6 +62,7 @@ fn asked_for(error: &Error) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::fixtures::key;
     use kube::core::Status;
     use kube::core::response::StatusDetails;
 
@@ -83,10 +84,6 @@ mod tests {
     #[test]
     fn waits_double_for_each_integration_and_begin_anew_after_a_success() {
         let retries = Retries::default();
-        let key = |name: &str| Key {
-            namespace: "tenant".into(),
-            name: name.into(),
-        };
         let conflict = refused(409, 0);
         for full in [500, 1_000, 2_000, 4_000] {
             let wait = retries.failed(&key("acme"), &conflict).as_millis();
@@ -100,13 +97,7 @@ mod tests {
 
     #[test]
     fn the_api_server_is_not_asked_before_it_wants() {
-        let wait = Retries::default().failed(
-            &Key {
-                namespace: "tenant".into(),
-                name: "acme".into(),
-            },
-            &refused(429, 30),
-        );
+        let wait = Retries::default().failed(&key("acme"), &refused(429, 30));
         assert_eq!(wait, Duration::from_secs(30));
     }
 }

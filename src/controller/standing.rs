@@ -89,6 +89,7 @@ fn digest(cron_job: &CronJob) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::fixtures::key;
     use k8s_openapi::api::batch::v1::CronJobSpec;
 
     fn cron_job(schedule: &str, time_zone: Option<&str>) -> CronJob {
@@ -104,10 +105,7 @@ mod tests {
 
     #[test]
     fn an_edit_on_the_server_and_another_wish_are_both_seen() {
-        let key = Key {
-            namespace: "tenant".into(),
-            name: "acme".into(),
-        };
+        let key = key("acme");
         let standing = Standing::default();
         let wanted = cron_job("0 1 * * *", None);
         // The server adds defaults.

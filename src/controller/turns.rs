@@ -101,13 +101,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn key(name: &str) -> Key {
-        Key {
-            namespace: "tenant".into(),
-            name: name.into(),
-        }
-    }
+    use crate::controller::fixtures::key;
 
     fn notice(reason: &str) -> Notice {
         Notice {

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt, future, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::core::PartialObjectMeta;
@@ -32,8 +32,8 @@ const WATCH_SECONDS: u32 = 60;
 /// Objects in one answer of a list. All of an answer is in memory at once, several times over.
 const PAGE: u32 = 100;
 
-/// Integrations that an event concerns.
-pub type Concerned = Result<ObjectRef<SalesforceIntegration>, watcher::Error>;
+/// An integration that an event concerns.
+pub type Concerned = ObjectRef<SalesforceIntegration>;
 type Events<K> = Pin<Box<dyn Stream<Item = Result<Event<K>, watcher::Error>> + Send>>;
 
 /// The watches of one scope: a namespace, or all of them. Nothing flows before they are polled.
@@ -230,7 +230,11 @@ fn flatten<K: ResourceExt + Send + 'static>(
     events
         .flat_map(move |event| {
             let concerned = match event {
-                Err(error) => vec![Err(error)],
+                Err(error) => {
+                    // The watch comes back by itself.
+                    tracing::warn!(%error, "a watch broke off and is taken up again");
+                    vec![]
+                }
                 Ok(event) => {
                     let known = || context.index().known(kind, namespace.as_deref());
                     let seen = compare(event, &mut missing, known);
@@ -244,7 +248,6 @@ fn flatten<K: ResourceExt + Send + 'static>(
             };
             stream::iter(concerned)
         })
-        .filter(|concerned| future::ready(log_watch_error(concerned)))
         .boxed()
 }
 
@@ -273,14 +276,6 @@ fn compare<K: ResourceExt>(
     }
 }
 
-/// The watch comes back by itself; the queue must not end because of it.
-fn log_watch_error(concerned: &Concerned) -> bool {
-    if let Err(error) = concerned {
-        tracing::warn!(%error, "a watch broke off and is taken up again");
-    }
-    concerned.is_ok()
-}
-
 /// They are to be looked at. An owner that is not known does not exist, and would never come to its turn.
 fn wait_in_line(context: &Context, keys: &BTreeSet<Key>) {
     for key in keys {
@@ -293,7 +288,7 @@ fn wait_in_line(context: &Context, keys: &BTreeSet<Key>) {
 
 fn refs(keys: BTreeSet<Key>) -> Vec<Concerned> {
     keys.into_iter()
-        .map(|key| Ok(ObjectRef::new(&key.name).within(&key.namespace)))
+        .map(|key| ObjectRef::new(&key.name).within(&key.namespace))
         .collect()
 }
 
