@@ -1,25 +1,22 @@
-//! `make bench-directory`: what the directory answers with many contacts, on SQLite and on PostgreSQL.
+//! `make bench-directory`: what the directory answers with many contacts, on SQLite and on
+//! PostgreSQL.
 //!
-//! Everything goes over HTTP on the loopback, as a softphone and the platform would send it, and both databases write
-//! to the disk before they answer.
+//! Everything goes over HTTP on the loopback, as a softphone and the platform would send it, and
+//! both databases write to the disk before they answer.
 
-use std::{
-    error::Error,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use serde_json::json;
-use switchboard::{
-    directory::{
-        Args, Claims, Client, Purpose, Server, TokenKeys,
-        client::Retry,
-        model::{ClaimRequest, FoundContact, RecordObject, WriteContactsRequest, WritePolicy},
-    },
-    phone::Region,
+use switchboard::directory::client::Retry;
+use switchboard::directory::model::{
+    ClaimRequest, FoundContact, RecordObject, WriteContactsRequest, WritePolicy,
 };
+use switchboard::directory::{Args, Claims, Client, Purpose, Server, TokenKeys};
+use switchboard::phone::Region;
 use switchboard_testbed::Postgres;
 use tokio_util::sync::CancellationToken;
 
@@ -154,8 +151,8 @@ async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outc
     Ok(())
 }
 
-/// How many a second, and how long they took. With a rate each begins when it is due, and its time counts from then:
-/// what waits behind a slow one is slow, too.
+/// How many a second, and how long they took. With a rate each begins when it is due, and its time
+/// counts from then: what waits behind a slow one is slow, too.
 async fn timed<F: Future<Output = Result<(), String>>>(
     count: u32,
     at_once: usize,

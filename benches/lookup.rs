@@ -1,6 +1,7 @@
-//! What looking numbers up costs: API calls, time and memory for 1,000 and 10,000 Japanese numbers in an
-//! org of 200,000 records, at 0 and 150 ms per call, where URLs end at 16,384 bytes and where they may
-//! be long; beside the product document's 3 calls per number, and beside two other ways that were measured on a stand-in.
+//! What looking numbers up costs: API calls, time and memory for 1,000 and 10,000 Japanese numbers
+//! in an org of 200,000 records, at 0 and 150 ms per call, where URLs end at 16,384 bytes and where
+//! they may be long; beside the product document's 3 calls per number, and beside two other ways
+//! that were measured on a stand-in.
 //!
 //! `make bench-lookup`, or `cargo bench --bench lookup -- [--records N] [--numbers N]...`.
 
@@ -15,9 +16,10 @@ mod generated;
 #[path = "../src/resolve/played.rs"]
 mod played;
 
-use salesforce_simulator::{Org, Simulator, User, World};
 use std::collections::HashMap;
 use std::time::Instant;
+
+use salesforce_simulator::{Org, Simulator, User, World};
 use switchboard::phone::{E164, Region, parse};
 use switchboard::resolve::{FIRST_URL_BYTES, Resolver};
 use switchboard::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transport};
@@ -91,7 +93,8 @@ async fn main() {
     print_others();
 }
 
-/// For 1,000 numbers: who asks how, and what came of it in calls and in numbers named rightly. Measured once, on another generated org.
+/// For 1,000 numbers: who asks how, and what came of it in calls and in numbers named rightly.
+/// Measured once, on another generated org.
 const OTHERS: [(&str, u32, u32); 2] = [
     (
         "one query for each number, object and two spellings, as the product document describes",

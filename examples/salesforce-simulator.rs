@@ -1,4 +1,5 @@
-//! Salesforce, played: `cargo run --example salesforce-simulator -- --orgs examples/salesforce-simulator.yaml`.
+//! Salesforce, played: `cargo run --example salesforce-simulator -- --orgs
+//! examples/salesforce-simulator.yaml`.
 
 use std::process::ExitCode;
 

@@ -2,12 +2,17 @@
 
 pub mod api;
 pub mod check;
-mod connections;
+pub mod cli;
+pub mod company_id;
 pub mod controller;
+pub mod decide;
 pub mod directory;
+mod http_server;
 pub mod lookup;
 pub mod phone;
+mod prove;
 pub mod resolve;
+pub mod run;
 pub mod salesforce;
 pub mod selftest;
 pub mod telemetry;

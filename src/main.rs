@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use switchboard::{api, check, controller, directory, lookup, selftest, telemetry, worker};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-use switchboard::{api, check, controller, directory, lookup, selftest, telemetry, worker};
 
 /// Links the tenants of a phone platform to Salesforce.
 #[derive(Parser)]

@@ -214,7 +214,8 @@ impl Bed {
         Api::namespaced_with(self.client.clone(), FLEET, &resource)
     }
 
-    /// How long it takes from the change of a Secret to the status that tells of the new credential, and how much of that Salesforce took.
+    /// How long it takes from the change of a Secret to the status that tells of the new
+    /// credential, and how much of that Salesforce took.
     pub async fn secret_changes(&self, args: &Args) -> Result<Vec<(Duration, Duration)>> {
         let secrets = Api::<Secret>::namespaced(self.client.clone(), FLEET);
         let (secret, user) = (secret_name(&name_of(0)), user_of(0));
@@ -248,7 +249,8 @@ impl Bed {
             })
             .await?;
             let took = began.elapsed();
-            // With a shared credential the others follow; what they ask is not part of this one's way.
+            // With a shared credential the others follow; what they ask is not part of this one's
+            // way.
             let rounds = self.simulator.counters().requests.min(4);
             delays.push((took, Duration::from_millis(args.latency_ms * rounds)));
         }

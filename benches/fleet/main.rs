@@ -1,7 +1,9 @@
-//! A fleet of integrations on a real control plane: how long until all are Ready, and what that costs the controller.
+//! A fleet of integrations on a real control plane: how long until all are Ready, and what that
+//! costs the controller.
 //!
-//! Two scenarios. `start`: everything is there, and the controller starts. `applied`: the controller runs, and everything is applied at
-//! once. It prints and judges nothing: numbers depend on the machine. docs/performance.md tells what was measured, and against what.
+//! Two scenarios. `start`: everything is there, and the controller starts. `applied`: the
+//! controller runs, and everything is applied at once. It prints and judges nothing: numbers depend
+//! on the machine. docs/performance.md tells what was measured, and against what.
 
 mod bed;
 mod controller;

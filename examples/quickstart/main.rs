@@ -1,6 +1,7 @@
-//! The whole product on one machine, in a few seconds: a real Kubernetes control plane, Salesforce played by the simulator, the
-//! directory and the controller as they are shipped, four tenants from the manifests beside this file, calls as the phone platform sends
-//! them. `make quickstart` runs it; with `--once` it ends by itself, and fails unless all is as it should be.
+//! The whole product on one machine, in a few seconds: a real Kubernetes control plane, Salesforce
+//! played by the simulator, the directory and the controller as they are shipped, four tenants from
+//! the manifests beside this file, calls as the phone platform sends them. `make quickstart` runs
+//! it; with `--once` it ends by itself, and fails unless all is as it should be.
 
 mod installation;
 mod story;

@@ -5,16 +5,20 @@
 
 pub mod conditions;
 pub mod crd;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod settings;
 mod spec;
 pub mod status;
 
-pub use settings::{InvalidField, Settings};
-pub use spec::{
+use jiff::Timestamp;
+
+pub use self::settings::{InvalidField, Settings};
+pub use self::spec::{
     ApiBudget, AppAuth, Auth, Contacts, Environment, Retrieval, SalesforceIntegration,
     SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
 };
-pub use status::SalesforceIntegrationStatus;
+pub use self::status::SalesforceIntegrationStatus;
 
 /// Set to a new value (a time, say) to ask for one proof of the connection now.
 pub const TEST_REQUESTED_AT: &str = "switchboard.dev/test-requested-at";
@@ -34,3 +38,9 @@ pub const CREDENTIALS_VERSION: &str = "switchboard.dev/credentials-version";
 pub const API_CALLS: &str = "switchboard.dev/api-calls";
 /// On the Secret with the directory's tokens: what they were minted from.
 pub const TOKENS_VERSION: &str = "switchboard.dev/tokens-version";
+
+/// Now, to the second: as Kubernetes writes times.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

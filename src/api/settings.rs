@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, civil::Time as WallClock, tz::TimeZone};
+use jiff::SignedDuration;
+use jiff::civil::Time as WallClock;
+use jiff::tz::TimeZone;
 use url::Url;
 
 use super::{Auth, Environment, Retrieval, SalesforceIntegrationSpec, UserAuth};
-use crate::directory::{CompanyId, InvalidCompanyId};
+use crate::company_id::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;
-use crate::salesforce::{self, ApiVersion, Method};
+use crate::salesforce;
+use crate::salesforce::{ApiVersion, Method};
 
 /// A field that names nothing that exists.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

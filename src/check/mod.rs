@@ -2,7 +2,6 @@
 //! and the same decision as the controller's, so that the words are the same. What comes of runs (RunFailed, RunOverdue,
 //! BudgetExhausted) and of other resources (CompanyIdTaken) it cannot say: it starts no run and sees no cluster.
 
-mod manifest;
 mod report;
 
 use std::io::Write;
@@ -11,14 +10,13 @@ use std::process::ExitCode;
 
 use kube::ResourceExt;
 
-pub use manifest::{BadInput, Manifests};
-
-use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, Settings};
-use crate::controller::SalesforceArgs;
-use crate::controller::claims::Claim;
-use crate::controller::config::Config;
-use crate::controller::decide::{self, Elsewhere, Neighbours, Observed, Proof, decide};
-use crate::controller::{now, secret};
+use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
+use crate::cli::{BadInput, Manifests, SalesforceArgs};
+use crate::decide;
+use crate::decide::rules::claims::Claim;
+use crate::decide::rules::config::Config;
+use crate::decide::{Elsewhere, Neighbours, Observed, Proof, decide};
+use crate::prove::prove_once;
 use crate::salesforce::{FingerprintKey, Transport};
 
 /// Exit code: the integration would not be ready.
@@ -103,14 +101,12 @@ async fn check(
     let mut proof: Option<Proof> = None;
     if let Ok(settings) = &settings {
         let found = manifests.secret(&settings.auth.secret, resource.namespace().as_deref());
-        let read = secret::read(found.as_ref(), settings, &key);
+        let read = decide::login::credentials::read(found.as_ref(), settings, &key);
         state = read.state;
         if let Some((credentials, fingerprint)) = read.credentials
             && !settings.suspend
         {
-            proof = Some(
-                crate::controller::prove_once(transport, settings, credentials, fingerprint).await,
-            );
+            proof = Some(prove_once(transport, settings, credentials, fingerprint).await);
         }
     }
     let config = Config::default();

@@ -4,25 +4,24 @@ use std::fmt::Write;
 
 use kube::ResourceExt;
 
-use crate::api::conditions::{self, EXCLUSIVE, READY, STALLED, SYNCED};
-
-use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus};
+use crate::api::conditions::{EXCLUSIVE, READY, STALLED, SYNCED};
+use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions};
 
 /// What only a cluster can tell, or what the first line says already.
 const NOT_OF_A_LAPTOP: [&str; 4] = [EXCLUSIVE, READY, STALLED, SYNCED];
 
-pub(super) fn is_ready(status: &SalesforceIntegrationStatus) -> bool {
+pub(crate) fn is_ready(status: &SalesforceIntegrationStatus) -> bool {
     conditions::is_true(&status.conditions, READY)
 }
 
-pub(super) fn json(status: &SalesforceIntegrationStatus) -> String {
+pub(crate) fn json(status: &SalesforceIntegrationStatus) -> String {
     // A status is plain data: it always has a JSON form.
     serde_json::to_string_pretty(status)
         .map(|text| text + "\n")
         .unwrap_or_default()
 }
 
-pub(super) fn text(
+pub(crate) fn text(
     resource: &SalesforceIntegration,
     status: &SalesforceIntegrationStatus,
 ) -> String {

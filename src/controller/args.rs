@@ -1,7 +1,7 @@
 //! The controller's flags, and the files that they name, read.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -11,12 +11,12 @@ use kube::client::ClientBuilder;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::timeout::TimeoutLayer;
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::Error;
-use super::config::{Config, proxy_variables};
+use crate::cli::{SalesforceArgs, duration, read};
+use crate::decide::rules::config::{Config, proxy_variables};
 use crate::directory::TokenKeys;
-use crate::salesforce::{DEFAULT_HOSTS, DialPolicy, FingerprintKey};
+use crate::salesforce::{DialPolicy, FingerprintKey};
 
 /// Label under which the key for fingerprints is derived when it has no file of its own.
 const FINGERPRINT_LABEL: &str = "credential fingerprints";
@@ -99,24 +99,8 @@ pub struct Args {
     pub identity: Option<String>,
 }
 
-/// Where Salesforce may be; shared with `check` and the workers.
-#[derive(Clone, Debug, clap::Args)]
-pub struct SalesforceArgs {
-    /// Hosts that credentials may be sent to, separated by commas; `*.` in front stands for any sub-domain, `:443` behind it for that port
-    /// only.
-    #[arg(long, env = "SWITCHBOARD_SALESFORCE_HOSTS", value_delimiter = ',', default_values_t = DEFAULT_HOSTS.iter().map(|host| format!("{host}:443")))]
-    pub salesforce_hosts: Vec<String>,
-    /// Let Salesforce be at private, loopback and link-local addresses (tests, gateways). Behind a proxy (HTTPS_PROXY) addresses are never
-    /// seen here: only host names are checked, and refusing private addresses is the proxy's part.
-    #[arg(long, env = "SWITCHBOARD_ALLOW_PRIVATE_NETWORKS")]
-    pub allow_private_networks: bool,
-    /// File with further certificate authorities for Salesforce, PEM.
-    #[arg(long, env = "SWITCHBOARD_CA_BUNDLE")]
-    pub ca_bundle: Option<PathBuf>,
-}
-
 /// What the flags and their files say.
-pub(super) struct Setup {
+pub(crate) struct Setup {
     pub config: Config,
     pub dial: DialPolicy,
     pub token_keys: TokenKeys,
@@ -126,7 +110,7 @@ pub(super) struct Setup {
 // === impl Args ===
 
 impl Args {
-    pub(super) fn read(&self) -> Result<Setup, Error> {
+    pub(crate) fn read(&self) -> Result<Setup, Error> {
         let keys = read(&self.token_keys, "--token-keys")?;
         let token_keys = TokenKeys::parse(&keys).map_err(|error| {
             Error::Configuration(format!(
@@ -173,26 +157,26 @@ impl Args {
     }
 
     /// Name of this replica.
-    pub(super) fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         self.identity
             .clone()
             .unwrap_or_else(|| format!("switchboard-{:08x}", rand::random::<u32>()))
     }
 
     /// Where the Lease is: where the flag says, or in the client's own namespace.
-    pub(super) fn lease_namespace(&self, client: &Client) -> String {
+    pub(crate) fn lease_namespace(&self, client: &Client) -> String {
         self.lease_namespace
             .clone()
             .unwrap_or_else(|| client.default_namespace().to_owned())
     }
 
     /// A client for the controller's work.
-    pub(super) async fn client(&self) -> Result<Client, Error> {
+    pub(crate) async fn client(&self) -> Result<Client, Error> {
         self.client_that_waits(SILENT_FOR).await
     }
 
     /// A client with connections of its own that gives each request up after that time.
-    pub(super) async fn client_that_waits(&self, patience: Duration) -> Result<Client, Error> {
+    pub(crate) async fn client_that_waits(&self, patience: Duration) -> Result<Client, Error> {
         let mut config = kube::Config::infer().await.map_err(Error::Kubeconfig)?;
         // Of a watch something comes at least every minute: what is silent for longer is gone, in the middle of an answer too.
         config.read_timeout = Some(SILENT_FOR);
@@ -207,44 +191,6 @@ impl Args {
             .with_layer(&ConcurrencyLimitLayer::new(MOST_REQUESTS))
             .build())
     }
-}
-
-// === impl SalesforceArgs ===
-
-impl SalesforceArgs {
-    /// The text of the bundle, if one is named.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn ca_bundle(&self) -> Result<Option<String>, Error> {
-        self.ca_bundle
-            .as_deref()
-            .map(|path| read(path, "--ca-bundle").map(|text| text.to_string()))
-            .transpose()
-    }
-
-    /// The policy that these flags describe.
-    ///
-    /// # Errors
-    /// When a host pattern or the bundle is unusable.
-    pub fn policy(&self, ca_bundle: Option<&str>) -> Result<DialPolicy, Error> {
-        let pem = ca_bundle
-            .filter(|pem| !pem.trim().is_empty())
-            .map(|pem| pem.as_bytes().to_vec());
-        DialPolicy::new(&self.salesforce_hosts, self.allow_private_networks, pem)
-            .map_err(Error::Dial)
-    }
-}
-
-fn read(path: &Path, flag: &str) -> Result<Zeroizing<String>, Error> {
-    std::fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| {
-            Error::Configuration(format!(
-                "{flag} {}: the file cannot be read: {error}",
-                path.display()
-            ))
-        })
 }
 
 /// What a worker's pod asks for; no limit may be below it.
@@ -275,36 +221,9 @@ fn worker_memory(text: &str) -> Result<String, String> {
     }
 }
 
-/// A duration that is not nothing, as flags have it.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<jiff::SignedDuration>()
-        .ok()
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| format!("{text:?} is no duration; write one such as 30m"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        salesforce: SalesforceArgs,
-    }
-
-    #[test]
-    fn without_flags_only_the_https_port_of_salesforces_own_hosts_may_be_dialled() {
-        let line = Line::try_parse_from(["check"]).unwrap();
-        let policy = line.salesforce.policy(None).unwrap();
-        let allowed = |url: &str| policy.check(&url.parse().unwrap()).is_ok();
-        assert!(allowed("https://acme.my.salesforce.com"));
-        assert!(allowed("https://acme.my.salesforce.com:443/"));
-        assert!(!allowed("https://acme.my.salesforce.com:8443"));
-        assert!(!allowed("https://salesforce.example"));
-    }
 
     #[test]
     fn a_worker_gets_the_memory_that_it_asks_for_or_more() {

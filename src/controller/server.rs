@@ -5,28 +5,30 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::{Router, routing::get};
+use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use super::context::Stores;
-use super::metrics::Metrics;
-use crate::connections::{self, Limits};
+use super::context::metrics::Metrics;
+use super::context::stores::Stores;
+use crate::http_server;
+use crate::http_server::Limits;
 
 /// The kubelet and Prometheus need a handful. Few enough to leave files for the API server and Salesforce, and let go soon enough that
 /// a probe is not kept out for long.
-pub(super) const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     most: 128,
     idle: Duration::from_secs(5),
     grace: Duration::from_secs(5),
 };
 
 /// What is told.
-pub(super) struct Health {
+pub(crate) struct Health {
     metrics: Arc<Metrics>,
     stores: OnceLock<Vec<Stores>>,
 }
@@ -35,7 +37,7 @@ pub(super) struct Health {
 
 impl Health {
     /// Standing by.
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Health {
             metrics,
             stores: OnceLock::new(),
@@ -43,7 +45,7 @@ impl Health {
     }
 
     /// From now on these must be known.
-    pub(super) fn working(&self, stores: Vec<Stores>) {
+    pub(crate) fn working(&self, stores: Vec<Stores>) {
         // Set once: a replica begins to work once in its life.
         let _ = self.stores.set(stores);
     }
@@ -76,7 +78,7 @@ impl Health {
     }
 }
 
-pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| Error::Listen { address, source })?;
@@ -87,7 +89,7 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// Answers until `stop`, however many clients hold a connection without asking anything.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     health: Arc<Health>,
     limits: Limits,
@@ -98,7 +100,7 @@ pub(super) async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(health);
-    connections::serve(listener, router, limits, stop).await;
+    http_server::serve(listener, router, limits, stop).await;
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {

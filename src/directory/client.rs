@@ -9,9 +9,11 @@ mod tests;
 use std::time::Duration;
 
 use rand::Rng as _;
-use reqwest::{Method, StatusCode, header::RETRY_AFTER, redirect};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Method, StatusCode, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tracing::warn;
 use url::Url;
 

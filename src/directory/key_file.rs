@@ -4,7 +4,9 @@
 //! watch of the file sees. A file that cannot be used keeps the keys that were, so that a slip while keys rotate
 //! refuses nobody.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -12,14 +14,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::{Error, TokenKeys, http::Metrics};
+use super::http::Metrics;
+use super::{Error, TokenKeys};
 
 /// How soon a new key is known. A controller signs with it at the earliest when its own copy of the Secret has come.
 const POLL: Duration = Duration::from_secs(2);
 
 /// The key file and what it said last.
 #[derive(Debug)]
-pub(super) struct KeyFile {
+pub(crate) struct KeyFile {
     path: PathBuf,
     seen: [u8; 32],
     keys: watch::Sender<Arc<TokenKeys>>,
@@ -29,7 +32,7 @@ pub(super) struct KeyFile {
 
 impl KeyFile {
     /// Reads it for the first time.
-    pub(super) async fn open(path: PathBuf) -> Result<Self, Error> {
+    pub(crate) async fn open(path: PathBuf) -> Result<Self, Error> {
         let (seen, keys) = read(&path).await?;
         let keys = keys.map_err(|error| Error::Keys(path.clone(), error))?;
         Ok(Self {
@@ -40,12 +43,12 @@ impl KeyFile {
     }
 
     /// The keys as they are at each moment.
-    pub(super) fn current(&self) -> watch::Receiver<Arc<TokenKeys>> {
+    pub(crate) fn current(&self) -> watch::Receiver<Arc<TokenKeys>> {
         self.keys.subscribe()
     }
 
     /// Follows the file until the shutdown.
-    pub(super) async fn watch(mut self, metrics: Metrics, shutdown: CancellationToken) {
+    pub(crate) async fn watch(mut self, metrics: Metrics, shutdown: CancellationToken) {
         let mut missing = false;
         while shutdown
             .run_until_cancelled(tokio::time::sleep(POLL))

@@ -10,7 +10,6 @@
 //! calls again.
 
 pub mod client;
-mod company;
 mod http;
 mod key_file;
 pub mod model;
@@ -18,15 +17,13 @@ mod server;
 mod store;
 #[cfg(test)]
 mod testing;
-pub mod tokens;
 mod upkeep;
-mod webhook;
 
-pub use client::{Client, ClientError};
-pub use company::{CompanyId, InvalidCompanyId};
-pub use server::{Args, Command, Error, Server, serve};
-pub use store::StoreError;
-pub use tokens::{Claims, Purpose, TokenError, TokenKeys};
+pub use self::client::{Client, ClientError};
+pub use self::model::tokens::{Claims, Purpose, TokenError, TokenKeys};
+pub use self::server::{Args, Command, Error, Server, serve};
+pub use self::store::StoreError;
+pub use crate::company_id::{CompanyId, InvalidCompanyId};
 
 /// The OpenAPI document, as `docs/directory-openapi.json` holds it.
 pub fn openapi_json() -> Result<String, serde_json::Error> {

@@ -1,6 +1,9 @@
 //! The server: listens, answers, and goes down without dropping what it has begun.
 
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -9,14 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::{
-    CompanyId, TokenError,
-    http::{App, Limits, Metrics, Readiness, Share, Shares, router},
-    key_file::KeyFile,
-    store::{Store, StoreError},
-    upkeep,
-};
-use crate::connections;
+use super::http::{App, Limits, Metrics, Readiness, Share, Shares, router};
+use super::key_file::KeyFile;
+use super::store::{Store, StoreError};
+use super::{CompanyId, TokenError, upkeep};
+use crate::http_server;
 
 const MAX_BODY: usize = 4 * 1024 * 1024;
 const TENANT_RATE: u32 = 500;
@@ -157,7 +157,7 @@ pub struct Server {
     address: SocketAddr,
     app: App,
     keys: KeyFile,
-    connections: connections::Limits,
+    connections: http_server::Limits,
     retain_days: Option<u32>,
 }
 
@@ -247,7 +247,7 @@ impl Server {
             address,
             app,
             keys,
-            connections: connections::Limits {
+            connections: http_server::Limits {
                 most: args.max_connections as usize,
                 idle: Duration::from_secs(args.idle_timeout),
                 grace: Duration::from_secs(args.grace),
@@ -278,7 +278,7 @@ impl Server {
         if let Some(days) = retain_days {
             tokio::spawn(upkeep::retain(store.clone(), days, shutdown.clone()));
         }
-        if !connections::serve(listener, router(app), connections, shutdown).await {
+        if !http_server::serve(listener, router(app), connections, shutdown).await {
             warn!(
                 "requests in flight took too long and were cut off; their transactions are rolled back"
             );

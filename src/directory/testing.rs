@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 /// A database to try a promise on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Sqlite,
     Postgres,
 }
@@ -13,7 +13,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The address of a new database.
-    pub(super) fn fresh(self, folder: &TempDir) -> String {
+    pub(crate) fn fresh(self, folder: &TempDir) -> String {
         match self {
             Self::Sqlite => format!("sqlite:{}", folder.path().join("directory.db").display()),
             Self::Postgres => switchboard_testbed::Postgres::shared()
@@ -40,4 +40,4 @@ macro_rules! on_each_database {
         }
     };
 }
-pub(super) use on_each_database;
+pub(crate) use on_each_database;

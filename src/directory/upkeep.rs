@@ -12,7 +12,7 @@ const FIRST: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3_600);
 
 /// Takes away what is older than this many days. Several replicas may do it at once: what is gone is gone.
-pub(super) async fn retain(store: Store, days: u32, shutdown: CancellationToken) {
+pub(crate) async fn retain(store: Store, days: u32, shutdown: CancellationToken) {
     let mut pause = FIRST;
     while shutdown
         .run_until_cancelled(tokio::time::sleep(pause))
@@ -33,7 +33,7 @@ pub(super) async fn retain(store: Store, days: u32, shutdown: CancellationToken)
 }
 
 /// The moment this many days ago; the earliest there is when that is before all time.
-pub(super) fn days_before(now: Timestamp, days: u32) -> Timestamp {
+pub(crate) fn days_before(now: Timestamp, days: u32) -> Timestamp {
     now.checked_sub(SignedDuration::from_hours(24 * i64::from(days)))
         .unwrap_or(Timestamp::MIN)
 }

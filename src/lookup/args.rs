@@ -1,9 +1,9 @@
 //! The command line, and the numbers that it names.
 
-use crate::check::BadInput;
-use crate::controller::SalesforceArgs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+
+use crate::cli::{BadInput, SalesforceArgs};
 
 /// More is no list of phone numbers for a laptop, but a wrong file.
 const MAX_INPUT_BYTES: u64 = 64 * 1024 * 1024;
@@ -59,7 +59,7 @@ pub enum Format {
 
 impl Args {
     /// The numbers, as they are written. Empty lines of a file are none.
-    pub(super) fn texts(&self) -> Result<Vec<String>, BadInput> {
+    pub(crate) fn texts(&self) -> Result<Vec<String>, BadInput> {
         let Some(path) = &self.numbers else {
             return Ok(self.number.clone());
         };
@@ -101,8 +101,9 @@ fn lines(read: impl Read) -> std::io::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::*;
 
     #[derive(Parser)]
     struct Command {

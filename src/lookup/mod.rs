@@ -10,12 +10,12 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub use args::{Args, Format};
-pub use run::run;
+use std::time::Duration;
 
+pub use self::args::{Args, Format};
+pub use self::run::run;
 use crate::phone::{E164, NotLookedUp};
 use crate::resolve::{Match, Record, Rule};
-use std::time::Duration;
 
 /// One number of the input and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

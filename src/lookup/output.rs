@@ -1,15 +1,16 @@
 //! What was found, as text. Names come from outside: none of them may steer a terminal, break a
 //! line, or become a formula in a spreadsheet.
 
+use serde_json::{Value, json};
+
 use super::{Explanation, Format, Line, Outcome};
 use crate::resolve::Record;
-use serde_json::{Value, json};
 
 /// What the product document's own way would cost: one query for each of Contact, Account and Lead.
 const CALLS_PER_NUMBER: u64 = 3;
 
 /// Everything for standard output.
-pub(super) fn text(outcome: &Outcome, format: Format) -> String {
+pub(crate) fn text(outcome: &Outcome, format: Format) -> String {
     match format {
         Format::Table => table(outcome),
         Format::Json => json_lines(outcome),
@@ -18,7 +19,7 @@ pub(super) fn text(outcome: &Outcome, format: Format) -> String {
 }
 
 /// The cost, in a sentence.
-pub(super) fn cost(outcome: &Outcome) -> String {
+pub(crate) fn cost(outcome: &Outcome) -> String {
     let asked = outcome.asked();
     format!(
         "{} of {} numbers asked, {} found, {} API {} in {:.1} s ({} at {CALLS_PER_NUMBER} a number)",

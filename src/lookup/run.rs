@@ -1,20 +1,21 @@
 //! One look-up from its files to what it prints.
 
-use super::output;
-use super::{Answer, Args, Explanation, Line, Outcome};
-use crate::api::Settings;
-use crate::check::{BadInput, Manifests};
-use crate::controller::{decide, secret};
-use crate::phone::{E164, Region, parse, spellings};
-use crate::resolve::{LookedUp, ResolveError, Resolver, why};
-use crate::salesforce::{Connection, Credentials, FingerprintKey, Transport};
-use indicatif::{ProgressBar, ProgressStyle};
-use kube::ResourceExt;
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use kube::ResourceExt;
 use tokio_util::sync::CancellationToken;
+
+use super::{Answer, Args, Explanation, Line, Outcome, output};
+use crate::api::Settings;
+use crate::cli::{BadInput, Manifests};
+use crate::decide;
+use crate::phone::{E164, Region, parse, spellings};
+use crate::resolve::{LookedUp, ResolveError, Resolver, why};
+use crate::salesforce::{Connection, Credentials, FingerprintKey, Transport};
 
 /// Exit code: the files, flags or numbers cannot be used.
 const BAD_INPUT: u8 = 2;
@@ -104,7 +105,7 @@ fn credentials(
     // Nothing is compared with it: any key will do.
     let key = FingerprintKey::new(b"switchboard lookup".to_vec());
     let name = settings.auth.secret.clone();
-    let read = secret::read(found, settings, &key);
+    let read = decide::login::credentials::read(found, settings, &key);
     if let Some((credentials, _)) = read.credentials {
         return Ok(credentials);
     }

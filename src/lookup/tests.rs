@@ -1,10 +1,12 @@
 //! What is printed.
 
+use std::time::Duration;
+
+use serde_json::Value;
+
 use super::{Answer, Explanation, Format, Line, Outcome, output};
 use crate::phone::{Region, parse};
 use crate::resolve::{Match, Object, Record, Rule};
-use serde_json::Value;
-use std::time::Duration;
 
 fn line(text: &str, answer: Answer) -> Line {
     Line {

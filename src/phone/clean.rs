@@ -2,7 +2,7 @@
 
 /// Full-width forms to half-width ones, every digit to ASCII, every dash to `-`, every blank to one
 /// space, invisible marks out.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
         if let Some(character) = clean_char(character) {

@@ -1,11 +1,12 @@
 //! One form for each number of the world.
 
+use std::fmt;
+use std::str::FromStr;
+
 use rlibphonenumber::{
     NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType,
 };
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// A number as ITU-T E.164 writes it: `+`, country calling code, subscriber; nothing else.
 ///
@@ -46,12 +47,12 @@ impl E164 {
     }
 
     /// The number for the library, which has read it once already.
-    pub(super) fn library(&self) -> Option<PhoneNumber> {
+    pub(crate) fn library(&self) -> Option<PhoneNumber> {
         PHONE_NUMBER_UTIL.parse(&*self.0, None).ok()
     }
 
     /// Takes what the library read, when somebody may have that number.
-    pub(super) fn from_library(number: &PhoneNumber) -> Option<Self> {
+    pub(crate) fn from_library(number: &PhoneNumber) -> Option<Self> {
         if !number.is_valid() && !is_dialable(number) {
             return None;
         }

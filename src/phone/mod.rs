@@ -15,7 +15,7 @@ mod spellings;
 #[cfg(test)]
 mod tests;
 
-pub use e164::{E164, InvalidE164};
-pub use parse::{NotLookedUp, parse};
-pub use region::{Region, UnknownRegion};
-pub use spellings::{MAX_SPELLING_CHARS, spellings};
+pub use self::e164::{E164, InvalidE164};
+pub use self::parse::{NotLookedUp, parse};
+pub use self::region::{Region, UnknownRegion};
+pub use self::spellings::{MAX_SPELLING_CHARS, spellings};

@@ -1,12 +1,13 @@
 //! From text to a number, or to the reason why it is not looked up.
 
-use super::clean::clean;
-use super::special::{is_emergency, is_service};
-use super::{E164, Region};
 use rlibphonenumber::{
     CountryCodeSource, NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumber,
 };
 use serde::{Deserialize, Serialize};
+
+use super::clean::clean;
+use super::special::{is_emergency, is_service};
+use super::{E164, Region};
 
 /// Why a text is not looked up in Salesforce. None of these is ever sent there.
 #[derive(

@@ -1,9 +1,10 @@
 //! The region whose rules read a number that is written without its country.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
+use serde::{Deserialize, Serialize};
 
 /// An ISO 3166-1 alpha-2 code that libphonenumber has rules for: `JP`, `US`, `GB`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,13 +48,13 @@ impl Region {
             .unwrap_or_default()
     }
 
-    pub(super) fn library(self) -> rlibphonenumber::Region {
+    pub(crate) fn library(self) -> rlibphonenumber::Region {
         self.0
     }
 
     /// What stands before a national number where the region writes it so: `0` in Japan, nothing in
     /// the United States and in many others. Learnt from how the region's example is formatted.
-    pub(super) fn national_prefix(self) -> Option<String> {
+    pub(crate) fn national_prefix(self) -> Option<String> {
         let example = PHONE_NUMBER_UTIL.get_example_number(self.0).ok()?;
         let mut written = PHONE_NUMBER_UTIL
             .format(&example, PhoneNumberFormat::National)

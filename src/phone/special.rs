@@ -6,7 +6,7 @@ use super::Region;
 ///
 /// 112 and 911 work on any mobile phone (3GPP TS 22.101, 10.1); the others are those of the region.
 /// Where a region is not listed, the numbers that are nowhere a customer's are held back too.
-pub(super) fn is_emergency(digits: &str, region: Region) -> bool {
+pub(crate) fn is_emergency(digits: &str, region: Region) -> bool {
     const EVERYWHERE: [&str; 4] = ["112", "911", "999", "000"];
     EVERYWHERE.contains(&digits) || of_region(region).contains(&digits)
 }
@@ -42,7 +42,7 @@ fn of_region(region: Region) -> &'static [&'static str] {
 }
 
 /// Whether these digits are a short number of the network or of an authority.
-pub(super) fn is_service(digits: &str, region: Region) -> bool {
+pub(crate) fn is_service(digits: &str, region: Region) -> bool {
     match region.to_string().as_str() {
         // 1XY: 104 directory, 113 repairs, 117 time, 171 message board, 177 weather, 188, 189 …
         // (Ministry of Internal Affairs, "電気通信番号計画"; 1XX is no customer's anywhere in Japan.)

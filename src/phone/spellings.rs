@@ -4,8 +4,9 @@
 //! `(xxx) xxx-xxxx`), holds 40 characters, and `=` and `IN` compare the raw text:
 //! <https://help.salesforce.com/s/articleView?id=000385963&type=1>.
 
-use super::{E164, Region, parse};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
+
+use super::{E164, Region, parse};
 
 /// What a phone field of Salesforce holds at most.
 pub const MAX_SPELLING_CHARS: usize = 40;

@@ -1,8 +1,9 @@
 //! What is read, what is not, and that every spelling comes home.
 
-use super::*;
 use proptest::prelude::*;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberType};
+
+use super::*;
 
 fn region(code: &str) -> Region {
     code.parse().expect("a region")

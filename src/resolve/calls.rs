@@ -1,9 +1,10 @@
 //! What a look-up costs, counted by the simulator.
 
+use salesforce_simulator::{Record, Simulator, Switches, World};
+
 use super::tests::{look_up, org, resolver};
 use super::{FIRST_URL_BYTES, UrlLength};
 use crate::phone::{E164, Region, parse};
-use salesforce_simulator::{Record, Simulator, Switches, World};
 
 /// Numbers of Tokyo, Osaka, Yokohama and Sapporo, mobile and internet lines, in turn.
 fn japanese(count: usize) -> Vec<E164> {

@@ -1,12 +1,14 @@
 //! Which record stands behind a number.
 
-use super::{Match, Object, Record};
-use crate::phone::{E164, Region, parse};
-use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+
+use jiff::Timestamp;
 use url::Url;
+
+use super::{Match, Object, Record};
+use crate::phone::{E164, Region, parse};
 
 /// Reads the phone fields of what came back again, with the tenant's region, and picks one record
 /// for each number asked: Contact before Account before Lead, then the newest `LastModifiedDate`,
@@ -110,8 +112,9 @@ fn to_match(record: &Record, instance: Option<&Url>) -> Match {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn record(object: Object, id: &str, day: i64, phone: &str) -> Record {
         Record {

@@ -20,16 +20,17 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use crate::salesforce::Error;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub use choose::{Rule, choose, why};
-pub use plan::{Batch, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE};
-pub use query::{PhoneField, Shape};
-pub use record::Record;
-pub use resolver::{Allowance, Finding, LookedUp, Resolver};
-pub use room::{FIRST_URL_BYTES, MAX_URL_BYTES, UrlLength};
+use serde::{Deserialize, Serialize};
+
+pub use self::choose::{Rule, choose, why};
+pub use self::plan::{Batch, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE};
+pub use self::query::{PhoneField, Shape};
+pub use self::record::Record;
+pub use self::resolver::{Allowance, Finding, LookedUp, Resolver};
+pub use self::room::{FIRST_URL_BYTES, MAX_URL_BYTES, UrlLength};
+use crate::salesforce::Error;
 
 /// The objects that numbers are looked up on, best first: a contact goes before an account, an
 /// account before a lead.

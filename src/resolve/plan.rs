@@ -6,10 +6,11 @@
 //! match 400 patterns against every one of them, in requests that may end in QUERY_TIMEOUT and count
 //! against the org's few requests above 20 seconds (facts 2.4, 5.2).
 
+use std::collections::HashSet;
+
 use super::query::{Shape, literals};
 use crate::phone::{E164, Region, spellings};
 use crate::salesforce::{MAX_STATEMENT_CHARS, Soql};
-use std::collections::HashSet;
 
 /// Queries in one composite request: "Up to 5 of these subrequests can be query operations",
 /// <https://developer.salesforce.com/docs/platform/api-rest/guide/resources-composite-composite-post.html>.
@@ -27,11 +28,11 @@ pub struct Batch {
     /// The spellings of each, as SOQL writes them in a list.
     literals: Vec<String>,
     /// For which length of a URL it was packed.
-    pub(super) url_bytes: usize,
+    pub(crate) url_bytes: usize,
 }
 
 /// The first of these numbers, as many as fit into URLs of this length: at least one.
-pub(super) fn pack(shape: &Shape, pending: &[E164], home: &Region, url_bytes: usize) -> Batch {
+pub(crate) fn pack(shape: &Shape, pending: &[E164], home: &Region, url_bytes: usize) -> Batch {
     let limit = Room::of(shape, url_bytes);
     let mut batch = Batch {
         numbers: Vec::new(),
@@ -61,7 +62,7 @@ impl Batch {
     }
 
     /// The list of literals for the numbers at these places.
-    pub(super) fn literals(&self, places: &[usize]) -> String {
+    pub(crate) fn literals(&self, places: &[usize]) -> String {
         let asked: Vec<&str> = places
             .iter()
             .filter_map(|place| self.literals.get(*place))
@@ -124,10 +125,11 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
-    use super::super::room::{FIRST_URL_BYTES, MAX_URL_BYTES};
+    use proptest::prelude::*;
+
     use super::*;
     use crate::phone::parse;
-    use proptest::prelude::*;
+    use crate::resolve::room::{FIRST_URL_BYTES, MAX_URL_BYTES};
 
     fn numbers(count: usize) -> Vec<E164> {
         (0..count)

@@ -3,7 +3,7 @@
 use super::{ApiVersion, Connection, Credentials, DialPolicy, Simulator, Transport};
 
 /// A connection of a user whose password is "password".
-pub(super) fn connection(salesforce: &Simulator, username: &str) -> Connection {
+pub(crate) fn connection(salesforce: &Simulator, username: &str) -> Connection {
     let ca = salesforce.ca_pem().as_bytes().to_vec();
     let policy = DialPolicy::new(&["localhost".to_owned()], true, Some(ca)).unwrap();
     let credentials = Credentials::Password {

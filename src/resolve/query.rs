@@ -1,9 +1,10 @@
 //! What is asked: objects, fields, and the SOQL of one query.
 
-use super::{Finding, Object};
-use crate::salesforce::{Soql, SoqlLiteral};
 use std::collections::BTreeSet;
 use std::fmt;
+
+use super::{Finding, Object};
+use crate::salesforce::{Soql, SoqlLiteral};
 
 /// A phone field that is searched. Custom fields never are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,9 +75,9 @@ pub struct Shape {
 
 /// One query: an object, and the phone fields that are searched by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) object: Object,
-    pub(super) fields: Vec<&'static str>,
+pub(crate) struct Slot {
+    pub(crate) object: Object,
+    pub(crate) fields: Vec<&'static str>,
 }
 
 // === impl Shape ===
@@ -102,7 +103,7 @@ impl Shape {
     }
 
     /// The queries that look a list of numbers up, at most five.
-    pub(super) fn slots(&self) -> Vec<Slot> {
+    pub(crate) fn slots(&self) -> Vec<Slot> {
         let mut slots: Vec<Slot> = Vec::new();
         let contacts_have_mobiles = self
             .searched()
@@ -128,7 +129,7 @@ impl Shape {
     }
 
     /// The query of a slot for a list of literals, written with commas between them.
-    pub(super) fn soql(&self, slot: &Slot, literals: &str) -> Soql {
+    pub(crate) fn soql(&self, slot: &Slot, literals: &str) -> Soql {
         let mut fields = vec!["Id"];
         fields.extend(self.readable(slot.object));
         let phones = self.searched().filter(|field| field.object == slot.object);
@@ -169,7 +170,7 @@ impl Shape {
     }
 
     /// Takes an object that Salesforce says the user does not have out of the shape.
-    pub(super) fn drop_object(&mut self, object: Object) -> Option<Finding> {
+    pub(crate) fn drop_object(&mut self, object: Object) -> Option<Finding> {
         self.missing_objects
             .insert(object)
             .then_some(Finding::ObjectUnavailable(object))
@@ -177,7 +178,7 @@ impl Shape {
 
     /// Takes the field that Salesforce's message names out of the shape. `None` if it names none of
     /// those that were asked for, or one without which nothing can be found.
-    pub(super) fn drop_field(&mut self, object: Object, message: &str) -> Option<Finding> {
+    pub(crate) fn drop_field(&mut self, object: Object, message: &str) -> Option<Finding> {
         let (_, with_persons) = read(object);
         let about_persons = with_persons.iter().chain(
             // Only an account has the field; what is searched on the others is never called so.
@@ -229,7 +230,7 @@ fn names(message: &str, object: Object, field: &str) -> bool {
 }
 
 /// The spellings of a number as SOQL writes them in a list.
-pub(super) fn literals<'a>(spellings: impl IntoIterator<Item = &'a String>) -> String {
+pub(crate) fn literals<'a>(spellings: impl IntoIterator<Item = &'a String>) -> String {
     let quoted: Vec<String> = spellings
         .into_iter()
         .map(|spelling| SoqlLiteral::new(spelling).to_string())

@@ -1,8 +1,9 @@
 //! A row that a query brought, read.
 
-use super::Object;
 use jiff::Timestamp;
 use serde::Deserialize;
+
+use super::Object;
 
 /// A record of Salesforce with a phone number on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Record {
 /// The fields of all three objects; a row has those of its own.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct Row {
+pub(crate) struct Row {
     id: String,
     name: Option<String>,
     company: Option<String>,
@@ -46,7 +47,7 @@ struct ParentAccount {
 
 impl Row {
     /// The record that the row is of. `None` for a row without an Id.
-    pub(super) fn into_record(self, object: Object) -> Option<Record> {
+    pub(crate) fn into_record(self, object: Object) -> Option<Record> {
         if self.id.is_empty() {
             return None;
         }
@@ -94,8 +95,9 @@ fn timestamp(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn record(object: Object, row: serde_json::Value) -> Record {
         serde_json::from_value::<Row>(row)

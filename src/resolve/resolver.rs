@@ -1,5 +1,11 @@
 //! Sends the planned requests.
 
+use std::collections::HashMap;
+use std::fmt;
+
+use tracing::debug;
+use url::Url;
+
 use super::plan::pack;
 use super::query::Shape;
 use super::room::{UrlLength, UrlRoom, is_too_much};
@@ -7,10 +13,6 @@ use super::search::{Absorbed, Search};
 use super::{Batch, Match, Object, Record, ResolveError, choose};
 use crate::phone::{E164, Region};
 use crate::salesforce::{Connection, Spent};
-use std::collections::HashMap;
-use std::fmt;
-use tracing::debug;
-use url::Url;
 
 /// Looks numbers up over one connection.
 pub struct Resolver {

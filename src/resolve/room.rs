@@ -1,7 +1,8 @@
 //! How long the URL of a query may be in an org: found out by trying, never by failing a run.
 
-use crate::salesforce::Error;
 use serde::{Deserialize, Serialize};
+
+use crate::salesforce::Error;
 
 /// Where trying begins. Salesforce states 16,384 bytes for the URI of a request of its own (414
 /// beyond) and nothing for one inside a composite request:
@@ -30,7 +31,7 @@ pub struct UrlLength {
 
 /// How long URLs are made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct UrlRoom {
+pub(crate) struct UrlRoom {
     bytes: usize,
     refused: Option<usize>,
     proven: bool,
@@ -40,7 +41,7 @@ pub(super) struct UrlRoom {
 
 impl UrlRoom {
     /// Begins where an earlier run ended, if there was one.
-    pub(super) fn new(known: Option<UrlLength>) -> Self {
+    pub(crate) fn new(known: Option<UrlLength>) -> Self {
         let usize_of = |bytes: u64| usize::try_from(bytes).unwrap_or(MAX_URL_BYTES);
         Self {
             bytes: known.map_or(FIRST_URL_BYTES, |known| {
@@ -52,13 +53,13 @@ impl UrlRoom {
     }
 
     /// The length that needs no trying.
-    pub(super) fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         self.bytes
     }
 
     /// The length to try when so many requests are left to send at the length of now; `None` where
     /// there is nothing to try or to win.
-    pub(super) fn longer(self, requests_left: usize) -> Option<usize> {
+    pub(crate) fn longer(self, requests_left: usize) -> Option<usize> {
         let next = self.bytes.saturating_mul(GROWTH).min(MAX_URL_BYTES);
         let refused = self.refused.is_some_and(|refused| next >= refused);
         (self.proven && !refused && next > self.bytes && requests_left >= WORTH_A_TRY)
@@ -66,13 +67,13 @@ impl UrlRoom {
     }
 
     /// The org took URLs that were made for this length.
-    pub(super) fn took(&mut self, bytes: usize) {
+    pub(crate) fn took(&mut self, bytes: usize) {
         self.bytes = self.bytes.max(bytes);
         self.proven = true;
     }
 
     /// The org refused URLs that were made for this length.
-    pub(super) fn refused(&mut self, bytes: usize) {
+    pub(crate) fn refused(&mut self, bytes: usize) {
         self.refused = Some(self.refused.map_or(bytes, |known| known.min(bytes)));
         if bytes <= self.bytes {
             self.bytes = (bytes / 2).max(MIN_URL_BYTES);
@@ -81,12 +82,12 @@ impl UrlRoom {
     }
 
     /// Whether there is anything shorter to try.
-    pub(super) fn can_shrink(self) -> bool {
+    pub(crate) fn can_shrink(self) -> bool {
         self.bytes > MIN_URL_BYTES
     }
 
     /// What the next run should know; nothing before anything was found out.
-    pub(super) fn found_out(self) -> Option<UrlLength> {
+    pub(crate) fn found_out(self) -> Option<UrlLength> {
         (self.proven || self.refused.is_some()).then_some(UrlLength {
             bytes: self.bytes as u64,
             refused: self.refused.map(|bytes| bytes as u64),
@@ -96,7 +97,7 @@ impl UrlRoom {
 
 /// Whether an answer complains that a query is too long or too much at once: 414 and 431 for its
 /// URL (facts 2.5), the codes for the statement. A shorter one may pass.
-pub(super) fn is_too_much(error: &Error) -> bool {
+pub(crate) fn is_too_much(error: &Error) -> bool {
     matches!(error.status(), Some(414 | 431))
         || matches!(
             error.salesforce_code(),

@@ -1,15 +1,16 @@
 //! One batch on its way: which requests are still to send, and what has come back. No I/O.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
 use super::query::{Shape, Slot};
 use super::record::{Record, Row};
 use super::room::is_too_much;
 use super::{Batch, Finding, Object, ResolveError};
 use crate::phone::{E164, Region, parse};
 use crate::salesforce::{Error, NextPage, Page, Subrequest, Subresponse};
-use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The search for the numbers of one batch.
-pub(super) struct Search<'a> {
+pub(crate) struct Search<'a> {
     batch: &'a Batch,
     home: Region,
     open: Vec<Ask>,
@@ -33,7 +34,7 @@ struct Ask {
 
 /// What came of a request.
 #[derive(Debug)]
-pub(super) enum Absorbed {
+pub(crate) enum Absorbed {
     /// It was answered, perhaps with findings about what the user does not see.
     Answered(Vec<Finding>),
     /// A query was too long or too much for Salesforce: fewer numbers may pass.
@@ -44,7 +45,7 @@ pub(super) enum Absorbed {
 
 impl<'a> Search<'a> {
     /// A search of which nothing is sent yet.
-    pub(super) fn new(shape: &Shape, batch: &'a Batch, home: Region) -> Self {
+    pub(crate) fn new(shape: &Shape, batch: &'a Batch, home: Region) -> Self {
         let all: Vec<usize> = (0..batch.numbers().len()).collect();
         let slots = shape.slots().into_iter();
         let open = slots.map(|slot| Ask::new(slot, all.clone())).collect();
@@ -58,7 +59,7 @@ impl<'a> Search<'a> {
     }
 
     /// The next composite request; empty when the search is over.
-    pub(super) fn requests(&self, shape: &Shape) -> Vec<Subrequest> {
+    pub(crate) fn requests(&self, shape: &Shape) -> Vec<Subrequest> {
         self.open
             .iter()
             .enumerate()
@@ -74,7 +75,7 @@ impl<'a> Search<'a> {
 
     /// Takes the answers to [`Self::requests`]. What Salesforce does not show is taken out of the
     /// shape and named; the rest of the query is asked again.
-    pub(super) fn absorb(
+    pub(crate) fn absorb(
         &mut self,
         shape: &mut Shape,
         mut answers: Vec<Subresponse>,
@@ -118,7 +119,7 @@ impl<'a> Search<'a> {
     }
 
     /// What was found.
-    pub(super) fn into_records(self) -> Vec<Record> {
+    pub(crate) fn into_records(self) -> Vec<Record> {
         self.records
     }
 
@@ -229,10 +230,11 @@ fn shrink(shape: &mut Shape, slot: &Slot, error: &Error) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::resolve::plan::pack;
     use crate::resolve::room::FIRST_URL_BYTES;
-    use serde_json::{Value, json};
 
     fn numbers(texts: &[&str]) -> Vec<E164> {
         texts

@@ -1,23 +1,25 @@
 //! Numbers found in an org as the simulator plays it.
 
+use std::collections::HashMap;
+
+use salesforce_simulator::{Org, Record, Simulator, User, World};
+
 use super::{Match, Object, Resolver};
 use crate::phone::{E164, Region, parse, spellings};
 use crate::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transport};
-use salesforce_simulator::{Org, Record, Simulator, User, World};
-use std::collections::HashMap;
 
 #[path = "played.rs"]
 mod played;
 
 const USER: &str = "integration@acme.example";
 
-pub(super) async fn resolver(salesforce: &Simulator, home: Region) -> Resolver {
+pub(crate) async fn resolver(salesforce: &Simulator, home: Region) -> Resolver {
     let connection = played::connection(salesforce, USER);
     connection.session().await.unwrap();
     Resolver::new(connection, home).person_accounts(Some(false))
 }
 
-pub(super) async fn look_up(resolver: &mut Resolver, numbers: &[E164]) -> HashMap<E164, Match> {
+pub(crate) async fn look_up(resolver: &mut Resolver, numbers: &[E164]) -> HashMap<E164, Match> {
     let mut found = HashMap::new();
     let mut pending = numbers;
     while !pending.is_empty() {
@@ -30,7 +32,7 @@ pub(super) async fn look_up(resolver: &mut Resolver, numbers: &[E164]) -> HashMa
     found
 }
 
-pub(super) fn org(records: impl IntoIterator<Item = Record>) -> World {
+pub(crate) fn org(records: impl IntoIterator<Item = Record>) -> World {
     let user = User::integration(USER).password("password");
     World::new().org(
         Org::enterprise("acme")

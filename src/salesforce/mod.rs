@@ -10,45 +10,31 @@
 //! Facts about Salesforce are quoted with their source where they are used; "facts n.n" means the
 //! project's own collection.
 
-mod address;
-mod answer;
+mod answers;
 mod connection;
 mod credentials;
-mod dial;
-mod environment;
-mod error;
-mod findings;
-mod keys;
 mod login;
-mod meaning;
-mod pace;
-mod permissions;
 mod probe;
 mod rest;
-mod retry;
-mod session;
-mod soql;
 #[cfg(test)]
 mod tests;
 mod text;
 mod transport;
-mod usage;
-mod warnings;
-mod words;
-mod xml;
 
-pub use connection::{BeforeLogin, Connection};
-pub use credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
-pub use dial::{DEFAULT_HOSTS, DialError, DialPolicy};
-pub use environment::{ApiVersion, Environment, InvalidApiVersion};
-pub use error::{Error, Phase};
-pub use findings::{Access, Answer, Findings, Organization, Warning};
-pub use keys::{Incomplete, SecretKey, Unusable, secret_text};
-pub use meaning::{Meaning, Retry};
-pub use probe::probe;
-pub use rest::{MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version};
-pub use retry::RetryPolicy;
-pub use session::{SessionInfo, SharedSession};
-pub use soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
-pub use transport::{Limits, Transport};
-pub use usage::{Spent, Usage};
+pub use self::answers::error::{Error, Phase};
+pub use self::answers::meaning::{Meaning, Retry};
+pub use self::connection::retry::RetryPolicy;
+pub use self::connection::{BeforeLogin, Connection};
+pub use self::credentials::environment::{ApiVersion, Environment, InvalidApiVersion};
+pub use self::credentials::keys::{Incomplete, SecretKey, Unusable, secret_text};
+pub use self::credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
+pub use self::login::session::{SessionInfo, SharedSession};
+pub use self::probe::findings::{Access, Answer, Findings, Organization, Warning};
+pub use self::probe::probe;
+pub use self::rest::soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
+pub use self::rest::usage::{Spent, Usage};
+pub use self::rest::{
+    MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version,
+};
+pub use self::transport::dial::{DEFAULT_HOSTS, DialError, DialPolicy};
+pub use self::transport::{Limits, Transport};

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::api::SalesforceIntegration;
-use crate::controller::{LEASE, duration};
+use crate::cli::duration;
+use crate::controller::LEASE;
 
 /// Name and company ID of the integration that is made to be judged.
 const NAME: &str = "switchboard-selftest";

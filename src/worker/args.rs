@@ -1,8 +1,9 @@
 //! The worker's command line.
 
-use super::report::RunKind;
-use super::settings::SETTINGS_ENV;
 use std::path::PathBuf;
+
+use crate::run::RunKind;
+use crate::run::settings::SETTINGS_ENV;
 
 /// `switchboard worker sync|lookup`.
 #[derive(Debug, Clone, clap::Args)]
@@ -65,8 +66,9 @@ impl Args {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::*;
 
     #[derive(Parser)]
     struct Command {

@@ -1,14 +1,14 @@
 //! Why a run ended before its work was done, and what the report says about it.
 
-use super::report::{Note, Outcome};
-use super::settings::SettingsError;
 use crate::directory::ClientError;
 use crate::resolve::ResolveError;
+use crate::run::settings::SettingsError;
+use crate::run::{Note, Outcome};
 use crate::salesforce::Meaning;
 
 /// Why a run ended early. What was done before is kept.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The run cannot begin with what it was told.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -27,7 +27,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// How the run ended.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Interrupted => Outcome::Interrupted,
             Self::Resolve(ResolveError::BudgetExhausted(_)) => Outcome::BudgetExhausted,
@@ -36,7 +36,7 @@ impl Failure {
     }
 
     /// Code and sentence. The code is that of a meaning where Salesforce failed.
-    pub(super) fn note(&self) -> Note {
+    pub(crate) fn note(&self) -> Note {
         let code = match self {
             Self::Settings(_) => "SettingsInvalid",
             Self::Resolve(ResolveError::Salesforce(error))
@@ -66,7 +66,7 @@ impl Failure {
     }
 
     /// Whether Salesforce refused the log-in.
-    pub(super) fn refused_login(&self) -> bool {
+    pub(crate) fn refused_login(&self) -> bool {
         matches!(self, Self::Resolve(ResolveError::Salesforce(error)) if error.refused_login())
     }
 }

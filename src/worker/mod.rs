@@ -16,31 +16,23 @@
 
 mod args;
 mod failure;
-mod report;
 mod run;
-mod settings;
 mod stop;
 #[cfg(test)]
 mod tests;
 mod todo;
-mod url_text;
 
-use crate::directory::Client;
-use crate::salesforce::{Connection, Transport};
-use failure::Failure;
-use run::Run;
 use std::path::Path;
 use std::process::ExitCode;
+
 use tracing::{error, info};
 
-pub use args::{Args, Options};
-pub use report::{
-    MAX_REPORT_BYTES, Matched, Note, Outcome, REPORT_VERSION, ReportError, RunKind, RunReport,
-};
-pub use settings::{
-    AuthSettings, DirectorySettings, SETTINGS_ENV, SETTINGS_VERSION, SalesforceSettings,
-    SettingsError, UserSettings, WorkerSettings,
-};
+pub use self::args::{Args, Options};
+use self::failure::Failure;
+use self::run::Run;
+use crate::directory::Client;
+use crate::run::{Outcome, RunKind, RunReport, SettingsError, WorkerSettings, settings};
+use crate::salesforce::{Connection, Transport};
 
 /// Does a run and leaves its report.
 pub async fn run(args: Args) -> ExitCode {

@@ -4,9 +4,14 @@
 //! calls done. Each step may be repeated without harm and a call is marked done last, so a run that
 //! is killed at any instant loses at most the answer to one request, and nothing is doubled.
 
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
 use super::failure::Failure;
-use super::report::{Note, RunKind, RunReport};
-use super::settings::WorkerSettings;
 use super::todo::Todo;
 use crate::directory::Client;
 use crate::directory::model::{
@@ -15,12 +20,9 @@ use crate::directory::model::{
 };
 use crate::phone::E164;
 use crate::resolve::{Allowance, Batch, Match, Object, ResolveError, Resolver};
+use crate::run::settings::WorkerSettings;
+use crate::run::{Note, RunKind, RunReport};
 use crate::salesforce::Connection;
-use jiff::Timestamp;
-use std::collections::{HashMap, HashSet};
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 /// Different numbers that are taken at a time: what the directory hands out at most. Few requests
 /// carry them all.
@@ -36,12 +38,12 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 const RELEASE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A run that is ready to begin.
-pub(super) struct Run {
-    pub(super) kind: RunKind,
-    pub(super) settings: WorkerSettings,
-    pub(super) holder: String,
-    pub(super) directory: Client,
-    pub(super) connection: Connection,
+pub(crate) struct Run {
+    pub(crate) kind: RunKind,
+    pub(crate) settings: WorkerSettings,
+    pub(crate) holder: String,
+    pub(crate) directory: Client,
+    pub(crate) connection: Connection,
 }
 
 /// How far a run has come.
@@ -57,7 +59,7 @@ struct Progress<'a> {
 
 impl Run {
     /// Works until nothing is left to do, something fails, or `stop` is cancelled.
-    pub(super) async fn execute(self, stop: &CancellationToken) -> RunReport {
+    pub(crate) async fn execute(self, stop: &CancellationToken) -> RunReport {
         let mut report = RunReport::begin(self.kind, Timestamp::now());
         let stopped_late = async {
             stop.cancelled().await;
@@ -271,7 +273,7 @@ impl Run {
 }
 
 /// The report of a run that could not begin.
-pub(super) fn not_begun(kind: RunKind, failure: &Failure) -> RunReport {
+pub(crate) fn not_begun(kind: RunKind, failure: &Failure) -> RunReport {
     let mut report = RunReport::begin(kind, Timestamp::now());
     describe(&mut report, failure);
     report

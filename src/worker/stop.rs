@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 /// A token that is cancelled by SIGTERM (which a kubelet sends) or SIGINT. A second signal ends the
 /// process at once, as it would without us.
-pub(super) fn on_signal() -> CancellationToken {
+pub(crate) fn on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let told = stop.clone();
     let signals = signal(SignalKind::terminate())

@@ -1,16 +1,17 @@
 //! What a claim of calls leaves to do: whom to ask for, and what is done without asking.
 
+use std::collections::{BTreeMap, HashSet};
+
 use crate::directory::model::{ClaimedCall, DoneCall, Reading};
 use crate::phone::{E164, Region, parse};
-use std::collections::{BTreeMap, HashSet};
 
 /// The calls of a claim, sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Todo {
+pub(crate) struct Todo {
     /// Calls whose number was looked up earlier in this run, or is not one that is looked up.
-    pub(super) done: Vec<DoneCall>,
+    pub(crate) done: Vec<DoneCall>,
     /// Numbers to look up, in the order in which they came.
-    pub(super) numbers: Vec<E164>,
+    pub(crate) numbers: Vec<E164>,
     /// Their calls.
     calls: BTreeMap<E164, Vec<String>>,
 }
@@ -19,7 +20,7 @@ pub(super) struct Todo {
 
 impl Todo {
     /// Reads the numbers of calls with the tenant's region.
-    pub(super) fn sort(calls: Vec<ClaimedCall>, home: &Region, resolved: &HashSet<E164>) -> Self {
+    pub(crate) fn sort(calls: Vec<ClaimedCall>, home: &Region, resolved: &HashSet<E164>) -> Self {
         let mut todo = Self::default();
         for ClaimedCall { id, number, .. } in calls {
             match parse(&number, home) {
@@ -46,13 +47,13 @@ impl Todo {
     }
 
     /// All calls of the claim.
-    pub(super) fn calls(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &str> {
         let done = self.done.iter().map(|call| call.id.as_str());
         done.chain(self.calls.values().flatten().map(String::as_str))
     }
 
     /// The calls of numbers that have been looked up.
-    pub(super) fn done_with(&self, numbers: &[E164]) -> Vec<DoneCall> {
+    pub(crate) fn done_with(&self, numbers: &[E164]) -> Vec<DoneCall> {
         numbers
             .iter()
             .flat_map(|number| {

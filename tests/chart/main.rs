@@ -1,5 +1,6 @@
-//! The chart without a cluster: lint, what it renders for a matrix of values (`charts/switchboard/ci`), and what its schema refuses.
-//! `UPDATE_GENERATED=1` writes the golden files and the table of values anew.
+//! The chart without a cluster: lint, what it renders for a matrix of values
+//! (`charts/switchboard/ci`), and what its schema refuses. `UPDATE_GENERATED=1` writes the golden
+//! files and the table of values anew.
 
 #![allow(
     clippy::expect_used,

@@ -1,5 +1,6 @@
-//! The documents say what the code says: generated pages are compared with the code (`make docs` writes them), links lead somewhere,
-//! and every manifest that a reader may copy is one that the API server takes.
+//! The documents say what the code says: generated pages are compared with the code (`make docs`
+//! writes them), links lead somewhere, and every manifest that a reader may copy is one that the
+//! API server takes.
 
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
@@ -7,6 +8,7 @@ mod links;
 mod manifests;
 mod reasons;
 mod reference;
+mod rooms;
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +27,8 @@ fn assert_generated(page: &str, text: &str) {
     assert!(kept == text, "{page} has drifted: run 'make docs'");
 }
 
-/// Every file below a folder of the repository with that ending; what is built or fetched is left out.
+/// Every file below a folder of the repository with that ending; what is built or fetched is left
+/// out.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = vec![];
     let mut folders = vec![root().join(folder)];

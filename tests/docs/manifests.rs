@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use serde::Deserialize as _;
-use switchboard::check::Manifests;
+use switchboard::cli::Manifests;
 
 use crate::{files, root};
 

@@ -1,11 +1,12 @@
-//! docs/reasons.md: every reason, what it means and what to do, from the tables that the controller itself speaks from; beside it the
-//! message that the controller wrote in the integration tests, as kept in said.json (`UPDATE_GENERATED=1 cargo test --test it refusals`).
+//! docs/reasons.md: every reason, what it means and what to do, from the tables that the controller
+//! itself speaks from; beside it the message that the controller wrote in the integration tests, as
+//! kept in said.json (`UPDATE_GENERATED=1 cargo test --test it refusals`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use switchboard::api::conditions::reason;
-use switchboard::controller::decide::remedies::{code, remedy};
+use switchboard::decide::rules::remedies::{code, remedy};
 use switchboard::salesforce::{Meaning, Retry};
 
 use crate::{assert_generated, root};
@@ -13,7 +14,7 @@ use crate::{assert_generated, root};
 const HEAD: &str = "\
 # Every reason, and what to do
 
-<!-- Generated from the code by `make docs`; the texts stand in src/salesforce/meaning.rs and src/controller/decide/remedies.rs. -->
+<!-- Generated from the code by `make docs`; the texts stand in src/salesforce/answers/meaning.rs and src/decide/rules/remedies.rs. -->
 
 The reason of the condition `Ready` is the reason of the first condition that does not hold. The same codes stand in `status.errors`, in
 the Events, in the metrics and in what `switchboard check` prints. How to read a status is told in [troubleshooting](troubleshooting.md).
@@ -202,7 +203,7 @@ fn the_page_of_reasons_is_the_one_of_the_code() {
 fn constants() -> Vec<String> {
     [
         ("src/api/conditions.rs", "pub mod reason"),
-        ("src/controller/decide/remedies.rs", "pub mod code"),
+        ("src/decide/rules/remedies.rs", "pub mod code"),
     ]
     .iter()
     .flat_map(|(file, module)| {

@@ -43,7 +43,8 @@ impl Bed {
         })
     }
 
-    /// Whether the node is this machine, so that its processes can be seen and its kubelet restarted.
+    /// Whether the node is this machine, so that its processes can be seen and its kubelet
+    /// restarted.
     pub fn owns_node(&self) -> bool {
         !self.args.archive.is_empty()
     }

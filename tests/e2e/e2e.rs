@@ -1,5 +1,6 @@
-//! The product as a platform team gets it: the chart installed by the real `helm`, pods run from the image by a real kubelet, Salesforce
-//! played by a pod of its own. `make e2e` runs it; README.md tells on which cluster.
+//! The product as a platform team gets it: the chart installed by the real `helm`, pods run from
+//! the image by a real kubelet, Salesforce played by a pod of its own. `make e2e` runs it;
+//! README.md tells on which cluster.
 
 mod bed;
 mod facts;
@@ -28,8 +29,8 @@ struct Args {
     /// The image of the Salesforce simulator, as the nodes know it.
     #[arg(long)]
     simulator_image: String,
-    /// An image archive for the node that is started here; may be given several times. Without one a cluster that runs already is
-    /// used, the one that SWITCHBOARD_TEST_KUBECONFIG names.
+    /// An image archive for the node that is started here; may be given several times. Without one
+    /// a cluster that runs already is used, the one that SWITCHBOARD_TEST_KUBECONFIG names.
     #[arg(long)]
     archive: Vec<PathBuf>,
     /// The chart.

@@ -74,7 +74,8 @@ fn write_values(bed: &Bed) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The node that is started here has no storage of its own: a folder of it becomes the default class.
+/// The node that is started here has no storage of its own: a folder of it becomes the default
+/// class.
 async fn provide_volumes(bed: &Bed) -> Result<(), Failure> {
     let path = bed.control_plane.dir().join("volumes/directory");
     std::fs::create_dir_all(&path)?;

@@ -217,7 +217,8 @@ fn is_ready(pod: &Value) -> bool {
         .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
-/// A call comes in, and the run that would look it up ends so; the tenant reads it among the errors too, with what to do.
+/// A call comes in, and the run that would look it up ends so; the tenant reads it among the errors
+/// too, with what to do.
 async fn told(bed: &Bed, id: &str, outcome: &str) -> Result<(), Failure> {
     let before = tenant::last_job(bed).await?;
     tenant::call(bed, id, &tenant::stranger(id)).await?;

@@ -1,4 +1,5 @@
-//! What only the node itself can tell: the processes of pods, as the kernel sees them. For the node that is this machine.
+//! What only the node itself can tell: the processes of pods, as the kernel sees them. For the node
+//! that is this machine.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,4 +1,5 @@
-//! The product's story: an integration becomes ready, a call comes in, and gets its name by a CronJob's pod.
+//! The product's story: an integration becomes ready, a call comes in, and gets its name by a
+//! CronJob's pod.
 
 use serde_json::{Value, json};
 

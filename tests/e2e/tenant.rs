@@ -1,4 +1,5 @@
-//! What a tenant does and sees: the integration of `examples/quickstart/acme-tokyo.yaml`, its calls and its names.
+//! What a tenant does and sees: the integration of `examples/quickstart/acme-tokyo.yaml`, its calls
+//! and its names.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What happens to an installation over its life: nodes and leaders go, upgrades come, and somebody takes it out and puts it back.
+//! What happens to an installation over its life: nodes and leaders go, upgrades come, and somebody
+//! takes it out and puts it back.
 
 use std::time::Duration;
 

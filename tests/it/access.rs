@@ -1,5 +1,5 @@
-//! The chart's roles are enough, and no more: each right is one that the controller uses in the life of an integration, and nothing
-//! it asks for is refused.
+//! The chart's roles are enough, and no more: each right is one that the controller uses in the
+//! life of an integration, and nothing it asks for is refused.
 
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::Pod;

@@ -1,4 +1,5 @@
-//! The budget: an integration uses its share of the org's API requests and no more, says so, and goes on when more is free.
+//! The budget: an integration uses its share of the org's API requests and no more, says so, and
+//! goes on when more is free.
 
 use k8s_openapi::api::batch::v1::CronJob;
 use kube::Api;

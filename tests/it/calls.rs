@@ -1,5 +1,5 @@
-//! A call comes in from the phone platform, a CronJob's pod looks the number up in Salesforce, and call history and call screen
-//! show company and person.
+//! A call comes in from the phone platform, a CronJob's pod looks the number up in Salesforce, and
+//! call history and call screen show company and person.
 
 use serde_json::json;
 use switchboard::directory::model::CallsQuery;

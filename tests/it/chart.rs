@@ -1,5 +1,6 @@
-//! The chart before a real API server: what it renders is of that server's own schema, it installs under the restricted pod-security
-//! standard, and what a tenant would miss survives upgrades, an uninstall and the next installation.
+//! The chart before a real API server: what it renders is of that server's own schema, it installs
+//! under the restricted pod-security standard, and what a tenant would miss survives upgrades, an
+//! uninstall and the next installation.
 
 use std::path::Path;
 
@@ -8,16 +9,16 @@ use kube::Api;
 use serde_json::{Value, json};
 use switchboard_testbed::{CommandOutput, ControlPlane, Helm, Process, repository, wait_for};
 
-use crate::bed;
 use crate::leaders::{candidate, leads};
 use crate::rights::template;
 use crate::stage::{SOON, Stage, program};
-use crate::world;
+use crate::{bed, world};
 
 /// In the group of the Prometheus operator, which no test cluster has.
 const FOREIGN: &str = "ServiceMonitor";
 
-/// Writes one JSON schema for each kind that the server knows, as kubeconform wants them: unknown keys are refused.
+/// Writes one JSON schema for each kind that the server knows, as kubeconform wants them: unknown
+/// keys are refused.
 fn write_schemas(openapi: &mut Value, folder: &Path) {
     let definitions = openapi["definitions"].as_object_mut().unwrap();
     for (name, definition) in definitions.iter_mut() {

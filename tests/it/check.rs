@@ -1,4 +1,5 @@
-//! `switchboard check` says without a cluster what the controller says in one: the same reasons, the same words.
+//! `switchboard check` says without a cluster what the controller says in one: the same reasons,
+//! the same words.
 
 use std::process::Command;
 

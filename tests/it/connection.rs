@@ -1,4 +1,5 @@
-//! A tenant applies one resource and its Secret, and reads whether the link is healthy, why not, and what to do.
+//! A tenant applies one resource and its Secret, and reads whether the link is healthy, why not,
+//! and what to do.
 
 use std::time::Duration;
 
@@ -73,7 +74,8 @@ async fn a_wrong_password_costs_one_log_in_until_it_is_corrected() {
         "{error}"
     );
 
-    // Ten changes that are none of the log-in's business, each seen through to its reconcile; then another controller.
+    // Ten changes that are none of the log-in's business, each seen through to its reconcile; then
+    // another controller.
     for number in 0..10 {
         let wish = number.to_string();
         stage
@@ -222,7 +224,8 @@ async fn a_steady_state_makes_no_api_writes() {
         })
         .await;
     let mark = stage.control_plane.audit_mark().unwrap();
-    // The API server tells its watchers before it logs: the write that was waited for may follow the mark.
+    // The API server tells its watchers before it logs: the write that was waited for may follow
+    // the mark.
     let settled = jiff::Timestamp::now();
     // Labels are none of the controller's business; ten changes of them wake it up for nothing.
     for number in 0..10 {

@@ -1,5 +1,5 @@
-//! The API server goes away in the middle of the work, and so does the leader: nothing is done twice, nothing is lost. On a control
-//! plane of their own.
+//! The API server goes away in the middle of the work, and so does the leader: nothing is done
+//! twice, nothing is lost. On a control plane of their own.
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -141,7 +141,8 @@ async fn the_api_server_and_the_leader_are_killed_in_the_middle_of_the_work() {
     };
     assert_eq!(doubled(1), 0, "a session that is there is used");
 
-    // The leader dies while it carries out wishes; the other makes up for what is missing, and for nothing else.
+    // The leader dies while it carries out wishes; the other makes up for what is missing, and for
+    // nothing else.
     let second = candidate(&stage, "second").await;
     let wrong_before = wrong();
     for number in 0..TENANTS / 2 {

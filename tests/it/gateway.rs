@@ -1,4 +1,5 @@
-//! A reverse proxy before the API server that a test can have misbehave as API servers do under load and after compactions.
+//! A reverse proxy before the API server that a test can have misbehave as API servers do under
+//! load and after compactions.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
-//! The controller is killed while Salesforce's answer to a log-in is on its way: nobody wrote down what it was, and still it counts.
+//! The controller is killed while Salesforce's answer to a log-in is on its way: nobody wrote down
+//! what it was, and still it counts.
 
 use salesforce_simulator::Fault;
 use switchboard_testbed::{Process, wait_for};

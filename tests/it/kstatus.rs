@@ -1,5 +1,6 @@
-//! How kstatus reads a resource: the library by which Flux, Argo CD and `kubectl`'s friends know whether an apply has arrived. Its rules
-//! for custom resources (sigs.k8s.io/cli-utils, pkg/kstatus/status: `checkGenericProperties`, then `checkReadyCondition`).
+//! How kstatus reads a resource: the library by which Flux, Argo CD and `kubectl`'s friends know
+//! whether an apply has arrived. Its rules for custom resources (sigs.k8s.io/cli-utils,
+//! pkg/kstatus/status: `checkGenericProperties`, then `checkReadyCondition`).
 
 use serde_json::Value;
 

@@ -21,7 +21,8 @@ async fn kubectl(stage: &Stage, args: &[&str], manifest: &Value) -> CommandOutpu
 #[tokio::test(flavor = "multi_thread")]
 async fn explain_describes_every_field() {
     let control_plane = bed::control_plane().await;
-    // kubectl keeps what a server offers for hours; `get` looks again when it meets an unknown name, `explain` does not.
+    // kubectl keeps what a server offers for hours; `get` looks again when it meets an unknown
+    // name, `explain` does not.
     let look = control_plane.kubectl(["get", "sfi"]).await.unwrap();
     look.expect_success();
     // A server tells of a new kind some seconds after it serves it.

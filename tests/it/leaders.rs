@@ -59,7 +59,8 @@ async fn a_change_of_leader_in_order_or_by_force_adds_no_log_in() {
     // The new leader does what the old one would have done.
     stage.apply(&stage.secret("shared", PASSWORD, TOKEN)).await;
     stage.all("True", "Ready", SOON).await;
-    // "acme" has the same credential: its session was the old leader's, so it is proved when its interval is over.
+    // "acme" has the same credential: its session was the old leader's, so it is proved when its
+    // interval is over.
     assert_eq!(stage.simulator.counters().logins.len(), logins + 1);
     assert_eq!(third.terminate(SOON).await.unwrap(), 0, "{}", third.text());
     wait_for("the Lease to be given back", SOON, async || {

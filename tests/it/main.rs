@@ -1,5 +1,6 @@
-//! The promises of the product, held against a real control plane. One program, so that the control plane starts once; one module
-//! for each promise; a namespace, a simulator, a directory and a controller of its own for each test that needs them.
+//! The promises of the product, held against a real control plane. One program, so that the control
+//! plane starts once; one module for each promise; a namespace, a simulator, a directory and a
+//! controller of its own for each test that needs them.
 
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 

@@ -1,5 +1,5 @@
-//! No secret value reaches a log, an Event, a status or an error. Markers are planted as secrets, everything that can fail fails,
-//! and then everything that was written is searched.
+//! No secret value reaches a log, an Event, a status or an error. Markers are planted as secrets,
+//! everything that can fail fails, and then everything that was written is searched.
 
 use serde_json::json;
 
@@ -29,7 +29,8 @@ async fn no_secret_value_is_in_any_log_event_status_or_report() {
         .await
         .unwrap();
     stage.run_now("acme", "succeeds").await;
-    // The user is deactivated behind our back: the worker's log-in is refused with the right password in hand.
+    // The user is deactivated behind our back: the worker's log-in is refused with the right
+    // password in hand.
     world::deactivate(&stage.simulator);
     ingest
         .ingest(&switchboard_testbed::incoming_call(

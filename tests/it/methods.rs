@@ -18,7 +18,8 @@ fn world() -> World {
     World::new().org(Org::enterprise("Acme").user(user).app(app))
 }
 
-/// Name, method with what stands beside `secretRef`, keys of the Secret, code of the warning that the method is about to go.
+/// Name, method with what stands beside `secretRef`, keys of the Secret, code of the warning that
+/// the method is about to go.
 fn methods() -> Vec<(
     &'static str,
     &'static str,

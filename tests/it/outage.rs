@@ -13,7 +13,8 @@ use crate::world::{PASSWORD, TOKEN};
 /// As many as recover within a minute: three requests each, five a second.
 const TENANTS: usize = 60;
 
-/// As many as are promised, and how long Salesforce is away then: some four minutes, most of them spent waiting.
+/// As many as are promised, and how long Salesforce is away then: some four minutes, most of them
+/// spent waiting.
 const MANY: usize = 200;
 const LONG: Duration = Duration::from_secs(60);
 

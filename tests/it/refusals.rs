@@ -1,5 +1,6 @@
-//! Each way in which Salesforce, or what the tenant wrote, stands in the way has a reason of its own, and `switchboard check` says
-//! the same words with the same exit code. RunFailed is shown in `runs`, RunOverdue by the rules' own tests: it takes an hour.
+//! Each way in which Salesforce, or what the tenant wrote, stands in the way has a reason of its
+//! own, and `switchboard check` says the same words with the same exit code. RunFailed is shown in
+//! `runs`, RunOverdue by the rules' own tests: it takes an hour.
 
 use std::collections::BTreeMap;
 
@@ -56,8 +57,8 @@ fn api_version(manifest: &mut Value, version: &str) {
     manifest["spec"]["salesforce"]["apiVersion"] = version.into();
 }
 
-/// Log-ins that one user may make in an hour: one for the controller, one for `check`, and those by which the controller tries again
-/// what may pass, while this machine is slow.
+/// Log-ins that one user may make in an hour: one for the controller, one for `check`, and those by
+/// which the controller tries again what may pass, while this machine is slow.
 const RATE: u64 = 8;
 
 fn cases() -> Vec<Case> {

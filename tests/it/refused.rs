@@ -1,4 +1,5 @@
-//! What the cluster itself does not take, for a quota of the tenant's namespace: the tenant reads it, and it ends with the quota.
+//! What the cluster itself does not take, for a quota of the tenant's namespace: the tenant reads
+//! it, and it ends with the quota.
 
 use serde_json::{Value, json};
 use switchboard::api::RUN_REQUESTED_AT;

@@ -1,5 +1,5 @@
-//! What the controller may do: the chart's own service account and roles. No test runs it as an administrator, and none ends well when
-//! the API server refused it anything.
+//! What the controller may do: the chart's own service account and roles. No test runs it as an
+//! administrator, and none ends well when the API server refused it anything.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,8 @@ const OF_CONTROLLER: &str =
 pub enum Scope {
     /// One namespace: `scope.namespaces`.
     Namespace,
-    /// The cluster, as by default. For a control plane of a test's own: it would work in every other test's namespace.
+    /// The cluster, as by default. For a control plane of a test's own: it would work in every
+    /// other test's namespace.
     Cluster,
 }
 
@@ -61,7 +62,8 @@ impl Rights {
         }
     }
 
-    /// Lets the controller work in a further namespace, as the chart does where `scope.namespaces` names it.
+    /// Lets the controller work in a further namespace, as the chart does where `scope.namespaces`
+    /// names it.
     pub async fn reach_into(&self, control_plane: &ControlPlane, namespace: &str) {
         let manifests = rendered(Scope::Namespace)
             .await
@@ -96,8 +98,8 @@ impl Rights {
         control_plane.audit_of(&self.user, since).unwrap()
     }
 
-    /// Fails with the requests that were refused for lack of rights. An API server that starts knows no roles for a moment, so a log in
-    /// which it was started again proves nothing.
+    /// Fails with the requests that were refused for lack of rights. An API server that starts
+    /// knows no roles for a moment, so a log in which it was started again proves nothing.
     pub fn nothing_was_refused(&self, control_plane: &ControlPlane) {
         self.refused_only_in("", control_plane);
     }
@@ -179,7 +181,8 @@ impl Grant<'_> {
             "" => request.resource.clone(),
             subresource => format!("{}/{subresource}", request.resource),
         };
-        // Server-side apply of what is not there yet needs the right to create, and is logged as a patch.
+        // Server-side apply of what is not there yet needs the right to create, and is logged as a
+        // patch.
         let creates = request.verb == "patch" && request.code == 201;
         (request.verb == self.verb || (creates && self.verb == "create"))
             && request.code < 300

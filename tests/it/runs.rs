@@ -1,5 +1,5 @@
-//! A run that fails is told from one that was killed, one that took too long and one that reported rubbish; the next run finishes
-//! the work.
+//! A run that fails is told from one that was killed, one that took too long and one that reported
+//! rubbish; the next run finishes the work.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! A bad manifest is refused by `kubectl apply` with a sentence that names the field; a good one beside it is taken. Each rule is
-//! tried on the real API server and on `switchboard check`, which must agree with it.
+//! A bad manifest is refused by `kubectl apply` with a sentence that names the field; a good one
+//! beside it is taken. Each rule is tried on the real API server and on `switchboard check`, which
+//! must agree with it.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,5 +1,6 @@
-//! A whole installation for one test: a namespace, a Salesforce simulator, a directory on SQLite, a controller that watches the
-//! namespace, and a runner that plays the kubelet. Everything is the product's own program over real sockets; only Salesforce is played.
+//! A whole installation for one test: a namespace, a Salesforce simulator, a directory on SQLite, a
+//! controller that watches the namespace, and a runner that plays the kubelet. Everything is the
+//! product's own program over real sockets; only Salesforce is played.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use tempfile::TempDir;
 use crate::bed;
 use crate::rights::{Rights, Scope};
 
-/// How long a test waits for what should come within seconds, on a machine that is busy with other tests.
+/// How long a test waits for what should come within seconds, on a machine that is busy with other
+/// tests.
 pub const SOON: Duration = Duration::from_secs(60);
 /// What comes with the next minute of a CronJob.
 pub const NEXT_MINUTES: Duration = Duration::from_secs(150);
@@ -140,7 +142,8 @@ impl Stage {
         self.controller = Some(self.another_controller("controller", &[]).await);
     }
 
-    /// Starts a controller that the test holds, with further flags, and waits until it is ready: at work, or standing by.
+    /// Starts a controller that the test holds, with further flags, and waits until it is ready: at
+    /// work, or standing by.
     pub async fn another_controller(&self, name: &str, flags: &[&str]) -> Process {
         let controller = Process::builder(name, program())
             .arg("controller")
@@ -308,7 +311,8 @@ impl Stage {
         .await;
     }
 
-    /// Has the controller look at an integration that is not ready, and waits until it has: what was under way is then through.
+    /// Has the controller look at an integration that is not ready, and waits until it has: what
+    /// was under way is then through.
     pub async fn look(&self, name: &str, wish: &str) {
         self.annotate(name, switchboard::api::RUN_REQUESTED_AT, wish)
             .await;

@@ -13,7 +13,8 @@ use crate::world::{PASSWORD, TOKEN, USER};
 /// Both tenants call their integration so: equal names in two namespaces are no relation.
 pub const LINK: &str = "link";
 
-/// A namespace, and somebody who may edit it, as the cluster role `edit` says with the chart's part in it.
+/// A namespace, and somebody who may edit it, as the cluster role `edit` says with the chart's part
+/// in it.
 pub struct Tenant<'a> {
     stage: &'a Stage,
     /// Where it is at home.

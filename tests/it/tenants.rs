@@ -1,5 +1,6 @@
-//! Tenants are strangers to each other: what one may do with the chart's roles in its own namespace gets it nothing of another's Secret,
-//! status, contacts or tokens, whichever part of the product it asks.
+//! Tenants are strangers to each other: what one may do with the chart's roles in its own namespace
+//! gets it nothing of another's Secret, status, contacts or tokens, whichever part of the product
+//! it asks.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -140,7 +141,8 @@ async fn an_integration_cannot_name_another_tenant_s_secret_or_company() {
     let (acme, eve, controller) = tenants(&stage).await;
     let theirs = format!("{}-salesforce", acme.company);
 
-    // The Secret: by its name it is looked for at home, and there is no way to say another namespace.
+    // The Secret: by its name it is looked for at home, and there is no way to say another
+    // namespace.
     let company = |name: &str| format!("{}-{name}", eve.company);
     eve.apply(&eve.integration("named", &company("named"), &theirs))
         .await
@@ -197,7 +199,8 @@ async fn an_integration_cannot_name_another_tenant_s_secret_or_company() {
     let tokens = secrets.get_opt("claim-directory").await.unwrap();
     assert!(tokens.is_none(), "{tokens:?}");
 
-    // When the holder goes, whoever claimed it after him hears of that, though it is in another namespace.
+    // When the holder goes, whoever claimed it after him hears of that, though it is in another
+    // namespace.
     let args = ["delete", "sfi", LINK, "-n", acme.ns()];
     acme.kubectl(&args, &Value::Null).await.expect_success();
     eve.until("claim", "Ready").await;
@@ -283,7 +286,8 @@ async fn objects_that_look_like_another_tenant_s_change_nothing_for_it() {
         "app.kubernetes.io/managed-by": "switchboard", "app.kubernetes.io/name": "switchboard",
         "switchboard.dev/integration": LINK, "switchboard.dev/run": "sync",
     });
-    // Refused or not, a Job that says it was a run of acme's, and a Secret that says it is acme's tokens.
+    // Refused or not, a Job that says it was a run of acme's, and a Secret that says it is acme's
+    // tokens.
     let pod = json!({"metadata": {"labels": labels}, "spec": {
         "restartPolicy": "Never", "containers": [{"name": "worker", "image": "switchboard:forged"}],
     }});
@@ -344,7 +348,8 @@ async fn a_namespace_links_only_the_companies_that_the_platform_team_gave_it() {
         &scope,
     ])
     .await;
-    // Policies are of the cluster: one of a name that no other test has, and for this namespace only.
+    // Policies are of the cluster: one of a name that no other test has, and for this namespace
+    // only.
     let policy = policy.replace(NAMESPACE, eve.ns());
     let applied = stage.control_plane.kubectl_apply(&policy).await;
     applied.unwrap().expect_success();

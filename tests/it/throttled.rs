@@ -1,5 +1,5 @@
-//! The API server under flow control, an editor who writes in between, and a watch that comes back too late: nothing is done twice and
-//! nothing is lost.
+//! The API server under flow control, an editor who writes in between, and a watch that comes back
+//! too late: nothing is done twice and nothing is lost.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,7 +50,8 @@ async fn flow_control_and_edits_in_between_cost_time_and_no_request_to_salesforc
             if count < 4 * TENANTS && count % 2 == 1 {
                 return Some(too_many_requests());
             }
-            // Somebody else edits each integration just before each of its first statuses is written: a conflict of the real server.
+            // Somebody else edits each integration just before each of its first statuses is
+            // written: a conflict of the real server.
             let name = asked
                 .path
                 .strip_suffix("/status")

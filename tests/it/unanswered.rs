@@ -1,5 +1,5 @@
-//! An API server that is gone without a word, as behind a load balancer whose node was lost: what was asked of it is never answered, and
-//! its connections stay open.
+//! An API server that is gone without a word, as behind a load balancer whose node was lost: what
+//! was asked of it is never answered, and its connections stay open.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +49,8 @@ async fn a_list_that_never_comes_to_its_end_is_read_again() {
     let counted = lists.clone();
     gateway.rule(move |asked| {
         let concerned = asked.path.ends_with("/salesforceintegrations");
-        // Its history is no more, so that the list is read again; of the first one only the beginning comes.
+        // Its history is no more, so that the list is read again; of the first one only the
+        // beginning comes.
         let expired = concerned && asked.resumes_watch && counted.load(Ordering::Relaxed) == 0;
         let listed = concerned && !asked.resumes_watch;
         let first = listed && counted.fetch_add(1, Ordering::Relaxed) == 0;

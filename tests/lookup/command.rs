@@ -1,12 +1,14 @@
 //! `switchboard lookup` as a program: what it prints, what it costs, how it ends.
 
-use crate::{PASSWORD, USER, acme};
-use salesforce_simulator::{Fault, Record, Simulator, World};
-use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+
+use salesforce_simulator::{Fault, Record, Simulator, World};
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::{PASSWORD, USER, acme};
 
 struct Laptop {
     salesforce: Simulator,

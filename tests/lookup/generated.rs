@@ -3,10 +3,11 @@
 //! Spellings are written here by hand-made rules and not by the product's, so that what the product
 //! does not think of is missing from the result.
 
+use std::collections::HashSet;
+
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use salesforce_simulator::{Org, Record};
-use std::collections::HashSet;
 
 /// An org, and numbers with the truth about them.
 pub struct Generated {

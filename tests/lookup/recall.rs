@@ -1,11 +1,13 @@
 //! Of 1,000 numbers at least 995 are named rightly, and none wrongly.
 
-use crate::generated::generate;
-use crate::{acme, resolver};
-use salesforce_simulator::{Simulator, World};
 use std::collections::HashMap;
+
+use salesforce_simulator::{Simulator, World};
 use switchboard::phone::{E164, Region, parse};
 use switchboard::resolve::Match;
+
+use crate::generated::generate;
+use crate::{acme, resolver};
 
 const NUMBERS: usize = 1_000;
 const RECORDS: usize = 10_000;

@@ -1,12 +1,13 @@
 //! Every way in, and every refusal.
 
-use crate::{
-    USER, acme, client_credentials, connect, jwt, oauth_password, password, start, wrong_password,
-};
 use jiff::{SignedDuration, Timestamp};
 use salesforce_simulator::{HostRole, LoginHours, Org, Simulator, User, World};
 use switchboard::salesforce::{
     Answer, ApiVersion, Connection, Credentials, DialPolicy, Meaning, Transport, probe,
+};
+
+use crate::{
+    USER, acme, client_credentials, connect, jwt, oauth_password, password, start, wrong_password,
 };
 
 #[tokio::test]

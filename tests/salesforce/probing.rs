@@ -1,9 +1,10 @@
 //! What the connection test proves.
 
-use crate::{USER, acme, connect, connect_with, jwt, password, start};
 use jiff::{SignedDuration, Timestamp};
 use salesforce_simulator::{Org, Sharing, Simulator, World};
 use switchboard::salesforce::{Answer, Environment, Meaning, probe};
+
+use crate::{USER, acme, connect, connect_with, jwt, password, start};
 
 #[tokio::test]
 async fn a_sandbox_is_reached_with_its_own_audience() {

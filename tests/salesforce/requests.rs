@@ -1,9 +1,10 @@
 //! Queries, sessions and faults.
 
-use crate::{USER, acme, connect, password, start};
 use salesforce_simulator::{Effect, Fault};
 use serde_json::Value;
 use switchboard::salesforce::{Meaning, Subrequest, probe};
+
+use crate::{USER, acme, connect, password, start};
 
 #[tokio::test]
 async fn queries_page_and_composites_cost_one_call() {

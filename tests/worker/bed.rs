@@ -1,24 +1,25 @@
 //! A tenant: a directory, an org, and the files of a worker's pod.
 
-use crate::replica::Replica;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use salesforce_simulator::{Org, Record, Simulator, User, World};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 use switchboard::directory::client::Retry;
 use switchboard::directory::model::{Call, CallsQuery, LookupState};
 use switchboard::directory::{self, Claims, Client, Purpose, Server, TokenKeys};
 use switchboard::phone::Region;
-use switchboard::worker::RunReport;
+use switchboard::run::RunReport;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::replica::Replica;
 
 /// 32 bytes of `a`.
 pub const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
@@ -54,7 +55,8 @@ impl Bed {
         Self::of(played(contacts, latency_ms).await, USER).await
     }
 
-    /// A tenant whose user is one of those of an org that others use, too, and a directory on SQLite inside the test.
+    /// A tenant whose user is one of those of an org that others use, too, and a directory on
+    /// SQLite inside the test.
     pub async fn of(salesforce: Arc<Simulator>, user: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let directory = Directory::start(&folder).await;
@@ -240,7 +242,8 @@ async fn played(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> 
     Arc::new(Simulator::start(World::new().org(org)).await.unwrap())
 }
 
-/// Waits until the org has counted so many calls. It looks often: the tests stop and kill within a request.
+/// Waits until the org has counted so many calls. It looks often: the tests stop and kill within a
+/// request.
 pub async fn after_calls(salesforce: &Simulator, calls: u64) {
     let made = async {
         while salesforce.counters().api_calls() < calls {
@@ -282,8 +285,8 @@ pub fn webhook(details: &[Value]) -> Value {
     json!({"call": {"id": "call", "tenant_code": "acme", "details": details}})
 }
 
-/// Asserts that the call of each index is there once, looked up, with the name of its number or with none, and that
-/// no contact stands twice.
+/// Asserts that the call of each index is there once, looked up, with the name of its number or
+/// with none, and that no contact stands twice.
 pub fn assert_resolved_once(history: &[Call], numbers: &[String]) {
     assert_eq!(history.len(), numbers.len());
     let mut contacts: HashMap<String, HashSet<String>> = HashMap::new();

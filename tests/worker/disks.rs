@@ -1,21 +1,23 @@
 //! A disk that is really full.
 
-use crate::bed::{Bed, call, contacts, numbers, webhook};
-use crate::outages::kept;
-use crate::replica::Replica;
-use serde_json::Value;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+
+use serde_json::Value;
 use switchboard_testbed::wait_for;
 use tempfile::TempDir;
+
+use crate::bed::{Bed, call, contacts, numbers, webhook};
+use crate::outages::kept;
+use crate::replica::Replica;
 
 /// Calls in one delivery: some 40 kB in the database.
 const BATCH: usize = 100;
 
-/// A small disk of its own, gone with the process: nobody else sees it, and no privilege is needed where users may
-/// make namespaces. The ballast makes room when it goes.
+/// A small disk of its own, gone with the process: nobody else sees it, and no privilege is needed
+/// where users may make namespaces. The ballast makes room when it goes.
 const SMALL_DISK: &str = r#"mount -t tmpfs -o size=4m,mode=700 none "$1" || exit 1
 head -c 1m /dev/zero > "$1/ballast"; shift; exec "$@""#;
 

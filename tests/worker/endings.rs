@@ -1,9 +1,10 @@
 //! Every ending, by its exit code and its report.
 
-use crate::bed::{Bed, after_calls, contacts, numbers};
 use salesforce_simulator::Fault;
 use switchboard::directory::model::LookupState;
-use switchboard::worker::Outcome;
+use switchboard::run::Outcome;
+
+use crate::bed::{Bed, after_calls, contacts, numbers};
 
 async fn open(bed: &Bed) -> usize {
     let pending = |state: LookupState| state == LookupState::Pending;

@@ -1,15 +1,18 @@
 //! Killed at any instant.
 
-use crate::bed::{Bed, after_calls, assert_resolved_once, contacts, numbers, seed};
+use std::time::Duration;
+
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::time::Duration;
 use switchboard::directory::model::LookupState;
+
+use crate::bed::{Bed, after_calls, assert_resolved_once, contacts, numbers, seed};
 
 const NUMBERS: usize = 2_000;
 const KILLS: usize = 100;
 
-/// A tenant with calls from these numbers, and short URLs, so that the work lasts for all the kills.
+/// A tenant with calls from these numbers, and short URLs, so that the work lasts for all the
+/// kills.
 async fn bed(numbers: &[String], latency_ms: u64) -> Bed {
     let mut bed = Bed::start(contacts(numbers), latency_ms).await;
     bed.settings["urlLength"] = serde_json::json!({"bytes": 2_048, "refused": 2_100});

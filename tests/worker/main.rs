@@ -1,5 +1,5 @@
-//! Worker and directory as programs, on real databases, with Salesforce played: killed, stopped, and let down, they lose
-//! nothing and double nothing.
+//! Worker and directory as programs, on real databases, with Salesforce played: killed, stopped,
+//! and let down, they lose nothing and double nothing.
 
 #![allow(
     clippy::expect_used,

@@ -1,9 +1,11 @@
 //! A database server that goes away under a running directory.
 
+use std::collections::HashSet;
+
+use switchboard_testbed::{Postgres, wait_for};
+
 use crate::bed::{Bed, SOON, call, contacts, numbers, webhook};
 use crate::replica::Replica;
-use std::collections::HashSet;
-use switchboard_testbed::{Postgres, wait_for};
 
 /// Asserts that an answer is a yes or a later, and says which.
 pub fn kept(response: &reqwest::Response) -> bool {

@@ -1,18 +1,20 @@
 //! `switchboard directory` as a process, which can be killed and started again where it was.
 
-use crate::bed::{KEY, SOON, token};
-use reqwest::Response;
-use secrecy::ExposeSecret;
-use serde_json::Value;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
+
+use reqwest::Response;
+use secrecy::ExposeSecret;
+use serde_json::Value;
 use switchboard::directory::Purpose;
 use switchboard_testbed::wait_for;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 use tokio::process::{Child, Command};
+
+use crate::bed::{KEY, SOON, token};
 
 /// A replica of the directory.
 pub struct Replica {

@@ -1,19 +1,23 @@
-//! Two workers and two replicas of the directory on PostgreSQL, while the platform delivers everything again and again.
+//! Two workers and two replicas of the directory on PostgreSQL, while the platform delivers
+//! everything again and again.
 
-use crate::bed::{Bed, assert_resolved_once, call, client, contacts, numbers, seed, webhook};
-use crate::replica::Replica;
+use std::time::Duration;
+
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
-use std::time::Duration;
 use switchboard::directory::Purpose;
 use switchboard::directory::model::LookupState;
 use switchboard_testbed::Postgres;
 use tokio_util::sync::CancellationToken;
 
+use crate::bed::{Bed, assert_resolved_once, call, client, contacts, numbers, seed, webhook};
+use crate::replica::Replica;
+
 const CALLS: usize = 2_600;
-/// Told of only when nobody is killed any more: more than one worker takes at once, so that two share them.
+/// Told of only when nobody is killed any more: more than one worker takes at once, so that two
+/// share them.
 const LATER: usize = 2_000;
 const KILLS: usize = 40;
 const WORKERS: [&str; 2] = ["worker-a", "worker-b"];

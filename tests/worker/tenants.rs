@@ -1,13 +1,15 @@
 //! Many tenants, one org: each keeps to its share of the API requests, by the org's own count.
 
-use crate::bed::{Bed, PASSWORD, contacts, numbers};
-use jiff::{SignedDuration, Timestamp};
-use salesforce_simulator::{Org, Simulator, User, World};
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard::controller::decide::budget::{self, Budget, Spender};
+
+use jiff::{SignedDuration, Timestamp};
+use salesforce_simulator::{Org, Simulator, User, World};
+use switchboard::decide::rules::budget::{self, Budget, Spender};
 use switchboard::directory::model::LookupState;
-use switchboard::worker::Outcome;
+use switchboard::run::Outcome;
+
+use crate::bed::{Bed, PASSWORD, contacts, numbers};
 
 const TENANTS: u64 = 20;
 /// What each asks for, if nothing is said.

@@ -1,11 +1,11 @@
 //! The client against a server that answers what the test says.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::{Router, http::HeaderMap, response::IntoResponse as _};
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse as _;
 
 use super::*;
 

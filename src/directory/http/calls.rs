@@ -1,20 +1,18 @@
 //! `GET /v1/calls`: the call history with names.
 
-use axum::{Json, extract::State};
+use axum::Json;
+use axum::extract::State;
 
-use super::{
-    App,
-    auth::{Caller, Read},
-    cursor,
-    error::ApiError,
-    input::{Params, within},
-    responses::Refusals,
-};
-use crate::directory::{
-    model::{CallsPage, CallsQuery, Problem},
-    store::{CallFilter, NumberFilter},
-};
-use crate::phone::{self, Region};
+use super::App;
+use super::middleware::auth::{Caller, Read};
+use super::middleware::cursor;
+use super::middleware::error::ApiError;
+use super::middleware::input::{Params, within};
+use super::middleware::responses::Refusals;
+use crate::directory::model::{CallsPage, CallsQuery, Problem};
+use crate::directory::store::{CallFilter, NumberFilter};
+use crate::phone;
+use crate::phone::Region;
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
@@ -36,7 +34,7 @@ const MAX_LIMIT: u32 = 200;
         Refusals,
     )
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(app): State<App>,
     caller: Caller<Read>,
     Params(query): Params<CallsQuery>,

@@ -1,20 +1,20 @@
 //! `/v1/contacts/{number}`: who is calling, and edits by hand.
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use tracing::info;
 use utoipa::IntoParams;
 
-use super::{
-    App,
-    auth::{Caller, Edit, Read},
-    error::ApiError,
-    input::{Json, NumberInPath, Params, text},
-    now,
-    responses::{BodyRefusals, Refusals},
-};
+use super::middleware::auth::{Caller, Edit, Read};
+use super::middleware::error::ApiError;
+use super::middleware::input::{Json, NumberInPath, Params, text};
+use super::middleware::responses::{BodyRefusals, Refusals};
+use super::{App, now};
 use crate::directory::model::{Contact, ContactEdit, ContactSource, Problem};
-use crate::phone::{self, Region};
+use crate::phone;
+use crate::phone::Region;
 
 const MAX_NAME_CHARS: usize = 255;
 
@@ -22,7 +22,7 @@ const MAX_NAME_CHARS: usize = 255;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct NumberParams {
+pub(crate) struct NumberParams {
     /// The region that a national number is read with; the token's region when absent.
     #[param(value_type = Option<String>, pattern = "^[A-Z]{2}$", example = "JP")]
     region: Option<Region>,
@@ -46,7 +46,7 @@ pub(super) struct NumberParams {
         Refusals,
     )
 )]
-pub(super) async fn find(
+pub(crate) async fn find(
     State(app): State<App>,
     caller: Caller<Read>,
     NumberInPath(number): NumberInPath,
@@ -77,7 +77,7 @@ pub(super) async fn find(
         BodyRefusals,
     )
 )]
-pub(super) async fn put(
+pub(crate) async fn put(
     State(app): State<App>,
     caller: Caller<Edit>,
     NumberInPath(number): NumberInPath,
@@ -121,7 +121,7 @@ pub(super) async fn put(
         Refusals,
     )
 )]
-pub(super) async fn remove(
+pub(crate) async fn remove(
     State(app): State<App>,
     caller: Caller<Edit>,
     NumberInPath(number): NumberInPath,

@@ -1,21 +1,18 @@
 //! `GET /v1/contacts.csv`: every contact, in the layout that MiiTel imports.
 
-use axum::{
-    body::{Body, Bytes},
-    extract::State,
-    http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE},
-    response::{IntoResponse, Response},
-};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tracing::info;
 
-use super::{
-    App,
-    auth::{Caller, Read},
-    error::ApiError,
-    responses::Refusals,
-};
-use crate::directory::{model::Contact, store::StoreError};
+use super::App;
+use super::middleware::auth::{Caller, Read};
+use super::middleware::error::ApiError;
+use super::middleware::responses::Refusals;
+use crate::directory::model::Contact;
+use crate::directory::store::StoreError;
 use crate::phone::E164;
 
 /// MiiTel's header: company, person, phone number, categories.
@@ -39,7 +36,7 @@ const CHUNK: u32 = 1_000;
         Refusals,
     )
 )]
-pub(super) async fn export(
+pub(crate) async fn export(
     State(app): State<App>,
     caller: Caller<Read>,
 ) -> Result<Response, ApiError> {

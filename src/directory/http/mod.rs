@@ -3,69 +3,37 @@
 //! A request is let in by its token before anything else about it is looked at, so that a wrong token learns nothing
 //! but that it is wrong. Every error is a problem document with a sentence.
 
-mod auth;
 mod calls;
 mod contacts;
 mod contacts_csv;
-mod cursor;
-mod error;
-mod fairness;
-mod health;
-mod input;
-mod metrics;
-pub(super) mod openapi;
-mod responses;
+mod middleware;
+pub(crate) mod openapi;
 mod webhook;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use axum::{
-    Router,
-    extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderValue, header::X_CONTENT_TYPE_OPTIONS},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
-use jiff::Timestamp;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::X_CONTENT_TYPE_OPTIONS;
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::error::ApiError;
-pub(super) use self::{
-    fairness::{Share, Shares},
-    health::Readiness,
-    metrics::Metrics,
-};
-use super::{TokenKeys, store::Store};
-
-/// What every handler may use.
-#[derive(Debug, Clone)]
-pub(super) struct App {
-    pub(super) store: Store,
-    pub(super) keys: watch::Receiver<Arc<TokenKeys>>,
-    pub(super) limits: Limits,
-    pub(super) shares: Shares,
-    pub(super) metrics: Metrics,
-    pub(super) readiness: Readiness,
-    /// Cancelled when the server goes down: `/readyz` says so, and no new traffic comes.
-    pub(super) shutdown: CancellationToken,
-}
-
-/// What one request may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) body_bytes: usize,
-    pub(super) time: Duration,
-}
+use self::middleware::app::now;
+pub(crate) use self::middleware::app::{App, Limits};
+use self::middleware::error::ApiError;
+pub(crate) use self::middleware::fairness::{Share, Shares};
+pub(crate) use self::middleware::health::Readiness;
+pub(crate) use self::middleware::metrics::Metrics;
 
 /// Every endpoint, with the limits around it.
-pub(super) fn router(app: App) -> Router {
+pub(crate) fn router(app: App) -> Router {
     Router::new()
         .route("/v1/webhooks/calls", post(webhook::receive))
         .route("/v1/calls", get(calls::list))
@@ -81,30 +49,25 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/worker/calls/release", post(worker::release))
         .route("/v1/worker/contacts", post(worker::write_contacts))
         .route("/v1/openapi.json", get(openapi::serve))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::serve))
+        .route("/healthz", get(middleware::health::healthz))
+        .route("/readyz", get(middleware::health::readyz))
+        .route("/metrics", get(middleware::metrics::serve))
         .fallback(|| async { ApiError::NoSuchEndpoint })
         .method_not_allowed_fallback(|| async { ApiError::WrongMethod })
         .layer(DefaultBodyLimit::max(app.limits.body_bytes))
-        .layer(middleware::from_fn_with_state(app.limits.time, limit_time))
+        .layer(from_fn_with_state(app.limits.time, limit_time))
         .layer(CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send>| {
                 tracing::error!("a request handler panicked; this is a bug");
                 ApiError::Internal.into_response()
             },
         ))
-        .layer(middleware::from_fn_with_state(
+        .layer(from_fn_with_state(
             app.metrics.clone(),
-            metrics::count,
+            middleware::metrics::count,
         ))
-        .layer(middleware::map_response(no_sniffing))
+        .layer(map_response(no_sniffing))
         .with_state(app)
-}
-
-/// The time, as fine as the store keeps it, so that an answer says what a later read will say.
-fn now() -> Timestamp {
-    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_default()
 }
 
 /// A request that takes too long is given up; its transaction, if any, is rolled back.

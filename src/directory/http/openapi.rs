@@ -1,19 +1,15 @@
 //! The OpenAPI document, generated from the handlers and the wire types.
 
-use axum::{
-    http::header::CONTENT_TYPE,
-    response::{IntoResponse, Response},
-};
-use utoipa::{
-    Modify, OpenApi,
-    openapi::{
-        OpenApi as Document,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
-};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 
-use super::{calls, contacts, contacts_csv, error::ApiError, webhook, worker};
-use crate::directory::{Purpose, model::Problem};
+use super::middleware::error::ApiError;
+use super::{calls, contacts, contacts_csv, webhook, worker};
+use crate::directory::model::Problem;
+use crate::directory::model::tokens::Purpose;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -71,12 +67,12 @@ impl Modify for Tokens {
 }
 
 /// The document as text, as `docs/directory-openapi.json` holds it.
-pub(in crate::directory) fn document() -> Result<String, serde_json::Error> {
+pub(crate) fn document() -> Result<String, serde_json::Error> {
     Api::openapi().to_pretty_json().map(|text| text + "\n")
 }
 
 /// `GET /v1/openapi.json`: no token, it says nothing about any tenant.
-pub(super) async fn serve() -> Result<Response, ApiError> {
+pub(crate) async fn serve() -> Result<Response, ApiError> {
     let document = document().map_err(|_| ApiError::Internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], document).into_response())
 }

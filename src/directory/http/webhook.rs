@@ -1,25 +1,18 @@
 //! `POST /v1/webhooks/calls`: the platform brings calls in.
 
-use axum::{
-    Json,
-    extract::State,
-    http::header::CONTENT_TYPE,
-    response::{IntoResponse, Response},
-};
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use tracing::{info, warn};
 
-use super::{
-    App,
-    auth::{Caller, Ingest},
-    error::ApiError,
-    input::Body,
-    now,
-    responses::BodyRefusals,
-};
-use crate::directory::{
-    model::Receipt,
-    webhook::{self, Webhook},
-};
+use super::middleware::auth::{Caller, Ingest};
+use super::middleware::error::ApiError;
+use super::middleware::input::Body;
+use super::middleware::responses::BodyRefusals;
+use super::{App, now};
+use crate::directory::model::webhook::Webhook;
+use crate::directory::model::{Receipt, webhook};
 
 /// Bring calls in
 ///
@@ -49,7 +42,7 @@ use crate::directory::{
         BodyRefusals,
     )
 )]
-pub(super) async fn receive(
+pub(crate) async fn receive(
     State(app): State<App>,
     caller: Caller<Ingest>,
     Body(body): Body,

@@ -2,17 +2,15 @@
 
 use std::collections::HashSet;
 
-use axum::{Json as Answer, extract::State};
+use axum::Json as Answer;
+use axum::extract::State;
 use tracing::info;
 
-use super::{
-    App,
-    auth::{Caller, Work},
-    error::ApiError,
-    input::{Json, bulk, text, within},
-    now,
-    responses::BodyRefusals,
-};
+use super::middleware::auth::{Caller, Work};
+use super::middleware::error::ApiError;
+use super::middleware::input::{Json, bulk, text, within};
+use super::middleware::responses::BodyRefusals;
+use super::{App, now};
 use crate::directory::model::{
     ClaimRequest, ClaimedCalls, DoneReceipt, DoneRequest, FoundContact, Reading, ReleaseReceipt,
     ReleaseRequest, WriteContactsReceipt, WriteContactsRequest,
@@ -39,7 +37,7 @@ const MAX_HOLDER_CHARS: usize = 100;
         BodyRefusals,
     )
 )]
-pub(super) async fn claim(
+pub(crate) async fn claim(
     State(app): State<App>,
     caller: Caller<Work>,
     Json(request): Json<ClaimRequest>,
@@ -73,7 +71,7 @@ pub(super) async fn claim(
         BodyRefusals,
     )
 )]
-pub(super) async fn done(
+pub(crate) async fn done(
     State(app): State<App>,
     caller: Caller<Work>,
     Json(mut request): Json<DoneRequest>,
@@ -110,7 +108,7 @@ pub(super) async fn done(
         BodyRefusals,
     )
 )]
-pub(super) async fn release(
+pub(crate) async fn release(
     State(app): State<App>,
     caller: Caller<Work>,
     Json(request): Json<ReleaseRequest>,
@@ -136,7 +134,7 @@ pub(super) async fn release(
         BodyRefusals,
     )
 )]
-pub(super) async fn write_contacts(
+pub(crate) async fn write_contacts(
     State(app): State<App>,
     caller: Caller<Work>,
     Json(WriteContactsRequest { policy, contacts }): Json<WriteContactsRequest>,

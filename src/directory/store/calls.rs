@@ -3,17 +3,13 @@
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
-use crate::directory::{
-    CompanyId,
-    model::{Call, Receipt},
-    store::{
-        CallFilter, NumberFilter, Position, Store, StoreError,
-        database::{Arg, args, uncrossed},
-        merge::merge,
-        row::{CallRow, NamedCallRow, direction_text, micros},
-    },
-    webhook::Leg,
-};
+use super::database::{Arg, args, uncrossed};
+use super::merge::merge;
+use super::row::{CallRow, NamedCallRow, direction_text, micros};
+use super::{CallFilter, NumberFilter, Position, Store, StoreError};
+use crate::company_id::CompanyId;
+use crate::directory::model::webhook::Leg;
+use crate::directory::model::{Call, Receipt};
 use crate::phone::Region;
 
 const FIND: &str = "SELECT id, call_id, call_type, direction, started_at, answered_at, ended_at, number, e164, \
@@ -43,7 +39,7 @@ const PAGE: &str = "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_
 
 impl Store {
     /// Keeps what a webhook told, all of it or nothing. A leg seen before is completed, never emptied.
-    pub(in crate::directory) async fn record_calls(
+    pub(crate) async fn record_calls(
         &self,
         company: &CompanyId,
         region: Region,
@@ -105,7 +101,7 @@ impl Store {
     }
 
     /// A page of the history, newest first; the second value is where the next page starts.
-    pub(in crate::directory) async fn calls(
+    pub(crate) async fn calls(
         &self,
         company: &CompanyId,
         filter: &CallFilter,
@@ -131,12 +127,12 @@ impl Store {
 }
 
 /// What the writers of a company's calls lock.
-pub(super) fn calls_of(company: &CompanyId) -> String {
+pub(crate) fn calls_of(company: &CompanyId) -> String {
     format!("call/{company}")
 }
 
 /// The statement of a page: literal pieces only, every value is a parameter.
-pub(super) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg>) {
+pub(crate) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg>) {
     let mut sql = PAGE.to_owned();
     let mut args = args![company.as_str()];
     let mut and = |condition: &str, arg: Arg, end: &str| {

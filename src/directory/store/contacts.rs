@@ -4,20 +4,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::directory::{
-    CompanyId,
-    model::{
-        Contact, ContactSource, FoundContact, WriteContactsReceipt, WriteOutcome, WritePolicy,
-    },
-    store::{
-        Store, StoreError,
-        database::{Arg, args, uncrossed},
-        row::{ContactRow, micros, object_text, source_text},
-    },
+use super::database::{Arg, args, uncrossed};
+use super::row::{ContactRow, micros, object_text, source_text};
+use super::{Store, StoreError};
+use crate::company_id::CompanyId;
+use crate::directory::model::{
+    Contact, ContactSource, FoundContact, WriteContactsReceipt, WriteOutcome, WritePolicy,
 };
 use crate::phone::E164;
 
-pub(super) const FIND: &str = "SELECT number AS contact_number, company_name, person_name, object, record_id, link, source, \
+pub(crate) const FIND: &str = "SELECT number AS contact_number, company_name, person_name, object, record_id, link, source, \
      updated_at FROM contacts WHERE company = $1 AND number = $2";
 
 const PUT: &str = "INSERT INTO contacts (company, number, company_name, person_name, object, record_id, link, source, \
@@ -37,7 +33,7 @@ const AFTER: &str = "SELECT number AS contact_number, company_name, person_name,
 
 impl Store {
     /// Who stands behind a number: one read of one index.
-    pub(in crate::directory) async fn contact(
+    pub(crate) async fn contact(
         &self,
         company: &CompanyId,
         number: &E164,
@@ -51,7 +47,7 @@ impl Store {
     }
 
     /// Puts a contact in the place of what is there.
-    pub(in crate::directory) async fn put_contact(
+    pub(crate) async fn put_contact(
         &self,
         company: &CompanyId,
         contact: &Contact,
@@ -66,7 +62,7 @@ impl Store {
     }
 
     /// Takes a contact away; says whether there was one.
-    pub(in crate::directory) async fn remove_contact(
+    pub(crate) async fn remove_contact(
         &self,
         company: &CompanyId,
         number: &E164,
@@ -82,7 +78,7 @@ impl Store {
     }
 
     /// The contacts with the numbers that follow this one, in order; all of them from the empty text on.
-    pub(in crate::directory) async fn contacts_after(
+    pub(crate) async fn contacts_after(
         &self,
         company: &CompanyId,
         number: &str,
@@ -99,7 +95,7 @@ impl Store {
     }
 
     /// Writes what a worker found.
-    pub(in crate::directory) async fn write_contacts(
+    pub(crate) async fn write_contacts(
         &self,
         company: &CompanyId,
         policy: WritePolicy,

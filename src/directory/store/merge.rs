@@ -3,8 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::row::{CallRow, direction_text, micros};
-use crate::directory::{model::Direction, webhook::Leg};
-use crate::phone::{self, Region};
+use crate::directory::model::Direction;
+use crate::directory::model::webhook::Leg;
+use crate::phone;
+use crate::phone::Region;
 
 /// A start further ahead of our clock than this is a slip of the platform's clock.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
@@ -15,7 +17,7 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 ///   retention would reach it.
 /// - What the delivery says counts; what it leaves out stays. An end or an answer that is known is never erased.
 /// - A number that appears, or changes, is looked up; one that only comes again is not.
-pub(super) fn merge(known: Option<&CallRow>, leg: &Leg, region: Region, now: Timestamp) -> CallRow {
+pub(crate) fn merge(known: Option<&CallRow>, leg: &Leg, region: Region, now: Timestamp) -> CallRow {
     let number = leg
         .number
         .clone()

@@ -5,12 +5,10 @@
 
 use jiff::Timestamp;
 
-use super::{
-    Store, StoreError,
-    database::{Arg, args, uncrossed},
-    row::micros,
-};
-use crate::directory::CompanyId;
+use super::database::{Arg, args, uncrossed};
+use super::row::micros;
+use super::{Store, StoreError};
+use crate::company_id::CompanyId;
 
 /// How many rows one transaction looks at.
 const BATCH: i64 = 1_000;
@@ -25,24 +23,24 @@ const NEXT_WITH_CONTACTS: &str =
 
 /// $1 company, $2 before, $3 rows at most: from the old end of the history. A call counts by its start: that is what a
 /// history shows.
-pub(super) const CALLS: &str = "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls \
+pub(crate) const CALLS: &str = "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls \
      WHERE company = $1 AND started_at < $2 ORDER BY started_at, id LIMIT $3)";
 
 /// $1 company, $2 after this number, $3 rows: where a piece of the contacts ends.
-pub(super) const PIECE: &str = "SELECT number AS key FROM contacts WHERE company = $1 AND number > $2 \
+pub(crate) const PIECE: &str = "SELECT number AS key FROM contacts WHERE company = $1 AND number > $2 \
      ORDER BY number LIMIT 1 OFFSET $3";
 
 /// $1 company, $2 after this number, $3 up to this one, $4 before. Contacts that nobody wrote or confirmed since, and
 /// that no call of the history shows any more.
-pub(super) const CONTACTS: &str = "DELETE FROM contacts WHERE company = $1 AND number > $2 AND number <= $3 \
+pub(crate) const CONTACTS: &str = "DELETE FROM contacts WHERE company = $1 AND number > $2 AND number <= $3 \
      AND updated_at < $4 AND source = 'Salesforce' \
      AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.company = contacts.company AND c.e164 = contacts.number)";
 
 /// What was taken away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::directory) struct Purged {
-    pub(in crate::directory) calls: u64,
-    pub(in crate::directory) contacts: u64,
+pub(crate) struct Purged {
+    pub(crate) calls: u64,
+    pub(crate) contacts: u64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -55,7 +53,7 @@ struct KeyRow {
 impl Store {
     /// Takes away calls that started before this time, and what Salesforce said before it about numbers that no call
     /// shows any more. A contact written by hand stays: a person removes it.
-    pub(in crate::directory) async fn purge(
+    pub(crate) async fn purge(
         &self,
         company: Option<&CompanyId>,
         before: Timestamp,

@@ -8,52 +8,52 @@ use crate::phone::E164;
 
 /// A row of `calls`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(super) struct CallRow {
-    pub(super) id: String,
-    pub(super) call_id: Option<String>,
-    pub(super) call_type: String,
-    pub(super) direction: String,
-    pub(super) started_at: i64,
-    pub(super) answered_at: Option<i64>,
-    pub(super) ended_at: Option<i64>,
-    pub(super) number: Option<String>,
-    pub(super) e164: Option<String>,
-    pub(super) not_looked_up: Option<String>,
-    pub(super) lookup_key: Option<String>,
-    pub(super) circuit_number: Option<String>,
-    pub(super) circuit_name: Option<String>,
-    pub(super) lookup: String,
+pub(crate) struct CallRow {
+    pub(crate) id: String,
+    pub(crate) call_id: Option<String>,
+    pub(crate) call_type: String,
+    pub(crate) direction: String,
+    pub(crate) started_at: i64,
+    pub(crate) answered_at: Option<i64>,
+    pub(crate) ended_at: Option<i64>,
+    pub(crate) number: Option<String>,
+    pub(crate) e164: Option<String>,
+    pub(crate) not_looked_up: Option<String>,
+    pub(crate) lookup_key: Option<String>,
+    pub(crate) circuit_number: Option<String>,
+    pub(crate) circuit_name: Option<String>,
+    pub(crate) lookup: String,
 }
 
 /// A row of `contacts`, joined or alone: every column may be null because of the join.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(super) struct ContactRow {
-    pub(super) contact_number: Option<String>,
-    pub(super) company_name: Option<String>,
-    pub(super) person_name: Option<String>,
-    pub(super) object: Option<String>,
-    pub(super) record_id: Option<String>,
-    pub(super) link: Option<String>,
-    pub(super) source: Option<String>,
-    pub(super) updated_at: Option<i64>,
+pub(crate) struct ContactRow {
+    pub(crate) contact_number: Option<String>,
+    pub(crate) company_name: Option<String>,
+    pub(crate) person_name: Option<String>,
+    pub(crate) object: Option<String>,
+    pub(crate) record_id: Option<String>,
+    pub(crate) link: Option<String>,
+    pub(crate) source: Option<String>,
+    pub(crate) updated_at: Option<i64>,
 }
 
 /// A call with the contact of its number.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(super) struct NamedCallRow {
+pub(crate) struct NamedCallRow {
     #[sqlx(flatten)]
-    pub(super) call: CallRow,
+    pub(crate) call: CallRow,
     #[sqlx(flatten)]
-    pub(super) contact: ContactRow,
+    pub(crate) contact: ContactRow,
 }
 
 /// Microseconds, as a column holds a time.
-pub(super) fn micros(time: Timestamp) -> i64 {
+pub(crate) fn micros(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
 /// A time, as a column holds it.
-pub(super) fn time(micros: i64) -> Result<Timestamp, StoreError> {
+pub(crate) fn time(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt("a time"))
 }
 
@@ -61,11 +61,11 @@ pub(super) fn time(micros: i64) -> Result<Timestamp, StoreError> {
 ///
 /// It was checked when it was written; should the numbering data of a newer version refuse it, the row is shown
 /// without a number rather than hidden.
-pub(super) fn e164(text: &str) -> Option<E164> {
+pub(crate) fn e164(text: &str) -> Option<E164> {
     text.parse().ok()
 }
 
-pub(super) fn direction_text(direction: Direction) -> &'static str {
+pub(crate) fn direction_text(direction: Direction) -> &'static str {
     match direction {
         Direction::Incoming => "Incoming",
         Direction::Outgoing => "Outgoing",
@@ -73,7 +73,7 @@ pub(super) fn direction_text(direction: Direction) -> &'static str {
     }
 }
 
-pub(super) fn object_text(object: RecordObject) -> &'static str {
+pub(crate) fn object_text(object: RecordObject) -> &'static str {
     match object {
         RecordObject::Contact => "Contact",
         RecordObject::Account => "Account",
@@ -81,7 +81,7 @@ pub(super) fn object_text(object: RecordObject) -> &'static str {
     }
 }
 
-pub(super) fn source_text(source: ContactSource) -> &'static str {
+pub(crate) fn source_text(source: ContactSource) -> &'static str {
     match source {
         ContactSource::Salesforce => "Salesforce",
         ContactSource::Manual => "Manual",
@@ -127,7 +127,7 @@ impl TryFrom<NamedCallRow> for Call {
 
 impl ContactRow {
     /// The contact, if the join found one.
-    pub(super) fn into_contact(self) -> Result<Option<Contact>, StoreError> {
+    pub(crate) fn into_contact(self) -> Result<Option<Contact>, StoreError> {
         let (Some(number), Some(source), Some(updated_at)) =
             (self.contact_number, self.source, self.updated_at)
         else {

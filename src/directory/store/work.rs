@@ -4,15 +4,13 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::directory::{
-    CompanyId,
-    model::{ClaimRequest, ClaimedCall, ClaimedCalls, DoneCall, DoneReceipt, Reading},
-    store::{
-        Store, StoreError,
-        calls::calls_of,
-        database::{args, uncrossed},
-        row::{e164, micros, time},
-    },
+use super::calls::calls_of;
+use super::database::{args, uncrossed};
+use super::row::{e164, micros, time};
+use super::{Store, StoreError};
+use crate::company_id::CompanyId;
+use crate::directory::model::{
+    ClaimRequest, ClaimedCall, ClaimedCalls, DoneCall, DoneReceipt, Reading,
 };
 
 /// A call whose end was never reported counts as ended this long after its start, so that none is lost.
@@ -29,7 +27,7 @@ const SETTLE: &str = "UPDATE calls SET lookup = 'Done', done_at = $6, holder = N
 
 /// The same parameters, $7 numbers at most, $8 claimed until, $9 calls at most. A number of which another holder has
 /// a call is left to that holder, so that no number is looked up twice.
-pub(super) const CLAIM: &str = "WITH keys AS (\
+pub(crate) const CLAIM: &str = "WITH keys AS (\
        SELECT lookup_key, MIN(started_at) AS oldest, MAX(CASE WHEN holder = $2 THEN 1 ELSE 0 END) AS held \
        FROM calls WHERE company = $1 AND lookup = 'Pending' AND started_at >= $3 AND started_at < $4 \
        AND (ended_at IS NOT NULL OR started_at < $5) GROUP BY lookup_key \
@@ -64,7 +62,7 @@ struct ClaimedRow {
 
 impl Store {
     /// Hands out calls to resolve, see [`ClaimRequest`].
-    pub(in crate::directory) async fn claim(
+    pub(crate) async fn claim(
         &self,
         company: &CompanyId,
         request: &ClaimRequest,
@@ -120,7 +118,7 @@ impl Store {
     }
 
     /// Marks calls done.
-    pub(in crate::directory) async fn done(
+    pub(crate) async fn done(
         &self,
         company: &CompanyId,
         calls: &[DoneCall],
@@ -168,7 +166,7 @@ impl Store {
     }
 
     /// Takes back what a holder has not finished; says how many calls.
-    pub(in crate::directory) async fn release(
+    pub(crate) async fn release(
         &self,
         company: &CompanyId,
         holder: &str,

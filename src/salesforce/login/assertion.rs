@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::super::error::{Error, Phase};
-use super::super::meaning::Meaning;
+use crate::salesforce::answers::error::{Error, Phase};
+use crate::salesforce::answers::meaning::Meaning;
 
 /// Salesforce takes assertions up to three minutes ahead; less leaves room for a clock that is fast.
 const LIFETIME_SECONDS: i64 = 170;
@@ -22,7 +22,7 @@ struct Claims<'a> {
 }
 
 /// Signs an assertion for this user and app, valid for less than three minutes from `now`.
-pub(super) fn sign(
+pub(crate) fn sign(
     client_id: &str,
     username: &str,
     audience: &str,

@@ -2,19 +2,20 @@
 
 mod assertion;
 mod oauth;
+pub(crate) mod session;
 mod soap;
 
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use self::session::Granted;
+use super::answers::error::{Error, Phase};
+use super::answers::meaning::Meaning;
 use super::credentials::Credentials;
-use super::dial::DialPolicy;
-use super::environment::{ApiVersion, Environment};
-use super::error::{Error, Phase};
-use super::meaning::Meaning;
-use super::session::Granted;
+use super::credentials::environment::{ApiVersion, Environment};
 use super::text::Redactor;
+use super::transport::dial::DialPolicy;
 use super::transport::{Transport, refused};
 
 /// Where and as whom to log in.

@@ -4,13 +4,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::super::answer::{oauth_failure, unexpected};
-use super::super::credentials::Credentials;
-use super::super::error::{Error, Phase};
-use super::super::session::SessionInfo;
-use super::super::transport::{Incoming, Outgoing};
-use super::super::usage::percent_encode;
+use super::session::SessionInfo;
 use super::{Granted, Request, assertion, endpoint, id18, instance_url, organization_of_token};
+use crate::salesforce::answers::error::{Error, Phase};
+use crate::salesforce::answers::{Incoming, oauth_failure, unexpected};
+use crate::salesforce::credentials::Credentials;
+use crate::salesforce::text::encode::percent_encode;
+use crate::salesforce::transport::Outgoing;
 
 /// What a token answer tells. Only the token is indispensable.
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D:
     Ok(String::deserialize(deserializer)?.into())
 }
 
-pub(super) async fn log_in(request: &Request<'_>) -> Result<Granted, Error> {
+pub(crate) async fn log_in(request: &Request<'_>) -> Result<Granted, Error> {
     let form = form(request)?;
     let url = endpoint(request.login_url, "/services/oauth2/token")?;
     let outgoing = Outgoing::post_secret(url, "application/x-www-form-urlencoded", form);

@@ -4,14 +4,14 @@ use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::super::answer::{failure, soap_fault, unexpected};
-use super::super::environment::ApiVersion;
-use super::super::error::{Error, Phase};
-use super::super::meaning::Meaning;
-use super::super::session::SessionInfo;
-use super::super::transport::{Incoming, Outgoing};
-use super::super::xml::{Element, push_escaped};
+use super::session::SessionInfo;
 use super::{Granted, Request, endpoint, id18, instance_url, organization_of_token};
+use crate::salesforce::answers::error::{Error, Phase};
+use crate::salesforce::answers::meaning::Meaning;
+use crate::salesforce::answers::{Incoming, failure, soap_fault, unexpected};
+use crate::salesforce::credentials::environment::ApiVersion;
+use crate::salesforce::text::xml::{Element, push_escaped};
+use crate::salesforce::transport::Outgoing;
 
 /// `login()` is gone from 65.0 on
 /// (https://help.salesforce.com/s/articleView?id=005132110&type=1). The session that an older version
@@ -21,7 +21,7 @@ const LAST_WITH_LOGIN: ApiVersion = ApiVersion {
     minor: 0,
 };
 
-pub(super) async fn log_in(
+pub(crate) async fn log_in(
     request: &Request<'_>,
     username: &str,
     password: &SecretString,

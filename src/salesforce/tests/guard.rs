@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use url::Url;
 
-use super::super::Connection;
-use super::super::dial::{DialError, DialPolicy, Lookup, proxy_hosts};
-use super::super::environment::ApiVersion;
-use super::super::meaning::Meaning;
-use super::super::transport::Transport;
 use super::{password, quick};
+use crate::salesforce::Connection;
+use crate::salesforce::answers::meaning::Meaning;
+use crate::salesforce::credentials::environment::ApiVersion;
+use crate::salesforce::transport::Transport;
+use crate::salesforce::transport::dial::{DialError, DialPolicy, Lookup, proxy_hosts};
 
 /// A resolver that answers from a list, another entry each time.
 struct Rebinding {

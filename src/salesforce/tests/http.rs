@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use super::super::meaning::Meaning;
-use super::super::rest::Subrequest;
 use super::{Asked, Played, Reply, login_response, password};
+use crate::salesforce::answers::meaning::Meaning;
+use crate::salesforce::rest::Subrequest;
 
 const QUERY: &str = "/services/data/v50.0/query";
 

@@ -3,10 +3,10 @@
 use jsonwebtoken::dangerous::insecure_decode;
 use serde_json::json;
 
-use super::super::credentials::Credentials;
-use super::super::environment::Environment;
-use super::super::meaning::Meaning;
 use super::{Played, Reply, fault, login_response, password};
+use crate::salesforce::answers::meaning::Meaning;
+use crate::salesforce::credentials::Credentials;
+use crate::salesforce::credentials::environment::Environment;
 
 const KEY_PKCS1: &str = include_str!("data/rsa-pkcs1.pem");
 const KEY_PKCS8: &str = include_str!("data/rsa-pkcs8.pem");

@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use super::Connection;
+use super::connection::retry::RetryPolicy;
 use super::credentials::Credentials;
-use super::dial::DialPolicy;
-use super::environment::ApiVersion;
-use super::retry::RetryPolicy;
+use super::credentials::environment::ApiVersion;
+use super::transport::dial::DialPolicy;
 use super::transport::{Limits, Transport};
 
 /// What a played server was asked.

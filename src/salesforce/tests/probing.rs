@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::super::environment::ApiVersion;
-use super::super::findings::Answer;
-use super::super::meaning::Meaning;
-use super::super::probe::probe;
-use super::super::retry::RetryPolicy;
-use super::super::transport::Transport;
-use super::super::{Connection, DialPolicy};
 use super::{Asked, Played, Reply, login_response, password, quick};
+use crate::salesforce::answers::meaning::Meaning;
+use crate::salesforce::connection::retry::RetryPolicy;
+use crate::salesforce::credentials::environment::ApiVersion;
+use crate::salesforce::probe::findings::Answer;
+use crate::salesforce::probe::probe;
+use crate::salesforce::transport::Transport;
+use crate::salesforce::{Connection, DialPolicy};
 
 fn rows(rows: Value) -> (u16, Value) {
     (200, json!({"totalSize": 1, "done": true, "records": rows}))

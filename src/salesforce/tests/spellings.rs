@@ -3,13 +3,12 @@
 use http::HeaderMap;
 use serde_json::json;
 
-use super::super::answer::{failure, oauth_failure};
-use super::super::credentials::Method;
-use super::super::error::Phase;
-use super::super::meaning::Meaning;
-use super::super::text::Redactor;
-use super::super::transport::Incoming;
 use super::fault;
+use crate::salesforce::answers::error::Phase;
+use crate::salesforce::answers::meaning::Meaning;
+use crate::salesforce::answers::{Incoming, failure, oauth_failure};
+use crate::salesforce::credentials::Method;
+use crate::salesforce::text::Redactor;
 
 fn incoming(status: u16, text: impl ToString) -> Incoming {
     Incoming {
@@ -242,7 +241,7 @@ proptest::proptest! {
     ) {
         let mut bytes = start.as_bytes().to_vec();
         bytes.extend(body);
-        let text = super::super::text::decode(&HeaderMap::new(), bytes);
+        let text = crate::salesforce::text::decode(&HeaderMap::new(), bytes);
         let error = failure(&incoming(status, text), Phase::Request, &Redactor::new(["secret".into()]));
         proptest::prop_assert!(error.message().chars().count() < 900);
     }

@@ -1,39 +1,43 @@
 //! A tenant's surroundings: a directory on SQLite, files as they are mounted into a pod, settings.
 
-use crate::directory::model::{Call, CallsQuery};
-use crate::directory::{self, Claims, Client, Purpose, Server, TokenKeys};
-use crate::phone::Region;
-use crate::worker::args::Options;
-use crate::worker::{Outcome, RunKind, RunReport, prepare};
-use jiff::Timestamp;
-use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::directory;
+use crate::directory::model::{Call, CallsQuery};
+use crate::directory::{Claims, Client, Purpose, Server, TokenKeys};
+use crate::phone::Region;
+use crate::run::{Outcome, RunKind, RunReport};
+use crate::worker::args::Options;
+use crate::worker::prepare;
+
 /// 32 bytes of `a`.
 const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
-pub(super) const USER: &str = "integration@acme.example";
-pub(super) const PASSWORD: &str = "marker-of-the-password";
-pub(super) const SECURITY_TOKEN: &str = "marker-of-the-token";
+pub(crate) const USER: &str = "integration@acme.example";
+pub(crate) const PASSWORD: &str = "marker-of-the-password";
+pub(crate) const SECURITY_TOKEN: &str = "marker-of-the-token";
 
 /// A running directory, and the files and settings of a worker.
-pub(super) struct Bed {
+pub(crate) struct Bed {
     folder: TempDir,
     base: String,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), directory::Error>>,
     /// The settings document; tests change what they are about.
-    pub(super) settings: Value,
+    pub(crate) settings: Value,
     /// The authority that Salesforce's certificate comes from.
-    pub(super) ca_bundle: Option<PathBuf>,
+    pub(crate) ca_bundle: Option<PathBuf>,
 }
 
 impl Bed {
     /// A tenant whose Salesforce listens at `login_url`.
-    pub(super) async fn start(login_url: &str) -> Self {
+    pub(crate) async fn start(login_url: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let keys = folder.path().join("keys");
         std::fs::write(&keys, KEY).unwrap();
@@ -78,18 +82,18 @@ impl Bed {
     }
 
     /// The folder of this tenant's files.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Stops the directory.
-    pub(super) async fn stop_directory(&mut self) {
+    pub(crate) async fn stop_directory(&mut self) {
         self.shutdown.cancel();
         (&mut self.running).await.unwrap().unwrap();
     }
 
     /// What the pod's command line says.
-    pub(super) fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options {
             settings: Some(self.settings.to_string()),
             credentials_dir: self.folder().to_owned(),
@@ -101,12 +105,12 @@ impl Bed {
     }
 
     /// A run until its end.
-    pub(super) async fn run(&self, kind: RunKind) -> RunReport {
+    pub(crate) async fn run(&self, kind: RunKind) -> RunReport {
         self.run_until(kind, &CancellationToken::new()).await
     }
 
     /// A run that is told to stop.
-    pub(super) async fn run_until(&self, kind: RunKind, stop: &CancellationToken) -> RunReport {
+    pub(crate) async fn run_until(&self, kind: RunKind, stop: &CancellationToken) -> RunReport {
         let report = prepare(kind, &self.options()).unwrap().execute(stop).await;
         let json = report.to_json();
         for secret in [PASSWORD, SECURITY_TOKEN] {
@@ -116,19 +120,19 @@ impl Bed {
     }
 
     /// A run that must end well.
-    pub(super) async fn succeed(&self, kind: RunKind) -> RunReport {
+    pub(crate) async fn succeed(&self, kind: RunKind) -> RunReport {
         let report = self.run(kind).await;
         assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
         report
     }
 
     /// A client of the directory with a token for this purpose.
-    pub(super) fn directory(&self, purpose: Purpose) -> Client {
+    pub(crate) fn directory(&self, purpose: Purpose) -> Client {
         Client::new(&self.base, token(purpose)).unwrap()
     }
 
     /// Calls of a minute that came in, each from one of these numbers; their IDs are counted on.
-    pub(super) async fn calls_from(&self, first_id: usize, numbers: &[&str]) {
+    pub(crate) async fn calls_from(&self, first_id: usize, numbers: &[&str]) {
         let start: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
         let details: Vec<Value> = numbers
             .iter()
@@ -150,7 +154,7 @@ impl Bed {
     }
 
     /// The newest calls of the history, oldest first.
-    pub(super) async fn history(&self) -> Vec<Call> {
+    pub(crate) async fn history(&self) -> Vec<Call> {
         let query = CallsQuery {
             limit: Some(200),
             ..CallsQuery::default()
@@ -166,7 +170,7 @@ impl Bed {
     }
 
     /// Who is known under a number: company and person.
-    pub(super) async fn who(&self, number: &str) -> Option<(Option<String>, Option<String>)> {
+    pub(crate) async fn who(&self, number: &str) -> Option<(Option<String>, Option<String>)> {
         let contact = self
             .directory(Purpose::Lookup)
             .contact(number)

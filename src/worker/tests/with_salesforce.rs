@@ -1,14 +1,17 @@
 //! Runs against Salesforce as the simulator plays it.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use salesforce_simulator::{Org, Record, User};
+use tokio_util::sync::CancellationToken;
+
 use super::bed::{Bed, PASSWORD, SECURITY_TOKEN, USER};
 use super::played::Played;
 use crate::directory::Purpose;
 use crate::directory::model::{Call, ContactEdit, LookupState, RecordObject};
-use crate::worker::{Matched, Outcome, RunKind, prepare};
-use salesforce_simulator::{Org, Record, User};
-use std::collections::BTreeSet;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use crate::run::{Matched, Outcome, RunKind};
+use crate::worker::prepare;
 
 fn user() -> User {
     User::integration(USER)

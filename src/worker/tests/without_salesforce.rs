@@ -1,9 +1,12 @@
 //! What happens before Salesforce is asked, and when it cannot be.
 
+use tokio_util::sync::CancellationToken;
+
 use super::bed::Bed;
 use crate::directory::model::LookupState;
-use crate::worker::{Outcome, RunKind, SettingsError, failure::Failure, prepare};
-use tokio_util::sync::CancellationToken;
+use crate::run::{Outcome, RunKind, SettingsError};
+use crate::worker::failure::Failure;
+use crate::worker::prepare;
 
 /// Nothing listens there.
 const NOWHERE: &str = "https://localhost:1";

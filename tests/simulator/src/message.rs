@@ -1,9 +1,10 @@
 //! Requests and answers inside the simulator, apart from any connection.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value as Json;
-use std::net::IpAddr;
 
 /// A request with its whole body.
 #[derive(Clone, Debug)]

@@ -1,16 +1,13 @@
 //! A real PostgreSQL server for tests and benches, on a socket of its own, gone with the program that started it.
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{Error, Result, error::Context as _};
+use crate::error::Context as _;
+use crate::{Error, Result};
 
 const MISSING: &str = "PostgreSQL is missing: install it (`apt-get install postgresql`), or put initdb and postgres on PATH";
 

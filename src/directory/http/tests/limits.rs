@@ -1,10 +1,8 @@
 //! What one client may take: connections that idle, trickle or read nothing, and requests that outlast the directory.
 
 use secrecy::ExposeSecret as _;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::*;
 use crate::directory::model::CallsQuery;

@@ -19,15 +19,13 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::directory::{
-    Args, Claims, Client, Error, Purpose, Server, TokenKeys,
-    client::Retry,
-    model::{
-        ClaimRequest, DoneCall, DoneRequest, FoundContact, Reading, RecordObject,
-        WriteContactsRequest, WritePolicy,
-    },
-    testing::{Kind, on_each_database},
+use crate::directory::client::Retry;
+use crate::directory::model::{
+    ClaimRequest, DoneCall, DoneRequest, FoundContact, Reading, RecordObject, WriteContactsRequest,
+    WritePolicy,
 };
+use crate::directory::testing::{Kind, on_each_database};
+use crate::directory::{Args, Claims, Client, Error, Purpose, Server, TokenKeys};
 use crate::phone::Region;
 
 /// 32 bytes of `a`.

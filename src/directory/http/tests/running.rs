@@ -104,7 +104,7 @@ async fn going_down_loses_nothing_that_was_answered(on: Kind) {
     );
 }
 
-pub(super) async fn app(database: &str, time: Duration) -> App {
+pub(crate) async fn app(database: &str, time: Duration) -> App {
     App {
         store: Store::open(database).await.unwrap(),
         keys: tokio::sync::watch::channel(Arc::new(TokenKeys::parse(KEY).unwrap())).1,

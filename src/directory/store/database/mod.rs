@@ -3,41 +3,45 @@
 //! The statements are the same for both (`$1` and so on, standard SQL, upserts and `RETURNING`); what differs is how a
 //! database is opened, how writers are kept apart, and which failures pass. That stands here and nowhere else.
 
+pub(crate) mod error;
 mod postgres;
 mod sqlite;
 
 use std::time::Duration;
 
-use sqlx::{FromRow, SqlSafeStr, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, SqlSafeStr};
 
-use self::{postgres::Postgres, sqlite::Sqlite};
-use super::StoreError;
+use self::error::StoreError;
+use self::postgres::Postgres;
+use self::sqlite::Sqlite;
 
 /// How long a request waits for a connection, or for another writer's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open database. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
-pub(super) enum Database {
+pub(crate) enum Database {
     Sqlite(Sqlite),
     Postgres(Postgres),
 }
 
 /// A transaction that may write. Rolled back when it is dropped, as it is when a request is given up.
-pub(super) enum Transaction {
+pub(crate) enum Transaction {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
 /// A parameter of a statement. The tables hold texts and whole numbers only.
 #[derive(Debug, Clone)]
-pub(super) enum Arg {
+pub(crate) enum Arg {
     Text(Option<String>),
     Number(Option<i64>),
 }
 
 /// A row that either database can fill.
-pub(super) trait Row:
+pub(crate) trait Row:
     for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {
 }
@@ -49,7 +53,7 @@ impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, 
 macro_rules! args {
     ($($arg:expr),* $(,)?) => { vec![$($crate::directory::store::database::Arg::from($arg)),*] };
 }
-pub(super) use args;
+pub(crate) use args;
 
 /// A statement with its parameters.
 macro_rules! bound {
@@ -69,7 +73,7 @@ macro_rules! bound {
 
 impl Database {
     /// Opens what the address names, creates SQLite's file if it is not there, and brings the schema up to date.
-    pub(super) async fn open(address: &str) -> Result<Self, StoreError> {
+    pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
         if address.starts_with("postgres://") || address.starts_with("postgresql://") {
             return Postgres::open(address).await.map(Self::Postgres);
         }
@@ -83,14 +87,14 @@ impl Database {
 
     /// Whether every connection to a server has come back.
     #[cfg(test)]
-    pub(super) fn is_at_rest(&self) -> bool {
+    pub(crate) fn is_at_rest(&self) -> bool {
         match self {
             Self::Sqlite(_) => true,
             Self::Postgres(postgres) => postgres.pool.num_idle() == postgres.pool.size() as usize,
         }
     }
 
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
             Self::Postgres(postgres) => postgres.pool.close().await,
@@ -98,7 +102,7 @@ impl Database {
     }
 
     /// Every row that a query finds.
-    pub(super) async fn all<R: Row>(
+    pub(crate) async fn all<R: Row>(
         &self,
         sql: impl SqlSafeStr,
         args: Vec<Arg>,
@@ -118,7 +122,7 @@ impl Database {
     }
 
     /// The row that a query finds, if any.
-    pub(super) async fn optional<R: Row>(
+    pub(crate) async fn optional<R: Row>(
         &self,
         sql: impl SqlSafeStr,
         args: Vec<Arg>,
@@ -138,7 +142,7 @@ impl Database {
     }
 
     /// Begins to write.
-    pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+    pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin().await.map(Transaction::Sqlite),
             Self::Postgres(postgres) => postgres.pool.begin().await.map(Transaction::Postgres),
@@ -151,7 +155,7 @@ impl Database {
 impl Transaction {
     /// Keeps every other writer of the same things of a kind out until the end of this transaction. SQLite has one
     /// writer anyway.
-    pub(super) async fn lock(
+    pub(crate) async fn lock(
         &mut self,
         kind: &str,
         things: impl IntoIterator<Item = &str>,
@@ -166,7 +170,7 @@ impl Transaction {
 
     /// From here on PostgreSQL joins otherwise than by nested loops. What waits in a table that fills and empties is nothing its
     /// statistics tell: it expects a row, meets thousands, and reads all of them once for each (50,000 open calls: 31 s instead of 0.1).
-    pub(super) async fn expect_many_rows(&mut self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn expect_many_rows(&mut self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(transaction) => sqlx::query("SET LOCAL enable_nestloop = off")
@@ -177,7 +181,7 @@ impl Transaction {
     }
 
     /// How many rows the statement touched.
-    pub(super) async fn execute(
+    pub(crate) async fn execute(
         &mut self,
         sql: impl SqlSafeStr,
         args: Vec<Arg>,
@@ -194,7 +198,7 @@ impl Transaction {
         }
     }
 
-    pub(super) async fn all<R: Row>(
+    pub(crate) async fn all<R: Row>(
         &mut self,
         sql: impl SqlSafeStr,
         args: Vec<Arg>,
@@ -213,7 +217,7 @@ impl Transaction {
         }
     }
 
-    pub(super) async fn optional<R: Row>(
+    pub(crate) async fn optional<R: Row>(
         &mut self,
         sql: impl SqlSafeStr,
         args: Vec<Arg>,
@@ -233,7 +237,7 @@ impl Transaction {
     }
 
     /// On disk when this returns.
-    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
             Self::Postgres(transaction) => transaction.commit().await,
@@ -280,7 +284,7 @@ impl From<Option<i64>> for Arg {
 }
 
 /// Whether a failure passes by itself: busy, disk full, not reachable.
-pub(super) fn passes(error: &sqlx::Error) -> bool {
+pub(crate) fn passes(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
@@ -304,7 +308,7 @@ pub(super) fn passes(error: &sqlx::Error) -> bool {
 }
 
 /// Runs a transaction again that two writers' crossing made fail. The database rolled it back, so nothing is doubled.
-pub(super) async fn uncrossed<T, F: Future<Output = Result<T, sqlx::Error>>>(
+pub(crate) async fn uncrossed<T, F: Future<Output = Result<T, sqlx::Error>>>(
     mut run: impl FnMut() -> F,
 ) -> Result<T, sqlx::Error> {
     const TRIES: u32 = 5;

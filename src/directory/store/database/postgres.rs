@@ -4,16 +4,15 @@
 //! transaction: a row that is not there yet cannot be locked. Migrations run under the advisory lock that `sqlx` takes,
 //! on a connection of their own, so that replicas which start together wait for each other.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
+use std::time::Duration;
 
-use sqlx::{
-    Connection as _, PgPool,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
-};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
 
 use super::{Arg, PATIENCE};
-use crate::directory::store::StoreError;
+use crate::directory::store::database::error::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/postgres");
 
@@ -43,14 +42,14 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(thing) FROM (\
 
 /// A PostgreSQL database.
 #[derive(Debug, Clone)]
-pub(in crate::directory::store) struct Postgres {
-    pub(super) pool: PgPool,
+pub(crate) struct Postgres {
+    pub(crate) pool: PgPool,
 }
 
 // === impl Postgres ===
 
 impl Postgres {
-    pub(super) async fn open(address: &str) -> Result<Self, StoreError> {
+    pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
         // The address may hold a password: it never gets into an error.
         let options = PgConnectOptions::from_str(address).map_err(|_| StoreError::Address)?;
         let options = options.application_name("switchboard-directory");
@@ -95,7 +94,7 @@ async fn is_alive(connection: &mut PgConnection, within: Duration) -> Result<boo
     }
 }
 
-pub(super) async fn lock(
+pub(crate) async fn lock(
     connection: &mut PgConnection,
     kind: &str,
     names: Vec<&str>,
@@ -109,7 +108,7 @@ pub(super) async fn lock(
 }
 
 /// PostgreSQL's text cannot hold U+0000. What is kept never does; what is searched for then finds nothing.
-pub(super) fn storable(args: Vec<Arg>) -> Vec<Arg> {
+pub(crate) fn storable(args: Vec<Arg>) -> Vec<Arg> {
     args.into_iter()
         .map(|arg| match arg {
             Arg::Text(Some(text)) if text.contains('\0') => {
@@ -123,7 +122,7 @@ pub(super) fn storable(args: Vec<Arg>) -> Vec<Arg> {
 /// By SQLSTATE: connection lost (08), log-in refused or database missing while a server is replaced (28, 3D), crossed
 /// (40), out of disk, memory or connections (53), locked (55P03), stopped or starting (57), the server's I/O (58), and a
 /// server that became a read-only replica (25006).
-pub(super) fn passes(code: &str) -> bool {
+pub(crate) fn passes(code: &str) -> bool {
     ["08", "28", "3D", "40", "53", "57", "58"]
         .iter()
         .any(|class| code.starts_with(class))
@@ -131,6 +130,6 @@ pub(super) fn passes(code: &str) -> bool {
 }
 
 /// Serialization failure, deadlock.
-pub(super) fn crossed(code: &str) -> bool {
+pub(crate) fn crossed(code: &str) -> bool {
     ["40001", "40P01"].contains(&code)
 }

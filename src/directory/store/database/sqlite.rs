@@ -4,19 +4,15 @@
 //! busy handler; reads have connections of their own, which WAL lets work beside the writer. `synchronous = FULL`:
 //! what was answered with 2xx survives a loss of power.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use sqlx::{
-    ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool, Transaction,
-    migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool, Transaction};
 
 use super::PATIENCE;
-use crate::directory::store::StoreError;
+use crate::directory::store::database::error::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/sqlite");
 
@@ -34,15 +30,15 @@ const BUSY: i64 = 5;
 
 /// A SQLite database.
 #[derive(Debug, Clone)]
-pub(in crate::directory::store) struct Sqlite {
+pub(crate) struct Sqlite {
     writer: SqlitePool,
-    pub(super) readers: SqlitePool,
+    pub(crate) readers: SqlitePool,
 }
 
 // === impl Sqlite ===
 
 impl Sqlite {
-    pub(super) async fn open(path: PathBuf) -> Result<Self, StoreError> {
+    pub(crate) async fn open(path: PathBuf) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -82,13 +78,13 @@ impl Sqlite {
         Ok(Self { writer, readers })
     }
 
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
 
     /// A transaction that has the writer's lock from the start.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
 }
@@ -125,7 +121,7 @@ async fn out_of_transaction(connection: &mut SqliteConnection) -> Result<bool, s
 }
 
 /// By primary result code: busy, locked, out of memory, read-only, I/O error, full, cannot open.
-pub(super) fn passes(code: &str) -> bool {
+pub(crate) fn passes(code: &str) -> bool {
     const LATER: [i64; 7] = [BUSY, 6, 7, 8, 10, 13, 14];
     primary(code).is_some_and(|code| LATER.contains(&code))
 }

@@ -7,14 +7,12 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
-use crate::directory::{
-    CompanyId,
-    model::{
-        ClaimRequest, DoneCall, FoundContact, LookupState, Reading, RecordObject, WritePolicy,
-    },
-    testing::{Kind, on_each_database},
-    webhook::Leg,
+use crate::directory::CompanyId;
+use crate::directory::model::webhook::Leg;
+use crate::directory::model::{
+    ClaimRequest, DoneCall, FoundContact, LookupState, Reading, RecordObject, WritePolicy,
 };
+use crate::directory::testing::{Kind, on_each_database};
 use crate::phone::Region;
 
 const START: i64 = 1_700_000_000;

@@ -3,11 +3,8 @@
 use sqlx::AssertSqlSafe;
 
 use super::*;
-use crate::directory::store::{
-    calls, contacts,
-    database::{Arg, args},
-    purge, work,
-};
+use crate::directory::store::database::{Arg, args};
+use crate::directory::store::{calls, contacts, purge, work};
 
 #[derive(sqlx::FromRow)]
 struct Step {

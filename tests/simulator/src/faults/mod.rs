@@ -2,11 +2,10 @@
 
 mod errors;
 
+pub(crate) use errors::salesforce_error;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-
-pub(crate) use errors::salesforce_error;
 
 /// Which requests a fault strikes. What is not named matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

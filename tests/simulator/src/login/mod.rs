@@ -9,6 +9,7 @@ pub(crate) mod soap;
 
 use std::net::IpAddr;
 
+pub(crate) use identity::{identity, userinfo};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -18,7 +19,6 @@ use crate::message::Request;
 use crate::org::access::Access;
 use crate::org::sessions::{LoginMethod, Session};
 use crate::org::{HostRole, Org, User, World};
-pub(crate) use identity::{identity, userinfo};
 
 /// Why nobody was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

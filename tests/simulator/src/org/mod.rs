@@ -16,10 +16,9 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-
 pub use permissions::{Grants, ObjectAccess, PermissionSet, Profile};
 pub use record::Record;
+use serde::{Deserialize, Serialize};
 pub(crate) use table::{Row, Table, system};
 pub use user::{ConnectedApp, LoginHours, User};
 pub use world::{HostRole, NotThere, World};

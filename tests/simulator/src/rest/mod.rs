@@ -7,7 +7,10 @@ mod info;
 mod query;
 mod sobjects;
 
+pub(crate) use composite::uri_too_long;
+pub(crate) use error::RestError;
 use http::{HeaderName, Method};
+pub(crate) use info::versions;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
@@ -16,9 +19,6 @@ use crate::message::{Answer, Request};
 use crate::org::access::Access;
 use crate::org::{Org, User, World};
 use crate::soql::Scope;
-pub(crate) use composite::uri_too_long;
-pub(crate) use error::RestError;
-pub(crate) use info::versions;
 
 /// What became of a request, for counters and log.
 #[derive(Debug)]

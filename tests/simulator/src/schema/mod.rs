@@ -10,9 +10,8 @@ mod value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
-
 pub(crate) use catalogue::USER_PERMISSIONS;
+use serde::{Deserialize, Serialize};
 pub use value::Value;
 pub(crate) use value::{fold, parse_datetime};
 

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+pub(crate) use tls::{Identity, identity};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use wire::{Knife, Wire};
 
 use crate::core::Core;
-pub(crate) use tls::{Identity, identity};
-use wire::{Knife, Wire};
 
 /// What the server is meant to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

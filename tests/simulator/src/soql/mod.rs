@@ -15,13 +15,12 @@ pub(crate) mod project;
 mod tests;
 
 use jiff::Timestamp;
+pub(crate) use parser::parse;
+pub(crate) use plan::Plan;
 
 use crate::org::Org;
 use crate::org::access::Access;
 use crate::switches::Switches;
-
-pub(crate) use parser::parse;
-pub(crate) use plan::Plan;
 
 /// Why a query was refused, in Salesforce's words.
 #[derive(Clone, Debug, PartialEq, Eq)]

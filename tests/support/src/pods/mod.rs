@@ -20,15 +20,15 @@ use std::sync::mpsc as blocking;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use kubelet::{Control, Kubelet};
 pub use nix::sys::signal::Signal;
 pub use select::Select;
+use state::{Effect, Order, Shared};
 pub use state::{PodCommand, PodRun, Rule, RunState};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Context, Error, Result};
 use crate::{ControlPlane, try_wait_for};
-use kubelet::{Control, Kubelet};
-use state::{Effect, Order, Shared};
-use tokio::sync::{mpsc, oneshot};
 
 /// Runs pods as local processes while it lives; ends them, and removes its node, when it is dropped.
 ///

@@ -1,0 +1,128 @@
+//! One replica works, the others stand by: a Lease, taken over when its holder goes or falls silent.
+
+use std::time::Duration;
+
+use kube::Client;
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Name of the Lease.
+pub const LEASE: &str = "switchboard-controller";
+/// A holder that has not renewed for so long has lost the Lease, in seconds.
+const DURATION: u64 = 15;
+/// The holder renews that long before, in seconds: early enough for a second attempt.
+const GRACE: u64 = 8;
+
+/// A renewal that is not answered within this time is made again on another connection, before the Lease runs out: otherwise this
+/// replica would go on leading beside the next one.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// Between an attempt that failed and the next. Always the same: what failed days ago must not make the next renewal too late, as the
+/// library's own growing pauses would.
+const PAUSE: Duration = Duration::from_millis(700);
+/// How often the Lease is asked for at the start before the replica gives up.
+const FIRST_ATTEMPTS: u32 = 10;
+/// Giving the Lease back may take so long; it runs out by itself.
+const RELEASE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The Lease is held.
+pub(crate) struct Leadership {
+    state: watch::Receiver<bool>,
+    keeper: JoinHandle<()>,
+    over: DropGuard,
+}
+
+// === impl Leadership ===
+
+impl Leadership {
+    /// Waits until the Lease is held; none when `stop` comes first.
+    pub(crate) async fn acquire(
+        client: Client,
+        namespace: &str,
+        identity: &str,
+        stop: &CancellationToken,
+    ) -> Result<Option<Leadership>, LeaseManagerError> {
+        let find = async || {
+            LeaseManagerBuilder::new(client.clone(), LEASE)
+                .with_namespace(namespace)
+                .with_identity(identity)
+                .with_field_manager(format!("{}-leader", crate::api::MANAGER))
+                .with_duration(DURATION)
+                .with_grace(GRACE)
+                .build()
+                .await
+        };
+        let mut failures = 0;
+        let manager = loop {
+            match stop.run_until_cancelled(find()).await {
+                None => return Ok(None),
+                Some(Ok(manager)) => break manager,
+                Some(Err(error)) if failures == FIRST_ATTEMPTS => return Err(error),
+                Some(Err(error)) => {
+                    failures += 1;
+                    tracing::warn!(%error, "the Lease could not be read or made; it is tried again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        tracing::info!(
+            namespace,
+            identity,
+            lease = LEASE,
+            "standing by for the Lease"
+        );
+        let (sender, state) = watch::channel(false);
+        let over = CancellationToken::new();
+        let keeper = tokio::spawn(keep(manager, sender, over.clone()));
+        let mut leadership = Leadership {
+            state,
+            keeper,
+            over: over.drop_guard(),
+        };
+        let held = tokio::select! {
+            held = leadership.state.wait_for(|held| *held) => held.is_ok(),
+            () = stop.cancelled() => false,
+        };
+        if held {
+            tracing::info!(identity, "this replica leads");
+            return Ok(Some(leadership));
+        }
+        leadership.release().await;
+        Ok(None)
+    }
+
+    /// Waits until another may lead.
+    pub(crate) async fn lost(&mut self) {
+        // An error says that the keeper has gone: then nobody renews.
+        let _ = self.state.wait_for(|held| !*held).await;
+    }
+
+    /// Lets another replica lead at once.
+    pub(crate) async fn release(self) {
+        drop(self.over);
+        if let Err(error) = self.keeper.await {
+            tracing::warn!(%error, "the keeper of the Lease broke off");
+        }
+    }
+}
+
+/// Takes the Lease, renews it and tells who holds it, until it is `over`; then gives it back.
+async fn keep(manager: LeaseManager, held: watch::Sender<bool>, over: CancellationToken) {
+    while let Some(changed) = over.run_until_cancelled(manager.changed()).await {
+        match changed {
+            // Nobody may listen any more.
+            Ok(now) => drop(held.send(now)),
+            Err(error) => {
+                tracing::warn!(%error, "the Lease could not be renewed or taken; it is tried again");
+                over.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+            }
+        }
+    }
+    match tokio::time::timeout(RELEASE_WITHIN, manager.release()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be given back; it runs out"),
+        Err(_) => tracing::warn!("the Lease was not given back in time; it runs out"),
+    }
+}

@@ -1,0 +1,39 @@
+//! Reads a Secret by name when it is needed. It is let go at once.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::GetParams;
+use kube::core::Request;
+use kube::{Client, Resource};
+use serde::Deserialize;
+
+use super::wire;
+
+/// The Secret as it is now; nothing if it is not there.
+///
+/// # Errors
+/// As the API server answers.
+pub async fn get(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Secret>, kube::Error> {
+    let request = Request::new(Secret::url_path(&(), Some(namespace)));
+    let request = request.get(name, &GetParams::default());
+    match wire::exchange::<Data>(client, request).await {
+        Ok(Data { data }) => Ok(Some(Secret {
+            data,
+            ..Secret::default()
+        })),
+        Err(kube::Error::Api(error)) if error.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All that is read of a Secret.
+#[derive(Deserialize)]
+struct Data {
+    data: Option<BTreeMap<String, ByteString>>,
+}

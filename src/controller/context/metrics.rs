@@ -1,0 +1,272 @@
+//! What the controller counts, in the Prometheus text format. Labels are bounded: outcomes are codes of ours, an org is its id.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::api::conditions::{READY, reason};
+use crate::api::{SalesforceIntegration, conditions};
+use crate::decide::Proof;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OrgLabel {
+    organization: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NamespaceLabel {
+    namespace: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReadyLabel {
+    ready: String,
+    reason: String,
+}
+
+/// The controller's metrics.
+pub struct Metrics {
+    registry: Registry,
+    integrations: Family<ReadyLabel, Gauge>,
+    queued: Gauge,
+    reconciles: Family<OutcomeLabel, Counter>,
+    reconcile_seconds: Histogram,
+    reconciling: Gauge,
+    proofs: Family<OutcomeLabel, Counter>,
+    logins: Family<OutcomeLabel, Counter>,
+    proof_seconds: Histogram,
+    api_requests_used: Family<OrgLabel, Gauge>,
+    api_requests_limit: Family<OrgLabel, Gauge>,
+    namespaces_watched: Family<NamespaceLabel, Gauge>,
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("switchboard"),
+            integrations: Family::default(),
+            queued: Gauge::default(),
+            reconciles: Family::default(),
+            reconcile_seconds: seconds(),
+            reconciling: Gauge::default(),
+            proofs: Family::default(),
+            logins: Family::default(),
+            proof_seconds: seconds(),
+            api_requests_used: Family::default(),
+            api_requests_limit: Family::default(),
+            namespaces_watched: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "integrations",
+            "Integrations by their condition Ready and its reason",
+            metrics.integrations.clone(),
+        );
+        registry.register(
+            "queued",
+            "Integrations whose newest spec was not looked at yet",
+            metrics.queued.clone(),
+        );
+        let counters = [
+            (
+                "reconciles",
+                "Reconciles that ended, by outcome",
+                &metrics.reconciles,
+            ),
+            (
+                "proofs",
+                "Proofs of connections, by outcome",
+                &metrics.proofs,
+            ),
+            (
+                "logins",
+                "Log-ins to Salesforce that were sent, by the outcome of their proof",
+                &metrics.logins,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        let durations = [
+            (
+                "reconcile_duration",
+                "How long a reconcile took",
+                &metrics.reconcile_seconds,
+            ),
+            (
+                "proof_duration",
+                "How long a proof took",
+                &metrics.proof_seconds,
+            ),
+        ];
+        for (name, help, duration) in durations {
+            registry.register_with_unit(name, help, Unit::Seconds, duration.clone());
+        }
+        let of_orgs = [
+            (
+                "salesforce_api_requests_used",
+                "API requests that an org has used in 24 hours, by anyone",
+                &metrics.api_requests_used,
+            ),
+            (
+                "salesforce_api_requests_limit",
+                "API requests that an org may use in 24 hours",
+                &metrics.api_requests_limit,
+            ),
+        ];
+        for (name, help, gauge) in of_orgs {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register(
+            "reconciling",
+            "Reconciles that go on",
+            metrics.reconciling.clone(),
+        );
+        registry.register(
+            "namespace_watched",
+            "1 where a namespace that the operator is limited to can be watched, else 0",
+            metrics.namespaces_watched.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    /// How the integrations stand now.
+    pub fn integrations_stand(
+        &self,
+        integrations: impl Iterator<Item = Arc<SalesforceIntegration>>,
+    ) {
+        let mut counts: HashMap<ReadyLabel, i64> = HashMap::new();
+        let mut queued = 0;
+        for integration in integrations {
+            let status = integration.status.as_ref();
+            let ready = status.and_then(|status| conditions::find(&status.conditions, READY));
+            let label = ReadyLabel {
+                ready: ready.map_or("Unknown", |ready| &ready.status).to_owned(),
+                reason: ready
+                    .map_or(reason::PENDING, |ready| &ready.reason)
+                    .to_owned(),
+            };
+            *counts.entry(label).or_default() += 1;
+            let seen = status.and_then(|status| status.observed_generation);
+            queued += i64::from(seen != integration.metadata.generation);
+        }
+        self.integrations.clear();
+        for (label, count) in counts {
+            self.integrations.get_or_create(&label).set(count);
+        }
+        self.queued.set(queued);
+    }
+
+    /// A reconcile begins.
+    pub fn reconcile_begins(&self) {
+        self.reconciling.inc();
+    }
+
+    /// A reconcile ended.
+    pub fn reconcile_ended(&self, succeeded: bool, took: Duration) {
+        self.reconciling.dec();
+        self.reconcile_seconds.observe(took.as_secs_f64());
+        self.reconciles
+            .get_or_create(&OutcomeLabel {
+                outcome: if succeeded { "success" } else { "error" },
+            })
+            .inc();
+    }
+
+    /// A proof ended.
+    pub fn proof_ended(&self, proof: &Proof, logins: u64, took: Duration) {
+        let outcome = match &proof.outcome {
+            Ok(findings) => {
+                if let Some(usage) = &findings.usage {
+                    let org = OrgLabel {
+                        organization: findings.organization.id.clone(),
+                    };
+                    self.api_requests_used
+                        .get_or_create(&org)
+                        .set(usage.used as i64);
+                    self.api_requests_limit
+                        .get_or_create(&org)
+                        .set(usage.limit as i64);
+                }
+                "success"
+            }
+            Err(failure) => failure.meaning.code(),
+        };
+        self.proof_seconds.observe(took.as_secs_f64());
+        self.proofs.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.logins
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc_by(logins);
+    }
+
+    /// Whether a namespace of the operator's configuration can be watched.
+    pub fn namespace_watched(&self, namespace: &str, watched: bool) {
+        let label = NamespaceLabel {
+            namespace: namespace.to_owned(),
+        };
+        self.namespaces_watched
+            .get_or_create(&label)
+            .set(watched.into());
+    }
+
+    /// All of it as text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::api::{SalesforceIntegrationStatus, fixtures};
+
+    #[test]
+    fn how_many_integrations_are_not_ready_and_why_is_counted() {
+        let one = |reason: &str, seen: i64| {
+            let mut resource = fixtures::integration("acme");
+            resource.metadata.generation = Some(2);
+            let mut status = SalesforceIntegrationStatus {
+                observed_generation: Some(seen),
+                ..SalesforceIntegrationStatus::default()
+            };
+            let verdict = conditions::Verdict::fails(reason, "");
+            let now = Timestamp::UNIX_EPOCH;
+            conditions::set(&mut status.conditions, READY, verdict, Some(seen), now);
+            resource.status = Some(status);
+            Arc::new(resource)
+        };
+        let metrics = Metrics::default();
+        metrics.integrations_stand([one("Gone", 2)].into_iter());
+        metrics.integrations_stand([one("InvalidLogin", 2), one("InvalidLogin", 1)].into_iter());
+        let text = metrics.text();
+        assert!(
+            text.contains(r#"switchboard_integrations{ready="False",reason="InvalidLogin"} 2"#),
+            "{text}"
+        );
+        assert!(text.contains("switchboard_queued 1"), "{text}");
+        assert!(!text.contains("Gone"), "{text}");
+    }
+}

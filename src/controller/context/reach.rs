@@ -1,0 +1,209 @@
+//! Whether the namespaces that the operator is limited to can be watched. One that is missing, or where the operator has no Role, is
+//! told of once and counted, and does not stop the others.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, future};
+use kube::api::ListParams;
+use kube::runtime::watcher::{Error, Event};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use super::metrics::Metrics;
+
+/// How often a refused kind is asked for again. A watch that goes on says nothing by itself until something happens.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Whether one scope can be watched.
+pub struct Reach {
+    namespace: Option<String>,
+    refused: watch::Sender<BTreeSet<String>>,
+    metrics: Arc<Metrics>,
+}
+
+// === impl Reach ===
+
+impl Reach {
+    /// Of a namespace, or of the whole cluster: there a refusal is a mistake of the installation that nothing goes on without.
+    pub(crate) fn of(namespace: Option<&str>, metrics: Arc<Metrics>) -> Arc<Reach> {
+        if let Some(namespace) = namespace {
+            metrics.namespace_watched(namespace, true);
+        }
+        Arc::new(Reach {
+            namespace: namespace.map(str::to_owned),
+            refused: watch::Sender::default(),
+            metrics,
+        })
+    }
+
+    /// The namespace, unless it is the whole cluster.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// Whether anything of it is refused now.
+    pub(crate) fn is_refused(&self) -> bool {
+        !self.refused.borrow().is_empty()
+    }
+
+    /// Waits until something of it is refused.
+    pub(crate) async fn refused(&self) {
+        let mut refused = self.refused.subscribe();
+        // It fails when the sender is gone, which is here.
+        let _ = refused.wait_for(|refused| !refused.is_empty()).await;
+    }
+
+    /// The events of one kind, without the refusals that are told of here.
+    pub(crate) fn hear<K>(
+        self: &Arc<Self>,
+        api: Api<K>,
+        events: impl Stream<Item = Result<Event<K>, Error>> + Send + 'static,
+    ) -> impl Stream<Item = Result<Event<K>, Error>> + Send + 'static
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        let reach = Arc::clone(self);
+        events.filter(move |event| {
+            let told = match event {
+                Err(error) if reach.namespace.is_some() && is_forbidden(error) => {
+                    if reach.note(&kind_of::<K>(), true) {
+                        tokio::spawn(ask_again(Arc::clone(&reach), api.clone()));
+                    }
+                    true
+                }
+                Ok(_) if reach.is_refused() => {
+                    reach.note(&kind_of::<K>(), false);
+                    false
+                }
+                _ => false,
+            };
+            future::ready(!told)
+        })
+    }
+
+    /// Notes whether a kind is refused, and tells when the whole changes. Whether this was news.
+    fn note(&self, kind: &str, refused: bool) -> bool {
+        let mut tells = None;
+        let news = self.refused.send_if_modified(|kinds| {
+            let was = kinds.is_empty();
+            let news = if refused {
+                kinds.insert(kind.to_owned())
+            } else {
+                kinds.remove(kind)
+            };
+            tells = (was != kinds.is_empty()).then_some(kinds.is_empty());
+            news
+        });
+        if let (Some(watched), Some(namespace)) = (tells, self.namespace()) {
+            self.metrics.namespace_watched(namespace, watched);
+            if watched {
+                tracing::info!(namespace, "the namespace is watched again");
+            } else {
+                tracing::error!(
+                    namespace,
+                    kind,
+                    "the namespace cannot be watched: it does not exist, or the operator has no Role in it. Create it and upgrade the \
+                     release, or take it out of scope.namespaces; the other namespaces go on"
+                );
+            }
+        }
+        news
+    }
+}
+
+/// Lists one object of the kind now and then, until that is let through.
+async fn ask_again<K>(reach: Arc<Reach>, api: Api<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let kind = kind_of::<K>();
+    while reach.refused.borrow().contains(&kind) {
+        tokio::time::sleep(PAUSE).await;
+        let one = ListParams::default().limit(1);
+        if api.list_metadata(&one).await.is_ok() {
+            reach.note(&kind, false);
+        }
+    }
+}
+
+fn kind_of<K: Resource<DynamicType = ()>>() -> String {
+    K::kind(&()).into_owned()
+}
+
+fn is_forbidden(error: &Error) -> bool {
+    let status = match error {
+        Error::InitialListFailed(kube::Error::Api(status))
+        | Error::WatchStartFailed(kube::Error::Api(status))
+        | Error::WatchFailed(kube::Error::Api(status))
+        | Error::WatchError(status) => status,
+        _ => return false,
+    };
+    status.code == 403
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, stream};
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::core::Status;
+
+    use super::*;
+
+    fn refusal(code: u16) -> Error {
+        let status = Status {
+            code,
+            ..Status::default()
+        };
+        Error::WatchError(Box::new(status))
+    }
+
+    fn api() -> Api<Pod> {
+        let nobody = tower::service_fn(|_: http::Request<kube::client::Body>| {
+            future::pending::<Result<http::Response<kube::client::Body>, std::io::Error>>()
+        });
+        Api::namespaced(kube::Client::new(nobody, "acme"), "acme")
+    }
+
+    async fn heard(
+        reach: &Arc<Reach>,
+        events: Vec<Result<Event<Pod>, Error>>,
+    ) -> Vec<Result<Event<Pod>, Error>> {
+        reach.hear(api(), stream::iter(events)).collect().await
+    }
+
+    #[tokio::test]
+    async fn a_refused_namespace_is_told_of_once_and_again_when_it_is_back() {
+        let metrics = Arc::new(Metrics::default());
+        let reach = Reach::of(Some("acme"), Arc::clone(&metrics));
+        let watched = |value: u8| {
+            let line = format!("switchboard_namespace_watched{{namespace=\"acme\"}} {value}");
+            assert!(metrics.text().contains(&line), "{}", metrics.text());
+        };
+        watched(1);
+        assert!(reach.refused().now_or_never().is_none());
+
+        let passed = heard(&reach, vec![Err(refusal(403)), Err(refusal(403))]).await;
+        assert!(passed.is_empty(), "{passed:?}");
+        assert!(reach.refused().now_or_never().is_some());
+        watched(0);
+
+        assert_eq!(heard(&reach, vec![Ok(Event::InitDone)]).await.len(), 1);
+        assert!(!reach.is_refused());
+        watched(1);
+    }
+
+    #[tokio::test]
+    async fn other_errors_and_a_refusal_for_the_whole_cluster_go_on_to_the_watch() {
+        let metrics = Arc::new(Metrics::default());
+        let reach = Reach::of(Some("acme"), Arc::clone(&metrics));
+        assert_eq!(heard(&reach, vec![Err(refusal(500))]).await.len(), 1);
+        assert!(!reach.is_refused());
+        let cluster = Reach::of(None, metrics);
+        assert_eq!(heard(&cluster, vec![Err(refusal(403))]).await.len(), 1);
+        assert!(!cluster.is_refused());
+    }
+}

@@ -1,0 +1,498 @@
+//! What points at what: a pure state machine fed with watch events. It answers whom an event concerns without a search through
+//! all integrations, and lets through only what could change a decision.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use kube::ResourceExt;
+
+use crate::api::status::QueryUrlLength;
+use crate::api::{SalesforceIntegration, UserAuth};
+use crate::decide::Neighbours;
+
+/// Namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+/// The index over all integrations.
+#[derive(Debug, Default)]
+pub struct Index {
+    entries: HashMap<Key, Entry>,
+    by_secret: HashMap<Key, Group>,
+    by_company: HashMap<String, Group>,
+    by_credential: HashMap<String, Group>,
+    by_org: HashMap<String, Group>,
+    tokens: HashMap<Key, Tokens>,
+    seen: HashMap<(Kind, Key), Seen>,
+}
+
+/// Integrations that have something in common, sorted. Most are alone, and a tree would take the room of eleven for each.
+#[derive(Debug, Default)]
+struct Group(Vec<Key>);
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The integrations themselves.
+    Integration,
+    /// Their CronJobs.
+    CronJob,
+    /// Their Jobs.
+    Job,
+    /// The pods of their Jobs.
+    Pod,
+    /// Secrets that they read, and those with their tokens.
+    Secret,
+}
+
+#[derive(Debug)]
+struct Tokens {
+    version: String,
+    owner: Option<Key>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// Hash of what matters of the object.
+    matters: u64,
+    owner: Option<Key>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Entry {
+    secret: Option<Key>,
+    company: String,
+    /// Another object under the same name is younger.
+    uid: Option<String>,
+    credential: Option<String>,
+    org: Option<String>,
+    /// Share of the org's API requests that it asks for, in per cent.
+    percent: u64,
+    url_length: Option<QueryUrlLength>,
+    /// Hash of what makes a new decision necessary.
+    wish: u64,
+    /// Whether the status says that the credential was refused, and when it last worked.
+    standing: (u32, Option<i64>),
+}
+
+// === impl Key ===
+
+impl Key {
+    /// Of any namespaced object.
+    pub fn of(object: &impl ResourceExt) -> Key {
+        Key {
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+        }
+    }
+}
+
+// === impl Group ===
+
+impl Group {
+    fn insert(&mut self, key: Key) {
+        if let Err(place) = self.0.binary_search(&key) {
+            if self.0.is_empty() {
+                self.0.reserve_exact(1);
+            }
+            self.0.insert(place, key);
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Ok(place) = self.0.binary_search(key) {
+            self.0.remove(place);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter()
+    }
+}
+
+// === impl Index ===
+
+impl Index {
+    /// An integration is there or has changed. Returns whom that concerns: itself, rivals for its company ID, and those who
+    /// share its credential when that was refused or proved. A change that only the controller made to the status concerns nobody else.
+    pub fn apply(&mut self, resource: &SalesforceIntegration) -> BTreeSet<Key> {
+        let key = Key::of(resource);
+        let connection = resource
+            .status
+            .as_ref()
+            .and_then(|status| status.connection.as_ref());
+        let org = resource
+            .status
+            .as_ref()
+            .and_then(|status| status.organization.as_ref());
+        let percent = resource.spec.api_budget.daily_percent;
+        let entry = Entry {
+            secret: secret_of(resource),
+            company: resource.spec.company_id.clone(),
+            uid: resource.uid(),
+            credential: connection.and_then(|connection| connection.credentials_version.clone()),
+            org: org.map(|org| org.id.clone()).filter(|id| !id.is_empty()),
+            percent: if resource.spec.suspend {
+                0
+            } else {
+                percent.into()
+            },
+            url_length: org.and_then(|org| org.query_url_length.clone()),
+            wish: hash(&(
+                resource.metadata.generation,
+                &resource.metadata.uid,
+                resource.annotations(),
+                resource.metadata.deletion_timestamp.is_some(),
+            )),
+            standing: connection.map_or((0, None), |connection| {
+                (
+                    connection.failed_logins,
+                    connection
+                        .verified_at
+                        .as_ref()
+                        .filter(|_| connection.failed_logins == 0)
+                        .map(|_| 1),
+                )
+            }),
+        };
+        let mut concerned = BTreeSet::new();
+        let old = self.entries.get(&key);
+        if old.is_none_or(|old| old.wish != entry.wish) {
+            concerned.insert(key.clone());
+        }
+        if old.is_some_and(|old| (&old.company, &old.uid) != (&entry.company, &entry.uid)) {
+            concerned.extend(self.rivals(&key));
+        }
+        let became_good = old.is_some_and(|old| old.standing.0 > 0 && entry.standing.0 == 0);
+        self.forget(&key);
+        if let Some(secret) = &entry.secret {
+            self.by_secret
+                .entry(secret.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        self.by_company
+            .entry(entry.company.clone())
+            .or_default()
+            .insert(key.clone());
+        if let Some(org) = &entry.org {
+            let users = self.by_org.entry(org.clone()).or_default();
+            users.insert(key.clone());
+        }
+        if let Some(credential) = &entry.credential {
+            let sharing = self.by_credential.entry(credential.clone()).or_default();
+            if became_good {
+                concerned.extend(sharing.iter().cloned());
+            }
+            sharing.insert(key.clone());
+        }
+        self.entries.insert(key, entry);
+        concerned
+    }
+
+    /// An integration is gone. Returns whom that concerns: rivals for its company ID.
+    pub fn delete(&mut self, key: &Key) -> BTreeSet<Key> {
+        let mut concerned = self.rivals(key);
+        concerned.remove(key);
+        self.forget(key);
+        self.seen.retain(|(_, seen), _| seen != key);
+        concerned
+    }
+
+    /// Whether an integration of that name is there.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Which integrations read this Secret.
+    pub fn readers(&self, secret: &Key) -> BTreeSet<Key> {
+        all(self.by_secret.get(secret))
+    }
+
+    /// Which integrations claim this company ID.
+    pub fn claimants(&self, company: &str) -> BTreeSet<Key> {
+        all(self.by_company.get(company))
+    }
+
+    /// Which integrations last used this credential.
+    pub fn sharing(&self, credential: &str) -> BTreeSet<Key> {
+        all(self.by_credential.get(credential))
+    }
+
+    /// The other integrations that use this org.
+    pub fn neighbours(&self, org: &str, own: &Key) -> Neighbours {
+        let mut neighbours = Neighbours::default();
+        let users = self.by_org.get(org).into_iter().flat_map(Group::iter);
+        for key in users.filter(|key| *key != own) {
+            let Some(entry) = self.entries.get(key) else {
+                continue;
+            };
+            neighbours.count = neighbours.count.saturating_add(1);
+            neighbours.percent = neighbours.percent.saturating_add(entry.percent);
+            neighbours.url_lengths.extend(entry.url_length.clone());
+            let names = neighbours.names.len();
+            if key.namespace == own.namespace && names < Neighbours::MOST_NAMES {
+                neighbours.names.push(key.name.clone());
+            }
+        }
+        neighbours
+    }
+
+    /// Notes from what a Secret with the directory's tokens was minted. Returns whom that concerns, if it is news.
+    pub fn note_tokens(&mut self, secret: Key, owner: Option<Key>, version: String) -> Option<Key> {
+        let tokens = Tokens {
+            version: version.clone(),
+            owner: owner.clone(),
+        };
+        let old = self.tokens.insert(secret, tokens);
+        owner.filter(|_| old.is_none_or(|old| old.version != version))
+    }
+
+    /// A Secret with the directory's tokens is gone, or has none. Returns whom that concerns.
+    pub fn forget_tokens(&mut self, secret: &Key) -> Option<Key> {
+        self.tokens.remove(secret)?.owner
+    }
+
+    /// From what a Secret with the directory's tokens was minted.
+    pub fn tokens(&self, secret: &Key) -> Option<&String> {
+        self.tokens.get(secret).map(|tokens| &tokens.version)
+    }
+
+    /// Whether what matters of an object has changed since it was last seen. The owner is told by `forget_seen`.
+    pub fn is_news(
+        &mut self,
+        kind: Kind,
+        key: Key,
+        owner: Option<Key>,
+        matters: &impl Hash,
+    ) -> bool {
+        let matters = hash(matters);
+        let old = self.seen.insert((kind, key), Seen { matters, owner });
+        old.is_none_or(|old| old.matters != matters)
+    }
+
+    /// An object is gone. Returns its owner, if it has one and was seen.
+    pub fn forget_seen(&mut self, kind: Kind, key: &Key) -> Option<Key> {
+        self.seen.remove(&(kind, key.clone()))?.owner
+    }
+
+    /// What is known to be there of a kind, in a namespace or in all of them. What a list does not name any more is gone.
+    pub fn known(&self, kind: Kind, namespace: Option<&str>) -> HashSet<Key> {
+        let seen = self.seen.keys().filter(|(seen, _)| *seen == kind);
+        let mut known: HashSet<&Key> = seen.map(|(_, key)| key).collect();
+        match kind {
+            Kind::Integration => known.extend(self.entries.keys()),
+            // Who reads a Secret hears that it is gone even if it was there before its reader.
+            Kind::Secret => known.extend(self.tokens.keys().chain(self.by_secret.keys())),
+            Kind::CronJob | Kind::Job | Kind::Pod => {}
+        }
+        known
+            .into_iter()
+            .filter(|key| namespace.is_none_or(|namespace| key.namespace == namespace))
+            .cloned()
+            .collect()
+    }
+
+    fn rivals(&self, key: &Key) -> BTreeSet<Key> {
+        self.entries
+            .get(key)
+            .map(|entry| self.claimants(&entry.company))
+            .unwrap_or_default()
+    }
+
+    fn forget(&mut self, key: &Key) {
+        let Some(old) = self.entries.remove(key) else {
+            return;
+        };
+        if let Some(secret) = old.secret {
+            remove(&mut self.by_secret, &secret, key);
+        }
+        remove(&mut self.by_company, &old.company, key);
+        if let Some(credential) = old.credential {
+            remove(&mut self.by_credential, &credential, key);
+        }
+        if let Some(org) = old.org {
+            remove(&mut self.by_org, &org, key);
+        }
+    }
+}
+
+/// The Secret that an integration reads.
+fn secret_of(resource: &SalesforceIntegration) -> Option<Key> {
+    let auth = &resource.spec.salesforce.auth;
+    let of_user = |auth: &Option<UserAuth>| auth.as_ref().map(|auth| auth.secret_ref.name.clone());
+    let name = of_user(&auth.password)
+        .or_else(|| of_user(&auth.oauth_password))
+        .or_else(|| of_user(&auth.jwt_bearer))
+        .or_else(|| {
+            auth.client_credentials
+                .as_ref()
+                .map(|auth| auth.secret_ref.name.clone())
+        })?;
+    Some(Key {
+        namespace: resource.namespace()?,
+        name,
+    })
+}
+
+fn all(group: Option<&Group>) -> BTreeSet<Key> {
+    group.into_iter().flat_map(Group::iter).cloned().collect()
+}
+
+fn remove<K: Hash + Eq>(map: &mut HashMap<K, Group>, of: &K, key: &Key) {
+    if let Some(keys) = map.get_mut(of) {
+        keys.remove(key);
+        if keys.is_empty() {
+            map.remove(of);
+        }
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+/// Of an integration, or of anything else, in the namespace `tenant`.
+pub(crate) fn key(name: &str) -> Key {
+    Key {
+        namespace: "tenant".into(),
+        name: name.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::fixtures;
+
+    #[test]
+    fn a_secret_leads_to_its_readers_until_they_read_another() {
+        let mut index = Index::default();
+        let mut acme = fixtures::integration("acme");
+        index.apply(&acme);
+        assert_eq!(
+            index.readers(&key("acme-salesforce")),
+            BTreeSet::from([key("acme")])
+        );
+        if let Some(password) = &mut acme.spec.salesforce.auth.password {
+            password.secret_ref.name = "other".into();
+        }
+        index.apply(&acme);
+        assert_eq!(index.readers(&key("acme-salesforce")), BTreeSet::new());
+        assert_eq!(index.readers(&key("other")), BTreeSet::from([key("acme")]));
+        index.delete(&key("acme"));
+        assert_eq!(index.readers(&key("other")), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_status_that_the_controller_wrote_wakes_nobody() {
+        let mut index = Index::default();
+        let mut acme = fixtures::integration("acme");
+        assert_eq!(index.apply(&acme), BTreeSet::from([key("acme")]));
+        acme.status = Some(Default::default());
+        assert_eq!(index.apply(&acme), BTreeSet::new());
+        acme.annotations_mut()
+            .insert(crate::api::TEST_REQUESTED_AT.into(), "now".into());
+        assert_eq!(index.apply(&acme), BTreeSet::from([key("acme")]));
+    }
+
+    fn rivals() -> (Index, SalesforceIntegration) {
+        let mut index = Index::default();
+        let [old, young] = ["old", "young"].map(|name| {
+            let mut resource = fixtures::integration(name);
+            resource.spec.company_id = "acme".into();
+            resource
+        });
+        index.apply(&old);
+        index.apply(&young);
+        (index, old)
+    }
+
+    #[test]
+    fn when_the_holder_of_a_company_id_goes_the_rival_hears_of_it() {
+        let (mut index, _) = rivals();
+        assert_eq!(index.delete(&key("old")), BTreeSet::from([key("young")]));
+    }
+
+    #[test]
+    fn when_the_holder_of_a_company_id_was_made_anew_unseen_the_rival_is_the_older_and_hears_of_it()
+    {
+        let (mut index, mut old) = rivals();
+        old.metadata.uid = Some("another".into());
+        assert_eq!(
+            index.apply(&old),
+            BTreeSet::from([key("old"), key("young")])
+        );
+    }
+
+    #[test]
+    fn what_is_known_is_known_by_kind_and_namespace() {
+        let (mut index, _) = rivals();
+        let elsewhere = Key {
+            namespace: "elsewhere".into(),
+            name: "pod".into(),
+        };
+        index.is_news(Kind::Pod, key("pod"), Some(key("old")), &1);
+        index.is_news(Kind::Pod, elsewhere.clone(), None, &1);
+        index.note_tokens(key("old-directory"), Some(key("old")), "v1".into());
+        assert_eq!(
+            index.known(Kind::Integration, Some("tenant")),
+            HashSet::from([key("old"), key("young")])
+        );
+        assert_eq!(
+            index.known(Kind::Pod, Some("tenant")),
+            HashSet::from([key("pod")])
+        );
+        assert_eq!(
+            index.known(Kind::Pod, None),
+            HashSet::from([key("pod"), elsewhere])
+        );
+        assert_eq!(
+            index.known(Kind::Secret, None),
+            HashSet::from([
+                key("old-directory"),
+                key("old-salesforce"),
+                key("young-salesforce")
+            ])
+        );
+        assert_eq!(index.forget_seen(Kind::Pod, &key("pod")), Some(key("old")));
+        assert_eq!(index.forget_tokens(&key("old-directory")), Some(key("old")));
+    }
+
+    #[test]
+    fn neighbours_in_an_org_add_up_whatever_their_namespace_until_they_leave() {
+        let mut index = Index::default();
+        for (namespace, name, percent, suspend) in [
+            ("tenant", "a", 20, false),
+            ("tenant", "b", 30, false),
+            ("other", "c", 50, false),
+            ("tenant", "d", 10, true),
+        ] {
+            let mut resource = fixtures::integration(name);
+            resource.metadata.namespace = Some(namespace.into());
+            resource.spec.api_budget.daily_percent = percent;
+            resource.spec.suspend = suspend;
+            let status = resource.status.get_or_insert_default();
+            status.organization.get_or_insert_default().id = "00D".into();
+            index.apply(&resource);
+        }
+        let neighbours = index.neighbours("00D", &key("a"));
+        assert_eq!((neighbours.count, neighbours.percent), (3, 80));
+        assert_eq!(neighbours.names, ["b", "d"]);
+        index.delete(&key("b"));
+        assert_eq!(index.neighbours("00D", &key("a")).percent, 50);
+        assert_eq!(index.neighbours("00E", &key("a")).count, 0);
+    }
+}

@@ -1,0 +1,184 @@
+//! The children that a watch has told of, found by the integration that they are labelled with: a look-up costs the same in a fleet of
+//! thousands as for one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt;
+use kube::runtime::watcher::Event;
+use tokio::sync::SetOnce;
+
+use super::index::Key;
+use crate::api::INTEGRATION_LABEL;
+
+/// Objects of one kind within one scope; of each what is kept of it.
+pub struct Owned<V> {
+    state: Mutex<State<V>>,
+    listed: SetOnce<()>,
+}
+
+/// An integration's children by name, sorted. There are few.
+type ByOwner<V> = HashMap<Key, Vec<(String, Arc<V>)>>;
+
+struct State<V> {
+    there: ByOwner<V>,
+    /// What a list that is being read has brought so far; it takes the place of what was there when it is complete.
+    listing: ByOwner<V>,
+}
+
+// === impl Owned ===
+
+impl<V> Owned<V> {
+    /// Takes in what the watch tells.
+    pub fn take_in<K: ResourceExt>(&self, event: &Event<K>, keep: impl FnOnce(&K) -> V) {
+        let mut state = self.state();
+        match event {
+            Event::Init => state.listing.clear(),
+            Event::InitApply(object) => insert(&mut state.listing, object, keep),
+            Event::InitDone => {
+                state.there = std::mem::take(&mut state.listing);
+                // Already set when a list is read again.
+                let _ = self.listed.set(());
+            }
+            Event::Apply(object) => insert(&mut state.there, object, keep),
+            Event::Delete(object) => remove(&mut state.there, object),
+        }
+    }
+
+    /// The children of an integration.
+    pub fn of(&self, integration: &Key) -> Vec<Arc<V>> {
+        let state = self.state();
+        let children = state.there.get(integration);
+        children
+            .into_iter()
+            .flatten()
+            .map(|(_, child)| Arc::clone(child))
+            .collect()
+    }
+
+    /// Whether everything that exists has been told of once.
+    #[cfg(test)]
+    pub fn is_listed(&self) -> bool {
+        self.listed.initialized()
+    }
+
+    /// Waits until everything that exists has been told of once.
+    pub async fn listed(&self) {
+        self.listed.wait().await;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<V>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V> Default for Owned<V> {
+    fn default() -> Self {
+        Owned {
+            state: Mutex::new(State {
+                there: HashMap::new(),
+                listing: HashMap::new(),
+            }),
+            listed: SetOnce::new(),
+        }
+    }
+}
+
+/// The integration that a child is labelled with.
+pub fn owner(child: &impl ResourceExt) -> Option<Key> {
+    Some(Key {
+        namespace: child.namespace()?,
+        name: child.labels().get(INTEGRATION_LABEL)?.clone(),
+    })
+}
+
+fn insert<K: ResourceExt, V>(children: &mut ByOwner<V>, child: &K, keep: impl FnOnce(&K) -> V) {
+    if let Some(owner) = owner(child) {
+        let siblings = children
+            .entry(owner)
+            .or_insert_with(|| Vec::with_capacity(1));
+        let (name, kept) = (child.name_any(), Arc::new(keep(child)));
+        match place(siblings, &name) {
+            Ok(place) => siblings[place].1 = kept,
+            Err(place) => siblings.insert(place, (name, kept)),
+        }
+    }
+}
+
+fn remove<K: ResourceExt, V>(children: &mut ByOwner<V>, child: &K) {
+    let Some(owner) = owner(child) else {
+        return;
+    };
+    if let Some(siblings) = children.get_mut(&owner) {
+        if let Ok(place) = place(siblings, &child.name_any()) {
+            siblings.remove(place);
+        }
+        if siblings.is_empty() {
+            children.remove(&owner);
+        }
+    }
+}
+
+fn place<V>(siblings: &[(String, V)], name: &str) -> Result<usize, usize> {
+    siblings.binary_search_by(|(sibling, _)| sibling.as_str().cmp(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::api::batch::v1::Job;
+    use kube::api::ObjectMeta;
+
+    use super::*;
+    use crate::controller::memory::index::key;
+
+    fn job(integration: &str, name: &str) -> Job {
+        Job {
+            metadata: ObjectMeta {
+                name: Some(name.into()),
+                namespace: Some("tenant".into()),
+                labels: Some(BTreeMap::from([(
+                    INTEGRATION_LABEL.into(),
+                    integration.into(),
+                )])),
+                ..ObjectMeta::default()
+            },
+            ..Job::default()
+        }
+    }
+
+    fn names(owned: &Owned<Job>, integration: &str) -> Vec<String> {
+        owned
+            .of(&key(integration))
+            .iter()
+            .map(|job| job.name_any())
+            .collect()
+    }
+
+    #[test]
+    fn children_are_found_by_their_integration_while_they_are_there() {
+        let owned = Owned::default();
+        for name in ["a-1", "a-2"] {
+            owned.take_in(&Event::Apply(job("a", name)), Job::clone);
+        }
+        owned.take_in(&Event::Apply(job("b", "b-1")), Job::clone);
+        assert_eq!(names(&owned, "a"), ["a-1", "a-2"]);
+        owned.take_in(&Event::Delete(job("a", "a-1")), Job::clone);
+        assert_eq!(names(&owned, "a"), ["a-2"]);
+        assert_eq!(names(&owned, "b"), ["b-1"]);
+    }
+
+    #[test]
+    fn a_list_that_is_read_again_replaces_everything_when_it_is_complete() {
+        let owned = Owned::default();
+        owned.take_in(&Event::Apply(job("a", "gone-meanwhile")), Job::clone);
+        assert!(!owned.is_listed());
+        owned.take_in(&Event::Init, Job::clone);
+        owned.take_in(&Event::InitApply(job("a", "there")), Job::clone);
+        assert_eq!(names(&owned, "a"), ["gone-meanwhile"]);
+        owned.take_in(&Event::InitDone, Job::clone);
+        assert_eq!(names(&owned, "a"), ["there"]);
+        assert!(owned.is_listed());
+    }
+}

@@ -1,0 +1,379 @@
+//! Carries out a plan. Nothing is decided here; what is already as it should be is left alone, so that a steady state costs no write.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::core::Request;
+use kube::{Api, Client, Resource, ResourceExt};
+use secrecy::ExposeSecret;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use super::error::Error;
+use crate::api::{
+    MANAGER, SalesforceIntegration, SalesforceIntegrationStatus, Settings, TOKENS_VERSION, now,
+};
+use crate::controller::cluster::wire;
+use crate::controller::cluster::wire::Written;
+use crate::controller::context::Context;
+use crate::controller::memory::index::Key;
+use crate::controller::memory::standing;
+use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
+use crate::directory::{Claims, Purpose};
+
+/// How much of a plan was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CarriedOut {
+    /// All of it.
+    Whole,
+    /// The status; what is new in the cluster, and the Events, come when others have had their turn.
+    PutOff,
+}
+
+/// Carries out a plan for `resource`.
+///
+/// # Errors
+/// The first request that the API server refused; the next reconcile sees what is left to do.
+pub async fn carry_out(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: Option<&Settings>,
+    plan: &Plan,
+    live: &[Arc<LiveCronJob>],
+) -> Result<CarriedOut, Error> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let key = Key::of(resource);
+    // Before the status says that the wish was handled: the Job's name makes a second attempt harmless.
+    let started = match &plan.run {
+        Some(job) => {
+            let jobs = Api::<Job>::namespaced(context.client.clone(), &namespace);
+            create_once(&jobs, job).await
+        }
+        None => Ok(()),
+    };
+    let plan = match &started {
+        Ok(()) => Cow::Borrowed(plan),
+        Err(_) => Cow::Owned(plan.clone().without_run(resource.status.as_ref())),
+    };
+    write_status(context, resource, &plan.status).await?;
+    if plan.is_first(live) && context.turns.put_off(&key, &plan.notices, Instant::now()) {
+        return Ok(CarriedOut::PutOff);
+    }
+    let written = write_children(context, resource, settings, &plan, live).await;
+    // Told whatever became of the rest: they are about what stands in the status now.
+    for notice in context.turns.done(&key).iter().chain(&plan.notices) {
+        publish(context, resource, notice).await;
+    }
+    started.and(written).map(|()| CarriedOut::Whole)
+}
+
+async fn write_children(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: Option<&Settings>,
+    plan: &Plan,
+    live: &[Arc<LiveCronJob>],
+) -> Result<(), Error> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let tokens = match settings {
+        Some(settings) if plan.mint_tokens => {
+            mint_tokens(context, resource, settings, &namespace).await
+        }
+        _ => Ok(()),
+    };
+    let cron_jobs = Api::<CronJob>::namespaced(context.client.clone(), &namespace);
+    let applied = match &plan.cron_job {
+        // Without its tokens no run could start; one that stands there may be about to be suspended all the same.
+        Some(wanted) if tokens.is_ok() || !live.is_empty() => {
+            apply_cron_job(context, resource, &cron_jobs, wanted, live).await
+        }
+        _ => Ok(()),
+    };
+    let mut retired = Ok(());
+    for retire in &plan.retire {
+        let done = match retire {
+            Retire::Delete(name) => {
+                let deleted = cron_jobs.delete(name, &DeleteParams::background()).await;
+                ignore_absent(deleted.map(drop)).map_err(Error::CronJob)
+            }
+            Retire::Suspend(name) => suspend(&cron_jobs, live, name).await,
+        };
+        retired = retired.and(done);
+    }
+    tokens.and(applied).and(retired)
+}
+
+/// Writes the CronJob unless it stands there as it is wanted. What stands there is read only when it is not known, after a restart or an
+/// edit.
+async fn apply_cron_job(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    api: &Api<CronJob>,
+    wanted: &CronJob,
+    live: &[Arc<LiveCronJob>],
+) -> Result<(), Error> {
+    let (key, name) = (Key::of(resource), wanted.name_any());
+    let mut found = None;
+    let kept = live.iter().find(|live| live.name == name);
+    if let Some(kept) = kept {
+        if context.standing.says(&key, wanted, kept) {
+            return Ok(());
+        }
+        let whole = api.get_opt(&name).await.map_err(Error::CronJob)?;
+        found = whole.filter(|whole| says(whole, wanted));
+    }
+    let stands = match found {
+        Some(stands) => stands,
+        None => {
+            let apply = PatchParams::apply(MANAGER).force();
+            standing::note_writing(&mut context.index(), wanted, kept.map(AsRef::as_ref));
+            let written = api
+                .patch(&name, &apply, &Patch::Apply(typed(wanted)))
+                .await
+                .map_err(Error::CronJob)?;
+            standing::note_written(&mut context.index(), &written);
+            written
+        }
+    };
+    context.standing.note(key, wanted, &stands);
+    Ok(())
+}
+
+/// Writes the status if it differs from what stands there, and returns what the server then has. The write is bound to the version that
+/// was decided on; when only something other than the status has moved meanwhile, the decision still holds and is written over the newer
+/// version.
+pub async fn write_status(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    status: &SalesforceIntegrationStatus,
+) -> Result<Option<Arc<SalesforceIntegration>>, Error> {
+    let decided_on = resource.status.clone().unwrap_or_default();
+    if *status == decided_on {
+        return Ok(None);
+    }
+    let mut wanted = resource.clone();
+    wanted.status = Some(status.clone());
+    let written = match replace_status(&context.client, &wanted).await {
+        Err(kube::Error::Api(error)) if error.code == 409 => {
+            let api = Api::<SalesforceIntegration>::namespaced(
+                context.client.clone(),
+                &resource.namespace().unwrap_or_default(),
+            );
+            let mut newer = api
+                .get_opt(&resource.name_any())
+                .await
+                .map_err(Error::Status)?
+                .ok_or(Error::Gone)?;
+            if newer.uid() != resource.uid() {
+                return Err(Error::Gone);
+            }
+            if newer.status.clone().unwrap_or_default() != decided_on {
+                return Err(Error::Status(kube::Error::Api(error)));
+            }
+            newer.metadata.managed_fields = None;
+            newer.status = Some(status.clone());
+            wanted = newer;
+            replace_status(&context.client, &wanted).await
+        }
+        written => written,
+    };
+    match written {
+        Ok(version) => {
+            wanted.metadata.resource_version = version;
+            let written = Arc::new(wanted);
+            context.remember(Arc::clone(&written));
+            Ok(Some(written))
+        }
+        Err(kube::Error::Api(error)) if error.code == 404 => Err(Error::Gone),
+        Err(error) => Err(Error::Status(error)),
+    }
+}
+
+/// Writes the status over the version that `wanted` was made from, and returns the version that this made.
+async fn replace_status(
+    client: &Client,
+    wanted: &SalesforceIntegration,
+) -> Result<Option<String>, kube::Error> {
+    let body = serde_json::to_vec(wanted).map_err(kube::Error::SerdeError)?;
+    let namespace = wanted.namespace();
+    let request = Request::new(SalesforceIntegration::url_path(&(), namespace.as_deref()))
+        .replace_subresource("status", &wanted.name_any(), &PostParams::default(), body);
+    let written: Written = wire::exchange(client, request).await?;
+    Ok(written.metadata.resource_version)
+}
+
+async fn mint_tokens(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    namespace: &str,
+) -> Result<(), Error> {
+    let mut tokens = BTreeMap::new();
+    for (name, purpose) in [
+        ("ingest", Purpose::Ingest),
+        ("lookup", Purpose::Lookup),
+        ("worker", Purpose::Worker),
+        ("admin", Purpose::Admin),
+    ] {
+        let claims = Claims {
+            company: settings.company_id.clone(),
+            purpose,
+            region: settings.region,
+            issued_at: now(),
+            expires_at: None,
+        };
+        let token = context.token_keys.mint(&claims).map_err(Error::Token)?;
+        tokens.insert(name, token.expose_secret().to_owned());
+    }
+    let sources = context.token_sources();
+    let secret = children::token_secret(resource, settings, &sources, tokens);
+    let key = Key::of(&secret);
+    let version = secret.annotations().get(TOKENS_VERSION).cloned();
+    // No news when the watch brings it, which may be before the answer.
+    if let Some(version) = version {
+        let owner = Some(Key::of(resource));
+        context.index().note_tokens(key.clone(), owner, version);
+    }
+    let request = Request::new(Secret::url_path(&(), Some(namespace))).patch(
+        &secret.name_any(),
+        &PatchParams::apply(MANAGER).force(),
+        &Patch::Apply(typed(&secret)),
+    );
+    let written = wire::exchange::<IgnoredAny>(&context.client, request).await;
+    if written.is_err() {
+        context.index().forget_tokens(&key);
+    }
+    written.map(drop).map_err(Error::TokenSecret)
+}
+
+async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {
+    match api
+        .create(
+            &PostParams {
+                field_manager: Some(MANAGER.into()),
+                ..PostParams::default()
+            },
+            job,
+        )
+        .await
+    {
+        Err(kube::Error::Api(error)) if error.is_already_exists() => Ok(()),
+        created => created.map(drop).map_err(Error::Job),
+    }
+}
+
+async fn suspend(api: &Api<CronJob>, live: &[Arc<LiveCronJob>], name: &str) -> Result<(), Error> {
+    let already = live.iter().any(|live| live.name == name && live.suspended);
+    if already {
+        return Ok(());
+    }
+    let patch = Patch::Merge(json!({"spec": {"suspend": true}}));
+    ignore_absent(
+        api.patch(
+            name,
+            &PatchParams {
+                field_manager: Some(MANAGER.into()),
+                ..PatchParams::default()
+            },
+            &patch,
+        )
+        .await
+        .map(drop),
+    )
+    .map_err(Error::CronJob)
+}
+
+fn ignore_absent(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Err(kube::Error::Api(error)) if error.code == 404 => Ok(()),
+        result => result,
+    }
+}
+
+/// An Event is told once and not insisted upon: status says the same.
+async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &Notice) {
+    tracing::info!(
+        namespace = resource.namespace().unwrap_or_default(),
+        name = resource.name_any(),
+        reason = notice.reason,
+        "{}",
+        notice.note
+    );
+    if let Err(error) = context
+        .recorder
+        .publish(notice, resource.object_ref(&()))
+        .await
+    {
+        tracing::warn!(%error, reason = notice.reason, "the Event could not be written");
+    }
+}
+
+/// Server-side apply wants the type to stand in the object.
+fn typed<K: Resource<DynamicType = ()> + serde::Serialize>(object: &K) -> Value {
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("apiVersion".into(), K::api_version(&()).into());
+        fields.insert("kind".into(), K::kind(&()).into());
+    }
+    value
+}
+
+/// Whether an object already says everything that is wanted; what others or the server's defaults added does not matter.
+fn says<K: serde::Serialize>(is: &K, wanted: &K) -> bool {
+    match (serde_json::to_value(is), serde_json::to_value(wanted)) {
+        (Ok(is), Ok(wanted)) => contains(&is, &wanted),
+        _ => false,
+    }
+}
+
+fn contains(is: &Value, wanted: &Value) -> bool {
+    match (is, wanted) {
+        (Value::Object(is), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| match is.get(key) {
+                Some(is) => contains(is, wanted),
+                None => matches!(wanted, Value::Object(empty) if empty.is_empty()),
+            })
+        }
+        (Value::Array(is), Value::Array(wanted)) => {
+            is.len() == wanted.len()
+                && is
+                    .iter()
+                    .zip(wanted)
+                    .all(|(is, wanted)| contains(is, wanted))
+        }
+        (is, wanted) => is == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::contains;
+
+    #[test]
+    fn defaults_of_the_server_are_no_difference_and_edits_are() {
+        let wanted = json!({"spec": {"suspend": false, "list": [{"name": "a"}]}});
+        assert!(contains(
+            &json!({"spec": {"suspend": false, "list": [{"name": "a", "default": 1}], "x": 1}, "status": {}}),
+            &wanted
+        ));
+        assert!(!contains(
+            &json!({"spec": {"suspend": true, "list": [{"name": "a"}]}}),
+            &wanted
+        ));
+        assert!(!contains(
+            &json!({"spec": {"suspend": false, "list": [{"name": "a"}, {"name": "b"}]}}),
+            &wanted
+        ));
+        assert!(!contains(
+            &json!({"spec": {"list": [{"name": "a"}]}}),
+            &wanted
+        ));
+    }
+}

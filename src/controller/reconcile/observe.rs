@@ -1,0 +1,194 @@
+//! Gathers what a decision rests on. The only request to the API server is for the Secret; everything else is watched.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+
+use super::error::Error;
+use crate::api::{InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings};
+use crate::controller::cluster::secret;
+use crate::controller::context::Context;
+use crate::controller::memory::index::Key;
+use crate::decide;
+use crate::decide::rules::claims;
+use crate::decide::rules::claims::Claim;
+use crate::decide::runs::stuck::StuckRun;
+use crate::decide::runs::{EndedRun, Runs};
+use crate::decide::{Elsewhere, LiveCronJob, Neighbours, children};
+use crate::salesforce::{Credentials, Fingerprint};
+
+/// What was gathered about one integration; the decision borrows from it.
+pub struct Gathered {
+    pub settings: Result<Settings, InvalidField>,
+    pub credentials: Option<(Credentials, Fingerprint)>,
+    state: decide::Credentials,
+    claim: Claim,
+    elsewhere: Elsewhere,
+    ended_runs: Vec<EndedRun>,
+    /// Names of all Jobs of which it is known how their run ended, those that the status has taken in before included.
+    pub jobs: BTreeSet<String>,
+    active_jobs: Vec<Arc<Job>>,
+    stuck_runs: Vec<StuckRun>,
+    pub cron_jobs: Vec<Arc<LiveCronJob>>,
+    tokens: Option<String>,
+    tokens_wanted: String,
+}
+
+// === impl Gathered ===
+
+impl Gathered {
+    /// Gathers everything about an integration.
+    ///
+    /// # Errors
+    /// When the Secret cannot be read for another reason than that it is not there.
+    pub async fn about(
+        context: &Context,
+        resource: &SalesforceIntegration,
+    ) -> Result<Gathered, Error> {
+        let key = Key::of(resource);
+        let settings = Settings::read(&resource.spec);
+        let read = match &settings {
+            Ok(settings) => {
+                let name = &settings.auth.secret;
+                let found = secret::get(&context.client, &key.namespace, name)
+                    .await
+                    .map_err(Error::Secret)?;
+                Some(decide::login::credentials::read(
+                    found.as_ref(),
+                    settings,
+                    &context.fingerprint_key,
+                ))
+            }
+            Err(_) => None,
+        };
+        let (state, credentials) = read.map_or((decide::Credentials::NotRead, None), |read| {
+            (read.state, read.credentials)
+        });
+        let elsewhere = match &state {
+            decide::Credentials::Available { fingerprint, .. } => {
+                elsewhere(context, &key, fingerprint)
+            }
+            _ => Elsewhere::default(),
+        };
+        let Runs {
+            ended: ended_runs,
+            active: active_jobs,
+            stuck: stuck_runs,
+            over: jobs,
+        } = runs(context, &key, resource.status.as_ref());
+        let tokens_key = Key {
+            namespace: key.namespace.clone(),
+            name: children::token_secret_name(&key.name),
+        };
+        // On lines of their own: within one expression the index would stay locked to its end.
+        let tokens = context.index().tokens(&tokens_key).cloned();
+        Ok(Gathered {
+            tokens_wanted: context
+                .token_sources()
+                .version(&resource.spec.company_id, &resource.spec.contacts.region),
+            tokens,
+            claim: claim(context, resource),
+            cron_jobs: context
+                .stores
+                .iter()
+                .flat_map(|stores| stores.cron_jobs.of(&key))
+                .collect(),
+            settings,
+            credentials,
+            state,
+            elsewhere,
+            ended_runs,
+            jobs,
+            active_jobs,
+            stuck_runs,
+        })
+    }
+
+    /// As the decision sees it.
+    pub fn observed<'a>(
+        &'a self,
+        context: &'a Context,
+        resource: &'a SalesforceIntegration,
+        proof: Option<&'a decide::Proof>,
+    ) -> decide::Observed<'a> {
+        decide::Observed {
+            resource,
+            settings: self.settings.as_ref(),
+            credentials: self.state.clone(),
+            claim: self.claim.clone(),
+            elsewhere: self.elsewhere.clone(),
+            proof,
+            ended_runs: &self.ended_runs,
+            leads_since: context.leads_since,
+            active_jobs: &self.active_jobs,
+            stuck_runs: &self.stuck_runs,
+            neighbours: neighbours(context, resource, proof),
+            acceptance: context.acceptance(&Key::of(resource)),
+            cron_jobs: &self.cron_jobs,
+            tokens: self.tokens.clone(),
+            tokens_wanted: self.tokens_wanted.clone(),
+            config: &context.config,
+        }
+    }
+}
+
+fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
+    let claimants = context.index().claimants(&resource.spec.company_id);
+    let rivals: Vec<Arc<SalesforceIntegration>> = claimants
+        .iter()
+        .filter_map(|key| context.integration(key))
+        .collect();
+    claims::decide(resource, rivals.iter().map(AsRef::as_ref))
+}
+
+/// What the statuses of others say about the same credential.
+fn elsewhere(context: &Context, own: &Key, fingerprint: &str) -> Elsewhere {
+    // What this controller was just told may not stand in any status yet.
+    let mut found = Elsewhere::after(context.proofs.refusal(fingerprint));
+    found.at_hand = context.proofs.at_hand(fingerprint);
+    let sharing = context.index().sharing(fingerprint);
+    for other in sharing
+        .iter()
+        .filter(|key| *key != own)
+        .filter_map(|key| context.integration(key))
+    {
+        if let Some(status) = &other.status {
+            found.hear(fingerprint, status);
+        }
+    }
+    found
+}
+
+/// Who else uses the org that the proof found, or the one that the status tells of.
+fn neighbours(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    proof: Option<&decide::Proof>,
+) -> Neighbours {
+    let found = proof
+        .and_then(|proof| proof.outcome.as_ref().ok())
+        .map(|findings| &findings.organization.id);
+    let known = resource
+        .status
+        .as_ref()
+        .and_then(|status| status.organization.as_ref())
+        .map(|organization| &organization.id);
+    found.or(known).map_or_else(Neighbours::default, |org| {
+        context.index().neighbours(org, &Key::of(resource))
+    })
+}
+
+fn runs(context: &Context, key: &Key, status: Option<&SalesforceIntegrationStatus>) -> Runs {
+    let stores = || context.stores.iter();
+    let jobs: Vec<Arc<Job>> = stores().flat_map(|stores| stores.jobs.of(key)).collect();
+    let names = jobs.iter().map(|job| job.name_any()).collect();
+    let last_words = context.last_words.of(key, &names);
+    let pods: Vec<Arc<Pod>> = stores().flat_map(|stores| stores.pods.of(key)).collect();
+    let last = status.and_then(|status| status.last_run.as_ref());
+    Runs::sort(jobs, &pods, &last_words, last, |job| {
+        context.has_taken_in(key, job)
+    })
+}

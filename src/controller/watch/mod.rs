@@ -1,0 +1,374 @@
+//! The watches: what is looked at, what of it is kept, and whom each event concerns.
+
+use std::collections::{BTreeSet, HashSet};
+use std::hash::Hash;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::SetOnce;
+
+use super::cluster::wire;
+use super::cluster::wire::{Slim, Watched};
+use super::context::Context;
+use super::context::reach::Reach;
+use super::context::stores::Stores;
+use super::memory::index::{Key, Kind};
+use super::memory::owned::{Owned, owner};
+use super::memory::standing::what_matters;
+use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
+use crate::decide::children::keep_little;
+use crate::decide::runs::judge_pod;
+use crate::decide::runs::stuck::{StuckRun, judge_pending};
+
+/// A watch is taken up anew after that many seconds, and given up 5 seconds later if the API server has not ended it: what one misses whose
+/// connection is dead comes this much later.
+const WATCH_SECONDS: u32 = 60;
+/// Objects in one answer of a list. All of an answer is in memory at once, several times over.
+const PAGE: u32 = 100;
+
+/// An integration that an event concerns.
+pub type Concerned = ObjectRef<SalesforceIntegration>;
+type Events<K> = Pin<Box<dyn Stream<Item = Result<Event<K>, watcher::Error>> + Send>>;
+
+/// The watches of one scope: a namespace, or all of them. Nothing flows before they are polled.
+pub struct Watches {
+    /// What is kept.
+    pub stores: Stores,
+    namespace: Option<String>,
+    integrations: Events<SalesforceIntegration>,
+    cron_jobs: Events<CronJob>,
+    jobs: Events<Job>,
+    pods: Events<Pod>,
+    secrets: Events<PartialObjectMeta<Secret>>,
+}
+
+// === impl Watches ===
+
+impl Watches {
+    /// The watches of a namespace, or of the whole cluster.
+    pub fn of(client: &Client, reach: Arc<Reach>) -> Watches {
+        let everything = watcher::Config::default().timeout(WATCH_SECONDS);
+        let ours = everything
+            .clone()
+            .labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
+        let (integrations, writer) = reflector::store();
+        let integration_events =
+            watched::<SalesforceIntegration>(client, &reach, everything.clone())
+                .reflect(writer)
+                .boxed();
+        let (cron_jobs, cron_job_events) =
+            kept::<CronJob, _>(watched(client, &reach, ours.clone()), keep_little);
+        let (jobs, job_events) = kept::<Job, _>(watched(client, &reach, ours.clone()), Job::clone);
+        let (pods, pod_events) = kept::<Pod, _>(watched(client, &reach, ours), Pod::clone);
+        // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
+        let secrets = watched::<PartialObjectMeta<Secret>>(client, &reach, everything);
+        let listed = Arc::new(SetOnce::new());
+        let secrets = {
+            let listed = Arc::clone(&listed);
+            secrets
+                .inspect(move |event| {
+                    if let Ok(Event::InitDone) = event {
+                        // Already set when the list is read again.
+                        let _ = listed.set(());
+                    }
+                })
+                .boxed()
+        };
+        Watches {
+            namespace: reach.namespace().map(Into::into),
+            stores: Stores {
+                integrations,
+                cron_jobs,
+                jobs,
+                pods,
+                secrets: listed,
+                reach,
+            },
+            integrations: integration_events,
+            cron_jobs: cron_job_events,
+            jobs: job_events,
+            pods: pod_events,
+            secrets,
+        }
+    }
+
+    /// All events, as the integrations that they concern.
+    pub fn concerned(
+        self,
+        context: &Arc<Context>,
+    ) -> Pin<Box<dyn Stream<Item = Concerned> + Send>> {
+        let scope = self.namespace.as_deref();
+        let integrations = flatten(
+            Kind::Integration,
+            scope,
+            self.integrations,
+            context,
+            integration,
+        );
+        let cron_jobs = flatten(
+            Kind::CronJob,
+            scope,
+            self.cron_jobs,
+            context,
+            |context, event| news(context, Kind::CronJob, event, what_matters),
+        );
+        let jobs = flatten(Kind::Job, scope, self.jobs, context, |context, event| {
+            news(context, Kind::Job, event, |job: &Job| {
+                job.status.as_ref().map(|status| {
+                    status
+                        .conditions
+                        .iter()
+                        .flatten()
+                        .map(|condition| condition.type_.clone())
+                        .collect::<Vec<_>>()
+                })
+            })
+        });
+        let pods = flatten(Kind::Pod, scope, self.pods, context, |context, event| {
+            if let Seen::Gone(_, Some(pod)) = &event
+                && let (Some(integration), Some(run)) = (owner(pod), judge_pod(pod))
+            {
+                context.last_words.note(integration, run);
+            }
+            news(context, Kind::Pod, event, |pod: &Pod| {
+                (
+                    judge_pod(pod).map(|run| (run.finished_at, run.outcome)),
+                    judge_pending(pod)
+                        .filter(StuckRun::is_news)
+                        .map(|stuck| (stuck.due, stuck.code)),
+                )
+            })
+        });
+        let secrets = flatten(Kind::Secret, scope, self.secrets, context, secret);
+        stream::select_all([integrations, cron_jobs, jobs, pods, secrets]).boxed()
+    }
+}
+
+/// What a watch saw of one object.
+enum Seen<K> {
+    There(K),
+    /// With what the watch told of its last state, if it told.
+    Gone(Key, Option<K>),
+}
+
+/// The events of one kind within a scope.
+fn watched<K>(client: &Client, reach: &Arc<Reach>, config: watcher::Config) -> Events<K>
+where
+    K: Watched + Clone + std::fmt::Debug + Send + 'static,
+{
+    let api = match reach.namespace() {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::<Slim<K>>::all(client.clone()),
+    };
+    let events = watch(api.clone(), config.page_size(PAGE)).default_backoff();
+    reach.hear(api, events).map_ok(wire::unwrap).boxed()
+}
+
+/// A watch of children, of which something is kept.
+fn kept<K, V>(
+    events: Events<K>,
+    keep: impl Fn(&K) -> V + Send + 'static,
+) -> (Arc<Owned<V>>, Events<K>)
+where
+    V: Send + Sync + 'static,
+    K: Watched + Send + Sync + 'static,
+{
+    let owned = Arc::new(Owned::default());
+    let taking_in = Arc::clone(&owned);
+    let events = events
+        .inspect_ok(move |event| taking_in.take_in(event, &keep))
+        .boxed();
+    (owned, events)
+}
+
+fn flatten<K: ResourceExt + Send + 'static>(
+    kind: Kind,
+    namespace: Option<&str>,
+    events: Events<K>,
+    context: &Arc<Context>,
+    concern: impl Fn(&Context, Seen<K>) -> Vec<Key> + Send + 'static,
+) -> Pin<Box<dyn Stream<Item = Concerned> + Send>> {
+    let (context, namespace) = (Arc::clone(context), namespace.map(str::to_owned));
+    let mut missing = HashSet::new();
+    events
+        .flat_map(move |event| {
+            let concerned = match event {
+                Err(error) => {
+                    // The watch comes back by itself.
+                    tracing::warn!(%error, "a watch broke off and is taken up again");
+                    vec![]
+                }
+                Ok(event) => {
+                    let known = || context.index().known(kind, namespace.as_deref());
+                    let seen = compare(event, &mut missing, known);
+                    let keys: BTreeSet<Key> = seen
+                        .into_iter()
+                        .flat_map(|seen| concern(&context, seen))
+                        .collect();
+                    wait_in_line(&context, &keys);
+                    refs(keys)
+                }
+            };
+            stream::iter(concerned)
+        })
+        .boxed()
+}
+
+/// What an event of a watch says. A list that is read again, because the watch had broken off for too long, tells by what it does not
+/// name what is gone: no event ever will.
+fn compare<K: ResourceExt>(
+    event: Event<K>,
+    missing: &mut HashSet<Key>,
+    known: impl FnOnce() -> HashSet<Key>,
+) -> Vec<Seen<K>> {
+    match event {
+        Event::Init => {
+            *missing = known();
+            vec![]
+        }
+        Event::InitApply(object) => {
+            missing.remove(&Key::of(&object));
+            vec![Seen::There(object)]
+        }
+        Event::InitDone => std::mem::take(missing)
+            .into_iter()
+            .map(|key| Seen::Gone(key, None))
+            .collect(),
+        Event::Apply(object) => vec![Seen::There(object)],
+        Event::Delete(object) => vec![Seen::Gone(Key::of(&object), Some(object))],
+    }
+}
+
+/// They are to be looked at. An owner that is not known does not exist, and would never come to its turn.
+fn wait_in_line(context: &Context, keys: &BTreeSet<Key>) {
+    for key in keys {
+        let known = context.index().holds(key);
+        if known {
+            context.turns.told(key);
+        }
+    }
+}
+
+fn refs(keys: BTreeSet<Key>) -> Vec<Concerned> {
+    keys.into_iter()
+        .map(|key| ObjectRef::new(&key.name).within(&key.namespace))
+        .collect()
+}
+
+fn integration(context: &Context, seen: Seen<SalesforceIntegration>) -> Vec<Key> {
+    match seen {
+        Seen::There(resource) => {
+            context.caught_up(&resource);
+            context.index().apply(&resource).into_iter().collect()
+        }
+        Seen::Gone(key, _) => {
+            context.forget(&key);
+            let concerned = context.index().delete(&key).into_iter().collect();
+            context.drop_unused_sessions();
+            concerned
+        }
+    }
+}
+
+/// The integration that a child is labelled with, if what matters of the child has changed.
+fn news<K: ResourceExt, H: Hash>(
+    context: &Context,
+    kind: Kind,
+    seen: Seen<K>,
+    matters: impl Fn(&K) -> H,
+) -> Vec<Key> {
+    let concerned = match seen {
+        Seen::There(object) => {
+            let (key, owner) = (Key::of(&object), owner(&object));
+            // Before everything is listed no decision has been made that this could change.
+            let listed = context.is_listed(&key.namespace);
+            let is_news = context
+                .index()
+                .is_news(kind, key, owner.clone(), &matters(&object));
+            owner.filter(|_| is_news && listed)
+        }
+        Seen::Gone(key, _) => context.index().forget_seen(kind, &key),
+    };
+    concerned.into_iter().collect()
+}
+
+fn secret(context: &Context, seen: Seen<PartialObjectMeta<Secret>>) -> Vec<Key> {
+    let secret = match seen {
+        Seen::There(secret) => secret,
+        Seen::Gone(key, _) => {
+            let mut index = context.index();
+            index.forget_seen(Kind::Secret, &key);
+            let mut concerned = index.readers(&key);
+            concerned.extend(index.forget_tokens(&key));
+            return concerned.into_iter().collect();
+        }
+    };
+    let key = Key::of(&secret);
+    let listed = context.is_listed(&key.namespace);
+    let mut index = context.index();
+    if secret
+        .labels()
+        .get(MANAGED_BY_LABEL)
+        .is_some_and(|manager| manager == MANAGER)
+    {
+        let concerned = match secret.annotations().get(TOKENS_VERSION) {
+            Some(version) => index.note_tokens(key, owner(&secret), version.clone()),
+            None => index.forget_tokens(&key),
+        };
+        return concerned.into_iter().filter(|_| listed).collect();
+    }
+    let readers = index.readers(&key);
+    if readers.is_empty() {
+        return vec![];
+    }
+    // A list that is read again brings nothing new.
+    let metadata = &secret.metadata;
+    let matters = (&metadata.uid, &metadata.resource_version);
+    let is_news = index.is_news(Kind::Secret, key, None, &matters);
+    readers.into_iter().filter(|_| is_news && listed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(name: &str) -> Pod {
+        let mut pod = Pod::default();
+        pod.metadata.namespace = Some("tenant".into());
+        pod.metadata.name = Some(name.into());
+        pod
+    }
+
+    fn key(name: &str) -> Key {
+        Key::of(&pod(name))
+    }
+
+    #[test]
+    fn what_a_list_does_not_name_any_more_is_gone_once() {
+        let mut missing = HashSet::new();
+        let mut gone = |event| -> Vec<Key> {
+            let known = || HashSet::from([key("stays"), key("went")]);
+            let seen = compare(event, &mut missing, known);
+            seen.into_iter()
+                .filter_map(|seen| match seen {
+                    Seen::Gone(key, _) => Some(key),
+                    Seen::There(_) => None,
+                })
+                .collect()
+        };
+        assert_eq!(gone(Event::Init), []);
+        assert_eq!(gone(Event::InitApply(pod("new"))), []);
+        assert_eq!(gone(Event::InitApply(pod("stays"))), []);
+        assert_eq!(gone(Event::InitDone), [key("went")]);
+        assert_eq!(gone(Event::Apply(pod("went"))), []);
+        assert_eq!(gone(Event::Delete(pod("stays"))), [key("stays")]);
+    }
+}

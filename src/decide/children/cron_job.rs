@@ -1,0 +1,45 @@
+//! The CronJob of an integration.
+
+use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, JobTemplateSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+
+use super::{RunTemplate, labels, metadata};
+use crate::api::{SalesforceIntegration, Settings};
+use crate::decide::rules::schedule::Cadence;
+use crate::decide::runs::marks;
+
+/// The CronJob that runs the daily or the after-call run.
+pub fn cron_job(
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    cadence: Cadence,
+    suspend: bool,
+    run: &RunTemplate,
+) -> CronJob {
+    CronJob {
+        metadata: metadata(
+            resource,
+            format!("{}-{}", resource.name_any(), marks::label(run.kind)),
+            Some(run.kind),
+        ),
+        spec: Some(CronJobSpec {
+            schedule: cadence.cron(),
+            time_zone: Some(settings.time_zone_name.clone()),
+            suspend: Some(suspend),
+            concurrency_policy: Some("Forbid".into()),
+            starting_deadline_seconds: Some(cadence.starting_deadline().as_secs() as i64),
+            successful_jobs_history_limit: Some(1),
+            failed_jobs_history_limit: Some(3),
+            job_template: JobTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels(resource, Some(run.kind))),
+                    annotations: run.allowance(),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(run.spec.clone()),
+            },
+        }),
+        status: None,
+    }
+}

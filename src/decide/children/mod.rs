@@ -1,0 +1,58 @@
+//! The objects that belong to an integration: one file each, one function that returns the whole object.
+
+mod cron_job;
+mod live;
+mod run;
+mod tokens;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{Resource, ResourceExt};
+
+pub use self::cron_job::cron_job;
+pub use self::live::{LiveCronJob, digest, is_busy, keep_little};
+pub use self::run::{RunTemplate, job_on_request, kind_of_run, run_template};
+pub use self::tokens::{TokenSources, token_secret, token_secret_name};
+use super::runs::marks;
+use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, RUN_LABEL, SalesforceIntegration};
+use crate::run::RunKind;
+
+/// Labels of everything of ours; with them a person or a watch finds it.
+fn labels(resource: &SalesforceIntegration, kind: Option<RunKind>) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([
+        (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned()),
+        ("app.kubernetes.io/name".to_owned(), MANAGER.to_owned()),
+        (INTEGRATION_LABEL.to_owned(), resource.name_any()),
+    ]);
+    if let Some(kind) = kind {
+        labels.insert(RUN_LABEL.to_owned(), marks::label(kind).to_owned());
+        labels.insert(
+            "app.kubernetes.io/component".to_owned(),
+            "worker".to_owned(),
+        );
+    }
+    labels
+}
+
+fn owner(resource: &SalesforceIntegration) -> OwnerReference {
+    OwnerReference {
+        api_version: SalesforceIntegration::api_version(&()).into_owned(),
+        kind: SalesforceIntegration::kind(&()).into_owned(),
+        name: resource.name_any(),
+        uid: resource.uid().unwrap_or_default(),
+        controller: Some(true),
+        // Setting it asks for the right to update finalizers, where the API server is strict about that (docs/adr/0014).
+        block_owner_deletion: None,
+    }
+}
+
+fn metadata(resource: &SalesforceIntegration, name: String, kind: Option<RunKind>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: resource.namespace(),
+        labels: Some(labels(resource, kind)),
+        owner_references: Some(vec![owner(resource)]),
+        ..ObjectMeta::default()
+    }
+}

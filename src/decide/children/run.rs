@@ -1,0 +1,332 @@
+//! The pod of a run, and the Job that a tenant asks for.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, EnvVar, KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+
+use super::tokens::short_hash;
+use super::{labels, metadata, token_secret_name};
+use crate::api::settings::AuthSettings;
+use crate::api::status::SalesforceIntegrationStatus;
+use crate::api::{API_CALLS, CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
+use crate::decide::login::credentials::Credentials;
+use crate::decide::rules::config::Config;
+use crate::decide::runs::marks::{CONTAINER, label};
+use crate::resolve::UrlLength;
+use crate::run as wire;
+use crate::run::{RunKind, WorkerSettings};
+use crate::salesforce::Method;
+
+const CREDENTIALS_DIR: &str = "/etc/switchboard/credentials";
+const DIRECTORY_DIR: &str = "/etc/switchboard/directory";
+const TERMINATION_LOG: &str = "/dev/termination-log";
+/// A Job whose pod never got a node is ended that long after the pod's own deadline would have been over.
+const SCHEDULING_GRACE_SECONDS: i64 = 600;
+/// A Job that was asked for is kept that long after its end, so that its logs can be read.
+const KEEP_REQUESTED_SECONDS: i32 = 3600;
+
+/// What the CronJob and a Job on request have in common.
+#[derive(Clone, Debug)]
+pub struct RunTemplate {
+    /// Which run.
+    pub kind: RunKind,
+    /// The Job.
+    pub spec: JobSpec,
+    /// API requests that it may make.
+    api_calls: Option<u64>,
+}
+
+// === impl RunTemplate ===
+
+impl RunTemplate {
+    /// The annotation on the Job that says how many API requests it may make.
+    pub fn allowance(&self) -> Option<BTreeMap<String, String>> {
+        let calls = self.api_calls?.to_string();
+        Some(BTreeMap::from([(API_CALLS.to_owned(), calls)]))
+    }
+}
+
+/// Which run an integration has.
+pub fn kind_of_run(settings: &Settings) -> RunKind {
+    match settings.retrieval {
+        Retrieval::AfterCall => RunKind::Lookup,
+        Retrieval::Daily | Retrieval::Disabled => RunKind::Sync,
+    }
+}
+
+/// The run of an integration whose retrieval is not disabled, which may make so many API requests.
+pub fn run_template(
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    status: &SalesforceIntegrationStatus,
+    credentials: &Credentials,
+    api_calls: Option<u64>,
+    config: &Config,
+) -> RunTemplate {
+    let kind = kind_of_run(settings);
+    let deadline = config.run_deadline.as_secs() as i64;
+    let mut annotations = BTreeMap::new();
+    if let Credentials::Available { fingerprint, .. } = credentials {
+        annotations.insert(CREDENTIALS_VERSION.to_owned(), fingerprint.clone());
+    }
+    if let Some(calls) = api_calls {
+        annotations.insert(API_CALLS.to_owned(), calls.to_string());
+    }
+    let spec = JobSpec {
+        // A run that failed is made up for by the next one; a retry would only repeat a refused log-in.
+        backoff_limit: Some(0),
+        active_deadline_seconds: Some(deadline + SCHEDULING_GRACE_SECONDS),
+        template: PodTemplateSpec {
+            metadata: Some(ObjectMeta {
+                labels: Some(labels(resource, Some(kind))),
+                annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
+                ..ObjectMeta::default()
+            }),
+            spec: Some(pod(
+                resource,
+                settings,
+                credentials,
+                kind,
+                deadline,
+                worker_settings(resource, settings, status, api_calls, config),
+                config,
+            )),
+        },
+        ..JobSpec::default()
+    };
+    RunTemplate {
+        kind,
+        spec,
+        api_calls,
+    }
+}
+
+/// The Job of a run that the tenant asks for. Its name follows from the wish, so that one wish is one Job however often it is made.
+pub fn job_on_request(resource: &SalesforceIntegration, run: &RunTemplate, wish: &str) -> Job {
+    let hash = short_hash(&resource.uid().unwrap_or_default(), wish);
+    let name = format!("{}-{}-{hash}", resource.name_any(), label(run.kind));
+    Job {
+        metadata: ObjectMeta {
+            annotations: run.allowance(),
+            ..metadata(resource, name, Some(run.kind))
+        },
+        spec: Some(JobSpec {
+            ttl_seconds_after_finished: Some(KEEP_REQUESTED_SECONDS),
+            ..run.spec.clone()
+        }),
+        status: None,
+    }
+}
+
+fn pod(
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    credentials: &Credentials,
+    kind: RunKind,
+    deadline: i64,
+    worker_settings: String,
+    config: &Config,
+) -> PodSpec {
+    PodSpec {
+        // The worker needs nothing from the API server: settings and secrets come with the pod, the result goes with its end.
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        restart_policy: Some("Never".into()),
+        // Of the pod, not only of the Job: a Job's deadline deletes the pod and its report with it.
+        active_deadline_seconds: Some(deadline),
+        termination_grace_period_seconds: Some(30),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".into(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }),
+        volumes: Some(vec![
+            secret_volume(
+                "credentials",
+                &settings.auth.secret,
+                &credential_keys(&settings.auth, credentials),
+            ),
+            secret_volume(
+                "directory",
+                &token_secret_name(&resource.name_any()),
+                if config.ca_bundle.is_some() {
+                    &["worker", "ca.crt"]
+                } else {
+                    &["worker"]
+                },
+            ),
+        ]),
+        containers: vec![Container {
+            name: CONTAINER.into(),
+            image: Some(config.worker_image.clone()),
+            image_pull_policy: Some(config.image_pull_policy.clone()),
+            args: Some(arguments(kind, config)),
+            env: Some(environment(worker_settings, config)),
+            resources: Some(ResourceRequirements {
+                requests: Some(quantities(&[("cpu", "10m"), ("memory", "32Mi")])),
+                limits: Some(quantities(&[("memory", &config.worker_memory)])),
+                ..ResourceRequirements::default()
+            }),
+            security_context: Some(SecurityContext {
+                allow_privilege_escalation: Some(false),
+                read_only_root_filesystem: Some(true),
+                capabilities: Some(Capabilities {
+                    drop: Some(vec!["ALL".into()]),
+                    add: None,
+                }),
+                ..SecurityContext::default()
+            }),
+            termination_message_path: Some(TERMINATION_LOG.into()),
+            termination_message_policy: Some("File".into()),
+            volume_mounts: Some(vec![
+                mount("credentials", CREDENTIALS_DIR),
+                mount("directory", DIRECTORY_DIR),
+            ]),
+            ..Container::default()
+        }],
+        ..PodSpec::default()
+    }
+}
+
+fn environment(settings: String, config: &Config) -> Vec<EnvVar> {
+    let proxy = config.worker_proxy.iter().cloned();
+    [
+        (wire::SETTINGS_ENV.to_owned(), settings),
+        ("RUST_LOG".to_owned(), config.worker_log.clone()),
+    ]
+    .into_iter()
+    .chain(proxy)
+    .map(|(name, value)| EnvVar {
+        name,
+        value: Some(value),
+        value_from: None,
+    })
+    .collect()
+}
+
+fn arguments(kind: RunKind, config: &Config) -> Vec<String> {
+    let mut arguments = vec![
+        "worker".into(),
+        label(kind).into(),
+        format!("--credentials-dir={CREDENTIALS_DIR}"),
+        format!("--directory-token-file={DIRECTORY_DIR}/worker"),
+        format!("--termination-log={TERMINATION_LOG}"),
+    ];
+    if config.ca_bundle.is_some() {
+        arguments.push(format!("--ca-bundle={DIRECTORY_DIR}/ca.crt"));
+    }
+    arguments
+}
+
+fn worker_settings(
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    status: &SalesforceIntegrationStatus,
+    max_api_calls: Option<u64>,
+    config: &Config,
+) -> String {
+    let organization = status.organization.as_ref();
+    let namespace = resource.namespace().unwrap_or_default();
+    let settings = WorkerSettings {
+        version: wire::SETTINGS_VERSION.into(),
+        company_id: settings.company_id.clone(),
+        salesforce: wire::SalesforceSettings {
+            environment: settings.environment,
+            login_url: Some(settings.login_url.clone()),
+            api_version: settings.api_version,
+            auth: worker_auth(&settings.auth),
+            hosts: config.salesforce_hosts.clone(),
+            allow_private_networks: config.allow_private_networks,
+        },
+        directory: wire::DirectorySettings {
+            url: config.directory_url.clone(),
+        },
+        region: settings.region,
+        time_zone: settings.time_zone_name.clone(),
+        person_accounts: organization.and_then(|organization| organization.person_accounts),
+        instance_url: None,
+        url_length: organization
+            .and_then(|organization| organization.query_url_length.as_ref())
+            .map(|known| UrlLength {
+                bytes: known.bytes,
+                refused: known.refused,
+            }),
+        max_api_calls,
+        run: Some(format!("{namespace}/{}", resource.name_any())),
+    };
+    settings.to_json()
+}
+
+fn worker_auth(auth: &AuthSettings) -> wire::AuthSettings {
+    let user = || wire::UserSettings {
+        username: auth.username.clone().unwrap_or_default(),
+    };
+    match auth.method {
+        Method::Password => wire::AuthSettings::Password(user()),
+        Method::OauthPassword => wire::AuthSettings::OauthPassword(user()),
+        Method::JwtBearer => wire::AuthSettings::JwtBearer(user()),
+        Method::ClientCredentials => wire::AuthSettings::ClientCredentials {},
+    }
+}
+
+/// Only the keys that the method uses: whatever else the Secret holds stays out of the pod. An optional key that the Secret lacks
+/// must not be named: a pod that names it never starts.
+fn credential_keys<'a>(auth: &AuthSettings, credentials: &'a Credentials) -> Vec<&'a str> {
+    match credentials {
+        Credentials::Available { keys, .. } => keys.iter().map(String::as_str).collect(),
+        _ => auth
+            .method
+            .keys()
+            .iter()
+            .filter(|key| key.required)
+            .map(|key| key.name)
+            .collect(),
+    }
+}
+
+fn secret_volume(name: &str, secret: &str, keys: &[&str]) -> Volume {
+    Volume {
+        name: name.into(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret.into()),
+            items: Some(
+                keys.iter()
+                    .map(|key| KeyToPath {
+                        key: (*key).into(),
+                        path: (*key).into(),
+                        mode: None,
+                    })
+                    .collect(),
+            ),
+            default_mode: Some(0o444),
+            optional: None,
+        }),
+        ..Volume::default()
+    }
+}
+
+fn mount(name: &str, path: &str) -> VolumeMount {
+    VolumeMount {
+        name: name.into(),
+        mount_path: path.into(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }
+}
+
+fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
+    pairs
+        .iter()
+        .map(|(name, quantity)| ((*name).to_owned(), Quantity((*quantity).to_owned())))
+        .collect()
+}

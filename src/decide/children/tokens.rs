@@ -1,0 +1,75 @@
+//! The Secret with the tenant's tokens for the directory, in the tenant's own namespace.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use sha2::{Digest, Sha256};
+
+use super::metadata;
+use crate::api::{SalesforceIntegration, Settings, TOKENS_VERSION};
+use crate::decide::rules::schedule;
+
+/// Name of the Secret with the directory's tokens.
+pub fn token_secret_name(integration: &str) -> String {
+    format!("{integration}-directory")
+}
+
+/// What tokens are minted from; when it changes they are minted anew.
+#[derive(Clone, Debug)]
+pub struct TokenSources<'a> {
+    /// Identifies the key that signs.
+    pub key_id: &'a str,
+    /// Further certificate authorities that travel with the tokens.
+    pub ca_bundle: Option<&'a str>,
+}
+
+// === impl TokenSources ===
+
+impl TokenSources<'_> {
+    /// A digest of everything that the Secret's content depends on; says nothing about the key itself.
+    pub fn version(&self, company_id: &str, region: &str) -> String {
+        let digest = Sha256::new()
+            .chain_update(format!("v1\0{company_id}\0{region}\0{}\0", self.key_id))
+            .chain_update(self.ca_bundle.unwrap_or_default())
+            .finalize();
+        digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+/// The Secret: `ingest` for the platform's webhook, `lookup` for the call screen, `worker` for the runs, and `ca.crt`.
+pub fn token_secret(
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    sources: &TokenSources<'_>,
+    tokens: BTreeMap<&'static str, String>,
+) -> Secret {
+    let mut metadata = metadata(resource, token_secret_name(&resource.name_any()), None);
+    metadata.annotations = Some(BTreeMap::from([(
+        TOKENS_VERSION.to_owned(),
+        sources.version(settings.company_id.as_str(), &settings.region.to_string()),
+    )]));
+    let mut data: BTreeMap<String, ByteString> = tokens
+        .into_iter()
+        .map(|(purpose, token)| (purpose.to_owned(), ByteString(token.into_bytes())))
+        .collect();
+    if let Some(bundle) = sources.ca_bundle {
+        data.insert("ca.crt".into(), ByteString(bundle.as_bytes().to_vec()));
+    }
+    Secret {
+        metadata,
+        type_: Some("Opaque".into()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}
+
+/// A short name that is unique to a resource and a wish.
+pub(crate) fn short_hash(uid: &str, wish: &str) -> String {
+    format!("{:08x}", schedule::place(uid, wish) as u32)
+}

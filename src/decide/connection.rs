@@ -1,0 +1,335 @@
+//! The connection: when it is proved, what a proof changes, what the tenant asked for.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::login::attempts::{note_refusal, note_refused_at, of_credential, settle_attempt};
+use super::login::proof;
+use super::login::proof::{Cause, Next};
+use super::rules::budget::Spender;
+use super::rules::errors::Source;
+use super::rules::warnings::Origin;
+use super::rules::{errors, schedule, warnings};
+use super::{Credentials, Decision, Failure, Proof, verdicts};
+use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict, reason};
+use crate::api::{Settings, TEST_REQUESTED_AT};
+use crate::salesforce::Meaning;
+
+impl Decision<'_> {
+    /// Takes in the proof that was made, or decides when the next one is. Returns why to prove now.
+    pub(crate) fn connection(&mut self, settings: &Settings) -> Option<Cause> {
+        let Credentials::Available { fingerprint, .. } = self.observed.credentials.clone() else {
+            let why = "The credentials must be available first.";
+            self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
+            self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));
+            self.handle_test_request("the credentials are not available");
+            return None;
+        };
+        if self.is_false(EXCLUSIVE) {
+            let why = "The company ID belongs to another resource.";
+            self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
+            self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));
+            self.handle_test_request("the company ID belongs to another resource");
+            return None;
+        }
+        if let Some(proof) = self.observed.proof {
+            self.take_in(proof, settings);
+            self.mark_test_handled();
+            return None;
+        }
+        let connection = self
+            .status
+            .connection
+            .as_ref()
+            .filter(|connection| connection.credentials_version.is_some());
+        let unanswered = self.unanswered(&fingerprint);
+        let known = proof::Known {
+            fingerprint: &fingerprint,
+            last: connection,
+            refused: connection.is_some_and(|connection| connection.failed_logins > 0),
+            pending: self
+                .verdict(CONNECTED)
+                .is_none_or(|verdict| verdict.truth == Truth::Unknown),
+            // A log-in is put on record before anything else is: then no spec was seen through yet.
+            spec_changed: self.status.observed_generation.is_some()
+                && self.status.observed_generation != self.observed.resource.metadata.generation,
+            requested: self.test_requested(),
+            refused_elsewhere: &self.observed.elsewhere.refused_at,
+            refusal_elsewhere: self
+                .observed
+                .elsewhere
+                .refusal
+                .as_ref()
+                .map(|refusal| refusal.at),
+            proved_elsewhere: self.observed.elsewhere.proved_at,
+            unanswered: &unanswered,
+            interval: settings.interval,
+            uid: &self.uid,
+        };
+        let next = proof::next(&known, self.now);
+        let (requested, refused, pending) = (known.requested, known.refused, known.pending);
+        if refused && pending && !matches!(next, Next::Now(_)) {
+            self.recall_refusal();
+        }
+        match next {
+            Next::Now(cause) => return Some(cause),
+            Next::At(due) => {
+                if !unanswered.is_empty() && !refused {
+                    self.wait_without_answer(due);
+                }
+                if requested || refused || !unanswered.is_empty() {
+                    let asked = requested;
+                    self.status
+                        .connection
+                        .get_or_insert_default()
+                        .next_attempt_at = Some(Time(due));
+                    if asked {
+                        self.notice(
+                            true,
+                            "TestPostponed",
+                            format!("Salesforce refused this credential twice within the hour, or was not heard to answer; to keep the user from being locked the next attempt is at {due}."),
+                            "Prove",
+                        );
+                        self.mark_test_handled();
+                    }
+                }
+                self.wake.push(due);
+            }
+            Next::Adopt => self.adopt(&fingerprint, settings),
+            Next::OnChange => {}
+        }
+        None
+    }
+
+    /// Log-ins with this credential whose answers nobody has seen.
+    fn unanswered(&self, fingerprint: &str) -> Vec<Timestamp> {
+        let elsewhere = &self.observed.elsewhere;
+        if elsewhere.at_hand {
+            return vec![];
+        }
+        let connection = self.status.connection.as_ref();
+        let own = connection
+            .filter(|own| own.credentials_version.as_deref() == Some(fingerprint))
+            .and_then(|own| own.attempted_at.as_ref())
+            .map(|time| time.0);
+        elsewhere.unanswered.iter().copied().chain(own).collect()
+    }
+
+    /// Two answers were lost: what does not hold any more, or never did, waits for the next attempt.
+    fn wait_without_answer(&mut self, due: Timestamp) {
+        if self
+            .verdict(CONNECTED)
+            .is_some_and(|verdict| verdict.truth == Truth::True)
+        {
+            return;
+        }
+        let why = format!(
+            "The controller was ended in the middle of two log-ins, so that it is not known whether Salesforce refused them; to keep the user from being locked the next attempt is at {due}."
+        );
+        self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
+        let why = "The connection must be proved first.";
+        self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));
+    }
+
+    /// The credential that Salesforce refused is back as it was: so is the refusal.
+    pub(crate) fn recall_refusal(&mut self) {
+        let refusal = self
+            .status
+            .errors
+            .iter()
+            .find(|error| Meaning::from_code(&error.code).is_some_and(Meaning::refuses_login))
+            .cloned();
+        let (code, message) = refusal.map_or_else(
+            || {
+                (
+                    Meaning::InvalidLogin.code().to_owned(),
+                    Meaning::InvalidLogin.cause().to_owned(),
+                )
+            },
+            |error| (error.code, error.message),
+        );
+        self.set(CONNECTED, Verdict::fails(&code, message));
+        self.set(
+            AUTHORIZED,
+            Verdict::unknown(reason::PENDING, "The connection must work first."),
+        );
+    }
+
+    /// Another resource was refused with the same credential: the same holds here, without another attempt.
+    pub(crate) fn adopt(&mut self, fingerprint: &str, settings: &Settings) {
+        let Some(refusal) = self.observed.elsewhere.refusal.clone() else {
+            return;
+        };
+        let proof = Proof {
+            at: refusal.at,
+            fingerprint: fingerprint.into(),
+            calls: 0,
+            outcome: Err(refusal.failure),
+        };
+        self.take_in(&proof, settings);
+        self.wake.extend(self.next_proof());
+    }
+
+    pub(crate) fn take_in(&mut self, proof: &Proof, settings: &Settings) {
+        self.take_in_org(proof);
+        self.spend(proof.at, proof.calls, Spender::Proof);
+        let connection = of_credential(&mut self.status, &proof.fingerprint);
+        connection.username = settings
+            .auth
+            .username
+            .clone()
+            .or(connection.username.take());
+        connection.api_version = Some(settings.api_version.to_string());
+        settle_attempt(connection, proof);
+        connection.next_attempt_at = None;
+        match &proof.outcome {
+            Ok(findings) => {
+                connection.verified_at = Some(Time(proof.at));
+                connection.failed_logins = 0;
+                connection.refused_at.clear();
+                connection.transient_failures = 0;
+                connection.username = findings
+                    .session
+                    .username
+                    .clone()
+                    .or(connection.username.take());
+                let who = connection
+                    .username
+                    .clone()
+                    .unwrap_or_else(|| "The user".into());
+                let found = findings.warnings.iter().map(verdicts::warning).collect();
+                warnings::replace(&mut self.status.warnings, Origin::Proof, found);
+                if let Some(usage) = &findings.usage {
+                    self.usage(usage);
+                }
+                self.set(
+                    CONNECTED,
+                    Verdict::holds(
+                        reason::AS_EXPECTED,
+                        format!("{who} is logged in to {}.", findings.organization.name),
+                    ),
+                );
+                let authorized = verdicts::authorized(&findings.access);
+                if authorized.truth == Truth::False {
+                    errors::record(
+                        &mut self.status.errors,
+                        Source::Permissions,
+                        &authorized.reason,
+                        &authorized.message,
+                        proof.at,
+                    );
+                }
+                self.set(AUTHORIZED, authorized);
+            }
+            Err(failure) => self.take_in_failure(failure, proof, settings),
+        }
+    }
+
+    /// What was counted and found out for another org says nothing about this one.
+    fn take_in_org(&mut self, proof: &Proof) {
+        let Ok(findings) = &proof.outcome else {
+            return;
+        };
+        let mut found = verdicts::organization(&findings.organization);
+        match self.status.organization.take() {
+            Some(known) if known.id == found.id => {
+                found.query_url_length = known.query_url_length;
+            }
+            Some(_) => self.forget_org(),
+            None => {}
+        }
+        self.status.organization = Some(found);
+    }
+
+    pub(crate) fn take_in_failure(
+        &mut self,
+        failure: &Failure,
+        proof: &Proof,
+        settings: &Settings,
+    ) {
+        let meaning = failure.meaning;
+        // Salesforce counts from the log-in; what did not answer is waited for from now on.
+        let ended = if failure.binds_all() {
+            proof.at
+        } else {
+            proof.at.max(self.now)
+        };
+        let connection = self.status.connection.get_or_insert_default();
+        if failure.refused_login() {
+            note_refusal(connection, &proof.fingerprint, proof.at);
+        } else {
+            if failure.postponed_login() {
+                note_refused_at(connection, proof.at);
+            }
+            connection.transient_failures = connection.transient_failures.saturating_add(1);
+            let wait = proof::wait(
+                failure,
+                connection.transient_failures,
+                settings.interval,
+                &self.uid,
+                ended,
+            );
+            connection.next_attempt_at = ended.checked_add(wait).ok().map(Time);
+        }
+        errors::record(
+            &mut self.status.errors,
+            Source::Connection,
+            meaning.code(),
+            &failure.message,
+            proof.at,
+        );
+        self.set(
+            CONNECTED,
+            Verdict::fails(meaning.code(), failure.message.clone()),
+        );
+        self.set(
+            AUTHORIZED,
+            Verdict::unknown(reason::PENDING, "The connection must work first."),
+        );
+    }
+
+    pub(crate) fn test_requested(&self) -> bool {
+        let asked = self.observed.resource.annotations().get(TEST_REQUESTED_AT);
+        asked.is_some() && asked != self.status.last_handled_test_at.as_ref()
+    }
+
+    pub(crate) fn mark_test_handled(&mut self) {
+        if let Some(asked) = self.observed.resource.annotations().get(TEST_REQUESTED_AT) {
+            self.status.last_handled_test_at = Some(asked.clone());
+        }
+    }
+
+    pub(crate) fn handle_test_request(&mut self, why_not: &str) {
+        if self.test_requested() {
+            self.notice(
+                true,
+                "TestRefused",
+                format!("The connection cannot be tested: {why_not}."),
+                "Prove",
+            );
+            self.mark_test_handled();
+        }
+    }
+
+    /// When the proof after the one just made is due.
+    pub(crate) fn next_proof(&self) -> Option<Timestamp> {
+        let connection = self.status.connection.as_ref()?;
+        if let Some(next) = &connection.next_attempt_at {
+            return Some(next.0);
+        }
+        let settings = self.observed.settings.ok()?;
+        let verified = connection
+            .verified_at
+            .as_ref()
+            .filter(|_| connection.failed_logins == 0)?
+            .0;
+        verified
+            .checked_add(schedule::jittered(
+                settings.interval,
+                &self.uid,
+                &verified.as_second().to_string(),
+            ))
+            .ok()
+    }
+}

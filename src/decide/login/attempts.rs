@@ -1,0 +1,74 @@
+//! The account of log-ins in the status. A log-in is on record before it is sent: whatever ends the controller before the answer is
+//! written down, the next one knows that there was an attempt, and counts it as a refusal.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::outcome::Proof;
+use super::proof;
+use crate::api::status::{Connection, SalesforceIntegrationStatus};
+use crate::salesforce::Phase;
+
+/// The status to be written before a log-in with this credential is sent at `now`.
+pub fn with_attempt(
+    status: Option<&SalesforceIntegrationStatus>,
+    fingerprint: &str,
+    now: Timestamp,
+) -> SalesforceIntegrationStatus {
+    let mut status = status.cloned().unwrap_or_default();
+    let connection = of_credential(&mut status, fingerprint);
+    if let Some(unanswered) = connection.attempted_at.replace(Time(now)) {
+        note_refused_at(connection, unanswered.0);
+    }
+    status
+}
+
+/// The account of this credential; that of another is closed.
+pub(crate) fn of_credential<'a>(
+    status: &'a mut SalesforceIntegrationStatus,
+    fingerprint: &str,
+) -> &'a mut Connection {
+    let connection = status.connection.get_or_insert_default();
+    if connection.credentials_version.as_deref() != Some(fingerprint) {
+        *connection = Connection {
+            credentials_version: Some(fingerprint.into()),
+            ..Connection::default()
+        };
+    }
+    connection
+}
+
+/// The proof tells what came of the attempt on record, if it is the one that the proof made. Of an older one nobody knows.
+pub(crate) fn settle_attempt(connection: &mut Connection, proof: &Proof) {
+    let Some(attempted) = connection.attempted_at.take() else {
+        return;
+    };
+    let answered = match &proof.outcome {
+        Ok(_) => true,
+        Err(failure) => failure.phase == Phase::Request || proof.at == attempted.0,
+    };
+    if !answered {
+        note_refused_at(connection, attempted.0);
+    }
+}
+
+/// Salesforce refused the log-in that was sent at `at`.
+pub(crate) fn note_refusal(connection: &mut Connection, fingerprint: &str, at: Timestamp) {
+    if connection.credentials_version.as_deref() != Some(fingerprint) {
+        connection.refused_at.clear();
+        connection.failed_logins = 0;
+        connection.credentials_version = Some(fingerprint.into());
+    }
+    connection.failed_logins = connection.failed_logins.saturating_add(1);
+    connection.transient_failures = 0;
+    connection.next_attempt_at = None;
+    note_refused_at(connection, at);
+}
+
+/// Counts a log-in that was sent at `at` towards the hour's two.
+pub(crate) fn note_refused_at(connection: &mut Connection, at: Timestamp) {
+    let times = &mut connection.refused_at;
+    let place = times.partition_point(|time| time.0 > at);
+    times.insert(place, Time(at));
+    times.truncate(proof::MOST_REFUSALS);
+}

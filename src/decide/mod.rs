@@ -1,0 +1,300 @@
+//! What to do about one integration: a pure function from what was observed to a plan. Every rule of the controller is here or
+//! in a module below; nothing here does I/O or asks for the time.
+
+pub(crate) mod children;
+mod connection;
+pub(crate) mod login;
+mod observed;
+mod plan;
+pub mod rules;
+pub(crate) mod runs;
+mod spending;
+#[cfg(test)]
+mod tests;
+mod verdicts;
+mod work;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+pub use self::children::LiveCronJob;
+use self::login::attempts::note_refusal;
+pub use self::login::attempts::with_attempt;
+pub use self::login::credentials::Credentials;
+pub use self::login::outcome::{Elsewhere, Failure, Proof, Refusal};
+use self::login::proof::Cause;
+pub use self::observed::{Neighbours, Observed};
+pub use self::plan::{Notice, Plan, Retire};
+use self::rules::budget::Budget;
+use self::rules::errors::{self, Source};
+use self::rules::remedies::remedy;
+use self::runs::EndedRun;
+use crate::api::conditions::{
+    AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, SYNCED, Truth,
+    Verdict, reason,
+};
+use crate::api::status::SalesforceIntegrationStatus;
+use crate::api::{Settings, conditions};
+
+/// A run is overdue when none has ended that long after its deadline.
+const OVERDUE_GRACE: Duration = Duration::from_secs(600);
+/// Something is looked at at least that often, whatever happens.
+const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);
+
+/// Decides what to do about one integration at `now`.
+pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
+    let mut decision = Decision::new(observed, now);
+    let settings = match observed.settings {
+        Ok(settings) => settings,
+        Err(invalid) => return decision.refuse_spec(&invalid.to_string()),
+    };
+    decision.credentials();
+    decision.exclusive();
+    decision.runs();
+    if settings.suspend {
+        decision.handle_test_request("the integration is suspended");
+    } else if let Some(cause) = decision.connection(settings) {
+        return decision.prove(cause);
+    }
+    decision.share(settings);
+    decision.children(settings);
+    decision.synced(settings);
+    decision.summary(settings);
+    decision.finish()
+}
+
+/// A decision in the making: the status as it will be, and what goes with it.
+struct Decision<'a> {
+    observed: &'a Observed<'a>,
+    now: Timestamp,
+    uid: String,
+    status: SalesforceIntegrationStatus,
+    plan: Plan,
+    /// They count, and are not the last run.
+    late_runs: Vec<&'a EndedRun>,
+    new_runs: Vec<&'a EndedRun>,
+    /// Known once Salesforce has told the org's limit.
+    budget: Option<Budget>,
+    /// Until when runs wait for free API requests, if they do.
+    held: Option<Timestamp>,
+    wake: Vec<Timestamp>,
+}
+
+// === impl Decision ===
+
+impl<'a> Decision<'a> {
+    fn new(observed: &'a Observed<'a>, now: Timestamp) -> Self {
+        let status = observed.resource.status.clone().unwrap_or_default();
+        let unseen = runs::unseen(
+            observed.ended_runs,
+            status.last_run.as_ref(),
+            observed.leads_since,
+        );
+        Decision {
+            observed,
+            now,
+            uid: observed.resource.uid().unwrap_or_default(),
+            plan: Plan {
+                prove: None,
+                cron_job: None,
+                retire: vec![],
+                run: None,
+                mint_tokens: false,
+                status: SalesforceIntegrationStatus::default(),
+                notices: vec![],
+                look_again: LONGEST_WAIT,
+            },
+            status,
+            late_runs: unseen.late,
+            new_runs: unseen.later,
+            budget: None,
+            held: None,
+            wake: vec![],
+        }
+    }
+
+    fn set(&mut self, type_: &str, verdict: Verdict) {
+        let generation = self.observed.resource.metadata.generation;
+        conditions::set(
+            &mut self.status.conditions,
+            type_,
+            verdict,
+            generation,
+            self.now,
+        );
+    }
+
+    fn verdict(&self, type_: &str) -> Option<Verdict> {
+        conditions::verdict(&self.status.conditions, type_)
+    }
+
+    fn is_false(&self, type_: &str) -> bool {
+        self.verdict(type_)
+            .is_some_and(|verdict| verdict.truth == Truth::False)
+    }
+
+    /// Files a failure of the configuration once for each change, not at every look.
+    fn set_and_file(&mut self, type_: &str, verdict: Verdict) {
+        let news = self
+            .verdict(type_)
+            .is_none_or(|old| (old.truth, &old.reason) != (verdict.truth, &verdict.reason));
+        if news && verdict.truth == Truth::False {
+            errors::record(
+                &mut self.status.errors,
+                Source::Credentials,
+                &verdict.reason,
+                &verdict.message,
+                self.now,
+            );
+        }
+        self.set(type_, verdict);
+    }
+
+    fn notice(&mut self, warning: bool, reason: &str, note: String, action: &'static str) {
+        self.plan.notices.push(Notice {
+            warning,
+            reason: reason.into(),
+            note,
+            action,
+        });
+    }
+
+    /// The spec passed the schema and still names something that does not exist.
+    fn refuse_spec(mut self, message: &str) -> Plan {
+        let verdict = Verdict::fails(reason::INVALID_SPEC, message);
+        if self.verdict(READY).is_none_or(|old| old != verdict) {
+            errors::record(
+                &mut self.status.errors,
+                Source::Credentials,
+                &verdict.reason,
+                message,
+                self.now,
+            );
+        }
+        for type_ in [CREDENTIALS_AVAILABLE, CONNECTED, AUTHORIZED, SYNCED] {
+            self.set(
+                type_,
+                Verdict::unknown(reason::PENDING, "The spec must be corrected first."),
+            );
+        }
+        self.plan.retire = self
+            .observed
+            .cron_jobs
+            .iter()
+            .map(|cron_job| Retire::Suspend(cron_job.name.clone()))
+            .collect();
+        self.status.next_run = None;
+        self.handle_test_request("the spec must be corrected first");
+        self.ready(verdict, true);
+        self.finish()
+    }
+
+    fn credentials(&mut self) {
+        let verdict = verdicts::credentials(&self.observed.credentials);
+        self.set_and_file(CREDENTIALS_AVAILABLE, verdict);
+    }
+
+    fn exclusive(&mut self) {
+        let verdict = verdicts::exclusive(
+            &self.observed.claim,
+            &self.observed.resource.spec.company_id,
+        );
+        self.set_and_file(EXCLUSIVE, verdict);
+    }
+
+    /// Ready is the first condition that does not hold; Stalled says whether waiting could help.
+    fn summary(&mut self, settings: &Settings) {
+        let order = [
+            CREDENTIALS_AVAILABLE,
+            EXCLUSIVE,
+            CONNECTED,
+            AUTHORIZED,
+            SYNCED,
+        ];
+        let verdicts: Vec<(&str, Verdict)> = order
+            .iter()
+            .filter_map(|type_| Some((*type_, self.verdict(type_)?)))
+            .collect();
+        let first_false = verdicts
+            .iter()
+            .find(|(_, verdict)| verdict.truth == Truth::False);
+        let first_pending = verdicts.iter().find(|(_, verdict)| {
+            verdict.truth == Truth::Unknown && verdict.reason != reason::RIGHTS_UNKNOWN
+        });
+        let (verdict, stalled) = match (first_false, first_pending) {
+            (Some((type_, verdict)), _) => (
+                verdict.clone(),
+                verdicts::needs_a_person(type_, &verdict.reason),
+            ),
+            (None, _) if settings.suspend => (
+                Verdict::unknown(reason::SUSPENDED, "The integration is suspended."),
+                false,
+            ),
+            (None, Some((_, verdict))) => (verdict.clone(), false),
+            (None, None) => {
+                let note = verdicts
+                    .iter()
+                    .find(|(_, verdict)| verdict.reason == reason::RIGHTS_UNKNOWN)
+                    .map_or_else(
+                        || "The connection works.".to_owned(),
+                        |(_, unknown)| format!("The connection works. {}", unknown.message),
+                    );
+                (Verdict::holds(reason::READY, note), false)
+            }
+        };
+        self.ready(verdict, stalled);
+    }
+
+    fn ready(&mut self, verdict: Verdict, stalled: bool) {
+        let before = self.verdict(READY);
+        if before
+            .is_none_or(|before| (before.truth, &before.reason) != (verdict.truth, &verdict.reason))
+        {
+            let warning = verdict.truth == Truth::False;
+            let note = if warning {
+                format!("{} {}", verdict.message, remedy(&verdict.reason))
+            } else {
+                verdict.message.clone()
+            };
+            self.notice(warning, &verdict.reason, note, "Reconcile");
+        }
+        if stalled {
+            self.set(
+                STALLED,
+                Verdict {
+                    truth: Truth::True,
+                    ..verdict.clone()
+                },
+            );
+        } else {
+            conditions::remove(&mut self.status.conditions, STALLED);
+        }
+        self.set(READY, verdict);
+    }
+
+    fn prove(mut self, cause: Cause) -> Plan {
+        self.plan.prove = Some(cause);
+        self.plan.notices.clear();
+        self.plan.status = self.status;
+        self.plan
+    }
+
+    fn finish(mut self) -> Plan {
+        self.status.observed_generation = self.observed.resource.metadata.generation;
+        if self.observed.proof.is_some() {
+            self.wake.extend(self.next_proof());
+        }
+        if let Some(wake) = self.wake.iter().min() {
+            let wait = wake.duration_since(self.now);
+            // A second more, so that a timer that fires early does not come in vain.
+            self.plan.look_again = Duration::try_from(wait)
+                .unwrap_or_default()
+                .saturating_add(Duration::from_secs(1))
+                .min(LONGEST_WAIT);
+        }
+        self.plan.status = self.status;
+        self.plan
+    }
+}

@@ -1,0 +1,102 @@
+//! What the operator's own configuration says, as values.
+
+use std::time::Duration;
+
+use url::Url;
+
+/// The operator's configuration, as far as decisions and children need it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Image of the worker pods: the controller's own, usually.
+    pub worker_image: String,
+    /// `imagePullPolicy` of the worker pods.
+    pub image_pull_policy: String,
+    /// Where worker pods reach the directory.
+    pub directory_url: Url,
+    /// Hosts that credentials may be sent to, as patterns; see `salesforce::DialPolicy`.
+    pub salesforce_hosts: Vec<String>,
+    /// Whether Salesforce may be at private addresses (tests, gateways).
+    pub allow_private_networks: bool,
+    /// Further certificate authorities for Salesforce, as PEM; passed on to the workers.
+    pub ca_bundle: Option<String>,
+    /// How long a run may take before its pod is ended.
+    pub run_deadline: Duration,
+    /// Daily runs are spread over this time before `dailyAt`.
+    pub daily_window: Duration,
+    /// Memory limit of worker pods, as a Kubernetes quantity.
+    pub worker_memory: String,
+    /// Value of `RUST_LOG` in worker pods.
+    pub worker_log: String,
+    /// The way out through a proxy, as environment variables of worker pods.
+    pub worker_proxy: Vec<(String, String)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            worker_image: "ghcr.io/switchboard/switchboard:latest".into(),
+            image_pull_policy: "IfNotPresent".into(),
+            directory_url: Url::parse("http://switchboard-directory")
+                .unwrap_or_else(|_| unreachable!("a constant URL parses")),
+            salesforce_hosts: vec![],
+            allow_private_networks: false,
+            ca_bundle: None,
+            run_deadline: Duration::from_secs(30 * 60),
+            daily_window: Duration::from_secs(30 * 60),
+            worker_memory: "128Mi".into(),
+            worker_log: "info".into(),
+            worker_proxy: vec![],
+        }
+    }
+}
+
+const PROXY_VARIABLES: [&str; 6] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
+/// The proxy variables of our own environment, for the pods that talk to Salesforce as we do; and those left out, because they hold a
+/// user or a password: whoever may read pods in a tenant's namespace would read it.
+pub(crate) fn proxy_variables(
+    variable: impl Fn(&str) -> Option<String>,
+) -> (Vec<(String, String)>, Vec<&'static str>) {
+    let mut passed = vec![];
+    let mut left_out = vec![];
+    for name in PROXY_VARIABLES {
+        match variable(name).filter(|value| !value.is_empty()) {
+            Some(value) if value.contains('@') => left_out.push(name),
+            Some(value) => passed.push((name.to_owned(), value)),
+            None => {}
+        }
+    }
+    (passed, left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_get_the_proxy_and_never_its_password() {
+        let set = |name: &str| match name {
+            "HTTPS_PROXY" => Some("http://proxy.example:3128".to_owned()),
+            "all_proxy" => Some("http://user:secret@proxy.example:3128".to_owned()),
+            "no_proxy" => Some(String::new()),
+            _ => None,
+        };
+        assert_eq!(
+            proxy_variables(set),
+            (
+                vec![(
+                    "HTTPS_PROXY".to_owned(),
+                    "http://proxy.example:3128".to_owned()
+                )],
+                vec!["all_proxy"]
+            )
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! When things happen: the minute of a CronJob, the next run, the jitter of a proof. Every tenant gets places of its own, drawn
+//! from its UID, so that a thousand of them do not knock at once and a restart changes nothing.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use sha2::{Digest, Sha256};
+
+use crate::api::{Retrieval, Settings};
+
+/// The widest window before `dailyAt`.
+const WIDEST_WINDOW_MINUTES: u64 = 720;
+
+/// The longest time within which a start that was missed is made up for.
+const LONGEST_STARTING_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// When a CronJob starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cadence {
+    /// Once a day, that many minutes after midnight.
+    Daily {
+        /// 0 to 1439.
+        minute_of_day: u32,
+    },
+    /// Every `period` minutes, `offset` minutes after the full hour first.
+    Every {
+        /// Divides 60.
+        period: u32,
+        /// Less than `period`.
+        offset: u32,
+    },
+}
+
+// === impl Cadence ===
+
+impl Cadence {
+    /// The cadence of an integration; none when retrieval is disabled. Daily runs are spread over `window` before `dailyAt`.
+    pub fn of(settings: &Settings, uid: &str, window: Duration) -> Option<Cadence> {
+        match settings.retrieval {
+            Retrieval::Disabled => None,
+            Retrieval::Daily => {
+                let at = settings.daily_at.hour() as u32 * 60 + settings.daily_at.minute() as u32;
+                let minutes = (window.as_secs() / 60).clamp(1, WIDEST_WINDOW_MINUTES);
+                let early = (place(uid, "daily") % minutes) as u32;
+                Some(Cadence::Daily {
+                    minute_of_day: (at + 1440 - early) % 1440,
+                })
+            }
+            Retrieval::AfterCall => {
+                let period = settings.lookup_every_minutes;
+                Some(Cadence::Every {
+                    period,
+                    offset: (place(uid, "lookup") % u64::from(period)) as u32,
+                })
+            }
+        }
+    }
+
+    /// As a CronJob's `schedule`.
+    pub fn cron(self) -> String {
+        match self {
+            Cadence::Daily { minute_of_day } => {
+                format!("{} {} * * *", minute_of_day % 60, minute_of_day / 60)
+            }
+            Cadence::Every { period: 60, offset } => format!("{offset} * * * *"),
+            Cadence::Every { period: 1, .. } => "* * * * *".into(),
+            Cadence::Every { period, offset } => format!("{offset}-59/{period} * * * *"),
+        }
+    }
+
+    /// The first start after `now`.
+    pub fn next(self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Cadence::Daily { minute_of_day } => {
+                let today = now.to_zoned(zone.clone()).date();
+                // Two days ahead covers a day whose wall clock skips the minute.
+                (0..=2)
+                    .filter_map(|days| {
+                        let day = today.checked_add(days.days()).ok()?;
+                        let clock = jiff::civil::time(
+                            (minute_of_day / 60) as i8,
+                            (minute_of_day % 60) as i8,
+                            0,
+                            0,
+                        );
+                        Some(
+                            day.to_datetime(clock)
+                                .to_zoned(zone.clone())
+                                .ok()?
+                                .timestamp(),
+                        )
+                    })
+                    .find(|start| *start > now)
+            }
+            Cadence::Every { period, offset } => {
+                // Offsets of zones are whole quarters of an hour at least today, but minutes of the wall clock are what cron counts.
+                let local = now.to_zoned(zone.clone());
+                let minute = local.minute() as u32;
+                let ahead = (1..=60).find(|ahead| ((minute + ahead) % 60) % period == offset)?;
+                let full_minute =
+                    Timestamp::from_second(now.as_second() - i64::from(local.second())).ok()?;
+                full_minute.checked_add(i64::from(ahead).minutes()).ok()
+            }
+        }
+    }
+
+    /// A start that was missed (the controller-manager was down, the CronJob suspended) is made up for within this time.
+    pub fn starting_deadline(self) -> Duration {
+        self.period().min(LONGEST_STARTING_DEADLINE)
+    }
+
+    /// How many runs may use API requests before it is known what the first of them used.
+    pub fn runs_at_once(self) -> u64 {
+        match self {
+            Cadence::Daily { .. } => 1,
+            Cadence::Every { .. } => 2,
+        }
+    }
+
+    /// How long between two starts.
+    pub fn period(self) -> Duration {
+        match self {
+            Cadence::Daily { .. } => Duration::from_secs(24 * 3600),
+            Cadence::Every { period, .. } => Duration::from_secs(60 * u64::from(period)),
+        }
+    }
+}
+
+/// A number that is the same at every start of every replica, and different for each resource and purpose.
+pub fn place(uid: &str, purpose: &str) -> u64 {
+    let digest = Sha256::new()
+        .chain_update(purpose)
+        .chain_update([0])
+        .chain_update(uid)
+        .finalize();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// `base` made up to a tenth shorter or longer, by a place in 0..1 drawn from `uid` and `salt`.
+pub fn jittered(base: Duration, uid: &str, salt: &str) -> Duration {
+    let share = (place(uid, salt) % 10_000) as f64 / 10_000.0;
+    base.mul_f64(0.9 + 0.2 * share)
+}
+
+/// `least` made up to a tenth longer, by a place in 0..1 drawn from `uid` and `salt`.
+pub fn jittered_later(least: Duration, uid: &str, salt: &str) -> Duration {
+    let share = (place(uid, salt) % 10_000) as f64 / 10_000.0;
+    least.mul_f64(1.0 + 0.1 * share)
+}
+
+/// How long to wait after `failures` passing failures in a row: 15 s doubled each time, up to `most`, less up to a third.
+pub fn back_off(failures: u32, most: Duration, uid: &str) -> Duration {
+    let doubled = Duration::from_secs(15).saturating_mul(1 << failures.saturating_sub(1).min(20));
+    let share = (place(uid, &format!("back-off {failures}")) % 10_000) as f64 / 10_000.0;
+    doubled
+        .min(most.max(Duration::from_secs(15)))
+        .mul_f64(1.0 - share / 3.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn tokyo() -> TimeZone {
+        TimeZone::get("Asia/Tokyo").unwrap()
+    }
+
+    #[test]
+    fn a_cron_schedule_says_what_next_computes() {
+        let every = Cadence::Every {
+            period: 5,
+            offset: 2,
+        };
+        assert_eq!(every.cron(), "2-59/5 * * * *");
+        assert_eq!(
+            every.next(at("2026-11-23T10:02:00Z"), &tokyo()),
+            Some(at("2026-11-23T10:07:00Z"))
+        );
+        assert_eq!(
+            every.next(at("2026-11-23T10:58:30Z"), &tokyo()),
+            Some(at("2026-11-23T11:02:00Z"))
+        );
+        assert_eq!(
+            Cadence::Every {
+                period: 1,
+                offset: 0
+            }
+            .cron(),
+            "* * * * *"
+        );
+        assert_eq!(
+            Cadence::Every {
+                period: 60,
+                offset: 17
+            }
+            .cron(),
+            "17 * * * *"
+        );
+        let daily = Cadence::Daily {
+            minute_of_day: 22 * 60 + 41,
+        };
+        assert_eq!(daily.cron(), "41 22 * * *");
+        assert_eq!(
+            daily.next(at("2026-11-23T13:41:00Z"), &tokyo()),
+            Some(at("2026-11-24T13:41:00Z"))
+        );
+        assert_eq!(
+            daily.next(at("2026-11-23T13:40:59Z"), &tokyo()),
+            Some(at("2026-11-23T13:41:00Z"))
+        );
+    }
+
+    #[test]
+    fn a_thousand_tenants_spread_over_the_half_hour_before_and_over_the_period() {
+        use std::collections::BTreeMap;
+        let mut spec = crate::api::fixtures::integration("acme").spec;
+        spec.contacts.daily_at = "00:10".into();
+        spec.contacts.lookup_every = "5m".into();
+        let window = Duration::from_secs(30 * 60);
+        let mut starts = |retrieval| {
+            spec.contacts.retrieval = retrieval;
+            let settings = Settings::read(&spec).unwrap();
+            let mut starts: BTreeMap<u32, u32> = BTreeMap::new();
+            for tenant in 0..1_000 {
+                let start = match Cadence::of(&settings, &format!("uid-{tenant}"), window).unwrap()
+                {
+                    // Minutes before 00:10, over midnight.
+                    Cadence::Daily { minute_of_day } => (1_450 - minute_of_day) % 1_440,
+                    Cadence::Every { offset, .. } => offset,
+                };
+                *starts.entry(start).or_default() += 1;
+            }
+            starts
+        };
+        let daily = starts(Retrieval::Daily);
+        assert!(daily.keys().eq(&(0..30).collect::<Vec<_>>()), "{daily:?}");
+        assert!(daily.values().all(|tenants| *tenants < 80), "{daily:?}");
+        let lookups = starts(Retrieval::AfterCall);
+        assert!(lookups.keys().eq(&[0, 1, 2, 3, 4]), "{lookups:?}");
+        assert!(
+            lookups.values().all(|tenants| *tenants < 300),
+            "{lookups:?}"
+        );
+    }
+
+    #[test]
+    fn a_zone_that_is_half_an_hour_off_still_counts_wall_clock_minutes() {
+        let kolkata = TimeZone::get("Asia/Kolkata").unwrap();
+        let hourly = Cadence::Every {
+            period: 60,
+            offset: 10,
+        };
+        // 10:00 UTC is 15:30 there; the next minute 10 is 16:10, which is 10:40 UTC.
+        assert_eq!(
+            hourly.next(at("2026-11-23T10:00:00Z"), &kolkata),
+            Some(at("2026-11-23T10:40:00Z"))
+        );
+    }
+
+    #[test]
+    fn back_off_grows_from_ten_to_fifteen_seconds_up_to_the_most() {
+        let most = Duration::from_secs(1800);
+        for (failures, longest) in [(1, 15), (2, 30), (3, 60), (30, 1800)] {
+            let wait = back_off(failures, most, "uid");
+            assert!(
+                wait <= Duration::from_secs(longest)
+                    && wait >= Duration::from_secs(longest * 2 / 3),
+                "{failures}: {wait:?}"
+            );
+        }
+    }
+}

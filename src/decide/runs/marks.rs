@@ -1,0 +1,28 @@
+//! By what the pods and Jobs of runs are recognised.
+
+use std::collections::BTreeMap;
+
+use crate::api::RUN_LABEL;
+use crate::run::RunKind;
+
+/// Name of the container in the pods of runs.
+pub const CONTAINER: &str = "worker";
+/// Label of a pod that names its Job (Kubernetes).
+pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+
+/// As the label and the worker's subcommand spell it.
+pub fn label(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Sync => "sync",
+        RunKind::Lookup => "lookup",
+    }
+}
+
+/// Which run an object with these labels belongs to.
+pub(crate) fn kind_of(labels: &BTreeMap<String, String>) -> Option<RunKind> {
+    [RunKind::Sync, RunKind::Lookup].into_iter().find(|kind| {
+        labels
+            .get(RUN_LABEL)
+            .is_some_and(|text| text == label(*kind))
+    })
+}

@@ -1,0 +1,470 @@
+//! What became of a run: a finished pod, or a Job that failed without one, judged. An absent or broken report is a failure of
+//! its own kind, never a success.
+
+pub mod acceptance;
+pub mod marks;
+pub mod stuck;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use self::marks::{CONTAINER, JOB_NAME, kind_of, label};
+use self::stuck::{StuckRun, judge_pending, judge_without_pod};
+use super::rules::budget;
+use super::rules::errors::Source;
+use super::rules::remedies::code;
+use crate::api::conditions::reason;
+use crate::api::status::{LastRun, Matched};
+use crate::api::{API_CALLS, CREDENTIALS_VERSION};
+use crate::run::{Outcome, RunKind, RunReport};
+
+/// A run that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndedRun {
+    /// Name of its Job.
+    pub job: String,
+    /// Which run.
+    pub kind: RunKind,
+    /// When its container started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Fingerprint of the credential that it was given, as the CronJob knew it.
+    pub credentials_version: Option<String>,
+    /// API requests that it was allowed to make; none where it was given no limit.
+    pub allowance: Option<u64>,
+    /// How it ended, in one word: `Succeeded` or a code.
+    pub outcome: String,
+    /// The same as a sentence.
+    pub message: String,
+    /// What it reported, if that can be read.
+    pub report: Option<RunReport>,
+}
+
+/// Where the failures of a run are filed.
+pub fn source(kind: RunKind) -> Source {
+    match kind {
+        RunKind::Sync => Source::Sync,
+        RunKind::Lookup => Source::Lookup,
+    }
+}
+
+// === impl EndedRun ===
+
+impl EndedRun {
+    /// Whether it did what it was to do.
+    pub fn succeeded(&self) -> bool {
+        self.outcome == SUCCEEDED
+    }
+
+    /// API requests that it counts for. Without a report: as many as it may have made.
+    pub fn api_calls(&self) -> u64 {
+        match (&self.report, self.started_at) {
+            (Some(report), _) => report.api_calls,
+            (None, Some(started_at)) => {
+                let lasted = self.finished_at.duration_since(started_at);
+                budget::unreported(lasted.try_into().unwrap_or_default(), self.allowance)
+            }
+            (None, None) => 0,
+        }
+    }
+
+    /// As status shows it.
+    pub fn as_last_run(&self) -> LastRun {
+        let mut run = LastRun {
+            kind: format!("{:?}", self.kind),
+            job: self.job.clone(),
+            started_at: self.started_at.map(Time),
+            finished_at: Some(Time(self.finished_at)),
+            outcome: self.outcome.clone(),
+            ..LastRun::default()
+        };
+        if let Some(report) = &self.report {
+            run.calls = report.calls;
+            run.numbers = report.numbers;
+            run.matched = Matched {
+                contact: report.matched.contact,
+                account: report.matched.account,
+                lead: report.matched.lead,
+            };
+            run.unmatched = report.unmatched;
+            run.written = report.written;
+            run.skipped = report.skipped;
+        }
+        run.api_calls = self.api_calls();
+        run
+    }
+}
+
+/// Outcome of a run that did what it was to do.
+pub const SUCCEEDED: &str = "Succeeded";
+
+/// Judges a pod of a run; none while it goes on, or when it is not a run's.
+pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
+    let kind = kind_of(pod.labels())?;
+    let job = pod.labels().get(JOB_NAME)?.clone();
+    let status = pod.status.as_ref()?;
+    let terminated = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find(|container| container.name == CONTAINER)
+        .and_then(|container| container.state.as_ref()?.terminated.as_ref());
+    let over = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+    if !over && terminated.is_none() {
+        return None;
+    }
+    let finished_at = terminated
+        .and_then(|terminated| terminated.finished_at.as_ref())
+        .or_else(|| {
+            status
+                .conditions
+                .iter()
+                .flatten()
+                .filter_map(|condition| condition.last_transition_time.as_ref())
+                .max()
+        })
+        .or(pod.metadata.creation_timestamp.as_ref())?
+        .0;
+    let (outcome, message, report) = judge(status, terminated, kind);
+    Some(EndedRun {
+        job,
+        kind,
+        started_at: terminated
+            .and_then(|terminated| terminated.started_at.as_ref())
+            .map(|time| time.0),
+        finished_at,
+        credentials_version: pod.annotations().get(CREDENTIALS_VERSION).cloned(),
+        allowance: allowance(pod),
+        outcome,
+        message,
+        report,
+    })
+}
+
+/// API requests that a run was allowed to make, as its Job or pod says.
+fn allowance(of: &impl ResourceExt) -> Option<u64> {
+    of.annotations().get(API_CALLS)?.parse().ok()
+}
+
+fn judge(
+    status: &PodStatus,
+    terminated: Option<&ContainerStateTerminated>,
+    kind: RunKind,
+) -> (String, String, Option<RunReport>) {
+    let text = terminated
+        .and_then(|terminated| terminated.message.as_deref())
+        .unwrap_or("")
+        .trim();
+    let report = RunReport::parse(text);
+    let known = |code: &str, message: String| (code.to_owned(), message);
+    let disrupted = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True");
+    let (code, message) = match (status.reason.as_deref(), terminated) {
+        (Some("DeadlineExceeded"), None) => {
+            let (code, message) = stuck::never_started(status, kind);
+            known(code, message)
+        }
+        (Some("DeadlineExceeded"), _) => known(
+            code::RUN_DEADLINE_EXCEEDED,
+            format!(
+                "The {} run went on past its deadline and was ended.",
+                label(kind)
+            ),
+        ),
+        (_, Some(terminated)) if terminated.reason.as_deref() == Some("OOMKilled") => known(
+            code::WORKER_OUT_OF_MEMORY,
+            format!(
+                "The {} run needed more memory than its limit and was ended.",
+                label(kind)
+            ),
+        ),
+        (Some("Evicted"), _) => known(
+            code::WORKER_EVICTED,
+            format!(
+                "The node evicted the pod of the {} run: {}",
+                label(kind),
+                status.message.as_deref().unwrap_or("no reason given")
+            ),
+        ),
+        (_, terminated) if disrupted.is_some() && (terminated.is_none() || report.is_err()) => {
+            let said = disrupted.and_then(|disrupted| disrupted.message.as_deref());
+            known(
+                code::WORKER_EVICTED,
+                format!(
+                    "The cluster ended the pod of the {} run: {}",
+                    label(kind),
+                    said.unwrap_or("no reason given")
+                ),
+            )
+        }
+        (_, None) => known(
+            code::POD_LOST,
+            format!(
+                "The pod of the {} run ended before its container ran.",
+                label(kind)
+            ),
+        ),
+        (_, Some(terminated)) => match &report {
+            Ok(report) => return judge_report(report.clone(), terminated, kind),
+            Err(_) if text.is_empty() && terminated.exit_code > 128 => known(
+                code::WORKER_KILLED,
+                format!(
+                    "Signal {} ended the worker of the {} run before it could report.",
+                    terminated.exit_code - 128,
+                    label(kind)
+                ),
+            ),
+            Err(_) if text.is_empty() => known(
+                code::REPORT_MISSING,
+                format!(
+                    "The worker of the {} run ended with exit code {} and left no report.",
+                    label(kind),
+                    terminated.exit_code
+                ),
+            ),
+            Err(error) => known(
+                code::REPORT_INVALID,
+                format!(
+                    "What the worker of the {} run left is no report: {error}.",
+                    label(kind)
+                ),
+            ),
+        },
+    };
+    (code, message, report.ok())
+}
+
+fn judge_report(
+    report: RunReport,
+    terminated: &ContainerStateTerminated,
+    kind: RunKind,
+) -> (String, String, Option<RunReport>) {
+    let said = report.error.as_ref().map(|error| error.message.clone());
+    let (code, message) = match report.outcome {
+        Outcome::Succeeded if terminated.exit_code == 0 => (
+            SUCCEEDED.to_owned(),
+            format!(
+                "The {} run took up {} calls and found {} of {} numbers.",
+                label(kind),
+                report.calls,
+                report.matched.contact + report.matched.account + report.matched.lead,
+                report.numbers
+            ),
+        ),
+        Outcome::Succeeded => (
+            code::REPORT_INVALID.to_owned(),
+            format!(
+                "The worker of the {} run reported success but ended with exit code {}.",
+                label(kind),
+                terminated.exit_code
+            ),
+        ),
+        Outcome::BudgetExhausted => (
+            reason::BUDGET_EXHAUSTED.to_owned(),
+            said.unwrap_or_else(|| {
+                format!(
+                    "The {} run stopped at its share of the org's API requests.",
+                    label(kind)
+                )
+            }),
+        ),
+        Outcome::Interrupted => (
+            code::WORKER_KILLED.to_owned(),
+            format!(
+                "The {} run was told to stop before it was done.",
+                label(kind)
+            ),
+        ),
+        Outcome::Failed => (
+            report
+                .error
+                .as_ref()
+                .map_or(reason::RUN_FAILED, |error| &error.code)
+                .to_owned(),
+            said.unwrap_or_else(|| format!("The {} run failed.", label(kind))),
+        ),
+    };
+    (code, message, Some(report))
+}
+
+/// Judges a Job that failed and whose pod is gone; none while it goes on or when it succeeded.
+pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
+    let kind = kind_of(job.labels())?;
+    let failed = job
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "Failed" && condition.status == "True")?;
+    // The pod has an earlier deadline of its own, which counts from when a node takes it.
+    let never_started = failed.reason.as_deref() == Some("DeadlineExceeded");
+    let (outcome, message) = match never_started {
+        true => (
+            code::WORKER_NOT_STARTED,
+            format!(
+                "The pod of the {} run had not started when its Job's deadline was over.",
+                label(kind)
+            ),
+        ),
+        false => (
+            code::POD_LOST,
+            format!(
+                "The pod of the {} run disappeared before it could report.",
+                label(kind)
+            ),
+        ),
+    };
+    Some(EndedRun {
+        job: job.name_any(),
+        kind,
+        started_at: job
+            .status
+            .as_ref()
+            .and_then(|status| status.start_time.as_ref())
+            .filter(|_| !never_started)
+            .map(|time| time.0),
+        finished_at: failed
+            .last_transition_time
+            .as_ref()
+            .or(job.metadata.creation_timestamp.as_ref())?
+            .0,
+        credentials_version: None,
+        allowance: allowance(job),
+        outcome: outcome.into(),
+        message,
+        report: None,
+    })
+}
+
+/// An integration's runs, sorted out.
+#[derive(Debug, Default)]
+pub struct Runs {
+    /// Those that ended and were not taken in before.
+    pub ended: Vec<EndedRun>,
+    /// Jobs that go on.
+    pub active: Vec<Arc<Job>>,
+    /// Those of them whose pod is not there or does not start.
+    pub stuck: Vec<StuckRun>,
+    /// Names of all Jobs of which it is known how their run ended, those that were taken in before included.
+    pub over: BTreeSet<String>,
+}
+
+// === impl Runs ===
+
+impl Runs {
+    /// Sorts out an integration's Jobs and their pods. `last_words` tell how runs ended whose pods are gone; `last` is the run in its
+    /// status; `is_taken_in` knows of earlier ones.
+    ///
+    /// A Job outlives its pod by a moment in which it does not say yet that it failed: a run that was taken in does not go on because of
+    /// that, nor does it end twice.
+    pub fn sort(
+        jobs: Vec<Arc<Job>>,
+        pods: &[Arc<Pod>],
+        last_words: &[EndedRun],
+        last: Option<&LastRun>,
+        is_taken_in: impl Fn(&str) -> bool,
+    ) -> Runs {
+        let mut runs = Runs::default();
+        for job in jobs {
+            let name = job.name_any();
+            let of_job = |pod: &&Arc<Pod>| pod.labels().get(JOB_NAME) == Some(&name);
+            let pods: Vec<&Arc<Pod>> = pods.iter().filter(of_job).collect();
+            let mut ended: Vec<EndedRun> = pods.iter().filter_map(|pod| judge_pod(pod)).collect();
+            if ended.is_empty() {
+                let its = |run: &&EndedRun| run.job == name && ended_after(&job, run.finished_at);
+                ended.extend(last_words.iter().filter(its).cloned());
+            }
+            // A pod that is there has yet to say how it ended, whatever its Job says already.
+            if pods.is_empty() && ended.is_empty() {
+                ended.extend(judge_job_without_pod(&job));
+            }
+            let taken_in = is_taken_in(&name);
+            let is_last = last.is_some_and(|last| last.job == name && is_of(last, &job));
+            if taken_in || is_last || !ended.is_empty() {
+                runs.over.insert(name);
+                runs.ended.extend(ended.into_iter().filter(|_| !taken_in));
+            } else if !has_finished(&job) {
+                runs.stuck.extend(match pods.as_slice() {
+                    [] => Vec::from_iter(judge_without_pod(&job)),
+                    pods => pods.iter().filter_map(|pod| judge_pending(pod)).collect(),
+                });
+                runs.active.push(job);
+            }
+        }
+        runs
+    }
+}
+
+/// Whether a run was that Job's, and not one's that had the same name before it.
+fn is_of(run: &LastRun, job: &Job) -> bool {
+    let finished = run.finished_at.as_ref();
+    finished.is_none_or(|finished| ended_after(job, finished.0))
+}
+
+/// Whether a run that ended then can be that Job's.
+fn ended_after(job: &Job, finished_at: Timestamp) -> bool {
+    let created = job.metadata.creation_timestamp.as_ref();
+    created.is_none_or(|created| created.0 <= finished_at)
+}
+
+fn has_finished(job: &Job) -> bool {
+    let conditions = job.status.iter().flat_map(|status| &status.conditions);
+    conditions.flatten().any(|condition| {
+        matches!(condition.type_.as_str(), "Complete" | "Failed") && condition.status == "True"
+    })
+}
+
+/// Which runs are news, in the order in which they ended.
+#[derive(Debug, Default)]
+pub struct Unseen<'a> {
+    /// Runs that ended after the one in status.
+    pub later: Vec<&'a EndedRun>,
+    /// Runs that ended before it and were heard of only now: their node was slow to say so.
+    pub late: Vec<&'a EndedRun>,
+}
+
+/// The runs that the status has not taken in.
+///
+/// Kubernetes tells times to the second, and two runs may end within one: the one that started later then counts as later. Two that
+/// also started within one second are both taken in; who remembers what was taken in before leaves those out of `ended`. Of a run that
+/// ended before `leads_since` and before the one in status nobody knows whether another controller took it in: it is taken for known.
+pub fn unseen<'a>(
+    ended: &'a [EndedRun],
+    last: Option<&LastRun>,
+    leads_since: Timestamp,
+) -> Unseen<'a> {
+    let is_later = |run: &EndedRun, last: &LastRun| {
+        let times = |finished: Option<Timestamp>, started: Option<Timestamp>| (finished, started);
+        let seen = times(
+            last.finished_at.as_ref().map(|time| time.0),
+            last.started_at.as_ref().map(|time| time.0),
+        );
+        times(Some(run.finished_at), run.started_at) >= seen
+    };
+    let mut unseen = Unseen::default();
+    let others = ended
+        .iter()
+        .filter(|run| last.is_none_or(|last| last.job != run.job));
+    for run in others {
+        if last.is_none_or(|last| is_later(run, last)) {
+            unseen.later.push(run);
+        } else if run.finished_at > leads_since {
+            unseen.late.push(run);
+        }
+    }
+    for runs in [&mut unseen.later, &mut unseen.late] {
+        runs.sort_by_key(|run| (run.finished_at, run.started_at, run.job.clone()));
+    }
+    unseen
+}

@@ -1,0 +1,187 @@
+//! Pods of runs that hang before their container starts. Their Job does not fail by itself until its deadline; the tenant is told
+//! long before.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ContainerStateWaiting, Pod, PodStatus};
+use kube::ResourceExt;
+
+use super::marks::{CONTAINER, JOB_NAME, kind_of, label};
+use crate::decide::rules::remedies::code;
+use crate::run::RunKind;
+
+/// A pod hangs that long before it is called stuck: an autoscaler may be bringing a node, a registry may answer at the next try.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for a container that is being created and says nothing: a large image may be on its way.
+const PATIENCE_WITHOUT_REASON: Duration = Duration::from_secs(180);
+/// What others say is cut to that many characters.
+const LONGEST_QUOTE: usize = 300;
+
+/// A run whose pod does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StuckRun {
+    /// Name of its Job.
+    pub job: String,
+    /// Which run.
+    pub kind: RunKind,
+    /// From when on it counts as stuck.
+    pub due: Timestamp,
+    /// Why, as a code.
+    pub code: &'static str,
+    /// The same as a sentence.
+    pub message: String,
+}
+
+// === impl StuckRun ===
+
+impl StuckRun {
+    /// Whether the cluster says why. Every container is being created for a moment: that alone is no news.
+    pub fn is_news(&self) -> bool {
+        self.code != code::WORKER_NOT_STARTED
+    }
+}
+
+/// When a Job that goes on is looked at for a pod that does not start and says nothing.
+pub(crate) fn look_at(job: &Job) -> Option<Timestamp> {
+    let created = job.metadata.creation_timestamp.as_ref()?.0;
+    created.checked_add(PATIENCE_WITHOUT_REASON).ok()
+}
+
+/// Judges a pod of a run that has not started; none when it has, or when nothing holds it up.
+pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
+    let kind = kind_of(pod.labels())?;
+    let status = pod.status.as_ref()?;
+    if pod.metadata.deletion_timestamp.is_some() || status.phase.as_deref() != Some("Pending") {
+        return None;
+    }
+    let created = pod.metadata.creation_timestamp.as_ref()?.0;
+    let began = status.start_time.as_ref().map_or(created, |time| time.0);
+    let (code, since, patience, message) = match waiting(status) {
+        Some(waiting) => {
+            let (code, patience) = waiting_code(waiting)?;
+            (code, began, patience, waiting_message(code, waiting, kind))
+        }
+        None => {
+            let unscheduled = status.conditions.iter().flatten().find(|condition| {
+                condition.type_ == "PodScheduled" && condition.status == "False"
+            })?;
+            let said = quote(unscheduled.message.as_deref());
+            let message = format!("No node takes the pod of the {} run{said}", label(kind));
+            let since = unscheduled.last_transition_time.as_ref();
+            let since = since.map_or(created, |time| time.0);
+            (code::WORKER_UNSCHEDULABLE, since, PATIENCE, message)
+        }
+    };
+    Some(StuckRun {
+        job: pod.labels().get(JOB_NAME)?.clone(),
+        kind,
+        due: since.checked_add(patience).ok()?,
+        code,
+        message,
+    })
+}
+
+/// Judges a Job that goes on and never had a pod. There is none for a moment after each start.
+pub fn judge_without_pod(job: &Job) -> Option<StuckRun> {
+    let kind = kind_of(job.labels())?;
+    let had_one = job.status.as_ref().is_some_and(|status| {
+        let counts = [
+            status.active,
+            status.failed,
+            status.succeeded,
+            status.terminating,
+        ];
+        let uncounted = status.uncounted_terminated_pods.as_ref();
+        counts.into_iter().flatten().any(|count| count > 0)
+            || uncounted.is_some_and(|pods| pods.failed.is_some() || pods.succeeded.is_some())
+    });
+    if had_one {
+        return None;
+    }
+    Some(StuckRun {
+        job: job.name_any(),
+        kind,
+        due: look_at(job)?,
+        code: code::POD_NOT_CREATED,
+        message: format!(
+            "The cluster has not made a pod for the {} run.",
+            label(kind)
+        ),
+    })
+}
+
+/// Why the container of a pod that ended never ran, as far as the pod still says.
+pub(crate) fn never_started(status: &PodStatus, kind: RunKind) -> (&'static str, String) {
+    let known = waiting(status).and_then(|waiting| {
+        let (code, _) = waiting_code(waiting)?;
+        Some((code, waiting_message(code, waiting, kind)))
+    });
+    known.unwrap_or_else(|| {
+        let message = format!(
+            "The container of the {} run had not started when its deadline was over.",
+            label(kind)
+        );
+        (code::WORKER_NOT_STARTED, message)
+    })
+}
+
+fn waiting(status: &PodStatus) -> Option<&ContainerStateWaiting> {
+    status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find(|container| container.name == CONTAINER)?
+        .state
+        .as_ref()?
+        .waiting
+        .as_ref()
+}
+
+/// The kubelet's reasons (kubernetes/pkg/kubelet/images/types.go, kubelet/container/sync_result.go and kuberuntime).
+fn waiting_code(waiting: &ContainerStateWaiting) -> Option<(&'static str, Duration)> {
+    match waiting.reason.as_deref()? {
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "InvalidImageName"
+        | "ErrImageNeverPull"
+        | "ImageInspectError"
+        | "RegistryUnavailable"
+        | "SignatureValidationFailed" => Some((code::WORKER_IMAGE_NOT_PULLED, PATIENCE)),
+        "CreateContainerConfigError"
+        | "CreateContainerError"
+        | "PreCreateHookError"
+        | "RunContainerError"
+        | "StartError" => Some((code::WORKER_NOT_CREATED, PATIENCE)),
+        "ContainerCreating" => Some((code::WORKER_NOT_STARTED, PATIENCE_WITHOUT_REASON)),
+        _ => None,
+    }
+}
+
+fn waiting_message(code: &str, waiting: &ContainerStateWaiting, kind: RunKind) -> String {
+    let kind = label(kind);
+    let said = quote(waiting.message.as_deref());
+    match code {
+        code::WORKER_IMAGE_NOT_PULLED => {
+            format!("The node cannot pull the image of the {kind} run{said}")
+        }
+        code::WORKER_NOT_CREATED => {
+            format!("The node cannot make the container of the {kind} run{said}")
+        }
+        _ => format!(
+            "The container of the {kind} run is being created and does not start; a Secret that it mounts may be missing{said}"
+        ),
+    }
+}
+
+/// Goes on with what the cluster said, and ends the sentence.
+pub(crate) fn quote(said: Option<&str>) -> String {
+    let said = said.unwrap_or_default().trim();
+    if said.is_empty() {
+        return ".".into();
+    }
+    let short: String = said.chars().take(LONGEST_QUOTE).collect();
+    let end = if short.ends_with('.') { "" } else { "." };
+    format!(": {short}{end}")
+}

@@ -1,0 +1,284 @@
+//! What an integration has used of its org's API requests, what its next run may use, and what is said about it.
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::rules::budget::{Budget, Spender};
+use super::rules::remedies::warning;
+use super::rules::schedule::Cadence;
+use super::rules::warnings::Origin;
+use super::rules::{budget, errors, warnings};
+use super::runs::EndedRun;
+use super::{Decision, runs};
+use crate::api::conditions::{SYNCED, Verdict, reason};
+use crate::api::status::{ApiUsage, QueryUrlLength, SharedWith};
+use crate::api::{API_CALLS, Settings, status};
+use crate::salesforce::Usage;
+
+impl Decision<'_> {
+    /// Takes in what Salesforce told of the org's requests.
+    pub(crate) fn usage(&mut self, usage: &Usage) {
+        let old = self.status.api_usage.as_ref();
+        if old.is_none_or(|old| old.observed_at.0 <= usage.observed_at) {
+            self.status.api_usage = Some(ApiUsage {
+                used: usage.used,
+                limit: usage.limit,
+                percent: (usage.used * 100).checked_div(usage.limit).unwrap_or(0),
+                by_this_integration: old.map_or(0, |old| old.by_this_integration),
+                observed_at: Time(usage.observed_at),
+            });
+        }
+    }
+
+    /// Counts requests that this integration caused.
+    pub(crate) fn spend(&mut self, at: Timestamp, calls: u64, by: Spender) {
+        let budget = self.status.api_budget.get_or_insert_default();
+        budget::spend(&mut budget.spent, at.min(self.now), calls, by);
+    }
+
+    /// Takes in what a run used and found out about the org.
+    pub(crate) fn learn(&mut self, run: &EndedRun) {
+        self.spend(run.finished_at, run.api_calls(), Spender::Run);
+        let now = self.now;
+        if let Some(budget) = &mut self.status.api_budget {
+            budget.resumes_at.take_if(|resumes| resumes.0 <= now);
+        }
+        let Some(report) = &run.report else {
+            return;
+        };
+        if let Some(usage) = &report.usage {
+            self.usage(usage);
+        }
+        if report.api_calls > 0 {
+            let found = report.warnings.iter().map(warnings::of_run).collect();
+            warnings::replace(&mut self.status.warnings, Origin::Run, found);
+        }
+        if let (Some(found), Some(organization)) =
+            (report.url_length, &mut self.status.organization)
+        {
+            let known = organization.query_url_length.take();
+            // Of a refusal that was known before the run, the age stays.
+            let known_since = known
+                .filter(|known| known.refused == found.refused)
+                .and_then(|known| known.refused_at);
+            organization.query_url_length = Some(QueryUrlLength {
+                bytes: found.bytes,
+                refused: found.refused,
+                refused_at: found
+                    .refused
+                    .and(known_since.or(Some(Time(run.finished_at)))),
+            });
+        }
+    }
+
+    /// The org is another than the one that was counted for.
+    pub(crate) fn forget_org(&mut self) {
+        self.status.api_usage = None;
+        self.status.api_budget = None;
+        warnings::replace(&mut self.status.warnings, Origin::Run, vec![]);
+    }
+
+    /// Brings up to date what is shared with the neighbours in the org: its requests, and what is known of its URLs.
+    pub(crate) fn share(&mut self, settings: &Settings) {
+        let neighbours = &self.observed.neighbours;
+        if let Some(organization) = &mut self.status.organization {
+            organization.shared_with = (neighbours.count > 0).then(|| SharedWith {
+                names: neighbours.names.clone(),
+                integrations: neighbours.count,
+            });
+            let known = organization.query_url_length.iter();
+            organization.query_url_length =
+                budget::url_length(known.chain(&neighbours.url_lengths), self.now);
+        }
+        let limit = self.status.api_usage.as_ref().map(|usage| usage.limit);
+        let share = limit
+            .filter(|limit| *limit > 0)
+            .map(|limit| budget::share(limit, settings.daily_percent, neighbours.percent));
+        if share.is_none() && self.status.api_budget.is_none() {
+            return;
+        }
+        let kept = self.status.api_budget.get_or_insert_default();
+        budget::forget(&mut kept.spent, self.now);
+        kept.share = share;
+        let spent = kept.spent.clone();
+        if let Some(usage) = &mut self.status.api_usage {
+            usage.by_this_integration = budget::total(&spent, self.now);
+        }
+        self.budget = share.map(|share| Budget {
+            share,
+            proofs_a_day: budget::proofs_a_day(settings.interval),
+            spent,
+            runs_at_once: self.cadence(settings).map_or(1, Cadence::runs_at_once),
+        });
+        self.warn_of_budget(settings);
+    }
+
+    fn warn_of_budget(&mut self, settings: &Settings) {
+        let Some(budget) = &self.budget else {
+            return;
+        };
+        let percent = settings.daily_percent;
+        let others = self.observed.neighbours.percent;
+        let mut found = vec![];
+        if budget.is_nearly_used(self.now) {
+            found.push(status::Warning {
+                code: warning::BUDGET_NEARLY_USED.into(),
+                message: format!(
+                    "More than 80 % of the {} API requests that this integration may make in 24 hours are used.",
+                    budget.share
+                ),
+                remedy: "Raise spec.apiBudget.dailyPercent, or prove the connection less often (spec.interval).".into(),
+            });
+        }
+        if budget::is_overbooked(percent, others) {
+            found.push(status::Warning {
+                code: warning::BUDGETS_OVERBOOKED.into(),
+                message: format!(
+                    "The integrations of this org ask for {} % of its API requests together; each gets that much less, this one {} requests in 24 hours.",
+                    percent.saturating_add(others),
+                    budget.share
+                ),
+                remedy: "Lower spec.apiBudget.dailyPercent of the org's integrations until they add up to 100.".into(),
+            });
+        }
+        for warning in &found {
+            let is_new = !self
+                .status
+                .warnings
+                .iter()
+                .any(|old| old.code == warning.code);
+            if is_new {
+                let note = format!("{} {}", warning.message, warning.remedy);
+                self.notice(true, &warning.code, note, "Reconcile");
+            }
+        }
+        warnings::replace(&mut self.status.warnings, Origin::Budget, found);
+    }
+
+    /// Whether runs must wait for free requests, and until when. A run that would start before then is held back, and made up for.
+    pub(crate) fn hold(&mut self, cadence: Option<Cadence>, settings: &Settings) {
+        let (Some(cadence), Some(budget)) = (cadence, &self.budget) else {
+            return;
+        };
+        let Some(start) = cadence.next(self.now, &settings.time_zone) else {
+            return;
+        };
+        let resumes = self
+            .status
+            .api_budget
+            .as_ref()
+            .and_then(|kept| kept.resumes_at.clone());
+        let waits = resumes.is_some_and(|resumes| resumes.0 > self.now);
+        // A start that was missed is made up for at once when nothing holds it back any more: there must be room now, not only then.
+        let from = if waits { self.now } else { start };
+        // Where no end is foreseeable, somebody looks again after a day.
+        let room = budget
+            .room_from(from)
+            .or_else(|| from.checked_add(budget::WINDOW).ok());
+        self.held = room.filter(|room| *room > from);
+        let Some(kept) = &mut self.status.api_budget else {
+            return;
+        };
+        match self.held {
+            Some(until) => {
+                kept.resumes_at = Some(Time(until));
+                self.wake.push(until);
+            }
+            None if waits => kept.resumes_at = Some(Time(self.now)),
+            None => {}
+        }
+    }
+
+    /// Since when runs are held back no more, if the last was and none has ended since.
+    pub(crate) fn held_until(&self) -> Option<Timestamp> {
+        let budget = self.status.api_budget.as_ref()?;
+        budget.resumes_at.as_ref().map(|resumes| resumes.0)
+    }
+
+    /// Whether a verdict says that runs wait for free requests, though none has stopped for want of them.
+    pub(crate) fn was_only_held(&self, verdict: &Verdict) -> bool {
+        let last = self.status.last_run.as_ref();
+        verdict.reason == reason::BUDGET_EXHAUSTED
+            && last.is_none_or(|last| last.outcome != reason::BUDGET_EXHAUSTED)
+    }
+
+    /// What the next run by the clock may use; none where nobody knows the org's limit.
+    pub(crate) fn allowance_by_clock(&self, cadence: Cadence, settings: &Settings) -> Option<u64> {
+        let start = cadence.next(self.now, &settings.time_zone)?;
+        let asked_for = self
+            .observed
+            .active_jobs
+            .iter()
+            .any(|job| is_on_request(job));
+        // Of runs by the clock there is one at a time, and the next is reckoned with already.
+        let reserved = if asked_for { self.reserved() } else { 0 };
+        Some(self.budget.as_ref()?.allowance(start, reserved))
+    }
+
+    /// What a run may use that starts now, beside those that go on.
+    pub(crate) fn allowance_now(&self) -> Option<u64> {
+        let budget = self.budget.as_ref()?;
+        Some(budget.allowance(self.now, self.reserved()))
+    }
+
+    /// Whether a run could start now if no other went on.
+    pub(crate) fn waits_for_others(&self) -> bool {
+        let budget = self.budget.as_ref();
+        budget.is_some_and(|budget| budget.allowance(self.now, 0) > 0)
+    }
+
+    fn reserved(&self) -> u64 {
+        let allowances = self.observed.active_jobs.iter().filter_map(|job| {
+            job.annotations()
+                .get(API_CALLS)
+                .and_then(|text| text.parse::<u64>().ok())
+        });
+        allowances.fold(0, u64::saturating_add)
+    }
+
+    /// When the next run starts, as far as the budget has a say in it.
+    pub(crate) fn next_start(&self, cadence: Cadence, settings: &Settings) -> Option<Timestamp> {
+        let Some(until) = self.held else {
+            return cadence.next(self.now, &settings.time_zone);
+        };
+        // Made up for at once if it was missed no longer ago than the CronJob's deadline.
+        let earliest = until.checked_sub(cadence.starting_deadline()).ok()?;
+        Some(cadence.next(earliest, &settings.time_zone)?.max(until))
+    }
+
+    /// Why no run may start before `until`.
+    pub(crate) fn held_back(&mut self, until: Timestamp, settings: &Settings) -> Verdict {
+        let share = self.budget.as_ref().map_or(0, |budget| budget.share);
+        let next = self.status.next_run.as_ref().map_or(until, |next| next.0);
+        let message = format!(
+            "The integration has used its share of the org's API requests ({share} in 24 hours); the runs go on at {next}."
+        );
+        let news = self
+            .verdict(SYNCED)
+            .is_none_or(|old| old.reason != reason::BUDGET_EXHAUSTED);
+        let said_by_run = self
+            .new_runs
+            .iter()
+            .any(|run| run.outcome == reason::BUDGET_EXHAUSTED);
+        if news && !said_by_run {
+            let source = runs::source(super::children::kind_of_run(settings));
+            errors::record(
+                &mut self.status.errors,
+                source,
+                reason::BUDGET_EXHAUSTED,
+                &message,
+                self.now,
+            );
+        }
+        Verdict::fails(reason::BUDGET_EXHAUSTED, message)
+    }
+}
+
+/// Whether a tenant asked for the run, and no CronJob started it.
+fn is_on_request(job: &Job) -> bool {
+    !job.owner_references()
+        .iter()
+        .any(|owner| owner.kind == "CronJob")
+}

@@ -1,0 +1,239 @@
+//! The rules, as sentences. What a case needs is built from a healthy integration; each test changes what it is about.
+
+mod acceptance;
+mod attempts;
+mod budget;
+mod connection;
+mod credentials;
+mod fates;
+mod rights;
+mod runs;
+mod spec;
+mod tenants;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::rules::claims::Claim;
+use super::rules::config::Config;
+use super::runs::EndedRun;
+use super::runs::acceptance::{Acceptance, Heard, RefusedObject};
+use super::runs::stuck::StuckRun;
+use super::*;
+use crate::api::{
+    InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
+};
+use crate::decide::children::keep_little;
+use crate::run::{Note, Outcome, RunKind, RunReport};
+use crate::salesforce::{
+    Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo, Usage,
+};
+
+const START: i64 = 1_800_000_000;
+
+fn at(offset: i64) -> Timestamp {
+    Timestamp::from_second(START + offset).unwrap()
+}
+
+/// A world with one integration, moved on by deciding and taking over the status, as the controller does.
+struct World {
+    resource: SalesforceIntegration,
+    credentials: Credentials,
+    claim: Claim,
+    elsewhere: Elsewhere,
+    ended_runs: Vec<EndedRun>,
+    leads_since: Timestamp,
+    active_jobs: Vec<Arc<Job>>,
+    stuck_runs: Vec<StuckRun>,
+    acceptance: Acceptance,
+    neighbours: Neighbours,
+    cron_jobs: Vec<CronJob>,
+    tokens: Option<String>,
+    config: Config,
+    now: i64,
+    proofs: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut resource = fixtures::integration("acme");
+        resource.spec.contacts.retrieval = Retrieval::AfterCall;
+        World {
+            resource,
+            credentials: available("f1"),
+            claim: Claim::Held,
+            elsewhere: Elsewhere::default(),
+            ended_runs: vec![],
+            // Runs stay in this world when they were taken in, as they do for a controller that has just started.
+            leads_since: Timestamp::MAX,
+            active_jobs: vec![],
+            stuck_runs: vec![],
+            acceptance: Acceptance::Unheard,
+            neighbours: Neighbours::default(),
+            cron_jobs: vec![],
+            tokens: None,
+            config: Config::default(),
+            now: 0,
+            proofs: 0,
+        }
+    }
+
+    /// A world whose connection was proved at the start.
+    fn healthy() -> Self {
+        let mut world = World::new();
+        world.step(Ok(findings()));
+        world
+    }
+
+    fn decide(&self, proof: Option<&Proof>) -> Plan {
+        let settings: Result<Settings, InvalidField> = Settings::read(&self.resource.spec);
+        let keep = |cron_job: &CronJob| Arc::new(keep_little(cron_job));
+        let cron_jobs: Vec<_> = self.cron_jobs.iter().map(keep).collect();
+        let observed = Observed {
+            resource: &self.resource,
+            settings: settings.as_ref(),
+            credentials: self.credentials.clone(),
+            claim: self.claim.clone(),
+            elsewhere: self.elsewhere.clone(),
+            proof,
+            ended_runs: &self.ended_runs,
+            leads_since: self.leads_since,
+            active_jobs: &self.active_jobs,
+            stuck_runs: &self.stuck_runs,
+            acceptance: self.acceptance.clone(),
+            neighbours: self.neighbours.clone(),
+            cron_jobs: &cron_jobs,
+            tokens: self.tokens.clone(),
+            tokens_wanted: "t1".into(),
+            config: &self.config,
+        };
+        decide(&observed, at(self.now))
+    }
+
+    /// One reconcile: decides, proves with that outcome if asked to, takes over what the plan writes.
+    fn step(&mut self, outcome: Result<Findings, Failure>) -> Plan {
+        let mut plan = self.decide(None);
+        if plan.prove.is_some() {
+            self.proofs += 1;
+            let Credentials::Available { fingerprint, .. } = &self.credentials else {
+                panic!("a proof without credentials")
+            };
+            let proof = Proof {
+                at: at(self.now),
+                fingerprint: fingerprint.clone(),
+                calls: 3,
+                outcome,
+            };
+            plan = self.decide(Some(&proof));
+        }
+        assert_eq!(plan.prove, None);
+        self.resource.status = Some(plan.status.clone());
+        if let Some(cron_job) = &plan.cron_job {
+            let mut cron_job = cron_job.clone();
+            cron_job.metadata.creation_timestamp = Some(Time(at(0)));
+            self.cron_jobs = vec![cron_job];
+        }
+        if plan.mint_tokens {
+            self.tokens = Some("t1".into());
+        }
+        plan
+    }
+
+    fn ask(&mut self, annotation: &str, value: &str) {
+        self.resource
+            .annotations_mut()
+            .insert(annotation.into(), value.into());
+    }
+
+    fn condition(&self, type_: &str) -> Option<(Truth, String)> {
+        let status = self.resource.status.as_ref()?;
+        conditions::verdict(&status.conditions, type_)
+            .map(|verdict| (verdict.truth, verdict.reason))
+    }
+
+    fn uid(&self) -> String {
+        self.resource.uid().unwrap()
+    }
+
+    fn suspended(&self) -> Option<bool> {
+        self.cron_jobs.first()?.spec.as_ref()?.suspend
+    }
+}
+
+fn available(fingerprint: &str) -> Credentials {
+    Credentials::Available {
+        fingerprint: fingerprint.into(),
+        keys: vec!["password".into()],
+    }
+}
+
+fn findings() -> Findings {
+    Findings {
+        session: SessionInfo {
+            organization_id: "00D000000000001EAA".into(),
+            user_id: "005000000000001AAA".into(),
+            username: Some("integration@acme.example".into()),
+            instance_url: "https://acme.my.salesforce.com".parse().unwrap(),
+            organization_name: Some("Acme".into()),
+            sandbox: Some(false),
+            person_accounts: Some(false),
+            seconds_valid: Some(7200),
+        },
+        organization: Organization {
+            id: "00D000000000001EAA".into(),
+            name: "Acme".into(),
+            edition: Some("Enterprise Edition".into()),
+            instance: Some("AP34".into()),
+            sandbox: false,
+            scratch: false,
+            person_accounts: Some(false),
+            trial_ends: None,
+        },
+        access: Access {
+            contact: Answer::Yes,
+            account: Answer::Yes,
+            lead: Answer::Yes,
+        },
+        create_task: Answer::Yes,
+        usage: Some(Usage {
+            used: 18,
+            limit: 100_000,
+            observed_at: at(0),
+        }),
+        warnings: vec![],
+    }
+}
+
+fn failed(meaning: Meaning, phase: Phase) -> Failure {
+    Failure {
+        meaning,
+        message: meaning.cause().into(),
+        phase,
+    }
+}
+
+fn refused() -> Result<Findings, Failure> {
+    Err(failed(Meaning::InvalidLogin, Phase::Login))
+}
+
+fn unreachable() -> Result<Findings, Failure> {
+    Err(failed(Meaning::Unreachable, Phase::Request))
+}
+
+fn ended(job: &str, second: i64, outcome: &str) -> EndedRun {
+    EndedRun {
+        job: job.into(),
+        kind: RunKind::Lookup,
+        started_at: Some(at(second - 3)),
+        finished_at: at(second),
+        credentials_version: Some("f1".into()),
+        allowance: None,
+        outcome: outcome.into(),
+        message: "said the run".into(),
+        report: None,
+    }
+}

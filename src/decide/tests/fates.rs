@@ -1,0 +1,290 @@
+//! What becomes of pods, as the cluster tells it, and what the tenant reads about each: a code and a remedy of its own.
+
+use std::collections::HashSet;
+
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::status::LastRun;
+use crate::decide::runs::stuck::judge_pending;
+use crate::decide::runs::{Runs, judge_job_without_pod, judge_pod};
+
+const BEGAN: &str = "2027-01-15T08:00:00Z";
+const ENDED: &str = "2027-01-15T08:00:05Z";
+
+fn labels() -> Value {
+    json!({"switchboard.dev/run": "lookup", "batch.kubernetes.io/job-name": "acme-lookup-1"})
+}
+
+fn pod(status: Value) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"name": "p", "labels": labels(), "creationTimestamp": BEGAN},
+        "status": status,
+    }))
+    .unwrap()
+}
+
+/// A pod whose container ended.
+fn terminated(exit_code: i32, reason: &str, message: &str) -> Value {
+    json!({"phase": "Failed", "containerStatuses": [container(json!({"terminated": {
+        "exitCode": exit_code, "reason": reason, "message": message, "startedAt": BEGAN, "finishedAt": ENDED,
+    }}))]})
+}
+
+/// A pod whose container waits.
+fn waiting(reason: &str) -> Value {
+    json!({"phase": "Pending", "startTime": BEGAN, "containerStatuses": [container(json!({"waiting": {
+        "reason": reason, "message": "the cluster's words",
+    }}))]})
+}
+
+fn container(state: Value) -> Value {
+    json!({"name": "worker", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state})
+}
+
+fn with(mut status: Value, key: &str, value: Value) -> Value {
+    status[key] = value;
+    status
+}
+
+#[test]
+fn every_end_of_a_pod_is_told_apart() {
+    let late = |status| {
+        let status = with(status, "reason", "DeadlineExceeded".into());
+        with(status, "phase", "Failed".into())
+    };
+    let disrupted = json!([{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "preempted"}]);
+    let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
+    let cases = [
+        ("WorkerOutOfMemory", terminated(137, "OOMKilled", "")),
+        ("WorkerEvicted", evicted),
+        (
+            "WorkerEvicted",
+            with(terminated(143, "Error", ""), "conditions", disrupted),
+        ),
+        ("RunDeadlineExceeded", late(terminated(143, "Error", ""))),
+        ("WorkerImageNotPulled", late(waiting("ImagePullBackOff"))),
+        (
+            "WorkerNotCreated",
+            late(waiting("CreateContainerConfigError")),
+        ),
+        ("WorkerNotStarted", late(json!({"startTime": BEGAN}))),
+        ("WorkerKilled", terminated(137, "Error", "")),
+        ("ReportMissing", terminated(0, "Completed", "")),
+        ("ReportMissing", terminated(1, "Error", "")),
+        (
+            "ReportInvalid",
+            terminated(0, "Completed", "{\"version\": \"v1\""),
+        ),
+        ("PodLost", json!({"phase": "Failed"})),
+    ];
+    let mut remedies = HashSet::new();
+    let mut codes = HashSet::new();
+    for (code, status) in cases {
+        let judged = judge_pod(&pod(status.clone())).unwrap_or_else(|| panic!("{status}"));
+        assert_eq!(judged.outcome, code, "{status}: {}", judged.message);
+        assert!(
+            judged.message.ends_with('.') || code == "WorkerEvicted",
+            "{}",
+            judged.message
+        );
+        codes.insert(code);
+        remedies.insert(remedy(code));
+    }
+    // A container that was not made and one that did not start are looked at in the same way.
+    assert_eq!(remedies.len(), codes.len() - 1);
+    assert!(!remedies.contains(remedy("no such code")));
+}
+
+#[test]
+fn a_job_without_a_pod_never_started_or_lost_it() {
+    let judged = |reason: &str| {
+        let job: Job = serde_json::from_value(json!({
+            "metadata": {"name": "acme-lookup-1", "labels": labels()},
+            "status": {"startTime": BEGAN, "conditions": [
+                {"type": "Failed", "status": "True", "reason": reason, "lastTransitionTime": ENDED},
+            ]},
+        }))
+        .unwrap();
+        let run = judge_job_without_pod(&job).unwrap();
+        (
+            run.outcome.clone(),
+            run.started_at.is_some(),
+            run.api_calls(),
+        )
+    };
+    assert_eq!(
+        judged("DeadlineExceeded"),
+        ("WorkerNotStarted".into(), false, 0)
+    );
+    assert_eq!(judged("BackoffLimitExceeded"), ("PodLost".into(), true, 60));
+}
+
+#[test]
+fn a_pod_that_does_not_start_is_told_from_one_that_is_about_to() {
+    let unscheduled = json!({"phase": "Pending", "conditions": [{
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "lastTransitionTime": BEGAN,
+        "message": "0/3 nodes are available: 3 Insufficient memory.",
+    }]});
+    for (code, patience, status) in [
+        ("WorkerUnschedulable", 60, unscheduled),
+        ("WorkerImageNotPulled", 60, waiting("ErrImagePull")),
+        ("WorkerImageNotPulled", 60, waiting("ImagePullBackOff")),
+        ("WorkerImageNotPulled", 60, waiting("InvalidImageName")),
+        (
+            "WorkerNotCreated",
+            60,
+            waiting("CreateContainerConfigError"),
+        ),
+        ("WorkerNotStarted", 180, waiting("ContainerCreating")),
+    ] {
+        let stuck = judge_pending(&pod(status)).unwrap();
+        assert_eq!(stuck.code, code);
+        let began: Timestamp = BEGAN.parse().unwrap();
+        assert_eq!(stuck.due, began + Duration::from_secs(patience), "{code}");
+        assert!(stuck.message.ends_with('.'), "{}", stuck.message);
+        assert_ne!(remedy(code), remedy("no such code"));
+    }
+    for status in [
+        json!({"phase": "Pending"}),
+        json!({"phase": "Running", "containerStatuses": [container(json!({"running": {}}))]}),
+        waiting("PodInitializing"),
+        terminated(0, "Completed", ""),
+    ] {
+        assert_eq!(judge_pending(&pod(status.clone())), None, "{status}");
+    }
+}
+
+#[test]
+fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
+    let job = |conditions: Value| -> Vec<Arc<Job>> {
+        let job = json!({
+            "metadata": {"name": "acme-lookup-1", "labels": labels(), "creationTimestamp": BEGAN},
+            "status": {"startTime": BEGAN, "conditions": conditions},
+        });
+        vec![Arc::new(serde_json::from_value(job).unwrap())]
+    };
+    let failed =
+        json!([{"type": "Failed", "status": "True", "lastTransitionTime": "2027-01-15T08:00:09Z"}]);
+    let killed = [Arc::new(pod(terminated(137, "Error", "")))];
+    let names = |runs: &Runs| (runs.ended.len(), runs.active.len(), runs.over.len());
+    let nobody = |_: &str| false;
+
+    let runs = Runs::sort(job(json!([])), &[], &[], None, nobody);
+    assert_eq!(names(&runs), (0, 1, 0), "its pod is yet to come");
+    let late = runs.stuck[0].due.duration_since(BEGAN.parse().unwrap());
+    assert_eq!(
+        (runs.stuck[0].code, late.as_secs()),
+        ("PodNotCreated", 180),
+        "if it never comes, a quota is in the way"
+    );
+    let coming = [Arc::new(pod(json!({"phase": "Pending"})))];
+    assert_eq!(
+        Runs::sort(job(json!([])), &coming, &[], None, nobody).stuck,
+        []
+    );
+    let runs = Runs::sort(job(json!([])), &killed, &[], None, nobody);
+    assert_eq!(names(&runs), (1, 0, 1));
+    let last = runs.ended[0].as_last_run();
+    for conditions in [json!([]), failed.clone()] {
+        let taken_in = |job: &str| runs.over.contains(job);
+        let runs = Runs::sort(job(conditions.clone()), &[], &[], None, taken_in);
+        assert_eq!(names(&runs), (0, 0, 1), "{conditions}");
+    }
+    let runs = Runs::sort(job(json!([])), &[], &[], Some(&last), nobody);
+    assert_eq!(names(&runs), (0, 0, 1), "after a restart");
+    let runs = Runs::sort(job(failed), &[], &[], None, nobody);
+    assert_eq!(runs.ended[0].outcome, "PodLost");
+    let words = [judge_pod(&killed[0]).unwrap()];
+    for conditions in [json!([]), json!([{"type": "Failed", "status": "True"}])] {
+        let runs = Runs::sort(job(conditions), &[], &words, None, nobody);
+        assert_eq!(
+            (runs.ended.as_slice(), runs.active.len()),
+            (&words[..], 0),
+            "its pod went after it had said so"
+        );
+    }
+    let earlier = [EndedRun {
+        finished_at: at(-100_000_000),
+        ..words[0].clone()
+    }];
+    let runs = Runs::sort(job(json!([])), &[], &earlier, None, nobody);
+    assert_eq!(names(&runs), (0, 1, 0), "another of the same name said so");
+    let running = [Arc::new(pod(json!({"phase": "Running"})))];
+    let failed = json!([{"type": "Failed", "status": "True"}]);
+    let runs = Runs::sort(job(failed), &running, &[], None, nobody);
+    assert_eq!(names(&runs), (0, 0, 0), "its pod has yet to report");
+    let namesake = LastRun {
+        finished_at: Some(Time(at(-100_000_000))),
+        ..last.clone()
+    };
+    let runs = Runs::sort(job(json!([])), &[], &[], Some(&namesake), nobody);
+    assert_eq!(names(&runs), (0, 1, 0), "another of the same name was last");
+    let mut had_one = job(json!([]));
+    let status = json!({"startTime": BEGAN, "active": 1, "uncountedTerminatedPods": {}});
+    Arc::make_mut(&mut had_one[0]).status = serde_json::from_value(status).unwrap();
+    let runs = Runs::sort(had_one, &[], &[], None, nobody);
+    assert_eq!(
+        (runs.active.len(), runs.stuck.len()),
+        (1, 0),
+        "its pod went"
+    );
+    let complete = json!([{"type": "Complete", "status": "True"}]);
+    let runs = Runs::sort(job(complete), &[], &[], None, nobody);
+    assert_eq!(
+        names(&runs),
+        (0, 0, 0),
+        "nobody has heard what its pod reports"
+    );
+}
+
+#[test]
+fn a_run_that_goes_on_is_looked_at_in_case_its_pod_says_nothing() {
+    let mut world = World::healthy();
+    let mut job = Job::default();
+    job.metadata.creation_timestamp = Some(Time(at(10)));
+    world.active_jobs = vec![Arc::new(job)];
+    world.now = 12;
+    let plan = world.step(Ok(findings()));
+    assert_eq!(plan.look_again, Duration::from_secs(179));
+}
+
+#[test]
+fn a_pod_that_hangs_is_told_after_a_minute_once_and_the_run_after_it_makes_up_for_it() {
+    let mut world = World::healthy();
+    world.stuck_runs = vec![StuckRun {
+        job: "acme-lookup-1".into(),
+        kind: RunKind::Lookup,
+        due: at(90),
+        code: "WorkerImageNotPulled",
+        message: "The node cannot pull the image.".into(),
+    }];
+    world.now = 40;
+    let plan = world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+    assert!(
+        plan.look_again <= Duration::from_secs(51),
+        "{:?}",
+        plan.look_again
+    );
+    for now in [91, 200] {
+        world.now = now;
+        let plan = world.step(Ok(findings()));
+        assert_eq!(
+            (world.condition(SYNCED), world.condition(STALLED)),
+            (Some((Truth::False, "RunFailed".into())), None)
+        );
+        let error = &plan.status.errors[0];
+        assert_eq!(
+            (error.code.as_str(), error.count),
+            ("WorkerImageNotPulled", 1)
+        );
+        assert_eq!(plan.notices.is_empty(), now == 200, "told once");
+    }
+    world.stuck_runs.clear();
+    world.ended_runs = vec![ended("acme-lookup-1", 290, "Succeeded")];
+    world.now = 300;
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+}

@@ -1,0 +1,157 @@
+//! From a fact to a condition, one small function each.
+
+use super::Credentials;
+use super::rules::claims::Claim;
+use super::runs::SUCCEEDED;
+use crate::api::conditions::{CONNECTED, SYNCED, Verdict, reason};
+use crate::api::status;
+use crate::salesforce;
+use crate::salesforce::{Access, Answer, Meaning, Organization, Retry};
+
+pub(crate) fn credentials(credentials: &Credentials) -> Verdict {
+    match credentials {
+        Credentials::NotRead => Verdict::unknown(reason::PENDING, "The Secret was not read yet."),
+        Credentials::NotFound { secret } => Verdict::fails(
+            reason::SECRET_NOT_FOUND,
+            format!("There is no Secret {secret:?} in this namespace."),
+        ),
+        Credentials::KeyMissing { secret, key } => Verdict::fails(
+            reason::SECRET_KEY_MISSING,
+            format!("The Secret {secret:?} has no key {key:?}."),
+        ),
+        Credentials::KeyInvalid {
+            secret,
+            key,
+            problem,
+        } => Verdict::fails(
+            reason::SECRET_KEY_INVALID,
+            format!("The key {key:?} of the Secret {secret:?} {problem}."),
+        ),
+        Credentials::Available { .. } => Verdict::holds(
+            reason::AS_EXPECTED,
+            "The Secret has the keys that the log-in method needs.",
+        ),
+    }
+}
+
+pub(crate) fn exclusive(claim: &Claim, company_id: &str) -> Verdict {
+    match claim {
+        Claim::Held => Verdict::holds(
+            reason::AS_EXPECTED,
+            "No other resource claims the company ID.",
+        ),
+        Claim::TakenBy(name) => Verdict::fails(
+            reason::COMPANY_ID_TAKEN,
+            format!(
+                "The company ID {company_id:?} belongs to the older SalesforceIntegration {name:?} in this namespace."
+            ),
+        ),
+        Claim::TakenElsewhere => Verdict::fails(
+            reason::COMPANY_ID_TAKEN,
+            format!(
+                "The company ID {company_id:?} belongs to an older SalesforceIntegration in another namespace."
+            ),
+        ),
+    }
+}
+
+pub(crate) fn organization(found: &Organization) -> status::Organization {
+    status::Organization {
+        id: found.id.clone(),
+        name: Some(found.name.clone()).filter(|name| !name.is_empty()),
+        edition: found.edition.clone(),
+        instance: found.instance.clone(),
+        sandbox: found.sandbox,
+        person_accounts: found.person_accounts,
+        shared_with: None,
+        query_url_length: None,
+    }
+}
+
+pub(crate) fn warning(found: &salesforce::Warning) -> status::Warning {
+    status::Warning {
+        code: found.code.clone(),
+        message: found.message.clone(),
+        remedy: found.remedy.clone(),
+    }
+}
+
+/// View All on Contact, Account and Lead. Lead may be absent: Platform licences have none (facts/miitel.md 1.6).
+pub(crate) fn authorized(access: &Access) -> Verdict {
+    let answers = [
+        ("Contact", &access.contact),
+        ("Account", &access.account),
+        ("Lead", &access.lead),
+    ];
+    let those = |wanted: fn(&Answer) -> bool| -> Vec<&str> {
+        answers
+            .iter()
+            .filter(|(_, answer)| wanted(answer))
+            .map(|(object, _)| *object)
+            .collect()
+    };
+    let absent: Vec<&str> = those(|answer| matches!(answer, Answer::Absent))
+        .into_iter()
+        .filter(|object| *object != "Lead")
+        .collect();
+    let hidden = those(|answer| matches!(answer, Answer::No));
+    let unknown = those(|answer| matches!(answer, Answer::Unknown(_)));
+    if !absent.is_empty() {
+        Verdict::fails(
+            reason::OBJECT_UNAVAILABLE,
+            format!(
+                "The user cannot see the object {} at all.",
+                absent.join(" and ")
+            ),
+        )
+    } else if !hidden.is_empty() {
+        Verdict::fails(
+            reason::MISSING_VIEW_ALL,
+            format!(
+                "The user does not see all records of {}: \"View All\" is missing.",
+                hidden.join(" and ")
+            ),
+        )
+    } else if !unknown.is_empty() {
+        let why = answers.iter().find_map(|(_, answer)| match answer {
+            Answer::Unknown(why) => Some(why.as_str()),
+            _ => None,
+        });
+        Verdict::unknown(
+            reason::RIGHTS_UNKNOWN,
+            format!(
+                "Whether the user sees all records of {} could not be found out: {}",
+                unknown.join(" and "),
+                why.unwrap_or_default()
+            ),
+        )
+    } else if matches!(access.lead, Answer::Absent) {
+        Verdict::holds(
+            reason::AS_EXPECTED,
+            "The user sees all Contacts and Accounts. The org or the user's licence has no Leads.",
+        )
+    } else {
+        Verdict::holds(
+            reason::AS_EXPECTED,
+            "The user sees all Contacts, Accounts and Leads.",
+        )
+    }
+}
+
+pub(crate) fn synced(outcome: &str, message: &str) -> Verdict {
+    match outcome {
+        SUCCEEDED => Verdict::holds(reason::RUN_SUCCEEDED, message),
+        reason::BUDGET_EXHAUSTED => Verdict::fails(reason::BUDGET_EXHAUSTED, message),
+        // The kind stands in front so that two failures of one reason can be told apart.
+        outcome => Verdict::fails(reason::RUN_FAILED, format!("{outcome}: {message}")),
+    }
+}
+
+/// Whether a condition that is False stays so until a person acts.
+pub(crate) fn needs_a_person(type_: &str, code: &str) -> bool {
+    match type_ {
+        SYNCED => false,
+        CONNECTED => Meaning::from_code(code).is_none_or(|meaning| meaning.retry() == Retry::Never),
+        _ => true,
+    }
+}

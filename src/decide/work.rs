@@ -1,0 +1,356 @@
+//! The runs: what became of them, what is to run, and whether names arrive as they should.
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::plan::RUN_STARTED;
+use super::rules::errors;
+use super::rules::remedies::remedy;
+use super::rules::schedule::Cadence;
+use super::runs::acceptance::Acceptance;
+use super::runs::{EndedRun, marks, stuck};
+use super::{Credentials, Decision, OVERDUE_GRACE, Retire, children, note_refusal, runs, verdicts};
+use crate::api::conditions::{
+    AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, SYNCED, Truth, Verdict, reason,
+};
+use crate::api::{RUN_REQUESTED_AT, Settings, conditions};
+
+impl Decision<'_> {
+    /// Takes in the runs that ended: their counts, their failures, and a log-in that Salesforce refused them.
+    pub(crate) fn runs(&mut self) {
+        if let Some(last) = self.new_runs.last() {
+            self.status.last_run = Some(last.as_last_run());
+        }
+        let runs = [self.late_runs.as_slice(), self.new_runs.as_slice()].concat();
+        for run in runs {
+            self.learn(run);
+            if !run.succeeded() {
+                errors::record(
+                    &mut self.status.errors,
+                    runs::source(run.kind),
+                    &run.outcome,
+                    &run.message,
+                    run.finished_at,
+                );
+                self.notice(
+                    true,
+                    &run.outcome,
+                    format!("{} {}", run.message, remedy(&run.outcome)),
+                    "Run",
+                );
+            }
+            self.refused_in_run(run);
+        }
+    }
+
+    /// A worker that was refused is a failed log-in of the credential like any other, unless the credential is another by now.
+    pub(crate) fn refused_in_run(&mut self, run: &EndedRun) {
+        let Some(error) = run
+            .report
+            .as_ref()
+            .filter(|report| report.login_refused)
+            .and_then(|report| report.error.as_ref())
+        else {
+            return;
+        };
+        let Credentials::Available { fingerprint, .. } = &self.observed.credentials else {
+            return;
+        };
+        if run
+            .credentials_version
+            .as_deref()
+            .is_some_and(|version| version != fingerprint)
+        {
+            return;
+        }
+        let connection = self.status.connection.get_or_insert_default();
+        if connection
+            .verified_at
+            .as_ref()
+            .is_some_and(|verified| verified.0 > run.finished_at)
+        {
+            return;
+        }
+        note_refusal(connection, fingerprint, run.finished_at);
+        self.set(
+            CONNECTED,
+            Verdict::fails(&error.code, error.message.clone()),
+        );
+    }
+
+    /// Whether runs may start: nothing that they need is known to be missing.
+    pub(crate) fn may_run(&self, settings: &Settings) -> bool {
+        !settings.suspend
+            && [CREDENTIALS_AVAILABLE, EXCLUSIVE, CONNECTED]
+                .iter()
+                .all(|type_| conditions::is_true(&self.status.conditions, type_))
+            && self.verdict(AUTHORIZED).is_some_and(|verdict| {
+                verdict.truth != Truth::False && verdict.reason != reason::PENDING
+            })
+    }
+
+    /// When its runs start; none when retrieval is disabled.
+    pub(crate) fn cadence(&self, settings: &Settings) -> Option<Cadence> {
+        Cadence::of(settings, &self.uid, self.observed.config.daily_window)
+    }
+
+    pub(crate) fn children(&mut self, settings: &Settings) {
+        let resource = self.observed.resource;
+        let may_run = self.may_run(settings);
+        let cadence = self.cadence(settings);
+        let exclusive = !self.is_false(EXCLUSIVE);
+        if may_run {
+            self.hold(cadence, settings);
+        }
+        let refused = self.observed.acceptance.verdict().is_some();
+        let nothing_starts = !may_run || refused && self.observed.cron_jobs.is_empty();
+        self.status.next_run = cadence
+            .filter(|_| !nothing_starts)
+            .and_then(|cadence| self.next_start(cadence, settings))
+            .map(Time);
+        if let (Some(cadence), true) = (cadence, exclusive) {
+            let allowance = self.allowance_by_clock(cadence, settings);
+            let run = self.run_template(settings, allowance);
+            let suspend = !may_run || self.held.is_some() || allowance == Some(0);
+            let cron_job = children::cron_job(resource, settings, cadence, suspend, &run);
+            self.plan.cron_job = Some(cron_job);
+        }
+        if let Some(asked) = self.run_requested() {
+            let possible = cadence.is_some() && exclusive;
+            self.run_on_request(&asked, may_run, possible.then_some(settings));
+        }
+        let wanted = self.plan.cron_job.as_ref().map(ResourceExt::name_any);
+        self.plan.retire = self
+            .observed
+            .cron_jobs
+            .iter()
+            .filter(|cron_job| Some(&cron_job.name) != wanted.as_ref())
+            .map(|cron_job| {
+                let name = cron_job.name.clone();
+                if cron_job.busy {
+                    Retire::Suspend(name)
+                } else {
+                    Retire::Delete(name)
+                }
+            })
+            .collect();
+        self.plan.mint_tokens =
+            exclusive && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
+    }
+
+    fn run_template(&self, settings: &Settings, allowance: Option<u64>) -> children::RunTemplate {
+        children::run_template(
+            self.observed.resource,
+            settings,
+            &self.status,
+            &self.observed.credentials,
+            allowance,
+            self.observed.config,
+        )
+    }
+
+    /// The wish for a run that was not handled yet.
+    fn run_requested(&self) -> Option<String> {
+        let asked = self.observed.resource.annotations().get(RUN_REQUESTED_AT)?;
+        (self.status.last_handled_run_at.as_ref() != Some(asked)).then(|| asked.clone())
+    }
+
+    /// Carries out, or refuses in words, a run that the tenant asks for. `settings` are there where it has something to do. Where others
+    /// that go on may use all that is left, it starts when one of them has ended.
+    fn run_on_request(&mut self, asked: &str, may_run: bool, settings: Option<&Settings>) {
+        let allowance = self.allowance_now();
+        if settings.is_some() && may_run && allowance == Some(0) && self.waits_for_others() {
+            return;
+        }
+        match self.job_on_request(asked, allowance, may_run, settings) {
+            Ok(job) => {
+                let note = format!("Job {} runs as asked for.", job.name_any());
+                self.notice(false, RUN_STARTED, note, "Run");
+                self.plan.run = Some(job);
+            }
+            Err(refusal) => self.notice(true, "RunRefused", refusal, "Run"),
+        }
+        self.status.last_handled_run_at = Some(asked.to_owned());
+    }
+
+    /// The Job that a tenant asks for, or why there is none.
+    fn job_on_request(
+        &mut self,
+        asked: &str,
+        allowance: Option<u64>,
+        may_run: bool,
+        settings: Option<&Settings>,
+    ) -> Result<Job, String> {
+        let Some(settings) = settings else {
+            return Err("The run that was asked for has nothing to do: retrieval is Disabled, or the company ID belongs to another resource.".into());
+        };
+        if !may_run {
+            return Err(
+                "The run that was asked for cannot start before the integration is ready.".into(),
+            );
+        }
+        if allowance == Some(0) {
+            return Err("The run that was asked for cannot start: what the integration may use of the org's API requests within 24 hours is used.".into());
+        }
+        let run = self.run_template(settings, allowance);
+        let job = children::job_on_request(self.observed.resource, &run, asked);
+        match self.observed.acceptance.refuses_job(&job.name_any()) {
+            None => Ok(job),
+            Some(refusal) => {
+                let (source, code) = (runs::source(run.kind), reason::REFUSED_BY_CLUSTER);
+                errors::record(&mut self.status.errors, source, code, &refusal, self.now);
+                Err(refusal)
+            }
+        }
+    }
+
+    pub(crate) fn synced(&mut self, settings: &Settings) {
+        let verdict = if settings.suspend {
+            Verdict::unknown(reason::SUSPENDED, "The integration is suspended.")
+        } else if let Some(refused) = self.refused_by_cluster(settings) {
+            refused
+        } else if let Some(stuck) = self.stuck() {
+            stuck
+        } else if let Some(until) = self.held {
+            self.held_back(until, settings)
+        } else if let Some(run) = self.new_runs.last() {
+            self.ended(run)
+        } else {
+            self.synced_without_news(settings)
+        };
+        self.set(SYNCED, verdict);
+    }
+
+    /// What the cluster does not take of what runs need: told once, and shown until it is taken.
+    fn refused_by_cluster(&mut self, settings: &Settings) -> Option<Verdict> {
+        let verdict = self.observed.acceptance.verdict()?;
+        let old = self.verdict(SYNCED);
+        if old.is_none_or(|old| old.reason != verdict.reason) {
+            let source = runs::source(children::kind_of_run(settings));
+            let (code, message) = (&verdict.reason, &verdict.message);
+            errors::record(&mut self.status.errors, source, code, message, self.now);
+        }
+        Some(verdict)
+    }
+
+    fn ended(&self, run: &EndedRun) -> Verdict {
+        match &self.status.next_run {
+            Some(next) if run.outcome == reason::BUDGET_EXHAUSTED => verdicts::synced(
+                &run.outcome,
+                &format!(
+                    "The {} run stopped at its allowance of the org's API requests. What it found is kept; the next run goes on at {}.",
+                    marks::label(run.kind),
+                    next.0
+                ),
+            ),
+            _ => verdicts::synced(&run.outcome, &run.message),
+        }
+    }
+
+    /// A run whose pod does not start: told once for each run, and shown as long as it lasts.
+    fn stuck(&mut self) -> Option<Verdict> {
+        let mut verdict = None;
+        let looks = self.observed.active_jobs.iter();
+        let looks = looks.filter_map(|job| stuck::look_at(job));
+        self.wake.extend(looks.filter(|at| *at > self.now));
+        for stuck in self.observed.stuck_runs {
+            if self.now < stuck.due {
+                self.wake.push(stuck.due);
+                continue;
+            }
+            let source = runs::source(stuck.kind);
+            let known = errors::last_seen(&self.status.errors, source, stuck.code);
+            if known.is_none_or(|seen| seen < stuck.due) {
+                let (code, message) = (stuck.code, &stuck.message);
+                errors::record(&mut self.status.errors, source, code, message, stuck.due);
+                let note = format!("{message} {}", remedy(code));
+                self.notice(true, code, note, "Run");
+            }
+            verdict = Some(verdicts::synced(stuck.code, &stuck.message));
+        }
+        verdict
+    }
+
+    pub(crate) fn synced_without_news(&mut self, settings: &Settings) -> Verdict {
+        let Some(cadence) = self.cadence(settings) else {
+            return Verdict::holds(
+                reason::RETRIEVAL_DISABLED,
+                "Retrieval is Disabled: there is nothing to run.",
+            );
+        };
+        if let Some(expected_by) = self.expected_by(cadence, settings) {
+            if self.now >= expected_by {
+                return Verdict::fails(
+                    reason::RUN_OVERDUE,
+                    format!("A run was due and none had ended by {expected_by}."),
+                );
+            }
+            self.wake.push(expected_by);
+        }
+        match self.verdict(SYNCED) {
+            Some(old)
+                if ![
+                    reason::SUSPENDED,
+                    reason::PENDING,
+                    reason::RETRIEVAL_DISABLED,
+                ]
+                .contains(&old.reason.as_str())
+                    && !self.was_only_held(&old)
+                    && !self.is_accepted_now(&old) =>
+            {
+                old
+            }
+            _ => match &self.status.last_run {
+                Some(last) if last.outcome == runs::SUCCEEDED => {
+                    Verdict::holds(reason::RUN_SUCCEEDED, "The last run succeeded.")
+                }
+                Some(last) => verdicts::synced(
+                    &last.outcome,
+                    &format!("The last run ended with {}.", last.outcome),
+                ),
+                None => Verdict::holds(reason::NO_RUN_YET, "No run was due yet."),
+            },
+        }
+    }
+
+    /// Whether a verdict says that the cluster refuses something, and it does not any more.
+    fn is_accepted_now(&self, verdict: &Verdict) -> bool {
+        verdict.reason == reason::REFUSED_BY_CLUSTER
+            && self.observed.acceptance == Acceptance::Accepted
+    }
+
+    /// By when a run should have ended; none while runs may not start, or one goes on.
+    pub(crate) fn expected_by(&self, cadence: Cadence, settings: &Settings) -> Option<Timestamp> {
+        let waits = !self.may_run(settings) || self.held.is_some();
+        if waits || !self.observed.active_jobs.is_empty() {
+            return None;
+        }
+        let created = self
+            .observed
+            .cron_jobs
+            .iter()
+            .filter_map(|cron_job| cron_job.created_at)
+            .max()?;
+        let since = self
+            .status
+            .conditions
+            .iter()
+            .filter(|condition| condition.type_ != READY && condition.reason != reason::RUN_OVERDUE)
+            .map(|condition| condition.last_transition_time.0)
+            .chain(
+                self.status
+                    .last_run
+                    .as_ref()
+                    .and_then(|run| run.finished_at.as_ref())
+                    .map(|time| time.0),
+            )
+            .chain(self.held_until())
+            .fold(created, Timestamp::max);
+        let start = cadence.next(since, &settings.time_zone)?;
+        start
+            .checked_add(self.observed.config.run_deadline + OVERDUE_GRACE)
+            .ok()
+    }
+}

@@ -1,0 +1,160 @@
+//! Every error that a request can end with, and the problem document it becomes.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use tracing::{error, warn};
+
+use crate::directory::model::Problem;
+use crate::directory::model::tokens::{Purpose, TokenError};
+use crate::directory::model::webhook::Malformed;
+use crate::directory::store::StoreError;
+use crate::phone::NotLookedUp;
+
+/// How long a client should wait before it asks a directory that cannot serve.
+const RETRY_AFTER_SECONDS: &str = "2";
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error(
+        "the request has no token; send the header `Authorization: Bearer` with a token from the tenant's Secret"
+    )]
+    NoToken,
+    #[error("{0}")]
+    Token(#[from] TokenError),
+    #[error(
+        "the token is for {has}, this endpoint takes one for {takes}; use that token from the tenant's Secret"
+    )]
+    WrongPurpose { has: Purpose, takes: &'static str },
+    #[error(
+        "call.tenant_code names another company than the token; register this address and its token only with the \
+         company that they were made for"
+    )]
+    WrongCompany,
+    #[error("{0}")]
+    Webhook(#[from] Malformed),
+    #[error("{0}")]
+    Malformed(String),
+    #[error("the body is larger than this directory takes; send less at once, or raise --max-body")]
+    TooLarge,
+    #[error("nobody is known under this number")]
+    UnknownNumber,
+    #[error("nobody can be known under this number: {0}")]
+    NotANumber(NotLookedUp),
+    #[error(
+        "number cannot be kept: {0}; write a phone number, best in the international form +81312345678"
+    )]
+    NumberRefused(NotLookedUp),
+    #[error("there is no such endpoint; see /v1/openapi.json")]
+    NoSuchEndpoint,
+    #[error("this endpoint does not take this method; see /v1/openapi.json")]
+    WrongMethod,
+    #[error(
+        "this company sends more than its share; send the request again later, repeating it does no harm"
+    )]
+    TooMany,
+    #[error("the request took too long; send it again, repeating it does no harm")]
+    TooSlow,
+    #[error("the directory cannot serve now; send the request again, repeating it does no harm")]
+    Store(#[from] StoreError),
+    #[error("the directory's database does not answer; ask again later")]
+    NotReady,
+    #[error("the directory is going down; ask another replica")]
+    GoingDown,
+    #[error("the directory failed on this request; the reason is in its log")]
+    Internal,
+}
+
+// === impl ApiError ===
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoToken | Self::Token(_) => StatusCode::UNAUTHORIZED,
+            Self::WrongPurpose { .. } | Self::WrongCompany => StatusCode::FORBIDDEN,
+            Self::Webhook(_) | Self::Malformed(_) | Self::NumberRefused(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnknownNumber | Self::NotANumber(_) | Self::NoSuchEndpoint => {
+                StatusCode::NOT_FOUND
+            }
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Store(StoreError::Unavailable(..))
+            | Self::TooSlow
+            | Self::NotReady
+            | Self::GoingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// One word for programs.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoToken => "no-token",
+            Self::Token(TokenError::Expired) => "token-expired",
+            Self::Token(_) => "token-invalid",
+            Self::WrongPurpose { .. } => "wrong-purpose",
+            Self::WrongCompany => "wrong-company",
+            Self::Webhook(_) | Self::Malformed(_) => "malformed",
+            Self::NumberRefused(_) | Self::NotANumber(_) => "not-a-phone-number",
+            Self::TooLarge => "body-too-large",
+            Self::UnknownNumber => "unknown-number",
+            Self::NoSuchEndpoint => "no-such-endpoint",
+            Self::WrongMethod => "wrong-method",
+            Self::TooMany => "too-many-requests",
+            Self::TooSlow => "too-slow",
+            Self::Store(StoreError::Unavailable(..)) | Self::NotReady => "storage-unavailable",
+            Self::GoingDown => "going-down",
+            Self::Store(_) | Self::Internal => "internal",
+        }
+    }
+
+    /// What the client reads. A failure of the database that is no outage keeps its reason to itself.
+    fn detail(&self) -> String {
+        match self {
+            Self::Store(StoreError::Unavailable(..)) => self.to_string(),
+            Self::Store(_) => Self::Internal.to_string(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Store(reason) = &self {
+            let cause = std::error::Error::source(reason)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            match reason {
+                StoreError::Unavailable(..) => warn!(%reason, cause, "answered 503"),
+                _ => error!(%reason, cause, "answered 500"),
+            }
+        }
+        let status = self.status();
+        let problem = Problem {
+            title: status.canonical_reason().unwrap_or("error").to_owned(),
+            status: status.as_u16(),
+            code: self.code().to_owned(),
+            detail: self.detail(),
+        };
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,120 @@
+//! Bodies and query strings, with refusals in our own words.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+use crate::directory::model::MAX_BULK;
+
+/// A body, no larger than the limit.
+pub(crate) struct Body(pub(crate) Bytes);
+
+/// A body of JSON, whatever its content type says.
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// The number in the path, as it was spelled.
+pub(crate) struct NumberInPath(pub(crate) String);
+
+/// The query string.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        Bytes::from_request(request, state)
+            .await
+            .map(Self)
+            .map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+                _ => ApiError::Malformed("the body broke off; send it again".to_owned()),
+            })
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let Body(body) = Body::from_request(request, state).await?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            ApiError::Malformed(format!(
+                "the body is not what this endpoint takes: {error}; see /v1/openapi.json"
+            ))
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NumberInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(number) = Path::from_request_parts(parts, state).await.map_err(|_| {
+            ApiError::Malformed(
+                "the number in the path is not text; write it in UTF-8, percent-encoded".to_owned(),
+            )
+        })?;
+        Ok(Self(number))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(ApiError::Malformed(format!(
+                "the query string is not what this endpoint takes: {}; see /v1/openapi.json",
+                std::error::Error::source(&rejection)
+                    .map_or_else(|| rejection.to_string(), ToString::to_string)
+            ))),
+        }
+    }
+}
+
+/// Checks that a whole number is in its range.
+pub(crate) fn within(field: &str, value: u32, least: u32, most: u32) -> Result<(), ApiError> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ApiError::Malformed(format!(
+            "{field} is {value}; write a number from {least} to {most}"
+        )))
+    }
+}
+
+/// Checks that a bulk request is not too large.
+pub(crate) fn bulk(field: &str, length: usize) -> Result<(), ApiError> {
+    if length <= MAX_BULK {
+        Ok(())
+    } else {
+        Err(ApiError::Malformed(format!(
+            "{field} has {length} entries; send at most {MAX_BULK} at once"
+        )))
+    }
+}
+
+/// A text trimmed, `None` when nothing is left of it; refused when it is too long or holds control characters.
+pub(crate) fn text(
+    field: &str,
+    text: Option<String>,
+    max_chars: usize,
+) -> Result<Option<String>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let text = text.trim();
+    if text.chars().count() > max_chars {
+        return Err(ApiError::Malformed(format!(
+            "{field} is too long; write at most {max_chars} characters"
+        )));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(ApiError::Malformed(format!(
+            "{field} holds a control character; write it on one line"
+        )));
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}

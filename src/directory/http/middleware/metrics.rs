@@ -1,0 +1,151 @@
+//! `GET /metrics`: what the directory does, for Prometheus. No label names a tenant or a number.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use super::app::App;
+use super::error::ApiError;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Endpoint {
+    method: String,
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answer {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyFileRead {
+    outcome: &'static str,
+}
+
+/// What is counted. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+    answers: Family<Answer, Counter>,
+    seconds: Family<Endpoint, Histogram, fn() -> Histogram>,
+    in_flight: Gauge<i64, AtomicI64>,
+    key_files: Family<KeyFileRead, Counter>,
+}
+
+/// Counts one request down, however it ends.
+struct Flight(Gauge<i64, AtomicI64>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("switchboard_directory");
+        let answers = Family::<Answer, Counter>::default();
+        // From half a millisecond to sixteen seconds.
+        let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 16));
+        let seconds = Family::new_with_constructor(buckets);
+        let in_flight = Gauge::default();
+        let key_files = Family::<KeyFileRead, Counter>::default();
+        registry.register(
+            "requests",
+            "Requests answered, by route and status (429: over a tenant's share, 503: cannot serve)",
+            answers.clone(),
+        );
+        registry.register(
+            "request_duration_seconds",
+            "How long requests took",
+            seconds.clone(),
+        );
+        registry.register(
+            "requests_in_flight",
+            "Requests not answered yet",
+            in_flight.clone(),
+        );
+        registry.register(
+            "key_file_changes",
+            "Changes of the key file that were seen (refused: the keys stay as they were)",
+            key_files.clone(),
+        );
+        Self {
+            registry: Arc::new(registry),
+            answers,
+            seconds,
+            in_flight,
+            key_files,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a change of the key file.
+    pub(crate) fn key_file_changed(&self, in_use: bool) {
+        let outcome = if in_use { "used" } else { "refused" };
+        self.key_files.get_or_create(&KeyFileRead { outcome }).inc();
+    }
+
+    fn answered(&self, method: String, route: String, status: u16, took: Duration) {
+        let answer = Answer {
+            method: method.clone(),
+            route: route.clone(),
+            status,
+        };
+        self.answers.get_or_create(&answer).inc();
+        self.seconds
+            .get_or_create(&Endpoint { method, route })
+            .observe(took.as_secs_f64());
+    }
+}
+
+/// Counts a request. By its route, not its path: a path may hold a phone number, and anybody can invent one.
+pub(crate) async fn count(
+    State(metrics): State<Metrics>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str)
+        .to_owned();
+    let method = match request.method().as_str() {
+        known @ ("GET" | "PUT" | "POST" | "DELETE" | "HEAD") => known,
+        _ => "other",
+    }
+    .to_owned();
+    let began = Instant::now();
+    metrics.in_flight.inc();
+    let flight = Flight(metrics.in_flight.clone());
+    let response = next.run(request).await;
+    drop(flight);
+    metrics.answered(method, route, response.status().as_u16(), began.elapsed());
+    response
+}
+
+/// `GET /metrics`.
+pub(crate) async fn serve(State(app): State<App>) -> Result<Response, ApiError> {
+    let mut text = String::new();
+    encode(&mut text, &app.metrics.registry).map_err(|_| ApiError::Internal)?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, kind)], text).into_response())
+}

@@ -1,0 +1,446 @@
+//! The wire types: what server and client say to each other, and what the OpenAPI document describes.
+//!
+//! Keys are camelCase, times are RFC 3339 in UTC, numbers are E.164 unless a field says "as the platform spelled it".
+//! A reader ignores keys it does not know, so that a newer server can speak to an older worker.
+
+pub mod tokens;
+pub(crate) mod webhook;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::phone::{E164, Region};
+
+/// The largest number of entries that one request may carry: of a worker, or legs of a call in a webhook.
+pub const MAX_BULK: usize = 1_000;
+
+// === Calls ===
+
+/// One leg of a call, with the names that the directory knows for the customer's number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// The platform's ID of this leg (`details[].id`).
+    pub id: String,
+    /// The platform's ID of the whole call (`call.id`), shared by its legs.
+    pub call_id: Option<String>,
+    /// Which way the call went, seen from the tenant.
+    pub direction: Direction,
+    /// The platform's own word for it, for example `INCOMING_CALL`.
+    pub call_type: String,
+    /// When dialling began.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    /// When somebody answered; null for a call that nobody took.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub answered_at: Option<Timestamp>,
+    /// When the call ended; null while it lasts.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// The customer's number as the platform spelled it.
+    pub number: Option<String>,
+    /// The customer's number in E.164, where it is a phone number.
+    #[schema(value_type = Option<String>)]
+    pub e164: Option<E164>,
+    /// The tenant's own line.
+    pub circuit_number: Option<String>,
+    /// The name of the tenant's own line.
+    pub circuit_name: Option<String>,
+    /// How far the look-up of the number has come.
+    pub lookup: LookupState,
+    /// Why the number is not looked up, where it is not, in words.
+    pub not_looked_up: Option<String>,
+    /// Who it is; null while nobody is known under the number.
+    pub contact: Option<Contact>,
+}
+
+/// Which way a call went, seen from the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum Direction {
+    /// The customer called.
+    Incoming,
+    /// The tenant called, by hand or by the predictive dialler.
+    Outgoing,
+    /// Between the tenant's own extensions.
+    Internal,
+}
+
+/// How far the look-up of a call's number has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum LookupState {
+    /// Still to be looked up.
+    Pending,
+    /// Looked up, or found by the worker not to be a phone number; nothing is left to do.
+    Done,
+    /// There is nothing to look up: an internal call, or one without a number.
+    None,
+}
+
+/// Filters and paging of `GET /v1/calls`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CallsQuery {
+    /// Only calls with this number, in any spelling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// The region that `number` is read with; the token's region when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, pattern = "^[A-Z]{2}$", example = "JP")]
+    pub region: Option<Region>,
+    /// Only calls that started at or after this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Timestamp>,
+    /// Only calls that started before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub to: Option<Timestamp>,
+    /// Only calls with a known contact (`true`) or without one (`false`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<bool>,
+    /// Only calls of this direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub direction: Option<Direction>,
+    /// Where the next page starts: `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many calls a page holds: 1 to 200, 50 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<u32>,
+}
+
+/// One page of the call history, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CallsPage {
+    /// The calls.
+    pub calls: Vec<Call>,
+    /// Asks for the page after this one; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// The answer to a webhook: what became of its legs. All of it is on disk when this is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// Legs in the payload.
+    pub received: u32,
+    /// Legs not seen before.
+    pub added: u32,
+    /// Known legs that this delivery completed or changed.
+    pub changed: u32,
+}
+
+// === Contacts ===
+
+/// Who stands behind a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Contact {
+    /// The number in E.164.
+    #[schema(value_type = String, example = "+81312345678")]
+    pub number: E164,
+    /// The company's name.
+    pub company_name: Option<String>,
+    /// The person's name.
+    pub person_name: Option<String>,
+    /// The kind of Salesforce record, where it came from one.
+    pub object: Option<RecordObject>,
+    /// The ID of the Salesforce record.
+    pub record_id: Option<String>,
+    /// Where a person can open the record.
+    pub link: Option<String>,
+    /// Who wrote the contact.
+    pub source: ContactSource,
+    /// When it last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+/// The kinds of Salesforce record that a number is looked up on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum RecordObject {
+    /// A contact, or the person contact of a person account.
+    Contact,
+    /// An account.
+    Account,
+    /// A lead.
+    Lead,
+}
+
+/// Who wrote a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum ContactSource {
+    /// A worker, from Salesforce.
+    Salesforce,
+    /// A person, by hand.
+    Manual,
+}
+
+/// What a person writes into a contact by hand (`PUT /v1/contacts/{number}`). At least one name is needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContactEdit {
+    /// The company's name.
+    #[serde(default)]
+    #[schema(max_length = 255)]
+    pub company_name: Option<String>,
+    /// The person's name.
+    #[serde(default)]
+    #[schema(max_length = 255)]
+    pub person_name: Option<String>,
+}
+
+// === Workers: calls ===
+
+/// Takes calls to resolve (`POST /v1/worker/calls/claim`).
+///
+/// Only calls that have ended are handed out (a call whose end was never reported counts as ended four hours after
+/// its start), the oldest number first, and all calls of a number together. Repeating the request is safe: a holder
+/// first gets back what it already holds and has not marked done, with the claim extended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimRequest {
+    /// Who takes them: 1 to 100 letters, digits, `-`, `_`, `.` or `/`. Two workers that may run at the same time need
+    /// two names; a restarted worker that keeps its name gets its own calls back at once.
+    #[schema(pattern = "^[A-Za-z0-9._/-]{1,100}$")]
+    pub holder: String,
+    /// Only calls that started at or after this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+    /// Only calls that started before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
+    /// The daily run's way: a number that has a contact is not handed out, its calls are settled as done instead.
+    #[serde(default)]
+    pub only_missing: bool,
+    /// How many different numbers at most: 1 to 1000.
+    #[serde(default = "default_claim_limit")]
+    #[schema(minimum = 1, maximum = 1000, default = 200)]
+    pub limit: u32,
+    /// For how many seconds nobody else gets them: 1 to 3600.
+    #[serde(default = "default_claim_for")]
+    #[schema(minimum = 1, maximum = 3600, default = 300)]
+    pub claim_for: u32,
+}
+
+/// Calls that the holder has to resolve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimedCalls {
+    /// The calls, those of one number next to each other. Empty: nothing is left to do.
+    pub calls: Vec<ClaimedCall>,
+    /// Until when they belong to the holder.
+    #[schema(value_type = String, format = DateTime)]
+    pub claimed_until: Timestamp,
+    /// Calls that this request settled because their number has a contact (only with `onlyMissing`).
+    pub settled: u32,
+}
+
+/// A call to resolve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimedCall {
+    /// The platform's ID of the leg; mark it done with this.
+    pub id: String,
+    /// The customer's number as the platform spelled it.
+    pub number: String,
+    /// The directory's own reading of it, with the region of the token that brought the call in. The worker reads
+    /// `number` again with its own region, and what it reads counts.
+    #[schema(value_type = Option<String>)]
+    pub e164: Option<E164>,
+    /// When the call began.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    /// When the call ended, where the platform said so.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Marks calls as done (`POST /v1/worker/calls/done`). Repeating it changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DoneRequest {
+    /// The calls, at most 1,000.
+    #[schema(max_items = 1000)]
+    pub calls: Vec<DoneCall>,
+}
+
+/// A call that is done, and how the worker read its number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DoneCall {
+    /// The platform's ID of the leg.
+    pub id: String,
+    /// How the worker read the number.
+    pub reading: Reading,
+}
+
+/// How the worker read a call's number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Reading {
+    /// It is this number, and it was looked up.
+    #[schema(value_type = String)]
+    E164(E164),
+    /// It is not looked up, for this reason (in words, at most 200 characters).
+    NotLookedUp(String),
+}
+
+/// What became of the calls marked done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DoneReceipt {
+    /// Calls that are done now, those that were before included.
+    pub done: u32,
+    /// Calls that the directory does not know, or of which there is nothing to look up.
+    pub unknown: u32,
+}
+
+/// Hands back every call that the holder has and did not finish (`POST /v1/worker/calls/release`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseRequest {
+    /// Who hands them back.
+    #[schema(pattern = "^[A-Za-z0-9._/-]{1,100}$")]
+    pub holder: String,
+}
+
+/// How many calls were handed back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseReceipt {
+    /// The calls handed back.
+    pub released: u32,
+}
+
+// === Workers: contacts ===
+
+/// Writes contacts from Salesforce (`POST /v1/worker/contacts`). Repeating it changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteContactsRequest {
+    /// What happens to a number that has a contact.
+    pub policy: WritePolicy,
+    /// The contacts, at most 1,000, each number once.
+    #[schema(max_items = 1000)]
+    pub contacts: Vec<FoundContact>,
+}
+
+/// What happens to a number that has a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WritePolicy {
+    /// It stays as it is: the daily run.
+    OnlyMissing,
+    /// It is replaced, whoever wrote it: the after-call run.
+    Overwrite,
+}
+
+/// A number and the record that Salesforce has for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundContact {
+    /// The number.
+    #[schema(value_type = String, pattern = r"^\+[1-9][0-9]{1,14}$", example = "+81312345678")]
+    pub number: E164,
+    /// The company's name.
+    #[serde(default)]
+    pub company_name: Option<String>,
+    /// The person's name.
+    #[serde(default)]
+    pub person_name: Option<String>,
+    /// The kind of record.
+    pub object: RecordObject,
+    /// The ID of the record.
+    #[schema(min_length = 1)]
+    pub record_id: String,
+    /// Where a person can open the record.
+    #[serde(default)]
+    pub link: Option<String>,
+}
+
+/// What became of each number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteContactsReceipt {
+    /// One outcome for each number of the request.
+    #[schema(value_type = BTreeMap<String, WriteOutcome>)]
+    pub outcomes: BTreeMap<E164, WriteOutcome>,
+}
+
+/// What became of a contact that a worker wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteOutcome {
+    /// The directory holds what the worker sent.
+    Written,
+    /// A contact was there, and it stayed as it was.
+    Kept,
+}
+
+// === Errors ===
+
+/// An error as the directory answers it (RFC 9457, `application/problem+json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// The HTTP status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// One word for programs, for example `wrong-purpose`.
+    pub code: String,
+    /// One sentence for people: which field, what is wrong, what to do.
+    pub detail: String,
+}
+
+fn default_claim_limit() -> u32 {
+    200
+}
+
+fn default_claim_for() -> u32 {
+    300
+}
+
+// === impl WriteContactsReceipt ===
+
+impl WriteContactsReceipt {
+    /// How many contacts the directory now holds as they were sent.
+    pub fn written(&self) -> usize {
+        self.count(WriteOutcome::Written)
+    }
+
+    /// How many contacts stayed as they were.
+    pub fn kept(&self) -> usize {
+        self.count(WriteOutcome::Kept)
+    }
+
+    fn count(&self, outcome: WriteOutcome) -> usize {
+        self.outcomes.values().filter(|o| **o == outcome).count()
+    }
+}
+
+// === impl ClaimRequest ===
+
+impl ClaimRequest {
+    /// A request with the documented defaults.
+    pub fn new(holder: impl Into<String>) -> Self {
+        Self {
+            holder: holder.into(),
+            since: None,
+            until: None,
+            only_missing: false,
+            limit: default_claim_limit(),
+            claim_for: default_claim_for(),
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Tokens: who may ask for which company, and for what.
+//!
+//! The controller mints, the directory verifies; both hold the same key file. A token is a JWT (HS256) that is good
+//! for one company ID and one purpose. Rotation without a gap: put a new key on top of the file (it signs from then
+//! on), and take the old one away when no token of it is in use.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::company_id::CompanyId;
+use crate::phone::Region;
+
+/// The shortest key that is accepted: as long as the digest that it signs with.
+const MIN_KEY_BYTES: usize = 32;
+
+/// The audience of every token, so that a token made for something else with the same key is refused.
+const AUDIENCE: &str = "switchboard-directory";
+
+/// How far two clocks may be apart.
+const LEEWAY_SECONDS: i64 = 60;
+
+/// What a token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Bringing calls in: the platform's webhook.
+    Ingest,
+    /// Reading calls and contacts: a softphone, a call-history page.
+    Lookup,
+    /// Taking calls to resolve and bringing contacts: a worker's pod.
+    Worker,
+    /// Editing contacts by hand, and reading what `lookup` reads: an administration page. A token of its own, because
+    /// the look-up token sits in every softphone and must not be able to write.
+    Admin,
+}
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// The company whose data it opens.
+    pub company: CompanyId,
+    /// What it is good for.
+    pub purpose: Purpose,
+    /// How national numbers are read.
+    pub region: Region,
+    /// When it was minted; to the second.
+    pub issued_at: Timestamp,
+    /// Until when it is good; absent: until its key goes.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The keys that sign and verify tokens. Does not print; wiped when dropped.
+#[derive(Clone)]
+pub struct TokenKeys {
+    /// The first signs, all verify. Never empty.
+    keys: Vec<Key>,
+}
+
+/// Why a key file or a token is refused. Never holds the key or the token.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TokenError {
+    /// The key file holds no key.
+    #[error(
+        "the key file holds no key; write one base64 key of at least 32 bytes a line, the signing key first"
+    )]
+    NoKey,
+    /// A line of the key file is not a key.
+    #[error(
+        "line {0} of the key file is not base64; write one base64 key of at least 32 bytes a line"
+    )]
+    NotBase64(usize),
+    /// A key is too short to be safe.
+    #[error(
+        "the key in line {0} of the key file is shorter than 32 bytes; make one with `openssl rand -base64 32`"
+    )]
+    TooShort(usize),
+    /// The token could not be made.
+    #[error("the token could not be signed")]
+    Sign,
+    /// The token is not a token of ours, or no key of ours signed it.
+    #[error(
+        "the token is not one that this directory issued; use the token from the tenant's Secret"
+    )]
+    Invalid,
+    /// The token's time is over.
+    #[error("the token has expired; use the newest token from the tenant's Secret")]
+    Expired,
+}
+
+#[derive(Clone)]
+struct Key {
+    id: String,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+/// The claims as they stand in the JWT.
+#[derive(Serialize, Deserialize)]
+struct WireClaims {
+    aud: String,
+    sub: CompanyId,
+    purpose: Purpose,
+    region: Region,
+    iat: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+}
+
+// === impl TokenKeys ===
+
+impl TokenKeys {
+    /// Reads a key file: one base64 key of at least 32 bytes a line, the signing key first. Empty lines and lines that
+    /// start with `#` are skipped.
+    pub fn parse(text: &str) -> Result<Self, TokenError> {
+        let keys = text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line.trim()))
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+            .map(|(number, line)| {
+                let bytes = Zeroizing::new(
+                    STANDARD
+                        .decode(line)
+                        .map_err(|_| TokenError::NotBase64(number))?,
+                );
+                if bytes.len() < MIN_KEY_BYTES {
+                    Err(TokenError::TooShort(number))
+                } else {
+                    Ok(Key::new(bytes))
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            Err(TokenError::NoKey)
+        } else {
+            Ok(Self { keys })
+        }
+    }
+
+    /// Makes a token that says this. The same claims and key give the same token.
+    pub fn mint(&self, claims: &Claims) -> Result<SecretString, TokenError> {
+        let key = self.signing()?;
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(key.id.clone());
+        let wire = WireClaims {
+            aud: AUDIENCE.to_owned(),
+            sub: claims.company.clone(),
+            purpose: claims.purpose,
+            region: claims.region,
+            iat: claims.issued_at.as_second(),
+            exp: claims.expires_at.map(|at| at.as_second()),
+        };
+        jsonwebtoken::encode(&header, &wire, &EncodingKey::from_secret(&key.bytes))
+            .map(SecretString::from)
+            .map_err(|_| TokenError::Sign)
+    }
+
+    /// Reads a token, if one of these keys signed it and its time is not over.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+        let key = self
+            .keys
+            .iter()
+            .find(|key| Some(&key.id) == header.kid.as_ref())
+            .ok_or(TokenError::Invalid)?;
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["aud", "sub"]);
+        // The time is checked below, against the time that was given.
+        validation.validate_exp = false;
+        let wire = jsonwebtoken::decode::<WireClaims>(
+            token,
+            &DecodingKey::from_secret(&key.bytes),
+            &validation,
+        )
+        .map_err(|_| TokenError::Invalid)?
+        .claims;
+        let time = |seconds| Timestamp::from_second(seconds).map_err(|_| TokenError::Invalid);
+        if wire
+            .exp
+            .is_some_and(|exp| exp.saturating_add(LEEWAY_SECONDS) < now.as_second())
+        {
+            return Err(TokenError::Expired);
+        }
+        Ok(Claims {
+            company: wire.sub,
+            purpose: wire.purpose,
+            region: wire.region,
+            issued_at: time(wire.iat)?,
+            expires_at: wire.exp.map(time).transpose()?,
+        })
+    }
+
+    /// A key for another use, derived from the signing key: HMAC-SHA256 over the label. It changes when the signing
+    /// key does.
+    pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        // A token's signed text starts with `eyJ`, so no label can collide with one.
+        let text = format!("switchboard derived key\n{label}");
+        Zeroizing::new(
+            self.keys
+                .first()
+                .map_or([0; 32], |key| hmac_sha256(&key.bytes, text.as_bytes())),
+        )
+    }
+
+    fn signing(&self) -> Result<&Key, TokenError> {
+        self.keys.first().ok_or(TokenError::NoKey)
+    }
+}
+
+impl fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenKeys({})", self.keys.len())
+    }
+}
+
+// === impl Key ===
+
+impl Key {
+    fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
+        let digest = hmac_sha256(&bytes, b"switchboard key id");
+        let id = digest
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self { id, bytes }
+    }
+}
+
+// === impl Purpose ===
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ingest => "ingest",
+            Self::Lookup => "lookup",
+            Self::Worker => "worker",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// HMAC-SHA256. The key is brought to the block size here, as the standard says, so that nothing can fail.
+fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
+    let mut block = Zeroizing::new([0_u8; 64]);
+    if key.len() <= block.len() {
+        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    } else {
+        let digest: Zeroizing<[u8; 32]> = Zeroizing::new(Sha256::digest(key).into());
+        block
+            .iter_mut()
+            .zip(digest.iter())
+            .for_each(|(to, from)| *to = *from);
+    }
+    let mut mac = Hmac::<Sha256>::new(&(*block).into());
+    mac.update(text);
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    const OLD: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+    const NEW: &str = "YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=";
+
+    fn keys(text: &str) -> TokenKeys {
+        TokenKeys::parse(text).unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            company: "acme".parse().unwrap(),
+            purpose: Purpose::Worker,
+            region: Region::JAPAN,
+            issued_at: at(1_000),
+            expires_at: Some(at(2_000)),
+        }
+    }
+
+    fn verify(keys: &TokenKeys, token: &SecretString, now: i64) -> Result<Claims, TokenError> {
+        keys.verify(token.expose_secret(), at(now))
+    }
+
+    #[test]
+    fn a_token_says_what_was_minted() {
+        let keys = keys(OLD);
+        let token = keys.mint(&claims()).unwrap();
+        assert_eq!(verify(&keys, &token, 1_500), Ok(claims()));
+        let forever = Claims {
+            expires_at: None,
+            purpose: Purpose::Admin,
+            ..claims()
+        };
+        assert_eq!(
+            verify(&keys, &keys.mint(&forever).unwrap(), 9_999_999),
+            Ok(forever)
+        );
+    }
+
+    #[test]
+    fn the_same_claims_give_the_same_token() {
+        let mint = || {
+            keys(OLD)
+                .mint(&claims())
+                .unwrap()
+                .expose_secret()
+                .to_owned()
+        };
+        assert_eq!(mint(), mint());
+    }
+
+    #[test]
+    fn a_token_expires_after_a_minute_of_grace() {
+        let keys = keys(OLD);
+        let token = keys.mint(&claims()).unwrap();
+        assert!(verify(&keys, &token, 2_060).is_ok());
+        assert_eq!(verify(&keys, &token, 2_061), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn keys_rotate_without_a_gap() {
+        let (before, during, after) = (
+            keys(OLD),
+            keys(&format!("# new\n{NEW}\n\n  {OLD}  \n")),
+            keys(NEW),
+        );
+        let (old, new) = (
+            before.mint(&claims()).unwrap(),
+            during.mint(&claims()).unwrap(),
+        );
+        assert!(verify(&during, &old, 1_500).is_ok() && verify(&during, &new, 1_500).is_ok());
+        assert!(verify(&after, &new, 1_500).is_ok());
+        assert_eq!(verify(&after, &old, 1_500), Err(TokenError::Invalid));
+        assert_eq!(verify(&before, &new, 1_500), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn a_token_that_was_tampered_with_is_refused() {
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let keys = keys(OLD);
+        let token = keys.mint(&claims()).unwrap().expose_secret().to_owned();
+        let [header, body, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+            panic!("{token}")
+        };
+        let read = |part: &str| String::from_utf8(URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        let other = URL_SAFE_NO_PAD.encode(read(body).replace("acme", "evil"));
+        let none = URL_SAFE_NO_PAD.encode(read(header).replace("HS256", "none"));
+        let no_key = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+        for forged in [
+            format!("{header}.{other}.{signature}"),
+            format!("{none}.{body}."),
+            format!("{none}.{body}.{signature}"),
+            format!("{no_key}.{body}.{signature}"),
+            format!("{header}.{body}."),
+            format!("{header}.{body}"),
+            String::new(),
+        ] {
+            assert_eq!(
+                keys.verify(&forged, at(1_500)),
+                Err(TokenError::Invalid),
+                "{forged}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_for_something_else_is_refused_though_the_key_is_ours() {
+        let keys = keys(OLD);
+        let key = keys.signing().unwrap();
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(key.id.clone());
+        let signed = |claims: serde_json::Value| {
+            let key = EncodingKey::from_secret(&key.bytes);
+            keys.verify(
+                &jsonwebtoken::encode(&header, &claims, &key).unwrap(),
+                at(1),
+            )
+        };
+        let good = serde_json::json!({
+            "aud": AUDIENCE, "sub": "acme", "purpose": "worker", "region": "JP", "iat": 1
+        });
+        assert!(signed(good.clone()).is_ok());
+        for (claim, value) in [
+            ("aud", "another-program"),
+            ("sub", "NOT A COMPANY"),
+            ("purpose", "everything"),
+            ("region", "XX"),
+            ("exp", "tomorrow"),
+        ] {
+            let mut bad = good.clone();
+            bad[claim] = value.into();
+            assert_eq!(signed(bad), Err(TokenError::Invalid), "{claim}");
+        }
+    }
+
+    #[test]
+    fn a_bad_key_file_is_refused_with_its_line() {
+        let refusal = |text: &str| TokenKeys::parse(text).err();
+        assert_eq!(refusal("\n# nothing\n"), Some(TokenError::NoKey));
+        assert_eq!(
+            refusal(&format!("{OLD}\nnot base64!")),
+            Some(TokenError::NotBase64(2))
+        );
+        assert_eq!(refusal("\nc2hvcnQ="), Some(TokenError::TooShort(2)));
+    }
+
+    #[test]
+    fn derived_keys_differ_by_label_and_follow_the_signing_key() {
+        let derive = |text: &str, label: &str| *keys(text).derive(label);
+        assert_eq!(
+            derive(OLD, "fingerprint"),
+            derive(&format!("{OLD}\n{NEW}"), "fingerprint")
+        );
+        assert_ne!(derive(OLD, "fingerprint"), derive(OLD, "other"));
+        assert_ne!(derive(OLD, "fingerprint"), derive(NEW, "fingerprint"));
+    }
+
+    #[test]
+    fn the_hash_is_hmac_sha256() {
+        // RFC 4231, test cases 1 and 6 (a key longer than a block).
+        let hex = |bytes: [u8; 32]| {
+            bytes
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
+        assert_eq!(
+            hex(hmac_sha256(&[0x0b; 20], b"Hi There")),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        );
+        assert_eq!(
+            hex(hmac_sha256(
+                &[0xaa; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First"
+            )),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        );
+    }
+
+    #[test]
+    fn keys_do_not_print() {
+        assert_eq!(
+            format!("{:?}", keys(&format!("{OLD}\n{NEW}"))),
+            "TokenKeys(2)"
+        );
+    }
+}

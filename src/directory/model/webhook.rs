@@ -1,0 +1,469 @@
+//! MiiTel's call-history webhook, read tolerantly: a payload in, legs of a call out. Pure.
+//!
+//! What is needed must be there and make sense; everything else may be missing, null or new. The customer's side of a
+//! leg follows from its `call_type`. A leg without a number and an internal one are kept, too: they belong to the
+//! history, there is only nothing to look up.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::{Direction, MAX_BULK};
+
+const MAX_ID_CHARS: usize = 100;
+const MAX_TEXT_CHARS: usize = 255;
+const MAX_CHALLENGE_BYTES: usize = 1_024;
+
+/// What a request of the platform is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Webhook {
+    /// The handshake when the setting is saved: answer with this token only.
+    Challenge(String),
+    /// News of a call.
+    Calls(Delivery),
+}
+
+/// News of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    /// The company ID that the platform names, where it does.
+    pub(crate) tenant_code: Option<String>,
+    /// The legs of the call.
+    pub(crate) legs: Vec<Leg>,
+}
+
+/// One leg of a call, as far as this delivery tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leg {
+    /// The key: `details[].id`.
+    pub(crate) id: String,
+    /// The whole call's ID.
+    pub(crate) call_id: Option<String>,
+    /// The platform's word for what kind of leg it is.
+    pub(crate) call_type: String,
+    /// Which way it went.
+    pub(crate) direction: Direction,
+    /// When dialling, or queueing, began.
+    pub(crate) started_at: Option<Timestamp>,
+    /// When somebody answered.
+    pub(crate) answered_at: Option<Timestamp>,
+    /// When it ended.
+    pub(crate) ended_at: Option<Timestamp>,
+    /// The customer's number as spelled; `None` for an internal leg.
+    pub(crate) number: Option<String>,
+    /// The tenant's own line.
+    pub(crate) circuit_number: Option<String>,
+    /// Its name.
+    pub(crate) circuit_name: Option<String>,
+}
+
+/// Why a payload is refused: the field, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {reason}")]
+pub(crate) struct Malformed {
+    /// The field's path, for example `call.details[1].dial_starts_at`.
+    pub(crate) field: String,
+    /// What is wrong and what to do.
+    pub(crate) reason: String,
+}
+
+/// Reads a request body. Of what it does not know nothing is kept, however much of it there is: a webhook carries the
+/// transcript of its call, and a hostile one whatever takes the most room.
+pub(crate) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
+    let not_json = |error| {
+        let reason = format!("is not JSON ({error}); send one JSON object");
+        Malformed::new("body", reason)
+    };
+    let whole: &RawValue = serde_json::from_slice(body).map_err(not_json)?;
+    let [call, challenge, video] = object(whole, "body", ["call", "challenge", "video"])?;
+    if let (None, Some(challenge)) = (call, challenge) {
+        return match string(challenge) {
+            Some(token) if !token.is_empty() && token.len() <= MAX_CHALLENGE_BYTES => {
+                Ok(Webhook::Challenge(token))
+            }
+            _ => Err(Malformed::new(
+                "challenge",
+                "is not a text of 1 to 1024 bytes; send the token as a JSON string",
+            )),
+        };
+    }
+    let [id, tenant_code, details] = match call {
+        Some(call) => object(call, "call", ["id", "tenant_code", "details"])?,
+        None if video.is_some() => {
+            return Err(Malformed::new(
+                "call",
+                "is missing: this is a meeting-history webhook; register this address for call history only",
+            ));
+        }
+        None => {
+            return Err(Malformed::new(
+                "call",
+                "is missing; send the platform's call-history format",
+            ));
+        }
+    };
+    let call_id = text(id, "call.id", MAX_ID_CHARS)?;
+    let tenant_code = text(tenant_code, "call.tenant_code", MAX_TEXT_CHARS)?;
+    let wrong = |reason: &str| Malformed::new("call.details", reason);
+    let details =
+        details.ok_or_else(|| wrong("is missing; send one entry for each leg of the call"))?;
+    let details: Details<'_> = serde_json::from_str(details.get())
+        .map_err(|_| wrong("is not a list; send one entry for each leg of the call"))?;
+    if details.count > MAX_BULK {
+        let reason = format!(
+            "has {} entries; send at most {MAX_BULK} legs of a call at once",
+            details.count
+        );
+        return Err(wrong(&reason));
+    }
+    let legs = details
+        .first
+        .into_iter()
+        .enumerate()
+        .map(|(index, detail)| {
+            leg(
+                detail,
+                &format!("call.details[{index}]"),
+                call_id.as_deref(),
+            )
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Webhook::Calls(Delivery { tenant_code, legs }))
+}
+
+/// The values of an object's fields by their names; the last counts where a name stands twice, and null counts as missing.
+struct Fields<'n, const N: usize>(&'n [&'static str; N]);
+
+impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
+    type Value = [Option<&'de RawValue>; N];
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = [None; N];
+        while let Some(key) = map.next_key::<String>()? {
+            match self
+                .0
+                .iter()
+                .zip(&mut found)
+                .find(|(name, _)| **name == key)
+            {
+                Some((_, value)) => *value = map.next_value()?,
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The first legs, and how many there are: a list of a million is counted and not kept.
+struct Details<'a> {
+    first: Vec<&'a RawValue>,
+    count: usize,
+}
+
+impl<'de> Deserialize<'de> for Details<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Legs;
+        impl<'de> Visitor<'de> for Legs {
+            type Value = Details<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut first = Vec::new();
+                while first.len() < MAX_BULK {
+                    match list.next_element()? {
+                        Some(leg) => first.push(leg),
+                        None => break,
+                    }
+                }
+                let mut count = first.len();
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Details { first, count })
+            }
+        }
+        deserializer.deserialize_seq(Legs)
+    }
+}
+
+/// Fields of what must be an object.
+fn object<'a, const N: usize>(
+    value: &'a RawValue,
+    path: &str,
+    names: [&'static str; N],
+) -> Result<[Option<&'a RawValue>; N], Malformed> {
+    serde_json::Deserializer::from_str(value.get())
+        .deserialize_map(Fields(&names))
+        .map_err(|_| Malformed::new(path, "is not a JSON object; send the platform's own format"))
+}
+
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// A text, cut to a length, without control characters; empty and missing are both `None`.
+fn text(value: Option<&RawValue>, path: &str, max: usize) -> Result<Option<String>, Malformed> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let text = string(value).ok_or_else(|| {
+        Malformed::new(path, "is neither text nor null; send it as a JSON string")
+    })?;
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    let text = text.trim();
+    if path.ends_with(".id") && text.chars().count() > max {
+        return Err(Malformed::new(
+            path,
+            "is longer than 100 characters; send the platform's own ID",
+        ));
+    }
+    Ok((!text.is_empty()).then(|| text.chars().take(max).collect()))
+}
+
+fn time(value: Option<&RawValue>, path: &str) -> Result<Option<Timestamp>, Malformed> {
+    const WRONG: &str = "is not a time with an offset; send ISO 8601, for example 2026-11-23T07:26:06+00:00, or null";
+    match text(value, path, MAX_TEXT_CHARS)? {
+        None => Ok(None),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Malformed::new(path, WRONG)),
+    }
+}
+
+fn leg(detail: &RawValue, path: &str, call_id: Option<&str>) -> Result<Leg, Malformed> {
+    let names = [
+        "id",
+        "call_type",
+        "from_number",
+        "to_number",
+        "queueing_starts_at",
+        "dial_starts_at",
+        "dial_answered_at",
+        "dial_ends_at",
+        "circuit_number",
+        "circuit_name",
+    ];
+    let [
+        id,
+        call_type,
+        from_number,
+        to_number,
+        queueing_starts_at,
+        dial_starts_at,
+        dial_answered_at,
+        dial_ends_at,
+        circuit_number,
+        circuit_name,
+    ] = object(detail, path, names)?;
+    let at = |key: &str| format!("{path}.{key}");
+    let id = text(id, &at("id"), MAX_ID_CHARS)?.ok_or_else(|| {
+        let reason = "is missing; send the leg's ID, calls are told apart by it";
+        Malformed::new(&at("id"), reason)
+    })?;
+    let call_type = text(call_type, &at("call_type"), MAX_ID_CHARS)?.ok_or_else(|| {
+        let reason = "is missing; send for example INCOMING_CALL";
+        Malformed::new(&at("call_type"), reason)
+    })?;
+    let direction = direction(&call_type);
+    let number = match direction {
+        Direction::Outgoing => text(to_number, &at("to_number"), MAX_TEXT_CHARS)?,
+        Direction::Incoming => text(from_number, &at("from_number"), MAX_TEXT_CHARS)?,
+        Direction::Internal => None,
+    };
+    let queued = time(queueing_starts_at, &at("queueing_starts_at"))?;
+    Ok(Leg {
+        id,
+        call_id: call_id.map(str::to_owned),
+        call_type,
+        direction,
+        started_at: time(dial_starts_at, &at("dial_starts_at"))?.or(queued),
+        answered_at: time(dial_answered_at, &at("dial_answered_at"))?,
+        ended_at: time(dial_ends_at, &at("dial_ends_at"))?,
+        number,
+        circuit_number: text(circuit_number, &at("circuit_number"), MAX_TEXT_CHARS)?,
+        circuit_name: text(circuit_name, &at("circuit_name"), MAX_TEXT_CHARS)?,
+    })
+}
+
+/// Which way a leg went. A type that the platform invents later counts as incoming, where most of them belong.
+fn direction(call_type: &str) -> Direction {
+    match call_type {
+        "OUTGOING_CALL" | "PREDICTIVE_DIAL" | "OUTGOING_TRANSFER" => Direction::Outgoing,
+        kind if kind.starts_with("EXTENSION") => Direction::Internal,
+        _ => Direction::Incoming,
+    }
+}
+
+// === impl Malformed ===
+
+impl Malformed {
+    fn new(field: &str, reason: impl Into<String>) -> Self {
+        Self {
+            field: field.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn payload(details: Value) -> Vec<u8> {
+        json!({"call": {"id": "c1", "tenant_code": "acme", "details": details}, "ip_restricted": true})
+            .to_string()
+            .into_bytes()
+    }
+
+    fn legs(details: Value) -> Vec<Leg> {
+        match read(&payload(details)).unwrap() {
+            Webhook::Calls(delivery) => delivery.legs,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refusal(body: &[u8]) -> String {
+        read(body).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_customer_stands_on_the_side_that_the_call_type_says() {
+        use Direction::*;
+        let table = [
+            ("EXTENSION", Internal, None),
+            ("EXTENSION_GROUP", Internal, None),
+            ("EXTENSION_TRANSFER", Internal, None),
+            ("EXTENSION_GROUP_TRANSFER", Internal, None),
+            ("OUTGOING_CALL", Outgoing, Some("to")),
+            ("PREDICTIVE_DIAL", Outgoing, Some("to")),
+            ("OUTGOING_TRANSFER", Outgoing, Some("to")),
+            ("INCOMING_CALL", Incoming, Some("from")),
+            ("INCOMING_CALL_USER", Incoming, Some("from")),
+            ("QUEUEING_CALL", Incoming, Some("from")),
+            ("AUTOMATIC_TRANSFER", Incoming, Some("from")),
+            ("AUTOMATIC_RECORD", Incoming, Some("from")),
+            ("READ_DTMF", Incoming, Some("from")),
+            ("SOMETHING_NEW", Incoming, Some("from")),
+        ];
+        for (kind, direction, number) in table {
+            let leg = legs(
+                json!([{"id": "d", "call_type": kind, "from_number": "from", "to_number": "to"}]),
+            )
+            .remove(0);
+            assert_eq!(
+                (leg.direction, leg.number.as_deref()),
+                (direction, number),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_leg_is_read_with_its_times_and_what_is_unknown_is_ignored() {
+        let read = legs(json!([
+            {"id": "d1", "call_type": "OUTGOING_CALL", "dial_starts_at": "2023-11-28T16:26:06+09:00",
+             "dial_answered_at": null, "dial_ends_at": "2023-11-28T07:27:06Z", "from_number": null,
+             "to_number": "09000000000", "circuit_number": "05000000000", "circuit_name": " Sales ",
+             "participants": [{"id": "p", "from_to": "TO"}], "something": {"new": [1, 2]}},
+            {"id": "d2", "call_type": "QUEUEING_CALL", "queueing_starts_at": "2023-11-28T07:26:07+00:00",
+             "from_number": ""}
+        ]));
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        assert_eq!(read[0].started_at, at("2023-11-28T07:26:06Z"));
+        assert_eq!(read[0].ended_at, at("2023-11-28T07:27:06Z"));
+        assert_eq!(read[0].answered_at, None);
+        assert_eq!(read[0].number.as_deref(), Some("09000000000"));
+        assert_eq!(read[0].circuit_name.as_deref(), Some("Sales"));
+        assert_eq!(read[0].call_id.as_deref(), Some("c1"));
+        assert_eq!(
+            (read[1].started_at, read[1].ended_at),
+            (at("2023-11-28T07:26:07Z"), None)
+        );
+        assert_eq!(read[1].number, None);
+    }
+
+    #[test]
+    fn the_handshake_is_a_challenge_without_a_call() {
+        let handshake = br#"{"challenge":"0af1","team":"sales"}"#;
+        assert_eq!(read(handshake), Ok(Webhook::Challenge("0af1".to_owned())));
+        let both = json!({"challenge": "0af1", "call": {"details": []}}).to_string();
+        assert!(matches!(read(both.as_bytes()), Ok(Webhook::Calls(_))));
+        assert!(refusal(br#"{"challenge":7}"#).starts_with("challenge is not a text"));
+    }
+
+    #[test]
+    fn what_is_not_known_takes_no_room_whatever_it_is() {
+        let many = vec![json!({}); 100_000];
+        let body = json!({"call": {"transcript": many, "details": [
+            {"id": "d", "call_type": "X", "words": [[[[{"deep": [1, 2]}]]]], "from_number": "\u{e9}\"1"}
+        ]}, "other": many});
+        let Ok(Webhook::Calls(delivery)) = read(body.to_string().as_bytes()) else {
+            panic!("refused")
+        };
+        assert_eq!(delivery.legs[0].number.as_deref(), Some("\u{e9}\"1"));
+
+        let said = refusal(&payload(json!(many)));
+        assert!(
+            said.starts_with("call.details has 100000 entries; send at most 1000"),
+            "{said}"
+        );
+        let deep = format!(
+            "{{\"call\": {}1{}}}",
+            "[".repeat(500_000),
+            "]".repeat(500_000)
+        );
+        assert_eq!(
+            refusal(deep.as_bytes()),
+            "call is not a JSON object; send the platform's own format"
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        let table: [(Vec<u8>, &str); 11] = [
+            (b"{".to_vec(), "body is not JSON"),
+            (b"[]".to_vec(), "body is not a JSON object"),
+            (b"\"\xff\"".to_vec(), "body is not JSON"),
+            (b"{}".to_vec(), "call is missing"),
+            (br#"{"call":[]}"#.to_vec(), "call is not a JSON object"),
+            (
+                br#"{"video":{}}"#.to_vec(),
+                "call is missing: this is a meeting-history webhook",
+            ),
+            (br#"{"call":{}}"#.to_vec(), "call.details is missing"),
+            (
+                payload(json!([{"id": "d", "call_type": "X"}, 3])),
+                "call.details[1] is not a JSON object",
+            ),
+            (
+                payload(json!([{"call_type": "X"}])),
+                "call.details[0].id is missing",
+            ),
+            (
+                payload(json!([{"id": "d", "call_type": "X", "from_number": 9}])),
+                "call.details[0].from_number is neither",
+            ),
+            (
+                payload(json!([{"id": "d", "call_type": "X", "dial_ends_at": "2023-11-28 07:26"}])),
+                "call.details[0].dial_ends_at is not a time with an offset",
+            ),
+        ];
+        for (body, says) in table {
+            let said = refusal(&body);
+            assert!(said.starts_with(says), "{said}");
+        }
+    }
+}

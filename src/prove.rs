@@ -1,0 +1,65 @@
+//! Proves a connection: logs in, asks Salesforce what the integration needs to know, and says how that ended.
+
+use crate::api::{Settings, now};
+use crate::decide::{Failure, Proof};
+use crate::salesforce;
+use crate::salesforce::{
+    BeforeLogin, Connection, Credentials, Fingerprint, RetryPolicy, SharedSession, Transport,
+};
+
+/// Proves a connection that is used for nothing else.
+pub async fn prove_once(
+    transport: Transport,
+    settings: &Settings,
+    credentials: Credentials,
+    fingerprint: Fingerprint,
+) -> Proof {
+    prove(
+        transport,
+        settings,
+        credentials,
+        &fingerprint,
+        &SharedSession::default(),
+        None,
+    )
+    .await
+    .0
+}
+
+/// The proof, and how many log-ins it took.
+pub(crate) async fn prove(
+    transport: Transport,
+    settings: &Settings,
+    credentials: Credentials,
+    fingerprint: &Fingerprint,
+    session: &SharedSession,
+    before_login: Option<BeforeLogin>,
+) -> (Proof, u64) {
+    let in_trouble = transport.in_trouble(&settings.login_url);
+    let mut connection = Connection::sharing(
+        session,
+        transport,
+        settings.login_url.clone(),
+        settings.api_version,
+        credentials,
+    )
+    .environment(settings.environment);
+    if in_trouble {
+        // The back-off of the controller is enough.
+        connection = connection.retry(RetryPolicy::NONE);
+    }
+    if let Some(before_login) = before_login {
+        connection = connection.before_login(before_login);
+    }
+    // Whether to log in again after a refusal was decided before this: the rules are the controller's, and outlive a restart.
+    connection.allow_login_again();
+    let before = connection.spent().logins;
+    let outcome = salesforce::probe(&connection).await;
+    let proof = Proof {
+        at: now(),
+        fingerprint: fingerprint.to_string(),
+        calls: connection.spent().calls,
+        outcome: outcome.map_err(Failure::from),
+    };
+    (proof, connection.spent().logins.saturating_sub(before))
+}

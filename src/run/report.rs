@@ -1,0 +1,455 @@
+//! What a run did: one JSON document in the container's termination message.
+//!
+//! A kubelet keeps at most 4,096 bytes of it
+//! (<https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>), so
+//! [`RunReport::to_json`] shortens texts until it fits and never the structure. The controller reads
+//! it with [`RunReport::parse`], which takes nothing that this program would not have written.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::resolve::UrlLength;
+use crate::salesforce::Usage;
+
+/// What a kubelet keeps of a termination message.
+pub const MAX_REPORT_BYTES: usize = 4_096;
+/// The format that this program writes and reads.
+pub const REPORT_VERSION: &str = "v1";
+/// So many different warnings tell what is wrong with an org; more would crowd out the rest.
+const MAX_WARNINGS: usize = 10;
+/// Longest code of an error or a warning.
+const MAX_CODE_BYTES: usize = 64;
+
+/// What a run did and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunReport {
+    /// The format, [`REPORT_VERSION`].
+    pub version: String,
+    /// Which of the two runs.
+    pub kind: RunKind,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it ended so; always there when it failed, never when it succeeded.
+    pub error: Option<Note>,
+    /// Salesforce refused the log-in: the credential must not be tried again by itself.
+    pub login_refused: bool,
+    /// Calls of the directory that are resolved now, those included whose number had a contact.
+    pub calls: u64,
+    /// Different phone numbers among them that Salesforce was asked for.
+    pub numbers: u64,
+    /// Numbers that a record was found for.
+    pub matched: Matched,
+    /// Numbers that no record was found for.
+    pub unmatched: u64,
+    /// Contacts written to the directory.
+    pub written: u64,
+    /// Contacts found but left as the directory has them.
+    pub skipped: u64,
+    /// Requests to Salesforce that count against its allocation.
+    pub api_calls: u64,
+    /// The org's usage, as the last answer told it.
+    pub usage: Option<Usage>,
+    /// How long the URL of a query may be in this org, where the run found out: for the settings of
+    /// the next run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_length: Option<UrlLength>,
+    /// What did not stop the run but should be put right.
+    pub warnings: Vec<Note>,
+}
+
+/// Which run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RunKind {
+    /// The daily run: numbers without a contact; never overwrites.
+    Sync,
+    /// The after-call run: numbers of calls that ended; overwrites.
+    Lookup,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// All that was to do is done.
+    Succeeded,
+    /// It could not go on; what was done before is kept.
+    Failed,
+    /// The integration's share of the API allocation is used up; what was done before is kept.
+    BudgetExhausted,
+    /// It was told to stop; what was done before is kept.
+    Interrupted,
+}
+
+/// Numbers found, by the kind of record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matched {
+    /// On a contact.
+    pub contact: u64,
+    /// On an account, person accounts included.
+    pub account: u64,
+    /// On a lead.
+    pub lead: u64,
+}
+
+/// A code for programs and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// One word in CamelCase, such as `InvalidLogin`.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+}
+
+/// Why a text is not a report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// There is none: the pod ended before it could write one.
+    #[error("the run left no report")]
+    Empty,
+    /// More than a termination message holds.
+    #[error("the report has {0} bytes, more than {MAX_REPORT_BYTES}")]
+    TooLong(usize),
+    /// Another format than this program's.
+    #[error("the report's version is not {REPORT_VERSION}")]
+    Version,
+    /// Not the JSON of a report.
+    #[error("the report is not a run report: {0}")]
+    NotAReport(#[source] serde_json::Error),
+    /// Its parts contradict each other.
+    #[error("the report contradicts itself: {0}")]
+    Impossible(&'static str),
+}
+
+// === impl RunReport ===
+
+impl RunReport {
+    /// The report of a run that has done nothing yet.
+    pub fn begin(kind: RunKind, now: Timestamp) -> Self {
+        Self {
+            version: REPORT_VERSION.to_owned(),
+            kind,
+            started_at: now,
+            finished_at: now,
+            outcome: Outcome::Succeeded,
+            error: None,
+            login_refused: false,
+            calls: 0,
+            numbers: 0,
+            matched: Matched::default(),
+            unmatched: 0,
+            written: 0,
+            skipped: 0,
+            api_calls: 0,
+            usage: None,
+            url_length: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Adds a warning, each once.
+    pub fn warn(&mut self, warning: Note) {
+        if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// The document: at most [`MAX_REPORT_BYTES`], whatever the texts are.
+    pub fn to_json(&self) -> String {
+        let mut report = self.clone();
+        report.warnings.truncate(MAX_WARNINGS);
+        let mut longest = MAX_REPORT_BYTES;
+        loop {
+            for note in report.error.iter_mut().chain(&mut report.warnings) {
+                shorten(&mut note.code, MAX_CODE_BYTES);
+                shorten(&mut note.message, longest);
+            }
+            // A struct of strings and numbers always has a JSON form.
+            let json = serde_json::to_string(&report).unwrap_or_default();
+            if json.len() <= MAX_REPORT_BYTES || longest == 0 {
+                return json;
+            }
+            longest = longest * 3 / 4;
+        }
+    }
+
+    /// Reads a termination message.
+    pub fn parse(text: &str) -> Result<Self, ReportError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: String,
+        }
+        if text.len() > MAX_REPORT_BYTES {
+            return Err(ReportError::TooLong(text.len()));
+        }
+        if text.trim().is_empty() {
+            return Err(ReportError::Empty);
+        }
+        let format: Versioned = serde_json::from_str(text).map_err(ReportError::NotAReport)?;
+        if format.version != REPORT_VERSION {
+            return Err(ReportError::Version);
+        }
+        let report: Self = serde_json::from_str(text).map_err(ReportError::NotAReport)?;
+        report
+            .contradiction()
+            .map_or(Ok(report), |what| Err(ReportError::Impossible(what)))
+    }
+
+    fn contradiction(&self) -> Option<&'static str> {
+        let found = self.matched.total();
+        let failed = self.outcome == Outcome::Failed;
+        let notes = || self.error.iter().chain(&self.warnings);
+        let contradictions = [
+            (
+                self.finished_at < self.started_at,
+                "it ends before it begins",
+            ),
+            (failed && self.error.is_none(), "it failed without an error"),
+            (
+                self.outcome == Outcome::Succeeded && self.error.is_some(),
+                "it succeeded with an error",
+            ),
+            (
+                self.login_refused && !failed,
+                "its log-in was refused and it did not fail",
+            ),
+            (self.numbers > self.calls, "it has more numbers than calls"),
+            (
+                found.and_then(|found| found.checked_add(self.unmatched)) != Some(self.numbers),
+                "numbers found and not found do not add up",
+            ),
+            (
+                self.written
+                    .checked_add(self.skipped)
+                    .is_none_or(|sum| found.is_some_and(|found| sum > found)),
+                "it has more contacts than numbers found",
+            ),
+            (
+                self.warnings.len() > MAX_WARNINGS,
+                "it has too many warnings",
+            ),
+            (!notes().all(Note::is_sound), "a code is not one word"),
+        ];
+        contradictions
+            .into_iter()
+            .find_map(|(is_so, what)| is_so.then_some(what))
+    }
+}
+
+/// Cuts a text at a character's border to at most `longest` bytes, with a mark that it was cut.
+fn shorten(text: &mut String, longest: usize) {
+    const MARK: char = '…';
+    if text.len() <= longest {
+        return;
+    }
+    let mut end = longest.saturating_sub(MARK.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    if longest >= MARK.len_utf8() {
+        text.push(MARK);
+    }
+}
+
+// === impl Matched ===
+
+impl Matched {
+    /// All numbers found; `None` if that is more than can be counted.
+    pub fn total(&self) -> Option<u64> {
+        self.contact
+            .checked_add(self.account)?
+            .checked_add(self.lead)
+    }
+}
+
+// === impl Note ===
+
+impl Note {
+    /// A note.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.code.len() <= MAX_CODE_BYTES
+            && self
+                .code
+                .starts_with(|first: char| first.is_ascii_uppercase())
+            && self.code.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// The word in the report.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::BudgetExhausted => "BudgetExhausted",
+            Self::Interrupted => "Interrupted",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl RunKind ===
+
+impl RunKind {
+    /// The word in the report.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "Sync",
+            Self::Lookup => "Lookup",
+        }
+    }
+}
+
+impl fmt::Display for RunKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn report() -> RunReport {
+        let mut report = RunReport::begin(RunKind::Sync, Timestamp::UNIX_EPOCH);
+        report.calls = 4;
+        report.numbers = 3;
+        report.matched = Matched {
+            contact: 1,
+            account: 0,
+            lead: 1,
+        };
+        report.unmatched = 1;
+        report.written = 1;
+        report.skipped = 1;
+        report
+    }
+
+    #[track_caller]
+    fn refused(change: impl FnOnce(&mut RunReport)) {
+        let mut report = report();
+        change(&mut report);
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(
+            matches!(RunReport::parse(&json), Err(ReportError::Impossible(_))),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn a_report_comes_back_as_it_was_written() {
+        let mut report = report();
+        report.usage = Some(Usage {
+            used: 16_000,
+            limit: 15_000,
+            observed_at: Timestamp::UNIX_EPOCH,
+        });
+        report.warn(Note::new(
+            "FieldNotVisible",
+            "Contact.MobilePhone is hidden",
+        ));
+        report.warn(Note::new(
+            "FieldNotVisible",
+            "Contact.MobilePhone is hidden",
+        ));
+        assert_eq!(report.warnings.len(), 1);
+        let json = report.to_json();
+        assert!(
+            json.contains("\"startedAt\":\"1970-01-01T00:00:00Z\""),
+            "{json}"
+        );
+        assert!(json.contains("\"error\":null"), "{json}");
+        assert_eq!(RunReport::parse(&json).unwrap(), report);
+    }
+
+    #[test]
+    fn rubbish_is_no_report() {
+        assert!(matches!(RunReport::parse(""), Err(ReportError::Empty)));
+        assert!(matches!(RunReport::parse(" \n"), Err(ReportError::Empty)));
+        for text in [
+            "{}",
+            "null",
+            "[]",
+            "done",
+            "{\"version\":\"v1\"}",
+            "{\"version\":1}",
+        ] {
+            assert!(
+                matches!(RunReport::parse(text), Err(ReportError::NotAReport(_))),
+                "{text}"
+            );
+        }
+        let json = report().to_json();
+        assert!(RunReport::parse(&json[..json.len() - 1]).is_err());
+        assert!(RunReport::parse(&format!("{json}{json}")).is_err());
+        assert!(RunReport::parse(&json.replace("\"calls\":4", "\"calls\":-4")).is_err());
+        assert!(RunReport::parse(&json.replace("\"calls\":4", "\"calls\":4.5")).is_err());
+        let next = json.replace("\"v1\"", "\"v2\"");
+        assert!(matches!(RunReport::parse(&next), Err(ReportError::Version)));
+        let long = format!("{json}{}", " ".repeat(MAX_REPORT_BYTES));
+        assert!(matches!(
+            RunReport::parse(&long),
+            Err(ReportError::TooLong(_))
+        ));
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_no_report() {
+        refused(|report| report.numbers = 5);
+        refused(|report| report.unmatched = 0);
+        refused(|report| report.written = 2);
+        refused(|report| report.matched.contact = u64::MAX);
+        refused(|report| report.written = u64::MAX);
+        refused(|report| report.finished_at = Timestamp::MIN);
+        refused(|report| report.outcome = Outcome::Failed);
+        refused(|report| report.error = Some(Note::new("InvalidLogin", "")));
+        refused(|report| report.login_refused = true);
+        refused(|report| report.warnings = vec![Note::new("two words", "")]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn a_report_always_fits_and_keeps_its_structure(
+            texts in prop::collection::vec(("[A-Z][a-z]{0,80}", "\\PC{0,900}|[\"\\\\\u{1}あ😀]{0,900}"), 0..20),
+        ) {
+            let mut report = report();
+            report.outcome = Outcome::Failed;
+            report.error = Some(Note::new("Failed", "\u{1}".repeat(5000)));
+            report.calls = u64::MAX;
+            report.api_calls = u64::MAX;
+            report.usage = Some(Usage { used: u64::MAX, limit: u64::MAX, observed_at: Timestamp::MAX });
+            for (code, message) in texts {
+                report.warn(Note::new(code.chars().take(64).collect::<String>(), message));
+            }
+            let json = report.to_json();
+            prop_assert!(json.len() <= MAX_REPORT_BYTES);
+            let read = RunReport::parse(&json).unwrap();
+            prop_assert_eq!(read.warnings.len(), report.warnings.len());
+            prop_assert_eq!(read.calls, u64::MAX);
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! What a worker is told: one JSON document in the environment, secrets in files.
+//!
+//! The controller writes the document into the CronJob, where anyone who may read Jobs reads it; so
+//! nothing in it is secret. Its keys are those of the resource.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::url_text;
+use crate::company_id::CompanyId;
+use crate::phone::Region;
+use crate::resolve::UrlLength;
+use crate::salesforce::{
+    ApiVersion, Credentials, DialPolicy, Environment, Incomplete, Method, SecretKey, secret_text,
+};
+
+/// The environment variable that holds the document.
+pub const SETTINGS_ENV: &str = "SWITCHBOARD_WORKER_SETTINGS";
+/// The format that this program writes and reads.
+pub const SETTINGS_VERSION: &str = "v1";
+/// More than a Secret holds in all: 1 MiB (<https://kubernetes.io/docs/concepts/configuration/secret/>).
+const MAX_SECRET_BYTES: u64 = 1024 * 1024;
+
+/// The settings of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// The format, [`SETTINGS_VERSION`].
+    pub version: String,
+    /// Whose calls are resolved.
+    pub company_id: CompanyId,
+    /// Where the numbers are looked up.
+    pub salesforce: SalesforceSettings,
+    /// Where the calls come from and the contacts go.
+    pub directory: DirectorySettings,
+    /// How national numbers are read.
+    pub region: Region,
+    /// The tenant's time zone (IANA).
+    pub time_zone: String,
+    /// Whether the org has person accounts, where a probe told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person_accounts: Option<bool>,
+    /// Where the org's records are opened; without it, where the log-in leads to.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "url_text::optional"
+    )]
+    pub instance_url: Option<Url>,
+    /// API calls that this run may make; without it, as many as it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_api_calls: Option<u64>,
+    /// How long the URL of a query may be in this org, as the last run's report said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_length: Option<UrlLength>,
+    /// What this run is called in logs, `namespace/name` of its resource say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+}
+
+/// The Salesforce side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SalesforceSettings {
+    /// Production or Sandbox.
+    pub environment: Environment,
+    /// Where to log in, in place of the host that the environment implies.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "url_text::optional"
+    )]
+    pub login_url: Option<Url>,
+    /// The version of the API.
+    pub api_version: ApiVersion,
+    /// How to log in.
+    pub auth: AuthSettings,
+    /// Hosts that may be dialled, in the operator's own notation; empty means the operator's default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Whether Salesforce may stand in a private network: for simulators only.
+    #[serde(default)]
+    pub allow_private_networks: bool,
+}
+
+/// How to log in: exactly one of the four, as in the resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AuthSettings {
+    /// SOAP `login()`. Files `password`, and perhaps `securityToken`.
+    Password(UserSettings),
+    /// The OAuth username-password flow. Files `password`, perhaps `securityToken`, `clientId`, `clientSecret`.
+    OauthPassword(UserSettings),
+    /// The OAuth JWT bearer flow. Files `clientId`, `privateKey`.
+    JwtBearer(UserSettings),
+    /// The OAuth client-credentials flow. Files `clientId`, `clientSecret`.
+    ClientCredentials {},
+}
+
+/// Which user logs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserSettings {
+    /// The user's name in Salesforce.
+    pub username: String,
+}
+
+/// The directory side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DirectorySettings {
+    /// Its address.
+    #[serde(with = "url_text")]
+    pub url: Url,
+}
+
+/// Why a run cannot begin. No variant holds a secret's value.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The variable is not set.
+    #[error("the environment variable {SETTINGS_ENV} is not set")]
+    Missing,
+    /// The document cannot be read.
+    #[error("{SETTINGS_ENV} is not a settings document: {0}")]
+    Malformed(#[source] serde_json::Error),
+    /// The document is of another version.
+    #[error("{SETTINGS_ENV} has version {0:?}; this program reads {SETTINGS_VERSION}")]
+    Version(String),
+    /// A file cannot be read.
+    #[error("the file {path} cannot be read: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("the file {path} {problem}")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A value in the document or a file is not usable together with the others.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+// === impl WorkerSettings ===
+
+impl WorkerSettings {
+    /// Reads the document.
+    pub fn parse(json: &str) -> Result<Self, SettingsError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: String,
+        }
+        let Versioned { version } = serde_json::from_str(json).map_err(SettingsError::Malformed)?;
+        if version != SETTINGS_VERSION {
+            return Err(SettingsError::Version(version));
+        }
+        serde_json::from_str(json).map_err(SettingsError::Malformed)
+    }
+
+    /// The document, for the CronJob: the same settings always give the same bytes.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+// === impl SalesforceSettings ===
+
+impl SalesforceSettings {
+    /// Where to log in.
+    pub fn login_url(&self) -> Url {
+        self.login_url
+            .clone()
+            .unwrap_or_else(|| self.environment.login_url())
+    }
+
+    /// What may be dialled, with one more authority to trust where `ca_bundle` names a PEM file.
+    pub fn dial_policy(&self, ca_bundle: Option<&Path>) -> Result<DialPolicy, SettingsError> {
+        let pem = ca_bundle
+            .map(|path| read_file(path).map(|pem| pem.to_vec()))
+            .transpose()?;
+        DialPolicy::new(&self.hosts, self.allow_private_networks, pem)
+            .map_err(|error| SettingsError::Unusable(error.to_string()))
+    }
+
+    /// The credentials, from the files of a mounted Secret.
+    pub fn credentials(&self, directory: &Path) -> Result<Credentials, SettingsError> {
+        let (method, username) = self.auth.method();
+        let read = |key: SecretKey| {
+            let path = directory.join(key.name);
+            if !key.required && !path.exists() {
+                return Ok(None);
+            }
+            read_file(&path).map(Some)
+        };
+        Credentials::read(method, username, read).map(|(credentials, _)| credentials)
+    }
+}
+
+// === impl AuthSettings ===
+
+impl AuthSettings {
+    /// The method, and the user that it logs in.
+    fn method(&self) -> (Method, Option<&str>) {
+        match self {
+            Self::Password(user) => (Method::Password, Some(&user.username)),
+            Self::OauthPassword(user) => (Method::OauthPassword, Some(&user.username)),
+            Self::JwtBearer(user) => (Method::JwtBearer, Some(&user.username)),
+            Self::ClientCredentials {} => (Method::ClientCredentials, None),
+        }
+    }
+}
+
+// === impl SettingsError ===
+
+impl From<Incomplete> for SettingsError {
+    fn from(incomplete: Incomplete) -> Self {
+        Self::Unusable(format!("the mounted credentials: {incomplete}"))
+    }
+}
+
+/// A secret from a file, without the line end that editors and `echo` leave.
+pub(crate) fn read_secret(path: &Path) -> Result<SecretString, SettingsError> {
+    secret_text(&read_file(path)?).map_err(|problem| content(path, problem.to_string()))
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
+    let file = |source| SettingsError::File {
+        path: path.to_owned(),
+        source,
+    };
+    if std::fs::metadata(path).map_err(file)?.len() > MAX_SECRET_BYTES {
+        return Err(content(path, "is larger than 1 MiB"));
+    }
+    std::fs::read(path).map(Zeroizing::new).map_err(file)
+}
+
+fn content(path: &Path, problem: impl Into<String>) -> SettingsError {
+    SettingsError::Content {
+        path: path.to_owned(),
+        problem: problem.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const DOCUMENT: &str = r#"{
+        "version": "v1",
+        "companyId": "acme-tokyo",
+        "salesforce": {
+            "environment": "Production",
+            "apiVersion": "50.0",
+            "auth": {"password": {"username": "integration@acme.example"}}
+        },
+        "directory": {"url": "http://directory.switchboard:8080"},
+        "region": "JP",
+        "timeZone": "Asia/Tokyo"
+    }"#;
+
+    #[test]
+    fn a_document_with_what_is_needed_is_read_and_comes_back() {
+        let settings = WorkerSettings::parse(DOCUMENT).unwrap();
+        assert_eq!(settings.company_id.as_str(), "acme-tokyo");
+        assert_eq!(
+            settings.salesforce.login_url().as_str(),
+            "https://login.salesforce.com/"
+        );
+        assert_eq!(settings.max_api_calls, None);
+        assert_eq!(
+            WorkerSettings::parse(&settings.to_json()).unwrap(),
+            settings
+        );
+    }
+
+    #[test]
+    fn a_document_of_another_shape_is_refused_with_what_is_wrong() {
+        assert!(matches!(
+            WorkerSettings::parse(&DOCUMENT.replace("\"v1\"", "\"v2\"")),
+            Err(SettingsError::Version(_))
+        ));
+        for (from, to) in [
+            ("\"JP\"", "\"ZZ\""),
+            ("Production", "Staging"),
+            ("acme-tokyo", "Acme Tokyo"),
+            ("\"timeZone\"", "\"timezone\""),
+            ("{\"password\": {", "{\"passwords\": {"),
+        ] {
+            let error = WorkerSettings::parse(&DOCUMENT.replace(from, to)).unwrap_err();
+            assert!(
+                matches!(error, SettingsError::Malformed(_)),
+                "{from}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_four_ways_to_log_in_are_written_as_in_the_resource() {
+        for auth in [
+            r#"{"password":{"username":"a"}}"#,
+            r#"{"oauthPassword":{"username":"a"}}"#,
+            r#"{"jwtBearer":{"username":"a"}}"#,
+            r#"{"clientCredentials":{}}"#,
+        ] {
+            let read: AuthSettings = serde_json::from_str(auth).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), auth);
+        }
+    }
+
+    #[test]
+    fn secrets_come_from_files_without_their_line_end_and_are_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = WorkerSettings::parse(DOCUMENT).unwrap();
+        let error = settings.salesforce.credentials(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("password"), "{error}");
+
+        std::fs::write(folder.path().join("password"), "hunter2 \r\n").unwrap();
+        std::fs::write(folder.path().join("securityToken"), "\n").unwrap();
+        let credentials = settings.salesforce.credentials(folder.path()).unwrap();
+        let Credentials::Password {
+            password,
+            security_token,
+            ..
+        } = &credentials
+        else {
+            panic!()
+        };
+        assert_eq!(password.expose_secret(), "hunter2 ");
+        assert!(security_token.is_none());
+        assert!(!format!("{credentials:?}").contains("hunter2"));
+
+        std::fs::write(folder.path().join("password"), b"\xff\xfehunter2").unwrap();
+        let error = settings.salesforce.credentials(folder.path()).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        std::fs::write(folder.path().join("password"), "\n").unwrap();
+        assert!(settings.salesforce.credentials(folder.path()).is_err());
+    }
+}

@@ -1,0 +1,283 @@
+//! From an answer that is no success to the error that it means, whatever interface it came from.
+
+pub(crate) mod error;
+pub(crate) mod meaning;
+pub(crate) mod words;
+
+use http::HeaderMap;
+use serde::Deserialize;
+
+use self::error::{Error, Phase};
+use self::meaning::Meaning;
+use super::credentials::Method;
+use super::text::xml::Element;
+use super::text::{Kind, Redactor, html_words, kind};
+
+/// An answer, whole and decoded.
+pub(crate) struct Incoming {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+/// One entry of REST's error array (facts 2.9).
+#[derive(Debug, Deserialize)]
+pub(crate) struct RestError {
+    #[serde(alias = "exceptionCode", alias = "statusCode")]
+    #[serde(rename = "errorCode")]
+    code: String,
+    #[serde(default, alias = "exceptionMessage")]
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OauthError {
+    error: String,
+    #[serde(default)]
+    error_description: Option<String>,
+}
+
+/// Reads REST's errors: an array, or what some edges send, a single object.
+pub(crate) fn rest_errors(body: &serde_json::Value) -> Option<Vec<RestError>> {
+    let list = match body {
+        serde_json::Value::Array(list) => list.clone(),
+        object @ serde_json::Value::Object(_) => vec![object.clone()],
+        _ => return None,
+    };
+    let errors: Vec<RestError> = list
+        .into_iter()
+        .filter_map(|entry| serde_json::from_value(entry).ok())
+        .collect();
+    (!errors.is_empty()).then_some(errors)
+}
+
+/// The error of a REST answer, or of one part of a composite answer.
+pub(crate) fn rest_error(
+    status: u16,
+    error: &RestError,
+    phase: Phase,
+    redactor: &Redactor,
+) -> Error {
+    let message = error.message.as_deref().unwrap_or_default();
+    exception(status, &error.code, message, phase, redactor)
+}
+
+/// An answer that should have been a success and is not.
+pub(crate) fn failure(incoming: &Incoming, phase: Phase, redactor: &Redactor) -> Error {
+    let text = incoming.text.trim_start_matches('\u{feff}').trim();
+    if let Ok(body) = serde_json::from_str::<serde_json::Value>(text) {
+        if let Some(error) = rest_errors(&body).and_then(|errors| errors.into_iter().next()) {
+            return rest_error(incoming.status, &error, phase, redactor);
+        }
+        if let Ok(error) = serde_json::from_value::<OauthError>(body) {
+            return oauth_error(incoming.status, &error, Method::Password, phase, redactor);
+        }
+    } else if let Some((code, message)) = soap_fault(text) {
+        return exception(incoming.status, &code, &message, phase, redactor);
+    } else if text.eq_ignore_ascii_case("Bad_OAuth_Token") {
+        // What the identity service says to a stale token: 403 and plain text (facts 1.2).
+        return exception(incoming.status, text, "", phase, redactor);
+    }
+    unexpected(incoming, phase, redactor)
+}
+
+/// The error of an OAuth answer.
+pub(crate) fn oauth_failure(incoming: &Incoming, method: Method, redactor: &Redactor) -> Error {
+    match serde_json::from_str::<OauthError>(incoming.text.trim()) {
+        Ok(error) => oauth_error(incoming.status, &error, method, Phase::Login, redactor),
+        Err(_) => failure(incoming, Phase::Login, redactor),
+    }
+}
+
+fn oauth_error(
+    status: u16,
+    error: &OauthError,
+    method: Method,
+    phase: Phase,
+    redactor: &Redactor,
+) -> Error {
+    let description = error.error_description.as_deref().unwrap_or_default();
+    let quoted = match description {
+        "" => redactor.excerpt(&error.error),
+        description => format!(
+            "{} ({})",
+            redactor.excerpt(description),
+            redactor.excerpt(&error.error)
+        ),
+    };
+    match words::oauth(&error.error, description) {
+        // Salesforce answers a blocked flow exactly like a wrong password (facts 1.2).
+        Some(Meaning::InvalidLogin) if method == Method::OauthPassword => Error::new(
+            Meaning::InvalidLogin,
+            phase,
+            format!(
+                "Salesforce says: {quoted}. It says the same when the organization blocks the OAuth username-password flow (Setup > OAuth and OpenID Connect Settings)."
+            ),
+        ),
+        Some(meaning) => Error::new(meaning, phase, says(&quoted)),
+        None => unknown_code(status, &quoted, phase),
+    }
+    .with_status(status)
+    .with_code(redactor.excerpt(&error.error))
+}
+
+fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Redactor) -> Error {
+    let plain = code.rsplit(':').next().unwrap_or(code).trim();
+    // SOAP repeats the code in front of the message.
+    let message = message.trim();
+    let message = message
+        .strip_prefix(plain)
+        .map_or(message, |rest| rest.trim_start_matches([':', ' ']));
+    let quoted = match message {
+        "" => redactor.excerpt(plain),
+        message => format!(
+            "{} ({})",
+            redactor.excerpt(message),
+            redactor.excerpt(plain)
+        ),
+    };
+    let error = match words::exception(code, message, phase) {
+        Some(meaning) => Error::new(meaning, phase, says(&quoted)),
+        None => unknown_code(status, &quoted, phase),
+    };
+    let error = error.with_status(status).with_code(redactor.excerpt(plain));
+    let transient = matches!(
+        error.meaning(),
+        Meaning::RowLocked | Meaning::ConcurrentLimit
+    );
+    if transient || words::is_transient(status) {
+        error.repeatable()
+    } else {
+        error
+    }
+}
+
+/// A code that is in no table of ours: the status may still tell what it means.
+fn unknown_code(status: u16, quoted: &str, phase: Phase) -> Error {
+    let meaning = words::status(status, phase).unwrap_or(Meaning::UnexpectedAnswer);
+    Error::new(
+        meaning,
+        phase,
+        format!("Salesforce answers with a code that is not known here (HTTP {status}): {quoted}."),
+    )
+}
+
+/// A fault of SOAP: code and message, in whatever namespace.
+pub(crate) fn soap_fault(text: &str) -> Option<(String, String)> {
+    let root = Element::parse(text).ok()?;
+    let fault = root.find("Fault")?;
+    let exception = fault
+        .find("exceptionCode")
+        .map(Element::text)
+        .filter(|code| !code.is_empty());
+    // SOAP 1.2 names them Code/Value and Reason/Text.
+    let code = exception
+        .or_else(|| fault.text_of("faultcode"))
+        .or_else(|| fault.child("Code").and_then(|code| code.text_of("Value")))
+        .unwrap_or_default();
+    let message = fault
+        .text_of("faultstring")
+        .or_else(|| {
+            fault
+                .find("exceptionMessage")
+                .map(Element::text)
+                .filter(|message| !message.is_empty())
+        })
+        .or_else(|| {
+            fault
+                .child("Reason")
+                .and_then(|reason| reason.text_of("Text"))
+        })
+        .unwrap_or_default();
+    // Without a code of Salesforce's, the code stands before the colon of the message.
+    let code = match (exception, message.split_once(": ")) {
+        (None, Some((first, _)))
+            if first
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte == b'_') =>
+        {
+            first
+        }
+        _ => code,
+    };
+    Some((code.to_owned(), message.to_owned()))
+}
+
+/// An answer that is none of Salesforce's, named for what it is.
+pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor) -> Error {
+    let status = incoming.status;
+    let text = incoming.text.trim();
+    let what = match kind(text) {
+        Kind::Empty => format!("an empty answer came (HTTP {status})."),
+        Kind::Html => format!(
+            "an HTML page came instead of an API answer (HTTP {status}): \"{}\".",
+            redactor.excerpt(&html_words(&redactor.scrub(text)))
+        ),
+        // Of these only the outline: their values may be somebody's secrets.
+        Kind::Json => format!(
+            "JSON of another shape came (HTTP {status}): {}.",
+            redactor.excerpt(&outline(text))
+        ),
+        Kind::Xml => {
+            let root =
+                Element::parse(text).map_or("broken".to_owned(), |root| root.name().to_owned());
+            format!(
+                "XML of another shape came (HTTP {status}): <{}>.",
+                redactor.excerpt(&root)
+            )
+        }
+        Kind::Other => format!(
+            "text that is neither JSON nor XML came (HTTP {status}): \"{}\".",
+            redactor.excerpt(text)
+        ),
+    };
+    let what = match status {
+        407 => format!("the proxy wants a user and a password; {what}"),
+        511 => format!("the network wants a log-in of its own (captive portal); {what}"),
+        _ => what,
+    };
+    let error = Error::new(
+        words::status(status, phase).unwrap_or(Meaning::UnexpectedAnswer),
+        phase,
+        what,
+    );
+    let error = error.with_status(status);
+    if words::is_transient(status) {
+        error.repeatable()
+    } else {
+        error
+    }
+}
+
+/// The outline of a JSON value: what it is and the names in it.
+fn outline(text: &str) -> String {
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(fields)) => {
+            format!(
+                "an object with {}",
+                fields
+                    .keys()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        }
+        Ok(serde_json::Value::Array(list)) => format!("an array of {}", list.len()),
+        _ => "a single value".to_owned(),
+    }
+}
+
+fn says(quoted: &str) -> String {
+    format!("Salesforce says: {quoted}.")
+}
+
+/// Failures that say something about the user's rights, and nothing about the connection.
+pub(crate) fn is_about_rights(meaning: Meaning) -> bool {
+    matches!(
+        meaning,
+        Meaning::InsufficientAccess
+            | Meaning::FieldUnavailable
+            | Meaning::ObjectUnavailable
+            | Meaning::NotFound
+    )
+}

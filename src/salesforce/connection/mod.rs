@@ -1,0 +1,416 @@
+//! One credential's connection to Salesforce: its session, its queries, its cost.
+
+pub(crate) mod retry;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+use zeroize::Zeroizing;
+
+use self::retry::RetryPolicy;
+use super::answers::error::{Error, Phase};
+use super::answers::meaning::Meaning;
+use super::answers::{Incoming, failure};
+use super::credentials::Credentials;
+use super::credentials::environment::{ApiVersion, Environment};
+use super::login::session::{
+    Granted, Session, SessionInfo, SessionKeeper, SharedSession, withheld,
+};
+use super::rest::usage::{Spent, Usage};
+use super::rest::{NextPage, Page, Path, Subrequest, Subresponse, Version};
+use super::text::Redactor;
+use super::transport::{Outgoing, Transport};
+use super::{login, rest};
+
+/// Asked before each log-in is sent. One that it does not allow is not sent and answers LoginWithheld.
+pub type BeforeLogin = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// One credential's connection; clones share session and counters.
+#[derive(Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+    environment: Environment,
+    retry: RetryPolicy,
+    may_log_in: bool,
+    logins_at_most: Option<u64>,
+    before_login: Option<BeforeLogin>,
+    calls_at_most: Option<u64>,
+}
+
+struct Shared {
+    transport: Transport,
+    login_url: Url,
+    api_version: ApiVersion,
+    credentials: Credentials,
+    redactor: Redactor,
+    keeper: Arc<SessionKeeper>,
+    calls: AtomicU64,
+    usage: Mutex<Option<Usage>>,
+}
+
+impl Connection {
+    /// A connection that has not logged in yet.
+    pub fn new(
+        transport: Transport,
+        login_url: Url,
+        api_version: ApiVersion,
+        credentials: Credentials,
+    ) -> Connection {
+        Self::sharing(
+            &SharedSession::default(),
+            transport,
+            login_url,
+            api_version,
+            credentials,
+        )
+    }
+
+    /// A connection that uses, and leaves behind, a session that outlives it. The credential goes with the
+    /// connection, so that whoever keeps sessions need not keep credentials.
+    pub fn sharing(
+        session: &SharedSession,
+        transport: Transport,
+        login_url: Url,
+        api_version: ApiVersion,
+        credentials: Credentials,
+    ) -> Connection {
+        let environment = Environment::of_login_url(&login_url);
+        let redactor = Redactor::new(credentials.secrets());
+        let shared = Shared {
+            transport,
+            login_url,
+            api_version,
+            credentials,
+            redactor,
+            keeper: session.keeper(),
+            calls: AtomicU64::new(0),
+            usage: Mutex::new(None),
+        };
+        Connection {
+            shared: Arc::new(shared),
+            environment,
+            retry: RetryPolicy::default(),
+            may_log_in: true,
+            logins_at_most: None,
+            before_login: None,
+            calls_at_most: None,
+        }
+    }
+
+    /// Names the environment, which decides the audience of a JWT; without it the login URL decides.
+    #[must_use]
+    pub fn environment(self, environment: Environment) -> Connection {
+        Connection {
+            environment,
+            ..self
+        }
+    }
+
+    /// How requests that are safe to repeat are repeated. Log-ins never are.
+    #[must_use]
+    pub fn retry(self, retry: RetryPolicy) -> Connection {
+        Connection { retry, ..self }
+    }
+
+    /// Has each log-in announced before it is sent, be it the first one or the renewal of a session.
+    #[must_use]
+    pub fn before_login(self, before_login: BeforeLogin) -> Connection {
+        Connection {
+            before_login: Some(before_login),
+            ..self
+        }
+    }
+
+    /// The same connection, but one that never logs in: without a session it answers LoginWithheld.
+    #[must_use]
+    pub fn without_login(&self) -> Connection {
+        Connection {
+            may_log_in: false,
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, but one that logs in no more once so many log-ins were sent: a session that
+    /// ends again and again must not become a storm of log-ins.
+    #[must_use]
+    pub fn logins_at_most(&self, most: u64) -> Connection {
+        Connection {
+            logins_at_most: Some(most),
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, but one that repeats no request by itself once so many API calls were sent. Whether a new request may
+    /// be sent is for the caller to say.
+    #[must_use]
+    pub fn calls_at_most(&self, most: Option<u64>) -> Connection {
+        Connection {
+            calls_at_most: most,
+            ..self.clone()
+        }
+    }
+
+    /// Forgets that the log-in was refused: the tenant asked for a new attempt.
+    pub fn allow_login_again(&self) {
+        self.shared.keeper.forgive();
+    }
+
+    /// The API version of all calls.
+    pub fn api_version(&self) -> ApiVersion {
+        self.shared.api_version
+    }
+
+    /// Where this connection logs in.
+    pub fn login_url(&self) -> &Url {
+        &self.shared.login_url
+    }
+
+    /// The credential.
+    pub fn credentials(&self) -> &Credentials {
+        &self.shared.credentials
+    }
+
+    /// The session: the one there is, or a new log-in, one at a time for all callers. A refused log-in
+    /// is remembered and not repeated.
+    pub async fn session(&self) -> Result<SessionInfo, Error> {
+        Ok(self.obtain().await?.info.clone())
+    }
+
+    /// Whether there is a session.
+    pub fn has_session(&self) -> bool {
+        self.shared.keeper.existing().is_some()
+    }
+
+    /// Runs a query and returns its first page: one API call.
+    pub async fn query<T: DeserializeOwned>(&self, soql: &str) -> Result<Page<T>, Error> {
+        let incoming = self.get(&Path::Query(soql.to_owned())).await?;
+        rest::read_page(&incoming, &self.shared.redactor)
+    }
+
+    /// The next page of a query: one API call.
+    pub async fn query_next<T: DeserializeOwned>(&self, next: &NextPage) -> Result<Page<T>, Error> {
+        let incoming = self.get(&Path::Next(next.clone())).await?;
+        rest::read_page(&incoming, &self.shared.redactor)
+    }
+
+    /// Several requests as one API call (facts 2.7): at most 25, at most 5 of them queries. All of them
+    /// read, so the whole is safe to repeat.
+    pub async fn composite(&self, requests: &[Subrequest]) -> Result<Vec<Subresponse>, Error> {
+        let version = self.shared.api_version;
+        let body = bytes::Bytes::from(rest::composite_body(requests, version));
+        let incoming = self
+            .call(&|session| {
+                let url = resource(session, &Path::Composite.path(version))?;
+                Ok(Outgoing::post(
+                    url,
+                    "application/json; charset=UTF-8",
+                    body.clone(),
+                ))
+            })
+            .await?;
+        rest::read_composite(&incoming, requests, &self.shared.redactor)
+    }
+
+    /// The description of an object: one API call.
+    pub async fn describe(&self, sobject: &str) -> Result<Value, Error> {
+        self.describe_as(sobject).await
+    }
+
+    /// The parts of an object's description that `T` names. A description is large; what is not named
+    /// is skipped without being kept.
+    pub async fn describe_as<T: DeserializeOwned>(&self, sobject: &str) -> Result<T, Error> {
+        let incoming = self.get(&Path::Describe(sobject.to_owned())).await?;
+        serde_json::from_str(&incoming.text)
+            .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
+    }
+
+    /// The API versions that the instance supports. Needs no session and costs nothing (facts 2.1).
+    pub async fn versions(&self) -> Result<Vec<Version>, Error> {
+        let session = self.obtain().await?;
+        let url = resource(&session, "/services/data/")?;
+        let incoming = self.exchange(Outgoing::get(url), &session, false).await?;
+        serde_json::from_str(&incoming.text)
+            .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
+    }
+
+    /// The organization's API usage, as the last answer told it.
+    pub fn usage(&self) -> Option<Usage> {
+        *self
+            .shared
+            .usage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this connection has cost so far.
+    pub fn spent(&self) -> Spent {
+        Spent {
+            logins: self.shared.keeper.logins(),
+            calls: self.shared.calls.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn obtain(&self) -> Result<Arc<Session>, Error> {
+        let shared = &self.shared;
+        let environment = self.environment;
+        let may_log_in = self.may_log_in
+            && self
+                .logins_at_most
+                .is_none_or(|most| shared.keeper.logins() < most);
+        shared
+            .keeper
+            .obtain(may_log_in, || {
+                log_in(Arc::clone(shared), environment, self.before_login.clone())
+            })
+            .await
+    }
+
+    async fn get(&self, path: &Path) -> Result<Incoming, Error> {
+        let path = path.path(self.shared.api_version);
+        self.call(&|session| resource(session, &path).map(Outgoing::get))
+            .await
+    }
+
+    /// Sends a request that is safe to repeat. A session that has expired is replaced once.
+    async fn call(
+        &self,
+        make: &(dyn Fn(&Session) -> Result<Outgoing, Error> + Sync),
+    ) -> Result<Incoming, Error> {
+        let mut replaced = false;
+        loop {
+            let session = self.obtain().await?;
+            let error = match self.repeat(make, &session).await {
+                Ok(incoming) => return Ok(incoming),
+                Err(error) => error,
+            };
+            let expired = error.meaning() == Meaning::SessionExpired;
+            let last = replaced || !self.may_repeat();
+            if !expired || !self.shared.keeper.drop_expired(&session, &error) || last {
+                return Err(error);
+            }
+            replaced = true;
+        }
+    }
+
+    fn may_repeat(&self) -> bool {
+        let calls = self.shared.calls.load(Ordering::Relaxed);
+        self.calls_at_most.is_none_or(|most| calls < most)
+    }
+
+    async fn repeat(
+        &self,
+        make: &(dyn Fn(&Session) -> Result<Outgoing, Error> + Sync),
+        session: &Session,
+    ) -> Result<Incoming, Error> {
+        let mut failed = 0;
+        loop {
+            let error = match self.exchange(make(session)?, session, true).await {
+                Ok(incoming) => {
+                    session.prove();
+                    return Ok(incoming);
+                }
+                Err(error) => error,
+            };
+            failed += 1;
+            let pause = self.retry.pause(&error, failed, rand::random());
+            let Some(pause) = pause.filter(|_| self.may_repeat()) else {
+                return Err(error);
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn exchange(
+        &self,
+        outgoing: Outgoing,
+        session: &Session,
+        counts: bool,
+    ) -> Result<Incoming, Error> {
+        let shared = &self.shared;
+        if counts {
+            shared.calls.fetch_add(1, Ordering::Relaxed);
+        }
+        let outgoing = outgoing.header(AUTHORIZATION, bearer(&session.token)?);
+        let incoming = shared.transport.send(outgoing, Phase::Request).await?;
+        const LIMIT_INFO: HeaderName = HeaderName::from_static("sforce-limit-info");
+        let header = incoming
+            .headers
+            .get(LIMIT_INFO)
+            .and_then(|value| value.to_str().ok());
+        if let Some(usage) = header.and_then(|value| Usage::from_header(value, Timestamp::now())) {
+            let mut known = shared.usage.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = Some(usage.after(*known));
+        }
+        if (200..300).contains(&incoming.status) {
+            Ok(incoming)
+        } else {
+            Err(failure(&incoming, Phase::Request, &shared.redactor))
+        }
+    }
+}
+
+async fn log_in(
+    shared: Arc<Shared>,
+    environment: Environment,
+    before: Option<BeforeLogin>,
+) -> Result<Granted, Error> {
+    let sent = || {
+        let (before, keeper) = (before.clone(), Arc::clone(&shared.keeper));
+        async move {
+            if let Some(before) = before
+                && !before().await
+            {
+                return Err(withheld());
+            }
+            keeper.count_login();
+            Ok(())
+        }
+        .boxed()
+    };
+    let request = login::Request {
+        transport: &shared.transport,
+        login_url: &shared.login_url,
+        api_version: shared.api_version,
+        environment,
+        credentials: &shared.credentials,
+        redactor: &shared.redactor,
+        now: Timestamp::now(),
+        sent: &sent,
+    };
+    login::log_in(&request).await
+}
+
+/// A resource of the session's instance.
+fn resource(session: &Session, path: &str) -> Result<Url, Error> {
+    let base = session.info.instance_url.as_str().trim_end_matches('/');
+    Url::parse(&format!("{base}{path}")).map_err(|_| {
+        Error::new(
+            Meaning::RequestRejected,
+            Phase::Request,
+            "the request's URL cannot be written.",
+        )
+    })
+}
+
+/// `Authorization: Bearer …`, marked so that nothing prints it.
+fn bearer(token: &SecretString) -> Result<HeaderValue, Error> {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
+    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        Error::new(
+            Meaning::UnexpectedAnswer,
+            Phase::Login,
+            "the log-in was answered with a session id that no header can carry.",
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}

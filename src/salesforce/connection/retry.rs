@@ -1,0 +1,100 @@
+//! When a request that is safe to repeat is sent again: a pure rule.
+
+use std::time::Duration;
+
+use crate::salesforce::answers::error::Error;
+
+/// How often and how patiently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts after the first.
+    pub retries: u32,
+    /// The longest first pause; it doubles with every attempt.
+    pub base: Duration,
+    /// The longest pause.
+    pub cap: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> RetryPolicy {
+        RetryPolicy {
+            retries: 3,
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(10),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// No second attempt: for callers that have a back-off of their own.
+    pub const NONE: RetryPolicy = RetryPolicy {
+        retries: 0,
+        base: Duration::ZERO,
+        cap: Duration::ZERO,
+    };
+
+    /// How long to wait before attempt `failed + 1`, or none if it was the last. `random` is in 0..1:
+    /// jitter between half and the whole of the pause keeps many clients apart.
+    pub(crate) fn pause(&self, error: &Error, failed: u32, random: f64) -> Option<Duration> {
+        // 420, "no routing for this host", rarely heals in seconds.
+        let most = if error.status() == Some(420) {
+            self.retries.min(2)
+        } else {
+            self.retries
+        };
+        if !error.is_repeatable() || failed > most || failed == 0 {
+            return None;
+        }
+        let full = self
+            .base
+            .saturating_mul(1 << (failed - 1).min(16))
+            .min(self.cap);
+        Some(full.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::salesforce::answers::error::Phase;
+    use crate::salesforce::answers::meaning::Meaning;
+
+    fn error(status: u16) -> Error {
+        Error::new(Meaning::Unreachable, Phase::Request, "")
+            .with_status(status)
+            .repeatable()
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_cap_and_end() {
+        let policy = RetryPolicy {
+            retries: 4,
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(3),
+        };
+        let pauses: Vec<_> = (1..=5)
+            .map(|failed| policy.pause(&error(503), failed, 1.0))
+            .collect();
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(
+            pauses,
+            [seconds(1), seconds(2), seconds(3), seconds(3), None]
+        );
+        assert_eq!(policy.pause(&error(503), 2, 0.0), seconds(1));
+        assert_eq!(policy.pause(&error(420), 3, 0.0), None);
+    }
+
+    #[test]
+    fn what_may_not_be_repeated_is_not() {
+        let policy = RetryPolicy::default();
+        assert_eq!(
+            policy.pause(
+                &Error::new(Meaning::Unreachable, Phase::Request, ""),
+                1,
+                0.5
+            ),
+            None
+        );
+        assert_eq!(RetryPolicy::NONE.pause(&error(503), 1, 0.5), None);
+    }
+}

@@ -1,0 +1,380 @@
+//! How a tenant logs in: the four methods with their secrets, and the keyed fingerprint by which a
+//! credential is recognised without being known.
+
+pub(crate) mod environment;
+pub(crate) mod keys;
+
+use std::fmt;
+use std::str::FromStr;
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use url::Url;
+
+/// The secrets of one log-in method. Nothing here prints.
+#[derive(Clone)]
+pub enum Credentials {
+    /// SOAP `login()`: password and security token, concatenated.
+    Password {
+        /// The user's name.
+        username: String,
+        /// The user's password.
+        password: SecretString,
+        /// Needed from networks that the organization does not trust.
+        security_token: Option<SecretString>,
+    },
+    /// The OAuth 2.0 username-password flow.
+    OauthPassword {
+        /// The user's name.
+        username: String,
+        /// The user's password.
+        password: SecretString,
+        /// Needed from networks that the organization does not trust.
+        security_token: Option<SecretString>,
+        /// The app's consumer key.
+        client_id: String,
+        /// The app's consumer secret.
+        client_secret: SecretString,
+    },
+    /// The OAuth 2.0 JWT bearer flow.
+    JwtBearer {
+        /// The user's name.
+        username: String,
+        /// The app's consumer key.
+        client_id: String,
+        /// An RSA key in PEM, PKCS#1 or PKCS#8.
+        private_key: SecretString,
+    },
+    /// The OAuth 2.0 client-credentials flow; the user is the app's Run-As user.
+    ClientCredentials {
+        /// The app's consumer key.
+        client_id: String,
+        /// The app's consumer secret.
+        client_secret: SecretString,
+    },
+}
+
+/// Which of the four log-in methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// SOAP `login()`.
+    Password,
+    /// OAuth 2.0 username-password flow.
+    OauthPassword,
+    /// OAuth 2.0 JWT bearer flow.
+    JwtBearer,
+    /// OAuth 2.0 client-credentials flow.
+    ClientCredentials,
+}
+
+impl Method {
+    /// The name of the method's field under `auth`.
+    pub fn field(self) -> &'static str {
+        match self {
+            Method::Password => "password",
+            Method::OauthPassword => "oauthPassword",
+            Method::JwtBearer => "jwtBearer",
+            Method::ClientCredentials => "clientCredentials",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.field())
+    }
+}
+
+/// The key of all fingerprints of one installation.
+pub struct FingerprintKey(SecretBox<[u8]>);
+
+/// A credential's fingerprint: enough to see that it changed, useless for anything else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fingerprint(String);
+
+/// A text that is no fingerprint.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a credential fingerprint is {} hexadecimal digits",
+    Fingerprint::LENGTH
+)]
+pub struct InvalidFingerprint;
+
+// === impl Credentials ===
+
+impl Credentials {
+    /// The log-in method.
+    pub fn method(&self) -> Method {
+        match self {
+            Credentials::Password { .. } => Method::Password,
+            Credentials::OauthPassword { .. } => Method::OauthPassword,
+            Credentials::JwtBearer { .. } => Method::JwtBearer,
+            Credentials::ClientCredentials { .. } => Method::ClientCredentials,
+        }
+    }
+
+    /// The user's name, where the method names one.
+    pub fn username(&self) -> Option<&str> {
+        match self {
+            Credentials::Password { username, .. }
+            | Credentials::OauthPassword { username, .. }
+            | Credentials::JwtBearer { username, .. } => Some(username),
+            Credentials::ClientCredentials { .. } => None,
+        }
+    }
+
+    /// Every secret, to be taken out of quoted text.
+    pub(crate) fn secrets(&self) -> Vec<SecretString> {
+        match self {
+            Credentials::Password {
+                password,
+                security_token,
+                ..
+            } => [Some(password), security_token.as_ref()]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
+            Credentials::OauthPassword {
+                password,
+                security_token,
+                client_secret,
+                ..
+            } => [Some(password), security_token.as_ref(), Some(client_secret)]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
+            Credentials::JwtBearer { private_key, .. } => vec![private_key.clone()],
+            Credentials::ClientCredentials { client_secret, .. } => vec![client_secret.clone()],
+        }
+    }
+
+    /// A keyed digest over method, login URL, user and secrets: it changes with any of them, cannot
+    /// be reversed, and cannot be compared with that of another installation.
+    pub fn fingerprint(&self, key: &FingerprintKey, login_url: &Url) -> Fingerprint {
+        let mut fields: Vec<&[u8]> = vec![
+            self.method().field().as_bytes(),
+            login_url.as_str().as_bytes(),
+        ];
+        match self {
+            Credentials::Password {
+                username,
+                password,
+                security_token,
+            } => fields.extend([
+                username.as_bytes(),
+                password.expose_secret().as_bytes(),
+                optional(security_token.as_ref()),
+            ]),
+            Credentials::OauthPassword {
+                username,
+                password,
+                security_token,
+                client_id,
+                client_secret,
+            } => {
+                fields.extend([
+                    username.as_bytes(),
+                    password.expose_secret().as_bytes(),
+                    optional(security_token.as_ref()),
+                    client_id.as_bytes(),
+                    client_secret.expose_secret().as_bytes(),
+                ]);
+            }
+            Credentials::JwtBearer {
+                username,
+                client_id,
+                private_key,
+            } => fields.extend([
+                username.as_bytes(),
+                client_id.as_bytes(),
+                private_key.expose_secret().as_bytes(),
+            ]),
+            Credentials::ClientCredentials {
+                client_id,
+                client_secret,
+            } => {
+                fields.extend([
+                    client_id.as_bytes(),
+                    client_secret.expose_secret().as_bytes(),
+                ]);
+            }
+        }
+        key.digest(&fields)
+    }
+}
+
+fn optional(secret: Option<&SecretString>) -> &[u8] {
+    secret.map_or(&[], |secret| secret.expose_secret().as_bytes())
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("method", &self.method())
+            .field("username", &self.username())
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl FingerprintKey ===
+
+impl FingerprintKey {
+    /// A key from random bytes, which are wiped when it is dropped.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> FingerprintKey {
+        FingerprintKey(SecretBox::new(bytes.into().into_boxed_slice()))
+    }
+
+    /// Each field is preceded by its length, so that moving a letter from one field to the next
+    /// changes the digest.
+    fn digest(&self, fields: &[&[u8]]) -> Fingerprint {
+        // HMAC hashes keys that are longer than a block and pads shorter ones: any length is right.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else {
+            return Fingerprint("0".repeat(Fingerprint::LENGTH));
+        };
+        for field in fields {
+            mac.update(&(field.len() as u64).to_be_bytes());
+            mac.update(field);
+        }
+        let digest = mac.finalize().into_bytes();
+        let hex = digest
+            .iter()
+            .take(Fingerprint::LENGTH / 2)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Fingerprint(hex)
+    }
+}
+
+impl<T: Into<Vec<u8>>> From<T> for FingerprintKey {
+    fn from(bytes: T) -> FingerprintKey {
+        FingerprintKey::new(bytes)
+    }
+}
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey([redacted])")
+    }
+}
+
+// === impl Fingerprint ===
+
+impl Fingerprint {
+    /// 80 bits: no two credentials of a cluster meet by chance, and it stays readable.
+    const LENGTH: usize = 20;
+
+    /// The text form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = InvalidFingerprint;
+
+    fn from_str(text: &str) -> Result<Fingerprint, InvalidFingerprint> {
+        let hex = text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if text.len() == Fingerprint::LENGTH && hex {
+            Ok(Fingerprint(text.to_owned()))
+        } else {
+            Err(InvalidFingerprint)
+        }
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = InvalidFingerprint;
+
+    fn try_from(text: String) -> Result<Fingerprint, InvalidFingerprint> {
+        text.parse()
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> String {
+        fingerprint.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(username: &str, password: &str, token: Option<&str>) -> Credentials {
+        Credentials::Password {
+            username: username.to_owned(),
+            password: password.into(),
+            security_token: token.map(Into::into),
+        }
+    }
+
+    fn url() -> Url {
+        Url::parse("https://login.salesforce.com").unwrap()
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_everything_that_it_covers() {
+        let key = FingerprintKey::new(*b"key");
+        let base = password("a@b", "secret", None).fingerprint(&key, &url());
+        assert_eq!(
+            base,
+            password("a@b", "secret", None).fingerprint(&key, &url())
+        );
+        let other_key = FingerprintKey::new(*b"other");
+        let sandbox = Url::parse("https://test.salesforce.com").unwrap();
+        let others = [
+            password("a@c", "secret", None).fingerprint(&key, &url()),
+            password("a@bs", "ecret", None).fingerprint(&key, &url()),
+            password("a@b", "secre", Some("t")).fingerprint(&key, &url()),
+            password("a@b", "secret", None).fingerprint(&other_key, &url()),
+            password("a@b", "secret", None).fingerprint(&key, &sandbox),
+            Credentials::ClientCredentials {
+                client_id: "a@b".to_owned(),
+                client_secret: "secret".into(),
+            }
+            .fingerprint(&key, &url()),
+        ];
+        for other in others {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_survives_its_text_form() {
+        let fingerprint =
+            password("a@b", "secret", None).fingerprint(&FingerprintKey::new(*b"key"), &url());
+        assert_eq!(
+            fingerprint.to_string().parse::<Fingerprint>().unwrap(),
+            fingerprint
+        );
+        assert!("xyz".parse::<Fingerprint>().is_err());
+        let json = serde_json::to_string(&fingerprint).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Fingerprint>(&json).unwrap(),
+            fingerprint
+        );
+        assert!(serde_json::from_str::<Fingerprint>("\"nonsense\"").is_err());
+    }
+
+    #[test]
+    fn credentials_do_not_print_their_secrets() {
+        let text = format!("{:?}", password("a@b", "hunter2", Some("token77")));
+        assert!(
+            !text.contains("hunter2") && !text.contains("token77"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! The session of one credential: made once for all who wait, kept until Salesforce ends it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::salesforce::answers::error::{Error, Phase};
+use crate::salesforce::answers::meaning::Meaning;
+
+/// How long no new log-in is made after a session that was refused although it was brand new.
+const HELD_BACK: Duration = Duration::from_secs(30 * 60);
+
+/// What is known of a session; never its token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionInfo {
+    /// 18 characters; empty if the log-in did not tell.
+    pub organization_id: String,
+    /// The user's id, 18 characters; empty if the log-in did not tell.
+    pub user_id: String,
+    /// The user's name; for client credentials the Run-As user, once it is known.
+    pub username: Option<String>,
+    /// Where all calls of the session go.
+    #[serde(with = "url_text")]
+    pub instance_url: Url,
+    /// Told by SOAP login() only.
+    pub organization_name: Option<String>,
+    /// Told by SOAP login() only.
+    pub sandbox: Option<bool>,
+    /// Told by SOAP login() only.
+    pub person_accounts: Option<bool>,
+    /// For how long the session lives without use; told by SOAP login() only.
+    pub seconds_valid: Option<u64>,
+}
+
+/// A granted session: the token and what came with it.
+pub(crate) struct Granted {
+    pub(crate) token: SecretString,
+    pub(crate) info: SessionInfo,
+}
+
+/// A session with its token.
+pub(crate) struct Session {
+    pub(crate) token: SecretString,
+    pub(crate) info: SessionInfo,
+    /// Whether a call with it has succeeded.
+    proved: AtomicBool,
+}
+
+type Flight = Shared<BoxFuture<'static, Result<Arc<Session>, Error>>>;
+
+/// The place where a credential's session is kept.
+#[derive(Default)]
+pub(crate) struct SessionKeeper {
+    state: Mutex<State>,
+    logins: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<Arc<Session>>,
+    /// The log-in under way: whoever comes meanwhile waits for the same one.
+    flight: Option<Flight>,
+    /// The refusal of this credential, or of new log-ins until then.
+    refused: Option<(Error, Option<Instant>)>,
+}
+
+/// A session that several connections of one credential use, one after the other or at once. It holds no credential.
+#[derive(Clone, Default)]
+pub struct SharedSession(Arc<SessionKeeper>);
+
+// === impl SharedSession ===
+
+impl SharedSession {
+    /// Whether there is a session, so that no log-in is needed as long as Salesforce takes it.
+    pub fn is_there(&self) -> bool {
+        self.0.existing().is_some()
+    }
+
+    /// Where requests with this session go.
+    pub fn instance_url(&self) -> Option<Url> {
+        let session = self.0.existing()?;
+        Some(session.info.instance_url.clone())
+    }
+
+    pub(crate) fn keeper(&self) -> Arc<SessionKeeper> {
+        Arc::clone(&self.0)
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    /// Notes that a call with this session succeeded.
+    pub(crate) fn prove(&self) {
+        self.proved.store(true, Ordering::Relaxed);
+    }
+}
+
+// === impl SessionKeeper ===
+
+impl SessionKeeper {
+    /// The session there is.
+    pub(crate) fn existing(&self) -> Option<Arc<Session>> {
+        self.lock().session.clone()
+    }
+
+    /// The session: the one there is, the one under way, or a new one by `log_in`, which is started at
+    /// most once for all who wait. The log-in runs on its own, so that a caller who gives up does not
+    /// cancel it half way and leave an attempt behind that nobody knows the outcome of.
+    pub(crate) async fn obtain<L, F>(
+        self: &Arc<Self>,
+        may_log_in: bool,
+        log_in: L,
+    ) -> Result<Arc<Session>, Error>
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<Granted, Error>> + Send + 'static,
+    {
+        let flight = {
+            let mut state = self.lock();
+            if let Some(session) = &state.session {
+                return Ok(Arc::clone(session));
+            }
+            if let Some((refusal, until)) = &state.refused
+                && until.is_none_or(|until| Instant::now() < until)
+            {
+                return Err(refusal.clone());
+            }
+            match &state.flight {
+                Some(flight) => flight.clone(),
+                None if !may_log_in => return Err(withheld()),
+                None => {
+                    let flight = self.start(log_in());
+                    state.flight = Some(flight.clone());
+                    flight
+                }
+            }
+        };
+        flight.await
+    }
+
+    fn start<F>(self: &Arc<Self>, log_in: F) -> Flight
+    where
+        F: Future<Output = Result<Granted, Error>> + Send + 'static,
+    {
+        let keeper = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let outcome = log_in.await.map(|granted| {
+                Arc::new(Session {
+                    token: granted.token,
+                    info: granted.info,
+                    proved: AtomicBool::new(false),
+                })
+            });
+            let mut state = keeper.lock();
+            state.flight = None;
+            match &outcome {
+                Ok(session) => {
+                    state.session = Some(Arc::clone(session));
+                    state.refused = None;
+                }
+                Err(error) if error.refused_login() => state.refused = Some((error.clone(), None)),
+                Err(_) => {}
+            }
+            outcome
+        });
+        let keeper = Arc::clone(self);
+        async move {
+            task.await.unwrap_or_else(|_| {
+                keeper.lock().flight = None;
+                Err(Error::new(
+                    Meaning::UnexpectedAnswer,
+                    Phase::Login,
+                    "the log-in was broken off.",
+                ))
+            })
+        }
+        .boxed()
+        .shared()
+    }
+
+    /// Drops the session that Salesforce refused, unless it has been replaced already. Answers whether
+    /// a new log-in may help: not for a session that was refused without ever having worked.
+    pub(crate) fn drop_expired(&self, stale: &Arc<Session>, error: &Error) -> bool {
+        let mut state = self.lock();
+        let is_current = state
+            .session
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, stale));
+        if !is_current {
+            return true;
+        }
+        state.session = None;
+        let proved = stale.proved.load(Ordering::Relaxed);
+        if !proved {
+            state.refused = Some((error.clone(), Some(Instant::now() + HELD_BACK)));
+        }
+        proved
+    }
+
+    /// Forgets a refusal.
+    pub(crate) fn forgive(&self) {
+        self.lock().refused = None;
+    }
+
+    /// Counts a log-in that is being sent.
+    pub(crate) fn count_login(&self) {
+        self.logins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Log-ins sent so far.
+    pub(crate) fn logins(&self) -> u64 {
+        self.logins.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn withheld() -> Error {
+    Error::new(
+        Meaning::LoginWithheld,
+        Phase::Login,
+        "there is no session, and no log-in is allowed now.",
+    )
+}
+
+/// A URL as text: `url` itself is built without serde here.
+mod url_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use url::Url;
+
+    pub(crate) fn serialize<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(url.as_str())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}

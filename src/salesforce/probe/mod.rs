@@ -1,0 +1,265 @@
+//! The connection test: three API calls (a fourth if the session had expired), and every answer proved,
+//! not guessed.
+
+pub(crate) mod findings;
+pub(crate) mod permissions;
+pub(crate) mod warnings;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use self::findings::{Access, Answer, Findings, Organization, Warning};
+use self::permissions::{Grants, Sharing};
+use super::answers::error::{Error, Phase};
+use super::answers::is_about_rights;
+use super::answers::meaning::Meaning;
+use super::connection::Connection;
+use super::credentials::environment::ApiVersion;
+use super::login::session::SessionInfo;
+use super::rest::soql::{Soql, SoqlLiteral};
+use super::rest::{Subrequest, Subresponse};
+
+/// The oldest version with composite requests, without which nothing here works (facts 2.7).
+const OLDEST: ApiVersion = ApiVersion {
+    major: 38,
+    minor: 0,
+};
+
+/// The row of Organization, with whatever the user sees of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct OrganizationRow {
+    id: Option<String>,
+    name: Option<String>,
+    organization_type: Option<String>,
+    is_sandbox: Option<bool>,
+    instance_name: Option<String>,
+    trial_expiration_date: Option<String>,
+}
+
+/// What of Task's description matters.
+#[derive(Deserialize)]
+struct Description {
+    #[serde(default)]
+    createable: Option<bool>,
+}
+
+/// Proves the connection. Costs at most four API calls, and a log-in if there is no session.
+pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
+    let version = connection.api_version();
+    if version < OLDEST {
+        let detail = format!(
+            "version {version} has no composite requests; {OLDEST} is the oldest that does."
+        );
+        return Err(Error::new(
+            Meaning::UnsupportedApiVersion,
+            Phase::Request,
+            detail,
+        ));
+    }
+    let session = connection.session().await?;
+    // First alone: an expired session is replaced here once, not three times at the same moment.
+    let about = match connection.composite(&about_user(&session.user_id)).await {
+        Ok(about) => about,
+        Err(error) => return Err(explain(connection, error).await),
+    };
+    let row = organization_row(&about[0])?;
+    let objects = [
+        Subrequest::query(
+            "contact",
+            "SELECT Id, Phone, MobilePhone FROM Contact LIMIT 1",
+        ),
+        Subrequest::query("account", "SELECT Id, Phone FROM Account LIMIT 1"),
+        Subrequest::query("lead", "SELECT Id, Phone, MobilePhone FROM Lead LIMIT 1"),
+        Subrequest::query("person", "SELECT Id, IsPersonAccount FROM Account LIMIT 1"),
+    ];
+    let asked = if session.person_accounts.is_some() {
+        &objects[..3]
+    } else {
+        &objects[..]
+    };
+    let (objects, task) = tokio::join!(
+        connection.composite(asked),
+        connection.describe_as::<Description>("Task")
+    );
+    let objects = objects?;
+    let create_task = may_create_task(task)?;
+    // A re-login may have replaced it on the way.
+    let mut session = connection.session().await?;
+    session.username = session
+        .username
+        .or_else(|| first_text(&about[4], "Username"));
+
+    let organization = organization(&session, row, objects.get(3));
+    let grants = Grants::read(&about[2], &about[3]);
+    let sharing = Sharing::read(&about[1]);
+    let mut warnings: Vec<Warning> = warnings::of_method(connection.credentials().method())
+        .into_iter()
+        .collect();
+    warnings.extend(warnings::of_version(version));
+    let access = Access {
+        contact: permissions::sees_all("Contact", &objects[0], &grants, &sharing, &mut warnings)?,
+        account: permissions::sees_all("Account", &objects[1], &grants, &sharing, &mut warnings)?,
+        lead: permissions::sees_all("Lead", &objects[2], &grants, &sharing, &mut warnings)?,
+    };
+    warnings.extend(warnings::of_create_task(&create_task));
+    Ok(Findings {
+        session,
+        organization,
+        access,
+        create_task,
+        usage: connection.usage(),
+        warnings,
+    })
+}
+
+/// The first call: who and what we are logged in to. Five queries are as many as one call takes.
+fn about_user(user_id: &str) -> [Subrequest; 5] {
+    let user = SoqlLiteral::new(user_id);
+    let assigned =
+        format!("SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = {user}");
+    let organization = "SELECT Id, Name, OrganizationType, IsSandbox, InstanceName, TrialExpirationDate FROM Organization";
+    // Apart from the first, so that a field that is not there costs only this answer.
+    let sharing =
+        "SELECT DefaultContactAccess, DefaultAccountAccess, DefaultLeadAccess FROM Organization";
+    let objects = format!(
+        "SELECT SobjectType, PermissionsRead, PermissionsViewAllRecords FROM ObjectPermissions WHERE SobjectType IN ('Contact', 'Account', 'Lead') AND ParentId IN ({assigned})"
+    );
+    let sets = format!(
+        "SELECT PermissionsViewAllData, PermissionsModifyAllData FROM PermissionSet WHERE Id IN ({assigned})"
+    );
+    let name = Soql::select(&["Username"], "User").and(&format!("Id = {user}"));
+    [
+        Subrequest::query("organization", organization),
+        Subrequest::query("sharing", sharing),
+        Subrequest::query("objectPermissions", &objects),
+        Subrequest::query("permissionSets", &sets),
+        Subrequest::query("user", name.as_str()),
+    ]
+}
+
+/// A version that the instance does not know is answered like a wrong path: the list of versions, which
+/// costs nothing, tells the two apart.
+async fn explain(connection: &Connection, error: Error) -> Error {
+    let version = connection.api_version();
+    if error.phase() != Phase::Request
+        || !matches!(
+            error.meaning(),
+            Meaning::NotFound | Meaning::UnsupportedApiVersion
+        )
+    {
+        return error;
+    }
+    let Ok(versions) = connection.versions().await else {
+        return error;
+    };
+    let (Some(oldest), Some(newest)) = (
+        versions.iter().map(|known| known.version).min(),
+        versions.iter().map(|known| known.version).max(),
+    ) else {
+        return error;
+    };
+    if versions.iter().any(|known| known.version == version) {
+        return error;
+    }
+    let detail = format!("this organization supports {oldest} to {newest}, not {version}.");
+    Error::new(Meaning::UnsupportedApiVersion, Phase::Request, detail)
+}
+
+fn organization_row(answer: &Subresponse) -> Result<OrganizationRow, Error> {
+    match answer.page::<OrganizationRow>() {
+        Ok(page) => Ok(page.records.into_iter().next().unwrap_or_default()),
+        // Hidden from this user: what the log-in told must do.
+        Err(error) if is_about_rights(error.meaning()) => Ok(OrganizationRow::default()),
+        Err(error) => Err(error),
+    }
+}
+
+fn organization(
+    session: &SessionInfo,
+    row: OrganizationRow,
+    person: Option<&Subresponse>,
+) -> Organization {
+    let trial_ends = row.trial_expiration_date.as_deref().and_then(timestamp);
+    let sandbox = row.is_sandbox.or(session.sandbox).unwrap_or(false);
+    let person_accounts = session.person_accounts.or_else(|| match person?.success() {
+        Ok(()) => Some(true),
+        // The field exists only where the feature is on (facts 5.4).
+        Err(error) if error.meaning() == Meaning::FieldUnavailable => Some(false),
+        Err(_) => None,
+    });
+    Organization {
+        id: row.id.unwrap_or_else(|| session.organization_id.clone()),
+        name: row
+            .name
+            .or_else(|| session.organization_name.clone())
+            .unwrap_or_default(),
+        edition: row.organization_type,
+        instance: row.instance_name,
+        sandbox,
+        scratch: sandbox && trial_ends.is_some(),
+        person_accounts,
+        trial_ends,
+    }
+}
+
+/// `createable` of the describe is what the platform itself decides by, whatever grants it (facts 4).
+fn may_create_task(description: Result<Description, Error>) -> Result<Answer, Error> {
+    match description.map(|description| description.createable) {
+        Ok(Some(true)) => Ok(Answer::Yes),
+        Ok(Some(false)) => Ok(Answer::No),
+        Ok(None) => {
+            let reason = "the description of Task does not say whether it is createable";
+            Ok(Answer::Unknown(reason.to_owned()))
+        }
+        Err(error)
+            if matches!(
+                error.meaning(),
+                Meaning::NotFound | Meaning::ObjectUnavailable
+            ) =>
+        {
+            Ok(Answer::Absent)
+        }
+        Err(error) if is_about_rights(error.meaning()) => Ok(Answer::Unknown(error.message())),
+        Err(error) => Err(error),
+    }
+}
+
+fn first_text(answer: &Subresponse, field: &str) -> Option<String> {
+    let page = answer.page::<Value>().ok()?;
+    Some(page.records.first()?.get(field)?.as_str()?.to_owned())
+}
+
+/// Salesforce writes `2026-12-01T00:00:00.000+0000`, without the colon that RFC 3339 wants.
+fn timestamp(text: &str) -> Option<Timestamp> {
+    text.parse()
+        .ok()
+        .or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_both_spellings() {
+        let expected: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+        for text in [
+            "2026-12-01T00:00:00.000+0000",
+            "2026-12-01T00:00:00Z",
+            "2026-12-01T09:00:00.000+0900",
+        ] {
+            assert_eq!(timestamp(text), Some(expected), "{text}");
+        }
+        assert_eq!(timestamp("tomorrow"), None);
+    }
+
+    #[test]
+    fn the_first_call_has_no_more_queries_than_it_may() {
+        let requests = about_user("005' OR Id != '");
+        assert!(requests.len() <= crate::salesforce::rest::MAX_SUBQUERIES);
+        let body = crate::salesforce::rest::composite_body(&requests, ApiVersion::DEFAULT);
+        assert!(body.contains("'005%5C'+OR"), "the id is escaped: {body}");
+    }
+}

@@ -1,0 +1,373 @@
+//! Whether a user sees all records of an object: permissions, sharing model, and what a query says.
+
+use serde::Deserialize;
+
+use super::findings::{Answer, Warning};
+use super::warnings;
+use crate::salesforce::answers::error::Error;
+use crate::salesforce::answers::is_about_rights;
+use crate::salesforce::answers::meaning::Meaning;
+use crate::salesforce::rest::Subresponse;
+
+/// What the user's permission sets grant (profiles appear as permission sets; facts 4).
+pub(crate) struct Grants {
+    objects: Result<Vec<ObjectRow>, String>,
+    /// View All Data or Modify All Data, in any of the sets.
+    all_data: Result<bool, String>,
+}
+
+/// The organization-wide defaults.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Sharing {
+    default_contact_access: Option<String>,
+    default_account_access: Option<String>,
+    default_lead_access: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ObjectRow {
+    sobject_type: String,
+    permissions_read: Option<bool>,
+    permissions_view_all_records: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SetRow {
+    permissions_view_all_data: Option<bool>,
+    permissions_modify_all_data: Option<bool>,
+}
+
+impl SetRow {
+    fn sees_all_data(&self) -> bool {
+        self.permissions_view_all_data == Some(true)
+            || self.permissions_modify_all_data == Some(true)
+    }
+}
+
+// === impl Grants ===
+
+impl Grants {
+    pub(crate) fn read(objects: &Subresponse, sets: &Subresponse) -> Grants {
+        let reason = |error: Error| error.message();
+        Grants {
+            objects: objects.page().map(|page| page.records).map_err(reason),
+            all_data: sets
+                .page::<SetRow>()
+                .map(|page| page.records.iter().any(|set| set.sees_all_data()))
+                .map_err(reason),
+        }
+    }
+
+    fn rows(&self, object: &str) -> Result<Vec<&ObjectRow>, &String> {
+        let rows = self.objects.as_ref()?;
+        Ok(rows
+            .iter()
+            .filter(|row| row.sobject_type.eq_ignore_ascii_case(object))
+            .collect())
+    }
+}
+
+// === impl Sharing ===
+
+impl Sharing {
+    pub(crate) fn read(answer: &Subresponse) -> Sharing {
+        answer
+            .page()
+            .ok()
+            .and_then(|page| page.records.into_iter().next())
+            .unwrap_or_default()
+    }
+
+    /// Whether everybody may read every record of the object anyway.
+    fn is_public(&self, object: &str) -> bool {
+        let access = match object {
+            "Contact" => &self.default_contact_access,
+            "Account" => &self.default_account_access,
+            _ => &self.default_lead_access,
+        };
+        match access.as_deref() {
+            // A contact without an account of its own follows its account.
+            Some("ControlledByParent") => object != "Account" && self.is_public("Account"),
+            Some(access) => {
+                let access = access.to_ascii_lowercase();
+                access.contains("read") || matches!(access.as_str(), "edit" | "all" | "fullaccess")
+            }
+            None => false,
+        }
+    }
+}
+
+/// Whether the user sees all records of the object. `queried` is the answer to a query of it.
+pub(crate) fn sees_all(
+    object: &str,
+    queried: &Subresponse,
+    grants: &Grants,
+    sharing: &Sharing,
+    warnings: &mut Vec<Warning>,
+) -> Result<Answer, Error> {
+    match queried.success() {
+        Ok(()) => {}
+        Err(error)
+            if matches!(
+                error.meaning(),
+                Meaning::ObjectUnavailable | Meaning::NotFound
+            ) =>
+        {
+            warnings.push(warnings::object_absent(object));
+            return Ok(Answer::Absent);
+        }
+        Err(error) if error.meaning() == Meaning::FieldUnavailable => {
+            warnings.push(warnings::field_hidden(object, &error.message()));
+        }
+        Err(error) if is_about_rights(error.meaning()) => {}
+        Err(error) => return Err(error),
+    }
+    let answer = decide(object, grants, sharing);
+    match &answer {
+        Answer::Yes if !has_view_all(object, grants) => {
+            warnings.push(warnings::view_all_missing(object))
+        }
+        Answer::Unknown(reason) => warnings.push(warnings::access_unknown(object, reason)),
+        _ => {}
+    }
+    Ok(answer)
+}
+
+fn has_view_all(object: &str, grants: &Grants) -> bool {
+    let by_object = grants.rows(object).is_ok_and(|rows| {
+        rows.iter()
+            .any(|row| row.permissions_view_all_records == Some(true))
+    });
+    by_object || grants.all_data == Ok(true)
+}
+
+fn decide(object: &str, grants: &Grants, sharing: &Sharing) -> Answer {
+    if has_view_all(object, grants) {
+        return Answer::Yes;
+    }
+    let unknown =
+        |reason: &str| Answer::Unknown(format!("the user's permissions cannot be read: {reason}"));
+    match grants.rows(object) {
+        // Everybody reads every record, if the user may read the object at all.
+        Ok(rows)
+            if sharing.is_public(object)
+                && rows.iter().any(|row| row.permissions_read == Some(true)) =>
+        {
+            Answer::Yes
+        }
+        // No row is no access (facts 4); but View All Data could still make up for it.
+        Ok(_) => match &grants.all_data {
+            Ok(_) => Answer::No,
+            Err(reason) => unknown(reason),
+        },
+        Err(reason) => unknown(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rows(rows: Value) -> Subresponse {
+        Subresponse {
+            reference_id: "r".to_owned(),
+            status: 200,
+            body: json!({"records": rows}),
+        }
+    }
+
+    fn error(code: &str) -> Subresponse {
+        let body = json!([{"errorCode": code, "message": "…"}]);
+        Subresponse {
+            reference_id: "r".to_owned(),
+            status: 400,
+            body,
+        }
+    }
+
+    fn contact(read: bool, view_all: bool) -> Value {
+        json!({"SobjectType": "Contact", "PermissionsRead": read, "PermissionsViewAllRecords": view_all})
+    }
+
+    fn public(access: &str, account: &str) -> Subresponse {
+        rows(json!([{"DefaultContactAccess": access, "DefaultAccountAccess": account}]))
+    }
+
+    #[test]
+    fn view_all_is_proved_by_any_of_its_ways() {
+        let none = json!([{"PermissionsViewAllData": false, "PermissionsModifyAllData": false}]);
+        let private = || public("None", "None");
+        let unreadable = || error("INVALID_TYPE");
+        let ok = || rows(json!([]));
+        // query of the object, object permissions, permission sets, sharing => answer, warning
+        let table = [
+            (
+                ok(),
+                rows(json!([contact(true, true)])),
+                rows(none.clone()),
+                private(),
+                "yes",
+                None,
+            ),
+            (
+                ok(),
+                rows(json!([contact(true, false), contact(false, true)])),
+                rows(none.clone()),
+                private(),
+                "yes",
+                None,
+            ),
+            (
+                ok(),
+                rows(json!([])),
+                rows(json!([{"PermissionsViewAllData": true}])),
+                private(),
+                "yes",
+                None,
+            ),
+            (
+                ok(),
+                rows(json!([])),
+                rows(json!([{"PermissionsModifyAllData": true}])),
+                private(),
+                "yes",
+                None,
+            ),
+            (
+                ok(),
+                unreadable(),
+                rows(json!([{"PermissionsModifyAllData": true}])),
+                private(),
+                "yes",
+                None,
+            ),
+            (
+                ok(),
+                rows(json!([contact(true, false)])),
+                rows(none.clone()),
+                private(),
+                "no",
+                None,
+            ),
+            (
+                ok(),
+                rows(json!([])),
+                rows(none.clone()),
+                private(),
+                "no",
+                None,
+            ),
+            (
+                ok(),
+                rows(json!([contact(true, false)])),
+                rows(none.clone()),
+                public("Read", "None"),
+                "yes",
+                Some("ViewAllMissing"),
+            ),
+            (
+                ok(),
+                rows(json!([contact(true, false)])),
+                rows(none.clone()),
+                public("ControlledByParent", "Edit"),
+                "yes",
+                Some("ViewAllMissing"),
+            ),
+            (
+                ok(),
+                rows(json!([contact(true, false)])),
+                rows(none.clone()),
+                public("ControlledByParent", "None"),
+                "no",
+                None,
+            ),
+            (
+                ok(),
+                rows(json!([])),
+                rows(none.clone()),
+                public("Read", "None"),
+                "no",
+                None,
+            ),
+            (
+                ok(),
+                unreadable(),
+                rows(none.clone()),
+                private(),
+                "unknown",
+                Some("AccessUnknown"),
+            ),
+            (
+                ok(),
+                rows(json!([contact(true, false)])),
+                error("INSUFFICIENT_ACCESS"),
+                private(),
+                "unknown",
+                Some("AccessUnknown"),
+            ),
+            (
+                error("INVALID_TYPE"),
+                rows(json!([])),
+                rows(none.clone()),
+                private(),
+                "absent",
+                Some("ObjectAbsent"),
+            ),
+            (
+                error("INVALID_FIELD"),
+                rows(json!([contact(true, true)])),
+                rows(none),
+                private(),
+                "yes",
+                Some("FieldHidden"),
+            ),
+        ];
+        for (place, (queried, objects, sets, sharing, expected, warning)) in
+            table.into_iter().enumerate()
+        {
+            let mut warnings = Vec::new();
+            let grants = Grants::read(&objects, &sets);
+            let answer = sees_all(
+                "Contact",
+                &queried,
+                &grants,
+                &Sharing::read(&sharing),
+                &mut warnings,
+            )
+            .unwrap();
+            let name = match answer {
+                Answer::Yes => "yes",
+                Answer::No => "no",
+                Answer::Unknown(_) => "unknown",
+                Answer::Absent => "absent",
+            };
+            assert_eq!(name, expected, "row {place}");
+            assert_eq!(
+                warnings.first().map(|warning| warning.code.as_str()),
+                warning,
+                "row {place}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_failure_of_the_connection_is_no_answer() {
+        let mut warnings = Vec::new();
+        let grants = Grants::read(&rows(json!([])), &rows(json!([])));
+        let failed = error("REQUEST_LIMIT_EXCEEDED");
+        let error = sees_all(
+            "Contact",
+            &failed,
+            &grants,
+            &Sharing::default(),
+            &mut warnings,
+        )
+        .unwrap_err();
+        assert_eq!(error.meaning(), Meaning::RequestLimitExceeded);
+    }
+}

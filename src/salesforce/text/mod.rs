@@ -1,0 +1,284 @@
+//! Foreign text: decoding it, and quoting it in a message without its secrets.
+
+pub(crate) mod encode;
+pub(crate) mod xml;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use self::encode::percent_encode;
+use self::xml::escape;
+
+/// Longest quotation of foreign text in a message.
+const EXCERPT_CHARS: usize = 300;
+
+/// Longest run of token-like characters that is quoted; Salesforce's ids have 18, its codes up to 50.
+const LONGEST_WORD: usize = 60;
+
+/// The secrets of a connection, taken out of everything that is quoted.
+#[derive(Clone, Default)]
+pub(crate) struct Redactor {
+    secrets: Vec<SecretString>,
+}
+
+impl Redactor {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = SecretString>) -> Redactor {
+        Redactor {
+            secrets: secrets
+                .into_iter()
+                .filter(|secret| secret.expose_secret().len() > 3)
+                .collect(),
+        }
+    }
+
+    /// A foreign text as one line: secrets and tokens replaced, capped.
+    pub(crate) fn excerpt(&self, text: &str) -> String {
+        let text = self.scrub(text);
+        let clean: String = text
+            .chars()
+            .map(|char| if char.is_control() { ' ' } else { char })
+            .collect();
+        let words: Vec<&str> = clean.split_whitespace().map(redact_word).collect();
+        cap(&words.join(" "))
+    }
+
+    /// A foreign text with the secrets replaced, in whatever escape they came back. To be done before
+    /// anything else is, lest half a secret escape.
+    pub(crate) fn scrub(&self, text: &str) -> String {
+        let mut text: String = text.chars().take(20_000).collect();
+        for secret in &self.secrets {
+            let secret = secret.expose_secret();
+            let escapes = [
+                Zeroizing::new(escape(secret)),
+                Zeroizing::new(percent_encode(secret)),
+            ];
+            for spelling in
+                std::iter::once(secret).chain(escapes.iter().map(|escape| escape.as_str()))
+            {
+                if text.contains(spelling) {
+                    text = text.replace(spelling, "[redacted]");
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Session ids (`00D…!…`), JWTs and other long runs without a space are no words.
+fn redact_word(word: &str) -> &str {
+    let token_like = |byte: u8| byte.is_ascii_alphanumeric() || b"!._-+/=".contains(&byte);
+    let bare = word.trim_matches(|char: char| !char.is_ascii_alphanumeric());
+    let session = word.contains("00D") && word.contains('!');
+    let jwt = word.contains("eyJ") && word.contains('.');
+    let long = bare.len() > LONGEST_WORD && bare.bytes().all(token_like) && !bare.contains("://");
+    if session || jwt || long {
+        "[redacted]"
+    } else {
+        word
+    }
+}
+
+fn cap(text: &str) -> String {
+    if text.chars().count() <= EXCERPT_CHARS {
+        return text.to_owned();
+    }
+    let mut capped: String = text.chars().take(EXCERPT_CHARS).collect();
+    capped.push('…');
+    capped
+}
+
+/// Decodes a body: byte-order marks first, then the charset of `Content-Type` or of an XML declaration,
+/// else UTF-8. What does not fit becomes U+FFFD.
+pub(crate) fn decode(headers: &HeaderMap, body: Vec<u8>) -> String {
+    match body.as_slice() {
+        [0xef, 0xbb, 0xbf, rest @ ..] => return String::from_utf8_lossy(rest).into_owned(),
+        [0xfe, 0xff, rest @ ..] => return decode_utf16(rest, u16::from_be_bytes),
+        [0xff, 0xfe, rest @ ..] => return decode_utf16(rest, u16::from_le_bytes),
+        _ => {}
+    }
+    let declared = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(charset_of_header);
+    match declared
+        .or_else(|| charset_of_declaration(&body))
+        .as_deref()
+    {
+        Some("iso-8859-1" | "latin1" | "windows-1252" | "us-ascii") => {
+            body.iter().map(|byte| char::from(*byte)).collect()
+        }
+        Some("utf-16" | "utf-16be") => decode_utf16(&body, u16::from_be_bytes),
+        Some("utf-16le") => decode_utf16(&body, u16::from_le_bytes),
+        _ => String::from_utf8(body)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    }
+}
+
+fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
+    let units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .map(|pair| unit([pair[0], pair[1]]))
+        .collect();
+    String::from_utf16_lossy(&units)
+}
+
+fn charset_of_header(content_type: &str) -> Option<String> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let value = value.trim().trim_matches(['"', '\'']);
+        name.trim()
+            .eq_ignore_ascii_case("charset")
+            .then(|| value.to_ascii_lowercase())
+    })
+}
+
+fn charset_of_declaration(body: &[u8]) -> Option<String> {
+    let head = String::from_utf8_lossy(body.get(..body.len().min(200))?).into_owned();
+    let declaration = head
+        .trim_start()
+        .strip_prefix("<?xml")?
+        .split("?>")
+        .next()?
+        .to_owned();
+    let value = declaration
+        .split("encoding")
+        .nth(1)?
+        .trim_start()
+        .strip_prefix('=')?
+        .trim_start();
+    let quote = value
+        .chars()
+        .next()
+        .filter(|quote| matches!(quote, '"' | '\''))?;
+    Some(value[1..].split(quote).next()?.to_ascii_lowercase())
+}
+
+/// What a body is that is not what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Empty,
+    Html,
+    Xml,
+    Json,
+    Other,
+}
+
+/// Judges a body by its looks; the `Content-Type` of a proxy's page is not to be trusted.
+pub(crate) fn kind(text: &str) -> Kind {
+    let text = text.trim_start();
+    let head: String = text
+        .chars()
+        .take(1_000)
+        .collect::<String>()
+        .to_ascii_lowercase();
+    if text.is_empty() {
+        Kind::Empty
+    } else if head.starts_with('<')
+        && ["<!doctype html", "<html", "<body", "<h1", "<head"]
+            .iter()
+            .any(|tag| head.contains(tag))
+    {
+        Kind::Html
+    } else if head.starts_with('<') {
+        Kind::Xml
+    } else if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        Kind::Json
+    } else {
+        Kind::Other
+    }
+}
+
+/// The visible words of an HTML page: its title, else its text.
+pub(crate) fn html_words(html: &str) -> String {
+    let lower = html.to_ascii_lowercase();
+    let title = lower.find("<title").and_then(|start| {
+        let from = start + lower[start..].find('>')? + 1;
+        let to = from + lower[from..].find('<')?;
+        Some(html[from..to].trim()).filter(|title| !title.is_empty())
+    });
+    if let Some(title) = title {
+        return title.to_owned();
+    }
+    let mut words = String::new();
+    let mut in_tag = false;
+    for char in html.chars().take(5_000) {
+        match char {
+            '<' => in_tag = true,
+            '>' => {
+                in_tag = false;
+                words.push(' ');
+            }
+            _ if !in_tag => words.push(char),
+            _ => {}
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(content_type: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))])
+    }
+
+    #[test]
+    fn bodies_are_decoded_by_mark_header_or_declaration() {
+        let plain = HeaderMap::new();
+        assert_eq!(decode(&plain, "é".as_bytes().to_vec()), "é");
+        assert_eq!(decode(&plain, b"\xef\xbb\xbf{}".to_vec()), "{}");
+        assert_eq!(decode(&plain, b"\xff\xfe<\0a\0".to_vec()), "<a");
+        assert_eq!(
+            decode(&headers("text/xml; charset=ISO-8859-1"), b"\xe9".to_vec()),
+            "é"
+        );
+        assert_eq!(
+            decode(
+                &headers("text/xml; Charset=\"utf-8\""),
+                "é".as_bytes().to_vec()
+            ),
+            "é"
+        );
+        assert!(
+            decode(
+                &plain,
+                b"<?xml version='1.0' encoding='iso-8859-1'?><a>\xe9</a>".to_vec()
+            )
+            .contains('é')
+        );
+    }
+
+    #[test]
+    fn quotations_lose_secrets_tokens_and_line_breaks() {
+        let redactor = Redactor::new(["pa<ss&word".into(), "no".into()]);
+        let quoted =
+            redactor.excerpt("no pa<ss&word pa&lt;ss&amp;word pa%3Css%26word\n00Dx!AQ.x end");
+        assert_eq!(quoted, "no [redacted] [redacted] [redacted] [redacted] end");
+        assert_eq!(redactor.excerpt(&"A1".repeat(40)), "[redacted]");
+        assert_eq!(
+            redactor.excerpt("LOGIN_MUST_USE_SECURITY_TOKEN"),
+            "LOGIN_MUST_USE_SECURITY_TOKEN"
+        );
+        assert_eq!(
+            redactor.excerpt(&"word ".repeat(100)).chars().count(),
+            EXCERPT_CHARS + 1
+        );
+    }
+
+    #[test]
+    fn odd_bodies_are_told_apart() {
+        assert_eq!(kind("  "), Kind::Empty);
+        assert_eq!(kind("<!DOCTYPE html><html>"), Kind::Html);
+        assert_eq!(kind("<h1>Bad Message 414</h1>"), Kind::Html);
+        assert_eq!(kind("<?xml version='1.0'?><a/>"), Kind::Xml);
+        assert_eq!(kind("{\"a\":1}"), Kind::Json);
+        assert_eq!(kind("Bad_OAuth_Token"), Kind::Other);
+        assert_eq!(html_words("<html><TITLE>Sign in</TITLE>"), "Sign in");
+        assert_eq!(html_words("<h1>Bad</h1>").trim(), "Bad");
+    }
+}

@@ -1,0 +1,414 @@
+//! HTTP behind the dial guard: https only, no redirects, every size and time bounded, and failures of
+//! the network told by what they are.
+
+pub(crate) mod address;
+pub(crate) mod dial;
+pub(crate) mod pace;
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tokio::time::timeout;
+use url::Url;
+use zeroize::Zeroizing;
+
+use self::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
+use self::pace::{Heard, Pace};
+use super::answers::Incoming;
+use super::answers::error::{Error, Phase};
+use super::answers::meaning::Meaning;
+use super::text;
+
+/// How an administrator recognises us in the organization's logs.
+const USER_AGENT: &str = concat!(
+    "switchboard/",
+    env!("CARGO_PKG_VERSION"),
+    " (phone integration)"
+);
+
+/// `Sforce-Call-Options: client=` shows in the event log files of the organization
+/// (https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_calloptions.htm).
+const CALL_OPTIONS: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("sforce-call-options"),
+    HeaderValue::from_static(concat!("client=switchboard/", env!("CARGO_PKG_VERSION"))),
+);
+
+/// How long and how much the client takes from a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// To resolve, connect and shake hands.
+    pub connect: Duration,
+    /// From sending the request to the head of the answer. Salesforce executes a query for up to two
+    /// minutes (facts 2.4).
+    pub first_byte: Duration,
+    /// Between two pieces of the body.
+    pub between_bytes: Duration,
+    /// For the whole exchange.
+    pub total: Duration,
+    /// Of a body, after decompression.
+    pub max_body: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(125),
+            between_bytes: Duration::from_secs(30),
+            total: Duration::from_secs(180),
+            max_body: 32 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// Tighter limits for log-ins, whose answers are small and quick.
+    fn for_login(self) -> Limits {
+        Limits {
+            first_byte: self.first_byte.min(Duration::from_secs(30)),
+            total: self.total.min(Duration::from_secs(60)),
+            max_body: self.max_body.min(1 << 20),
+            ..self
+        }
+    }
+}
+
+/// The HTTP client behind the policy; cheap to clone, shared by all connections.
+#[derive(Clone)]
+pub struct Transport {
+    client: reqwest::Client,
+    policy: Arc<DialPolicy>,
+    limits: Limits,
+    pace: Arc<Pace>,
+}
+
+/// A request.
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Option<(&'static str, Bytes)>,
+}
+
+// === impl Outgoing ===
+
+impl Outgoing {
+    pub(crate) fn get(url: Url) -> Outgoing {
+        Outgoing {
+            method: Method::GET,
+            url,
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    pub(crate) fn post(url: Url, content_type: &'static str, body: impl Into<Bytes>) -> Outgoing {
+        Outgoing {
+            method: Method::POST,
+            url,
+            headers: Vec::new(),
+            body: Some((content_type, body.into())),
+        }
+    }
+
+    /// A request whose body holds secrets: it is wiped when the last reference to it goes.
+    pub(crate) fn post_secret(
+        url: Url,
+        content_type: &'static str,
+        body: Zeroizing<String>,
+    ) -> Outgoing {
+        struct Wiped(Zeroizing<String>);
+        impl AsRef<[u8]> for Wiped {
+            fn as_ref(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+        }
+        Outgoing::post(url, content_type, Bytes::from_owner(Wiped(body)))
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Outgoing {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+// === impl Transport ===
+
+impl Transport {
+    /// A client that dials by this policy only.
+    pub fn new(policy: DialPolicy) -> Result<Transport, DialError> {
+        Transport::with_limits(policy, Limits::default())
+    }
+
+    /// A client with limits of its own.
+    pub fn with_limits(policy: DialPolicy, limits: Limits) -> Result<Transport, DialError> {
+        Transport::with_lookup(policy, limits, Arc::new(SystemLookup))
+    }
+
+    pub(crate) fn with_lookup(
+        policy: DialPolicy,
+        limits: Limits,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Transport, DialError> {
+        let policy = Arc::new(policy);
+        let proxies = proxy_hosts(|name| std::env::var(name).ok());
+        let base = || {
+            reqwest::Client::builder()
+                .dns_resolver(GuardedResolver::new(Arc::clone(&policy), Arc::clone(&lookup), proxies.clone()))
+                .https_only(!cfg!(test))
+                .redirect(reqwest::redirect::Policy::none())
+                // A log-in must never be sent twice; what is safe to repeat is repeated further up.
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .user_agent(USER_AGENT)
+                .connect_timeout(limits.connect)
+                .pool_idle_timeout(Duration::from_secs(55))
+                .pool_max_idle_per_host(8)
+        };
+        let failed = |error: reqwest::Error| DialError::Client(chain(&error));
+        let client = match policy.ca_bundle() {
+            None => base().build().map_err(failed)?,
+            Some(pem) => {
+                let bundle = reqwest::Certificate::from_pem_bundle(pem)
+                    .map_err(|error| DialError::CaBundle(chain(&error)))?;
+                if bundle.is_empty() {
+                    return Err(DialError::CaBundle("it holds no certificate".to_owned()));
+                }
+                // Beside the system's authorities; alone where the system has none (a bare container).
+                match base().tls_certs_merge(bundle.clone()).build() {
+                    Ok(client) => client,
+                    Err(_) => base()
+                        .tls_certs_only(bundle)
+                        .build()
+                        .map_err(|error| DialError::CaBundle(chain(&error)))?,
+                }
+            }
+        };
+        Ok(Transport {
+            client,
+            policy,
+            limits,
+            pace: Arc::default(),
+        })
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &DialPolicy {
+        &self.policy
+    }
+
+    /// Whether the host of this URL lately did not answer, so that it is asked slowly.
+    pub fn in_trouble(&self, url: &Url) -> bool {
+        self.pace.is_troubled(url)
+    }
+
+    /// How requests to the host of this URL lately ended, if none was answered; whoever asks next is told the same without a request.
+    /// Who is told nothing sends one, or more.
+    pub fn silence(&self, url: &Url) -> Option<Error> {
+        self.pace.silence(url)
+    }
+
+    /// Sends one request, once.
+    pub(crate) async fn send(&self, outgoing: Outgoing, phase: Phase) -> Result<Incoming, Error> {
+        self.policy
+            .check(&outgoing.url)
+            .map_err(|refusal| refused(&refusal, phase))?;
+        let limits = match phase {
+            Phase::Login => self.limits.for_login(),
+            Phase::Request => self.limits,
+        };
+        let host = outgoing.url.host_str().unwrap_or_default().to_owned();
+        let late = |what: &str, limit: Duration| {
+            Error::new(
+                Meaning::Unreachable,
+                phase,
+                format!("{host} {what} within {} s.", limit.as_secs_f32()),
+            )
+        };
+        let url = outgoing.url.clone();
+        self.pace.turn(&url).await;
+        let outcome = timeout(limits.total, self.exchange(outgoing, phase, limits, &host))
+            .await
+            .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)));
+        self.pace.note(&url, heard(&outcome));
+        outcome
+    }
+
+    async fn exchange(
+        &self,
+        outgoing: Outgoing,
+        phase: Phase,
+        limits: Limits,
+        host: &str,
+    ) -> Result<Incoming, Error> {
+        let late = |what: &str, limit: Duration| {
+            Error::new(
+                Meaning::Unreachable,
+                phase,
+                format!("{host} {what} within {} s.", limit.as_secs_f32()),
+            )
+        };
+        let mut request = self
+            .client
+            .request(outgoing.method, outgoing.url)
+            .header(ACCEPT, "application/json, text/xml;q=0.9, */*;q=0.1")
+            .header(CALL_OPTIONS.0, CALL_OPTIONS.1);
+        for (name, value) in outgoing.headers {
+            request = request.header(name, value);
+        }
+        if let Some((content_type, body)) = outgoing.body {
+            request = request.header(CONTENT_TYPE, content_type).body(body);
+        }
+        let mut response = timeout(limits.connect + limits.first_byte, request.send())
+            .await
+            .map_err(|_| late("did not begin to answer", limits.first_byte))?
+            .map_err(|error| broken(&error, host, phase))?;
+
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        if response.status().is_redirection() && headers.contains_key(LOCATION) {
+            return Err(redirected(&headers, host, status, phase));
+        }
+        let mut body = Vec::new();
+        loop {
+            let chunk = timeout(limits.between_bytes, response.chunk())
+                .await
+                .map_err(|_| {
+                    late(
+                        "stopped in the middle of its answer and sent nothing more",
+                        limits.between_bytes,
+                    )
+                })?
+                .map_err(|error| broken(&error, host, phase).with_status(status))?;
+            let Some(chunk) = chunk else { break };
+            if body.len() + chunk.len() > limits.max_body {
+                let detail = format!(
+                    "{host} sent more than {} bytes; the rest was not read.",
+                    limits.max_body
+                );
+                return Err(
+                    Error::new(Meaning::UnexpectedAnswer, phase, detail).with_status(status)
+                );
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Incoming {
+            status,
+            text: text::decode(&headers, body),
+            headers,
+        })
+    }
+}
+
+fn heard(outcome: &Result<Incoming, Error>) -> Heard {
+    match outcome {
+        Err(error) if error.meaning() == Meaning::Unreachable => Heard::Silence(error.clone()),
+        // What Salesforce's edge says while an instance does not answer (facts 2.9).
+        Ok(incoming) if matches!(incoming.status, 420 | 502 | 503 | 504) => Heard::Edge,
+        _ => Heard::Answer,
+    }
+}
+
+/// The dial guard's refusal as the client's error.
+pub(crate) fn refused(refusal: &DialError, phase: Phase) -> Error {
+    Error::new(Meaning::HostNotAllowed, phase, format!("{refusal}."))
+}
+
+fn redirected(headers: &HeaderMap, host: &str, status: u16, phase: Phase) -> Error {
+    let target = headers
+        .get(LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|location| Some(Url::parse(location).ok()?.host_str()?.to_owned()))
+        .unwrap_or_else(|| host.to_owned());
+    let detail = format!(
+        "{host} answered with a redirect to {target} (HTTP {status}), which is not followed: a captive portal or a proxy, or a host that moved."
+    );
+    Error::new(Meaning::UnexpectedAnswer, phase, detail).with_status(status)
+}
+
+/// What broke, found in the chain of causes. The text of the HTTP library is not quoted: it may hold
+/// the URL.
+fn broken(error: &reqwest::Error, host: &str, phase: Phase) -> Error {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    let mut io_kind = None;
+    while let Some(current) = cause {
+        if let Some(refusal) = current.downcast_ref::<DialError>() {
+            return refused(refusal, phase);
+        }
+        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
+            return tls_error(tls, host, phase);
+        }
+        if let Some(io) = current.downcast_ref::<io::Error>() {
+            io_kind = Some(io.kind());
+            // An io::Error hides what it carries from source(), so look inside.
+            let inner = io.get_ref().map(|inner| inner as &(dyn StdError + 'static));
+            if inner.is_some() {
+                cause = inner;
+                continue;
+            }
+        }
+        cause = current.source();
+    }
+    let unreachable = |detail: String| Error::new(Meaning::Unreachable, phase, detail);
+    if error.is_dns() {
+        return unreachable(format!("the name {host} cannot be resolved."));
+    }
+    if error.is_connect() && error.is_timeout() {
+        return unreachable(format!("no connection to {host} came about in time.")).repeatable();
+    }
+    if error.is_connect() {
+        let reason = match io_kind {
+            Some(io::ErrorKind::ConnectionRefused) => "refuses the connection",
+            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) => {
+                "breaks the connection off"
+            }
+            Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => {
+                "has no route from here"
+            }
+            _ => "cannot be connected to",
+        };
+        return unreachable(format!("{host} {reason}.")).repeatable();
+    }
+    if error.is_timeout() {
+        return unreachable(format!("{host} did not answer in time."));
+    }
+    if error.is_decode() {
+        return unreachable(format!(
+            "the answer of {host} broke off or is not what its headers say."
+        ))
+        .repeatable();
+    }
+    unreachable(format!(
+        "the connection to {host} broke before the answer was complete."
+    ))
+    .repeatable()
+}
+
+fn tls_error(error: &rustls::Error, host: &str, phase: Phase) -> Error {
+    match error {
+        rustls::Error::InvalidCertificate(reason) => {
+            let detail = format!("the certificate of {host} was not accepted ({reason}).");
+            Error::new(Meaning::CertificateUntrusted, phase, detail)
+        }
+        other => Error::new(
+            Meaning::Unreachable,
+            phase,
+            format!("no TLS session with {host} came about ({other})."),
+        ),
+    }
+}
+
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        text = format!("{text}: {current}");
+        cause = current.source();
+    }
+    text
+}

@@ -1,0 +1,224 @@
+//! How fast hosts are asked that lately did not answer. A thousand tenants notice at the same moment that Salesforce is back, and
+//! must not be what takes it down again: all requests to such hosts together begin one after the other, a fixed time apart.
+//!
+//! And a thousand tenants need not each wait for the same silence: where several requests in a row got no answer from a host, one at a
+//! time asks whether it is back, and the others are told what that one was told.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use url::Url;
+
+use crate::salesforce::answers::error::Error;
+
+/// Between the beginnings of two requests to hosts in trouble: five a second. What begins evenly arrives in bunches, because the
+/// first request on a connection waits for its handshake; at eight a second a busy machine was seen to send twelve.
+const APART: Duration = Duration::from_millis(200);
+/// For how long a host counts as troubled after it last did not answer.
+const TROUBLE: Duration = Duration::from_secs(600);
+
+/// So many requests in a row without an answer, and a host is silent. Fewer are a network that hiccups.
+const SILENT: u32 = 5;
+/// For how long what the last request met is true for all.
+const STALE: Duration = Duration::from_secs(10);
+/// For how long one is waited for that asks a silent host. Then another asks, too: what is known by then is too old.
+const ASKING: Duration = Duration::from_secs(60);
+
+/// What came of a request.
+pub(crate) enum Heard {
+    /// No answer.
+    Silence(Error),
+    /// An answer of Salesforce's edge: the instance behind it does not answer.
+    Edge,
+    /// Any other answer.
+    Answer,
+}
+
+/// Which hosts lately did not answer, and when the next of them may be asked.
+#[derive(Default)]
+pub(crate) struct Pace(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    troubled: HashMap<String, Trouble>,
+    next: Option<Instant>,
+}
+
+/// A host that lately did not answer.
+struct Trouble {
+    /// It counts as troubled until then.
+    until: Instant,
+    /// Requests without an answer since the last answer.
+    in_a_row: u32,
+    /// How the last of them ended.
+    silence: Option<Error>,
+    /// What the others are told until then.
+    told_until: Instant,
+}
+
+// === impl Pace ===
+
+impl Pace {
+    /// Whether the host lately did not answer.
+    pub(crate) fn is_troubled(&self, url: &Url) -> bool {
+        self.lock().is_troubled(&host(url), Instant::now())
+    }
+
+    /// Waits until a request to the host may begin: at once, unless it lately did not answer.
+    pub(crate) async fn turn(&self, url: &Url) {
+        let begin = self.lock().turn(&host(url), Instant::now());
+        if let Some(begin) = begin {
+            sleep_until(begin).await;
+        }
+    }
+
+    /// How others lately fared with a host that answers nobody. Who is not told that asks the host, and for all.
+    pub(crate) fn silence(&self, url: &Url) -> Option<Error> {
+        self.lock().silence(&host(url), Instant::now())
+    }
+
+    /// Takes note of what came of a request to the host.
+    pub(crate) fn note(&self, url: &Url, heard: Heard) {
+        let now = Instant::now();
+        match heard {
+            Heard::Silence(error) => self.lock().trouble(host(url), Some(error), now),
+            Heard::Edge => self.lock().trouble(host(url), None, now),
+            Heard::Answer => self.lock().answered(&host(url)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn is_troubled(&self, host: &str, now: Instant) -> bool {
+        self.troubled
+            .get(host)
+            .is_some_and(|trouble| trouble.until > now)
+    }
+
+    fn turn(&mut self, host: &str, now: Instant) -> Option<Instant> {
+        if !self.is_troubled(host, now) {
+            return None;
+        }
+        let begin = self.next.map_or(now, |next| next.max(now));
+        self.next = Some(begin + APART);
+        Some(begin)
+    }
+
+    fn silence(&mut self, host: &str, now: Instant) -> Option<Error> {
+        let trouble = self.troubled.get_mut(host)?;
+        if trouble.in_a_row < SILENT {
+            return None;
+        }
+        if now < trouble.told_until {
+            return trouble.silence.clone();
+        }
+        trouble.told_until = now + ASKING;
+        None
+    }
+
+    fn trouble(&mut self, host: String, silence: Option<Error>, now: Instant) {
+        self.troubled.retain(|_, trouble| trouble.until > now);
+        let in_a_row = match (&silence, self.troubled.get(&host)) {
+            (Some(_), Some(before)) => before.in_a_row.saturating_add(1),
+            (Some(_), None) => 1,
+            (None, _) => 0,
+        };
+        let trouble = Trouble {
+            until: now + TROUBLE,
+            in_a_row,
+            silence,
+            told_until: now + STALE,
+        };
+        self.troubled.insert(host, trouble);
+    }
+
+    fn answered(&mut self, host: &str) {
+        if let Some(trouble) = self.troubled.get_mut(host) {
+            trouble.in_a_row = 0;
+        }
+    }
+}
+
+fn host(url: &Url) -> String {
+    format!(
+        "{}:{}",
+        url.host_str().unwrap_or_default(),
+        url.port_or_known_default().unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::salesforce::answers::error::Phase;
+    use crate::salesforce::answers::meaning::Meaning;
+
+    #[test]
+    fn only_hosts_that_did_not_answer_are_asked_slowly_and_not_for_ever() {
+        let now = Instant::now();
+        let mut state = State::default();
+        state.trouble("bad".into(), None, now);
+        state.trouble("worse".into(), Some(unreachable()), now);
+        assert_eq!(state.turn("good", now), None);
+        for number in 0..16 {
+            let host = if number % 2 == 0 { "bad" } else { "worse" };
+            assert_eq!(state.turn(host, now), Some(now + number * APART));
+        }
+        assert_eq!(state.turn("bad", now + TROUBLE), None);
+    }
+
+    fn unreachable() -> Error {
+        Error::new(Meaning::Unreachable, Phase::Request, "it did not answer.")
+    }
+
+    #[test]
+    fn of_a_host_that_answers_nobody_one_asks_and_the_others_are_told() {
+        let now = Instant::now();
+        let mut state = State::default();
+        for _ in 0..SILENT {
+            assert!(state.silence("host", now).is_none());
+            state.trouble("host".into(), Some(unreachable()), now);
+        }
+        assert!(state.silence("host", now).is_some());
+        assert!(state.silence("other", now).is_none());
+
+        let later = now + STALE;
+        assert!(state.silence("host", later).is_none(), "one asks");
+        assert!(state.silence("host", later).is_some(), "and no other");
+        state.trouble("host".into(), Some(unreachable()), later);
+        assert!(state.silence("host", later).is_some());
+        assert!(state.silence("host", later + STALE).is_none());
+        assert!(
+            state.silence("host", later + STALE + ASKING).is_none(),
+            "who asked was never heard of again"
+        );
+
+        state.answered("host");
+        assert!(state.silence("host", later).is_none(), "it is back");
+        assert!(
+            state.is_troubled("host", later),
+            "and asked slowly for a while"
+        );
+    }
+
+    #[test]
+    fn a_network_that_hiccups_or_an_edge_that_answers_is_no_silence() {
+        let now = Instant::now();
+        let mut state = State::default();
+        for _ in 0..3 * SILENT {
+            state.trouble("hiccup".into(), Some(unreachable()), now);
+            state.answered("hiccup");
+            state.trouble("edge".into(), None, now);
+        }
+        assert!(state.silence("hiccup", now).is_none());
+        assert!(state.silence("edge", now).is_none());
+    }
+}

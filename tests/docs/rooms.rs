@@ -1,0 +1,382 @@
+//! The rooms of the house: which folder may import which. The list below is the whole rule; CONTRIBUTING draws it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::root;
+
+/// Every room, from the ground up: a room imports from itself and from those above it in this list, so that nothing runs
+/// upwards and no two rooms import each other. A folder stands after its own sub-folders: its files put them together.
+const ROOMS: &[&str] = &[
+    "telemetry",
+    "http_server",
+    "company_id",
+    "phone",
+    "salesforce/text",
+    "salesforce/credentials",
+    "salesforce/answers",
+    "salesforce/rest",
+    "salesforce/transport",
+    "salesforce/login",
+    "salesforce/connection",
+    "salesforce/probe",
+    "salesforce",
+    "resolve",
+    "api",
+    "run",
+    "decide/rules",
+    "decide/login",
+    "decide/runs",
+    "decide/children",
+    "decide",
+    "prove",
+    "cli",
+    "directory/model",
+    "directory/store/database",
+    "directory/store",
+    "directory/http/middleware",
+    "directory/http",
+    "directory",
+    "worker",
+    "controller/cluster",
+    "controller/memory",
+    "controller/context",
+    "controller/watch",
+    "controller/reconcile",
+    "controller",
+    "check",
+    "lookup",
+    "selftest",
+    "main",
+];
+
+/// A room with more files than this is several rooms.
+const MAX_FILES: usize = 12;
+
+/// What a room must not know, with its sub-rooms: crates, or paths in them.
+const STRANGERS: &[(&str, &[&str])] = &[
+    (
+        "phone",
+        &["tokio::", "reqwest::", "std::fs", "kube::", "std::net"],
+    ),
+    ("salesforce", &["kube::", "k8s_openapi::"]),
+    ("resolve", &["kube::", "k8s_openapi::"]),
+    (
+        "decide",
+        &[
+            "tokio::",
+            "reqwest::",
+            "std::fs",
+            "std::net",
+            "kube::Client",
+            "kube::Api",
+            "kube::runtime",
+            "Timestamp::now",
+            "Instant::now",
+            "SystemTime::now",
+        ],
+    ),
+    ("directory", &["kube::", "k8s_openapi::"]),
+    ("worker", &["kube::", "k8s_openapi::"]),
+];
+
+/// One source file.
+struct Source {
+    /// Below `src/`, without the extension.
+    module: Vec<String>,
+    room: String,
+    is_test: bool,
+    text: String,
+}
+
+#[test]
+fn no_import_runs_upwards_and_no_two_rooms_import_each_other() {
+    let sources = sources();
+    let modules: BTreeSet<&[String]> = sources
+        .iter()
+        .map(|source| source.module.as_slice())
+        .collect();
+    let height: BTreeMap<&str, usize> = ROOMS
+        .iter()
+        .enumerate()
+        .map(|(height, room)| (*room, height))
+        .collect();
+    let mut wrong = vec![];
+    for source in sources.iter().filter(|source| !source.is_test) {
+        let own = height[source.room.as_str()];
+        for (line, path) in imports(&source.text, &source.module) {
+            let Some(target) = room_of(&path, &modules, &sources) else {
+                continue;
+            };
+            if height[target.as_str()] > own {
+                wrong.push(format!(
+                    "src/{}.rs:{line}: {} imports from {target}, which stands above it ({})",
+                    source.module.join("/"),
+                    source.room,
+                    path.join("::")
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "imports run from a lower room to a higher one; move what is shared down, or hand it in:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn every_folder_is_a_known_room_of_a_dozen_files_at_most() {
+    let mut files: BTreeMap<String, usize> = BTreeMap::new();
+    for source in sources().iter().filter(|source| !source.is_test) {
+        *files.entry(source.room.clone()).or_default() += 1;
+    }
+    for (room, files) in &files {
+        assert!(
+            ROOMS.contains(&room.as_str()),
+            "src/{room} is in no list: give it its place in ROOMS, from the ground up"
+        );
+        assert!(
+            *files <= MAX_FILES,
+            "src/{room} has {files} files: more than {MAX_FILES} are several rooms"
+        );
+    }
+    for room in ROOMS {
+        assert!(
+            files.contains_key(*room),
+            "{room} stands in ROOMS and not in src/"
+        );
+    }
+}
+
+#[test]
+fn rooms_do_not_know_what_they_are_kept_from() {
+    for (room, strangers) in STRANGERS {
+        for source in sources().iter().filter(|source| !source.is_test) {
+            if source.room != *room && !source.room.starts_with(&format!("{room}/")) {
+                continue;
+            }
+            let code = without_comments(&source.text);
+            for (number, line) in code.lines().enumerate() {
+                for stranger in *strangers {
+                    assert!(
+                        !names(line, stranger),
+                        "src/{}.rs:{}: {room} must not know {stranger}: {line}",
+                        source.module.join("/"),
+                        number + 1
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Whether a line names a path, and not only something whose name ends alike.
+fn names(line: &str, path: &str) -> bool {
+    line.match_indices(path).any(|(at, _)| {
+        !line[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
+    })
+}
+
+/// All sources, each without its inline tests.
+fn sources() -> Vec<Source> {
+    let src = root().join("src");
+    let mut sources = vec![];
+    let mut folders = vec![src.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push(source(&src, &path));
+            }
+        }
+    }
+    sources.sort_by(|a, b| a.module.cmp(&b.module));
+    sources.retain(|source| source.module != ["lib"]);
+    sources
+}
+
+fn source(src: &Path, path: &Path) -> Source {
+    let relative: PathBuf = path.strip_prefix(src).unwrap().with_extension("");
+    let mut module: Vec<String> = relative
+        .iter()
+        .map(|part| part.to_str().unwrap().to_owned())
+        .collect();
+    let is_door = module.last().is_some_and(|last| last == "mod");
+    if is_door {
+        module.pop();
+    }
+    let folder = match module.as_slice() {
+        whole if is_door || whole.len() == 1 => whole,
+        [folder @ .., _] => folder,
+        [] => &[],
+    };
+    let text = std::fs::read_to_string(path).unwrap();
+    let text = text
+        .split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap()
+        .to_owned();
+    // What only tests see may look anywhere.
+    let is_test = module.iter().any(|part| {
+        [
+            "tests",
+            "testing",
+            "fixtures",
+            "fake_salesforce",
+            "calls_test",
+        ]
+        .contains(&part.as_str())
+    });
+    Source {
+        room: folder.join("/"),
+        module,
+        is_test,
+        text,
+    }
+}
+
+/// The room of a path: that of the longest module which it begins with. None for paths of other crates.
+fn room_of(path: &[String], modules: &BTreeSet<&[String]>, sources: &[Source]) -> Option<String> {
+    (1..=path.len()).rev().find_map(|length| {
+        let module = modules.get(&path[..length])?;
+        let source = sources.iter().find(|source| source.module == **module)?;
+        Some(source.room.clone())
+    })
+}
+
+/// Every path of this crate that a text names, from the crate's root, with its line: those of `use` taken apart, and those
+/// that stand in code.
+fn imports(text: &str, module: &[String]) -> Vec<(usize, Vec<String>)> {
+    let code = without_comments(text);
+    let mut found = vec![];
+    let mut rest = code.as_str();
+    let mut line = 1;
+    while let Some(at) = next_path(rest) {
+        line += rest[..at].matches('\n').count();
+        let end = end_of_path(&rest[at..]) + at;
+        for path in leaves(&rest[at..end]) {
+            found.extend(from_root(&path, module).map(|path| (line, path)));
+        }
+        line += rest[at..end].matches('\n').count();
+        rest = &rest[end..];
+    }
+    found
+}
+
+/// Where the next path begins that starts at the crate, the room or the module.
+fn next_path(text: &str) -> Option<usize> {
+    ["crate::", "super::", "self::", "switchboard::"]
+        .iter()
+        .flat_map(|start| text.match_indices(start))
+        .map(|(at, _)| at)
+        .filter(|at| {
+            !text[..*at].ends_with(|before: char| {
+                before.is_alphanumeric() || before == '_' || before == ':'
+            })
+        })
+        .min()
+}
+
+/// Where a path with its braces ends.
+fn end_of_path(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, character) in text.char_indices() {
+        match character {
+            '{' if depth > 0 || text[..at].ends_with("::") => depth += 1,
+            '}' if depth > 0 => {
+                depth -= 1;
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            _ if depth > 0 => {}
+            ':' | '_' => {}
+            letter if letter.is_alphanumeric() => {}
+            _ => return at,
+        }
+    }
+    text.len()
+}
+
+/// The single paths of a tree such as `a::{b, c::{d, e as f}}`.
+fn leaves(tree: &str) -> Vec<Vec<String>> {
+    let Some((stem, inner)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap_or(tree);
+        return vec![parts(path)];
+    };
+    let inner = inner.strip_suffix('}').unwrap_or(inner);
+    let mut depth = 0_usize;
+    let branches = inner.split(|character| {
+        match character {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        character == ',' && depth == 0
+    });
+    let stem = parts(stem);
+    branches
+        .filter(|branch| !branch.trim().is_empty())
+        .flat_map(|branch| leaves(branch.trim()))
+        .map(|leaf| [stem.clone(), leaf].concat())
+        .collect()
+}
+
+fn parts(path: &str) -> Vec<String> {
+    path.split("::")
+        .map(str::trim)
+        .filter(|part| !part.is_empty() && *part != "*")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A path from the crate's root; `module` is where it stands.
+fn from_root(path: &[String], module: &[String]) -> Option<Vec<String>> {
+    let (first, rest) = path.split_first()?;
+    match first.as_str() {
+        "crate" | "switchboard" => Some(rest.to_vec()),
+        "self" => Some([module, rest].concat()),
+        "super" => {
+            let ups = path.iter().take_while(|part| *part == "super").count();
+            let base = module.get(..module.len().checked_sub(ups)?)?;
+            Some([base, &path[ups..]].concat())
+        }
+        _ => None,
+    }
+}
+
+fn without_comments(text: &str) -> String {
+    text.lines()
+        .map(|line| {
+            if line.trim_start().starts_with("//") {
+                ""
+            } else {
+                line
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn a_tree_of_imports_is_taken_apart_where_it_stands() {
+    let text =
+        "use super::a::{b, c::{d, e as f}};\n// crate::no\nfn g() { crate::h::i(self::j::k) }\n";
+    let module = ["x".to_owned(), "y".to_owned()];
+    let found: Vec<(usize, String)> = imports(text, &module)
+        .into_iter()
+        .map(|(line, path)| (line, path.join("::")))
+        .collect();
+    let wanted = [
+        (1, "x::a::b"),
+        (1, "x::a::c::d"),
+        (1, "x::a::c::e"),
+        (3, "h::i"),
+        (3, "x::y::j::k"),
+    ]
+    .map(|(line, path)| (line, path.to_owned()));
+    assert_eq!(found, wanted);
+}
