@@ -11,10 +11,10 @@
     reason = "a bench that cannot be set up has failed"
 )]
 
+#[path = "../src/resolve/fake_salesforce.rs"]
+mod fake_salesforce;
 #[path = "../tests/lookup/generated.rs"]
 mod generated;
-#[path = "../src/resolve/played.rs"]
-mod played;
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -119,7 +119,7 @@ fn print_others() {
 type Found = HashMap<E164, (&'static str, Option<String>)>;
 
 async fn look_up(salesforce: &Simulator, numbers: &[E164]) -> Found {
-    let connection = played::connection(salesforce, USER);
+    let connection = fake_salesforce::connection(salesforce, USER);
     let mut resolver = Resolver::new(connection, Region::JAPAN);
     let mut found = HashMap::new();
     let mut pending = numbers;

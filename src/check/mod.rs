@@ -13,9 +13,9 @@ use kube::ResourceExt;
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
 use crate::cli::{BadInput, Manifests, SalesforceArgs};
 use crate::decide;
-use crate::decide::rules::claims::Claim;
+use crate::decide::rules::company_claim::Claim;
 use crate::decide::rules::config::Config;
-use crate::decide::{Elsewhere, Neighbours, Observed, Proof, decide};
+use crate::decide::{Neighbours, Observed, Proof, SiblingLogins, decide};
 use crate::prove::prove_once;
 use crate::salesforce::{FingerprintKey, Transport};
 
@@ -111,15 +111,15 @@ async fn check(
     }
     let config = Config::default();
     let observed = Observed {
-        acceptance: Default::default(),
+        admission: Default::default(),
         resource: &resource,
         settings: settings.as_ref(),
         credentials: state,
         claim: Claim::Held,
-        elsewhere: Elsewhere::default(),
+        siblings: SiblingLogins::default(),
         proof: proof.as_ref(),
         ended_runs: &[],
-        leads_since: now(),
+        leader_since: now(),
         active_jobs: &[],
         stuck_runs: &[],
         neighbours: Neighbours::default(),

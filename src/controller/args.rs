@@ -26,7 +26,7 @@ const AGENT: &str = concat!("switchboard/", env!("CARGO_PKG_VERSION"));
 
 /// Requests to the API server that go on at once; a watch counts until it begins to answer. Each takes a connection of its own, which
 /// costs both sides memory, and more of them than this make nothing faster.
-const MOST_REQUESTS: usize = 16;
+const MAX_REQUESTS: usize = 16;
 
 /// How long nothing may come on a connection that something is expected of. Longer than a watch lasts, and than the API server works on a
 /// request. A connection whose other end is gone without a word, as behind a load balancer that lost a node, would be waited for until
@@ -188,13 +188,13 @@ impl Args {
         let builder = ClientBuilder::try_from(config).map_err(Error::Client)?;
         Ok(builder
             .with_layer(&TimeoutLayer::new(patience))
-            .with_layer(&ConcurrencyLimitLayer::new(MOST_REQUESTS))
+            .with_layer(&ConcurrencyLimitLayer::new(MAX_REQUESTS))
             .build())
     }
 }
 
 /// What a worker's pod asks for; no limit may be below it.
-const LEAST_WORKER_MEMORY: f64 = 32.0 * 1024.0 * 1024.0;
+const MIN_WORKER_MEMORY: f64 = 32.0 * 1024.0 * 1024.0;
 
 /// A quantity of memory as Kubernetes writes it, that the API server takes as the limit of a pod which asks for 32Mi.
 fn worker_memory(text: &str) -> Result<String, String> {
@@ -214,7 +214,7 @@ fn worker_memory(text: &str) -> Result<String, String> {
         None => Err(format!(
             "{text:?} is no quantity of memory; write one such as 128Mi"
         )),
-        Some(bytes) if bytes >= LEAST_WORKER_MEMORY => Ok(text.to_owned()),
+        Some(bytes) if bytes >= MIN_WORKER_MEMORY => Ok(text.to_owned()),
         Some(_) => Err(format!(
             "{text} is less than the 32Mi that a worker's pod asks for; write 32Mi or more"
         )),

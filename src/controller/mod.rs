@@ -19,9 +19,9 @@ use self::cluster::events::Recorder;
 pub use self::cluster::leader::LEASE;
 use self::cluster::leader::{ANSWER_WITHIN, Leadership};
 use self::context::Context;
+use self::context::access::ScopeAccess;
 use self::context::metrics::Metrics;
-use self::context::proofs::Proofs;
-use self::context::reach::Reach;
+use self::context::prover::Prover;
 pub use self::error::Error;
 use self::queue::work;
 use self::server::Health;
@@ -61,13 +61,13 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     };
     let watches: Vec<Watches> = scopes
         .into_iter()
-        .map(|namespace| Watches::of(&client, Reach::of(namespace, Arc::clone(&metrics))))
+        .map(|namespace| Watches::of(&client, ScopeAccess::of(namespace, Arc::clone(&metrics))))
         .collect();
     let context = Arc::new(Context::new(
         client.clone(),
         Recorder::new(client, identity),
         setup.config,
-        Proofs::new(transport, Arc::clone(&metrics)),
+        Prover::new(transport, Arc::clone(&metrics)),
         setup.fingerprint_key,
         setup.token_keys,
         watches
@@ -86,7 +86,7 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     };
     let told = async {
         for stores in &context.stores {
-            stores.listed().await;
+            stores.synced().await;
         }
         tracing::info!("the controller watches");
         std::future::pending().await

@@ -13,14 +13,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::context::Context;
 use super::context::stores::Stores;
+use super::memory::backoff::Backoff;
 use super::memory::index::Key;
-use super::memory::retries::Retries;
 use super::reconcile::{Error, reconcile};
-use super::watch::{Concerned, Watches};
+use super::watch::{Affected, Watches};
 use crate::api::SalesforceIntegration;
 
 /// What the watches may tell before the queue has taken it in.
-const MOST_TOLD: usize = 64;
+const QUEUE_BUFFER: usize = 64;
 
 /// Works through what the watches bring, one queue for each scope, until `stop`.
 pub(crate) async fn work(
@@ -29,39 +29,39 @@ pub(crate) async fn work(
     concurrency: u16,
     stop: &CancellationToken,
 ) {
-    let retries = Arc::new(Retries::default());
-    let at_once = Arc::new(Semaphore::new(match concurrency {
+    let backoff = Arc::new(Backoff::default());
+    let permits = Arc::new(Semaphore::new(match concurrency {
         0 => Semaphore::MAX_PERMITS,
         few => few.into(),
     }));
-    let (lines, ends): (Vec<_>, Vec<_>) = watches
+    let (feeds, ends): (Vec<_>, Vec<_>) = watches
         .iter()
         .map(|watches| {
-            let (told, events) = mpsc::channel(MOST_TOLD);
+            let (sender, events) = mpsc::channel(QUEUE_BUFFER);
             let stores = watches.stores.clone();
-            (Line { stores, told }, events)
+            (QueueFeed { stores, sender }, events)
         })
         .unzip();
     let queues = watches.into_iter().zip(ends).map(|(watches, events)| {
-        let (succeeded, failed) = (Arc::clone(&retries), Arc::clone(&retries));
-        let at_once = Arc::clone(&at_once);
+        let (succeeded, failed) = (Arc::clone(&backoff), Arc::clone(&backoff));
+        let permits = Arc::clone(&permits);
         let store = watches.stores.integrations.clone();
         // A task of its own: most of what the watches bring concerns nobody, and the queue asks everything that goes on how far it is
         // whenever anything moves.
-        let concerned = watches
-            .concerned(context)
+        let affected = watches
+            .affected(context)
             .take_until(stop.clone().cancelled_owned());
-        let watching = AbortOnDropHandle::new(tokio::spawn(tell(concerned, lines.clone())));
+        let watching = AbortOnDropHandle::new(tokio::spawn(feed_queues(affected, feeds.clone())));
         let config = QueueConfig::default().concurrency(concurrency);
         applier(
             move |resource: Arc<SalesforceIntegration>, context| {
-                let (retries, at_once) = (Arc::clone(&succeeded), Arc::clone(&at_once));
+                let (backoff, permits) = (Arc::clone(&succeeded), Arc::clone(&permits));
                 // A task of its own: the queue asks all that go on how far they are whenever one of them moves.
                 let work = AbortOnDropHandle::new(tokio::spawn(async move {
                     let key = Key::of(resource.as_ref());
-                    let ended = reconcile(&key, context, &at_once).await;
+                    let ended = reconcile(&key, context, &permits).await;
                     if ended.is_ok() {
-                        retries.succeeded(&key);
+                        backoff.succeeded(&key);
                     }
                     ended
                 }));
@@ -75,32 +75,32 @@ pub(crate) async fn work(
             events.map(Ok::<_, Infallible>),
             config,
         )
-        // What came of a reconcile was told where it was known; an object that went meanwhile needs no words.
+        // What came of a reconcile was sender where it was known; an object that went meanwhile needs no words.
         .for_each(|_| std::future::ready(()))
         // The queue ends when nothing feeds it any more.
         .then(|()| joined(watching))
     });
     let queues: Vec<_> = queues.collect();
-    drop(lines);
+    drop(feeds);
     futures::future::join_all(queues).await;
 }
 
 /// What feeds the queue of one scope.
 #[derive(Clone)]
-struct Line {
+struct QueueFeed {
     stores: Stores,
-    told: mpsc::Sender<Concerned>,
+    sender: mpsc::Sender<Affected>,
 }
 
 /// Tells each queue of what concerns its integrations: what happens in one namespace may concern those of another, such as rivals for a company ID.
-async fn tell(concerned: impl Stream<Item = Concerned>, mut lines: Vec<Line>) {
-    let mut concerned = std::pin::pin!(concerned);
-    while let Some(concerned) = concerned.next().await {
-        let namespace = concerned.namespace.as_deref().unwrap_or_default();
-        let line = lines.iter_mut().find(|line| line.stores.holds(namespace));
-        if let Some(line) = line {
+async fn feed_queues(affected: impl Stream<Item = Affected>, mut feeds: Vec<QueueFeed>) {
+    let mut affected = std::pin::pin!(affected);
+    while let Some(affected) = affected.next().await {
+        let namespace = affected.namespace.as_deref().unwrap_or_default();
+        let feed = feeds.iter_mut().find(|feed| feed.stores.holds(namespace));
+        if let Some(feed) = feed {
             // It fails when the queue has ended, and with it the work.
-            let _ = line.told.send(concerned).await;
+            let _ = feed.sender.send(affected).await;
         }
     }
 }
@@ -117,8 +117,8 @@ async fn joined<T>(work: AbortOnDropHandle<T>) -> T {
     }
 }
 
-fn error_policy(resource: &SalesforceIntegration, error: &Error, retries: &Retries) -> Action {
-    let wait = retries.failed(&Key::of(resource), error.cause());
+fn error_policy(resource: &SalesforceIntegration, error: &Error, backoff: &Backoff) -> Action {
+    let wait = backoff.failed(&Key::of(resource), error.cause());
     tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), %error, ?wait, "reconcile failed; it is tried again");
     Action::requeue(wait)
 }

@@ -36,7 +36,7 @@ pub(crate) struct Health {
 // === impl Health ===
 
 impl Health {
-    /// Standing by.
+    /// AppliedCronJobs by.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Health {
             metrics,
@@ -62,13 +62,13 @@ impl Health {
         let Some(stores) = self.stores.get() else {
             return Ok("ok".into());
         };
-        if !stores.iter().all(Stores::are_told) {
+        if !stores.iter().all(Stores::is_settled) {
             return Err("the watches have not told everything yet");
         }
         let refused: Vec<&str> = stores
             .iter()
-            .filter(|stores| stores.reach.is_refused())
-            .filter_map(|stores| stores.reach.namespace())
+            .filter(|stores| stores.access.is_denied())
+            .filter_map(|stores| stores.access.namespace())
             .collect();
         match refused.len() {
             0 => Ok("ok".into()),

@@ -2,17 +2,17 @@
 //! in a module below; nothing here does I/O or asks for the time.
 
 pub(crate) mod children;
-mod connection;
 pub(crate) mod login;
 mod observed;
 mod plan;
+mod proving;
 pub mod rules;
+mod running;
 pub(crate) mod runs;
 mod spending;
 #[cfg(test)]
 mod tests;
 mod verdicts;
-mod work;
 
 use std::time::Duration;
 
@@ -20,15 +20,15 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 pub use self::children::LiveCronJob;
-use self::login::attempts::note_refusal;
-pub use self::login::attempts::with_attempt;
 pub use self::login::credentials::Credentials;
-pub use self::login::outcome::{Elsewhere, Failure, Proof, Refusal};
-use self::login::proof::Cause;
+use self::login::ledger::note_refusal;
+pub use self::login::ledger::with_attempt;
+use self::login::next_attempt::Cause;
+pub use self::login::proof::{Failure, Proof, Refusal, SiblingLogins};
 pub use self::observed::{Neighbours, Observed};
 pub use self::plan::{Notice, Plan, Retire};
 use self::rules::budget::Budget;
-use self::rules::errors::{self, Source};
+use self::rules::error_log::{self, Source};
 use self::rules::remedies::remedy;
 use self::runs::EndedRun;
 use crate::api::conditions::{
@@ -41,7 +41,7 @@ use crate::api::{Settings, conditions};
 /// A run is overdue when none has ended that long after its deadline.
 const OVERDUE_GRACE: Duration = Duration::from_secs(600);
 /// Something is looked at at least that often, whatever happens.
-const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);
+const MAX_REQUEUE: Duration = Duration::from_secs(6 * 3600);
 
 /// Decides what to do about one integration at `now`.
 pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
@@ -58,7 +58,7 @@ pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     } else if let Some(cause) = decision.connection(settings) {
         return decision.prove(cause);
     }
-    decision.share(settings);
+    decision.update_share(settings);
     decision.children(settings);
     decision.synced(settings);
     decision.summary(settings);
@@ -90,7 +90,7 @@ impl<'a> Decision<'a> {
         let unseen = runs::unseen(
             observed.ended_runs,
             status.last_run.as_ref(),
-            observed.leads_since,
+            observed.leader_since,
         );
         Decision {
             observed,
@@ -104,7 +104,7 @@ impl<'a> Decision<'a> {
                 mint_tokens: false,
                 status: SalesforceIntegrationStatus::default(),
                 notices: vec![],
-                look_again: LONGEST_WAIT,
+                requeue_after: MAX_REQUEUE,
             },
             status,
             late_runs: unseen.late,
@@ -141,7 +141,7 @@ impl<'a> Decision<'a> {
             .verdict(type_)
             .is_none_or(|old| (old.truth, &old.reason) != (verdict.truth, &verdict.reason));
         if news && verdict.truth == Truth::False {
-            errors::record(
+            error_log::record(
                 &mut self.status.errors,
                 Source::Credentials,
                 &verdict.reason,
@@ -165,7 +165,7 @@ impl<'a> Decision<'a> {
     fn refuse_spec(mut self, message: &str) -> Plan {
         let verdict = Verdict::fails(reason::INVALID_SPEC, message);
         if self.verdict(READY).is_none_or(|old| old != verdict) {
-            errors::record(
+            error_log::record(
                 &mut self.status.errors,
                 Source::Credentials,
                 &verdict.reason,
@@ -289,10 +289,10 @@ impl<'a> Decision<'a> {
         if let Some(wake) = self.wake.iter().min() {
             let wait = wake.duration_since(self.now);
             // A second more, so that a timer that fires early does not come in vain.
-            self.plan.look_again = Duration::try_from(wait)
+            self.plan.requeue_after = Duration::try_from(wait)
                 .unwrap_or_default()
                 .saturating_add(Duration::from_secs(1))
-                .min(LONGEST_WAIT);
+                .min(MAX_REQUEUE);
         }
         self.plan.status = self.status;
         self.plan

@@ -7,11 +7,11 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::children::LiveCronJob;
 use super::login::credentials::Credentials;
-use super::login::outcome::{Elsewhere, Proof};
-use super::rules::claims::Claim;
+use super::login::proof::{Proof, SiblingLogins};
+use super::rules::company_claim::Claim;
 use super::rules::config::Config;
 use super::runs::EndedRun;
-use super::runs::acceptance::Acceptance;
+use super::runs::admission::Admission;
 use super::runs::stuck::StuckRun;
 use crate::api::status::QueryUrlLength;
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
@@ -28,13 +28,13 @@ pub struct Observed<'a> {
     /// Whether it holds its company ID.
     pub claim: Claim,
     /// What siblings with the same credential went through.
-    pub elsewhere: Elsewhere,
+    pub siblings: SiblingLogins,
     /// The proof that was just made, if one was.
     pub proof: Option<&'a Proof>,
     /// Its runs that ended and still have a pod or a Job, without those that this controller has taken in before.
     pub ended_runs: &'a [EndedRun],
     /// Since when this controller leads. What ended before may have been taken in by another.
-    pub leads_since: Timestamp,
+    pub leader_since: Timestamp,
     /// Its Jobs that go on.
     pub active_jobs: &'a [Arc<Job>],
     /// Its runs whose pod does not start.
@@ -42,7 +42,7 @@ pub struct Observed<'a> {
     /// Who else uses its org.
     pub neighbours: Neighbours,
     /// What the cluster made of what was last written for it.
-    pub acceptance: Acceptance,
+    pub admission: Admission,
     /// Its CronJobs as they are.
     pub cron_jobs: &'a [Arc<LiveCronJob>],
     /// From what the Secret with its directory tokens was minted; none when there is none.
@@ -58,7 +58,7 @@ pub struct Observed<'a> {
 pub struct Neighbours {
     /// How many there are.
     pub count: u32,
-    /// Names of those in the same namespace, sorted, at most [`Self::MOST_NAMES`].
+    /// Names of those in the same namespace, sorted, at most [`Self::MAX_NAMES`].
     pub names: Vec<String>,
     /// What those that are not suspended ask for of the org's API requests together, in per cent.
     pub percent: u64,
@@ -70,5 +70,5 @@ pub struct Neighbours {
 
 impl Neighbours {
     /// So many are named.
-    pub const MOST_NAMES: usize = 10;
+    pub const MAX_NAMES: usize = 10;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 
-use super::login::proof::Cause;
+use super::login::next_attempt::Cause;
 use crate::api::SalesforceIntegrationStatus;
 
 /// What is to be done about one integration.
@@ -25,7 +25,7 @@ pub struct Plan {
     /// What to tell in Events.
     pub notices: Vec<Notice>,
     /// When to look again if nothing happens before.
-    pub look_again: Duration,
+    pub requeue_after: Duration,
 }
 
 // === impl Plan ===

@@ -9,7 +9,7 @@ use super::rules::budget::{Budget, Spender};
 use super::rules::remedies::warning;
 use super::rules::schedule::Cadence;
 use super::rules::warnings::Origin;
-use super::rules::{budget, errors, warnings};
+use super::rules::{budget, error_log, warnings};
 use super::runs::EndedRun;
 use super::{Decision, runs};
 use crate::api::conditions::{SYNCED, Verdict, reason};
@@ -39,7 +39,7 @@ impl Decision<'_> {
     }
 
     /// Takes in what a run used and found out about the org.
-    pub(crate) fn learn(&mut self, run: &EndedRun) {
+    pub(crate) fn record_run_usage(&mut self, run: &EndedRun) {
         self.spend(run.finished_at, run.api_calls(), Spender::Run);
         let now = self.now;
         if let Some(budget) = &mut self.status.api_budget {
@@ -81,7 +81,7 @@ impl Decision<'_> {
     }
 
     /// Brings up to date what is shared with the neighbours in the org: its requests, and what is known of its URLs.
-    pub(crate) fn share(&mut self, settings: &Settings) {
+    pub(crate) fn update_share(&mut self, settings: &Settings) {
         let neighbours = &self.observed.neighbours;
         if let Some(organization) = &mut self.status.organization {
             organization.shared_with = (neighbours.count > 0).then(|| SharedWith {
@@ -158,7 +158,7 @@ impl Decision<'_> {
     }
 
     /// Whether runs must wait for free requests, and until when. A run that would start before then is held back, and made up for.
-    pub(crate) fn hold(&mut self, cadence: Option<Cadence>, settings: &Settings) {
+    pub(crate) fn hold_runs(&mut self, cadence: Option<Cadence>, settings: &Settings) {
         let (Some(cadence), Some(budget)) = (cadence, &self.budget) else {
             return;
         };
@@ -249,7 +249,7 @@ impl Decision<'_> {
     }
 
     /// Why no run may start before `until`.
-    pub(crate) fn held_back(&mut self, until: Timestamp, settings: &Settings) -> Verdict {
+    pub(crate) fn budget_verdict(&mut self, until: Timestamp, settings: &Settings) -> Verdict {
         let share = self.budget.as_ref().map_or(0, |budget| budget.share);
         let next = self.status.next_run.as_ref().map_or(until, |next| next.0);
         let message = format!(
@@ -264,7 +264,7 @@ impl Decision<'_> {
             .any(|run| run.outcome == reason::BUDGET_EXHAUSTED);
         if news && !said_by_run {
             let source = runs::source(super::children::kind_of_run(settings));
-            errors::record(
+            error_log::record(
                 &mut self.status.errors,
                 source,
                 reason::BUDGET_EXHAUSTED,

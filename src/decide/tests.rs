@@ -1,11 +1,11 @@
 //! The rules, as sentences. What a case needs is built from a healthy integration; each test changes what it is about.
 
-mod acceptance;
-mod attempts;
+mod admission;
 mod budget;
 mod connection;
 mod credentials;
 mod fates;
+mod login_ledger;
 mod rights;
 mod runs;
 mod spec;
@@ -18,16 +18,16 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::rules::claims::Claim;
+use super::rules::company_claim::Claim;
 use super::rules::config::Config;
 use super::runs::EndedRun;
-use super::runs::acceptance::{Acceptance, Heard, RefusedObject};
+use super::runs::admission::{Admission, RefusedObject, WriteResult};
 use super::runs::stuck::StuckRun;
 use super::*;
 use crate::api::{
     InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
 };
-use crate::decide::children::keep_little;
+use crate::decide::children::summarize;
 use crate::run::{Note, Outcome, RunKind, RunReport};
 use crate::salesforce::{
     Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo, Usage,
@@ -44,12 +44,12 @@ struct World {
     resource: SalesforceIntegration,
     credentials: Credentials,
     claim: Claim,
-    elsewhere: Elsewhere,
+    siblings: SiblingLogins,
     ended_runs: Vec<EndedRun>,
-    leads_since: Timestamp,
+    leader_since: Timestamp,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
-    acceptance: Acceptance,
+    admission: Admission,
     neighbours: Neighbours,
     cron_jobs: Vec<CronJob>,
     tokens: Option<String>,
@@ -66,13 +66,13 @@ impl World {
             resource,
             credentials: available("f1"),
             claim: Claim::Held,
-            elsewhere: Elsewhere::default(),
+            siblings: SiblingLogins::default(),
             ended_runs: vec![],
             // Runs stay in this world when they were taken in, as they do for a controller that has just started.
-            leads_since: Timestamp::MAX,
+            leader_since: Timestamp::MAX,
             active_jobs: vec![],
             stuck_runs: vec![],
-            acceptance: Acceptance::Unheard,
+            admission: Admission::Unknown,
             neighbours: Neighbours::default(),
             cron_jobs: vec![],
             tokens: None,
@@ -91,20 +91,20 @@ impl World {
 
     fn decide(&self, proof: Option<&Proof>) -> Plan {
         let settings: Result<Settings, InvalidField> = Settings::read(&self.resource.spec);
-        let keep = |cron_job: &CronJob| Arc::new(keep_little(cron_job));
+        let keep = |cron_job: &CronJob| Arc::new(summarize(cron_job));
         let cron_jobs: Vec<_> = self.cron_jobs.iter().map(keep).collect();
         let observed = Observed {
             resource: &self.resource,
             settings: settings.as_ref(),
             credentials: self.credentials.clone(),
             claim: self.claim.clone(),
-            elsewhere: self.elsewhere.clone(),
+            siblings: self.siblings.clone(),
             proof,
             ended_runs: &self.ended_runs,
-            leads_since: self.leads_since,
+            leader_since: self.leader_since,
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
-            acceptance: self.acceptance.clone(),
+            admission: self.admission.clone(),
             neighbours: self.neighbours.clone(),
             cron_jobs: &cron_jobs,
             tokens: self.tokens.clone(),

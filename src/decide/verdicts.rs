@@ -1,7 +1,7 @@
 //! From a fact to a condition, one small function each.
 
 use super::Credentials;
-use super::rules::claims::Claim;
+use super::rules::company_claim::Claim;
 use super::runs::SUCCEEDED;
 use crate::api::conditions::{CONNECTED, SYNCED, Verdict, reason};
 use crate::api::status;

@@ -8,12 +8,12 @@ use tracing::{info, warn};
 
 use super::store::Store;
 
-const FIRST: Duration = Duration::from_secs(60);
+const FIRST_PURGE_AFTER: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3_600);
 
 /// Takes away what is older than this many days. Several replicas may do it at once: what is gone is gone.
 pub(crate) async fn retain(store: Store, days: u32, shutdown: CancellationToken) {
-    let mut pause = FIRST;
+    let mut pause = FIRST_PURGE_AFTER;
     while shutdown
         .run_until_cancelled(tokio::time::sleep(pause))
         .await

@@ -44,7 +44,7 @@ async fn a_thousand_unknown_numbers_cost_at_most_16_calls_or_4_where_urls_may_be
         assert_eq!(resolver.connection().spent().calls, calls);
 
         // What was found out saves the next run the refusal, and the small beginning.
-        let known = resolver.found_out().unwrap();
+        let known = resolver.learned().unwrap();
         assert_eq!(known.refused.is_some(), limit.is_some());
         let mut next = self::resolver(&salesforce, Region::JAPAN)
             .await
@@ -72,7 +72,7 @@ async fn an_org_that_takes_less_is_asked_for_less_and_every_number_is_found() {
         let mut resolver = resolver(&salesforce, Region::JAPAN).await;
         let found = look_up(&mut resolver, &numbers).await;
         assert_eq!(found.len(), 200);
-        let known: UrlLength = resolver.found_out().unwrap();
+        let known: UrlLength = resolver.learned().unwrap();
         assert!(known.bytes < 16_384 && known.refused.is_some(), "{known:?}");
     }
 }

@@ -15,10 +15,10 @@ mod plan;
 mod query;
 mod record;
 mod resolver;
-mod room;
 mod search;
 #[cfg(test)]
 mod tests;
+mod url_limit;
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ pub use self::plan::{Batch, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE};
 pub use self::query::{PhoneField, Shape};
 pub use self::record::Record;
 pub use self::resolver::{Allowance, Finding, LookedUp, Resolver};
-pub use self::room::{FIRST_URL_BYTES, MAX_URL_BYTES, UrlLength};
+pub use self::url_limit::{FIRST_URL_BYTES, MAX_URL_BYTES, UrlLength};
 use crate::salesforce::Error;
 
 /// The objects that numbers are looked up on, best first: a contact goes before an account, an

@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
     use crate::phone::parse;
-    use crate::resolve::room::{FIRST_URL_BYTES, MAX_URL_BYTES};
+    use crate::resolve::url_limit::{FIRST_URL_BYTES, MAX_URL_BYTES};
 
     fn numbers(count: usize) -> Vec<E164> {
         (0..count)

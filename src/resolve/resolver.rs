@@ -8,8 +8,8 @@ use url::Url;
 
 use super::plan::pack;
 use super::query::Shape;
-use super::room::{UrlLength, UrlRoom, is_too_much};
 use super::search::{Absorbed, Search};
+use super::url_limit::{UrlLength, UrlLimit, is_too_much};
 use super::{Batch, Match, Object, Record, ResolveError, choose};
 use crate::phone::{E164, Region};
 use crate::salesforce::{Connection, Spent};
@@ -21,7 +21,7 @@ pub struct Resolver {
     shape: Shape,
     instance: Option<Url>,
     allowance: Allowance,
-    room: UrlRoom,
+    room: UrlLimit,
     findings: Vec<Finding>,
 }
 
@@ -66,7 +66,7 @@ impl Resolver {
             shape: Shape::new(None),
             instance: None,
             allowance: Allowance(None),
-            room: UrlRoom::new(None),
+            room: UrlLimit::new(None),
             findings: Vec::new(),
         }
     }
@@ -96,7 +96,7 @@ impl Resolver {
     #[must_use]
     pub fn url_length(self, known: Option<UrlLength>) -> Self {
         Self {
-            room: UrlRoom::new(known),
+            room: UrlLimit::new(known),
             ..self
         }
     }
@@ -145,7 +145,7 @@ impl Resolver {
                 }
             }
         }
-        self.room.took(batch.url_bytes);
+        self.room.accepted(batch.url_bytes);
         let records = search.into_records();
         let found = choose(
             batch.numbers(),
@@ -157,8 +157,8 @@ impl Resolver {
     }
 
     /// What was found out about the length of URLs in this org, for its next run.
-    pub fn found_out(&self) -> Option<UrlLength> {
-        self.room.found_out()
+    pub fn learned(&self) -> Option<UrlLength> {
+        self.room.learned()
     }
 
     /// What Salesforce does not show this user, as far as it was met.

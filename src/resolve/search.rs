@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::query::{Shape, Slot};
 use super::record::{Record, Row};
-use super::room::is_too_much;
+use super::url_limit::is_too_much;
 use super::{Batch, Finding, Object, ResolveError};
 use crate::phone::{E164, Region, parse};
 use crate::salesforce::{Error, NextPage, Page, Subrequest, Subresponse};
@@ -234,7 +234,7 @@ mod tests {
 
     use super::*;
     use crate::resolve::plan::pack;
-    use crate::resolve::room::FIRST_URL_BYTES;
+    use crate::resolve::url_limit::FIRST_URL_BYTES;
 
     fn numbers(texts: &[&str]) -> Vec<E164> {
         texts

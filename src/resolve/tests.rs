@@ -8,13 +8,13 @@ use super::{Match, Object, Resolver};
 use crate::phone::{E164, Region, parse, spellings};
 use crate::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transport};
 
-#[path = "played.rs"]
-mod played;
+#[path = "fake_salesforce.rs"]
+mod fake_salesforce;
 
 const USER: &str = "integration@acme.example";
 
 pub(crate) async fn resolver(salesforce: &Simulator, home: Region) -> Resolver {
-    let connection = played::connection(salesforce, USER);
+    let connection = fake_salesforce::connection(salesforce, USER);
     connection.session().await.unwrap();
     Resolver::new(connection, home).person_accounts(Some(false))
 }

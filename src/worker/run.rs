@@ -127,7 +127,7 @@ impl Run {
                     break;
                 }
                 let brought = resolver.resolve(&batch).await;
-                progress.report.url_length = resolver.found_out();
+                progress.report.url_length = resolver.learned();
                 for finding in resolver.findings() {
                     if let Some(code) = finding.code() {
                         progress.report.warn(Note::new(code, finding.to_string()));

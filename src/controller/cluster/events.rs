@@ -9,13 +9,13 @@ use kube::core::Request;
 use kube::{Client, Resource};
 use serde::de::IgnoredAny;
 
-use super::wire;
+use super::api_server;
 use crate::decide::Notice;
 
 /// Name of the controller in Events.
 const CONTROLLER: &str = "switchboard.dev/controller";
 /// What the API server takes at most.
-const LONGEST_NOTE: usize = 1000;
+const MAX_NOTE_CHARS: usize = 1000;
 
 /// Writes Events.
 pub struct Recorder {
@@ -45,7 +45,7 @@ impl Recorder {
         let body = serde_json::to_vec(&event).map_err(kube::Error::SerdeError)?;
         let request = Request::new(Event::url_path(&(), Some(&namespace)));
         let request = request.create(&PostParams::default(), body);
-        wire::exchange::<IgnoredAny>(&self.client, request)
+        api_server::request::<IgnoredAny>(&self.client, request)
             .await
             .map(drop)
     }
@@ -64,7 +64,7 @@ impl Recorder {
             },
             type_: Some(if notice.warning { "Warning" } else { "Normal" }.into()),
             reason: Some(notice.reason.clone()),
-            note: Some(notice.note.chars().take(LONGEST_NOTE).collect()),
+            note: Some(notice.note.chars().take(MAX_NOTE_CHARS).collect()),
             action: Some(notice.action.into()),
             event_time: Some(MicroTime(now)),
             regarding: Some(regarding),

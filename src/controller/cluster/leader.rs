@@ -23,7 +23,7 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// library's own growing pauses would.
 const PAUSE: Duration = Duration::from_millis(700);
 /// How often the Lease is asked for at the start before the replica gives up.
-const FIRST_ATTEMPTS: u32 = 10;
+const MAX_FIRST_ATTEMPTS: u32 = 10;
 /// Giving the Lease back may take so long; it runs out by itself.
 const RELEASE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -59,7 +59,7 @@ impl Leadership {
             match stop.run_until_cancelled(find()).await {
                 None => return Ok(None),
                 Some(Ok(manager)) => break manager,
-                Some(Err(error)) if failures == FIRST_ATTEMPTS => return Err(error),
+                Some(Err(error)) if failures == MAX_FIRST_ATTEMPTS => return Err(error),
                 Some(Err(error)) => {
                     failures += 1;
                     tracing::warn!(%error, "the Lease could not be read or made; it is tried again");

@@ -9,7 +9,7 @@ use kube::core::Request;
 use kube::{Client, Resource};
 use serde::Deserialize;
 
-use super::wire;
+use super::api_server;
 
 /// The Secret as it is now; nothing if it is not there.
 ///
@@ -22,7 +22,7 @@ pub async fn get(
 ) -> Result<Option<Secret>, kube::Error> {
     let request = Request::new(Secret::url_path(&(), Some(namespace)));
     let request = request.get(name, &GetParams::default());
-    match wire::exchange::<Data>(client, request).await {
+    match api_server::request::<Data>(client, request).await {
         Ok(Data { data }) => Ok(Some(Secret {
             data,
             ..Secret::default()

@@ -91,7 +91,7 @@ impl Default for Metrics {
             ),
             (
                 "proofs",
-                "Proofs of connections, by outcome",
+                "Prover of connections, by outcome",
                 &metrics.proofs,
             ),
             (

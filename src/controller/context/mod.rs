@@ -1,8 +1,8 @@
 //! What every reconcile shares.
 
+pub(crate) mod access;
 pub(crate) mod metrics;
-pub(crate) mod proofs;
-pub(crate) mod reach;
+pub(crate) mod prover;
 pub(crate) mod stores;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,17 +14,17 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 
 use self::metrics::Metrics;
-use self::proofs::Proofs;
+use self::prover::Prover;
 use self::stores::Stores;
 use super::cluster::events::Recorder;
+use super::memory::applied_cron_jobs::AppliedCronJobs;
+use super::memory::first_pass::FirstPass;
 use super::memory::index::{Index, Key};
-use super::memory::last_words::LastWords;
-use super::memory::standing::Standing;
-use super::memory::turns::Turns;
+use super::memory::lost_pod_results::LostPodResults;
 use crate::api::{SalesforceIntegration, now};
 use crate::decide::children::TokenSources;
 use crate::decide::rules::config::Config;
-use crate::decide::runs::acceptance::Acceptance;
+use crate::decide::runs::admission::Admission;
 use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
 
@@ -37,7 +37,7 @@ pub struct Context {
     /// The operator's configuration.
     pub config: Config,
     /// Proves connections.
-    pub proofs: Proofs,
+    pub prover: Prover,
     /// Makes fingerprints of credentials.
     pub fingerprint_key: FingerprintKey,
     /// Signs the tokens for the directory.
@@ -50,16 +50,16 @@ pub struct Context {
     /// Everything watched, one set for each namespace or one for the cluster.
     pub stores: Vec<Stores>,
     /// Which CronJobs are known to be as wanted.
-    pub standing: Standing,
+    pub applied_cron_jobs: AppliedCronJobs,
     /// Whose turn it is.
-    pub turns: Turns,
+    pub first_pass: FirstPass,
     /// How runs ended whose pods are gone.
-    pub last_words: LastWords,
+    pub lost_pod_results: LostPodResults,
     /// Since when this controller leads.
-    pub leads_since: Timestamp,
+    pub leader_since: Timestamp,
     latest: Mutex<HashMap<Key, Arc<SalesforceIntegration>>>,
-    taken_in: Mutex<HashMap<Key, BTreeSet<String>>>,
-    acceptance: Mutex<HashMap<Key, Acceptance>>,
+    recorded_runs: Mutex<HashMap<Key, BTreeSet<String>>>,
+    admission: Mutex<HashMap<Key, Admission>>,
 }
 
 // === impl Context ===
@@ -73,7 +73,7 @@ impl Context {
         client: Client,
         recorder: Recorder,
         config: Config,
-        proofs: Proofs,
+        prover: Prover,
         fingerprint_key: FingerprintKey,
         token_keys: TokenKeys,
         stores: Vec<Stores>,
@@ -91,28 +91,28 @@ impl Context {
             client,
             recorder,
             config,
-            proofs,
+            prover,
             fingerprint_key,
             token_keys,
             index: Mutex::default(),
             stores,
             metrics,
-            standing: Standing::default(),
-            turns: Turns::default(),
-            last_words: LastWords::default(),
-            leads_since: now(),
+            applied_cron_jobs: AppliedCronJobs::default(),
+            first_pass: FirstPass::default(),
+            lost_pod_results: LostPodResults::default(),
+            leader_since: now(),
             latest: Mutex::default(),
-            taken_in: Mutex::default(),
-            acceptance: Mutex::default(),
+            recorded_runs: Mutex::default(),
+            admission: Mutex::default(),
         }
     }
 
     /// Whether the watches have told everything that exists in this namespace.
-    pub fn is_listed(&self, namespace: &str) -> bool {
+    pub fn is_synced(&self, namespace: &str) -> bool {
         self.stores
             .iter()
             .filter(|stores| stores.holds(namespace))
-            .all(|stores| stores.listed().now_or_never().is_some())
+            .all(|stores| stores.synced().now_or_never().is_some())
     }
 
     /// The index, for a moment.
@@ -185,60 +185,68 @@ impl Context {
     pub fn leave_session(&self, integration: &Key, fingerprint: &str) {
         let sharing = self.index().sharing(fingerprint);
         if sharing.iter().all(|key| key == integration) {
-            self.proofs.forget(fingerprint);
+            self.prover.forget(fingerprint);
         }
     }
 
     /// Lets go of sessions whose credentials no status names any more.
     pub fn drop_unused_sessions(&self) {
-        self.proofs
+        self.prover
             .keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());
     }
 
     /// Remembers which ended runs the status has taken in.
-    pub fn note_runs(&self, key: &Key, jobs: BTreeSet<String>) {
-        let mut taken_in = self.taken_in.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn record_runs(&self, key: &Key, jobs: BTreeSet<String>) {
+        let mut recorded_runs = self
+            .recorded_runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if jobs.is_empty() {
-            taken_in.remove(key);
+            recorded_runs.remove(key);
         } else {
-            taken_in.insert(key.clone(), jobs);
+            recorded_runs.insert(key.clone(), jobs);
         }
     }
 
     /// Whether the status has taken this run in.
-    pub fn has_taken_in(&self, key: &Key, job: &str) -> bool {
-        let taken_in = self.taken_in.lock().unwrap_or_else(PoisonError::into_inner);
-        taken_in.get(key).is_some_and(|jobs| jobs.contains(job))
+    pub fn is_recorded(&self, key: &Key, job: &str) -> bool {
+        let recorded_runs = self
+            .recorded_runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        recorded_runs
+            .get(key)
+            .is_some_and(|jobs| jobs.contains(job))
     }
 
     /// What the cluster made of what was last written for an integration.
-    pub fn acceptance(&self, key: &Key) -> Acceptance {
+    pub fn admission(&self, key: &Key) -> Admission {
         let known = self
-            .acceptance
+            .admission
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         known.get(key).cloned().unwrap_or_default()
     }
 
     /// Remembers what the cluster made of it.
-    pub fn note_acceptance(&self, key: &Key, acceptance: Acceptance) {
+    pub fn record_admission(&self, key: &Key, admission: Admission) {
         let mut known = self
-            .acceptance
+            .admission
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match acceptance {
-            Acceptance::Unheard => known.remove(key),
-            acceptance => known.insert(key.clone(), acceptance),
+        match admission {
+            Admission::Unknown => known.remove(key),
+            admission => known.insert(key.clone(), admission),
         };
     }
 
     /// An integration is gone.
     pub fn forget(&self, key: &Key) {
-        self.standing.forget(key);
-        self.turns.forget(key);
-        self.last_words.forget(key);
-        self.note_runs(key, BTreeSet::new());
-        self.note_acceptance(key, Acceptance::Unheard);
+        self.applied_cron_jobs.forget(key);
+        self.first_pass.forget(key);
+        self.lost_pod_results.forget(key);
+        self.record_runs(key, BTreeSet::new());
+        self.record_admission(key, Admission::Unknown);
         self.latest
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -28,7 +28,7 @@ pub struct Index {
     by_credential: HashMap<String, Group>,
     by_org: HashMap<String, Group>,
     tokens: HashMap<Key, Tokens>,
-    seen: HashMap<(Kind, Key), Seen>,
+    observed: HashMap<(Kind, Key), Observed>,
 }
 
 /// Integrations that have something in common, sorted. Most are alone, and a tree would take the room of eleven for each.
@@ -57,9 +57,9 @@ struct Tokens {
 }
 
 #[derive(Debug)]
-struct Seen {
-    /// Hash of what matters of the object.
-    matters: u64,
+struct Observed {
+    /// Hash of what fingerprint of the object.
+    fingerprint: u64,
     owner: Option<Key>,
 }
 
@@ -75,9 +75,9 @@ struct Entry {
     percent: u64,
     url_length: Option<QueryUrlLength>,
     /// Hash of what makes a new decision necessary.
-    wish: u64,
+    desired_hash: u64,
     /// Whether the status says that the credential was refused, and when it last worked.
-    standing: (u32, Option<i64>),
+    login_state: (u32, Option<i64>),
 }
 
 // === impl Key ===
@@ -147,13 +147,13 @@ impl Index {
                 percent.into()
             },
             url_length: org.and_then(|org| org.query_url_length.clone()),
-            wish: hash(&(
+            desired_hash: hash(&(
                 resource.metadata.generation,
                 &resource.metadata.uid,
                 resource.annotations(),
                 resource.metadata.deletion_timestamp.is_some(),
             )),
-            standing: connection.map_or((0, None), |connection| {
+            login_state: connection.map_or((0, None), |connection| {
                 (
                     connection.failed_logins,
                     connection
@@ -166,13 +166,13 @@ impl Index {
         };
         let mut concerned = BTreeSet::new();
         let old = self.entries.get(&key);
-        if old.is_none_or(|old| old.wish != entry.wish) {
+        if old.is_none_or(|old| old.desired_hash != entry.desired_hash) {
             concerned.insert(key.clone());
         }
         if old.is_some_and(|old| (&old.company, &old.uid) != (&entry.company, &entry.uid)) {
             concerned.extend(self.rivals(&key));
         }
-        let became_good = old.is_some_and(|old| old.standing.0 > 0 && entry.standing.0 == 0);
+        let became_good = old.is_some_and(|old| old.login_state.0 > 0 && entry.login_state.0 == 0);
         self.forget(&key);
         if let Some(secret) = &entry.secret {
             self.by_secret
@@ -204,7 +204,7 @@ impl Index {
         let mut concerned = self.rivals(key);
         concerned.remove(key);
         self.forget(key);
-        self.seen.retain(|(_, seen), _| seen != key);
+        self.observed.retain(|(_, observed), _| observed != key);
         concerned
     }
 
@@ -240,7 +240,7 @@ impl Index {
             neighbours.percent = neighbours.percent.saturating_add(entry.percent);
             neighbours.url_lengths.extend(entry.url_length.clone());
             let names = neighbours.names.len();
-            if key.namespace == own.namespace && names < Neighbours::MOST_NAMES {
+            if key.namespace == own.namespace && names < Neighbours::MAX_NAMES {
                 neighbours.names.push(key.name.clone());
             }
         }
@@ -267,28 +267,33 @@ impl Index {
         self.tokens.get(secret).map(|tokens| &tokens.version)
     }
 
-    /// Whether what matters of an object has changed since it was last seen. The owner is told by `forget_seen`.
-    pub fn is_news(
+    /// Whether what fingerprint of an object has changed since it was last observed. The owner is told by `forget_observed`.
+    pub fn changed(
         &mut self,
         kind: Kind,
         key: Key,
         owner: Option<Key>,
-        matters: &impl Hash,
+        fingerprint: &impl Hash,
     ) -> bool {
-        let matters = hash(matters);
-        let old = self.seen.insert((kind, key), Seen { matters, owner });
-        old.is_none_or(|old| old.matters != matters)
+        let fingerprint = hash(fingerprint);
+        let old = self
+            .observed
+            .insert((kind, key), Observed { fingerprint, owner });
+        old.is_none_or(|old| old.fingerprint != fingerprint)
     }
 
-    /// An object is gone. Returns its owner, if it has one and was seen.
-    pub fn forget_seen(&mut self, kind: Kind, key: &Key) -> Option<Key> {
-        self.seen.remove(&(kind, key.clone()))?.owner
+    /// An object is gone. Returns its owner, if it has one and was observed.
+    pub fn forget_observed(&mut self, kind: Kind, key: &Key) -> Option<Key> {
+        self.observed.remove(&(kind, key.clone()))?.owner
     }
 
     /// What is known to be there of a kind, in a namespace or in all of them. What a list does not name any more is gone.
     pub fn known(&self, kind: Kind, namespace: Option<&str>) -> HashSet<Key> {
-        let seen = self.seen.keys().filter(|(seen, _)| *seen == kind);
-        let mut known: HashSet<&Key> = seen.map(|(_, key)| key).collect();
+        let observed = self
+            .observed
+            .keys()
+            .filter(|(observed, _)| *observed == kind);
+        let mut known: HashSet<&Key> = observed.map(|(_, key)| key).collect();
         match kind {
             Kind::Integration => known.extend(self.entries.keys()),
             // Who reads a Secret hears that it is gone even if it was there before its reader.
@@ -444,8 +449,8 @@ mod tests {
             namespace: "elsewhere".into(),
             name: "pod".into(),
         };
-        index.is_news(Kind::Pod, key("pod"), Some(key("old")), &1);
-        index.is_news(Kind::Pod, elsewhere.clone(), None, &1);
+        index.changed(Kind::Pod, key("pod"), Some(key("old")), &1);
+        index.changed(Kind::Pod, elsewhere.clone(), None, &1);
         index.note_tokens(key("old-directory"), Some(key("old")), "v1".into());
         assert_eq!(
             index.known(Kind::Integration, Some("tenant")),
@@ -467,7 +472,10 @@ mod tests {
                 key("young-salesforce")
             ])
         );
-        assert_eq!(index.forget_seen(Kind::Pod, &key("pod")), Some(key("old")));
+        assert_eq!(
+            index.forget_observed(Kind::Pod, &key("pod")),
+            Some(key("old"))
+        );
         assert_eq!(index.forget_tokens(&key("old-directory")), Some(key("old")));
     }
 

@@ -1,8 +1,8 @@
 //! Looks at one integration: observes, decides, and carries out what was decided.
 
-pub(crate) mod act;
-pub(crate) mod attempt;
+pub(crate) mod apply;
 pub(crate) mod error;
+pub(crate) mod login_record;
 pub(crate) mod observe;
 
 use std::sync::Arc;
@@ -13,39 +13,39 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use tokio::sync::Semaphore;
 
-use self::act::CarriedOut;
-use self::attempt::Attempt;
+use self::apply::Applied;
 pub(crate) use self::error::Error;
+use self::login_record::LoginRecord;
 use self::observe::Gathered;
 use super::context::Context;
-use super::context::proofs::Order;
+use super::context::prover::ProofRequest;
 use super::memory::index::Key;
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions, now};
 use crate::decide;
 use crate::decide::decide;
-use crate::decide::runs::acceptance::{Acceptance, Heard, RefusedObject};
+use crate::decide::runs::admission::{Admission, RefusedObject, WriteResult};
 
 pub(crate) async fn reconcile(
     key: &Key,
     context: Arc<Context>,
-    at_once: &Semaphore,
+    permits: &Semaphore,
 ) -> Result<Action, Error> {
     for stores in &context.stores {
         // Its own children must be known; a namespace that cannot be watched holds no rival.
         if stores.holds(&key.namespace) {
-            stores.listed().await;
+            stores.synced().await;
         } else {
-            stores.told().await;
+            stores.synced_or_denied().await;
         }
     }
     // It is never closed.
-    let _permit = at_once.acquire().await;
+    let _permit = permits.acquire().await;
     let Some(resource) = context.integration(key) else {
         return Ok(Action::await_change());
     };
     let began = Instant::now();
-    if !context.turns.begins(key, began) {
-        return Ok(Action::requeue(context.turns.pause()));
+    if !context.first_pass.may_run(key, began) {
+        return Ok(Action::requeue(context.first_pass.pause()));
     }
     context.metrics.reconcile_begins();
     let ended = reconcile_once(resource, &context).await;
@@ -80,30 +80,30 @@ async fn reconcile_once(
             .as_ref()
             .and_then(|status| status.organization.as_ref())
             .map(|organization| organization.id.as_str());
-        let attempt = Attempt::new(
+        let record = LoginRecord::new(
             Arc::clone(context),
             Arc::clone(&resource),
             fingerprint.to_string(),
         );
-        let order = Order {
+        let request = ProofRequest {
             settings,
             credentials,
             fingerprint,
             organization,
             asked_at,
-            before_login: attempt.before_login(),
-            sent_at: &|| attempt.sent_at(),
+            before_login: record.before_login(),
+            sent_at: &|| record.sent_at(),
         };
-        let proof = context.proofs.prove(order).await;
-        resource = attempt.ended()?;
+        let proof = context.prover.prove(request).await;
+        resource = record.finish()?;
         plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
     }
-    let mut look_again = plan.look_again;
+    let mut requeue_after = plan.requeue_after;
     if plan.cron_job.is_some() && gathered.cron_jobs.is_empty() {
-        look_again = look_again.min(first_look_at_cron_job(&resource));
+        requeue_after = requeue_after.min(first_look_at_cron_job(&resource));
     }
     let key = Key::of(resource.as_ref());
-    let carried_out = act::carry_out(
+    let applied = apply::apply(
         context,
         &resource,
         gathered.settings.as_ref().ok(),
@@ -111,58 +111,58 @@ async fn reconcile_once(
         &gathered.cron_jobs,
     )
     .await;
-    let acceptance = context.acceptance(&key).after(
-        heard(&carried_out, plan.run.as_ref()),
+    let admission = context.admission(&key).after(
+        write_result(&applied, plan.run.as_ref()),
         conditions::is_refused_by_cluster(&plan.status.conditions),
     );
-    if acceptance == Acceptance::Accepted {
-        look_again = Duration::ZERO;
+    if admission == Admission::Accepted {
+        requeue_after = Duration::ZERO;
     }
-    context.note_acceptance(&key, acceptance);
+    context.record_admission(&key, admission);
     // Whatever failed after the status was written, these runs are in it.
-    if !matches!(carried_out, Err(Error::Gone | Error::Status(_))) {
-        context.note_runs(&key, gathered.jobs);
+    if !matches!(applied, Err(Error::Gone | Error::Status(_))) {
+        context.record_runs(&key, gathered.jobs);
     }
-    match carried_out {
+    match applied {
         Err(Error::Gone) => Ok(Action::await_change()),
         Err(error) => Err(error),
-        Ok(carried_out) => {
+        Ok(applied) => {
             if let Some(before) = credential_before
                 && credential_of(Some(&plan.status)).as_ref() != Some(&before)
             {
                 context.leave_session(&key, &before);
             }
-            Ok(Action::requeue(match carried_out {
-                CarriedOut::Whole => look_again,
-                CarriedOut::PutOff => context.turns.pause(),
+            Ok(Action::requeue(match applied {
+                Applied::Whole => requeue_after,
+                Applied::Deferred => context.first_pass.pause(),
             }))
         }
     }
 }
 
-/// What the cluster made of an attempt to write everything.
-fn heard(carried_out: &Result<CarriedOut, Error>, job: Option<&Job>) -> Heard {
-    let error = match carried_out {
-        Ok(CarriedOut::Whole) => return Heard::Taken,
-        Ok(CarriedOut::PutOff) => return Heard::Nothing,
+/// What the cluster made of an record to write everything.
+fn write_result(applied: &Result<Applied, Error>, job: Option<&Job>) -> WriteResult {
+    let error = match applied {
+        Ok(Applied::Whole) => return WriteResult::Applied,
+        Ok(Applied::Deferred) => return WriteResult::Unknown,
         Err(error) => error,
     };
     let Some(kube::Error::Api(status)) = error.cause() else {
-        return Heard::Nothing;
+        return WriteResult::Unknown;
     };
     let said = status.message.clone();
     let object = match (error, job) {
         (Error::CronJob(_), _) => RefusedObject::CronJob(said),
         (Error::TokenSecret(_), _) => RefusedObject::Tokens,
         (Error::Job(_), Some(job)) => RefusedObject::Job(job.name_any(), said),
-        _ => return Heard::Nothing,
+        _ => return WriteResult::Unknown,
     };
     match status.code {
-        // The same attempt a moment later changes nothing.
-        400 | 403 | 405 | 413 | 422 => Heard::Refused(object),
+        // The same record a moment later changes nothing.
+        400 | 403 | 405 | 413 | 422 => WriteResult::Refused(object),
         // A webhook that is not there, if it goes on.
-        500 => Heard::Failed(object),
-        _ => Heard::Nothing,
+        500 => WriteResult::Failed(object),
+        _ => WriteResult::Unknown,
     }
 }
 
@@ -174,6 +174,6 @@ fn credential_of(status: Option<&SalesforceIntegrationStatus>) -> Option<String>
 /// minutes and well before it could be.
 fn first_look_at_cron_job(resource: &SalesforceIntegration) -> Duration {
     let spread =
-        decide::rules::schedule::place(&resource.uid().unwrap_or_default(), "CronJob") % 300;
+        decide::rules::schedule::stable_hash(&resource.uid().unwrap_or_default(), "CronJob") % 300;
     Duration::from_secs(300 + spread)
 }

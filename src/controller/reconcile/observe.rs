@@ -13,11 +13,11 @@ use crate::controller::cluster::secret;
 use crate::controller::context::Context;
 use crate::controller::memory::index::Key;
 use crate::decide;
-use crate::decide::rules::claims;
-use crate::decide::rules::claims::Claim;
+use crate::decide::rules::company_claim;
+use crate::decide::rules::company_claim::Claim;
 use crate::decide::runs::stuck::StuckRun;
 use crate::decide::runs::{EndedRun, Runs};
-use crate::decide::{Elsewhere, LiveCronJob, Neighbours, children};
+use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children};
 use crate::salesforce::{Credentials, Fingerprint};
 
 /// What was gathered about one integration; the decision borrows from it.
@@ -26,7 +26,7 @@ pub struct Gathered {
     pub credentials: Option<(Credentials, Fingerprint)>,
     state: decide::Credentials,
     claim: Claim,
-    elsewhere: Elsewhere,
+    siblings: SiblingLogins,
     ended_runs: Vec<EndedRun>,
     /// Names of all Jobs of which it is known how their run ended, those that the status has taken in before included.
     pub jobs: BTreeSet<String>,
@@ -67,11 +67,11 @@ impl Gathered {
         let (state, credentials) = read.map_or((decide::Credentials::NotRead, None), |read| {
             (read.state, read.credentials)
         });
-        let elsewhere = match &state {
+        let siblings = match &state {
             decide::Credentials::Available { fingerprint, .. } => {
-                elsewhere(context, &key, fingerprint)
+                siblings(context, &key, fingerprint)
             }
-            _ => Elsewhere::default(),
+            _ => SiblingLogins::default(),
         };
         let Runs {
             ended: ended_runs,
@@ -99,7 +99,7 @@ impl Gathered {
             settings,
             credentials,
             state,
-            elsewhere,
+            siblings,
             ended_runs,
             jobs,
             active_jobs,
@@ -119,14 +119,14 @@ impl Gathered {
             settings: self.settings.as_ref(),
             credentials: self.state.clone(),
             claim: self.claim.clone(),
-            elsewhere: self.elsewhere.clone(),
+            siblings: self.siblings.clone(),
             proof,
             ended_runs: &self.ended_runs,
-            leads_since: context.leads_since,
+            leader_since: context.leader_since,
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
             neighbours: neighbours(context, resource, proof),
-            acceptance: context.acceptance(&Key::of(resource)),
+            admission: context.admission(&Key::of(resource)),
             cron_jobs: &self.cron_jobs,
             tokens: self.tokens.clone(),
             tokens_wanted: self.tokens_wanted.clone(),
@@ -141,14 +141,14 @@ fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
         .iter()
         .filter_map(|key| context.integration(key))
         .collect();
-    claims::decide(resource, rivals.iter().map(AsRef::as_ref))
+    company_claim::decide(resource, rivals.iter().map(AsRef::as_ref))
 }
 
 /// What the statuses of others say about the same credential.
-fn elsewhere(context: &Context, own: &Key, fingerprint: &str) -> Elsewhere {
+fn siblings(context: &Context, own: &Key, fingerprint: &str) -> SiblingLogins {
     // What this controller was just told may not stand in any status yet.
-    let mut found = Elsewhere::after(context.proofs.refusal(fingerprint));
-    found.at_hand = context.proofs.at_hand(fingerprint);
+    let mut found = SiblingLogins::after(context.prover.refusal(fingerprint));
+    found.has_outcome = context.prover.has_outcome(fingerprint);
     let sharing = context.index().sharing(fingerprint);
     for other in sharing
         .iter()
@@ -156,7 +156,7 @@ fn elsewhere(context: &Context, own: &Key, fingerprint: &str) -> Elsewhere {
         .filter_map(|key| context.integration(key))
     {
         if let Some(status) = &other.status {
-            found.hear(fingerprint, status);
+            found.add(fingerprint, status);
         }
     }
     found
@@ -185,10 +185,10 @@ fn runs(context: &Context, key: &Key, status: Option<&SalesforceIntegrationStatu
     let stores = || context.stores.iter();
     let jobs: Vec<Arc<Job>> = stores().flat_map(|stores| stores.jobs.of(key)).collect();
     let names = jobs.iter().map(|job| job.name_any()).collect();
-    let last_words = context.last_words.of(key, &names);
+    let lost_pod_results = context.lost_pod_results.of(key, &names);
     let pods: Vec<Arc<Pod>> = stores().flat_map(|stores| stores.pods.of(key)).collect();
     let last = status.and_then(|status| status.last_run.as_ref());
-    Runs::sort(jobs, &pods, &last_words, last, |job| {
-        context.has_taken_in(key, job)
+    Runs::sort(jobs, &pods, &lost_pod_results, last, |job| {
+        context.is_recorded(key, job)
     })
 }

@@ -15,16 +15,16 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::SetOnce;
 
-use super::cluster::wire;
-use super::cluster::wire::{Slim, Watched};
+use super::cluster::api_server;
+use super::cluster::api_server::{Trimmed, TrimmedResource};
 use super::context::Context;
-use super::context::reach::Reach;
+use super::context::access::ScopeAccess;
 use super::context::stores::Stores;
+use super::memory::applied_cron_jobs::fingerprint_of;
+use super::memory::child_store::{ChildStore, owner};
 use super::memory::index::{Key, Kind};
-use super::memory::owned::{Owned, owner};
-use super::memory::standing::what_matters;
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
-use crate::decide::children::keep_little;
+use crate::decide::children::summarize;
 use crate::decide::runs::judge_pod;
 use crate::decide::runs::stuck::{StuckRun, judge_pending};
 
@@ -35,7 +35,7 @@ const WATCH_SECONDS: u32 = 60;
 const PAGE: u32 = 100;
 
 /// An integration that an event concerns.
-pub type Concerned = ObjectRef<SalesforceIntegration>;
+pub type Affected = ObjectRef<SalesforceIntegration>;
 type Events<K> = Pin<Box<dyn Stream<Item = Result<Event<K>, watcher::Error>> + Send>>;
 
 /// The watches of one scope: a namespace, or all of them. Nothing flows before they are polled.
@@ -54,22 +54,22 @@ pub struct Watches {
 
 impl Watches {
     /// The watches of a namespace, or of the whole cluster.
-    pub fn of(client: &Client, reach: Arc<Reach>) -> Watches {
+    pub fn of(client: &Client, access: Arc<ScopeAccess>) -> Watches {
         let everything = watcher::Config::default().timeout(WATCH_SECONDS);
         let ours = everything
             .clone()
             .labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
         let (integrations, writer) = reflector::store();
         let integration_events =
-            watched::<SalesforceIntegration>(client, &reach, everything.clone())
+            watched::<SalesforceIntegration>(client, &access, everything.clone())
                 .reflect(writer)
                 .boxed();
         let (cron_jobs, cron_job_events) =
-            kept::<CronJob, _>(watched(client, &reach, ours.clone()), keep_little);
-        let (jobs, job_events) = kept::<Job, _>(watched(client, &reach, ours.clone()), Job::clone);
-        let (pods, pod_events) = kept::<Pod, _>(watched(client, &reach, ours), Pod::clone);
+            kept::<CronJob, _>(watched(client, &access, ours.clone()), summarize);
+        let (jobs, job_events) = kept::<Job, _>(watched(client, &access, ours.clone()), Job::clone);
+        let (pods, pod_events) = kept::<Pod, _>(watched(client, &access, ours), Pod::clone);
         // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
-        let secrets = watched::<PartialObjectMeta<Secret>>(client, &reach, everything);
+        let secrets = watched::<PartialObjectMeta<Secret>>(client, &access, everything);
         let listed = Arc::new(SetOnce::new());
         let secrets = {
             let listed = Arc::clone(&listed);
@@ -83,14 +83,14 @@ impl Watches {
                 .boxed()
         };
         Watches {
-            namespace: reach.namespace().map(Into::into),
+            namespace: access.namespace().map(Into::into),
             stores: Stores {
                 integrations,
                 cron_jobs,
                 jobs,
                 pods,
                 secrets: listed,
-                reach,
+                access,
             },
             integrations: integration_events,
             cron_jobs: cron_job_events,
@@ -100,11 +100,8 @@ impl Watches {
         }
     }
 
-    /// All events, as the integrations that they concern.
-    pub fn concerned(
-        self,
-        context: &Arc<Context>,
-    ) -> Pin<Box<dyn Stream<Item = Concerned> + Send>> {
+    /// All events, as the integrations that they affects.
+    pub fn affected(self, context: &Arc<Context>) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
         let scope = self.namespace.as_deref();
         let integrations = flatten(
             Kind::Integration,
@@ -118,10 +115,10 @@ impl Watches {
             scope,
             self.cron_jobs,
             context,
-            |context, event| news(context, Kind::CronJob, event, what_matters),
+            |context, event| owner_if_changed(context, Kind::CronJob, event, fingerprint_of),
         );
         let jobs = flatten(Kind::Job, scope, self.jobs, context, |context, event| {
-            news(context, Kind::Job, event, |job: &Job| {
+            owner_if_changed(context, Kind::Job, event, |job: &Job| {
                 job.status.as_ref().map(|status| {
                     status
                         .conditions
@@ -133,16 +130,16 @@ impl Watches {
             })
         });
         let pods = flatten(Kind::Pod, scope, self.pods, context, |context, event| {
-            if let Seen::Gone(_, Some(pod)) = &event
+            if let Change::Removed(_, Some(pod)) = &event
                 && let (Some(integration), Some(run)) = (owner(pod), judge_pod(pod))
             {
-                context.last_words.note(integration, run);
+                context.lost_pod_results.note(integration, run);
             }
-            news(context, Kind::Pod, event, |pod: &Pod| {
+            owner_if_changed(context, Kind::Pod, event, |pod: &Pod| {
                 (
                     judge_pod(pod).map(|run| (run.finished_at, run.outcome)),
                     judge_pending(pod)
-                        .filter(StuckRun::is_news)
+                        .filter(StuckRun::has_reason)
                         .map(|stuck| (stuck.due, stuck.code)),
                 )
             })
@@ -153,38 +150,41 @@ impl Watches {
 }
 
 /// What a watch saw of one object.
-enum Seen<K> {
-    There(K),
+enum Change<K> {
+    Present(K),
     /// With what the watch told of its last state, if it told.
-    Gone(Key, Option<K>),
+    Removed(Key, Option<K>),
 }
 
 /// The events of one kind within a scope.
-fn watched<K>(client: &Client, reach: &Arc<Reach>, config: watcher::Config) -> Events<K>
+fn watched<K>(client: &Client, access: &Arc<ScopeAccess>, config: watcher::Config) -> Events<K>
 where
-    K: Watched + Clone + std::fmt::Debug + Send + 'static,
+    K: TrimmedResource + Clone + std::fmt::Debug + Send + 'static,
 {
-    let api = match reach.namespace() {
+    let api = match access.namespace() {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::<Slim<K>>::all(client.clone()),
+        None => Api::<Trimmed<K>>::all(client.clone()),
     };
     let events = watch(api.clone(), config.page_size(PAGE)).default_backoff();
-    reach.hear(api, events).map_ok(wire::unwrap).boxed()
+    access
+        .filter_forbidden(api, events)
+        .map_ok(api_server::unwrap)
+        .boxed()
 }
 
 /// A watch of children, of which something is kept.
 fn kept<K, V>(
     events: Events<K>,
     keep: impl Fn(&K) -> V + Send + 'static,
-) -> (Arc<Owned<V>>, Events<K>)
+) -> (Arc<ChildStore<V>>, Events<K>)
 where
     V: Send + Sync + 'static,
-    K: Watched + Send + Sync + 'static,
+    K: TrimmedResource + Send + Sync + 'static,
 {
-    let owned = Arc::new(Owned::default());
-    let taking_in = Arc::clone(&owned);
+    let owned = Arc::new(ChildStore::default());
+    let store = Arc::clone(&owned);
     let events = events
-        .inspect_ok(move |event| taking_in.take_in(event, &keep))
+        .inspect_ok(move |event| store.on_event(event, &keep))
         .boxed();
     (owned, events)
 }
@@ -194,13 +194,13 @@ fn flatten<K: ResourceExt + Send + 'static>(
     namespace: Option<&str>,
     events: Events<K>,
     context: &Arc<Context>,
-    concern: impl Fn(&Context, Seen<K>) -> Vec<Key> + Send + 'static,
-) -> Pin<Box<dyn Stream<Item = Concerned> + Send>> {
+    affects: impl Fn(&Context, Change<K>) -> Vec<Key> + Send + 'static,
+) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
     let (context, namespace) = (Arc::clone(context), namespace.map(str::to_owned));
     let mut missing = HashSet::new();
     events
         .flat_map(move |event| {
-            let concerned = match event {
+            let affected = match event {
                 Err(error) => {
                     // The watch comes back by itself.
                     tracing::warn!(%error, "a watch broke off and is taken up again");
@@ -208,27 +208,27 @@ fn flatten<K: ResourceExt + Send + 'static>(
                 }
                 Ok(event) => {
                     let known = || context.index().known(kind, namespace.as_deref());
-                    let seen = compare(event, &mut missing, known);
+                    let seen = diff_relist(event, &mut missing, known);
                     let keys: BTreeSet<Key> = seen
                         .into_iter()
-                        .flat_map(|seen| concern(&context, seen))
+                        .flat_map(|seen| affects(&context, seen))
                         .collect();
-                    wait_in_line(&context, &keys);
+                    mark_enqueued(&context, &keys);
                     refs(keys)
                 }
             };
-            stream::iter(concerned)
+            stream::iter(affected)
         })
         .boxed()
 }
 
 /// What an event of a watch says. A list that is read again, because the watch had broken off for too long, tells by what it does not
 /// name what is gone: no event ever will.
-fn compare<K: ResourceExt>(
+fn diff_relist<K: ResourceExt>(
     event: Event<K>,
     missing: &mut HashSet<Key>,
     known: impl FnOnce() -> HashSet<Key>,
-) -> Vec<Seen<K>> {
+) -> Vec<Change<K>> {
     match event {
         Event::Init => {
             *missing = known();
@@ -236,94 +236,94 @@ fn compare<K: ResourceExt>(
         }
         Event::InitApply(object) => {
             missing.remove(&Key::of(&object));
-            vec![Seen::There(object)]
+            vec![Change::Present(object)]
         }
         Event::InitDone => std::mem::take(missing)
             .into_iter()
-            .map(|key| Seen::Gone(key, None))
+            .map(|key| Change::Removed(key, None))
             .collect(),
-        Event::Apply(object) => vec![Seen::There(object)],
-        Event::Delete(object) => vec![Seen::Gone(Key::of(&object), Some(object))],
+        Event::Apply(object) => vec![Change::Present(object)],
+        Event::Delete(object) => vec![Change::Removed(Key::of(&object), Some(object))],
     }
 }
 
 /// They are to be looked at. An owner that is not known does not exist, and would never come to its turn.
-fn wait_in_line(context: &Context, keys: &BTreeSet<Key>) {
+fn mark_enqueued(context: &Context, keys: &BTreeSet<Key>) {
     for key in keys {
         let known = context.index().holds(key);
         if known {
-            context.turns.told(key);
+            context.first_pass.enqueued(key);
         }
     }
 }
 
-fn refs(keys: BTreeSet<Key>) -> Vec<Concerned> {
+fn refs(keys: BTreeSet<Key>) -> Vec<Affected> {
     keys.into_iter()
         .map(|key| ObjectRef::new(&key.name).within(&key.namespace))
         .collect()
 }
 
-fn integration(context: &Context, seen: Seen<SalesforceIntegration>) -> Vec<Key> {
+fn integration(context: &Context, seen: Change<SalesforceIntegration>) -> Vec<Key> {
     match seen {
-        Seen::There(resource) => {
+        Change::Present(resource) => {
             context.caught_up(&resource);
             context.index().apply(&resource).into_iter().collect()
         }
-        Seen::Gone(key, _) => {
+        Change::Removed(key, _) => {
             context.forget(&key);
-            let concerned = context.index().delete(&key).into_iter().collect();
+            let affected = context.index().delete(&key).into_iter().collect();
             context.drop_unused_sessions();
-            concerned
+            affected
         }
     }
 }
 
 /// The integration that a child is labelled with, if what matters of the child has changed.
-fn news<K: ResourceExt, H: Hash>(
+fn owner_if_changed<K: ResourceExt, H: Hash>(
     context: &Context,
     kind: Kind,
-    seen: Seen<K>,
+    seen: Change<K>,
     matters: impl Fn(&K) -> H,
 ) -> Vec<Key> {
-    let concerned = match seen {
-        Seen::There(object) => {
+    let affected = match seen {
+        Change::Present(object) => {
             let (key, owner) = (Key::of(&object), owner(&object));
             // Before everything is listed no decision has been made that this could change.
-            let listed = context.is_listed(&key.namespace);
-            let is_news = context
+            let listed = context.is_synced(&key.namespace);
+            let changed = context
                 .index()
-                .is_news(kind, key, owner.clone(), &matters(&object));
-            owner.filter(|_| is_news && listed)
+                .changed(kind, key, owner.clone(), &matters(&object));
+            owner.filter(|_| changed && listed)
         }
-        Seen::Gone(key, _) => context.index().forget_seen(kind, &key),
+        Change::Removed(key, _) => context.index().forget_observed(kind, &key),
     };
-    concerned.into_iter().collect()
+    affected.into_iter().collect()
 }
 
-fn secret(context: &Context, seen: Seen<PartialObjectMeta<Secret>>) -> Vec<Key> {
+fn secret(context: &Context, seen: Change<PartialObjectMeta<Secret>>) -> Vec<Key> {
     let secret = match seen {
-        Seen::There(secret) => secret,
-        Seen::Gone(key, _) => {
+        Change::Present(secret) => secret,
+        Change::Removed(key, _) => {
             let mut index = context.index();
-            index.forget_seen(Kind::Secret, &key);
-            let mut concerned = index.readers(&key);
-            concerned.extend(index.forget_tokens(&key));
-            return concerned.into_iter().collect();
+            index.forget_observed(Kind::Secret, &key);
+            let mut affected = index.readers(&key);
+            affected.extend(index.forget_tokens(&key));
+            return affected.into_iter().collect();
         }
     };
     let key = Key::of(&secret);
-    let listed = context.is_listed(&key.namespace);
+    let listed = context.is_synced(&key.namespace);
     let mut index = context.index();
     if secret
         .labels()
         .get(MANAGED_BY_LABEL)
         .is_some_and(|manager| manager == MANAGER)
     {
-        let concerned = match secret.annotations().get(TOKENS_VERSION) {
+        let affected = match secret.annotations().get(TOKENS_VERSION) {
             Some(version) => index.note_tokens(key, owner(&secret), version.clone()),
             None => index.forget_tokens(&key),
         };
-        return concerned.into_iter().filter(|_| listed).collect();
+        return affected.into_iter().filter(|_| listed).collect();
     }
     let readers = index.readers(&key);
     if readers.is_empty() {
@@ -332,8 +332,8 @@ fn secret(context: &Context, seen: Seen<PartialObjectMeta<Secret>>) -> Vec<Key> 
     // A list that is read again brings nothing new.
     let metadata = &secret.metadata;
     let matters = (&metadata.uid, &metadata.resource_version);
-    let is_news = index.is_news(Kind::Secret, key, None, &matters);
-    readers.into_iter().filter(|_| is_news && listed).collect()
+    let changed = index.changed(Kind::Secret, key, None, &matters);
+    readers.into_iter().filter(|_| changed && listed).collect()
 }
 
 #[cfg(test)]
@@ -356,11 +356,11 @@ mod tests {
         let mut missing = HashSet::new();
         let mut gone = |event| -> Vec<Key> {
             let known = || HashSet::from([key("stays"), key("went")]);
-            let seen = compare(event, &mut missing, known);
+            let seen = diff_relist(event, &mut missing, known);
             seen.into_iter()
                 .filter_map(|seen| match seen {
-                    Seen::Gone(key, _) => Some(key),
-                    Seen::There(_) => None,
+                    Change::Removed(key, _) => Some(key),
+                    Change::Present(_) => None,
                 })
                 .collect()
         };

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use super::{RunTemplate, labels, metadata};
 use crate::api::{SalesforceIntegration, Settings};
 use crate::decide::rules::schedule::Cadence;
-use crate::decide::runs::marks;
+use crate::decide::runs::labels as run_labels;
 
 /// The CronJob that runs the daily or the after-call run.
 pub fn cron_job(
@@ -20,7 +20,7 @@ pub fn cron_job(
     CronJob {
         metadata: metadata(
             resource,
-            format!("{}-{}", resource.name_any(), marks::label(run.kind)),
+            format!("{}-{}", resource.name_any(), run_labels::label(run.kind)),
             Some(run.kind),
         ),
         spec: Some(CronJobSpec {

@@ -26,7 +26,7 @@ pub struct LiveCronJob {
 }
 
 /// What is kept of a CronJob.
-pub fn keep_little(cron_job: &CronJob) -> LiveCronJob {
+pub fn summarize(cron_job: &CronJob) -> LiveCronJob {
     LiveCronJob {
         name: cron_job.name_any(),
         created_at: cron_job

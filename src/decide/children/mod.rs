@@ -11,10 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 pub use self::cron_job::cron_job;
-pub use self::live::{LiveCronJob, digest, is_busy, keep_little};
+pub use self::live::{LiveCronJob, digest, is_busy, summarize};
 pub use self::run::{RunTemplate, job_on_request, kind_of_run, run_template};
 pub use self::tokens::{TokenSources, token_secret, token_secret_name};
-use super::runs::marks;
+use super::runs::labels as run_labels;
 use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, RUN_LABEL, SalesforceIntegration};
 use crate::run::RunKind;
 
@@ -26,7 +26,7 @@ fn labels(resource: &SalesforceIntegration, kind: Option<RunKind>) -> BTreeMap<S
         (INTEGRATION_LABEL.to_owned(), resource.name_any()),
     ]);
     if let Some(kind) = kind {
-        labels.insert(RUN_LABEL.to_owned(), marks::label(kind).to_owned());
+        labels.insert(RUN_LABEL.to_owned(), run_labels::label(kind).to_owned());
         labels.insert(
             "app.kubernetes.io/component".to_owned(),
             "worker".to_owned(),

@@ -18,7 +18,7 @@ use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{API_CALLS, CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
 use crate::decide::login::credentials::Credentials;
 use crate::decide::rules::config::Config;
-use crate::decide::runs::marks::{CONTAINER, label};
+use crate::decide::runs::labels::{CONTAINER, label};
 use crate::resolve::UrlLength;
 use crate::run as wire;
 use crate::run::{RunKind, WorkerSettings};
@@ -108,9 +108,13 @@ pub fn run_template(
     }
 }
 
-/// The Job of a run that the tenant asks for. Its name follows from the wish, so that one wish is one Job however often it is made.
-pub fn job_on_request(resource: &SalesforceIntegration, run: &RunTemplate, wish: &str) -> Job {
-    let hash = short_hash(&resource.uid().unwrap_or_default(), wish);
+/// The Job of a run that the tenant asks for. Its name follows from the request_id, so that one wish is one Job however often it is made.
+pub fn job_on_request(
+    resource: &SalesforceIntegration,
+    run: &RunTemplate,
+    request_id: &str,
+) -> Job {
+    let hash = short_hash(&resource.uid().unwrap_or_default(), request_id);
     let name = format!("{}-{}-{hash}", resource.name_any(), label(run.kind));
     Job {
         metadata: ObjectMeta {

@@ -70,6 +70,6 @@ pub fn token_secret(
 }
 
 /// A short name that is unique to a resource and a wish.
-pub(crate) fn short_hash(uid: &str, wish: &str) -> String {
-    format!("{:08x}", schedule::place(uid, wish) as u32)
+pub(crate) fn short_hash(uid: &str, request_id: &str) -> String {
+    format!("{:08x}", schedule::stable_hash(uid, request_id) as u32)
 }

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 use crate::api::{Retrieval, Settings};
 
 /// The widest window before `dailyAt`.
-const WIDEST_WINDOW_MINUTES: u64 = 720;
+const MAX_WINDOW_MINUTES: u64 = 720;
 
 /// The longest time within which a start that was missed is made up for.
-const LONGEST_STARTING_DEADLINE: Duration = Duration::from_secs(3600);
+const MAX_STARTING_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// When a CronJob starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,8 @@ impl Cadence {
             Retrieval::Disabled => None,
             Retrieval::Daily => {
                 let at = settings.daily_at.hour() as u32 * 60 + settings.daily_at.minute() as u32;
-                let minutes = (window.as_secs() / 60).clamp(1, WIDEST_WINDOW_MINUTES);
-                let early = (place(uid, "daily") % minutes) as u32;
+                let minutes = (window.as_secs() / 60).clamp(1, MAX_WINDOW_MINUTES);
+                let early = (stable_hash(uid, "daily") % minutes) as u32;
                 Some(Cadence::Daily {
                     minute_of_day: (at + 1440 - early) % 1440,
                 })
@@ -51,7 +51,7 @@ impl Cadence {
                 let period = settings.lookup_every_minutes;
                 Some(Cadence::Every {
                     period,
-                    offset: (place(uid, "lookup") % u64::from(period)) as u32,
+                    offset: (stable_hash(uid, "lookup") % u64::from(period)) as u32,
                 })
             }
         }
@@ -107,7 +107,7 @@ impl Cadence {
 
     /// A start that was missed (the controller-manager was down, the CronJob suspended) is made up for within this time.
     pub fn starting_deadline(self) -> Duration {
-        self.period().min(LONGEST_STARTING_DEADLINE)
+        self.period().min(MAX_STARTING_DEADLINE)
     }
 
     /// How many runs may use API requests before it is known what the first of them used.
@@ -128,7 +128,7 @@ impl Cadence {
 }
 
 /// A number that is the same at every start of every replica, and different for each resource and purpose.
-pub fn place(uid: &str, purpose: &str) -> u64 {
+pub fn stable_hash(uid: &str, purpose: &str) -> u64 {
     let digest = Sha256::new()
         .chain_update(purpose)
         .chain_update([0])
@@ -142,20 +142,20 @@ pub fn place(uid: &str, purpose: &str) -> u64 {
 
 /// `base` made up to a tenth shorter or longer, by a place in 0..1 drawn from `uid` and `salt`.
 pub fn jittered(base: Duration, uid: &str, salt: &str) -> Duration {
-    let share = (place(uid, salt) % 10_000) as f64 / 10_000.0;
+    let share = (stable_hash(uid, salt) % 10_000) as f64 / 10_000.0;
     base.mul_f64(0.9 + 0.2 * share)
 }
 
 /// `least` made up to a tenth longer, by a place in 0..1 drawn from `uid` and `salt`.
 pub fn jittered_later(least: Duration, uid: &str, salt: &str) -> Duration {
-    let share = (place(uid, salt) % 10_000) as f64 / 10_000.0;
+    let share = (stable_hash(uid, salt) % 10_000) as f64 / 10_000.0;
     least.mul_f64(1.0 + 0.1 * share)
 }
 
 /// How long to wait after `failures` passing failures in a row: 15 s doubled each time, up to `most`, less up to a third.
 pub fn back_off(failures: u32, most: Duration, uid: &str) -> Duration {
     let doubled = Duration::from_secs(15).saturating_mul(1 << failures.saturating_sub(1).min(20));
-    let share = (place(uid, &format!("back-off {failures}")) % 10_000) as f64 / 10_000.0;
+    let share = (stable_hash(uid, &format!("back-off {failures}")) % 10_000) as f64 / 10_000.0;
     doubled
         .min(most.max(Duration::from_secs(15)))
         .mul_f64(1.0 - share / 3.0)

@@ -1,8 +1,8 @@
 //! What became of a run: a finished pod, or a Job that failed without one, judged. An absent or broken report is a failure of
 //! its own kind, never a success.
 
-pub mod acceptance;
-pub mod marks;
+pub mod admission;
+pub mod labels;
 pub mod stuck;
 
 use std::collections::BTreeSet;
@@ -14,10 +14,10 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use self::marks::{CONTAINER, JOB_NAME, kind_of, label};
+use self::labels::{CONTAINER, JOB_NAME, kind_of, label};
 use self::stuck::{StuckRun, judge_pending, judge_without_pod};
 use super::rules::budget;
-use super::rules::errors::Source;
+use super::rules::error_log::Source;
 use super::rules::remedies::code;
 use crate::api::conditions::reason;
 use crate::api::status::{LastRun, Matched};
@@ -363,17 +363,17 @@ pub struct Runs {
 // === impl Runs ===
 
 impl Runs {
-    /// Sorts out an integration's Jobs and their pods. `last_words` tell how runs ended whose pods are gone; `last` is the run in its
-    /// status; `is_taken_in` knows of earlier ones.
+    /// Sorts out an integration's Jobs and their pods. `lost_pod_results` tell how runs ended whose pods are gone; `last` is the run in its
+    /// status; `is_recorded` knows of earlier ones.
     ///
     /// A Job outlives its pod by a moment in which it does not say yet that it failed: a run that was taken in does not go on because of
     /// that, nor does it end twice.
     pub fn sort(
         jobs: Vec<Arc<Job>>,
         pods: &[Arc<Pod>],
-        last_words: &[EndedRun],
+        lost_pod_results: &[EndedRun],
         last: Option<&LastRun>,
-        is_taken_in: impl Fn(&str) -> bool,
+        is_recorded: impl Fn(&str) -> bool,
     ) -> Runs {
         let mut runs = Runs::default();
         for job in jobs {
@@ -383,17 +383,17 @@ impl Runs {
             let mut ended: Vec<EndedRun> = pods.iter().filter_map(|pod| judge_pod(pod)).collect();
             if ended.is_empty() {
                 let its = |run: &&EndedRun| run.job == name && ended_after(&job, run.finished_at);
-                ended.extend(last_words.iter().filter(its).cloned());
+                ended.extend(lost_pod_results.iter().filter(its).cloned());
             }
             // A pod that is there has yet to say how it ended, whatever its Job says already.
             if pods.is_empty() && ended.is_empty() {
                 ended.extend(judge_job_without_pod(&job));
             }
-            let taken_in = is_taken_in(&name);
+            let recorded = is_recorded(&name);
             let is_last = last.is_some_and(|last| last.job == name && is_of(last, &job));
-            if taken_in || is_last || !ended.is_empty() {
+            if recorded || is_last || !ended.is_empty() {
                 runs.over.insert(name);
-                runs.ended.extend(ended.into_iter().filter(|_| !taken_in));
+                runs.ended.extend(ended.into_iter().filter(|_| !recorded));
             } else if !has_finished(&job) {
                 runs.stuck.extend(match pods.as_slice() {
                     [] => Vec::from_iter(judge_without_pod(&job)),
@@ -438,11 +438,11 @@ pub struct Unseen<'a> {
 ///
 /// Kubernetes tells times to the second, and two runs may end within one: the one that started later then counts as later. Two that
 /// also started within one second are both taken in; who remembers what was taken in before leaves those out of `ended`. Of a run that
-/// ended before `leads_since` and before the one in status nobody knows whether another controller took it in: it is taken for known.
+/// ended before `leader_since` and before the one in status nobody knows whether another controller took it in: it is taken for known.
 pub fn unseen<'a>(
     ended: &'a [EndedRun],
     last: Option<&LastRun>,
-    leads_since: Timestamp,
+    leader_since: Timestamp,
 ) -> Unseen<'a> {
     let is_later = |run: &EndedRun, last: &LastRun| {
         let times = |finished: Option<Timestamp>, started: Option<Timestamp>| (finished, started);
@@ -459,7 +459,7 @@ pub fn unseen<'a>(
     for run in others {
         if last.is_none_or(|last| is_later(run, last)) {
             unseen.later.push(run);
-        } else if run.finished_at > leads_since {
+        } else if run.finished_at > leader_since {
             unseen.late.push(run);
         }
     }

@@ -8,16 +8,16 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, Pod, PodStatus};
 use kube::ResourceExt;
 
-use super::marks::{CONTAINER, JOB_NAME, kind_of, label};
+use super::labels::{CONTAINER, JOB_NAME, kind_of, label};
 use crate::decide::rules::remedies::code;
 use crate::run::RunKind;
 
 /// A pod hangs that long before it is called stuck: an autoscaler may be bringing a node, a registry may answer at the next try.
-const PATIENCE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(60);
 /// The same for a container that is being created and says nothing: a large image may be on its way.
-const PATIENCE_WITHOUT_REASON: Duration = Duration::from_secs(180);
+const GRACE_WITHOUT_REASON: Duration = Duration::from_secs(180);
 /// What others say is cut to that many characters.
-const LONGEST_QUOTE: usize = 300;
+const MAX_QUOTE_CHARS: usize = 300;
 
 /// A run whose pod does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct StuckRun {
 
 impl StuckRun {
     /// Whether the cluster says why. Every container is being created for a moment: that alone is no news.
-    pub fn is_news(&self) -> bool {
+    pub fn has_reason(&self) -> bool {
         self.code != code::WORKER_NOT_STARTED
     }
 }
@@ -46,7 +46,7 @@ impl StuckRun {
 /// When a Job that goes on is looked at for a pod that does not start and says nothing.
 pub(crate) fn look_at(job: &Job) -> Option<Timestamp> {
     let created = job.metadata.creation_timestamp.as_ref()?.0;
-    created.checked_add(PATIENCE_WITHOUT_REASON).ok()
+    created.checked_add(GRACE_WITHOUT_REASON).ok()
 }
 
 /// Judges a pod of a run that has not started; none when it has, or when nothing holds it up.
@@ -58,10 +58,10 @@ pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
     }
     let created = pod.metadata.creation_timestamp.as_ref()?.0;
     let began = status.start_time.as_ref().map_or(created, |time| time.0);
-    let (code, since, patience, message) = match waiting(status) {
+    let (code, since, grace, message) = match waiting(status) {
         Some(waiting) => {
-            let (code, patience) = waiting_code(waiting)?;
-            (code, began, patience, waiting_message(code, waiting, kind))
+            let (code, grace) = waiting_code(waiting)?;
+            (code, began, grace, waiting_message(code, waiting, kind))
         }
         None => {
             let unscheduled = status.conditions.iter().flatten().find(|condition| {
@@ -71,13 +71,13 @@ pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
             let message = format!("No node takes the pod of the {} run{said}", label(kind));
             let since = unscheduled.last_transition_time.as_ref();
             let since = since.map_or(created, |time| time.0);
-            (code::WORKER_UNSCHEDULABLE, since, PATIENCE, message)
+            (code::WORKER_UNSCHEDULABLE, since, GRACE, message)
         }
     };
     Some(StuckRun {
         job: pod.labels().get(JOB_NAME)?.clone(),
         kind,
-        due: since.checked_add(patience).ok()?,
+        due: since.checked_add(grace).ok()?,
         code,
         message,
     })
@@ -148,13 +148,13 @@ fn waiting_code(waiting: &ContainerStateWaiting) -> Option<(&'static str, Durati
         | "ErrImageNeverPull"
         | "ImageInspectError"
         | "RegistryUnavailable"
-        | "SignatureValidationFailed" => Some((code::WORKER_IMAGE_NOT_PULLED, PATIENCE)),
+        | "SignatureValidationFailed" => Some((code::WORKER_IMAGE_NOT_PULLED, GRACE)),
         "CreateContainerConfigError"
         | "CreateContainerError"
         | "PreCreateHookError"
         | "RunContainerError"
-        | "StartError" => Some((code::WORKER_NOT_CREATED, PATIENCE)),
-        "ContainerCreating" => Some((code::WORKER_NOT_STARTED, PATIENCE_WITHOUT_REASON)),
+        | "StartError" => Some((code::WORKER_NOT_CREATED, GRACE)),
+        "ContainerCreating" => Some((code::WORKER_NOT_STARTED, GRACE_WITHOUT_REASON)),
         _ => None,
     }
 }
@@ -181,7 +181,7 @@ pub(crate) fn quote(said: Option<&str>) -> String {
     if said.is_empty() {
         return ".".into();
     }
-    let short: String = said.chars().take(LONGEST_QUOTE).collect();
+    let short: String = said.chars().take(MAX_QUOTE_CHARS).collect();
     let end = if short.ends_with('.') { "" } else { "." };
     format!(": {short}{end}")
 }

@@ -152,13 +152,13 @@ fn fifty_resources_with_one_wrong_password_cost_one_log_in() {
     first.step(refused());
     let mut later = World::new();
     later.now = 5;
-    later.elsewhere = Elsewhere {
+    later.siblings = SiblingLogins {
         refused_at: vec![at(0)],
         refusal: Some(Refusal {
             at: at(0),
             failure: failed(Meaning::InvalidLogin, Phase::Login),
         }),
-        ..Elsewhere::default()
+        ..SiblingLogins::default()
     };
     later.step(refused());
     assert_eq!(
@@ -180,11 +180,11 @@ fn an_unreachable_salesforce_is_tried_again_with_back_off_and_is_no_stall() {
         (Some((Truth::False, "Unreachable".into())), None)
     );
     assert!(
-        plan.look_again <= Duration::from_secs(16),
+        plan.requeue_after <= Duration::from_secs(16),
         "{:?}",
-        plan.look_again
+        plan.requeue_after
     );
-    world.now += plan.look_again.as_secs() as i64;
+    world.now += plan.requeue_after.as_secs() as i64;
     world.step(Ok(findings()));
     assert_eq!(
         (world.proofs, world.condition(READY).unwrap().0),

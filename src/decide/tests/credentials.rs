@@ -36,7 +36,7 @@ impl Fleet {
     }
 
     fn look_at(&mut self, number: usize, now: i64) -> Plan {
-        let mut elsewhere = Elsewhere::default();
+        let mut elsewhere = SiblingLogins::default();
         for (_, other) in self
             .worlds
             .iter()
@@ -44,11 +44,11 @@ impl Fleet {
             .filter(|(other, _)| *other != number)
         {
             if let Some(status) = &other.resource.status {
-                elsewhere.hear("f1", status);
+                elsewhere.add("f1", status);
             }
         }
         let world = &mut self.worlds[number];
-        world.elsewhere = elsewhere;
+        world.siblings = elsewhere;
         world.now = now;
         let before = world.proofs;
         let plan = world.step((self.outcome)());

@@ -247,7 +247,7 @@ fn a_run_that_goes_on_is_looked_at_in_case_its_pod_says_nothing() {
     world.active_jobs = vec![Arc::new(job)];
     world.now = 12;
     let plan = world.step(Ok(findings()));
-    assert_eq!(plan.look_again, Duration::from_secs(179));
+    assert_eq!(plan.requeue_after, Duration::from_secs(179));
 }
 
 #[test]
@@ -264,9 +264,9 @@ fn a_pod_that_hangs_is_told_after_a_minute_once_and_the_run_after_it_makes_up_fo
     let plan = world.step(Ok(findings()));
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
     assert!(
-        plan.look_again <= Duration::from_secs(51),
+        plan.requeue_after <= Duration::from_secs(51),
         "{:?}",
-        plan.look_again
+        plan.requeue_after
     );
     for now in [91, 200] {
         world.now = now;

@@ -78,14 +78,14 @@ fn a_run_that_was_heard_of_late_counts_and_is_not_the_last() {
     let before = used(&world);
 
     world.ended_runs = vec![ended("late", 40, "WorkerKilled")];
-    world.leads_since = at(45);
+    world.leader_since = at(45);
     world.step(Ok(findings()));
     assert_eq!(
         used(&world),
         before,
         "it ended before this controller led: another may have counted it"
     );
-    world.leads_since = at(30);
+    world.leader_since = at(30);
     let plan = world.step(Ok(findings()));
     // It lasted three seconds and left no report.
     assert_eq!(used(&world), before + 40);

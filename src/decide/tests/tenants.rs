@@ -37,7 +37,7 @@ fn twenty_greedy_tenants_of_a_developer_org_stay_within_their_shares_in_any_24_h
             }
             let before = world.proofs;
             let plan = world.step(Ok(of_org(LIMIT, world.now)));
-            look = world.now + plan.look_again.as_secs() as i64;
+            look = world.now + plan.requeue_after.as_secs() as i64;
             if world.proofs > before {
                 calls.push((world.now, 3));
             }

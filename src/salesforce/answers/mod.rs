@@ -1,8 +1,8 @@
 //! From an answer that is no success to the error that it means, whatever interface it came from.
 
 pub(crate) mod error;
+pub(crate) mod error_codes;
 pub(crate) mod meaning;
-pub(crate) mod words;
 
 use http::HeaderMap;
 use serde::Deserialize;
@@ -105,7 +105,7 @@ fn oauth_error(
             redactor.excerpt(&error.error)
         ),
     };
-    match words::oauth(&error.error, description) {
+    match error_codes::oauth(&error.error, description) {
         // Salesforce answers a blocked flow exactly like a wrong password (facts 1.2).
         Some(Meaning::InvalidLogin) if method == Method::OauthPassword => Error::new(
             Meaning::InvalidLogin,
@@ -136,7 +136,7 @@ fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Re
             redactor.excerpt(plain)
         ),
     };
-    let error = match words::exception(code, message, phase) {
+    let error = match error_codes::exception(code, message, phase) {
         Some(meaning) => Error::new(meaning, phase, says(&quoted)),
         None => unknown_code(status, &quoted, phase),
     };
@@ -145,7 +145,7 @@ fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Re
         error.meaning(),
         Meaning::RowLocked | Meaning::ConcurrentLimit
     );
-    if transient || words::is_transient(status) {
+    if transient || error_codes::is_transient(status) {
         error.repeatable()
     } else {
         error
@@ -154,7 +154,7 @@ fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Re
 
 /// A code that is in no table of ours: the status may still tell what it means.
 fn unknown_code(status: u16, quoted: &str, phase: Phase) -> Error {
-    let meaning = words::status(status, phase).unwrap_or(Meaning::UnexpectedAnswer);
+    let meaning = error_codes::status(status, phase).unwrap_or(Meaning::UnexpectedAnswer);
     Error::new(
         meaning,
         phase,
@@ -237,12 +237,12 @@ pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor)
         _ => what,
     };
     let error = Error::new(
-        words::status(status, phase).unwrap_or(Meaning::UnexpectedAnswer),
+        error_codes::status(status, phase).unwrap_or(Meaning::UnexpectedAnswer),
         phase,
         what,
     );
     let error = error.with_status(status);
-    if words::is_transient(status) {
+    if error_codes::is_transient(status) {
         error.repeatable()
     } else {
         error

@@ -2,7 +2,7 @@
 //! credential is recognised without being known.
 
 pub(crate) mod environment;
-pub(crate) mod keys;
+pub(crate) mod secret_keys;
 
 use std::fmt;
 use std::str::FromStr;

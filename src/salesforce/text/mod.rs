@@ -15,7 +15,7 @@ use self::xml::escape;
 const EXCERPT_CHARS: usize = 300;
 
 /// Longest run of token-like characters that is quoted; Salesforce's ids have 18, its codes up to 50.
-const LONGEST_WORD: usize = 60;
+const MAX_WORD_CHARS: usize = 60;
 
 /// The secrets of a connection, taken out of everything that is quoted.
 #[derive(Clone, Default)]
@@ -72,7 +72,7 @@ fn redact_word(word: &str) -> &str {
     let bare = word.trim_matches(|char: char| !char.is_ascii_alphanumeric());
     let session = word.contains("00D") && word.contains('!');
     let jwt = word.contains("eyJ") && word.contains('.');
-    let long = bare.len() > LONGEST_WORD && bare.bytes().all(token_like) && !bare.contains("://");
+    let long = bare.len() > MAX_WORD_CHARS && bare.bytes().all(token_like) && !bare.contains("://");
     if session || jwt || long {
         "[redacted]"
     } else {

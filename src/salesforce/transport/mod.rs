@@ -18,7 +18,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use self::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
-use self::pace::{Heard, Pace};
+use self::pace::{Outcome, Pace};
 use super::answers::Incoming;
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
@@ -235,7 +235,7 @@ impl Transport {
         let outcome = timeout(limits.total, self.exchange(outgoing, phase, limits, &host))
             .await
             .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)));
-        self.pace.note(&url, heard(&outcome));
+        self.pace.note(&url, outcome_of(&outcome));
         outcome
     }
 
@@ -305,12 +305,12 @@ impl Transport {
     }
 }
 
-fn heard(outcome: &Result<Incoming, Error>) -> Heard {
+fn outcome_of(outcome: &Result<Incoming, Error>) -> Outcome {
     match outcome {
-        Err(error) if error.meaning() == Meaning::Unreachable => Heard::Silence(error.clone()),
+        Err(error) if error.meaning() == Meaning::Unreachable => Outcome::Silence(error.clone()),
         // What Salesforce's edge says while an instance does not answer (facts 2.9).
-        Ok(incoming) if matches!(incoming.status, 420 | 502 | 503 | 504) => Heard::Edge,
-        _ => Heard::Answer,
+        Ok(incoming) if matches!(incoming.status, 420 | 502 | 503 | 504) => Outcome::Edge,
+        _ => Outcome::Answer,
     }
 }
 

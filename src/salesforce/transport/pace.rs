@@ -15,7 +15,7 @@ use crate::salesforce::answers::error::Error;
 
 /// Between the beginnings of two requests to hosts in trouble: five a second. What begins evenly arrives in bunches, because the
 /// first request on a connection waits for its handshake; at eight a second a busy machine was seen to send twelve.
-const APART: Duration = Duration::from_millis(200);
+const MIN_SPACING: Duration = Duration::from_millis(200);
 /// For how long a host counts as troubled after it last did not answer.
 const TROUBLE: Duration = Duration::from_secs(600);
 
@@ -27,7 +27,7 @@ const STALE: Duration = Duration::from_secs(10);
 const ASKING: Duration = Duration::from_secs(60);
 
 /// What came of a request.
-pub(crate) enum Heard {
+pub(crate) enum Outcome {
     /// No answer.
     Silence(Error),
     /// An answer of Salesforce's edge: the instance behind it does not answer.
@@ -80,12 +80,12 @@ impl Pace {
     }
 
     /// Takes note of what came of a request to the host.
-    pub(crate) fn note(&self, url: &Url, heard: Heard) {
+    pub(crate) fn note(&self, url: &Url, heard: Outcome) {
         let now = Instant::now();
         match heard {
-            Heard::Silence(error) => self.lock().trouble(host(url), Some(error), now),
-            Heard::Edge => self.lock().trouble(host(url), None, now),
-            Heard::Answer => self.lock().answered(&host(url)),
+            Outcome::Silence(error) => self.lock().trouble(host(url), Some(error), now),
+            Outcome::Edge => self.lock().trouble(host(url), None, now),
+            Outcome::Answer => self.lock().answered(&host(url)),
         }
     }
 
@@ -108,7 +108,7 @@ impl State {
             return None;
         }
         let begin = self.next.map_or(now, |next| next.max(now));
-        self.next = Some(begin + APART);
+        self.next = Some(begin + MIN_SPACING);
         Some(begin)
     }
 
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(state.turn("good", now), None);
         for number in 0..16 {
             let host = if number % 2 == 0 { "bad" } else { "worse" };
-            assert_eq!(state.turn(host, now), Some(now + number * APART));
+            assert_eq!(state.turn(host, now), Some(now + number * MIN_SPACING));
         }
         assert_eq!(state.turn("bad", now + TROUBLE), None);
     }

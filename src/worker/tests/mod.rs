@@ -1,6 +1,6 @@
 //! Workers from their settings to their report, with the real directory over HTTP.
 
 mod bed;
-mod played;
+mod fake_salesforce;
 mod with_salesforce;
 mod without_salesforce;

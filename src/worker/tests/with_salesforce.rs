@@ -7,7 +7,7 @@ use salesforce_simulator::{Org, Record, User};
 use tokio_util::sync::CancellationToken;
 
 use super::bed::{Bed, PASSWORD, SECURITY_TOKEN, USER};
-use super::played::Played;
+use super::fake_salesforce::Played;
 use crate::directory::Purpose;
 use crate::directory::model::{Call, ContactEdit, LookupState, RecordObject};
 use crate::run::{Matched, Outcome, RunKind};

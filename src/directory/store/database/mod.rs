@@ -18,7 +18,7 @@ use self::postgres::Postgres;
 use self::sqlite::Sqlite;
 
 /// How long a request waits for a connection, or for another writer's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An open database. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
 
-use super::{Arg, PATIENCE};
+use super::{ACQUIRE_TIMEOUT, Arg};
 use crate::directory::store::database::error::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/postgres");
@@ -61,7 +61,7 @@ impl Postgres {
         );
         let cannot = |error| StoreError::Connect(server.clone(), error);
         let connecting = PgConnection::connect_with(&options);
-        let mut connection = match tokio::time::timeout(PATIENCE, connecting).await {
+        let mut connection = match tokio::time::timeout(ACQUIRE_TIMEOUT, connecting).await {
             Ok(connected) => connected.map_err(cannot)?,
             Err(_) => return Err(cannot(sqlx::Error::PoolTimedOut)),
         };
@@ -76,7 +76,7 @@ impl Postgres {
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .max_lifetime(MAX_LIFETIME)
             .test_before_acquire(false)
             .before_acquire(|connection, _| Box::pin(is_alive(connection, ALIVE)))

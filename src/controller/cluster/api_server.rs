@@ -18,7 +18,9 @@ use serde::{Deserialize, Deserializer};
 use crate::api::{SalesforceIntegration, SalesforceIntegrationSpec, SalesforceIntegrationStatus};
 
 /// As much of an object as the controller reads.
-pub trait Watched: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Sized {
+pub trait TrimmedResource:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Sized
+{
     /// What is read of its spec.
     type Spec: DeserializeOwned;
     /// What is read of its status.
@@ -32,7 +34,7 @@ pub trait Watched: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 
     ) -> Option<Self>;
 }
 
-impl Watched for SalesforceIntegration {
+impl TrimmedResource for SalesforceIntegration {
     type Spec = SalesforceIntegrationSpec;
     type Status = SalesforceIntegrationStatus;
 
@@ -49,7 +51,7 @@ impl Watched for SalesforceIntegration {
     }
 }
 
-impl Watched for CronJob {
+impl TrimmedResource for CronJob {
     type Spec = CronJobSpec;
     type Status = CronJobStatus;
 
@@ -66,7 +68,7 @@ impl Watched for CronJob {
     }
 }
 
-impl Watched for Job {
+impl TrimmedResource for Job {
     type Spec = IgnoredAny;
     type Status = JobStatus;
 
@@ -79,7 +81,7 @@ impl Watched for Job {
     }
 }
 
-impl Watched for Pod {
+impl TrimmedResource for Pod {
     type Spec = IgnoredAny;
     type Status = PodStatus;
 
@@ -93,7 +95,7 @@ impl Watched for Pod {
 }
 
 /// What tenants keep in their Secrets never comes with a watch.
-impl Watched for PartialObjectMeta<Secret> {
+impl TrimmedResource for PartialObjectMeta<Secret> {
     type Spec = IgnoredAny;
     type Status = IgnoredAny;
 
@@ -104,9 +106,9 @@ impl Watched for PartialObjectMeta<Secret> {
 
 /// An object that a watch brings.
 #[derive(Clone, Debug)]
-pub struct Slim<K>(K);
+pub struct Trimmed<K>(K);
 
-impl<'de, K: Watched> Deserialize<'de> for Slim<K> {
+impl<'de, K: TrimmedResource> Deserialize<'de> for Trimmed<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire {
             metadata,
@@ -114,7 +116,7 @@ impl<'de, K: Watched> Deserialize<'de> for Slim<K> {
             status,
         } = Wire::<K::Spec, K::Status>::deserialize(deserializer)?;
         K::of(metadata.into(), spec, status)
-            .map(Slim)
+            .map(Trimmed)
             .ok_or_else(|| D::Error::missing_field("spec"))
     }
 }
@@ -164,7 +166,7 @@ impl From<Metadata> for ObjectMeta {
     }
 }
 
-impl<K: Watched> Resource for Slim<K> {
+impl<K: TrimmedResource> Resource for Trimmed<K> {
     type DynamicType = ();
     type Scope = NamespaceResourceScope;
 
@@ -198,12 +200,12 @@ impl<K: Watched> Resource for Slim<K> {
 }
 
 /// What a watch brings, as the objects themselves.
-pub fn unwrap<K>(event: Event<Slim<K>>) -> Event<K> {
+pub fn unwrap<K>(event: Event<Trimmed<K>>) -> Event<K> {
     match event {
-        Event::Apply(Slim(object)) => Event::Apply(object),
-        Event::Delete(Slim(object)) => Event::Delete(object),
+        Event::Apply(Trimmed(object)) => Event::Apply(object),
+        Event::Delete(Trimmed(object)) => Event::Delete(object),
         Event::Init => Event::Init,
-        Event::InitApply(Slim(object)) => Event::InitApply(object),
+        Event::InitApply(Trimmed(object)) => Event::InitApply(object),
         Event::InitDone => Event::InitDone,
     }
 }
@@ -212,7 +214,7 @@ pub fn unwrap<K>(event: Event<Slim<K>>) -> Event<K> {
 ///
 /// # Errors
 /// As the library's; of an answer that cannot be read it tells no more than that, neither in the error nor in the log.
-pub async fn exchange<T: DeserializeOwned>(
+pub async fn request<T: DeserializeOwned>(
     client: &Client,
     request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
 ) -> Result<T, kube::Error> {
@@ -277,7 +279,8 @@ mod tests {
 
     #[test]
     fn everything_that_is_looked_at_is_read_and_nothing_else_is_kept() {
-        let Slim(slim): Slim<SalesforceIntegration> = serde_json::from_value(object()).unwrap();
+        let Trimmed(slim): Trimmed<SalesforceIntegration> =
+            serde_json::from_value(object()).unwrap();
         let mut whole: SalesforceIntegration = serde_json::from_value(object()).unwrap();
         whole.metadata.managed_fields = None;
         whole.metadata.finalizers = None;
@@ -290,18 +293,19 @@ mod tests {
     fn of_a_secret_that_a_watch_brings_nothing_but_metadata_is_read() {
         let mut secret = object();
         secret["data"] = json!({"password": MARKER});
-        let Slim(slim): Slim<PartialObjectMeta<Secret>> = serde_json::from_value(secret).unwrap();
+        let Trimmed(slim): Trimmed<PartialObjectMeta<Secret>> =
+            serde_json::from_value(secret).unwrap();
         assert!(!format!("{slim:?}").contains(MARKER));
-        assert!(Slim::<PartialObjectMeta<Secret>>::metadata_api());
-        assert!(!Slim::<Pod>::metadata_api());
+        assert!(Trimmed::<PartialObjectMeta<Secret>>::metadata_api());
+        assert!(!Trimmed::<Pod>::metadata_api());
     }
 
     #[test]
     fn an_object_without_what_makes_it_one_is_an_error() {
         let mut object = object();
         object.as_object_mut().unwrap().remove("spec");
-        serde_json::from_value::<Slim<CronJob>>(object.clone()).unwrap();
-        serde_json::from_value::<Slim<SalesforceIntegration>>(object).unwrap_err();
+        serde_json::from_value::<Trimmed<CronJob>>(object.clone()).unwrap();
+        serde_json::from_value::<Trimmed<SalesforceIntegration>>(object).unwrap_err();
     }
 
     #[derive(Clone, Default)]
@@ -339,9 +343,9 @@ mod tests {
             Ok::<_, std::io::Error>(Response::new(Body::from(body.into_bytes())))
         });
         let client = Client::new(service, "tenant");
-        let request = kube::core::Request::new("/api/v1/namespaces/tenant/secrets")
+        let asked = kube::core::Request::new("/api/v1/namespaces/tenant/secrets")
             .get("acme", &kube::api::GetParams::default());
-        let error = exchange::<Written>(&client, request).await.unwrap_err();
+        let error = request::<Written>(&client, asked).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains(MARKER), "{error:?}");
         let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         assert!(log.contains("the log is read"), "{log}");

@@ -2,15 +2,15 @@
 
 use super::*;
 
-fn refused(said: &str) -> Acceptance {
-    Acceptance::Refused(RefusedObject::CronJob(said.into()))
+fn refused(said: &str) -> Admission {
+    Admission::Refused(RefusedObject::CronJob(said.into()))
 }
 
 #[test]
 fn a_refused_cron_job_is_told_once_and_forgotten_when_it_is_taken() {
     let mut world = World::healthy();
     world.cron_jobs = vec![];
-    world.acceptance = refused("exceeded quota: count/cronjobs.batch");
+    world.admission = refused("exceeded quota: count/cronjobs.batch");
     let plan = world.step(Ok(findings()));
     assert!(plan.cron_job.is_some(), "it is tried again");
     world.cron_jobs = vec![];
@@ -33,18 +33,18 @@ fn a_refused_cron_job_is_told_once_and_forgotten_when_it_is_taken() {
     );
     assert_eq!(plan.status.errors[0].code, "RefusedByCluster");
 
-    for acceptance in [
+    for admission in [
         refused("exceeded quota, in other words"),
-        Acceptance::Unheard,
+        Admission::Unknown,
     ] {
-        world.acceptance = acceptance;
+        world.admission = admission;
         let plan = world.step(Ok(findings()));
         world.cron_jobs = vec![];
         assert_eq!(world.condition(SYNCED).unwrap().1, "RefusedByCluster");
         assert!(plan.notices.is_empty(), "{:?}", plan.notices);
         assert_eq!(plan.status.errors[0].count, 1);
     }
-    world.acceptance = Acceptance::Accepted;
+    world.admission = Admission::Accepted;
     world.step(Ok(findings()));
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
     assert_eq!(
@@ -56,7 +56,7 @@ fn a_refused_cron_job_is_told_once_and_forgotten_when_it_is_taken() {
 #[test]
 fn what_a_webhook_says_of_the_token_secret_is_not_repeated() {
     let mut world = World::healthy();
-    world.acceptance = Acceptance::Refused(RefusedObject::Tokens);
+    world.admission = Admission::Refused(RefusedObject::Tokens);
     world.step(Ok(findings()));
     let synced = conditions::verdict(&world.resource.status.as_ref().unwrap().conditions, SYNCED);
     assert_eq!(
@@ -71,7 +71,7 @@ fn a_refused_job_is_one_wish_refused_in_the_clusters_words() {
     world.ask(RUN_REQUESTED_AT, "one");
     let job = world.decide(None).run.unwrap().name_any();
     let said = "exceeded quota: count/jobs.batch".to_owned();
-    world.acceptance = Acceptance::Refused(RefusedObject::Job(job, said));
+    world.admission = Admission::Refused(RefusedObject::Job(job, said));
     let plan = world.step(Ok(findings()));
     assert!(plan.run.is_none());
     let told = &plan.notices[0];
@@ -95,40 +95,46 @@ fn a_refused_job_is_one_wish_refused_in_the_clusters_words() {
 fn what_is_known_follows_from_what_was_heard() {
     let tokens = || RefusedObject::Tokens;
     let all = [
-        Acceptance::Unheard,
-        Acceptance::Accepted,
-        Acceptance::Failing(3),
-        Acceptance::Refused(tokens()),
+        Admission::Unknown,
+        Admission::Accepted,
+        Admission::Failing(3),
+        Admission::Refused(tokens()),
     ];
     for before in &all {
         let known = |heard, told| before.clone().after(heard, told);
-        assert_eq!(known(Heard::Nothing, false), *before);
+        assert_eq!(known(WriteResult::Unknown, false), *before);
         assert_eq!(
-            known(Heard::Refused(tokens()), false),
-            Acceptance::Refused(tokens())
+            known(WriteResult::Refused(tokens()), false),
+            Admission::Refused(tokens())
         );
     }
     let [unheard, accepted, failing, refused] = all;
     assert_eq!(
-        refused.after(Heard::Taken, true),
-        Acceptance::Accepted,
+        refused.after(WriteResult::Applied, true),
+        Admission::Accepted,
         "and the status may say so"
     );
     for before in [unheard, failing] {
         // A controller that has just started reads of it in the status.
         assert_eq!(
-            before.clone().after(Heard::Taken, true),
-            Acceptance::Accepted
+            before.clone().after(WriteResult::Applied, true),
+            Admission::Accepted
         );
-        assert_eq!(before.after(Heard::Taken, false), Acceptance::Unheard);
+        assert_eq!(
+            before.after(WriteResult::Applied, false),
+            Admission::Unknown
+        );
     }
-    assert_eq!(accepted.after(Heard::Taken, false), Acceptance::Unheard);
+    assert_eq!(
+        accepted.after(WriteResult::Applied, false),
+        Admission::Unknown
+    );
 }
 
 #[test]
 fn a_cluster_that_goes_on_failing_over_an_object_refuses_it() {
-    let failed = || Heard::Failed(RefusedObject::CronJob("failed calling webhook".into()));
-    let mut known = Acceptance::Unheard;
+    let failed = || WriteResult::Failed(RefusedObject::CronJob("failed calling webhook".into()));
+    let mut known = Admission::Unknown;
     for _ in 0..5 {
         known = known.after(failed(), false);
         assert_eq!(known.verdict(), None, "it may pass");

@@ -8,21 +8,21 @@ use super::index::Key;
 use crate::decide::runs::EndedRun;
 
 /// Runs of one integration that are remembered. More than that do not end at once.
-const MOST: usize = 8;
+const MAX_RUNS: usize = 8;
 
 /// By integration, how runs ended whose pods are gone.
 #[derive(Default)]
-pub struct LastWords(Mutex<HashMap<Key, Vec<EndedRun>>>);
+pub struct LostPodResults(Mutex<HashMap<Key, Vec<EndedRun>>>);
 
-// === impl LastWords ===
+// === impl LostPodResults ===
 
-impl LastWords {
+impl LostPodResults {
     /// A pod is gone, and its run had ended.
     pub fn note(&self, integration: Key, run: EndedRun) {
         let mut all = self.all();
         let runs = all.entry(integration).or_default();
         runs.retain(|known| known.job != run.job);
-        if runs.len() == MOST {
+        if runs.len() == MAX_RUNS {
             runs.remove(0);
         }
         runs.push(run);
@@ -77,22 +77,22 @@ mod tests {
     #[test]
     fn they_are_kept_as_long_as_the_job_is_there_and_never_many() {
         let key = key("acme");
-        let words = LastWords::default();
+        let results = LostPodResults::default();
         for job in ["gone", "there", "there"] {
-            words.note(key.clone(), run(job));
+            results.note(key.clone(), run(job));
         }
         let there = BTreeSet::from(["there".to_owned()]);
-        assert_eq!(words.of(&key, &there), [run("there")]);
-        assert_eq!(words.of(&key, &there), [run("there")]);
-        assert_eq!(words.of(&key, &BTreeSet::new()), []);
-        assert!(words.all().is_empty());
+        assert_eq!(results.of(&key, &there), [run("there")]);
+        assert_eq!(results.of(&key, &there), [run("there")]);
+        assert_eq!(results.of(&key, &BTreeSet::new()), []);
+        assert!(results.all().is_empty());
 
-        let jobs: BTreeSet<String> = (0..2 * MOST).map(|number| number.to_string()).collect();
+        let jobs: BTreeSet<String> = (0..2 * MAX_RUNS).map(|number| number.to_string()).collect();
         for job in &jobs {
-            words.note(key.clone(), run(job));
+            results.note(key.clone(), run(job));
         }
-        assert_eq!(words.of(&key, &jobs).len(), MOST);
-        words.forget(&key);
-        assert!(words.all().is_empty());
+        assert_eq!(results.of(&key, &jobs).len(), MAX_RUNS);
+        results.forget(&key);
+        assert!(results.all().is_empty());
     }
 }

@@ -12,7 +12,7 @@ use super::index::Key;
 use crate::api::INTEGRATION_LABEL;
 
 /// Objects of one kind within one scope; of each what is kept of it.
-pub struct Owned<V> {
+pub struct ChildStore<V> {
     state: Mutex<State<V>>,
     listed: SetOnce<()>,
 }
@@ -26,11 +26,11 @@ struct State<V> {
     listing: ByOwner<V>,
 }
 
-// === impl Owned ===
+// === impl ChildStore ===
 
-impl<V> Owned<V> {
+impl<V> ChildStore<V> {
     /// Takes in what the watch tells.
-    pub fn take_in<K: ResourceExt>(&self, event: &Event<K>, keep: impl FnOnce(&K) -> V) {
+    pub fn on_event<K: ResourceExt>(&self, event: &Event<K>, keep: impl FnOnce(&K) -> V) {
         let mut state = self.state();
         match event {
             Event::Init => state.listing.clear(),
@@ -58,12 +58,12 @@ impl<V> Owned<V> {
 
     /// Whether everything that exists has been told of once.
     #[cfg(test)]
-    pub fn is_listed(&self) -> bool {
+    pub fn is_synced(&self) -> bool {
         self.listed.initialized()
     }
 
     /// Waits until everything that exists has been told of once.
-    pub async fn listed(&self) {
+    pub async fn synced(&self) {
         self.listed.wait().await;
     }
 
@@ -72,9 +72,9 @@ impl<V> Owned<V> {
     }
 }
 
-impl<V> Default for Owned<V> {
+impl<V> Default for ChildStore<V> {
     fn default() -> Self {
-        Owned {
+        ChildStore {
             state: Mutex::new(State {
                 there: HashMap::new(),
                 listing: HashMap::new(),
@@ -148,8 +148,8 @@ mod tests {
         }
     }
 
-    fn names(owned: &Owned<Job>, integration: &str) -> Vec<String> {
-        owned
+    fn names(store: &ChildStore<Job>, integration: &str) -> Vec<String> {
+        store
             .of(&key(integration))
             .iter()
             .map(|job| job.name_any())
@@ -158,27 +158,27 @@ mod tests {
 
     #[test]
     fn children_are_found_by_their_integration_while_they_are_there() {
-        let owned = Owned::default();
+        let store = ChildStore::default();
         for name in ["a-1", "a-2"] {
-            owned.take_in(&Event::Apply(job("a", name)), Job::clone);
+            store.on_event(&Event::Apply(job("a", name)), Job::clone);
         }
-        owned.take_in(&Event::Apply(job("b", "b-1")), Job::clone);
-        assert_eq!(names(&owned, "a"), ["a-1", "a-2"]);
-        owned.take_in(&Event::Delete(job("a", "a-1")), Job::clone);
-        assert_eq!(names(&owned, "a"), ["a-2"]);
-        assert_eq!(names(&owned, "b"), ["b-1"]);
+        store.on_event(&Event::Apply(job("b", "b-1")), Job::clone);
+        assert_eq!(names(&store, "a"), ["a-1", "a-2"]);
+        store.on_event(&Event::Delete(job("a", "a-1")), Job::clone);
+        assert_eq!(names(&store, "a"), ["a-2"]);
+        assert_eq!(names(&store, "b"), ["b-1"]);
     }
 
     #[test]
     fn a_list_that_is_read_again_replaces_everything_when_it_is_complete() {
-        let owned = Owned::default();
-        owned.take_in(&Event::Apply(job("a", "gone-meanwhile")), Job::clone);
-        assert!(!owned.is_listed());
-        owned.take_in(&Event::Init, Job::clone);
-        owned.take_in(&Event::InitApply(job("a", "there")), Job::clone);
-        assert_eq!(names(&owned, "a"), ["gone-meanwhile"]);
-        owned.take_in(&Event::InitDone, Job::clone);
-        assert_eq!(names(&owned, "a"), ["there"]);
-        assert!(owned.is_listed());
+        let store = ChildStore::default();
+        store.on_event(&Event::Apply(job("a", "gone-meanwhile")), Job::clone);
+        assert!(!store.is_synced());
+        store.on_event(&Event::Init, Job::clone);
+        store.on_event(&Event::InitApply(job("a", "there")), Job::clone);
+        assert_eq!(names(&store, "a"), ["gone-meanwhile"]);
+        store.on_event(&Event::InitDone, Job::clone);
+        assert_eq!(names(&store, "a"), ["there"]);
+        assert!(store.is_synced());
     }
 }

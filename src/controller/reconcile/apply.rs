@@ -18,34 +18,34 @@ use super::error::Error;
 use crate::api::{
     MANAGER, SalesforceIntegration, SalesforceIntegrationStatus, Settings, TOKENS_VERSION, now,
 };
-use crate::controller::cluster::wire;
-use crate::controller::cluster::wire::Written;
+use crate::controller::cluster::api_server;
+use crate::controller::cluster::api_server::Written;
 use crate::controller::context::Context;
+use crate::controller::memory::applied_cron_jobs;
 use crate::controller::memory::index::Key;
-use crate::controller::memory::standing;
 use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
 use crate::directory::{Claims, Purpose};
 
 /// How much of a plan was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CarriedOut {
+pub enum Applied {
     /// All of it.
     Whole,
     /// The status; what is new in the cluster, and the Events, come when others have had their turn.
-    PutOff,
+    Deferred,
 }
 
 /// Carries out a plan for `resource`.
 ///
 /// # Errors
 /// The first request that the API server refused; the next reconcile sees what is left to do.
-pub async fn carry_out(
+pub async fn apply(
     context: &Context,
     resource: &SalesforceIntegration,
     settings: Option<&Settings>,
     plan: &Plan,
     live: &[Arc<LiveCronJob>],
-) -> Result<CarriedOut, Error> {
+) -> Result<Applied, Error> {
     let namespace = resource.namespace().unwrap_or_default();
     let key = Key::of(resource);
     // Before the status says that the wish was handled: the Job's name makes a second attempt harmless.
@@ -61,15 +61,24 @@ pub async fn carry_out(
         Err(_) => Cow::Owned(plan.clone().without_run(resource.status.as_ref())),
     };
     write_status(context, resource, &plan.status).await?;
-    if plan.is_first(live) && context.turns.put_off(&key, &plan.notices, Instant::now()) {
-        return Ok(CarriedOut::PutOff);
+    if plan.is_first(live)
+        && context
+            .first_pass
+            .defer(&key, &plan.notices, Instant::now())
+    {
+        return Ok(Applied::Deferred);
     }
     let written = write_children(context, resource, settings, &plan, live).await;
     // Told whatever became of the rest: they are about what stands in the status now.
-    for notice in context.turns.done(&key).iter().chain(&plan.notices) {
+    for notice in context
+        .first_pass
+        .take_deferred(&key)
+        .iter()
+        .chain(&plan.notices)
+    {
         publish(context, resource, notice).await;
     }
-    started.and(written).map(|()| CarriedOut::Whole)
+    started.and(written).map(|()| Applied::Whole)
 }
 
 async fn write_children(
@@ -121,7 +130,7 @@ async fn apply_cron_job(
     let mut found = None;
     let kept = live.iter().find(|live| live.name == name);
     if let Some(kept) = kept {
-        if context.standing.says(&key, wanted, kept) {
+        if context.applied_cron_jobs.is_applied(&key, wanted, kept) {
             return Ok(());
         }
         let whole = api.get_opt(&name).await.map_err(Error::CronJob)?;
@@ -131,16 +140,16 @@ async fn apply_cron_job(
         Some(stands) => stands,
         None => {
             let apply = PatchParams::apply(MANAGER).force();
-            standing::note_writing(&mut context.index(), wanted, kept.map(AsRef::as_ref));
+            applied_cron_jobs::expect_write(&mut context.index(), wanted, kept.map(AsRef::as_ref));
             let written = api
                 .patch(&name, &apply, &Patch::Apply(typed(wanted)))
                 .await
                 .map_err(Error::CronJob)?;
-            standing::note_written(&mut context.index(), &written);
+            applied_cron_jobs::observed_write(&mut context.index(), &written);
             written
         }
     };
-    context.standing.note(key, wanted, &stands);
+    context.applied_cron_jobs.note(key, wanted, &stands);
     Ok(())
 }
 
@@ -203,7 +212,7 @@ async fn replace_status(
     let namespace = wanted.namespace();
     let request = Request::new(SalesforceIntegration::url_path(&(), namespace.as_deref()))
         .replace_subresource("status", &wanted.name_any(), &PostParams::default(), body);
-    let written: Written = wire::exchange(client, request).await?;
+    let written: Written = api_server::request(client, request).await?;
     Ok(written.metadata.resource_version)
 }
 
@@ -244,7 +253,7 @@ async fn mint_tokens(
         &PatchParams::apply(MANAGER).force(),
         &Patch::Apply(typed(&secret)),
     );
-    let written = wire::exchange::<IgnoredAny>(&context.client, request).await;
+    let written = api_server::request::<IgnoredAny>(&context.client, request).await;
     if written.is_err() {
         context.index().forget_tokens(&key);
     }

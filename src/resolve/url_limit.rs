@@ -31,15 +31,15 @@ pub struct UrlLength {
 
 /// How long URLs are made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct UrlRoom {
+pub(crate) struct UrlLimit {
     bytes: usize,
     refused: Option<usize>,
     proven: bool,
 }
 
-// === impl UrlRoom ===
+// === impl UrlLimit ===
 
-impl UrlRoom {
+impl UrlLimit {
     /// Begins where an earlier run ended, if there was one.
     pub(crate) fn new(known: Option<UrlLength>) -> Self {
         let usize_of = |bytes: u64| usize::try_from(bytes).unwrap_or(MAX_URL_BYTES);
@@ -67,7 +67,7 @@ impl UrlRoom {
     }
 
     /// The org took URLs that were made for this length.
-    pub(crate) fn took(&mut self, bytes: usize) {
+    pub(crate) fn accepted(&mut self, bytes: usize) {
         self.bytes = self.bytes.max(bytes);
         self.proven = true;
     }
@@ -87,7 +87,7 @@ impl UrlRoom {
     }
 
     /// What the next run should know; nothing before anything was found out.
-    pub(crate) fn found_out(self) -> Option<UrlLength> {
+    pub(crate) fn learned(self) -> Option<UrlLength> {
         (self.proven || self.refused.is_some()).then_some(UrlLength {
             bytes: self.bytes as u64,
             refused: self.refused.map(|bytes| bytes as u64),
@@ -111,33 +111,33 @@ mod tests {
 
     #[test]
     fn it_grows_while_the_org_takes_it_and_never_past_what_was_refused() {
-        let mut room = UrlRoom::new(None);
+        let mut room = UrlLimit::new(None);
         assert_eq!(room.bytes(), 16_384);
         assert_eq!(room.longer(10), None, "nothing is known yet");
-        assert_eq!(room.found_out(), None);
-        room.took(16_384);
+        assert_eq!(room.learned(), None);
+        room.accepted(16_384);
         assert_eq!(room.longer(2), None, "not worth a refusal");
         assert_eq!(room.longer(3), Some(65_536));
-        room.took(65_536);
+        room.accepted(65_536);
         assert_eq!(room.longer(3), Some(200_000));
         room.refused(200_000);
         assert_eq!((room.bytes(), room.longer(100)), (65_536, None));
-        let known = room.found_out().unwrap();
+        let known = room.learned().unwrap();
         assert_eq!((known.bytes, known.refused), (65_536, Some(200_000)));
-        let mut next = UrlRoom::new(Some(known));
-        next.took(65_536);
+        let mut next = UrlLimit::new(Some(known));
+        next.accepted(65_536);
         assert_eq!((next.bytes(), next.longer(100)), (65_536, None));
     }
 
     #[test]
     fn it_shrinks_to_what_the_org_takes_and_ends() {
-        let mut room = UrlRoom::new(None);
+        let mut room = UrlLimit::new(None);
         let mut tries = 0;
         while room.can_shrink() {
             room.refused(room.bytes());
             tries += 1;
         }
         assert_eq!((room.bytes(), tries), (1_024, 4));
-        assert_eq!(room.found_out().unwrap().refused, Some(2_048));
+        assert_eq!(room.learned().unwrap().refused, Some(2_048));
     }
 }

@@ -6,11 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::plan::RUN_STARTED;
-use super::rules::errors;
+use super::rules::error_log;
 use super::rules::remedies::remedy;
 use super::rules::schedule::Cadence;
-use super::runs::acceptance::Acceptance;
-use super::runs::{EndedRun, marks, stuck};
+use super::runs::admission::Admission;
+use super::runs::{EndedRun, labels, stuck};
 use super::{Credentials, Decision, OVERDUE_GRACE, Retire, children, note_refusal, runs, verdicts};
 use crate::api::conditions::{
     AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, SYNCED, Truth, Verdict, reason,
@@ -25,9 +25,9 @@ impl Decision<'_> {
         }
         let runs = [self.late_runs.as_slice(), self.new_runs.as_slice()].concat();
         for run in runs {
-            self.learn(run);
+            self.record_run_usage(run);
             if !run.succeeded() {
-                errors::record(
+                error_log::record(
                     &mut self.status.errors,
                     runs::source(run.kind),
                     &run.outcome,
@@ -102,9 +102,9 @@ impl Decision<'_> {
         let cadence = self.cadence(settings);
         let exclusive = !self.is_false(EXCLUSIVE);
         if may_run {
-            self.hold(cadence, settings);
+            self.hold_runs(cadence, settings);
         }
-        let refused = self.observed.acceptance.verdict().is_some();
+        let refused = self.observed.admission.verdict().is_some();
         let nothing_starts = !may_run || refused && self.observed.cron_jobs.is_empty();
         self.status.next_run = cadence
             .filter(|_| !nothing_starts)
@@ -196,11 +196,11 @@ impl Decision<'_> {
         }
         let run = self.run_template(settings, allowance);
         let job = children::job_on_request(self.observed.resource, &run, asked);
-        match self.observed.acceptance.refuses_job(&job.name_any()) {
+        match self.observed.admission.refuses_job(&job.name_any()) {
             None => Ok(job),
             Some(refusal) => {
                 let (source, code) = (runs::source(run.kind), reason::REFUSED_BY_CLUSTER);
-                errors::record(&mut self.status.errors, source, code, &refusal, self.now);
+                error_log::record(&mut self.status.errors, source, code, &refusal, self.now);
                 Err(refusal)
             }
         }
@@ -214,7 +214,7 @@ impl Decision<'_> {
         } else if let Some(stuck) = self.stuck() {
             stuck
         } else if let Some(until) = self.held {
-            self.held_back(until, settings)
+            self.budget_verdict(until, settings)
         } else if let Some(run) = self.new_runs.last() {
             self.ended(run)
         } else {
@@ -225,12 +225,12 @@ impl Decision<'_> {
 
     /// What the cluster does not take of what runs need: told once, and shown until it is taken.
     fn refused_by_cluster(&mut self, settings: &Settings) -> Option<Verdict> {
-        let verdict = self.observed.acceptance.verdict()?;
+        let verdict = self.observed.admission.verdict()?;
         let old = self.verdict(SYNCED);
         if old.is_none_or(|old| old.reason != verdict.reason) {
             let source = runs::source(children::kind_of_run(settings));
             let (code, message) = (&verdict.reason, &verdict.message);
-            errors::record(&mut self.status.errors, source, code, message, self.now);
+            error_log::record(&mut self.status.errors, source, code, message, self.now);
         }
         Some(verdict)
     }
@@ -241,7 +241,7 @@ impl Decision<'_> {
                 &run.outcome,
                 &format!(
                     "The {} run stopped at its allowance of the org's API requests. What it found is kept; the next run goes on at {}.",
-                    marks::label(run.kind),
+                    labels::label(run.kind),
                     next.0
                 ),
             ),
@@ -261,10 +261,10 @@ impl Decision<'_> {
                 continue;
             }
             let source = runs::source(stuck.kind);
-            let known = errors::last_seen(&self.status.errors, source, stuck.code);
+            let known = error_log::last_seen(&self.status.errors, source, stuck.code);
             if known.is_none_or(|seen| seen < stuck.due) {
                 let (code, message) = (stuck.code, &stuck.message);
-                errors::record(&mut self.status.errors, source, code, message, stuck.due);
+                error_log::record(&mut self.status.errors, source, code, message, stuck.due);
                 let note = format!("{message} {}", remedy(code));
                 self.notice(true, code, note, "Run");
             }
@@ -318,7 +318,7 @@ impl Decision<'_> {
     /// Whether a verdict says that the cluster refuses something, and it does not any more.
     fn is_accepted_now(&self, verdict: &Verdict) -> bool {
         verdict.reason == reason::REFUSED_BY_CLUSTER
-            && self.observed.acceptance == Acceptance::Accepted
+            && self.observed.admission == Admission::Accepted
     }
 
     /// By when a run should have ended; none while runs may not start, or one goes on.

@@ -7,7 +7,7 @@ use super::remedies::remedy;
 use crate::api::status::ErrorEntry;
 
 /// How many kinds of failure a status holds.
-pub const MOST_ERRORS: usize = 10;
+pub const MAX_ERRORS: usize = 10;
 
 /// Where a failure was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub fn record(
     entry.last_seen = Time(at);
     entry.count = entry.count.saturating_add(1);
     errors.insert(0, entry);
-    errors.truncate(MOST_ERRORS);
+    errors.truncate(MAX_ERRORS);
 }
 
 /// When a failure of that kind was last seen.
@@ -105,9 +105,6 @@ mod tests {
         for number in 0..20 {
             record(&mut errors, Source::Sync, &format!("C{number}"), "", at(9));
         }
-        assert_eq!(
-            (errors.len(), errors[0].code.as_str()),
-            (MOST_ERRORS, "C19")
-        );
+        assert_eq!((errors.len(), errors[0].code.as_str()), (MAX_ERRORS, "C19"));
     }
 }

@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::login::attempts::{note_refusal, note_refused_at, of_credential, settle_attempt};
-use super::login::proof;
-use super::login::proof::{Cause, Next};
+use super::login::ledger::{note_refusal, note_refused_at, of_credential, settle_attempt};
+use super::login::next_attempt;
+use super::login::next_attempt::{Cause, Next};
 use super::rules::budget::Spender;
-use super::rules::errors::Source;
+use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
-use super::rules::{errors, schedule, warnings};
+use super::rules::{error_log, schedule, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict, reason};
 use crate::api::{Settings, TEST_REQUESTED_AT};
@@ -34,7 +34,7 @@ impl Decision<'_> {
             return None;
         }
         if let Some(proof) = self.observed.proof {
-            self.take_in(proof, settings);
+            self.record_proof(proof, settings);
             self.mark_test_handled();
             return None;
         }
@@ -44,7 +44,7 @@ impl Decision<'_> {
             .as_ref()
             .filter(|connection| connection.credentials_version.is_some());
         let unanswered = self.unanswered(&fingerprint);
-        let known = proof::Known {
+        let known = next_attempt::Known {
             fingerprint: &fingerprint,
             last: connection,
             refused: connection.is_some_and(|connection| connection.failed_logins > 0),
@@ -55,19 +55,19 @@ impl Decision<'_> {
             spec_changed: self.status.observed_generation.is_some()
                 && self.status.observed_generation != self.observed.resource.metadata.generation,
             requested: self.test_requested(),
-            refused_elsewhere: &self.observed.elsewhere.refused_at,
+            refused_elsewhere: &self.observed.siblings.refused_at,
             refusal_elsewhere: self
                 .observed
-                .elsewhere
+                .siblings
                 .refusal
                 .as_ref()
                 .map(|refusal| refusal.at),
-            proved_elsewhere: self.observed.elsewhere.proved_at,
+            proved_elsewhere: self.observed.siblings.proved_at,
             unanswered: &unanswered,
             interval: settings.interval,
             uid: &self.uid,
         };
-        let next = proof::next(&known, self.now);
+        let next = next_attempt::next(&known, self.now);
         let (requested, refused, pending) = (known.requested, known.refused, known.pending);
         if refused && pending && !matches!(next, Next::Now(_)) {
             self.recall_refusal();
@@ -104,8 +104,8 @@ impl Decision<'_> {
 
     /// Log-ins with this credential whose answers nobody has seen.
     fn unanswered(&self, fingerprint: &str) -> Vec<Timestamp> {
-        let elsewhere = &self.observed.elsewhere;
-        if elsewhere.at_hand {
+        let elsewhere = &self.observed.siblings;
+        if elsewhere.has_outcome {
             return vec![];
         }
         let connection = self.status.connection.as_ref();
@@ -158,7 +158,7 @@ impl Decision<'_> {
 
     /// Another resource was refused with the same credential: the same holds here, without another attempt.
     pub(crate) fn adopt(&mut self, fingerprint: &str, settings: &Settings) {
-        let Some(refusal) = self.observed.elsewhere.refusal.clone() else {
+        let Some(refusal) = self.observed.siblings.refusal.clone() else {
             return;
         };
         let proof = Proof {
@@ -167,12 +167,12 @@ impl Decision<'_> {
             calls: 0,
             outcome: Err(refusal.failure),
         };
-        self.take_in(&proof, settings);
+        self.record_proof(&proof, settings);
         self.wake.extend(self.next_proof());
     }
 
-    pub(crate) fn take_in(&mut self, proof: &Proof, settings: &Settings) {
-        self.take_in_org(proof);
+    pub(crate) fn record_proof(&mut self, proof: &Proof, settings: &Settings) {
+        self.record_organization(proof);
         self.spend(proof.at, proof.calls, Spender::Proof);
         let connection = of_credential(&mut self.status, &proof.fingerprint);
         connection.username = settings
@@ -212,7 +212,7 @@ impl Decision<'_> {
                 );
                 let authorized = verdicts::authorized(&findings.access);
                 if authorized.truth == Truth::False {
-                    errors::record(
+                    error_log::record(
                         &mut self.status.errors,
                         Source::Permissions,
                         &authorized.reason,
@@ -222,12 +222,12 @@ impl Decision<'_> {
                 }
                 self.set(AUTHORIZED, authorized);
             }
-            Err(failure) => self.take_in_failure(failure, proof, settings),
+            Err(failure) => self.record_failure(failure, proof, settings),
         }
     }
 
     /// What was counted and found out for another org says nothing about this one.
-    fn take_in_org(&mut self, proof: &Proof) {
+    fn record_organization(&mut self, proof: &Proof) {
         let Ok(findings) = &proof.outcome else {
             return;
         };
@@ -242,15 +242,10 @@ impl Decision<'_> {
         self.status.organization = Some(found);
     }
 
-    pub(crate) fn take_in_failure(
-        &mut self,
-        failure: &Failure,
-        proof: &Proof,
-        settings: &Settings,
-    ) {
+    pub(crate) fn record_failure(&mut self, failure: &Failure, proof: &Proof, settings: &Settings) {
         let meaning = failure.meaning;
         // Salesforce counts from the log-in; what did not answer is waited for from now on.
-        let ended = if failure.binds_all() {
+        let ended = if failure.is_shared() {
             proof.at
         } else {
             proof.at.max(self.now)
@@ -263,7 +258,7 @@ impl Decision<'_> {
                 note_refused_at(connection, proof.at);
             }
             connection.transient_failures = connection.transient_failures.saturating_add(1);
-            let wait = proof::wait(
+            let wait = next_attempt::wait(
                 failure,
                 connection.transient_failures,
                 settings.interval,
@@ -272,7 +267,7 @@ impl Decision<'_> {
             );
             connection.next_attempt_at = ended.checked_add(wait).ok().map(Time);
         }
-        errors::record(
+        error_log::record(
             &mut self.status.errors,
             Source::Connection,
             meaning.code(),

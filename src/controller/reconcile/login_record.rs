@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use jiff::Timestamp;
 
-use super::act;
+use super::apply;
 use super::error::Error;
 use crate::api::{SalesforceIntegration, now};
 use crate::controller::context::Context;
@@ -14,7 +14,7 @@ use crate::decide;
 use crate::salesforce::BeforeLogin;
 
 /// The log-in that a proof of one integration may make.
-pub struct Attempt {
+pub struct LoginRecord {
     context: Arc<Context>,
     fingerprint: String,
     state: Mutex<State>,
@@ -26,9 +26,9 @@ struct State {
     failed: Option<Error>,
 }
 
-// === impl Attempt ===
+// === impl LoginRecord ===
 
-impl Attempt {
+impl LoginRecord {
     /// None was made yet.
     pub fn new(
         context: Arc<Context>,
@@ -40,7 +40,7 @@ impl Attempt {
             sent_at: None,
             failed: None,
         });
-        Arc::new(Attempt {
+        Arc::new(LoginRecord {
             context,
             fingerprint,
             state,
@@ -49,10 +49,10 @@ impl Attempt {
 
     /// What a connection calls before it logs in.
     pub fn before_login(self: &Arc<Self>) -> BeforeLogin {
-        let attempt = Arc::clone(self);
+        let record = Arc::clone(self);
         Arc::new(move || {
-            let attempt = Arc::clone(&attempt);
-            async move { attempt.put_on_record().await }.boxed()
+            let record = Arc::clone(&record);
+            async move { record.write().await }.boxed()
         })
     }
 
@@ -65,7 +65,7 @@ impl Attempt {
     ///
     /// # Errors
     /// When a log-in could not be put on record, and so was not made.
-    pub fn ended(&self) -> Result<Arc<SalesforceIntegration>, Error> {
+    pub fn finish(&self) -> Result<Arc<SalesforceIntegration>, Error> {
         let mut state = self.state();
         match state.failed.take() {
             Some(error) => Err(error),
@@ -73,11 +73,11 @@ impl Attempt {
         }
     }
 
-    async fn put_on_record(&self) -> bool {
+    async fn write(&self) -> bool {
         let before = Arc::clone(&self.state().resource);
         let at = now();
         let status = decide::with_attempt(before.status.as_ref(), &self.fingerprint, at);
-        let written = act::write_status(&self.context, &before, &status).await;
+        let written = apply::write_status(&self.context, &before, &status).await;
         let mut state = self.state();
         match written {
             Ok(written) => {

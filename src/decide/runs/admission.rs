@@ -6,10 +6,10 @@ use crate::api::conditions::{Verdict, reason};
 
 /// What the cluster made of what the controller last wanted to write for an integration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Acceptance {
+pub enum Admission {
     /// This controller has not tried, or has not heard otherwise.
     #[default]
-    Unheard,
+    Unknown,
     /// It takes what it had refused.
     Accepted,
     /// That many attempts in a row have failed on its side.
@@ -20,11 +20,11 @@ pub enum Acceptance {
 
 /// What was heard of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum WriteResult {
     /// It broke off.
-    Nothing,
+    Unknown,
     /// Everything was taken.
-    Taken,
+    Applied,
     /// The cluster failed over that object: for a moment, or because a webhook of its own is broken.
     Failed(RefusedObject),
     /// The cluster does not take that object.
@@ -46,32 +46,32 @@ pub enum RefusedObject {
     Job(String, String),
 }
 
-// === impl Acceptance ===
+// === impl Admission ===
 
-impl Acceptance {
-    /// What is known after another attempt to write everything. `told` is whether the status that was written says that something is
+impl Admission {
+    /// What is known after another attempt to write everything. `in_status` is whether the status that was written says that something is
     /// refused.
-    pub fn after(self, attempt: Heard, told: bool) -> Acceptance {
+    pub fn after(self, attempt: WriteResult, in_status: bool) -> Admission {
         match (attempt, self) {
-            (Heard::Nothing, known) => known,
-            (Heard::Refused(object), _) => Acceptance::Refused(object),
-            (Heard::Failed(object), Acceptance::Refused(_)) => Acceptance::Refused(object),
-            (Heard::Failed(object), Acceptance::Failing(before)) if before + 1 >= FAILURES => {
-                Acceptance::Refused(object)
+            (WriteResult::Unknown, known) => known,
+            (WriteResult::Refused(object), _) => Admission::Refused(object),
+            (WriteResult::Failed(object), Admission::Refused(_)) => Admission::Refused(object),
+            (WriteResult::Failed(object), Admission::Failing(before)) if before + 1 >= FAILURES => {
+                Admission::Refused(object)
             }
-            (Heard::Failed(_), Acceptance::Failing(before)) => Acceptance::Failing(before + 1),
-            (Heard::Failed(_), _) => Acceptance::Failing(1),
-            (Heard::Taken, Acceptance::Refused(_)) => Acceptance::Accepted,
-            (Heard::Taken, Acceptance::Unheard | Acceptance::Failing(_)) if told => {
-                Acceptance::Accepted
+            (WriteResult::Failed(_), Admission::Failing(before)) => Admission::Failing(before + 1),
+            (WriteResult::Failed(_), _) => Admission::Failing(1),
+            (WriteResult::Applied, Admission::Refused(_)) => Admission::Accepted,
+            (WriteResult::Applied, Admission::Unknown | Admission::Failing(_)) if in_status => {
+                Admission::Accepted
             }
-            (Heard::Taken, _) => Acceptance::Unheard,
+            (WriteResult::Applied, _) => Admission::Unknown,
         }
     }
 
     /// What `Synced` says while something refused is missing that runs need.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
-        let Acceptance::Refused(object) = self else {
+        let Admission::Refused(object) = self else {
             return None;
         };
         match object {
@@ -83,7 +83,7 @@ impl Acceptance {
     /// Why the Job of that name was refused, if it was.
     pub(crate) fn refuses_job(&self, name: &str) -> Option<String> {
         match self {
-            Acceptance::Refused(object @ RefusedObject::Job(refused, _)) if refused == name => {
+            Admission::Refused(object @ RefusedObject::Job(refused, _)) if refused == name => {
                 Some(object.message())
             }
             _ => None,

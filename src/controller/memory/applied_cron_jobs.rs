@@ -8,25 +8,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::batch::v1::CronJob;
 use kube::ResourceExt;
 
+use super::child_store::owner;
 use super::index::{Index, Key, Kind};
-use super::owned::owner;
 use crate::decide::children::{LiveCronJob, digest, is_busy};
 
 /// For each integration: the digest of the CronJob that is wanted, and of the one on the server that was seen to say all that.
 #[derive(Default)]
-pub struct Standing(Mutex<HashMap<Key, (u64, u64)>>);
+pub struct AppliedCronJobs(Mutex<HashMap<Key, (u64, u64)>>);
 
-// === impl Standing ===
+// === impl AppliedCronJobs ===
 
-impl Standing {
+impl AppliedCronJobs {
     /// Notes that what stands on the server, whole, says all that is wanted.
-    pub fn note(&self, integration: Key, wanted: &CronJob, stands: &CronJob) {
+    pub fn note(&self, integration: Key, wanted: &CronJob, live: &CronJob) {
         self.known()
-            .insert(integration, (digest(wanted), digest(stands)));
+            .insert(integration, (digest(wanted), digest(live)));
     }
 
     /// Whether a CronJob as it is kept is known to say all that is wanted.
-    pub fn says(&self, integration: &Key, wanted: &CronJob, live: &LiveCronJob) -> bool {
+    pub fn is_applied(&self, integration: &Key, wanted: &CronJob, live: &LiveCronJob) -> bool {
         let Some((wanted_then, stood_then)) = self.known().get(integration).copied() else {
             return false;
         };
@@ -44,33 +44,33 @@ impl Standing {
 }
 
 /// Whom a changed CronJob must wake: an edit by others, and the end of a run.
-pub fn what_matters(cron_job: &CronJob) -> impl Hash + use<> {
-    matters(cron_job.metadata.generation, cron_job, is_busy(cron_job))
+pub fn fingerprint_of(cron_job: &CronJob) -> impl Hash + use<> {
+    fingerprint(cron_job.metadata.generation, cron_job, is_busy(cron_job))
 }
 
-fn matters(generation: Option<i64>, cron_job: &CronJob, busy: bool) -> impl Hash + use<> {
+fn fingerprint(generation: Option<i64>, cron_job: &CronJob, busy: bool) -> impl Hash + use<> {
     (generation, cron_job.labels().clone(), busy)
 }
 
 /// What the controller is about to write is no news when the watch brings it, which may be before the answer to the write.
-pub fn note_writing(index: &mut Index, wanted: &CronJob, live: Option<&LiveCronJob>) {
+pub fn expect_write(index: &mut Index, wanted: &CronJob, live: Option<&LiveCronJob>) {
     let before = live.and_then(|live| live.generation).unwrap_or(0);
     let busy = live.is_some_and(|live| live.busy);
-    index.is_news(
+    index.changed(
         Kind::CronJob,
         Key::of(wanted),
         owner(wanted),
-        &matters(Some(before + 1), wanted, busy),
+        &fingerprint(Some(before + 1), wanted, busy),
     );
 }
 
 /// What the controller itself has just written is no news when the watch brings it.
-pub fn note_written(index: &mut Index, written: &CronJob) {
-    index.is_news(
+pub fn observed_write(index: &mut Index, written: &CronJob) {
+    index.changed(
         Kind::CronJob,
         Key::of(written),
         owner(written),
-        &what_matters(written),
+        &fingerprint_of(written),
     );
 }
 
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::controller::memory::index::key;
-    use crate::decide::children::keep_little;
+    use crate::decide::children::summarize;
 
     fn cron_job(schedule: &str, time_zone: Option<&str>) -> CronJob {
         CronJob {
@@ -96,19 +96,19 @@ mod tests {
     #[test]
     fn an_edit_on_the_server_and_another_wish_are_both_seen() {
         let key = key("acme");
-        let standing = Standing::default();
+        let applied = AppliedCronJobs::default();
         let wanted = cron_job("0 1 * * *", None);
         // The server adds defaults.
         let on_server = cron_job("0 1 * * *", Some("Etc/UTC"));
-        let kept = |whole: CronJob| keep_little(&whole);
-        assert!(!standing.says(&key, &wanted, &kept(on_server.clone())));
-        standing.note(key.clone(), &wanted, &on_server);
-        assert!(standing.says(&key, &wanted, &kept(on_server.clone())));
+        let kept = |whole: CronJob| summarize(&whole);
+        assert!(!applied.is_applied(&key, &wanted, &kept(on_server.clone())));
+        applied.note(key.clone(), &wanted, &on_server);
+        assert!(applied.is_applied(&key, &wanted, &kept(on_server.clone())));
         let edited = cron_job("0 2 * * *", Some("Etc/UTC"));
-        assert!(!standing.says(&key, &wanted, &kept(edited)));
+        assert!(!applied.is_applied(&key, &wanted, &kept(edited)));
         let other_wish = cron_job("0 3 * * *", None);
-        assert!(!standing.says(&key, &other_wish, &kept(on_server.clone())));
-        standing.forget(&key);
-        assert!(!standing.says(&key, &wanted, &kept(on_server)));
+        assert!(!applied.is_applied(&key, &other_wish, &kept(on_server.clone())));
+        applied.forget(&key);
+        assert!(!applied.is_applied(&key, &wanted, &kept(on_server)));
     }
 }

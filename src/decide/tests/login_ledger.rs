@@ -7,14 +7,14 @@ fn killed_in_each_log_in(worlds: &mut [World], clock: impl Iterator<Item = i64>)
     let mut logins = vec![];
     for now in clock {
         for number in 0..worlds.len() {
-            let mut elsewhere = Elsewhere::default();
+            let mut elsewhere = SiblingLogins::default();
             for (_, other) in worlds.iter().enumerate().filter(|(at, _)| *at != number) {
                 if let Some(status) = &other.resource.status {
-                    elsewhere.hear("f1", status);
+                    elsewhere.add("f1", status);
                 }
             }
             let world = &mut worlds[number];
-            (world.elsewhere, world.now) = (elsewhere, now);
+            (world.siblings, world.now) = (elsewhere, now);
             let plan = world.decide(None);
             if plan.prove.is_some() {
                 world.begin_login();
@@ -106,7 +106,7 @@ fn who_waits_because_two_answers_were_lost_is_told_why_and_until_when() {
     assert_eq!(connected.truth, Truth::Unknown);
     assert!(connected.message.contains(&at(3600).to_string()));
     assert_eq!(world.connection().next_attempt_at, Some(Time(at(3600))));
-    assert_eq!(world.decide(None).look_again.as_secs(), 3481);
+    assert_eq!(world.decide(None).requeue_after.as_secs(), 3481);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_lost_answer_and_a_refusal_use_up_the_hour() {
 fn a_refusal_that_could_not_be_written_is_remembered_and_counts_once() {
     let mut world = World::new();
     world.begin_login();
-    world.elsewhere = Elsewhere::after(Some(Refusal {
+    world.siblings = SiblingLogins::after(Some(Refusal {
         at: at(0),
         failure: refused().unwrap_err(),
     }));
@@ -154,7 +154,7 @@ fn with_a_session_at_hand_lost_answers_hold_nobody_up() {
     let mut worlds = [World::new()];
     killed_in_each_log_in(&mut worlds, [0, 60].into_iter());
     let [mut world] = worlds;
-    world.elsewhere.at_hand = true;
+    world.siblings.has_outcome = true;
     world.now = 120;
     world.step(Ok(findings()));
     assert_eq!(world.condition(READY), Some((Truth::True, "Ready".into())));

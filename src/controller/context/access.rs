@@ -19,21 +19,21 @@ use super::metrics::Metrics;
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Whether one scope can be watched.
-pub struct Reach {
+pub struct ScopeAccess {
     namespace: Option<String>,
     refused: watch::Sender<BTreeSet<String>>,
     metrics: Arc<Metrics>,
 }
 
-// === impl Reach ===
+// === impl ScopeAccess ===
 
-impl Reach {
+impl ScopeAccess {
     /// Of a namespace, or of the whole cluster: there a refusal is a mistake of the installation that nothing goes on without.
-    pub(crate) fn of(namespace: Option<&str>, metrics: Arc<Metrics>) -> Arc<Reach> {
+    pub(crate) fn of(namespace: Option<&str>, metrics: Arc<Metrics>) -> Arc<ScopeAccess> {
         if let Some(namespace) = namespace {
             metrics.namespace_watched(namespace, true);
         }
-        Arc::new(Reach {
+        Arc::new(ScopeAccess {
             namespace: namespace.map(str::to_owned),
             refused: watch::Sender::default(),
             metrics,
@@ -46,19 +46,19 @@ impl Reach {
     }
 
     /// Whether anything of it is refused now.
-    pub(crate) fn is_refused(&self) -> bool {
+    pub(crate) fn is_denied(&self) -> bool {
         !self.refused.borrow().is_empty()
     }
 
     /// Waits until something of it is refused.
-    pub(crate) async fn refused(&self) {
+    pub(crate) async fn denied(&self) {
         let mut refused = self.refused.subscribe();
         // It fails when the sender is gone, which is here.
         let _ = refused.wait_for(|refused| !refused.is_empty()).await;
     }
 
     /// The events of one kind, without the refusals that are told of here.
-    pub(crate) fn hear<K>(
+    pub(crate) fn filter_forbidden<K>(
         self: &Arc<Self>,
         api: Api<K>,
         events: impl Stream<Item = Result<Event<K>, Error>> + Send + 'static,
@@ -66,17 +66,17 @@ impl Reach {
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
     {
-        let reach = Arc::clone(self);
+        let access = Arc::clone(self);
         events.filter(move |event| {
             let told = match event {
-                Err(error) if reach.namespace.is_some() && is_forbidden(error) => {
-                    if reach.note(&kind_of::<K>(), true) {
-                        tokio::spawn(ask_again(Arc::clone(&reach), api.clone()));
+                Err(error) if access.namespace.is_some() && is_forbidden(error) => {
+                    if access.note(&kind_of::<K>(), true) {
+                        tokio::spawn(ask_again(Arc::clone(&access), api.clone()));
                     }
                     true
                 }
-                Ok(_) if reach.is_refused() => {
-                    reach.note(&kind_of::<K>(), false);
+                Ok(_) if access.is_denied() => {
+                    access.note(&kind_of::<K>(), false);
                     false
                 }
                 _ => false,
@@ -116,16 +116,16 @@ impl Reach {
 }
 
 /// Lists one object of the kind now and then, until that is let through.
-async fn ask_again<K>(reach: Arc<Reach>, api: Api<K>)
+async fn ask_again<K>(access: Arc<ScopeAccess>, api: Api<K>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let kind = kind_of::<K>();
-    while reach.refused.borrow().contains(&kind) {
+    while access.refused.borrow().contains(&kind) {
         tokio::time::sleep(PAUSE).await;
         let one = ListParams::default().limit(1);
         if api.list_metadata(&one).await.is_ok() {
-            reach.note(&kind, false);
+            access.note(&kind, false);
         }
     }
 }
@@ -168,42 +168,45 @@ mod tests {
         Api::namespaced(kube::Client::new(nobody, "acme"), "acme")
     }
 
-    async fn heard(
-        reach: &Arc<Reach>,
+    async fn filtered(
+        access: &Arc<ScopeAccess>,
         events: Vec<Result<Event<Pod>, Error>>,
     ) -> Vec<Result<Event<Pod>, Error>> {
-        reach.hear(api(), stream::iter(events)).collect().await
+        access
+            .filter_forbidden(api(), stream::iter(events))
+            .collect()
+            .await
     }
 
     #[tokio::test]
     async fn a_refused_namespace_is_told_of_once_and_again_when_it_is_back() {
         let metrics = Arc::new(Metrics::default());
-        let reach = Reach::of(Some("acme"), Arc::clone(&metrics));
+        let access = ScopeAccess::of(Some("acme"), Arc::clone(&metrics));
         let watched = |value: u8| {
             let line = format!("switchboard_namespace_watched{{namespace=\"acme\"}} {value}");
             assert!(metrics.text().contains(&line), "{}", metrics.text());
         };
         watched(1);
-        assert!(reach.refused().now_or_never().is_none());
+        assert!(access.denied().now_or_never().is_none());
 
-        let passed = heard(&reach, vec![Err(refusal(403)), Err(refusal(403))]).await;
+        let passed = filtered(&access, vec![Err(refusal(403)), Err(refusal(403))]).await;
         assert!(passed.is_empty(), "{passed:?}");
-        assert!(reach.refused().now_or_never().is_some());
+        assert!(access.denied().now_or_never().is_some());
         watched(0);
 
-        assert_eq!(heard(&reach, vec![Ok(Event::InitDone)]).await.len(), 1);
-        assert!(!reach.is_refused());
+        assert_eq!(filtered(&access, vec![Ok(Event::InitDone)]).await.len(), 1);
+        assert!(!access.is_denied());
         watched(1);
     }
 
     #[tokio::test]
     async fn other_errors_and_a_refusal_for_the_whole_cluster_go_on_to_the_watch() {
         let metrics = Arc::new(Metrics::default());
-        let reach = Reach::of(Some("acme"), Arc::clone(&metrics));
-        assert_eq!(heard(&reach, vec![Err(refusal(500))]).await.len(), 1);
-        assert!(!reach.is_refused());
-        let cluster = Reach::of(None, metrics);
-        assert_eq!(heard(&cluster, vec![Err(refusal(403))]).await.len(), 1);
-        assert!(!cluster.is_refused());
+        let access = ScopeAccess::of(Some("acme"), Arc::clone(&metrics));
+        assert_eq!(filtered(&access, vec![Err(refusal(500))]).await.len(), 1);
+        assert!(!access.is_denied());
+        let cluster = ScopeAccess::of(None, metrics);
+        assert_eq!(filtered(&cluster, vec![Err(refusal(403))]).await.len(), 1);
+        assert!(!cluster.is_denied());
     }
 }

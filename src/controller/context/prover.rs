@@ -1,4 +1,4 @@
-//! Proofs of connections: one at a time for each credential, few at a time for each org, a bounded number over all. Sessions are
+//! Prover of connections: one at a time for each credential, few at a time for each org, a bounded number over all. Sessions are
 //! shared by every resource that uses the same credential and are kept here; credentials are not, they come with each proof and go
 //! with it.
 
@@ -17,26 +17,26 @@ use crate::salesforce::{
     BeforeLogin, Credentials, Fingerprint, Meaning, Phase, SharedSession, Transport,
 };
 
-/// Proofs that go on at once.
-const MOST_AT_ONCE: usize = 64;
-/// Proofs that go on at once against one org: Salesforce counts requests that run long for each org.
-const MOST_FOR_AN_ORG: usize = 4;
+/// Prover that go on at once.
+const MAX_PROOFS: usize = 64;
+/// Prover that go on at once against one org: Salesforce counts requests that run long for each org.
+const MAX_PROOFS_PER_ORG: usize = 4;
 
-/// Proofs that go on at once against hosts that lately did not answer: they wait for long, and must not hold up the others.
-const MOST_IN_TROUBLE: usize = 16;
+/// Prover that go on at once against hosts that lately did not answer: they wait for long, and must not hold up the others.
+const MAX_PROOFS_IN_TROUBLE: usize = 16;
 
-/// Makes proofs.
-pub struct Proofs {
+/// Makes prover.
+pub struct Prover {
     transport: Transport,
     metrics: Arc<Metrics>,
-    lines: Mutex<HashMap<String, Arc<Line>>>,
+    slots: Mutex<HashMap<String, Arc<CredentialSlot>>>,
     orgs: Mutex<HashMap<String, Arc<Semaphore>>>,
     permits: Semaphore,
     in_trouble: Semaphore,
 }
 
 /// A proof to make.
-pub struct Order<'a> {
+pub struct ProofRequest<'a> {
     /// What the resource asks for.
     pub settings: &'a Settings,
     /// The credential, just read.
@@ -55,54 +55,54 @@ pub struct Order<'a> {
 
 /// What is kept for one credential.
 #[derive(Default)]
-struct Line {
+struct CredentialSlot {
     session: SharedSession,
     /// Held while a proof goes on.
     turn: tokio::sync::Mutex<()>,
     /// How the last proof failed, if it got no further than the log-in, and when that was known.
-    no_login: Mutex<Option<(Timestamp, Refusal)>>,
+    failed_login: Mutex<Option<(Timestamp, Refusal)>>,
 }
 
-// === impl Proofs ===
+// === impl Prover ===
 
-impl Proofs {
+impl Prover {
     /// Through that transport.
     pub fn new(transport: Transport, metrics: Arc<Metrics>) -> Self {
-        Proofs {
+        Prover {
             transport,
             metrics,
-            lines: Mutex::default(),
+            slots: Mutex::default(),
             orgs: Mutex::default(),
-            permits: Semaphore::new(MOST_AT_ONCE),
-            in_trouble: Semaphore::new(MOST_IN_TROUBLE),
+            permits: Semaphore::new(MAX_PROOFS),
+            in_trouble: Semaphore::new(MAX_PROOFS_IN_TROUBLE),
         }
     }
 
     /// Proves a connection. Who asks while another proof of the same credential goes on gets that one's failure to log in: one
     /// log-in serves all.
-    pub async fn prove(&self, order: Order<'_>) -> Proof {
-        let line = lock(&self.lines)
-            .entry(order.fingerprint.to_string())
+    pub async fn prove(&self, request: ProofRequest<'_>) -> Proof {
+        let slot = lock(&self.slots)
+            .entry(request.fingerprint.to_string())
             .or_default()
             .clone();
-        let _turn = line.turn.lock().await;
-        if let Some(refusal) = line.no_login_since(order.asked_at) {
+        let _turn = slot.turn.lock().await;
+        if let Some(refusal) = slot.failed_login_since(request.asked_at) {
             return Proof {
                 at: refusal.at,
-                fingerprint: order.fingerprint.to_string(),
+                fingerprint: request.fingerprint.to_string(),
                 calls: 0,
                 outcome: Err(refusal.failure),
             };
         }
-        let org = order.organization.map(|org| {
+        let org = request.organization.map(|org| {
             let mut orgs = lock(&self.orgs);
             Arc::clone(
                 orgs.entry(org.to_owned())
-                    .or_insert_with(|| Arc::new(Semaphore::new(MOST_FOR_AN_ORG))),
+                    .or_insert_with(|| Arc::new(Semaphore::new(MAX_PROOFS_PER_ORG))),
             )
         });
         // The semaphores are never closed.
-        let _trouble_permit = if self.transport.in_trouble(&order.settings.login_url) {
+        let _trouble_permit = if self.transport.in_trouble(&request.settings.login_url) {
             self.in_trouble.acquire().await.ok()
         } else {
             None
@@ -112,12 +112,12 @@ impl Proofs {
             None => None,
         };
         let _permit = self.permits.acquire().await.ok();
-        let asked = line.session.instance_url();
-        let asked = asked.as_ref().unwrap_or(&order.settings.login_url);
+        let asked = slot.session.instance_url();
+        let asked = asked.as_ref().unwrap_or(&request.settings.login_url);
         if let Some(silence) = self.transport.silence(asked) {
             return Proof {
                 at: now(),
-                fingerprint: order.fingerprint.to_string(),
+                fingerprint: request.fingerprint.to_string(),
                 calls: 0,
                 // Whatever others were doing: nothing was sent for this one.
                 outcome: Err(Failure {
@@ -129,20 +129,20 @@ impl Proofs {
         let began = Instant::now();
         let (mut proof, logins) = prove(
             self.transport.clone(),
-            order.settings,
-            order.credentials,
-            &order.fingerprint,
-            &line.session,
-            Some(order.before_login),
+            request.settings,
+            request.credentials,
+            &request.fingerprint,
+            &slot.session,
+            Some(request.before_login),
         )
         .await;
         self.metrics.proof_ended(&proof, logins, began.elapsed());
-        *lock(&line.no_login) = match &proof.outcome {
+        *lock(&slot.failed_login) = match &proof.outcome {
             // That says nothing about the credential, only that this one could not put its log-in on record.
             Err(failure) if failure.meaning == Meaning::LoginWithheld => None,
             Err(failure) if failure.phase == Phase::Login => {
                 let ended = proof.at;
-                proof.at = (order.sent_at)().unwrap_or(ended);
+                proof.at = (request.sent_at)().unwrap_or(ended);
                 let refusal = Refusal {
                     at: proof.at,
                     failure: failure.clone(),
@@ -155,45 +155,45 @@ impl Proofs {
     }
 
     /// Whether what came of the last log-in with this credential is known here, or about to be.
-    pub fn at_hand(&self, fingerprint: &str) -> bool {
-        lock(&self.lines)
+    pub fn has_outcome(&self, fingerprint: &str) -> bool {
+        lock(&self.slots)
             .get(fingerprint)
-            .is_some_and(|line| line.session.is_there() || line.turn.try_lock().is_err())
+            .is_some_and(|slot| slot.session.is_there() || slot.turn.try_lock().is_err())
     }
 
     /// Lets go of the session of one credential, unless a proof of it goes on.
     pub fn forget(&self, fingerprint: &str) {
-        let mut lines = lock(&self.lines);
-        if lines
+        let mut slots = lock(&self.slots);
+        if slots
             .get(fingerprint)
-            .is_some_and(|line| Arc::strong_count(line) == 1)
+            .is_some_and(|slot| Arc::strong_count(slot) == 1)
         {
-            lines.remove(fingerprint);
+            slots.remove(fingerprint);
         }
     }
 
     /// The refusal that the last log-in with this credential ended in, before any status tells.
     pub fn refusal(&self, fingerprint: &str) -> Option<Refusal> {
-        lock(&self.lines)
+        lock(&self.slots)
             .get(fingerprint)
-            .and_then(|line| lock(&line.no_login).clone())
+            .and_then(|slot| lock(&slot.failed_login).clone())
             .map(|(_, refusal)| refusal)
-            .filter(|refusal| refusal.failure.binds_all())
+            .filter(|refusal| refusal.failure.is_shared())
     }
 
     /// Lets go of the sessions of credentials that no resource uses any more.
     pub fn keep_only(&self, in_use: impl Fn(&str) -> bool) {
-        lock(&self.lines)
-            .retain(|fingerprint, line| Arc::strong_count(line) > 1 || in_use(fingerprint));
+        lock(&self.slots)
+            .retain(|fingerprint, slot| Arc::strong_count(slot) > 1 || in_use(fingerprint));
         lock(&self.orgs).retain(|_, org| Arc::strong_count(org) > 1);
     }
 }
 
-// === impl Line ===
+// === impl CredentialSlot ===
 
-impl Line {
-    fn no_login_since(&self, asked_at: Timestamp) -> Option<Refusal> {
-        lock(&self.no_login)
+impl CredentialSlot {
+    fn failed_login_since(&self, asked_at: Timestamp) -> Option<Refusal> {
+        lock(&self.failed_login)
             .clone()
             .filter(|(known_at, _)| *known_at >= asked_at)
             .map(|(_, refusal)| refusal)

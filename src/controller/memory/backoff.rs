@@ -8,17 +8,17 @@ use std::time::Duration;
 use super::index::Key;
 
 /// The first wait; it doubles with each failure in a row.
-const FIRST: Duration = Duration::from_millis(500);
+const MIN_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait.
-const MOST: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Failures in a row, by integration.
 #[derive(Default)]
-pub(crate) struct Retries(Mutex<HashMap<Key, u32>>);
+pub(crate) struct Backoff(Mutex<HashMap<Key, u32>>);
 
-// === impl Retries ===
+// === impl Backoff ===
 
-impl Retries {
+impl Backoff {
     /// A reconcile succeeded: the next failure is the first again.
     pub(crate) fn succeeded(&self, key: &Key) {
         self.lock().remove(key);
@@ -32,7 +32,7 @@ impl Retries {
             *count += 1;
             *count - 1
         };
-        wait(before, asked_for(cause), rand::random())
+        wait(before, retry_after(cause), rand::random())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, u32>> {
@@ -41,13 +41,13 @@ impl Retries {
 }
 
 /// How long to wait after as many failures `before` this one; `random` is in 0..1.
-fn wait(before: u32, asked_for: Duration, random: f64) -> Duration {
-    let full = FIRST.saturating_mul(1 << before.min(16)).min(MOST);
-    asked_for.max(full.mul_f64(0.5 + random / 2.0))
+fn wait(before: u32, retry_after: Duration, random: f64) -> Duration {
+    let full = MIN_WAIT.saturating_mul(1 << before.min(16)).min(MAX_WAIT);
+    retry_after.max(full.mul_f64(0.5 + random / 2.0))
 }
 
 /// What the API server asks for: `Retry-After`, beyond the repetitions that the client made itself.
-fn asked_for(cause: Option<&kube::Error>) -> Duration {
+fn retry_after(cause: Option<&kube::Error>) -> Duration {
     let seconds = match cause {
         Some(kube::Error::Api(status)) => status
             .details
@@ -83,21 +83,21 @@ mod tests {
 
     #[test]
     fn waits_double_for_each_integration_and_begin_anew_after_a_success() {
-        let retries = Retries::default();
+        let retries = Backoff::default();
         let conflict = refused(409, 0);
         for full in [500, 1_000, 2_000, 4_000] {
             let wait = retries.failed(&key("acme"), Some(&conflict)).as_millis();
             assert!(wait >= full / 2 && wait <= full, "{wait}");
         }
-        assert!(retries.failed(&key("other"), Some(&conflict)) <= FIRST);
+        assert!(retries.failed(&key("other"), Some(&conflict)) <= MIN_WAIT);
         retries.succeeded(&key("acme"));
-        assert!(retries.failed(&key("acme"), Some(&conflict)) <= FIRST);
-        assert_eq!(wait(40, Duration::ZERO, 1.0), MOST);
+        assert!(retries.failed(&key("acme"), Some(&conflict)) <= MIN_WAIT);
+        assert_eq!(wait(40, Duration::ZERO, 1.0), MAX_WAIT);
     }
 
     #[test]
     fn the_api_server_is_not_asked_before_it_wants() {
-        let wait = Retries::default().failed(&key("acme"), Some(&refused(429, 30)));
+        let wait = Backoff::default().failed(&key("acme"), Some(&refused(429, 30)));
         assert_eq!(wait, Duration::from_secs(30));
     }
 }

@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::outcome::Proof;
-use super::proof;
+use super::next_attempt;
+use super::proof::Proof;
 use crate::api::status::{Connection, SalesforceIntegrationStatus};
 use crate::salesforce::Phase;
 
@@ -70,5 +70,5 @@ pub(crate) fn note_refused_at(connection: &mut Connection, at: Timestamp) {
     let times = &mut connection.refused_at;
     let place = times.partition_point(|time| time.0 > at);
     times.insert(place, Time(at));
-    times.truncate(proof::MOST_REFUSALS);
+    times.truncate(next_attempt::MAX_REFUSALS);
 }

@@ -1,0 +1,373 @@
+//! When the connection is proved, and when a log-in is not repeated.
+//!
+//! Salesforce locks a user after as few as 3 failed log-ins (facts: `maxLoginAttempts`), so a refused credential is tried again
+//! only when something changed or the tenant asks, and at most twice an hour over all resources that share it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::proof::Failure;
+use crate::api::status::Connection;
+use crate::decide::rules::schedule;
+use crate::salesforce::{Phase, Retry};
+
+/// Log-ins with one refused credential within [`REFUSAL_WINDOW`].
+pub const MAX_REFUSALS: usize = 2;
+/// The window in which [`MAX_REFUSALS`] counts.
+pub const REFUSAL_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+
+/// For how long Salesforce blocks a user who logged in too often (facts 1.1).
+const BLOCKED: Duration = Duration::from_secs(3600);
+/// How long to leave an org alone whose calls of the rolling 24 hours are used up, at least.
+const QUOTA_STEP: Duration = Duration::from_secs(1800);
+/// Between two log-ins that nobody asked for after one that failed for no passing reason.
+const BETWEEN_LOGINS: Duration = Duration::from_secs(1800);
+
+/// Why the connection is proved now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It never was, or status was lost.
+    First,
+    /// The Secret's content or what the spec says about the log-in is new.
+    CredentialsChanged,
+    /// The spec is new.
+    SpecChanged,
+    /// The tenant asked by annotation.
+    Requested,
+    /// The interval, or a back-off, is over.
+    Due,
+    /// Another resource proved the same credential after it was refused here.
+    ProvedElsewhere,
+}
+
+/// Whether and when to prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Now.
+    Now(Cause),
+    /// Then.
+    At(Timestamp),
+    /// Another resource was refused with the same credential: take over its refusal instead of trying.
+    Adopt,
+    /// Only a change or a request brings the next proof.
+    OnChange,
+}
+
+/// What is known when it is decided whether to prove.
+#[derive(Clone, Debug)]
+pub struct Known<'a> {
+    /// The credential as it is now.
+    pub fingerprint: &'a str,
+    /// What the status says of the last proof.
+    pub last: Option<&'a Connection>,
+    /// Whether the last proof ended in a refused log-in.
+    pub refused: bool,
+    /// Whether the status says nothing of the connection, because something before it did not hold.
+    pub pending: bool,
+    /// Whether the spec has changed since the status was written.
+    pub spec_changed: bool,
+    /// Whether the tenant asks by an annotation that was not handled yet.
+    pub requested: bool,
+    /// When others were refused with the same credential.
+    pub refused_elsewhere: &'a [Timestamp],
+    /// When the newest of those was that still stands.
+    pub refusal_elsewhere: Option<Timestamp>,
+    /// When another last proved the same credential.
+    pub proved_elsewhere: Option<Timestamp>,
+    /// When log-ins with the same credential were sent, here or by others, whose answer was never seen. They may have been refused.
+    pub unanswered: &'a [Timestamp],
+    /// How often a healthy connection is proved.
+    pub interval: Duration,
+    /// Draws the jitter.
+    pub uid: &'a str,
+}
+
+/// Whether and when to prove the connection.
+pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
+    let same = known
+        .last
+        .filter(|last| last.credentials_version.as_deref() == Some(known.fingerprint));
+    let stands_elsewhere = known.refusal_elsewhere.filter(|refused| {
+        known
+            .proved_elsewhere
+            .is_none_or(|proved| proved < *refused)
+    });
+    let Some(last) = same else {
+        return match stands_elsewhere {
+            Some(_) if known.requested => gated(Cause::Requested, &[], known, now),
+            Some(_) => Next::Adopt,
+            None if known.last.is_none() => free(Cause::First, &[], known, now),
+            None => free(Cause::CredentialsChanged, &[], known, now),
+        };
+    };
+    let own: Vec<Timestamp> = last.refused_at.iter().map(|time| time.0).collect();
+    if known.refused {
+        let refused = newest(&own);
+        if known
+            .proved_elsewhere
+            .is_some_and(|proved| refused.is_none_or(|refused| proved > refused))
+        {
+            return free(Cause::ProvedElsewhere, &own, known, now);
+        }
+        // A wish that had to wait for the hour stands in the status as the next attempt.
+        let postponed = last.next_attempt_at.as_ref().map(|time| time.0);
+        return match postponed {
+            _ if known.requested => gated(Cause::Requested, &own, known, now),
+            _ if known.spec_changed => gated(Cause::SpecChanged, &own, known, now),
+            Some(opens) if opens > now => Next::At(opens),
+            Some(_) => gated(Cause::Requested, &own, known, now),
+            None => Next::OnChange,
+        };
+    }
+    // Log-ins that Salesforce put off count like refusals; a connection that merely failed has none.
+    if known.requested {
+        return gated(Cause::Requested, &own, known, now);
+    }
+    if known.spec_changed {
+        return gated(Cause::SpecChanged, &own, known, now);
+    }
+    let told = last
+        .verified_at
+        .as_ref()
+        .map(|time| time.0)
+        .max(newest(&own));
+    let adopt_or_prove = || {
+        if stands_elsewhere.is_some_and(|refused| told.is_none_or(|told| told < refused)) {
+            Next::Adopt
+        } else {
+            free(Cause::Due, &own, known, now)
+        }
+    };
+    if known.pending && last.next_attempt_at.is_none() {
+        return adopt_or_prove();
+    }
+    let due = last
+        .next_attempt_at
+        .as_ref()
+        .map(|time| time.0)
+        .or_else(|| {
+            let verified = last.verified_at.as_ref()?.0;
+            let wait =
+                schedule::jittered(known.interval, known.uid, &verified.as_second().to_string());
+            verified.checked_add(wait).ok()
+        });
+    match due {
+        Some(due) if due > now => Next::At(due),
+        _ => adopt_or_prove(),
+    }
+}
+
+/// How long to wait after a failure that was no refusal, the `failures`th in a row, which came at `at`.
+pub fn wait(
+    failure: &Failure,
+    failures: u32,
+    interval: Duration,
+    uid: &str,
+    at: Timestamp,
+) -> Duration {
+    let salt = at.as_second().to_string();
+    let no_shorter_than = |least: Duration| schedule::jittered_later(least, uid, &salt);
+    match failure.meaning.retry() {
+        Retry::Later => schedule::back_off(failures, interval, uid),
+        Retry::AfterAnHour => no_shorter_than(BLOCKED),
+        Retry::AfterQuota => no_shorter_than(interval.max(QUOTA_STEP)),
+        Retry::AtInterval | Retry::Never => match failure.phase {
+            // A new attempt would be a new log-in: two an hour.
+            Phase::Login => no_shorter_than(interval.max(BETWEEN_LOGINS)),
+            Phase::Request => schedule::jittered(interval.max(Duration::from_secs(60)), uid, &salt),
+        },
+    }
+}
+
+/// A log-in that a person wants although the credential was refused: now, or when the hour's two are no longer used up.
+fn gated(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
+    let refused = own.iter().chain(known.refused_elsewhere);
+    match gate(refused, known.unanswered, now) {
+        None => Next::Now(cause),
+        Some(opens) => Next::At(opens),
+    }
+}
+
+/// A log-in that nothing speaks against, unless the answers to earlier ones were lost: those may have been refusals.
+fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
+    if known.unanswered.is_empty() {
+        Next::Now(cause)
+    } else {
+        gated(cause, own, known, now)
+    }
+}
+
+/// When the next log-in with a credential that was refused at `refusals`, and whose answers were lost when it was sent at `unanswered`, is
+/// allowed; none when it is allowed now.
+pub fn gate<'a>(
+    refusals: impl IntoIterator<Item = &'a Timestamp>,
+    unanswered: &[Timestamp],
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let mut recent: Vec<Timestamp> = refusals.into_iter().copied().collect();
+    // One refusal may stand in the status of several resources; an answer that was lost is missing in one only.
+    recent.sort_unstable();
+    recent.dedup();
+    recent.extend(unanswered);
+    recent.retain(|at| now.duration_since(*at) < REFUSAL_WINDOW);
+    recent.sort_unstable();
+    let oldest_that_counts = recent.len().checked_sub(MAX_REFUSALS)?;
+    recent
+        .get(oldest_that_counts)?
+        .checked_add(REFUSAL_WINDOW)
+        .ok()
+}
+
+fn newest(times: &[Timestamp]) -> Option<Timestamp> {
+    times.iter().max().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn at(offset: i64) -> Timestamp {
+        Timestamp::from_second(NOW + offset).unwrap()
+    }
+
+    fn known<'a>(last: Option<&'a Connection>) -> Known<'a> {
+        Known {
+            fingerprint: "f1",
+            last,
+            refused: last.is_some_and(|last| last.failed_logins > 0),
+            pending: false,
+            spec_changed: false,
+            requested: false,
+            refused_elsewhere: &[],
+            refusal_elsewhere: None,
+            proved_elsewhere: None,
+            unanswered: &[],
+            interval: Duration::from_secs(1800),
+            uid: "uid",
+        }
+    }
+
+    fn healthy() -> Connection {
+        Connection {
+            credentials_version: Some("f1".into()),
+            verified_at: Some(Time(at(-60))),
+            ..Connection::default()
+        }
+    }
+
+    fn refused(at_offsets: &[i64]) -> Connection {
+        Connection {
+            credentials_version: Some("f1".into()),
+            failed_logins: at_offsets.len() as u32,
+            refused_at: at_offsets.iter().map(|offset| Time(at(*offset))).collect(),
+            ..Connection::default()
+        }
+    }
+
+    #[test]
+    fn a_connection_that_was_never_proved_is_proved_now() {
+        assert_eq!(next(&known(None), at(0)), Next::Now(Cause::First));
+    }
+
+    #[test]
+    fn a_healthy_connection_waits_for_about_its_interval() {
+        let last = healthy();
+        let Next::At(due) = next(&known(Some(&last)), at(0)) else {
+            panic!("should wait")
+        };
+        assert!(
+            (1620 - 60..=1980 - 60).contains(&due.duration_since(at(0)).as_secs()),
+            "{due}"
+        );
+        assert_eq!(next(&known(Some(&last)), at(3600)), Next::Now(Cause::Due));
+    }
+
+    #[test]
+    fn a_refused_log_in_is_never_repeated_by_itself() {
+        let last = refused(&[-10]);
+        for later in [0, 3600, 7 * 86_400] {
+            assert_eq!(next(&known(Some(&last)), at(later)), Next::OnChange);
+        }
+    }
+
+    #[test]
+    fn a_changed_secret_is_tried_at_once_even_after_refusals() {
+        let last = refused(&[-10, -20]);
+        let known = Known {
+            fingerprint: "f2",
+            ..known(Some(&last))
+        };
+        assert_eq!(next(&known, at(0)), Next::Now(Cause::CredentialsChanged));
+    }
+
+    #[test]
+    fn a_request_is_granted_once_and_then_waits_for_the_hour() {
+        let once = refused(&[-10]);
+        let asked = |last| Known {
+            requested: true,
+            ..known(Some(last))
+        };
+        assert_eq!(next(&asked(&once), at(0)), Next::Now(Cause::Requested));
+        let twice = refused(&[-10, -600]);
+        assert_eq!(next(&asked(&twice), at(0)), Next::At(at(3000)));
+        assert_eq!(next(&asked(&twice), at(3001)), Next::Now(Cause::Requested));
+    }
+
+    #[test]
+    fn a_postponed_wish_is_granted_when_its_time_comes() {
+        let postponed = Connection {
+            next_attempt_at: Some(Time(at(3000))),
+            ..refused(&[-10, -600])
+        };
+        assert_eq!(next(&known(Some(&postponed)), at(0)), Next::At(at(3000)));
+        assert_eq!(
+            next(&known(Some(&postponed)), at(3000)),
+            Next::Now(Cause::Requested)
+        );
+    }
+
+    #[test]
+    fn refusals_of_other_resources_with_the_same_credential_count() {
+        let elsewhere = [at(-10)];
+        let fresh = Known {
+            refused_elsewhere: &elsewhere,
+            refusal_elsewhere: Some(at(-10)),
+            ..known(None)
+        };
+        assert_eq!(next(&fresh, at(0)), Next::Adopt);
+        let elsewhere = [at(-10), at(-20)];
+        let asked = Known {
+            refused_elsewhere: &elsewhere,
+            refusal_elsewhere: Some(at(-10)),
+            requested: true,
+            ..known(None)
+        };
+        assert_eq!(next(&asked, at(0)), Next::At(at(3580)));
+    }
+
+    #[test]
+    fn what_another_proved_after_the_refusal_is_worth_a_try() {
+        let last = refused(&[-10]);
+        let known = Known {
+            proved_elsewhere: Some(at(-5)),
+            ..known(Some(&last))
+        };
+        assert_eq!(next(&known, at(0)), Next::Now(Cause::ProvedElsewhere));
+    }
+
+    #[test]
+    fn a_passing_failure_waits_for_its_back_off() {
+        let last = Connection {
+            next_attempt_at: Some(Time(at(15))),
+            transient_failures: 1,
+            ..healthy()
+        };
+        assert_eq!(next(&known(Some(&last)), at(0)), Next::At(at(15)));
+        assert_eq!(next(&known(Some(&last)), at(15)), Next::Now(Cause::Due));
+    }
+}
