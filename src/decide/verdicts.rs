@@ -76,7 +76,7 @@ pub(crate) fn warning(found: &salesforce::Warning) -> status::Warning {
     }
 }
 
-/// View All on Contact, Account and Lead. Lead may be absent: Platform licences have none (facts/miitel.md 1.6).
+/// View All on Contact, Account and Lead. Lead may be absent: Platform licences have none (facts: phone platform 1.6).
 pub(crate) fn authorized(access: &Access) -> Verdict {
     let answers = [
         ("Contact", &access.contact),

@@ -4,7 +4,7 @@
 //! pattern, `%3%1234%5678`, finds most spellings, and what it finds too much is compared away) but is
 //! not used: no index serves a pattern that begins with `%`, so an org of a million contacts would
 //! match 400 patterns against every one of them, in requests that may end in QUERY_TIMEOUT and count
-//! against the org's few requests above 20 seconds (facts 2.4, 5.2).
+//! against the org's few requests above 20 seconds (facts: Salesforce 2.4, 5.2).
 
 use std::collections::HashSet;
 

@@ -108,7 +108,7 @@ impl Shape {
         let contacts_have_mobiles = self
             .searched()
             .any(|field| (field.object, field.name) == (Object::Contact, "MobilePhone"));
-        // A person account's mobile number is that of its person contact, a row of Contact (facts
+        // A person account's mobile number is that of its person contact, a row of Contact (facts: Salesforce
         // 5.4): where those are searched, a second list in the account's query would bring the same.
         for field in self
             .searched()
@@ -142,7 +142,7 @@ impl Shape {
             .join(" OR ");
         let condition = match slot.object {
             // A converted lead lives on as a contact and an account. AND and OR at one level need
-            // parentheses (facts 5.2a).
+            // parentheses (facts: Salesforce 5.2a).
             Object::Lead if !self.hidden_fields.contains(&(Object::Lead, CONVERTED)) => {
                 format!("{CONVERTED}=false AND ({found})")
             }
@@ -212,7 +212,7 @@ impl Shape {
 
 /// Whether Salesforce's message complains of this field of this object, in any of its wordings:
 /// `No such column 'X' on entity 'Y'`, `No such column 'X' on sobject of type Y`, `Didn't understand
-/// relationship 'X' in field path` (facts 2.9).
+/// relationship 'X' in field path` (facts: Salesforce 2.9).
 fn names(message: &str, object: Object, field: &str) -> bool {
     let owner = message
         .split(|c: char| !c.is_ascii_alphanumeric())

@@ -219,7 +219,7 @@ fn reference(at: usize) -> String {
 }
 
 /// Platform licences have no Lead: INVALID_TYPE. A field that does not exist or is hidden from the
-/// user: INVALID_FIELD (facts 2.9).
+/// user: INVALID_FIELD (facts: Salesforce 2.9).
 fn shrink(shape: &mut Shape, slot: &Slot, error: &Error) -> Option<Finding> {
     match error.salesforce_code()? {
         "INVALID_TYPE" => shape.drop_object(slot.object),

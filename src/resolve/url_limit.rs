@@ -96,7 +96,7 @@ impl UrlLimit {
 }
 
 /// Whether an answer complains that a query is too long or too much at once: 414 and 431 for its
-/// URL (facts 2.5), the codes for the statement. A shorter one may pass.
+/// URL (facts: Salesforce 2.5), the codes for the statement. A shorter one may pass.
 pub(crate) fn is_too_much(error: &Error) -> bool {
     matches!(error.status(), Some(414 | 431))
         || matches!(

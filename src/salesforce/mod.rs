@@ -7,8 +7,7 @@
 //! times) → `answer` (what came back) → `words` (what Salesforce's words mean) → `meaning` (what the
 //! tenant is told).
 //!
-//! Facts about Salesforce are quoted with their source where they are used; "facts n.n" means the
-//! project's own collection.
+//! What is known of Salesforce stands in docs/facts, with source and certainty, and is cited with page and section: (facts: Salesforce 2.9).
 
 mod answers;
 mod connection;

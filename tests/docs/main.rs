@@ -1,9 +1,10 @@
 //! The documents say what the code says: generated pages are compared with the code (`make docs`
-//! writes them), links lead somewhere, and every manifest that a reader may copy is one that the
-//! API server takes.
+//! writes them), links lead somewhere, every fact that is cited is written down, and every manifest
+//! that a reader may copy is one that the API server takes.
 
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
+mod facts;
 mod links;
 mod manifests;
 mod reasons;

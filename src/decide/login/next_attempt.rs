@@ -1,6 +1,6 @@
 //! When the connection is proved, and when a log-in is not repeated.
 //!
-//! Salesforce locks a user after as few as 3 failed log-ins (facts: `maxLoginAttempts`), so a refused credential is tried again
+//! Salesforce locks a user after as few as 3 failed log-ins (facts: Salesforce 1.3, `maxLoginAttempts`), so a refused credential is tried again
 //! only when something changed or the tenant asks, and at most twice an hour over all resources that share it.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub const MAX_REFUSALS: usize = 2;
 /// The window in which [`MAX_REFUSALS`] counts.
 pub const REFUSAL_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// For how long Salesforce blocks a user who logged in too often (facts 1.1).
+/// For how long Salesforce blocks a user who logged in too often (facts: Salesforce 1.3).
 const BLOCKED: Duration = Duration::from_secs(3600);
 /// How long to leave an org alone whose calls of the rolling 24 hours are used up, at least.
 const QUOTA_STEP: Duration = Duration::from_secs(1800);

@@ -1,6 +1,6 @@
 //! The arithmetic of an org's API requests: whose share is how large, what of it is free, what a run may make of it.
 //!
-//! Salesforce counts requests over a rolling day (facts: 14,500 at 05:00 and 499 at 23:00 leave one until 05:00), and so is counted
+//! Salesforce counts requests over a rolling day (facts: Salesforce 2.2: 14,500 at 05:00 and 499 at 23:00 leave one until 05:00), and so is counted
 //! here: by the hour, each hour's requests until a day after the last of them, which errs on the safe side.
 
 use std::time::Duration;

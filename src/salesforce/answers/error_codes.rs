@@ -5,7 +5,7 @@ use super::error::Phase;
 use super::meaning::Meaning;
 
 /// The meaning of an exception code of SOAP or REST; none if the code is not known.
-/// Codes: the enterprise and partner WSDL's ExceptionCode (facts 1.1), REST's table (facts 2.9).
+/// Codes: the enterprise and partner WSDL's ExceptionCode (facts: Salesforce 1.1), REST's table (facts: Salesforce 2.9).
 pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meaning> {
     let code = code
         .rsplit(':')
@@ -16,7 +16,7 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
     let message = message.to_ascii_lowercase();
     let login = phase == Phase::Login;
     Some(match code.as_str() {
-        // Which code a log-in over the rate gets is not known; its words are (facts 1.1).
+        // Which code a log-in over the rate gets is not known; its words are (facts: Salesforce 1.1).
         _ if login && message.contains("login rate exceeded") => Meaning::LoginRateExceeded,
         "INVALID_LOGIN" => Meaning::InvalidLogin,
         "LOGIN_MUST_USE_SECURITY_TOKEN" => Meaning::SecurityTokenRequired,
@@ -35,7 +35,7 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         "SERVER_UNAVAILABLE" | "SSO_SERVICE_DOWN" => Meaning::Unreachable,
         "API_CURRENTLY_DISABLED" => Meaning::ApiDisabledForUser,
         // The limits resource answers so to a user without View Setup; it is no matter of the edition
-        // (facts 2.2).
+        // (facts: Salesforce 2.2).
         "API_DISABLED_FOR_ORG" if message.contains("limits resource") => {
             Meaning::InsufficientAccess
         }
@@ -49,14 +49,14 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         code if code.starts_with("TXN_SECURITY") => Meaning::BlockedBySecurityPolicy,
         "FUNCTIONALITY_NOT_ENABLED" if login => Meaning::LoginMethodDisabled,
         "FUNCTIONALITY_NOT_ENABLED" => Meaning::ObjectUnavailable,
-        // On login() the permission Use Any API Auth is missing (facts 1.1).
+        // On login() the permission Use Any API Auth is missing (facts: Salesforce 1.1).
         "INSUFFICIENT_ACCESS" if login => Meaning::LoginMethodDisabled,
         code if code.starts_with("INSUFFICIENT_ACCESS") => Meaning::InsufficientAccess,
         "INVALID_SESSION_ID" | "INVALIDSESSIONID" if not_for_api(&message) => {
             Meaning::SessionNotForApi
         }
         "INVALID_SESSION_ID" | "INVALIDSESSIONID" | "BAD_OAUTH_TOKEN" => Meaning::SessionExpired,
-        // One code, two meanings: seconds or hours (facts 2.4).
+        // One code, two meanings: seconds or hours (facts: Salesforce 2.4).
         "REQUEST_LIMIT_EXCEEDED" if message.contains("concurrent") => Meaning::ConcurrentLimit,
         "LIMIT_EXCEEDED" if login => Meaning::LoginRateExceeded,
         "REQUEST_LIMIT_EXCEEDED" | "LIMIT_EXCEEDED" => Meaning::RequestLimitExceeded,
@@ -86,7 +86,7 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
     })
 }
 
-/// A session that is real but may not be used here; a new log-in gives the same (facts 2.9).
+/// A session that is real but may not be used here; a new log-in gives the same (facts: Salesforce 2.9).
 fn not_for_api(message: &str) -> bool {
     [
         "not valid for use with",
@@ -99,7 +99,7 @@ fn not_for_api(message: &str) -> bool {
 }
 
 /// The meaning of an OAuth error; none if it is not known. The descriptions differ by age and
-/// cause, so they are recognised by their telling words (facts 1.2).
+/// cause, so they are recognised by their telling words (facts: Salesforce 1.2).
 pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
     let error = error.trim().to_ascii_lowercase();
     let description = description.to_ascii_lowercase();
@@ -157,7 +157,7 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
     })
 }
 
-/// The meaning of an HTTP status without words that are known (facts 2.9, "Status table").
+/// The meaning of an HTTP status without words that are known (facts: Salesforce 2.9, "Status table").
 pub(crate) fn status(status: u16, phase: Phase) -> Option<Meaning> {
     Some(match status {
         401 if phase == Phase::Request => Meaning::SessionExpired,

@@ -20,7 +20,7 @@ pub(crate) struct Incoming {
     pub(crate) text: String,
 }
 
-/// One entry of REST's error array (facts 2.9).
+/// One entry of REST's error array (facts: Salesforce 2.9).
 #[derive(Debug, Deserialize)]
 pub(crate) struct RestError {
     #[serde(alias = "exceptionCode", alias = "statusCode")]
@@ -75,7 +75,7 @@ pub(crate) fn failure(incoming: &Incoming, phase: Phase, redactor: &Redactor) ->
     } else if let Some((code, message)) = soap_fault(text) {
         return exception(incoming.status, &code, &message, phase, redactor);
     } else if text.eq_ignore_ascii_case("Bad_OAuth_Token") {
-        // What the identity service says to a stale token: 403 and plain text (facts 1.2).
+        // What the identity service says to a stale token: 403 and plain text (facts: Salesforce 1.2).
         return exception(incoming.status, text, "", phase, redactor);
     }
     unexpected(incoming, phase, redactor)
@@ -106,7 +106,7 @@ fn oauth_error(
         ),
     };
     match error_codes::oauth(&error.error, description) {
-        // Salesforce answers a blocked flow exactly like a wrong password (facts 1.2).
+        // Salesforce answers a blocked flow exactly like a wrong password (facts: Salesforce 1.2).
         Some(Meaning::InvalidLogin) if method == Method::OauthPassword => Error::new(
             Meaning::InvalidLogin,
             phase,

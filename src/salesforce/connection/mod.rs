@@ -202,7 +202,7 @@ impl Connection {
         rest::read_page(&incoming, &self.shared.redactor)
     }
 
-    /// Several requests as one API call (facts 2.7): at most 25, at most 5 of them queries. All of them
+    /// Several requests as one API call (facts: Salesforce 2.7): at most 25, at most 5 of them queries. All of them
     /// read, so the whole is safe to repeat.
     pub async fn composite(&self, requests: &[Subrequest]) -> Result<Vec<Subresponse>, Error> {
         let version = self.shared.api_version;
@@ -233,7 +233,7 @@ impl Connection {
             .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
     }
 
-    /// The API versions that the instance supports. Needs no session and costs nothing (facts 2.1).
+    /// The API versions that the instance supports. Needs no session and costs nothing (facts: Salesforce 2.1).
     pub async fn versions(&self) -> Result<Vec<Version>, Error> {
         let session = self.obtain().await?;
         let url = resource(&session, "/services/data/")?;

@@ -1,4 +1,4 @@
-//! The signed assertion of the JWT bearer flow (facts 1.2).
+//! The signed assertion of the JWT bearer flow (facts: Salesforce 1.2).
 
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};

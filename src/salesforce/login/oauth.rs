@@ -1,4 +1,4 @@
-//! The three OAuth 2.0 flows at `/services/oauth2/token` (facts 1.2).
+//! The three OAuth 2.0 flows at `/services/oauth2/token` (facts: Salesforce 1.2).
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};

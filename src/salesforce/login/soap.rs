@@ -1,4 +1,4 @@
-//! SOAP `login()` (facts 1.1): the only SOAP call that we make.
+//! SOAP `login()` (facts: Salesforce 1.1): the only SOAP call that we make.
 
 use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};

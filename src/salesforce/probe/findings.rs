@@ -38,7 +38,7 @@ pub struct Organization {
     pub instance: Option<String>,
     /// Whether it is a sandbox or a scratch organization.
     pub sandbox: bool,
-    /// Whether it is a scratch organization: a sandbox with a trial's end (facts 3.1).
+    /// Whether it is a scratch organization: a sandbox with a trial's end (facts: Salesforce 3.1).
     pub scratch: bool,
     /// Whether person accounts are on.
     pub person_accounts: Option<bool>,

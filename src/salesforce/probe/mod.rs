@@ -20,7 +20,7 @@ use super::login::session::SessionInfo;
 use super::rest::soql::{Soql, SoqlLiteral};
 use super::rest::{Subrequest, Subresponse};
 
-/// The oldest version with composite requests, without which nothing here works (facts 2.7).
+/// The oldest version with composite requests, without which nothing here works (facts: Salesforce 2.7).
 const OLDEST: ApiVersion = ApiVersion {
     major: 38,
     minor: 0,
@@ -185,7 +185,7 @@ fn organization(
     let sandbox = row.is_sandbox.or(session.sandbox).unwrap_or(false);
     let person_accounts = session.person_accounts.or_else(|| match person?.success() {
         Ok(()) => Some(true),
-        // The field exists only where the feature is on (facts 5.4).
+        // The field exists only where the feature is on (facts: Salesforce 5.4).
         Err(error) if error.meaning() == Meaning::FieldUnavailable => Some(false),
         Err(_) => None,
     });
@@ -204,7 +204,7 @@ fn organization(
     }
 }
 
-/// `createable` of the describe is what the platform itself decides by, whatever grants it (facts 4).
+/// `createable` of the describe is what the platform itself decides by, whatever grants it (facts: Salesforce 4.3).
 fn may_create_task(description: Result<Description, Error>) -> Result<Answer, Error> {
     match description.map(|description| description.createable) {
         Ok(Some(true)) => Ok(Answer::Yes),

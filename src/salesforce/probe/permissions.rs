@@ -9,7 +9,7 @@ use crate::salesforce::answers::is_about_rights;
 use crate::salesforce::answers::meaning::Meaning;
 use crate::salesforce::rest::Subresponse;
 
-/// What the user's permission sets grant (profiles appear as permission sets; facts 4).
+/// What the user's permission sets grant (profiles appear as permission sets; facts: Salesforce 4.2).
 pub(crate) struct Grants {
     objects: Result<Vec<ObjectRow>, String>,
     /// View All Data or Modify All Data, in any of the sets.
@@ -158,7 +158,7 @@ fn decide(object: &str, grants: &Grants, sharing: &Sharing) -> Answer {
         {
             Answer::Yes
         }
-        // No row is no access (facts 4); but View All Data could still make up for it.
+        // No row is no access (facts: Salesforce 4.2); but View All Data could still make up for it.
         Ok(_) => match &grants.all_data {
             Ok(_) => Answer::No,
             Err(reason) => unknown(reason),

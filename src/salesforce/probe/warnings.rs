@@ -12,7 +12,7 @@ fn warning(code: &str, message: impl Into<String>, remedy: impl Into<String>) ->
     }
 }
 
-/// Log-in methods that are about to be retired (facts 1.1 and 1.2).
+/// Log-in methods that are about to be retired (facts: Salesforce 1.1 and 1.2).
 pub(crate) fn of_method(method: Method) -> Option<Warning> {
     let remedy = "Change spec.salesforce.auth to jwtBearer or clientCredentials before that; both need an External Client App in the organization.";
     match method {

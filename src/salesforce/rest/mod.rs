@@ -15,9 +15,9 @@ use super::credentials::environment::ApiVersion;
 use super::text::Redactor;
 use super::text::encode::{percent_encode, query_encode};
 
-/// How many requests one composite request takes, and how many of them may be queries (facts 2.7).
+/// How many requests one composite request takes, and how many of them may be queries (facts: Salesforce 2.7).
 pub const MAX_SUBREQUESTS: usize = 25;
-/// How many queries one composite request takes (facts 2.7).
+/// How many queries one composite request takes (facts: Salesforce 2.7).
 pub const MAX_SUBQUERIES: usize = 5;
 
 /// One page of a query's rows.

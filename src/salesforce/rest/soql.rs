@@ -5,10 +5,10 @@ use std::fmt;
 
 use crate::salesforce::text::encode::{query_encode, query_encoded_len};
 
-/// Longest statement that Salesforce takes (facts 2.5: MALFORMED_QUERY beyond).
+/// Longest statement that Salesforce takes (facts: Salesforce 2.5: MALFORMED_QUERY beyond).
 pub const MAX_STATEMENT_CHARS: usize = 100_000;
 
-/// Longest string literal in a WHERE clause (facts 2.5).
+/// Longest string literal in a WHERE clause (facts: Salesforce 2.5).
 pub const MAX_LITERAL_CHARS: usize = 4_000;
 
 /// A quoted, escaped string literal.
@@ -95,7 +95,7 @@ impl Soql {
     }
 
     /// Adds ` WHERE (…)`, or ` AND (…)`. The parentheses matter: AND and OR at one level are
-    /// MALFORMED_QUERY (facts 5.2a).
+    /// MALFORMED_QUERY (facts: Salesforce 5.2a).
     pub fn and(mut self, condition: &str) -> Soql {
         self.0.push_str(if self.0.contains(" WHERE ") {
             " AND ("
@@ -120,7 +120,7 @@ impl Soql {
     }
 
     /// The statement as the value of a URL's `q=`: the plus sign of a number is encoded too, as it
-    /// would otherwise arrive as a space (facts 5.2a).
+    /// would otherwise arrive as a space (facts: Salesforce 5.2a).
     pub fn url_encoded(&self) -> String {
         query_encode(&self.0)
     }

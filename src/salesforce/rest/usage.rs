@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
-    /// Calls used. May exceed `limit`: paid organizations may run over (facts 2.2).
+    /// Calls used. May exceed `limit`: paid organizations may run over (facts: Salesforce 2.2).
     pub used: u64,
     /// Calls allowed in 24 hours.
     pub limit: u64,
@@ -26,7 +26,7 @@ pub struct Spent {
 
 impl Usage {
     /// Reads `Sforce-Limit-Info`: `api-usage=10018/100000`, perhaps with `; api-bursts=1/750` or
-    /// `; per-app-api-usage=17/250(appName=x)`, in any order (facts 2.2).
+    /// `; per-app-api-usage=17/250(appName=x)`, in any order (facts: Salesforce 2.2).
     pub fn from_header(value: &str, now: Timestamp) -> Option<Usage> {
         value.split([';', ',']).find_map(|part| {
             let (name, numbers) = part.split_once('=')?;

@@ -245,7 +245,7 @@ fn password() -> Credentials {
     }
 }
 
-/// A `loginResponse` as captured (facts 1.1), with prefixes of the test's choice.
+/// A `loginResponse` as captured (facts: Salesforce 1.1), with prefixes of the test's choice.
 fn login_response(server: &Url, extra: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \
@@ -258,7 +258,7 @@ fn login_response(server: &Url, extra: &str) -> String {
     )
 }
 
-/// A fault as captured (facts 1.1).
+/// A fault as captured (facts: Salesforce 1.1).
 fn fault(code: &str, message: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \

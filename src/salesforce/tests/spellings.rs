@@ -1,4 +1,4 @@
-//! Every row of the facts' tables, as it comes on the wire, has exactly one meaning.
+//! Every row of the tables in docs/facts/salesforce.md, as it comes on the wire, has exactly one meaning.
 
 use http::HeaderMap;
 use serde_json::json;
@@ -23,7 +23,7 @@ const NEW_LOCATION: &str = "Invalid username, password, security token; or user 
     Salesforce--either via a desktop client or the API--from outside of your company's trusted networks, you must add a security token \
     to your password to log in. To get your new security token, log in to Salesforce.";
 
-/// Facts 1.1: log-in faults and the exception codes of the WSDL.
+/// Facts: Salesforce 1.1: log-in faults and the exception codes of the WSDL.
 #[test]
 fn soap() {
     #[rustfmt::skip]
@@ -81,7 +81,7 @@ fn soap() {
     assert!(error.message().contains("no (INVALID_LOGIN)"), "{error}");
 }
 
-/// Facts 1.2.
+/// Facts: Salesforce 1.2.
 #[test]
 fn oauth() {
     use Method::{ClientCredentials, JwtBearer, OauthPassword};
@@ -126,7 +126,7 @@ fn oauth() {
     );
 }
 
-/// Facts 2.9 and 2.4.
+/// Facts: Salesforce 2.9 and 2.4.
 #[test]
 fn rest() {
     #[rustfmt::skip]

@@ -7,7 +7,7 @@ pub(crate) fn percent_encode(text: &str) -> String {
 
 /// Percent-encodes what a query's value must have encoded and nothing more, so that long statements
 /// fit: `'`, `(`, `,` and their like stay, and a space is a plus, as Salesforce's own examples write
-/// it. A plus that is meant is therefore encoded (facts 5.2a); some servers split at a semicolon or
+/// it. A plus that is meant is therefore encoded (facts: Salesforce 5.2a); some servers split at a semicolon or
 /// at every equals sign.
 pub(crate) fn query_encode(text: &str) -> String {
     // A plus of the text is `%2B` by now, and every `%20` is a space.

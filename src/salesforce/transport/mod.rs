@@ -44,7 +44,7 @@ pub struct Limits {
     /// To resolve, connect and shake hands.
     pub connect: Duration,
     /// From sending the request to the head of the answer. Salesforce executes a query for up to two
-    /// minutes (facts 2.4).
+    /// minutes (facts: Salesforce 2.4).
     pub first_byte: Duration,
     /// Between two pieces of the body.
     pub between_bytes: Duration,
@@ -308,7 +308,7 @@ impl Transport {
 fn outcome_of(outcome: &Result<Incoming, Error>) -> Outcome {
     match outcome {
         Err(error) if error.meaning() == Meaning::Unreachable => Outcome::Silence(error.clone()),
-        // What Salesforce's edge says while an instance does not answer (facts 2.9).
+        // What Salesforce's edge says while an instance does not answer (facts: Salesforce 2.9).
         Ok(incoming) if matches!(incoming.status, 420 | 502 | 503 | 504) => Outcome::Edge,
         _ => Outcome::Answer,
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// A call as MiiTel's webhook tells it (facts: outgoing webhook, call history): incoming, answered and ended. `id` is decimal.
+/// A call as MiiTel's webhook tells it (facts: phone platform 2.1): incoming, answered and ended. `id` is decimal.
 pub fn incoming_call(company: &str, id: &str, from: &str) -> Value {
     json!({"call": {
         "id": format!("00000000-0000-4000-8000-{id:0>12}"), "tenant_code": company,

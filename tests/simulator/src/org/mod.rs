@@ -354,7 +354,7 @@ impl Org {
         self.permission_sets.iter_mut().find(|set| set.name == name)
     }
 
-    /// Calls in 24 hours: as set, or by edition and licences (facts 2.3).
+    /// Calls in 24 hours: as set, or by edition and licences (facts: Salesforce 2.3).
     pub fn allocation(&self) -> u64 {
         if let Some(limit) = self.daily_limit {
             return limit;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{Call, Outcome, RestError, check_version, route};
 use crate::message::{Answer, Request, object, percent_decode};
 
-/// Sub-requests of one composite request (facts 2.7).
+/// Sub-requests of one composite request (facts: Salesforce 2.7).
 const MAX_REQUESTS: usize = 25;
 /// Queries and collections among them.
 const MAX_QUERIES: usize = 5;
@@ -199,7 +199,7 @@ fn try_run(
     route(call, &inner, rest).1
 }
 
-/// 414 as the facts show it: HTML.
+/// 414 is HTML (facts: Salesforce 2.5).
 pub(crate) fn uri_too_long() -> Answer {
     Answer::text(
         414,

@@ -13,7 +13,7 @@ use crate::soql::project::{self, Answer as Found};
 use crate::soql::{self, Plan, Scope};
 use crate::switches::Switches;
 
-/// How long a cursor may be followed (facts 1.3).
+/// How long a cursor may be followed (facts: Salesforce 1.3).
 const CURSOR_LIFE: SignedDuration = SignedDuration::from_hours(48);
 
 /// Runs a statement and answers with its first page.
