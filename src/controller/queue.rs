@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::context::Context;
 use super::context::stores::Stores;
-use super::memory::backoff::Backoff;
+use super::memory::Memory;
 use super::memory::index::Key;
 use super::reconcile::{Error, reconcile};
 use super::watch::{Affected, Watches};
@@ -29,7 +29,6 @@ pub(crate) async fn work(
     concurrency: u16,
     stop: &CancellationToken,
 ) {
-    let backoff = Arc::new(Backoff::default());
     let permits = Arc::new(Semaphore::new(match concurrency {
         0 => Semaphore::MAX_PERMITS,
         few => few.into(),
@@ -43,7 +42,6 @@ pub(crate) async fn work(
         })
         .unzip();
     let queues = watches.into_iter().zip(ends).map(|(watches, events)| {
-        let (succeeded, failed) = (Arc::clone(&backoff), Arc::clone(&backoff));
         let permits = Arc::clone(&permits);
         let store = watches.stores.integrations.clone();
         // A task of its own: most of what the watches bring concerns nobody, and the queue asks everything that goes on how far it is
@@ -54,28 +52,28 @@ pub(crate) async fn work(
         let watching = AbortOnDropHandle::new(tokio::spawn(feed_queues(affected, feeds.clone())));
         let config = QueueConfig::default().concurrency(concurrency);
         applier(
-            move |resource: Arc<SalesforceIntegration>, context| {
-                let (backoff, permits) = (Arc::clone(&succeeded), Arc::clone(&permits));
+            move |resource: Arc<SalesforceIntegration>, context: Arc<Context>| {
+                let permits = Arc::clone(&permits);
                 // A task of its own: the queue asks all that go on how far they are whenever one of them moves.
                 let work = AbortOnDropHandle::new(tokio::spawn(async move {
                     let key = Key::of(resource.as_ref());
-                    let ended = reconcile(&key, context, &permits).await;
+                    let ended = reconcile(&key, Arc::clone(&context), &permits).await;
                     if ended.is_ok() {
-                        backoff.succeeded(&key);
+                        context.memory.succeeded(&key);
                     }
                     ended
                 }));
                 Box::pin(joined(work))
             },
-            move |resource: Arc<SalesforceIntegration>, error: &Error, _| {
-                error_policy(&resource, error, &failed)
+            move |resource: Arc<SalesforceIntegration>, error: &Error, context: Arc<Context>| {
+                error_policy(&resource, error, &context.memory)
             },
             Arc::clone(context),
             store,
             events.map(Ok::<_, Infallible>),
             config,
         )
-        // What came of a reconcile was sender where it was known; an object that went meanwhile needs no words.
+        // What came of a reconcile was logged where it was known; an object that is gone needs no line.
         .for_each(|_| std::future::ready(()))
         // The queue ends when nothing feeds it any more.
         .then(|()| joined(watching))
@@ -117,8 +115,8 @@ async fn joined<T>(work: AbortOnDropHandle<T>) -> T {
     }
 }
 
-fn error_policy(resource: &SalesforceIntegration, error: &Error, backoff: &Backoff) -> Action {
-    let wait = backoff.failed(&Key::of(resource), error.cause());
+fn error_policy(resource: &SalesforceIntegration, error: &Error, memory: &Memory) -> Action {
+    let wait = memory.failed(&Key::of(resource), error.cause());
     tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), %error, ?wait, "reconcile failed; it is tried again");
     Action::requeue(wait)
 }

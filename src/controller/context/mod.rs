@@ -5,26 +5,23 @@ pub(crate) mod metrics;
 pub(crate) mod prover;
 pub(crate) mod stores;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use jiff::Timestamp;
+use kube::Client;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Client, ResourceExt};
+use parking_lot::{Mutex, MutexGuard};
 
 use self::metrics::Metrics;
 use self::prover::Prover;
 use self::stores::Stores;
 use super::cluster::events::Recorder;
-use super::memory::applied_cron_jobs::AppliedCronJobs;
-use super::memory::first_pass::FirstPass;
+use super::memory::Memory;
 use super::memory::index::{Index, Key};
-use super::memory::lost_pod_results::LostPodResults;
 use crate::api::{SalesforceIntegration, now};
 use crate::decide::children::TokenSources;
 use crate::decide::rules::config::Config;
-use crate::decide::runs::admission::Admission;
 use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
 
@@ -49,17 +46,10 @@ pub struct Context {
     pub index: Mutex<Index>,
     /// Everything watched, one set for each namespace or one for the cluster.
     pub stores: Vec<Stores>,
-    /// Which CronJobs are known to be as wanted.
-    pub applied_cron_jobs: AppliedCronJobs,
-    /// Whose turn it is.
-    pub first_pass: FirstPass,
-    /// How runs ended whose pods are gone.
-    pub lost_pod_results: LostPodResults,
+    /// What is kept of each integration between two reconciles.
+    pub memory: Memory,
     /// Since when this controller leads.
     pub leader_since: Timestamp,
-    latest: Mutex<HashMap<Key, Arc<SalesforceIntegration>>>,
-    recorded_runs: Mutex<HashMap<Key, BTreeSet<String>>>,
-    admission: Mutex<HashMap<Key, Admission>>,
 }
 
 // === impl Context ===
@@ -97,13 +87,8 @@ impl Context {
             index: Mutex::default(),
             stores,
             metrics,
-            applied_cron_jobs: AppliedCronJobs::default(),
-            first_pass: FirstPass::default(),
-            lost_pod_results: LostPodResults::default(),
+            memory: Memory::default(),
             leader_since: now(),
-            latest: Mutex::default(),
-            recorded_runs: Mutex::default(),
-            admission: Mutex::default(),
         }
     }
 
@@ -116,8 +101,8 @@ impl Context {
     }
 
     /// The index, for a moment.
-    pub fn index(&self) -> std::sync::MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock()
     }
 
     /// From what tokens are minted now.
@@ -130,55 +115,15 @@ impl Context {
 
     /// An integration by its key.
     pub fn integration(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
-        self.cached(key).map(|cached| self.freshest(cached))
+        self.cached(key).map(|cached| self.memory.freshest(cached))
     }
 
     /// As the watch knows it.
-    fn cached(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
+    pub(crate) fn cached(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
         let reference = ObjectRef::new(&key.name).within(&key.namespace);
         self.stores
             .iter()
             .find_map(|stores| stores.integrations.get(&reference))
-    }
-
-    /// Keeps what the server answered to a write of the status. A watch may lag behind it, and a decision on the older status would
-    /// repeat what was just done, a log-in above all.
-    pub fn remember(&self, written: Arc<SalesforceIntegration>) {
-        let key = Key::of(written.as_ref());
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        // The watch is often quicker than the answer; nothing would let go of it then.
-        let cached = self.cached(&key);
-        if cached.is_none_or(|cached| is_ahead(&written, &cached)) {
-            latest.insert(key, written);
-        } else {
-            latest.remove(&key);
-        }
-    }
-
-    /// The newer of what the watch knows and what was last written.
-    fn freshest(&self, cached: Arc<SalesforceIntegration>) -> Arc<SalesforceIntegration> {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = Key::of(cached.as_ref());
-        match latest.get(&key) {
-            Some(written) if is_ahead(written, &cached) => Arc::clone(written),
-            Some(_) => {
-                latest.remove(&key);
-                cached
-            }
-            None => cached,
-        }
-    }
-
-    /// The watch has told of a version: what was remembered is let go, unless the watch lags behind it.
-    pub fn caught_up(&self, told: &SalesforceIntegration) {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = Key::of(told);
-        if latest
-            .get(&key)
-            .is_some_and(|written| !is_ahead(written, told))
-        {
-            latest.remove(&key);
-        }
     }
 
     /// Lets go of the session of a credential that this integration does not use any more, unless another does.
@@ -194,75 +139,4 @@ impl Context {
         self.prover
             .keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());
     }
-
-    /// Remembers which ended runs the status has taken in.
-    pub fn record_runs(&self, key: &Key, jobs: BTreeSet<String>) {
-        let mut recorded_runs = self
-            .recorded_runs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if jobs.is_empty() {
-            recorded_runs.remove(key);
-        } else {
-            recorded_runs.insert(key.clone(), jobs);
-        }
-    }
-
-    /// Whether the status has taken this run in.
-    pub fn is_recorded(&self, key: &Key, job: &str) -> bool {
-        let recorded_runs = self
-            .recorded_runs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        recorded_runs
-            .get(key)
-            .is_some_and(|jobs| jobs.contains(job))
-    }
-
-    /// What the cluster made of what was last written for an integration.
-    pub fn admission(&self, key: &Key) -> Admission {
-        let known = self
-            .admission
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        known.get(key).cloned().unwrap_or_default()
-    }
-
-    /// Remembers what the cluster made of it.
-    pub fn record_admission(&self, key: &Key, admission: Admission) {
-        let mut known = self
-            .admission
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match admission {
-            Admission::Unknown => known.remove(key),
-            admission => known.insert(key.clone(), admission),
-        };
-    }
-
-    /// An integration is gone.
-    pub fn forget(&self, key: &Key) {
-        self.applied_cron_jobs.forget(key);
-        self.first_pass.forget(key);
-        self.lost_pod_results.forget(key);
-        self.record_runs(key, BTreeSet::new());
-        self.record_admission(key, Admission::Unknown);
-        self.latest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key);
-    }
-}
-
-/// Whether what was written is newer than what the watch has told of the same object.
-fn is_ahead(written: &SalesforceIntegration, told: &SalesforceIntegration) -> bool {
-    written.uid() == told.uid() && version(written) > version(told)
-}
-
-/// Resource versions of one kind grow: Kubernetes has promised that they can be compared since 1.35 (KEP-5504), and etcd's always could.
-fn version(resource: &SalesforceIntegration) -> u128 {
-    resource
-        .resource_version()
-        .and_then(|version| version.parse().ok())
-        .unwrap_or(0)
 }

@@ -1,42 +1,27 @@
 //! When a reconcile that failed is tried again: soon at first, then at growing distances for each integration, and not before
 //! the API server wants it.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use super::index::Key;
 
 /// The first wait; it doubles with each failure in a row.
 const MIN_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// Failures in a row, by integration.
-#[derive(Default)]
-pub(crate) struct Backoff(Mutex<HashMap<Key, u32>>);
+/// An integration's failures in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
 
 // === impl Backoff ===
 
 impl Backoff {
-    /// A reconcile succeeded: the next failure is the first again.
-    pub(crate) fn succeeded(&self, key: &Key) {
-        self.lock().remove(key);
-    }
-
     /// A reconcile failed. Returns how long to wait.
-    pub(crate) fn failed(&self, key: &Key, cause: Option<&kube::Error>) -> Duration {
-        let before = {
-            let mut failures = self.lock();
-            let count = failures.entry(key.clone()).or_default();
-            *count += 1;
-            *count - 1
-        };
+    pub(crate) fn next_wait(&mut self, cause: Option<&kube::Error>) -> Duration {
+        let before = self.failures;
+        self.failures = self.failures.saturating_add(1);
         wait(before, retry_after(cause), rand::random())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,7 +49,6 @@ mod tests {
     use kube::core::response::StatusDetails;
 
     use super::*;
-    use crate::controller::memory::index::key;
 
     fn refused(code: u16, retry_after_seconds: u32) -> kube::Error {
         kube::Error::Api(Box::new(Status {
@@ -82,22 +66,20 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_for_each_integration_and_begin_anew_after_a_success() {
-        let retries = Backoff::default();
+    fn waits_double_with_each_failure_in_a_row() {
+        let mut backoff = Backoff::default();
         let conflict = refused(409, 0);
         for full in [500, 1_000, 2_000, 4_000] {
-            let wait = retries.failed(&key("acme"), Some(&conflict)).as_millis();
+            let wait = backoff.next_wait(Some(&conflict)).as_millis();
             assert!(wait >= full / 2 && wait <= full, "{wait}");
         }
-        assert!(retries.failed(&key("other"), Some(&conflict)) <= MIN_WAIT);
-        retries.succeeded(&key("acme"));
-        assert!(retries.failed(&key("acme"), Some(&conflict)) <= MIN_WAIT);
+        assert!(Backoff::default().next_wait(Some(&conflict)) <= MIN_WAIT);
         assert_eq!(wait(40, Duration::ZERO, 1.0), MAX_WAIT);
     }
 
     #[test]
     fn the_api_server_is_not_asked_before_it_wants() {
-        let wait = Backoff::default().failed(&key("acme"), Some(&refused(429, 30)));
+        let wait = Backoff::default().next_wait(Some(&refused(429, 30)));
         assert_eq!(wait, Duration::from_secs(30));
     }
 }

@@ -1,8 +1,225 @@
-//! What the controller keeps in memory between two events, as values without I/O.
+//! What the controller keeps in memory between two reconciles, without I/O: one value for each integration, dropped in one place.
 
-pub(crate) mod applied_cron_jobs;
-pub(crate) mod backoff;
+mod applied_cron_job;
+mod backoff;
 pub(crate) mod child_store;
-pub(crate) mod first_pass;
-pub mod index;
-pub(crate) mod lost_pod_results;
+mod first_pass;
+pub(crate) mod index;
+mod lost_pod_results;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::batch::v1::CronJob;
+use kube::ResourceExt;
+use parking_lot::Mutex;
+
+use self::applied_cron_job::AppliedCronJob;
+pub(crate) use self::applied_cron_job::{expect_write, fingerprint_of, observed_write};
+use self::backoff::Backoff;
+use self::first_pass::FirstPass;
+use self::index::Key;
+use self::lost_pod_results::LostPodResults;
+use crate::api::SalesforceIntegration;
+use crate::decide::Notice;
+use crate::decide::children::LiveCronJob;
+use crate::decide::runs::EndedRun;
+use crate::decide::runs::admission::Admission;
+
+/// What is kept of every integration.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    states: HashMap<Key, State>,
+    /// How many of them wait to be reconciled.
+    waiting: usize,
+}
+
+/// What is kept of one integration. One that is as new is not kept at all.
+#[derive(Default, PartialEq)]
+struct State {
+    /// What the server answered to the last write, while the watch lags behind it.
+    written: Option<Arc<SalesforceIntegration>>,
+    /// Jobs whose ended runs the status has recorded.
+    recorded_runs: BTreeSet<String>,
+    admission: Admission,
+    applied_cron_job: Option<AppliedCronJob>,
+    lost_pod_results: LostPodResults,
+    backoff: Backoff,
+    first_pass: FirstPass,
+}
+
+// === impl Memory ===
+
+impl Memory {
+    /// Something has happened for which an integration must be reconciled.
+    pub(crate) fn enqueued(&self, key: &Key) {
+        self.update(key, |state, _| state.first_pass.is_waiting = true);
+    }
+
+    /// Whether a reconcile may begin, or lets others go first.
+    pub(crate) fn begin(&self, key: &Key, now: Instant) -> bool {
+        self.update(key, |state, waiting| {
+            let others = waiting - usize::from(state.first_pass.is_waiting);
+            state.first_pass.begin(others, now)
+        })
+    }
+
+    /// Defers the rest of what is to be applied for an integration while others wait. Returns whether it did.
+    pub(crate) fn defer(&self, key: &Key, notices: &[Notice], now: Instant) -> bool {
+        self.update(key, |state, waiting| {
+            state.first_pass.defer(notices, waiting, now)
+        })
+    }
+
+    /// The rest is applied now. Returns the Events that were deferred with it.
+    pub(crate) fn take_deferred(&self, key: &Key) -> Vec<Notice> {
+        self.update(key, |state, _| state.first_pass.take_deferred())
+    }
+
+    /// When a deferred integration asks again.
+    pub(crate) fn pause(&self) -> Duration {
+        first_pass::pause(self.0.lock().waiting)
+    }
+
+    /// A reconcile succeeded: the next failure is the first again.
+    pub(crate) fn succeeded(&self, key: &Key) {
+        self.update(key, |state, _| state.backoff = Backoff::default());
+    }
+
+    /// A reconcile failed. Returns how long to wait.
+    pub(crate) fn failed(&self, key: &Key, cause: Option<&kube::Error>) -> Duration {
+        self.update(key, |state, _| state.backoff.next_wait(cause))
+    }
+
+    /// Keeps what the server answered to a write of the status: a decision on the older status, which the watch may still have,
+    /// would repeat what was just done, a log-in above all. `cached` is the watch's version.
+    pub(crate) fn keep_written(
+        &self,
+        written: Arc<SalesforceIntegration>,
+        cached: impl FnOnce() -> Option<Arc<SalesforceIntegration>>,
+    ) {
+        self.update(&Key::of(written.as_ref()), |state, _| {
+            // The watch is often quicker than the answer; nothing would drop it then.
+            let is_newer = cached().is_none_or(|cached| is_ahead(&written, &cached));
+            state.written = is_newer.then_some(written);
+        });
+    }
+
+    /// The newer of what the watch has and what was last written.
+    pub(crate) fn freshest(
+        &self,
+        cached: Arc<SalesforceIntegration>,
+    ) -> Arc<SalesforceIntegration> {
+        let kept = self.read(&Key::of(cached.as_ref()), |state| state.written.clone());
+        match kept.flatten() {
+            Some(written) if is_ahead(&written, &cached) => written,
+            Some(_) => {
+                self.caught_up(&cached);
+                cached
+            }
+            None => cached,
+        }
+    }
+
+    /// The watch has brought a version: what was written is dropped, unless the watch lags behind it.
+    pub(crate) fn caught_up(&self, observed: &SalesforceIntegration) {
+        self.update(&Key::of(observed), |state, _| {
+            state
+                .written
+                .take_if(|written| !is_ahead(written, observed));
+        });
+    }
+
+    /// The status has recorded the ended runs of these Jobs.
+    pub(crate) fn record_runs(&self, key: &Key, jobs: BTreeSet<String>) {
+        self.update(key, |state, _| state.recorded_runs = jobs);
+    }
+
+    /// Whether the status has recorded the run of this Job.
+    pub(crate) fn is_recorded(&self, key: &Key, job: &str) -> bool {
+        self.read(key, |state| state.recorded_runs.contains(job))
+            .unwrap_or(false)
+    }
+
+    /// Whether the cluster takes what is written for an integration.
+    pub(crate) fn admission(&self, key: &Key) -> Admission {
+        self.read(key, |state| state.admission.clone())
+            .unwrap_or_default()
+    }
+
+    /// Records whether it does.
+    pub(crate) fn record_admission(&self, key: &Key, admission: Admission) {
+        self.update(key, |state, _| state.admission = admission);
+    }
+
+    /// The CronJob on the server holds all that is desired.
+    pub(crate) fn record_applied(&self, key: &Key, desired: &CronJob, live: &CronJob) {
+        let applied = AppliedCronJob::new(desired, live);
+        self.update(key, |state, _| state.applied_cron_job = Some(applied));
+    }
+
+    /// Whether the CronJob on the server is known to hold all that is desired.
+    pub(crate) fn is_applied(&self, key: &Key, desired: &CronJob, live: &LiveCronJob) -> bool {
+        self.read(key, |state| state.applied_cron_job)
+            .flatten()
+            .is_some_and(|applied| applied.matches(desired, live))
+    }
+
+    /// A pod is gone, and its run had ended.
+    pub(crate) fn add_lost_pod_result(&self, key: &Key, run: EndedRun) {
+        self.update(key, |state, _| state.lost_pod_results.add(run));
+    }
+
+    /// How those runs ended whose pods are gone and whose Jobs are still there.
+    pub(crate) fn lost_pod_results(&self, key: &Key, jobs: &BTreeSet<String>) -> Vec<EndedRun> {
+        self.update(key, |state, _| state.lost_pod_results.of(jobs))
+    }
+
+    /// An integration is gone.
+    pub(crate) fn forget(&self, key: &Key) {
+        self.update(key, |state, _| *state = State::default());
+    }
+
+    fn read<T>(&self, key: &Key, read: impl FnOnce(&State) -> T) -> Option<T> {
+        self.0.lock().states.get(key).map(read)
+    }
+
+    /// Changes what is kept of an integration; `change` learns how many wait, this one included.
+    fn update<T>(&self, key: &Key, change: impl FnOnce(&mut State, usize) -> T) -> T {
+        let mut table = self.0.lock();
+        let Table { states, waiting } = &mut *table;
+        let mut new = State::default();
+        let kept = states.get_mut(key);
+        let is_kept = kept.is_some();
+        let state = kept.unwrap_or(&mut new);
+        let was_waiting = state.first_pass.is_waiting;
+        let outcome = change(state, *waiting);
+        *waiting = *waiting + usize::from(state.first_pass.is_waiting) - usize::from(was_waiting);
+        match (is_kept, *state == State::default()) {
+            (true, true) => drop(states.remove(key)),
+            (false, false) => drop(states.insert(key.clone(), new)),
+            _ => {}
+        }
+        outcome
+    }
+}
+
+/// Whether what was written is newer than what the watch has shown of the same object.
+fn is_ahead(written: &SalesforceIntegration, observed: &SalesforceIntegration) -> bool {
+    written.uid() == observed.uid() && version(written) > version(observed)
+}
+
+/// Resource versions of one kind grow: Kubernetes has promised that they can be compared since 1.35 (KEP-5504), and etcd's always could.
+fn version(resource: &SalesforceIntegration) -> u128 {
+    resource
+        .resource_version()
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

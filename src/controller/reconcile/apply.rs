@@ -21,8 +21,8 @@ use crate::api::{
 use crate::controller::cluster::api_server;
 use crate::controller::cluster::api_server::Written;
 use crate::controller::context::Context;
-use crate::controller::memory::applied_cron_jobs;
 use crate::controller::memory::index::Key;
+use crate::controller::memory::{expect_write, observed_write};
 use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
 use crate::directory::{Claims, Purpose};
 
@@ -61,17 +61,13 @@ pub async fn apply(
         Err(_) => Cow::Owned(plan.clone().without_run(resource.status.as_ref())),
     };
     write_status(context, resource, &plan.status).await?;
-    if plan.is_first(live)
-        && context
-            .first_pass
-            .defer(&key, &plan.notices, Instant::now())
-    {
+    if plan.is_first(live) && context.memory.defer(&key, &plan.notices, Instant::now()) {
         return Ok(Applied::Deferred);
     }
     let written = write_children(context, resource, settings, &plan, live).await;
     // Told whatever became of the rest: they are about what stands in the status now.
     for notice in context
-        .first_pass
+        .memory
         .take_deferred(&key)
         .iter()
         .chain(&plan.notices)
@@ -130,7 +126,7 @@ async fn apply_cron_job(
     let mut found = None;
     let kept = live.iter().find(|live| live.name == name);
     if let Some(kept) = kept {
-        if context.applied_cron_jobs.is_applied(&key, wanted, kept) {
+        if context.memory.is_applied(&key, wanted, kept) {
             return Ok(());
         }
         let whole = api.get_opt(&name).await.map_err(Error::CronJob)?;
@@ -140,16 +136,16 @@ async fn apply_cron_job(
         Some(stands) => stands,
         None => {
             let apply = PatchParams::apply(MANAGER).force();
-            applied_cron_jobs::expect_write(&mut context.index(), wanted, kept.map(AsRef::as_ref));
+            expect_write(&mut context.index(), wanted, kept.map(AsRef::as_ref));
             let written = api
                 .patch(&name, &apply, &Patch::Apply(typed(wanted)))
                 .await
                 .map_err(Error::CronJob)?;
-            applied_cron_jobs::observed_write(&mut context.index(), &written);
+            observed_write(&mut context.index(), &written);
             written
         }
     };
-    context.applied_cron_jobs.note(key, wanted, &stands);
+    context.memory.record_applied(&key, wanted, &stands);
     Ok(())
 }
 
@@ -195,7 +191,9 @@ pub async fn write_status(
         Ok(version) => {
             wanted.metadata.resource_version = version;
             let written = Arc::new(wanted);
-            context.remember(Arc::clone(&written));
+            context
+                .memory
+                .keep_written(Arc::clone(&written), || context.cached(&Key::of(resource)));
             Ok(Some(written))
         }
         Err(kube::Error::Api(error)) if error.code == 404 => Err(Error::Gone),

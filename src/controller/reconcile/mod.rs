@@ -41,11 +41,13 @@ pub(crate) async fn reconcile(
     // It is never closed.
     let _permit = permits.acquire().await;
     let Some(resource) = context.integration(key) else {
+        // A reconcile that was under way when it went may have kept something since.
+        context.memory.forget(key);
         return Ok(Action::await_change());
     };
     let began = Instant::now();
-    if !context.first_pass.may_run(key, began) {
-        return Ok(Action::requeue(context.first_pass.pause()));
+    if !context.memory.begin(key, began) {
+        return Ok(Action::requeue(context.memory.pause()));
     }
     context.metrics.reconcile_begins();
     let ended = reconcile_once(resource, &context).await;
@@ -111,17 +113,17 @@ async fn reconcile_once(
         &gathered.cron_jobs,
     )
     .await;
-    let admission = context.admission(&key).after(
+    let admission = context.memory.admission(&key).after(
         write_result(&applied, plan.run.as_ref()),
         conditions::is_refused_by_cluster(&plan.status.conditions),
     );
     if admission == Admission::Accepted {
         requeue_after = Duration::ZERO;
     }
-    context.record_admission(&key, admission);
+    context.memory.record_admission(&key, admission);
     // Whatever failed after the status was written, these runs are in it.
     if !matches!(applied, Err(Error::Gone | Error::Status(_))) {
-        context.record_runs(&key, gathered.jobs);
+        context.memory.record_runs(&key, gathered.jobs);
     }
     match applied {
         Err(Error::Gone) => Ok(Action::await_change()),
@@ -134,7 +136,7 @@ async fn reconcile_once(
             }
             Ok(Action::requeue(match applied {
                 Applied::Whole => requeue_after,
-                Applied::Deferred => context.first_pass.pause(),
+                Applied::Deferred => context.memory.pause(),
             }))
         }
     }

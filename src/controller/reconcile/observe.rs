@@ -126,7 +126,7 @@ impl Gathered {
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
             neighbours: neighbours(context, resource, proof),
-            admission: context.admission(&Key::of(resource)),
+            admission: context.memory.admission(&Key::of(resource)),
             cron_jobs: &self.cron_jobs,
             tokens: self.tokens.clone(),
             tokens_wanted: self.tokens_wanted.clone(),
@@ -185,10 +185,10 @@ fn runs(context: &Context, key: &Key, status: Option<&SalesforceIntegrationStatu
     let stores = || context.stores.iter();
     let jobs: Vec<Arc<Job>> = stores().flat_map(|stores| stores.jobs.of(key)).collect();
     let names = jobs.iter().map(|job| job.name_any()).collect();
-    let lost_pod_results = context.lost_pod_results.of(key, &names);
+    let lost_pod_results = context.memory.lost_pod_results(key, &names);
     let pods: Vec<Arc<Pod>> = stores().flat_map(|stores| stores.pods.of(key)).collect();
     let last = status.and_then(|status| status.last_run.as_ref());
     Runs::sort(jobs, &pods, &lost_pod_results, last, |job| {
-        context.is_recorded(key, job)
+        context.memory.is_recorded(key, job)
     })
 }

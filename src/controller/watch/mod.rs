@@ -20,8 +20,8 @@ use super::cluster::api_server::{Trimmed, TrimmedResource};
 use super::context::Context;
 use super::context::access::ScopeAccess;
 use super::context::stores::Stores;
-use super::memory::applied_cron_jobs::fingerprint_of;
 use super::memory::child_store::{ChildStore, owner};
+use super::memory::fingerprint_of;
 use super::memory::index::{Key, Kind};
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
 use crate::decide::children::summarize;
@@ -133,7 +133,7 @@ impl Watches {
             if let Change::Removed(_, Some(pod)) = &event
                 && let (Some(integration), Some(run)) = (owner(pod), judge_pod(pod))
             {
-                context.lost_pod_results.note(integration, run);
+                context.memory.add_lost_pod_result(&integration, run);
             }
             owner_if_changed(context, Kind::Pod, event, |pod: &Pod| {
                 (
@@ -252,7 +252,7 @@ fn mark_enqueued(context: &Context, keys: &BTreeSet<Key>) {
     for key in keys {
         let known = context.index().holds(key);
         if known {
-            context.first_pass.enqueued(key);
+            context.memory.enqueued(key);
         }
     }
 }
@@ -266,11 +266,11 @@ fn refs(keys: BTreeSet<Key>) -> Vec<Affected> {
 fn integration(context: &Context, seen: Change<SalesforceIntegration>) -> Vec<Key> {
     match seen {
         Change::Present(resource) => {
-            context.caught_up(&resource);
+            context.memory.caught_up(&resource);
             context.index().apply(&resource).into_iter().collect()
         }
         Change::Removed(key, _) => {
-            context.forget(&key);
+            context.memory.forget(&key);
             let affected = context.index().delete(&key).into_iter().collect();
             context.drop_unused_sessions();
             affected
