@@ -1,4 +1,4 @@
-//! The controller's flags, and the files that they name, read.
+//! The flags of the controller and the files that they name.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,19 +18,19 @@ use crate::decide::rules::config::{Config, proxy_variables};
 use crate::directory::TokenKeys;
 use crate::salesforce::{DialPolicy, FingerprintKey};
 
-/// Label under which the key for fingerprints is derived when it has no file of its own.
+/// Label under which the fingerprint key is derived when no file is given.
 const FINGERPRINT_LABEL: &str = "credential fingerprints";
 
-/// What the controller calls itself before the API server.
+/// User agent in requests to the API server.
 const AGENT: &str = concat!("switchboard/", env!("CARGO_PKG_VERSION"));
 
-/// Requests to the API server that go on at once; a watch counts until it begins to answer. Each takes a connection of its own, which
-/// costs both sides memory, and more of them than this make nothing faster.
+/// Concurrent requests to the API server; a watch counts until its response begins. Each takes a
+/// connection, which costs both sides memory, and more of them made nothing faster.
 const MAX_REQUESTS: usize = 16;
 
-/// How long nothing may come on a connection that something is expected of. Longer than a watch lasts, and than the API server works on a
-/// request. A connection whose other end is gone without a word, as behind a load balancer that lost a node, would be waited for until
-/// the kernel gives it up; nothing else limits that wait.
+/// The longest silence on a connection that owes a response. It is longer than a watch lasts and
+/// than the API server works on a request. Without it a connection whose peer vanished, as behind a
+/// load balancer that lost a node, would block until the kernel gives up.
 const SILENT_FOR: Duration = Duration::from_secs(75);
 
 /// Flags of `switchboard controller`.
@@ -99,7 +99,7 @@ pub struct Args {
     pub identity: Option<String>,
 }
 
-/// What the flags and their files say.
+/// The values of the flags and their files.
 pub(crate) struct Setup {
     pub config: Config,
     pub dial: DialPolicy,
@@ -156,14 +156,14 @@ impl Args {
         })
     }
 
-    /// Name of this replica.
+    /// The name of this replica.
     pub(crate) fn identity(&self) -> String {
         self.identity
             .clone()
             .unwrap_or_else(|| format!("switchboard-{:08x}", rand::random::<u32>()))
     }
 
-    /// Where the Lease is: where the flag says, or in the client's own namespace.
+    /// The namespace of the Lease: that of the flag, or the client's own.
     pub(crate) fn lease_namespace(&self, client: &Client) -> String {
         self.lease_namespace
             .clone()
@@ -175,13 +175,14 @@ impl Args {
         self.client_that_waits(SILENT_FOR).await
     }
 
-    /// A client with connections of its own that gives each request up after that time.
+    /// A client with its own connections and this time-out for each request.
     pub(crate) async fn client_that_waits(&self, patience: Duration) -> Result<Client, Error> {
         let mut config = kube::Config::infer().await.map_err(Error::Kubeconfig)?;
-        // Of a watch something comes at least every minute: what is silent for longer is gone, in the middle of an answer too.
+        // A watch receives something at least every minute: a connection that is silent for longer
+        // is dead, also in the middle of a response.
         config.read_timeout = Some(SILENT_FOR);
         config.reset_reader_on_write = true;
-        // Otherwise requests carry no name at all, and nobody finds them in the audit log.
+        // Without it requests carry no user agent, and the audit log cannot attribute them.
         config
             .headers
             .push((USER_AGENT, HeaderValue::from_static(AGENT)));
@@ -193,7 +194,7 @@ impl Args {
     }
 }
 
-/// What a worker's pod asks for; no limit may be below it.
+/// The memory request of a worker pod; no limit may be below it.
 const MIN_WORKER_MEMORY: f64 = 32.0 * 1024.0 * 1024.0;
 
 /// A quantity of memory as Kubernetes writes it, that the API server takes as the limit of a pod which asks for 32Mi.

@@ -30,9 +30,9 @@ pub enum Error {
     /// The port for health is taken, say.
     #[error("the health server cannot listen on {address}: {source}")]
     Listen {
-        /// Where.
+        /// The address.
         address: std::net::SocketAddr,
-        /// Why not.
+        /// The error of the system.
         source: std::io::Error,
     },
 }

@@ -1,4 +1,5 @@
-//! The controller: observes, decides, acts. `decide` holds every rule and does no I/O; the rest is a thin edge.
+//! The controller: observes, decides, applies. `decide` holds every rule and does no I/O; the
+//! controller does the I/O around it.
 
 mod args;
 mod cluster;
@@ -28,7 +29,8 @@ use self::server::Health;
 use self::watch::Watches;
 use crate::salesforce::Transport;
 
-/// Runs the controller until `stop`; then lets what goes on finish, and lets another replica lead.
+/// Runs the controller until `stop` is cancelled. Running reconciles finish, then the Lease is
+/// given back.
 ///
 /// # Errors
 /// When it cannot start (no API server, unusable configuration, a port that is taken) or the Lease is lost.
@@ -94,14 +96,15 @@ pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
     tokio::select! {
         () = work(&context, watches, args.concurrency, &stop) => {}
         () = told => {}
-        // What goes on is dropped at once: the new leader does it, and writes bound to a version keep the two apart.
+        // Running reconciles are dropped at once: the new leader repeats them, and each write is
+        // bound to a version.
         () = lost => return Err(Error::LeadershipLost),
     }
     stop.cancel();
     if let Some(leadership) = leadership {
         leadership.release().await;
     }
-    // The server ends with the token; how it ended changes nothing any more.
+    // The server ends with the token, and its result no longer matters.
     let _ = server.await;
     tracing::info!("the controller has stopped");
     Ok(())

@@ -1,4 +1,4 @@
-//! The queues: one for each scope, fed by all watches.
+//! The work queues: one for each scope, filled by all watches.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::reconcile::{Error, reconcile};
 use super::watch::{Affected, Watches};
 use crate::api::SalesforceIntegration;
 
-/// What the watches may tell before the queue has taken it in.
+/// Events that may wait between the watches and a queue.
 const QUEUE_BUFFER: usize = 64;
 
-/// Works through what the watches bring, one queue for each scope, until `stop`.
+/// Reconciles what the watches enqueue, with one queue for each scope, until `stop` is cancelled.
 pub(crate) async fn work(
     context: &Arc<Context>,
     watches: Vec<Watches>,
@@ -44,8 +44,8 @@ pub(crate) async fn work(
     let queues = watches.into_iter().zip(ends).map(|(watches, events)| {
         let permits = Arc::clone(&permits);
         let store = watches.stores.integrations.clone();
-        // A task of its own: most of what the watches bring concerns nobody, and the queue asks everything that goes on how far it is
-        // whenever anything moves.
+        // A task of its own: most events affect no integration, and the queue polls all running
+        // reconciles whenever it wakes.
         let affected = watches
             .affected(context)
             .take_until(stop.clone().cancelled_owned());
@@ -54,7 +54,8 @@ pub(crate) async fn work(
         applier(
             move |resource: Arc<SalesforceIntegration>, context: Arc<Context>| {
                 let permits = Arc::clone(&permits);
-                // A task of its own: the queue asks all that go on how far they are whenever one of them moves.
+                // A task of its own: the queue polls all running reconciles whenever one of them
+                // wakes.
                 let work = AbortOnDropHandle::new(tokio::spawn(async move {
                     let key = Key::of(resource.as_ref());
                     let ended = reconcile(&key, Arc::clone(&context), &permits).await;
@@ -73,9 +74,9 @@ pub(crate) async fn work(
             events.map(Ok::<_, Infallible>),
             config,
         )
-        // What came of a reconcile was logged where it was known; an object that is gone needs no line.
+        // A result is logged where it is known, and a deleted object needs no line.
         .for_each(|_| std::future::ready(()))
-        // The queue ends when nothing feeds it any more.
+        // The queue ends when its feeds are gone.
         .then(|()| joined(watching))
     });
     let queues: Vec<_> = queues.collect();
@@ -83,33 +84,34 @@ pub(crate) async fn work(
     futures::future::join_all(queues).await;
 }
 
-/// What feeds the queue of one scope.
+/// The input of one queue.
 #[derive(Clone)]
 struct QueueFeed {
     stores: Stores,
     sender: mpsc::Sender<Affected>,
 }
 
-/// Tells each queue of what concerns its integrations: what happens in one namespace may concern those of another, such as rivals for a company ID.
+/// Enqueues each affected integration in the queue of its scope: an event in one namespace may
+/// affect others, such as rivals for a company ID.
 async fn feed_queues(affected: impl Stream<Item = Affected>, mut feeds: Vec<QueueFeed>) {
     let mut affected = std::pin::pin!(affected);
     while let Some(affected) = affected.next().await {
         let namespace = affected.namespace.as_deref().unwrap_or_default();
         let feed = feeds.iter_mut().find(|feed| feed.stores.holds(namespace));
         if let Some(feed) = feed {
-            // It fails when the queue has ended, and with it the work.
+            // Sending fails only after the queue has ended.
             let _ = feed.sender.send(affected).await;
         }
     }
 }
 
-/// What a task came to; its panic goes on here.
+/// The result of a task. A panic of the task continues here.
 async fn joined<T>(work: AbortOnDropHandle<T>) -> T {
     match work.await {
         Ok(ended) => ended,
         Err(broken) => match broken.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // Only who drops it cancels it, and then nobody waits here.
+            // A task is cancelled only by dropping it, and then nobody waits here.
             Err(_) => std::future::pending().await,
         },
     }

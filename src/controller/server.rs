@@ -1,5 +1,6 @@
-//! Health and metrics over HTTP: `/healthz` while the program runs; `/readyz` while it stands by for the Lease, and once the
-//! watches have told everything that exists, or that they may not; `/metrics` for Prometheus.
+//! Health and metrics over HTTP. `/healthz` answers while the program runs. `/readyz` answers while
+//! the replica waits for the Lease, and once all lists are read or known to be forbidden.
+//! `/metrics` is for Prometheus.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -19,15 +20,15 @@ use super::context::stores::Stores;
 use crate::http_server;
 use crate::http_server::Limits;
 
-/// The kubelet and Prometheus need a handful. Few enough to leave files for the API server and Salesforce, and let go soon enough that
-/// a probe is not kept out for long.
+/// The kubelet and Prometheus need a handful of connections. The limit leaves file descriptors for
+/// the API server and Salesforce, and idle connections close soon enough for the next probe.
 pub(crate) const LIMITS: Limits = Limits {
     most: 128,
     idle: Duration::from_secs(5),
     grace: Duration::from_secs(5),
 };
 
-/// What is told.
+/// The state behind the endpoints.
 pub(crate) struct Health {
     metrics: Arc<Metrics>,
     stores: OnceLock<Vec<Stores>>,
@@ -36,7 +37,7 @@ pub(crate) struct Health {
 // === impl Health ===
 
 impl Health {
-    /// AppliedCronJobs by.
+    /// While the replica waits for the Lease.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Health {
             metrics,
@@ -44,9 +45,9 @@ impl Health {
         }
     }
 
-    /// From now on these must be known.
+    /// From now on `/readyz` waits for these stores.
     pub(crate) fn working(&self, stores: Vec<Stores>) {
-        // Set once: a replica begins to work once in its life.
+        // A replica begins to work once in its life.
         let _ = self.stores.set(stores);
     }
 
@@ -57,7 +58,7 @@ impl Health {
         self.metrics.text()
     }
 
-    /// What `/readyz` says, and whether traffic of a kind may come: none does, but a rollout waits for it.
+    /// The text of `/readyz`. No traffic depends on it, but a rollout waits for it.
     fn ready(&self) -> Result<String, &'static str> {
         let Some(stores) = self.stores.get() else {
             return Ok("ok".into());
@@ -88,7 +89,7 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     Ok(listener)
 }
 
-/// Answers until `stop`, however many clients hold a connection without asking anything.
+/// Serves until `stop` is cancelled, however many clients hold idle connections.
 pub(crate) async fn serve(
     listener: TcpListener,
     health: Arc<Health>,

@@ -1,5 +1,6 @@
-//! What is read of the API server's answers: no more than somebody here looks at. To read the `managedFields` of every object took a tenth of
-//! the processor time of a fleet's start. And an answer that cannot be read never shows in an error what stands in it.
+//! Reads only the used parts of the API server's responses: parsing `managedFields` of every object
+//! took a tenth of the processor time of a fleet's start. An unreadable response never appears in
+//! an error or a log.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,16 +18,16 @@ use serde::{Deserialize, Deserializer};
 
 use crate::api::{SalesforceIntegration, SalesforceIntegrationSpec, SalesforceIntegrationStatus};
 
-/// As much of an object as the controller reads.
+/// The parts of a resource that the controller reads.
 pub trait TrimmedResource:
     Resource<DynamicType = (), Scope = NamespaceResourceScope> + Sized
 {
-    /// What is read of its spec.
+    /// The parts of the spec that are read.
     type Spec: DeserializeOwned;
-    /// What is read of its status.
+    /// The parts of the status that are read.
     type Status: DeserializeOwned;
 
-    /// The object; nothing if a part is missing without which there is none.
+    /// Builds the object. `None` when a required part is missing.
     fn of(
         metadata: ObjectMeta,
         spec: Option<Self::Spec>,
@@ -94,7 +95,7 @@ impl TrimmedResource for Pod {
     }
 }
 
-/// What tenants keep in their Secrets never comes with a watch.
+/// The content of Secrets is never part of a watch.
 impl TrimmedResource for PartialObjectMeta<Secret> {
     type Spec = IgnoredAny;
     type Status = IgnoredAny;
@@ -104,7 +105,7 @@ impl TrimmedResource for PartialObjectMeta<Secret> {
     }
 }
 
-/// An object that a watch brings.
+/// An object from a watch.
 #[derive(Clone, Debug)]
 pub struct Trimmed<K>(K);
 
@@ -128,7 +129,7 @@ struct Wire<Spec, Status> {
     status: Option<Status>,
 }
 
-/// What is read of the metadata of any object.
+/// The metadata that is read of any object.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
@@ -199,7 +200,7 @@ impl<K: TrimmedResource> Resource for Trimmed<K> {
     }
 }
 
-/// What a watch brings, as the objects themselves.
+/// The events of a watch with the objects themselves.
 pub fn unwrap<K>(event: Event<Trimmed<K>>) -> Event<K> {
     match event {
         Event::Apply(Trimmed(object)) => Event::Apply(object),
@@ -210,10 +211,11 @@ pub fn unwrap<K>(event: Event<Trimmed<K>>) -> Event<K> {
     }
 }
 
-/// Sends a request and reads its answer.
+/// Sends a request and reads the response.
 ///
 /// # Errors
-/// As the library's; of an answer that cannot be read it tells no more than that, neither in the error nor in the log.
+/// Errors of the client library. For an unreadable response neither the error nor the log contains
+/// any part of it.
 pub async fn request<T: DeserializeOwned>(
     client: &Client,
     request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
@@ -227,18 +229,18 @@ pub async fn request<T: DeserializeOwned>(
     })
 }
 
-/// What is read of the answer to a write.
+/// The parts that are read of the response to a write.
 #[derive(Debug, Deserialize)]
 pub struct Written {
-    /// Of what was written.
+    /// Metadata of the written object.
     pub metadata: WrittenMetadata,
 }
 
-/// What is read of its metadata.
+/// The parts that are read of that metadata.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WrittenMetadata {
-    /// The version that the write made.
+    /// The version that the write created.
     pub resource_version: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! Events that `kubectl describe` shows beside a resource. Each tells of a change and is written once: nothing is kept of it here.
+//! Events that `kubectl describe` shows for a resource. Each reports a change and is written once.
+//! None is kept here.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -14,7 +15,7 @@ use crate::decide::Notice;
 
 /// Name of the controller in Events.
 const CONTROLLER: &str = "switchboard.dev/controller";
-/// What the API server takes at most.
+/// The longest note that the API server accepts, in characters.
 const MAX_NOTE_CHARS: usize = 1000;
 
 /// Writes Events.
@@ -26,7 +27,7 @@ pub struct Recorder {
 // === impl Recorder ===
 
 impl Recorder {
-    /// In the name of a replica.
+    /// Writes Events in the name of a replica.
     pub fn new(client: Client, instance: String) -> Self {
         Recorder { client, instance }
     }

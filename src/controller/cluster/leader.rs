@@ -1,4 +1,5 @@
-//! One replica works, the others stand by: a Lease, taken over when its holder goes or falls silent.
+//! Leader election: one replica works while it holds the Lease. Another takes it over when the
+//! holder ends or falls silent.
 
 use std::time::Duration;
 
@@ -10,21 +11,21 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Name of the Lease.
 pub const LEASE: &str = "switchboard-controller";
-/// A holder that has not renewed for so long has lost the Lease, in seconds.
+/// Seconds without a renewal after which the holder has lost the Lease.
 const DURATION: u64 = 15;
-/// The holder renews that long before, in seconds: early enough for a second attempt.
+/// Seconds before that at which the holder renews: early enough for a second attempt.
 const GRACE: u64 = 8;
 
-/// A renewal that is not answered within this time is made again on another connection, before the Lease runs out: otherwise this
-/// replica would go on leading beside the next one.
+/// The time-out of one renewal. The next attempt uses another connection before the Lease expires:
+/// otherwise this replica would go on beside the next leader.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// Between an attempt that failed and the next. Always the same: what failed days ago must not make the next renewal too late, as the
-/// library's own growing pauses would.
+/// The pause after a failed attempt. It is constant: the growing pauses of the library would make a
+/// renewal late because of failures from days ago.
 const PAUSE: Duration = Duration::from_millis(700);
-/// How often the Lease is asked for at the start before the replica gives up.
+/// Attempts to read the Lease at the start before the replica gives up.
 const MAX_FIRST_ATTEMPTS: u32 = 10;
-/// Giving the Lease back may take so long; it runs out by itself.
+/// The time-out for giving the Lease back. It expires by itself.
 const RELEASE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The Lease is held.
@@ -37,7 +38,7 @@ pub(crate) struct Leadership {
 // === impl Leadership ===
 
 impl Leadership {
-    /// Waits until the Lease is held; none when `stop` comes first.
+    /// Waits until the Lease is held. `None` when `stop` comes first.
     pub(crate) async fn acquire(
         client: Client,
         namespace: &str,
@@ -93,9 +94,9 @@ impl Leadership {
         Ok(None)
     }
 
-    /// Waits until another may lead.
+    /// Waits until the Lease is lost.
     pub(crate) async fn lost(&mut self) {
-        // An error says that the keeper has gone: then nobody renews.
+        // An error says that the task has ended: nobody renews any more.
         let _ = self.state.wait_for(|held| !*held).await;
     }
 
@@ -108,11 +109,12 @@ impl Leadership {
     }
 }
 
-/// Takes the Lease, renews it and tells who holds it, until it is `over`; then gives it back.
+/// Takes the Lease, renews it and reports who holds it until `over` is cancelled. Then gives it
+/// back.
 async fn keep(manager: LeaseManager, held: watch::Sender<bool>, over: CancellationToken) {
     while let Some(changed) = over.run_until_cancelled(manager.changed()).await {
         match changed {
-            // Nobody may listen any more.
+            // The receiver may be gone.
             Ok(now) => drop(held.send(now)),
             Err(error) => {
                 tracing::warn!(%error, "the Lease could not be renewed or taken; it is tried again");

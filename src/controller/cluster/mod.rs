@@ -1,4 +1,4 @@
-//! The API server: what is read of its answers, Secrets, Events, the Lease.
+//! The API server: its responses, Secrets, Events, the Lease.
 
 pub(crate) mod api_server;
 pub(crate) mod events;

@@ -1,4 +1,4 @@
-//! Reads a Secret by name when it is needed. It is let go at once.
+//! Reads a Secret by name when it is needed. It is never cached.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use serde::Deserialize;
 
 use super::api_server;
 
-/// The Secret as it is now; nothing if it is not there.
+/// The Secret as it is now. `None` when it does not exist.
 ///
 /// # Errors
-/// As the API server answers.
+/// Errors of the API server.
 pub async fn get(
     client: &Client,
     namespace: &str,
@@ -32,7 +32,7 @@ pub async fn get(
     }
 }
 
-/// All that is read of a Secret.
+/// The part that is read of a Secret.
 #[derive(Deserialize)]
 struct Data {
     data: Option<BTreeMap<String, ByteString>>,

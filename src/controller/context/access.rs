@@ -1,5 +1,5 @@
-//! Whether the namespaces that the operator is limited to can be watched. One that is missing, or where the operator has no Role, is
-//! told of once and counted, and does not stop the others.
+//! Whether the namespaces that the operator is limited to can be watched. One that is missing, or
+//! in which the operator has no Role, is logged once and counted. It does not stop the others.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -15,7 +15,8 @@ use tokio::sync::watch;
 
 use super::metrics::Metrics;
 
-/// How often a refused kind is asked for again. A watch that goes on says nothing by itself until something happens.
+/// The time between two attempts to list a forbidden kind. A watch without events would not show
+/// that access has returned.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Whether one scope can be watched.
@@ -28,7 +29,8 @@ pub struct ScopeAccess {
 // === impl ScopeAccess ===
 
 impl ScopeAccess {
-    /// Of a namespace, or of the whole cluster: there a refusal is a mistake of the installation that nothing goes on without.
+    /// For a namespace, or for the whole cluster. In the cluster scope a refusal is an error of the
+    /// installation, and the controller cannot work.
     pub(crate) fn of(namespace: Option<&str>, metrics: Arc<Metrics>) -> Arc<ScopeAccess> {
         if let Some(namespace) = namespace {
             metrics.namespace_watched(namespace, true);
@@ -40,24 +42,24 @@ impl ScopeAccess {
         })
     }
 
-    /// The namespace, unless it is the whole cluster.
+    /// The namespace; `None` for the whole cluster.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    /// Whether anything of it is refused now.
+    /// Whether any kind is forbidden now.
     pub(crate) fn is_denied(&self) -> bool {
         !self.refused.borrow().is_empty()
     }
 
-    /// Waits until something of it is refused.
+    /// Waits until a kind is forbidden.
     pub(crate) async fn denied(&self) {
         let mut refused = self.refused.subscribe();
-        // It fails when the sender is gone, which is here.
+        // Waiting fails only when the sender is gone, and this struct owns it.
         let _ = refused.wait_for(|refused| !refused.is_empty()).await;
     }
 
-    /// The events of one kind, without the refusals that are told of here.
+    /// Removes the refusals from the events of one kind and records them.
     pub(crate) fn filter_forbidden<K>(
         self: &Arc<Self>,
         api: Api<K>,
@@ -85,7 +87,8 @@ impl ScopeAccess {
         })
     }
 
-    /// Notes whether a kind is refused, and tells when the whole changes. Whether this was news.
+    /// Records whether a kind is forbidden, and logs when that changes for the scope. Returns
+    /// whether it changed for the kind.
     fn note(&self, kind: &str, refused: bool) -> bool {
         let mut tells = None;
         let news = self.refused.send_if_modified(|kinds| {
@@ -115,7 +118,7 @@ impl ScopeAccess {
     }
 }
 
-/// Lists one object of the kind now and then, until that is let through.
+/// Lists one object of the kind from time to time, until that is permitted.
 async fn ask_again<K>(access: Arc<ScopeAccess>, api: Api<K>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,

@@ -1,4 +1,5 @@
-//! What the controller counts, in the Prometheus text format. Labels are bounded: outcomes are codes of ours, an org is its id.
+//! The controller's metrics in the Prometheus text format. Labels are bounded: an outcome is one of
+//! our codes, an org is its ID.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -148,7 +149,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// How the integrations stand now.
+    /// Counts the integrations by the reason of their condition Ready.
     pub fn integrations_stand(
         &self,
         integrations: impl Iterator<Item = Arc<SalesforceIntegration>>,
@@ -227,7 +228,7 @@ impl Metrics {
             .set(watched.into());
     }
 
-    /// All of it as text.
+    /// The metrics as text.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.

@@ -1,4 +1,4 @@
-//! What every reconcile shares.
+//! The shared state of all reconciles.
 
 pub(crate) mod access;
 pub(crate) mod metrics;
@@ -25,7 +25,7 @@ use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
 
-/// What every reconcile shares.
+/// The shared state of all reconciles.
 pub struct Context {
     /// The API server.
     pub client: Client,
@@ -40,15 +40,15 @@ pub struct Context {
     /// Signs the tokens for the directory.
     pub token_keys: TokenKeys,
     token_key_id: String,
-    /// What is counted.
+    /// The metrics of the controller.
     pub metrics: Arc<Metrics>,
-    /// Who concerns whom.
+    /// Finds the integrations that an event affects.
     pub index: Mutex<Index>,
-    /// Everything watched, one set for each namespace or one for the cluster.
+    /// The watched objects: one set for each namespace, or one for the cluster.
     pub stores: Vec<Stores>,
-    /// What is kept of each integration between two reconciles.
+    /// State of each integration between two reconciles.
     pub memory: Memory,
-    /// Since when this controller leads.
+    /// When this replica became the leader.
     pub leader_since: Timestamp,
 }
 
@@ -69,7 +69,7 @@ impl Context {
         stores: Vec<Stores>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        // Says which key signs without saying anything about it.
+        // Identifies the signing key without revealing anything of it.
         let token_key_id = token_keys
             .derive("key id")
             .iter()
@@ -92,7 +92,7 @@ impl Context {
         }
     }
 
-    /// Whether the watches have told everything that exists in this namespace.
+    /// Whether all lists of this namespace have been read.
     pub fn is_synced(&self, namespace: &str) -> bool {
         self.stores
             .iter()
@@ -100,12 +100,12 @@ impl Context {
             .all(|stores| stores.synced().now_or_never().is_some())
     }
 
-    /// The index, for a moment.
+    /// Locks the index. Hold the guard only briefly.
     pub fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock()
     }
 
-    /// From what tokens are minted now.
+    /// The sources of the tokens that would be minted now.
     pub fn token_sources(&self) -> TokenSources<'_> {
         TokenSources {
             key_id: &self.token_key_id,
@@ -118,7 +118,7 @@ impl Context {
         self.cached(key).map(|cached| self.memory.freshest(cached))
     }
 
-    /// As the watch knows it.
+    /// The version that the watch has.
     pub(crate) fn cached(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
         let reference = ObjectRef::new(&key.name).within(&key.namespace);
         self.stores
@@ -126,7 +126,8 @@ impl Context {
             .find_map(|stores| stores.integrations.get(&reference))
     }
 
-    /// Lets go of the session of a credential that this integration does not use any more, unless another does.
+    /// Drops the session of a credential that this integration no longer uses, unless another
+    /// integration does.
     pub fn leave_session(&self, integration: &Key, fingerprint: &str) {
         let sharing = self.index().sharing(fingerprint);
         if sharing.iter().all(|key| key == integration) {
@@ -134,7 +135,7 @@ impl Context {
         }
     }
 
-    /// Lets go of sessions whose credentials no status names any more.
+    /// Drops the sessions of credentials that no status names any more.
     pub fn drop_unused_sessions(&self) {
         self.prover
             .keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());

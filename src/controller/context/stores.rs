@@ -1,4 +1,4 @@
-//! What is watched within one scope.
+//! The objects that are watched in one scope.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::api::SalesforceIntegration;
 use crate::controller::memory::child_store::ChildStore;
 use crate::decide::LiveCronJob;
 
-/// What is watched within one scope.
+/// The objects that are watched in one scope: a namespace or the cluster.
 #[derive(Clone)]
 pub struct Stores {
     /// The integrations.
@@ -24,33 +24,33 @@ pub struct Stores {
     pub jobs: Arc<ChildStore<Job>>,
     /// The pods of their Jobs.
     pub pods: Arc<ChildStore<Pod>>,
-    /// Set when the Secrets' metadata has been told; nothing of them is kept.
+    /// Set once the metadata of all Secrets has been listed. Nothing of Secrets is kept.
     pub secrets: Arc<SetOnce<()>>,
-    /// Whether it can be watched at all.
+    /// Whether the operator may watch this scope.
     pub access: Arc<ScopeAccess>,
 }
 
 // === impl Stores ===
 
 impl Stores {
-    /// Whether the watches have told everything that can be known.
+    /// Whether every list has been read or is known to be forbidden.
     pub fn is_settled(&self) -> bool {
         self.synced_or_denied().now_or_never().is_some()
     }
 
-    /// Waits until the watches have told everything, or it is known that they cannot.
+    /// Waits until every list has been read or is known to be forbidden.
     pub async fn synced_or_denied(&self) {
         tokio::select! { () = self.synced() => {}, () = self.access.denied() => {} }
     }
 
-    /// Whether objects of this namespace are among what is watched.
+    /// Whether this scope contains the namespace.
     pub fn holds(&self, namespace: &str) -> bool {
         self.access.namespace().is_none_or(|own| own == namespace)
     }
 
-    /// Waits until the watches have told everything that exists. A decision before that would make again what is there already.
+    /// Waits until every list has been read. A decision before that would create again what exists.
     pub async fn synced(&self) {
-        // It fails when the watch has ended, and with it the work.
+        // Waiting fails only after the watch has ended.
         let _ = self.integrations.wait_until_ready().await;
         self.cron_jobs.synced().await;
         self.jobs.synced().await;

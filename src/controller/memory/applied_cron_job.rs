@@ -1,5 +1,6 @@
-//! What is kept of an applied CronJob instead of all of it: a pod template is by far the largest object that a fleet would
-//! keep in memory. One digest of what was asked for and one of what the server then had find an edit by others as surely.
+//! Digests that are kept of an applied CronJob instead of the object: its pod template is by far
+//! the largest thing that a fleet would keep in memory. A digest of the desired object and one of
+//! the object on the server find an edit as surely.
 
 use std::hash::Hash;
 
@@ -10,7 +11,7 @@ use super::child_store::owner;
 use super::index::{Index, Key, Kind};
 use crate::decide::children::{LiveCronJob, digest, is_busy};
 
-/// The digests of a CronJob as it was desired and as the server had it when it held all of that.
+/// Digests of a CronJob as it was desired and as it was on the server when both agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AppliedCronJob {
     desired: u64,
@@ -20,7 +21,7 @@ pub(crate) struct AppliedCronJob {
 // === impl AppliedCronJob ===
 
 impl AppliedCronJob {
-    /// The whole object on the server holds all that is desired.
+    /// `live` is the whole object on the server and contains all of `desired`.
     pub(crate) fn new(desired: &CronJob, live: &CronJob) -> Self {
         AppliedCronJob {
             desired: digest(desired),
@@ -34,7 +35,8 @@ impl AppliedCronJob {
     }
 }
 
-/// Whom a changed CronJob must wake: an edit by others, and the end of a run.
+/// The parts of a CronJob whose change requires a reconcile: an edit by others, and the end of a
+/// run.
 pub(crate) fn fingerprint_of(cron_job: &CronJob) -> impl Hash + use<> {
     fingerprint(cron_job.metadata.generation, cron_job, is_busy(cron_job))
 }
@@ -43,7 +45,8 @@ fn fingerprint(generation: Option<i64>, cron_job: &CronJob, busy: bool) -> impl 
     (generation, cron_job.labels().clone(), busy)
 }
 
-/// What the controller is about to write is no news when the watch brings it, which may be before the answer to the write.
+/// Keeps the watch event of our own write from causing a reconcile. The event may arrive before the
+/// response to the write.
 pub(crate) fn expect_write(index: &mut Index, wanted: &CronJob, live: Option<&LiveCronJob>) {
     let before = live.and_then(|live| live.generation).unwrap_or(0);
     let busy = live.is_some_and(|live| live.busy);
@@ -55,7 +58,7 @@ pub(crate) fn expect_write(index: &mut Index, wanted: &CronJob, live: Option<&Li
     );
 }
 
-/// What the controller itself has just written is no news when the watch brings it.
+/// The same after the write, with the object that the server returned.
 pub(crate) fn observed_write(index: &mut Index, written: &CronJob) {
     index.changed(
         Kind::CronJob,
@@ -86,7 +89,7 @@ mod tests {
     #[test]
     fn an_edit_on_the_server_and_a_new_spec_are_both_seen() {
         let desired = cron_job("0 1 * * *", None);
-        // The server adds defaults.
+        // The server fills in defaults.
         let on_server = cron_job("0 1 * * *", Some("Etc/UTC"));
         let applied = AppliedCronJob::new(&desired, &on_server);
         assert!(applied.matches(&desired, &summarize(&on_server)));

@@ -1,5 +1,5 @@
-//! When a reconcile that failed is tried again: soon at first, then at growing distances for each integration, and not before
-//! the API server wants it.
+//! The wait before a failed reconcile is repeated. It grows with each failure in a row, and is
+//! never shorter than the API server asks for.
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ fn wait(before: u32, retry_after: Duration, random: f64) -> Duration {
     retry_after.max(full.mul_f64(0.5 + random / 2.0))
 }
 
-/// What the API server asks for: `Retry-After`, beyond the repetitions that the client made itself.
+/// The wait that the API server asks for with `Retry-After`, after the retries of the client
+/// library.
 fn retry_after(cause: Option<&kube::Error>) -> Duration {
     let seconds = match cause {
         Some(kube::Error::Api(status)) => status

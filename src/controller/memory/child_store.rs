@@ -1,5 +1,5 @@
-//! The children that a watch has told of, found by the integration that they are labelled with: a look-up costs the same in a fleet of
-//! thousands as for one.
+//! The children that a watch has returned, indexed by the integration that their label names: a
+//! lookup costs the same in a fleet of thousands as for one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,25 +12,26 @@ use tokio::sync::SetOnce;
 use super::index::Key;
 use crate::api::INTEGRATION_LABEL;
 
-/// Objects of one kind within one scope; of each what is kept of it.
+/// Objects of one kind in one scope, reduced to the parts that are kept.
 pub struct ChildStore<V> {
     state: Mutex<State<V>>,
     listed: SetOnce<()>,
 }
 
-/// An integration's children by name, sorted. There are few.
+/// The children of each integration by name, sorted. There are few.
 type ByOwner<V> = HashMap<Key, Vec<(String, Arc<V>)>>;
 
 struct State<V> {
     there: ByOwner<V>,
-    /// What a list that is being read has brought so far; it takes the place of what was there when it is complete.
+    /// The objects of a list that is still being read. It replaces `there` when the list is
+    /// complete.
     listing: ByOwner<V>,
 }
 
 // === impl ChildStore ===
 
 impl<V> ChildStore<V> {
-    /// Takes in what the watch tells.
+    /// Applies a watch event.
     pub fn on_event<K: ResourceExt>(&self, event: &Event<K>, keep: impl FnOnce(&K) -> V) {
         let mut state = self.state();
         match event {
@@ -38,7 +39,7 @@ impl<V> ChildStore<V> {
             Event::InitApply(object) => insert(&mut state.listing, object, keep),
             Event::InitDone => {
                 state.there = std::mem::take(&mut state.listing);
-                // Already set when a list is read again.
+                // A later list finds it set already.
                 let _ = self.listed.set(());
             }
             Event::Apply(object) => insert(&mut state.there, object, keep),
@@ -57,13 +58,13 @@ impl<V> ChildStore<V> {
             .collect()
     }
 
-    /// Whether everything that exists has been told of once.
+    /// Whether one list has been read to its end.
     #[cfg(test)]
     pub fn is_synced(&self) -> bool {
         self.listed.initialized()
     }
 
-    /// Waits until everything that exists has been told of once.
+    /// Waits until one list has been read to its end.
     pub async fn synced(&self) {
         self.listed.wait().await;
     }
@@ -85,7 +86,7 @@ impl<V> Default for ChildStore<V> {
     }
 }
 
-/// The integration that a child is labelled with.
+/// The integration that the label of a child names.
 pub fn owner(child: &impl ResourceExt) -> Option<Key> {
     Some(Key {
         namespace: child.namespace()?,

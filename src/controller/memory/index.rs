@@ -1,5 +1,6 @@
-//! What points at what: a pure state machine fed with watch events. It answers whom an event concerns without a search through
-//! all integrations, and lets through only what could change a decision.
+//! Which objects refer to which: a pure state machine that watch events feed. It finds the
+//! integrations that an event affects without a search through all of them, and drops events that
+//! cannot change a decision.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,12 +11,12 @@ use crate::api::status::QueryUrlLength;
 use crate::api::{SalesforceIntegration, UserAuth};
 use crate::decide::Neighbours;
 
-/// Namespace and name.
+/// The namespace and the name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
-    /// Namespace.
+    /// The namespace; empty for objects without one.
     pub namespace: String,
-    /// Name.
+    /// The name.
     pub name: String,
 }
 
@@ -31,11 +32,12 @@ pub struct Index {
     observed: HashMap<(Kind, Key), Observed>,
 }
 
-/// Integrations that have something in common, sorted. Most are alone, and a tree would take the room of eleven for each.
+/// Integrations with something in common, sorted. Most are alone, and a `BTreeSet` would allocate
+/// space for eleven.
 #[derive(Debug, Default)]
 struct Group(Vec<Key>);
 
-/// What is watched.
+/// The kinds of objects that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The integrations themselves.
@@ -46,7 +48,7 @@ pub enum Kind {
     Job,
     /// The pods of their Jobs.
     Pod,
-    /// Secrets that they read, and those with their tokens.
+    /// Secrets that integrations read, and those with their tokens.
     Secret,
 }
 
@@ -58,7 +60,7 @@ struct Tokens {
 
 #[derive(Debug)]
 struct Observed {
-    /// Hash of what fingerprint of the object.
+    /// Hash of the parts of the object that decisions depend on.
     fingerprint: u64,
     owner: Option<Key>,
 }
@@ -67,23 +69,23 @@ struct Observed {
 struct Entry {
     secret: Option<Key>,
     company: String,
-    /// Another object under the same name is younger.
+    /// Distinguishes a new object from an older one of the same name.
     uid: Option<String>,
     credential: Option<String>,
     org: Option<String>,
-    /// Share of the org's API requests that it asks for, in per cent.
+    /// Share of the org's API requests that it asks for, in percent.
     percent: u64,
     url_length: Option<QueryUrlLength>,
-    /// Hash of what makes a new decision necessary.
+    /// Hash of the parts of the resource whose change requires a reconcile.
     desired_hash: u64,
-    /// Whether the status says that the credential was refused, and when it last worked.
+    /// The count of refused log-ins, and whether the credential works.
     login_state: (u32, Option<i64>),
 }
 
 // === impl Key ===
 
 impl Key {
-    /// Of any namespaced object.
+    /// The key of any namespaced object.
     pub fn of(object: &impl ResourceExt) -> Key {
         Key {
             namespace: object.namespace().unwrap_or_default(),
@@ -122,8 +124,9 @@ impl Group {
 // === impl Index ===
 
 impl Index {
-    /// An integration is there or has changed. Returns whom that concerns: itself, rivals for its company ID, and those who
-    /// share its credential when that was refused or proved. A change that only the controller made to the status concerns nobody else.
+    /// Adds or updates an integration. Returns the integrations to reconcile: itself, rivals for
+    /// its company ID, and those that share its credential when that was refused or proved. A
+    /// status written by the controller affects no other integration.
     pub fn apply(&mut self, resource: &SalesforceIntegration) -> BTreeSet<Key> {
         let key = Key::of(resource);
         let connection = resource
@@ -199,7 +202,7 @@ impl Index {
         concerned
     }
 
-    /// An integration is gone. Returns whom that concerns: rivals for its company ID.
+    /// Removes an integration. Returns the integrations to reconcile: rivals for its company ID.
     pub fn delete(&mut self, key: &Key) -> BTreeSet<Key> {
         let mut concerned = self.rivals(key);
         concerned.remove(key);
@@ -208,22 +211,22 @@ impl Index {
         concerned
     }
 
-    /// Whether an integration of that name is there.
+    /// Whether the integration exists.
     pub fn holds(&self, key: &Key) -> bool {
         self.entries.contains_key(key)
     }
 
-    /// Which integrations read this Secret.
+    /// The integrations that read this Secret.
     pub fn readers(&self, secret: &Key) -> BTreeSet<Key> {
         all(self.by_secret.get(secret))
     }
 
-    /// Which integrations claim this company ID.
+    /// The integrations that claim this company ID.
     pub fn claimants(&self, company: &str) -> BTreeSet<Key> {
         all(self.by_company.get(company))
     }
 
-    /// Which integrations last used this credential.
+    /// The integrations that last used this credential.
     pub fn sharing(&self, credential: &str) -> BTreeSet<Key> {
         all(self.by_credential.get(credential))
     }
@@ -247,7 +250,7 @@ impl Index {
         neighbours
     }
 
-    /// Notes from what a Secret with the directory's tokens was minted. Returns whom that concerns, if it is news.
+    /// Records the sources of the tokens in a Secret. Returns the owner when they changed.
     pub fn note_tokens(&mut self, secret: Key, owner: Option<Key>, version: String) -> Option<Key> {
         let tokens = Tokens {
             version: version.clone(),
@@ -257,17 +260,17 @@ impl Index {
         owner.filter(|_| old.is_none_or(|old| old.version != version))
     }
 
-    /// A Secret with the directory's tokens is gone, or has none. Returns whom that concerns.
+    /// Removes the tokens of a Secret that is gone or has none. Returns the owner.
     pub fn forget_tokens(&mut self, secret: &Key) -> Option<Key> {
         self.tokens.remove(secret)?.owner
     }
 
-    /// From what a Secret with the directory's tokens was minted.
+    /// The sources of the tokens in a Secret.
     pub fn tokens(&self, secret: &Key) -> Option<&String> {
         self.tokens.get(secret).map(|tokens| &tokens.version)
     }
 
-    /// Whether what fingerprint of an object has changed since it was last observed. The owner is told by `forget_observed`.
+    /// Records an object. Returns whether the parts that decisions depend on have changed.
     pub fn changed(
         &mut self,
         kind: Kind,
@@ -282,12 +285,13 @@ impl Index {
         old.is_none_or(|old| old.fingerprint != fingerprint)
     }
 
-    /// An object is gone. Returns its owner, if it has one and was observed.
+    /// Removes an object. Returns its owner when both are known.
     pub fn forget_observed(&mut self, kind: Kind, key: &Key) -> Option<Key> {
         self.observed.remove(&(kind, key.clone()))?.owner
     }
 
-    /// What is known to be there of a kind, in a namespace or in all of them. What a list does not name any more is gone.
+    /// The objects of a kind that are known to exist, in one namespace or in all. An object that a
+    /// new list does not contain is gone.
     pub fn known(&self, kind: Kind, namespace: Option<&str>) -> HashSet<Key> {
         let observed = self
             .observed
@@ -296,7 +300,8 @@ impl Index {
         let mut known: HashSet<&Key> = observed.map(|(_, key)| key).collect();
         match kind {
             Kind::Integration => known.extend(self.entries.keys()),
-            // Who reads a Secret hears that it is gone even if it was there before its reader.
+            // A reader learns that its Secret is gone, also when the Secret is older than the
+            // reader.
             Kind::Secret => known.extend(self.tokens.keys().chain(self.by_secret.keys())),
             Kind::CronJob | Kind::Job | Kind::Pod => {}
         }
@@ -331,7 +336,7 @@ impl Index {
     }
 }
 
-/// The Secret that an integration reads.
+/// The Secret with the credentials of an integration.
 fn secret_of(resource: &SalesforceIntegration) -> Option<Key> {
     let auth = &resource.spec.salesforce.auth;
     let of_user = |auth: &Option<UserAuth>| auth.as_ref().map(|auth| auth.secret_ref.name.clone());
@@ -369,7 +374,7 @@ fn hash(value: &impl Hash) -> u64 {
 }
 
 #[cfg(test)]
-/// Of an integration, or of anything else, in the namespace `tenant`.
+/// A key in the namespace `tenant`.
 pub(crate) fn key(name: &str) -> Key {
     Key {
         namespace: "tenant".into(),

@@ -1,4 +1,5 @@
-//! The watches: what is looked at, what of it is kept, and whom each event concerns.
+//! The watches: the objects that are observed, the parts of them that are kept, and the
+//! integrations that each event affects.
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::Hash;
@@ -28,19 +29,19 @@ use crate::decide::children::summarize;
 use crate::decide::runs::judge_pod;
 use crate::decide::runs::stuck::{StuckRun, judge_pending};
 
-/// A watch is taken up anew after that many seconds, and given up 5 seconds later if the API server has not ended it: what one misses whose
-/// connection is dead comes this much later.
+/// Seconds after which a watch is renewed. The client drops it 5 seconds later when the API server
+/// does not end it: events behind a dead connection arrive that much later.
 const WATCH_SECONDS: u32 = 60;
-/// Objects in one answer of a list. All of an answer is in memory at once, several times over.
+/// Objects in one page of a list. A whole page is in memory several times over.
 const PAGE: u32 = 100;
 
-/// An integration that an event concerns.
+/// An integration that an event affects.
 pub type Affected = ObjectRef<SalesforceIntegration>;
 type Events<K> = Pin<Box<dyn Stream<Item = Result<Event<K>, watcher::Error>> + Send>>;
 
-/// The watches of one scope: a namespace, or all of them. Nothing flows before they are polled.
+/// The watches of one scope: a namespace or the cluster. They run only while they are polled.
 pub struct Watches {
-    /// What is kept.
+    /// The objects that are kept.
     pub stores: Stores,
     namespace: Option<String>,
     integrations: Events<SalesforceIntegration>,
@@ -53,7 +54,7 @@ pub struct Watches {
 // === impl Watches ===
 
 impl Watches {
-    /// The watches of a namespace, or of the whole cluster.
+    /// Watches a namespace, or the whole cluster.
     pub fn of(client: &Client, access: Arc<ScopeAccess>) -> Watches {
         let everything = watcher::Config::default().timeout(WATCH_SECONDS);
         let ours = everything
@@ -68,7 +69,8 @@ impl Watches {
             kept::<CronJob, _>(watched(client, &access, ours.clone()), summarize);
         let (jobs, job_events) = kept::<Job, _>(watched(client, &access, ours.clone()), Job::clone);
         let (pods, pod_events) = kept::<Pod, _>(watched(client, &access, ours), Pod::clone);
-        // Metadata only: what tenants keep in other Secrets never comes here, and costs nothing.
+        // Metadata only: the content of tenants' other Secrets never arrives here, and costs
+        // nothing.
         let secrets = watched::<PartialObjectMeta<Secret>>(client, &access, everything);
         let listed = Arc::new(SetOnce::new());
         let secrets = {
@@ -76,7 +78,7 @@ impl Watches {
             secrets
                 .inspect(move |event| {
                     if let Ok(Event::InitDone) = event {
-                        // Already set when the list is read again.
+                        // A later list finds it set already.
                         let _ = listed.set(());
                     }
                 })
@@ -100,7 +102,7 @@ impl Watches {
         }
     }
 
-    /// All events, as the integrations that they affects.
+    /// All events, as the integrations that they affect.
     pub fn affected(self, context: &Arc<Context>) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
         let scope = self.namespace.as_deref();
         let integrations = flatten(
@@ -149,10 +151,10 @@ impl Watches {
     }
 }
 
-/// What a watch saw of one object.
+/// One object in an event of a watch.
 enum Change<K> {
     Present(K),
-    /// With what the watch told of its last state, if it told.
+    /// With its last state, unless a list showed that it is gone.
     Removed(Key, Option<K>),
 }
 
@@ -172,7 +174,7 @@ where
         .boxed()
 }
 
-/// A watch of children, of which something is kept.
+/// A watch of children, with the store that it fills.
 fn kept<K, V>(
     events: Events<K>,
     keep: impl Fn(&K) -> V + Send + 'static,
@@ -202,7 +204,7 @@ fn flatten<K: ResourceExt + Send + 'static>(
         .flat_map(move |event| {
             let affected = match event {
                 Err(error) => {
-                    // The watch comes back by itself.
+                    // The watch restarts by itself.
                     tracing::warn!(%error, "a watch broke off and is taken up again");
                     vec![]
                 }
@@ -222,8 +224,8 @@ fn flatten<K: ResourceExt + Send + 'static>(
         .boxed()
 }
 
-/// What an event of a watch says. A list that is read again, because the watch had broken off for too long, tells by what it does not
-/// name what is gone: no event ever will.
+/// The changes in one event of a watch. After a long interruption the watch reads the list again.
+/// An object that the new list does not contain is gone: no event will say so.
 fn diff_relist<K: ResourceExt>(
     event: Event<K>,
     missing: &mut HashSet<Key>,
@@ -247,7 +249,8 @@ fn diff_relist<K: ResourceExt>(
     }
 }
 
-/// They are to be looked at. An owner that is not known does not exist, and would never come to its turn.
+/// Marks the integrations as waiting for a reconcile. An integration that is not in the index does
+/// not exist and would wait for ever.
 fn mark_enqueued(context: &Context, keys: &BTreeSet<Key>) {
     for key in keys {
         let known = context.index().holds(key);
@@ -278,7 +281,8 @@ fn integration(context: &Context, seen: Change<SalesforceIntegration>) -> Vec<Ke
     }
 }
 
-/// The integration that a child is labelled with, if what matters of the child has changed.
+/// The integration that the child's label names, if the child has changed in a part that decisions
+/// depend on.
 fn owner_if_changed<K: ResourceExt, H: Hash>(
     context: &Context,
     kind: Kind,
@@ -288,7 +292,7 @@ fn owner_if_changed<K: ResourceExt, H: Hash>(
     let affected = match seen {
         Change::Present(object) => {
             let (key, owner) = (Key::of(&object), owner(&object));
-            // Before everything is listed no decision has been made that this could change.
+            // Before all lists have been read no decision was made that this could change.
             let listed = context.is_synced(&key.namespace);
             let changed = context
                 .index()
@@ -329,7 +333,7 @@ fn secret(context: &Context, seen: Change<PartialObjectMeta<Secret>>) -> Vec<Key
     if readers.is_empty() {
         return vec![];
     }
-    // A list that is read again brings nothing new.
+    // A list that is read again contains the same versions.
     let metadata = &secret.metadata;
     let matters = (&metadata.uid, &metadata.resource_version);
     let changed = index.changed(Kind::Secret, key, None, &matters);
