@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use jiff::Timestamp;
 
-use super::apply;
 use super::error::Error;
+use super::status;
 use crate::api::{SalesforceIntegration, now};
 use crate::controller::context::Context;
 use crate::decide;
@@ -77,7 +77,7 @@ impl LoginRecord {
         let before = Arc::clone(&self.state().resource);
         let at = now();
         let status = decide::with_attempt(before.status.as_ref(), &self.fingerprint, at);
-        let written = apply::write_status(&self.context, &before, &status).await;
+        let written = status::write_status(&self.context, &before, &status).await;
         let mut state = self.state();
         match written {
             Ok(written) => {

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod error;
 pub(crate) mod login_record;
 pub(crate) mod observe;
+pub(crate) mod status;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

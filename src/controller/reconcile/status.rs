@@ -1,0 +1,78 @@
+//! Writes the status. The controller is its only writer, and a write is bound to the version that was decided on (docs/adr/0005).
+
+use std::sync::Arc;
+
+use kube::api::PostParams;
+use kube::core::Request;
+use kube::{Api, Client, Resource, ResourceExt};
+
+use super::error::Error;
+use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus};
+use crate::controller::cluster::api_server::{self, Written};
+use crate::controller::context::Context;
+use crate::controller::memory::index::Key;
+
+/// Writes the status if it differs from what stands there, and returns what the server then has. The write is bound to the version that
+/// was decided on; when only something other than the status has moved meanwhile, the decision still holds and is written over the newer
+/// version.
+pub(crate) async fn write_status(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    status: &SalesforceIntegrationStatus,
+) -> Result<Option<Arc<SalesforceIntegration>>, Error> {
+    let decided_on = resource.status.clone().unwrap_or_default();
+    if *status == decided_on {
+        return Ok(None);
+    }
+    let mut wanted = resource.clone();
+    wanted.status = Some(status.clone());
+    let written = match replace_status(&context.client, &wanted).await {
+        Err(kube::Error::Api(error)) if error.code == 409 => {
+            let api = Api::<SalesforceIntegration>::namespaced(
+                context.client.clone(),
+                &resource.namespace().unwrap_or_default(),
+            );
+            let mut newer = api
+                .get_opt(&resource.name_any())
+                .await
+                .map_err(Error::Status)?
+                .ok_or(Error::Gone)?;
+            if newer.uid() != resource.uid() {
+                return Err(Error::Gone);
+            }
+            if newer.status.clone().unwrap_or_default() != decided_on {
+                return Err(Error::Status(kube::Error::Api(error)));
+            }
+            newer.metadata.managed_fields = None;
+            newer.status = Some(status.clone());
+            wanted = newer;
+            replace_status(&context.client, &wanted).await
+        }
+        written => written,
+    };
+    match written {
+        Ok(version) => {
+            wanted.metadata.resource_version = version;
+            let written = Arc::new(wanted);
+            context
+                .memory
+                .keep_written(Arc::clone(&written), || context.cached(&Key::of(resource)));
+            Ok(Some(written))
+        }
+        Err(kube::Error::Api(error)) if error.code == 404 => Err(Error::Gone),
+        Err(error) => Err(Error::Status(error)),
+    }
+}
+
+/// Writes the status over the version that `wanted` was made from, and returns the version that this made.
+async fn replace_status(
+    client: &Client,
+    wanted: &SalesforceIntegration,
+) -> Result<Option<String>, kube::Error> {
+    let body = serde_json::to_vec(wanted).map_err(kube::Error::SerdeError)?;
+    let namespace = wanted.namespace();
+    let request = Request::new(SalesforceIntegration::url_path(&(), namespace.as_deref()))
+        .replace_subresource("status", &wanted.name_any(), &PostParams::default(), body);
+    let written: Written = api_server::request(client, request).await?;
+    Ok(written.metadata.resource_version)
+}
