@@ -89,7 +89,8 @@ pub enum ClientError {
 // === impl Client ===
 
 impl Client {
-    /// A client for the directory at `base` (for example `http://switchboard-directory.switchboard:8080`).
+    /// A client for the directory at `base`, for example
+    /// `http://switchboard-directory.switchboard:8080`.
     pub fn new(base: &str, token: SecretString) -> Result<Self, ClientError> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))

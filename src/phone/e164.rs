@@ -53,7 +53,7 @@ impl E164 {
         PHONE_NUMBER_UTIL.parse(&*self.0, None).ok()
     }
 
-    /// Converts a number from the library; `None` if it can be nobody's number.
+    /// Converts a number from the library; `None` if it cannot be a subscriber's number.
     pub(crate) fn from_library(number: &PhoneNumber) -> Option<Self> {
         if !number.is_valid() && !is_dialable(number) {
             return None;

@@ -13,7 +13,8 @@ use crate::directory::model::{
     ClaimRequest, ClaimedCall, ClaimedCalls, DoneCall, DoneReceipt, Reading,
 };
 
-/// A call whose end was never reported counts as ended this long after its start, so that none is lost.
+/// A call whose end was never reported counts as ended this long after its start, so that no call
+/// is lost.
 const SURELY_OVER: SignedDuration = SignedDuration::from_hours(4);
 
 /// The most calls in one lease, however many numbers they have.

@@ -1,5 +1,5 @@
-//! A database server that vanishes silently: its connections stay open and carry no more data, as
-//! after the loss of a node.
+//! A database server that vanishes silently: its database connections stay open and carry no more
+//! data, as after the loss of a node.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use super::running::app;
 use super::*;
 use crate::directory::http::{App, router};
 
-/// The number of connections to the database.
+/// The number of database connections in the pool.
 const MANY: usize = 24;
-/// Time limit until connections that were in use are given up.
+/// Time limit until the database connections that were in use are closed.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
 /// A proxy between the directory and the database server.
