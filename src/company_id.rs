@@ -1,16 +1,17 @@
-//! The company ID: which tenant of the phone platform a row, a token or a query belongs to.
+//! The company ID: the tenant of the phone platform that a row, a token or a query belongs to.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A tenant's corporate identity on the phone platform: a DNS label, because the platform uses it as a sub-domain.
+/// The ID of a tenant on the phone platform. It is a DNS label, because the platform uses it as a
+/// sub-domain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CompanyId(String);
 
-/// Why a text is not a company ID.
+/// The text is not a company ID.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "a company ID is 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end"

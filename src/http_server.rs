@@ -1,8 +1,9 @@
-//! Connections: how many there are, how long one may keep its place without asking anything, and how they end.
+//! The HTTP server: limits the number of client connections and their idle time, and ends them.
 //!
-//! HTTP/1.1 only (docs/adr/0017). More connections than there is room for wait in the kernel's queue and cost nothing
-//! here. A connection that is slow to send a request's headers, that idles, or whose peer does not read its answer is
-//! closed, so that nobody can take all the room by holding it.
+//! HTTP/1.1 only (docs/adr/0017). Client connections above the limit wait in the kernel's queue and
+//! cost nothing here. A client connection is closed when it sends a request's headers slowly, when
+//! it idles, or when its client does not read the response. Nobody can therefore use up the limit
+//! with connections that are only held open.
 
 use std::io;
 use std::pin::Pin;
@@ -22,26 +23,27 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// The longest request line with its headers. A token and a number are far shorter.
+/// The largest request line with its headers, in bytes. A token and a number are far shorter.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// How long to wait when the system has no file for another connection.
+/// The pause when the system has no file descriptor for another client connection.
 const NO_FILES: Duration = Duration::from_millis(100);
 
-/// What connections may take.
+/// The limits of client connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// How many are open at once.
+    /// The most client connections that are open at once.
     pub(crate) most: usize,
-    /// How long one may take for a request's headers, from the answer before on, and how long its peer may leave an
-    /// answer unread.
+    /// The longest time for a request's headers, counted from the previous response. Also the
+    /// longest time that a client may leave a response unread.
     pub(crate) idle: Duration,
-    /// How long requests in flight may take after the shutdown.
+    /// The longest time for requests in flight after the shutdown.
     pub(crate) grace: Duration,
 }
 
-/// Serves connections until the shutdown and then until what is in flight is answered, or cut off after the grace
-/// period; says whether everything was answered. Nothing of a connection goes on when this returns.
+/// Serves client connections until the shutdown. Then finishes the requests in flight, and cuts off
+/// the rest after the grace period. Returns whether every request was answered. No work for a
+/// client connection continues when this returns.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -60,7 +62,7 @@ pub(crate) async fn serve(
             shutdown.clone(),
         ));
     }
-    // New connections are refused from here on, and go to another replica.
+    // New client connections are refused from here on, and go to another replica.
     drop(listener);
     let answered = async { while connections.join_next().await.is_some() {} };
     let all = tokio::time::timeout(limits.grace, answered).await.is_ok();
@@ -68,7 +70,7 @@ pub(crate) async fn serve(
     all
 }
 
-/// The next connection, when there is room for it.
+/// Accepts the next client connection when the limit allows it.
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
@@ -78,7 +80,8 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return (stream, room),
-            // Of the connection, not of the listener: its peer went before it was accepted.
+            // An error of this client connection, not of the listener: the client left before the
+            // accept.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -94,7 +97,7 @@ async fn accept(
     }
 }
 
-/// Answers the requests of one connection.
+/// Answers the requests of one client connection.
 async fn converse(
     connection: Connection,
     router: Router,
@@ -119,11 +122,12 @@ async fn converse(
     }
 }
 
-/// A connection that fails when its peer leaves what was written unread. Its room is free when it closes.
+/// A client connection that fails when the client leaves written data unread. Its slot is free when
+/// it closes.
 struct Connection {
     stream: TcpStream,
     idle: Duration,
-    /// Runs while a write waits for the peer.
+    /// The timer that runs while a write waits for the client.
     unread: Option<Pin<Box<Sleep>>>,
     _room: Option<OwnedSemaphorePermit>,
 }
@@ -132,7 +136,8 @@ struct Connection {
 
 impl Connection {
     fn new(stream: TcpStream, idle: Duration, room: Option<OwnedSemaphorePermit>) -> Self {
-        // Answers are written at once; without this the second of two waits for the acknowledgement of the first.
+        // Sends responses at once. Otherwise the second of two writes waits for the acknowledgement
+        // of the first.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "a connection goes without TCP_NODELAY");
         }
@@ -144,7 +149,7 @@ impl Connection {
         }
     }
 
-    /// What a write came to, and an error in place of a wait that lasts too long.
+    /// Returns the result of a write, or an error if the write has waited too long.
     fn in_time<T>(
         &mut self,
         written: Poll<io::Result<T>>,

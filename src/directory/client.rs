@@ -1,7 +1,8 @@
-//! The directory's client: what a worker's pod, the quick start and the tests speak to the directory with.
+//! The client of the directory, for worker pods, the quick start and the tests.
 //!
-//! Every request may be repeated without harm (the server sees to that), so what fails on the way is tried again:
-//! connection errors, timeouts, 429, 502, 503 and 504, with growing, jittered pauses that respect `Retry-After`.
+//! The server makes every request safe to repeat, so the client retries transient failures:
+//! connection errors, timeouts, 429, 502, 503 and 504. The pauses grow, are jittered and respect
+//! `Retry-After`.
 
 #[cfg(test)]
 mod tests;
@@ -23,10 +24,10 @@ use super::model::{
     WriteContactsRequest,
 };
 
-/// The largest answer that is read.
+/// The largest response body that the client reads.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// A client for one company and one purpose: those of its token.
+/// A client for one company and one purpose, both set by its token.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -35,51 +36,52 @@ pub struct Client {
     retry: Retry,
 }
 
-/// How often and how patiently a request is repeated.
+/// How a request is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts in all, the first included.
+    /// Total number of attempts, including the first one.
     pub attempts: u32,
-    /// The pause before the second attempt; doubled each time, then taken at random between half and all of it.
+    /// The pause before the second attempt. It doubles for each further attempt; the actual pause
+    /// is a random value between half of it and all of it.
     pub first_pause: Duration,
-    /// No pause is longer, whatever the server asks for.
+    /// The longest pause, even if the server asks for more.
     pub longest_pause: Duration,
 }
 
-/// Why the directory did not do what it was asked.
+/// Why a request to the directory failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The client cannot be made from its settings.
+    /// The client cannot be made for this address. Holds the address and the reason.
     #[error("the directory's address {0} cannot be used: {1}")]
     Address(String, String),
     /// The HTTP client could not be set up.
     #[error("the HTTP client for the directory could not be set up")]
     Setup(#[source] reqwest::Error),
-    /// The directory was not reached.
+    /// The directory could not be reached.
     #[error("could not {action}: the directory did not answer in {attempts} attempts")]
     Unreachable {
-        /// What was asked.
+        /// The requested action, in words for the message.
         action: &'static str,
-        /// How often it was tried.
+        /// Number of attempts that were made.
         attempts: u32,
-        /// What failed last.
+        /// The error of the last attempt.
         #[source]
         source: reqwest::Error,
     },
-    /// The directory refused.
+    /// The directory returned an error status.
     #[error("could not {action}: the directory answered {} ({}): {}", .problem.status, .problem.code, .problem.detail)]
     Refused {
-        /// What was asked.
+        /// The requested action, in words for the message.
         action: &'static str,
-        /// What it said.
+        /// The problem document of the response.
         problem: Problem,
     },
-    /// The directory's answer is not what its interface says.
+    /// The response does not match the directory's interface.
     #[error("could not {action}: the directory's answer cannot be read: {reason}")]
     Answer {
-        /// What was asked.
+        /// The requested action, in words for the message.
         action: &'static str,
-        /// What is wrong with it.
+        /// Why the response cannot be read.
         reason: String,
     },
 }
@@ -87,7 +89,8 @@ pub enum ClientError {
 // === impl Client ===
 
 impl Client {
-    /// A client for the directory at `base` (for example `http://switchboard-directory.switchboard:8080`).
+    /// A client for the directory at `base`, for example
+    /// `http://switchboard-directory.switchboard:8080`.
     pub fn new(base: &str, token: SecretString) -> Result<Self, ClientError> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
@@ -95,14 +98,15 @@ impl Client {
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(30))
-            // Shorter than the directory keeps a connection that idles, so that none is used while it closes it.
+            // Shorter than the directory's idle timeout, so that no client connection is reused
+            // while the directory closes it.
             .pool_idle_timeout(Duration::from_secs(20))
             .build()
             .map_err(ClientError::Setup)?;
         Self::with_http(http, base, token)
     }
 
-    /// A client on an HTTP client of the caller's (its time limits and authorities).
+    /// A client that uses the caller's HTTP client, with its timeouts and certificate authorities.
     pub fn with_http(
         http: reqwest::Client,
         base: &str,
@@ -126,32 +130,32 @@ impl Client {
         })
     }
 
-    /// The same client with another patience.
+    /// The same client with another retry policy.
     pub fn with_retry(self, retry: Retry) -> Self {
         Self { retry, ..self }
     }
 
     // --- for workers ---
 
-    /// Takes calls to resolve. Call it again, after marking the calls done, until no call comes.
+    /// Leases calls to resolve. Mark them done and call this again, until it returns no call.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimedCalls, ClientError> {
         self.post("take calls to resolve", "v1/worker/calls/claim", request)
             .await
     }
 
-    /// Marks calls done; at most [`MAX_BULK`](super::model::MAX_BULK).
+    /// Marks calls done; at most [`MAX_BULK`](super::model::MAX_BULK) per request.
     pub async fn done(&self, request: &DoneRequest) -> Result<DoneReceipt, ClientError> {
         self.post("mark calls done", "v1/worker/calls/done", request)
             .await
     }
 
-    /// Hands back what the holder has taken and not finished.
+    /// Releases the calls that the holder has leased and not finished.
     pub async fn release(&self, request: &ReleaseRequest) -> Result<ReleaseReceipt, ClientError> {
         self.post("hand calls back", "v1/worker/calls/release", request)
             .await
     }
 
-    /// Writes contacts; at most [`MAX_BULK`](super::model::MAX_BULK).
+    /// Writes contacts; at most [`MAX_BULK`](super::model::MAX_BULK) per request.
     pub async fn write_contacts(
         &self,
         request: &WriteContactsRequest,
@@ -162,7 +166,7 @@ impl Client {
 
     // --- for screens ---
 
-    /// Who stands behind a number, in any spelling; `None` when nobody is known.
+    /// The contact of a number in any spelling; `None` when the number has no contact.
     pub async fn contact(&self, number: &str) -> Result<Option<Contact>, ClientError> {
         let url = self.contact_url(number)?;
         match self
@@ -204,15 +208,15 @@ impl Client {
         self.send(action, Method::GET, url, None).await
     }
 
-    // --- for the platform's part, as the quick start plays it ---
+    // --- for the phone platform, whose part the quick start plays ---
 
-    /// Brings calls in, in the platform's own format.
+    /// Posts calls in the format of the platform's webhook.
     pub async fn ingest(&self, payload: &serde_json::Value) -> Result<Receipt, ClientError> {
         self.post("bring calls in", "v1/webhooks/calls", payload)
             .await
     }
 
-    // --- how ---
+    // --- internals ---
 
     fn url(&self, path: &str) -> Result<Url, ClientError> {
         self.base
@@ -222,7 +226,7 @@ impl Client {
 
     fn contact_url(&self, number: &str) -> Result<Url, ClientError> {
         let mut url = self.url("v1/contacts")?;
-        // `push` percent-encodes; the `+` stays, which a path takes literally.
+        // `push` percent-encodes the number but keeps `+`, which is literal in a path.
         match url.path_segments_mut() {
             Ok(mut segments) => segments.push(number),
             Err(()) => {
@@ -287,7 +291,7 @@ impl Client {
         url: &Url,
         body: Option<Vec<u8>>,
     ) -> Result<Answer<T>, ClientError> {
-        // Without the address: it may hold a phone number, and errors end up in logs.
+        // The URL is removed, because it may hold a phone number and errors end up in logs.
         let unreachable = |source: reqwest::Error| ClientError::Unreachable {
             action,
             attempts: 1,
@@ -325,7 +329,7 @@ impl Client {
     }
 }
 
-/// What one attempt brought.
+/// The result of one attempt.
 enum Answer<T> {
     Done(T),
     Later {
@@ -362,7 +366,7 @@ impl Retry {
 // === impl Problem ===
 
 impl Problem {
-    /// For an answer that did not come from the directory itself (a proxy's, say).
+    /// A substitute for a response without a problem document, for example from a proxy.
     fn bare(status: StatusCode) -> Self {
         Self {
             title: status.canonical_reason().unwrap_or("unknown").to_owned(),

@@ -1,8 +1,8 @@
-//! The file with the keys of the tokens, read again when it changes.
+//! The file with the token keys, reloaded when it changes.
 //!
-//! It is polled, and its content compared: a Secret that a kubelet mounts changes by a link that is swapped, which no
-//! watch of the file sees. A file that cannot be used keeps the keys that were, so that a slip while keys rotate
-//! refuses nobody.
+//! The file is polled and its content compared. A kubelet changes a mounted Secret by swapping a
+//! symbolic link, and no watch of the file sees that. If the file cannot be used, the previous keys
+//! stay in use, so that a mistake during key rotation locks nobody out.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use zeroize::Zeroizing;
 use super::http::Metrics;
 use super::{Error, TokenKeys};
 
-/// How soon a new key is known. A controller signs with it at the earliest when its own copy of the Secret has come.
+/// The poll interval, and so the delay until a new key is in use. A controller cannot sign with the
+/// key before its own copy of the Secret has arrived.
 const POLL: Duration = Duration::from_secs(2);
 
-/// The key file and what it said last.
+/// The key file, the digest of its last content, and the keys in use.
 #[derive(Debug)]
 pub(crate) struct KeyFile {
     path: PathBuf,
@@ -31,7 +32,7 @@ pub(crate) struct KeyFile {
 // === impl KeyFile ===
 
 impl KeyFile {
-    /// Reads it for the first time.
+    /// Reads the file for the first time.
     pub(crate) async fn open(path: PathBuf) -> Result<Self, Error> {
         let (seen, keys) = read(&path).await?;
         let keys = keys.map_err(|error| Error::Keys(path.clone(), error))?;
@@ -42,12 +43,12 @@ impl KeyFile {
         })
     }
 
-    /// The keys as they are at each moment.
+    /// A receiver of the current keys.
     pub(crate) fn current(&self) -> watch::Receiver<Arc<TokenKeys>> {
         self.keys.subscribe()
     }
 
-    /// Follows the file until the shutdown.
+    /// Polls the file until shutdown.
     pub(crate) async fn watch(mut self, metrics: Metrics, shutdown: CancellationToken) {
         let mut missing = false;
         while shutdown
@@ -73,7 +74,7 @@ impl KeyFile {
         }
     }
 
-    /// Says whether the keys are in use.
+    /// Puts the new keys in use if they are valid. Returns whether it did.
     fn replace(&self, keys: Result<TokenKeys, super::TokenError>) -> bool {
         match &keys {
             Ok(keys) => {
@@ -86,7 +87,7 @@ impl KeyFile {
     }
 }
 
-/// A digest of what the file holds, and the keys.
+/// Reads the file. Returns the digest of its content, and its keys.
 async fn read(path: &PathBuf) -> Result<([u8; 32], Result<TokenKeys, super::TokenError>), Error> {
     let text = tokio::fs::read_to_string(path)
         .await

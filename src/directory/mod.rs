@@ -1,13 +1,14 @@
 //! The directory: call history and contacts of every tenant, over HTTP.
 //!
-//! The phone platform posts its call-history webhook here, a softphone asks "who is calling?", a call-history page
-//! pages through the calls with names, and the workers take the calls still to resolve and bring contacts back.
-//! Tenants are kept apart by their company ID, which every token carries and every query is bound to.
+//! The phone platform posts its call-history webhook here. A softphone asks "who is calling?", and
+//! a call-history page reads the calls with names, page by page. The workers lease the calls that
+//! are still to be resolved and write contacts back. Every token carries a company ID and every
+//! query is bound to it, which keeps the tenants apart.
 //!
-//! A call goes three ways: *pending* until a worker has looked its number up, *done* after that, whether somebody was
-//! found or not, or *none* when there is nothing to look up. A call is *matched* as soon as, and as long as, its number
-//! has a contact: names are joined when they are read. A number that nobody was found under is asked again when it
-//! calls again.
+//! A call is in one of three lookup states. It is *pending* until a worker has looked its number
+//! up, and *done* after that, whether or not a contact was found. It is *none* when there is
+//! nothing to look up. A call is *matched* as long as its number has a contact, because names are
+//! joined on read. A number without a contact is looked up again when it calls again.
 
 pub mod client;
 mod http;
@@ -25,7 +26,7 @@ pub use self::server::{Args, Command, Error, Server, serve};
 pub use self::store::StoreError;
 pub use crate::company_id::{CompanyId, InvalidCompanyId};
 
-/// The OpenAPI document, as `docs/directory-openapi.json` holds it.
+/// The OpenAPI document, identical to `docs/directory-openapi.json`.
 pub fn openapi_json() -> Result<String, serde_json::Error> {
     http::openapi::document()
 }

@@ -1,4 +1,4 @@
-//! The server: listens, answers, and goes down without dropping what it has begun.
+//! The server: it listens, answers requests, and shuts down without dropping those in flight.
 
 use std::io;
 use std::net::SocketAddr;
@@ -133,10 +133,10 @@ pub enum Error {
     /// The key file cannot be read.
     #[error("the key file {0} cannot be read")]
     KeyFile(PathBuf, #[source] io::Error),
-    /// The key file is not one.
+    /// The content of the key file is invalid.
     #[error("the key file {0} cannot be used")]
     Keys(PathBuf, #[source] TokenError),
-    /// No key file is named.
+    /// No key file is named, although serving needs one.
     #[error("no key file is named; name it with --token-keys")]
     NoKeyFile,
     /// The file with the database's address cannot be read.
@@ -145,12 +145,12 @@ pub enum Error {
     /// The database cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
-    /// The address is taken, or not ours.
+    /// The listen address is in use, or does not belong to this machine.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
 }
 
-/// A directory that listens and does not answer yet.
+/// A directory that listens but does not answer requests yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -161,7 +161,8 @@ pub struct Server {
     retain_days: Option<u32>,
 }
 
-/// Runs the directory until `shutdown` is cancelled and what was in flight is answered; or does what its command says.
+/// Runs the directory until `shutdown` is cancelled and the requests in flight are answered. With a
+/// subcommand, runs that instead.
 pub async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
     match &args.command {
         None => Server::bind(args, shutdown).await?.run().await,
@@ -183,7 +184,7 @@ pub async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error>
 // === impl Args ===
 
 impl Args {
-    /// What must be said, and the documented default for everything else.
+    /// Arguments with the required values, and the documented default for everything else.
     pub fn new(listen: SocketAddr, database: SecretString, token_keys: PathBuf) -> Self {
         Self {
             listen,
@@ -202,7 +203,7 @@ impl Args {
         }
     }
 
-    /// The database's address, from the file where one is named.
+    /// The database address, read from the file if one is named.
     async fn database_address(&self) -> Result<SecretString, Error> {
         let Some(file) = &self.database_url_file else {
             return Ok(self.database.clone());
@@ -218,7 +219,8 @@ impl Args {
 // === impl Server ===
 
 impl Server {
-    /// Opens the store and the port. With port 0, [`Server::address`] says which one it became.
+    /// Opens the store and binds the port. With port 0, [`Server::address`] returns the assigned
+    /// port.
     pub async fn bind(args: Args, shutdown: CancellationToken) -> Result<Self, Error> {
         let key_file = args.token_keys.clone().ok_or(Error::NoKeyFile)?;
         let keys = KeyFile::open(key_file).await?;
@@ -256,12 +258,13 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address on which the server listens, with the assigned port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until the shutdown, then finishes what is in flight within the grace period and closes the store.
+    /// Answers requests until shutdown, finishes those in flight within the grace period, and
+    /// closes the store.
     pub async fn run(self) -> Result<(), Error> {
         let Self {
             listener,
@@ -273,7 +276,7 @@ impl Server {
         } = self;
         let (store, shutdown) = (app.store.clone(), app.shutdown.clone());
         info!(%address, "the directory listens");
-        // Both end with the shutdown.
+        // Both tasks end at shutdown.
         tokio::spawn(keys.watch(app.metrics.clone(), shutdown.clone()));
         if let Some(days) = retain_days {
             tokio::spawn(upkeep::retain(store.clone(), days, shutdown.clone()));

@@ -1,8 +1,8 @@
-//! What the directory's tests share: every promise is tried on each database.
+//! Shared support for the directory's tests: it runs the same test on each database.
 
 use tempfile::TempDir;
 
-/// A database to try a promise on.
+/// The database that a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
@@ -23,7 +23,7 @@ impl Kind {
     }
 }
 
-/// Makes a test on SQLite and one on PostgreSQL out of each function that takes a [`Kind`].
+/// Generates a SQLite test and a PostgreSQL test from each function that takes a [`Kind`].
 macro_rules! on_each_database {
     ($($promise:ident),* $(,)?) => {
         mod on_sqlite {

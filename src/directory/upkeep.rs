@@ -1,4 +1,4 @@
-//! Retention while the directory serves: what is too old goes, once an hour.
+//! Retention while the directory serves: it deletes old rows once an hour.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use super::store::Store;
 const FIRST_PURGE_AFTER: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3_600);
 
-/// Takes away what is older than this many days. Several replicas may do it at once: what is gone is gone.
+/// Deletes what is older than this many days. Several replicas may do this at the same time,
+/// because a second deletion finds nothing.
 pub(crate) async fn retain(store: Store, days: u32, shutdown: CancellationToken) {
     let mut pause = FIRST_PURGE_AFTER;
     while shutdown
@@ -32,7 +33,7 @@ pub(crate) async fn retain(store: Store, days: u32, shutdown: CancellationToken)
     }
 }
 
-/// The moment this many days ago; the earliest there is when that is before all time.
+/// The time this many days before `now`, or the earliest possible time if it is out of range.
 pub(crate) fn days_before(now: Timestamp, days: u32) -> Timestamp {
     now.checked_sub(SignedDuration::from_hours(24 * i64::from(days)))
         .unwrap_or(Timestamp::MIN)

@@ -1,11 +1,11 @@
-//! The command line, and the numbers that it names.
+//! The command line, and the numbers that it gives.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::cli::{BadInput, SalesforceArgs};
 
-/// More is no list of phone numbers for a laptop, but a wrong file.
+/// The input limit. A larger file is a wrong file, not a list of phone numbers for a laptop.
 const MAX_INPUT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Flags of `switchboard lookup`.
@@ -58,7 +58,7 @@ pub enum Format {
 // === impl Args ===
 
 impl Args {
-    /// The numbers, as they are written. Empty lines of a file are none.
+    /// The numbers as they are written. Empty lines of a file are skipped.
     pub(crate) fn texts(&self) -> Result<Vec<String>, BadInput> {
         let Some(path) = &self.numbers else {
             return Ok(self.number.clone());
@@ -86,7 +86,7 @@ fn bad(path: &Path, source: std::io::Error) -> BadInput {
     }
 }
 
-/// The lines that hold something, without the byte-order mark that spreadsheets write.
+/// The lines that are not empty, without the byte-order mark that spreadsheets write.
 fn lines(read: impl Read) -> std::io::Result<Vec<String>> {
     let mut texts = Vec::new();
     for line in BufReader::new(read.take(MAX_INPUT_BYTES)).lines() {

@@ -1,8 +1,8 @@
-//! `switchboard lookup`: the workers' look-up for a person, on a laptop. Numbers in, names and cost
-//! out; it writes nothing anywhere.
+//! `switchboard lookup`: the workers' lookup, for a human at a laptop. It reads numbers, prints
+//! names and the cost, and writes nothing anywhere.
 //!
-//! Exit codes: 0 when all numbers were asked for, whether they were found or not; 1 when Salesforce
-//! failed (what was found before is printed); 2 when the files, flags or numbers cannot be used.
+//! Exit codes: 0 when all numbers were queried, whether they were found or not; 1 when Salesforce
+//! failed (the results up to then are printed); 2 when the files, flags or numbers cannot be used.
 
 mod args;
 mod output;
@@ -17,30 +17,30 @@ pub use self::run::run;
 use crate::phone::{E164, NotLookedUp};
 use crate::resolve::{Match, Record, Rule};
 
-/// One number of the input and what became of it.
+/// One number of the input, and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
-    /// As it was given.
+    /// The number as it was given.
     text: String,
-    /// What it is read as.
+    /// The number as it is parsed.
     number: Result<E164, NotLookedUp>,
     answer: Answer,
-    /// Why, where that was wanted.
+    /// The reasons for the answer, if they were requested.
     explanation: Option<Explanation>,
 }
 
-/// What became of a number.
+/// The result for a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
-    /// It was not asked for.
+    /// The number was not queried.
     NotAsked,
-    /// No record holds it.
+    /// No record holds the number.
     Unknown,
-    /// This record holds it.
+    /// This record holds the number.
     Found(Match),
 }
 
-/// Why a number got its answer.
+/// The reasons for the answer to a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Explanation {
     spellings: Vec<String>,
@@ -48,7 +48,7 @@ struct Explanation {
     rule: Rule,
 }
 
-/// All lines together, and what they cost.
+/// All lines and their cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Outcome {
     lines: Vec<Line>,
@@ -59,7 +59,7 @@ struct Outcome {
 // === impl Line ===
 
 impl Line {
-    /// The word for why it was not asked for; `None` if it was.
+    /// The code of the reason why the number was not queried; `None` if it was queried.
     fn reason(&self) -> Option<&'static str> {
         match (&self.number, &self.answer) {
             (Err(reason), _) => Some(reason.code()),
@@ -68,7 +68,7 @@ impl Line {
         }
     }
 
-    /// The same in a sentence.
+    /// The same reason in words.
     fn reason_in_words(&self) -> Option<String> {
         match (&self.number, &self.answer) {
             (Err(reason), _) => Some(reason.to_string()),

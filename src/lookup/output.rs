@@ -1,15 +1,16 @@
-//! What was found, as text. Names come from outside: none of them may steer a terminal, break a
-//! line, or become a formula in a spreadsheet.
+//! The results as text. Names come from outside: none of them may control a terminal, break a line,
+//! or become a formula in a spreadsheet.
 
 use serde_json::{Value, json};
 
 use super::{Explanation, Format, Line, Outcome};
 use crate::resolve::Record;
 
-/// What the product document's own way would cost: one query for each of Contact, Account and Lead.
+/// API calls per number with the product document's own method: one query for each of Contact,
+/// Account and Lead.
 const CALLS_PER_NUMBER: u64 = 3;
 
-/// Everything for standard output.
+/// The complete text for standard output.
 pub(crate) fn text(outcome: &Outcome, format: Format) -> String {
     match format {
         Format::Table => table(outcome),
@@ -115,7 +116,8 @@ fn csv(outcome: &Outcome) -> String {
     text
 }
 
-/// RFC 4180; what a spreadsheet would take for a formula gets an apostrophe, unless it is a number.
+/// A field as in RFC 4180. A text that a spreadsheet would treat as a formula gets an apostrophe,
+/// unless it is a number.
 fn csv_field(value: &str) -> String {
     let is_number = value
         .strip_prefix(['+', '-'])
@@ -221,7 +223,7 @@ fn push_row(text: &mut String, cells: &[String; 6], widths: &[usize; 6]) {
     text.push('\n');
 }
 
-/// Text without anything that moves a cursor or changes a direction.
+/// Replaces every character that moves the cursor or changes the text direction.
 fn plain(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -231,7 +233,7 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
-/// Columns that a text takes in a terminal: two for the wide characters of East Asia.
+/// The terminal columns of a text: two for each wide character of East Asia.
 fn width(text: &str) -> usize {
     text.chars()
         .map(|c| match c {

@@ -1,4 +1,4 @@
-//! One look-up from its files to what it prints.
+//! One lookup, from reading its files to printing the results.
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
@@ -19,10 +19,10 @@ use crate::salesforce::{Connection, Credentials, FingerprintKey, Transport};
 
 /// Exit code: the files, flags or numbers cannot be used.
 const BAD_INPUT: u8 = 2;
-/// Log-ins, at most: one, and one for a session that ends in between.
+/// The most log-ins: one, and another if the session ends during the lookup.
 const LOGINS: u64 = 2;
 
-/// What is asked, and how.
+/// The numbers to look up, and the settings.
 struct Job {
     lines: Vec<Line>,
     region: Region,
@@ -30,7 +30,7 @@ struct Job {
     explain: bool,
 }
 
-/// Looks numbers up and prints what was found.
+/// Looks numbers up and prints the results.
 pub async fn run(args: Args, stop: CancellationToken) -> ExitCode {
     let job = match prepare(&args) {
         Ok(job) => job,
@@ -42,7 +42,7 @@ pub async fn run(args: Args, stop: CancellationToken) -> ExitCode {
     let begun = Instant::now();
     let (mut outcome, result) = job.execute(&stop).await;
     outcome.took = begun.elapsed();
-    // A reader that has gone (`| head`) is no failure of the look-up.
+    // A reader that has closed the pipe (`| head`) is not a failure of the lookup.
     let _ = std::io::stdout().write_all(output::text(&outcome, args.output).as_bytes());
     eprintln!("{}", output::cost(&outcome));
     match result {
@@ -54,7 +54,7 @@ pub async fn run(args: Args, stop: CancellationToken) -> ExitCode {
     }
 }
 
-/// Reads files and numbers; asks nobody anything.
+/// Reads files and numbers. It makes no network request.
 fn prepare(args: &Args) -> Result<Job, BadInput> {
     let flag = |error: String| BadInput::Flag(error);
     let texts = args.texts()?;
@@ -102,7 +102,7 @@ fn credentials(
     found: Option<&k8s_openapi::api::core::v1::Secret>,
     settings: &Settings,
 ) -> Result<Credentials, BadInput> {
-    // Nothing is compared with it: any key will do.
+    // No fingerprint is compared here, so any key will do.
     let key = FingerprintKey::new(b"switchboard lookup".to_vec());
     let name = settings.auth.secret.clone();
     let read = decide::login::credentials::read(found, settings, &key);
@@ -206,7 +206,7 @@ impl Job {
     }
 }
 
-/// A bar on a terminal, nothing elsewhere.
+/// A progress bar on a terminal, and a hidden one elsewhere.
 fn progress(numbers: usize) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

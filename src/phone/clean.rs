@@ -1,7 +1,7 @@
-//! Text as people and devices write it, brought to plain ASCII before any rule reads it.
+//! Converts text from people and devices to plain ASCII, before any rule reads it.
 
-/// Full-width forms to half-width ones, every digit to ASCII, every dash to `-`, every blank to one
-/// space, invisible marks out.
+/// Converts full-width forms to half-width ones, every digit to ASCII, every dash to `-`, and every
+/// blank to one space. Removes invisible marks.
 pub(crate) fn clean(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
@@ -15,7 +15,7 @@ pub(crate) fn clean(text: &str) -> String {
 fn clean_char(character: char) -> Option<char> {
     Some(match character {
         // Zero-width and direction marks: Windows' contact card and many web pages put them around
-        // numbers that are copied.
+        // numbers that people copy.
         '\u{00AD}'
         | '\u{200B}'..='\u{200F}'
         | '\u{202A}'..='\u{202E}'
@@ -25,7 +25,7 @@ fn clean_char(character: char) -> Option<char> {
         | '\u{FE0F}'
         | '\u{20E3}'
         | '\u{FEFF}' => return None,
-        // Hyphens, dashes and minus signs, and the strokes that Japanese keyboards give for them.
+        // Hyphens, dashes and minus signs, and the similar strokes that Japanese keyboards produce.
         '\u{02D7}'
         | '\u{058A}'
         | '\u{05BE}'
@@ -53,8 +53,8 @@ fn clean_char(character: char) -> Option<char> {
     })
 }
 
-/// Decimal digits of the scripts that phones and address books write numbers in. Each row of
-/// Unicode's `Nd` category is ten in a row.
+/// The ASCII digit for a decimal digit in the scripts of phones and address books. The ten digits
+/// of a script are consecutive in Unicode's `Nd` category.
 fn decimal_digit(character: char) -> Option<char> {
     const ZEROS: [u32; 13] = [
         0x0660,  // Arabic-Indic

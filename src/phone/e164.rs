@@ -1,4 +1,4 @@
-//! One form for each number of the world.
+//! The E.164 form: one text for each phone number worldwide.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,12 @@ use rlibphonenumber::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A number as ITU-T E.164 writes it: `+`, country calling code, subscriber; nothing else.
+/// A number in the form of ITU-T E.164: `+`, country calling code and subscriber number, nothing
+/// else.
 ///
-/// It can only be made from text that libphonenumber reads as a number somebody may have, so it
-/// needs no escaping in SOQL, XML or URLs (a URL query must still write its `+` as `%2B`).
+/// It can only be made from text that libphonenumber reads as a possible number of a subscriber. It
+/// therefore needs no escaping in SOQL, XML or URLs (a URL query must still write its `+` as
+/// `%2B`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct E164(Box<str>);
@@ -46,25 +48,25 @@ impl E164 {
             .unwrap_or_default()
     }
 
-    /// The number for the library, which has read it once already.
+    /// The number as libphonenumber's type. The library has already parsed this text once.
     pub(crate) fn library(&self) -> Option<PhoneNumber> {
         PHONE_NUMBER_UTIL.parse(&*self.0, None).ok()
     }
 
-    /// Takes what the library read, when somebody may have that number.
+    /// Converts a number from the library; `None` if it cannot be a subscriber's number.
     pub(crate) fn from_library(number: &PhoneNumber) -> Option<Self> {
         if !number.is_valid() && !is_dialable(number) {
             return None;
         }
         let text = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164);
-        // An extension, or a carrier code, would not be part of this form.
+        // An extension or a carrier code is not part of this form.
         (text.len() <= MAX_DIGITS + 1 && is_written_in_full(&text)).then(|| Self(text.into()))
     }
 }
 
-/// A number of a range that the metadata does not know (it ages, and numbering plans grow), but
-/// with the length of a fixed, mobile or internet line. Losing a customer's number is worse than
-/// asking Salesforce for one that nobody has.
+/// Whether a number in a range that the metadata does not know has the length of a fixed, mobile or
+/// internet line. The metadata ages while numbering plans grow. Losing a customer's number is worse
+/// than a Salesforce query for a number that nobody has.
 fn is_dialable(number: &PhoneNumber) -> bool {
     let national = number.get_national_significant_number();
     if national.starts_with('0') {

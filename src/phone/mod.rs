@@ -1,9 +1,9 @@
-//! Phone numbers: reading them, one form for each, and every way people write them. No I/O.
+//! Phone numbers: parsing, the E.164 form, and the spellings that people use. No I/O.
 //!
-//! [`parse`] turns the text of a call or of a record into an [`E164`], or says by [`NotLookedUp`]
-//! why there is nothing to look up. [`spellings`] goes the other way: Salesforce keeps phone text as
-//! it was typed and compares it literally, so a query has to ask for every form that people store.
-//! Both stand on libphonenumber's data.
+//! [`parse`] turns the text of a call or a record into an [`E164`], or returns a [`NotLookedUp`]
+//! with the reason why there is nothing to look up. [`spellings`] does the reverse. Salesforce
+//! keeps phone text as it was typed and compares it literally, so a query must contain every form
+//! that people store. Both use libphonenumber's data.
 
 mod clean;
 mod e164;

@@ -1,4 +1,4 @@
-//! From text to a number, or to the reason why it is not looked up.
+//! Parses text into a number, or into the reason why it is not looked up.
 
 use rlibphonenumber::{
     CountryCodeSource, NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumber,
@@ -9,7 +9,7 @@ use super::clean::clean;
 use super::special::{is_emergency, is_service};
 use super::{E164, Region};
 
-/// Why a text is not looked up in Salesforce. None of these is ever sent there.
+/// Why a text is not looked up in Salesforce. Such a text is never sent there.
 #[derive(
     Debug,
     Clone,
@@ -24,13 +24,13 @@ use super::{E164, Region};
     thiserror::Error,
 )]
 pub enum NotLookedUp {
-    /// Nothing is written.
+    /// The text is empty.
     #[error("there is no number")]
     Empty,
-    /// The caller withheld it, or the network did not pass it on.
+    /// The caller withheld the number, or the network did not pass it on.
     #[error("the number was withheld")]
     Anonymous,
-    /// A line inside the tenant's own telephone system.
+    /// An extension inside the tenant's own telephone system.
     #[error("it is an internal extension")]
     Extension,
     /// Police, fire, ambulance and the like.
@@ -45,17 +45,17 @@ pub enum NotLookedUp {
     /// The country code after the plus sign does not exist.
     #[error("the country code does not exist")]
     NoSuchCountry,
-    /// Words, or another thing than a phone number.
+    /// Words, or something else that is not a phone number.
     #[error("it is not a phone number")]
     NotANumber,
-    /// Digits that can be nobody's number in that region.
+    /// Digits that cannot be a number in that region.
     #[error("no number of that length and beginning exists")]
     Invalid,
 }
 
-/// What stands in place of a number that was withheld: the platform's own word is `Anonymous`
-/// (revcomm/miitel-developers-public, schema/incoming_webhook); the rest is what SIP networks and
-/// Japanese carriers send. Compared in lower case without blanks and punctuation.
+/// The words in place of a withheld number. The platform itself sends `Anonymous`
+/// (revcomm/miitel-developers-public, schema/incoming_webhook); SIP networks and Japanese carriers
+/// send the others. They are compared in lower case without blanks and punctuation.
 const WITHHELD: [&str; 17] = [
     "anonymous",
     "blocked",
@@ -76,9 +76,10 @@ const WITHHELD: [&str; 17] = [
     "非通知設定",
 ];
 
-/// Longest text that is read: more than any phone field holds, and what libphonenumber reads.
+/// Longest text that is parsed, in characters. It is more than any phone field holds, and the limit
+/// of libphonenumber.
 const MAX_TEXT_CHARS: usize = 250;
-/// Up to here digits that are no subscriber's number count as an internal line.
+/// Up to this length, digits that are no subscriber's number count as an extension.
 const MAX_EXTENSION_DIGITS: usize = 6;
 
 impl NotLookedUp {
@@ -98,7 +99,7 @@ impl NotLookedUp {
     }
 }
 
-/// Reads a phone number as one dialled, or stored, in `region`.
+/// Parses a phone number as it is dialled, or stored, in `region`.
 ///
 /// ```
 /// use switchboard::phone::{NotLookedUp, Region, parse};
@@ -142,7 +143,8 @@ fn is_withheld(plain: &str) -> bool {
     WITHHELD.contains(&word.as_str())
 }
 
-/// `03-1234-5678 内線12` without what follows the main line; the Latin markers are the library's.
+/// Cuts off everything after the main line, as in `03-1234-5678 内線12`. The library handles the
+/// Latin markers.
 fn strip_extension(plain: &str) -> &str {
     match ["内線", "内线", "內線"]
         .iter()
@@ -154,7 +156,8 @@ fn strip_extension(plain: &str) -> &str {
     }
 }
 
-/// In Japan 184 and 186 before a number hide and show one's own: they are not part of it.
+/// Removes 184 or 186 before a number. In Japan they hide and show the caller's own number, and are
+/// not part of the dialled one.
 fn strip_caller_id_code(plain: &str, region: Region) -> String {
     if region == Region::JAPAN && !plain.starts_with('+') {
         let digits = digits_of(plain);
@@ -170,7 +173,7 @@ fn strip_caller_id_code(plain: &str, region: Region) -> String {
     plain.to_owned()
 }
 
-/// The bare digits of a text that holds nothing but digits and the marks people group them with.
+/// The digits of a text that holds only digits and the marks that people group them with.
 fn digits_of(plain: &str) -> Option<String> {
     plain
         .chars()
@@ -179,7 +182,7 @@ fn digits_of(plain: &str) -> Option<String> {
         .collect()
 }
 
-/// Decides what is too short to be a subscriber's number, before the library guesses.
+/// Classifies a number that is too short for a subscriber, before the library guesses.
 fn short_number(dialled: &str, region: Region) -> Option<NotLookedUp> {
     let with_country = dialled.strip_prefix('+').and_then(digits_of).map(|digits| {
         let code = region.calling_code().to_string();
@@ -205,8 +208,9 @@ fn short_number(dialled: &str, region: Region) -> Option<NotLookedUp> {
     }
 }
 
-/// Some small countries have subscribers with four to six digits and no prefix. Where a prefix is
-/// dialled, as few digits without it are an internal line.
+/// Whether so few digits are a subscriber's number. Some small countries have subscriber numbers of
+/// four to six digits and no prefix. In a region with a prefix, so few digits without it are an
+/// extension.
 fn is_whole_number(digits: &str, region: Region) -> bool {
     region
         .national_prefix()
@@ -231,14 +235,14 @@ fn read(dialled: &str, region: Region) -> Result<E164, NotLookedUp> {
     }
 }
 
-/// A number of a range that the metadata does not know is believed only when it was written as one
-/// dials it: with its country or with the national prefix.
+/// Accepts a number in a range that the metadata does not know only if it is written as it is
+/// dialled: with its country code or the national prefix.
 fn accept(number: &PhoneNumber, dialled: &str, region: Region) -> Option<E164> {
     let written_in_full = match number.country_code_source() {
         CountryCodeSource::FromNumberWithPlusSign | CountryCodeSource::FromNumberWithIdd => true,
         CountryCodeSource::FromNumberWithoutPlusSign => false,
         CountryCodeSource::FromDefaultCountry | CountryCodeSource::Unspecified => {
-            // In North America nobody has to dial the 1.
+            // In North America dialling the 1 is optional.
             number.country_code == 1
                 || region.national_prefix().is_none_or(|prefix| {
                     dialled
@@ -254,8 +258,8 @@ fn accept(number: &PhoneNumber, dialled: &str, region: Region) -> Option<E164> {
     }
 }
 
-/// `0081 3 …`: most of the world dials 00 before a country code, and people write it so even where
-/// the region itself (Japan: 010, North America: 011) does not.
+/// Reads forms such as `0081 3 …`. Most of the world dials 00 before a country code, and people
+/// write it even in regions that do not (Japan: 010, North America: 011).
 fn double_zero(dialled: &str) -> Option<E164> {
     let digits = digits_of(dialled)?;
     let rest = digits.strip_prefix("00")?;

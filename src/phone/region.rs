@@ -1,4 +1,4 @@
-//! The region whose rules read a number that is written without its country.
+//! The region whose rules apply to a number without a country code.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,8 +16,9 @@ pub struct Region(rlibphonenumber::Region);
 #[error("{0:?} is not a region: write the two capital letters of ISO 3166-1, for example JP")]
 pub struct UnknownRegion(pub String);
 
-/// The regions that libphonenumber's data has rules for. Written out, so that whoever only checks a region (the controller does, and reads
-/// no number) need not unpack all that data; a test compares it with the data.
+/// The regions that libphonenumber's data has rules for. The list is written out so that code that
+/// only checks a region need not unpack all that data. The controller is such code, because it
+/// parses no number. A test compares the list with the data.
 const KNOWN: &str = "\
     AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ \
     BR BS BT BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO \
@@ -52,8 +53,8 @@ impl Region {
         self.0
     }
 
-    /// What stands before a national number where the region writes it so: `0` in Japan, nothing in
-    /// the United States and in many others. Learnt from how the region's example is formatted.
+    /// The prefix of a national number: `0` in Japan, none in the United States and in many other
+    /// regions. It is derived from the formatted example number of the region.
     pub(crate) fn national_prefix(self) -> Option<String> {
         let example = PHONE_NUMBER_UTIL.get_example_number(self.0).ok()?;
         let mut written = PHONE_NUMBER_UTIL

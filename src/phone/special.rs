@@ -1,17 +1,17 @@
-//! Numbers that reach help or a service of the network, not a customer.
+//! Numbers of emergency services or of a network service, not of a customer.
 
 use super::Region;
 
-/// Whether these digits, dialled in this region, call for help.
+/// Whether these digits are an emergency number when dialled in this region.
 ///
 /// 112 and 911 work on any mobile phone (3GPP TS 22.101, 10.1); the others are those of the region.
-/// Where a region is not listed, the numbers that are nowhere a customer's are held back too.
+/// For a region that is not listed, numbers that are nowhere a customer's count as well.
 pub(crate) fn is_emergency(digits: &str, region: Region) -> bool {
     const EVERYWHERE: [&str; 4] = ["112", "911", "999", "000"];
     EVERYWHERE.contains(&digits) || of_region(region).contains(&digits)
 }
 
-/// Emergency numbers of a region, as libphonenumber's short-number metadata lists them.
+/// The emergency numbers of a region, from libphonenumber's short-number metadata.
 fn of_region(region: Region) -> &'static [&'static str] {
     match region.to_string().as_str() {
         // Police, fire and ambulance, coast guard.
@@ -45,7 +45,7 @@ fn of_region(region: Region) -> &'static [&'static str] {
 pub(crate) fn is_service(digits: &str, region: Region) -> bool {
     match region.to_string().as_str() {
         // 1XY: 104 directory, 113 repairs, 117 time, 171 message board, 177 weather, 188, 189 …
-        // (Ministry of Internal Affairs, "電気通信番号計画"; 1XX is no customer's anywhere in Japan.)
+        // (Ministry of Internal Affairs, "電気通信番号計画"; no customer in Japan has a 1XX number.)
         "JP" => digits.len() == 3 && digits.starts_with('1'),
         // N11 (NANPA): 211 to 811; 988 is the crisis line.
         "US" | "CA" => (digits.len() == 3 && digits.ends_with("11")) || digits == "988",

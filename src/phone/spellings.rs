@@ -1,21 +1,21 @@
-//! Every way people store a number in Salesforce, the likeliest first.
+//! The ways in which people store a number in Salesforce, the most likely first.
 //!
-//! Salesforce keeps phone text as it was typed (only its English screens rewrite ten bare digits to
-//! `(xxx) xxx-xxxx`), holds 40 characters, and `=` and `IN` compare the raw text:
+//! Salesforce keeps phone text as it was typed; only its English screens rewrite ten bare digits to
+//! `(xxx) xxx-xxxx`. A field holds 40 characters, and `=` and `IN` compare the raw text:
 //! <https://help.salesforce.com/s/articleView?id=000385963&type=1>.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
 
 use super::{E164, Region, parse};
 
-/// What a phone field of Salesforce holds at most.
+/// The most characters that a Salesforce phone field holds.
 pub const MAX_SPELLING_CHARS: usize = 40;
 
-/// The spellings of `number` to ask for in the org of a tenant whose region is `home`.
+/// The spellings of `number` to query in the org of a tenant whose region is `home`.
 ///
-/// Each reads back to the same number there. What does not is left out, because a record found by it
-/// would not be known to hold that number: a foreign number in its own national form, or digits
-/// without a plus sign that are another number of the region.
+/// Each spelling parses back to the same number there. Other spellings are left out, because a
+/// record found by one of them could not be matched to the number. Examples are a foreign number in
+/// its own national form, and digits without a plus sign that are another number of the region.
 pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
     let Some(read) = number.library() else {
         return vec![number.to_string()];
@@ -26,7 +26,7 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
     let national = groups(&formatted);
     let abroad = international_groups(&read);
     let code = read.country_code.to_string();
-    // Ten digits after the country's code: 090, 050, 0800. They have no area to set apart.
+    // Ten digits after the country code: 090, 050, 0800. They have no area code to separate.
     let is_japanese_mobile = read.country_code == 81 && abroad.concat().len() == 10;
 
     if let Some(written) = with_separator(&national, "-") {
@@ -67,7 +67,7 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
         found.add(grouping);
     }
     if national.concat() != abroad.concat() && read.country_code != 1 {
-        // The trunk prefix in parentheses, as letter-heads have it.
+        // The trunk prefix in parentheses, as on letterheads.
         if let Some(prefix) = national.concat().strip_suffix(&abroad.concat()) {
             found.add(format!("+{code} ({prefix}){}", abroad.join("-")));
             if read.country_code != 81 {
@@ -85,7 +85,7 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
     list
 }
 
-/// A list without doubles that keeps its order.
+/// A list without duplicates that keeps its order.
 #[derive(Default)]
 struct Spellings(Vec<String>);
 
@@ -114,7 +114,8 @@ fn with_separator(groups: &[String], separator: &str) -> Option<String> {
     (groups.len() > 1).then(|| groups.join(separator))
 }
 
-/// `1-415-555-0132` and its like: in North America the country's code is the long-distance prefix.
+/// Adds `1-415-555-0132` and similar forms: in North America the country code is the long-distance
+/// prefix.
 fn north_america(found: &mut Spellings, groups: &[String]) {
     if let [area, exchange, line] = groups {
         found.add(format!("+1 ({area}) {exchange}-{line}"));
@@ -129,7 +130,8 @@ fn north_america(found: &mut Spellings, groups: &[String]) {
     }
 }
 
-/// What Europe and most of the world write beside the metadata's forms; Japan does not, and its spellings are counted to the byte.
+/// Adds the forms that Europe and most of the world use besides those of the metadata. Japan does
+/// not use them, and its spellings are counted to the byte.
 fn elsewhere(found: &mut Spellings, code: &str, groups: &[String]) {
     if let [area, rest @ ..] = groups
         && !rest.is_empty()
@@ -140,9 +142,9 @@ fn elsewhere(found: &mut Spellings, code: &str, groups: &[String]) {
     found.add(format!("00{code}{}", groups.concat()));
 }
 
-/// Groupings other than the metadata's that people really use. Japanese area codes have two to five
-/// digits with the 0, and few know which of their neighbours' are the area's; that Tokyo is 03 and
-/// Osaka 06 everybody knows, so those have no other grouping.
+/// The groupings that people really use besides those of the metadata. Japanese area codes have two
+/// to five digits with the 0, and few people know the length of their neighbours' codes. Everybody
+/// knows that Tokyo is 03 and Osaka 06, so these have no other grouping.
 fn other_groupings(number: &PhoneNumber) -> Vec<String> {
     let national = number.get_national_significant_number();
     let cuts: &[&[usize]] = match (number.country_code, national.len()) {

@@ -1,4 +1,4 @@
-//! What is read, what is not, and that every spelling comes home.
+//! The texts that are parsed, the texts that are not, and the way back from every spelling.
 
 use proptest::prelude::*;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberType};
@@ -75,7 +75,7 @@ fn japanese_numbers_are_read_however_they_are_written() {
 
 #[test]
 fn numbers_of_ranges_that_the_metadata_does_not_know_are_not_lost() {
-    // The platform's own samples use them (call_analysis_completed.json).
+    // The platform's own samples use these numbers (call_analysis_completed.json).
     reads("09000000000", "JP", "+819000000000");
     reads("05000000000", "JP", "+815000000000");
     reads("0300000000", "JP", "+81300000000");
@@ -324,7 +324,7 @@ fn every_spelling_of_every_regions_example_comes_home() {
     }
 }
 
-/// Digits that begin like numbers of the region, so that most of them exist.
+/// Digits that begin like numbers of the region, so that most of them are valid.
 fn dialled(code: &'static str) -> impl Strategy<Value = (Region, String)> {
     let pattern = match code {
         "JP" => "0([1-9][0-9]{8}|[5789]0[1-9][0-9]{7})",

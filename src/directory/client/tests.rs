@@ -1,4 +1,4 @@
-//! The client against a server that answers what the test says.
+//! The client against a server with scripted responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,8 @@ use axum::response::IntoResponse as _;
 
 use super::*;
 
-/// Answers with these statuses, one a request, then 200; counts.
+/// Starts a server that returns these statuses, one per request, and then 200. Also returns its
+/// request counter.
 async fn server(statuses: &'static [u16]) -> (Client, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
@@ -82,7 +83,8 @@ async fn a_refusal_is_not_tried_again() {
 
 #[tokio::test]
 async fn nobody_there_is_said_without_the_number() {
-    // Bound and not listening: it refuses, and nobody else gets the port.
+    // The socket is bound but does not listen: it refuses clients, and no other process gets the
+    // port.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let base = format!("http://{}", socket.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! `/v1/contacts/{number}`: who is calling, and edits by hand.
+//! `/v1/contacts/{number}`: reads the contact of a caller, and edits contacts by hand.
 
 use axum::Json as Answer;
 use axum::extract::State;

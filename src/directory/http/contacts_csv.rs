@@ -1,4 +1,4 @@
-//! `GET /v1/contacts.csv`: every contact, in the layout that MiiTel imports.
+//! `GET /v1/contacts.csv`: every contact, in the format that MiiTel imports.
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -18,7 +18,7 @@ use crate::phone::E164;
 /// MiiTel's header: company, person, phone number, categories.
 const HEADER: &str = "取引先会社名,取引先担当者名,電話番号,カテゴリー\r\n";
 
-/// How many contacts are in memory at once.
+/// Contacts per read; it bounds the memory of an export.
 const CHUNK: u32 = 1_000;
 
 /// All contacts as CSV
@@ -41,7 +41,8 @@ pub(crate) async fn export(
     caller: Caller<Read>,
 ) -> Result<Response, ApiError> {
     let company = caller.company;
-    // Read before the status is sent, so that a database that is down is a 503 and no broken file.
+    // Read before the status is sent, so that an unavailable database gives a 503 instead of a
+    // broken file.
     let first = app.store.contacts_after(&company, "", CHUNK).await?;
     info!(%company, "exports the contacts");
     let head = stream::iter([Ok::<_, StoreError>(Bytes::from_static(HEADER.as_bytes()))]);
@@ -82,7 +83,8 @@ fn line(contact: &Contact) -> String {
     )
 }
 
-/// Domestic digits without hyphens for Japan, E.164 for the rest of the world; neither is a formula that does harm.
+/// Domestic digits without hyphens for Japan, E.164 for all other countries. Neither form is a
+/// harmful formula.
 fn number(number: &E164) -> String {
     match number.as_str().strip_prefix("+81") {
         Some(national) => format!("0{national}"),
@@ -90,10 +92,11 @@ fn number(number: &E164) -> String {
     }
 }
 
-/// RFC 4180, and nothing that a spreadsheet would run.
+/// A field as in RFC 4180 that no spreadsheet runs as a formula.
 fn field(text: Option<&str>) -> String {
     let text = text.unwrap_or_default();
-    // Full-width signs count: a spreadsheet with a Japanese input method reads them as the narrow ones.
+    // Full-width signs are included, because a spreadsheet with a Japanese input method reads them
+    // as the half-width ones.
     let formula = text
         .trim_start()
         .starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);

@@ -1,7 +1,7 @@
-//! The HTTP interface: one file for each resource, and what all of them share.
+//! The HTTP interface: one file per resource, and the middleware that they share.
 //!
-//! A request is let in by its token before anything else about it is looked at, so that a wrong token learns nothing
-//! but that it is wrong. Every error is a problem document with a sentence.
+//! The token is checked before anything else in a request, so that the sender of a wrong token
+//! learns only that it is wrong. Every error is a problem document with a sentence.
 
 mod calls;
 mod contacts;
@@ -32,7 +32,7 @@ pub(crate) use self::middleware::fairness::{Share, Shares};
 pub(crate) use self::middleware::health::Readiness;
 pub(crate) use self::middleware::metrics::Metrics;
 
-/// Every endpoint, with the limits around it.
+/// All endpoints, wrapped in the limits of a request.
 pub(crate) fn router(app: App) -> Router {
     Router::new()
         .route("/v1/webhooks/calls", post(webhook::receive))
@@ -70,7 +70,7 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// A request that takes too long is given up; its transaction, if any, is rolled back.
+/// Aborts a request that takes too long; its transaction, if any, is rolled back.
 async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,

@@ -42,7 +42,7 @@ use crate::directory::model::tokens::Purpose;
 )]
 struct Api;
 
-/// One bearer scheme for each purpose, so that the document says which token an endpoint takes.
+/// Adds one bearer scheme per purpose, so that the document shows which token an endpoint takes.
 struct Tokens;
 
 impl Modify for Tokens {
@@ -66,12 +66,12 @@ impl Modify for Tokens {
     }
 }
 
-/// The document as text, as `docs/directory-openapi.json` holds it.
+/// The document as text, identical to `docs/directory-openapi.json`.
 pub(crate) fn document() -> Result<String, serde_json::Error> {
     Api::openapi().to_pretty_json().map(|text| text + "\n")
 }
 
-/// `GET /v1/openapi.json`: no token, it says nothing about any tenant.
+/// `GET /v1/openapi.json`. It needs no token, because the document contains nothing about a tenant.
 pub(crate) async fn serve() -> Result<Response, ApiError> {
     let document = document().map_err(|_| ApiError::Internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], document).into_response())

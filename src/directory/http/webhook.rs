@@ -1,4 +1,4 @@
-//! `POST /v1/webhooks/calls`: the platform brings calls in.
+//! `POST /v1/webhooks/calls`: receives calls from the phone platform.
 
 use axum::Json;
 use axum::extract::State;

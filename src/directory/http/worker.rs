@@ -1,4 +1,5 @@
-//! `/v1/worker/...`: the workers take calls, mark them done and bring contacts. Every request may be repeated.
+//! `/v1/worker/...`: workers lease calls, mark them done and write contacts. Every request may be
+//! repeated.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,8 @@
-//! The wire types: what server and client say to each other, and what the OpenAPI document describes.
+//! The wire types of server and client, from which the OpenAPI document is generated.
 //!
-//! Keys are camelCase, times are RFC 3339 in UTC, numbers are E.164 unless a field says "as the platform spelled it".
-//! A reader ignores keys it does not know, so that a newer server can speak to an older worker.
+//! Keys are camelCase, and times are RFC 3339 in UTC. Numbers are E.164 unless a field says "as the
+//! platform spelled it". A reader ignores unknown keys, so that a newer server can talk to an older
+//! worker.
 
 pub mod tokens;
 pub(crate) mod webhook;
@@ -14,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::phone::{E164, Region};
 
-/// The largest number of entries that one request may carry: of a worker, or legs of a call in a webhook.
+/// The most entries of one request: entries from a worker, or legs of a call in a webhook.
 pub const MAX_BULK: usize = 1_000;
 
 // === Calls ===
@@ -414,12 +415,12 @@ fn default_claim_for() -> u32 {
 // === impl WriteContactsReceipt ===
 
 impl WriteContactsReceipt {
-    /// How many contacts the directory now holds as they were sent.
+    /// Number of contacts that the directory now holds as they were sent.
     pub fn written(&self) -> usize {
         self.count(WriteOutcome::Written)
     }
 
-    /// How many contacts stayed as they were.
+    /// Number of contacts that stayed as they were.
     pub fn kept(&self) -> usize {
         self.count(WriteOutcome::Kept)
     }

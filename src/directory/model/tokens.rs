@@ -1,8 +1,9 @@
-//! Tokens: who may ask for which company, and for what.
+//! Tokens: each one gives access to one company for one purpose.
 //!
-//! The controller mints, the directory verifies; both hold the same key file. A token is a JWT (HS256) that is good
-//! for one company ID and one purpose. Rotation without a gap: put a new key on top of the file (it signs from then
-//! on), and take the old one away when no token of it is in use.
+//! The controller mints tokens and the directory verifies them; both hold the same key file. A
+//! token is a JWT (HS256) for one company ID and one purpose. To rotate keys without a gap, put a
+//! new key at the top of the file; it signs from then on. Remove the old key when no token signed
+//! by it is in use.
 
 use std::fmt;
 
@@ -19,49 +20,49 @@ use zeroize::Zeroizing;
 use crate::company_id::CompanyId;
 use crate::phone::Region;
 
-/// The shortest key that is accepted: as long as the digest that it signs with.
+/// The shortest accepted key: as long as the digest that it signs with.
 const MIN_KEY_BYTES: usize = 32;
 
-/// The audience of every token, so that a token made for something else with the same key is refused.
+/// The audience of every token. A token made for another audience with the same key is refused.
 const AUDIENCE: &str = "switchboard-directory";
 
-/// How far two clocks may be apart.
+/// The allowed difference between two clocks.
 const LEEWAY_SECONDS: i64 = 60;
 
-/// What a token is good for.
+/// The purpose of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
-    /// Bringing calls in: the platform's webhook.
+    /// Posting calls: the platform's webhook.
     Ingest,
     /// Reading calls and contacts: a softphone, a call-history page.
     Lookup,
-    /// Taking calls to resolve and bringing contacts: a worker's pod.
+    /// Leasing calls and writing contacts: a worker's pod.
     Worker,
-    /// Editing contacts by hand, and reading what `lookup` reads: an administration page. A token of its own, because
-    /// the look-up token sits in every softphone and must not be able to write.
+    /// Editing contacts by hand, and reading what `lookup` reads: an administration page. It needs
+    /// a separate token, because the lookup token is in every softphone and must not allow writes.
     Admin,
 }
 
-/// What a token says.
+/// The JWT claims of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// The company whose data it opens.
+    /// The company whose data the token gives access to.
     pub company: CompanyId,
-    /// What it is good for.
+    /// The purpose that the token is valid for.
     pub purpose: Purpose,
-    /// How national numbers are read.
+    /// The region by whose rules national numbers are read.
     pub region: Region,
-    /// When it was minted; to the second.
+    /// Time of minting, in whole seconds.
     pub issued_at: Timestamp,
-    /// Until when it is good; absent: until its key goes.
+    /// Expiry time. `None`: the token is valid until its key is removed.
     pub expires_at: Option<Timestamp>,
 }
 
-/// The keys that sign and verify tokens. Does not print; wiped when dropped.
+/// The keys that sign and verify tokens. They are not printed, and they are wiped on drop.
 #[derive(Clone)]
 pub struct TokenKeys {
-    /// The first signs, all verify. Never empty.
+    /// The first key signs, all keys verify. Never empty.
     keys: Vec<Key>,
 }
 
@@ -73,25 +74,25 @@ pub enum TokenError {
         "the key file holds no key; write one base64 key of at least 32 bytes a line, the signing key first"
     )]
     NoKey,
-    /// A line of the key file is not a key.
+    /// This line of the key file is not base64.
     #[error(
         "line {0} of the key file is not base64; write one base64 key of at least 32 bytes a line"
     )]
     NotBase64(usize),
-    /// A key is too short to be safe.
+    /// The key in this line of the key file is too short to be safe.
     #[error(
         "the key in line {0} of the key file is shorter than 32 bytes; make one with `openssl rand -base64 32`"
     )]
     TooShort(usize),
-    /// The token could not be made.
+    /// Signing the token failed.
     #[error("the token could not be signed")]
     Sign,
-    /// The token is not a token of ours, or no key of ours signed it.
+    /// The text is not a token of this directory, or none of its keys signed it.
     #[error(
         "the token is not one that this directory issued; use the token from the tenant's Secret"
     )]
     Invalid,
-    /// The token's time is over.
+    /// The token has expired.
     #[error("the token has expired; use the newest token from the tenant's Secret")]
     Expired,
 }
@@ -102,7 +103,7 @@ struct Key {
     bytes: Zeroizing<Vec<u8>>,
 }
 
-/// The claims as they stand in the JWT.
+/// The JWT claims in wire format.
 #[derive(Serialize, Deserialize)]
 struct WireClaims {
     aud: String,
@@ -117,8 +118,8 @@ struct WireClaims {
 // === impl TokenKeys ===
 
 impl TokenKeys {
-    /// Reads a key file: one base64 key of at least 32 bytes a line, the signing key first. Empty lines and lines that
-    /// start with `#` are skipped.
+    /// Parses a key file: one base64 key of at least 32 bytes per line, the signing key first.
+    /// Empty lines and lines that start with `#` are skipped.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         let keys = text
             .lines()
@@ -145,7 +146,7 @@ impl TokenKeys {
         }
     }
 
-    /// Makes a token that says this. The same claims and key give the same token.
+    /// Mints a token with these JWT claims. The same claims and key give the same token.
     pub fn mint(&self, claims: &Claims) -> Result<SecretString, TokenError> {
         let key = self.signing()?;
         let mut header = Header::new(Algorithm::HS256);
@@ -163,7 +164,8 @@ impl TokenKeys {
             .map_err(|_| TokenError::Sign)
     }
 
-    /// Reads a token, if one of these keys signed it and its time is not over.
+    /// Verifies a token and returns its JWT claims. Fails if none of these keys signed it, or if it
+    /// has expired.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         let key = self
@@ -174,7 +176,7 @@ impl TokenKeys {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["aud", "sub"]);
-        // The time is checked below, against the time that was given.
+        // The expiry is checked below, against `now`.
         validation.validate_exp = false;
         let wire = jsonwebtoken::decode::<WireClaims>(
             token,
@@ -199,10 +201,10 @@ impl TokenKeys {
         })
     }
 
-    /// A key for another use, derived from the signing key: HMAC-SHA256 over the label. It changes when the signing
-    /// key does.
+    /// Derives a key for another use from the signing key: HMAC-SHA256 over the label. It changes
+    /// with the signing key.
     pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
-        // A token's signed text starts with `eyJ`, so no label can collide with one.
+        // The signed text of a token starts with `eyJ`, so no label can collide with a token.
         let text = format!("switchboard derived key\n{label}");
         Zeroizing::new(
             self.keys
@@ -249,7 +251,8 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// HMAC-SHA256. The key is brought to the block size here, as the standard says, so that nothing can fail.
+/// HMAC-SHA256. The key is brought to the block size here, as the standard requires, so that no
+/// step can fail.
 fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
     let mut block = Zeroizing::new([0_u8; 64]);
     if key.len() <= block.len() {

@@ -1,8 +1,8 @@
-//! MiiTel's call-history webhook, read tolerantly: a payload in, legs of a call out. Pure.
+//! Tolerant parser of MiiTel's call-history webhook: it turns a payload into legs of a call. Pure.
 //!
-//! What is needed must be there and make sense; everything else may be missing, null or new. The customer's side of a
-//! leg follows from its `call_type`. A leg without a number and an internal one are kept, too: they belong to the
-//! history, there is only nothing to look up.
+//! Required fields must be present and valid; all others may be missing, null or new. The
+//! `call_type` of a leg determines the customer's side. Legs without a number and internal legs are
+//! kept, too: they belong to the history, although there is nothing to look up.
 
 use std::fmt;
 
@@ -17,61 +17,57 @@ const MAX_ID_CHARS: usize = 100;
 const MAX_TEXT_CHARS: usize = 255;
 const MAX_CHALLENGE_BYTES: usize = 1_024;
 
-/// What a request of the platform is about.
+/// The content of a webhook request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Webhook {
-    /// The handshake when the setting is saved: answer with this token only.
+    /// The handshake when the setting is saved. The response must be this token only.
     Challenge(String),
-    /// News of a call.
+    /// A report about one call.
     Calls(Delivery),
 }
 
-/// News of a call.
+/// A report about one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Delivery {
-    /// The company ID that the platform names, where it does.
+    /// The company ID in the payload, if it has one.
     pub(crate) tenant_code: Option<String>,
-    /// The legs of the call.
     pub(crate) legs: Vec<Leg>,
 }
 
-/// One leg of a call, as far as this delivery tells.
+/// One leg of a call, with the data of this delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Leg {
     /// The key: `details[].id`.
     pub(crate) id: String,
-    /// The whole call's ID.
+    /// ID of the whole call.
     pub(crate) call_id: Option<String>,
-    /// The platform's word for what kind of leg it is.
+    /// The platform's name for the type of leg.
     pub(crate) call_type: String,
-    /// Which way it went.
     pub(crate) direction: Direction,
-    /// When dialling, or queueing, began.
+    /// Start of dialling, or of queueing.
     pub(crate) started_at: Option<Timestamp>,
-    /// When somebody answered.
     pub(crate) answered_at: Option<Timestamp>,
-    /// When it ended.
     pub(crate) ended_at: Option<Timestamp>,
-    /// The customer's number as spelled; `None` for an internal leg.
+    /// The customer's number as the platform spelled it; `None` for an internal leg.
     pub(crate) number: Option<String>,
-    /// The tenant's own line.
+    /// Number of the tenant's own line.
     pub(crate) circuit_number: Option<String>,
-    /// Its name.
+    /// Name of the tenant's own line.
     pub(crate) circuit_name: Option<String>,
 }
 
-/// Why a payload is refused: the field, and what is wrong with it.
+/// The field for which a payload is refused, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {reason}")]
 pub(crate) struct Malformed {
-    /// The field's path, for example `call.details[1].dial_starts_at`.
+    /// Path of the field, for example `call.details[1].dial_starts_at`.
     pub(crate) field: String,
-    /// What is wrong and what to do.
+    /// The problem and its remedy.
     pub(crate) reason: String,
 }
 
-/// Reads a request body. Of what it does not know nothing is kept, however much of it there is: a webhook carries the
-/// transcript of its call, and a hostile one whatever takes the most room.
+/// Parses a request body. Unknown fields are not stored, whatever their size: a webhook carries the
+/// transcript of its call, and a hostile one may carry anything large.
 pub(crate) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
     let not_json = |error| {
         let reason = format!("is not JSON ({error}); send one JSON object");
@@ -134,7 +130,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
     Ok(Webhook::Calls(Delivery { tenant_code, legs }))
 }
 
-/// The values of an object's fields by their names; the last counts where a name stands twice, and null counts as missing.
+/// Collects the values of an object's named fields. For a duplicate name the last value counts, and
+/// null counts as missing.
 struct Fields<'n, const N: usize>(&'n [&'static str; N]);
 
 impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
@@ -161,7 +158,7 @@ impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
     }
 }
 
-/// The first legs, and how many there are: a list of a million is counted and not kept.
+/// The first legs, and the number of all legs: a list of a million is counted but not stored.
 struct Details<'a> {
     first: Vec<&'a RawValue>,
     count: usize,
@@ -196,7 +193,7 @@ impl<'de> Deserialize<'de> for Details<'de> {
     }
 }
 
-/// Fields of what must be an object.
+/// The named fields of a value that must be an object.
 fn object<'a, const N: usize>(
     value: &'a RawValue,
     path: &str,
@@ -211,7 +208,7 @@ fn string(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// A text, cut to a length, without control characters; empty and missing are both `None`.
+/// A text without control characters, cut to a length. Empty and missing are both `None`.
 fn text(value: Option<&RawValue>, path: &str, max: usize) -> Result<Option<String>, Malformed> {
     let Some(value) = value else {
         return Ok(None);
@@ -296,7 +293,7 @@ fn leg(detail: &RawValue, path: &str, call_id: Option<&str>) -> Result<Leg, Malf
     })
 }
 
-/// Which way a leg went. A type that the platform invents later counts as incoming, where most of them belong.
+/// The direction of a leg. An unknown call type counts as incoming, because most types are.
 fn direction(call_type: &str) -> Direction {
     match call_type {
         "OUTGOING_CALL" | "PREDICTIVE_DIAL" | "OUTGOING_TRANSFER" => Direction::Outgoing,

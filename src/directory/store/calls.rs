@@ -15,7 +15,8 @@ use crate::phone::Region;
 const FIND: &str = "SELECT id, call_id, call_type, direction, started_at, answered_at, ended_at, number, e164, \
      not_looked_up, lookup_key, circuit_number, circuit_name, lookup FROM calls WHERE company = $1 AND id = $2";
 
-/// A call whose number changed is free for everyone again; any other keeps its holder.
+/// Inserts or updates a call. A call whose number changed loses its lease; any other keeps its
+/// holder.
 const KEEP: &str = "INSERT INTO calls (company, id, call_id, call_type, direction, started_at, answered_at, ended_at, \
      number, e164, not_looked_up, lookup_key, circuit_number, circuit_name, lookup, received_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
@@ -28,7 +29,7 @@ const KEEP: &str = "INSERT INTO calls (company, id, call_id, call_type, directio
      claimed_until = CASE WHEN calls.lookup_key IS NOT DISTINCT FROM excluded.lookup_key THEN calls.claimed_until END, \
      lookup_key = excluded.lookup_key";
 
-/// The beginning of every page: the company stands in it.
+/// The start of every page statement. It contains the condition on the company.
 const PAGE: &str = "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_at, c.answered_at, c.ended_at, \
      c.number, c.e164, c.not_looked_up, c.lookup_key, c.circuit_number, c.circuit_name, c.lookup, \
      p.number AS contact_number, p.company_name, p.person_name, p.object, p.record_id, p.link, p.source, \
@@ -38,7 +39,7 @@ const PAGE: &str = "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_
 // === impl Store ===
 
 impl Store {
-    /// Keeps what a webhook told, all of it or nothing. A leg seen before is completed, never emptied.
+    /// Stores the legs of a webhook, all of them or none. A known leg is completed, never emptied.
     pub(crate) async fn record_calls(
         &self,
         company: &CompanyId,
@@ -100,7 +101,8 @@ impl Store {
         Ok(receipt)
     }
 
-    /// A page of the history, newest first; the second value is where the next page starts.
+    /// A page of the history, newest first. The second value is the start of the next page, if
+    /// there is one.
     pub(crate) async fn calls(
         &self,
         company: &CompanyId,
@@ -126,12 +128,12 @@ impl Store {
     }
 }
 
-/// What the writers of a company's calls lock.
+/// The lock kind of the writers of a company's calls.
 pub(crate) fn calls_of(company: &CompanyId) -> String {
     format!("call/{company}")
 }
 
-/// The statement of a page: literal pieces only, every value is a parameter.
+/// Builds the statement of a page. The SQL consists of literals only; every value is a parameter.
 pub(crate) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg>) {
     let mut sql = PAGE.to_owned();
     let mut args = args![company.as_str()];
@@ -154,7 +156,8 @@ pub(crate) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg
         and("c.direction =", direction_text(direction).into(), "");
     }
     if let Some(matched) = filter.matched {
-        // Not a condition on the join: that would let the planner begin with the contacts, and sort.
+        // A subquery, because a condition on the join would let the planner begin with the
+        // contacts, and sort.
         sql.push_str(if matched {
             " AND EXISTS"
         } else {
@@ -173,7 +176,7 @@ pub(crate) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg
             args.len()
         ));
     }
-    // One more than asked for tells whether there is a next page.
+    // One call more than requested shows whether there is a next page.
     args.push((i64::from(filter.limit) + 1).into());
     sql.push_str(&format!(
         " ORDER BY c.started_at DESC, c.id DESC LIMIT ${}",

@@ -1,4 +1,4 @@
-//! Contacts: the one read of a ringing phone, and the two ways of writing.
+//! Contacts: the single read for a ringing phone, and the two kinds of write.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ const AFTER: &str = "SELECT number AS contact_number, company_name, person_name,
 // === impl Store ===
 
 impl Store {
-    /// Who stands behind a number: one read of one index.
+    /// The contact of a number: one read of one index.
     pub(crate) async fn contact(
         &self,
         company: &CompanyId,
@@ -46,7 +46,7 @@ impl Store {
         row.map_or(Ok(None), ContactRow::into_contact)
     }
 
-    /// Puts a contact in the place of what is there.
+    /// Writes a contact, and replaces an existing one.
     pub(crate) async fn put_contact(
         &self,
         company: &CompanyId,
@@ -61,7 +61,7 @@ impl Store {
         transaction.commit().await.map_err(sort)
     }
 
-    /// Takes a contact away; says whether there was one.
+    /// Removes a contact. Returns whether there was one.
     pub(crate) async fn remove_contact(
         &self,
         company: &CompanyId,
@@ -77,7 +77,8 @@ impl Store {
         Ok(rows > 0)
     }
 
-    /// The contacts with the numbers that follow this one, in order; all of them from the empty text on.
+    /// The contacts whose numbers follow this one, in order. The empty text starts with the first
+    /// contact.
     pub(crate) async fn contacts_after(
         &self,
         company: &CompanyId,
@@ -94,7 +95,7 @@ impl Store {
             .collect()
     }
 
-    /// Writes what a worker found.
+    /// Writes the contacts that a worker found.
     pub(crate) async fn write_contacts(
         &self,
         company: &CompanyId,
@@ -103,7 +104,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<WriteContactsReceipt, StoreError> {
         let mut contacts: Vec<_> = contacts.iter().collect();
-        // In one order, so that two workers' transactions do not cross.
+        // Sorted, so that the transactions of two workers do not deadlock.
         contacts.sort_by(|a, b| a.number.cmp(&b.number));
         uncrossed(|| self.try_write_contacts(company, policy, &contacts, now))
             .await
@@ -128,13 +129,14 @@ impl Store {
                 Err(corrupt) => return Ok(Err(corrupt)),
             };
             let outcome = match (&known, policy) {
-                // Sent before, and the answer got lost: nothing to write, and the same answer.
+                // A repeated request whose response was lost: nothing is written, and the response
+                // is the same.
                 (Some(known), _) if same(known, found) => WriteOutcome::Written,
                 (Some(_), WritePolicy::OnlyMissing) => WriteOutcome::Kept,
                 (None, WritePolicy::OnlyMissing) => {
                     let columns = columns(company, &contact(found, now));
                     match transaction.execute(PUT_IF_MISSING, columns).await? {
-                        // Somebody else wrote it since it was looked for.
+                        // Another writer added the contact after the read above.
                         0 => WriteOutcome::Kept,
                         _ => WriteOutcome::Written,
                     }

@@ -1,4 +1,4 @@
-//! How a later delivery completes a call that is known. Pure.
+//! Completes a known call with a later delivery. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,15 +8,16 @@ use crate::directory::model::webhook::Leg;
 use crate::phone;
 use crate::phone::Region;
 
-/// A start further ahead of our clock than this is a slip of the platform's clock.
+/// A start further ahead of our clock than this is an error of the platform's clock.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
-/// The call after this delivery.
+/// Returns the call as it is after this delivery.
 ///
-/// - A start that lies in the future is not believed: such a call would stand on top of the history for ever, and no
-///   retention would reach it.
-/// - What the delivery says counts; what it leaves out stays. An end or an answer that is known is never erased.
-/// - A number that appears, or changes, is looked up; one that only comes again is not.
+/// - A start in the future is ignored. Such a call would stay at the top of the history for ever,
+///   and retention would never reach it.
+/// - A value in the delivery counts; a missing one leaves the known value. A known end or answer is
+///   never erased.
+/// - A number that is new or changes is looked up; one that is only repeated is not.
 pub(crate) fn merge(known: Option<&CallRow>, leg: &Leg, region: Region, now: Timestamp) -> CallRow {
     let number = leg
         .number

@@ -1,8 +1,8 @@
-//! Where calls and contacts are kept: one door, whatever database stands behind it.
+//! The store of calls and contacts: one entry point for every database.
 //!
-//! Every method takes the company first, and every row is keyed by it, so that no query can forget whose data it
-//! reads. Time is an argument. A method that returns `Ok` has committed. The methods stand with their subject: `calls`,
-//! `contacts`, `work`.
+//! Every method takes the company first, and every row is keyed by it, so that no query can omit
+//! the company. Time is an argument. A method that returns `Ok` has committed. The methods are in
+//! the modules of their subjects: `calls`, `contacts`, `work`.
 
 mod calls;
 mod contacts;
@@ -22,59 +22,60 @@ pub use self::database::error::StoreError;
 use super::model::Direction;
 use crate::phone::E164;
 
-/// The store. Cheap to clone; all clones share the connections.
+/// The store. Cheap to clone; all clones share the database connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     database: Database,
 }
 
-/// Which calls a page holds.
+/// Selects the calls of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct CallFilter {
-    /// Only with this number.
+    /// Only calls with this number.
     pub(crate) number: Option<NumberFilter>,
-    /// Only started at or after.
+    /// Only calls that started at or after this time.
     pub(crate) from: Option<Timestamp>,
-    /// Only started before.
+    /// Only calls that started before this time.
     pub(crate) to: Option<Timestamp>,
-    /// Only with, or without, a contact.
+    /// Only calls with a contact (`true`) or without one (`false`).
     pub(crate) matched: Option<bool>,
-    /// Only of this direction.
+    /// Only calls of this direction.
     pub(crate) direction: Option<Direction>,
-    /// Only older than this one: where the page before ended.
+    /// Only calls older than this position, where the previous page ended.
     pub(crate) after: Option<Position>,
-    /// How many at most.
+    /// The most calls in the page.
     pub(crate) limit: u32,
 }
 
 /// A number to filter by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NumberFilter {
-    /// A phone number, whatever its spelling in the call.
+    /// A phone number in any spelling.
     E164(E164),
-    /// Something that is not one, as the platform spelled it.
+    /// A text that is not a phone number, as the platform spelled it.
     Spelled(String),
 }
 
-/// A call's place in the history.
+/// The position of a call in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// When the call started.
+    /// Start of the call.
     pub(crate) started_at: Timestamp,
-    /// Its ID, which orders calls of the same microsecond.
+    /// ID of the call, which orders calls that start in the same microsecond.
     pub(crate) id: String,
 }
 
 // === impl Store ===
 
 impl Store {
-    /// Opens the database, creates SQLite's file if it is not there, and brings the schema up to date.
+    /// Opens the database, creates SQLite's file if it is missing, and brings the schema up to
+    /// date.
     pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
         let database = Database::open(address).await?;
         Ok(Self { database })
     }
 
-    /// Whether it answers.
+    /// Checks that the database answers.
     pub(crate) async fn ready(&self) -> Result<(), StoreError> {
         let row: Result<Option<(String,)>, _> = self
             .database
@@ -84,13 +85,13 @@ impl Store {
             .map_err(|error| StoreError::sort("ask the database whether it is there", error))
     }
 
-    /// Whether every connection to a server has come back.
+    /// Whether every connection to a database server is back in the pool.
     #[cfg(test)]
     pub(crate) fn is_at_rest(&self) -> bool {
         self.database.is_at_rest()
     }
 
-    /// Waits for what is being written and closes every connection.
+    /// Waits for running writes and closes every database connection.
     pub(crate) async fn close(&self) {
         self.database.close().await;
     }

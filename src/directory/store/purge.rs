@@ -1,7 +1,7 @@
-//! Retention: what is older than an age goes, a little at a time, company by company.
+//! Retention: it deletes rows beyond an age, in small batches, company by company.
 //!
-//! Every transaction looks at a thousand rows at most, however many there are and however few of them go: on SQLite the
-//! webhooks of all tenants wait for it.
+//! Every transaction reads at most a thousand rows, however many there are and however few of them
+//! it deletes. On SQLite the webhooks of all tenants wait for it.
 
 use jiff::Timestamp;
 
@@ -10,10 +10,10 @@ use super::row::micros;
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
 
-/// How many rows one transaction looks at.
+/// The most rows that one transaction reads.
 const BATCH: i64 = 1_000;
 
-/// Behind every number: they are digits after a plus sign.
+/// Sorts after every number, because a number is a plus sign and digits.
 const LAST: &str = "~";
 
 const NEXT_WITH_CALLS: &str =
@@ -21,22 +21,23 @@ const NEXT_WITH_CALLS: &str =
 const NEXT_WITH_CONTACTS: &str =
     "SELECT company AS key FROM contacts WHERE company > $1 ORDER BY company LIMIT 1";
 
-/// $1 company, $2 before, $3 rows at most: from the old end of the history. A call counts by its start: that is what a
-/// history shows.
+/// Parameters: $1 company, $2 before, $3 most rows. It deletes from the old end of the history. The
+/// start of a call counts, because a history shows the start.
 pub(crate) const CALLS: &str = "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls \
      WHERE company = $1 AND started_at < $2 ORDER BY started_at, id LIMIT $3)";
 
-/// $1 company, $2 after this number, $3 rows: where a piece of the contacts ends.
+/// Parameters: $1 company, $2 after this number, $3 rows. It finds the end of a batch of contacts.
 pub(crate) const PIECE: &str = "SELECT number AS key FROM contacts WHERE company = $1 AND number > $2 \
      ORDER BY number LIMIT 1 OFFSET $3";
 
-/// $1 company, $2 after this number, $3 up to this one, $4 before. Contacts that nobody wrote or confirmed since, and
-/// that no call of the history shows any more.
+/// Parameters: $1 company, $2 after this number, $3 up to this number, $4 before. It deletes
+/// contacts that nobody wrote or confirmed since then, and that no call in the history shows any
+/// more.
 pub(crate) const CONTACTS: &str = "DELETE FROM contacts WHERE company = $1 AND number > $2 AND number <= $3 \
      AND updated_at < $4 AND source = 'Salesforce' \
      AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.company = contacts.company AND c.e164 = contacts.number)";
 
-/// What was taken away.
+/// Number of deleted rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Purged {
     pub(crate) calls: u64,
@@ -51,8 +52,8 @@ struct KeyRow {
 // === impl Store ===
 
 impl Store {
-    /// Takes away calls that started before this time, and what Salesforce said before it about numbers that no call
-    /// shows any more. A contact written by hand stays: a person removes it.
+    /// Deletes calls that started before this time, and older Salesforce contacts whose numbers no
+    /// call shows any more. A contact written by hand stays until somebody removes it.
     pub(crate) async fn purge(
         &self,
         company: Option<&CompanyId>,

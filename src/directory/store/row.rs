@@ -1,4 +1,4 @@
-//! Rows as the tables hold them, and how they become the wire's types. The same for every database.
+//! The rows of the tables, and their conversion to the wire types. The same for every database.
 
 use jiff::Timestamp;
 
@@ -25,7 +25,7 @@ pub(crate) struct CallRow {
     pub(crate) lookup: String,
 }
 
-/// A row of `contacts`, joined or alone: every column may be null because of the join.
+/// A row of `contacts`, from a join or alone. Every column may be null because of the join.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct ContactRow {
     pub(crate) contact_number: Option<String>,
@@ -47,20 +47,20 @@ pub(crate) struct NamedCallRow {
     pub(crate) contact: ContactRow,
 }
 
-/// Microseconds, as a column holds a time.
+/// Converts a time to a column value in microseconds.
 pub(crate) fn micros(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
-/// A time, as a column holds it.
+/// Converts a column value in microseconds to a time.
 pub(crate) fn time(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt("a time"))
 }
 
-/// A number, as a column holds it.
+/// Converts a column value to a number.
 ///
-/// It was checked when it was written; should the numbering data of a newer version refuse it, the row is shown
-/// without a number rather than hidden.
+/// The number was checked when it was written. If the numbering data of a newer version refuses it,
+/// the row is shown without a number rather than hidden.
 pub(crate) fn e164(text: &str) -> Option<E164> {
     text.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The workers' side: which calls are still to resolve, who has them, and which are done.
+//! The workers' side: the calls to resolve, their holders, and the calls that are done.
 
 use std::collections::HashMap;
 
@@ -13,20 +13,23 @@ use crate::directory::model::{
     ClaimRequest, ClaimedCall, ClaimedCalls, DoneCall, DoneReceipt, Reading,
 };
 
-/// A call whose end was never reported counts as ended this long after its start, so that none is lost.
+/// A call whose end was never reported counts as ended this long after its start, so that no call
+/// is lost.
 const SURELY_OVER: SignedDuration = SignedDuration::from_hours(4);
 
-/// The most calls that one claim hands out, whatever the number of numbers.
+/// The most calls in one lease, however many numbers they have.
 const MAX_CALLS: i64 = 10_000;
 
-/// $1 company, $2 holder, $3 since, $4 until, $5 started before this: over, $6 now.
+/// Parameters: $1 company, $2 holder, $3 since, $4 until, $5 a call that started before this time
+/// has ended, $6 now.
 const SETTLE: &str = "UPDATE calls SET lookup = 'Done', done_at = $6, holder = NULL, claimed_until = NULL \
      WHERE company = $1 AND lookup = 'Pending' AND started_at >= $3 AND started_at < $4 \
      AND (ended_at IS NOT NULL OR started_at < $5) AND (holder IS NULL OR holder = $2 OR claimed_until <= $6) \
      AND EXISTS (SELECT 1 FROM contacts p WHERE p.company = calls.company AND p.number = calls.e164)";
 
-/// The same parameters, $7 numbers at most, $8 claimed until, $9 calls at most. A number of which another holder has
-/// a call is left to that holder, so that no number is looked up twice.
+/// Parameters: those of [`SETTLE`], $7 most numbers, $8 end of the lease, $9 most calls. If another
+/// holder has a call of a number, that number is left to that holder, so that no number is looked
+/// up twice.
 pub(crate) const CLAIM: &str = "WITH keys AS (\
        SELECT lookup_key, MIN(started_at) AS oldest, MAX(CASE WHEN holder = $2 THEN 1 ELSE 0 END) AS held \
        FROM calls WHERE company = $1 AND lookup = 'Pending' AND started_at >= $3 AND started_at < $4 \
@@ -40,7 +43,8 @@ pub(crate) const CLAIM: &str = "WITH keys AS (\
        ORDER BY k.held DESC, k.oldest, k.lookup_key, c.started_at LIMIT $9) \
      RETURNING id, number, e164, started_at, ended_at, lookup_key";
 
-/// $1 company, $2 ID, $3 number or null, $4 reason or null, $5 now. An internal call stays what it is.
+/// Parameters: $1 company, $2 ID, $3 number or null, $4 reason or null, $5 now. An internal call
+/// does not change.
 const DONE: &str = "UPDATE calls SET e164 = $3, not_looked_up = $4, holder = NULL, claimed_until = NULL, \
      done_at = CASE WHEN lookup = 'Done' THEN done_at ELSE $5 END, lookup = 'Done' \
      WHERE company = $1 AND id = $2 AND lookup <> 'None'";
@@ -61,7 +65,7 @@ struct ClaimedRow {
 // === impl Store ===
 
 impl Store {
-    /// Hands out calls to resolve, see [`ClaimRequest`].
+    /// Leases calls to resolve, see [`ClaimRequest`].
     pub(crate) async fn claim(
         &self,
         company: &CompanyId,
@@ -100,7 +104,8 @@ impl Store {
             micros(now),
         ];
         let mut transaction = self.database.begin().await?;
-        // One claim of a company at a time: `SKIP LOCKED` would skip rows, and it is numbers that must not be shared.
+        // One lease request per company at a time. `SKIP LOCKED` would skip rows, but it is numbers
+        // that must not be shared.
         transaction.lock("claim", [company.as_str()]).await?;
         let mut settled = 0;
         if request.only_missing {
@@ -117,7 +122,6 @@ impl Store {
         Ok((settled, rows))
     }
 
-    /// Marks calls done.
     pub(crate) async fn done(
         &self,
         company: &CompanyId,
@@ -140,7 +144,7 @@ impl Store {
             unknown: 0,
         };
         let mut transaction = self.database.begin().await?;
-        // A webhook that completes the call at this moment must not undo it.
+        // The lock keeps a webhook that completes the call at this moment from undoing the change.
         let ids = calls.iter().map(|call| call.id.as_str());
         transaction.lock(&calls_of(company), ids).await?;
         for call in calls {
@@ -165,7 +169,7 @@ impl Store {
         Ok(receipt)
     }
 
-    /// Takes back what a holder has not finished; says how many calls.
+    /// Releases the calls that a holder has not finished. Returns their number.
     pub(crate) async fn release(
         &self,
         company: &CompanyId,
@@ -186,7 +190,8 @@ impl Store {
     }
 }
 
-/// The oldest number first, its calls together (a database returns updated rows in any order).
+/// Sorts the oldest number first and keeps its calls together. A database returns updated rows in
+/// any order.
 fn in_order(mut rows: Vec<ClaimedRow>) -> Result<Vec<ClaimedCall>, StoreError> {
     let mut oldest: HashMap<Option<String>, i64> = HashMap::new();
     for row in &rows {

@@ -1,4 +1,4 @@
-//! What every handler may use, and what one request may take.
+//! The shared state of all handlers, and the limits of one request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::metrics::Metrics;
 use crate::directory::model::tokens::TokenKeys;
 use crate::directory::store::Store;
 
-/// What every handler may use.
+/// The shared state of all handlers.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     pub(crate) store: Store,
@@ -22,18 +22,18 @@ pub(crate) struct App {
     pub(crate) shares: Shares,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
-    /// Cancelled when the server goes down: `/readyz` says so, and no new traffic comes.
+    /// Cancelled at shutdown. `/readyz` then fails, so that no new traffic arrives.
     pub(crate) shutdown: CancellationToken,
 }
 
-/// What one request may take.
+/// The limits of one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) body_bytes: usize,
     pub(crate) time: Duration,
 }
 
-/// The time, as fine as the store keeps it, so that an answer says what a later read will say.
+/// The current time in the precision of the store, so that a response equals a later read.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Who asks: the token is read before the rest of the request.
+//! Authentication: the token is checked before the rest of the request is read.
 
 use std::marker::PhantomData;
 
@@ -16,30 +16,29 @@ use crate::company_id::CompanyId;
 use crate::directory::model::tokens::Purpose;
 use crate::phone::Region;
 
-/// A caller whose token is good for `P`: the company that every query of the request is bound to.
+/// A caller whose token permits `P`. Every query of the request is bound to its company.
 pub(crate) struct Caller<P> {
     pub(crate) company: CompanyId,
     pub(crate) region: Region,
     purpose: PhantomData<P>,
-    /// The request's place among those of its company; given back when the handler ends.
+    /// The request's slot among those of its company, released when the handler ends.
     _turn: OwnedSemaphorePermit,
 }
 
-/// Which purposes of a token an endpoint takes.
+/// The token purposes that an endpoint accepts.
 pub(crate) trait Takes {
-    /// The purposes.
     const PURPOSES: &'static [Purpose];
-    /// The same in words, for the refusal.
+    /// The purposes in words, for the error message.
     const WORDS: &'static str;
 }
 
-/// The platform's webhook.
+/// Access for the platform's webhook.
 pub(crate) struct Ingest;
-/// Screens that read. An administration page reads, too.
+/// Read access for screens, which include an administration page.
 pub(crate) struct Read;
-/// Workers.
+/// Access for workers.
 pub(crate) struct Work;
-/// Edits by hand.
+/// Access for edits by hand.
 pub(crate) struct Edit;
 
 impl Takes for Ingest {
@@ -67,7 +66,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let refused = |error: ApiError| {
-            // The route, not the path: a path may hold a phone number.
+            // The route is logged, not the path: a path may hold a phone number.
             let route = parts
                 .extensions
                 .get::<MatchedPath>()
@@ -96,7 +95,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
     }
 }
 
-/// The token of `Authorization: Bearer TOKEN`; the scheme in any case, as RFC 9110 has it.
+/// The token of `Authorization: Bearer TOKEN`. The scheme is case-insensitive, as in RFC 9110.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim())

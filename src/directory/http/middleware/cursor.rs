@@ -1,4 +1,5 @@
-//! The opaque cursor of a page: a place in the history, not a count, so that calls which come in do not shift it.
+//! The opaque cursor of a page. It encodes a position in the history, not a count, so that new
+//! calls do not shift it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

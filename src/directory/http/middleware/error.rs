@@ -1,4 +1,4 @@
-//! Every error that a request can end with, and the problem document it becomes.
+//! All errors that end a request, and their problem documents.
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -11,7 +11,7 @@ use crate::directory::model::webhook::Malformed;
 use crate::directory::store::StoreError;
 use crate::phone::NotLookedUp;
 
-/// How long a client should wait before it asks a directory that cannot serve.
+/// How many seconds a client should wait before it repeats a request that is refused for now.
 const RETRY_AFTER_SECONDS: &str = "2";
 
 /// Why a request failed.
@@ -90,7 +90,7 @@ impl ApiError {
         }
     }
 
-    /// One word for programs.
+    /// A code of one word, for programs.
     fn code(&self) -> &'static str {
         match self {
             Self::NoToken => "no-token",
@@ -112,7 +112,8 @@ impl ApiError {
         }
     }
 
-    /// What the client reads. A failure of the database that is no outage keeps its reason to itself.
+    /// The text for the client. A database failure that is not an outage is reported without its
+    /// reason.
     fn detail(&self) -> String {
         match self {
             Self::Store(StoreError::Unavailable(..)) => self.to_string(),

@@ -1,8 +1,9 @@
-//! Each tenant's share: how many requests a second, and how many at once.
+//! The share of each tenant: requests per second, and concurrent requests.
 //!
-//! Counted for each company and purpose, as soon as the token is known and before a body is read: a flood of one
-//! tenant's webhooks starves neither another tenant nor its own ringing phones. A request over the share waits a moment
-//! for its turn and is then told when to come again; nothing queues without end.
+//! Requests are counted per company and purpose, after the token is checked and before a body is
+//! read. A flood of webhooks from one tenant therefore starves neither another tenant nor its own
+//! ringing phones. A request over the concurrency limit waits a moment for its turn. A refused
+//! request gets `Retry-After`, so that no queue grows without end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,18 +15,18 @@ use super::error::ApiError;
 use crate::company_id::CompanyId;
 use crate::directory::model::tokens::Purpose;
 
-/// How long a request waits for one before it to end.
+/// How long a request waits for an earlier one to end.
 const TURN: Duration = Duration::from_secs(2);
 
-/// More shares than this are looked through for idle ones.
+/// Above this number of entries, the idle ones are removed.
 const MANY: usize = 10_000;
 
-/// What one company may ask for with one purpose.
+/// The limits of one company for one purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Share {
-    /// Requests a second, over time; twice as many at one moment.
+    /// Average number of requests per second. A burst may be twice as large.
     pub(crate) per_second: u32,
-    /// Requests at once.
+    /// Number of concurrent requests.
     pub(crate) at_once: u32,
 }
 
@@ -38,7 +39,7 @@ pub(crate) struct Shares {
 
 #[derive(Debug)]
 struct Tenant {
-    /// Requests that may come at this moment.
+    /// Number of requests that are allowed at this moment.
     credit: f64,
     counted_at: Instant,
     at_once: Arc<Semaphore>,
@@ -54,7 +55,7 @@ impl Shares {
         }
     }
 
-    /// Lets a request in; its turn ends when the permit is dropped.
+    /// Admits a request. Its turn ends when the permit is dropped.
     pub(crate) async fn enter(
         &self,
         company: &CompanyId,
@@ -78,7 +79,8 @@ impl Shares {
             self.share.at_once as usize,
         );
         let burst = 2.0 * rate;
-        // A panic elsewhere cannot leave a half-made entry: each is one value.
+        // A poisoned lock is safe to use: each entry is one value, so a panic leaves none
+        // half-made.
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         if tenants.len() > MANY {
             tenants.retain(|_, tenant| {

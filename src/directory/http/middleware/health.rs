@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`, for the kubelet. Neither takes a token, and neither says anything about a tenant.
+//! `/healthz` and `/readyz`, for the kubelet. They need no token and state nothing about a tenant.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,19 +11,20 @@ use super::app::App;
 use super::error::ApiError;
 use crate::directory::store::Store;
 
-/// The database is asked no more often: nobody needs a token to ask here.
+/// Shortest time between two database checks. It limits their load, because these endpoints need no
+/// token.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Whether the database answered last, and when that was. Cheap to clone.
+/// Result and time of the last database check. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Readiness(Arc<Mutex<Option<(Instant, bool)>>>);
 
-/// The process runs and answers.
+/// Liveness: the process is running and answers.
 pub(crate) async fn healthz() -> &'static str {
     "ok"
 }
 
-/// Traffic may come: the database answers, and the server is not going down.
+/// Readiness: the database answers, and the server is not shutting down.
 pub(crate) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
     if app.shutdown.is_cancelled() {
         return Err(ApiError::GoingDown);
@@ -38,7 +39,8 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiEr
 // === impl Readiness ===
 
 impl Readiness {
-    /// Asks the database, or repeats what it said a moment ago. Who comes while it is asked waits for that answer.
+    /// Checks the database, or returns the last result if it is recent. Callers during a check wait
+    /// for its result.
     async fn ask(&self, store: &Store) -> bool {
         let mut last = self.0.lock().await;
         if let Some((asked, answered)) = *last

@@ -1,4 +1,4 @@
-//! Bodies and query strings, with refusals in our own words.
+//! Extractors for bodies and query strings, with our own error messages.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use super::error::ApiError;
 use crate::directory::model::MAX_BULK;
 
-/// A body, no larger than the limit.
+/// A request body within the size limit.
 pub(crate) struct Body(pub(crate) Bytes);
 
-/// A body of JSON, whatever its content type says.
+/// A JSON body, whatever its content type.
 pub(crate) struct Json<T>(pub(crate) T);
 
-/// The number in the path, as it was spelled.
+/// The number in the path, as the client spelled it.
 pub(crate) struct NumberInPath(pub(crate) String);
 
 /// The query string.
@@ -98,7 +98,8 @@ pub(crate) fn bulk(field: &str, length: usize) -> Result<(), ApiError> {
     }
 }
 
-/// A text trimmed, `None` when nothing is left of it; refused when it is too long or holds control characters.
+/// Trims a text; `None` if nothing is left. Refuses a text that is too long or holds control
+/// characters.
 pub(crate) fn text(
     field: &str,
     text: Option<String>,

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what the directory does, for Prometheus. No label names a tenant or a number.
+//! `GET /metrics`: Prometheus metrics of the directory. No label holds a tenant or a number.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -37,7 +37,7 @@ struct KeyFileRead {
     outcome: &'static str,
 }
 
-/// What is counted. Cheap to clone.
+/// All metrics of the directory. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
@@ -47,7 +47,7 @@ pub(crate) struct Metrics {
     key_files: Family<KeyFileRead, Counter>,
 }
 
-/// Counts one request down, however it ends.
+/// Decrements the number of requests in flight on drop, however the request ends.
 struct Flight(Gauge<i64, AtomicI64>);
 
 impl Drop for Flight {
@@ -62,7 +62,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("switchboard_directory");
         let answers = Family::<Answer, Counter>::default();
-        // From half a millisecond to sixteen seconds.
+        // The buckets range from half a millisecond to sixteen seconds.
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 16));
         let seconds = Family::new_with_constructor(buckets);
         let in_flight = Gauge::default();
@@ -117,7 +117,8 @@ impl Metrics {
     }
 }
 
-/// Counts a request. By its route, not its path: a path may hold a phone number, and anybody can invent one.
+/// Counts a request by its route, not its path: a path may hold a phone number, and any client can
+/// invent one.
 pub(crate) async fn count(
     State(metrics): State<Metrics>,
     request: Request,

@@ -1,4 +1,4 @@
-//! What stands between a request and its route: who asks, how much, in what form, and what an error looks like.
+//! The layers between a request and its handler: authentication, limits, input and errors.
 
 pub(crate) mod app;
 pub(crate) mod auth;

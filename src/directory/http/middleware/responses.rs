@@ -1,4 +1,4 @@
-//! What any endpoint may answer besides its own answers, for the OpenAPI document.
+//! Error responses that all endpoints share, for the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{HeaderBuilder, ObjectBuilder, Ref, RefOr, Response};
 
-/// Of an endpoint that takes a token.
+/// Error responses of an endpoint that takes a token.
 pub(crate) struct Refusals;
 
-/// Of an endpoint that takes a token and a body.
+/// Error responses of an endpoint that takes a token and a body.
 pub(crate) struct BodyRefusals;
 
 impl IntoResponses for Refusals {

@@ -1,4 +1,4 @@
-//! Contacts: edited, removed, exported.
+//! Editing, removing and exporting contacts.
 
 use secrecy::ExposeSecret as _;
 

@@ -1,4 +1,5 @@
-//! A database server that is gone without a word: its connections stay open and nothing comes back on them, as after the loss of a node.
+//! A database server that vanishes silently: its database connections stay open and carry no more
+//! data, as after the loss of a node.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,12 +15,12 @@ use super::running::app;
 use super::*;
 use crate::directory::http::{App, router};
 
-/// As many as there are connections to the database.
+/// The number of database connections in the pool.
 const MANY: usize = 24;
-/// What was in use is given up after that time at most.
+/// Time limit until the database connections that were in use are closed.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
-/// Stands between the directory and the server.
+/// A proxy between the directory and the database server.
 struct Way {
     address: String,
     silence: watch::Sender<()>,
@@ -55,13 +56,13 @@ impl Way {
         Way { address, silence }
     }
 
-    /// Of the connections there are nobody hears anything any more; those to come find a server.
+    /// Existing connections carry no more data from now on; new ones reach a server.
     fn falls_silent(&self) {
         self.silence.send(()).unwrap();
     }
 }
 
-/// The status of a request of that company.
+/// Sends a request of this company and returns its status.
 async fn ask(app: &App, company: usize) -> u16 {
     let token = token(&format!("c{company}"), Purpose::Lookup);
     let request = axum::http::Request::get("/v1/calls")
@@ -80,12 +81,13 @@ async fn when_the_server_is_lost_without_a_word_the_directory_finds_the_next_one
     let everybody = || futures::future::join_all((0..MANY).map(|company| ask(&app, company)));
     assert_eq!(everybody().await, [200; MANY]);
 
-    // A connection in the moment of its return is lost until the kernel gives it up: `sqlx` asks it once more, without a limit.
+    // Waits until every connection is back in the pool. One that is cut off during its return is
+    // lost until the kernel gives it up, because `sqlx` pings it again without a time limit.
     eventually(async || app.store.is_at_rest()).await;
     way.falls_silent();
     assert_eq!(everybody().await, [200; MANY], "of connections that idled");
 
-    // Every connection is in the middle of something when it happens.
+    // Now every connection is running a statement when the server vanishes.
     let mut watches = sqlx::PgConnection::connect(&database).await.unwrap();
     let mut other = sqlx::PgConnection::connect(&database).await.unwrap();
     let mut holds = other.begin().await.unwrap();

@@ -27,7 +27,7 @@ on_each_database! {
 
 async fn pages_neither_repeat_nor_skip_while_calls_come_in(on: Kind) {
     let directory = Directory::start(on).await;
-    // Groups of three start in the same second, so that the ID has to decide.
+    // Groups of three start in the same second, so that the ID decides their order.
     let leg = |n: usize| {
         call(
             &format!("d{n:03}"),
@@ -229,7 +229,7 @@ async fn companies_do_not_see_each_other(on: Kind) {
         1
     );
 
-    // The same IDs and numbers live beside each other.
+    // Two companies can hold the same IDs and numbers.
     let mut theirs = payload([call("d1", "0398765432", "2026-11-24T01:00:00Z")]);
     theirs["call"]["tenant_code"] = json!("globex");
     other(Purpose::Ingest).ingest(&theirs).await.unwrap();

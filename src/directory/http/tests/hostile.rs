@@ -1,4 +1,4 @@
-//! What somebody sends who means harm, or whose program is broken.
+//! Input from a malicious client, or from a broken program.
 
 use secrecy::ExposeSecret as _;
 

@@ -202,7 +202,7 @@ async fn a_body_over_the_limit_is_refused(on: Kind) {
 async fn deliveries_at_the_same_moment_are_all_kept_once(on: Kind) {
     let folder = TempDir::new().unwrap();
     let database = on.fresh(&folder);
-    // All at once: what a tenant's share leaves waiting is not what this is about.
+    // Admits all requests at once, because this test is not about the share of a tenant.
     let args = Args {
         database: database.clone().into(),
         tenant_concurrency: 40,
@@ -211,7 +211,7 @@ async fn deliveries_at_the_same_moment_are_all_kept_once(on: Kind) {
     let directory = Directory::start_with(args, folder, database).await;
     let deliveries = (0..40).map(|index| {
         let client = directory.ingest();
-        // Every leg comes twice, in two deliveries that overlap.
+        // Every leg arrives twice, in two deliveries that overlap.
         let leg = |n: usize| {
             call(
                 &format!("d{}", n % 40),

@@ -1,4 +1,5 @@
-//! What one client may take: connections that idle, trickle or read nothing, and requests that outlast the directory.
+//! Limits of one client: client connections that idle, trickle or do not read, and requests that
+//! outlast the directory.
 
 use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -7,7 +8,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::directory::model::CallsQuery;
 
-/// A directory that closes a connection which idles for a second.
+/// Starts a directory that closes a client connection after one idle second.
 async fn impatient(change: impl FnOnce(&mut Args)) -> Directory {
     let folder = TempDir::new().unwrap();
     let database = Kind::Sqlite.fresh(&folder);
@@ -25,17 +26,17 @@ async fn connect(directory: &Directory) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// Waits until the directory ends the connection; what it said until then.
+/// Waits until the directory closes the client connection. Returns what it sent until then.
 async fn ended(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
     let reading = stream.read_to_end(&mut said);
     let read = tokio::time::timeout(Duration::from_secs(30), reading).await;
-    // A reset ends it, too.
+    // A reset also ends the client connection.
     let _ = read.expect("the directory ends the connection");
     String::from_utf8(said).unwrap()
 }
 
-/// A delivery of one call, cut in two in the middle of its body.
+/// A delivery of one call, split in the middle of its body.
 fn halves() -> (String, String) {
     let body = payload([call("d1", "0312345678", "2026-11-23T01:00:00Z")]).to_string();
     let (begins, ends) = body.split_at(body.len() / 2);
@@ -48,7 +49,7 @@ fn halves() -> (String, String) {
     (head + begins, ends.to_owned())
 }
 
-/// Waits until this many requests are being answered, the one that asks included.
+/// Waits until this many requests are in flight, including the one that reads the metrics.
 async fn in_flight(directory: &Directory, count: u32) {
     let line = format!("switchboard_directory_requests_in_flight {count}\n");
     eventually(async || {
@@ -132,7 +133,7 @@ async fn a_header_without_end_is_refused() {
     let directory = impatient(|_| {}).await;
     let mut stream = connect(&directory).await;
     stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
-    // The peer stops reading as soon as it is too much.
+    // The directory stops reading when the headers are too large, so this write may fail.
     let _ = stream.write_all(&vec![b'x'; 256 * 1024]).await;
     let said = ended(stream).await;
     assert!(

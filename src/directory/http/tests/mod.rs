@@ -28,7 +28,7 @@ use crate::directory::testing::{Kind, on_each_database};
 use crate::directory::{Args, Claims, Client, Error, Purpose, Server, TokenKeys};
 use crate::phone::Region;
 
-/// 32 bytes of `a`.
+/// 32 bytes of `a` in base64.
 const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 
 /// A running directory and its folder.
@@ -60,7 +60,8 @@ impl Directory {
         let shutdown = CancellationToken::new();
         let server = Server::bind(args, shutdown.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
-        // A connection for each request: a kept one may be closed by a directory that is told to be impatient.
+        // A new client connection for each request: a directory with a short idle timeout may close
+        // one that is kept.
         let http = reqwest::Client::builder()
             .no_proxy()
             .pool_max_idle_per_host(0)
@@ -113,7 +114,7 @@ impl Directory {
         self.client("acme", Purpose::Admin)
     }
 
-    /// A request as it is, for what the client would not send.
+    /// Sends a raw request, for tests with requests that the client would not send.
     async fn raw(&self, method: &str, path: &str, token: Option<&str>, body: &str) -> Reply {
         let url = format!("{}{path}", self.base);
         let mut request = self
@@ -152,7 +153,7 @@ impl Reply {
     }
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 async fn eventually(is_so: impl AsyncFn() -> bool) {
     let waiting = async {
         while !is_so().await {
@@ -193,7 +194,7 @@ fn token(company: &str, purpose: Purpose) -> SecretString {
         .unwrap()
 }
 
-/// An incoming call of a minute, as the platform tells it.
+/// An incoming call of one minute, in the platform's format.
 fn call(id: &str, number: &str, start: &str) -> Value {
     let start: Timestamp = start.parse().unwrap();
     json!({"id": id, "call_type": "INCOMING_CALL", "from_number": number, "to_number": null,

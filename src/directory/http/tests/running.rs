@@ -1,4 +1,4 @@
-//! Starting, stopping and the document.
+//! Start, shutdown and the OpenAPI document.
 
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ async fn going_down_loses_nothing_that_was_answered(on: Kind) {
         async move {
             let leg = call(&format!("d{n}"), "0312345678", "2026-11-23T01:00:00Z");
             let answered = client.ingest(&payload([leg])).await.is_ok();
-            // The first answer brings the shutdown; the others are on their way.
+            // The first response triggers the shutdown while the other requests are in flight.
             shutdown.cancel();
             answered
         }
@@ -122,7 +122,7 @@ pub(crate) async fn app(database: &str, time: Duration) -> App {
     }
 }
 
-/// Status, code and Retry-After of one request to an app that does not listen.
+/// Sends one request to an app that does not listen. Returns status, code and `Retry-After`.
 async fn ask(app: App, path: &str) -> (u16, String, Option<String>) {
     answer(
         app,
@@ -186,7 +186,7 @@ async fn a_directory_that_cannot_serve_says_when_to_come_again(on: Kind) {
 
 #[tokio::test]
 async fn the_client_tries_again_until_the_directory_is_back() {
-    // A port that is taken and refuses, so that no other test gets it meanwhile.
+    // The port is taken and refuses clients, so that no other test gets it meanwhile.
     let placeholder = tokio::net::TcpSocket::new_v4().unwrap();
     placeholder.set_reuseaddr(true).unwrap();
     placeholder.bind("127.0.0.1:0".parse().unwrap()).unwrap();

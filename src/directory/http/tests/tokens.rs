@@ -1,4 +1,4 @@
-//! Every endpoint with every wrong token.
+//! Calls every endpoint with every kind of wrong token.
 
 use secrecy::ExposeSecret as _;
 
@@ -66,7 +66,7 @@ on_each_database! {
 
 async fn a_wrong_token_is_refused_everywhere_and_learns_nothing(on: Kind) {
     let directory = Directory::start(on).await;
-    // Something that could be found.
+    // A contact that a request could find.
     let edit = crate::directory::model::ContactEdit {
         person_name: Some("Sato".to_owned()),
         company_name: None,
@@ -125,7 +125,7 @@ async fn a_wrong_token_is_refused_everywhere_and_learns_nothing(on: Kind) {
             wrong.push((Some(token.expose_secret().to_owned()), 403, "wrong-purpose"));
         }
         for (token, status, code) in wrong {
-            // The body is rubbish: who has a wrong token does not even learn that.
+            // The body is invalid, but the sender of a wrong token must not learn even that.
             let reply = directory
                 .raw(method, path, token.as_deref(), "{rubbish")
                 .await;

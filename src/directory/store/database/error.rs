@@ -1,13 +1,13 @@
-//! Why the store did not do what it was asked.
+//! Errors of the store.
 
 use std::path::PathBuf;
 
 use crate::directory::store::database;
 
-/// Why the store did not do what it was asked.
+/// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The address names no database that is supported.
+    /// The address does not name a supported database.
     #[error(
         "the database address must be sqlite:PATH or postgres://USER@HOST/DATABASE, for example sqlite:/data/directory.db"
     )]
@@ -15,19 +15,19 @@ pub enum StoreError {
     /// The database file cannot be opened.
     #[error("the database {0} cannot be opened; check that its folder exists and can be written")]
     Open(PathBuf, #[source] sqlx::Error),
-    /// The database server cannot be used. Named without user and password.
+    /// The database server cannot be used. It is named without user and password.
     #[error("the database {0} cannot be used; check its address, its user and its password")]
     Connect(String, #[source] sqlx::Error),
     /// The schema cannot be brought up to date.
     #[error("the database schema cannot be brought up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
-    /// The database cannot serve now: busy, disk full, not reachable. Trying again later makes sense.
+    /// The database cannot serve now: busy, disk full or unreachable. A later retry makes sense.
     #[error("could not {0}: the database is not available")]
     Unavailable(&'static str, #[source] sqlx::Error),
     /// A statement failed.
     #[error("could not {0}: the database refused")]
     Failed(&'static str, #[source] sqlx::Error),
-    /// A row holds what this version cannot have written.
+    /// A row holds a value that this version cannot have written.
     #[error("the database holds {0} that this version does not understand")]
     Corrupt(&'static str),
 }
@@ -35,7 +35,7 @@ pub enum StoreError {
 // === impl StoreError ===
 
 impl StoreError {
-    /// Sorts a failure of the database: does trying again later make sense?
+    /// Classifies a database failure by whether a later retry makes sense.
     pub(crate) fn sort(action: &'static str, error: sqlx::Error) -> Self {
         if database::passes(&error) {
             Self::Unavailable(action, error)

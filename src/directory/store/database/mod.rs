@@ -1,7 +1,8 @@
-//! The databases there are, behind one way of running a statement.
+//! The supported databases, behind one interface for statements.
 //!
-//! The statements are the same for both (`$1` and so on, standard SQL, upserts and `RETURNING`); what differs is how a
-//! database is opened, how writers are kept apart, and which failures pass. That stands here and nowhere else.
+//! The statements are the same for both (`$1` and so on, standard SQL, upserts and `RETURNING`).
+//! The databases differ in how they are opened, how writers are kept apart, and which failures are
+//! temporary. Only this folder contains these differences.
 
 pub(crate) mod error;
 mod postgres;
@@ -17,23 +18,23 @@ use self::error::StoreError;
 use self::postgres::Postgres;
 use self::sqlite::Sqlite;
 
-/// How long a request waits for a connection, or for another writer's lock.
+/// How long a request waits for a database connection, or for another writer's lock.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An open database. Cheap to clone; all clones share the connections.
+/// An open database. Cheap to clone; all clones share its connections.
 #[derive(Debug, Clone)]
 pub(crate) enum Database {
     Sqlite(Sqlite),
     Postgres(Postgres),
 }
 
-/// A transaction that may write. Rolled back when it is dropped, as it is when a request is given up.
+/// A transaction that may write. It is rolled back on drop, for example when a request is aborted.
 pub(crate) enum Transaction {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
-/// A parameter of a statement. The tables hold texts and whole numbers only.
+/// A parameter of a statement. The tables hold only texts and integers.
 #[derive(Debug, Clone)]
 pub(crate) enum Arg {
     Text(Option<String>),
@@ -55,7 +56,7 @@ macro_rules! args {
 }
 pub(crate) use args;
 
-/// A statement with its parameters.
+/// Binds the parameters of a statement.
 macro_rules! bound {
     ($query:expr, $args:expr) => {{
         let mut query = $query;
@@ -72,7 +73,8 @@ macro_rules! bound {
 // === impl Database ===
 
 impl Database {
-    /// Opens what the address names, creates SQLite's file if it is not there, and brings the schema up to date.
+    /// Opens the database at the address, creates SQLite's file if it is missing, and brings the
+    /// schema up to date.
     pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
         if address.starts_with("postgres://") || address.starts_with("postgresql://") {
             return Postgres::open(address).await.map(Self::Postgres);
@@ -85,7 +87,7 @@ impl Database {
         Sqlite::open(path.into()).await.map(Self::Sqlite)
     }
 
-    /// Whether every connection to a server has come back.
+    /// Whether every connection to a database server is back in the pool.
     #[cfg(test)]
     pub(crate) fn is_at_rest(&self) -> bool {
         match self {
@@ -141,7 +143,7 @@ impl Database {
         }
     }
 
-    /// Begins to write.
+    /// Begins a transaction that may write.
     pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin().await.map(Transaction::Sqlite),
@@ -153,8 +155,8 @@ impl Database {
 // === impl Transaction ===
 
 impl Transaction {
-    /// Keeps every other writer of the same things of a kind out until the end of this transaction. SQLite has one
-    /// writer anyway.
+    /// Locks these things of a kind against other writers until the transaction ends. It does
+    /// nothing on SQLite, which has only one writer.
     pub(crate) async fn lock(
         &mut self,
         kind: &str,
@@ -168,8 +170,10 @@ impl Transaction {
         }
     }
 
-    /// From here on PostgreSQL joins otherwise than by nested loops. What waits in a table that fills and empties is nothing its
-    /// statistics tell: it expects a row, meets thousands, and reads all of them once for each (50,000 open calls: 31 s instead of 0.1).
+    /// Turns nested-loop joins off in PostgreSQL for the rest of the transaction. The statistics of
+    /// a table that fills and empties do not show the waiting rows. The planner expects one row,
+    /// meets thousands, and reads all of them once for each (50,000 open calls: 31 s instead of
+    /// 0.1).
     pub(crate) async fn expect_many_rows(&mut self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(_) => Ok(()),
@@ -180,7 +184,7 @@ impl Transaction {
         }
     }
 
-    /// How many rows the statement touched.
+    /// Runs a statement and returns the number of affected rows.
     pub(crate) async fn execute(
         &mut self,
         sql: impl SqlSafeStr,
@@ -236,7 +240,7 @@ impl Transaction {
         }
     }
 
-    /// On disk when this returns.
+    /// Commits. The data is on disk when this returns.
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
@@ -283,7 +287,7 @@ impl From<Option<i64>> for Arg {
     }
 }
 
-/// Whether a failure passes by itself: busy, disk full, not reachable.
+/// Whether a failure is temporary: busy, disk full or unreachable.
 pub(crate) fn passes(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut
@@ -307,7 +311,8 @@ pub(crate) fn passes(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Runs a transaction again that two writers' crossing made fail. The database rolled it back, so nothing is doubled.
+/// Runs a transaction, and repeats it if it conflicts with another writer. The database has rolled
+/// it back then, so nothing is written twice.
 pub(crate) async fn uncrossed<T, F: Future<Output = Result<T, sqlx::Error>>>(
     mut run: impl FnMut() -> F,
 ) -> Result<T, sqlx::Error> {

@@ -1,8 +1,9 @@
 //! PostgreSQL: many writers, several replicas.
 //!
-//! Writers of the same call, and claims of the same company, are kept apart by advisory locks that end with their
-//! transaction: a row that is not there yet cannot be locked. Migrations run under the advisory lock that `sqlx` takes,
-//! on a connection of their own, so that replicas which start together wait for each other.
+//! Advisory locks separate the writers of the same call, and the lease requests of the same
+//! company. They end with their transaction. Row locks do not suffice, because a row that does not
+//! exist yet cannot be locked. Migrations run on a separate database connection under the advisory
+//! lock of `sqlx`, so that replicas that start together wait for each other.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,31 +17,34 @@ use crate::directory::store::database::error::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/postgres");
 
-/// A company takes part of them at most: its requests at once are limited for each purpose.
+/// Size of the connection pool. One company can use only part of it, because its concurrent
+/// requests are limited for each purpose.
 const CONNECTIONS: u32 = 24;
 
-/// No statement of a request may hold a connection longer; a request is given up at about the same time.
+/// The longest time that a statement may hold a database connection. A request is aborted at about
+/// the same time.
 const STATEMENT_TIMEOUT: &str = "20s";
 
-/// A connection is closed after this long, so that a failed-over server's replicas are found again.
+/// A database connection is closed after this time, so that the replicas of a failed-over server
+/// are found again.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// A server that does not answer so small a question within this time is gone, even if the network says nothing of it: the node of a
-/// database that fails over takes its end of each connection with it. `sqlx` itself would wait for as long as the kernel sends again.
+/// A server that does not answer a ping within this time is gone, even if the network reports
+/// nothing. When a database fails over, the old node takes its end of each connection with it.
+/// `sqlx` itself would wait as long as the kernel retransmits.
 const ALIVE: Duration = Duration::from_secs(2);
 
-/// The same for a connection on which a statement may still go on. Longer than a statement may take: a server that is slow must not get
-/// another statement in the place of each that was given up.
+/// The same limit for a connection on which a statement may still be running. It is longer than a
+/// statement may take: a slow server must not get a new statement for each aborted one.
 const ENDED: Duration = Duration::from_secs(22);
 
-/// $1 kind, $2 names. Each kind has 32 locks, and each name one of them: the server's table of locks is small, and one
-/// bulk request of a thousand names must not use it up. The locks are sorted so that two transactions take them in the
-/// same order.
+/// Parameters: $1 kind, $2 names. Each kind has 32 locks, and each name maps to one of them. The
+/// server's lock table is small, and one bulk request of a thousand names must not exhaust it. The
+/// locks are sorted so that two transactions take them in the same order.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(thing) FROM (\
      SELECT DISTINCT hashtextextended($1, 0) # (hashtextextended(name, 0) & 31) AS thing \
      FROM unnest($2::text[]) AS name ORDER BY thing) AS things";
 
-/// A PostgreSQL database.
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
     pub(crate) pool: PgPool,
@@ -50,7 +54,7 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
-        // The address may hold a password: it never gets into an error.
+        // The address may hold a password, so it never appears in an error.
         let options = PgConnectOptions::from_str(address).map_err(|_| StoreError::Address)?;
         let options = options.application_name("switchboard-directory");
         let server = format!(
@@ -80,7 +84,7 @@ impl Postgres {
             .max_lifetime(MAX_LIFETIME)
             .test_before_acquire(false)
             .before_acquire(|connection, _| Box::pin(is_alive(connection, ALIVE)))
-            // A request that was given up leaves a connection of which nobody knows whether it still works.
+            // After an aborted request it is unknown whether the connection still works.
             .after_release(|connection, _| Box::pin(is_alive(connection, ENDED)))
             .connect_lazy_with(options);
         Ok(Self { pool })
@@ -107,7 +111,8 @@ pub(crate) async fn lock(
         .map(drop)
 }
 
-/// PostgreSQL's text cannot hold U+0000. What is kept never does; what is searched for then finds nothing.
+/// Replaces U+0000, which PostgreSQL's text cannot hold. Stored texts never contain it, and a
+/// search for it then finds nothing.
 pub(crate) fn storable(args: Vec<Arg>) -> Vec<Arg> {
     args.into_iter()
         .map(|arg| match arg {
@@ -119,9 +124,10 @@ pub(crate) fn storable(args: Vec<Arg>) -> Vec<Arg> {
         .collect()
 }
 
-/// By SQLSTATE: connection lost (08), log-in refused or database missing while a server is replaced (28, 3D), crossed
-/// (40), out of disk, memory or connections (53), locked (55P03), stopped or starting (57), the server's I/O (58), and a
-/// server that became a read-only replica (25006).
+/// Whether a failure is temporary, by SQLSTATE: connection lost (08), log-in refused or database
+/// missing while a server is replaced (28, 3D), transaction conflict (40), out of disk, memory or
+/// connections (53), locked (55P03), stopped or starting (57), the server's I/O (58), and a server
+/// that became a read-only replica (25006).
 pub(crate) fn passes(code: &str) -> bool {
     ["08", "28", "3D", "40", "53", "57", "58"]
         .iter()
@@ -129,7 +135,7 @@ pub(crate) fn passes(code: &str) -> bool {
         || ["55P03", "25006"].contains(&code)
 }
 
-/// Serialization failure, deadlock.
+/// Whether the SQLSTATE is a serialization failure or a deadlock.
 pub(crate) fn crossed(code: &str) -> bool {
     ["40001", "40P01"].contains(&code)
 }

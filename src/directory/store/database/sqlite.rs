@@ -1,8 +1,9 @@
-//! SQLite: one file, one writer, readers apart.
+//! SQLite: one file, one writer, separate readers.
 //!
-//! Writes go through one connection, in `BEGIN IMMEDIATE` transactions, so that they queue here and not in SQLite's
-//! busy handler; reads have connections of their own, which WAL lets work beside the writer. `synchronous = FULL`:
-//! what was answered with 2xx survives a loss of power.
+//! Writes use one database connection and `BEGIN IMMEDIATE` transactions, so that they queue here
+//! and not in SQLite's busy handler. Reads use connections of their own, which WAL lets run beside
+//! the writer. With `synchronous = FULL`, everything that was answered with 2xx survives a loss of
+//! power.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,19 +17,20 @@ use crate::directory::store::database::error::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/sqlite");
 
-/// More than one company may use at once, so that its slow reads do not keep a ringing phone of another waiting.
+/// More connections than one company may use at once, so that its slow reads do not delay a ringing
+/// phone of another company.
 const READERS: u32 = 12;
 
-/// How long a process waits for others that open the same file: one may be bringing a large file's schema up to date.
+/// How long a process waits for others that open the same file: one of them may be bringing the
+/// schema of a large file up to date.
 const OPENING: Duration = Duration::from_secs(60);
 
-/// How long it waits before it opens the file again.
+/// The pause before the next attempt to open the file.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Another connection holds the lock.
+/// SQLite's result code when another connection holds the lock.
 const BUSY: i64 = 5;
 
-/// A SQLite database.
 #[derive(Debug, Clone)]
 pub(crate) struct Sqlite {
     writer: SqlitePool,
@@ -47,7 +49,8 @@ impl Sqlite {
             .busy_timeout(ACQUIRE_TIMEOUT)
             .foreign_keys(true);
         let cannot = |error| StoreError::Open(path.clone(), error);
-        // Under the writer's lock: `sqlx` takes none on SQLite, and a purge may start beside the server.
+        // The writer's lock protects the migration: `sqlx` takes no lock on SQLite, and a purge may
+        // start beside the server.
         let mut first = first(&options.clone().busy_timeout(OPENING))
             .await
             .map_err(cannot)?;
@@ -73,7 +76,8 @@ impl Sqlite {
             .connect_with(options.pragma("query_only", "on"))
             .await
             .map_err(cannot)?;
-        // Last: a connection that closes alone takes the WAL with it, and whoever opens then waits for that.
+        // Closed last: the only open connection removes the WAL when it closes, and a process that
+        // opens the file then has to wait.
         first.close().await.map_err(cannot)?;
         Ok(Self { writer, readers })
     }
@@ -83,16 +87,17 @@ impl Sqlite {
         self.writer.close().await;
     }
 
-    /// A transaction that has the writer's lock from the start.
+    /// Begins a transaction that holds the writer's lock from the start.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
 }
 
-/// Opens the file, whoever else does.
+/// Opens the file, even while other processes open it.
 ///
-/// Where two turn a new file's journal into a WAL, SQLite refuses one of them at once: each holds what the other waits
-/// for, so the busy time-out is not waited out. It has nothing to do but to begin again.
+/// When two connections switch a new file's journal to WAL, SQLite refuses one of them at once.
+/// Each holds what the other waits for, so the busy timeout does not apply. The refused connection
+/// can only start again.
 async fn first(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
     let began = Instant::now();
     loop {
@@ -110,17 +115,19 @@ async fn first(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx:
     }
 }
 
-/// Whether a connection may write again.
+/// Whether a connection can start a new transaction.
 ///
-/// On a full disk SQLite ends a transaction by itself; the `ROLLBACK` that `sqlx` sends then fails, and it takes the
-/// connection to be in that transaction for good. Such a connection is closed.
+/// On a full disk SQLite ends a transaction by itself. The `ROLLBACK` that `sqlx` sends then fails,
+/// and `sqlx` treats the connection as inside that transaction for ever. Such a connection is
+/// closed.
 async fn out_of_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // The rollback is on its way; what is asked after it is answered after it.
+    // The rollback may still be queued. The ping is answered after it.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 
-/// By primary result code: busy, locked, out of memory, read-only, I/O error, full, cannot open.
+/// Whether a failure is temporary, by primary result code: busy, locked, out of memory, read-only,
+/// I/O error, full, cannot open.
 pub(crate) fn passes(code: &str) -> bool {
     const LATER: [i64; 7] = [BUSY, 6, 7, 8, 10, 13, 14];
     primary(code).is_some_and(|code| LATER.contains(&code))

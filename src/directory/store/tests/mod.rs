@@ -1,4 +1,4 @@
-//! The store on a real file, with a clock of the test's.
+//! The store on a real database, with a clock set by the test.
 
 mod plans;
 mod replicas;
@@ -31,7 +31,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(START + second).unwrap()
 }
 
-/// A call that started at this second, and has ended.
+/// A call that started at this second and has ended.
 fn leg(id: &str, number: &str, second: i64) -> Leg {
     Leg {
         id: id.to_owned(),

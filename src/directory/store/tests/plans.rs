@@ -1,4 +1,4 @@
-//! How the databases read: what must stay fast as the tables grow.
+//! Query plans: these statements must stay fast as the tables grow.
 
 use sqlx::AssertSqlSafe;
 
@@ -22,7 +22,8 @@ async fn plan(sql: &str, args: Vec<Arg>) -> String {
         .join("\n")
 }
 
-/// A table without statistics, as it is after a restore, or with those of the hour when nothing was open.
+/// Covers a table without statistics, as after a restore, or with statistics from a time without
+/// open calls.
 #[tokio::test]
 async fn postgres_hands_out_thousands_of_calls_without_reading_all_of_them_for_each() {
     #[derive(sqlx::FromRow)]

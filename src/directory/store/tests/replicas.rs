@@ -43,7 +43,7 @@ async fn two_workers_on_two_replicas_resolve_every_call_once_under_redelivery() 
     let legs: Vec<_> = (0..120)
         .map(|n| leg(&format!("d{n:03}"), &format!("03123456{:02}", n % 40), n))
         .collect();
-    // Every leg comes to both replicas, in opposite orders and in batches of five.
+    // Both replicas receive every leg, in opposite orders and in batches of five.
     let delivers = |store: Store, legs: Vec<Leg>| async move {
         let mut added = 0;
         for batch in legs.chunks(5) {
