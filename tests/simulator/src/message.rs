@@ -91,7 +91,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// No body.
+    /// An answer without a body.
     pub(crate) fn empty(status: u16) -> Self {
         Self {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -101,7 +101,7 @@ impl Answer {
         }
     }
 
-    /// Text of some type.
+    /// An answer with text of this content type.
     pub(crate) fn text(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut answer = Self::empty(status);
         answer
@@ -111,14 +111,14 @@ impl Answer {
         answer
     }
 
-    /// JSON; the text is made when it is needed.
+    /// An answer with JSON, which is serialised only when it is needed.
     pub(crate) fn json(status: u16, json: Json) -> Self {
         let mut answer = Self::text(status, "application/json;charset=UTF-8", Bytes::new());
         answer.json = Some(json);
         answer
     }
 
-    /// With one more header.
+    /// Adds a header.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
