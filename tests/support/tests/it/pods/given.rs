@@ -1,4 +1,4 @@
-//! What a pod is given: environment, volumes, a program, a token.
+//! Tests of a pod's environment, volumes, program and token.
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
