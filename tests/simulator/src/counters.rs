@@ -63,7 +63,8 @@ pub struct Counters {
     pub max_concurrent: u64,
     /// Log-in attempts, successful and failed, in order.
     pub logins: Vec<Login>,
-    /// Requests by kind: `query`, `queryMore`, `queryAll`, `composite`, `batch`, `describe`, `soapLogin`, `token`, ...
+    /// Number of requests; key: the kind (`query`, `queryMore`, `queryAll`, `composite`, `batch`,
+    /// `describe`, `soapLogin`, `token`, ...).
     pub by_kind: BTreeMap<String, u64>,
     /// Calls that counted against an org's allocation; key: the org's name.
     pub api_calls_by_org: BTreeMap<String, u64>,

@@ -43,7 +43,8 @@ pub struct Switches {
     /// `error_description` of a failed OAuth password log-in (W; older: `authentication failure -
     /// Invalid Password`).
     pub oauth_failure_description: String,
-    /// `error_description` of a wrong JWT audience (D `Audience validation failed`, C `audience is invalid`).
+    /// `error_description` of a wrong JWT audience (D `Audience validation failed`, C `audience is
+    /// invalid`).
     pub jwt_audience_description: String,
     /// `error_description` of a JWT for an app that the user has not approved (W).
     pub jwt_unapproved_description: String,

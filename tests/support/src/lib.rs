@@ -6,7 +6,8 @@
 //! - [`PodRunner`] runs the pods of Jobs as local processes and reports on them as a kubelet does.
 //! - [`Helm`] is the real helm with its tools.
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
-//! - [`Process`] is a program under test: its output, signals, exit code, memory and processor time.
+//! - [`Process`] is a program under test: its output, signals, exit code, memory and processor
+//!   time.
 //! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for a condition, and report
 //!   the last observation on failure.
 //!

@@ -158,7 +158,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         drop(self.orders.take());
-        let _ = self.supervisor.wait(); // it ends with its input; nothing is left to do if it did before
+        let _ = self.supervisor.wait(); // the end of its input ends it; an earlier end is fine
     }
 }
 

@@ -86,12 +86,13 @@ where
     })
 }
 
-/// Waits until `observe` yields a value, and panics with the description and what was seen last if it does not.
+/// Waits until `observe` returns a value. On timeout it panics with the description and the last
+/// observation.
 ///
 /// ```no_run
 /// # use std::time::Duration;
 /// # async fn example() {
-/// let port: u16 = switchboard_testbed::wait_for("a port to be told", Duration::from_secs(5), || async {
+/// let port: u16 = switchboard_testbed::wait_for("a port", Duration::from_secs(5), || async {
 ///     std::fs::read_to_string("port")?.trim().parse().map_err(std::io::Error::other)
 /// })
 /// .await;

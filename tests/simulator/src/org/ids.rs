@@ -1,4 +1,5 @@
-//! Salesforce record ids: 15 case-sensitive characters, or 18 with a checksum that survives case folding.
+//! Salesforce record ids: 15 case-sensitive characters, or 18 with a checksum that survives case
+//! folding.
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const CHECKSUM: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";

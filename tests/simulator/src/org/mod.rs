@@ -26,7 +26,7 @@ pub(crate) use write::{Refusal, Writer};
 
 use crate::schema::{CustomField, Schema};
 
-/// How records of an object are shared with users who lack View All on it.
+/// Default access to other users' records of an object, for users without View All on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Sharing {
@@ -37,7 +37,7 @@ pub enum Sharing {
     Read,
     /// Every user can read and write.
     ReadWrite,
-    /// As for the account (contacts only).
+    /// The same access as to the account (contacts only).
     ControlledByParent,
 }
 

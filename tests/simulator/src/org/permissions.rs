@@ -63,8 +63,8 @@ impl ObjectAccess {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Grants {
-    /// User permissions without their prefix: ApiEnabled, ViewAllData, ModifyAllData, EditTask, ViewSetup,
-    /// UseAnyApiAuth.
+    /// User permissions without their prefix: ApiEnabled, ViewAllData, ModifyAllData, EditTask,
+    /// ViewSetup, UseAnyApiAuth.
     pub permissions: BTreeSet<String>,
     /// Rights on objects; key: the object.
     pub objects: BTreeMap<String, ObjectAccess>,

@@ -428,7 +428,7 @@ impl Lifecycle<'_> {
                     {
                         return;
                     }
-                    Ok(_) => {} // gone unless a finalizer holds it; then its removal will be seen
+                    Ok(_) => {} // it is gone, or a finalizer holds it and the watch reports its removal
                     Err(_) => {
                         tokio::time::sleep(Duration::from_millis(200)).await;
                         continue;

@@ -79,7 +79,7 @@ pub(super) fn is_open(node: Option<&Value>) -> Option<()> {
 pub(super) async fn keep_alive(client: &Client, name: &str) {
     loop {
         tokio::time::sleep(RENEWAL).await;
-        let _ = renew(client, name).await; // the next renewal comes soon enough
+        let _ = renew(client, name).await; // a failure is harmless, because the next renewal comes soon
     }
 }
 

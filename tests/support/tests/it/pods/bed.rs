@@ -18,7 +18,7 @@ pub(super) struct Bed {
     pub(super) pods: Api<Pod>,
     pub(super) jobs: Api<Job>,
     pub(super) client: Client,
-    pub(super) namespace: Namespace, // last: the runner must clear away its pods first
+    pub(super) namespace: Namespace, // last, because the runner must remove its pods first
 }
 
 impl Bed {

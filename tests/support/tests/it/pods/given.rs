@@ -158,7 +158,7 @@ async fn a_missing_secret_keeps_the_pod_waiting_until_it_is_there() {
             .then_some(())
     })
     .await;
-    assert_eq!(bed.terminated("volume").await["exitCode"], 1); // starts with what is there, as on a real node
+    assert_eq!(bed.terminated("volume").await["exitCode"], 1); // it starts with the existing keys, as on a real node
 
     bed.secret("late", json!({"password": "here"})).await;
     assert_eq!(bed.terminated("env").await["exitCode"], 0);
