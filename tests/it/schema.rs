@@ -1,6 +1,6 @@
 //! Tests of the schema: `kubectl apply` refuses an invalid manifest with a message that names the
-//! field, and accepts a valid one. Each rule runs on the real API server and in `switchboard
-//! check`, which must agree.
+//! field, and accepts a valid one. Each rule runs on the real API server and in
+//! `switchboard check`, which must agree.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -40,11 +40,11 @@ pub struct Switches {
     /// Code of a log-in beyond the rate (C; the Login History says LOGIN_RATE_EXCEEDED).
     pub login_rate_code: String,
 
-    /// `error_description` of a failed OAuth password log-in (W; older: `authentication failure -
-    /// Invalid Password`).
+    /// `error_description` of a failed OAuth password log-in (W; older:
+    /// `authentication failure - Invalid Password`).
     pub oauth_failure_description: String,
-    /// `error_description` of a wrong JWT audience (D `Audience validation failed`, C `audience is
-    /// invalid`).
+    /// `error_description` of a wrong JWT audience (D `Audience validation failed`, C
+    /// `audience is invalid`).
     pub jwt_audience_description: String,
     /// `error_description` of a JWT for an app that the user has not approved (W).
     pub jwt_unapproved_description: String,

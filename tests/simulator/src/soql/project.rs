@@ -54,8 +54,8 @@ pub(crate) fn records(plan: &Plan, rows: &[u32], scope: &Scope<'_>, version: &st
         .collect()
 }
 
-/// The `attributes` of a record: `{"type": "Contact", "url":
-/// "/services/data/v50.0/sobjects/Contact/003..."}`.
+/// The `attributes` of a record:
+/// `{"type": "Contact", "url": "/services/data/v50.0/sobjects/Contact/003..."}`.
 pub(crate) fn attributes(object: &ObjectType, id: &str, version: &str) -> Json {
     json!({"type": object.name, "url": format!("/services/data/v{version}/sobjects/{}/{id}", object.name)})
 }
