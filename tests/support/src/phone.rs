@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// An incoming, answered and ended call, as MiiTel's webhook reports it (facts: phone platform
-/// 2.1). `id` is decimal.
+/// An incoming, answered and ended call, as MiiTel's webhook reports it
+/// (facts: phone platform 2.1). `id` is decimal.
 pub fn incoming_call(company: &str, id: &str, from: &str) -> Value {
     json!({"call": {
         "id": format!("00000000-0000-4000-8000-{id:0>12}"), "tenant_code": company,

@@ -354,8 +354,8 @@ impl Org {
         self.permission_sets.iter_mut().find(|set| set.name == name)
     }
 
-    /// Calls in 24 hours: the set limit, or the limit of edition and licences (facts: Salesforce
-    /// 2.3).
+    /// Calls in 24 hours: the set limit, or the limit of edition and licences
+    /// (facts: Salesforce 2.3).
     pub fn allocation(&self) -> u64 {
         if let Some(limit) = self.daily_limit {
             return limit;
