@@ -1,8 +1,8 @@
-//! `make bench-directory`: what the directory answers with many contacts, on SQLite and on
+//! `make bench-directory`: the performance of the directory with many contacts, on SQLite and on
 //! PostgreSQL.
 //!
-//! Everything goes over HTTP on the loopback, as a softphone and the platform would send it, and
-//! both databases write to the disk before they answer.
+//! All requests use HTTP on the loopback, as a softphone and the platform send them. Both databases
+//! write to the disk before they answer.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -24,13 +24,13 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 
-/// How much is done.
+/// The amount of work.
 struct Size {
     contacts: u32,
     lookups: u32,
     webhooks: u32,
     at_once: usize,
-    /// Look-ups a second, where they come at their time.
+    /// Look-ups per second when they start at fixed times.
     rate: u32,
 }
 
@@ -62,7 +62,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// The number after a flag. What cargo adds (`--bench`) is not ours.
+/// The number after a flag. Other arguments, such as cargo's `--bench`, are ignored.
 fn flag(name: &str, default: u32) -> Outcome<u32> {
     let mut args = std::env::args().skip_while(|arg| arg != name).skip(1);
     args.next().map_or(Ok(default), |text| {
@@ -73,7 +73,7 @@ fn flag(name: &str, default: u32) -> Outcome<u32> {
 }
 
 async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outcome<()> {
-    // The peak of the memory counts from here.
+    // Resets the peak of the memory use.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     std::fs::write(&keys, KEY)?;
     let args = Args {
@@ -106,7 +106,7 @@ async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outc
 
     let reader = client(&base, Purpose::Lookup)?;
     let look_up = |n: u32| {
-        // Spread over all contacts, never two neighbours in a row.
+        // The requests are spread over all contacts, so two neighbours never follow each other.
         let number = number((u64::from(n) * 7_919 % u64::from(size.contacts)) as u32);
         let reader = reader.clone();
         async move {
@@ -151,8 +151,8 @@ async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outc
     Ok(())
 }
 
-/// How many a second, and how long they took. With a rate each begins when it is due, and its time
-/// counts from then: what waits behind a slow one is slow, too.
+/// Measures the rate per second and the latencies. With a rate, each request has a start time and
+/// its latency counts from then, so a delay behind a slow request is included.
 async fn timed<F: Future<Output = Result<(), String>>>(
     count: u32,
     at_once: usize,
@@ -201,7 +201,7 @@ fn peak_memory() -> String {
     line.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
-/// A Japanese mobile number; there are enough of them.
+/// A Japanese mobile number; the range is large enough.
 fn number(n: u32) -> String {
     format!("+8190{:08}", 10_000_000 + n)
 }

@@ -1,7 +1,7 @@
-//! What looking numbers up costs: API calls, time and memory for 1,000 and 10,000 Japanese numbers
-//! in an org of 200,000 records, at 0 and 150 ms per call, where URLs end at 16,384 bytes and where
-//! they may be long; beside the product document's 3 calls per number, and beside two other ways
-//! that were measured on a stand-in.
+//! The cost of look-ups: API calls, time and memory for 1,000 and 10,000 Japanese numbers in an org
+//! of 200,000 records. It measures 0 and 150 ms per call, URLs of at most 16,384 bytes and longer
+//! ones. It compares them with the product document's 3 calls per number, and with two other
+//! methods that were measured on a stand-in.
 //!
 //! `make bench-lookup`, or `cargo bench --bench lookup -- [--records N] [--numbers N]...`.
 
@@ -36,7 +36,7 @@ async fn main() {
         match argument.as_str() {
             "--records" => records = arguments.next().unwrap().parse().unwrap(),
             "--numbers" => counts.push(arguments.next().unwrap().parse().unwrap()),
-            // What cargo adds.
+            // Cargo adds this argument.
             "--bench" => {}
             other => panic!("unknown argument {other}"),
         }
@@ -57,7 +57,7 @@ async fn main() {
             .iter()
             .map(|asked| parse(&asked.dialled, &Region::JAPAN).unwrap())
             .collect();
-        // Once without being counted: the simulator makes its indexes.
+        // An uncounted look-up first, because the simulator builds its indexes.
         look_up(&salesforce, &numbers[..1]).await;
         for (limit, name) in [(Some(FIRST_URL_BYTES), "16,384"), (None, "any length")] {
             for latency in [0, 150] {
@@ -93,8 +93,8 @@ async fn main() {
     print_others();
 }
 
-/// For 1,000 numbers: who asks how, and what came of it in calls and in numbers named rightly.
-/// Measured once, on another generated org.
+/// For 1,000 numbers: the method, the calls, and the correctly named numbers. Measured once, on
+/// another generated org.
 const OTHERS: [(&str, u32, u32); 2] = [
     (
         "one query for each number, object and two spellings, as the product document describes",
@@ -136,7 +136,7 @@ async fn look_up(salesforce: &Simulator, numbers: &[E164]) -> Found {
     found
 }
 
-/// What the process, the played Salesforce with its records included, holds in memory.
+/// Memory of the process in MiB, including the simulator and its records.
 fn memory_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib = status

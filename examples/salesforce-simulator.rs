@@ -1,4 +1,4 @@
-//! Salesforce, played: `cargo run --example salesforce-simulator -- --orgs
+//! The Salesforce simulator as a program: `cargo run --example salesforce-simulator -- --orgs
 //! examples/salesforce-simulator.yaml`.
 
 use std::process::ExitCode;

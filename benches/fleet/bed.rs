@@ -1,4 +1,4 @@
-//! Everything but the controller: a control plane, Salesforce, and what stands in them.
+//! Everything except the controller: a control plane, Salesforce, and their content.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,12 +24,12 @@ use crate::tenants::{
 };
 use crate::{Args, DEADLINE, Result, in_time};
 
-/// How often the delay of a changed Secret is measured.
+/// Number of measurements of the delay after a changed Secret.
 const CHANGES: usize = 10;
-/// Requests of the bench that go on at once while it prepares and applies.
+/// Concurrent requests of the bench while it prepares and applies.
 const AT_ONCE: usize = 32;
 
-/// An integration, as little of it as tells whether it is Ready.
+/// An integration with only the fields that show whether it is Ready.
 type Watched = Object<Ignored, Standing>;
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -53,11 +53,11 @@ struct Condition {
 #[serde(rename_all = "camelCase", default)]
 struct Connection {
     credentials_version: Option<String>,
-    /// Stands there while the answer to a log-in is awaited.
+    /// Set while the answer to a log-in is pending.
     attempted_at: Option<String>,
 }
 
-/// Everything but the controller.
+/// Everything except the controller.
 pub struct Bed {
     pub control_plane: ControlPlane,
     client: Client,
@@ -68,7 +68,7 @@ pub struct Bed {
 // === impl Bed ===
 
 impl Bed {
-    /// Starts it and makes the Secrets.
+    /// Starts the control plane and Salesforce, and creates the Secrets.
     pub async fn start(args: &Args) -> Result<Bed> {
         let control_plane = ControlPlane::start().await?;
         control_plane
@@ -186,7 +186,7 @@ impl Bed {
         })
     }
 
-    /// How long it took until half and all of the fleet were Ready.
+    /// Durations until half and all of the fleet are Ready.
     pub async fn until_ready(&self, count: usize, began: Instant) -> Result<(Duration, Duration)> {
         let mut ready = std::collections::BTreeSet::new();
         let mut half = None;
@@ -214,8 +214,8 @@ impl Bed {
         Api::namespaced_with(self.client.clone(), FLEET, &resource)
     }
 
-    /// How long it takes from the change of a Secret to the status that tells of the new
-    /// credential, and how much of that Salesforce took.
+    /// Measures the time from the change of a Secret to the status with the new credential, and the
+    /// part of it that Salesforce took.
     pub async fn secret_changes(&self, args: &Args) -> Result<Vec<(Duration, Duration)>> {
         let secrets = Api::<Secret>::namespaced(self.client.clone(), FLEET);
         let (secret, user) = (secret_name(&name_of(0)), user_of(0));
@@ -249,8 +249,8 @@ impl Bed {
             })
             .await?;
             let took = began.elapsed();
-            // With a shared credential the others follow; what they ask is not part of this one's
-            // way.
+            // With a shared credential, the other integrations follow; their requests are not part
+            // of this measurement.
             let rounds = self.simulator.counters().requests.min(4);
             delays.push((took, Duration::from_millis(args.latency_ms * rounds)));
         }
@@ -267,7 +267,7 @@ fn is_ready(object: &Watched) -> bool {
     })
 }
 
-/// The credential that the status of a Ready integration tells of.
+/// The credential version in the status of a Ready integration.
 fn version_of(event: Option<Event<Watched>>) -> Option<String> {
     match event {
         Some(Event::Apply(object) | Event::InitApply(object)) if is_ready(&object) => {

@@ -1,4 +1,4 @@
-//! The program that is measured, as its process and its metrics show it.
+//! The measured program, with its process and its metrics.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use switchboard_testbed::{Process, Usage};
 
 use crate::{Result, in_time};
 
-/// The controller's process and where its metrics are.
+/// The controller's process and the URL of its metrics.
 pub struct Controller {
     pub process: Process,
     pub url: String,
@@ -33,7 +33,7 @@ impl Controller {
         .await
     }
 
-    /// Waits until nothing is reconciled for a second.
+    /// Waits until the controller reconciles nothing for a second.
     pub async fn until_idle(&self) -> Result<()> {
         in_time("the controller to be idle", async {
             let mut last = (f64::NAN, f64::NAN);

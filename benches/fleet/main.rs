@@ -1,9 +1,10 @@
-//! A fleet of integrations on a real control plane: how long until all are Ready, and what that
-//! costs the controller.
+//! A fleet of integrations on a real control plane: the time until all are Ready, and its cost for
+//! the controller.
 //!
-//! Two scenarios. `start`: everything is there, and the controller starts. `applied`: the
-//! controller runs, and everything is applied at once. It prints and judges nothing: numbers depend
-//! on the machine. docs/performance.md tells what was measured, and against what.
+//! It has two scenarios. `start`: all objects exist, and the controller starts. `applied`: the
+//! controller runs, and all objects are applied at once. It prints results without a verdict,
+//! because numbers depend on the machine. docs/performance.md describes the measurements and what
+//! they are compared with.
 
 mod bed;
 mod controller;
@@ -21,7 +22,7 @@ use switchboard_testbed::{AuditEvent, Usage};
 
 use crate::bed::Bed;
 
-/// When it takes longer than that, something is broken.
+/// Time limit of each step; beyond it, something is broken.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
@@ -81,7 +82,7 @@ enum Scenario {
     Applied,
 }
 
-/// What one scenario came to.
+/// The results of one scenario.
 struct Measured {
     half_ready: Duration,
     all_ready: Duration,
@@ -101,7 +102,7 @@ struct Measured {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    // The whole program uses one provider; this is the first use.
+    // The whole program uses one TLS provider; this is the first use.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     println!(
         "{} {}, {} credentials, {} in an org, Salesforce answers in {} ms, {} foreign Secrets of {} bytes, {}",
@@ -167,7 +168,7 @@ async fn measure(args: &Args, scenario: Scenario) -> Result<Measured> {
     .inspect_err(|_| eprintln!("{}", controller.process.text()))?;
     let usage = controller.usage()?;
     let counters = bed.simulator.counters();
-    // Events and CronJobs follow the status.
+    // Events and CronJobs are written after the status.
     controller.until_idle().await?;
     let settled = began.elapsed();
     let requests = by_kind(&ours(bed.control_plane.audit_since(mark)?));
@@ -206,14 +207,14 @@ async fn measure(args: &Args, scenario: Scenario) -> Result<Measured> {
     })
 }
 
-/// Fails when what should come within seconds does not come at all.
+/// Fails when an event that normally takes seconds does not happen before the deadline.
 async fn in_time<T>(what: &str, done: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(DEADLINE, done)
         .await
         .map_err(|_| format!("waited {DEADLINE:?} for {what}"))?
 }
 
-/// Requests that the controller sent.
+/// Selects the requests of the controller.
 fn ours(events: Vec<AuditEvent>) -> Vec<AuditEvent> {
     events
         .into_iter()

@@ -1,14 +1,14 @@
-//! The numbers, printed.
+//! Prints the results.
 
 use crate::{Args, Measured, Scenario, by_kind};
 
-/// What the numbers depend on.
+/// Describes the machine that the numbers depend on.
 pub fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!("{cores} cores for everything, API server and Salesforce included")
 }
 
-/// Prints what one scenario came to.
+/// Prints the results of one scenario.
 pub fn print(scenario: Scenario, args: &Args, measured: &Measured) {
     let title = match scenario {
         Scenario::Start => "from the controller's start",

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::{Args, Credentials, Result};
 
-/// Where the fleet is.
+/// Namespace of the fleet.
 pub const FLEET: &str = "fleet";
-/// Where Secrets are that are nobody's business.
+/// Namespace of Secrets that no integration uses.
 pub const FOREIGN: &str = "foreign";
 
 pub fn world(args: &Args) -> World {
@@ -31,7 +31,7 @@ pub fn world(args: &Args) -> World {
         })
 }
 
-/// How many credentials there are.
+/// Number of credentials.
 pub fn secrets_of(args: &Args) -> usize {
     match args.credentials {
         Credentials::Own => args.count,
@@ -86,7 +86,7 @@ pub fn foreign_secret(args: &Args, number: usize) -> Result<Secret> {
     })
 }
 
-/// The daily run is far away, so that no Job of it comes into the measurement.
+/// The daily run is far in the future, so that none of its Jobs affects the measurement.
 pub fn integration(args: &Args, number: usize, login_url: &str) -> Value {
     let (name, secret) = (name_of(number), secret_number(args, number));
     let far = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);

@@ -1,4 +1,4 @@
-//! Starts the parts, in the order in which they need each other.
+//! Starts the parts in the order of their dependencies.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,24 +13,24 @@ use tempfile::TempDir;
 
 use crate::{Failure, Progress};
 
-/// Where the tenants' manifests expect the simulator.
+/// The address of the simulator in the tenants' manifests.
 const SALESFORCE: &str = "https://localhost:8443";
 const SOON: Duration = Duration::from_secs(60);
 
-/// Everything that runs.
+/// All running parts.
 pub(crate) struct Installation {
     pub(crate) control_plane: ControlPlane,
     pub(crate) salesforce: Simulator,
     pub(crate) directory_url: String,
     pub(crate) controller: Process,
-    // In the order in which they end.
+    // The fields are in the order in which the parts end.
     _directory: Process,
     _runner: PodRunner,
     dir: TempDir,
 }
 
 impl Installation {
-    /// Ends what runs, in order.
+    /// Ends all parts in order.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         let code = self.controller.terminate(SOON).await?;
         if code != 0 {
@@ -140,7 +140,8 @@ pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> 
     })
 }
 
-/// The simulator where the manifests expect it, or on a free port when that one is taken.
+/// Starts the simulator at the address in the manifests, or on a free port when that port is in
+/// use.
 fn salesforce() -> Result<Simulator, Failure> {
     let text = std::fs::read_to_string(path("examples/quickstart-salesforce.yaml"))?;
     let world = || Config::from_yaml(&text).map(|config| config.world);
@@ -176,7 +177,7 @@ async fn apply_tenants(
     Ok(())
 }
 
-/// Runs kubectl and returns what it printed.
+/// Runs kubectl and returns its output.
 pub(crate) async fn kubectl(
     control_plane: &ControlPlane,
     args: &[&str],
@@ -193,7 +194,7 @@ fn path(file: &str) -> String {
     repository().join(file).display().to_string()
 }
 
-/// The address in the log line that has these words in it.
+/// The address in the log line that contains these words.
 async fn address(process: &Process, words: &str) -> Result<String, Failure> {
     let line = process.wait_for_text(words, SOON).await?;
     let line: Value = serde_json::from_str(&line)?;

@@ -1,7 +1,7 @@
-//! The whole product on one machine, in a few seconds: a real Kubernetes control plane, Salesforce
-//! played by the simulator, the directory and the controller as they are shipped, four tenants from
-//! the manifests beside this file, calls as the phone platform sends them. `make quickstart` runs
-//! it; with `--once` it ends by itself, and fails unless all is as it should be.
+//! The whole product on one machine, in a few seconds: a real Kubernetes control plane, the
+//! Salesforce simulator, directory and controller as released, four tenants from the manifests
+//! beside this file, and calls as the phone platform sends them. `make quickstart` runs it. With
+//! `--once` it ends without Ctrl-C, and fails unless all results are as expected.
 
 mod installation;
 mod story;
@@ -19,10 +19,10 @@ struct Args {
     once: bool,
 }
 
-/// What went wrong, as a sentence.
+/// An error with a readable message.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Tells how far it is.
+/// Prints each step with the time since the start.
 struct Progress(Instant);
 
 impl Progress {
@@ -34,7 +34,7 @@ impl Progress {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    // One provider for the whole program; nothing has dialled before this.
+    // The whole program uses one TLS provider; nothing has connected before this.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     tokio::select! {
         outcome = run(&args) => match outcome {

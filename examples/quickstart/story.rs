@@ -1,4 +1,5 @@
-//! What the tenants see: who is ready and why not, the names on the calls, the remedy.
+//! The tenants' view: which integrations are ready, the reasons of the others, names on calls, and
+//! the remedy.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::{Failure, Progress};
 
 const SOON: Duration = Duration::from_secs(90);
 
-/// Namespace, name, Ready's status and reason.
+/// Namespace, name, and status and reason of Ready.
 const TENANTS: [(&str, &str, &str, &str); 4] = [
     ("acme", "acme-tokyo", "True", "Ready"),
     ("acme-sandbox", "acme-sandbox", "True", "Ready"),
@@ -22,7 +23,7 @@ const TENANTS: [(&str, &str, &str, &str); 4] = [
     ("cedar", "cedar", "False", "MissingViewAll"),
 ];
 
-/// Numbers as they call, and the company that is to be shown.
+/// Calling numbers, and the company that the call must show.
 const CALLS: [(&str, Option<&str>); 5] = [
     ("0312345678", Some("Sakura Trading KK")),
     ("+819012345678", Some("Fuji Logistics KK")),
@@ -94,7 +95,7 @@ pub(crate) async fn tell(installation: &Installation, progress: &Progress) -> Re
     Ok(())
 }
 
-/// Plays calls as the platform's webhook tells them, asks for a run, and returns what it did.
+/// Sends calls as the platform's webhook does, requests a run, and returns the run's results.
 async fn play(
     installation: &Installation,
     progress: &Progress,
@@ -105,7 +106,7 @@ async fn play(
     let ingest = directory(installation, namespace, name, "ingest").await?;
     for (number, (from, _)) in CALLS.iter().enumerate() {
         let call = incoming(name, number, from);
-        // The platform tells the same call more than once.
+        // The platform reports the same call more than once.
         ingest.ingest(&call).await?;
         ingest.ingest(&call).await?;
     }

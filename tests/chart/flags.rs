@@ -1,4 +1,4 @@
-//! The command lines that the chart writes are ones that the program takes.
+//! Tests that the program accepts the command lines of the chart.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ async fn the_program_knows_every_flag_and_every_value() {
                 .unwrap_or(&object["spec"]);
             let arguments = spec["containers"][0]["args"].as_array().unwrap();
             let arguments: Vec<&str> = arguments.iter().filter_map(|text| text.as_str()).collect();
-            // What stands before it is read first, and refused where it is wrong.
+            // The program checks the arguments before `--help` first, and refuses invalid ones.
             let output = Command::new(env!("CARGO_BIN_EXE_switchboard"))
                 .args(&arguments)
                 .arg("--help")

@@ -1,11 +1,11 @@
-//! What the chart renders, beside files that a person can review.
+//! Compares the rendered chart with files that somebody can review.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use switchboard_testbed::Helm;
 
 use crate::{chart, matrix, render, repository, same_as_file, text};
 
-/// Keys are made at random where there is no cluster to look them up.
+/// Removes keys, which are random when there is no cluster with existing ones.
 fn without_random(rendered: &str) -> String {
     let mut lines: Vec<String> = rendered
         .lines()
@@ -23,7 +23,7 @@ fn without_random(rendered: &str) -> String {
     lines.join("\n")
 }
 
-/// The CRD is reviewed in `crds/`; here it would only hide what else changed.
+/// Removes the CRD, which is reviewed in `crds/` and would only hide other changes here.
 fn without_crd(rendered: &str) -> String {
     rendered
         .split("---\n")

@@ -1,6 +1,6 @@
-//! The chart without a cluster: lint, what it renders for a matrix of values
-//! (`charts/switchboard/ci`), and what its schema refuses. `UPDATE_GENERATED=1` writes the golden
-//! files and the table of values anew.
+//! Tests of the chart without a cluster: lint, the rendered objects for a matrix of values
+//! (`charts/switchboard/ci`), and refusals of its schema. `UPDATE_GENERATED=1` rewrites the golden
+//! files and the table of values.
 
 #![allow(
     clippy::expect_used,
@@ -25,7 +25,7 @@ fn chart() -> PathBuf {
     repository().join("charts/switchboard")
 }
 
-/// The values that the chart is rendered with.
+/// The sets of values for the tests.
 fn matrix() -> Vec<(String, PathBuf)> {
     let mut files: Vec<(String, PathBuf)> = std::fs::read_dir(chart().join("ci"))
         .unwrap()
@@ -53,7 +53,7 @@ async fn render(flags: &[&str]) -> CommandOutput {
     Helm::ready().await.unwrap().run(arguments).await.unwrap()
 }
 
-/// The objects that it renders.
+/// The objects that the chart renders.
 async fn objects(flags: &[&str]) -> Vec<Value> {
     let rendered = render(flags).await.expect_success();
     serde_yaml::Deserializer::from_str(&rendered)
@@ -62,7 +62,7 @@ async fn objects(flags: &[&str]) -> Vec<Value> {
         .collect()
 }
 
-/// Those of some kinds.
+/// Selects objects of some kinds.
 fn of_kind<'a>(objects: &'a [Value], kinds: &'a [&str]) -> impl Iterator<Item = &'a Value> {
     objects
         .iter()
@@ -73,7 +73,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Compares a generated file with what stands there, or writes it when `UPDATE_GENERATED` is set.
+/// Compares a generated file with the existing one, or writes it when `UPDATE_GENERATED` is set.
 fn same_as_file(path: &Path, wanted: &str) {
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         std::fs::write(path, wanted).unwrap();

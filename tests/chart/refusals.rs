@@ -1,8 +1,8 @@
-//! Values that the chart refuses, with a sentence that names the key.
+//! Tests that the chart refuses invalid values with a message that names the key.
 
 use crate::render;
 
-/// Values, and what the refusal must name.
+/// Values, and the parts that the message must contain.
 const REFUSED: &[(&str, &[&str])] = &[
     ("contoller.replicas=3", &["contoller"]),
     ("controller.replica=3", &["/controller", "replica"]),

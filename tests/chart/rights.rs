@@ -1,4 +1,4 @@
-//! What the roles may never say, for any values.
+//! Tests of rights that the roles must not grant, for any values.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ async fn with_named_namespaces_nothing_is_granted_for_the_cluster() {
     ] {
         let objects = objects(&flags).await;
         assert_eq!(of_kind(&objects, &["ClusterRoleBinding"]).count(), 0);
-        // Those for tenants are bound to nobody here.
+        // The roles for tenants have no binding in the chart.
         for role in of_kind(&objects, &["ClusterRole"]) {
             let aggregated = role["metadata"]["labels"]
                 .as_object()

@@ -22,7 +22,7 @@ fn values() -> (String, Value) {
     (text, values)
 }
 
-/// Rows in the order of the file: each `# --` comment goes with the key below it.
+/// Rows in file order: each `# --` comment belongs to the key below it.
 fn rows() -> Vec<Row> {
     let (text, values) = values();
     let mut rows = vec![];
@@ -71,7 +71,8 @@ fn the_table_in_the_readme_is_what_values_yaml_says() {
     same_as_file(&file, &format!("{before}{BEGIN}{table}{END}{after}"));
 }
 
-/// Paths that the schema knows, down to where it lets anything in or says no more.
+/// Collects the paths in the schema, down to objects that accept anything or have no further
+/// description.
 fn known(schema: &Value, prefix: &str, found: &mut BTreeSet<String>) {
     for (key, schema) in schema["properties"].as_object().into_iter().flatten() {
         let path = if prefix.is_empty() {
@@ -93,7 +94,7 @@ fn every_value_is_described_and_known_to_the_schema_and_nothing_else_is() {
     let schema: Value = serde_json::from_str(&schema).unwrap();
     let mut known_paths = BTreeSet::new();
     known(&schema, "", &mut known_paths);
-    // Helm hands it to every chart that stands below another.
+    // Helm passes this value to every subchart.
     assert!(known_paths.remove("global"));
     let described: BTreeSet<String> = rows().into_iter().map(|row| row.path).collect();
     assert_eq!(described, known_paths);

@@ -1,4 +1,4 @@
-//! The cluster under the story, and the tools that a platform team has: kubectl and helm.
+//! The cluster of the story, and the tools of a platform team: kubectl and helm.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -14,14 +14,14 @@ use crate::{Args, Failure};
 pub const OPERATOR: &str = "switchboard";
 /// Name of the release, and the prefix of its objects' names.
 pub const RELEASE: &str = "switchboard";
-/// What comes within seconds, on a machine that is busy.
+/// Time limit for events that take seconds, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(90);
 
 /// A cluster with a node.
 pub struct Bed {
     /// The cluster, reached as its administrator.
     pub control_plane: ControlPlane,
-    /// What was asked for.
+    /// The command line of this program.
     pub args: Args,
     dir: TempDir,
 }
@@ -29,7 +29,7 @@ pub struct Bed {
 // === impl Bed ===
 
 impl Bed {
-    /// Starts a cluster with a node, or takes the one that was named.
+    /// Starts a cluster with a node, or uses the one that the command line names.
     pub async fn start(args: Args) -> Result<Self, Failure> {
         let control_plane = if args.archive.is_empty() {
             ControlPlane::start().await?
@@ -43,13 +43,13 @@ impl Bed {
         })
     }
 
-    /// Whether the node is this machine, so that its processes can be seen and its kubelet
-    /// restarted.
+    /// Whether the node is this machine. The test can then read its processes and restart its
+    /// kubelet.
     pub fn owns_node(&self) -> bool {
         !self.args.archive.is_empty()
     }
 
-    /// Runs kubectl and returns what it printed.
+    /// Runs kubectl and returns its output.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String, Failure> {
         let output = self.control_plane.kubectl(args).await?;
         if output.success() {
@@ -71,7 +71,7 @@ impl Bed {
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// The objects of a list.
+    /// Reads a list and returns its objects.
     pub async fn items(&self, args: &[&str]) -> Result<Vec<Value>, Failure> {
         let mut list = self.json(args).await?;
         match list["items"].take() {
@@ -90,7 +90,7 @@ impl Bed {
         }
     }
 
-    /// Runs helm for the release's namespace and returns what it printed.
+    /// Runs helm for the release's namespace and returns its output.
     pub async fn helm(&self, args: &[&str]) -> Result<String, Failure> {
         let home = self.dir.path();
         let output = tokio::process::Command::new(&self.args.helm)
@@ -124,7 +124,7 @@ impl Bed {
             .await
     }
 
-    /// Installs or upgrades the release, with flags of helm's own.
+    /// Installs or upgrades the release, with extra flags for helm.
     pub async fn release_with(&self, settings: &[&str], flags: &[&str]) -> Result<String, Failure> {
         let chart = self.args.chart.display().to_string();
         let values = self.values_file();
@@ -135,12 +135,12 @@ impl Bed {
         self.helm(&all).await
     }
 
-    /// Where the values lie that this test needs beside the chart's own.
+    /// Path of the values file with the values that this test adds to the chart's own.
     pub fn values_file(&self) -> PathBuf {
         self.dir.path().join("values.json")
     }
 
-    /// Waits until `observe` yields a value; what it says meanwhile is in the failure.
+    /// Waits until `observe` returns a value; a failure contains the last observation.
     pub async fn until<T>(
         &self,
         what: &str,
@@ -159,7 +159,7 @@ impl Bed {
         Err(format!("waited {deadline:?} in vain for {what}; last seen: {last}").into())
     }
 
-    /// Pods of a part of the release that are not about to go.
+    /// Pods of one component of the release, without terminating ones.
     pub async fn pods(&self, part: &str) -> Result<Vec<Value>, Failure> {
         let selector =
             format!("app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={part}");
@@ -170,7 +170,7 @@ impl Bed {
         Ok(pods)
     }
 
-    /// Writes down what a person would look at first when a step failed.
+    /// Writes the objects and logs that help to understand a failed step.
     pub async fn leave_evidence(&self) {
         let dir = &self.args.evidence;
         let _ = std::fs::remove_dir_all(dir);
@@ -223,7 +223,7 @@ impl Bed {
         }
     }
 
-    /// Takes everything out of a cluster that goes on without us.
+    /// Removes all objects of the test from a cluster that remains after it.
     pub async fn tidy(&self) {
         if self.owns_node() {
             return;

@@ -1,6 +1,6 @@
-//! The product as a platform team gets it: the chart installed by the real `helm`, pods run from
-//! the image by a real kubelet, Salesforce played by a pod of its own. `make e2e` runs it;
-//! README.md tells on which cluster.
+//! End-to-end test of the product as a platform team installs it: the real `helm` installs the
+//! chart, a real kubelet runs the pods from the image, and a separate pod simulates Salesforce.
+//! `make e2e` runs it; README.md describes the cluster.
 
 mod bed;
 mod facts;
@@ -47,10 +47,10 @@ struct Args {
     evidence: PathBuf,
 }
 
-/// What went wrong, as a sentence.
+/// An error with a readable message.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Says what is done and how long it took, and counts.
+/// Prints each step with its duration, and counts the steps.
 struct Progress {
     begun: Instant,
     only: Option<String>,
@@ -60,7 +60,7 @@ struct Progress {
 // === impl Progress ===
 
 impl Progress {
-    /// A step that everything after it stands on.
+    /// Runs a step that all later steps depend on.
     async fn must(
         &mut self,
         what: &str,
@@ -82,7 +82,7 @@ impl Progress {
         Ok(())
     }
 
-    /// A step that may be left out.
+    /// Runs a step that the flag `--only` may skip.
     async fn step(
         &mut self,
         what: &str,
@@ -98,7 +98,7 @@ impl Progress {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    // One provider for the whole program; nothing has dialled before this.
+    // The whole program uses one TLS provider; nothing has connected before this.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match run(args).await {
         Ok(told) => {

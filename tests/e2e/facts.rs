@@ -1,4 +1,4 @@
-//! Figures that people ask for: start-up time and memory at rest.
+//! Measures the start-up time and the memory at rest.
 
 use serde_json::Value;
 
@@ -50,8 +50,8 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Milliseconds from the first line of a controller's log to the one that tells that it knows
-/// everything; none of one that never led.
+/// Milliseconds from the first line of a controller's log to the line that reports complete
+/// watches; `None` for a controller that never led.
 fn time_to_watching(log: &str) -> Option<i128> {
     let time = |line: &str| -> Option<jiff::Timestamp> {
         let line: Value = serde_json::from_str(line).ok()?;

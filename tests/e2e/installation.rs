@@ -1,4 +1,4 @@
-//! From an empty cluster to a release whose pods are ready.
+//! The installation, from an empty cluster to a release with ready pods.
 
 use serde_json::json;
 
@@ -56,7 +56,7 @@ pub async fn install(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> 
         .await
 }
 
-/// What this test needs beside the chart's own values.
+/// Writes the values that this test adds to the chart's own.
 fn write_values(bed: &Bed) -> Result<(), Failure> {
     let (repository, tag) = bed
         .args
@@ -74,7 +74,7 @@ fn write_values(bed: &Bed) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The node that is started here has no storage of its own: a folder of it becomes the default
+/// The node that this test starts has no storage, so a folder of it becomes the default storage
 /// class.
 async fn provide_volumes(bed: &Bed) -> Result<(), Failure> {
     let path = bed.control_plane.dir().join("volumes/directory");

@@ -1,4 +1,4 @@
-//! What holds pods in: the security standard, memory, time, images.
+//! Tests of the limits of pods: the security standard, memory, time, images.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::node::Inmate;
 use crate::story::expect;
 use crate::{Failure, Progress, salesforce, tenant};
 
-/// Long enough for a run to be met at work.
+/// Delay that is long enough to find a run at work.
 const SLOW: Duration = Duration::from_secs(15);
 const TOKENS: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -128,7 +128,7 @@ async fn worker(bed: &Bed) -> Result<String, Failure> {
 
 async fn memory(bed: &Bed) -> Result<String, Failure> {
     bed.release(&["worker.memory=40Mi"]).await?;
-    // Less than the largest answer that is read at all, and more than the pod may hold.
+    // The size is below the largest answer that is read, and above the memory limit of the pod.
     salesforce::fault(bed, json!({"gzipBomb": {"megabytes": 30}})).await?;
     told(bed, "30", "WorkerOutOfMemory").await?;
     salesforce::well(bed).await?;
@@ -217,8 +217,8 @@ fn is_ready(pod: &Value) -> bool {
         .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
-/// A call comes in, and the run that would look it up ends so; the tenant reads it among the errors
-/// too, with what to do.
+/// Ingests a call whose run ends with this outcome. The integration's status must show the error
+/// and the remedy.
 async fn told(bed: &Bed, id: &str, outcome: &str) -> Result<(), Failure> {
     let before = tenant::last_job(bed).await?;
     tenant::call(bed, id, &tenant::stranger(id)).await?;
@@ -237,7 +237,7 @@ async fn told(bed: &Bed, id: &str, outcome: &str) -> Result<(), Failure> {
     }
 }
 
-/// The next run succeeds and takes up what was left.
+/// Waits for the next run, which succeeds and completes the remaining work.
 pub async fn recovers(bed: &Bed) -> Result<String, Failure> {
     let before = tenant::last_job(bed).await?;
     tenant::ask_for_run(bed).await?;

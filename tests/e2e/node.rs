@@ -1,5 +1,5 @@
-//! What only the node itself can tell: the processes of pods, as the kernel sees them. For the node
-//! that is this machine.
+//! The processes of pods, as the kernel of the node sees them. This needs a node that is this
+//! machine.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ pub struct Inmate(PathBuf);
 // === impl Inmate ===
 
 impl Inmate {
-    /// The processes of `switchboard ROLE`.
+    /// Finds the processes of `switchboard ROLE`.
     pub fn all(role: &str) -> Result<Vec<Inmate>, Failure> {
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc")?.flatten() {
@@ -29,7 +29,7 @@ impl Inmate {
         }
     }
 
-    /// A field of its status, such as `Uid`: the first value.
+    /// The first value of a field in the process's status, such as `Uid`.
     pub fn status(&self, field: &str) -> Result<String, Failure> {
         let status = fs::read_to_string(self.0.join("status"))?;
         let value = status
@@ -41,12 +41,12 @@ impl Inmate {
             .ok_or_else(|| format!("no {field} in its status").into())
     }
 
-    /// Whether it can see the path.
+    /// Whether the path exists for the process.
     pub fn sees(&self, path: &str) -> bool {
         self.path(path).exists()
     }
 
-    /// Fails unless not even root could write to that folder of it.
+    /// Fails unless even root cannot write to this folder of the process.
     pub fn cannot_write(&self, folder: &str) -> Result<(), Failure> {
         let file = self.path(folder).join("written-by-a-test");
         match fs::write(&file, "") {

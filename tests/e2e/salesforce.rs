@@ -1,4 +1,4 @@
-//! Salesforce, played by a pod, and the switches of the simulator.
+//! The simulator of Salesforce in a pod, and its switches.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use switchboard_testbed::{Process, repository};
 use crate::Failure;
 use crate::bed::{Bed, OPERATOR, SOON};
 
-/// Where the simulator runs.
+/// Namespace of the simulator.
 pub const NAMESPACE: &str = "salesforce";
-/// ConfigMap with its authority, in the release's namespace.
+/// ConfigMap with the simulator's authority, in the release's namespace.
 pub const AUTHORITY: &str = "salesforce-authority";
-/// Its name within the cluster, for nodes that do not let it play the real ones.
+/// The simulator's name in the cluster, for nodes that do not allow it to use the real names.
 pub const INSIDE: &str = "salesforce.salesforce.svc.cluster.local";
-/// Names of the real Salesforce that it plays.
+/// Names of the real Salesforce that the simulator uses.
 const PLAYED: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
 const PORT: u16 = 8443;
 
-/// Deploys the simulator and hands its authority to the release's namespace.
+/// Deploys the simulator and copies its authority to the release's namespace.
 pub async fn deploy(bed: &Bed) -> Result<(), Failure> {
     let orgs = std::fs::read_to_string(repository().join("examples/quickstart-salesforce.yaml"))?;
     let mut args = vec![
@@ -80,7 +80,7 @@ pub async fn deploy(bed: &Bed) -> Result<(), Failure> {
     .await
 }
 
-/// A namespace whose pods are held to the restricted standard.
+/// A namespace that enforces the restricted pod-security standard.
 pub fn restricted(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Namespace",
@@ -88,7 +88,7 @@ pub fn restricted(name: &str) -> Value {
     })
 }
 
-/// The certificate of the simulator's authority, which it prints.
+/// The certificate of the simulator's authority, from its log.
 async fn authority(bed: &Bed) -> Result<String, Failure> {
     let log = bed
         .kubectl(&["logs", "deployment/salesforce", "-n", NAMESPACE])
@@ -99,18 +99,18 @@ async fn authority(bed: &Bed) -> Result<String, Failure> {
     Ok(log[begin..].to_owned())
 }
 
-/// From now on each look-up takes so long to answer, until [`well`].
+/// Delays the answer to each look-up by this time, until [`well`].
 pub async fn slow(bed: &Bed, delay: Duration) -> Result<(), Failure> {
     fault(bed, json!({"delay": {"ms": delay.as_millis() as u64}})).await
 }
 
-/// From now on each look-up is answered like this, until [`well`].
+/// Applies this effect to each look-up, until [`well`].
 pub async fn fault(bed: &Bed, effect: Value) -> Result<(), Failure> {
     let fault = json!({"match": {"path": "*/composite*"}, "effect": effect});
     admin(bed, Method::POST, "faults", Some(fault)).await
 }
 
-/// Everything is answered as it should be again.
+/// Removes all faults.
 pub async fn well(bed: &Bed) -> Result<(), Failure> {
     admin(bed, Method::DELETE, "faults", None).await
 }
@@ -142,15 +142,16 @@ async fn admin(bed: &Bed, method: Method, path: &str, body: Option<Value>) -> Re
     .into())
 }
 
-/// A way to a service from outside, as `kubectl port-forward` makes it; it ends with this value.
+/// A port to a service from outside, made by `kubectl port-forward`. It ends when this value is
+/// dropped.
 pub struct Forward {
     _process: Process,
-    /// Port of the loopback address.
+    /// Port on the loopback address.
     pub port: u16,
 }
 
 impl Forward {
-    /// Opens it.
+    /// Opens the port and waits until it works.
     pub async fn to(bed: &Bed, namespace: &str, target: &str, port: u16) -> Result<Self, Failure> {
         let process = bed
             .control_plane

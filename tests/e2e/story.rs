@@ -1,12 +1,12 @@
-//! The product's story: an integration becomes ready, a call comes in, and gets its name by a
-//! CronJob's pod.
+//! The main story: an integration becomes ready, a call comes in, and a CronJob's pod adds the
+//! name.
 
 use serde_json::{Value, json};
 
 use crate::bed::Bed;
 use crate::{Failure, Progress, tenant};
 
-/// How the call is told, and who the example's Salesforce says it is.
+/// The calling number, and the company and person that the example's Salesforce has for it.
 const CALLER: &str = "0312345678";
 const KNOWN_AS: (&str, &str) = ("Sakura Trading KK", "Hanako Sato");
 
@@ -33,13 +33,13 @@ pub async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
         let job = run["job"].as_str().unwrap_or_default();
         let owner = bed.json(&["get", "job", job, "-n", tenant::NAMESPACE]).await?["metadata"]["ownerReferences"][0]["kind"].take();
         expect("owner of the Job", &owner, "CronJob")?;
-        // From here on runs come when they are asked for.
+        // From here on, runs start only on request.
         tenant::patch(bed, &json!({"spec": {"contacts": {"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": null}}})).await?;
         Ok(format!("{} {} by job {job}", KNOWN_AS.0, KNOWN_AS.1))
     }).await
 }
 
-/// The call screen knows the caller.
+/// Checks that the call screen shows the caller.
 pub async fn has_name(bed: &Bed) -> Result<(), Failure> {
     let found = tenant::caller(bed, "03-1234-5678").await?;
     match &found {
@@ -48,7 +48,7 @@ pub async fn has_name(bed: &Bed) -> Result<(), Failure> {
     }
 }
 
-/// Fails unless it is so.
+/// Fails unless the value is as expected.
 pub fn expect(what: &str, found: &Value, wanted: &str) -> Result<(), Failure> {
     if found == wanted {
         Ok(())

@@ -1,5 +1,5 @@
-//! What a tenant does and sees: the integration of `examples/quickstart/acme-tokyo.yaml`, its calls
-//! and its names.
+//! The actions and views of a tenant: the integration of `examples/quickstart/acme-tokyo.yaml`, its
+//! calls and its names.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::salesforce::{Forward, INSIDE};
 
 /// The tenant's namespace.
 pub const NAMESPACE: &str = "acme";
-/// Its integration, and its company ID.
+/// Name of the integration, and its company ID.
 pub const NAME: &str = "acme-tokyo";
 
-/// What comes with the next minute of a CronJob.
+/// Time limit for events that need the next minute of a CronJob.
 pub const NEXT_MINUTES: Duration = Duration::from_secs(180);
 
-/// The example as a tenant would apply it: without the line that leads to a simulator on a laptop.
+/// The example without the line for a simulator on a laptop, so that a tenant can apply it.
 pub fn example(bed: &Bed) -> Result<String, Failure> {
     let text = std::fs::read_to_string(repository().join("examples/quickstart/acme-tokyo.yaml"))?;
     let lines = text
@@ -39,7 +39,7 @@ pub async fn integration(bed: &Bed) -> Result<Value, Failure> {
     bed.json(&["get", "sfi", NAME, "-n", NAMESPACE]).await
 }
 
-/// Waits until it is ready, as people do.
+/// Waits with kubectl until the integration is ready.
 pub async fn ready(bed: &Bed) -> Result<(), Failure> {
     let name = format!("sfi/{NAME}");
     bed.kubectl(&[
@@ -70,7 +70,7 @@ pub async fn patch(bed: &Bed, patch: &Value) -> Result<(), Failure> {
     .map(drop)
 }
 
-/// Asks for a run and returns at once.
+/// Requests a run and returns immediately.
 pub async fn ask_for_run(bed: &Bed) -> Result<(), Failure> {
     let wish = jiff::Timestamp::now().to_string();
     patch(
@@ -80,12 +80,12 @@ pub async fn ask_for_run(bed: &Bed) -> Result<(), Failure> {
     .await
 }
 
-/// The Job of the last run that the status tells of.
+/// The Job of the last run in the status.
 pub async fn last_job(bed: &Bed) -> Result<Value, Failure> {
     Ok(integration(bed).await?["status"]["lastRun"]["job"].take())
 }
 
-/// Waits for the run after the one of that Job.
+/// Waits for the run after the one of this Job.
 pub async fn next_run(bed: &Bed, before: &Value, deadline: Duration) -> Result<Value, Failure> {
     bed.until("a run that ended", deadline, async || {
         let run = integration(bed).await?["status"]["lastRun"].take();
@@ -97,12 +97,12 @@ pub async fn next_run(bed: &Bed, before: &Value, deadline: Duration) -> Result<V
     .await
 }
 
-/// A number of its own for each call: one that has a name already costs a daily run no look-up.
+/// A separate number for each call: a daily run does not look up a number that already has a name.
 pub fn stranger(id: &str) -> String {
     format!("031234{id:0>4}")
 }
 
-/// A call comes in, a run is asked for, and its pod is at work when this returns: the pod's name.
+/// Ingests a call, requests a run, and waits until its pod is at work. Returns the pod's name.
 pub async fn run_in_flight(bed: &Bed, id: &str) -> Result<String, Failure> {
     call(bed, id, &stranger(id)).await?;
     ask_for_run(bed).await?;
@@ -112,7 +112,7 @@ pub async fn run_in_flight(bed: &Bed, id: &str) -> Result<String, Failure> {
     .await
 }
 
-/// Waits for a worker's pod that is as wanted.
+/// Waits for a worker's pod in the expected state.
 pub async fn worker(
     bed: &Bed,
     what: &str,
@@ -137,7 +137,7 @@ pub async fn worker(
     .await
 }
 
-/// The directory, as those meet it who hold the tenant's token for that purpose.
+/// A directory client with the tenant's token for this purpose.
 pub async fn directory(bed: &Bed, purpose: &str) -> Result<(Forward, directory::Client), Failure> {
     let path = format!("jsonpath={{.data.{purpose}}}");
     let secret = format!("{NAME}-directory");
@@ -157,14 +157,14 @@ pub async fn directory(bed: &Bed, purpose: &str) -> Result<(Forward, directory::
     Ok((forward, client))
 }
 
-/// The phone platform tells of a call that ended.
+/// Reports an ended call, as the phone platform does.
 pub async fn call(bed: &Bed, id: &str, from: &str) -> Result<(), Failure> {
     let (_forward, directory) = directory(bed, "ingest").await?;
     directory.ingest(&incoming_call(NAME, id, from)).await?;
     Ok(())
 }
 
-/// What the call screen shows for a number: company and person.
+/// The company and person that the call screen shows for a number.
 pub async fn caller(bed: &Bed, number: &str) -> Result<Option<(String, String)>, Failure> {
     let (_forward, directory) = directory(bed, "lookup").await?;
     let contact = directory.contact(number).await?;
@@ -176,7 +176,7 @@ pub async fn caller(bed: &Bed, number: &str) -> Result<Option<(String, String)>,
     }))
 }
 
-/// Asks for a test of the connection and waits until it was made.
+/// Requests a test of the connection and waits until it is done.
 pub async fn test_now(bed: &Bed, wish: &str) -> Result<(), Failure> {
     patch(
         bed,

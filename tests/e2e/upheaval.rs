@@ -1,5 +1,5 @@
-//! What happens to an installation over its life: nodes and leaders go, upgrades come, and somebody
-//! takes it out and puts it back.
+//! Tests of events in the life of an installation: nodes and leaders fail, upgrades arrive, and
+//! somebody uninstalls and reinstalls it.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::node::Inmate;
 use crate::story::{expect, has_name};
 use crate::{Failure, Progress, limits, salesforce, tenant};
 
-/// As OpenShift hands them out.
+/// A user ID as OpenShift assigns it.
 const ARBITRARY_USER: &str = "1000660000";
-/// Long enough for an upgrade to go over a run.
+/// Delay that is long enough for an upgrade during a run.
 const SLOW: Duration = Duration::from_secs(25);
 
 pub async fn try_each(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
@@ -81,7 +81,7 @@ async fn arbitrary_user(bed: &Bed) -> Result<String, Failure> {
     bed.release(&settings).await?;
     if bed.owns_node() {
         for role in ["controller", "directory"] {
-            // The old ones may still be on their way out.
+            // The old processes may still be ending.
             bed.until("no process of another user", SOON, async || {
                 for inmate in Inmate::all(role)? {
                     expect(
@@ -129,7 +129,7 @@ async fn reinstall(bed: &Bed) -> Result<String, Failure> {
     }
     bed.release(&[]).await?;
     has_name(bed).await?;
-    // Tokens that were handed out before are still good, and so is the way of a call.
+    // The tokens from before are still valid, and so is the path of a call.
     tenant::call(bed, "80", &tenant::stranger("80")).await?;
     limits::recovers(bed).await
 }

@@ -1,5 +1,5 @@
-//! The chart's roles are enough, and no more: each right is one that the controller uses in the
-//! life of an integration, and nothing it asks for is refused.
+//! Tests that the chart's roles are sufficient and minimal: the controller uses each right in the
+//! life of an integration, and none of its requests is refused.
 
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::Pod;
@@ -15,11 +15,12 @@ use crate::rights::{Scope, cluster_wide};
 use crate::stage::{SOON, Stage};
 use crate::world::{self, PASSWORD, TOKEN};
 
-/// Everything that happens to an integration between its birth and its end.
+/// Runs through the life of an integration, from creation to deletion.
 async fn whole_life(stage: &Stage) {
     let controller = candidate(stage, "only").await;
     leads(&controller).await;
-    // Touched while its connection is proved, so that the status is written over a newer version.
+    // The change comes during the test of the connection, so the status is written over a newer
+    // version.
     stage.simulator.fault(Fault::delay(3_000).once());
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.apply(&stage.integration("acme")).await;
@@ -142,7 +143,7 @@ async fn a_missing_namespace_is_told_of_and_stops_no_other() {
     stage.apply(&stage.integration("acme")).await;
     stage.ready("acme").await;
 
-    // It comes, with the chart's Role in it.
+    // The namespace is created now, with the chart's Role in it.
     stage
         .apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": absent}}))
         .await;

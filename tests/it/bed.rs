@@ -1,13 +1,13 @@
-//! What all tests stand on: the control plane with our CRD, and manifests with good defaults.
+//! The base of all tests: the control plane with our CRD, and manifests with valid defaults.
 
 use serde_json::{Value, json};
 use switchboard_testbed::ControlPlane;
 use tokio::sync::OnceCell;
 
-/// The control plane with the CRD of this commit, served.
+/// The shared control plane, which serves the CRD of this commit.
 pub async fn control_plane() -> &'static ControlPlane {
     static READY: OnceCell<()> = OnceCell::const_new();
-    // The whole program uses one provider; the first test installs it.
+    // The whole program uses one TLS provider; the first test installs it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let control_plane = ControlPlane::shared().await;
     READY
@@ -18,7 +18,7 @@ pub async fn control_plane() -> &'static ControlPlane {
     control_plane
 }
 
-/// A control plane of a test's own, to be disturbed. It ends with the program.
+/// A separate control plane for one test, which may disturb it. It ends with the program.
 pub async fn own_control_plane() -> &'static ControlPlane {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let control_plane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
@@ -42,7 +42,7 @@ async fn serve_crd(control_plane: &ControlPlane) {
     control_plane.kubectl(wait).await.unwrap().expect_success();
 }
 
-/// A manifest that the schema accepts; tests change what they are about.
+/// A manifest that the schema accepts; each test changes the fields under test.
 pub fn integration(namespace: &str, name: &str) -> Value {
     json!({
         "apiVersion": "switchboard.dev/v1alpha1",

@@ -1,5 +1,5 @@
-//! The budget: an integration uses its share of the org's API requests and no more, says so, and
-//! goes on when more is free.
+//! Tests of the budget: an integration uses only its share of the org's API requests, reports when
+//! it is used up, and continues when requests are free again.
 
 use k8s_openapi::api::batch::v1::CronJob;
 use kube::Api;
@@ -14,14 +14,14 @@ use crate::world::{self, PASSWORD, TOKEN};
 
 const NUMBERS: usize = 600;
 
-/// An org with so few API requests that they matter.
+/// An org with so few API requests that the budget takes effect.
 fn small_org() -> World {
     let mut world = world::acme();
     world.orgs[0].daily_limit = Some(50);
     world
 }
 
-/// Numbers that nobody has, as calls of the tenant.
+/// Ingests calls of the tenant from numbers that no record has.
 async fn many_calls(stage: &Stage, tenant: &str) {
     let ingest = stage.directory(tenant, "ingest").await;
     let details: Vec<Value> = (0..NUMBERS)
@@ -58,7 +58,7 @@ async fn a_share_that_is_used_up_stops_the_runs_over_a_restart_until_more_is_giv
     let mut manifest = stage.integration("acme");
     manifest["spec"]["apiBudget"] = json!({"dailyPercent": 10});
     manifest["spec"]["interval"] = "24h".into();
-    // Half a day ahead, so that what is used now is not forgotten before.
+    // The time is half a day ahead, so the requests used now still count then.
     let later = jiff::Zoned::now()
         .in_tz("Asia/Tokyo")
         .unwrap()
@@ -164,7 +164,7 @@ async fn integrations_of_one_org_see_each_other_and_share_its_requests() {
     stage.end().await;
 }
 
-/// Their org's requests divided among them, as a Developer Edition org's 15,000 would be.
+/// Tenants that share the requests of one org, as with the 15,000 of a Developer Edition org.
 const TENANTS: usize = 20;
 const SHARE: u64 = 10;
 
@@ -185,7 +185,7 @@ async fn twenty_tenants_of_one_org_stay_within_their_shares_by_the_orgs_own_coun
     for name in &names {
         many_calls(&stage, name).await;
     }
-    // All at once, and each as often as the controller lets it.
+    // All tenants request runs at once, as often as the controller allows.
     for wish in ["one", "two"] {
         for name in &names {
             stage

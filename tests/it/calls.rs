@@ -1,5 +1,5 @@
-//! A call comes in from the phone platform, a CronJob's pod looks the number up in Salesforce, and
-//! call history and call screen show company and person.
+//! Tests of the main path: the phone platform reports a call, a CronJob's pod looks the number up
+//! in Salesforce, and call history and call screen show company and person.
 
 use serde_json::json;
 use switchboard::directory::model::CallsQuery;
@@ -8,14 +8,14 @@ use switchboard_testbed::incoming_call;
 use crate::stage::{NEXT_MINUTES, Stage};
 use crate::world::{self, PASSWORD, TOKEN};
 
-/// A number as it calls and as it is typed, and the names behind it.
+/// The calling number, the number as typed, and the names of the caller.
 type Played = (
     &'static str,
     &'static str,
     Option<(&'static str, &'static str)>,
 );
 
-/// Number as it calls, number as a person would type it on the call screen, company and person.
+/// The calling number, the number as somebody types it on the call screen, company and person.
 const CALLS: [Played; 4] = [
     (
         world::ON_CONTACT,
@@ -118,7 +118,7 @@ async fn a_run_by_schedule_brings_names_to_call_history_and_call_screen() {
         "four numbers are one composite request: {run}"
     );
     assert_names(&stage, "acme").await;
-    // The next run finds nothing to do: each call was resolved once.
+    // The next run has no work, because each call was resolved once.
     let next = stage
         .next_run("acme", Some(&run["job"]), NEXT_MINUTES)
         .await;

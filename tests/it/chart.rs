@@ -1,6 +1,6 @@
-//! The chart before a real API server: what it renders is of that server's own schema, it installs
-//! under the restricted pod-security standard, and what a tenant would miss survives upgrades, an
-//! uninstall and the next installation.
+//! Tests of the chart on a real API server. Its objects match that server's own schema, and it
+//! installs under the restricted pod-security standard. Data that a tenant would miss survives
+//! upgrades, an uninstall and the next installation.
 
 use std::path::Path;
 
@@ -14,16 +14,16 @@ use crate::rights::template;
 use crate::stage::{SOON, Stage, program};
 use crate::{bed, world};
 
-/// In the group of the Prometheus operator, which no test cluster has.
+/// A kind of the Prometheus operator, which no test cluster has.
 const FOREIGN: &str = "ServiceMonitor";
 
-/// Writes one JSON schema for each kind that the server knows, as kubeconform wants them: unknown
+/// Writes one JSON schema for each kind of the server, in the form that kubeconform needs; unknown
 /// keys are refused.
 fn write_schemas(openapi: &mut Value, folder: &Path) {
     let definitions = openapi["definitions"].as_object_mut().unwrap();
     for (name, definition) in definitions.iter_mut() {
         match name.rsplit('.').next().unwrap_or_default() {
-            // Both are text or a number; OpenAPI 2 cannot say so.
+            // Both are text or a number, which OpenAPI 2 cannot express.
             "IntOrString" | "Quantity" => *definition = json!({"type": ["string", "number"]}),
             _ if definition.get("properties").is_some() => {
                 definition["additionalProperties"] = false.into();
@@ -71,7 +71,7 @@ async fn kubeconform(folder: &Path, manifests: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8(said).unwrap())
 }
 
-/// Flags that name each set of values that the chart is tested with.
+/// The flags for each set of test values of the chart.
 fn value_sets() -> Vec<String> {
     let folder = repository().join("charts/switchboard/ci");
     let files = std::fs::read_dir(folder).unwrap();
@@ -97,14 +97,14 @@ async fn what_is_rendered_is_of_the_api_server_s_own_schema() {
         let (valid, said) = kubeconform(folder.path(), &rendered).await;
         assert!(valid, "{values}: {said}");
     }
-    // It would say so.
+    // Proves that kubeconform reports an error.
     let rendered = template(&["--show-only=templates/controller.yaml"]).await;
     let wrong = rendered.replace("enableServiceLinks", "enableServiceLink");
     let (valid, said) = kubeconform(folder.path(), &wrong).await;
     assert!(!valid && said.contains("enableServiceLink"), "{said}");
 }
 
-/// A cluster that has never seen the product, and helm before it.
+/// A cluster without any trace of the product, and helm to install it.
 struct Cluster {
     control_plane: ControlPlane,
     chart: String,
@@ -149,7 +149,7 @@ impl Cluster {
             .unwrap()
     }
 
-    /// Names of what there is of some kinds, as `kubectl get -o name` prints them.
+    /// Names of the objects of some kinds, as `kubectl get -o name` prints them.
     async fn names(&self, kinds: &str) -> Vec<String> {
         let args = ["get", kinds, "--namespace=switchboard", "-o", "name"];
         let names = self
@@ -239,7 +239,7 @@ async fn keys_integrations_and_data_survive_upgrade_uninstall_and_reinstall() {
     cluster.helm(&["install"]).await.expect_success();
     assert_eq!(cluster.keys().await, keys);
     assert_eq!(cluster.names("sfi").await.len(), 1);
-    // Who uses keys of its own has no others made.
+    // An installation with its own keys creates no other keys.
     cluster
         .helm(&[
             "upgrade",
@@ -268,7 +268,7 @@ async fn keys_integrations_and_data_survive_upgrade_uninstall_and_reinstall() {
     assert_eq!(cluster.keys().await, keys, "what was made once is kept");
 }
 
-/// What a server defaulted and nobody owns can stand in the way of other values.
+/// Fields that a server defaulted and nobody owns can conflict with other values.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_may_change_any_value_and_change_it_back() {
     let cluster = Cluster::start().await;
@@ -308,7 +308,8 @@ async fn a_namespace_that_is_missing_is_named_by_helm_too() {
     );
 }
 
-/// Runs `switchboard selftest` as the pod of `helm test` would; exit code and what it printed.
+/// Runs `switchboard selftest` as the pod of `helm test` does. Returns the exit code and the
+/// output.
 async fn selftest(stage: &Stage, kubeconfig: &Path, timeout: &str) -> (i32, String) {
     let test = Process::builder("selftest", program())
         .arg("selftest")
@@ -344,7 +345,7 @@ async fn the_self_test_finds_what_works_and_what_does_not_with_its_own_rights() 
         .await
         .unwrap();
 
-    // Nobody leads, and nobody judges.
+    // No controller leads, so nothing is reconciled.
     let (code, text) = selftest(&stage, &kubeconfig, "1s").await;
     assert_eq!(code, 1, "{text}");
     assert_eq!(text.matches("ok   ").count(), 2, "{text}");

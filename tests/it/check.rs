@@ -1,5 +1,5 @@
-//! `switchboard check` says without a cluster what the controller says in one: the same reasons,
-//! the same words.
+//! Tests that `switchboard check` reports without a cluster the same reasons and messages as the
+//! controller in a cluster.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::stage::{Stage, condition, program};
 use crate::world::{self, PASSWORD, TOKEN};
 
-/// Runs `check` on the manifests; exit code, standard output, standard error.
+/// Runs `check` on the manifests. Returns exit code, standard output and standard error.
 pub fn check(stage: &Stage, documents: &[&Value], flags: &[&str]) -> (Option<i32>, String, String) {
     let file = stage.path("manifests.yaml");
     let text: Vec<String> = documents

@@ -1,5 +1,5 @@
-//! A tenant applies one resource and its Secret, and reads whether the link is healthy, why not,
-//! and what to do.
+//! Tests of a tenant's first steps: it applies one resource and its Secret, and reads whether the
+//! connection is healthy, the reason if not, and the remedy.
 
 use std::time::Duration;
 
@@ -74,8 +74,8 @@ async fn a_wrong_password_costs_one_log_in_until_it_is_corrected() {
         "{error}"
     );
 
-    // Ten changes that are none of the log-in's business, each seen through to its reconcile; then
-    // another controller.
+    // Ten changes that do not affect the log-in, each followed to its reconcile; then another
+    // controller starts.
     for number in 0..10 {
         let wish = number.to_string();
         stage
@@ -214,7 +214,7 @@ async fn a_steady_state_makes_no_api_writes() {
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.apply(&stage.integration("acme")).await;
     stage.ready("acme").await;
-    // A wish that changes nothing else shows that all that was under way is through.
+    // A further request without other effect shows that all earlier work is done.
     stage
         .annotate("acme", switchboard::api::TEST_REQUESTED_AT, "settle")
         .await;
@@ -224,10 +224,10 @@ async fn a_steady_state_makes_no_api_writes() {
         })
         .await;
     let mark = stage.control_plane.audit_mark().unwrap();
-    // The API server tells its watchers before it logs: the write that was waited for may follow
-    // the mark.
+    // The API server sends watch events before it writes the log, so the expected write may come
+    // after the mark.
     let settled = jiff::Timestamp::now();
-    // Labels are none of the controller's business; ten changes of them wake it up for nothing.
+    // Labels do not affect the controller; ten changes of them trigger no work.
     for number in 0..10 {
         let patch = kube::api::Patch::Merge(
             json!({"metadata": {"labels": {"number": number.to_string()}}}),

@@ -1,4 +1,5 @@
-//! How often Salesforce sees a log-in, whatever happens to Secrets, resources and the controller.
+//! Tests of the number of log-ins that Salesforce receives, for any change of Secrets, resources
+//! and controller.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::stage::{SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
-/// That many integrations which all use the user of `world::acme` and the Secret `shared`.
+/// Integrations in this number, which all use the user of `world::acme` and the Secret `shared`.
 pub fn sharing(stage: &Stage, count: usize) -> Value {
     let items: Vec<Value> = (0..count)
         .map(|number| {
@@ -47,7 +48,7 @@ async fn fifty_resources_with_one_wrong_password_do_not_lock_the_user() {
         logins,
         "a restart adds none"
     );
-    // All fifty ask; what the hour has left is one log-in at most.
+    // All fifty request a test; the hour allows at most one more log-in.
     for number in 0..50 {
         let wish = switchboard::api::TEST_REQUESTED_AT;
         stage
@@ -88,22 +89,22 @@ async fn the_status_follows_the_secret_through_every_change_with_one_log_in_each
 
     stage.apply(&stage.integration("acme")).await;
     not_ready("SecretNotFound").await;
-    // Created late, and wrong.
+    // The Secret is created late, with a wrong password.
     stage
         .apply(&stage.secret("acme", "not-the-password", TOKEN))
         .await;
     not_ready("InvalidLogin").await;
-    // What was refused stays refused, also when the Secret is touched and says the same.
+    // A refused credential stays refused, also after a change of the Secret that keeps its content.
     stage
         .kubectl(&["label", "secret", "acme-salesforce", "touched=yes"])
         .await;
     stage.look("acme", "after the refusal").await;
     assert_eq!(logins(), 1);
-    // Fixed.
+    // The Secret is corrected.
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     let before = stage.ready("acme").await;
     assert_eq!(logins(), 2);
-    // Rotated: at Salesforce first, then here.
+    // The password is rotated, first at Salesforce, then in the Secret.
     stage
         .simulator
         .edit_user(USER, |user| user.password = "the next one".into())
@@ -123,14 +124,14 @@ async fn the_status_follows_the_secret_through_every_change_with_one_log_in_each
         })
         .await;
     assert_eq!(logins(), 3);
-    // Emptied, and filled again with what it was.
+    // The Secret is emptied, then gets its former content again.
     stage.apply(&stage.secret("acme", "", TOKEN)).await;
     not_ready("SecretKeyInvalid").await;
     stage
         .apply(&stage.secret("acme", "the next one", TOKEN))
         .await;
     stage.ready("acme").await;
-    // Deleted, replaced by one of the wrong type, replaced by the right one.
+    // The Secret is deleted, replaced by one of a wrong type, then replaced by a correct one.
     let delete = async || {
         secrets
             .delete("acme-salesforce", &Default::default())
@@ -186,7 +187,7 @@ async fn a_credential_that_was_replaced_leaves_no_session_behind() {
     stage.end().await;
 }
 
-/// Tenants with an org each, in which something changes without an edit here.
+/// Tenants with one org each. Something changes in the orgs without any edit in the cluster.
 fn world_of(names: &[&str]) -> World {
     names.iter().fold(World::new(), |world, name| {
         let user = User::integration(&format!("integration@{name}.example"))
@@ -227,7 +228,7 @@ async fn what_changes_at_salesforce_is_noticed_at_the_next_proof() {
             .unwrap();
     };
 
-    // The session is gone: one log-in, and all is well.
+    // The session has ended: one log-in restores it.
     assert_eq!(stage.simulator.revoke_sessions(&user("revoked")), 1);
     stage.test_now("revoked", "revoked").await;
     assert_eq!(
@@ -236,7 +237,7 @@ async fn what_changes_at_salesforce_is_noticed_at_the_next_proof() {
     );
     assert_eq!(logins("revoked"), 2);
 
-    // The user is gone: one refused log-in, and no more.
+    // The user is deactivated: one refused log-in, and no more.
     stage
         .simulator
         .edit_user(&user("deactivated"), |user| user.active = false)
@@ -258,7 +259,7 @@ async fn what_changes_at_salesforce_is_noticed_at_the_next_proof() {
         "{ready}"
     );
 
-    // The API is gone under a session that is still good: that is no refused log-in.
+    // The API is disabled while the session is still valid; this is no refused log-in.
     stage
         .simulator
         .edit_org("disabled", |org| org.api = false)
@@ -277,7 +278,7 @@ async fn what_changes_at_salesforce_is_noticed_at_the_next_proof() {
     stage.ready("disabled").await;
     assert_eq!(logins("disabled"), 1);
 
-    // Nobody asks: the interval does it.
+    // Nobody requests a test, so the interval triggers it.
     blind("slow");
     stage
         .condition("slow", "Ready", "False", "MissingViewAll")

@@ -1,4 +1,4 @@
-//! Many who come at once: what each waits for comes before what nobody waits for.
+//! Tests of many integrations at once: work that somebody waits for comes before other work.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::outage::{tenants, world};
 use crate::stage::{SOON, Stage};
 
 const TENANTS: usize = 20;
-/// Integrations that are worked on at once.
+/// Number of integrations that the controller reconciles at once.
 const AT_ONCE: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +58,7 @@ async fn all_are_told_whether_they_are_connected_before_any_gets_its_runs() {
             *told.entry(status.name).or_default() += 1;
         }
     }
-    // The log-in on record, and what came of it.
+    // One write records the log-in, the second its result.
     let told = told.values().filter(|writes| **writes == 2).count();
     assert!(
         told >= TENANTS - AT_ONCE,
@@ -75,7 +75,7 @@ fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
     names
 }
 
-/// What the controller has written of these kinds, refusals left out.
+/// The controller's successful writes of these resources.
 fn writes(stage: &Stage, mark: AuditMark, resources: &[&str]) -> Vec<AuditEvent> {
     let events = stage.control_plane.audit_since(mark).unwrap();
     events

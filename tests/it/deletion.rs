@@ -1,4 +1,4 @@
-//! Deleting the resource takes everything of ours with it, and nothing else.
+//! Tests that the deletion of a resource removes all its objects, and nothing else.
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Secret};

@@ -1,5 +1,5 @@
-//! The API server goes away in the middle of the work, and so does the leader: nothing is done
-//! twice, nothing is lost. On a control plane of their own.
+//! Tests in which the API server or the leader fails during the work: nothing is done twice, and
+//! nothing is lost. They use their own control plane.
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -19,7 +19,7 @@ use crate::stage::{SOON, Stage, names};
 use crate::world::{PASSWORD, TOKEN, USER};
 
 const TENANTS: usize = 20;
-/// Integrations that share one wrong password, named from this number on.
+/// Number of integrations that share one wrong password.
 const WRONG: usize = 10;
 
 async fn logged_in(stage: &Stage, count: usize) {
@@ -41,7 +41,7 @@ async fn stage() -> Stage {
     Stage::set_on(bed::own_control_plane().await, "disturbed", world).await
 }
 
-/// Everyone's manifests; the names of those with the wrong password begin with "wrong".
+/// All manifests; the names of those with the wrong password begin with "wrong".
 fn manifests(stage: &Stage) -> serde_json::Value {
     let mut all = tenants(stage, TENANTS);
     let mut wrong = sharing(stage, WRONG);
@@ -69,7 +69,7 @@ async fn everyone_is_as_it_should_be(stage: &Stage) {
     }
 }
 
-/// Jobs in the namespace that were made for a wish, one for each integration.
+/// Waits until the namespace has one requested Job for each integration.
 async fn one_job_each(stage: &Stage, count: usize) {
     wait_for("a Job for each wish", SOON, async || {
         let mut owners: Vec<String> = names::<Job>(&stage.client, stage.ns())
@@ -97,11 +97,11 @@ async fn the_api_server_and_the_leader_are_killed_in_the_middle_of_the_work() {
     stage.apply(&manifests(&stage)).await;
     logged_in(&stage, 3).await;
 
-    // The API server dies while statuses are written; everything goes on where it was.
+    // The API server dies while statuses are written; the work continues afterwards.
     stage.control_plane.kill_apiserver().await.unwrap();
     stage.control_plane.start_apiserver().await.unwrap();
     stage.control_plane.wait_until_ready(SOON).await.unwrap();
-    // A leader whose Lease ran out meanwhile gives up and is started again by its Deployment.
+    // A leader whose Lease has expired meanwhile exits, and its Deployment starts it again.
     let back = Timestamp::now();
     let leases = Api::<Lease>::namespaced(stage.client.clone(), stage.ns());
     wait_for(
@@ -141,8 +141,7 @@ async fn the_api_server_and_the_leader_are_killed_in_the_middle_of_the_work() {
     };
     assert_eq!(doubled(1), 0, "a session that is there is used");
 
-    // The leader dies while it carries out wishes; the other makes up for what is missing, and for
-    // nothing else.
+    // The leader dies while it handles requests; the other replica completes only the missing work.
     let second = candidate(&stage, "second").await;
     let wrong_before = wrong();
     for number in 0..TENANTS / 2 {
@@ -156,7 +155,7 @@ async fn the_api_server_and_the_leader_are_killed_in_the_middle_of_the_work() {
     })
     .await;
     first.kill().await.unwrap();
-    // An edit that falls between the leaders is not lost.
+    // An edit between the two leaders is not lost.
     let patch = json!({"spec": {"contacts": {"retrieval": "AfterCall"}}}).to_string();
     let edited = format!("tenant-{}", TENANTS - 1);
     stage

@@ -1,4 +1,5 @@
-//! What stands in examples/ can be applied as it is: the real API server takes every document.
+//! Tests that the files in examples/ can be applied without changes: the real API server accepts
+//! every document.
 
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -20,7 +21,7 @@ async fn every_example_is_taken_by_the_api_server() {
             let text = std::fs::read_to_string(&path).unwrap();
             for document in serde_yaml::Deserializer::from_str(&text) {
                 let mut document = Value::deserialize(document).unwrap();
-                // The namespaces that the examples name belong to nobody here.
+                // The test does not create the examples' namespaces; it uses its own.
                 if document["kind"] == "Namespace" {
                     continue;
                 }

@@ -1,5 +1,5 @@
-//! A reverse proxy before the API server that a test can have misbehave as API servers do under
-//! load and after compactions.
+//! A reverse proxy for the API server. It can misbehave as API servers do under load and after
+//! compactions.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -15,19 +15,19 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-/// What the gateway is asked for.
+/// A request to the gateway.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub method: String,
     pub path: String,
-    /// Whether it is a watch that goes on from a version it knows.
+    /// Whether it is a watch that continues from a known version.
     pub resumes_watch: bool,
 }
 
-/// What to answer instead of the API server; none to let the request through.
+/// Returns the answer that replaces the API server's; `None` lets the request pass.
 pub type Rule = Arc<dyn Fn(Asked) -> BoxFuture<'static, Option<Response>> + Send + Sync>;
 
-/// The proxy. It ends with the value.
+/// The proxy. It ends when this value is dropped.
 pub struct Gateway {
     kubeconfig: PathBuf,
     shared: Arc<Shared>,
@@ -37,14 +37,14 @@ pub struct Gateway {
 struct Shared {
     client: Client,
     rule: Mutex<Option<Rule>>,
-    /// Ends all answers that still flow.
+    /// Cancels all answers that are still being sent.
     cut: Mutex<CancellationToken>,
 }
 
 // === impl Gateway ===
 
 impl Gateway {
-    /// Before the API server of that client; its kubeconfig is put into the folder.
+    /// Starts a proxy for the API server of this client, and writes its kubeconfig into the folder.
     pub async fn start(client: Client, dir: &Path) -> Gateway {
         let shared = Arc::new(Shared {
             client,
@@ -79,12 +79,12 @@ impl Gateway {
         }
     }
 
-    /// How to get to the API server through it.
+    /// A kubeconfig that connects through the gateway.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// From now on requests are treated by this rule.
+    /// Applies this rule to requests from now on.
     pub fn rule<F>(&self, rule: impl Fn(Asked) -> F + Send + Sync + 'static)
     where
         F: Future<Output = Option<Response>> + Send + 'static,
@@ -93,7 +93,7 @@ impl Gateway {
         *self.shared.rule.lock().unwrap() = Some(rule);
     }
 
-    /// Ends all watches that go on.
+    /// Ends all running watches.
     pub fn cut(&self) {
         let mut cut = self.shared.cut.lock().unwrap();
         std::mem::take(&mut *cut).cancel();
@@ -144,7 +144,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     }
 }
 
-/// A failure as the API server words it.
+/// A failure in the format of the API server.
 pub fn status(code: u16, reason: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
@@ -152,7 +152,7 @@ pub fn status(code: u16, reason: &str) -> Value {
     })
 }
 
-/// Flow control: come back in a second.
+/// The answer of flow control, with a retry after one second.
 pub fn too_many_requests() -> Response {
     let body = status(429, "TooManyRequests").to_string();
     (
@@ -166,7 +166,7 @@ pub fn too_many_requests() -> Response {
         .into_response()
 }
 
-/// The version from which a watch wants to go on is no longer known: the list must be read again.
+/// The answer to a watch whose start version is too old: the client must list again.
 pub fn gone() -> Response {
     let event = json!({"type": "ERROR", "object": status(410, "Expired")});
     (
@@ -176,7 +176,7 @@ pub fn gone() -> Response {
         .into_response()
 }
 
-/// The beginning of a list, after which nothing comes.
+/// The start of a list that never continues.
 pub fn begun() -> Response {
     let begin = futures::stream::once(async { Ok::<_, std::io::Error>(r#"{"kind": "#) });
     let body = Body::from_stream(begin.chain(futures::stream::pending()));

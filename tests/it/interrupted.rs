@@ -1,5 +1,5 @@
-//! The controller is killed while Salesforce's answer to a log-in is on its way: nobody wrote down
-//! what it was, and still it counts.
+//! Tests in which the controller is killed before it receives Salesforce's answer to a log-in: the
+//! log-in counts although nobody recorded its result.
 
 use salesforce_simulator::Fault;
 use switchboard_testbed::{Process, wait_for};
@@ -8,7 +8,7 @@ use crate::credentials::sharing;
 use crate::stage::{SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
-/// Sharing one wrong password.
+/// Number of integrations that share one wrong password.
 const TENANTS: usize = 5;
 
 async fn logged_in(stage: &Stage, times: usize) {
@@ -63,7 +63,7 @@ async fn a_controller_killed_in_the_middle_of_each_log_in_makes_two_and_waits_fo
     assert_eq!(stage.simulator.counters().logins.len(), 2);
     assert!(!stage.simulator.is_locked(USER));
 
-    // Another credential has an account of its own.
+    // Log-ins of another credential are counted separately.
     stage.simulator.clear_faults();
     stage.apply(&stage.secret("shared", PASSWORD, TOKEN)).await;
     stage.all("True", "Ready", SOON).await;

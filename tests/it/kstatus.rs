@@ -1,23 +1,24 @@
-//! How kstatus reads a resource: the library by which Flux, Argo CD and `kubectl`'s friends know
-//! whether an apply has arrived. Its rules for custom resources (sigs.k8s.io/cli-utils,
-//! pkg/kstatus/status: `checkGenericProperties`, then `checkReadyCondition`).
+//! A status reader with the rules of kstatus, the library with which Flux, Argo CD and other tools
+//! decide whether an apply is complete. These are its rules for custom resources
+//! (sigs.k8s.io/cli-utils, pkg/kstatus/status: `checkGenericProperties`, then
+//! `checkReadyCondition`).
 
 use serde_json::Value;
 
-/// What it says.
+/// The result of kstatus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kstatus {
-    /// Reality is on its way to what the resource asks for.
+    /// The actual state does not match the spec yet.
     InProgress,
-    /// It cannot get there by itself.
+    /// The actual state cannot match the spec without an intervention.
     Failed,
-    /// It is there.
+    /// The actual state matches the spec.
     Current,
-    /// It is being deleted.
+    /// The resource is being deleted.
     Terminating,
 }
 
-/// Reads a resource as kstatus does.
+/// Reads a resource with the rules of kstatus.
 pub fn kstatus(object: &Value) -> Kstatus {
     if !object["metadata"]["deletionTimestamp"].is_null() {
         return Kstatus::Terminating;
@@ -38,7 +39,7 @@ pub fn kstatus(object: &Value) -> Kstatus {
     match (says("Reconciling"), says("Stalled"), says("Ready")) {
         (Some("True"), _, _) => Kstatus::InProgress,
         (_, Some("True"), _) => Kstatus::Failed,
-        // No Ready at all says nothing: such a resource is taken for one that has arrived.
+        // kstatus treats a resource without a Ready condition as current.
         (_, _, Some("True") | None) => Kstatus::Current,
         (_, _, Some(_)) => Kstatus::InProgress,
     }

@@ -1,4 +1,4 @@
-//! The resource behaves like any other in the hands of kubectl and of whoever reads it by kstatus.
+//! Tests that the resource behaves like any other in kubectl and in tools that use kstatus.
 
 use serde_json::{Value, json};
 use switchboard_testbed::{CommandOutput, wait_for};
@@ -8,7 +8,7 @@ use crate::kstatus::{Kstatus, kstatus};
 use crate::stage::{SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
-/// Runs kubectl in the stage's namespace, with a manifest to read.
+/// Runs kubectl in the stage's namespace, with a manifest on its standard input.
 async fn kubectl(stage: &Stage, args: &[&str], manifest: &Value) -> CommandOutput {
     let args = args.iter().copied().chain(["-n", stage.ns()]);
     let control_plane = stage.control_plane;
@@ -21,11 +21,11 @@ async fn kubectl(stage: &Stage, args: &[&str], manifest: &Value) -> CommandOutpu
 #[tokio::test(flavor = "multi_thread")]
 async fn explain_describes_every_field() {
     let control_plane = bed::control_plane().await;
-    // kubectl keeps what a server offers for hours; `get` looks again when it meets an unknown
-    // name, `explain` does not.
+    // kubectl caches the kinds of a server for hours. `get` reads them again when it meets an
+    // unknown name, `explain` does not.
     let look = control_plane.kubectl(["get", "sfi"]).await.unwrap();
     look.expect_success();
-    // A server tells of a new kind some seconds after it serves it.
+    // A server publishes the schema of a new kind some seconds after it serves the kind.
     wait_for("the API server to publish the schema", SOON, async || {
         let explained = control_plane.kubectl(["explain", "sfi"]).await.unwrap();
         if explained.success() {
@@ -46,7 +46,7 @@ async fn explain_describes_every_field() {
         let (_, fields) = text.split_once("FIELDS:\n").unwrap();
         let mut name = "";
         let mut described = true;
-        // Two spaces before a field, four before what is said about it.
+        // The indentation is two spaces for a field and four for its description.
         let told = |line: &&str| !line.trim().is_empty() && !line.starts_with("  enum: ");
         for line in fields.lines().filter(told) {
             if line.starts_with("    ") {
@@ -82,7 +82,7 @@ async fn apply_diff_and_server_side_apply_see_no_difference_where_there_is_none(
     let wait = ["wait", "sfi/acme", "--for=condition=Ready", "--timeout=60s"];
     kubectl(&stage, &wait, &Value::Null).await.expect_success();
 
-    // What the controller wrote and the server defaulted is no difference, and no conflict.
+    // The controller's status and the server's defaults cause no difference and no conflict.
     let diff = ["diff", "--server-side", "--field-manager=gitops", "-f", "-"];
     let output = kubectl(&stage, &diff, &manifest).await;
     assert_eq!(
@@ -111,7 +111,7 @@ async fn apply_diff_and_server_side_apply_see_no_difference_where_there_is_none(
         .collect();
     assert_eq!(changed, ["interval: 30m", "interval: 45m"]);
 
-    // Another manager is told whose field it is.
+    // Another field manager gets a conflict that names the owner of the field.
     let other = [
         "apply",
         "--server-side",
@@ -130,7 +130,7 @@ async fn apply_diff_and_server_side_apply_see_no_difference_where_there_is_none(
     stage.end().await;
 }
 
-/// Where a column of kubectl's table begins, and what stands in it.
+/// The value of a column in a row of kubectl's table.
 fn cell<'a>(header: &str, row: &'a str, column: &str) -> &'a str {
     let padded = format!("{header}   ");
     let at = padded
@@ -213,7 +213,7 @@ async fn kstatus_reads_each_state_right() {
     stage.ready("acme").await;
     assert_eq!(now(&stage).await, Kstatus::Current);
 
-    // A change that nobody has looked at yet.
+    // A change that no controller has reconciled yet.
     stage.stop_controller().await;
     let mut changed = stage.integration("acme");
     changed["spec"]["interval"] = "45m".into();
@@ -231,7 +231,7 @@ async fn kstatus_reads_each_state_right() {
         .await;
     assert_eq!(now(&stage).await, Kstatus::Current);
 
-    // Salesforce is down: it comes back by itself.
+    // Salesforce is down; the integration recovers by itself.
     stage
         .simulator
         .edit_org("Acme", |org| org.maintenance = true)
@@ -249,7 +249,7 @@ async fn kstatus_reads_each_state_right() {
     stage.test_now("acme", "up").await;
     stage.ready("acme").await;
 
-    // A wrong password, a missing Secret: only a person can help.
+    // A wrong password or a missing Secret needs human action.
     stage
         .apply(&stage.secret("acme", "not-the-password", TOKEN))
         .await;
@@ -273,7 +273,7 @@ async fn kstatus_reads_each_state_right() {
     assert_eq!(now(&stage).await, Kstatus::Current);
     assert!(condition(&stage.get("acme").await, "Stalled").is_none());
 
-    // Going away, for as long as somebody's finalizer holds it.
+    // The resource is being deleted, as long as a finalizer holds it.
     let held = json!({"metadata": {"finalizers": ["example.com/hold"]}}).to_string();
     stage
         .kubectl(&["patch", "sfi/acme", "--type=merge", "-p", &held])

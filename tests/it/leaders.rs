@@ -1,4 +1,5 @@
-//! Two controllers, one Lease: who works changes, what Salesforce sees does not.
+//! Tests with two controllers and one Lease: the leader may change, but Salesforce receives the
+//! same requests.
 
 use switchboard_testbed::{Process, wait_for};
 
@@ -6,7 +7,7 @@ use crate::credentials::sharing;
 use crate::stage::{SOON, Stage};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
-/// A controller that takes part in the election.
+/// Starts a controller that takes part in the election.
 pub async fn candidate(stage: &Stage, name: &str) -> Process {
     let lease = format!("--lease-namespace={}", stage.ns());
     let identity = format!("--identity={name}");
@@ -15,7 +16,7 @@ pub async fn candidate(stage: &Stage, name: &str) -> Process {
         .await
 }
 
-/// Waits until this one leads.
+/// Waits until this controller leads.
 pub async fn leads(controller: &Process) {
     controller
         .wait_for_text("this replica leads", SOON)
@@ -40,14 +41,14 @@ async fn a_change_of_leader_in_order_or_by_force_adds_no_log_in() {
     let logins = stage.simulator.counters().logins.len();
     assert!(logins <= 3, "{logins}");
 
-    // In order: the Lease is given back, and the other works at once.
+    // Orderly end: the Lease is released, and the other controller takes over at once.
     assert_eq!(first.terminate(SOON).await.unwrap(), 0, "{}", first.text());
     leads(&second).await;
     let third = candidate(&stage, "third").await;
     for name in ["tenant-0", "tenant-19"] {
         stage.look(name, "second").await;
     }
-    // By force: the Lease runs out.
+    // Kill: the Lease expires.
     second.kill().await.unwrap();
     leads(&third).await;
     for name in ["tenant-0", "tenant-19"] {
@@ -56,11 +57,11 @@ async fn a_change_of_leader_in_order_or_by_force_adds_no_log_in() {
     assert_eq!(stage.simulator.counters().logins.len(), logins);
     assert!(!stage.simulator.is_locked(USER));
 
-    // The new leader does what the old one would have done.
+    // The new leader continues the work of the old one.
     stage.apply(&stage.secret("shared", PASSWORD, TOKEN)).await;
     stage.all("True", "Ready", SOON).await;
-    // "acme" has the same credential: its session was the old leader's, so it is proved when its
-    // interval is over.
+    // "acme" has the same credential. Its session belonged to the old leader, so it is tested after
+    // its interval.
     assert_eq!(stage.simulator.counters().logins.len(), logins + 1);
     assert_eq!(third.terminate(SOON).await.unwrap(), 0, "{}", third.text());
     wait_for("the Lease to be given back", SOON, async || {

@@ -1,6 +1,6 @@
-//! The promises of the product, held against a real control plane. One program, so that the control
-//! plane starts once; one module for each promise; a namespace, a simulator, a directory and a
-//! controller of its own for each test that needs them.
+//! Tests of the product's promises on a real control plane. They are one program, so that the
+//! control plane starts once, with one module for each promise. Each test that needs them has its
+//! own namespace, simulator, directory and controller.
 
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 

@@ -1,5 +1,5 @@
-//! No secret value reaches a log, an Event, a status or an error. Markers are planted as secrets,
-//! everything that can fail fails, and then everything that was written is searched.
+//! Tests that no secret value reaches a log, an Event, a status or an error. The secrets contain
+//! markers, every possible failure is triggered, and then all written text is searched.
 
 use serde_json::json;
 
@@ -29,8 +29,8 @@ async fn no_secret_value_is_in_any_log_event_status_or_report() {
         .await
         .unwrap();
     stage.run_now("acme", "succeeds").await;
-    // The user is deactivated behind our back: the worker's log-in is refused with the right
-    // password in hand.
+    // The user is deactivated at Salesforce, so the worker's log-in is refused although the
+    // password is correct.
     world::deactivate(&stage.simulator);
     ingest
         .ingest(&switchboard_testbed::incoming_call(
@@ -61,7 +61,7 @@ async fn no_secret_value_is_in_any_log_event_status_or_report() {
         let token = base64::engine::general_purpose::STANDARD
             .decode(tokens["data"][purpose].as_str().unwrap())
             .unwrap();
-        // The signature: the part that only the key can make.
+        // The signature is the part that needs the key.
         secrets.push(
             String::from_utf8(token)
                 .unwrap()

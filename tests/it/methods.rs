@@ -1,4 +1,4 @@
-//! The four ways to log in, each from its Secret to Ready.
+//! Tests of the four log-in methods, each from its Secret to Ready.
 
 use salesforce_simulator::{ConnectedApp, Org, User, World};
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ fn world() -> World {
     World::new().org(Org::enterprise("Acme").user(user).app(app))
 }
 
-/// Name, method with what stands beside `secretRef`, keys of the Secret, code of the warning that
-/// the method is about to go.
+/// Name, method with the fields beside `secretRef`, keys of the Secret, code of the warning about
+/// the end of the method.
 fn methods() -> Vec<(
     &'static str,
     &'static str,
@@ -83,7 +83,7 @@ async fn each_method_leads_to_ready_with_one_log_in_and_says_when_it_is_about_to
                 warning["message"].as_str().unwrap(),
                 warning["remedy"].as_str().unwrap(),
             );
-            // Salesforce has named a date for one of the two only.
+            // Salesforce has announced a date for only one of the two.
             assert!(
                 message.contains("June 2027") || message.contains("no end date has been announced"),
                 "{name}: {message}"
@@ -93,7 +93,7 @@ async fn each_method_leads_to_ready_with_one_log_in_and_says_when_it_is_about_to
                 "{name}: {remedy}"
             );
         }
-        // A key that the method cannot do without is missed by name.
+        // The message names a missing key that the method requires.
         let required = match method {
             "jwtBearer" => "privateKey",
             "password" => "password",

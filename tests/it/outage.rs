@@ -1,4 +1,4 @@
-//! Salesforce goes away and comes back, with many tenants on it.
+//! Tests of an outage of Salesforce with many tenants.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use tokio::time::{Instant, sleep_until};
 use crate::stage::{SOON, Stage};
 use crate::world::{PASSWORD, TOKEN};
 
-/// As many as recover within a minute: three requests each, five a second.
+/// The number of tenants that recover within a minute: three requests each, five a second.
 const TENANTS: usize = 60;
 
-/// As many as are promised, and how long Salesforce is away then: some four minutes, most of them
-/// spent waiting.
+/// The promised number of tenants, and the length of their outage. The test takes about four
+/// minutes, most of them waiting.
 const MANY: usize = 200;
 const LONG: Duration = Duration::from_secs(60);
 
-/// An org with that many integration users.
+/// An org with this number of integration users.
 pub fn world(tenants: usize) -> World {
     let org = (0..tenants).fold(Org::enterprise("Acme"), |org, number| {
         let name = format!("integration@tenant-{number}.example");
@@ -27,7 +27,7 @@ pub fn world(tenants: usize) -> World {
     World::new().org(org)
 }
 
-/// The integrations of these users and their Secrets.
+/// The integrations of these users, with their Secrets.
 pub fn tenants(stage: &Stage, tenants: usize) -> Value {
     let items: Vec<Value> = (0..tenants)
         .flat_map(|number| {
@@ -60,7 +60,7 @@ async fn outage(count: usize, down: Duration) {
 
     stage.simulator.set_down(true).await;
     let back = Instant::now() + down;
-    // Everybody notices at once: the worst that can be.
+    // All integrations notice the outage at once, which is the worst case.
     stage
         .kubectl(&[
             "annotate",
@@ -83,7 +83,7 @@ async fn outage(count: usize, down: Duration) {
     }
     assert_eq!(next.len(), count, "all will be tried again by themselves");
 
-    // It stays away, and all try again in vain.
+    // The outage continues, and all retries fail.
     sleep_until(back).await;
     let before = stage.simulator.requests().len();
     stage.simulator.set_down(false).await;

@@ -1,6 +1,6 @@
-//! Each way in which Salesforce, or what the tenant wrote, stands in the way has a reason of its
-//! own, and `switchboard check` says the same words with the same exit code. RunFailed is shown in
-//! `runs`, RunOverdue by the rules' own tests: it takes an hour.
+//! Tests that each problem at Salesforce or in the tenant's objects has its own reason, and that
+//! `switchboard check` reports the same message with the same exit code. Module `runs` covers
+//! RunFailed. The unit tests of the rules cover RunOverdue, which takes an hour.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +11,22 @@ use crate::check::check;
 use crate::stage::{Stage, condition};
 use crate::world::{PASSWORD, TOKEN};
 
-/// A tenant with an org of its own.
+/// A tenant with its own org.
 struct Case {
     name: &'static str,
-    /// What is special about the org.
+    /// Changes the org of this case.
     org: fn(Org) -> Org,
-    /// What is special about the manifest.
+    /// Changes the manifest of this case.
     manifest: fn(&mut Value),
-    /// What is special about the Secret; null: there is none.
+    /// Changes the Secret of this case; null means no Secret.
     secret: fn(&mut Value),
-    /// Reason of Ready; `Ready` when a warning is all.
+    /// Expected reason of Ready; `Ready` when the case only has a warning.
     reason: &'static str,
-    /// The condition that it stands on.
+    /// The condition that has the reason.
     on: &'static str,
-    /// Whether only a person can change it.
+    /// Whether only a human can solve the problem.
     stalled: bool,
-    /// A warning that must be there.
+    /// Code of the expected warning.
     warning: Option<&'static str>,
 }
 
@@ -57,8 +57,8 @@ fn api_version(manifest: &mut Value, version: &str) {
     manifest["spec"]["salesforce"]["apiVersion"] = version.into();
 }
 
-/// Log-ins that one user may make in an hour: one for the controller, one for `check`, and those by
-/// which the controller tries again what may pass, while this machine is slow.
+/// Log-ins that one user may make in an hour: one for the controller, one for `check`, and the
+/// controller's retries of temporary failures on a slow machine.
 const RATE: u64 = 8;
 
 fn cases() -> Vec<Case> {
@@ -103,7 +103,7 @@ fn world(cases: &[Case]) -> World {
     )
 }
 
-/// docs/reasons.md shows what the controller really says; `make docs-said` asks for it.
+/// docs/reasons.md shows the controller's real messages; `make docs-said` writes them.
 fn keep_for_the_documents(said: &BTreeMap<&str, String>) {
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/said.json");
@@ -122,7 +122,7 @@ async fn every_reason_comes_from_the_real_cause_and_check_says_the_same() {
         (case.manifest)(&mut manifest);
         let mut secret = stage.secret(case.name, PASSWORD, TOKEN);
         (case.secret)(&mut secret);
-        // The Secret first: who comes before its Secret has an error of its own to show.
+        // The Secret comes first, because an integration without its Secret shows another error.
         manifests.push([secret, manifest]);
     }
     let documents = |index: usize| -> Vec<&Value> {
@@ -131,7 +131,7 @@ async fn every_reason_comes_from_the_real_cause_and_check_says_the_same() {
             .filter(|document| !document.is_null())
             .collect()
     };
-    // Somebody else has logged in with this user all the time.
+    // Another program has used up the user's log-ins.
     let rate = cases.iter().position(|case| case.name == "rate").unwrap();
     for _ in 0..RATE {
         assert_eq!(check(&stage, &documents(rate), &[]).0, Some(0));
@@ -210,7 +210,8 @@ async fn every_reason_comes_from_the_real_cause_and_check_says_the_same() {
         assert_eq!(said["status"]["warnings"], warnings, "{name}");
     }
     keep_for_the_documents(&said);
-    // What the guard refuses is not even dialled, and what points away is asked for nothing.
+    // The client does not even connect to an address that the guard refuses, and sends no request
+    // to a redirect's target.
     let requests = stage.simulator.requests();
     let by = |org: &str| {
         requests

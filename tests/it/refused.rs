@@ -1,5 +1,5 @@
-//! What the cluster itself does not take, for a quota of the tenant's namespace: the tenant reads
-//! it, and it ends with the quota.
+//! Tests in which the cluster refuses objects because of a quota in the tenant's namespace: the
+//! status shows it, and the problem ends with the quota.
 
 use serde_json::{Value, json};
 use switchboard::api::RUN_REQUESTED_AT;
@@ -8,7 +8,7 @@ use switchboard_testbed::wait_for;
 use crate::stage::{NEXT_MINUTES, SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN};
 
-/// From now on there may be none of those in the namespace.
+/// Forbids objects of this kind in the namespace from now on.
 async fn forbid(stage: &Stage, what: &str) {
     let quota = json!({
         "apiVersion": "v1", "kind": "ResourceQuota",

@@ -1,5 +1,5 @@
-//! What the controller may do: the chart's own service account and roles. No test runs it as an
-//! administrator, and none ends well when the API server refused it anything.
+//! The rights of the controller: the chart's own service account and roles. No test runs it as an
+//! administrator, and each test fails when the API server has refused it a request.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,23 +12,23 @@ use tokio::sync::OnceCell;
 
 use crate::stage::SOON;
 
-/// What `chart` is rendered for, and replaced with a test's own.
+/// The namespace that `template` renders for; tests replace it with their own.
 pub const NAMESPACE: &str = "namespace-of-the-test";
-/// Objects of the chart that are the controller's.
+/// Selects the chart's objects for the controller.
 const OF_CONTROLLER: &str =
     "app.kubernetes.io/part-of=switchboard,app.kubernetes.io/component=controller";
 
-/// How far the controller's rights reach.
+/// The extent of the controller's rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// One namespace: `scope.namespaces`.
     Namespace,
-    /// The cluster, as by default. For a control plane of a test's own: it would work in every
-    /// other test's namespace.
+    /// The whole cluster, as by default. It needs a separate control plane, because the controller
+    /// would work in every other test's namespace.
     Cluster,
 }
 
-/// The controller's account.
+/// The controller's account and its rights.
 pub struct Rights {
     scope: Scope,
     namespace: String,
@@ -40,7 +40,8 @@ pub struct Rights {
 // === impl Rights ===
 
 impl Rights {
-    /// Applies the chart's service account and roles for the controller, and logs in as it.
+    /// Applies the chart's service account and roles for the controller, and logs in with that
+    /// account.
     pub async fn grant(control_plane: &ControlPlane, namespace: &str, scope: Scope) -> Rights {
         let manifests = rendered(scope).await.replace(NAMESPACE, namespace);
         control_plane
@@ -57,12 +58,12 @@ impl Rights {
                 .await
                 .unwrap(),
             user: format!("system:serviceaccount:{namespace}:{account}"),
-            // A cluster that runs already may have no log in reach.
+            // A cluster that is already running may have no readable audit log.
             since: control_plane.audit_mark().ok(),
         }
     }
 
-    /// Lets the controller work in a further namespace, as the chart does where `scope.namespaces`
+    /// Gives the controller rights in one more namespace, as the chart does when `scope.namespaces`
     /// names it.
     pub async fn reach_into(&self, control_plane: &ControlPlane, namespace: &str) {
         let manifests = rendered(Scope::Namespace)
@@ -79,7 +80,7 @@ impl Rights {
             .expect_success();
     }
 
-    /// Flags of the controller that go with the rights.
+    /// The controller flags that match the rights.
     pub fn flags(&self) -> Vec<String> {
         match self.scope {
             Scope::Namespace => vec![format!("--watch-namespaces={}", self.namespace)],
@@ -87,24 +88,24 @@ impl Rights {
         }
     }
 
-    /// Who the controller is.
+    /// The kubeconfig of the controller's account.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// Everything that the controller asked the API server for.
+    /// All requests of the controller to the API server.
     pub fn requests(&self, control_plane: &ControlPlane) -> Vec<AuditEvent> {
         let since = self.since.unwrap_or_default();
         control_plane.audit_of(&self.user, since).unwrap()
     }
 
-    /// Fails with the requests that were refused for lack of rights. An API server that starts
-    /// knows no roles for a moment, so a log in which it was started again proves nothing.
+    /// Fails when requests were refused for lack of rights, and lists them. A starting API server
+    /// has no roles for a moment, so the log proves nothing after a restart.
     pub fn nothing_was_refused(&self, control_plane: &ControlPlane) {
         self.refused_only_in("", control_plane);
     }
 
-    /// The same, but for a namespace that the controller has no rights in.
+    /// Same check, except for one namespace in which the controller has no rights.
     pub fn refused_only_in(&self, namespace: &str, control_plane: &ControlPlane) {
         if self.since.is_none() || control_plane.restarts() > 0 {
             return;
@@ -114,7 +115,7 @@ impl Rights {
         assert!(refused.is_empty(), "refused to {}: {refused:#?}", self.user);
     }
 
-    /// What the roles grant and no request has needed, as sentences.
+    /// The rights that the roles grant and no request has needed, as sentences.
     pub async fn unused(&self, control_plane: &ControlPlane) -> Vec<String> {
         let requests = self.requests(control_plane);
         let rules = self.rules(control_plane).await;
@@ -143,7 +144,7 @@ impl Rights {
     }
 }
 
-/// One thing that a rule lets be done.
+/// One action that a rule allows.
 #[derive(Debug)]
 struct Grant<'a> {
     verb: &'a str,
@@ -181,8 +182,7 @@ impl Grant<'_> {
             "" => request.resource.clone(),
             subresource => format!("{}/{subresource}", request.resource),
         };
-        // Server-side apply of what is not there yet needs the right to create, and is logged as a
-        // patch.
+        // Server-side apply of a new object needs the right to create, but the log records a patch.
         let creates = request.verb == "patch" && request.code == 201;
         (request.verb == self.verb || (creates && self.verb == "create"))
             && request.code < 300
@@ -192,7 +192,7 @@ impl Grant<'_> {
     }
 }
 
-/// Applies the chart's roles for tenants, and waits until the cluster's own roles hold them.
+/// Applies the chart's roles for tenants, and waits until the cluster's own roles include them.
 pub async fn serve_tenant_roles(control_plane: &ControlPlane) {
     let manifests = template(&["--show-only=templates/tenants.yaml"]).await;
     control_plane
@@ -212,7 +212,7 @@ pub async fn serve_tenant_roles(control_plane: &ControlPlane) {
     }
 }
 
-/// The chart's service account and roles of the controller, for a namespace that is replaced.
+/// The chart's service account and roles of the controller, for [`NAMESPACE`].
 async fn rendered(scope: Scope) -> &'static str {
     static NARROW: OnceCell<String> = OnceCell::const_new();
     static WIDE: OnceCell<String> = OnceCell::const_new();
@@ -231,7 +231,7 @@ async fn rendered(scope: Scope) -> &'static str {
     .await
 }
 
-/// What the chart renders for a release in [`NAMESPACE`].
+/// Renders the chart for a release in [`NAMESPACE`].
 pub async fn template(flags: &[&str]) -> String {
     let chart = repository().join("charts/switchboard");
     let namespace = format!("--namespace={NAMESPACE}");
@@ -246,7 +246,7 @@ pub async fn template(flags: &[&str]) -> String {
     helm.run(arguments).await.unwrap().expect_success()
 }
 
-/// Names of cluster-wide roles and bindings that name this account.
+/// Names of the cluster-wide roles and bindings for this account.
 pub async fn cluster_wide(control_plane: &ControlPlane, namespace: &str) -> BTreeSet<String> {
     use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
     let bindings: Api<ClusterRoleBinding> = Api::all(control_plane.client());

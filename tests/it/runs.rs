@@ -1,5 +1,5 @@
-//! A run that fails is told from one that was killed, one that took too long and one that reported
-//! rubbish; the next run finishes the work.
+//! Tests of failed runs: a failure, a kill, a timeout and an invalid report are distinguished, and
+//! the next run finishes the work.
 
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ async fn with_a_call(stage: &Stage) {
         .unwrap();
 }
 
-/// The failed run's message in `Synced`; then the run after it, which must have finished the work.
+/// Waits for the failed run and the run after it, which must have finished the work. Returns the
+/// failed run's message in `Synced`.
 async fn failed_then_finished(stage: &Stage, code: &str) -> String {
     let synced = stage
         .condition("acme", "Synced", "False", "RunFailed")
@@ -128,7 +129,7 @@ async fn a_run_that_is_asked_for_while_another_may_use_the_whole_share_starts_wh
     let pod = pods.trim();
     stage.kubectl(&["delete", pod, "--wait=false"]).await;
     let killed = stage.next_run("acme", None, SOON).await;
-    // Whether or not anybody has looked before its pod was gone.
+    // The result is the same whether or not the controller observed the pod before its deletion.
     assert_eq!(killed["outcome"], "WorkerKilled", "{killed}");
     let run = stage.next_run("acme", Some(&killed["job"]), SOON).await;
     assert_eq!(

@@ -1,6 +1,6 @@
-//! A bad manifest is refused by `kubectl apply` with a sentence that names the field; a good one
-//! beside it is taken. Each rule is tried on the real API server and on `switchboard check`, which
-//! must agree with it.
+//! Tests of the schema: `kubectl apply` refuses an invalid manifest with a message that names the
+//! field, and accepts a valid one. Each rule runs on the real API server and in
+//! `switchboard check`, which must agree.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::bed::{control_plane, integration};
 
-/// Field, a value that is refused, part of the sentence, a value that is accepted.
+/// Field, a refused value, part of the message, an accepted value.
 const RULES: &[(&str, &str, &str, &str)] = &[
     (
         "/spec/apiBudget",
@@ -196,7 +196,8 @@ fn field(pointer: &str) -> String {
     pointer.trim_start_matches('/').replace('/', ".")
 }
 
-/// What `switchboard check` says of a manifest. Salesforce is never asked: no Secret is given.
+/// The result of `switchboard check` for a manifest. No request goes to Salesforce, because there
+/// is no Secret.
 fn check(manifest: &Value) -> (Option<i32>, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_switchboard"))
         .args(["check", "-f", "-"])

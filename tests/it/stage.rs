@@ -1,6 +1,6 @@
-//! A whole installation for one test: a namespace, a Salesforce simulator, a directory on SQLite, a
-//! controller that watches the namespace, and a runner that plays the kubelet. Everything is the
-//! product's own program over real sockets; only Salesforce is played.
+//! A complete installation for one test: a namespace, a Salesforce simulator, a directory on
+//! SQLite, a controller that watches the namespace, and a runner in place of the kubelet. All
+//! programs are the product's own and use real sockets; only Salesforce is simulated.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,29 +22,28 @@ use tempfile::TempDir;
 use crate::bed;
 use crate::rights::{Rights, Scope};
 
-/// How long a test waits for what should come within seconds, on a machine that is busy with other
-/// tests.
+/// Time limit for events that take seconds, on a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_secs(60);
-/// What comes with the next minute of a CronJob.
+/// Time limit for events that need the next minute of a CronJob.
 pub const NEXT_MINUTES: Duration = Duration::from_secs(150);
 
-/// A whole installation.
+/// A complete installation.
 pub struct Stage {
-    /// The control plane of all tests.
+    /// The control plane, usually the one that all tests share.
     pub control_plane: &'static ControlPlane,
     namespace: Option<Namespace>,
     ns: String,
-    /// Administrator of the cluster.
+    /// Client of the cluster's administrator.
     pub client: Client,
-    /// Salesforce, played.
+    /// The simulator of Salesforce.
     pub simulator: Simulator,
-    /// The kubelet, played.
+    /// The runner that replaces the kubelet.
     pub runner: PodRunner,
     /// The directory's process.
     pub directory: Process,
-    /// The controller's process, while it runs.
+    /// The controller's process; `None` while it is stopped.
     pub controller: Option<Process>,
-    /// How controllers reach the API server.
+    /// The kubeconfig of controllers.
     pub kubeconfig: PathBuf,
     directory_url: String,
     dir: TempDir,
@@ -55,17 +54,17 @@ pub struct Stage {
 // === impl Stage ===
 
 impl Stage {
-    /// Everything but the controller.
+    /// Starts everything except the controller.
     pub async fn set(prefix: &str, world: World) -> Stage {
         Stage::set_on(bed::control_plane().await, prefix, world).await
     }
 
-    /// Everything but the controller, on that control plane.
+    /// Starts everything except the controller, on this control plane.
     pub async fn set_on(control_plane: &'static ControlPlane, prefix: &str, world: World) -> Stage {
         Stage::set_for(Scope::Namespace, control_plane, prefix, world).await
     }
 
-    /// Everything but the controller, whose rights reach so far.
+    /// Starts everything except the controller, whose rights have this scope.
     pub async fn set_for(
         scope: Scope,
         control_plane: &'static ControlPlane,
@@ -124,26 +123,26 @@ impl Stage {
         }
     }
 
-    /// Everything.
+    /// Starts everything.
     pub async fn start(prefix: &str, world: World) -> Stage {
         let mut stage = Stage::set(prefix, world).await;
         stage.start_controller().await;
         stage
     }
 
-    /// Another deadline for runs.
+    /// Sets the deadline for runs.
     pub fn run_deadline(mut self, deadline: Duration) -> Stage {
         self.run_deadline = deadline;
         self
     }
 
-    /// Starts the controller and waits until its watches have told everything.
+    /// Starts the controller and waits until its watches are complete.
     pub async fn start_controller(&mut self) {
         self.controller = Some(self.another_controller("controller", &[]).await);
     }
 
-    /// Starts a controller that the test holds, with further flags, and waits until it is ready: at
-    /// work, or standing by.
+    /// Starts a further controller with extra flags for the test, and waits until it is ready: as
+    /// leader or on standby.
     pub async fn another_controller(&self, name: &str, flags: &[&str]) -> Process {
         let controller = Process::builder(name, program())
             .arg("controller")
@@ -183,7 +182,7 @@ impl Stage {
         controller
     }
 
-    /// Ends the controller in order and waits for its end.
+    /// Ends the controller with a signal and waits for its end.
     pub async fn stop_controller(&mut self) {
         if let Some(controller) = self.controller.take() {
             assert_eq!(
@@ -195,7 +194,7 @@ impl Stage {
         }
     }
 
-    /// Where credentials of the simulator are sent to.
+    /// The log-in URL of the simulator.
     pub fn login_url(&self) -> String {
         self.simulator.url().trim_end_matches('/').to_owned()
     }
@@ -205,14 +204,14 @@ impl Stage {
         &self.ns
     }
 
-    /// A manifest for the simulator; the tenant's name is its company ID too.
+    /// A manifest for the simulator; the tenant's name is also its company ID.
     pub fn integration(&self, name: &str) -> Value {
         let mut manifest = bed::integration(self.ns(), name);
         manifest["spec"]["salesforce"]["loginUrl"] = self.login_url().into();
         manifest
     }
 
-    /// The Secret that goes with it.
+    /// The Secret of the integration with this name.
     pub fn secret(&self, name: &str, password: &str, token: &str) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Secret",
@@ -221,7 +220,7 @@ impl Stage {
         })
     }
 
-    /// Applies a manifest as a tenant does.
+    /// Applies a manifest with kubectl.
     pub async fn apply(&self, manifest: &Value) {
         self.control_plane
             .kubectl_apply(&manifest.to_string())
@@ -230,7 +229,7 @@ impl Stage {
             .expect_success();
     }
 
-    /// Runs kubectl in the namespace and returns what it printed.
+    /// Runs kubectl in the namespace and returns its output.
     pub async fn kubectl(&self, args: &[&str]) -> String {
         let args = args.iter().copied().chain(["-n", self.ns()]);
         self.control_plane
@@ -240,12 +239,12 @@ impl Stage {
             .expect_success()
     }
 
-    /// The integrations of the namespace.
+    /// Client for the integrations of the namespace.
     pub fn integrations(&self) -> Api<SalesforceIntegration> {
         Api::namespaced(self.client.clone(), self.ns())
     }
 
-    /// Waits until the integration satisfies `check`, by a watch.
+    /// Watches the integration until it satisfies `check`.
     pub async fn until<T>(
         &self,
         name: &str,
@@ -259,7 +258,7 @@ impl Stage {
         .await
     }
 
-    /// Waits until a condition has that status and reason.
+    /// Waits until a condition has this status and reason.
     pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> Value {
         self.condition_within(SOON, name, [type_, status, reason])
             .await
@@ -281,7 +280,7 @@ impl Stage {
         self.get(name).await
     }
 
-    /// Waits that long until the integration is ready.
+    /// Waits at most this long until the integration is ready.
     pub async fn ready_within(&self, deadline: Duration, name: &str) {
         self.condition_within(deadline, name, ["Ready", "True", "Ready"])
             .await;
@@ -301,7 +300,7 @@ impl Stage {
             .unwrap();
     }
 
-    /// Asks for a test of the connection, and waits until it was made or refused.
+    /// Requests a test of the connection, and waits until it was made or refused.
     pub async fn test_now(&self, name: &str, wish: &str) {
         self.annotate(name, switchboard::api::TEST_REQUESTED_AT, wish)
             .await;
@@ -311,8 +310,8 @@ impl Stage {
         .await;
     }
 
-    /// Has the controller look at an integration that is not ready, and waits until it has: what
-    /// was under way is then through.
+    /// Triggers a reconcile of an integration that is not ready, and waits for it. Earlier work is
+    /// then complete.
     pub async fn look(&self, name: &str, wish: &str) {
         self.annotate(name, switchboard::api::RUN_REQUESTED_AT, wish)
             .await;
@@ -322,7 +321,7 @@ impl Stage {
         .await;
     }
 
-    /// Waits until every integration of the namespace is Ready with that status and reason.
+    /// Waits until Ready of every integration in the namespace has this status and reason.
     pub async fn all(&self, status: &str, reason: &str, deadline: Duration) {
         wait_for(
             format!("Ready={status} {reason} everywhere"),
@@ -358,7 +357,7 @@ impl Stage {
         .await;
     }
 
-    /// Asks for a run and waits until one that ended later than those before is in the status.
+    /// Requests a run and waits until the status has a run that ended later than the runs before.
     pub async fn run_now(&self, name: &str, wish: &str) -> Value {
         let before = self.get(name).await.pointer("/status/lastRun/job").cloned();
         self.annotate(name, switchboard::api::RUN_REQUESTED_AT, wish)
@@ -366,7 +365,7 @@ impl Stage {
         self.next_run(name, before.as_ref(), SOON).await
     }
 
-    /// Waits for the run after the one of that Job.
+    /// Waits for the run after the one of this Job.
     pub async fn next_run(&self, name: &str, before: Option<&Value>, deadline: Duration) -> Value {
         self.until(name, "a run that ended", deadline, |object| {
             let run = object.pointer("/status/lastRun")?;
@@ -375,13 +374,13 @@ impl Stage {
         .await
     }
 
-    /// A client of the directory with the tenant's own token.
+    /// A directory client with the tenant's own token.
     pub async fn directory(&self, name: &str, purpose: &str) -> directory::Client {
         self.directory_of(self.ns(), &format!("{name}-directory"), purpose)
             .await
     }
 
-    /// A client of the directory with a token out of a Secret in any namespace.
+    /// A directory client with a token from a Secret in any namespace.
     pub async fn directory_of(&self, ns: &str, secret: &str, purpose: &str) -> directory::Client {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), ns);
         let token = wait_for(format!("the Secret {secret}"), SOON, async || {
@@ -400,17 +399,17 @@ impl Stage {
         directory::Client::new(&self.directory_url, SecretString::from(token)).unwrap()
     }
 
-    /// Where the directory answers.
+    /// The URL of the directory.
     pub fn directory_url(&self) -> &str {
         &self.directory_url
     }
 
-    /// The test's own folder.
+    /// Path of a file in the test's own folder.
     pub fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
     }
 
-    /// Everything that the programs wrote.
+    /// All output of the programs.
     pub fn logs(&self) -> String {
         let controller = self
             .controller
@@ -420,7 +419,7 @@ impl Stage {
         controller + &self.directory.text()
     }
 
-    /// Everything that the pods of runs wrote.
+    /// All output of the pods of runs.
     pub fn pod_logs(&self) -> String {
         let logs = self
             .runner
@@ -430,19 +429,19 @@ impl Stage {
         logs.collect()
     }
 
-    /// What the controller may do, and did.
+    /// The controller's rights, and the record of its requests.
     pub fn rights(&self) -> &Rights {
         &self.rights
     }
 
-    /// Ends everything and takes the namespace away.
+    /// Ends all programs and deletes the namespace.
     pub async fn end(mut self) {
         self.stop_controller().await;
         self.rights.nothing_was_refused(self.control_plane);
         self.clear().await;
     }
 
-    /// Takes the namespace away, whatever the controller was refused.
+    /// Deletes the namespace without a check of refused requests.
     pub async fn clear(mut self) {
         if let Some(namespace) = self.namespace.take() {
             namespace.delete().await.unwrap();
@@ -450,7 +449,7 @@ impl Stage {
     }
 }
 
-/// What the programs wrote, beside the reason why a test fails.
+/// Prints the programs' output next to the reason of a test failure.
 impl Drop for Stage {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -464,7 +463,7 @@ impl Drop for Stage {
     }
 }
 
-/// The condition of that type.
+/// Finds the condition of this type.
 pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
     object
         .pointer("/status/conditions")?
@@ -478,14 +477,14 @@ pub fn program() -> &'static str {
     env!("CARGO_BIN_EXE_switchboard")
 }
 
-/// The address in a log line that has `words` in it.
+/// The address in a log line that contains `words`.
 async fn listening(process: &Process, words: &str) -> String {
     let line = process.wait_for_text(words, SOON).await.unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();
     line["address"].as_str().unwrap().to_owned()
 }
 
-/// Names of the objects of a kind in the namespace.
+/// Names of the objects of one kind in the namespace.
 pub async fn names<K>(client: &Client, namespace: &str) -> Vec<String>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>

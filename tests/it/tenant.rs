@@ -1,4 +1,4 @@
-//! Somebody who may edit one namespace, and uses the product with nothing but that.
+//! A user with edit rights in one namespace, who uses the product with only these rights.
 
 use std::path::PathBuf;
 
@@ -10,16 +10,16 @@ use crate::rights::serve_tenant_roles;
 use crate::stage::{SOON, Stage, condition};
 use crate::world::{PASSWORD, TOKEN, USER};
 
-/// Both tenants call their integration so: equal names in two namespaces are no relation.
+/// Name of both tenants' integrations: equal names in two namespaces are unrelated.
 pub const LINK: &str = "link";
 
-/// A namespace, and somebody who may edit it, as the cluster role `edit` says with the chart's part
-/// in it.
+/// A namespace, and a user who may edit it. The rights are the cluster role `edit`, which includes
+/// the chart's part.
 pub struct Tenant<'a> {
     stage: &'a Stage,
-    /// Where it is at home.
+    /// The tenant's namespace.
     pub namespace: Namespace,
-    /// The company ID that it links.
+    /// The company ID that the tenant connects.
     pub company: String,
     kubeconfig: PathBuf,
 }
@@ -27,7 +27,7 @@ pub struct Tenant<'a> {
 // === impl Tenant ===
 
 impl<'a> Tenant<'a> {
-    /// A namespace of its own, in which the operator works.
+    /// Creates a tenant with its own namespace, in which the operator works.
     pub async fn new(stage: &'a Stage, prefix: &str) -> Tenant<'a> {
         let control_plane = stage.control_plane;
         serve_tenant_roles(control_plane).await;
@@ -48,7 +48,7 @@ impl<'a> Tenant<'a> {
             .unwrap();
         Tenant {
             stage,
-            // Its own, and no other test's: company IDs are one for the cluster.
+            // The company ID is unique to this test, because company IDs are unique in the cluster.
             company: format!("company-{}", ns.rsplit('-').next().unwrap_or_default()),
             kubeconfig,
             namespace,
@@ -60,7 +60,7 @@ impl<'a> Tenant<'a> {
         self.namespace.name()
     }
 
-    /// Runs kubectl as this tenant.
+    /// Runs kubectl with this tenant's rights.
     pub async fn kubectl(&self, args: &[&str], input: &Value) -> CommandOutput {
         let control_plane = self.stage.control_plane;
         control_plane
@@ -69,13 +69,13 @@ impl<'a> Tenant<'a> {
             .unwrap()
     }
 
-    /// Applies a manifest as this tenant, in its own namespace.
+    /// Applies a manifest with this tenant's rights, in its own namespace.
     pub async fn apply(&self, manifest: &Value) -> CommandOutput {
         self.kubectl(&["apply", "-n", self.ns(), "-f", "-"], manifest)
             .await
     }
 
-    /// A Secret that logs the user of `world::acme` in.
+    /// A Secret with the credential of the user of `world::acme`.
     pub fn secret(&self, name: &str) -> Value {
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
                "stringData": {"password": PASSWORD, "securityToken": TOKEN}})
@@ -92,7 +92,7 @@ impl<'a> Tenant<'a> {
         })
     }
 
-    /// Links itself, and waits until it is ready.
+    /// Creates the tenant's integration and waits until it is ready.
     pub async fn link(&self) {
         let secret = format!("{}-salesforce", self.company);
         self.apply(&self.secret(&secret)).await.expect_success();
@@ -101,7 +101,7 @@ impl<'a> Tenant<'a> {
         self.until(LINK, "Ready").await;
     }
 
-    /// Waits, with its own rights, until the integration's Ready has that reason.
+    /// Waits until the integration's Ready has this reason, read with the tenant's rights.
     pub async fn until(&self, name: &str, reason: &str) -> Value {
         wait_for(format!("{name} to be {reason}"), SOON, async || {
             let shown = self.show(name).await;
@@ -118,21 +118,21 @@ impl<'a> Tenant<'a> {
         .await
     }
 
-    /// The integration as this tenant sees it.
+    /// Reads the integration with the tenant's rights.
     pub async fn show(&self, name: &str) -> Value {
         let args = ["get", "sfi", name, "-n", self.ns(), "-o", "json"];
         let shown = self.kubectl(&args, &Value::Null).await.expect_success();
         serde_json::from_str(&shown).unwrap()
     }
 
-    /// Everything that this tenant may see of its own namespace.
+    /// All content of the tenant's namespace that the tenant can read.
     pub async fn sees(&self) -> String {
         let kinds = "sfi,events,cronjobs,jobs,pods,secrets,configmaps";
         let args = ["get", kinds, "-n", self.ns(), "-o", "yaml"];
         self.kubectl(&args, &Value::Null).await.expect_success()
     }
 
-    /// The directory with this tenant's own token.
+    /// A directory client with this tenant's own token.
     pub async fn directory(&self, purpose: &str) -> directory::Client {
         let secret = format!("{LINK}-directory");
         self.stage.directory_of(self.ns(), &secret, purpose).await

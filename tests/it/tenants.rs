@@ -1,6 +1,5 @@
-//! Tenants are strangers to each other: what one may do with the chart's roles in its own namespace
-//! gets it nothing of another's Secret, status, contacts or tokens, whichever part of the product
-//! it asks.
+//! Tests of the isolation of tenants: with the chart's roles in its own namespace, a tenant gets
+//! nothing of another's Secret, status, contacts or tokens from any part of the product.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -13,7 +12,7 @@ use crate::stage::{SOON, Stage};
 use crate::tenant::{LINK, Tenant};
 use crate::world;
 
-/// Two linked tenants and the operator in a third namespace.
+/// Creates two connected tenants, and the operator in a third namespace.
 async fn tenants(stage: &Stage) -> (Tenant<'_>, Tenant<'_>, Process) {
     let acme = Tenant::new(stage, "acme").await;
     let eve = Tenant::new(stage, "eve").await;
@@ -97,7 +96,7 @@ async fn the_api_server_shows_a_tenant_its_own_and_nothing_of_others() {
     ] {
         refused(&eve, args).await;
     }
-    // Nobody but the controller writes a status, one's own included.
+    // Only the controller can write a status; a tenant cannot write its own.
     let forged = r#"{"status":{"observedGeneration":99}}"#;
     let own = format!("--namespace={}", eve.ns());
     refused(
@@ -141,8 +140,8 @@ async fn an_integration_cannot_name_another_tenant_s_secret_or_company() {
     let (acme, eve, controller) = tenants(&stage).await;
     let theirs = format!("{}-salesforce", acme.company);
 
-    // The Secret: by its name it is looked for at home, and there is no way to say another
-    // namespace.
+    // The Secret: its name refers to the integration's own namespace, and no field can name another
+    // one.
     let company = |name: &str| format!("{}-{name}", eve.company);
     eve.apply(&eve.integration("named", &company("named"), &theirs))
         .await
@@ -171,7 +170,7 @@ async fn an_integration_cannot_name_another_tenant_s_secret_or_company() {
         );
     }
 
-    // The company: the older claim holds it, and what is told of it names nobody.
+    // The company ID: the older claim keeps it, and the message names nobody.
     let own_secret = format!("{}-salesforce", eve.company);
     eve.apply(&eve.integration("claim", &acme.company, &own_secret))
         .await
@@ -199,7 +198,7 @@ async fn an_integration_cannot_name_another_tenant_s_secret_or_company() {
     let tokens = secrets.get_opt("claim-directory").await.unwrap();
     assert!(tokens.is_none(), "{tokens:?}");
 
-    // When the holder goes, whoever claimed it after him hears of that, though it is in another
+    // When the holder is deleted, the next claimant gets the company ID, although it is in another
     // namespace.
     let args = ["delete", "sfi", LINK, "-n", acme.ns()];
     acme.kubectl(&args, &Value::Null).await.expect_success();
@@ -252,7 +251,7 @@ async fn the_directory_gives_a_tenant_s_token_nothing_of_another() {
     let admin = eve.directory("admin").await;
     admin.put_contact(world::ON_CONTACT, &by_eve).await.unwrap();
 
-    // And acme still has what it had.
+    // The data of acme is unchanged.
     let lookup = acme.directory("lookup").await;
     let contact = lookup.contact(world::ON_CONTACT).await.unwrap();
     assert_eq!(shown(contact).as_deref(), Some("Acme's customer"));
@@ -286,8 +285,8 @@ async fn objects_that_look_like_another_tenant_s_change_nothing_for_it() {
         "app.kubernetes.io/managed-by": "switchboard", "app.kubernetes.io/name": "switchboard",
         "switchboard.dev/integration": LINK, "switchboard.dev/run": "sync",
     });
-    // Refused or not, a Job that says it was a run of acme's, and a Secret that says it is acme's
-    // tokens.
+    // A Job with the labels of acme's run, and a Secret with the labels of acme's tokens. They have
+    // no effect, whether refused or not.
     let pod = json!({"metadata": {"labels": labels}, "spec": {
         "restartPolicy": "Never", "containers": [{"name": "worker", "image": "switchboard:forged"}],
     }});
@@ -348,8 +347,7 @@ async fn a_namespace_links_only_the_companies_that_the_platform_team_gave_it() {
         &scope,
     ])
     .await;
-    // Policies are of the cluster: one of a name that no other test has, and for this namespace
-    // only.
+    // Policies are cluster-wide, so this one has a unique name and applies to this namespace only.
     let policy = policy.replace(NAMESPACE, eve.ns());
     let applied = stage.control_plane.kubectl_apply(&policy).await;
     applied.unwrap().expect_success();
@@ -367,7 +365,7 @@ async fn a_namespace_links_only_the_companies_that_the_platform_team_gave_it() {
         .unwrap()
         .expect_success();
 
-    // A policy holds some moments after it was made.
+    // A policy takes effect some moments after its creation.
     let foreign = eve.integration("foreign", "acme-of-another", "any");
     let sentence = "spec.companyId: acme-of-another is not among the company IDs of this namespace";
     wait_for("the policy to hold", SOON, async || {

@@ -1,5 +1,5 @@
-//! The API server under flow control, an editor who writes in between, and a watch that comes back
-//! too late: nothing is done twice and nothing is lost.
+//! Tests with an API server under flow control, conflicting edits, and a watch that resumes too
+//! late: nothing is done twice, and nothing is lost.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::stage::{SOON, Stage};
 
 const TENANTS: usize = 10;
 
-/// A stage whose controllers come through a gateway; the gateway works before they start.
+/// A stage whose controllers connect through a gateway, which starts before them.
 pub async fn stage(prefix: &str, tenants: usize) -> (Stage, Gateway) {
     let mut stage = Stage::set(prefix, world(tenants)).await;
     let controller = stage
@@ -45,13 +45,13 @@ async fn flow_control_and_edits_in_between_cost_time_and_no_request_to_salesforc
             if asked.method == "GET" {
                 return None;
             }
-            // Every second write is one too many, at first.
+            // At the start, every second write gets a 429.
             let count = refusals.fetch_add(1, Ordering::Relaxed);
             if count < 4 * TENANTS && count % 2 == 1 {
                 return Some(too_many_requests());
             }
-            // Somebody else edits each integration just before each of its first statuses is
-            // written: a conflict of the real server.
+            // Somebody else edits each integration just before its first status writes, so the real
+            // server returns a conflict.
             let name = asked
                 .path
                 .strip_suffix("/status")
@@ -97,14 +97,14 @@ async fn what_was_deleted_while_no_watch_came_through_is_gone_for_those_it_stood
     stage.apply(&secret("tenant-0")).await;
     stage.apply(&manifest("tenant-0")).await;
     let older = stage.ready("tenant-0").await;
-    // Of two that were created within one second, chance says which is the older.
+    // Two integrations that are created within one second have a random order.
     let created: jiff::Timestamp =
         serde_json::from_value(older["metadata"]["creationTimestamp"].clone()).unwrap();
     wait_for("the second to be over", SOON, async || {
         (jiff::Timestamp::now().as_second() > created.as_second()).then_some(())
     })
     .await;
-    // The Secret last, so that its place in a list that is read again is no news.
+    // The Secret is created last, so that its position in a repeated list is no change.
     stage.apply(&manifest("tenant-1")).await;
     stage
         .condition("tenant-1", "Ready", "False", "SecretNotFound")
@@ -121,7 +121,7 @@ async fn what_was_deleted_while_no_watch_came_through_is_gone_for_those_it_stood
         .delete("tenant-0", &Default::default())
         .await
         .unwrap();
-    // The history from which the watches would go on is no more: each list is read again.
+    // The history that the watches need is gone, so each list is read again.
     let expired: Arc<Mutex<HashSet<String>>> = Arc::default();
     let lists = expired.clone();
     gateway.rule(move |asked| {

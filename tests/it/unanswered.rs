@@ -1,5 +1,5 @@
-//! An API server that is gone without a word, as behind a load balancer whose node was lost: what
-//! was asked of it is never answered, and its connections stay open.
+//! Tests of an API server that disappears silently, as behind a load balancer whose node was lost:
+//! requests get no answer, and client connections stay open.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::outage::tenants;
 use crate::stage::SOON;
 use crate::throttled;
 
-/// What is not answered is given up after 75 seconds.
+/// Time limit for the controller, which gives up on an unanswered request after 75 seconds.
 const IN_TIME: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,8 +49,8 @@ async fn a_list_that_never_comes_to_its_end_is_read_again() {
     let counted = lists.clone();
     gateway.rule(move |asked| {
         let concerned = asked.path.ends_with("/salesforceintegrations");
-        // Its history is no more, so that the list is read again; of the first one only the
-        // beginning comes.
+        // The watch history is gone, so the list is read again. The first list stops after its
+        // beginning.
         let expired = concerned && asked.resumes_watch && counted.load(Ordering::Relaxed) == 0;
         let listed = concerned && !asked.resumes_watch;
         let first = listed && counted.fetch_add(1, Ordering::Relaxed) == 0;

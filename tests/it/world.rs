@@ -5,20 +5,20 @@ use switchboard_testbed::wait_for;
 
 use crate::stage::SOON;
 
-/// Password of the integration user; a marker, too: it must be found nowhere.
+/// Password of the integration user. It is also a marker that must not appear anywhere.
 pub const PASSWORD: &str = "marker&<right>password";
 /// Security token of the integration user.
 pub const TOKEN: &str = "markerRightToken";
 /// The integration user.
 pub const USER: &str = "integration@acme.example";
 
-/// Stands on the Contact Hanako Sato of Acme Trading, with hyphens.
+/// Number of the Contact Hanako Sato of Acme Trading, stored with hyphens.
 pub const ON_CONTACT: &str = "0312345678";
-/// Stands on the Lead Taro Lead of Lead Works, as +81.
+/// Number of the Lead Taro Lead of Lead Works, stored as +81.
 pub const ON_LEAD: &str = "09011112222";
-/// Stands on the Contact Jiro Contact of Both Inc and on a Lead.
+/// Number of the Contact Jiro Contact of Both Inc and of a Lead.
 pub const ON_TWO: &str = "0312340000";
-/// Stands nowhere.
+/// A number of no record.
 pub const NOWHERE: &str = "0600000000";
 
 /// An Enterprise org with one integration user.
@@ -26,7 +26,7 @@ pub fn acme() -> World {
     World::new().org(org())
 }
 
-/// The same, but the user's profile lacks View All on Contact.
+/// The same org, but the user's profile lacks View All on Contact.
 pub fn acme_without_view_all_on_contact() -> World {
     World::new().org(org().grants("Integration", |grants| grants.without_view_all("Contact")))
 }
@@ -62,7 +62,7 @@ fn org() -> Org {
         )
 }
 
-/// From now on the user cannot log in any more, and its sessions are gone.
+/// Deactivates the user and ends its sessions.
 pub fn deactivate(simulator: &Simulator) {
     simulator
         .edit_user(USER, |user| user.active = false)
@@ -70,12 +70,12 @@ pub fn deactivate(simulator: &Simulator) {
     simulator.revoke_sessions(USER);
 }
 
-/// From now on composite requests hang.
+/// Makes composite requests hang from now on.
 pub fn never_answer_composites(simulator: &Simulator) {
     simulator.fault(Fault::delay(600_000).on_path("*/composite"));
 }
 
-/// Until a composite request hangs.
+/// Waits until a composite request hangs.
 pub async fn until_a_composite_waits(simulator: &Simulator) {
     wait_for("a composite request to hang", SOON, async || {
         let faults = simulator.counters().faults;
@@ -88,7 +88,7 @@ pub async fn until_a_composite_waits(simulator: &Simulator) {
     .await;
 }
 
-/// No more faults.
+/// Removes all faults.
 pub fn answer_at_once(simulator: &Simulator) {
     simulator.clear_faults();
 }

@@ -1,4 +1,4 @@
-//! `switchboard lookup` as a program: what it prints, what it costs, how it ends.
+//! Tests of `switchboard lookup` as a program: its output, its cost, its exit code.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -84,7 +84,7 @@ impl Laptop {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // A program that does not read its input may be gone already.
+        // A program that does not read its input may have ended already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let Output {
             status,
@@ -144,7 +144,7 @@ async fn numbers_from_a_list_become_names_by_one_call() {
     );
     let summary = &lines[5]["summary"];
     let counts = ["numbers", "asked", "matched", "apiCalls"].map(|key| summary[key].as_u64());
-    // The second call: an org without person accounts says so, once.
+    // The second call: an org without person accounts refuses the field, once.
     assert_eq!(
         counts,
         [

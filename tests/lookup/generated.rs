@@ -1,7 +1,7 @@
-//! An org from a seed, and the truth about it: which number belongs to whom.
+//! Generates an org from a seed, with the correct owner of each number.
 //!
-//! Spellings are written here by hand-made rules and not by the product's, so that what the product
-//! does not think of is missing from the result.
+//! The rules for spellings here are separate from the product's rules, so that spellings that the
+//! product misses are found.
 
 use std::collections::HashSet;
 
@@ -9,23 +9,23 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use salesforce_simulator::{Org, Record};
 
-/// An org, and numbers with the truth about them.
+/// An org, and numbers with their correct owners.
 pub struct Generated {
     pub org: Org,
     pub asked: Vec<Asked>,
 }
 
-/// A number as a call has it, and who is behind it.
+/// A number as in a call, and its owner.
 pub struct Asked {
     pub dialled: String,
-    /// Object, company, person; `None`: nobody.
+    /// Object, company, person; `None` for a number without an owner.
     pub truth: Option<(&'static str, Option<String>, Option<String>)>,
 }
 
 /// The parts of a Japanese number: area or mobile prefix, exchange, line.
 type Parts = [String; 3];
 
-/// Makes an org of `records` records, of which some hold `count` numbers that are asked for.
+/// Generates an org of `records` records. Some of them have the `count` numbers that are looked up.
 pub fn generate(seed: u64, records: usize, count: usize, org: Org) -> Generated {
     let mut maker = Maker {
         random: StdRng::seed_from_u64(seed),
@@ -60,7 +60,7 @@ const ACCOUNT: usize = 1;
 const LEAD: usize = 2;
 
 impl Maker {
-    /// A number that nothing has yet, nor its neighbours.
+    /// An unused number whose neighbours are also unused.
     fn number(&mut self) -> Parts {
         loop {
             let random = &mut self.random;
@@ -102,7 +102,7 @@ impl Maker {
         }
     }
 
-    /// A number as somebody typed it into Salesforce.
+    /// The number in a spelling that somebody may type into Salesforce.
     fn spelled(&mut self, parts: &Parts) -> String {
         let [a, b, c] = parts;
         let bare = a.trim_start_matches('0');
@@ -125,7 +125,7 @@ impl Maker {
                 format!("{a}{}-{}-{c}", &b[..1], &b[1..])
             }
             980..998 => format!("{a}-{b}-{c}"),
-            // What nobody can ask for by spelling: full-width text.
+            // Full-width text, which no query by spelling finds.
             _ => format!("{a}-{b}-{c}")
                 .chars()
                 .map(|c| match c {
@@ -136,7 +136,7 @@ impl Maker {
         }
     }
 
-    /// As the phone platform writes it.
+    /// The number in a form that the phone platform sends.
     fn dialled(&mut self, parts: &Parts) -> String {
         let [a, b, c] = parts;
         match self.random.random_range(0..3) {
@@ -199,14 +199,14 @@ impl Maker {
                 self.contact(&name, &parts, &day);
                 Some(("Contact", company, Some(name)))
             }
-            // Duplicates: the newest one is right.
+            // Duplicates: the newest one is correct.
             30..42 => {
                 self.contact(&format!("Old {at}"), &parts, "2020-01-01T00:00:00Z");
                 self.contact(&name, &parts, "2026-10-01T00:00:00Z");
                 self.contact(&format!("Older {at}"), &parts, "2019-01-01T00:00:00Z");
                 Some(("Contact", company, Some(name)))
             }
-            // On all three objects: the contact is right, however old.
+            // On all three objects: the contact is correct, independent of its age.
             42..50 => {
                 self.lead(&format!("Lead {at}"), &parts, false);
                 self.account(&format!("Account {at}"), &parts);
@@ -272,7 +272,7 @@ impl Maker {
     }
 }
 
-/// The number beside it.
+/// A neighbouring number, with the last part one higher.
 fn near([a, b, c]: &Parts) -> Parts {
     let next = (c.parse::<u32>().unwrap_or_default() + 1) % 10_000;
     [a.clone(), b.clone(), format!("{next:04}")]

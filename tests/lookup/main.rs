@@ -1,4 +1,5 @@
-//! The look-up against orgs that are generated from a seed, and `switchboard lookup` as a program.
+//! Tests of the look-up with orgs that are generated from a seed, and of `switchboard lookup` as a
+//! program.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Of 1,000 numbers at least 995 are named rightly, and none wrongly.
+//! Tests that at least 995 of 1,000 numbers get the correct name, and none a wrong one.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Every way in, and every refusal.
+//! Tests of all log-in methods and all refusals.
 
 use jiff::{SignedDuration, Timestamp};
 use salesforce_simulator::{HostRole, LoginHours, Org, Simulator, User, World};
@@ -58,14 +58,14 @@ async fn every_method_logs_in_and_the_probe_costs_three_calls() {
         );
         let usage = findings.usage.unwrap();
         assert_eq!(usage.used, simulator.used("Acme").unwrap(), "{method}");
-        // The session is kept: a second probe logs in no more.
+        // The session is reused: a second probe does not log in again.
         probe(&connection).await.unwrap();
         assert_eq!(simulator.counters().logins_ok(), 1, "{method}");
         simulator.shutdown().await;
     }
 }
 
-/// What is done to the organization, and what the probe then says.
+/// Pairs of a change of the organization and the expected result of the probe.
 #[tokio::test]
 async fn every_refusal_has_its_meaning() {
     type Login = fn() -> Credentials;

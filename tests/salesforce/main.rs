@@ -1,4 +1,5 @@
-//! The client against the simulator: every way in, every refusal, and what it costs.
+//! Tests of the client with the simulator: all log-in methods, all refusals, and the number of
+//! calls.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What the connection test proves.
+//! Tests of the connection test.
 
 use jiff::{SignedDuration, Timestamp};
 use salesforce_simulator::{Org, Sharing, Simulator, World};

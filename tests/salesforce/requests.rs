@@ -1,4 +1,4 @@
-//! Queries, sessions and faults.
+//! Tests of queries, sessions and faults.
 
 use salesforce_simulator::{Effect, Fault};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! A tenant: a directory, an org, and the files of a worker's pod.
+//! A tenant with a directory, an org, and the files of a worker's pod.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::replica::Replica;
 
-/// 32 bytes of `a`.
+/// A key of 32 bytes `a`, in Base64.
 pub const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 const USER: &str = "integration@acme.example";
-/// How long a test waits for what should come within a second, on a busy machine.
+/// Time limit for events that take about a second, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(60);
 pub const PASSWORD: &str = "marker-of-the-password";
 
@@ -36,27 +36,27 @@ pub struct Bed {
     pub settings: Value,
 }
 
-/// A directory on SQLite inside the test.
+/// A directory on SQLite in the test's own process.
 struct Directory {
     base: String,
     shutdown: DropGuard,
     running: JoinHandle<Result<(), directory::Error>>,
 }
 
-/// How a run ended: its exit code (none after a kill), and its report.
+/// The end of a run: its exit code (`None` after a kill) and its report.
 pub struct Ended {
     pub code: Option<i32>,
     pub report: Option<RunReport>,
 }
 
 impl Bed {
-    /// A tenant with an org of these contacts, and a directory on SQLite inside the test.
+    /// A tenant with an org of these contacts, and a directory on SQLite in the test's process.
     pub async fn start(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> Self {
         Self::of(played(contacts, latency_ms).await, USER).await
     }
 
-    /// A tenant whose user is one of those of an org that others use, too, and a directory on
-    /// SQLite inside the test.
+    /// A tenant whose org others use too, with this user, and a directory on SQLite in the test's
+    /// process.
     pub async fn of(salesforce: Arc<Simulator>, user: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let directory = Directory::start(&folder).await;
@@ -64,7 +64,7 @@ impl Bed {
         Self::with(folder, base, Some(directory), salesforce, user)
     }
 
-    /// A tenant with an org of these contacts, and the directory that this replica is one of.
+    /// A tenant with an org of these contacts, and this replica of the directory.
     pub async fn on(
         replica: &Replica,
         contacts: impl IntoIterator<Item = Record>,
@@ -110,14 +110,14 @@ impl Bed {
         }
     }
 
-    /// Ends the directory inside the test.
+    /// Stops the directory in the test's process.
     pub async fn stop_directory(&mut self) {
         let directory = self.directory.take().unwrap();
         drop(directory.shutdown);
         directory.running.await.unwrap().unwrap();
     }
 
-    /// Starts it anew, at another address.
+    /// Starts the directory again, at another address.
     pub async fn start_directory(&mut self) {
         let directory = Directory::start(&self.folder).await;
         self.base.clone_from(&directory.base);
@@ -133,7 +133,7 @@ impl Bed {
         self.spawn_as("worker", kind, &self.base)
     }
 
-    /// Starts a worker of this name, on this replica of the directory.
+    /// Starts a worker with this name, which uses this replica of the directory.
     pub fn spawn_as(&self, holder: &str, kind: &str, base: &str) -> Child {
         let report = self.report_path(holder);
         let _ = std::fs::remove_file(&report);
@@ -159,12 +159,12 @@ impl Bed {
             .unwrap()
     }
 
-    /// Waits until a run ends by itself.
+    /// Waits until a run ends without intervention.
     pub async fn ended(&self, child: Child) -> Ended {
         self.ended_as("worker", child).await
     }
 
-    /// Waits until the run of this worker ends by itself.
+    /// Waits until the run of this worker ends without intervention.
     pub async fn ended_as(&self, holder: &str, mut child: Child) -> Ended {
         let status = tokio::time::timeout(SOON, child.wait());
         let status = status.await.expect("the run ends").unwrap();
@@ -175,7 +175,7 @@ impl Bed {
         }
     }
 
-    /// A run to its end.
+    /// Starts a run and waits for its end.
     pub async fn run(&self, kind: &str) -> Ended {
         self.ended(self.spawn(kind)).await
     }
@@ -184,7 +184,7 @@ impl Bed {
         client(&self.base, purpose)
     }
 
-    /// Calls from these numbers, one a second.
+    /// Ingests calls from these numbers, one per second of their start times.
     pub async fn calls_from(&self, numbers: &[String]) {
         let details: Vec<Value> = numbers
             .iter()
@@ -197,7 +197,7 @@ impl Bed {
         }
     }
 
-    /// The whole history, newest first.
+    /// The complete call history, newest first.
     pub async fn history(&self) -> Vec<Call> {
         let directory = self.directory(Purpose::Lookup);
         let mut query = CallsQuery {
@@ -233,7 +233,7 @@ impl Directory {
     }
 }
 
-/// An org of these contacts.
+/// Starts a simulator with an org of these contacts.
 async fn played(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> Arc<Simulator> {
     let org = Org::enterprise("acme")
         .user(User::integration(USER).password(PASSWORD))
@@ -242,8 +242,8 @@ async fn played(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> 
     Arc::new(Simulator::start(World::new().org(org)).await.unwrap())
 }
 
-/// Waits until the org has counted so many calls. It looks often: the tests stop and kill within a
-/// request.
+/// Waits until the org has counted this number of calls. It polls often, because the tests stop and
+/// kill during a request.
 pub async fn after_calls(salesforce: &Simulator, calls: u64) {
     let made = async {
         while salesforce.counters().api_calls() < calls {
@@ -254,14 +254,14 @@ pub async fn after_calls(salesforce: &Simulator, calls: u64) {
     waited.unwrap_or_else(|_| panic!("the org counts no {calls} calls"));
 }
 
-/// Numbers of Tokyo.
+/// Telephone numbers of Tokyo.
 pub fn numbers(count: usize) -> Vec<String> {
     (0..count)
         .map(|at| format!("03{:08}", 40_000_000 + at * 31))
         .collect()
 }
 
-/// Every second of these numbers stands on a contact that is called by it.
+/// Contacts for every second of these numbers; each has its number as name.
 pub fn contacts(numbers: &[String]) -> Vec<Record> {
     let every_second = numbers.iter().step_by(2);
     every_second
@@ -269,7 +269,7 @@ pub fn contacts(numbers: &[String]) -> Vec<Record> {
         .collect()
 }
 
-/// The call of this index, from this number, as the platform tells it when it has ended.
+/// The ended call with this index and number, as the platform reports it.
 pub fn call(at: usize, number: &str) -> Value {
     let start: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
     let start = start + Duration::from_secs(at as u64);
@@ -280,13 +280,13 @@ pub fn call(at: usize, number: &str) -> Value {
     })
 }
 
-/// News of these legs.
+/// A webhook delivery with these call legs.
 pub fn webhook(details: &[Value]) -> Value {
     json!({"call": {"id": "call", "tenant_code": "acme", "details": details}})
 }
 
-/// Asserts that the call of each index is there once, looked up, with the name of its number or
-/// with none, and that no contact stands twice.
+/// Asserts that the call of each index exists once, is looked up, and has the name of its number or
+/// none. Also asserts that no contact exists twice.
 pub fn assert_resolved_once(history: &[Call], numbers: &[String]) {
     assert_eq!(history.len(), numbers.len());
     let mut contacts: HashMap<String, HashSet<String>> = HashMap::new();
@@ -310,7 +310,7 @@ pub fn assert_resolved_once(history: &[Call], numbers: &[String]) {
     assert!(contacts.values().all(|numbers| numbers.len() == 1));
 }
 
-/// The seed of a test's random choices: `SEED`, or a new one; printed.
+/// The seed for random choices: `SEED`, or a new one. The function prints it.
 pub fn seed() -> u64 {
     let seed = match std::env::var("SEED") {
         Ok(seed) => seed.parse().unwrap(),
@@ -320,7 +320,7 @@ pub fn seed() -> u64 {
     seed
 }
 
-/// A client that waits for a replica to come back.
+/// A client that retries until a replica is back.
 pub fn client(base: &str, purpose: Purpose) -> Client {
     let patient = Retry {
         attempts: 200,

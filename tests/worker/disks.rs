@@ -1,4 +1,4 @@
-//! A disk that is really full.
+//! Tests with a full disk.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::bed::{Bed, call, contacts, numbers, webhook};
 use crate::outages::kept;
 use crate::replica::Replica;
 
-/// Calls in one delivery: some 40 kB in the database.
+/// Calls in one delivery, which need about 40 kB in the database.
 const BATCH: usize = 100;
 
-/// A small disk of its own, gone with the process: nobody else sees it, and no privilege is needed
-/// where users may make namespaces. The ballast makes room when it goes.
+/// A small private disk, which ends with the process. It needs no privilege where users may create
+/// namespaces. The removal of the ballast frees space.
 const SMALL_DISK: &str = r#"mount -t tmpfs -o size=4m,mode=700 none "$1" || exit 1
 head -c 1m /dev/zero > "$1/ballast"; shift; exec "$@""#;
 
-/// No file may grow over 1 MiB (in blocks of 512 bytes); a write over it fails as on a full disk.
+/// Limits files to 1 MiB (in blocks of 512 bytes). A write beyond it fails as on a full disk.
 const SMALL_FILES: &str = r#"shift; trap '' XFSZ; ulimit -S -f 2048; exec "$@""#;
 
 fn wrapper(before: &[&str], script: &str, disk: &Path) -> Vec<OsString> {
@@ -81,7 +81,7 @@ async fn a_disk_without_room_is_a_503_until_there_is_room() {
     a_full_disk_is_a_503(
         disk.path(),
         wrapper(&own_disk, SMALL_DISK, disk.path()),
-        // The process's own view: its disk is mounted for it alone.
+        // This is the process's view of the path, because only the process has the disk mounted.
         |pid| std::fs::remove_file(format!("/proc/{pid}/root{}", ballast.display())).unwrap(),
     )
     .await;

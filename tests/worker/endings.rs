@@ -1,4 +1,4 @@
-//! Every ending, by its exit code and its report.
+//! Tests of all endings of a run, by exit code and report.
 
 use salesforce_simulator::Fault;
 use switchboard::directory::model::LookupState;
@@ -12,7 +12,7 @@ async fn open(bed: &Bed) -> usize {
     history.iter().filter(|call| pending(call.lookup)).count()
 }
 
-/// A tenant with 300 calls and short URLs, so that a run has some twenty requests.
+/// A tenant with 300 calls and short URLs, so that a run has about twenty requests.
 async fn bed(latency_ms: u64) -> Bed {
     let numbers = numbers(300);
     let mut bed = Bed::start(contacts(&numbers), latency_ms).await;
@@ -21,7 +21,7 @@ async fn bed(latency_ms: u64) -> Bed {
     bed
 }
 
-/// The next run finishes, whatever went before.
+/// Checks that the next run finishes the work.
 async fn finishes(bed: &Bed) {
     let ended = bed.run("sync").await;
     assert_eq!(ended.code, Some(0), "{:?}", ended.report);

@@ -1,4 +1,4 @@
-//! Killed at any instant.
+//! Tests of a worker that is killed at random times.
 
 use std::time::Duration;
 
@@ -11,8 +11,7 @@ use crate::bed::{Bed, after_calls, assert_resolved_once, contacts, numbers, seed
 const NUMBERS: usize = 2_000;
 const KILLS: usize = 100;
 
-/// A tenant with calls from these numbers, and short URLs, so that the work lasts for all the
-/// kills.
+/// A tenant with calls from these numbers, and short URLs, so that the work lasts for all kills.
 async fn bed(numbers: &[String], latency_ms: u64) -> Bed {
     let mut bed = Bed::start(contacts(numbers), latency_ms).await;
     bed.settings["urlLength"] = serde_json::json!({"bytes": 2_048, "refused": 2_100});
@@ -20,7 +19,7 @@ async fn bed(numbers: &[String], latency_ms: u64) -> Bed {
     bed
 }
 
-/// What the same work costs when nobody is killed.
+/// Number of API calls for the same work without kills.
 async fn undisturbed(numbers: &[String]) -> u64 {
     let bed = bed(numbers, 0).await;
     assert_eq!(bed.run("sync").await.code, Some(0));
@@ -37,7 +36,7 @@ async fn a_worker_killed_at_random_instants_resolves_every_call_once() {
     let mut kills = 0;
     while kills < KILLS {
         let mut child = bed.spawn("sync");
-        // From before its log-in to after its second request, anywhere within.
+        // A random time between the start of the log-in and shortly after the second request.
         let requests = random.random_range(0..3);
         let longest = if requests == 0 { 60 } else { 20 };
         let instant = Duration::from_millis(random.random_range(0..longest));
@@ -69,7 +68,7 @@ async fn a_worker_killed_at_random_instants_resolves_every_call_once() {
     assert_eq!(ended.code, Some(0), "{report:?}");
     let history = bed.history().await;
     assert_resolved_once(&history, &numbers);
-    // Each kill costs at most the answer to one request.
+    // Each kill loses at most the answer to one request.
     let calls = bed.salesforce.counters().api_calls();
     println!("{calls} API calls for {NUMBERS} numbers and {KILLS} kills, {needed} without");
     assert!(calls <= needed + KILLS as u64, "{calls} API calls");

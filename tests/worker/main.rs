@@ -1,5 +1,5 @@
-//! Worker and directory as programs, on real databases, with Salesforce played: killed, stopped,
-//! and let down, they lose nothing and double nothing.
+//! Tests of worker and directory as programs, on real databases and with the simulator. Kills,
+//! stops and failures of other parts lose nothing and duplicate nothing.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! A database server that goes away under a running directory.
+//! Tests of a database server that fails while the directory runs.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use switchboard_testbed::{Postgres, wait_for};
 use crate::bed::{Bed, SOON, call, contacts, numbers, webhook};
 use crate::replica::Replica;
 
-/// Asserts that an answer is a yes or a later, and says which.
+/// Asserts that the answer is a success or a request to retry. Returns whether it is a success.
 pub fn kept(response: &reqwest::Response) -> bool {
     let status = response.status().as_u16();
     if status == 200 {
@@ -31,7 +31,7 @@ async fn a_database_that_is_down_is_a_503_and_what_was_answered_stays() {
     let mut calls = numbers.iter().enumerate();
     let (killing, killed) = tokio::sync::oneshot::channel();
     let falls = tokio::task::spawn_blocking(move || {
-        // In the middle of the deliveries, whichever is on its way then.
+        // The kill comes in the middle of the deliveries.
         killed.blocking_recv().unwrap();
         server.kill().unwrap();
         server
@@ -53,7 +53,7 @@ async fn a_database_that_is_down_is_a_503_and_what_was_answered_stays() {
         }
     }
     let mut server = falls.await.unwrap();
-    // It asks the database twice a second at most.
+    // The directory queries the database at most twice a second.
     wait_for(
         "the directory to say that it cannot serve",
         SOON,
@@ -69,7 +69,7 @@ async fn a_database_that_is_down_is_a_503_and_what_was_answered_stays() {
     server.restart().unwrap();
     replica.becomes_ready().await;
     for (at, number) in refused {
-        // As the platform does: what was not taken is sent again.
+        // The test sends refused calls again, as the platform does.
         wait_for("the call to be taken", SOON, async || {
             let again = replica.deliver(&webhook(&[call(at, number)])).await;
             kept(&again.unwrap()).then_some(())

@@ -1,4 +1,4 @@
-//! `switchboard directory` as a process, which can be killed and started again where it was.
+//! `switchboard directory` as a process, which the test can kill and restart at the same address.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -18,24 +18,24 @@ use crate::bed::{KEY, SOON, token};
 
 /// A replica of the directory.
 pub struct Replica {
-    /// What stands before the program's own command line: nothing, or what gives it a small disk.
+    /// The command before the program's own command line: empty, or one that sets up a small disk.
     wrapper: Vec<OsString>,
     database: String,
     address: SocketAddr,
     http: reqwest::Client,
     process: Child,
     folder: TempDir,
-    /// Bound and never listening, so that nobody else gets the port while the replica is down.
+    /// Bound but never listening, so that no other process gets the port while the replica is down.
     _port: TcpSocket,
 }
 
 impl Replica {
-    /// A replica on this database, which answers.
+    /// Starts a replica on this database and waits until it answers.
     pub async fn start(database: &str) -> Self {
         Self::start_in(Vec::new(), database).await
     }
 
-    /// The same inside what the wrapper sets up before it becomes the program that follows.
+    /// The same, inside a wrapper command that replaces itself by the program.
     pub async fn start_in(wrapper: Vec<OsString>, database: &str) -> Self {
         let port = TcpSocket::new_v4().unwrap();
         port.set_reuseaddr(true).unwrap();
@@ -65,7 +65,7 @@ impl Replica {
         self.process.id().unwrap()
     }
 
-    /// Ends it with SIGKILL and starts it again; whoever asks meanwhile finds nobody.
+    /// Kills the process with SIGKILL and starts it again. Requests in between get no connection.
     pub async fn kill_and_start(&mut self) {
         self.process.kill().await.unwrap();
         self.process = spawn(
@@ -76,7 +76,7 @@ impl Replica {
         );
     }
 
-    /// Waits until it takes traffic.
+    /// Waits until the replica is ready for traffic.
     pub async fn becomes_ready(&self) {
         wait_for("the directory to become ready", SOON, async || {
             (self.status("/readyz").await == Some(200)).then_some(())
@@ -84,13 +84,13 @@ impl Replica {
         .await;
     }
 
-    /// The status of a path without a token; none while nobody listens.
+    /// The status of a path without a token; `None` while nothing listens.
     pub async fn status(&self, path: &str) -> Option<u16> {
         let asked = self.http.get(format!("{}{path}", self.base())).send().await;
         asked.ok().map(|response| response.status().as_u16())
     }
 
-    /// One delivery of a webhook, never repeated.
+    /// Sends one webhook delivery, without a retry.
     pub async fn deliver(&self, webhook: &Value) -> reqwest::Result<Response> {
         self.http
             .post(format!("{}/v1/webhooks/calls", self.base()))

@@ -1,5 +1,5 @@
-//! Two workers and two replicas of the directory on PostgreSQL, while the platform delivers
-//! everything again and again.
+//! Tests with two workers and two replicas of the directory on PostgreSQL, while the platform
+//! repeats all deliveries.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::bed::{Bed, assert_resolved_once, call, client, contacts, numbers, see
 use crate::replica::Replica;
 
 const CALLS: usize = 2_600;
-/// Told of only when nobody is killed any more: more than one worker takes at once, so that two
-/// share them.
+/// Calls that are delivered only after the kills. They are more than one worker leases at once, so
+/// that both workers get some.
 const LATER: usize = 2_000;
 const KILLS: usize = 40;
 const WORKERS: [&str; 2] = ["worker-a", "worker-b"];
 
-/// A worker that starts again whenever it ends, and is killed at random; says how often it was.
+/// Runs a worker that restarts after each end, and kills it at random. Returns the number of kills.
 async fn works(
     bed: &Bed,
     (holder, base): (&str, &str),
@@ -46,7 +46,7 @@ async fn works(
     killed
 }
 
-/// Every delivery in turn, until it is answered 2xx.
+/// Sends all deliveries in order and retries each until a 2xx answer.
 async fn delivers(base: &str, deliveries: Vec<Value>) {
     let platform = client(base, Purpose::Ingest);
     for delivery in deliveries {
@@ -54,7 +54,7 @@ async fn delivers(base: &str, deliveries: Vec<Value>) {
     }
 }
 
-/// Each call three times, as ringing and twice as ended, in any order and packing.
+/// Delivers each call three times, once as ringing and twice as ended, in random order and batches.
 fn deliveries(numbers: &[String], random: &mut StdRng) -> Vec<Value> {
     let ended: Vec<Value> = numbers
         .iter()
@@ -81,13 +81,13 @@ async fn killed_at_random_two_workers_and_two_replicas_lose_no_call_and_double_n
     let mut random = StdRng::seed_from_u64(seed());
     let server = Postgres::start(false).unwrap();
     let database = server.new_database().unwrap();
-    // Together, on an empty database: one brings the schema up, the other waits for it.
+    // Both start on an empty database: one creates the schema, the other waits for it.
     let (one, two) = tokio::join!(Replica::start(&database), Replica::start(&database));
     let mut replicas = [one, two];
     let bases = [replicas[0].base(), replicas[1].base()];
     let numbers = numbers(CALLS);
     let mut bed = Bed::on(&replicas[0], contacts(&numbers), 20).await;
-    // Short URLs, so that the work lasts for all the kills.
+    // Short URLs make the work last for all kills.
     bed.settings["urlLength"] = serde_json::json!({"bytes": 3_900, "refused": 4_000});
 
     let over = CancellationToken::new();

@@ -1,4 +1,5 @@
-//! Many tenants, one org: each keeps to its share of the API requests, by the org's own count.
+//! Tests of many tenants in one org: each stays within its share of the API requests, by the org's
+//! own count.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use switchboard::run::Outcome;
 use crate::bed::{Bed, PASSWORD, contacts, numbers};
 
 const TENANTS: u64 = 20;
-/// What each asks for, if nothing is said.
+/// The default share of each tenant.
 const PERCENT: u64 = 20;
-/// Calls of each tenant; at these settings more requests than one allowance.
+/// Calls of each tenant; with these settings they need more requests than one allowance.
 const CALLS: usize = 500;
-/// Requests that each has made on the day before.
+/// Requests that each tenant used on the previous day.
 const EARLIER: u64 = 560;
 
-/// A tenant, and what the controller keeps of it.
+/// A tenant, and the state that the controller keeps for it.
 struct Tenant {
     bed: Bed,
     budget: Budget,
@@ -27,7 +28,8 @@ struct Tenant {
 }
 
 impl Tenant {
-    /// A run with what the budget allows; how it ended, and what the org counted for it.
+    /// Runs a worker with the allowance of the budget. Returns the outcome and the org's count of
+    /// requests.
     async fn run(&mut self, salesforce: &Simulator, org: &str) -> (Outcome, u64) {
         let before = salesforce.used(org).unwrap();
         let allowance = self.budget.allowance(self.now, 0);
@@ -84,7 +86,7 @@ async fn twenty_tenants_of_a_developer_org_stay_within_their_shares_by_the_orgs_
         let (outcome, counted) = tenant.run(&salesforce, "acme").await;
         assert_eq!(outcome, Outcome::BudgetExhausted);
         assert!(counted > 0);
-        // Nothing is left, and a run that starts all the same asks nothing.
+        // The budget is used up, so a further run sends no request.
         let (outcome, counted) = tenant.run(&salesforce, "acme").await;
         assert_eq!((outcome, counted), (Outcome::BudgetExhausted, 0));
     }

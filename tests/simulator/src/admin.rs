@@ -1,4 +1,5 @@
-//! The admin endpoint: JSON under `/__admin/` to see and change everything while the simulator runs.
+//! The admin endpoint: JSON under `/__admin/` to read and change all state while the simulator
+//! runs.
 
 use http::Method;
 use jiff::SignedDuration;
@@ -14,7 +15,7 @@ use crate::org::{Org, Record, User, World};
 
 type Outcome = Result<Json, (u16, String)>;
 
-/// Answers a request below `/__admin/`.
+/// Handles a request below `/__admin/`.
 pub(crate) fn handle(core: &Core, request: &Request, path: &[&str]) -> Answer {
     let body = if request.body.is_empty() {
         Ok(Json::Null)
@@ -224,7 +225,7 @@ fn revoke(core: &Core, body: &Json) -> Json {
     json!({"revoked": revoked})
 }
 
-/// Changes the world; a change that is refused, or leaves it unsound, is answered with the reason.
+/// Changes the world. Returns the reason when the change is refused or leaves the world invalid.
 fn edit<R>(
     core: &Core,
     change: impl FnOnce(&mut World) -> Result<R, (u16, String)>,
@@ -263,7 +264,7 @@ fn to_json<T: Serialize>(value: &T) -> Outcome {
     serde_json::to_value(value).map_err(|error| (500, error.to_string()))
 }
 
-/// The value with a JSON merge patch (RFC 7396) applied.
+/// Returns the value after a JSON merge patch (RFC 7396).
 fn patched<T: Serialize + DeserializeOwned>(value: &T, patch: Json) -> Result<T, (u16, String)> {
     let mut json = to_json(value)?;
     merge(&mut json, patch);
@@ -274,7 +275,8 @@ fn merge(target: &mut Json, patch: Json) {
     match (target, patch) {
         (Json::Object(target), Json::Object(patch)) => {
             for (key, value) in patch {
-                // Null is a value here, not an absence: `maxLoginAttempts: null` means no limit.
+                // Null is a value here, not an absent member: `maxLoginAttempts: null` means no
+                // limit.
                 merge(target.entry(key).or_insert(Json::Null), value);
             }
         }
@@ -282,7 +284,7 @@ fn merge(target: &mut Json, patch: Json) {
     }
 }
 
-/// As JSON, without passwords, tokens and secrets.
+/// Converts to JSON without passwords, tokens and secrets.
 fn redacted<T: Serialize>(value: &T) -> Outcome {
     let mut json = to_json(value)?;
     redact(&mut json);

@@ -1,20 +1,20 @@
 //! The simulator's own time.
 //!
-//! It runs with the machine's clock and can be put forward, so that a test sees a lockout end, a session expire or a
-//! quota window roll on without ever sleeping.
+//! It follows the machine's clock. A test can advance it to see a lockout end, a session expire or
+//! a quota window move on without sleeping.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Real time plus what tests have added to it.
+/// Real time plus the offset that tests have added.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     ahead_ms: AtomicI64,
 }
 
 impl Clock {
-    /// The time that Salesforce believes it is.
+    /// The simulator's current time.
     pub(crate) fn now(&self) -> Timestamp {
         let ahead = SignedDuration::from_millis(self.ahead_ms.load(Ordering::SeqCst));
         Timestamp::now()
@@ -22,20 +22,20 @@ impl Clock {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// Puts the clock forward (or back, with a negative duration).
+    /// Advances the clock; a negative duration sets it back.
     pub(crate) fn advance(&self, by: SignedDuration) {
         let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.ahead_ms.fetch_add(ms, Ordering::SeqCst);
     }
 }
 
-/// `2026-11-23T10:35:14.000+0000`, as Salesforce writes a datetime in JSON.
+/// Formats a datetime as Salesforce does in JSON: `2026-11-23T10:35:14.000+0000`.
 pub(crate) fn json_datetime(at: Timestamp) -> String {
     let ms = at.as_millisecond().rem_euclid(1000);
     format!("{}.{ms:03}+0000", at.strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
-/// `2026-11-23T10:35:14.000Z`, as Salesforce writes a datetime in XML.
+/// Formats a datetime as Salesforce does in XML: `2026-11-23T10:35:14.000Z`.
 pub(crate) fn xml_datetime(at: Timestamp) -> String {
     let ms = at.as_millisecond().rem_euclid(1000);
     format!("{}.{ms:03}Z", at.strftime("%Y-%m-%dT%H:%M:%S"))

@@ -1,4 +1,4 @@
-//! Worlds from YAML.
+//! Reads worlds from YAML.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -6,22 +6,22 @@ use serde_json::Value as Json;
 use crate::faults::Fault;
 use crate::org::World;
 
-/// What a file says: the world, and faults to begin with.
+/// The content of a configuration file: the world and the initial faults.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// Orgs, switches, hosts.
+    /// The orgs, switches and hosts.
     pub world: World,
-    /// Faults from the start.
+    /// Faults that are set at the start.
     pub faults: Vec<Fault>,
 }
 
 impl Config {
-    /// Reads YAML.
+    /// Reads the configuration from YAML.
     ///
-    /// # Errors
-    /// When it is no YAML, or names a field that there is not.
+    /// # Errors Fails when the text is not YAML or names an unknown field.
     pub fn from_yaml(text: &str) -> Result<Self, String> {
-        // By way of JSON, in which `effect: {error: ...}` is written as one would expect; YAML would want a tag.
+        // The YAML goes through JSON, in which `effect: {error: ...}` has its usual form; YAML
+        // would need a tag.
         let mut tree: Json = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
         let faults = tree.as_object_mut().and_then(|map| map.remove("faults"));
         let world = if tree.is_null() {

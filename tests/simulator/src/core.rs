@@ -1,7 +1,7 @@
-//! The state that all connections share.
+//! The state that all client connections share.
 //!
-//! Two locks, always taken in this order and held for one step each: the world (what is configured; many readers) and
-//! the runtime (what happens: sessions, quotas, cursors, counters).
+//! It has two locks: the world (configuration, with many readers) and the runtime (sessions,
+//! quotas, cursors, counters). They are always taken in this order and held for one step each.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,13 +29,13 @@ pub(crate) struct Cursor {
     pub(crate) opened: Timestamp,
 }
 
-/// What happens while the simulator runs.
+/// State that changes while the simulator runs.
 #[derive(Debug, Default)]
 pub(crate) struct Runtime {
     pub(crate) sessions: Sessions,
-    /// By folded user name.
+    /// Key: the folded user name.
     pub(crate) attempts: BTreeMap<String, Attempts>,
-    /// By org id.
+    /// Key: the org id.
     pub(crate) quotas: BTreeMap<String, Quota>,
     pub(crate) cursors: VecDeque<Cursor>,
     pub(crate) counters: Counters,
@@ -44,13 +44,12 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    /// Remembers a log-in.
     pub(crate) fn login(&mut self, login: Login) {
         self.counters.logins.push(login);
     }
 }
 
-/// All of it.
+/// The complete state: configuration, runtime, clock and load.
 #[derive(Debug)]
 pub(crate) struct Core {
     world: RwLock<World>,
@@ -75,7 +74,8 @@ impl Core {
         self.world.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For changing; whoever does must call `World::prepare` before letting go.
+    /// Locks the world for a change. The caller must call `World::prepare` before it releases the
+    /// lock.
     pub(crate) fn world_mut(&self) -> RwLockWriteGuard<'_, World> {
         self.world.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,7 +84,7 @@ impl Core {
         self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request in, until the guard goes.
+    /// Counts a request as in flight until the guard is dropped.
     pub(crate) fn enter(&self) -> InFlight<'_> {
         let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         let mut runtime = self.runtime();
@@ -94,7 +94,7 @@ impl Core {
     }
 }
 
-/// A request in flight.
+/// Guard of a request in flight.
 #[derive(Debug)]
 pub(crate) struct InFlight<'a>(&'a AtomicU64);
 

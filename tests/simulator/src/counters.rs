@@ -1,4 +1,4 @@
-//! What the simulator saw: counters for assertions, and a log of requests.
+//! Counters of the simulator for assertions, and a log of requests.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -8,80 +8,82 @@ use serde::Serialize;
 
 use crate::org::sessions::LoginMethod;
 
-/// One attempt to log in.
+/// One log-in attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Login {
-    /// The simulator's time.
+    /// Time of the attempt, by the simulator's clock.
     pub at: Timestamp,
-    /// The user name as it was given (or the client id, for client credentials without a user).
+    /// The user name as the client sent it; the client id for client credentials without a user.
     pub username: String,
-    /// How.
+    /// The protocol or OAuth flow of the attempt.
     pub method: LoginMethod,
-    /// `OK`, or the code: `INVALID_LOGIN`, `invalid_grant`, ...
+    /// `OK`, or the error code: `INVALID_LOGIN`, `invalid_grant`, ...
     pub outcome: String,
-    /// The cause that only the Login History would tell: `locked`, `wrong password`, `flow disabled`, ...
+    /// The cause, which only the Login History shows: `locked`, `wrong password`, `flow disabled`,
+    /// ...
     pub cause: String,
 }
 
-/// One request.
+/// One request in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedRequest {
-    /// Since the simulator started, by the machine's clock: for rates.
+    /// Time since the simulator started, by the machine's clock; for rates.
     pub since_start: Duration,
-    /// The simulator's time.
+    /// Time of the request, by the simulator's clock.
     pub at: Timestamp,
-    /// Method.
+    /// HTTP method.
     pub method: String,
-    /// Path, without the query.
+    /// Path without the query string.
     pub path: String,
-    /// Status; 0 when the connection was cut instead.
+    /// HTTP status; 0 when the simulator cut the client connection instead of an answer.
     pub status: u16,
-    /// `User-Agent`.
+    /// Value of `User-Agent`.
     pub user_agent: Option<String>,
-    /// `Sforce-Call-Options`.
+    /// Value of `Sforce-Call-Options`.
     pub call_options: Option<String>,
-    /// The org's name, once known.
+    /// Name of the org; `None` when it is unknown.
     pub org: Option<String>,
-    /// The user's name, once known.
+    /// User name; `None` when it is unknown.
     pub user: Option<String>,
-    /// What it was: `query`, `composite`, `soapLogin`, ...
+    /// Kind of request: `query`, `composite`, `soapLogin`, ...
     pub kind: String,
 }
 
-/// Counters since the start, or since they were last cleared.
+/// Counters since the start or the last reset.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
-    /// Requests that reached the simulator, of whatever kind.
+    /// All requests that reached the simulator.
     pub requests: u64,
-    /// Connections accepted.
+    /// Accepted client connections.
     pub connections: u64,
-    /// The most requests that were in flight at one time.
+    /// The largest number of requests in flight at one time.
     pub max_concurrent: u64,
-    /// Log-ins, good and bad, in order.
+    /// Log-in attempts, successful and failed, in order.
     pub logins: Vec<Login>,
-    /// Requests by kind: `query`, `queryMore`, `queryAll`, `composite`, `batch`, `describe`, `soapLogin`, `token`, ...
+    /// Number of requests; key: the kind (`query`, `queryMore`, `queryAll`, `composite`, `batch`,
+    /// `describe`, `soapLogin`, `token`, ...).
     pub by_kind: BTreeMap<String, u64>,
-    /// Calls that counted against an org's allocation, by org name.
+    /// Calls that counted against an org's allocation; key: the org's name.
     pub api_calls_by_org: BTreeMap<String, u64>,
-    /// Calls that counted, by user name.
+    /// Calls that counted against an allocation; key: the user name.
     pub api_calls_by_user: BTreeMap<String, u64>,
-    /// Calls that counted, by kind of request.
+    /// Calls that counted against an allocation; key: the kind of request.
     pub api_calls_by_kind: BTreeMap<String, u64>,
-    /// Queries in each composite request, in order.
+    /// Number of queries in each composite request, in order.
     pub composite_queries: Vec<u64>,
     /// Rows returned by queries.
     pub rows_returned: u64,
-    /// Answers by status; 0 for cut connections.
+    /// Number of answers; key: the status, 0 for a client connection that was cut.
     pub by_status: BTreeMap<u16, u64>,
-    /// Faults that struck.
+    /// Number of faults that were applied.
     pub faults: u64,
 }
 
 impl Counters {
-    /// Log-ins that succeeded.
+    /// Number of successful log-ins.
     pub fn logins_ok(&self) -> usize {
         self.logins
             .iter()
@@ -89,12 +91,12 @@ impl Counters {
             .count()
     }
 
-    /// Log-ins that were refused.
+    /// Number of refused log-ins.
     pub fn logins_failed(&self) -> usize {
         self.logins.len() - self.logins_ok()
     }
 
-    /// Log-ins of a user, good and bad.
+    /// Number of log-in attempts of a user, successful and failed.
     pub fn logins_of(&self, username: &str) -> usize {
         self.logins
             .iter()
@@ -102,21 +104,21 @@ impl Counters {
             .count()
     }
 
-    /// Calls that counted against any allocation.
+    /// Number of calls that counted against any allocation.
     pub fn api_calls(&self) -> u64 {
         self.api_calls_by_org.values().sum()
     }
 
-    /// Requests of a kind.
+    /// Number of requests of one kind.
     pub fn kind(&self, kind: &str) -> u64 {
         self.by_kind.get(kind).copied().unwrap_or(0)
     }
 }
 
-/// How many requests the log keeps.
+/// Maximum number of requests in the log.
 const LOG_LIMIT: usize = 100_000;
 
-/// The last requests.
+/// The most recent requests.
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog(VecDeque<LoggedRequest>);
 

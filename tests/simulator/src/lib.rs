@@ -1,4 +1,5 @@
-//! Salesforce, played: log-in, REST, SOQL, quotas and faults, for tests and as a program.
+//! A simulator of Salesforce for tests, also available as a program: log-in, REST, SOQL, quotas and
+//! faults.
 //!
 //! ```
 //! use salesforce_simulator::{Org, Record, Simulator, User, World};
@@ -18,9 +19,9 @@
 //! # }
 //! ```
 //!
-//! The rooms: [`org`] what is configured and kept, `schema` objects and fields, `soql` the query language, `login` and
-//! `rest` the endpoints, `faults` what goes wrong on purpose, `admin` the endpoint that changes it all, `server` the
-//! connections.
+//! Modules: [`org`] holds configuration and records, `schema` objects and fields, `soql` the query
+//! language, `login` and `rest` the endpoints, `faults` deliberate faults, `admin` the endpoint
+//! that changes all of it, `server` the client connections.
 
 mod admin;
 mod clock;

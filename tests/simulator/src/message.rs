@@ -1,4 +1,4 @@
-//! Requests and answers inside the simulator, apart from any connection.
+//! Requests and answers inside the simulator, independent of any client connection.
 
 use std::net::IpAddr;
 
@@ -6,27 +6,27 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value as Json;
 
-/// A request with its whole body.
+/// A request with its complete body.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// Decoded no further than the connection does.
+    /// The path as the HTTP server received it, not percent-decoded.
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// What the client calls this server: name and port.
+    /// The name and port by which the client addressed this server.
     pub(crate) host: String,
     pub(crate) peer: IpAddr,
 }
 
 impl Request {
-    /// A header as text.
+    /// Value of a header; `None` when it is absent or not text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// A parameter of the query string, decoded; a bare plus is a space.
+    /// A parameter of the query string, decoded; a plain `+` is a space.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let pairs = self
             .query
@@ -44,7 +44,7 @@ impl Request {
         format!("https://{}", self.host)
     }
 
-    /// The path's segments, decoded.
+    /// The segments of the path, decoded.
     pub(crate) fn segments(&self) -> Vec<String> {
         self.path
             .split('/')
@@ -54,7 +54,7 @@ impl Request {
     }
 }
 
-/// A JSON object of these members, which are moved into it: `json!` would copy them.
+/// Builds a JSON object and moves the members into it; `json!` would copy them.
 pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
     Json::Object(
         members
@@ -64,7 +64,7 @@ pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
     )
 }
 
-/// `%41` to `A`; a plus stays a plus, as it must in a path.
+/// Decodes `%41` to `A`. A `+` stays a `+`, as a path requires.
 pub(crate) fn percent_decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let bytes = text.as_bytes();
@@ -80,18 +80,18 @@ pub(crate) fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// An answer with its whole body.
+/// An answer with its complete body.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// The body as JSON, where a composite answer embeds it.
+    /// The body as JSON, which a composite answer embeds.
     pub(crate) json: Option<Json>,
 }
 
 impl Answer {
-    /// No body.
+    /// An answer without a body.
     pub(crate) fn empty(status: u16) -> Self {
         Self {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -101,7 +101,7 @@ impl Answer {
         }
     }
 
-    /// Text of some type.
+    /// An answer with text of this content type.
     pub(crate) fn text(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut answer = Self::empty(status);
         answer
@@ -111,14 +111,14 @@ impl Answer {
         answer
     }
 
-    /// JSON; the text is made when it is needed.
+    /// An answer with JSON, which is serialised only when it is needed.
     pub(crate) fn json(status: u16, json: Json) -> Self {
         let mut answer = Self::text(status, "application/json;charset=UTF-8", Bytes::new());
         answer.json = Some(json);
         answer
     }
 
-    /// With one more header.
+    /// Adds a header.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);

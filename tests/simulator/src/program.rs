@@ -1,4 +1,4 @@
-//! The simulator as a program: orgs from a file, an address and an authority on the screen.
+//! The simulator as a program: it loads orgs from a file and prints its address and authority.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,8 +31,7 @@ pub struct Args {
 
 /// Runs until Ctrl-C.
 ///
-/// # Errors
-/// When the file cannot be read, is not sound, or the address is taken.
+/// # Errors Fails when the file cannot be read or is invalid, or when the address is in use.
 pub async fn run(args: Args) -> Result<(), String> {
     let file = args.orgs.display().to_string();
     let text = std::fs::read_to_string(&args.orgs).map_err(|error| format!("{file}: {error}"))?;
@@ -47,7 +46,7 @@ pub async fn run(args: Args) -> Result<(), String> {
         std::fs::write(path, simulator.ca_pem())
             .map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    // Whoever waits for this line finds the authority's file written.
+    // The authority's file exists before this line is printed, for programs that wait for the line.
     println!("listening: {}", simulator.url());
     println!("admin: {}/__admin/", simulator.url());
     if let Some(path) = &args.ca_out {

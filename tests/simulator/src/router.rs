@@ -1,4 +1,4 @@
-//! Where a request goes.
+//! Dispatches requests to the endpoints.
 
 use http::Method;
 
@@ -9,10 +9,10 @@ use crate::login::{identity, oauth, soap, userinfo};
 use crate::message::{Answer, Request};
 use crate::rest::{self, Handled, RestError};
 
-/// Prefix of the admin endpoint.
+/// First path segment of the admin endpoint.
 pub(crate) const ADMIN: &str = "__admin";
 
-/// Carries out a request.
+/// Handles a request.
 pub(crate) fn dispatch(core: &Core, request: &Request) -> Handled {
     let segments = request.segments();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! The handle by which tests and the program hold a running simulator.
+//! The handle of a running simulator, for tests and the program.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use crate::faults::Fault;
 use crate::org::{NotThere, Org, User, World};
 use crate::server::{self, Wanted};
 
-/// Why a simulator could not start or a change was not taken.
+/// The reason why a simulator did not start or a change was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The world contradicts itself: a record that does not fit, for instance.
+    /// The world is inconsistent, for example because a record is invalid.
     #[error("the world is not sound: {0}")]
     World(String),
-    /// Something was asked for by name and is not there.
+    /// An item that was requested by name does not exist.
     #[error(transparent)]
     NotThere(#[from] NotThere),
-    /// The certificate could not be made.
+    /// The certificate could not be created.
     #[error("{0}")]
     Certificate(String),
-    /// The address could not be listened at.
+    /// The server could not listen at the address.
     #[error("cannot listen: {0}")]
     Listen(#[from] std::io::Error),
 }
 
-/// A running simulator. Dropping it stops it.
+/// A running simulator. It stops when this value is dropped.
 ///
-/// It runs on threads of its own, so a test may block its runtime without blocking Salesforce.
+/// It runs on its own threads, so a test may block its runtime without blocking the simulator.
 #[derive(Debug)]
 pub struct Simulator {
     core: Arc<Core>,
@@ -46,16 +46,14 @@ pub struct Simulator {
 impl Simulator {
     /// Starts on a free port of 127.0.0.1.
     ///
-    /// # Errors
-    /// When the world is not sound, or no port can be had.
+    /// # Errors Fails when the world is invalid, or no port is available.
     pub async fn start(world: World) -> Result<Self, Error> {
         Self::listen(world, SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     /// Starts at this address.
     ///
-    /// # Errors
-    /// When the world is not sound, or the address is taken.
+    /// # Errors Fails when the world is invalid, or the address is in use.
     pub fn listen(mut world: World, address: SocketAddr) -> Result<Self, Error> {
         world.prepare(Timestamp::now()).map_err(Error::World)?;
         let names = world.hosts.keys().chain(&world.certificate_names).cloned();
@@ -91,7 +89,8 @@ impl Simulator {
         })
     }
 
-    /// `https://localhost:PORT` (or the address that was asked for).
+    /// `https://localhost:PORT`, or the URL of the requested address when it is no loopback
+    /// address.
     pub fn url(&self) -> String {
         if self.address.ip().is_loopback() {
             return format!("https://localhost:{}", self.address.port());
@@ -104,52 +103,51 @@ impl Simulator {
         format!("https://{host}:{}", self.address.port())
     }
 
-    /// Where it listens.
+    /// The address at which the simulator listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The certificate of its authority, which clients must trust.
+    /// The certificate of its authority in PEM, which clients must trust.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
 
-    /// The simulator's time.
+    /// The simulator's current time.
     pub fn now(&self) -> Timestamp {
         self.core.clock.now()
     }
 
-    /// Puts the simulator's clock forward.
+    /// Advances the simulator's clock.
     pub fn advance(&self, by: SignedDuration) {
         self.core.clock.advance(by);
     }
 
-    /// What it has seen so far.
+    /// A copy of the counters.
     pub fn counters(&self) -> Counters {
         self.core.runtime().counters.clone()
     }
 
-    /// Sets all counters to nothing and empties the log.
+    /// Resets all counters and clears the request log.
     pub fn reset_counters(&self) {
         let mut runtime = self.core.runtime();
         runtime.counters = Counters::default();
         runtime.log.clear();
     }
 
-    /// The requests so far, oldest first.
+    /// The logged requests, oldest first.
     pub fn requests(&self) -> Vec<LoggedRequest> {
         self.core.runtime().log.all()
     }
 
-    /// Reads the world.
+    /// Runs a function that reads the world.
     pub fn read<R>(&self, read: impl FnOnce(&World) -> R) -> R {
         read(&self.core.world())
     }
 
-    /// Changes the world while it runs.
+    /// Changes the world while the simulator runs.
     ///
-    /// # Errors
-    /// When the world is not sound afterwards; what was changed stays changed.
+    /// # Errors Fails when the world is invalid after the change; the change is not undone.
     pub fn edit<R>(&self, change: impl FnOnce(&mut World) -> R) -> Result<R, Error> {
         let mut world = self.core.world_mut();
         let out = change(&mut world);
@@ -157,18 +155,16 @@ impl Simulator {
         Ok(out)
     }
 
-    /// Changes the org of this name.
+    /// Changes the org with this name.
     ///
-    /// # Errors
-    /// When there is none, or the world is not sound afterwards.
+    /// # Errors Fails when the org does not exist, or the world is invalid after the change.
     pub fn edit_org<R>(&self, name: &str, change: impl FnOnce(&mut Org) -> R) -> Result<R, Error> {
         Ok(self.edit(|world| world.org_mut(name).map(change))??)
     }
 
-    /// Changes the user of this name.
+    /// Changes the user with this name.
     ///
-    /// # Errors
-    /// When there is none, or the world is not sound afterwards.
+    /// # Errors Fails when the user does not exist, or the world is invalid after the change.
     pub fn edit_user<R>(
         &self,
         username: &str,
@@ -177,18 +173,18 @@ impl Simulator {
         Ok(self.edit(|world| world.user_mut(username).map(change))??)
     }
 
-    /// Sets a fault.
+    /// Adds a fault, which applies from now on.
     pub fn fault(&self, fault: Fault) {
         let now = self.core.clock.now();
         self.core.runtime().faults.add(fault, now);
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.core.runtime().faults.clear();
     }
 
-    /// Ends the sessions of a user, and says how many.
+    /// Ends the sessions of a user, and returns their number.
     pub fn revoke_sessions(&self, username: &str) -> usize {
         self.core
             .runtime()
@@ -196,17 +192,17 @@ impl Simulator {
             .revoke(|session| session.username.eq_ignore_ascii_case(username))
     }
 
-    /// Ends every session, and says how many.
+    /// Ends all sessions, and returns their number.
     pub fn revoke_all_sessions(&self) -> usize {
         self.core.runtime().sessions.revoke(|_| true)
     }
 
-    /// How many sessions are open.
+    /// Number of open sessions.
     pub fn sessions(&self) -> usize {
         self.core.runtime().sessions.len()
     }
 
-    /// Takes a lock (and all failures) from a user, as an administrator does.
+    /// Removes a user's lock and failed log-ins, as an administrator does.
     pub fn unlock(&self, username: &str) {
         self.core
             .runtime()
@@ -226,7 +222,7 @@ impl Simulator {
         user.locked || attempts.locked(now, org.lockout_interval)
     }
 
-    /// How many failed log-ins stand against the user.
+    /// Number of failed log-ins that count against the user.
     pub fn failed_logins(&self, username: &str) -> u32 {
         self.core
             .runtime()
@@ -235,10 +231,9 @@ impl Simulator {
             .map_or(0, |attempts| attempts.failures())
     }
 
-    /// Makes it so that the org has used this many calls in the last 24 hours.
+    /// Sets the number of calls that the org has used in the last 24 hours.
     ///
-    /// # Errors
-    /// When there is no such org.
+    /// # Errors Fails when the org does not exist.
     pub fn set_used(&self, org: &str, calls: u64) -> Result<(), Error> {
         let id = self.org_id(org)?;
         let now = self.core.clock.now();
@@ -251,10 +246,9 @@ impl Simulator {
         Ok(())
     }
 
-    /// How many calls the org has used in the last 24 hours.
+    /// Number of calls that the org has used in the last 24 hours.
     ///
-    /// # Errors
-    /// When there is no such org.
+    /// # Errors Fails when the org does not exist.
     pub fn used(&self, org: &str) -> Result<u64, Error> {
         let id = self.org_id(org)?;
         let now = self.core.clock.now();
@@ -270,22 +264,22 @@ impl Simulator {
         Ok(org.id.clone())
     }
 
-    /// Stops listening and cuts every connection, or comes back at the same address.
+    /// Stops listening and cuts all client connections, or listens again at the same address.
     pub async fn set_down(&self, down: bool) {
         self.wanted
             .send_replace(if down { Wanted::Down } else { Wanted::Up });
         let mut listening = self.listening.clone();
-        // It fails only when the server is gone, which is as down as can be.
+        // Waiting fails only when the server has ended, which is also down.
         let _ = listening.wait_for(|listening| *listening != down).await;
     }
 
-    /// Stops, and waits until nobody listens any more.
+    /// Stops the server and waits until it no longer listens.
     pub async fn shutdown(mut self) {
         self.wanted.send_replace(Wanted::Stopped);
         let _ = self.listening.wait_for(|listening| !listening).await;
     }
 
-    /// Waits until the simulator ends by itself, which it does not: for programs.
+    /// Waits for the end of the simulator. Programs use it to run without an end.
     pub async fn run(&mut self) {
         let _ = self.listening.wait_for(|_| false).await;
     }

@@ -1,12 +1,12 @@
-//! Behaviour that the documentation leaves open, or that a test wants otherwise.
+//! Behaviour that the documentation leaves open, or that a test needs to change.
 //!
-//! Each switch has a written default; the README's table says which fact each stands for. Marks: D documented, C a
-//! practitioner's claim, U not verified.
+//! Each switch has a documented default; the README's table names the fact behind each. Marks: D
+//! documented, C a practitioner's claim, U not verified.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-/// How the parts of Salesforce behave about which the documentation is silent, and the sizes of its limits.
+/// Undocumented behaviour of Salesforce, and the sizes of its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Switches {
@@ -21,9 +21,9 @@ pub struct Switches {
 
     /// HTTP status of a SOAP `LoginFault` (U: 500).
     pub login_fault_status: u16,
-    /// The sentence of `INVALID_LOGIN` (W).
+    /// The message of `INVALID_LOGIN` (W).
     pub invalid_login_message: String,
-    /// A locked user gets `PASSWORD_LOCKOUT` instead of `INVALID_LOGIN` (U: never seen).
+    /// Whether a locked user gets `PASSWORD_LOCKOUT` instead of `INVALID_LOGIN` (U: never seen).
     pub password_lockout_fault: bool,
     /// Text of `LOGIN_DURING_RESTRICTED_TIME` (U).
     pub restricted_time_message: String,
@@ -33,81 +33,84 @@ pub struct Switches {
     pub soap_login_disabled_message: String,
     /// Text of SOAP's `API_DISABLED_FOR_ORG` (U).
     pub soap_api_disabled_message: String,
-    /// A missing security token counts as a failed attempt (U).
+    /// Whether a missing security token counts as a failed attempt (U).
     pub missing_token_counts: bool,
-    /// Logins a user may make in an hour (D: 3,600), then none for an hour.
+    /// Maximum log-ins of a user in an hour (D: 3,600); beyond it, all log-ins fail for an hour.
     pub logins_per_hour: u64,
-    /// Code of a login over the rate (C; the Login History says LOGIN_RATE_EXCEEDED).
+    /// Code of a log-in beyond the rate (C; the Login History says LOGIN_RATE_EXCEEDED).
     pub login_rate_code: String,
 
-    /// `error_description` of a failed OAuth password login (W; older: `authentication failure - Invalid Password`).
+    /// `error_description` of a failed OAuth password log-in (W; older:
+    /// `authentication failure - Invalid Password`).
     pub oauth_failure_description: String,
-    /// `error_description` of a wrong JWT audience (D `Audience validation failed`, C `audience is invalid`).
+    /// `error_description` of a wrong JWT audience (D `Audience validation failed`, C
+    /// `audience is invalid`).
     pub jwt_audience_description: String,
-    /// `error_description` of a JWT that nobody approved (W).
+    /// `error_description` of a JWT for an app that the user has not approved (W).
     pub jwt_unapproved_description: String,
-    /// How far ahead a JWT's `exp` may lie (U: not enforced).
+    /// Maximum time from now to a JWT's `exp` (U: not enforced).
     pub jwt_max_ahead: Option<SignedDuration>,
-    /// How far a JWT's `exp` may lie behind (U).
+    /// Time for which a JWT's `exp` may be in the past (U).
     pub jwt_leeway: SignedDuration,
     /// Audiences accepted besides the documented ones.
     pub jwt_extra_audiences: Vec<String>,
 
-    /// Sessions end after this long without a call (D: 2 h).
+    /// Time without a call after which a session ends (D: 2 h).
     pub session_ttl: SignedDuration,
-    /// Calls that fail (400, 404, 5xx) count against the daily allocation (U).
+    /// Whether failed calls (400, 404, 5xx) count against the daily allocation (U).
     pub count_failed_calls: bool,
-    /// Calls refused with 401 or 403 count (U).
+    /// Whether calls refused with 401 or 403 count against the daily allocation (U).
     pub count_refused_calls: bool,
     /// HTTP status of `API_CURRENTLY_DISABLED` (U: 403).
     pub api_currently_disabled_status: u16,
     /// Text of `REQUEST_LIMIT_EXCEEDED` for the daily limit (C).
     pub request_limit_message: String,
-    /// Seconds of `Retry-After` on 403 and 503, if any (U: none documented).
+    /// Seconds in `Retry-After` on 403 and 503; `None` for no header (U: none documented).
     pub retry_after: Option<u64>,
-    /// `Sforce-Limit-Info` carries `api-bursts` and `per-app-api-usage`, too (D, older).
+    /// Whether `Sforce-Limit-Info` also has `api-bursts` and `per-app-api-usage` (D, older).
     pub long_limit_info: bool,
 
-    /// Bytes of a request URI (D: 16,384), beyond: 414 as HTML.
+    /// Maximum bytes of a request URI (D: 16,384); a longer one gets 414 as HTML.
     pub uri_limit: usize,
-    /// Bytes of URI and headers (D: 16,384), beyond: 431.
+    /// Maximum bytes of URI and headers (D: 16,384); more get 431.
     pub header_limit: usize,
-    /// Bytes of a composite sub-request's URL; `null` for no limit (U).
+    /// Maximum bytes of a composite sub-request's URL; `null` for no limit (U).
     pub subrequest_uri_limit: Option<usize>,
-    /// Characters of a SOQL statement (D: 100,000).
+    /// Maximum characters of a SOQL statement (D: 100,000).
     pub soql_limit: usize,
-    /// Characters from which `QUERY_TOO_COMPLICATED` comes; `null` for never (D possible, U when).
+    /// Characters of a statement that gets `QUERY_TOO_COMPLICATED`; `null` for never (D possible, U
+    /// when).
     pub too_complicated_at: Option<usize>,
-    /// Characters of one string literal (D: 4,000).
+    /// Maximum characters of one string literal (D: 4,000).
     pub literal_limit: usize,
     /// Largest OFFSET (D: 2,000).
     pub offset_limit: u64,
-    /// Rows of a page unless asked otherwise (D: 2,000).
+    /// Rows in a page unless the client asks for another size (D: 2,000).
     pub batch_size: usize,
     /// Smallest page that a client may ask for (D: 200).
     pub min_batch_size: usize,
-    /// Open query cursors of a user (D, old: 10); the eleventh closes the oldest.
+    /// Maximum open query cursors of a user (D, old: 10); one more closes the oldest.
     pub max_cursors: usize,
-    /// Rows without ORDER BY come in an order that has nothing to do with their creation (D: undefined).
+    /// Whether rows without ORDER BY come in an order unrelated to their creation (D: undefined).
     pub shuffle_unordered: bool,
-    /// SOQL errors carry the statement and position before the message (C).
+    /// Whether SOQL errors have the statement and position before the message (C).
     pub soql_error_context: bool,
-    /// Tail of `INVALID_TYPE`'s text (U).
+    /// End of the message of `INVALID_TYPE` (U).
     pub invalid_type_tail: String,
     /// HTTP status of `QUERY_TIMEOUT` (U: 400).
     pub query_timeout_status: u16,
     /// HTTP status of `UNABLE_TO_LOCK_ROW` (U: 400).
     pub lock_row_status: u16,
 
-    /// `/limits` needs View Setup and Configuration (D).
+    /// Whether `/limits` needs View Setup and Configuration (D).
     pub limits_need_view_setup: bool,
-    /// Permission sets, their assignments and ObjectPermissions need View Setup (U: no).
+    /// Whether permission sets, their assignments and ObjectPermissions need View Setup (U: no).
     pub permission_objects_need_view_setup: bool,
-    /// Contact has `IsPersonAccount` where person accounts are on (U: yes).
+    /// Whether Contact has `IsPersonAccount` in orgs with person accounts (U: yes).
     pub contact_is_person_account: bool,
 }
 
-/// The rest of `INVALID_FIELD`'s and, by default, `INVALID_TYPE`'s sentence.
+/// The end of the message of `INVALID_FIELD` and, by default, of `INVALID_TYPE`.
 pub(crate) const REFERENCE_TAIL: &str =
     "Please reference your WSDL or the describe call for the appropriate names.";
 

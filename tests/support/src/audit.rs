@@ -1,5 +1,5 @@
-//! The API server's audit log: who did what. Tests count writes with it and prove that rights are neither too wide nor too
-//! narrow.
+//! The API server's audit log. Tests count writes with it, and prove that rights are neither too
+//! wide nor too narrow.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
@@ -10,23 +10,24 @@ use serde::Deserialize;
 
 use crate::error::{Context, Result};
 
-/// One request that the API server has answered (for a watch: has begun to answer).
+/// One request that the API server has answered. For a watch, the answer has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
-    /// Who asked; with impersonation, as whom. A service account is `system:serviceaccount:NAMESPACE:NAME`.
+    /// User of the request; with impersonation, the impersonated one. A service account is
+    /// `system:serviceaccount:NAMESPACE:NAME`.
     pub user: String,
-    /// What the client calls itself.
+    /// The client's `User-Agent`.
     pub user_agent: String,
-    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; lower-case HTTP method for a path that is
-    /// no resource.
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; the
+    /// lower-case HTTP method for a path that is no resource.
     pub verb: String,
     /// API group, empty for the core group.
     pub group: String,
     /// Resource in the plural, or empty for a path that is no resource.
     pub resource: String,
-    /// `status`, `binding`, `token` and the like, else empty.
+    /// `status`, `binding`, `token` and the like; empty for the resource itself.
     pub subresource: String,
-    /// Namespace, or empty.
+    /// Namespace; empty for cluster-wide requests.
     pub namespace: String,
     /// Name of the object, or empty (lists, and objects with a generated name).
     pub name: String,
@@ -34,14 +35,14 @@ pub struct AuditEvent {
     pub uri: String,
     /// HTTP status code.
     pub code: u16,
-    /// Whether rights were missing. A quota or a policy answers 403, too.
+    /// Whether the request failed for lack of rights. A 403 may also come from a quota or a policy.
     pub forbidden: bool,
-    /// When the request came in.
+    /// Time at which the API server received the request.
     pub time: Timestamp,
 }
 
 impl AuditEvent {
-    /// Whether the request could change something (refused ones included).
+    /// Whether the request could change something; this includes refused requests.
     pub fn is_write(&self) -> bool {
         matches!(
             self.verb.as_str(),
@@ -55,11 +56,11 @@ impl AuditEvent {
     }
 }
 
-/// A place in the audit log: only what comes after it is of interest.
+/// A position in the audit log. Readers skip everything before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AuditMark(u64);
 
-/// The end of the log as it is now.
+/// The current end of the log.
 pub(crate) fn mark(log: &Path) -> Result<AuditMark> {
     let length = std::fs::metadata(log)
         .context(|| "look at the audit log")?
@@ -67,7 +68,7 @@ pub(crate) fn mark(log: &Path) -> Result<AuditMark> {
     Ok(AuditMark(length))
 }
 
-/// Every request since the mark, in the order of their ends, whose line in the log has these words in it.
+/// Returns the requests after the mark whose log line contains `words`, in the order of their ends.
 pub(crate) fn read(log: &Path, since: AuditMark, words: &str) -> Result<Vec<AuditEvent>> {
     let mut file = File::open(log).context(|| "open the audit log")?;
     file.seek(SeekFrom::Start(since.0))
@@ -78,11 +79,11 @@ pub(crate) fn read(log: &Path, since: AuditMark, words: &str) -> Result<Vec<Audi
         if !line.contains(words) {
             continue;
         }
-        // The last line may still be being written.
+        // The last line may be incomplete, because the API server still writes it.
         let Ok(entry) = serde_json::from_str::<Entry>(&line) else {
             continue;
         };
-        // A watch is told of twice, at its begin and at its end: the begin counts.
+        // The log has two entries for a watch, at its start and at its end; only the start counts.
         let counts = if entry.verb == "watch" {
             entry.stage == "ResponseStarted"
         } else {

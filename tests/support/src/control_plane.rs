@@ -1,4 +1,4 @@
-//! The control plane: started for this test program, or joined where one was named.
+//! The control plane, which is started for this test program or is an existing one.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -24,26 +24,26 @@ use crate::program::{cluster_binary, target_dir};
 use crate::supervisor::{Announcement, Supervisor};
 use crate::{Namespace, Process, ProcessBuilder, TimedOut, try_wait_for};
 
-/// Names the kubeconfig of a cluster to use instead of starting one. Never `KUBECONFIG`: tests must not find their way into
-/// whatever cluster a developer happens to work with.
+/// Names the kubeconfig of an existing cluster to use. It is never `KUBECONFIG`, because tests must
+/// not use the cluster that a developer works with.
 const EXISTING: &str = "SWITCHBOARD_TEST_KUBECONFIG";
 
-/// A running control plane, reached as its administrator.
+/// A running control plane, with administrator access.
 ///
-/// It holds nothing that belongs to a Tokio runtime, so that tests which each have their own may share it.
+/// It holds nothing that belongs to a Tokio runtime, so tests with different runtimes may share it.
 #[derive(Debug)]
 pub struct ControlPlane {
     binary: PathBuf,
     kubeconfig: PathBuf,
     config: Config,
     version: String,
-    /// Where files of ours may lie: the supervisor removes it with the cluster.
+    /// Folder for files of the tests. The supervisor removes it with the cluster.
     dir: PathBuf,
     supervisor: Option<Arc<Mutex<Supervisor>>>,
     restarts: AtomicU32,
 }
 
-/// What a command said and how it ended.
+/// The output and the exit code of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandOutput {
     /// Exit code; `None` if a signal ended it.
@@ -57,10 +57,10 @@ pub struct CommandOutput {
 // === impl ControlPlane ===
 
 impl ControlPlane {
-    /// The one control plane of this test program, started by the first test that asks. It ends with the program.
+    /// The control plane that all tests of this program share. The first caller starts it, and it
+    /// ends with the program.
     ///
-    /// # Panics
-    /// If it cannot be started: then no test can run.
+    /// # Panics If it cannot be started, because no test can run then.
     #[expect(clippy::panic, reason = "this is how a test fails")]
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
@@ -70,7 +70,7 @@ impl ControlPlane {
         shared.as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Starts a control plane of its own (building it first where necessary), or joins the one that
+    /// Starts a separate control plane (and builds it first when necessary), or joins the one that
     /// `SWITCHBOARD_TEST_KUBECONFIG` names. A started one ends when this value is dropped.
     pub async fn start() -> Result<Self> {
         let binary = cluster_binary().await?;
@@ -80,8 +80,8 @@ impl ControlPlane {
         }
     }
 
-    /// Starts a control plane with a real node that has these image archives. Only as root, within `cluster room`: see
-    /// `tests/cluster/README.md`.
+    /// Starts a control plane with a real node that has these image archives. It works only as
+    /// root, within `cluster room`: see `tests/cluster/README.md`.
     pub async fn start_with_node(images: &[PathBuf]) -> Result<Self> {
         let mut flags = vec![OsString::from("--node")];
         for image in images {
@@ -133,15 +133,15 @@ impl ControlPlane {
         })
     }
 
-    /// How to connect as administrator. Several settings of it may be changed before a client is made of it.
+    /// The administrator's client configuration. A caller may change its settings before it makes a
+    /// client from it.
     pub fn config(&self) -> Config {
         self.config.clone()
     }
 
-    /// A client with all rights, bound to the runtime it is called in.
+    /// A client with all rights, bound to the runtime of the caller.
     ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
+    /// # Panics Outside of a Tokio runtime.
     #[expect(
         clippy::expect_used,
         reason = "this configuration has connected before"
@@ -180,12 +180,12 @@ impl ControlPlane {
         &self.binary
     }
 
-    /// A namespace of its own for a test: [`Namespace::create`].
+    /// Creates a namespace for one test: [`Namespace::create`].
     pub async fn namespace(&self, prefix: &str) -> Result<Namespace> {
         Namespace::create(self, prefix).await
     }
 
-    /// Runs the real kubectl as administrator.
+    /// Runs the real kubectl with administrator rights.
     pub async fn kubectl<S: AsRef<str>>(
         &self,
         args: impl IntoIterator<Item = S>,
@@ -193,13 +193,14 @@ impl ControlPlane {
         self.kubectl_with(&self.kubeconfig, args, "").await
     }
 
-    /// Applies manifests (YAML or JSON, several documents allowed) with `kubectl apply`; what it refused is in the output.
+    /// Applies manifests (YAML or JSON, several documents allowed) with `kubectl apply`. Refusals
+    /// are in the output.
     pub async fn kubectl_apply(&self, manifests: &str) -> Result<CommandOutput> {
         self.kubectl_with(&self.kubeconfig, ["apply", "-f", "-"], manifests)
             .await
     }
 
-    /// Runs the real kubectl with any kubeconfig, and with something to read on its standard input.
+    /// Runs the real kubectl with any kubeconfig, and with text on its standard input.
     pub async fn kubectl_with<S: AsRef<str>>(
         &self,
         kubeconfig: &Path,
@@ -210,7 +211,8 @@ impl ControlPlane {
         command
             .arg("kubectl")
             .args(args.into_iter().map(|arg| arg.as_ref().to_owned()));
-        // Nothing of the developer's own kubectl: neither its cluster nor its cache.
+        // The developer's own kubectl settings must have no effect, neither their cluster nor their
+        // cache.
         command
             .env_clear()
             // `kubectl diff` runs the system's diff.
@@ -221,7 +223,7 @@ impl ControlPlane {
         CommandOutput::of(command, input).await
     }
 
-    /// A kubectl that goes on until it is ended, such as `port-forward`, as administrator.
+    /// A kubectl that runs until it is ended, such as `port-forward`, with administrator rights.
     pub fn kubectl_process(&self, args: &[&str]) -> ProcessBuilder {
         Process::builder("kubectl", &self.binary)
             .arg("kubectl")
@@ -230,9 +232,10 @@ impl ControlPlane {
             .env("KUBECACHEDIR", self.dir.join("kubectl").display())
     }
 
-    /// A kubeconfig with which one acts as a service account, made with a token that the API server issues for it.
+    /// Creates a kubeconfig with the rights of a service account, from a token that the API server
+    /// issues.
     ///
-    /// Tests run the programs under test with it, so that missing rights show.
+    /// Tests run the programs under test with it, so that missing rights are noticed.
     pub async fn kubeconfig_for_service_account(
         &self,
         namespace: &str,
@@ -281,19 +284,19 @@ impl ControlPlane {
         Ok(path)
     }
 
-    /// A client that acts as a service account.
+    /// A client with the rights of a service account.
     pub async fn client_for_service_account(&self, namespace: &str, name: &str) -> Result<Client> {
         let kubeconfig = self.kubeconfig_for_service_account(namespace, name).await?;
         Client::try_from(read_config(&kubeconfig).await?)
             .context(|| format!("connect as {namespace}/{name}"))
     }
 
-    /// Every request to the API server so far. One that has just been answered may be missing for an instant.
+    /// Every request to the API server so far. The most recent ones may be missing for a moment.
     pub fn audit(&self) -> Result<Vec<AuditEvent>> {
         self.audit_since(AuditMark::default())
     }
 
-    /// The present end of the audit log, for [`ControlPlane::audit_since`].
+    /// The current end of the audit log, for [`ControlPlane::audit_since`].
     pub fn audit_mark(&self) -> Result<AuditMark> {
         audit::mark(&self.audit_log()?)
     }
@@ -303,14 +306,14 @@ impl ControlPlane {
         audit::read(&self.audit_log()?, mark, "")
     }
 
-    /// Every request of one user since the mark; much quicker than all of them.
+    /// Every request of one user since the mark. This is much faster than a read of all requests.
     pub fn audit_of(&self, user: &str, mark: AuditMark) -> Result<Vec<AuditEvent>> {
         let mut events = audit::read(&self.audit_log()?, mark, user)?;
         events.retain(|event| event.user == user);
         Ok(events)
     }
 
-    /// `cluster up` writes it beside the kubeconfig.
+    /// Path of the audit log, which `cluster up` writes next to the kubeconfig.
     fn audit_log(&self) -> Result<PathBuf> {
         let log = self.kubeconfig.with_file_name("audit.log");
         if log.is_file() {
@@ -323,13 +326,13 @@ impl ControlPlane {
         }
     }
 
-    /// Restarts the API server: everyone's watches break, and requests fail for two seconds or more. Not for the shared
-    /// control plane, where other tests are at work.
+    /// Restarts the API server: all watches break, and requests fail for two seconds or more. Not
+    /// for the shared control plane, which other tests use at the same time.
     pub async fn restart_apiserver(&self) -> Result<()> {
         self.order("restart kube-apiserver").await
     }
 
-    /// Takes the API server away (SIGKILL) until [`ControlPlane::start_apiserver`].
+    /// Kills the API server (SIGKILL) until [`ControlPlane::start_apiserver`].
     pub async fn kill_apiserver(&self) -> Result<()> {
         self.order("kill kube-apiserver").await
     }
@@ -339,12 +342,13 @@ impl ControlPlane {
         self.order("start kube-apiserver").await
     }
 
-    /// Restarts the kubelet of the node: its pods go on meanwhile.
+    /// Restarts the node's kubelet; its pods continue meanwhile.
     pub async fn restart_kubelet(&self) -> Result<()> {
         self.order("restart kubelet").await
     }
 
-    /// How often a test has disturbed its API server. One that starts knows no roles for a moment.
+    /// Number of times that a test has disturbed the API server. A starting API server has no roles
+    /// for a moment.
     pub fn restarts(&self) -> u32 {
         self.restarts.load(Ordering::Relaxed)
     }
@@ -367,7 +371,8 @@ impl ControlPlane {
             .map_err(|error| Error::ControlPlane(error.to_string()))?
     }
 
-    /// Waits until the API server answers to this control plane's own client, for tests that disturb it.
+    /// Waits until the API server answers this control plane's own client, for tests that disturb
+    /// it.
     pub async fn wait_until_ready(&self, deadline: Duration) -> Result<(), TimedOut> {
         let client = self.client();
         try_wait_for("the API server to answer", deadline, || async {
@@ -405,7 +410,8 @@ fn pem_certificate(der: &[u8]) -> String {
 // === impl CommandOutput ===
 
 impl CommandOutput {
-    /// Runs a command that gets `input` to read, and ends with the test at the latest.
+    /// Runs a command with `input` on its standard input. The command ends with the test at the
+    /// latest.
     pub(crate) async fn of(mut command: tokio::process::Command, input: &str) -> Result<Self> {
         command
             .stdin(Stdio::piped())
@@ -415,7 +421,7 @@ impl CommandOutput {
         let name = command.as_std().get_program().display().to_string();
         let mut child = command.spawn().context(|| format!("start {name}"))?;
         if let Some(mut stdin) = child.stdin.take() {
-            // It may end before it has read all: its exit code tells.
+            // The command may end before it has read everything; its exit code shows a failure.
             let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await;
         }
         let output = child
@@ -434,10 +440,9 @@ impl CommandOutput {
         self.code == Some(0)
     }
 
-    /// Standard output of a command that must have succeeded.
+    /// The standard output of a command that must have succeeded.
     ///
-    /// # Panics
-    /// With all that the command said, if it failed.
+    /// # Panics If the command failed; the message contains its complete output.
     #[track_caller]
     #[expect(clippy::panic, reason = "this is how a test fails")]
     pub fn expect_success(self) -> String {

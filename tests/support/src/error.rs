@@ -1,4 +1,4 @@
-//! What can go wrong in the test bed: which of our actions failed, with the cause inside.
+//! Errors of the test bed. Each names the failed action and holds its cause.
 
 use std::fmt::Display;
 
@@ -8,39 +8,39 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A failed action of the test bed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file, a process or a pipe.
+    /// An action on a file, a process or a pipe failed.
     #[error("{action}: {source}")]
     Io {
-        /// What was tried.
+        /// The attempted action.
         action: String,
-        /// Why it failed.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A request to the API server.
+    /// A request to the API server failed.
     #[error("{action}: {source}")]
     Kube {
-        /// What was tried.
+        /// The attempted action.
         action: String,
-        /// Why it failed.
+        /// The cause.
         source: Box<kube::Error>,
     },
     /// A program of the test bed could not be built.
     #[error("the test bed: {0}")]
     Build(String),
-    /// The control plane could not be started or commanded.
+    /// The control plane could not be started or controlled.
     #[error("the test control plane: {0}")]
     ControlPlane(String),
-    /// Something asked for that this cluster or this test bed does not offer.
+    /// This cluster or this test bed does not support the request.
     #[error("not supported: {0}")]
     Unsupported(String),
-    /// A wait that was in vain.
+    /// A wait reached its deadline.
     #[error(transparent)]
     TimedOut(#[from] crate::TimedOut),
 }
 
-/// Adds to an error what was tried.
+/// Adds the attempted action to an error.
 pub(crate) trait Context<T> {
-    /// Names the action; it is only formatted on failure.
+    /// Names the action. The text is only formatted on failure.
     fn context<D: Display>(self, action: impl FnOnce() -> D) -> Result<T>;
 }
 

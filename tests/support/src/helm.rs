@@ -9,20 +9,21 @@ use crate::control_plane::CommandOutput;
 use crate::error::{Context, Result};
 use crate::program::{built_by, target_dir};
 
-/// The tools of the chart's tests.
+/// The tools for tests of the chart.
 #[derive(Debug, Clone, Copy)]
 pub struct Helm(());
 
 // === impl Helm ===
 
 impl Helm {
-    /// Builds the tools first where they are absent or older than what `tests/tools/go.mod` names.
+    /// Builds the tools first when they are absent or older than the versions in
+    /// `tests/tools/go.mod`.
     pub async fn ready() -> Result<Self> {
         built_by("tests/tools/build.sh").await?;
         Ok(Self(()))
     }
 
-    /// Where a tool lies: `helm` or `kubeconform`.
+    /// Path of a tool: `helm` or `kubeconform`.
     pub fn tool(self, name: &str) -> PathBuf {
         target_dir().join("tools").join(name)
     }
@@ -32,12 +33,12 @@ impl Helm {
         self,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<CommandOutput> {
-        // A file that is never there: helm must not find whatever cluster a developer happens to work with.
+        // This file never exists: helm must not use the cluster that a developer works with.
         self.run_with(Path::new("/nonexistent/kubeconfig"), arguments)
             .await
     }
 
-    /// Runs helm against the cluster of a kubeconfig.
+    /// Runs helm with the cluster of a kubeconfig.
     pub async fn run_with<S: AsRef<OsStr>>(
         self,
         kubeconfig: &Path,

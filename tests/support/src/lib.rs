@@ -1,16 +1,18 @@
-//! The test bed: a real Kubernetes control plane, a stand-in for the kubelet, and handles on both.
+//! The test bed: a real Kubernetes control plane, a stand-in for the kubelet, and handles to both.
 //!
-//! - [`ControlPlane`] starts etcd, API server, controller manager and scheduler (or joins a cluster that runs already)
-//!   and hands out clients, a real `kubectl`, and the audit log.
-//! - [`Namespace`] is a test's own room, gone when the test ends.
+//! - [`ControlPlane`] starts etcd, API server, controller manager and scheduler (or joins a running
+//!   cluster) and provides clients, a real `kubectl`, and the audit log.
+//! - [`Namespace`] is a namespace of one test, deleted when the test ends.
 //! - [`PodRunner`] runs the pods of Jobs as local processes and reports on them as a kubelet does.
-//! - [`Helm`] is the real helm, and what goes with it.
-//! - [`Postgres`] is a PostgreSQL server on a socket of its own.
-//! - [`Process`] is a program under test: its output, signals, exit code, memory and processor time.
-//! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for what must become true, and say what they saw when
-//!   it did not.
+//! - [`Helm`] is the real helm with its tools.
+//! - [`Postgres`] is a PostgreSQL server on its own socket.
+//! - [`Process`] is a program under test: its output, signals, exit code, memory and processor
+//!   time.
+//! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for a condition, and report
+//!   the last observation on failure.
 //!
-//! Everything that is started dies with the test program, even if that is killed: see `tests/cluster/README.md`.
+//! All started programs end with the test program, even if that is killed: see
+//! `tests/cluster/README.md`.
 
 mod audit;
 mod control_plane;

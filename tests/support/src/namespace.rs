@@ -1,4 +1,4 @@
-//! A test's own room in the cluster.
+//! A namespace that belongs to one test.
 
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use serde_json::json;
 use crate::error::{Context, Error, Result};
 use crate::{ControlPlane, wait_for_object};
 
-/// Long enough for the namespace controller, which tries again with growing pauses while pods are ending.
+/// Time limit for a deletion. The namespace controller retries with growing pauses while pods are
+/// ending.
 const DELETION: Duration = Duration::from_secs(60);
 
-/// A namespace with a name of its own that holds pods to the restricted pod-security standard. It is deleted, with all that
-/// is in it, by [`Namespace::delete`] or when it is dropped.
+/// A namespace with a unique name that enforces the restricted pod-security standard.
+/// [`Namespace::delete`] or a drop deletes it with all its objects.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
@@ -23,7 +24,8 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Creates a namespace called `PREFIX-` and five letters or digits, and waits until pods can be made in it.
+    /// Creates a namespace named `PREFIX-` and five letters or digits, and waits until it accepts
+    /// pods.
     pub async fn create(control_plane: &ControlPlane, prefix: &str) -> Result<Self> {
         let namespace: v1::Namespace = serde_json::from_value(json!({
             "metadata": {
@@ -47,7 +49,7 @@ impl Namespace {
             config: control_plane.config(),
             deleted: false,
         };
-        // A pod made before its service account is there would be refused.
+        // The API server refuses a pod before its service account exists.
         let accounts: Api<v1::ServiceAccount> = Api::namespaced(client, &namespace.name);
         wait_for_object(
             &accounts,
@@ -60,12 +62,12 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// Its name.
+    /// The namespace's name, with its random suffix.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Deletes the namespace and waits until it and all it held are gone.
+    /// Deletes the namespace and waits until it and all its objects are gone.
     pub async fn delete(mut self) -> Result<()> {
         let client = connect(&self.config, &self.name)?;
         self.request_deletion(client.clone()).await?;
@@ -95,8 +97,8 @@ impl Namespace {
 }
 
 impl Drop for Namespace {
-    /// Asks for the deletion and leaves the rest to the cluster. This runs on a thread and a runtime of its own: the test's
-    /// runtime cannot be waited on from here.
+    /// Requests the deletion without waiting for it. It uses a separate thread and runtime, because
+    /// a drop cannot wait on the test's runtime.
     fn drop(&mut self) {
         if self.deleted {
             return;

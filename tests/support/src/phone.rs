@@ -1,8 +1,9 @@
-//! The phone platform, as far as tests play it.
+//! The parts of the phone platform that tests simulate.
 
 use serde_json::{Value, json};
 
-/// A call as MiiTel's webhook tells it (facts: phone platform 2.1): incoming, answered and ended. `id` is decimal.
+/// An incoming, answered and ended call, as MiiTel's webhook reports it
+/// (facts: phone platform 2.1). `id` is decimal.
 pub fn incoming_call(company: &str, id: &str, from: &str) -> Value {
     json!({"call": {
         "id": format!("00000000-0000-4000-8000-{id:0>12}"), "tenant_code": company,

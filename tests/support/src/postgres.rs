@@ -1,4 +1,5 @@
-//! A real PostgreSQL server for tests and benches, on a socket of its own, gone with the program that started it.
+//! A real PostgreSQL server for tests and benches, on its own socket. It ends with the program that
+//! started it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use crate::{Error, Result};
 
 const MISSING: &str = "PostgreSQL is missing: install it (`apt-get install postgresql`), or put initdb and postgres on PATH";
 
-/// Runs as the server's user. The server lives as long as somebody holds the other end of the script's input, so that
-/// it ends with the test program even when that is killed.
+/// Runs as the server's user. The server runs while the other end of the script's standard input is
+/// open, so it ends with the test program even when that is killed.
 const SCRIPT: &str = r#"
 set -eu
 bin=$1; sync=$2
@@ -42,7 +43,7 @@ done
 kill -QUIT "$server" 2>/dev/null && wait "$server" || true
 "#;
 
-/// A running server. It dies when this is dropped, or with the program.
+/// A running server. It ends when this value is dropped, or with the program.
 #[derive(Debug)]
 pub struct Postgres {
     supervisor: Child,
@@ -54,7 +55,8 @@ pub struct Postgres {
 // === impl Postgres ===
 
 impl Postgres {
-    /// Starts a server. `durable` keeps `fsync` on, for a bench or for a test that kills the server.
+    /// Starts a server. `durable` keeps `fsync` on, for a bench or for a test that kills the
+    /// server.
     pub fn start(durable: bool) -> Result<Self> {
         let bin = binaries().ok_or_else(|| Error::Unsupported(MISSING.to_owned()))?;
         let mut command = if root() {
@@ -112,7 +114,7 @@ impl Postgres {
             .map_err(|error| Error::Unsupported(error.clone()))
     }
 
-    /// The address of a new, empty database.
+    /// Creates an empty database and returns its address.
     pub fn new_database(&self) -> Result<String> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -131,12 +133,12 @@ impl Postgres {
         Ok(format!("postgres://switchboard@{socket}/{name}"))
     }
 
-    /// Ends the server as a loss of power would.
+    /// Ends the server as a power failure would.
     pub fn kill(&mut self) -> Result<()> {
         self.order("kill")
     }
 
-    /// Starts it again on the same data.
+    /// Starts the server again on the same data.
     pub fn restart(&mut self) -> Result<()> {
         self.order("start")
     }
@@ -156,11 +158,11 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         drop(self.orders.take());
-        let _ = self.supervisor.wait(); // it ends with its input; nothing is left to do if it did before
+        let _ = self.supervisor.wait(); // the end of its input ends it; an earlier end is fine
     }
 }
 
-/// The folder with `initdb`, `postgres` and `psql`: of PATH, or the newest of the Debian packages.
+/// The folder with `initdb`, `postgres` and `psql`: from PATH, or from the newest Debian package.
 fn binaries() -> Option<PathBuf> {
     let complete = |folder: &Path| {
         ["initdb", "postgres", "psql"]
@@ -169,7 +171,7 @@ fn binaries() -> Option<PathBuf> {
     };
     let path = std::env::var_os("PATH").unwrap_or_default();
     let real = |folder: PathBuf| {
-        // A link leads to where the rest of the server is.
+        // The target of a link is in the folder with the rest of the server.
         let initdb = folder.join("initdb").canonicalize().ok()?;
         initdb.parent().map(Path::to_path_buf)
     };

@@ -1,7 +1,7 @@
-//! A program under test: its output by the line, signals, exit code, memory and processor time.
+//! A program under test: its output by line, signals, exit code, memory and processor time.
 //!
-//! It runs under `cluster supervise`, so it ends when this value is dropped and also when the test program is killed. It
-//! belongs to threads and to no Tokio runtime, so several tests may share it.
+//! It runs under `cluster supervise`, so it ends when this value is dropped and also when the test
+//! program is killed. It uses threads and no Tokio runtime, so several tests may share it.
 
 use std::fmt::{self, Display};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -20,26 +20,26 @@ use crate::error::{Context, Error, Result};
 use crate::program::cluster_binary;
 use crate::{TimedOut, try_wait_for};
 
-/// How long a dropped program may take to be killed.
+/// Time limit for the kill of a dropped program.
 const KILL: Duration = Duration::from_secs(5);
 
-/// A program that was started.
+/// A program that has been started.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     pid: u32,
     stdin: Mutex<Option<ChildStdin>>,
     output: Arc<Mutex<Vec<Line>>>,
-    /// Changes with each line, and with the exit.
+    /// Changes with each line of output, and at the exit.
     state: watch::Receiver<Progress>,
 }
 
-/// A line that a program wrote.
+/// A line of output of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Where to.
+    /// The stream of the line.
     pub stream: Stream,
-    /// Without its line break.
+    /// The text without its line break.
     pub text: String,
 }
 
@@ -52,18 +52,18 @@ pub enum Stream {
     Stderr,
 }
 
-/// What a program has used so far.
+/// The resources that a program has used so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
-    /// The most memory it ever had in use, in bytes.
+    /// Peak of the memory in use, in bytes.
     pub peak_rss: u64,
-    /// Memory in use now, in bytes.
+    /// Memory in use at the moment, in bytes.
     pub rss: u64,
     /// Processor time, user and system, in seconds.
     pub cpu_seconds: f64,
 }
 
-/// What is to be started, and how.
+/// The description of a program to start.
 #[derive(Debug)]
 pub struct ProcessBuilder {
     name: String,
@@ -82,14 +82,14 @@ struct Progress {
 // === impl ProcessBuilder ===
 
 impl ProcessBuilder {
-    /// One more argument.
+    /// Adds one argument.
     #[must_use]
     pub fn arg(mut self, arg: impl Display) -> Self {
         self.args.push(arg.to_string());
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     #[must_use]
     pub fn args(mut self, args: impl IntoIterator<Item = impl Display>) -> Self {
         self.args
@@ -97,21 +97,22 @@ impl ProcessBuilder {
         self
     }
 
-    /// A variable of its environment. Of ours it gets nothing but `PATH`, `RUST_BACKTRACE` and `LLVM_PROFILE_FILE`.
+    /// Sets an environment variable. The program inherits only `PATH`, `RUST_BACKTRACE` and
+    /// `LLVM_PROFILE_FILE`.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Display) -> Self {
         self.environment.push((name.into(), value.to_string()));
         self
     }
 
-    /// Its working directory.
+    /// Sets the working directory.
     #[must_use]
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
         self
     }
 
-    /// Starts it.
+    /// Starts the program under supervision.
     pub async fn start(self) -> Result<Process> {
         let mut command = Command::new(cluster_binary().await?);
         command
@@ -154,7 +155,7 @@ impl ProcessBuilder {
             })
             .collect();
         thread::spawn(move || finish(supervisor, readers, &progress));
-        // From here on its drop cleans up.
+        // From here on, the drop of this value cleans up.
         let mut process = Process {
             name: self.name,
             pid: 0,
@@ -203,7 +204,7 @@ fn collect(
     }
 }
 
-/// Tells of the end, once all output has been read.
+/// Publishes the exit after all output has been read.
 fn finish(
     mut supervisor: Child,
     readers: Vec<thread::JoinHandle<()>>,
@@ -231,7 +232,7 @@ fn child_of(pid: u32) -> Option<u32> {
 // === impl Process ===
 
 impl Process {
-    /// Begins the description of a program to start. The name is for messages.
+    /// Starts the description of a program. Messages show the name.
     pub fn builder(name: impl Into<String>, program: impl Into<PathBuf>) -> ProcessBuilder {
         ProcessBuilder {
             name: name.into(),
@@ -247,12 +248,12 @@ impl Process {
         self.pid
     }
 
-    /// All lines so far.
+    /// All lines of output so far.
     pub fn lines(&self) -> Vec<Line> {
         self.output().clone()
     }
 
-    /// All text so far, both streams as it came.
+    /// All output so far, both streams in order of arrival.
     pub fn text(&self) -> String {
         self.output()
             .iter()
@@ -264,7 +265,8 @@ impl Process {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a line (one of those already there, too) that yields something. Fails early if the program ends.
+    /// Waits until `find` returns a value for a line, including the lines so far. Fails early if
+    /// the program ends.
     pub async fn wait_for_line<T>(
         &self,
         description: impl Display,
@@ -297,24 +299,24 @@ impl Process {
         }
     }
 
-    /// Waits for a line that contains the text, and returns it.
+    /// Waits for a line that contains the text, and returns the line.
     pub async fn wait_for_text(&self, text: &str, deadline: Duration) -> Result<String> {
         let find = |line: &str| line.contains(text).then(|| line.to_owned());
         self.wait_for_line(format_args!("a line with {text:?}"), deadline, find)
             .await
     }
 
-    /// The exit code, if it has ended: its own, or 128 + N where signal N ended it.
+    /// The exit code if the program has ended: its own, or 128 + N when signal N ended it.
     pub fn exit_code(&self) -> Option<i32> {
         self.state.borrow().exit
     }
 
-    /// Whether it runs.
+    /// Whether the program is running.
     pub fn is_running(&self) -> bool {
         self.exit_code().is_none()
     }
 
-    /// Waits for its end; all its output has been read then.
+    /// Waits for the end of the program; all its output has been read then.
     pub async fn wait(&self, deadline: Duration) -> Result<i32> {
         let mut state = self.state.clone();
         let end = async {
@@ -330,7 +332,7 @@ impl Process {
         }
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the program.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
         match stdin.as_mut() {
@@ -340,7 +342,7 @@ impl Process {
         }
     }
 
-    /// Asks it to end with SIGTERM and waits; returns its exit code. It fails, and kills it, if it takes too long.
+    /// Sends SIGTERM, waits and returns the exit code. On timeout, it kills the program and fails.
     pub async fn terminate(&self, deadline: Duration) -> Result<i32> {
         if let Some(code) = self.exit_code() {
             return Ok(code);
@@ -353,13 +355,13 @@ impl Process {
         ended
     }
 
-    /// Kills it at once, with all that it has started, and waits until it is gone.
+    /// Kills the program and all its children at once, and waits until they are gone.
     pub async fn kill(&self) -> Result<()> {
         self.cut_lifeline();
         self.wait(KILL).await.map(drop)
     }
 
-    /// Memory and processor time so far; none when it has ended.
+    /// Memory and processor time so far; `None` after the end of the program.
     pub fn usage(&self) -> Option<Usage> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
         let kilobytes = |field: &str| -> Option<u64> {
@@ -369,7 +371,8 @@ impl Process {
             line.trim().trim_end_matches(" kB").parse().ok()
         };
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
-        // The second field, the program's name, may hold anything: count from its closing parenthesis.
+        // The second field, the program's name, may contain any text, so the fields are counted
+        // from its closing parenthesis.
         let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
         let ticks: f64 =
             fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
@@ -408,7 +411,8 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.cut_lifeline();
-        // Usually a matter of milliseconds; without Tokio, as the drop may be on any thread.
+        // This usually takes milliseconds. It does not use Tokio, because the drop may be on any
+        // thread.
         let end = std::time::Instant::now() + KILL;
         while self.is_running() && std::time::Instant::now() < end {
             thread::sleep(Duration::from_millis(2));

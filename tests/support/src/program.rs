@@ -1,4 +1,4 @@
-//! Where the repository lies, and the programs built from `tests/cluster` and `tests/tools`.
+//! The repository's folders, and the programs built from `tests/cluster` and `tests/tools`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,18 +16,20 @@ pub fn repository() -> PathBuf {
         .unwrap_or_else(|_| PathBuf::from("."))
 }
 
-/// The folder for everything built, `target` in the repository.
+/// The folder for all build results, `target` in the repository.
 pub fn target_dir() -> PathBuf {
     repository().join("target")
 }
 
-/// The `cluster` binary, built first where it is absent or older than its sources. The build shows its progress on stderr.
+/// The `cluster` binary. It is built first when it is absent or older than its sources; the build
+/// shows its progress on stderr.
 pub(crate) async fn cluster_binary() -> Result<PathBuf> {
     built_by("tests/cluster/build.sh").await?;
     Ok(target_dir().join("cluster/cluster"))
 }
 
-/// Runs a build script of the repository, once a program; it returns at once where nothing is to do.
+/// Runs a build script of the repository, once in each program. The script returns quickly when
+/// nothing has changed.
 pub(crate) async fn built_by(script: &'static str) -> Result<()> {
     static BUILT: Mutex<BTreeMap<&str, Result<(), String>>> = Mutex::const_new(BTreeMap::new());
     let mut built = BUILT.lock().await;

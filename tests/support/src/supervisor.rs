@@ -1,4 +1,4 @@
-//! `cluster up`, started and given orders.
+//! Starts `cluster up` and sends it orders.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::error::{Context, Error, Result};
 
-/// `cluster up`, which ends with its stdin and so with us.
+/// The process `cluster up`. It ends with its stdin, and so with this program.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     process: Child,
@@ -17,7 +17,7 @@ pub(crate) struct Supervisor {
     answers: BufReader<ChildStdout>,
 }
 
-/// What `cluster up` announces.
+/// The announcement that `cluster up` prints.
 #[derive(Deserialize)]
 pub(crate) struct Announcement {
     pub(crate) kubeconfig: PathBuf,
@@ -84,7 +84,7 @@ impl Supervisor {
 }
 
 impl Drop for Supervisor {
-    /// The end of its stdin is its sign to stop everything; wait for that.
+    /// The end of its stdin tells the process to stop everything; the drop waits for that.
     fn drop(&mut self) {
         drop(self.orders.take());
         let _ = self.process.wait();

@@ -1,7 +1,7 @@
-//! Waiting for what must become true: with a deadline, and with the last thing seen when it does not.
+//! Waits for conditions, with a deadline; a failure reports the last observation.
 //!
-//! [`wait_for`] asks again and again with growing pauses, for conditions of any kind. [`wait_for_object`] and
-//! [`wait_for_condition`] follow one object by a watch and so see each of its changes.
+//! [`wait_for`] polls with growing pauses, for conditions of any kind. [`wait_for_object`] and
+//! [`wait_for_condition`] watch one object and so see each of its changes.
 
 use std::fmt::{self, Debug, Display};
 use std::panic::Location;
@@ -19,13 +19,13 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What one look yields: a value when all is as it should be, else (perhaps) why not.
+/// The result of one observation: a value when the condition holds, otherwise an optional reason.
 ///
-/// Implemented for `Option<T>`, and for `Result<T, E>`, whose error is shown if the wait is in vain.
+/// Implemented for `Option<T>`, and for `Result<T, E>`, whose error is shown if the wait fails.
 pub trait Observation {
-    /// What is waited for.
+    /// The value that the wait returns.
     type Value;
-    /// The value, or a word on what was seen instead.
+    /// The value, or a description of the observation.
     fn outcome(self) -> Result<Self::Value, String>;
 }
 
@@ -43,18 +43,19 @@ impl<T, E: Display> Observation for Result<T, E> {
     }
 }
 
-/// A wait that was in vain.
+/// A wait that reached its deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedOut {
-    /// What was waited for.
+    /// The expected condition.
     pub description: String,
-    /// For how long.
+    /// Time limit of the wait.
     pub deadline: Duration,
-    /// What was seen last.
+    /// The last observation.
     pub last: String,
 }
 
-/// Waits until `observe` yields a value; returns what was seen last if it does not within `deadline`.
+/// Waits until `observe` returns a value. Returns the last observation if it does not within
+/// `deadline`.
 pub async fn try_wait_for<F, Fut>(
     description: impl Display,
     deadline: Duration,
@@ -85,12 +86,13 @@ where
     })
 }
 
-/// Waits until `observe` yields a value, and panics with the description and what was seen last if it does not.
+/// Waits until `observe` returns a value. On timeout it panics with the description and the last
+/// observation.
 ///
 /// ```no_run
 /// # use std::time::Duration;
 /// # async fn example() {
-/// let port: u16 = switchboard_testbed::wait_for("a port to be told", Duration::from_secs(5), || async {
+/// let port: u16 = switchboard_testbed::wait_for("a port", Duration::from_secs(5), || async {
 ///     std::fs::read_to_string("port")?.trim().parse().map_err(std::io::Error::other)
 /// })
 /// .await;
@@ -110,10 +112,12 @@ where
     async move { or_panic(try_wait_for(description, deadline, observe).await, caller) }
 }
 
-/// Follows the object `name` by a watch until `check` yields a value; panics with the object as last seen if it does not.
+/// Watches the object `name` until `check` returns a value; on timeout it panics with the last
+/// state of the object.
 ///
-/// `check` gets the object as JSON, so that `value.pointer("/status/…")` reaches what a type may not know, and `None` while
-/// there is no such object (return a value then to wait for its end).
+/// `check` gets the object as JSON, so that `value.pointer("/status/…")` also reaches fields that a
+/// type does not have. It gets `None` while the object does not exist (return a value for this to
+/// wait for a deletion).
 #[track_caller]
 pub fn wait_for_object<K, T, O>(
     api: &Api<K>,
@@ -148,7 +152,7 @@ where
                         last = error.to_string();
                         sleep(Duration::from_millis(200)).await;
                     }
-                    // A watch goes on for ever.
+                    // A watch does not end.
                     None => std::future::pending().await,
                 }
             }
@@ -165,8 +169,9 @@ where
     }
 }
 
-/// Follows the object `name` until its condition `kind` has the `status` (`True`, `False`, `Unknown`) for its present generation,
-/// and returns the condition; panics with the object as last seen if it does not come to that.
+/// Watches the object `name` until its condition `kind` has the `status` (`True`, `False`,
+/// `Unknown`) for the current generation, and returns the condition. On timeout it panics with the
+/// last state of the object.
 #[track_caller]
 pub fn wait_for_condition<K>(
     api: &Api<K>,
@@ -199,7 +204,7 @@ where
     })
 }
 
-/// What a person wants to see of an object that is not as it should be.
+/// The parts of an object that help to understand a failed wait.
 fn summary(name: &str, object: Option<&Value>) -> String {
     match object {
         None => format!("there is no {name}"),

@@ -1,4 +1,4 @@
-//! Salesforce's errors by code, for faults that name one.
+//! Salesforce's errors by code, for faults that name a code.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::message::{Answer, Request};
 use crate::rest::RestError;
 use crate::switches::Switches;
 
-/// The error of this code, as the endpoint that is called would spell it.
+/// The error with this code, in the format of the endpoint that was called.
 pub(crate) fn salesforce_error(code: &str, request: &Request, switches: &Switches) -> Answer {
     let (status, code, message) = entry(code, switches);
     if request.path.starts_with("/services/Soap/") {
@@ -23,7 +23,7 @@ fn entry<'c>(code: &'c str, switches: &Switches) -> (u16, &'c str, String) {
     let (status, message) = match code {
         "INVALID_SESSION_ID" => (401, "Session expired or invalid"),
         "REQUEST_LIMIT_EXCEEDED" => (403, switches.request_limit_message.as_str()),
-        // The other meaning of the same code: seconds, not hours.
+        // The same code also has a second meaning: seconds, not hours.
         "ConcurrentPerOrgLongTxn" => {
             return (
                 403,

@@ -1,4 +1,4 @@
-//! Things that go wrong on purpose: which requests they strike, how often, and how.
+//! Deliberate faults: which requests they affect, how often, and how.
 
 mod errors;
 
@@ -7,21 +7,21 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-/// Which requests a fault strikes. What is not named matches everything.
+/// Selects the requests that a fault affects. An absent field matches every request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Matcher {
-    /// `GET`, `POST`, ...
+    /// HTTP method: `GET`, `POST`, ...
     pub method: Option<String>,
-    /// A path in which `*` stands for anything: `/services/data/*/query*`.
+    /// Path, in which `*` matches any text: `/services/data/*/query*`.
     pub path: Option<String>,
-    /// The org's name.
+    /// Name of the org.
     pub org: Option<String>,
-    /// The user's name: of the session, or as it stands in the body of a log-in.
+    /// User name: of the session, or from the body of a log-in request.
     pub user: Option<String>,
 }
 
-/// What happens to a request.
+/// The effect of a fault on a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     rename_all = "camelCase",
@@ -29,62 +29,62 @@ pub struct Matcher {
     deny_unknown_fields
 )]
 pub enum Effect {
-    /// This status with this body.
+    /// Answers with this status and body.
     Status {
         /// The HTTP status.
         status: u16,
         /// The body.
         #[serde(default)]
         body: String,
-        /// Its type.
+        /// Content type of the body.
         #[serde(default = "html")]
         content_type: String,
     },
-    /// A Salesforce error of this code, in the spelling of the endpoint that is called.
+    /// A Salesforce error with this code, in the format of the endpoint that was called.
     Error(String),
-    /// An HTML page, as proxies, captive portals and the Edge send.
+    /// An HTML page, as proxies, captive portals and the Edge send it.
     Html {
         /// The HTTP status.
         status: u16,
     },
-    /// No body at all.
+    /// An answer without a body.
     Empty {
         /// The HTTP status.
         status: u16,
     },
-    /// JSON of another shape.
+    /// JSON with an unexpected structure.
     Json {
         /// The HTTP status.
         status: u16,
         /// The body.
         body: Json,
     },
-    /// 200 with bytes that are no JSON, no XML and no UTF-8.
+    /// Status 200 with bytes that are no JSON, no XML and no UTF-8.
     Garbage,
-    /// The headers of the true answer and half of its body, then the connection is cut.
+    /// The headers of the real answer and half of its body; then the client connection is cut.
     Truncated,
-    /// The connection is reset instead of an answer.
+    /// The client connection is reset before an answer.
     Reset,
-    /// The true answer comes later.
+    /// The real answer is delayed.
     Delay {
-        /// By this many milliseconds.
+        /// Delay in milliseconds.
         ms: u64,
     },
-    /// The true answer comes in drops.
+    /// The real answer is sent in small pieces.
     Drip {
-        /// Bytes in a drop.
+        /// Bytes in each piece.
         bytes: usize,
-        /// Milliseconds between drops.
+        /// Milliseconds between two pieces.
         every_ms: u64,
     },
-    /// 200 with a small body that unpacks to this many megabytes.
+    /// Status 200 with a small body that unpacks to this many megabytes.
     GzipBomb {
         /// Megabytes after unpacking.
         megabytes: usize,
     },
-    /// The true answer without this header.
+    /// The real answer without this header.
     MissingHeader(String),
-    /// The client is sent elsewhere.
+    /// A redirect to this address.
     Redirect(String),
 }
 
@@ -92,25 +92,25 @@ fn html() -> String {
     "text/html;charset=UTF-8".to_owned()
 }
 
-/// A fault, which strikes until it is used up, runs out or is taken away.
+/// A fault. It applies until it is used up, expires or is removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Fault {
-    /// Which requests.
+    /// Selects the requests.
     #[serde(default, rename = "match")]
     pub matcher: Matcher,
-    /// What happens to them.
+    /// The effect on the selected requests.
     pub effect: Effect,
-    /// So many matching requests pass before it strikes.
+    /// Number of matching requests that pass before the fault applies.
     #[serde(default)]
     pub skip: u64,
-    /// How often it strikes; for ever where nothing is said.
+    /// Number of requests that the fault affects; `None` means no limit.
     #[serde(default)]
     pub times: Option<u64>,
-    /// How long it strikes, by the simulator's clock, from when it was set.
+    /// How long the fault applies after it was set, by the simulator's clock.
     #[serde(default, rename = "for")]
     pub lasting: Option<SignedDuration>,
-    /// The request is carried out before its answer is lost.
+    /// Whether the simulator carries out the request before it loses the answer.
     #[serde(default)]
     pub after: bool,
 
@@ -119,7 +119,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that strikes every request, for ever.
+    /// A fault that applies to every request, without an end.
     pub fn new(effect: Effect) -> Self {
         Self {
             matcher: Matcher::default(),
@@ -132,86 +132,86 @@ impl Fault {
         }
     }
 
-    /// This status, without a body.
+    /// A fault that answers with this status and no body.
     pub fn status(status: u16) -> Self {
         Self::new(Effect::Empty { status })
     }
 
-    /// A Salesforce error by its code.
+    /// A fault that answers with the Salesforce error of this code.
     pub fn error(code: &str) -> Self {
         Self::new(Effect::Error(code.to_owned()))
     }
 
-    /// An HTML page with this status.
+    /// A fault that answers with an HTML page and this status.
     pub fn html(status: u16) -> Self {
         Self::new(Effect::Html { status })
     }
 
-    /// The connection is reset.
+    /// A fault that resets the client connection.
     pub fn reset() -> Self {
         Self::new(Effect::Reset)
     }
 
-    /// Answers come later.
+    /// A fault that delays answers by this many milliseconds.
     pub fn delay(ms: u64) -> Self {
         Self::new(Effect::Delay { ms })
     }
 
-    /// Only requests of this method.
+    /// Limits the fault to requests with this method.
     pub fn on_method(mut self, method: &str) -> Self {
         self.matcher.method = Some(method.to_owned());
         self
     }
 
-    /// Only requests to these paths; `*` stands for anything.
+    /// Limits the fault to these paths; `*` matches any text.
     pub fn on_path(mut self, pattern: &str) -> Self {
         self.matcher.path = Some(pattern.to_owned());
         self
     }
 
-    /// Only requests of this org.
+    /// Limits the fault to requests of this org.
     pub fn on_org(mut self, name: &str) -> Self {
         self.matcher.org = Some(name.to_owned());
         self
     }
 
-    /// Only requests of this user.
+    /// Limits the fault to requests of this user.
     pub fn on_user(mut self, username: &str) -> Self {
         self.matcher.user = Some(username.to_owned());
         self
     }
 
-    /// Strikes so often.
+    /// Applies the fault to this number of requests.
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Strikes once.
+    /// Applies the fault once.
     pub fn once(self) -> Self {
         self.times(1)
     }
 
-    /// Lets so many matching requests pass first.
+    /// Lets this number of matching requests pass first.
     pub fn after_passing(mut self, requests: u64) -> Self {
         self.skip = requests;
         self
     }
 
-    /// Strikes for so long, by the simulator's clock.
+    /// Applies the fault for this duration, by the simulator's clock.
     pub fn lasting(mut self, duration: SignedDuration) -> Self {
         self.lasting = Some(duration);
         self
     }
 
-    /// Carries the request out, then loses the answer.
+    /// Carries out the request, then loses the answer.
     pub fn after_the_deed(mut self) -> Self {
         self.after = true;
         self
     }
 }
 
-/// What a fault needs to know about a request.
+/// The properties of a request that faults match against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Traits<'a> {
     pub(crate) method: &'a str,
@@ -249,7 +249,7 @@ fn contains(body: &[u8], user: &str) -> bool {
     !user.is_empty() && (body.contains(user) || body.contains(&encoded))
 }
 
-/// Whether the text fits a pattern in which `*` stands for anything.
+/// Whether the text matches a pattern in which `*` matches any text.
 fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
@@ -271,12 +271,12 @@ fn glob(pattern: &str, text: &str) -> bool {
     true
 }
 
-/// The faults that are set.
+/// The faults that are set at the moment.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Adds one.
+    /// Adds a fault; its duration starts now.
     pub(crate) fn add(&mut self, mut fault: Fault, now: Timestamp) {
         fault.until = fault
             .lasting
@@ -284,17 +284,17 @@ impl Faults {
         self.0.push(fault);
     }
 
-    /// Takes all away.
+    /// Removes all faults.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Those that are left.
+    /// The faults that are not used up.
     pub(crate) fn all(&self) -> &[Fault] {
         &self.0
     }
 
-    /// The first fault that strikes this request; it is counted as used.
+    /// Returns the first fault that applies to this request, and counts the use.
     pub(crate) fn strike(&mut self, request: &Traits<'_>, now: Timestamp) -> Option<Fault> {
         self.0
             .retain(|fault| fault.until.is_none_or(|until| now < until));

@@ -1,4 +1,4 @@
-//! IP ranges, as administrators write them.
+//! IP ranges in the notation of administrators.
 
 use std::net::IpAddr;
 

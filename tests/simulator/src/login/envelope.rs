@@ -1,4 +1,4 @@
-//! SOAP envelopes: reading them within limits, and writing text into them safely.
+//! SOAP envelopes: reads them within limits and escapes text that is written into them.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use quick_xml::events::Event;
 const MAX_DEPTH: usize = 32;
 const MAX_NODES: usize = 10_000;
 
-/// An element: local name, text, children.
+/// An XML element: local name, text, children.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Node {
     pub(super) name: String,
@@ -37,7 +37,7 @@ impl Node {
     }
 }
 
-/// Reads a document; `Err` says what is wrong with it.
+/// Parses a document; `Err` describes what is wrong with it.
 pub(super) fn read(text: &str) -> Result<Node, String> {
     let mut reader = Reader::from_str(text);
     let mut open = vec![Node::default()];
@@ -110,7 +110,7 @@ fn entity(name: &str) -> Result<&'static str, String> {
     }
 }
 
-/// Text made safe for XML.
+/// Escapes text for XML.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     escape(text)
 }

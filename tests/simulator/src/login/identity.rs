@@ -1,4 +1,4 @@
-//! Who a token belongs to: the identity URL and `userinfo`.
+//! The identity URL and `userinfo`: the user that a token belongs to.
 
 use serde_json::{Value as Json, json};
 

@@ -1,4 +1,4 @@
-//! The JWT bearer flow: the signature is really verified.
+//! The JWT bearer flow. It verifies the signature.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::message::Request;
 use crate::org::{HostRole, Org, User, World};
 
-/// The claims that count.
+/// The JWT claims that the flow uses.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Claims {
@@ -38,7 +38,7 @@ fn invalid() -> OauthError {
     OauthError::grant("invalid assertion")
 }
 
-/// The claims, before anything is known about the signature.
+/// Decodes the JWT claims without a check of the signature.
 pub(super) fn unverified(assertion: &str) -> Result<Claims, OauthError> {
     let payload = assertion.split('.').nth(1).ok_or_else(invalid)?;
     let bytes = URL_SAFE_NO_PAD
@@ -47,7 +47,7 @@ pub(super) fn unverified(assertion: &str) -> Result<Claims, OauthError> {
     serde_json::from_slice(&bytes).map_err(|_| invalid())
 }
 
-/// Checks signature, audience, time and approval.
+/// Checks the signature, audience, expiry and approval.
 pub(super) fn verify<'w>(
     core: &Core,
     world: &'w World,

@@ -1,4 +1,5 @@
-//! Logging in: one set of rules ([`authenticate`]), spelled by SOAP ([`soap`]) and OAuth ([`oauth`]).
+//! Log-in: one set of rules ([`authenticate`]), which [`soap`] and [`oauth`] translate to their
+//! formats.
 
 mod address;
 mod envelope;
@@ -20,7 +21,7 @@ use crate::org::access::Access;
 use crate::org::sessions::{LoginMethod, Session};
 use crate::org::{HostRole, Org, User, World};
 
-/// Why nobody was let in.
+/// The reason why a log-in was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denial {
     UnknownUser,
@@ -42,7 +43,7 @@ pub(crate) enum Denial {
 }
 
 impl Denial {
-    /// What the Login History would say.
+    /// The cause as the Login History shows it.
     pub(crate) fn cause(self) -> &'static str {
         match self {
             Denial::UnknownUser => "unknown user",
@@ -65,7 +66,7 @@ impl Denial {
     }
 }
 
-/// Whether users of the org log in at this host.
+/// Whether users of the org can log in at this host.
 fn serves(role: &HostRole, org: &Org) -> bool {
     match role {
         HostRole::Any => true,
@@ -79,7 +80,7 @@ fn client_ip(world: &World, request: &Request) -> IpAddr {
     world.client_ip.unwrap_or(request.peer)
 }
 
-/// Rules that hold however the user proves who they are.
+/// Rules that apply to every method of authentication.
 fn admit(
     world: &World,
     org: &Org,
@@ -108,7 +109,7 @@ fn admit(
     Ok(())
 }
 
-/// Checks user name and password (with token behind it), with lockout and rate, for this method.
+/// Checks user name and password (followed by the token), the lockout and the rate for this method.
 pub(crate) fn authenticate<'w>(
     core: &Core,
     world: &'w World,
@@ -192,7 +193,7 @@ pub(crate) fn open_session(core: &Core, org: &Org, user: &User, method: LoginMet
     core.runtime().sessions.open(session)
 }
 
-/// Puts a log-in into the history.
+/// Records a log-in attempt in the history.
 pub(crate) fn remember(
     core: &Core,
     username: &str,
@@ -210,7 +211,7 @@ pub(crate) fn remember(
     });
 }
 
-/// The base URL that a log-in sends the client to.
+/// The base URL that a log-in returns to the client.
 pub(crate) fn instance_url(org: &Org, request: &Request) -> String {
     org.instance_url
         .clone()

@@ -16,12 +16,12 @@ use crate::rest::Handled;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// `{"error": ..., "error_description": ...}` with status 400.
+/// An OAuth error: `{"error": ..., "error_description": ...}` with status 400.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OauthError {
     pub(super) error: String,
     pub(super) description: String,
-    /// For the login history.
+    /// The cause in the Login History.
     pub(super) cause: String,
 }
 
@@ -148,7 +148,7 @@ fn grant(core: &Core, org: &Org, user: &User, method: LoginMethod, request: &Req
         "issued_at": issued,
         "signature": signature,
     });
-    // The password flow knows no scopes.
+    // The password flow has no scopes.
     if method != LoginMethod::OauthPassword
         && let Some(map) = body.as_object_mut()
     {
@@ -157,7 +157,7 @@ fn grant(core: &Core, org: &Org, user: &User, method: LoginMethod, request: &Req
     no_store(Answer::json(200, body))
 }
 
-/// An app by its consumer key, in whichever org.
+/// Finds an app by its consumer key, in any org.
 pub(super) fn app<'w>(
     world: &'w World,
     client_id: &str,
@@ -236,7 +236,7 @@ fn jwt_bearer<'w>(
     (username, outcome)
 }
 
-/// What holds for a user who logs in without a password.
+/// Applies the rules for a user who logs in without a password.
 fn enter<'w>(
     core: &Core,
     world: &World,

@@ -12,7 +12,7 @@ use crate::org::{Org, User, World, ids};
 use crate::rest::{Handled, charge};
 use crate::switches::Switches;
 
-/// Which WSDL the caller speaks.
+/// The WSDL that the caller uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Partner,
@@ -35,13 +35,13 @@ impl Dialect {
     }
 }
 
-/// A fault, before it is put into its envelope.
+/// A fault without its envelope.
 struct Fault {
     status: u16,
     kind: &'static str,
     code: String,
     message: String,
-    /// `sf:` before the fault code; log-in faults are seen without.
+    /// Whether the fault code has the prefix `sf:`; real log-in faults do not have it.
     prefixed: bool,
 }
 
@@ -67,7 +67,7 @@ impl Fault {
     }
 }
 
-/// Everything under `/services/Soap/`.
+/// Handles every request under `/services/Soap/`.
 pub(crate) fn handle(core: &Core, request: &Request, dialect: Dialect, version: &str) -> Handled {
     let world = core.world();
     let outcome = dispatch(core, &world, request, dialect, version);
@@ -434,7 +434,7 @@ fn fault_answer(fault: &Fault, dialect: Dialect) -> Answer {
     Answer::text(fault.status, "text/xml;charset=utf-8", text)
 }
 
-/// A fault of this code, for those that are made on purpose.
+/// A SOAP fault with this code, for deliberate faults.
 pub(crate) fn fault(code: &str, message: &str) -> Answer {
     fault_answer(&Fault::later(code, message), Dialect::Partner)
 }

@@ -1,4 +1,4 @@
-//! What a user may see and do, worked out from profile, permission sets, sharing defaults and ownership.
+//! The rights of a user, derived from profile, permission sets, sharing defaults and ownership.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -7,7 +7,7 @@ use super::{ObjectAccess, Org, Row, Sharing, User, system};
 use crate::schema::{Field, ObjectType};
 use crate::switches::Switches;
 
-/// The rights of one user at one moment.
+/// The rights of one user at one time.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
     pub(crate) user_id: String,
@@ -26,7 +26,7 @@ const PERMISSION_OBJECTS: [&str; 3] = [
 ];
 
 impl Access {
-    /// The rights of this user of this org.
+    /// Computes the rights of a user of this org.
     pub(crate) fn of(org: &Org, user: &User, switches: &Switches) -> Self {
         let profile = org
             .profiles
@@ -153,7 +153,7 @@ impl Access {
         !self.hidden.contains(&key) && !self.read_only.contains(&key)
     }
 
-    /// Whether every row of the object is visible, so that none need be asked about.
+    /// Whether every row of the object is visible, so that no check of single rows is needed.
     pub(crate) fn sees_all_rows(&self, org: &Org, object: &ObjectType) -> bool {
         let rights = self.on(object.name);
         rights.view_all
@@ -184,7 +184,7 @@ impl Access {
         }
     }
 
-    /// Whether the user may change this row, which it sees.
+    /// Whether the user may change this row, which must be visible to the user.
     pub(crate) fn edits_row(&self, org: &Org, object: &ObjectType, row: &Row) -> bool {
         let rights = self.on(object.name);
         rights.edit

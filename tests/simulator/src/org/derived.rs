@@ -1,5 +1,6 @@
-//! The objects that tell about the org itself: Organization, User, Profile, PermissionSet, PermissionSetAssignment,
-//! ObjectPermissions and UserLicense. Their rows follow from the org's settings, users and permissions.
+//! The objects that describe the org itself: Organization, User, Profile, PermissionSet,
+//! PermissionSetAssignment, ObjectPermissions and UserLicense. Their rows are derived from the
+//! org's settings, users and permissions.
 
 use std::collections::BTreeMap;
 
@@ -115,7 +116,7 @@ pub(crate) fn profile_id(org: &Org, name: &str) -> String {
     ids::named_id("00e", &[&org.id, name])
 }
 
-/// A profile's permissions stand in a permission set of its own.
+/// The id of the permission set that holds a profile's permissions.
 fn profile_set_id(org: &Org, profile: &str) -> String {
     ids::named_id("0PS", &[&org.id, "profile", profile])
 }

@@ -1,4 +1,5 @@
-//! Salesforce record ids: 15 case-sensitive characters, or 18 with a checksum that survives case folding.
+//! Salesforce record ids: 15 case-sensitive characters, or 18 with a checksum that survives case
+//! folding.
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const CHECKSUM: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
@@ -42,7 +43,7 @@ pub(crate) fn is_id(text: &str) -> bool {
             || (text.len() == 18 && lengthen(&text[..15]).eq_ignore_ascii_case(text)))
 }
 
-/// The 18-character form of a 15-character id; anything else comes back as it is.
+/// The 18-character form of a 15-character id; returns any other text unchanged.
 pub(crate) fn lengthen(id: &str) -> String {
     if id.len() != 15 || !id.is_ascii() {
         return id.to_owned();
@@ -71,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_salesforces() {
-        // Pairs that are printed all over Salesforce's own documentation.
+        // Id pairs that appear in Salesforce's own documentation.
         assert_eq!(lengthen("0015000000K1oP8"), "0015000000K1oP8AAJ");
         assert_eq!(lengthen("00D300000000001"), "00D300000000001EAA");
     }

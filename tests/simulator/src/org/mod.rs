@@ -26,23 +26,23 @@ pub(crate) use write::{Refusal, Writer};
 
 use crate::schema::{CustomField, Schema};
 
-/// How records of an object are shared with users who lack View All on it.
+/// Default access to other users' records of an object, for users without View All on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Sharing {
-    /// Owners only.
+    /// Only owners have access.
     #[default]
     Private,
-    /// Everyone reads.
+    /// Every user can read.
     Read,
-    /// Everyone reads and writes.
+    /// Every user can read and write.
     ReadWrite,
-    /// As the account (for contacts).
+    /// The same access as to the account (contacts only).
     ControlledByParent,
 }
 
 impl Sharing {
-    /// The value in Organization's `Default...Access`.
+    /// The value in the `Default...Access` fields of Organization.
     pub(crate) fn picklist_value(self) -> &'static str {
         match self {
             Sharing::Private => "None",
@@ -53,15 +53,15 @@ impl Sharing {
     }
 }
 
-/// A kind of user licence that the org bought.
+/// A kind of user licence that the org has bought.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct UserLicense {
-    /// `SFDC`, `PID_...`.
+    /// Licence key: `SFDC`, `PID_...`.
     pub key: String,
-    /// `Salesforce`, `Lightning Platform Starter`, ...
+    /// Licence name: `Salesforce`, `Lightning Platform Starter`, ...
     pub name: String,
-    /// How many.
+    /// Number of licences.
     pub total: i64,
 }
 
@@ -79,63 +79,63 @@ impl Default for UserLicense {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Org {
-    /// Made from the name when empty.
+    /// The org id; derived from the name when empty.
     pub id: String,
-    /// The org's name.
+    /// Name of the org; tests and hosts refer to it.
     pub name: String,
     /// `OrganizationType`: `Enterprise Edition`, `Developer Edition`, ...
     pub edition: String,
-    /// A sandbox: its users log in at test hosts.
+    /// Whether the org is a sandbox: its users log in at test hosts.
     pub sandbox: bool,
-    /// `InstanceName`.
+    /// `InstanceName` of the org.
     pub instance: String,
-    /// When the trial ends; a sandbox with one is a scratch org.
+    /// End of the trial; a sandbox with a trial is a scratch org.
     pub trial_expires: Option<Timestamp>,
-    /// Namespace of a packaging org.
+    /// Namespace of a packaging org; `None` for other orgs.
     pub namespace_prefix: Option<String>,
-    /// Person accounts are on.
+    /// Whether person accounts are enabled.
     pub person_accounts: bool,
-    /// The edition has API access; without it `API_DISABLED_FOR_ORG`.
+    /// Whether the edition has API access; without it, calls fail with `API_DISABLED_FOR_ORG`.
     pub api: bool,
-    /// SOAP `login()` is on.
+    /// Whether SOAP `login()` is enabled.
     pub soap_login: bool,
-    /// SOAP `login()` also needs the user permission Use Any API Auth.
+    /// Whether SOAP `login()` also needs the user permission Use Any API Auth.
     pub soap_login_needs_any_api_auth: bool,
-    /// The OAuth username-password flow is on.
+    /// Whether the OAuth username-password flow is enabled.
     pub oauth_password: bool,
-    /// In maintenance: everything answers 503.
+    /// Whether the org is in maintenance: every request gets a 503.
     pub maintenance: bool,
     /// Failed log-ins before a user is locked; `null` for no limit.
     pub max_login_attempts: Option<u32>,
-    /// For how long; `null` for ever.
+    /// Duration of a lock; `null` for no end.
     pub lockout_interval: Option<SignedDuration>,
-    /// Network ranges from which no token is needed.
+    /// Network ranges from which log-ins need no security token.
     pub trusted_ip_ranges: Vec<String>,
-    /// Calls in 24 hours; worked out from edition and licences when `null`.
+    /// Calls in 24 hours; derived from edition and licences when `null`.
     pub daily_limit: Option<u64>,
-    /// Calls beyond the limit that are still served (paid orgs may run over).
+    /// Calls beyond the limit that are still served (paid orgs may exceed it).
     pub overrun: u64,
-    /// Base URL that log-ins return instead of the host that the client used.
+    /// Base URL that a log-in returns; `None` for the host that the client used.
     pub instance_url: Option<String>,
-    /// Milliseconds that each answer takes.
+    /// Delay of each answer in milliseconds.
     pub latency_ms: u64,
-    /// Sharing defaults by object; Private where none is named.
+    /// Sharing defaults; key: the object. An absent object is Private.
     pub sharing: BTreeMap<String, Sharing>,
-    /// Objects that the org does not have.
+    /// Objects that do not exist in the org.
     pub missing_objects: Vec<String>,
-    /// User licences.
+    /// The licences that the org has bought.
     pub licenses: Vec<UserLicense>,
-    /// Profiles.
+    /// Profiles; users refer to them by name.
     pub profiles: Vec<Profile>,
-    /// Permission sets.
+    /// Permission sets; users refer to them by name.
     pub permission_sets: Vec<PermissionSet>,
-    /// Users.
+    /// Users of the org.
     pub users: Vec<User>,
-    /// Connected apps.
+    /// Connected apps, which OAuth flows use.
     pub apps: Vec<ConnectedApp>,
-    /// Fields that the org added.
+    /// Custom fields; key: the object.
     pub custom_fields: BTreeMap<String, Vec<CustomField>>,
-    /// Records to load, by object.
+    /// Records to load; key: the object.
     #[serde(skip_serializing)]
     pub records: BTreeMap<String, Vec<Record>>,
 
@@ -189,7 +189,7 @@ impl Default for Org {
     }
 }
 
-/// Building an org.
+/// Builds an org.
 impl Org {
     /// An Enterprise Edition org.
     pub fn enterprise(name: &str) -> Self {
@@ -266,7 +266,7 @@ impl Org {
         self
     }
 
-    /// Changes the rights of a profile.
+    /// Changes the rights that a profile grants; does nothing for an unknown profile.
     pub fn grants(mut self, profile: &str, change: impl FnOnce(Grants) -> Grants) -> Self {
         if let Some(profile) = self.profiles.iter_mut().find(|p| p.name == profile) {
             profile.grants = change(std::mem::take(&mut profile.grants));
@@ -319,42 +319,43 @@ impl Org {
         self.record("Lead", record)
     }
 
-    /// Changes anything else.
+    /// Changes any other setting.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 }
 
-/// Reading and changing an org.
+/// Reads and changes an org.
 impl Org {
-    /// The user of this name, in any case.
+    /// Finds a user by name, without regard to case.
     pub fn user_named(&self, username: &str) -> Option<&User> {
         self.users
             .iter()
             .find(|user| user.username.eq_ignore_ascii_case(username))
     }
 
-    /// The user of this name, to be changed.
+    /// Finds a user by name, for a change.
     pub fn user_mut(&mut self, username: &str) -> Option<&mut User> {
         self.users
             .iter_mut()
             .find(|user| user.username.eq_ignore_ascii_case(username))
     }
 
-    /// The profile of this name, to be changed.
+    /// Finds a profile by name, for a change.
     pub fn profile_mut(&mut self, name: &str) -> Option<&mut Profile> {
         self.profiles
             .iter_mut()
             .find(|profile| profile.name == name)
     }
 
-    /// The permission set of this name, to be changed.
+    /// Finds a permission set by name, for a change.
     pub fn permission_set_mut(&mut self, name: &str) -> Option<&mut PermissionSet> {
         self.permission_sets.iter_mut().find(|set| set.name == name)
     }
 
-    /// Calls in 24 hours: as set, or by edition and licences (facts: Salesforce 2.3).
+    /// Calls in 24 hours: the set limit, or the limit of edition and licences
+    /// (facts: Salesforce 2.3).
     pub fn allocation(&self) -> u64 {
         if let Some(limit) = self.daily_limit {
             return limit;
@@ -383,7 +384,7 @@ impl Org {
         self.sharing.get(object).copied().unwrap_or_default()
     }
 
-    /// The rows of an object, kept or derived; `None` for an object that the org does not have.
+    /// The rows of an object, stored or derived; `None` when the org does not have the object.
     pub(crate) fn table(&self, object: &str) -> Option<&Table> {
         self.tables.get(object).or_else(|| {
             self.derived

@@ -1,29 +1,29 @@
-//! Profiles and permission sets: who may see and do what.
+//! Profiles and permission sets, which define the rights of users.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// What a profile or permission set allows on one object.
+/// The rights that a profile or permission set grants on one object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct ObjectAccess {
-    /// Read what is shared.
+    /// Read shared records.
     pub read: bool,
     /// Create records.
     pub create: bool,
-    /// Edit what is shared.
+    /// Edit shared records.
     pub edit: bool,
-    /// Delete what is shared.
+    /// Delete shared records.
     pub delete: bool,
-    /// See every record.
+    /// Read all records.
     pub view_all: bool,
-    /// Change every record.
+    /// Change all records.
     pub modify_all: bool,
 }
 
 impl ObjectAccess {
-    /// Nothing withheld.
+    /// All rights.
     pub const ALL: Self = Self {
         read: true,
         create: true,
@@ -32,7 +32,7 @@ impl ObjectAccess {
         view_all: true,
         modify_all: true,
     };
-    /// Create, read, edit and delete what is shared.
+    /// Create records; read, edit and delete shared records.
     pub const SHARED: Self = Self {
         read: true,
         create: true,
@@ -41,7 +41,7 @@ impl ObjectAccess {
         view_all: false,
         modify_all: false,
     };
-    /// Create, read, edit, delete, and see everything.
+    /// Create, read, edit, delete, and read all records.
     pub const VIEW_ALL: Self = Self {
         view_all: true,
         ..Self::SHARED
@@ -59,25 +59,25 @@ impl ObjectAccess {
     }
 }
 
-/// A set of rights, as a profile or a permission set grants them.
+/// The rights that a profile or a permission set grants.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Grants {
-    /// User permissions without their prefix: ApiEnabled, ViewAllData, ModifyAllData, EditTask, ViewSetup,
-    /// UseAnyApiAuth.
+    /// User permissions without their prefix: ApiEnabled, ViewAllData, ModifyAllData, EditTask,
+    /// ViewSetup, UseAnyApiAuth.
     pub permissions: BTreeSet<String>,
-    /// Rights by object.
+    /// Rights on objects; key: the object.
     pub objects: BTreeMap<String, ObjectAccess>,
-    /// Fields that a profile hides, as `Contact.MobilePhone`.
+    /// Fields that a profile hides, in the form `Contact.MobilePhone`.
     pub hidden_fields: BTreeSet<String>,
-    /// Fields that a profile lets read, not write.
+    /// Fields that a profile makes read-only.
     pub read_only_fields: BTreeSet<String>,
-    /// Fields that a permission set opens again, for reading and writing.
+    /// Fields that a permission set makes readable and writable again.
     pub visible_fields: BTreeSet<String>,
 }
 
 impl Grants {
-    /// Whether the user permission is in it.
+    /// Whether the user permission is granted.
     pub fn has(&self, permission: &str) -> bool {
         self.permissions.contains(permission)
     }
@@ -88,7 +88,7 @@ impl Grants {
         self
     }
 
-    /// Takes a user permission away.
+    /// Removes a user permission.
     pub fn deny(mut self, permission: &str) -> Self {
         self.permissions.remove(permission);
         self
@@ -100,13 +100,13 @@ impl Grants {
         self
     }
 
-    /// Takes every right on an object away, so that it does not exist for the user.
+    /// Removes every right on an object, so that it does not exist for the user.
     pub fn without_object(mut self, name: &str) -> Self {
         self.objects.remove(name);
         self
     }
 
-    /// Leaves the object readable and takes View All (and Modify All) on it away.
+    /// Keeps the object readable, but removes View All and Modify All on it.
     pub fn without_view_all(mut self, name: &str) -> Self {
         if let Some(access) = self.objects.get_mut(name) {
             access.view_all = false;
@@ -115,14 +115,14 @@ impl Grants {
         self
     }
 
-    /// Hides a field: `Contact.MobilePhone`.
+    /// Hides a field, in the form `Contact.MobilePhone`.
     pub fn hide(mut self, field: &str) -> Self {
         self.hidden_fields.insert(field.to_owned());
         self
     }
 }
 
-/// The objects that ObjectPermissions speaks of; tasks go by the user permission Edit Tasks.
+/// The objects that ObjectPermissions covers; tasks depend on the user permission Edit Tasks.
 pub(crate) const CRM_OBJECTS: [&str; 3] = ["Account", "Contact", "Lead"];
 
 fn on_all(access: ObjectAccess) -> BTreeMap<String, ObjectAccess> {
@@ -136,16 +136,16 @@ fn on_all(access: ObjectAccess) -> BTreeMap<String, ObjectAccess> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Profile {
-    /// Its name; users refer to it.
+    /// Name of the profile; users refer to it.
     pub name: String,
-    /// The name of the user licence that it belongs to.
+    /// Name of the user licence that the profile belongs to.
     pub user_license: String,
-    /// Its rights.
+    /// The rights that the profile grants.
     pub grants: Grants,
 }
 
 impl Profile {
-    /// A profile of this name on the Salesforce licence.
+    /// A profile with this name on the Salesforce licence.
     pub fn new(name: &str, grants: Grants) -> Self {
         Self {
             name: name.to_owned(),
@@ -154,7 +154,7 @@ impl Profile {
         }
     }
 
-    /// `System Administrator`: everything.
+    /// `System Administrator`: all rights.
     pub fn system_administrator() -> Self {
         let permissions = crate::schema::USER_PERMISSIONS
             .iter()
@@ -179,7 +179,7 @@ impl Profile {
         Self::new("Integration", grants.allow("ApiEnabled").allow("EditTask"))
     }
 
-    /// `Standard User`: the API and what is shared.
+    /// `Standard User`: the API and shared records.
     pub fn standard_user() -> Self {
         let grants = Grants {
             objects: on_all(ObjectAccess::SHARED),
@@ -191,12 +191,12 @@ impl Profile {
         )
     }
 
-    /// `Minimum Access`: the API, and not one object.
+    /// `Minimum Access`: the API, without any object.
     pub fn minimum_access() -> Self {
         Self::new("Minimum Access", Grants::default().allow("ApiEnabled"))
     }
 
-    /// The profiles that every org starts with.
+    /// The profiles that every org has at the start.
     pub fn stock() -> Vec<Self> {
         vec![
             Self::system_administrator(),
@@ -211,16 +211,16 @@ impl Profile {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct PermissionSet {
-    /// Its name; users refer to it.
+    /// Name of the permission set; users refer to it.
     pub name: String,
-    /// Its rights.
+    /// The rights that the permission set grants.
     pub grants: Grants,
     /// The permission set group through which it is assigned, if any.
     pub group: Option<String>,
 }
 
 impl PermissionSet {
-    /// A permission set of this name.
+    /// A permission set with this name and these rights.
     pub fn new(name: &str, grants: Grants) -> Self {
         Self {
             name: name.to_owned(),

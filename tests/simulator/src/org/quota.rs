@@ -31,7 +31,7 @@ impl Quota {
         self.used
     }
 
-    /// Makes it so that this many calls have been made, all of them now.
+    /// Sets the number of used calls; all of them count as made now.
     pub(crate) fn set(&mut self, now: Timestamp, calls: u64) {
         *self = Self::default();
         self.add(now, calls);

@@ -1,12 +1,12 @@
-//! Records, as tests and files give them.
+//! Records as tests and files define them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 /// The fields of a record by API name.
 ///
-/// Two names beside the object's own are understood when a record is loaded: `Account` takes the *name* of an account
-/// and sets `AccountId`, `Owner` takes a user name and sets `OwnerId`.
+/// A record that is loaded may have two names besides the object's own: `Account` takes the *name*
+/// of an account and sets `AccountId`, `Owner` takes a user name and sets `OwnerId`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Record(pub Map<String, Json>);
@@ -36,7 +36,7 @@ impl Record {
         Self::new().set("Name", name)
     }
 
-    /// A person account, where person accounts are on.
+    /// A person account; the org must have person accounts enabled.
     pub fn person_account(first_name: &str, last_name: &str) -> Self {
         Self::new()
             .set("FirstName", first_name)

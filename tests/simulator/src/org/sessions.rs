@@ -1,4 +1,4 @@
-//! Sessions and the failures that lead to a lockout.
+//! Sessions, and the failed log-ins that lead to a lockout.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::ids;
 
-/// How a log-in was made.
+/// The protocol or OAuth flow of a log-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LoginMethod {
@@ -30,7 +30,7 @@ pub(crate) struct Session {
     pub(crate) username: String,
     pub(crate) method: LoginMethod,
     pub(crate) last_used: Timestamp,
-    /// May do nothing but change the password.
+    /// Whether the session may only change the password.
     pub(crate) password_expired: bool,
 }
 
@@ -53,7 +53,7 @@ impl Sessions {
         token
     }
 
-    /// The session of this token, kept alive by being asked for; `None` if unknown or expired.
+    /// Returns the session of this token and keeps it alive; `None` when it is unknown or expired.
     pub(crate) fn touch(
         &mut self,
         token: &str,
@@ -69,7 +69,7 @@ impl Sessions {
         Some(session.clone())
     }
 
-    /// The session of this token, without keeping it alive.
+    /// Returns the session of this token without keeping it alive.
     pub(crate) fn peek(
         &self,
         token: &str,
@@ -81,25 +81,25 @@ impl Sessions {
             .filter(|session| now.duration_since(session.last_used) < ttl)
     }
 
-    /// Ends one session; whether there was one.
+    /// Ends one session. Returns whether it existed.
     pub(crate) fn close(&mut self, token: &str) -> bool {
         self.by_token.remove(token).is_some()
     }
 
-    /// Ends the sessions that fit, and says how many.
+    /// Ends the sessions that match, and returns their number.
     pub(crate) fn revoke(&mut self, mut fits: impl FnMut(&Session) -> bool) -> usize {
         let before = self.by_token.len();
         self.by_token.retain(|_, session| !fits(session));
         before - self.by_token.len()
     }
 
-    /// How many there are.
+    /// Number of sessions.
     pub(crate) fn len(&self) -> usize {
         self.by_token.len()
     }
 }
 
-/// The log-ins of one user.
+/// The failed log-ins and the log-in rate of one user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attempts {
     failed: u32,
@@ -109,7 +109,7 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Whether the user is locked; a lock that has run out is taken away.
+    /// Whether the user is locked. Removes a lock that has expired.
     pub(crate) fn locked(&mut self, now: Timestamp, interval: Option<SignedDuration>) -> bool {
         let Some(since) = self.locked_at else {
             return false;
@@ -121,7 +121,7 @@ impl Attempts {
         self.locked_at.is_some()
     }
 
-    /// Counts a failure, and locks at the limit.
+    /// Counts a failed log-in, and locks the user at the limit.
     pub(crate) fn fail(&mut self, now: Timestamp, limit: Option<u32>) {
         self.failed += 1;
         if self.locked_at.is_none() && limit.is_some_and(|limit| self.failed >= limit) {
@@ -129,18 +129,18 @@ impl Attempts {
         }
     }
 
-    /// A log-in went well: failures are forgotten.
+    /// Records a successful log-in: failures and lock are cleared.
     pub(crate) fn succeed(&mut self) {
         self.failed = 0;
         self.locked_at = None;
     }
 
-    /// How many failures stand against the user.
+    /// Number of failed log-ins that count against the user.
     pub(crate) fn failures(&self) -> u32 {
         self.failed
     }
 
-    /// Counts an attempt against the hourly rate; `false` when it is over.
+    /// Counts an attempt against the hourly rate. Returns `false` when the rate is exceeded.
     pub(crate) fn within_rate(&mut self, now: Timestamp, per_hour: u64) -> bool {
         let hour = SignedDuration::from_hours(1);
         if self.blocked_until.is_some_and(|until| now < until) {

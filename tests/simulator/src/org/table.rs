@@ -1,4 +1,4 @@
-//! The rows of one object, with an index for each field that was ever asked for by equality.
+//! The rows of one object, with an index for each field that a query has compared by equality.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::org::ids;
 use crate::schema::{FieldIx, Value, fold};
 
-/// Positions of the audit fields; every kept object starts with them.
+/// Positions of the audit fields, which every stored object begins with.
 pub(crate) mod system {
     use crate::schema::FieldIx;
 
@@ -20,7 +20,7 @@ pub(crate) mod system {
     pub(crate) const OWNER: FieldIx = 7;
 }
 
-/// One record: only the fields that hold something, in the order of their positions.
+/// One record. It holds only the fields that have a value, ordered by position.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
     values: Vec<(FieldIx, Value)>,
@@ -28,7 +28,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// The value of a field; null when nothing is there.
+    /// The value of a field; null when it has none.
     pub(crate) fn get(&self, field: FieldIx) -> &Value {
         match self.values.binary_search_by_key(&field, |(ix, _)| *ix) {
             Ok(at) => &self.values[at].1,
@@ -79,7 +79,7 @@ impl Clone for Table {
 }
 
 impl Table {
-    /// Every row, deleted ones too.
+    /// All rows, including deleted ones.
     pub(crate) fn rows(&self) -> &[Row] {
         &self.rows
     }
@@ -118,7 +118,7 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// Changes the row with this id; indexes are built anew when next asked for.
+    /// Changes the row with this id. Indexes are rebuilt at the next use.
     pub(crate) fn change<R>(&mut self, id: &str, change: impl FnOnce(&mut Row) -> R) -> Option<R> {
         let number = self.number_of(id)?;
         self.indexes
@@ -128,7 +128,7 @@ impl Table {
         self.rows.get_mut(number as usize).map(change)
     }
 
-    /// How many rows are not deleted.
+    /// Number of rows that are not deleted.
     pub(crate) fn live(&self) -> usize {
         self.rows.iter().filter(|row| !row.deleted).count()
     }

@@ -1,4 +1,4 @@
-//! Users, and how an app logs in for them.
+//! Users, and the connected apps that log in for them.
 
 use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
@@ -7,39 +7,41 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct User {
-    /// Made from org and user name when empty.
+    /// The user id; derived from org and user name when empty.
     pub id: String,
-    /// Unique over all orgs.
+    /// User name, unique across all orgs.
     pub username: String,
-    /// The password, without token.
+    /// The password, without the security token.
     pub password: String,
-    /// The security token; without one, the user's network is taken as trusted.
+    /// The security token; `None` means that the user's network is trusted.
     pub security_token: Option<String>,
     /// First name.
     pub first_name: String,
     /// Last name.
     pub last_name: String,
-    /// E-mail address; the user name when empty.
+    /// E-mail address; the user name applies when it is empty.
     pub email: String,
     /// The name of the profile.
     pub profile: String,
     /// The names of the permission sets.
     pub permission_sets: Vec<String>,
-    /// May log in at all.
+    /// Whether the user may log in.
     pub active: bool,
-    /// Frozen by an administrator.
+    /// Whether an administrator has frozen the user.
     pub frozen: bool,
-    /// Locked until an administrator unlocks it, whatever the interval says.
+    /// Whether the user is locked until an administrator unlocks it, independent of the lockout
+    /// interval.
     pub locked: bool,
-    /// `login()` answers 200 with `passwordExpired=true`, and the session can do nothing.
+    /// Whether `login()` answers 200 with `passwordExpired=true`; the session then allows nothing.
     pub password_expired: bool,
-    /// Ranges from which the profile allows logins (`10.0.0.0/8`, `10.0.0.1-10.0.0.9`); none: from everywhere.
+    /// Ranges from which the profile allows log-ins (`10.0.0.0/8`, `10.0.0.1-10.0.0.9`); empty:
+    /// from everywhere.
     pub login_ip_ranges: Vec<String>,
-    /// Hours in which the profile allows logins, in UTC.
+    /// Hours in which the profile allows log-ins, in UTC; `None` for no limit.
     pub login_hours: Option<LoginHours>,
-    /// Sessions of this user are refused by the REST API, and a re-login does not help.
+    /// Whether the REST API refuses the sessions of this user; another log-in does not help.
     pub rest_session_refused: bool,
-    /// Java-style time zone.
+    /// Time zone in Java notation.
     pub time_zone: String,
     /// Locale.
     pub locale: String,
@@ -47,13 +49,13 @@ pub struct User {
     pub language: String,
 }
 
-/// From when to when, in UTC; the end is excluded.
+/// A time range in UTC, without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoginHours {
-    /// First moment.
+    /// Start of the range.
     pub from: Time,
-    /// First moment that is too late.
+    /// End of the range, excluded.
     pub to: Time,
 }
 
@@ -95,7 +97,7 @@ impl User {
         }
     }
 
-    /// A user who sees all Contacts, Accounts and Leads and may create Tasks, and no more.
+    /// A user who can read all Contacts, Accounts and Leads and may create Tasks, and no more.
     pub fn integration(username: &str) -> Self {
         Self::new(username, "Integration")
     }
@@ -105,7 +107,7 @@ impl User {
         Self::new(username, "System Administrator")
     }
 
-    /// A user who sees what is shared.
+    /// A user who can read shared records.
     pub fn standard(username: &str) -> Self {
         Self::new(username, "Standard User")
     }
@@ -116,7 +118,7 @@ impl User {
         self
     }
 
-    /// Sets the security token, which must then follow the password at every log-in.
+    /// Sets the security token, which must follow the password at every log-in.
     pub fn token(mut self, token: &str) -> Self {
         self.security_token = Some(token.to_owned());
         self
@@ -134,20 +136,20 @@ impl User {
         self
     }
 
-    /// Changes anything else.
+    /// Changes any other setting.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    /// First and last name.
+    /// First and last name, separated by a space.
     pub fn full_name(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
             .trim()
             .to_owned()
     }
 
-    /// The address that mails go to.
+    /// The e-mail address; the user name when none is set.
     pub(crate) fn email(&self) -> &str {
         if self.email.is_empty() {
             &self.username
@@ -157,7 +159,7 @@ impl User {
     }
 }
 
-/// A connected app: what OAuth's flows need.
+/// A connected app, with the settings that OAuth flows use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct ConnectedApp {
@@ -165,17 +167,17 @@ pub struct ConnectedApp {
     pub client_id: String,
     /// Consumer secret.
     pub client_secret: String,
-    /// The app's name.
+    /// Name of the app.
     pub name: String,
     /// PEM of the RSA public key or of the certificate that verifies JWTs.
     pub certificate: Option<String>,
-    /// Users who approved the app, or whose administrator did; `*` for all.
+    /// Users who approved the app, or for whom an administrator did; `*` for all.
     pub approved_users: Vec<String>,
-    /// The user for whom client credentials log in.
+    /// The user that client credentials log in as.
     pub run_as: Option<String>,
-    /// The client-credentials flow is on.
+    /// Whether the client-credentials flow is enabled.
     pub client_credentials: bool,
-    /// An administrator blocked the app.
+    /// Whether an administrator has blocked the app.
     pub blocked: bool,
 }
 
@@ -216,7 +218,7 @@ impl ConnectedApp {
         self
     }
 
-    /// Approves these users only.
+    /// Approves the app for these users only.
     pub fn approved_for(mut self, usernames: &[&str]) -> Self {
         self.approved_users = usernames.iter().map(|name| (*name).to_owned()).collect();
         self

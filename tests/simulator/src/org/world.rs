@@ -1,4 +1,4 @@
-//! All orgs of one simulator, the hosts under which it is reached, and the switches.
+//! All orgs of one simulator, its host names, and the switches.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -11,56 +11,56 @@ use super::{Org, User, Writer, ids};
 use crate::schema::Schema;
 use crate::switches::Switches;
 
-/// Which part of Salesforce a host name plays.
+/// The Salesforce host that a host name represents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HostRole {
-    /// Everything at once: every user logs in, every session is served.
+    /// All hosts at once: every user can log in, and every session is served.
     #[default]
     Any,
-    /// `login.salesforce.com`: users of production orgs.
+    /// `login.salesforce.com`: log-ins of users of production orgs.
     Production,
-    /// `test.salesforce.com`: users of sandboxes.
+    /// `test.salesforce.com`: log-ins of users of sandboxes.
     Sandbox,
-    /// The My Domain of the org of this name.
+    /// The My Domain of the org with this name.
     MyDomain(String),
 }
 
-/// Something that was asked for by name and is not there.
+/// Error: an item that was requested by name does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no {kind} {name:?} in this simulator")]
 pub struct NotThere {
-    /// `org`, `user`, ...
+    /// Kind of the item: `org`, `user`, ...
     pub kind: &'static str,
-    /// The name.
+    /// The requested name.
     pub name: String,
 }
 
-/// Everything that the simulator knows.
+/// The complete configuration of a simulator.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct World {
-    /// The orgs.
+    /// The orgs of the simulator.
     pub orgs: Vec<Org>,
-    /// Behaviour that is not documented, and limits.
+    /// Undocumented behaviour, and limits.
     pub switches: Switches,
-    /// Roles of host names (without port); a host that is not named is [`HostRole::Any`].
+    /// Roles of host names (without port); an absent host is [`HostRole::Any`].
     pub hosts: BTreeMap<String, HostRole>,
-    /// Names for the certificate beside localhost, 127.0.0.1, ::1 and the keys of `hosts`.
+    /// Names in the certificate besides localhost, 127.0.0.1, ::1 and the keys of `hosts`.
     pub certificate_names: Vec<String>,
-    /// The address from which clients seem to come, for IP ranges.
+    /// The client address that IP ranges are checked against; `None` for the real one.
     pub client_ip: Option<IpAddr>,
 
-    /// Positions by folded user name.
+    /// Positions of org and user; key: the folded user name.
     #[serde(skip)]
     by_username: OnceLock<HashMap<String, (usize, usize)>>,
-    /// When anything was last changed from outside.
+    /// Time of the last change from outside.
     #[serde(skip)]
     changed: Option<Timestamp>,
 }
 
 impl World {
-    /// No orgs.
+    /// A world without orgs.
     pub fn new() -> Self {
         Self::default()
     }
@@ -71,7 +71,7 @@ impl World {
         self
     }
 
-    /// Gives a host name a role, and the certificate its name.
+    /// Assigns a role to a host name and adds the name to the certificate.
     pub fn host(mut self, name: &str, role: HostRole) -> Self {
         self.hosts.insert(name.to_ascii_lowercase(), role);
         self
@@ -83,10 +83,9 @@ impl World {
         self
     }
 
-    /// The org of this name or id, to be changed.
+    /// Finds an org by name or id, for a change.
     ///
-    /// # Errors
-    /// When there is none.
+    /// # Errors Fails when the org does not exist.
     pub fn org_mut(&mut self, name: &str) -> Result<&mut Org, NotThere> {
         let found = self
             .orgs
@@ -98,10 +97,9 @@ impl World {
         })
     }
 
-    /// The user of this name in whichever org, to be changed.
+    /// Finds a user by name in any org, for a change.
     ///
-    /// # Errors
-    /// When there is none.
+    /// # Errors Fails when the user does not exist.
     pub fn user_mut(&mut self, username: &str) -> Result<&mut User, NotThere> {
         let found = self.orgs.iter_mut().find_map(|org| org.user_mut(username));
         found.ok_or_else(|| NotThere {
@@ -110,14 +108,14 @@ impl World {
         })
     }
 
-    /// The org of this name or id.
+    /// Finds an org by name or id.
     pub fn org_named(&self, name: &str) -> Option<&Org> {
         self.orgs
             .iter()
             .find(|org| org.name == name || same_id(&org.id, name))
     }
 
-    /// The user of this name, and its org.
+    /// Finds a user by name, with its org.
     pub(crate) fn user(&self, username: &str) -> Option<(&Org, &User)> {
         let positions = self.by_username.get_or_init(|| {
             let users = self.orgs.iter().enumerate().flat_map(|(o, org)| {
@@ -133,7 +131,7 @@ impl World {
         Some((org, org.users.get(user)?))
     }
 
-    /// The role of the host that a request was made to.
+    /// The role of the host that received a request.
     pub(crate) fn role(&self, host: &str) -> &HostRole {
         static ANY: HostRole = HostRole::Any;
         self.hosts
@@ -141,15 +139,14 @@ impl World {
             .unwrap_or(&ANY)
     }
 
-    /// When settings, users or permissions were last changed.
+    /// Time of the last change of settings, users or permissions.
     pub(crate) fn changed(&self) -> Timestamp {
         self.changed.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// Brings ids, schemas and records in line with what was set, after every change from outside.
+    /// Updates ids, schemas and records after every change from outside.
     ///
-    /// # Errors
-    /// When a record to load does not fit, or two users have one name.
+    /// # Errors Fails when a record to load is invalid, or two users have the same name.
     pub(crate) fn prepare(&mut self, now: Timestamp) -> Result<(), String> {
         self.by_username = OnceLock::new();
         self.changed = Some(now);
@@ -189,7 +186,7 @@ fn prepare_org(org: &mut Org, now: Timestamp) -> Result<(), String> {
         org.tables.entry(object.name.to_owned()).or_default();
     }
     let mut records = std::mem::take(&mut org.records);
-    // Accounts first, so that contacts can name theirs.
+    // Accounts are loaded first, because contacts refer to them by name.
     if let Some(accounts) = records.remove("Account") {
         load(org, "Account", &accounts, now)?;
     }

@@ -1,4 +1,4 @@
-//! The rules by which records are written.
+//! The rules for writing records.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
@@ -7,7 +7,7 @@ use super::access::Access;
 use super::{Org, Record, Row, ids, system};
 use crate::schema::{Field, Kind, ObjectType, Value, fold};
 
-/// Why a record was not written, in Salesforce's words.
+/// The reason why a record was not written, in Salesforce's format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) code: &'static str,
@@ -25,10 +25,10 @@ impl Refusal {
     }
 }
 
-/// Who writes, and when.
+/// The author and the time of a write.
 pub(crate) struct Writer<'a> {
     pub(crate) now: Timestamp,
-    /// The user's rights; `None` for the test's own hand, which may set anything.
+    /// The user's rights; `None` for a write by the test itself, which may set any field.
     pub(crate) access: Option<&'a Access>,
 }
 
@@ -39,17 +39,16 @@ impl Writer<'_> {
     }
 }
 
-/// The id of the user to whom records belong when nobody else is named; no log-in is ever made for it.
+/// The id of the user who owns records without another owner; nobody logs in as this user.
 pub(crate) fn automated_process(org: &Org) -> String {
     ids::named_id("005", &[&org.id, "autoproc"])
 }
 
-/// Creating, changing and deleting records.
+/// Creates, changes and deletes records.
 impl Org {
-    /// Adds a record, with every field that the map names, and returns its id.
+    /// Adds a record with the fields of the map and returns its id.
     ///
-    /// # Errors
-    /// When the object or a field is unknown, or a value does not fit.
+    /// # Errors Fails when the object or a field is unknown, or a value is invalid.
     pub fn insert(&mut self, object: &str, record: impl Into<Record>) -> Result<String, String> {
         self.create(
             object,
@@ -64,8 +63,7 @@ impl Org {
 
     /// Changes fields of a record.
     ///
-    /// # Errors
-    /// When record or field are unknown, or a value does not fit.
+    /// # Errors Fails when the record or a field is unknown, or a value is invalid.
     pub fn update(&mut self, id: &str, record: impl Into<Record>) -> Result<(), String> {
         self.modify(
             id,
@@ -78,12 +76,12 @@ impl Org {
         .map_err(|refusal| format!("{id}: {}", refusal.message))
     }
 
-    /// Deletes a record (it stays in the recycle bin); `false` when there is none.
+    /// Deletes a record, which stays in the recycle bin. Returns `false` when it does not exist.
     pub fn delete(&mut self, id: &str) -> bool {
         self.remove(id, Timestamp::now())
     }
 
-    /// How many live records an object has.
+    /// Number of live records of an object.
     pub fn count(&self, object: &str) -> usize {
         self.schema
             .object(object)
@@ -290,7 +288,7 @@ impl Org {
         Ok(())
     }
 
-    /// `Account` and `Owner` by name; whether the name was one of them.
+    /// Sets `Account` or `Owner` by name. Returns whether the field is one of the two.
     fn write_by_name(
         &self,
         row: &mut Row,
@@ -333,7 +331,7 @@ impl Org {
         }
     }
 
-    /// What follows from other fields.
+    /// Sets the fields that derive from other fields.
     fn complete(&self, row: &mut Row, object: &ObjectType) {
         let text = |row: &Row, name: &str| {
             object
@@ -360,7 +358,7 @@ impl Org {
         }
     }
 
-    /// The contact that a person account brings with it.
+    /// Creates the contact that belongs to a person account.
     fn person_contact(&mut self, account: &Row, accounts: &ObjectType, by: &Writer<'_>) -> String {
         let schema = self.schema.clone();
         let Some(contacts) = schema.object("Contact") else {

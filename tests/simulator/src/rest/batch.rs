@@ -1,4 +1,4 @@
-//! `/composite/batch`: up to 25 sub-requests, each of which counts.
+//! `/composite/batch`: up to 25 sub-requests, each of which counts as a call.
 
 use bytes::Bytes;
 use http::Method;
@@ -27,7 +27,7 @@ struct SubRequest {
     rich_input: Option<Json>,
 }
 
-/// How many calls the batch counts as.
+/// Number of calls that the batch counts as.
 pub(super) fn cost(body: &[u8]) -> u64 {
     serde_json::from_slice::<Batch>(body)
         .map_or(1, |batch| batch.batch_requests.len().max(1) as u64)
@@ -83,7 +83,7 @@ fn run(call: &Call<'_>, outer: &Request, sub: &SubRequest) -> Outcome {
         .filter(|s| !s.is_empty())
         .map(percent_decode)
         .collect();
-    // Both `v50.0/limits` and `/services/data/v50.0/limits` are understood.
+    // Accepts both `v50.0/limits` and `/services/data/v50.0/limits`.
     let below = match segments.as_slice() {
         [services, data, below @ ..] if services == "services" && data == "data" => below,
         below => below,

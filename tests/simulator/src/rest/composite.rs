@@ -1,4 +1,4 @@
-//! `/composite`: up to 25 sub-requests, five of them queries, for one call.
+//! `/composite`: up to 25 sub-requests, of which five may be queries, for one call.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use serde_json::{Map, Value as Json, json};
 use super::{Call, Outcome, RestError, check_version, route};
 use crate::message::{Answer, Request, object, percent_decode};
 
-/// Sub-requests of one composite request (facts: Salesforce 2.7).
+/// Maximum number of sub-requests in one composite request (facts: Salesforce 2.7).
 const MAX_REQUESTS: usize = 25;
-/// Queries and collections among them.
+/// Maximum number of queries and collections among them.
 const MAX_QUERIES: usize = 5;
 
 #[derive(Deserialize)]
@@ -36,7 +36,7 @@ struct SubRequest {
 }
 
 impl SubRequest {
-    /// Whether it uses what an earlier sub-request answered.
+    /// Whether the sub-request refers to the answer of an earlier one.
     fn refers(&self) -> bool {
         self.url.contains("@{")
             || self
@@ -70,7 +70,7 @@ pub(super) fn composite(call: &Call<'_>, request: &Request) -> Outcome {
     let mut answers: HashMap<String, Json> = HashMap::new();
     let mut responses = Vec::with_capacity(subs.len());
     let mut failed = false;
-    // Answers are long: they are kept a second time only where a later sub-request refers to one.
+    // Answers are long, so a second copy is kept only when a later sub-request refers to one.
     let refers = subs.iter().any(SubRequest::refers);
     for sub in subs {
         let mut answer = run(call, request, &sub, &answers);
@@ -199,7 +199,7 @@ fn try_run(
     route(call, &inner, rest).1
 }
 
-/// 414 is HTML (facts: Salesforce 2.5).
+/// The answer with status 414, which is HTML (facts: Salesforce 2.5).
 pub(crate) fn uri_too_long() -> Answer {
     Answer::text(
         414,
@@ -216,7 +216,7 @@ fn headers(map: &Map<String, Json>) -> HeaderMap {
     pairs.collect()
 }
 
-/// Replaces `@{reference.path[0].field}` with what earlier sub-requests answered.
+/// Replaces `@{reference.path[0].field}` with values from the answers of earlier sub-requests.
 fn substitute(
     text: &str,
     answers: &HashMap<String, Json>,

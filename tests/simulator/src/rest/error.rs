@@ -1,4 +1,4 @@
-//! Errors in the REST API's spelling: `[{"message": ..., "errorCode": ...}]`.
+//! Errors in the REST API's format: `[{"message": ..., "errorCode": ...}]`.
 
 use http::header;
 use serde_json::{Value as Json, json};
@@ -8,7 +8,7 @@ use crate::org::Refusal;
 use crate::soql::QueryError;
 use crate::switches::Switches;
 
-/// A refusal with its status.
+/// A refused request with its HTTP status.
 #[derive(Clone, Debug)]
 pub(crate) struct RestError {
     pub(crate) status: u16,
@@ -27,24 +27,25 @@ impl RestError {
         }
     }
 
-    /// 404 for whatever is not there.
+    /// Status 404 for anything that does not exist.
     pub(crate) fn not_found() -> Self {
         Self::new(404, "NOT_FOUND", "The requested resource does not exist")
     }
 
-    /// 405.
+    /// Status 405 for a method that the resource does not support.
     pub(crate) fn method_not_allowed(method: &http::Method) -> Self {
         let message =
             format!("HTTP Method '{method}' not allowed. Allowed are GET, POST, PATCH, DELETE");
         Self::new(405, "METHOD_NOT_ALLOWED", message)
     }
 
-    /// 401 for a session that is unknown, expired or revoked.
+    /// Status 401 for a session that is unknown, expired or revoked.
     pub(crate) fn invalid_session() -> Self {
         Self::new(401, "INVALID_SESSION_ID", "Session expired or invalid")
     }
 
-    /// From the SOQL engine; the statement is for those who want it shown.
+    /// Converts an error of the SOQL engine; the statement is needed for the context in the
+    /// message.
     pub(crate) fn query(error: QueryError, text: &str, switches: &Switches) -> Self {
         let message = match error.at.filter(|_| switches.soql_error_context) {
             Some(at) => in_context(text, at, &error.message),
@@ -58,7 +59,7 @@ impl RestError {
         Self::new(status, error.code, message)
     }
 
-    /// From a write.
+    /// Converts the refusal of a write.
     pub(crate) fn refusal(refusal: Refusal) -> Self {
         let status = if refusal.code == "NOT_FOUND" {
             404
@@ -72,7 +73,7 @@ impl RestError {
         }
     }
 
-    /// The body.
+    /// The error as a JSON body.
     pub(crate) fn body(&self) -> Json {
         let mut error = json!({"message": self.message, "errorCode": self.code});
         if let (Some(fields), Some(map)) = (&self.fields, error.as_object_mut()) {
@@ -81,7 +82,7 @@ impl RestError {
         json!([error])
     }
 
-    /// The whole answer.
+    /// The complete answer with status, headers and body.
     pub(crate) fn answer(&self, retry_after: Option<u64>) -> Answer {
         let mut answer = Answer::json(self.status, self.body());
         if self.status == 401 {
@@ -94,7 +95,7 @@ impl RestError {
     }
 }
 
-/// The statement's line, a mark under the place, and what is wrong there.
+/// Shows the statement's line, a mark under the position, and the error message.
 fn in_context(text: &str, at: usize, message: &str) -> String {
     let before = text.get(..at).unwrap_or(text);
     let row = before.matches('\n').count() + 1;

@@ -1,4 +1,4 @@
-//! Versions, resources and limits.
+//! The resources that list versions, resources and limits.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -6,7 +6,7 @@ use super::{Call, Outcome, RestError};
 use crate::message::Answer;
 use crate::switches::Switches;
 
-/// `GET /services/data/`: free, and open to all.
+/// `GET /services/data/`: it costs no call and needs no session.
 pub(crate) fn versions(switches: &Switches) -> Answer {
     let (oldest, latest) = (
         switches.oldest_version as i64,
@@ -18,7 +18,7 @@ pub(crate) fn versions(switches: &Switches) -> Answer {
     Answer::json(200, Json::from(list))
 }
 
-/// v50 is Winter '21, and there are three a year.
+/// Label of a version: v50 is Winter '21, and there are three releases a year.
 fn label(version: i64) -> String {
     let since = version - 50;
     let season = ["Winter", "Spring", "Summer"][since.rem_euclid(3) as usize];

@@ -1,4 +1,4 @@
-//! The REST API: who may call, what it costs, and where a path leads.
+//! The REST API: access checks, cost of calls, and routes.
 
 mod batch;
 mod composite;
@@ -20,12 +20,12 @@ use crate::org::access::Access;
 use crate::org::{Org, User, World};
 use crate::soql::Scope;
 
-/// What became of a request, for counters and log.
+/// The result of a request, for counters and log.
 #[derive(Debug)]
 pub(crate) struct Handled {
     pub(crate) answer: Answer,
     pub(crate) kind: &'static str,
-    /// User name, once known.
+    /// User name; `None` when it is unknown.
     pub(crate) user: Option<String>,
 }
 
@@ -39,21 +39,21 @@ impl Handled {
     }
 }
 
-/// A call by a user who may make it.
+/// A call by a user who has permission to make it.
 pub(crate) struct Call<'a> {
     pub(crate) core: &'a Core,
     pub(crate) username: String,
     pub(crate) org_id: String,
-    /// `50.0`.
+    /// API version without the `v`, such as `50.0`.
     pub(crate) version: String,
     pub(crate) now: Timestamp,
 }
 
-/// What a resource answers.
+/// The answer of a resource.
 pub(crate) type Outcome = Result<Answer, RestError>;
 
 impl Call<'_> {
-    /// Runs with the user's view of the org.
+    /// Runs a function on the org with the user's rights.
     pub(crate) fn read<R>(
         &self,
         all: bool,
@@ -73,7 +73,7 @@ impl Call<'_> {
         }))
     }
 
-    /// Runs with the org open for change.
+    /// Runs a function that may change the org.
     pub(crate) fn write<R>(
         &self,
         run: impl FnOnce(&mut Org, &Access) -> R,
@@ -90,14 +90,14 @@ impl Call<'_> {
     }
 }
 
-/// The token of `Authorization: Bearer ...` or `OAuth ...`.
+/// The token from `Authorization: Bearer ...` or `OAuth ...`.
 pub(crate) fn bearer(request: &Request) -> Option<&str> {
     let (scheme, token) = request.header("authorization")?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("oauth"))
         .then(|| token.trim())
 }
 
-/// Whether a version is too new, retired, or served.
+/// Checks that a version is served; it may be too new or retired.
 pub(crate) fn check_version(segment: &str, world: &World) -> Result<String, RestError> {
     let version = segment.strip_prefix('v').ok_or_else(RestError::not_found)?;
     let number: f64 = version.parse().map_err(|_| RestError::not_found())?;
@@ -115,7 +115,7 @@ pub(crate) fn check_version(segment: &str, world: &World) -> Result<String, Rest
     Ok(version.to_owned())
 }
 
-/// Everything under `/services/data/vXX.X`.
+/// Handles every request under `/services/data/vXX.X`.
 pub(crate) fn handle(core: &Core, request: &Request, segments: &[String]) -> Handled {
     let now = core.clock.now();
     let retry_after = core.world().switches.retry_after;
@@ -156,7 +156,7 @@ pub(crate) fn handle(core: &Core, request: &Request, segments: &[String]) -> Han
     }
 }
 
-/// Counts the call and tells the client how many are used.
+/// Counts the call and reports the number of used calls to the client.
 fn settle(call: &Call<'_>, kind: &'static str, cost: u64, answer: Answer) -> Answer {
     let world = call.core.world();
     let Some((org, user)) = world.user(&call.username) else {
@@ -174,7 +174,7 @@ fn settle(call: &Call<'_>, kind: &'static str, cost: u64, answer: Answer) -> Ans
     answer.with(HeaderName::from_static("sforce-limit-info"), &info)
 }
 
-/// Adds to quota and counters; the calls used.
+/// Adds the cost to quota and counters. Returns the number of used calls.
 pub(crate) fn charge(
     runtime: &mut Runtime,
     org: &Org,
@@ -206,7 +206,8 @@ pub(crate) fn charge(
     used
 }
 
-/// Who calls, and whether they may. A refusal of a known user comes with the call, for its limit header.
+/// Identifies the caller and checks its access. The refusal of a known user includes the call, for
+/// the limit header.
 fn admit<'a>(
     core: &'a Core,
     request: &Request,
@@ -294,7 +295,7 @@ fn refuse(
     None
 }
 
-/// Where a path leads, below the version.
+/// Dispatches a path below the version to its resource.
 pub(crate) fn route(
     call: &Call<'_>,
     request: &Request,
@@ -344,7 +345,7 @@ pub(crate) fn route(
     }
 }
 
-/// The body as a JSON object.
+/// Parses the body as a JSON object.
 pub(crate) fn json_object(request: &Request) -> Result<serde_json::Map<String, Json>, RestError> {
     match serde_json::from_slice(&request.body) {
         Ok(Json::Object(map)) => Ok(map),

@@ -1,4 +1,4 @@
-//! `/query`, `/queryAll` and the pages that follow.
+//! `/query`, `/queryAll` and their further pages.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::soql::project::{self, Answer as Found};
 use crate::soql::{self, Plan, Scope};
 use crate::switches::Switches;
 
-/// How long a cursor may be followed (facts: Salesforce 1.3).
+/// Lifetime of a cursor (facts: Salesforce 1.3).
 const CURSOR_LIFE: SignedDuration = SignedDuration::from_hours(48);
 
 /// Runs a statement and answers with its first page.
@@ -36,7 +36,7 @@ pub(super) fn query(call: &Call<'_>, request: &Request, all: bool) -> Outcome {
     })?
 }
 
-/// The page that a `nextRecordsUrl` names.
+/// Returns the page that a `nextRecordsUrl` names.
 pub(super) fn more(call: &Call<'_>, request: &Request, locator: &str) -> Outcome {
     let unknown = || RestError::new(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
     let (id, start) = locator.rsplit_once('-').ok_or_else(unknown)?;
@@ -69,7 +69,7 @@ pub(super) fn more(call: &Call<'_>, request: &Request, locator: &str) -> Outcome
     })?
 }
 
-/// One page; a cursor is opened when more rows remain, or kept when there is one.
+/// Builds one page. It opens a cursor when more rows remain, or keeps the existing one.
 fn page(
     call: &Call<'_>,
     scope: &Scope<'_>,
@@ -116,7 +116,7 @@ fn open(call: &Call<'_>, scope: &Scope<'_>, plan: &Arc<Plan>, rows: &Arc<Vec<u32
     id
 }
 
-/// `Sforce-Query-Options: batchSize=200`, within the limits.
+/// The page size from `Sforce-Query-Options: batchSize=200`, within the limits.
 fn batch_size(request: &Request, switches: &Switches) -> usize {
     let options = request.header("sforce-query-options").unwrap_or_default();
     let wanted = options

@@ -1,4 +1,4 @@
-//! `/sobjects`: describe, and records one at a time or as collections.
+//! `/sobjects`: describe, and records, single or as collections.
 
 use http::{HeaderName, Method, header};
 use jiff::Timestamp;
@@ -45,7 +45,7 @@ pub(super) fn basic(call: &Call<'_>, object: &str) -> Outcome {
     })?
 }
 
-/// `GET /sobjects/Contact/describe`, 304 where nothing changed since.
+/// `GET /sobjects/Contact/describe`; 304 when nothing has changed since the client's date.
 pub(super) fn describe(call: &Call<'_>, request: &Request, object: &str) -> Outcome {
     let changed = call.core.world().changed();
     let last_modified = http_date(changed);
@@ -120,7 +120,7 @@ fn insert(
     .map_err(RestError::refusal)
 }
 
-/// One record: GET, PATCH, DELETE.
+/// Handles GET, PATCH and DELETE of one record.
 pub(super) fn record(
     call: &Call<'_>,
     request: &Request,
@@ -158,7 +158,7 @@ fn malformed_id(object: &ObjectType, id: &str) -> RestError {
     }
 }
 
-/// The row of this id, if the user sees it.
+/// Finds the row with this id, if the user can see it.
 fn find<'a>(
     org: &'a Org,
     access: &Access,

@@ -1,4 +1,4 @@
-//! The objects that every org has, with the standard fields that a phone integration can meet.
+//! The objects that every org has, with the standard fields that a phone integration may use.
 
 use super::{Field, Kind, ObjectType};
 
@@ -25,7 +25,7 @@ fn field(name: &str, kind: Kind) -> Field {
     }
 }
 
-/// `MobilePhone` reads "Mobile Phone".
+/// Label of a field: `MobilePhone` becomes "Mobile Phone".
 fn label(name: &str) -> String {
     let bare = name.trim_end_matches("__c").replace('_', " ");
     let mut out = String::with_capacity(bare.len() + 4);
@@ -40,7 +40,7 @@ fn label(name: &str) -> String {
     out
 }
 
-/// A field that an org has added.
+/// A custom field of an org.
 pub(super) fn custom(name: &str, kind: Kind) -> Field {
     field(name, kind)
 }
@@ -91,7 +91,8 @@ fn fixed_reference(name: &str, relationship: &str, targets: &[&'static str]) -> 
     }
 }
 
-/// The audit fields, at fixed positions so that rows can be stamped: see [`super::super::org::records`].
+/// The audit fields. Their positions are fixed, so that every write can set them: see
+/// `org::table::system`.
 fn system() -> Vec<Field> {
     vec![
         fixed("Id", Kind::Id),
@@ -135,7 +136,7 @@ fn address(prefix: &str) -> Vec<Field> {
         .collect()
 }
 
-/// Every object.
+/// All objects of the catalogue.
 pub(super) fn objects() -> Vec<ObjectType> {
     vec![
         account(),

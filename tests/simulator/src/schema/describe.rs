@@ -6,7 +6,7 @@ use super::{Field, Kind, ObjectType};
 use crate::org::Org;
 use crate::org::access::Access;
 
-/// The short form, as in `GET /sobjects`.
+/// The short form, as `GET /sobjects` returns it.
 pub(crate) fn brief(object: &ObjectType, access: &Access, version: &str) -> Json {
     let rights = access.on(object.name);
     let base = format!("/services/data/v{version}/sobjects/{}", object.name);
@@ -42,7 +42,7 @@ pub(crate) fn brief(object: &ObjectType, access: &Access, version: &str) -> Json
     })
 }
 
-/// The long form, as in `GET /sobjects/Contact/describe`.
+/// The long form, as `GET /sobjects/Contact/describe` returns it.
 pub(crate) fn full(org: &Org, object: &ObjectType, access: &Access, version: &str) -> Json {
     let mut out = brief(object, access, version);
     let visible = object

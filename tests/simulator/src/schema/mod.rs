@@ -1,7 +1,8 @@
-//! What objects and fields there are, and of which types.
+//! The objects and fields, with their types.
 //!
-//! The catalogue ([`catalogue`]) is fixed; an org takes it and adds its custom fields ([`Schema`]). Whether a field or
-//! an object can be *seen* (person accounts off, field-level security, no access) is decided in `org::access`.
+//! The catalogue ([`catalogue`]) is fixed; an org copies it and adds its custom fields
+//! ([`Schema`]). Module `org::access` decides whether a user can *see* a field or an object (person
+//! accounts off, field-level security, no access).
 
 mod catalogue;
 pub(crate) mod describe;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use value::Value;
 pub(crate) use value::{fold, parse_datetime};
 
-/// Position of a field in its object; rows are keyed by it.
+/// Position of a field in its object; rows use it as key.
 pub(crate) type FieldIx = u16;
 
 /// The type of a field, as `describe` names it.
@@ -26,32 +27,32 @@ pub enum Kind {
     Id,
     /// The id of another record.
     Reference,
-    /// Text of one line.
+    /// Text of a single line.
     String,
-    /// Long text: can be read, not filtered.
+    /// Long text, which can be read but not used in a filter.
     TextArea,
-    /// A phone number, kept exactly as it was typed.
+    /// A phone number, stored exactly as entered.
     Phone,
     /// An e-mail address.
     Email,
     /// A URL.
     Url,
-    /// One of a list of values.
+    /// One value of a fixed list.
     Picklist,
-    /// True or false, never null.
+    /// True or false; never null.
     Boolean,
     /// A whole number.
     Int,
-    /// A number.
+    /// A number with a fraction.
     Double,
-    /// A day.
+    /// A date without a time.
     Date,
-    /// A moment.
+    /// A date with a time.
     DateTime,
 }
 
 impl Kind {
-    /// Whether values are text (and literals stand in quotes).
+    /// Whether values are text, so that literals need quotes.
     pub(crate) fn is_text(self) -> bool {
         !matches!(
             self,
@@ -59,7 +60,7 @@ impl Kind {
         )
     }
 
-    /// The name in `describe`.
+    /// The type's name in `describe`.
     pub(crate) fn describe_name(self) -> &'static str {
         match self {
             Kind::Id => "id",
@@ -101,13 +102,13 @@ pub(crate) struct Field {
     pub(crate) length: usize,
     pub(crate) createable: bool,
     pub(crate) updateable: bool,
-    /// Must be given at creation.
+    /// Whether a new record must have a value.
     pub(crate) required: bool,
-    /// Exists only where person accounts are on.
+    /// Whether the field exists only in orgs with person accounts.
     pub(crate) person: bool,
-    /// The name that a path goes through (`Account` for `AccountId`).
+    /// The relationship name in paths (`Account` for `AccountId`).
     pub(crate) relationship: Option<String>,
-    /// The objects that the id may belong to.
+    /// The objects that the id may refer to.
     pub(crate) targets: Vec<&'static str>,
 }
 
@@ -118,7 +119,7 @@ pub(crate) struct ObjectType {
     pub(crate) label: &'static str,
     pub(crate) plural: &'static str,
     pub(crate) prefix: &'static str,
-    /// Rows are kept (`true`) or derived from the org's users and permissions (`false`).
+    /// Whether rows are stored (`true`) or derived from the org's users and permissions (`false`).
     pub(crate) stored: bool,
     pub(crate) fields: Vec<Field>,
     by_name: HashMap<String, FieldIx>,
@@ -160,12 +161,12 @@ impl ObjectType {
         self.fields.push(field);
     }
 
-    /// The field of this name, in any case.
+    /// Finds a field by name, without regard to case.
     pub(crate) fn field(&self, name: &str) -> Option<FieldIx> {
         self.by_name.get(&name.to_ascii_lowercase()).copied()
     }
 
-    /// The reference field that this relationship name goes through.
+    /// Finds the reference field of a relationship name.
     pub(crate) fn relationship(&self, name: &str) -> Option<FieldIx> {
         self.by_relationship
             .get(&name.to_ascii_lowercase())
@@ -178,13 +179,13 @@ impl ObjectType {
     }
 }
 
-/// A field that an org adds to an object.
+/// A custom field that an org adds to an object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomField {
     /// The API name; by convention it ends in `__c`.
     pub name: String,
-    /// Its type.
+    /// Type of the field; text by default.
     #[serde(default = "text")]
     pub kind: Kind,
 }
@@ -216,7 +217,7 @@ impl Default for Schema {
 }
 
 impl Schema {
-    /// The catalogue and these fields.
+    /// The catalogue plus these custom fields.
     pub(crate) fn with_custom_fields(custom: &BTreeMap<String, Vec<CustomField>>) -> Self {
         let mut schema = Self::default();
         if custom.values().all(Vec::is_empty) {
@@ -235,12 +236,12 @@ impl Schema {
         schema
     }
 
-    /// The object of this name, in any case.
+    /// Finds an object by name, without regard to case.
     pub(crate) fn object(&self, name: &str) -> Option<&ObjectType> {
         self.objects.get(&name.to_ascii_lowercase())
     }
 
-    /// The object whose ids start like this one.
+    /// Finds the object by the key prefix of a record id.
     pub(crate) fn object_of_id(&self, id: &str) -> Option<&ObjectType> {
         let prefix = id.get(..3)?;
         self.objects.values().find(|o| o.prefix == prefix)

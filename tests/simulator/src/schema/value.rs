@@ -10,33 +10,33 @@ use super::{Field, Kind};
 use crate::clock::json_datetime;
 use crate::org::ids;
 
-/// What a row holds in a field.
+/// The value that a row has in a field.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub enum Value {
-    /// Nothing.
+    /// No value.
     #[default]
     Null,
     /// True or false.
     Bool(bool),
     /// A whole number.
     Int(i64),
-    /// A number.
+    /// A number with a fraction.
     Double(f64),
     /// Text, ids and picklists.
     Text(Box<str>),
-    /// A day.
+    /// A date without a time.
     Date(Date),
-    /// A moment.
+    /// A date with a time.
     DateTime(Timestamp),
 }
 
 impl Value {
-    /// Text.
+    /// Creates a text value.
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Value::Text(text.into().into_boxed_str())
     }
 
-    /// Text, or null when empty: Salesforce keeps no empty strings.
+    /// Creates a text value, or null for empty text: Salesforce stores no empty strings.
     pub(crate) fn text_or_null(text: impl Into<String>) -> Self {
         let text = text.into();
         if text.is_empty() {
@@ -46,7 +46,7 @@ impl Value {
         }
     }
 
-    /// The text, if it is one.
+    /// The text; `None` for any other type.
     pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
             Value::Text(text) => Some(text),
@@ -54,12 +54,11 @@ impl Value {
         }
     }
 
-    /// Whether nothing is there.
     pub(crate) fn is_null(&self) -> bool {
         matches!(self, Value::Null)
     }
 
-    /// As JSON, the way the REST API writes it.
+    /// Converts to JSON in the REST API's format.
     pub(crate) fn to_json(&self) -> Json {
         match self {
             Value::Null => Json::Null,
@@ -72,7 +71,7 @@ impl Value {
         }
     }
 
-    /// From JSON, for a field; `Err` when the type does not fit.
+    /// Converts JSON for a field; `Err` when the type does not match.
     pub(crate) fn from_json(field: &Field, json: &Json) -> Result<Value, String> {
         let misfit = || format!("{}: value not of required type: {json}", field.name);
         match (field.kind, json) {
@@ -105,7 +104,8 @@ impl Value {
         }
     }
 
-    /// The order of `ORDER BY` and `<`: text without regard to case; `None` where the two cannot be compared.
+    /// Compares for `ORDER BY` and `<`; text without regard to case. `None` when the two values are
+    /// not comparable.
     pub(crate) fn compare(&self, other: &Value) -> Option<Ordering> {
         match (self, other) {
             (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
@@ -121,7 +121,7 @@ impl Value {
     }
 }
 
-/// The form under which text is compared: SOQL does not look at case.
+/// The form of a text for comparisons: SOQL ignores case.
 pub(crate) fn fold(text: &str) -> String {
     if text.is_ascii() {
         text.to_ascii_lowercase()
@@ -130,7 +130,7 @@ pub(crate) fn fold(text: &str) -> String {
     }
 }
 
-/// Datetimes as they come in JSON and SOQL: `2026-11-23T10:35:14Z`, `...14.000+0000`, `...14+09:00`.
+/// Parses datetimes as in JSON and SOQL: `2026-11-23T10:35:14Z`, `...14.000+0000`, `...14+09:00`.
 pub(crate) fn parse_datetime(text: &str) -> Option<Timestamp> {
     if let Ok(at) = text.parse() {
         return Some(at);

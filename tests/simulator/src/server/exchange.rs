@@ -24,14 +24,14 @@ use crate::message::{Answer, Request};
 use crate::rest::{self, Handled};
 use crate::router::{self, ADMIN};
 
-/// The largest body that is read, packed or unpacked.
+/// The largest body that is read, in bytes, compressed or not.
 const BODY_LIMIT: usize = 64 << 20;
-/// Bodies from this size on are packed for clients that accept it.
+/// Bodies of at least this many bytes are compressed for clients that accept it.
 const GZIP_FROM: usize = 1_024;
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Answers a request, or cuts the connection.
+/// Answers a request, or cuts the client connection.
 pub(super) async fn answer(
     core: Arc<Core>,
     knife: Knife,
@@ -71,7 +71,7 @@ pub(super) async fn answer(
         }
     }
     if request.path.split('/').nth(1) == Some(ADMIN) {
-        // Tests steer by it, so neither fault nor latency strikes it.
+        // Tests control the simulator with this endpoint, so faults and latency do not apply to it.
         return Ok(finish(&core, &request, router::dispatch(&core, &request)));
     }
     let (user, org, latency) = known(&core, &request);
@@ -101,7 +101,7 @@ async fn pause(ms: u64) {
     }
 }
 
-/// 414 and 431, by the sizes of URI and headers.
+/// The answers 414 and 431, by the sizes of URI and headers.
 fn too_long(core: &Core, request: &Request, uri_length: usize) -> Option<Answer> {
     let world = core.world();
     if uri_length > world.switches.uri_limit {
@@ -131,12 +131,12 @@ fn unpack(request: &Request, body: Bytes) -> Bytes {
         .read_to_end(&mut out)
     {
         Ok(_) => Bytes::from(out),
-        // A body that claims to be packed and is not will be refused as what it is.
+        // A body with an invalid encoding stays as it is; the endpoint refuses it.
         Err(_) => body,
     }
 }
 
-/// User and org behind the token, and how long the org takes to answer.
+/// The user and org of the token, and the org's latency.
 fn known(core: &Core, request: &Request) -> (Option<String>, Option<String>, u64) {
     let world = core.world();
     let session = rest::bearer(request).and_then(|token| {
@@ -150,7 +150,7 @@ fn known(core: &Core, request: &Request) -> (Option<String>, Option<String>, u64
         .as_deref()
         .and_then(|username| world.user(username))
         .map(|(org, _)| org);
-    // Before a session is known, the slowest thing that all orgs have in common is the first org's latency.
+    // Without a known session, the latency of the first org applies.
     let latency = org
         .or_else(|| world.orgs.first())
         .map_or(0, |org| org.latency_ms);
@@ -235,7 +235,7 @@ async fn struck(
             let knife = knife.clone();
             let broken = stream::once(async move { Ok(Frame::data(half)) }).chain(stream::once(
                 async move {
-                    // The first half must be on the wire before the knife falls.
+                    // The first half must be sent before the connection is cut.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     knife.cut();
                     Err(io::Error::from(io::ErrorKind::ConnectionReset))
@@ -274,7 +274,7 @@ async fn struck(
     }
 }
 
-/// Zeros, packed a thousandfold.
+/// Compressed filler that unpacks to about a thousand times its size.
 fn bomb(megabytes: usize) -> Answer {
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());
     let zeros = vec![b' '; 1 << 20];

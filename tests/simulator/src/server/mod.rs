@@ -1,4 +1,4 @@
-//! Connections: listening, TLS, HTTP/1.1 and h2, and the server's being down.
+//! The HTTP server: listener, TLS, HTTP/1.1 and h2, and simulated downtime.
 
 mod exchange;
 mod tls;
@@ -18,16 +18,16 @@ use wire::{Knife, Wire};
 
 use crate::core::Core;
 
-/// What the server is meant to do.
+/// The requested state of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Up,
-    /// Nobody listens, and open connections are cut.
+    /// The server does not listen, and open client connections are cut.
     Down,
     Stopped,
 }
 
-/// Whether anybody listens at the moment.
+/// Whether the server listens at the moment.
 pub(crate) type Listening = watch::Sender<bool>;
 
 /// Opens the listener.
@@ -37,13 +37,13 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()
     }?;
-    // So that a server that was down comes back at its old address.
+    // The option lets a server that was down listen at its old address again.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(1024)
 }
 
-/// Accepts connections until stopped.
+/// Accepts client connections until the server is stopped.
 pub(crate) async fn run(
     core: Arc<Core>,
     listener: TcpListener,
@@ -91,7 +91,7 @@ async fn serve(
     acceptor: TlsAcceptor,
     mut wanted: watch::Receiver<Wanted>,
 ) {
-    // Small answers must not wait for acknowledgements; a failure costs only time.
+    // Small answers must not wait for acknowledgements. A failure here only costs time.
     let _ = tcp.set_nodelay(true);
     let knife = Knife::default();
     let converse = async {
@@ -101,7 +101,7 @@ async fn serve(
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http2().max_header_list_size(1 << 20);
-        // What goes wrong with a connection is the client's business; the log of requests says what was answered.
+        // A failed client connection is the client's problem; the request log records the answers.
         builder
             .serve_connection(TokioIo::new(stream), service)
             .await

@@ -9,13 +9,13 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// The authority's certificate in PEM, and the server's side of TLS.
+/// The authority's certificate in PEM, and the server's TLS configuration.
 pub(crate) struct Identity {
     pub(crate) ca_pem: String,
     pub(super) config: Arc<ServerConfig>,
 }
 
-/// Makes an authority, and a certificate for localhost, the loopback addresses and these names.
+/// Creates an authority, and a certificate for localhost, the loopback addresses and these names.
 pub(crate) fn identity(names: impl IntoIterator<Item = String>) -> Result<Identity, String> {
     let text = |error: rcgen::Error| format!("certificate: {error}");
     let mut authority = CertificateParams::new(Vec::new()).map_err(text)?;

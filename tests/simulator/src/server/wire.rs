@@ -1,4 +1,4 @@
-//! A connection that can be cut hard: with a reset instead of a polite end.
+//! A client connection that can be cut with a TCP reset instead of a normal close.
 
 use std::io;
 use std::pin::Pin;
@@ -10,18 +10,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-/// Cuts one connection.
+/// Cuts one client connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Knife(Arc<(AtomicBool, Notify)>);
 
 impl Knife {
-    /// Resets the connection now.
+    /// Resets the client connection immediately.
     pub(super) fn cut(&self) {
         self.0.0.store(true, Ordering::SeqCst);
         self.0.1.notify_one();
     }
 
-    /// Until the connection is to be cut.
+    /// Waits until the client connection is to be cut.
     pub(super) async fn until_cut(&self) {
         self.0.1.notified().await;
     }
@@ -31,7 +31,7 @@ impl Knife {
     }
 }
 
-/// A TCP connection under a knife.
+/// A TCP connection that a [`Knife`] can cut.
 #[derive(Debug)]
 pub(super) struct Wire {
     tcp: TcpStream,
@@ -47,7 +47,8 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         if self.knife.is_cut() {
-            // Closing without lingering sends a reset. If even that fails, the connection ends politely.
+            // A close without linger sends a reset. If the option fails, the connection closes
+            // normally.
             let _ = self.tcp.set_zero_linger();
         }
     }

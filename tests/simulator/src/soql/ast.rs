@@ -1,4 +1,4 @@
-//! The tree of a SOQL statement, as written: names are not looked up yet.
+//! The syntax tree of a SOQL statement. Names are not resolved yet.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -16,7 +16,7 @@ pub(crate) struct Query {
     pub(crate) offset: Option<u64>,
 }
 
-/// Something selected.
+/// An item of the SELECT list.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
     /// A field, by path.
@@ -31,7 +31,7 @@ pub(crate) enum Item {
     Children(Box<Query>),
 }
 
-/// A dotted name and where it stands.
+/// A dotted name and its position in the statement.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Name {
     pub(crate) parts: Vec<String>,
@@ -76,7 +76,7 @@ pub(crate) enum Op {
 /// A value in a condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Literal {
-    /// The text between the quotes, escapes still in it.
+    /// The text between the quotes, with its escapes.
     Text(String),
     Int(i64),
     Double(f64),
@@ -84,7 +84,7 @@ pub(crate) enum Literal {
     Null,
     Date(Date),
     DateTime(Timestamp),
-    /// `TODAY`, `LAST_N_DAYS:3`.
+    /// A date literal: `TODAY`, `LAST_N_DAYS:3`.
     Span(String, Option<i64>),
 }
 

@@ -1,10 +1,10 @@
-//! Date literals: names of stretches of days. They are read in UTC.
+//! Date literals, which name ranges of days, in UTC.
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-/// First day, and the first day after.
+/// The first day of the range, and the first day after it.
 pub(super) fn span(name: &str, n: Option<i64>, now: Timestamp) -> Option<(Date, Date)> {
     let today = now.to_zoned(TimeZone::UTC).date();
     let day = |offset: i64| today.checked_add(offset.days()).ok();
@@ -37,13 +37,13 @@ pub(super) fn span(name: &str, n: Option<i64>, now: Timestamp) -> Option<(Date, 
     Some(range)
 }
 
-/// Midnight in UTC.
+/// Midnight in UTC at the start of this day.
 pub(super) fn midnight(date: Date) -> Timestamp {
     date.to_zoned(TimeZone::UTC)
         .map_or(Timestamp::MIN, |zoned| zoned.timestamp())
 }
 
-/// Whether the word is the name of a stretch of days.
+/// Whether the word names a range of days.
 pub(super) fn is_span(name: &str) -> bool {
     span(name, None, Timestamp::UNIX_EPOCH).is_some()
         || span(name, Some(1), Timestamp::UNIX_EPOCH).is_some()
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn spans() {
-        // A Wednesday.
+        // This day is a Wednesday.
         let now: Timestamp = "2026-03-04T05:06:07Z".parse().unwrap();
         let of = |name: &str, n| {
             span(name, n, now)

@@ -1,4 +1,4 @@
-//! Running a plan: which rows, in which order.
+//! Runs a plan: selects and orders rows.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use super::plan::{Key, Plan};
 use crate::org::{Row, Table};
 use crate::schema::{Kind, Value};
 
-/// Row numbers that the plan selects, in its order, after OFFSET and LIMIT.
+/// The numbers of the selected rows, ordered, after OFFSET and LIMIT.
 pub(crate) fn rows(plan: &Plan, scope: &Scope<'_>) -> Vec<u32> {
     let Some(table) = scope.org.table(&plan.object) else {
         return Vec::new();
@@ -82,7 +82,7 @@ fn sort(rows: &mut Vec<u32>, order: &[Key], scope: &Scope<'_>, table: &Table) {
     rows.extend(keyed.into_iter().map(|(_, number)| number));
 }
 
-/// Phone numbers are sorted without their punctuation.
+/// Phone numbers sort without their punctuation.
 fn sort_value(key: &Key, value: &Value) -> Value {
     match (key.kind, value) {
         (Kind::Phone, Value::Text(text)) => Value::text(

@@ -1,4 +1,4 @@
-//! Conditions, checked against field types and made ready to be tested row by row.
+//! Conditions: they are checked against field types and compiled for a test row by row.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -10,25 +10,25 @@ use super::{QueryError, Scope, dates, eval, lexer, plan};
 use crate::org::{Row, Table, ids};
 use crate::schema::{Kind, ObjectType, Value, fold};
 
-/// A condition that rows can be tested against.
+/// A compiled condition.
 #[derive(Clone, Debug)]
 pub(crate) enum Filter {
     And(Vec<Filter>),
     Or(Vec<Filter>),
     Not(Box<Filter>),
-    /// Equal to a value that is not text.
+    /// The value is equal to this one, which is not text.
     Equals(Path, Value),
-    /// Greater, less, ...
+    /// The value is greater, less, ... than this one.
     Compare(Path, Op, Value),
-    /// Text is one of these, in folded form; the flag says that null is one, too.
+    /// The text is one of these, in folded form. The flag is true when null also matches.
     OneOf(Path, HashSet<String>, bool),
     Like(Path, Pattern),
-    /// From the first value to just before the second.
+    /// The value is in the range from the first value (included) to the second (excluded).
     Between(Path, Value, Value),
 }
 
 impl Filter {
-    /// Whether the row fits.
+    /// Whether the row matches.
     pub(crate) fn fits(&self, scope: &Scope<'_>, row: &Row) -> bool {
         match self {
             Filter::And(parts) => parts.iter().all(|part| part.fits(scope, row)),
@@ -69,7 +69,8 @@ impl Filter {
         }
     }
 
-    /// Numbers of the rows that could fit, from indexes, in order; `None` when every row must be looked at.
+    /// Numbers of the rows that may match, from indexes, in order. `None` means that every row must
+    /// be tested.
     pub(crate) fn candidates(&self, table: &Table) -> Option<Vec<u32>> {
         let mut rows = self.indexed(table)?;
         rows.sort_unstable();
@@ -104,17 +105,17 @@ impl Filter {
     }
 }
 
-/// Where names are looked up.
+/// The context in which names are resolved.
 pub(super) struct Compiler<'a, 'q> {
     pub(super) scope: &'a Scope<'a>,
     pub(super) object: &'a ObjectType,
     pub(super) alias: Option<&'q str>,
-    /// How many sub-queries have been met; two are allowed.
+    /// Number of sub-queries so far; two are allowed.
     pub(super) semi_joins: usize,
 }
 
 impl Compiler<'_, '_> {
-    /// Checks a condition and makes it ready.
+    /// Checks and compiles a condition.
     pub(super) fn compile(&mut self, expr: &Expr) -> Result<Filter, QueryError> {
         match expr {
             Expr::And(parts) => Ok(Filter::And(self.all(parts)?)),
@@ -189,7 +190,7 @@ impl Compiler<'_, '_> {
         })
     }
 
-    /// A comparison with a stretch of days.
+    /// Compiles a comparison with a range of days.
     fn within(
         &self,
         found: &Found,
@@ -280,7 +281,7 @@ fn like(found: &Found, literal: &Literal, at: usize) -> Result<Filter, QueryErro
     }
 }
 
-/// The literal as a value of the field's type.
+/// Converts the literal to a value of the field's type.
 fn fitting(found: &Found, literal: &Literal, at: usize) -> Result<Value, QueryError> {
     let value = match (found.kind, literal) {
         (_, Literal::Null) => Value::Null,
@@ -295,7 +296,7 @@ fn fitting(found: &Found, literal: &Literal, at: usize) -> Result<Value, QueryEr
             }
             Value::text(ids::lengthen(&id))
         }
-        // Salesforce keeps no empty text: '' means null.
+        // Salesforce stores no empty text: '' means null.
         (kind, Literal::Text(raw)) if kind.is_text() => Value::text_or_null(lexer::unescape(raw)),
         (Kind::Boolean, Literal::Bool(b)) => Value::Bool(*b),
         (Kind::Int | Kind::Double, Literal::Int(number)) => Value::Int(*number),

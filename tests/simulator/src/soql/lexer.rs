@@ -1,4 +1,4 @@
-//! SOQL's tokens.
+//! The tokens of SOQL.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -6,25 +6,25 @@ use jiff::civil::Date;
 use super::QueryError;
 use crate::schema::parse_datetime;
 
-/// A token and where it starts.
+/// A token and its start position.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) at: usize,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
-    /// A name, with its dots: `Account.Name`.
+    /// A name with its dots: `Account.Name`.
     Word(String),
-    /// Quoted text, escapes still in it.
+    /// Quoted text with its escapes.
     Text(String),
     Int(i64),
     Double(f64),
     Date(Date),
     DateTime(Timestamp),
-    /// `(`, `,`, `<=`, ...
+    /// A symbol: `(`, `,`, `<=`, ...
     Symbol(&'static str),
     End,
 }
@@ -49,7 +49,7 @@ const SYMBOLS: [&str; 12] = [
     "<=", ">=", "!=", "<>", "(", ")", ",", "=", "<", ">", ":", "*",
 ];
 
-/// Cuts a statement into tokens; the last is always [`Kind::End`].
+/// Splits a statement into tokens; the last one is always [`Kind::End`].
 pub(super) fn tokens(text: &str, literal_limit: usize) -> Result<Vec<Token>, QueryError> {
     let mut out = Vec::with_capacity(text.len() / 12);
     let mut at = 0;
@@ -155,7 +155,7 @@ fn quoted(rest: &str, at: usize, limit: usize) -> Result<(Kind, usize), QueryErr
     ))
 }
 
-/// The text that a literal stands for.
+/// Resolves the escapes of a text literal.
 pub(super) fn unescape(raw: &str) -> String {
     if !raw.contains('\\') {
         return raw.to_owned();

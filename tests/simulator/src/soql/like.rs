@@ -1,4 +1,5 @@
-//! LIKE: `%` for any characters, `_` for one, backslash before either for itself; case does not matter.
+//! LIKE patterns: `%` matches any characters, `_` one character; a backslash escapes both. Case is
+//! ignored.
 
 use crate::schema::fold;
 
@@ -9,12 +10,12 @@ enum Piece {
     Many,
 }
 
-/// A pattern, ready to be matched.
+/// A compiled pattern.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pattern(Vec<Piece>);
 
 impl Pattern {
-    /// From the literal's text with its escapes.
+    /// Compiles the text of a literal, which still has its escapes.
     pub(super) fn new(raw: &str) -> Self {
         let mut pieces = Vec::new();
         let mut chars = raw.chars();
@@ -42,7 +43,8 @@ impl Pattern {
         Self(pieces)
     }
 
-    /// Whether the text fits. Linear in text times the number of `%`, without recursion.
+    /// Whether the text matches. The cost is linear in the text times the number of `%`, without
+    /// recursion.
     pub(super) fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = fold(text).chars().collect();
         let (mut t, mut p) = (0, 0);

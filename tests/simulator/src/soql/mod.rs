@@ -1,5 +1,6 @@
-//! SOQL: text to tokens ([`lexer`]), tokens to a tree ([`parser`], [`ast`]), the tree to a plan that is checked against
-//! schema and rights ([`plan`], [`filter`]), the plan to rows ([`eval`]) and JSON ([`project`]).
+//! SOQL in steps: text to tokens ([`lexer`]), tokens to a tree ([`parser`], [`ast`]), the tree to a
+//! plan that is checked against schema and rights ([`plan`], [`filter`]), the plan to rows
+//! ([`eval`]) and JSON ([`project`]).
 
 pub(crate) mod ast;
 mod dates;
@@ -22,7 +23,7 @@ use crate::org::Org;
 use crate::org::access::Access;
 use crate::switches::Switches;
 
-/// Why a query was refused, in Salesforce's words.
+/// The reason why a query was refused, in Salesforce's format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct QueryError {
     pub(crate) code: &'static str,
@@ -54,14 +55,14 @@ impl QueryError {
     }
 }
 
-/// What a query runs on, and for whom.
+/// The context of a query: the org, the user's rights and options.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) org: &'a Org,
     pub(crate) access: &'a Access,
     pub(crate) switches: &'a Switches,
     pub(crate) now: Timestamp,
-    /// Deleted rows, too (`queryAll`).
+    /// Whether deleted rows are included (`queryAll`).
     pub(crate) all: bool,
 }
 

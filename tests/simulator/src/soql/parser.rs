@@ -1,11 +1,11 @@
-//! SOQL's grammar.
+//! The grammar of SOQL.
 
 use super::ast::{Expr, Item, Literal, Name, Op, Order, Query};
 use super::lexer::{Kind, Token, tokens};
 use super::{QueryError, dates};
 use crate::switches::Switches;
 
-/// How deeply conditions may nest; far beyond what people write, and within any stack.
+/// Maximum nesting depth of conditions: far more than real statements have, and safe for the stack.
 const MAX_DEPTH: usize = 64;
 
 /// Parses a statement.
@@ -137,7 +137,8 @@ impl Parser {
             "WHERE", "WITH", "GROUP", "ORDER", "LIMIT", "OFFSET", "FOR", "USING",
         ];
         let has_alias = matches!(self.peek(), Kind::Word(word) if !CLAUSES.iter().any(|c| word.eq_ignore_ascii_case(c)));
-        // An alias is a name that a clause, a parenthesis or the end follows; anything else is a misspelled clause.
+        // An alias is a name before a clause, a parenthesis or the end. Any other name is a
+        // misspelled clause.
         let clause_follows = match self.peek_after() {
             Kind::End | Kind::Symbol(")") => true,
             Kind::Word(word) => CLAUSES.iter().any(|c| word.eq_ignore_ascii_case(c)),
@@ -235,7 +236,7 @@ impl Parser {
         parsed
     }
 
-    /// Conditions joined by AND, or by OR; both at one level need parentheses.
+    /// Parses conditions joined by AND, or by OR; a mix at one level needs parentheses.
     fn condition(&mut self) -> Result<Expr, QueryError> {
         let first = self.nested(Self::term)?;
         let (joint, build): (_, fn(Vec<Expr>) -> Expr) = if self.is_word("AND") {

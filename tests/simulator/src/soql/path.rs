@@ -1,4 +1,4 @@
-//! Dotted names, looked up: `Account.Owner.Name` becomes fields and the tables that lie between.
+//! Resolves dotted names: `Account.Owner.Name` becomes fields and the tables between them.
 
 use super::ast::Name;
 use super::{QueryError, Scope};
@@ -6,20 +6,21 @@ use crate::org::Row;
 use crate::schema::{Field, FieldIx, Kind, ObjectType, Value};
 use crate::switches::REFERENCE_TAIL;
 
-/// How deep a path may go.
+/// Maximum number of relationships in a path.
 const MAX_HOPS: usize = 5;
 
-/// The way from a row to a value.
+/// The path from a row to a value.
 #[derive(Clone, Debug)]
 pub(crate) enum Path {
     /// A field of the row itself.
     Own(FieldIx),
-    /// A field of the record that a reference points to; which object that is, its id says.
+    /// A field of the record that a reference refers to. The id determines the object of that
+    /// record.
     Via(FieldIx, Vec<(String, Path)>),
 }
 
 impl Path {
-    /// The value at the end of the path; null where a link is missing.
+    /// The value at the end of the path; null when a reference in between is missing.
     pub(crate) fn value<'a>(&self, scope: &Scope<'a>, row: &'a Row) -> &'a Value {
         match self {
             Path::Own(field) => row.get(*field),
@@ -39,7 +40,7 @@ impl Path {
     }
 }
 
-/// What stands at the end of a path.
+/// The field at the end of a path.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) path: Path,
@@ -47,7 +48,7 @@ pub(crate) struct Found {
     pub(crate) name: String,
 }
 
-/// Looks up a name, seen from an object.
+/// Resolves a name, relative to an object.
 pub(crate) fn resolve(
     name: &Name,
     alias: Option<&str>,
@@ -64,7 +65,7 @@ pub(crate) fn resolve(
     walk(parts, object, scope, name.at)
 }
 
-/// The name without the alias or the object's own name before it.
+/// Removes the alias or the object's own name from the start of a name.
 pub(crate) fn strip<'n>(
     parts: &'n [String],
     alias: Option<&str>,
@@ -125,7 +126,7 @@ fn walk(
     }
 }
 
-/// The field of this name, if the user sees it.
+/// Finds a field by name, if the user can see it.
 pub(crate) fn visible_field<'o>(
     object: &'o ObjectType,
     name: &str,
@@ -139,7 +140,7 @@ pub(crate) fn visible_field<'o>(
         .then_some((ix, field))
 }
 
-/// The reference field behind this relationship name, if the user sees it.
+/// Finds the reference field of a relationship name, if the user can see it.
 pub(crate) fn visible_relationship<'o>(
     object: &'o ObjectType,
     name: &str,
@@ -153,7 +154,7 @@ pub(crate) fn visible_relationship<'o>(
         .then_some((ix, field))
 }
 
-/// The objects that a reference may point to and the user sees.
+/// The objects that a reference may refer to and that the user can see.
 pub(crate) fn targets_of<'a>(
     field: &'a Field,
     scope: &Scope<'a>,

@@ -1,4 +1,4 @@
-//! A statement with every name looked up and every right checked.
+//! Plans a statement: resolves every name and checks every right.
 
 use super::ast::{Item, Name, Query};
 use super::filter::{Compiler, Filter};
@@ -6,7 +6,7 @@ use super::path::{self, Found, Path};
 use super::{QueryError, Scope};
 use crate::schema::{FieldIx, Kind, ObjectType};
 
-/// What is to be read, ready to run.
+/// A resolved query, ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) object: String,
@@ -17,28 +17,29 @@ pub(crate) struct Plan {
     pub(crate) offset: u64,
 }
 
-/// What comes out.
+/// The form of the result.
 #[derive(Clone, Debug)]
 pub(crate) enum Shape {
     /// Records with these columns.
     Records(Vec<Column>),
     /// `COUNT()`: a number only.
     Count,
-    /// `COUNT(field)`s under these names: one aggregate row.
+    /// `COUNT(field)` columns with their names: one aggregate row.
     Aggregate(Vec<(String, Path)>),
 }
 
-/// One column, or a record with columns of its own.
+/// One column, or a related record with its own columns.
 #[derive(Clone, Debug)]
 pub(crate) enum Column {
     Field(FieldIx, String),
-    /// A parent record under its relationship's name; the columns by the object that it turns out to be.
+    /// A parent record with its relationship's name. The columns depend on the object of the
+    /// record.
     Parent(FieldIx, String, Vec<(String, Vec<Column>)>),
-    /// Child records: the name, the field by which they point here, and what to read of them.
+    /// Child records: the name, the field that refers to this record, and the plan to read them.
     Children(String, FieldIx, Box<Plan>),
 }
 
-/// One key of the order.
+/// One sort key.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) path: Path,
@@ -47,7 +48,7 @@ pub(crate) struct Key {
     pub(crate) nulls_last: bool,
 }
 
-/// Looks up names and checks rights.
+/// Resolves names and checks rights.
 pub(super) fn plan(query: &Query, scope: &Scope<'_>) -> Result<Plan, QueryError> {
     let object = scope
         .org
@@ -254,7 +255,7 @@ fn children(query: &Query, parent: &ObjectType, scope: &Scope<'_>) -> Result<Col
     ))
 }
 
-/// The one field that a semi-join's sub-query selects.
+/// The only field that the sub-query of a semi-join selects.
 pub(super) fn single_field(
     query: &Query,
     plan: &Plan,

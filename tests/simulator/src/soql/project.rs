@@ -1,4 +1,4 @@
-//! Rows as the JSON of the REST API.
+//! Converts rows to the JSON of the REST API.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -7,13 +7,13 @@ use super::{Scope, eval};
 use crate::org::Row;
 use crate::schema::ObjectType;
 
-/// What a query found.
+/// The result of a query.
 pub(crate) enum Answer {
     /// `COUNT()`.
     Count(usize),
     /// One aggregate row.
     Aggregate(Json),
-    /// Records, by number.
+    /// The numbers of the selected records.
     Rows(Vec<u32>),
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn run(plan: &Plan, scope: &Scope<'_>) -> Answer {
     }
 }
 
-/// The records of these rows; `version` is the one in the URL.
+/// Converts these rows to records; `version` is the version in the URL.
 pub(crate) fn records(plan: &Plan, rows: &[u32], scope: &Scope<'_>, version: &str) -> Vec<Json> {
     let (Shape::Records(columns), Some(object)) =
         (&plan.shape, scope.org.schema.object(&plan.object))
@@ -54,6 +54,7 @@ pub(crate) fn records(plan: &Plan, rows: &[u32], scope: &Scope<'_>, version: &st
         .collect()
 }
 
+/// The `attributes` of a record:
 /// `{"type": "Contact", "url": "/services/data/v50.0/sobjects/Contact/003..."}`.
 pub(crate) fn attributes(object: &ObjectType, id: &str, version: &str) -> Json {
     json!({"type": object.name, "url": format!("/services/data/v{version}/sobjects/{}/{id}", object.name)})

@@ -1,4 +1,4 @@
-//! Statements against a small org: what comes back, and what is refused.
+//! Tests: statements against a small org, their results and their errors.
 
 use std::time::Instant;
 
@@ -417,6 +417,6 @@ fn thousands_of_numbers_in_many_records_are_found_by_index() {
     for _ in 0..5 {
         ask(&org, "i@acme", &text).unwrap();
     }
-    // Nested scans would compare 10^9 texts; the bound is loose enough for a busy machine.
+    // Nested scans would compare 10^9 texts. The limit is generous enough for a busy machine.
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose, and the admin endpoint.
+//! Tests of deliberate faults and the admin endpoint.
 
 use salesforce_simulator::{Effect, Fault};
 use serde_json::{Value as Json, json};

@@ -1,4 +1,4 @@
-//! Logging in, and what becomes of sessions.
+//! Tests of log-ins and sessions.
 
 use jiff::SignedDuration;
 use reqwest::{Certificate, Client};

@@ -1,6 +1,6 @@
-//! The simulator over real TLS: what a client sees.
+//! Tests of the simulator over real TLS, from a client's view.
 
-// The helpers of an integration test are not recognised as test code.
+// Clippy does not recognise the helpers of an integration test as test code.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod faults;

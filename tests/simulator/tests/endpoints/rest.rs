@@ -1,4 +1,4 @@
-//! The REST API.
+//! Tests of the REST API.
 
 use jiff::SignedDuration;
 use reqwest::Response;

@@ -1,4 +1,4 @@
-//! The runner's own loop: watches the pods of its node and cares for each in a task.
+//! The runner's main loop: it watches the pods of its node and runs each in a task.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ use crate::{ControlPlane, wait_for_object};
 
 const NODE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// What the handle asks for.
+/// The requests of the handle.
 pub(super) enum Control {
     Serve {
         namespace: String,
@@ -44,7 +44,7 @@ pub(super) enum Control {
     },
 }
 
-/// All that a runner is made of before it has a runtime.
+/// The settings of a runner before its runtime starts.
 pub(super) struct Kubelet {
     name: String,
     exclusive: bool,
@@ -58,7 +58,7 @@ pub(super) struct Kubelet {
     shared: Shared,
 }
 
-/// A pod in care: where its changes are told.
+/// The senders of pod changes, one for each pod task; key: the UID.
 type Pods = HashMap<String, watch::Sender<Option<Pod>>>;
 
 impl Kubelet {
@@ -71,8 +71,8 @@ impl Kubelet {
         shared: &Shared,
     ) -> Result<Self> {
         let admin = control_plane.config();
-        // It acts as a node does, so that the node authorizer guards which Secrets it may read, and the audit log tells it
-        // apart from everyone else.
+        // It acts as a node. The node authorizer then limits the Secrets that it may read, and the
+        // audit log shows it as a separate user.
         let mut config = admin.clone();
         let user = HeaderValue::try_from(format!("system:node:{name}"));
         let user =
@@ -102,7 +102,7 @@ impl Kubelet {
         })
     }
 
-    /// The runner's thread.
+    /// Main function of the runner's thread.
     pub(super) fn run_on_own_runtime(
         self,
         orders: mpsc::UnboundedReceiver<Control>,
@@ -191,7 +191,7 @@ impl Kubelet {
                         listed.extend(pod.uid());
                         care_for(&runner, &mut pods, &mut tasks, pod);
                     }
-                    // After a gap: who is not in the list went unseen.
+                    // A pod that is not in the list was deleted while the watch was interrupted.
                     Some(Ok(Event::InitDone)) => pods.retain(|uid, pod| listed.contains(uid) || !tell(pod, None)),
                     Some(Ok(Event::Apply(pod))) => care_for(&runner, &mut pods, &mut tasks, pod),
                     Some(Ok(Event::Delete(pod))) => {
@@ -210,7 +210,7 @@ impl Kubelet {
         }
     }
 
-    /// Makes the node and waits until the node controller has opened it.
+    /// Creates the node and waits until the node controller has opened it for pods.
     async fn register(&self, client: &Client, admin: &Client) -> Result<()> {
         node::register(
             client,
@@ -232,7 +232,8 @@ impl Kubelet {
         Ok(())
     }
 
-    /// Takes the node away, and does at once what the pod garbage collector and the node's eviction would do after minutes.
+    /// Removes the node. It does at once what the pod garbage collector and the eviction from a
+    /// lost node do after minutes.
     async fn lose_node(&self, admin: &Client) -> Result<()> {
         node::remove(admin, &self.name).await?;
         let disrupted = json!({"status": {"phase": "Failed", "conditions": [{
@@ -264,7 +265,7 @@ impl Kubelet {
         Ok(())
     }
 
-    /// Ends all processes and leaves nothing behind.
+    /// Ends all processes and removes the node and the folder.
     async fn stop(&self, admin: &Client, pods: Pods, mut tasks: JoinSet<()>) {
         for pod in pods.values() {
             tell(pod, None);
@@ -272,7 +273,7 @@ impl Kubelet {
         drop(pods);
         let all = async { while tasks.join_next().await.is_some() {} };
         let _ = timeout(Duration::from_secs(5), all).await;
-        // If the API server is gone, so is all of this.
+        // If the API server is gone, all its objects are gone too.
         let _ = timeout(Duration::from_secs(10), self.lose_node(admin)).await;
         let _ = std::fs::remove_dir_all(&self.dir);
     }
@@ -286,7 +287,7 @@ impl Kubelet {
     }
 }
 
-/// Tells a pod's task of a change, or starts the task.
+/// Sends a change to a pod's task, or starts the task.
 fn care_for(runner: &Arc<Runner>, pods: &mut Pods, tasks: &mut JoinSet<()>, pod: Pod) {
     let uid = pod.uid().unwrap_or_default();
     if let Some(known) = pods.get(&uid) {
@@ -298,7 +299,7 @@ fn care_for(runner: &Arc<Runner>, pods: &mut Pods, tasks: &mut JoinSet<()>, pod:
     tasks.spawn(lifecycle::run(runner.clone(), pod, receiver));
 }
 
-/// Returns true, so that it may stand in a condition.
+/// Sends a state to a pod's task. It returns true, so that a condition can contain the call.
 fn tell(pod: &watch::Sender<Option<Pod>>, state: Option<Pod>) -> bool {
     pod.send_replace(state);
     true

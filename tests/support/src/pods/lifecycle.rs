@@ -1,4 +1,4 @@
-//! One pod, from the moment it is bound to the node until its object is gone.
+//! The life of one pod, from its binding to the node until its object is gone.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -23,22 +23,23 @@ use super::sandbox::{Builder, Obstacle, Sandbox};
 use super::state::{Order, RunState, Shared};
 use super::support::runnable;
 
-/// What every pod of a runner has in common.
+/// The state that all pods of a runner share.
 pub(super) struct Runner {
-    /// Acts as the node.
+    /// A client with the node's identity.
     pub(super) client: Client,
     pub(super) shared: Shared,
     /// The `cluster` binary, which supervises processes.
     pub(super) binary: PathBuf,
-    /// A folder for all that pods need.
+    /// The folder for the files of all pods.
     pub(super) dir: PathBuf,
     pub(super) programs: BTreeMap<String, PathBuf>,
     pub(super) api_server: (String, String),
-    /// Counts how often the node was lost: processes started before that end, and nobody hears of it.
+    /// Number of times that the node was lost. Processes started before a loss end without a
+    /// report.
     pub(super) losses: watch::Receiver<u64>,
 }
 
-/// One pod in the runner's care.
+/// One pod that the runner manages.
 struct Lifecycle<'a> {
     runner: &'a Runner,
     api: Api<Pod>,
@@ -46,26 +47,26 @@ struct Lifecycle<'a> {
     namespace: String,
     subject: Subject,
     record: usize,
-    /// The pod as last seen; `None` when its object is gone.
+    /// The last observed state of the pod; `None` when its object is gone.
     pod: watch::Receiver<Option<Pod>>,
     losses: watch::Receiver<u64>,
     deadline: Option<Timestamp>,
 }
 
-/// Why a pod must end though its program has not.
+/// The reason why a pod must end before its program does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
-    /// Someone deleted it: so much time to end in good order.
+    /// Somebody deleted the pod; the value is the grace period.
     Deleted(Duration),
-    /// Its activeDeadlineSeconds have passed.
+    /// Its `activeDeadlineSeconds` have passed; the value is the grace period.
     Deadline(Duration),
-    /// Its object is gone already: there is nobody to report to.
+    /// Its object is already gone, so no report is possible.
     Gone,
-    /// The node is lost: nobody reports.
+    /// The node is lost, so nothing is reported.
     Lost,
 }
 
-/// Runs the pod to its end. Returns when its object is gone.
+/// Runs the pod to its end. Returns after its object is gone.
 pub(super) async fn run(runner: Arc<Runner>, pod: Pod, changes: watch::Receiver<Option<Pod>>) {
     let uid = pod.uid().unwrap_or_default();
     let dir = runner.dir.join(&uid);
@@ -121,7 +122,7 @@ impl Lifecycle<'_> {
         self.remove_when_deleted().await;
     }
 
-    /// Gets everything ready, however long that takes, unless the pod must end before.
+    /// Prepares the pod, without a time limit, unless it must end first.
     async fn prepare(
         &mut self,
         pod: &Pod,
@@ -136,7 +137,7 @@ impl Lifecycle<'_> {
             let attempt = async {
                 let mut changes = runner.shared.changes();
                 while runner.shared.is_held(pod) {
-                    // The sender lives in the runner, and the runner longer than its pods.
+                    // The runner owns the sender and outlives its pods.
                     let _ = changes.changed().await;
                 }
                 let (host, port) = &runner.api_server;
@@ -207,7 +208,7 @@ impl Lifecycle<'_> {
         let mut cause = None;
         let mut kill_at = None;
         let mut out_of_memory = false;
-        // Reporting must not keep the clock of a deadline or a deletion from running.
+        // A slow report must not stop the clock of a deadline or a deletion.
         let report = report::patch(&self.subject, &Container::Running { since: started }, None);
         let (api, name) = (self.api.clone(), self.name.clone());
         let mut reporting = Box::pin(async move { send(&api, &name, &report).await });
@@ -273,7 +274,8 @@ impl Lifecycle<'_> {
             .update(self.record, |run| run.state = RunState::Ended(exit_code));
     }
 
-    /// The program, supervised so that it cannot outlive us, with nothing but the pod's environment.
+    /// Starts the program under supervision, so that it ends with this process, with only the pod's
+    /// environment.
     fn spawn(&self, sandbox: &Sandbox, log: &Path) -> std::io::Result<Child> {
         let log = OpenOptions::new().create(true).append(true).open(log)?;
         Command::new(&self.runner.binary)
@@ -288,7 +290,8 @@ impl Lifecycle<'_> {
             .spawn()
     }
 
-    /// Something that is not supported, or cannot work: said loudly, and the pod fails.
+    /// Fails the pod with a visible message, because it needs something that is unsupported or
+    /// impossible.
     async fn refuse(&mut self, reason: &str) {
         let loud = format!("pod {}/{} is refused: {reason}", self.namespace, self.name);
         eprintln!("{loud}");
@@ -341,7 +344,7 @@ impl Lifecycle<'_> {
         .await;
     }
 
-    /// Waits until there is a cause for the pod to end.
+    /// Waits until the pod must end for one of the causes.
     async fn must_end(&mut self) -> Cause {
         let deadline = self.deadline;
         let deadline = async move {
@@ -401,7 +404,8 @@ impl Lifecycle<'_> {
         )
     }
 
-    /// Nothing of the pod runs any more: when it is deleted, its object may go.
+    /// Removes the pod's object after its deletion was requested. No process of the pod runs at
+    /// this point.
     async fn remove_when_deleted(&mut self) {
         loop {
             let deleted = {
@@ -424,7 +428,7 @@ impl Lifecycle<'_> {
                     {
                         return;
                     }
-                    Ok(_) => {} // gone unless a finalizer holds it; then its removal will be seen
+                    Ok(_) => {} // it is gone, or a finalizer holds it and the watch reports its removal
                     Err(_) => {
                         tokio::time::sleep(Duration::from_millis(200)).await;
                         continue;
@@ -438,7 +442,7 @@ impl Lifecycle<'_> {
     }
 }
 
-/// Sends a report until the API server has taken it, or the pod is gone.
+/// Retries a report until the API server accepts it or the pod is gone.
 async fn send(api: &Api<Pod>, name: &str, report: &Value) {
     loop {
         match api
@@ -458,7 +462,8 @@ async fn send(api: &Api<Pod>, name: &str, report: &Value) {
     }
 }
 
-/// Orders the supervisor to send a signal to the program. If it has ended, its end will be seen.
+/// Requests a signal to the program from the supervisor. If the program has ended, its end is
+/// observed elsewhere.
 async fn signal(lifeline: &mut Option<tokio::process::ChildStdin>, number: i32) {
     if let Some(lifeline) = lifeline {
         let _ = lifeline

@@ -1,4 +1,4 @@
-//! The termination message, with a kubelet's limits.
+//! The termination message, with the limits of a kubelet.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,10 +8,10 @@ const LONGEST: u64 = 4096;
 const LONGEST_FROM_LOG: u64 = 2048;
 const LINES_FROM_LOG: usize = 80;
 
-/// What the container left in its termination log: the last 4,096 bytes. If that is empty and the policy says so, the end of the log of
-/// a container that failed: 2,048 bytes or 80 lines.
+/// Returns the last 4,096 bytes of the container's termination log. If that is empty and the policy
+/// allows it, returns the end of a failed container's log: 2,048 bytes or 80 lines.
 pub(super) fn read(file: &Path, log: &Path, fall_back_to_log: bool) -> String {
-    // A missing file (it may have been deleted) is no message.
+    // A missing file (the container may have deleted it) means no message.
     let message = tail(file, LONGEST).unwrap_or_default();
     if !message.is_empty() || !fall_back_to_log {
         return message;

@@ -1,7 +1,10 @@
-//! A stand-in for the kubelet: runs the pods of Jobs as local processes and reports on them as a kubelet does.
+//! A stand-in for the kubelet: it runs the pods of Jobs as local processes and reports on them as a
+//! kubelet does.
 //!
-//! [`PodRunner`] registers a Node; the real scheduler binds pods to it; each becomes one process with the pod's environment and
-//! volumes, whose end becomes the pod's status. What it does not support it refuses, loudly. The README beside this crate lists both.
+//! [`PodRunner`] registers a Node, and the real scheduler binds pods to it. Each pod becomes one
+//! process with the pod's environment and volumes; the end of the process becomes the pod's status.
+//! The runner refuses, with a visible message, everything that it does not support. The README of
+//! this crate lists both.
 
 mod kubelet;
 mod lifecycle;
@@ -30,9 +33,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::{Context, Error, Result};
 use crate::{ControlPlane, try_wait_for};
 
-/// Runs pods as local processes while it lives; ends them, and removes its node, when it is dropped.
+/// Runs pods as local processes. A drop ends them and removes the node.
 ///
-/// It lives on a thread and a Tokio runtime of its own, so it may be shared by tests that each have theirs.
+/// It has its own thread and Tokio runtime, so tests with different runtimes may share it.
 #[derive(Debug)]
 pub struct PodRunner {
     node: String,
@@ -41,7 +44,7 @@ pub struct PodRunner {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a [`PodRunner`] is to serve, and with which programs.
+/// The configuration of a [`PodRunner`]: its namespaces and programs.
 #[derive(Debug)]
 pub struct PodRunnerBuilder<'a> {
     control_plane: &'a ControlPlane,
@@ -53,16 +56,16 @@ pub struct PodRunnerBuilder<'a> {
 // === impl PodRunnerBuilder ===
 
 impl PodRunnerBuilder<'_> {
-    /// Serves this namespace (one more each time), and no others. Without any, the runner takes every pod that no other runner's
-    /// namespace claims.
+    /// Serves only this namespace; further calls add namespaces. Without any, the runner takes all
+    /// pods outside of other runners' namespaces.
     #[must_use]
     pub fn namespace(mut self, name: impl Into<String>) -> Self {
         self.namespaces.push(name.into());
         self
     }
 
-    /// Tells which program here stands for a name in the pod: for an image whose container names no command, or for a
-    /// container's `command[0]`.
+    /// Maps a name in the pod to a local program. The name is an image whose container has no
+    /// command, or a container's `command[0]`.
     #[must_use]
     pub fn program(
         mut self,
@@ -74,7 +77,7 @@ impl PodRunnerBuilder<'_> {
         self
     }
 
-    /// How many pods may run at a time (110 if nothing is said); the scheduler keeps to it.
+    /// Maximum number of pods at a time (110 by default); the scheduler respects it.
     #[must_use]
     pub fn capacity(mut self, pods: u32) -> Self {
         self.capacity = pods;
@@ -99,7 +102,7 @@ impl PodRunnerBuilder<'_> {
             .name(name.clone())
             .spawn(move || kubelet.run_on_own_runtime(orders, ready))
             .context(|| "start the pod runner's thread")?;
-        // From here on its drop cleans up.
+        // From here on, the drop of this value cleans up.
         let runner = PodRunner {
             node: name,
             shared,
@@ -119,7 +122,7 @@ impl PodRunnerBuilder<'_> {
 // === impl PodRunner ===
 
 impl PodRunner {
-    /// Begins the description of a runner.
+    /// Starts the description of a runner.
     pub fn builder(control_plane: &ControlPlane) -> PodRunnerBuilder<'_> {
         PodRunnerBuilder {
             control_plane,
@@ -129,29 +132,29 @@ impl PodRunner {
         }
     }
 
-    /// The name of its node.
+    /// The name of the runner's node.
     pub fn node(&self) -> &str {
         &self.node
     }
 
-    /// Serves one more namespace. Pods that were made there before stay where they are.
+    /// Serves one more namespace. Existing pods of that namespace stay on their nodes.
     pub async fn serve(&self, namespace: &str) -> Result<()> {
         let namespace = namespace.to_owned();
         self.ask(|reply| Control::Serve { namespace, reply }).await
     }
 
-    /// The selected pods it has taken on, oldest first.
+    /// The selected pods that the runner has accepted, oldest first.
     pub fn pods(&self, select: Select) -> Vec<PodRun> {
         self.shared.runs(&select)
     }
 
-    /// How many processes have been started for the selected pods.
+    /// Number of processes that were started for the selected pods.
     pub fn runs(&self, select: Select) -> usize {
         let started = |run: &&PodRun| matches!(run.state, RunState::Running | RunState::Ended(_));
         self.shared.runs(&select).iter().filter(started).count()
     }
 
-    /// What the youngest of the selected pods has written to its standard output and error.
+    /// The standard output and error of the youngest selected pod.
     pub fn logs(&self, select: Select) -> String {
         let runs = self.shared.runs(&select);
         let log = runs
@@ -161,7 +164,7 @@ impl PodRunner {
         String::from_utf8_lossy(&log).into_owned()
     }
 
-    /// Waits until the process of a selected pod runs.
+    /// Waits until the process of a selected pod is running.
     pub async fn wait_running(&self, select: Select, deadline: Duration) -> Result<PodRun> {
         self.wait(select, "running", deadline, |state| {
             *state == RunState::Running
@@ -169,7 +172,8 @@ impl PodRunner {
         .await
     }
 
-    /// Waits until the process of a selected pod has ended (its report may still be on the way to the API server).
+    /// Waits until the process of a selected pod has ended. The API server may not have its report
+    /// yet.
     pub async fn wait_ended(&self, select: Select, deadline: Duration) -> Result<PodRun> {
         self.wait(select, "to have ended", deadline, |state| {
             matches!(state, RunState::Ended(_))
@@ -195,40 +199,43 @@ impl PodRunner {
         Ok(try_wait_for(format!("a pod of {select:?} {what}"), deadline, look).await?)
     }
 
-    /// Sends a signal to the processes of the selected pods; returns to how many.
+    /// Sends a signal to the processes of the selected pods. Returns their number.
     pub fn signal(&self, select: Select, signal: Signal) -> usize {
         self.shared.order(&select, Order::Signal(signal as i32))
     }
 
-    /// Kills the processes of the selected pods as the kernel does when memory runs out (reason OOMKilled, exit code 137); returns
-    /// how many.
+    /// Kills the processes of the selected pods as the kernel does when memory runs out (reason
+    /// OOMKilled, exit code 137). Returns their number.
     pub fn oom_kill(&self, select: Select) -> usize {
         self.shared.order(&select, Order::OutOfMemory)
     }
 
-    /// Keeps the selected pods from starting (they stay in ContainerCreating) until the rule is released or dropped.
+    /// Prevents the start of the selected pods (they stay in ContainerCreating) until the rule is
+    /// released or dropped.
     pub fn hold(&self, select: Select) -> Rule {
         self.shared.add_rule(select, Effect::Hold)
     }
 
-    /// Tells another termination message than the selected pods' own, until the rule is released or dropped.
+    /// Replaces the termination message of the selected pods until the rule is released or dropped.
     pub fn replace_message(&self, select: Select, message: impl Into<String>) -> Rule {
         self.shared
             .add_rule(select, Effect::Message(message.into()))
     }
 
-    /// What was refused because this stand-in does not support it. A test that sees odd failures asks here first.
+    /// The refusals of unsupported features. Check these first when a test fails in an unexpected
+    /// way.
     pub fn refusals(&self) -> Vec<String> {
         self.shared.refusals()
     }
 
-    /// The machine burns down: all processes end, nobody reports, the Node object is gone. What takes a real cluster minutes
-    /// (evicting the pods of a lost node: phase Failed, condition DisruptionTarget, and their deletion) is done at once.
+    /// Simulates the loss of the machine: all processes end without a report, and the Node object
+    /// is gone. The eviction of the lost node's pods (phase Failed, condition DisruptionTarget,
+    /// deletion) takes minutes in a real cluster and happens here at once.
     pub async fn lose_node(&self) -> Result<()> {
         self.ask(|reply| Control::LoseNode { reply }).await
     }
 
-    /// A new machine of the same name joins.
+    /// Registers a new machine with the same name.
     pub async fn restore_node(&self) -> Result<()> {
         self.ask(|reply| Control::RestoreNode { reply }).await
     }

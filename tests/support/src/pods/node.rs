@@ -1,4 +1,4 @@
-//! The node that a runner registers, with the lease that tells that it lives.
+//! The node that a runner registers, and the lease that shows that the node is alive.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ const KEY: &str = "switchboard.dev/pod-runner";
 const LEASES: &str = "kube-node-lease";
 const RENEWAL: Duration = Duration::from_secs(10);
 
-/// Registers the node as ready. A node for some namespaces only is tainted, so that no other pods come.
+/// Registers the node as ready. A node that serves only some namespaces gets a taint against other
+/// pods.
 pub(super) async fn register(
     client: &Client,
     name: &str,
@@ -63,7 +64,8 @@ pub(super) async fn register(
     Ok(())
 }
 
-/// Whether the node is open for pods: a new one is closed until the node controller has seen that it is ready.
+/// Whether the node accepts pods. A new one has taints until the node controller has observed that
+/// it is ready.
 pub(super) fn is_open(node: Option<&Value>) -> Option<()> {
     let taints = node?.pointer("/spec/taints").and_then(Value::as_array);
     let closed = taints
@@ -73,11 +75,11 @@ pub(super) fn is_open(node: Option<&Value>) -> Option<()> {
     (!closed).then_some(())
 }
 
-/// Renews the lease for ever.
+/// Renews the lease without an end.
 pub(super) async fn keep_alive(client: &Client, name: &str) {
     loop {
         tokio::time::sleep(RENEWAL).await;
-        let _ = renew(client, name).await; // the next renewal comes soon enough
+        let _ = renew(client, name).await; // a failure is harmless, because the next renewal comes soon
     }
 }
 
@@ -100,7 +102,7 @@ async fn renew(client: &Client, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes the node away. A node may not do that itself: needs the administrator's client.
+/// Removes the node. This needs the administrator's client, because a node may not remove itself.
 pub(super) async fn remove(admin: &Client, name: &str) -> Result<()> {
     let gone = |result: kube::Result<_>| match result {
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -120,7 +122,7 @@ pub(super) async fn remove(admin: &Client, name: &str) -> Result<()> {
     )
 }
 
-/// Sends the pods of a namespace to the node, and lets them tolerate its taint.
+/// Directs the pods of a namespace to the node, and lets them tolerate its taint.
 pub(super) async fn direct(admin: &Client, namespace: &str, node: &str) -> Result<()> {
     let patch = json!({"metadata": {"annotations": {
         "scheduler.alpha.kubernetes.io/node-selector": format!("{KEY}={node}"),

@@ -1,9 +1,10 @@
-//! A process started here has no mount namespace: the paths that a pod knows are rewritten to where things really lie.
+//! Path rewriting: a local process has no mount namespace, so the paths of the pod are replaced by
+//! the real ones.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Paths in the pod and where they really are.
+/// Maps paths in the pod to real paths.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Paths(BTreeMap<String, PathBuf>);
 
@@ -21,7 +22,7 @@ impl Paths {
         &self.0
     }
 
-    /// Where a path of the pod really lies, if it is one of those or below one.
+    /// The real path of a path in the pod, if that is one of the mapped paths or below one.
     pub(super) fn real(&self, path: &str) -> Option<PathBuf> {
         let (in_pod, real) = self.longest_at(path)?;
         let rest = path[in_pod.len()..].trim_start_matches('/');
@@ -32,7 +33,8 @@ impl Paths {
         })
     }
 
-    /// Replaces each of the paths in a text, where it stands as a path of its own (and not within a longer word or path).
+    /// Replaces each mapped path in a text where it is a complete path, not part of a longer word
+    /// or path.
     pub(super) fn rewrite(&self, text: &str) -> String {
         let mut result = String::with_capacity(text.len());
         let mut previous = None;
@@ -52,7 +54,7 @@ impl Paths {
         result
     }
 
-    /// The longest path that the text begins with, ending where a path element ends.
+    /// The longest mapped path at the start of the text that ends at the end of a path element.
     fn longest_at(&self, text: &str) -> Option<(&str, &Path)> {
         let fits = |path: &str| {
             text.strip_prefix(path).is_some_and(|rest| {

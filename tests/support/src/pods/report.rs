@@ -1,10 +1,10 @@
-//! A pod's status as a kubelet writes it.
+//! Pod statuses in the form that a kubelet writes.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
-/// What a container is doing.
+/// The state of a container.
 #[derive(Debug, Clone)]
 pub(super) enum Container {
     Waiting {
@@ -17,7 +17,7 @@ pub(super) enum Container {
     Terminated(Termination),
 }
 
-/// How a container ended.
+/// The end of a container.
 #[derive(Debug, Clone)]
 pub(super) struct Termination {
     pub(super) exit_code: i32,
@@ -27,14 +27,14 @@ pub(super) struct Termination {
     pub(super) finished: Timestamp,
 }
 
-/// Why a pod as a whole failed, where it was not its container's doing.
+/// The reason why a pod failed as a whole, when the container is not the cause.
 #[derive(Debug, Clone)]
 pub(super) struct PodFailure {
     pub(super) reason: &'static str,
     pub(super) message: String,
 }
 
-/// What stays the same over all reports on a pod.
+/// The data that all reports on a pod share.
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub(super) uid: String,
@@ -43,7 +43,7 @@ pub(super) struct Subject {
     pub(super) started: Timestamp,
 }
 
-/// The patch (strategic merge: conditions of others stay) that reports on a pod.
+/// The patch that reports on a pod. It is a strategic merge, so conditions of other writers stay.
 pub(super) fn patch(
     subject: &Subject,
     container: &Container,
@@ -93,11 +93,12 @@ pub(super) fn patch(
         status["reason"] = failure.reason.into();
         status["message"] = failure.message.clone().into();
     }
-    // With the UID a pod of the same name that came later cannot be taken for this one.
+    // The UID prevents a patch of a later pod with the same name.
     json!({"metadata": {"uid": subject.uid}, "status": status})
 }
 
-/// The container's state. The keys of the other two are told to go: a patch would leave them where they are.
+/// The container's state. The keys of the other two states are set to null, because a patch would
+/// keep them otherwise.
 fn state(subject: &Subject, container: &Container) -> Value {
     match container {
         Container::Waiting { reason, message } => {

@@ -1,9 +1,9 @@
-//! Which pods are meant, and the rules that tests lay down for them.
+//! Selection of the pods that a rule or a query of a test applies to.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-/// Names pods: all of a runner's, narrowed down by namespace, name, Job, CronJob or label.
+/// Selects pods of a runner by namespace, name, Job, CronJob or label.
 ///
 /// ```
 /// use switchboard_testbed::Select;
@@ -19,47 +19,48 @@ pub struct Select {
 }
 
 impl Select {
-    /// Every pod of the runner.
+    /// Selects every pod of the runner.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Those of a namespace.
+    /// Limits the selection to a namespace.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
-    /// The one of this name.
+    /// Limits the selection to the pod with this name.
     #[must_use]
     pub fn pod(mut self, name: impl Into<String>) -> Self {
         self.pod = Some(name.into());
         self
     }
 
-    /// Those of a Job.
+    /// Limits the selection to the pods of a Job.
     #[must_use]
     pub fn job(mut self, name: impl Into<String>) -> Self {
         self.job = Some(name.into());
         self
     }
 
-    /// Those of a CronJob's Jobs: all whose Job is called `NAME-` and something without a further hyphen.
+    /// Limits the selection to a CronJob's Jobs: the Job's name is `NAME-` and a suffix without a
+    /// hyphen.
     #[must_use]
     pub fn cron_job(mut self, name: impl Into<String>) -> Self {
         self.cron_job = Some(name.into());
         self
     }
 
-    /// Those with a label.
+    /// Limits the selection to pods with a label.
     #[must_use]
     pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((key.into(), value.into()));
         self
     }
 
-    /// Whether the pod is meant.
+    /// Whether the pod is selected.
     pub(super) fn matches(&self, pod: &Pod) -> bool {
         let job = job_of(pod);
         let is = |wish: &Option<String>, have: Option<&str>| {

@@ -1,6 +1,6 @@
-//! What the test and the runner share: rules on one side, records of runs on the other.
+//! The state that the test and the runner share: rules of the test, and records of runs.
 //!
-//! The two live in different Tokio runtimes; a mutex and a watch channel know nothing of either.
+//! The two run in different Tokio runtimes; a mutex and a watch channel depend on neither.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,49 +19,50 @@ pub struct PodRun {
     pub namespace: String,
     /// Name of the pod.
     pub pod: String,
-    /// The Job it belongs to.
+    /// The Job of the pod; `None` for a pod without one.
     pub job: Option<String>,
-    /// How far it is.
+    /// Progress of the run.
     pub state: RunState,
-    /// What the process wrote to its standard output and error lies here.
+    /// Path of the file with the process's standard output and error.
     pub log: PathBuf,
-    /// What the process got as its environment and arguments, and where its volumes lie.
+    /// Environment, arguments and volumes of the process; `None` before they are known.
     pub command: Option<PodCommand>,
 }
 
-/// How far a pod is.
+/// Progress of a pod's run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunState {
-    /// Not started yet, and why.
+    /// Not started yet, for this reason.
     Waiting(String),
-    /// Its process runs.
+    /// The process is running.
     Running,
-    /// Its process has ended, with this exit code.
+    /// The process has ended with this exit code.
     Ended(i32),
-    /// It was refused (the runner does not support something), deleted before it started, or lost with its node.
+    /// The pod was refused (the runner does not support a feature), deleted before its start, or
+    /// lost with its node.
     NeverRan(String),
 }
 
-/// What a pod's process was started with.
+/// The command of a pod's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodCommand {
-    /// Program and arguments, with paths as they really are.
+    /// Program and arguments, with real paths.
     pub argv: Vec<String>,
-    /// The whole environment, with paths as they really are.
+    /// The complete environment, with real paths.
     pub environment: BTreeMap<String, String>,
-    /// Mount path in the pod to where it really lies.
+    /// Real paths of the volumes; key: the mount path in the pod.
     pub mounts: BTreeMap<String, PathBuf>,
 }
 
-/// What a test orders for a running process.
+/// An action that a test requests for a running process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     Signal(i32),
-    /// SIGKILL, and to be told as the kernel's doing.
+    /// SIGKILL, which is reported as a kill by the kernel.
     OutOfMemory,
 }
 
-/// What a rule does to the pods that it selects.
+/// The effect of a rule on the selected pods.
 #[derive(Debug, Clone)]
 pub(super) enum Effect {
     Hold,
@@ -83,14 +84,14 @@ struct Record {
     orders: mpsc::UnboundedSender<Order>,
 }
 
-/// The shared state, and a signal for each change of it.
+/// The shared state, with a signal for each change.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     state: Arc<Mutex<State>>,
     changed: watch::Sender<u64>,
 }
 
-/// A rule holds while this value lives.
+/// A rule that applies until this value is dropped.
 #[derive(Debug)]
 #[must_use = "the rule ends when this is dropped"]
 pub struct Rule {
@@ -99,7 +100,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Ends the rule: held pods start, messages are the program's own again.
+    /// Ends the rule: held pods start, and messages come from the program again.
     pub fn release(self) {}
 }
 
@@ -128,7 +129,7 @@ impl Shared {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// Follows the changes. Subscribe before looking, so that nothing is missed in between.
+    /// A receiver of changes. Subscribe before reading the state, so that no change is missed.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
@@ -153,7 +154,7 @@ impl Shared {
             .any(|(select, effect)| matches!(effect, Effect::Hold) && select.matches(pod))
     }
 
-    /// The message that the youngest rule wants told for the pod.
+    /// The message that the youngest matching rule sets for the pod.
     pub(super) fn message_for(&self, pod: &Pod) -> Option<String> {
         self.lock()
             .rules
@@ -165,7 +166,7 @@ impl Shared {
             })
     }
 
-    /// Opens the record of a pod; returns its number and where orders for it arrive.
+    /// Creates the record of a pod. Returns its number and the receiver of its orders.
     pub(super) fn open(&self, pod: &Pod, log: PathBuf) -> (usize, mpsc::UnboundedReceiver<Order>) {
         let (orders, receiver) = mpsc::unbounded_channel();
         let run = PodRun {
@@ -214,7 +215,7 @@ impl Shared {
             .collect()
     }
 
-    /// Gives an order to the selected pods whose process runs; returns to how many.
+    /// Sends an order to the selected pods with a running process. Returns their number.
     pub(super) fn order(&self, select: &Select, order: Order) -> usize {
         let state = self.lock();
         let running = state

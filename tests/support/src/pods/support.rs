@@ -1,4 +1,5 @@
-//! What this stand-in for a kubelet does not do, it refuses: a test must not pass because something was silently left out.
+//! Refuses all features that this stand-in for a kubelet lacks: a test must not pass because the
+//! runner silently ignored something.
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
@@ -10,7 +11,7 @@ const VOLUMES: [&str; 5] = [
     "projected",
 ];
 
-/// The only container of a pod that can be run, or what stands against it.
+/// The only container of a pod, or the reason why the pod cannot run.
 pub(super) fn runnable(pod: &Pod) -> Result<(&PodSpec, &Container), String> {
     let spec = pod.spec.as_ref().ok_or("no spec")?;
     let [container] = spec.containers.as_slice() else {

@@ -190,7 +190,7 @@ async fn a_wait_in_vain_tells_what_it_saw() {
 #[tokio::test]
 async fn an_api_server_that_restarts_keeps_its_data_and_its_address() {
     if std::env::var_os("SWITCHBOARD_TEST_KUBECONFIG").is_some() {
-        return; // that cluster is not ours to disturb
+        return; // tests must not disturb an existing cluster
     }
     let control_plane = ControlPlane::start().await.unwrap();
     let namespace = control_plane.namespace("lasting").await.unwrap();

@@ -1,4 +1,4 @@
-//! The test bed, tested on the real control plane. One program, so that it starts once.
+//! Tests of the test bed on the real control plane. They are one program, so that it starts once.
 
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 

@@ -1,4 +1,4 @@
-//! Records are written by the rules, and refused with the reason.
+//! Tests: records are written by the rules, and refused with the reason.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A container's variables, and references to them.
+//! The environment variables of a container, and references between them.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ impl Builder<'_> {
         Ok(variables)
     }
 
-    /// The value of a variable, or none where it is optional and absent.
+    /// The value of a variable; `None` when it is optional and absent.
     async fn value_from(&self, source: &EnvVarSource) -> Result<Option<String>, Obstacle> {
         if let Some(field) = &source.field_ref {
             return Ok(Some(self.field(&field.field_path)?));
@@ -87,7 +87,7 @@ impl Builder<'_> {
     }
 }
 
-/// Replaces `$(NAME)` by the variable of that name where there is one; `$$` stands for a dollar sign.
+/// Replaces `$(NAME)` by the value of an existing variable; `$$` becomes one dollar sign.
 pub(super) fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,5 @@
-//! A pod's volumes, environment and command, made real: folders with files, a list of variables, a program.
+//! Local forms of a pod's volumes, environment and command: folders with files, variables, a
+//! program.
 
 mod environment;
 mod objects;
@@ -17,16 +18,16 @@ use self::volumes::{below, broken, make_dir};
 use super::paths::Paths;
 use super::state::PodCommand;
 
-/// Something that keeps a pod from starting.
+/// An obstacle to the start of a pod.
 #[derive(Debug)]
 pub(super) enum Obstacle {
-    /// A Secret or ConfigMap, or a key of it, is not there (yet).
+    /// A Secret or ConfigMap, or a key of it, does not exist (yet).
     Missing(Missing),
-    /// Nothing that would pass by waiting.
+    /// A permanent problem, which waiting does not solve.
     Broken(String),
 }
 
-/// Everything to start the process with.
+/// All data for the start of the process.
 #[derive(Debug)]
 pub(super) struct Sandbox {
     pub(super) command: PodCommand,
@@ -34,17 +35,17 @@ pub(super) struct Sandbox {
     pub(super) termination_message: PathBuf,
 }
 
-/// What a sandbox is made from.
+/// The input for a sandbox.
 pub(super) struct Builder<'a> {
     pub(super) client: &'a Client,
     pub(super) pod: &'a Pod,
     pub(super) spec: &'a PodSpec,
     pub(super) container: &'a Container,
-    /// A folder for this pod alone.
+    /// The folder of this pod.
     pub(super) dir: &'a Path,
-    /// Image or name of a program in the pod to a program here.
+    /// Local programs; key: an image or a program name in the pod.
     pub(super) programs: &'a BTreeMap<String, PathBuf>,
-    /// Host and port of the API server, told to every container.
+    /// Host and port of the API server, which every container gets.
     pub(super) api_server: (&'a str, &'a str),
 }
 
@@ -108,7 +109,8 @@ impl Builder<'_> {
         })
     }
 
-    /// Program and arguments: `command` and `args` as Kubernetes joins them with the image's entrypoint.
+    /// Program and arguments: `command` and `args`, combined with the image's entrypoint as in
+    /// Kubernetes.
     fn argv(
         &self,
         variables: &BTreeMap<String, String>,
@@ -136,7 +138,7 @@ impl Builder<'_> {
             .collect())
     }
 
-    /// A field of the pod, as `fieldRef` names it.
+    /// Reads a field of the pod that `fieldRef` names.
     fn field(&self, path: &str) -> Result<String, Obstacle> {
         let metadata = &self.pod.metadata;
         let subscript = |prefix: &str| {

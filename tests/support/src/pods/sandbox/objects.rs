@@ -1,4 +1,4 @@
-//! The Secrets and ConfigMaps that a pod names: read, found missing, waited for.
+//! Reads the Secrets and ConfigMaps that a pod refers to, and waits for missing ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,15 +10,16 @@ use kube::{Api, Client, ResourceExt};
 
 use super::{Builder, Obstacle};
 
-/// What is missing, and how a kubelet says so.
+/// A missing object or key, with the message that a kubelet reports.
 #[derive(Debug)]
 pub(in crate::pods) struct Missing {
     pub(in crate::pods) kind: Kind,
     pub(in crate::pods) name: String,
-    /// Its version, if the object is there and only a key is missing.
+    /// The object's version, if the object exists and only a key is missing.
     pub(in crate::pods) seen: Option<String>,
     pub(in crate::pods) message: String,
-    /// Whether it was wanted for the environment (CreateContainerConfigError) or for a volume (ContainerCreating).
+    /// Whether the environment needs it (CreateContainerConfigError) or a volume
+    /// (ContainerCreating).
     pub(in crate::pods) for_environment: bool,
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Found {
     pub(super) version: Option<String>,
 }
 
-/// What an object is wanted for.
+/// The use of an object in a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Environment,
@@ -134,7 +135,7 @@ impl Builder<'_> {
 }
 
 impl Missing {
-    /// Waits until what was missing may be there.
+    /// Waits until the missing object or key may exist.
     pub(in crate::pods) async fn changed(&self, client: Client, namespace: &str) {
         match self.kind {
             Kind::Secret => {
@@ -176,7 +177,8 @@ impl Kind {
     }
 }
 
-/// The node authorizer lets a node read what its pods refer to, and learns of a pod by a watch: an instant too late at times.
+/// Retries while the API server answers 403. The node authorizer lets a node read what its pods
+/// refer to, but learns about a pod from a watch, which may lag.
 pub(super) async fn retry_while_forbidden<T, F>(mut request: impl FnMut() -> F) -> kube::Result<T>
 where
     F: Future<Output = kube::Result<T>>,

@@ -1,4 +1,4 @@
-//! A pod's volumes: folders with the files that a kubelet would put there.
+//! A pod's volumes: folders with the files that a kubelet would create.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -14,11 +14,11 @@ use kube::api::PostParams;
 use super::objects::{Kind, Use, retry_while_forbidden};
 use super::{Builder, Obstacle};
 
-/// Mode of a file where the pod names none, as in Kubernetes.
+/// File mode when the pod sets none, as in Kubernetes.
 const DEFAULT_MODE: i32 = 0o644;
 
 impl Builder<'_> {
-    /// Makes the folder of a volume and the files in it.
+    /// Creates the folder of a volume and its files.
     pub(super) async fn fill(&self, volume: &Volume, dir: &Path) -> Result<(), Obstacle> {
         make_dir(dir)?;
         if let Some(source) = &volume.secret {
@@ -85,7 +85,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Writes the keys of a Secret or ConfigMap as files: all, or the items asked for.
+    /// Writes the keys of a Secret or ConfigMap as files: all keys, or the requested items.
     async fn project(
         &self,
         kind: Kind,
@@ -189,7 +189,7 @@ impl Builder<'_> {
     }
 }
 
-/// A relative path below a folder, and not out of it.
+/// Joins a relative path to a folder, and refuses a path that leaves the folder.
 pub(super) fn below(dir: &Path, path: &str) -> Result<PathBuf, Obstacle> {
     if Path::new(path)
         .components()

@@ -11,14 +11,14 @@ use switchboard_testbed::{ControlPlane, Namespace, PodRunner, wait_for};
 
 pub(super) const SOON: Duration = Duration::from_secs(30);
 
-/// A namespace, a runner for it, and clients for what is in it.
+/// A namespace, its runner, and clients for its objects.
 pub(super) struct Bed {
     pub(super) control_plane: &'static ControlPlane,
     pub(super) runner: PodRunner,
     pub(super) pods: Api<Pod>,
     pub(super) jobs: Api<Job>,
     pub(super) client: Client,
-    pub(super) namespace: Namespace, // last: the runner must clear away its pods first
+    pub(super) namespace: Namespace, // last, because the runner must remove its pods first
 }
 
 impl Bed {
@@ -56,7 +56,7 @@ impl Bed {
         self.apply(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})).await;
     }
 
-    /// Creates a Job that runs the script; `change` may change its pod's spec.
+    /// Creates a Job that runs the script; `change` may change the spec of its pod.
     pub(super) async fn job(&self, name: &str, script: &str, change: impl FnOnce(&mut Value)) {
         let job: Job = serde_json::from_value(job(name, script, change)).unwrap();
         self.jobs
@@ -65,7 +65,7 @@ impl Bed {
             .unwrap();
     }
 
-    /// The Job's only pod, when the check yields something for it.
+    /// Waits until the check returns a value for the Job's only pod.
     pub(super) async fn pod<T>(
         &self,
         job: &str,

@@ -1,4 +1,4 @@
-//! How a pod ends, and what is told of it.
+//! The ways in which a pod ends, and their reports.
 
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
@@ -260,7 +260,7 @@ async fn nothing_is_left_behind() {
             .is_none()
     );
     assert!(!control_plane.dir().join("pods").join(&node).exists());
-    // The Job controller has to take note of it, then the pod may go.
+    // The Job controller must observe it before the pod can be removed.
     wait_for("its pod to be gone", SOON, || async {
         pods.list(&ListParams::default())
             .await

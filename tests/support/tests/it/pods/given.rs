@@ -1,4 +1,4 @@
-//! What a pod is given: environment, volumes, a program, a token.
+//! Tests of a pod's environment, volumes, program and token.
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
@@ -158,7 +158,7 @@ async fn a_missing_secret_keeps_the_pod_waiting_until_it_is_there() {
             .then_some(())
     })
     .await;
-    assert_eq!(bed.terminated("volume").await["exitCode"], 1); // starts with what is there, as on a real node
+    assert_eq!(bed.terminated("volume").await["exitCode"], 1); // it starts with the existing keys, as on a real node
 
     bed.secret("late", json!({"password": "here"})).await;
     assert_eq!(bed.terminated("env").await["exitCode"], 0);

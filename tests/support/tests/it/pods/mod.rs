@@ -1,4 +1,4 @@
-//! The runner that stands in for the kubelet, on a real control plane.
+//! Tests of the runner that replaces the kubelet, on a real control plane.
 
 mod bed;
 mod ended;
