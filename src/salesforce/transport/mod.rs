@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use self::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
 use self::pace::{Outcome, Pace};
-use super::answers::Incoming;
+use super::answers::{Incoming, error_codes};
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::text;
@@ -308,8 +308,7 @@ impl Transport {
 fn outcome_of(outcome: &Result<Incoming, Error>) -> Outcome {
     match outcome {
         Err(error) if error.meaning() == Meaning::Unreachable => Outcome::Silence(error.clone()),
-        // What Salesforce's edge says while an instance does not answer (facts: Salesforce 2.9).
-        Ok(incoming) if matches!(incoming.status, 420 | 502 | 503 | 504) => Outcome::Edge,
+        Ok(incoming) if error_codes::status(incoming.status).edge => Outcome::Edge,
         _ => Outcome::Answer,
     }
 }
