@@ -91,7 +91,7 @@ async fn reconcile_once(
             fingerprint,
             organization,
             asked_at,
-            before_login: record.before_login(),
+            gate: record.clone(),
             sent_at: &|| record.sent_at(),
         };
         let proof = context.prover.prove(request).await;

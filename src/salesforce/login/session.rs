@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::gate::LoginWithheld;
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::meaning::Meaning;
 
@@ -116,7 +117,7 @@ impl SessionKeeper {
     /// cancel it half way and leave an attempt behind that nobody knows the outcome of.
     pub(crate) async fn obtain<L, F>(
         self: &Arc<Self>,
-        may_log_in: bool,
+        allowed: Result<(), LoginWithheld>,
         log_in: L,
     ) -> Result<Arc<Session>, Error>
     where
@@ -135,8 +136,8 @@ impl SessionKeeper {
             }
             match &state.flight {
                 Some(flight) => flight.clone(),
-                None if !may_log_in => return Err(withheld()),
                 None => {
+                    allowed?;
                     let flight = self.start(log_in());
                     state.flight = Some(flight.clone());
                     flight
@@ -223,14 +224,6 @@ impl SessionKeeper {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(crate) fn withheld() -> Error {
-    Error::new(
-        Meaning::LoginWithheld,
-        Phase::Login,
-        "there is no session, and no log-in is allowed now.",
-    )
 }
 
 /// A URL as text: `url` itself is built without serde here.
