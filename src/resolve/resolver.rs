@@ -140,7 +140,13 @@ impl Resolver {
                         return Err(ResolveError::TooMuch(error));
                     }
                     self.room.refused(bytes);
-                    debug!(bytes, %error, now = self.room.bytes(), "too much at once: fewer numbers go");
+                    // Not Salesforce's words: they may quote the numbers.
+                    debug!(
+                        bytes,
+                        why = error.meaning().code(),
+                        now = self.room.bytes(),
+                        "too much at once: fewer numbers go"
+                    );
                     return Ok(None);
                 }
             }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::debug;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -25,7 +26,7 @@ use super::login::session::{Granted, Session, SessionInfo, SessionKeeper, Shared
 use super::rest::usage::{Spent, Usage};
 use super::rest::{NextPage, Page, Path, Subrequest, Subresponse, Version};
 use super::text::Redactor;
-use super::transport::{Outgoing, Transport};
+use super::transport::{Outgoing, Transport, millis};
 use super::{login, rest};
 
 /// One credential's connection; clones share session and counters.
@@ -285,9 +286,10 @@ impl Connection {
         make: &(dyn Fn(&Session) -> Result<Outgoing, Error> + Sync),
     ) -> Result<Incoming, Error> {
         let mut replaced = false;
+        let mut sent = 0;
         loop {
             let session = self.obtain().await?;
-            let error = match self.repeat(make, &session).await {
+            let error = match self.repeat(make, &session, &mut sent).await {
                 Ok(incoming) => return Ok(incoming),
                 Err(error) => error,
             };
@@ -296,6 +298,7 @@ impl Connection {
             if !expired || !self.shared.keeper.drop_expired(&session, &error) || last {
                 return Err(error);
             }
+            debug!("the session has expired: the request is sent again with another");
             replaced = true;
         }
     }
@@ -309,10 +312,13 @@ impl Connection {
         &self,
         make: &(dyn Fn(&Session) -> Result<Outgoing, Error> + Sync),
         session: &Session,
+        sent: &mut u32,
     ) -> Result<Incoming, Error> {
         let mut failed = 0;
         loop {
-            let error = match self.exchange(make(session)?, session, true).await {
+            *sent += 1;
+            let outgoing = make(session)?.attempt(*sent);
+            let error = match self.exchange(outgoing, session, true).await {
                 Ok(incoming) => {
                     session.prove();
                     return Ok(incoming);
@@ -324,6 +330,13 @@ impl Connection {
             let Some(pause) = pause.filter(|_| self.may_repeat()) else {
                 return Err(error);
             };
+            // Not Salesforce's words: they may quote the query, with its phone numbers.
+            debug!(
+                why = error.meaning().code(),
+                status = error.status(),
+                wait_ms = millis(pause),
+                "the request is sent again"
+            );
             tokio::time::sleep(pause).await;
         }
     }

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 use url::Url;
 
 use super::gate::LoginWithheld;
@@ -152,7 +153,7 @@ impl SessionKeeper {
         F: Future<Output = Result<Granted, Error>> + Send + 'static,
     {
         let keeper = Arc::clone(self);
-        let task = tokio::spawn(async move {
+        let log_in = async move {
             let outcome = log_in.await.map(|granted| {
                 Arc::new(Session {
                     token: granted.token,
@@ -171,7 +172,9 @@ impl SessionKeeper {
                 Err(_) => {}
             }
             outcome
-        });
+        };
+        // Its lines belong to whoever asked first.
+        let task = tokio::spawn(log_in.in_current_span());
         let keeper = Arc::clone(self);
         async move {
             task.await.unwrap_or_else(|_| {
