@@ -153,12 +153,7 @@ impl Resolver {
         }
         self.room.accepted(batch.url_bytes);
         let records = search.into_records();
-        let found = choose(
-            batch.numbers(),
-            &records,
-            &self.home,
-            self.instance.as_ref(),
-        );
+        let found = choose(batch.numbers(), &records, self.instance.as_ref());
         Ok(Some(LookedUp { found, records }))
     }
 
