@@ -103,7 +103,7 @@ impl LoginGate for LoginRecord {
 }
 
 /// What a failure to write the record means for the log-in. The failure itself ends the reconcile.
-fn withheld(error: &Error) -> LoginWithheld {
+pub(super) fn withheld(error: &Error) -> LoginWithheld {
     match error {
         Error::Gone => LoginWithheld::Overtaken,
         Error::Status(kube::Error::Api(status)) if status.code == 409 => LoginWithheld::Overtaken,

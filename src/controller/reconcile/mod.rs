@@ -4,6 +4,8 @@ pub(crate) mod apply;
 pub(crate) mod error;
 pub(crate) mod login_record;
 pub(crate) mod observe;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -74,10 +74,12 @@ impl Pace {
         let begin = self.lock().turn(&host(url), now);
         if let Some(begin) = begin {
             let wait_ms = millis(begin.duration_since(now));
-            debug!(
-                host = url.host_str(),
-                wait_ms, "a host that lately did not answer is asked slowly"
-            );
+            if wait_ms > 0 {
+                debug!(
+                    host = url.host_str(),
+                    wait_ms, "a host that lately did not answer is asked slowly"
+                );
+            }
             sleep_until(begin).await;
         }
     }
