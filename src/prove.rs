@@ -1,10 +1,12 @@
 //! Proves a connection: logs in, asks Salesforce what the integration needs to know, and says how that ended.
 
+use std::sync::Arc;
+
 use crate::api::{Settings, now};
 use crate::decide::{Failure, Proof};
 use crate::salesforce;
 use crate::salesforce::{
-    BeforeLogin, Connection, Credentials, Fingerprint, RetryPolicy, SharedSession, Transport,
+    Connection, Credentials, Fingerprint, LoginGate, RetryPolicy, SharedSession, Transport,
 };
 
 /// Proves a connection that is used for nothing else.
@@ -33,7 +35,7 @@ pub(crate) async fn prove(
     credentials: Credentials,
     fingerprint: &Fingerprint,
     session: &SharedSession,
-    before_login: Option<BeforeLogin>,
+    gate: Option<Arc<dyn LoginGate>>,
 ) -> (Proof, u64) {
     let in_trouble = transport.in_trouble(&settings.login_url);
     let mut connection = Connection::sharing(
@@ -48,8 +50,8 @@ pub(crate) async fn prove(
         // The back-off of the controller is enough.
         connection = connection.retry(RetryPolicy::NONE);
     }
-    if let Some(before_login) = before_login {
-        connection = connection.before_login(before_login);
+    if let Some(gate) = gate {
+        connection = connection.login_gate(gate);
     }
     // Whether to log in again after a refusal was decided before this: the rules are the controller's, and outlive a restart.
     connection.allow_login_again();

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 pub use self::settings::{InvalidField, Settings};
 pub use self::spec::{
-    ApiBudget, AppAuth, Auth, Contacts, Environment, Retrieval, SalesforceIntegration,
+    ApiBudget, AppAuth, Auth, Chosen, Contacts, Environment, Retrieval, SalesforceIntegration,
     SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
 };
 pub use self::status::SalesforceIntegrationStatus;

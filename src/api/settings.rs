@@ -8,7 +8,7 @@ use jiff::civil::Time as WallClock;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use super::{Auth, Environment, Retrieval, SalesforceIntegrationSpec, UserAuth};
+use super::{Auth, Environment, Retrieval, SalesforceIntegrationSpec};
 use crate::company_id::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;
 use crate::salesforce;
@@ -72,35 +72,15 @@ pub struct AuthSettings {
 
 impl AuthSettings {
     fn read(auth: &Auth) -> Result<AuthSettings, InvalidField> {
-        let user = |method, auth: &UserAuth| AuthSettings {
-            method,
-            username: Some(auth.username.clone()),
-            secret: auth.secret_ref.name.clone(),
-        };
-        let methods = [
-            auth.password
-                .as_ref()
-                .map(|auth| user(Method::Password, auth)),
-            auth.oauth_password
-                .as_ref()
-                .map(|auth| user(Method::OauthPassword, auth)),
-            auth.jwt_bearer
-                .as_ref()
-                .map(|auth| user(Method::JwtBearer, auth)),
-            auth.client_credentials.as_ref().map(|auth| AuthSettings {
-                method: Method::ClientCredentials,
-                username: None,
-                secret: auth.secret_ref.name.clone(),
-            }),
-        ];
-        let mut set = methods.into_iter().flatten();
-        match (set.next(), set.next()) {
-            (Some(one), None) => Ok(one),
-            _ => Err(InvalidField {
-                field: "spec.salesforce.auth",
-                problem: "set exactly one log-in method (password, oauthPassword, jwtBearer or clientCredentials)".into(),
-            }),
-        }
+        let chosen = auth.chosen().ok_or_else(|| InvalidField {
+            field: "spec.salesforce.auth",
+            problem: "set exactly one log-in method (password, oauthPassword, jwtBearer or clientCredentials)".into(),
+        })?;
+        Ok(AuthSettings {
+            method: chosen.method,
+            username: chosen.username.map(str::to_owned),
+            secret: chosen.secret.to_owned(),
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SalesforceIntegrationStatus;
+use crate::salesforce::Method;
 
 /// Links one tenant of the phone platform to its Salesforce org.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -121,6 +122,62 @@ pub struct Auth {
     /// The Secret has the keys `clientId` and `clientSecret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_credentials: Option<AppAuth>,
+}
+
+/// The one log-in method that is set, whichever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chosen<'a> {
+    /// The method.
+    pub method: Method,
+    /// The user that logs in, where the method names one.
+    pub username: Option<&'a str>,
+    /// Name of the Secret with the credentials.
+    pub secret: &'a str,
+}
+
+// === impl Chosen ===
+
+impl<'a> Chosen<'a> {
+    fn of_user(method: Method, auth: &'a Option<UserAuth>) -> Option<Chosen<'a>> {
+        auth.as_ref().map(|auth| Chosen {
+            method,
+            username: Some(&auth.username),
+            secret: &auth.secret_ref.name,
+        })
+    }
+
+    fn of_app(method: Method, auth: &'a Option<AppAuth>) -> Option<Chosen<'a>> {
+        auth.as_ref().map(|auth| Chosen {
+            method,
+            username: None,
+            secret: &auth.secret_ref.name,
+        })
+    }
+}
+
+// === impl Auth ===
+
+impl Auth {
+    /// The method that is set; none unless exactly one is.
+    pub fn chosen(&self) -> Option<Chosen<'_>> {
+        // Without `..`: a method that is added and forgotten here does not compile.
+        let Auth {
+            password,
+            oauth_password,
+            jwt_bearer,
+            client_credentials,
+        } = self;
+        let mut set = [
+            Chosen::of_user(Method::Password, password),
+            Chosen::of_user(Method::OauthPassword, oauth_password),
+            Chosen::of_user(Method::JwtBearer, jwt_bearer),
+            Chosen::of_app(Method::ClientCredentials, client_credentials),
+        ]
+        .into_iter()
+        .flatten();
+        let chosen = set.next()?;
+        set.next().is_none().then_some(chosen)
+    }
 }
 
 /// A log-in as a named user.
@@ -284,4 +341,69 @@ fn default_time_zone() -> String {
 
 fn default_region() -> String {
     "JP".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_one_method_is_chosen_whichever_it_is() {
+        let secret_ref = SecretRef { name: "s".into() };
+        let user = || {
+            Some(UserAuth {
+                username: "u@acme.example".into(),
+                secret_ref: secret_ref.clone(),
+            })
+        };
+        let app = || {
+            Some(AppAuth {
+                secret_ref: secret_ref.clone(),
+            })
+        };
+        let none = Auth::default;
+        let each = [
+            (
+                Method::Password,
+                Auth {
+                    password: user(),
+                    ..none()
+                },
+            ),
+            (
+                Method::OauthPassword,
+                Auth {
+                    oauth_password: user(),
+                    ..none()
+                },
+            ),
+            (
+                Method::JwtBearer,
+                Auth {
+                    jwt_bearer: user(),
+                    ..none()
+                },
+            ),
+            (
+                Method::ClientCredentials,
+                Auth {
+                    client_credentials: app(),
+                    ..none()
+                },
+            ),
+        ];
+        for (method, auth) in each {
+            let chosen = auth.chosen().unwrap();
+            assert_eq!((chosen.method, chosen.secret), (method, "s"));
+            let named = (method != Method::ClientCredentials).then_some("u@acme.example");
+            assert_eq!(chosen.username, named, "{method}");
+        }
+        assert_eq!(none().chosen(), None);
+        let two = Auth {
+            jwt_bearer: user(),
+            client_credentials: app(),
+            ..none()
+        };
+        assert_eq!(two.chosen(), None);
+    }
 }

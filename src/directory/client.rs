@@ -322,9 +322,10 @@ impl Client {
                 .map_err(|error| answer(action, &error));
         }
         let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem::bare(status));
-        match status.as_u16() {
-            429 | 502 | 503 | 504 => Ok(Answer::Later { problem, after }),
-            _ => Err(ClientError::Refused { action, problem }),
+        if will_pass(status.as_u16()) {
+            Ok(Answer::Later { problem, after })
+        } else {
+            Err(ClientError::Refused { action, problem })
         }
     }
 }
@@ -376,6 +377,12 @@ impl Problem {
                 .to_owned(),
         }
     }
+}
+
+/// Whether the same request may be answered otherwise a little later: the directory's own 429 and 503 (docs/directory-openapi.json),
+/// and what a proxy before it says while no replica answers. The only list of the directory's statuses on this side.
+fn will_pass(status: u16) -> bool {
+    matches!(status, 429 | 502..=504)
 }
 
 fn encode(action: &'static str, body: &impl Serialize) -> Result<Vec<u8>, ClientError> {

@@ -189,7 +189,7 @@ impl Job {
                 None => Answer::Unknown,
             };
             let explanation = self.explain.then(|| {
-                let (records, rule) = why(number, &brought.records, &self.region);
+                let (records, rule) = why(number, &brought.records);
                 Explanation {
                     spellings: spellings(number, &self.region),
                     records: records.into_iter().cloned().collect(),

@@ -8,29 +8,20 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::{Match, Object, Record};
-use crate::phone::{E164, Region, parse};
+use crate::phone::E164;
 
-/// Reads the phone fields of what came back again, with the tenant's region, and picks one record
-/// for each number asked: Contact before Account before Lead, then the newest `LastModifiedDate`,
+/// Picks one record for each number asked, by the numbers that its phone fields read as: Contact before Account before Lead, then the newest `LastModifiedDate`,
 /// then the lowest Id. A record whose number only looks alike is none.
-pub fn choose(
-    asked: &[E164],
-    records: &[Record],
-    home: &Region,
-    instance: Option<&Url>,
-) -> HashMap<E164, Match> {
+pub fn choose(asked: &[E164], records: &[Record], instance: Option<&Url>) -> HashMap<E164, Match> {
     let asked: HashSet<&E164> = asked.iter().collect();
     let mut best: HashMap<E164, &Record> = HashMap::new();
     for record in records {
         for number in record
-            .phones
+            .numbers
             .iter()
-            .filter_map(|text| parse(text, home).ok())
+            .filter(|number| asked.contains(*number))
         {
-            if !asked.contains(&number) {
-                continue;
-            }
-            best.entry(number)
+            best.entry(number.clone())
                 .and_modify(|chosen| {
                     if rank(record) < rank(chosen) {
                         *chosen = record;
@@ -60,13 +51,12 @@ pub enum Rule {
 }
 
 /// The records that hold a number, best first, and the rule by which the first was chosen.
-pub fn why<'a>(number: &E164, records: &'a [Record], home: &Region) -> (Vec<&'a Record>, Rule) {
+pub fn why<'a>(number: &E164, records: &'a [Record]) -> (Vec<&'a Record>, Rule) {
     let mut ids = HashSet::new();
     let mut holding: Vec<&Record> = records
         .iter()
         .filter(|record| {
-            let reads = |text: &String| parse(text, home).is_ok_and(|read| read == *number);
-            record.phones.iter().any(reads) && ids.insert((record.object, record.id.as_str()))
+            record.numbers.contains(number) && ids.insert((record.object, record.id.as_str()))
         })
         .collect();
     holding.sort_by(|a, b| rank(a).cmp(&rank(b)));
@@ -115,6 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::phone::{Region, parse};
 
     fn record(object: Object, id: &str, day: i64, phone: &str) -> Record {
         Record {
@@ -124,12 +115,13 @@ mod tests {
             person: Some(id.to_owned()),
             modified: jiff::Timestamp::from_second(day * 86_400).ok(),
             phones: vec![phone.to_owned()],
+            numbers: parse(phone, &Region::JAPAN).into_iter().collect(),
         }
     }
 
     fn chosen(records: &[Record]) -> Option<String> {
         let number: E164 = "+81312345678".parse().unwrap();
-        let found = choose(std::slice::from_ref(&number), records, &Region::JAPAN, None);
+        let found = choose(std::slice::from_ref(&number), records, None);
         found.get(&number).map(|found| found.id.clone())
     }
 
@@ -176,7 +168,7 @@ mod tests {
             (vec![contact, newer.clone()], Rule::Newest, Some("d")),
             (vec![equal, newer], Rule::LowestId, Some("d")),
         ] {
-            let (holding, why) = why(&number, &records, &Region::JAPAN);
+            let (holding, why) = why(&number, &records);
             assert_eq!(
                 (why, holding.first().map(|record| record.id.as_str())),
                 (rule, best)
@@ -207,12 +199,7 @@ mod tests {
         let number: E164 = "+81312345678".parse().unwrap();
         let instance = Url::parse("https://acme.my.salesforce.com/x").unwrap();
         let records = [record(Object::Lead, "00Q1", 1, "0312345678")];
-        let found = choose(
-            std::slice::from_ref(&number),
-            &records,
-            &Region::JAPAN,
-            Some(&instance),
-        );
+        let found = choose(std::slice::from_ref(&number), &records, Some(&instance));
         assert_eq!(
             found[&number].link.as_deref(),
             Some("https://acme.my.salesforce.com/00Q1")

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::Object;
+use crate::phone::{E164, Region, parse};
 
 /// A record of Salesforce with a phone number on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Record {
     pub modified: Option<Timestamp>,
     /// Its phone fields as they are stored.
     pub phones: Vec<String>,
+    /// The numbers that stand in them, as the tenant's region reads them: read here, once, and by nobody else.
+    pub numbers: Vec<E164>,
 }
 
 /// The fields of all three objects; a row has those of its own.
@@ -47,7 +50,7 @@ struct ParentAccount {
 
 impl Row {
     /// The record that the row is of. `None` for a row without an Id.
-    pub(crate) fn into_record(self, object: Object) -> Option<Record> {
+    pub(crate) fn into_record(self, object: Object, home: &Region) -> Option<Record> {
         if self.id.is_empty() {
             return None;
         }
@@ -70,18 +73,20 @@ impl Row {
             Object::Account => (object, self.id, self.name, None),
             Object::Lead => (object, self.id, self.company, self.name),
         };
-        let phones = [self.phone, self.mobile_phone, self.person_mobile_phone];
+        let phones: Vec<String> = [self.phone, self.mobile_phone, self.person_mobile_phone]
+            .into_iter()
+            .flatten()
+            .filter(|text| !text.is_empty())
+            .collect();
+        let numbers = phones.iter().filter_map(|text| parse(text, home).ok());
         Some(Record {
             object,
             id,
             company: company.filter(|name| !name.trim().is_empty()),
             person: person.filter(|name| !name.trim().is_empty()),
             modified: self.last_modified_date.as_deref().and_then(timestamp),
-            phones: phones
-                .into_iter()
-                .flatten()
-                .filter(|text| !text.is_empty())
-                .collect(),
+            numbers: numbers.collect(),
+            phones,
         })
     }
 }
@@ -102,7 +107,7 @@ mod tests {
     fn record(object: Object, row: serde_json::Value) -> Record {
         serde_json::from_value::<Row>(row)
             .unwrap()
-            .into_record(object)
+            .into_record(object, &Region::JAPAN)
             .unwrap()
     }
 
@@ -123,6 +128,7 @@ mod tests {
             Some("2026-11-23T01:02:03Z".parse().unwrap())
         );
         assert_eq!(record.phones, ["03-1234-5678"]);
+        assert_eq!(record.numbers, ["+81312345678".parse().unwrap()]);
     }
 
     #[test]
@@ -153,6 +159,10 @@ mod tests {
             json!({"Id": "00QA", "Name": "Ueda", "Phone": "0312345678"}),
         );
         assert_eq!((lead.company, lead.modified), (None, None));
-        assert!(Row::default().into_record(Object::Lead).is_none());
+        assert!(
+            Row::default()
+                .into_record(Object::Lead, &Region::JAPAN)
+                .is_none()
+        );
     }
 }

@@ -140,19 +140,20 @@ impl Resolver {
                         return Err(ResolveError::TooMuch(error));
                     }
                     self.room.refused(bytes);
-                    debug!(bytes, %error, now = self.room.bytes(), "too much at once: fewer numbers go");
+                    // Not Salesforce's words: they may quote the numbers.
+                    debug!(
+                        bytes,
+                        why = error.meaning().code(),
+                        now = self.room.bytes(),
+                        "too much at once: fewer numbers go"
+                    );
                     return Ok(None);
                 }
             }
         }
         self.room.accepted(batch.url_bytes);
         let records = search.into_records();
-        let found = choose(
-            batch.numbers(),
-            &records,
-            &self.home,
-            self.instance.as_ref(),
-        );
+        let found = choose(batch.numbers(), &records, self.instance.as_ref());
         Ok(Some(LookedUp { found, records }))
     }
 

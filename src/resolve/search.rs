@@ -6,7 +6,7 @@ use super::query::{Shape, Slot};
 use super::record::{Record, Row};
 use super::url_limit::is_too_much;
 use super::{Batch, Finding, Object, ResolveError};
-use crate::phone::{E164, Region, parse};
+use crate::phone::{E164, Region};
 use crate::salesforce::{Error, NextPage, Page, Subrequest, Subresponse};
 
 /// The search for the numbers of one batch.
@@ -129,17 +129,13 @@ impl<'a> Search<'a> {
         for record in page
             .records
             .into_iter()
-            .filter_map(|row| row.into_record(ask.slot.object))
+            .filter_map(|row| row.into_record(ask.slot.object, &self.home))
         {
             let mut is_new = false;
-            for number in record
-                .phones
-                .iter()
-                .filter_map(|text| parse(text, &self.home).ok())
-            {
+            for number in &record.numbers {
                 let best = self.found_on.entry(number.clone()).or_insert(record.object);
                 *best = record.object.min(*best);
-                is_new |= ask.seen.insert(number);
+                is_new |= ask.seen.insert(number.clone());
             }
             // An older record of numbers that this query has brought is never chosen: of a number on
             // thousands of records, one is kept.
@@ -233,6 +229,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::phone::parse;
     use crate::resolve::plan::pack;
     use crate::resolve::url_limit::FIRST_URL_BYTES;
 

@@ -22,11 +22,12 @@ mod transport;
 
 pub use self::answers::error::{Error, Phase};
 pub use self::answers::meaning::{Meaning, Retry};
+pub use self::connection::Connection;
 pub use self::connection::retry::RetryPolicy;
-pub use self::connection::{BeforeLogin, Connection};
 pub use self::credentials::environment::{ApiVersion, Environment, InvalidApiVersion};
 pub use self::credentials::secret_keys::{Incomplete, SecretKey, Unusable, secret_text};
 pub use self::credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
+pub use self::login::gate::{LoginGate, LoginWithheld};
 pub use self::login::session::{SessionInfo, SharedSession};
 pub use self::probe::findings::{Access, Answer, Findings, Organization, Warning};
 pub use self::probe::probe;

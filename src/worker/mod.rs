@@ -25,7 +25,8 @@ mod todo;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tracing::{error, info};
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span, error, error_span, info};
 
 pub use self::args::{Args, Options};
 use self::failure::Failure;
@@ -36,6 +37,12 @@ use crate::salesforce::{Connection, Transport};
 
 /// Does a run and leaves its report.
 pub async fn run(args: Args) -> ExitCode {
+    // Of the highest level, so that it shows whatever `RUST_LOG` asks for.
+    let span = error_span!("run", company = Empty, kind = %args.kind(), run = Empty);
+    run_and_report(args).instrument(span).await
+}
+
+async fn run_and_report(args: Args) -> ExitCode {
     let options = args.options();
     let stop = stop::on_signal();
     let (report, invalid) = match prepare(args.kind(), options) {
@@ -56,7 +63,9 @@ pub async fn run(args: Args) -> ExitCode {
 fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
     let document = options.settings.as_deref().ok_or(SettingsError::Missing)?;
     let settings = WorkerSettings::parse(document)?;
-    info!(%kind, company = %settings.company_id, run = settings.run.as_deref(), "the run begins");
+    Span::current().record("company", display(&settings.company_id));
+    Span::current().record("run", settings.run.as_deref());
+    info!("the run begins");
     let credentials = settings.salesforce.credentials(&options.credentials_dir)?;
     let policy = settings
         .salesforce

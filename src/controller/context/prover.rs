@@ -14,7 +14,7 @@ use crate::api::{Settings, now};
 use crate::decide::{Failure, Proof, Refusal};
 use crate::prove::prove;
 use crate::salesforce::{
-    BeforeLogin, Credentials, Fingerprint, Meaning, Phase, SharedSession, Transport,
+    Credentials, Fingerprint, LoginGate, Meaning, Phase, SharedSession, Transport,
 };
 
 /// Prover that go on at once.
@@ -48,7 +48,7 @@ pub struct ProofRequest<'a> {
     /// When what led to this proof was looked at.
     pub asked_at: Timestamp,
     /// Puts a log-in on record before it is sent.
-    pub before_login: BeforeLogin,
+    pub gate: Arc<dyn LoginGate>,
     /// When the last log-in was sent, if one was.
     pub sent_at: &'a (dyn Fn() -> Option<Timestamp> + Sync),
 }
@@ -133,7 +133,7 @@ impl Prover {
             request.credentials,
             &request.fingerprint,
             &slot.session,
-            Some(request.before_login),
+            Some(request.gate),
         )
         .await;
         self.metrics.proof_ended(&proof, logins, began.elapsed());

@@ -7,8 +7,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::ResourceExt;
 
+use crate::api::SalesforceIntegration;
 use crate::api::status::QueryUrlLength;
-use crate::api::{SalesforceIntegration, UserAuth};
 use crate::decide::Neighbours;
 
 /// The namespace and the name of an object.
@@ -338,16 +338,7 @@ impl Index {
 
 /// The Secret with the credentials of an integration.
 fn secret_of(resource: &SalesforceIntegration) -> Option<Key> {
-    let auth = &resource.spec.salesforce.auth;
-    let of_user = |auth: &Option<UserAuth>| auth.as_ref().map(|auth| auth.secret_ref.name.clone());
-    let name = of_user(&auth.password)
-        .or_else(|| of_user(&auth.oauth_password))
-        .or_else(|| of_user(&auth.jwt_bearer))
-        .or_else(|| {
-            auth.client_credentials
-                .as_ref()
-                .map(|auth| auth.secret_ref.name.clone())
-        })?;
+    let name = resource.spec.salesforce.auth.chosen()?.secret.to_owned();
     Some(Key {
         namespace: resource.namespace()?,
         name,

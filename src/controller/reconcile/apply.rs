@@ -237,13 +237,7 @@ fn ignore_absent(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
 
 /// An Event is told once and not insisted upon: status says the same.
 async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &Notice) {
-    tracing::info!(
-        namespace = resource.namespace().unwrap_or_default(),
-        name = resource.name_any(),
-        reason = notice.reason,
-        "{}",
-        notice.note
-    );
+    tracing::info!(reason = notice.reason, "{}", notice.note);
     if let Err(error) = context
         .recorder
         .publish(notice, resource.object_ref(&()))

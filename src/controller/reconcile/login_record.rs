@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::error::Error;
@@ -11,7 +12,7 @@ use super::status;
 use crate::api::{SalesforceIntegration, now};
 use crate::controller::context::Context;
 use crate::decide;
-use crate::salesforce::BeforeLogin;
+use crate::salesforce::{LoginGate, LoginWithheld};
 
 /// The log-in that a proof of one integration may make.
 pub struct LoginRecord {
@@ -47,15 +48,6 @@ impl LoginRecord {
         })
     }
 
-    /// What a connection calls before it logs in.
-    pub fn before_login(self: &Arc<Self>) -> BeforeLogin {
-        let record = Arc::clone(self);
-        Arc::new(move || {
-            let record = Arc::clone(&record);
-            async move { record.write().await }.boxed()
-        })
-    }
-
     /// When the last log-in was sent, if one was.
     pub fn sent_at(&self) -> Option<Timestamp> {
         self.state().sent_at
@@ -73,7 +65,7 @@ impl LoginRecord {
         }
     }
 
-    async fn write(&self) -> bool {
+    async fn write(&self) -> Result<(), LoginWithheld> {
         let before = Arc::clone(&self.state().resource);
         let at = now();
         let status = decide::with_attempt(before.status.as_ref(), &self.fingerprint, at);
@@ -89,16 +81,32 @@ impl LoginRecord {
                     state.resource = Arc::new(resource);
                 }
                 state.sent_at = Some(at);
-                true
+                Ok(())
             }
             Err(error) => {
+                let withheld = withheld(&error);
                 state.failed = Some(error);
-                false
+                Err(withheld)
             }
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LoginGate for LoginRecord {
+    fn admit(&self) -> BoxFuture<'_, Result<(), LoginWithheld>> {
+        self.write().boxed()
+    }
+}
+
+/// What a failure to write the record means for the log-in. The failure itself ends the reconcile.
+pub(super) fn withheld(error: &Error) -> LoginWithheld {
+    match error {
+        Error::Gone => LoginWithheld::Overtaken,
+        Error::Status(kube::Error::Api(status)) if status.code == 409 => LoginWithheld::Overtaken,
+        other => LoginWithheld::NotOnRecord(other.to_string()),
     }
 }

@@ -5,6 +5,8 @@ pub(crate) mod error;
 pub(crate) mod login_record;
 pub(crate) mod observe;
 pub(crate) mod status;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use self::apply::Applied;
 pub(crate) use self::error::Error;
@@ -27,6 +30,18 @@ use crate::decide::decide;
 use crate::decide::runs::admission::{Admission, RefusedObject, WriteResult};
 
 pub(crate) async fn reconcile(
+    key: &Key,
+    context: Arc<Context>,
+    permits: &Semaphore,
+) -> Result<Action, Error> {
+    // Of the highest level, so that it shows whatever `RUST_LOG` asks for.
+    let span = tracing::error_span!("reconcile", namespace = key.namespace, name = key.name);
+    reconcile_in_turn(key, context, permits)
+        .instrument(span)
+        .await
+}
+
+async fn reconcile_in_turn(
     key: &Key,
     context: Arc<Context>,
     permits: &Semaphore,
@@ -72,12 +87,7 @@ async fn reconcile_once(
     if let (Some(cause), Some((credentials, fingerprint)), Ok(settings)) =
         (plan.prove, gathered.credentials.take(), &gathered.settings)
     {
-        tracing::info!(
-            namespace = resource.namespace(),
-            name = resource.name_any(),
-            ?cause,
-            "proving the connection"
-        );
+        tracing::info!(?cause, "proving the connection");
         let organization = resource
             .status
             .as_ref()
@@ -94,7 +104,7 @@ async fn reconcile_once(
             fingerprint,
             organization,
             asked_at,
-            before_login: record.before_login(),
+            gate: record.clone(),
             sent_at: &|| record.sent_at(),
         };
         let proof = context.prover.prove(request).await;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use tracing::info;
+use tracing::{Span, info, warn};
 
 use super::App;
 use super::middleware::auth::{Caller, Read};
@@ -44,7 +44,7 @@ pub(crate) async fn export(
     // Read before the status is sent, so that an unavailable database gives a 503 instead of a
     // broken file.
     let first = app.store.contacts_after(&company, "", CHUNK).await?;
-    info!(%company, "exports the contacts");
+    info!("exports the contacts");
     let head = stream::iter([Ok::<_, StoreError>(Bytes::from_static(HEADER.as_bytes()))]);
     let rest = stream::try_unfold(Some(first), move |contacts| {
         let (store, company) = (app.store.clone(), company.clone());
@@ -63,8 +63,10 @@ pub(crate) async fn export(
             Ok(Some((Bytes::from(lines), next)))
         }
     });
-    let lines = head.chain(rest).inspect_err(|error: &StoreError| {
-        tracing::warn!(%error, "an export of contacts broke off");
+    // The lines are read after the handler has ended, and belong to its request all the same.
+    let span = Span::current();
+    let lines = head.chain(rest).inspect_err(move |error: &StoreError| {
+        span.in_scope(|| warn!(%error, "an export of contacts broke off"));
     });
     let headers = [
         (CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),

@@ -20,7 +20,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::X_CONTENT_TYPE_OPTIONS;
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -67,6 +67,7 @@ pub(crate) fn router(app: App) -> Router {
             middleware::metrics::count,
         ))
         .layer(map_response(no_sniffing))
+        .layer(from_fn(middleware::span::open))
         .with_state(app)
 }
 

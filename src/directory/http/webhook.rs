@@ -50,12 +50,12 @@ pub(crate) async fn receive(
     let company = &caller.company;
     let delivery = match webhook::read(&body) {
         Ok(Webhook::Challenge(token)) => {
-            info!(%company, "answered the webhook's challenge");
+            info!("answered the webhook's challenge");
             return Ok(([(CONTENT_TYPE, "text/plain")], token).into_response());
         }
         Ok(Webhook::Calls(delivery)) => delivery,
         Err(malformed) => {
-            warn!(%company, reason = %malformed, "refused a webhook");
+            warn!(reason = %malformed, "refused a webhook");
             return Err(malformed.into());
         }
     };
@@ -64,13 +64,16 @@ pub(crate) async fn receive(
         .as_deref()
         .is_some_and(|code| code != company.as_str())
     {
-        warn!(%company, "refused a webhook of another company");
+        warn!("refused a webhook of another company");
         return Err(ApiError::WrongCompany);
     }
     let receipt = app
         .store
         .record_calls(company, caller.region, &delivery.legs, now())
         .await?;
-    info!(%company, receipt.received, receipt.added, receipt.changed, "recorded calls");
+    info!(
+        receipt.received,
+        receipt.added, receipt.changed, "recorded calls"
+    );
     Ok(Json(receipt).into_response())
 }

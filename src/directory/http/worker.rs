@@ -48,7 +48,6 @@ pub(crate) async fn claim(
     within("claimFor", request.claim_for, 1, 3_600)?;
     let claimed = app.store.claim(&caller.company, &request, now()).await?;
     info!(
-        company = %caller.company,
         holder = request.holder,
         calls = claimed.calls.len(),
         settled = claimed.settled,
@@ -91,7 +90,11 @@ pub(crate) async fn done(
         .store
         .done(&caller.company, &request.calls, now())
         .await?;
-    info!(company = %caller.company, done = receipt.done, unknown = receipt.unknown, "marked calls done");
+    info!(
+        done = receipt.done,
+        unknown = receipt.unknown,
+        "marked calls done"
+    );
     Ok(Answer(receipt))
 }
 
@@ -116,7 +119,7 @@ pub(crate) async fn release(
 ) -> Result<Answer<ReleaseReceipt>, ApiError> {
     check_holder(&request.holder)?;
     let released = app.store.release(&caller.company, &request.holder).await?;
-    info!(company = %caller.company, holder = request.holder, released, "took calls back");
+    info!(holder = request.holder, released, "took calls back");
     Ok(Answer(ReleaseReceipt { released }))
 }
 
@@ -160,7 +163,12 @@ pub(crate) async fn write_contacts(
         .store
         .write_contacts(&caller.company, policy, &contacts, now())
         .await?;
-    info!(company = %caller.company, ?policy, written = receipt.written(), kept = receipt.kept(), "wrote contacts");
+    info!(
+        ?policy,
+        written = receipt.written(),
+        kept = receipt.kept(),
+        "wrote contacts"
+    );
     Ok(Answer(receipt))
 }
 

@@ -157,23 +157,48 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
     })
 }
 
-/// The meaning of an HTTP status without words that are known (facts: Salesforce 2.9, "Status table").
-pub(crate) fn status(status: u16, phase: Phase) -> Option<Meaning> {
-    Some(match status {
-        401 if phase == Phase::Request => Meaning::SessionExpired,
-        404 => Meaning::NotFound,
-        410 => Meaning::UnsupportedApiVersion,
-        414 | 431 => Meaning::RequestTooLong,
-        // 429 is not in Salesforce's table; an edge or proxy that says it means "slower".
-        429 => Meaning::ConcurrentLimit,
-        // 420: the edge has no routing for the host; 502: it cannot reach the instance.
-        420 | 502 | 503 | 504 => Meaning::Unreachable,
-        500 => Meaning::SalesforceError,
-        _ => return None,
-    })
+/// What an HTTP status says by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// What it means where the answer has no words that are known.
+    pub(crate) meaning: Option<Meaning>,
+    /// How often a request that is safe to repeat may be sent again after it; none: never.
+    pub(crate) retries: Option<u32>,
+    /// Whether it is what Salesforce's edge says while the instance does not answer.
+    pub(crate) edge: bool,
 }
 
-/// Statuses after which a request that is safe to repeat may be sent again.
-pub(crate) fn is_transient(status: u16) -> bool {
-    matches!(status, 420 | 429 | 500 | 502 | 503 | 504)
+/// The only table of Salesforce's statuses (facts: Salesforce 2.9, "Status table"). 429, 431 and 504 are not in theirs: an edge or proxy says them.
+pub(crate) fn status(status: u16) -> Status {
+    const ALWAYS: Option<u32> = Some(u32::MAX);
+    let (meaning, retries, edge) = match status {
+        401 => (Meaning::SessionExpired, None, false),
+        404 => (Meaning::NotFound, None, false),
+        410 => (Meaning::UnsupportedApiVersion, None, false),
+        414 | 431 => (Meaning::RequestTooLong, None, false),
+        // The edge has no routing for the host, which rarely heals in seconds.
+        420 => (Meaning::Unreachable, Some(2), true),
+        429 => (Meaning::ConcurrentLimit, ALWAYS, false),
+        500 => (Meaning::SalesforceError, ALWAYS, false),
+        502..=504 => (Meaning::Unreachable, ALWAYS, true),
+        _ => {
+            return Status {
+                meaning: None,
+                retries: None,
+                edge: false,
+            };
+        }
+    };
+    Status {
+        meaning: Some(meaning),
+        retries,
+        edge,
+    }
+}
+
+/// The meaning of a status without words that are known.
+pub(crate) fn meaning_of_status(code: u16, phase: Phase) -> Option<Meaning> {
+    let meaning = status(code).meaning?;
+    // While logging in there is no session that could have expired.
+    (phase == Phase::Request || meaning != Meaning::SessionExpired).then_some(meaning)
 }

@@ -145,7 +145,7 @@ fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Re
         error.meaning(),
         Meaning::RowLocked | Meaning::ConcurrentLimit
     );
-    if transient || error_codes::is_transient(status) {
+    if transient || error_codes::status(status).retries.is_some() {
         error.repeatable()
     } else {
         error
@@ -154,7 +154,8 @@ fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Re
 
 /// A code that is in no table of ours: the status may still tell what it means.
 fn unknown_code(status: u16, quoted: &str, phase: Phase) -> Error {
-    let meaning = error_codes::status(status, phase).unwrap_or(Meaning::UnexpectedAnswer);
+    let meaning =
+        error_codes::meaning_of_status(status, phase).unwrap_or(Meaning::UnexpectedAnswer);
     Error::new(
         meaning,
         phase,
@@ -237,12 +238,12 @@ pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor)
         _ => what,
     };
     let error = Error::new(
-        error_codes::status(status, phase).unwrap_or(Meaning::UnexpectedAnswer),
+        error_codes::meaning_of_status(status, phase).unwrap_or(Meaning::UnexpectedAnswer),
         phase,
         what,
     );
     let error = error.with_status(status);
-    if error_codes::is_transient(status) {
+    if error_codes::status(status).retries.is_some() {
         error.repeatable()
     } else {
         error

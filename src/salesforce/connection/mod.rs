@@ -5,14 +5,13 @@ pub(crate) mod retry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::debug;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -22,17 +21,13 @@ use super::answers::meaning::Meaning;
 use super::answers::{Incoming, failure};
 use super::credentials::Credentials;
 use super::credentials::environment::{ApiVersion, Environment};
-use super::login::session::{
-    Granted, Session, SessionInfo, SessionKeeper, SharedSession, withheld,
-};
+use super::login::gate::{LoginGate, LoginWithheld};
+use super::login::session::{Granted, Session, SessionInfo, SessionKeeper, SharedSession};
 use super::rest::usage::{Spent, Usage};
 use super::rest::{NextPage, Page, Path, Subrequest, Subresponse, Version};
 use super::text::Redactor;
-use super::transport::{Outgoing, Transport};
+use super::transport::{Outgoing, Transport, millis};
 use super::{login, rest};
-
-/// Asked before each log-in is sent. One that it does not allow is not sent and answers LoginWithheld.
-pub type BeforeLogin = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// One credential's connection; clones share session and counters.
 #[derive(Clone)]
@@ -42,7 +37,7 @@ pub struct Connection {
     retry: RetryPolicy,
     may_log_in: bool,
     logins_at_most: Option<u64>,
-    before_login: Option<BeforeLogin>,
+    gate: Option<Arc<dyn LoginGate>>,
     calls_at_most: Option<u64>,
 }
 
@@ -101,7 +96,7 @@ impl Connection {
             retry: RetryPolicy::default(),
             may_log_in: true,
             logins_at_most: None,
-            before_login: None,
+            gate: None,
             calls_at_most: None,
         }
     }
@@ -121,11 +116,11 @@ impl Connection {
         Connection { retry, ..self }
     }
 
-    /// Has each log-in announced before it is sent, be it the first one or the renewal of a session.
+    /// Has the gate asked before each log-in. One that it does not let pass is not sent and answers LoginWithheld.
     #[must_use]
-    pub fn before_login(self, before_login: BeforeLogin) -> Connection {
+    pub fn login_gate(self, gate: Arc<dyn LoginGate>) -> Connection {
         Connection {
-            before_login: Some(before_login),
+            gate: Some(gate),
             ..self
         }
     }
@@ -262,16 +257,21 @@ impl Connection {
     async fn obtain(&self) -> Result<Arc<Session>, Error> {
         let shared = &self.shared;
         let environment = self.environment;
-        let may_log_in = self.may_log_in
-            && self
-                .logins_at_most
-                .is_none_or(|most| shared.keeper.logins() < most);
         shared
             .keeper
-            .obtain(may_log_in, || {
-                log_in(Arc::clone(shared), environment, self.before_login.clone())
+            .obtain(self.may_log_in(), || {
+                log_in(Arc::clone(shared), environment, self.gate.clone())
             })
             .await
+    }
+
+    fn may_log_in(&self) -> Result<(), LoginWithheld> {
+        let sent = self.shared.keeper.logins();
+        match self.logins_at_most {
+            _ if !self.may_log_in => Err(LoginWithheld::NotAllowed),
+            Some(most) if sent >= most => Err(LoginWithheld::UsedUp(most)),
+            _ => Ok(()),
+        }
     }
 
     async fn get(&self, path: &Path) -> Result<Incoming, Error> {
@@ -286,9 +286,10 @@ impl Connection {
         make: &(dyn Fn(&Session) -> Result<Outgoing, Error> + Sync),
     ) -> Result<Incoming, Error> {
         let mut replaced = false;
+        let mut sent = 0;
         loop {
             let session = self.obtain().await?;
-            let error = match self.repeat(make, &session).await {
+            let error = match self.repeat(make, &session, &mut sent).await {
                 Ok(incoming) => return Ok(incoming),
                 Err(error) => error,
             };
@@ -297,6 +298,7 @@ impl Connection {
             if !expired || !self.shared.keeper.drop_expired(&session, &error) || last {
                 return Err(error);
             }
+            debug!("the session has expired: the request is sent again with another");
             replaced = true;
         }
     }
@@ -310,10 +312,13 @@ impl Connection {
         &self,
         make: &(dyn Fn(&Session) -> Result<Outgoing, Error> + Sync),
         session: &Session,
+        sent: &mut u32,
     ) -> Result<Incoming, Error> {
         let mut failed = 0;
         loop {
-            let error = match self.exchange(make(session)?, session, true).await {
+            *sent += 1;
+            let outgoing = make(session)?.attempt(*sent);
+            let error = match self.exchange(outgoing, session, true).await {
                 Ok(incoming) => {
                     session.prove();
                     return Ok(incoming);
@@ -325,6 +330,13 @@ impl Connection {
             let Some(pause) = pause.filter(|_| self.may_repeat()) else {
                 return Err(error);
             };
+            // Not Salesforce's words: they may quote the query, with its phone numbers.
+            debug!(
+                why = error.meaning().code(),
+                status = error.status(),
+                wait_ms = millis(pause),
+                "the request is sent again"
+            );
             tokio::time::sleep(pause).await;
         }
     }
@@ -361,21 +373,8 @@ impl Connection {
 async fn log_in(
     shared: Arc<Shared>,
     environment: Environment,
-    before: Option<BeforeLogin>,
+    gate: Option<Arc<dyn LoginGate>>,
 ) -> Result<Granted, Error> {
-    let sent = || {
-        let (before, keeper) = (before.clone(), Arc::clone(&shared.keeper));
-        async move {
-            if let Some(before) = before
-                && !before().await
-            {
-                return Err(withheld());
-            }
-            keeper.count_login();
-            Ok(())
-        }
-        .boxed()
-    };
     let request = login::Request {
         transport: &shared.transport,
         login_url: &shared.login_url,
@@ -384,7 +383,8 @@ async fn log_in(
         credentials: &shared.credentials,
         redactor: &shared.redactor,
         now: Timestamp::now(),
-        sent: &sent,
+        gate: gate.as_deref(),
+        keeper: &shared.keeper,
     };
     login::log_in(&request).await
 }

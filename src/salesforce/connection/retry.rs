@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::salesforce::answers::error::Error;
+use crate::salesforce::answers::error_codes;
 
 /// How often and how patiently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +37,11 @@ impl RetryPolicy {
     /// How long to wait before attempt `failed + 1`, or none if it was the last. `random` is in 0..1:
     /// jitter between half and the whole of the pause keeps many clients apart.
     pub(crate) fn pause(&self, error: &Error, failed: u32, random: f64) -> Option<Duration> {
-        // 420, "no routing for this host", rarely heals in seconds.
-        let most = if error.status() == Some(420) {
-            self.retries.min(2)
-        } else {
-            self.retries
-        };
+        // What may be repeated for another reason than its status is repeated as often as the policy says.
+        let by_status = error
+            .status()
+            .and_then(|code| error_codes::status(code).retries);
+        let most = self.retries.min(by_status.unwrap_or(u32::MAX));
         if !error.is_repeatable() || failed > most || failed == 0 {
             return None;
         }

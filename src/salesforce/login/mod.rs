@@ -1,22 +1,25 @@
 //! Logging in: four methods, one result. A log-in is sent exactly once; nothing here repeats one.
 
 mod assertion;
+pub(crate) mod gate;
 mod oauth;
 pub(crate) mod session;
 mod soap;
 
-use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
+use tracing::debug;
 use url::Url;
 
-use self::session::Granted;
+use self::gate::LoginGate;
+use self::session::{Granted, SessionKeeper};
+use super::answers::Incoming;
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::credentials::Credentials;
 use super::credentials::environment::{ApiVersion, Environment};
 use super::text::Redactor;
 use super::transport::dial::DialPolicy;
-use super::transport::{Transport, refused};
+use super::transport::{Outgoing, Transport, refused};
 
 /// Where and as whom to log in.
 pub(crate) struct Request<'a> {
@@ -27,8 +30,25 @@ pub(crate) struct Request<'a> {
     pub(crate) credentials: &'a Credentials,
     pub(crate) redactor: &'a Redactor,
     pub(crate) now: jiff::Timestamp,
-    /// Awaited immediately before a request goes out: that is what an attempt is. An error keeps it from going out.
-    pub(crate) sent: &'a (dyn Fn() -> BoxFuture<'static, Result<(), Error>> + Sync),
+    /// Asked immediately before a request goes out.
+    pub(crate) gate: Option<&'a dyn LoginGate>,
+    /// Counts what goes out.
+    pub(crate) keeper: &'a SessionKeeper,
+}
+
+// === impl Request ===
+
+impl Request<'_> {
+    /// Sends what was made ready, if the gate lets it pass: that is what an attempt is, and it is counted.
+    async fn send(&self, outgoing: Outgoing) -> Result<Incoming, Error> {
+        if let Some(gate) = self.gate {
+            gate.admit()
+                .await
+                .inspect_err(|withheld| debug!(%withheld, "no log-in is sent"))?;
+        }
+        self.keeper.count_login();
+        self.transport.send(outgoing, Phase::Login).await
+    }
 }
 
 /// Logs in by the credential's method.

@@ -32,8 +32,7 @@ pub(crate) async fn log_in(request: &Request<'_>) -> Result<Granted, Error> {
     let form = form(request)?;
     let url = endpoint(request.login_url, "/services/oauth2/token")?;
     let outgoing = Outgoing::post_secret(url, "application/x-www-form-urlencoded", form);
-    (request.sent)().await?;
-    let incoming = request.transport.send(outgoing, Phase::Login).await?;
+    let incoming = request.send(outgoing).await?;
     read(request, &incoming)
 }
 

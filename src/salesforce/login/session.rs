@@ -8,8 +8,10 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 use url::Url;
 
+use super::gate::LoginWithheld;
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::meaning::Meaning;
 
@@ -116,7 +118,7 @@ impl SessionKeeper {
     /// cancel it half way and leave an attempt behind that nobody knows the outcome of.
     pub(crate) async fn obtain<L, F>(
         self: &Arc<Self>,
-        may_log_in: bool,
+        allowed: Result<(), LoginWithheld>,
         log_in: L,
     ) -> Result<Arc<Session>, Error>
     where
@@ -135,8 +137,8 @@ impl SessionKeeper {
             }
             match &state.flight {
                 Some(flight) => flight.clone(),
-                None if !may_log_in => return Err(withheld()),
                 None => {
+                    allowed?;
                     let flight = self.start(log_in());
                     state.flight = Some(flight.clone());
                     flight
@@ -151,7 +153,7 @@ impl SessionKeeper {
         F: Future<Output = Result<Granted, Error>> + Send + 'static,
     {
         let keeper = Arc::clone(self);
-        let task = tokio::spawn(async move {
+        let log_in = async move {
             let outcome = log_in.await.map(|granted| {
                 Arc::new(Session {
                     token: granted.token,
@@ -170,7 +172,9 @@ impl SessionKeeper {
                 Err(_) => {}
             }
             outcome
-        });
+        };
+        // Its lines belong to whoever asked first.
+        let task = tokio::spawn(log_in.in_current_span());
         let keeper = Arc::clone(self);
         async move {
             task.await.unwrap_or_else(|_| {
@@ -223,14 +227,6 @@ impl SessionKeeper {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(crate) fn withheld() -> Error {
-    Error::new(
-        Meaning::LoginWithheld,
-        Phase::Login,
-        "there is no session, and no log-in is allowed now.",
-    )
 }
 
 /// A URL as text: `url` itself is built without serde here.

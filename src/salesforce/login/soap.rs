@@ -35,8 +35,7 @@ pub(crate) async fn log_in(
         HeaderName::from_static("soapaction"),
         HeaderValue::from_static("login"),
     );
-    (request.sent)().await?;
-    let incoming = request.transport.send(outgoing, Phase::Login).await?;
+    let incoming = request.send(outgoing).await?;
     read(request, username, &incoming)
 }
 

@@ -12,7 +12,9 @@ use crate::salesforce::rest::Subrequest;
 const QUERY: &str = "/services/data/v50.0/query";
 
 /// Logs in by SOAP, and answers all else by `data`, which is told how many such requests came before.
-async fn salesforce(data: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Played {
+pub(super) async fn salesforce(
+    data: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static,
+) -> Played {
     let count = Arc::new(AtomicUsize::new(0));
     let logins = AtomicUsize::new(0);
     Played::start(move |asked| {
@@ -30,7 +32,7 @@ async fn salesforce(data: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'stati
     .await
 }
 
-fn page() -> Reply {
+pub(super) fn page() -> Reply {
     Reply::json(
         200,
         json!({"totalSize": 1, "done": true, "records": [{"Id": "1"}]}),
@@ -38,7 +40,7 @@ fn page() -> Reply {
     .with("SFORCE-Limit-Info", "api-usage=17/15000; api-bursts=1/750")
 }
 
-fn rest_error(status: u16, code: &str, message: &str) -> Reply {
+pub(super) fn rest_error(status: u16, code: &str, message: &str) -> Reply {
     Reply::json(status, json!([{"errorCode": code, "message": message}]))
 }
 

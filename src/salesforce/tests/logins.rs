@@ -1,5 +1,10 @@
 //! Log-ins: sent once, read in every spelling, refused for what they are.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jsonwebtoken::dangerous::insecure_decode;
 use serde_json::json;
 
@@ -7,11 +12,12 @@ use super::{Played, Reply, fault, login_response, password};
 use crate::salesforce::answers::meaning::Meaning;
 use crate::salesforce::credentials::Credentials;
 use crate::salesforce::credentials::environment::Environment;
+use crate::salesforce::{Error, LoginGate, LoginWithheld};
 
 const KEY_PKCS1: &str = include_str!("data/rsa-pkcs1.pem");
-const KEY_PKCS8: &str = include_str!("data/rsa-pkcs8.pem");
+pub(super) const KEY_PKCS8: &str = include_str!("data/rsa-pkcs8.pem");
 
-fn oauth_password() -> Credentials {
+pub(super) fn oauth_password() -> Credentials {
     Credentials::OauthPassword {
         username: "a+b@acme.example".to_owned(),
         password: "p&ss".into(),
@@ -21,7 +27,7 @@ fn oauth_password() -> Credentials {
     }
 }
 
-fn jwt(key: &str) -> Credentials {
+pub(super) fn jwt(key: &str) -> Credentials {
     Credentials::JwtBearer {
         username: "a@acme.example".to_owned(),
         client_id: "id".to_owned(),
@@ -29,7 +35,7 @@ fn jwt(key: &str) -> Credentials {
     }
 }
 
-fn client_credentials() -> Credentials {
+pub(super) fn client_credentials() -> Credentials {
     Credentials::ClientCredentials {
         client_id: "id".to_owned(),
         client_secret: "secret99".into(),
@@ -333,4 +339,73 @@ async fn a_login_that_points_away_makes_no_connection() {
             assert_eq!(error.meaning(), Meaning::HostNotAllowed, "{away}");
         }
     }
+}
+
+/// Lets so many log-ins pass.
+struct Turnstile(AtomicUsize);
+
+impl LoginGate for Turnstile {
+    fn admit(&self) -> BoxFuture<'_, Result<(), LoginWithheld>> {
+        let passes = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        let admitted = passes
+            .map(drop)
+            .map_err(|_| LoginWithheld::NotOnRecord("why".to_owned()));
+        std::future::ready(admitted).boxed()
+    }
+}
+
+#[tokio::test]
+async fn each_login_asks_the_gate_and_one_that_is_withheld_says_why_and_is_not_sent() {
+    let played = Played::start(|asked| {
+        if asked.path.contains("/Soap/") {
+            let base = format!("http://{}/", asked.header("host")).parse().unwrap();
+            Reply::xml(200, login_response(&base, ""))
+        } else {
+            Reply::json(200, "[]")
+        }
+    })
+    .await;
+    for credentials in [password(), client_credentials()] {
+        let gate = Arc::new(Turnstile(AtomicUsize::new(0)));
+        let connection = played.connection(credentials).login_gate(gate);
+        let error = connection.session().await.unwrap_err();
+        assert_eq!(error.meaning(), Meaning::LoginWithheld);
+        assert!(
+            error
+                .message()
+                .ends_with("the log-in could not be put on record (why)."),
+            "{error}"
+        );
+        assert!(!error.refused_login(), "the credential is not to blame");
+        assert_eq!((played.asked().len(), connection.spent().logins), (0, 0));
+    }
+
+    let gate = Arc::new(Turnstile(AtomicUsize::new(1)));
+    let connection = played.connection(password()).login_gate(gate);
+    connection.session().await.unwrap();
+    connection.versions().await.unwrap();
+    assert_eq!(
+        (played.count("/services/Soap"), connection.spent().logins),
+        (1, 1)
+    );
+    let full = connection.logins_at_most(1);
+    assert!(full.session().await.is_ok(), "there is a session");
+}
+
+#[tokio::test]
+async fn a_connection_that_may_log_in_no_more_says_so() {
+    let played = Played::start(|_| Reply::text(503, "text/html", "")).await;
+    let connection = played.connection(password());
+    let told = |error: Error| error.message();
+    let never = connection.without_login().session().await.unwrap_err();
+    assert!(told(never).ends_with("no log-in is allowed now."));
+    assert!(connection.session().await.is_err());
+    let used_up = connection.logins_at_most(1).session().await.unwrap_err();
+    assert_eq!(used_up.meaning(), Meaning::LoginWithheld);
+    assert!(told(used_up).contains("the 1 log-ins that were allowed are used up"));
+    assert_eq!(played.asked().len(), 1);
 }

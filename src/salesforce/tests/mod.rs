@@ -3,6 +3,7 @@
 
 mod guard;
 mod http;
+mod log;
 mod logins;
 mod probing;
 mod spellings;

@@ -3,6 +3,7 @@
 
 pub(crate) mod address;
 pub(crate) mod dial;
+mod log;
 pub(crate) mod pace;
 
 use std::error::Error as StdError;
@@ -13,15 +14,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+use tracing::debug;
 use url::Url;
 use zeroize::Zeroizing;
 
 use self::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
+use self::log::Sending;
+pub(crate) use self::log::millis;
 use self::pace::{Outcome, Pace};
-use super::answers::Incoming;
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
+use super::answers::{Incoming, error_codes};
 use super::text;
 
 /// How an administrator recognises us in the organization's logs.
@@ -93,6 +97,8 @@ pub(crate) struct Outgoing {
     pub(crate) url: Url,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Option<(&'static str, Bytes)>,
+    /// How often it was sent, this time included.
+    pub(crate) attempt: u32,
 }
 
 // === impl Outgoing ===
@@ -104,6 +110,7 @@ impl Outgoing {
             url,
             headers: Vec::new(),
             body: None,
+            attempt: 1,
         }
     }
 
@@ -113,6 +120,7 @@ impl Outgoing {
             url,
             headers: Vec::new(),
             body: Some((content_type, body.into())),
+            attempt: 1,
         }
     }
 
@@ -134,6 +142,11 @@ impl Outgoing {
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Outgoing {
         self.headers.push((name, value));
         self
+    }
+
+    /// Says how often it was sent, this time included.
+    pub(crate) fn attempt(self, attempt: u32) -> Outgoing {
+        Outgoing { attempt, ..self }
     }
 }
 
@@ -210,7 +223,14 @@ impl Transport {
     /// How requests to the host of this URL lately ended, if none was answered; whoever asks next is told the same without a request.
     /// Who is told nothing sends one, or more.
     pub fn silence(&self, url: &Url) -> Option<Error> {
-        self.pace.silence(url)
+        let silence = self.pace.silence(url);
+        if silence.is_some() {
+            debug!(
+                host = url.host_str(),
+                "nothing is sent to a host that answers nobody"
+            );
+        }
+        silence
     }
 
     /// Sends one request, once.
@@ -232,9 +252,12 @@ impl Transport {
         };
         let url = outgoing.url.clone();
         self.pace.turn(&url).await;
+        let sending = Sending::new(&outgoing.method, &url, outgoing.attempt);
+        let began = Instant::now();
         let outcome = timeout(limits.total, self.exchange(outgoing, phase, limits, &host))
             .await
             .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)));
+        sending.ended(&outcome, began.elapsed());
         self.pace.note(&url, outcome_of(&outcome));
         outcome
     }
@@ -308,8 +331,7 @@ impl Transport {
 fn outcome_of(outcome: &Result<Incoming, Error>) -> Outcome {
     match outcome {
         Err(error) if error.meaning() == Meaning::Unreachable => Outcome::Silence(error.clone()),
-        // What Salesforce's edge says while an instance does not answer (facts: Salesforce 2.9).
-        Ok(incoming) if matches!(incoming.status, 420 | 502 | 503 | 504) => Outcome::Edge,
+        Ok(incoming) if error_codes::status(incoming.status).edge => Outcome::Edge,
         _ => Outcome::Answer,
     }
 }

@@ -9,8 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+use tracing::debug;
 use url::Url;
 
+use super::millis;
 use crate::salesforce::answers::error::Error;
 
 /// Between the beginnings of two requests to hosts in trouble: five a second. What begins evenly arrives in bunches, because the
@@ -68,8 +70,16 @@ impl Pace {
 
     /// Waits until a request to the host may begin: at once, unless it lately did not answer.
     pub(crate) async fn turn(&self, url: &Url) {
-        let begin = self.lock().turn(&host(url), Instant::now());
+        let now = Instant::now();
+        let begin = self.lock().turn(&host(url), now);
         if let Some(begin) = begin {
+            let wait_ms = millis(begin.duration_since(now));
+            if wait_ms > 0 {
+                debug!(
+                    host = url.host_str(),
+                    wait_ms, "a host that lately did not answer is asked slowly"
+                );
+            }
             sleep_until(begin).await;
         }
     }

@@ -2,5 +2,6 @@
 
 mod bed;
 mod fake_salesforce;
+mod log;
 mod with_salesforce;
 mod without_salesforce;

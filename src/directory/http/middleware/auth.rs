@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use axum::extract::{FromRequestParts, MatchedPath};
+use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::app::App;
 use super::error::ApiError;
+use super::span;
 use crate::company_id::CompanyId;
 use crate::directory::model::tokens::Purpose;
 use crate::phone::Region;
@@ -66,12 +67,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let refused = |error: ApiError| {
-            // The route is logged, not the path: a path may hold a phone number.
-            let route = parts
-                .extensions
-                .get::<MatchedPath>()
-                .map(MatchedPath::as_str);
-            info!(method = %parts.method, route, reason = %error, "refused a token");
+            info!(method = %parts.method, reason = %error, "refused a token");
             error
         };
         let token = bearer(&parts.headers).ok_or_else(|| refused(ApiError::NoToken))?;
@@ -79,6 +75,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
         let claims = keys
             .verify(token, Timestamp::now())
             .map_err(|error| refused(error.into()))?;
+        span::is_of(&claims.company);
         if !P::PURPOSES.contains(&claims.purpose) {
             return Err(refused(ApiError::WrongPurpose {
                 has: claims.purpose,

@@ -9,3 +9,4 @@ pub(crate) mod health;
 pub(crate) mod input;
 pub(crate) mod metrics;
 pub(crate) mod responses;
+pub(crate) mod span;

@@ -6,6 +6,7 @@ mod history;
 mod hostile;
 mod ingest;
 mod limits;
+mod log;
 mod running;
 mod tokens;
 mod work;

@@ -1,0 +1,132 @@
+//! A whole reconcile against an API server that is played here.
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response};
+use kube::Client;
+use kube::client::Body;
+use kube::runtime::reflector;
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, SetOnce};
+
+use super::login_record::withheld;
+use super::*;
+use crate::api::fixtures::integration;
+use crate::controller::cluster::events::Recorder;
+use crate::controller::context::access::ScopeAccess;
+use crate::controller::context::metrics::Metrics;
+use crate::controller::context::prover::Prover;
+use crate::controller::context::stores::Stores;
+use crate::controller::memory::child_store::ChildStore;
+use crate::decide::rules::config::Config;
+use crate::directory::TokenKeys;
+use crate::salesforce::{DialPolicy, FingerprintKey, LoginWithheld, Transport};
+use crate::telemetry::testing::Log;
+
+const PASSWORD: &str = "marker-password";
+
+fn failure(code: u16) -> Response<Body> {
+    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "m", "reason": "r"});
+    answer(code, &body)
+}
+
+fn answer(code: u16, body: &Value) -> Response<Body> {
+    let answer = Response::builder().status(code);
+    answer
+        .body(Body::from(body.to_string().into_bytes()))
+        .unwrap()
+}
+
+/// A controller that knows one integration, whose status cannot be written.
+fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "acme-salesforce", "namespace": "tenant", "resourceVersion": "1"},
+        "data": {"password": k8s_openapi::ByteString(PASSWORD.into())}
+    });
+    let newer = serde_json::to_value(&resource).unwrap();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let is_secret = request.uri().path().contains("/secrets/");
+        let answer = match *request.method() {
+            Method::GET if is_secret => answer(200, &secret),
+            Method::GET => answer(200, &newer),
+            _ => failure(refusal),
+        };
+        async move { Ok::<_, std::io::Error>(answer) }
+    });
+    let client = Client::new(service, "tenant");
+    let metrics = Arc::new(Metrics::default());
+    let (integrations, mut writer) = reflector::store();
+    for event in [Event::Init, Event::InitApply(resource), Event::InitDone] {
+        writer.apply_watcher_event(&event);
+    }
+    let stores = Stores {
+        integrations,
+        cron_jobs: Arc::new(ChildStore::default()),
+        jobs: Arc::new(ChildStore::default()),
+        pods: Arc::new(ChildStore::default()),
+        secrets: Arc::new(SetOnce::new_with(Some(()))),
+        access: ScopeAccess::of(None, Arc::clone(&metrics)),
+    };
+    let done = Event::<Job>::InitDone;
+    stores.cron_jobs.on_event(&done, |_| unreachable!());
+    stores.jobs.on_event(&done, Job::clone);
+    stores.pods.on_event(&done, |_| unreachable!());
+    let policy = DialPolicy::new(&["127.0.0.1".to_owned()], true, None).unwrap();
+    let transport = Transport::new(policy).unwrap();
+    Arc::new(Context::new(
+        client.clone(),
+        Recorder::new(client, "test".into()),
+        Config::default(),
+        Prover::new(transport, Arc::clone(&metrics)),
+        FingerprintKey::new(&[7; 32]),
+        TokenKeys::parse("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap(),
+        vec![stores],
+        metrics,
+    ))
+}
+
+#[tokio::test]
+async fn a_log_in_that_cannot_be_put_on_record_is_not_sent_and_every_line_says_whose() {
+    let salesforce = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut resource = integration("acme");
+    resource.spec.salesforce.login_url =
+        Some(format!("http://{}", salesforce.local_addr().unwrap()));
+    let key = Key::of(&resource);
+    let permits = Semaphore::new(1);
+    for (refusal, why) in [
+        (409, "another writes the record"),
+        (500, "could not be put on record ("),
+    ] {
+        let log = Log::start("switchboard=trace");
+        let context = context(resource.clone(), refusal);
+        let error = reconcile(&key, context, &permits).await.unwrap_err();
+        let Error::Status(kube::Error::Api(status)) = &error else {
+            panic!("the controller's own error is lost: {error:?}");
+        };
+        assert_eq!(status.code, refusal);
+        assert!(futures::FutureExt::now_or_never(salesforce.accept()).is_none());
+
+        assert_eq!(
+            log.saying("proving the connection").len(),
+            1,
+            "{}",
+            log.text()
+        );
+        let [not_sent] = log.saying("no log-in is sent").try_into().unwrap();
+        let told = not_sent["withheld"].as_str().unwrap();
+        assert!(told.contains(why), "{told}");
+        for line in log.lines() {
+            let of = (&line["span"], &line["namespace"], &line["name"]);
+            assert_eq!(
+                of,
+                (&json!("reconcile"), &json!("tenant"), &json!("acme")),
+                "{line}"
+            );
+        }
+        assert!(!log.text().contains(PASSWORD), "{}", log.text());
+    }
+    assert_eq!(withheld(&Error::Gone), LoginWithheld::Overtaken);
+}
