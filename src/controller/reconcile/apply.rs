@@ -309,7 +309,7 @@ async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &N
     tracing::info!(
         namespace = resource.namespace().unwrap_or_default(),
         name = resource.name_any(),
-        reason = notice.reason,
+        reason = notice.reason.as_str(),
         "{}",
         notice.note
     );
@@ -318,7 +318,7 @@ async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &N
         .publish(notice, resource.object_ref(&()))
         .await
     {
-        tracing::warn!(%error, reason = notice.reason, "the Event could not be written");
+        tracing::warn!(%error, reason = notice.reason.as_str(), "the Event could not be written");
     }
 }
 
