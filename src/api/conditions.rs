@@ -173,6 +173,17 @@ mod tests {
     }
 
     #[test]
+    fn each_condition_rests_on_those_before_it() {
+        let resting = |type_: &str| before(type_).collect::<Vec<_>>();
+        assert_eq!(resting(CREDENTIALS_AVAILABLE), [""; 0]);
+        assert_eq!(
+            resting(AUTHORIZED),
+            [CREDENTIALS_AVAILABLE, EXCLUSIVE, CONNECTED]
+        );
+        assert!(OF_THE_CLUSTER.iter().all(|type_| ORDER.contains(type_)));
+    }
+
+    #[test]
     fn the_transition_time_moves_only_with_the_truth() {
         let mut conditions = vec![];
         set(

@@ -13,7 +13,7 @@ pub struct SalesforceIntegrationStatus {
     /// The `metadata.generation` that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// CredentialsAvailable, Connected, Authorized, Exclusive, Synced, Ready, and Stalled while only a person can help.
+    /// CredentialsAvailable, Exclusive, Connected, Authorized, Synced, Ready, and Stalled while only a person can help.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[serde(default)]
     pub conditions: Vec<Condition>,

@@ -24,13 +24,14 @@ use super::runs::EndedRun;
 use super::runs::admission::{Admission, RefusedObject, WriteResult};
 use super::runs::stuck::StuckRun;
 use super::*;
+use crate::api::conditions::{AUTHORIZED, CONNECTED, SYNCED};
 use crate::api::{
     InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
 };
 use crate::decide::children::summarize;
 use crate::run::{Note, Outcome, RunKind, RunReport};
 use crate::salesforce::{
-    Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo, Usage,
+    Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo, Usage, WarningCode,
 };
 
 const START: i64 = 1_800_000_000;

@@ -27,14 +27,17 @@ impl Origin {
                 | Reason::Warning(WarningCode::FieldHidden)
                 | Reason::CallsComeBack,
             ) => Origin::Run,
-            _ => Origin::Proof,
+            Some(_) => Origin::Proof,
+            // Only a worker can be newer than the controller that it speaks to.
+            None => Origin::Run,
         }
     }
 }
 
 /// Puts what one side found in the place of what it found before.
 pub fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Warning>) {
-    warnings.retain(|warning| Origin::of(&warning.code()) != origin);
+    // A hidden field is seen by proofs and by runs: what one says that stands there already is not said twice.
+    warnings.retain(|warning| Origin::of(&warning.code()) != origin && !found.contains(warning));
     warnings.extend(found);
     // The same order whichever side spoke last, so that a steady state writes nothing.
     warnings.sort_by_key(|warning| match Origin::of(&warning.code()) {

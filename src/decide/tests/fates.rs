@@ -98,6 +98,52 @@ fn every_end_of_a_pod_is_told_apart() {
 }
 
 #[test]
+fn a_code_that_only_a_newer_worker_knows_reaches_the_tenant_as_it_is() {
+    let note = |code: &str| Note {
+        code: code.into(),
+        message: "Said the newer worker.".into(),
+    };
+    let mut report = RunReport::begin(RunKind::Lookup, at(0));
+    report.outcome = Outcome::Failed;
+    report.error = Some(note("QuantumLinkLost"));
+    report.api_calls = 1;
+    report.warnings = vec![note("PhotonsFew")];
+    let mut world = World::healthy();
+    for (now, job) in [(60, "acme-lookup-1"), (120, "acme-lookup-2")] {
+        let run = judge_pod(&pod(terminated(1, "Error", &report.to_json()))).unwrap();
+        world.ended_runs = vec![EndedRun {
+            job: job.into(),
+            finished_at: at(now),
+            ..run
+        }];
+        world.now = now;
+        let plan = world.step(Ok(findings()));
+        let status = plan.status;
+        let general = Code::from("no such code").remedy();
+        let error = &status.errors[0];
+        assert_eq!(
+            (error.code.as_str(), error.remedy.as_str()),
+            ("QuantumLinkLost", general)
+        );
+        let synced = conditions::verdict(&status.conditions, SYNCED).unwrap();
+        assert_eq!(synced.reason, Reason::RunFailed);
+        assert_eq!(synced.message, "QuantumLinkLost: Said the newer worker.");
+        assert_eq!(status.last_run.unwrap().outcome, "QuantumLinkLost");
+        assert!(
+            plan.notices
+                .iter()
+                .any(|notice| notice.reason == "QuantumLinkLost")
+        );
+        let warnings: Vec<(&str, &str)> = status
+            .warnings
+            .iter()
+            .map(|warning| (warning.code.as_str(), warning.remedy.as_str()))
+            .collect();
+        assert_eq!(warnings, [("PhotonsFew", general)], "after {job}");
+    }
+}
+
+#[test]
 fn a_job_without_a_pod_never_started_or_lost_it() {
     let judged = |reason: &str| {
         let job: Job = serde_json::from_value(json!({
