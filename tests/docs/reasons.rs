@@ -21,6 +21,10 @@ the Events, in the metrics and in what `switchboard check` prints. How to read a
 
 #[test]
 fn the_page_of_reasons_is_the_one_of_the_code() {
+    assert_generated("docs/reasons.md", &page());
+}
+
+fn page() -> String {
     let said = said();
     let mut page = HEAD.to_owned();
     for chapter in Chapter::ALL {
@@ -29,13 +33,13 @@ fn the_page_of_reasons_is_the_one_of_the_code() {
             entry(&mut page, reason, said.get(reason.code()));
         }
     }
-    assert_generated("docs/reasons.md", &page);
+    page
 }
 
 /// A code in a program, an Event or a metric leads to its own place on the page: `docs/reasons.md#` and the code in small letters.
 #[test]
 fn every_reason_has_a_heading_of_its_own_on_the_page() {
-    let page = std::fs::read_to_string(root().join("docs/reasons.md")).unwrap();
+    let page = page();
     for reason in Reason::all() {
         let heading = format!("### {reason}");
         let times = page.lines().filter(|line| *line == heading).count();
@@ -69,8 +73,8 @@ fn every_code_that_the_page_of_the_worker_names_has_a_page() {
 
 /// What the resource says of its conditions names them in the order in which Ready sums them up.
 #[test]
-fn the_page_of_the_resource_names_the_conditions_in_their_order() {
-    let page = std::fs::read_to_string(root().join("docs/reference.md")).unwrap();
+fn the_resource_names_its_conditions_in_their_order() {
+    let page = std::fs::read_to_string(root().join("crds/salesforceintegrations.yaml")).unwrap();
     let order = conditions::ORDER.join(", ");
     assert!(
         page.contains(&format!("{order}, Ready, and Stalled")),
