@@ -11,6 +11,7 @@ mod http_server;
 pub mod lookup;
 pub mod phone;
 mod prove;
+pub mod reason;
 pub mod resolve;
 pub mod run;
 pub mod salesforce;

@@ -1,7 +1,9 @@
-//! The words of the conditions, in one place, and the one function that sets them.
+//! The conditions in their order, and the one function that sets them. Why they are as they are is a [`Reason`].
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::reason::{Code, Reason};
 
 /// The Secret exists and has the keys that the log-in method needs.
 pub const CREDENTIALS_AVAILABLE: &str = "CredentialsAvailable";
@@ -18,46 +20,20 @@ pub const READY: &str = "Ready";
 /// Nothing will change until a person acts. Present only while True, as kstatus expects.
 pub const STALLED: &str = "Stalled";
 
-/// Reasons that are the controller's own; Salesforce's refusals are [`crate::salesforce::Meaning`].
-pub mod reason {
-    /// A condition holds and there is no more to say.
-    pub const AS_EXPECTED: &str = "AsExpected";
-    /// Everything works.
-    pub const READY: &str = "Ready";
-    /// Not looked at yet, because something before it does not hold or was not proved yet.
-    pub const PENDING: &str = "Pending";
-    /// The tenant has set `suspend`.
-    pub const SUSPENDED: &str = "Suspended";
-    /// A value passed the schema but names nothing that exists (a time zone, a region).
-    pub const INVALID_SPEC: &str = "InvalidSpec";
-    /// There is no Secret of that name.
-    pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
-    /// The Secret lacks a key.
-    pub const SECRET_KEY_MISSING: &str = "SecretKeyMissing";
-    /// A key of the Secret is empty or not text.
-    pub const SECRET_KEY_INVALID: &str = "SecretKeyInvalid";
-    /// An older resource claims the company ID.
-    pub const COMPANY_ID_TAKEN: &str = "CompanyIdTaken";
-    /// The user does not see all records of an object.
-    pub const MISSING_VIEW_ALL: &str = "MissingViewAll";
-    /// The user may not see an object at all.
-    pub const OBJECT_UNAVAILABLE: &str = "ObjectUnavailable";
-    /// Whether the user sees all records could not be found out.
-    pub const RIGHTS_UNKNOWN: &str = "RightsUnknown";
-    /// Retrieval is `Disabled`: there is nothing to run.
-    pub const RETRIEVAL_DISABLED: &str = "RetrievalDisabled";
-    /// No run was due yet.
-    pub const NO_RUN_YET: &str = "NoRunYet";
-    /// The last run succeeded.
-    pub const RUN_SUCCEEDED: &str = "RunSucceeded";
-    /// The last run failed.
-    pub const RUN_FAILED: &str = "RunFailed";
-    /// A run was due and none ended.
-    pub const RUN_OVERDUE: &str = "RunOverdue";
-    /// The cluster does not take an object that runs need.
-    pub const REFUSED_BY_CLUSTER: &str = "RefusedByCluster";
-    /// The last run stopped at its share of the org's API requests.
-    pub const BUDGET_EXHAUSTED: &str = "BudgetExhausted";
+/// The conditions that Ready sums up: each rests on those before it, and the first that does not hold is the one that Ready tells of.
+pub const ORDER: [&str; 5] = [
+    CREDENTIALS_AVAILABLE,
+    EXCLUSIVE,
+    CONNECTED,
+    AUTHORIZED,
+    SYNCED,
+];
+/// Those of [`ORDER`] that only a cluster can tell.
+pub const OF_THE_CLUSTER: [&str; 2] = [EXCLUSIVE, SYNCED];
+
+/// The conditions that stand before that one in [`ORDER`].
+pub fn before(type_: &str) -> impl Iterator<Item = &'static str> {
+    ORDER.into_iter().take_while(move |known| *known != type_)
 }
 
 /// Truth of a condition.
@@ -87,8 +63,8 @@ impl Truth {
 pub struct Verdict {
     /// Whether it holds.
     pub truth: Truth,
-    /// CamelCase, for programs.
-    pub reason: String,
+    /// Why, for programs.
+    pub reason: Code,
     /// A sentence, for people.
     pub message: String,
 }
@@ -97,7 +73,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// It holds.
-    pub fn holds(reason: &str, message: impl Into<String>) -> Self {
+    pub fn holds(reason: impl Into<Code>, message: impl Into<String>) -> Self {
         Verdict {
             truth: Truth::True,
             reason: reason.into(),
@@ -106,7 +82,7 @@ impl Verdict {
     }
 
     /// It does not hold.
-    pub fn fails(reason: &str, message: impl Into<String>) -> Self {
+    pub fn fails(reason: impl Into<Code>, message: impl Into<String>) -> Self {
         Verdict {
             truth: Truth::False,
             reason: reason.into(),
@@ -115,7 +91,7 @@ impl Verdict {
     }
 
     /// It is not known.
-    pub fn unknown(reason: &str, message: impl Into<String>) -> Self {
+    pub fn unknown(reason: impl Into<Code>, message: impl Into<String>) -> Self {
         Verdict {
             truth: Truth::Unknown,
             reason: reason.into(),
@@ -136,7 +112,12 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
 
 /// Whether runs wait because the cluster refuses an object that they need.
 pub fn is_refused_by_cluster(conditions: &[Condition]) -> bool {
-    find(conditions, SYNCED).is_some_and(|synced| synced.reason == reason::REFUSED_BY_CLUSTER)
+    find(conditions, SYNCED).is_some_and(|synced| reason_of(synced) == Reason::RefusedByCluster)
+}
+
+/// Why a condition is as it is.
+pub fn reason_of(condition: &Condition) -> Code {
+    Code::from(condition.reason.as_str())
 }
 
 /// What the condition of that type says now.
@@ -147,7 +128,7 @@ pub fn verdict(conditions: &[Condition], type_: &str) -> Option<Verdict> {
             "False" => Truth::False,
             _ => Truth::Unknown,
         },
-        reason: condition.reason.clone(),
+        reason: reason_of(condition),
         message: condition.message.clone(),
     })
 }
@@ -167,7 +148,7 @@ pub fn set(
     let condition = Condition {
         type_: type_.into(),
         status: status.into(),
-        reason: verdict.reason,
+        reason: verdict.reason.to_string(),
         message: verdict.message,
         observed_generation: generation,
         last_transition_time: since,
@@ -189,6 +170,17 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn each_condition_rests_on_those_before_it() {
+        let resting = |type_: &str| before(type_).collect::<Vec<_>>();
+        assert_eq!(resting(CREDENTIALS_AVAILABLE), [""; 0]);
+        assert_eq!(
+            resting(AUTHORIZED),
+            [CREDENTIALS_AVAILABLE, EXCLUSIVE, CONNECTED]
+        );
+        assert!(OF_THE_CLUSTER.iter().all(|type_| ORDER.contains(type_)));
     }
 
     #[test]

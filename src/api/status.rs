@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::reason::Code;
+
 /// What the controller found and did for an integration.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -11,7 +13,7 @@ pub struct SalesforceIntegrationStatus {
     /// The `metadata.generation` that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// CredentialsAvailable, Connected, Authorized, Exclusive, Synced, Ready, and Stalled while only a person can help.
+    /// CredentialsAvailable, Exclusive, Connected, Authorized, Synced, Ready, and Stalled while only a person can help.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[serde(default)]
     pub conditions: Vec<Condition>,
@@ -278,4 +280,31 @@ pub struct ErrorEntry {
     pub last_seen: Time,
     /// How often it was seen.
     pub count: u32,
+}
+
+// === impl LastRun ===
+
+impl LastRun {
+    /// How it ended.
+    pub fn code(&self) -> Code {
+        Code::from(self.outcome.as_str())
+    }
+}
+
+// === impl Warning ===
+
+impl Warning {
+    /// What is warned of.
+    pub fn code(&self) -> Code {
+        Code::from(self.code.as_str())
+    }
+}
+
+// === impl ErrorEntry ===
+
+impl ErrorEntry {
+    /// What went wrong.
+    pub fn code(&self) -> Code {
+        Code::from(self.code.as_str())
+    }
 }

@@ -13,9 +13,8 @@ use kube::ResourceExt;
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
 use crate::cli::{BadInput, Manifests, SalesforceArgs};
 use crate::decide;
-use crate::decide::rules::company_claim::Claim;
 use crate::decide::rules::config::Config;
-use crate::decide::{Neighbours, Observed, Proof, SiblingLogins, decide};
+use crate::decide::{Observed, Proof, decide};
 use crate::prove::prove_once;
 use crate::salesforce::{FingerprintKey, Transport};
 
@@ -110,24 +109,11 @@ async fn check(
         }
     }
     let config = Config::default();
+    let now = now();
     let observed = Observed {
-        admission: Default::default(),
-        resource: &resource,
-        settings: settings.as_ref(),
-        credentials: state,
-        claim: Claim::Held,
-        siblings: SiblingLogins::default(),
         proof: proof.as_ref(),
-        ended_runs: &[],
-        leader_since: now(),
-        active_jobs: &[],
-        stuck_runs: &[],
-        neighbours: Neighbours::default(),
-        cron_jobs: &[],
-        tokens: None,
-        tokens_wanted: String::new(),
-        config: &config,
+        ..Observed::alone(&resource, settings.as_ref(), state, &config, now)
     };
-    let status = decide(&observed, now()).status;
+    let status = decide(&observed, now).status;
     Ok((resource, status))
 }

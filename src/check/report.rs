@@ -4,11 +4,8 @@ use std::fmt::Write;
 
 use kube::ResourceExt;
 
-use crate::api::conditions::{EXCLUSIVE, READY, STALLED, SYNCED};
+use crate::api::conditions::READY;
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions};
-
-/// What only a cluster can tell, or what the first line says already.
-const NOT_OF_A_LAPTOP: [&str; 4] = [EXCLUSIVE, READY, STALLED, SYNCED];
 
 pub(crate) fn is_ready(status: &SalesforceIntegrationStatus) -> bool {
     conditions::is_true(&status.conditions, READY)
@@ -37,17 +34,18 @@ fn write(
     status: &SalesforceIntegrationStatus,
 ) -> std::fmt::Result {
     let ready = conditions::verdict(&status.conditions, READY);
-    let reason = ready.map_or_else(String::new, |ready| ready.reason);
+    let reason = ready.map_or_else(String::new, |ready| ready.reason.to_string());
     let verdict = if is_ready(status) {
         "healthy"
     } else {
         "not healthy"
     };
     writeln!(text, "{}: {verdict} ({reason})\n", resource.name_any())?;
-    for condition in status
-        .conditions
+    // Of Ready the first line tells.
+    for condition in conditions::ORDER
         .iter()
-        .filter(|condition| !NOT_OF_A_LAPTOP.contains(&condition.type_.as_str()))
+        .filter(|type_| !conditions::OF_THE_CLUSTER.contains(type_))
+        .filter_map(|type_| conditions::find(&status.conditions, type_))
     {
         writeln!(
             text,

@@ -29,14 +29,11 @@ pub use self::observed::{Neighbours, Observed};
 pub use self::plan::{Notice, Plan, Retire};
 use self::rules::budget::Budget;
 use self::rules::error_log::{self, Source};
-use self::rules::remedies::remedy;
 use self::runs::EndedRun;
-use crate::api::conditions::{
-    AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, SYNCED, Truth,
-    Verdict, reason,
-};
+use crate::api::conditions::{CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, Truth, Verdict};
 use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{Settings, conditions};
+use crate::reason::{Code, Reason};
 
 /// A run is overdue when none has ended that long after its deadline.
 const OVERDUE_GRACE: Duration = Duration::from_secs(600);
@@ -152,7 +149,13 @@ impl<'a> Decision<'a> {
         self.set(type_, verdict);
     }
 
-    fn notice(&mut self, warning: bool, reason: &str, note: String, action: &'static str) {
+    fn notice(
+        &mut self,
+        warning: bool,
+        reason: impl Into<Code>,
+        note: String,
+        action: &'static str,
+    ) {
         self.plan.notices.push(Notice {
             warning,
             reason: reason.into(),
@@ -163,7 +166,7 @@ impl<'a> Decision<'a> {
 
     /// The spec passed the schema and still names something that does not exist.
     fn refuse_spec(mut self, message: &str) -> Plan {
-        let verdict = Verdict::fails(reason::INVALID_SPEC, message);
+        let verdict = Verdict::fails(Reason::InvalidSpec, message);
         if self.verdict(READY).is_none_or(|old| old != verdict) {
             error_log::record(
                 &mut self.status.errors,
@@ -173,10 +176,14 @@ impl<'a> Decision<'a> {
                 self.now,
             );
         }
-        for type_ in [CREDENTIALS_AVAILABLE, CONNECTED, AUTHORIZED, SYNCED] {
+        // Who holds the company ID does not hang on it.
+        for type_ in conditions::ORDER
+            .into_iter()
+            .filter(|type_| *type_ != EXCLUSIVE)
+        {
             self.set(
                 type_,
-                Verdict::unknown(reason::PENDING, "The spec must be corrected first."),
+                Verdict::unknown(Reason::Pending, "The spec must be corrected first."),
             );
         }
         self.plan.retire = self
@@ -206,22 +213,15 @@ impl<'a> Decision<'a> {
 
     /// Ready is the first condition that does not hold; Stalled says whether waiting could help.
     fn summary(&mut self, settings: &Settings) {
-        let order = [
-            CREDENTIALS_AVAILABLE,
-            EXCLUSIVE,
-            CONNECTED,
-            AUTHORIZED,
-            SYNCED,
-        ];
-        let verdicts: Vec<(&str, Verdict)> = order
-            .iter()
-            .filter_map(|type_| Some((*type_, self.verdict(type_)?)))
+        let verdicts: Vec<(&str, Verdict)> = conditions::ORDER
+            .into_iter()
+            .filter_map(|type_| Some((type_, self.verdict(type_)?)))
             .collect();
         let first_false = verdicts
             .iter()
             .find(|(_, verdict)| verdict.truth == Truth::False);
         let first_pending = verdicts.iter().find(|(_, verdict)| {
-            verdict.truth == Truth::Unknown && verdict.reason != reason::RIGHTS_UNKNOWN
+            verdict.truth == Truth::Unknown && verdict.reason != Reason::RightsUnknown
         });
         let (verdict, stalled) = match (first_false, first_pending) {
             (Some((type_, verdict)), _) => (
@@ -229,19 +229,19 @@ impl<'a> Decision<'a> {
                 verdicts::needs_a_person(type_, &verdict.reason),
             ),
             (None, _) if settings.suspend => (
-                Verdict::unknown(reason::SUSPENDED, "The integration is suspended."),
+                Verdict::unknown(Reason::Suspended, "The integration is suspended."),
                 false,
             ),
             (None, Some((_, verdict))) => (verdict.clone(), false),
             (None, None) => {
                 let note = verdicts
                     .iter()
-                    .find(|(_, verdict)| verdict.reason == reason::RIGHTS_UNKNOWN)
+                    .find(|(_, verdict)| verdict.reason == Reason::RightsUnknown)
                     .map_or_else(
                         || "The connection works.".to_owned(),
                         |(_, unknown)| format!("The connection works. {}", unknown.message),
                     );
-                (Verdict::holds(reason::READY, note), false)
+                (Verdict::holds(Reason::Ready, note), false)
             }
         };
         self.ready(verdict, stalled);
@@ -254,11 +254,11 @@ impl<'a> Decision<'a> {
         {
             let warning = verdict.truth == Truth::False;
             let note = if warning {
-                format!("{} {}", verdict.message, remedy(&verdict.reason))
+                format!("{} {}", verdict.message, verdict.reason.remedy())
             } else {
                 verdict.message.clone()
             };
-            self.notice(warning, &verdict.reason, note, "Reconcile");
+            self.notice(warning, verdict.reason.clone(), note, "Reconcile");
         }
         if stalled {
             self.set(

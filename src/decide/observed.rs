@@ -53,6 +53,38 @@ pub struct Observed<'a> {
     pub config: &'a Config,
 }
 
+// === impl Observed ===
+
+impl<'a> Observed<'a> {
+    /// A resource that was looked at alone: no run, no sibling and no neighbour was seen, and the company ID is its own.
+    pub fn alone(
+        resource: &'a SalesforceIntegration,
+        settings: Result<&'a Settings, &'a InvalidField>,
+        credentials: Credentials,
+        config: &'a Config,
+        now: Timestamp,
+    ) -> Observed<'a> {
+        Observed {
+            resource,
+            settings,
+            credentials,
+            claim: Claim::Held,
+            siblings: SiblingLogins::default(),
+            proof: None,
+            ended_runs: &[],
+            leader_since: now,
+            active_jobs: &[],
+            stuck_runs: &[],
+            neighbours: Neighbours::default(),
+            admission: Admission::Unknown,
+            cron_jobs: &[],
+            tokens: None,
+            tokens_wanted: String::new(),
+            config,
+        }
+    }
+}
+
 /// The other integrations of an org.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Neighbours {

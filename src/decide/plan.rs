@@ -6,6 +6,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 
 use super::login::next_attempt::Cause;
 use crate::api::SalesforceIntegrationStatus;
+use crate::reason::{Code, Reason};
 
 /// What is to be done about one integration.
 #[derive(Clone, Debug)]
@@ -42,13 +43,11 @@ impl Plan {
         self.run = None;
         self.status.last_handled_run_at =
             before.and_then(|before| before.last_handled_run_at.clone());
-        self.notices.retain(|notice| notice.reason != RUN_STARTED);
+        self.notices
+            .retain(|notice| notice.reason != Reason::RunStarted);
         self
     }
 }
-
-/// Reason of the Event that tells of a run that was asked for.
-pub const RUN_STARTED: &str = "RunStarted";
 
 /// A CronJob that no longer fits the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +63,8 @@ pub enum Retire {
 pub struct Notice {
     /// Whether a person should look.
     pub warning: bool,
-    /// CamelCase reason.
-    pub reason: String,
+    /// What it is about.
+    pub reason: Code,
     /// A sentence.
     pub note: String,
     /// What the controller was doing, CamelCase.

@@ -12,8 +12,9 @@ use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, schedule, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
-use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict, reason};
+use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict};
 use crate::api::{Settings, TEST_REQUESTED_AT};
+use crate::reason::{Code, Reason};
 use crate::salesforce::Meaning;
 
 impl Decision<'_> {
@@ -21,15 +22,15 @@ impl Decision<'_> {
     pub(crate) fn connection(&mut self, settings: &Settings) -> Option<Cause> {
         let Credentials::Available { fingerprint, .. } = self.observed.credentials.clone() else {
             let why = "The credentials must be available first.";
-            self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
-            self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));
+            self.set(CONNECTED, Verdict::unknown(Reason::Pending, why));
+            self.set(AUTHORIZED, Verdict::unknown(Reason::Pending, why));
             self.handle_test_request("the credentials are not available");
             return None;
         };
         if self.is_false(EXCLUSIVE) {
             let why = "The company ID belongs to another resource.";
-            self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
-            self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));
+            self.set(CONNECTED, Verdict::unknown(Reason::Pending, why));
+            self.set(AUTHORIZED, Verdict::unknown(Reason::Pending, why));
             self.handle_test_request("the company ID belongs to another resource");
             return None;
         }
@@ -87,7 +88,7 @@ impl Decision<'_> {
                     if asked {
                         self.notice(
                             true,
-                            "TestPostponed",
+                            Reason::TestPostponed,
                             format!("Salesforce refused this credential twice within the hour, or was not heard to answer; to keep the user from being locked the next attempt is at {due}."),
                             "Prove",
                         );
@@ -127,9 +128,9 @@ impl Decision<'_> {
         let why = format!(
             "The controller was ended in the middle of two log-ins, so that it is not known whether Salesforce refused them; to keep the user from being locked the next attempt is at {due}."
         );
-        self.set(CONNECTED, Verdict::unknown(reason::PENDING, why));
+        self.set(CONNECTED, Verdict::unknown(Reason::Pending, why));
         let why = "The connection must be proved first.";
-        self.set(AUTHORIZED, Verdict::unknown(reason::PENDING, why));
+        self.set(AUTHORIZED, Verdict::unknown(Reason::Pending, why));
     }
 
     /// The credential that Salesforce refused is back as it was: so is the refusal.
@@ -138,21 +139,21 @@ impl Decision<'_> {
             .status
             .errors
             .iter()
-            .find(|error| Meaning::from_code(&error.code).is_some_and(Meaning::refuses_login))
+            .find(|error| error.code().meaning().is_some_and(Meaning::refuses_login))
             .cloned();
         let (code, message) = refusal.map_or_else(
             || {
                 (
-                    Meaning::InvalidLogin.code().to_owned(),
+                    Code::from(Meaning::InvalidLogin),
                     Meaning::InvalidLogin.cause().to_owned(),
                 )
             },
-            |error| (error.code, error.message),
+            |error| (error.code(), error.message),
         );
-        self.set(CONNECTED, Verdict::fails(&code, message));
+        self.set(CONNECTED, Verdict::fails(code, message));
         self.set(
             AUTHORIZED,
-            Verdict::unknown(reason::PENDING, "The connection must work first."),
+            Verdict::unknown(Reason::Pending, "The connection must work first."),
         );
     }
 
@@ -206,7 +207,7 @@ impl Decision<'_> {
                 self.set(
                     CONNECTED,
                     Verdict::holds(
-                        reason::AS_EXPECTED,
+                        Reason::AsExpected,
                         format!("{who} is logged in to {}.", findings.organization.name),
                     ),
                 );
@@ -270,17 +271,14 @@ impl Decision<'_> {
         error_log::record(
             &mut self.status.errors,
             Source::Connection,
-            meaning.code(),
+            &meaning.into(),
             &failure.message,
             proof.at,
         );
-        self.set(
-            CONNECTED,
-            Verdict::fails(meaning.code(), failure.message.clone()),
-        );
+        self.set(CONNECTED, Verdict::fails(meaning, failure.message.clone()));
         self.set(
             AUTHORIZED,
-            Verdict::unknown(reason::PENDING, "The connection must work first."),
+            Verdict::unknown(Reason::Pending, "The connection must work first."),
         );
     }
 
@@ -299,7 +297,7 @@ impl Decision<'_> {
         if self.test_requested() {
             self.notice(
                 true,
-                "TestRefused",
+                Reason::TestRefused,
                 format!("The connection cannot be tested: {why_not}."),
                 "Prove",
             );

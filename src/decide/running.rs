@@ -5,17 +5,14 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::plan::RUN_STARTED;
 use super::rules::error_log;
-use super::rules::remedies::remedy;
 use super::rules::schedule::Cadence;
 use super::runs::admission::Admission;
 use super::runs::{EndedRun, labels, stuck};
 use super::{Credentials, Decision, OVERDUE_GRACE, Retire, children, note_refusal, runs, verdicts};
-use crate::api::conditions::{
-    AUTHORIZED, CONNECTED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, SYNCED, Truth, Verdict, reason,
-};
+use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, READY, SYNCED, Truth, Verdict};
 use crate::api::{RUN_REQUESTED_AT, Settings, conditions};
+use crate::reason::{Code, Reason};
 
 impl Decision<'_> {
     /// Takes in the runs that ended: their counts, their failures, and a log-in that Salesforce refused them.
@@ -36,8 +33,8 @@ impl Decision<'_> {
                 );
                 self.notice(
                     true,
-                    &run.outcome,
-                    format!("{} {}", run.message, remedy(&run.outcome)),
+                    run.outcome.clone(),
+                    format!("{} {}", run.message, run.outcome.remedy()),
                     "Run",
                 );
             }
@@ -76,18 +73,17 @@ impl Decision<'_> {
         note_refusal(connection, fingerprint, run.finished_at);
         self.set(
             CONNECTED,
-            Verdict::fails(&error.code, error.message.clone()),
+            Verdict::fails(error.code.clone(), error.message.clone()),
         );
     }
 
     /// Whether runs may start: nothing that they need is known to be missing.
     pub(crate) fn may_run(&self, settings: &Settings) -> bool {
         !settings.suspend
-            && [CREDENTIALS_AVAILABLE, EXCLUSIVE, CONNECTED]
-                .iter()
+            && conditions::before(AUTHORIZED)
                 .all(|type_| conditions::is_true(&self.status.conditions, type_))
             && self.verdict(AUTHORIZED).is_some_and(|verdict| {
-                verdict.truth != Truth::False && verdict.reason != reason::PENDING
+                verdict.truth != Truth::False && verdict.reason != Reason::Pending
             })
     }
 
@@ -167,10 +163,10 @@ impl Decision<'_> {
         match self.job_on_request(asked, allowance, may_run, settings) {
             Ok(job) => {
                 let note = format!("Job {} runs as asked for.", job.name_any());
-                self.notice(false, RUN_STARTED, note, "Run");
+                self.notice(false, Reason::RunStarted, note, "Run");
                 self.plan.run = Some(job);
             }
-            Err(refusal) => self.notice(true, "RunRefused", refusal, "Run"),
+            Err(refusal) => self.notice(true, Reason::RunRefused, refusal, "Run"),
         }
         self.status.last_handled_run_at = Some(asked.to_owned());
     }
@@ -199,8 +195,8 @@ impl Decision<'_> {
         match self.observed.admission.refuses_job(&job.name_any()) {
             None => Ok(job),
             Some(refusal) => {
-                let (source, code) = (runs::source(run.kind), reason::REFUSED_BY_CLUSTER);
-                error_log::record(&mut self.status.errors, source, code, &refusal, self.now);
+                let (source, code) = (runs::source(run.kind), Reason::RefusedByCluster.into());
+                error_log::record(&mut self.status.errors, source, &code, &refusal, self.now);
                 Err(refusal)
             }
         }
@@ -208,7 +204,7 @@ impl Decision<'_> {
 
     pub(crate) fn synced(&mut self, settings: &Settings) {
         let verdict = if settings.suspend {
-            Verdict::unknown(reason::SUSPENDED, "The integration is suspended.")
+            Verdict::unknown(Reason::Suspended, "The integration is suspended.")
         } else if let Some(refused) = self.refused_by_cluster(settings) {
             refused
         } else if let Some(stuck) = self.stuck() {
@@ -237,7 +233,7 @@ impl Decision<'_> {
 
     fn ended(&self, run: &EndedRun) -> Verdict {
         match &self.status.next_run {
-            Some(next) if run.outcome == reason::BUDGET_EXHAUSTED => verdicts::synced(
+            Some(next) if run.outcome == Reason::BudgetExhausted => verdicts::synced(
                 &run.outcome,
                 &format!(
                     "The {} run stopped at its allowance of the org's API requests. What it found is kept; the next run goes on at {}.",
@@ -261,14 +257,15 @@ impl Decision<'_> {
                 continue;
             }
             let source = runs::source(stuck.kind);
-            let known = error_log::last_seen(&self.status.errors, source, stuck.code);
+            let code = Code::from(stuck.code);
+            let known = error_log::last_seen(&self.status.errors, source, &code);
             if known.is_none_or(|seen| seen < stuck.due) {
-                let (code, message) = (stuck.code, &stuck.message);
-                error_log::record(&mut self.status.errors, source, code, message, stuck.due);
-                let note = format!("{message} {}", remedy(code));
-                self.notice(true, code, note, "Run");
+                let message = &stuck.message;
+                error_log::record(&mut self.status.errors, source, &code, message, stuck.due);
+                let note = format!("{message} {}", code.remedy());
+                self.notice(true, stuck.code, note, "Run");
             }
-            verdict = Some(verdicts::synced(stuck.code, &stuck.message));
+            verdict = Some(verdicts::synced(&code, &stuck.message));
         }
         verdict
     }
@@ -276,14 +273,14 @@ impl Decision<'_> {
     pub(crate) fn synced_without_news(&mut self, settings: &Settings) -> Verdict {
         let Some(cadence) = self.cadence(settings) else {
             return Verdict::holds(
-                reason::RETRIEVAL_DISABLED,
+                Reason::RetrievalDisabled,
                 "Retrieval is Disabled: there is nothing to run.",
             );
         };
         if let Some(expected_by) = self.expected_by(cadence, settings) {
             if self.now >= expected_by {
                 return Verdict::fails(
-                    reason::RUN_OVERDUE,
+                    Reason::RunOverdue,
                     format!("A run was due and none had ended by {expected_by}."),
                 );
             }
@@ -291,34 +288,30 @@ impl Decision<'_> {
         }
         match self.verdict(SYNCED) {
             Some(old)
-                if ![
-                    reason::SUSPENDED,
-                    reason::PENDING,
-                    reason::RETRIEVAL_DISABLED,
-                ]
-                .contains(&old.reason.as_str())
-                    && !self.was_only_held(&old)
+                if !matches!(
+                    old.reason.reason(),
+                    Some(Reason::Suspended | Reason::Pending | Reason::RetrievalDisabled)
+                ) && !self.was_only_held(&old)
                     && !self.is_accepted_now(&old) =>
             {
                 old
             }
             _ => match &self.status.last_run {
-                Some(last) if last.outcome == runs::SUCCEEDED => {
-                    Verdict::holds(reason::RUN_SUCCEEDED, "The last run succeeded.")
+                Some(last) if last.code() == Reason::Succeeded => {
+                    Verdict::holds(Reason::RunSucceeded, "The last run succeeded.")
                 }
                 Some(last) => verdicts::synced(
-                    &last.outcome,
+                    &last.code(),
                     &format!("The last run ended with {}.", last.outcome),
                 ),
-                None => Verdict::holds(reason::NO_RUN_YET, "No run was due yet."),
+                None => Verdict::holds(Reason::NoRunYet, "No run was due yet."),
             },
         }
     }
 
     /// Whether a verdict says that the cluster refuses something, and it does not any more.
     fn is_accepted_now(&self, verdict: &Verdict) -> bool {
-        verdict.reason == reason::REFUSED_BY_CLUSTER
-            && self.observed.admission == Admission::Accepted
+        verdict.reason == Reason::RefusedByCluster && self.observed.admission == Admission::Accepted
     }
 
     /// By when a run should have ended; none while runs may not start, or one goes on.
@@ -337,7 +330,9 @@ impl Decision<'_> {
             .status
             .conditions
             .iter()
-            .filter(|condition| condition.type_ != READY && condition.reason != reason::RUN_OVERDUE)
+            .filter(|condition| {
+                condition.type_ != READY && conditions::reason_of(condition) != Reason::RunOverdue
+            })
             .map(|condition| condition.last_transition_time.0)
             .chain(
                 self.status

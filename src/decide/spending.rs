@@ -6,15 +6,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::rules::budget::{Budget, Spender};
-use super::rules::remedies::warning;
 use super::rules::schedule::Cadence;
 use super::rules::warnings::Origin;
 use super::rules::{budget, error_log, warnings};
 use super::runs::EndedRun;
 use super::{Decision, runs};
-use crate::api::conditions::{SYNCED, Verdict, reason};
+use crate::api::conditions::{SYNCED, Verdict};
 use crate::api::status::{ApiUsage, QueryUrlLength, SharedWith};
 use crate::api::{API_CALLS, Settings, status};
+use crate::reason::Reason;
 use crate::salesforce::Usage;
 
 impl Decision<'_> {
@@ -123,38 +123,37 @@ impl Decision<'_> {
         let others = self.observed.neighbours.percent;
         let mut found = vec![];
         if budget.is_nearly_used(self.now) {
-            found.push(status::Warning {
-                code: warning::BUDGET_NEARLY_USED.into(),
-                message: format!(
+            found.push((
+                Reason::ApiBudgetNearlyUsed,
+                format!(
                     "More than 80 % of the {} API requests that this integration may make in 24 hours are used.",
                     budget.share
                 ),
-                remedy: "Raise spec.apiBudget.dailyPercent, or prove the connection less often (spec.interval).".into(),
-            });
+            ));
         }
         if budget::is_overbooked(percent, others) {
-            found.push(status::Warning {
-                code: warning::BUDGETS_OVERBOOKED.into(),
-                message: format!(
+            found.push((
+                Reason::ApiBudgetsOverbooked,
+                format!(
                     "The integrations of this org ask for {} % of its API requests together; each gets that much less, this one {} requests in 24 hours.",
                     percent.saturating_add(others),
                     budget.share
                 ),
-                remedy: "Lower spec.apiBudget.dailyPercent of the org's integrations until they add up to 100.".into(),
-            });
+            ));
         }
-        for warning in &found {
-            let is_new = !self
-                .status
-                .warnings
-                .iter()
-                .any(|old| old.code == warning.code);
-            if is_new {
-                let note = format!("{} {}", warning.message, warning.remedy);
-                self.notice(true, &warning.code, note, "Reconcile");
+        for (reason, message) in &found {
+            let mut known = self.status.warnings.iter();
+            if !known.any(|old| old.code() == *reason) {
+                let note = format!("{message} {}", reason.remedy());
+                self.notice(true, *reason, note, "Reconcile");
             }
         }
-        warnings::replace(&mut self.status.warnings, Origin::Budget, found);
+        let found = found.into_iter().map(|(reason, message)| status::Warning {
+            code: reason.to_string(),
+            message,
+            remedy: reason.remedy().to_string(),
+        });
+        warnings::replace(&mut self.status.warnings, Origin::Budget, found.collect());
     }
 
     /// Whether runs must wait for free requests, and until when. A run that would start before then is held back, and made up for.
@@ -200,8 +199,8 @@ impl Decision<'_> {
     /// Whether a verdict says that runs wait for free requests, though none has stopped for want of them.
     pub(crate) fn was_only_held(&self, verdict: &Verdict) -> bool {
         let last = self.status.last_run.as_ref();
-        verdict.reason == reason::BUDGET_EXHAUSTED
-            && last.is_none_or(|last| last.outcome != reason::BUDGET_EXHAUSTED)
+        verdict.reason == Reason::BudgetExhausted
+            && last.is_none_or(|last| last.code() != Reason::BudgetExhausted)
     }
 
     /// What the next run by the clock may use; none where nobody knows the org's limit.
@@ -257,22 +256,22 @@ impl Decision<'_> {
         );
         let news = self
             .verdict(SYNCED)
-            .is_none_or(|old| old.reason != reason::BUDGET_EXHAUSTED);
+            .is_none_or(|old| old.reason != Reason::BudgetExhausted);
         let said_by_run = self
             .new_runs
             .iter()
-            .any(|run| run.outcome == reason::BUDGET_EXHAUSTED);
+            .any(|run| run.outcome == Reason::BudgetExhausted);
         if news && !said_by_run {
             let source = runs::source(super::children::kind_of_run(settings));
             error_log::record(
                 &mut self.status.errors,
                 source,
-                reason::BUDGET_EXHAUSTED,
+                &Reason::BudgetExhausted.into(),
                 &message,
                 self.now,
             );
         }
-        Verdict::fails(reason::BUDGET_EXHAUSTED, message)
+        Verdict::fails(Reason::BudgetExhausted, message)
     }
 }
 

@@ -24,13 +24,14 @@ use super::runs::EndedRun;
 use super::runs::admission::{Admission, RefusedObject, WriteResult};
 use super::runs::stuck::StuckRun;
 use super::*;
+use crate::api::conditions::{AUTHORIZED, CONNECTED, SYNCED};
 use crate::api::{
     InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
 };
 use crate::decide::children::summarize;
 use crate::run::{Note, Outcome, RunKind, RunReport};
 use crate::salesforce::{
-    Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo, Usage,
+    Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo, Usage, WarningCode,
 };
 
 const START: i64 = 1_800_000_000;
@@ -93,10 +94,8 @@ impl World {
         let settings: Result<Settings, InvalidField> = Settings::read(&self.resource.spec);
         let keep = |cron_job: &CronJob| Arc::new(summarize(cron_job));
         let cron_jobs: Vec<_> = self.cron_jobs.iter().map(keep).collect();
+        let credentials = self.credentials.clone();
         let observed = Observed {
-            resource: &self.resource,
-            settings: settings.as_ref(),
-            credentials: self.credentials.clone(),
             claim: self.claim.clone(),
             siblings: self.siblings.clone(),
             proof,
@@ -109,7 +108,13 @@ impl World {
             cron_jobs: &cron_jobs,
             tokens: self.tokens.clone(),
             tokens_wanted: "t1".into(),
-            config: &self.config,
+            ..Observed::alone(
+                &self.resource,
+                settings.as_ref(),
+                credentials,
+                &self.config,
+                at(self.now),
+            )
         };
         decide(&observed, at(self.now))
     }
@@ -149,7 +154,7 @@ impl World {
             .insert(annotation.into(), value.into());
     }
 
-    fn condition(&self, type_: &str) -> Option<(Truth, String)> {
+    fn condition(&self, type_: &str) -> Option<(Truth, Code)> {
         let status = self.resource.status.as_ref()?;
         conditions::verdict(&status.conditions, type_)
             .map(|verdict| (verdict.truth, verdict.reason))

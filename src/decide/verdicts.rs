@@ -2,21 +2,21 @@
 
 use super::Credentials;
 use super::rules::company_claim::Claim;
-use super::runs::SUCCEEDED;
-use crate::api::conditions::{CONNECTED, SYNCED, Verdict, reason};
+use crate::api::conditions::{CONNECTED, SYNCED, Verdict};
 use crate::api::status;
+use crate::reason::{Code, Reason};
 use crate::salesforce;
 use crate::salesforce::{Access, Answer, Meaning, Organization, Retry};
 
 pub(crate) fn credentials(credentials: &Credentials) -> Verdict {
     match credentials {
-        Credentials::NotRead => Verdict::unknown(reason::PENDING, "The Secret was not read yet."),
+        Credentials::NotRead => Verdict::unknown(Reason::Pending, "The Secret was not read yet."),
         Credentials::NotFound { secret } => Verdict::fails(
-            reason::SECRET_NOT_FOUND,
+            Reason::SecretNotFound,
             format!("There is no Secret {secret:?} in this namespace."),
         ),
         Credentials::KeyMissing { secret, key } => Verdict::fails(
-            reason::SECRET_KEY_MISSING,
+            Reason::SecretKeyMissing,
             format!("The Secret {secret:?} has no key {key:?}."),
         ),
         Credentials::KeyInvalid {
@@ -24,11 +24,11 @@ pub(crate) fn credentials(credentials: &Credentials) -> Verdict {
             key,
             problem,
         } => Verdict::fails(
-            reason::SECRET_KEY_INVALID,
+            Reason::SecretKeyInvalid,
             format!("The key {key:?} of the Secret {secret:?} {problem}."),
         ),
         Credentials::Available { .. } => Verdict::holds(
-            reason::AS_EXPECTED,
+            Reason::AsExpected,
             "The Secret has the keys that the log-in method needs.",
         ),
     }
@@ -37,17 +37,17 @@ pub(crate) fn credentials(credentials: &Credentials) -> Verdict {
 pub(crate) fn exclusive(claim: &Claim, company_id: &str) -> Verdict {
     match claim {
         Claim::Held => Verdict::holds(
-            reason::AS_EXPECTED,
+            Reason::AsExpected,
             "No other resource claims the company ID.",
         ),
         Claim::TakenBy(name) => Verdict::fails(
-            reason::COMPANY_ID_TAKEN,
+            Reason::CompanyIdTaken,
             format!(
                 "The company ID {company_id:?} belongs to the older SalesforceIntegration {name:?} in this namespace."
             ),
         ),
         Claim::TakenElsewhere => Verdict::fails(
-            reason::COMPANY_ID_TAKEN,
+            Reason::CompanyIdTaken,
             format!(
                 "The company ID {company_id:?} belongs to an older SalesforceIntegration in another namespace."
             ),
@@ -70,7 +70,7 @@ pub(crate) fn organization(found: &Organization) -> status::Organization {
 
 pub(crate) fn warning(found: &salesforce::Warning) -> status::Warning {
     status::Warning {
-        code: found.code.clone(),
+        code: found.code.to_string(),
         message: found.message.clone(),
         remedy: found.remedy.clone(),
     }
@@ -98,7 +98,7 @@ pub(crate) fn authorized(access: &Access) -> Verdict {
     let unknown = those(|answer| matches!(answer, Answer::Unknown(_)));
     if !absent.is_empty() {
         Verdict::fails(
-            reason::OBJECT_UNAVAILABLE,
+            Meaning::ObjectUnavailable,
             format!(
                 "The user cannot see the object {} at all.",
                 absent.join(" and ")
@@ -106,7 +106,7 @@ pub(crate) fn authorized(access: &Access) -> Verdict {
         )
     } else if !hidden.is_empty() {
         Verdict::fails(
-            reason::MISSING_VIEW_ALL,
+            Reason::MissingViewAll,
             format!(
                 "The user does not see all records of {}: \"View All\" is missing.",
                 hidden.join(" and ")
@@ -118,7 +118,7 @@ pub(crate) fn authorized(access: &Access) -> Verdict {
             _ => None,
         });
         Verdict::unknown(
-            reason::RIGHTS_UNKNOWN,
+            Reason::RightsUnknown,
             format!(
                 "Whether the user sees all records of {} could not be found out: {}",
                 unknown.join(" and "),
@@ -127,31 +127,33 @@ pub(crate) fn authorized(access: &Access) -> Verdict {
         )
     } else if matches!(access.lead, Answer::Absent) {
         Verdict::holds(
-            reason::AS_EXPECTED,
+            Reason::AsExpected,
             "The user sees all Contacts and Accounts. The org or the user's licence has no Leads.",
         )
     } else {
         Verdict::holds(
-            reason::AS_EXPECTED,
+            Reason::AsExpected,
             "The user sees all Contacts, Accounts and Leads.",
         )
     }
 }
 
-pub(crate) fn synced(outcome: &str, message: &str) -> Verdict {
-    match outcome {
-        SUCCEEDED => Verdict::holds(reason::RUN_SUCCEEDED, message),
-        reason::BUDGET_EXHAUSTED => Verdict::fails(reason::BUDGET_EXHAUSTED, message),
+pub(crate) fn synced(outcome: &Code, message: &str) -> Verdict {
+    match outcome.reason() {
+        Some(Reason::Succeeded) => Verdict::holds(Reason::RunSucceeded, message),
+        Some(Reason::BudgetExhausted) => Verdict::fails(Reason::BudgetExhausted, message),
         // The kind stands in front so that two failures of one reason can be told apart.
-        outcome => Verdict::fails(reason::RUN_FAILED, format!("{outcome}: {message}")),
+        _ => Verdict::fails(Reason::RunFailed, format!("{outcome}: {message}")),
     }
 }
 
 /// Whether a condition that is False stays so until a person acts.
-pub(crate) fn needs_a_person(type_: &str, code: &str) -> bool {
+pub(crate) fn needs_a_person(type_: &str, code: &Code) -> bool {
     match type_ {
         SYNCED => false,
-        CONNECTED => Meaning::from_code(code).is_none_or(|meaning| meaning.retry() == Retry::Never),
+        CONNECTED => code
+            .meaning()
+            .is_none_or(|meaning| meaning.retry() == Retry::Never),
         _ => true,
     }
 }

@@ -14,6 +14,7 @@ use crate::api::Settings;
 use crate::cli::{BadInput, Manifests};
 use crate::decide;
 use crate::phone::{E164, Region, parse, spellings};
+use crate::reason::Reason;
 use crate::resolve::{LookedUp, ResolveError, Resolver, why};
 use crate::salesforce::{Connection, Credentials, FingerprintKey, Transport};
 
@@ -175,7 +176,7 @@ impl Job {
         }
         bar.finish_and_clear();
         for finding in resolver.findings() {
-            if finding.code().is_some() {
+            if Reason::of_finding(finding).is_some() {
                 eprintln!("switchboard lookup: {finding}");
             }
         }

@@ -187,17 +187,6 @@ impl Allowance {
 
 // === impl Finding ===
 
-impl Finding {
-    /// A word for programs; `None` where nothing is wrong.
-    pub const fn code(&self) -> Option<&'static str> {
-        match self {
-            Self::ObjectUnavailable(_) => Some("ObjectUnavailable"),
-            Self::FieldHidden { .. } => Some("FieldHidden"),
-            Self::NoPersonAccounts => None,
-        }
-    }
-}
-
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,6 +10,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::reason::{Code, Reason};
 use crate::resolve::UrlLength;
 use crate::salesforce::Usage;
 
@@ -100,8 +101,8 @@ pub struct Matched {
 /// A code for programs and a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// One word in CamelCase, such as `InvalidLogin`.
-    pub code: String,
+    /// One word in CamelCase, such as `InvalidLogin`; it may be one that only a newer worker knows.
+    pub code: Code,
     /// What happened.
     pub message: String,
 }
@@ -166,7 +167,6 @@ impl RunReport {
         let mut longest = MAX_REPORT_BYTES;
         loop {
             for note in report.error.iter_mut().chain(&mut report.warnings) {
-                shorten(&mut note.code, MAX_CODE_BYTES);
                 shorten(&mut note.message, longest);
             }
             // A struct of strings and numbers always has a JSON form.
@@ -271,20 +271,19 @@ impl Matched {
 // === impl Note ===
 
 impl Note {
-    /// A note.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+    /// A note. A run says only what this version knows.
+    pub fn new(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
         Self {
-            code: code.into(),
+            code: reason.into().into(),
             message: message.into(),
         }
     }
 
     fn is_sound(&self) -> bool {
-        self.code.len() <= MAX_CODE_BYTES
-            && self
-                .code
-                .starts_with(|first: char| first.is_ascii_uppercase())
-            && self.code.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        let code = self.code.as_str();
+        code.len() <= MAX_CODE_BYTES
+            && code.starts_with(|first: char| first.is_ascii_uppercase())
+            && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
     }
 }
 
@@ -332,6 +331,13 @@ mod tests {
 
     use super::*;
 
+    fn note(code: &str, message: &str) -> Note {
+        Note {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
     fn report() -> RunReport {
         let mut report = RunReport::begin(RunKind::Sync, Timestamp::UNIX_EPOCH);
         report.calls = 4;
@@ -366,14 +372,8 @@ mod tests {
             limit: 15_000,
             observed_at: Timestamp::UNIX_EPOCH,
         });
-        report.warn(Note::new(
-            "FieldNotVisible",
-            "Contact.MobilePhone is hidden",
-        ));
-        report.warn(Note::new(
-            "FieldNotVisible",
-            "Contact.MobilePhone is hidden",
-        ));
+        report.warn(note("FieldNotVisible", "Contact.MobilePhone is hidden"));
+        report.warn(note("FieldNotVisible", "Contact.MobilePhone is hidden"));
         assert_eq!(report.warnings.len(), 1);
         let json = report.to_json();
         assert!(
@@ -424,9 +424,9 @@ mod tests {
         refused(|report| report.written = u64::MAX);
         refused(|report| report.finished_at = Timestamp::MIN);
         refused(|report| report.outcome = Outcome::Failed);
-        refused(|report| report.error = Some(Note::new("InvalidLogin", "")));
+        refused(|report| report.error = Some(note("InvalidLogin", "")));
         refused(|report| report.login_refused = true);
-        refused(|report| report.warnings = vec![Note::new("two words", "")]);
+        refused(|report| report.warnings = vec![note("two words", "")]);
     }
 
     proptest! {
@@ -438,12 +438,12 @@ mod tests {
         ) {
             let mut report = report();
             report.outcome = Outcome::Failed;
-            report.error = Some(Note::new("Failed", "\u{1}".repeat(5000)));
+            report.error = Some(note("Failed", &"\u{1}".repeat(5000)));
             report.calls = u64::MAX;
             report.api_calls = u64::MAX;
             report.usage = Some(Usage { used: u64::MAX, limit: u64::MAX, observed_at: Timestamp::MAX });
             for (code, message) in texts {
-                report.warn(Note::new(code.chars().take(64).collect::<String>(), message));
+                report.warn(note(&code.chars().take(64).collect::<String>(), &message));
             }
             let json = report.to_json();
             prop_assert!(json.len() <= MAX_REPORT_BYTES);

@@ -1,6 +1,7 @@
 //! Why a run ended before its work was done, and what the report says about it.
 
 use crate::directory::ClientError;
+use crate::reason::Reason;
 use crate::resolve::ResolveError;
 use crate::run::settings::SettingsError;
 use crate::run::{Note, Outcome};
@@ -37,32 +38,32 @@ impl Failure {
 
     /// Code and sentence. The code is that of a meaning where Salesforce failed.
     pub(crate) fn note(&self) -> Note {
-        let code = match self {
-            Self::Settings(_) => "SettingsInvalid",
+        let reason = match self {
+            Self::Settings(_) => Reason::SettingsInvalid,
             Self::Resolve(ResolveError::Salesforce(error))
                 if error.meaning() == Meaning::LoginWithheld =>
             {
                 return Note::new(
-                    Meaning::SessionExpired.code(),
+                    Meaning::SessionExpired,
                     "Salesforce ended the session in the middle of the run, and the one that replaced it, \
                      too. What was found is kept; the next run goes on.",
                 );
             }
             Self::Resolve(ResolveError::Salesforce(error)) => {
-                return Note::new(error.meaning().code(), error.message());
+                return Note::new(error.meaning(), error.message());
             }
-            Self::Resolve(ResolveError::TooMuch(error)) => error.meaning().code(),
-            Self::Resolve(ResolveError::AnswerMissing(_)) => "UnexpectedAnswer",
-            Self::Resolve(ResolveError::NothingToSearch) => "NothingToSearch",
-            Self::Resolve(ResolveError::BudgetExhausted(_)) => "BudgetExhausted",
+            Self::Resolve(ResolveError::TooMuch(error)) => error.meaning().into(),
+            Self::Resolve(ResolveError::AnswerMissing(_)) => Meaning::UnexpectedAnswer.into(),
+            Self::Resolve(ResolveError::NothingToSearch) => Reason::NothingToSearch,
+            Self::Resolve(ResolveError::BudgetExhausted(_)) => Reason::BudgetExhausted,
             Self::Directory(ClientError::Refused { problem, .. }) if problem.status < 500 => {
-                "DirectoryRefused"
+                Reason::DirectoryRefused
             }
-            Self::Directory(ClientError::Answer { .. }) => "DirectoryAnswerUnreadable",
-            Self::Directory(_) => "DirectoryUnavailable",
-            Self::Interrupted => "Interrupted",
+            Self::Directory(ClientError::Answer { .. }) => Reason::DirectoryAnswerUnreadable,
+            Self::Directory(_) => Reason::DirectoryUnavailable,
+            Self::Interrupted => Reason::Interrupted,
         };
-        Note::new(code, self.to_string())
+        Note::new(reason, self.to_string())
     }
 
     /// Whether Salesforce refused the log-in.

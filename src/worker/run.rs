@@ -19,6 +19,7 @@ use crate::directory::model::{
     WriteContactsRequest, WriteOutcome, WritePolicy,
 };
 use crate::phone::E164;
+use crate::reason::Reason;
 use crate::resolve::{Allowance, Batch, Match, Object, ResolveError, Resolver};
 use crate::run::settings::WorkerSettings;
 use crate::run::{Note, RunKind, RunReport};
@@ -102,7 +103,7 @@ impl Run {
                 // Either the directory does not keep what it is told or a call changes all the time:
                 // the next run sees to it, this one would never end.
                 progress.report.warn(Note::new(
-                    "CallsComeBack",
+                    Reason::CallsComeBack,
                     "The directory hands out calls again that this run has marked done.",
                 ));
                 return Ok(());
@@ -129,8 +130,8 @@ impl Run {
                 let brought = resolver.resolve(&batch).await;
                 progress.report.url_length = resolver.learned();
                 for finding in resolver.findings() {
-                    if let Some(code) = finding.code() {
-                        progress.report.warn(Note::new(code, finding.to_string()));
+                    if let Some(reason) = Reason::of_finding(finding) {
+                        progress.report.warn(Note::new(reason, finding.to_string()));
                     }
                 }
                 let Some(brought) = brought? else { continue };

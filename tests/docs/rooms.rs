@@ -22,6 +22,7 @@ const ROOMS: &[&str] = &[
     "salesforce/probe",
     "salesforce",
     "resolve",
+    "reason",
     "api",
     "run",
     "decide/rules",
@@ -61,6 +62,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
     ),
     ("salesforce", &["kube::", "k8s_openapi::"]),
     ("resolve", &["kube::", "k8s_openapi::"]),
+    ("reason", &["kube::", "k8s_openapi::"]),
     (
         "decide",
         &[

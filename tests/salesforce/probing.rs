@@ -37,7 +37,7 @@ async fn rights_are_proved_and_never_guessed() {
         findings
             .warnings
             .iter()
-            .map(|warning| warning.code.clone())
+            .map(|warning| warning.code.to_string())
             .collect()
     };
     let private = findings(standard(|_| {})).await;

@@ -91,7 +91,7 @@ async fn an_org_without_calls_left_ends_with_1_and_the_next_run_goes_on() {
     let ended = bed.run("sync").await;
     let report = ended.report.unwrap();
     assert_eq!((ended.code, report.outcome), (Some(1), Outcome::Failed));
-    assert_eq!(report.error.unwrap().code, "RequestLimitExceeded");
+    assert_eq!(report.error.unwrap().code.as_str(), "RequestLimitExceeded");
     assert!(report.numbers > 0 && !report.login_refused);
     bed.salesforce.clear_faults();
     finishes(&bed).await;
@@ -117,7 +117,10 @@ async fn settings_that_cannot_be_used_end_with_2() {
     bed.settings["version"] = "v9".into();
     let ended = bed.run("sync").await;
     assert_eq!(ended.code, Some(2));
-    assert_eq!(ended.report.unwrap().error.unwrap().code, "SettingsInvalid");
+    assert_eq!(
+        ended.report.unwrap().error.unwrap().code.as_str(),
+        "SettingsInvalid"
+    );
     assert_eq!(open(&bed).await, 300);
 }
 
@@ -162,7 +165,7 @@ async fn a_directory_that_goes_away_ends_with_1_and_the_next_run_goes_on() {
     let ended = bed.ended(child).await;
     let report = ended.report.unwrap();
     assert_eq!((ended.code, report.outcome), (Some(1), Outcome::Failed));
-    assert_eq!(report.error.unwrap().code, "DirectoryUnavailable");
+    assert_eq!(report.error.unwrap().code.as_str(), "DirectoryUnavailable");
     assert!(report.numbers < 300);
     bed.start_directory().await;
     finishes(&bed).await;

@@ -64,7 +64,7 @@ impl Recorder {
                 ..ObjectMeta::default()
             },
             type_: Some(if notice.warning { "Warning" } else { "Normal" }.into()),
-            reason: Some(notice.reason.clone()),
+            reason: Some(notice.reason.to_string()),
             note: Some(notice.note.chars().take(MAX_NOTE_CHARS).collect()),
             action: Some(notice.action.into()),
             event_time: Some(MicroTime(now)),

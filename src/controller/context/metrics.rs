@@ -5,17 +5,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::conditions::{READY, reason};
+use crate::api::conditions::READY;
 use crate::api::{SalesforceIntegration, conditions};
 use crate::decide::Proof;
+use crate::reason::{Code, Reason};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
@@ -35,7 +36,13 @@ struct NamespaceLabel {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReadyLabel {
     ready: String,
-    reason: String,
+    reason: Code,
+}
+
+impl EncodeLabelValue for Code {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        self.as_str().encode(encoder)
+    }
 }
 
 /// The controller's metrics.
@@ -161,9 +168,7 @@ impl Metrics {
             let ready = status.and_then(|status| conditions::find(&status.conditions, READY));
             let label = ReadyLabel {
                 ready: ready.map_or("Unknown", |ready| &ready.status).to_owned(),
-                reason: ready
-                    .map_or(reason::PENDING, |ready| &ready.reason)
-                    .to_owned(),
+                reason: ready.map_or(Reason::Pending.into(), conditions::reason_of),
             };
             *counts.entry(label).or_default() += 1;
             let seen = status.and_then(|status| status.observed_generation);

@@ -237,13 +237,13 @@ fn ignore_absent(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
 
 /// An Event is told once and not insisted upon: status says the same.
 async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &Notice) {
-    tracing::info!(reason = notice.reason, "{}", notice.note);
+    tracing::info!(reason = notice.reason.as_str(), "{}", notice.note);
     if let Err(error) = context
         .recorder
         .publish(notice, resource.object_ref(&()))
         .await
     {
-        tracing::warn!(%error, reason = notice.reason, "the Event could not be written");
+        tracing::warn!(%error, reason = notice.reason.as_str(), "the Event could not be written");
     }
 }
 

@@ -97,10 +97,10 @@ impl SiblingLogins {
 /// The refusal that a status tells of, if it still stands.
 fn standing(status: &SalesforceIntegrationStatus, connection: &Connection) -> Option<Refusal> {
     let at = connection.refused_at.first()?.0;
-    let told = conditions::find(&status.conditions, CONNECTED).and_then(|connected| {
+    let told = conditions::verdict(&status.conditions, CONNECTED).and_then(|connected| {
         let failure = Failure {
-            meaning: Meaning::from_code(&connected.reason)?,
-            message: connected.message.clone(),
+            meaning: connected.reason.meaning()?,
+            message: connected.message,
             phase: Phase::Login,
         };
         failure.is_shared().then_some(failure)

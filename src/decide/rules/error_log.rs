@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::remedies::remedy;
 use crate::api::status::ErrorEntry;
+use crate::reason::Code;
 
 /// How many kinds of failure a status holds.
 pub const MAX_ERRORS: usize = 10;
@@ -42,26 +42,24 @@ impl Source {
 pub fn record(
     errors: &mut Vec<ErrorEntry>,
     source: Source,
-    code: &str,
+    code: &Code,
     message: &str,
     at: Timestamp,
 ) {
-    let place = errors
-        .iter()
-        .position(|entry| entry.code == code && entry.source == source.as_str());
+    let place = errors.iter().position(|entry| is_of(entry, source, code));
     let mut entry = place
         .map(|place| errors.remove(place))
         .unwrap_or_else(|| ErrorEntry {
-            code: code.into(),
+            code: code.to_string(),
             message: String::new(),
-            remedy: remedy(code).into(),
+            remedy: code.remedy().into(),
             source: source.as_str().into(),
             first_seen: Time(at),
             last_seen: Time(at),
             count: 0,
         });
     entry.message = message.into();
-    entry.remedy = remedy(code).into();
+    entry.remedy = code.remedy().into();
     entry.last_seen = Time(at);
     entry.count = entry.count.saturating_add(1);
     errors.insert(0, entry);
@@ -69,11 +67,15 @@ pub fn record(
 }
 
 /// When a failure of that kind was last seen.
-pub fn last_seen(errors: &[ErrorEntry], source: Source, code: &str) -> Option<Timestamp> {
+pub fn last_seen(errors: &[ErrorEntry], source: Source, code: &Code) -> Option<Timestamp> {
     errors
         .iter()
-        .find(|entry| entry.code == code && entry.source == source.as_str())
+        .find(|entry| is_of(entry, source, code))
         .map(|entry| entry.last_seen.0)
+}
+
+fn is_of(entry: &ErrorEntry, source: Source, code: &Code) -> bool {
+    entry.code() == *code && entry.source == source.as_str()
 }
 
 #[cfg(test)]
@@ -84,9 +86,15 @@ mod tests {
     fn the_same_failure_is_counted_and_comes_first() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let mut errors = vec![];
-        record(&mut errors, Source::Connection, "A", "first", at(1));
-        record(&mut errors, Source::Connection, "B", "", at(2));
-        record(&mut errors, Source::Connection, "A", "second", at(3));
+        record(&mut errors, Source::Connection, &"A".into(), "first", at(1));
+        record(&mut errors, Source::Connection, &"B".into(), "", at(2));
+        record(
+            &mut errors,
+            Source::Connection,
+            &"A".into(),
+            "second",
+            at(3),
+        );
         assert_eq!(
             errors
                 .iter()
@@ -103,7 +111,8 @@ mod tests {
             ("second", &Time(at(1)), &Time(at(3)))
         );
         for number in 0..20 {
-            record(&mut errors, Source::Sync, &format!("C{number}"), "", at(9));
+            let code = Code::from(format!("C{number}").as_str());
+            record(&mut errors, Source::Sync, &code, "", at(9));
         }
         assert_eq!((errors.len(), errors[0].code.as_str()), (MAX_ERRORS, "C19"));
     }

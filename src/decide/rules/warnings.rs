@@ -1,11 +1,9 @@
 //! Warnings come from three sides, and each replaces its own only.
 
-use super::remedies::{remedy, warning};
 use crate::api::status::Warning;
+use crate::reason::{Code, Reason};
 use crate::run::Note;
-
-/// Codes that runs warn with; see `worker::RunReport::warnings`.
-const OF_RUNS: [&str; 3] = ["ObjectUnavailable", warning::FIELD_HIDDEN, "CallsComeBack"];
+use crate::salesforce::{Meaning, WarningCode};
 
 /// Where a warning comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,21 +19,28 @@ pub enum Origin {
 // === impl Origin ===
 
 impl Origin {
-    fn of(code: &str) -> Origin {
-        match code {
-            warning::BUDGET_NEARLY_USED | warning::BUDGETS_OVERBOOKED => Origin::Budget,
-            code if OF_RUNS.contains(&code) => Origin::Run,
-            _ => Origin::Proof,
+    fn of(code: &Code) -> Origin {
+        match code.reason() {
+            Some(Reason::ApiBudgetNearlyUsed | Reason::ApiBudgetsOverbooked) => Origin::Budget,
+            Some(
+                Reason::Salesforce(Meaning::ObjectUnavailable)
+                | Reason::Warning(WarningCode::FieldHidden)
+                | Reason::CallsComeBack,
+            ) => Origin::Run,
+            Some(_) => Origin::Proof,
+            // Only a worker can be newer than the controller that it speaks to.
+            None => Origin::Run,
         }
     }
 }
 
 /// Puts what one side found in the place of what it found before.
 pub fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Warning>) {
-    warnings.retain(|warning| Origin::of(&warning.code) != origin);
+    // A hidden field is seen by proofs and by runs: what one says that stands there already is not said twice.
+    warnings.retain(|warning| Origin::of(&warning.code()) != origin && !found.contains(warning));
     warnings.extend(found);
     // The same order whichever side spoke last, so that a steady state writes nothing.
-    warnings.sort_by_key(|warning| match Origin::of(&warning.code) {
+    warnings.sort_by_key(|warning| match Origin::of(&warning.code()) {
         Origin::Proof => 0,
         Origin::Run => 1,
         Origin::Budget => 2,
@@ -45,8 +50,8 @@ pub fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Warning>)
 /// A run's warning, as status shows it.
 pub fn of_run(note: &Note) -> Warning {
     Warning {
-        code: note.code.clone(),
+        code: note.code.to_string(),
         message: note.message.clone(),
-        remedy: remedy(&note.code).into(),
+        remedy: note.code.remedy().into(),
     }
 }

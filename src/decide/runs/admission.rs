@@ -2,7 +2,8 @@
 //! tried again, and the tenant reads meanwhile what stands in the way.
 
 use super::stuck::quote;
-use crate::api::conditions::{Verdict, reason};
+use crate::api::conditions::Verdict;
+use crate::reason::Reason;
 
 /// What the cluster made of what the controller last wanted to write for an integration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl Admission {
         };
         match object {
             RefusedObject::Job(..) => None,
-            object => Some(Verdict::fails(reason::REFUSED_BY_CLUSTER, object.message())),
+            object => Some(Verdict::fails(Reason::RefusedByCluster, object.message())),
         }
     }
 

@@ -18,10 +18,9 @@ use self::labels::{CONTAINER, JOB_NAME, kind_of, label};
 use self::stuck::{StuckRun, judge_pending, judge_without_pod};
 use super::rules::budget;
 use super::rules::error_log::Source;
-use super::rules::remedies::code;
-use crate::api::conditions::reason;
 use crate::api::status::{LastRun, Matched};
 use crate::api::{API_CALLS, CREDENTIALS_VERSION};
+use crate::reason::{Code, Reason};
 use crate::run::{Outcome, RunKind, RunReport};
 
 /// A run that ended.
@@ -39,8 +38,8 @@ pub struct EndedRun {
     pub credentials_version: Option<String>,
     /// API requests that it was allowed to make; none where it was given no limit.
     pub allowance: Option<u64>,
-    /// How it ended, in one word: `Succeeded` or a code.
-    pub outcome: String,
+    /// How it ended: [`Reason::Succeeded`], or what went wrong.
+    pub outcome: Code,
     /// The same as a sentence.
     pub message: String,
     /// What it reported, if that can be read.
@@ -60,7 +59,7 @@ pub fn source(kind: RunKind) -> Source {
 impl EndedRun {
     /// Whether it did what it was to do.
     pub fn succeeded(&self) -> bool {
-        self.outcome == SUCCEEDED
+        self.outcome == Reason::Succeeded
     }
 
     /// API requests that it counts for. Without a report: as many as it may have made.
@@ -82,7 +81,7 @@ impl EndedRun {
             job: self.job.clone(),
             started_at: self.started_at.map(Time),
             finished_at: Some(Time(self.finished_at)),
-            outcome: self.outcome.clone(),
+            outcome: self.outcome.to_string(),
             ..LastRun::default()
         };
         if let Some(report) = &self.report {
@@ -101,9 +100,6 @@ impl EndedRun {
         run
     }
 }
-
-/// Outcome of a run that did what it was to do.
-pub const SUCCEEDED: &str = "Succeeded";
 
 /// Judges a pod of a run; none while it goes on, or when it is not a run's.
 pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
@@ -157,13 +153,13 @@ fn judge(
     status: &PodStatus,
     terminated: Option<&ContainerStateTerminated>,
     kind: RunKind,
-) -> (String, String, Option<RunReport>) {
+) -> (Code, String, Option<RunReport>) {
     let text = terminated
         .and_then(|terminated| terminated.message.as_deref())
         .unwrap_or("")
         .trim();
     let report = RunReport::parse(text);
-    let known = |code: &str, message: String| (code.to_owned(), message);
+    let known = |code: Reason, message: String| (Code::from(code), message);
     let disrupted = status
         .conditions
         .iter()
@@ -175,21 +171,21 @@ fn judge(
             known(code, message)
         }
         (Some("DeadlineExceeded"), _) => known(
-            code::RUN_DEADLINE_EXCEEDED,
+            Reason::RunDeadlineExceeded,
             format!(
                 "The {} run went on past its deadline and was ended.",
                 label(kind)
             ),
         ),
         (_, Some(terminated)) if terminated.reason.as_deref() == Some("OOMKilled") => known(
-            code::WORKER_OUT_OF_MEMORY,
+            Reason::WorkerOutOfMemory,
             format!(
                 "The {} run needed more memory than its limit and was ended.",
                 label(kind)
             ),
         ),
         (Some("Evicted"), _) => known(
-            code::WORKER_EVICTED,
+            Reason::WorkerEvicted,
             format!(
                 "The node evicted the pod of the {} run: {}",
                 label(kind),
@@ -199,7 +195,7 @@ fn judge(
         (_, terminated) if disrupted.is_some() && (terminated.is_none() || report.is_err()) => {
             let said = disrupted.and_then(|disrupted| disrupted.message.as_deref());
             known(
-                code::WORKER_EVICTED,
+                Reason::WorkerEvicted,
                 format!(
                     "The cluster ended the pod of the {} run: {}",
                     label(kind),
@@ -208,7 +204,7 @@ fn judge(
             )
         }
         (_, None) => known(
-            code::POD_LOST,
+            Reason::PodLost,
             format!(
                 "The pod of the {} run ended before its container ran.",
                 label(kind)
@@ -217,7 +213,7 @@ fn judge(
         (_, Some(terminated)) => match &report {
             Ok(report) => return judge_report(report.clone(), terminated, kind),
             Err(_) if text.is_empty() && terminated.exit_code > 128 => known(
-                code::WORKER_KILLED,
+                Reason::WorkerKilled,
                 format!(
                     "Signal {} ended the worker of the {} run before it could report.",
                     terminated.exit_code - 128,
@@ -225,7 +221,7 @@ fn judge(
                 ),
             ),
             Err(_) if text.is_empty() => known(
-                code::REPORT_MISSING,
+                Reason::ReportMissing,
                 format!(
                     "The worker of the {} run ended with exit code {} and left no report.",
                     label(kind),
@@ -233,7 +229,7 @@ fn judge(
                 ),
             ),
             Err(error) => known(
-                code::REPORT_INVALID,
+                Reason::ReportInvalid,
                 format!(
                     "What the worker of the {} run left is no report: {error}.",
                     label(kind)
@@ -248,11 +244,11 @@ fn judge_report(
     report: RunReport,
     terminated: &ContainerStateTerminated,
     kind: RunKind,
-) -> (String, String, Option<RunReport>) {
+) -> (Code, String, Option<RunReport>) {
     let said = report.error.as_ref().map(|error| error.message.clone());
     let (code, message) = match report.outcome {
         Outcome::Succeeded if terminated.exit_code == 0 => (
-            SUCCEEDED.to_owned(),
+            Reason::Succeeded.into(),
             format!(
                 "The {} run took up {} calls and found {} of {} numbers.",
                 label(kind),
@@ -262,7 +258,7 @@ fn judge_report(
             ),
         ),
         Outcome::Succeeded => (
-            code::REPORT_INVALID.to_owned(),
+            Reason::ReportInvalid.into(),
             format!(
                 "The worker of the {} run reported success but ended with exit code {}.",
                 label(kind),
@@ -270,7 +266,7 @@ fn judge_report(
             ),
         ),
         Outcome::BudgetExhausted => (
-            reason::BUDGET_EXHAUSTED.to_owned(),
+            Reason::BudgetExhausted.into(),
             said.unwrap_or_else(|| {
                 format!(
                     "The {} run stopped at its share of the org's API requests.",
@@ -279,7 +275,7 @@ fn judge_report(
             }),
         ),
         Outcome::Interrupted => (
-            code::WORKER_KILLED.to_owned(),
+            Reason::WorkerKilled.into(),
             format!(
                 "The {} run was told to stop before it was done.",
                 label(kind)
@@ -289,8 +285,7 @@ fn judge_report(
             report
                 .error
                 .as_ref()
-                .map_or(reason::RUN_FAILED, |error| &error.code)
-                .to_owned(),
+                .map_or(Reason::RunFailed.into(), |error| error.code.clone()),
             said.unwrap_or_else(|| format!("The {} run failed.", label(kind))),
         ),
     };
@@ -311,14 +306,14 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     let never_started = failed.reason.as_deref() == Some("DeadlineExceeded");
     let (outcome, message) = match never_started {
         true => (
-            code::WORKER_NOT_STARTED,
+            Reason::WorkerNotStarted,
             format!(
                 "The pod of the {} run had not started when its Job's deadline was over.",
                 label(kind)
             ),
         ),
         false => (
-            code::POD_LOST,
+            Reason::PodLost,
             format!(
                 "The pod of the {} run disappeared before it could report.",
                 label(kind)

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{ContainerStateWaiting, Pod, PodStatus};
 use kube::ResourceExt;
 
 use super::labels::{CONTAINER, JOB_NAME, kind_of, label};
-use crate::decide::rules::remedies::code;
+use crate::reason::Reason;
 use crate::run::RunKind;
 
 /// A pod hangs that long before it is called stuck: an autoscaler may be bringing a node, a registry may answer at the next try.
@@ -28,8 +28,8 @@ pub struct StuckRun {
     pub kind: RunKind,
     /// From when on it counts as stuck.
     pub due: Timestamp,
-    /// Why, as a code.
-    pub code: &'static str,
+    /// Why.
+    pub code: Reason,
     /// The same as a sentence.
     pub message: String,
 }
@@ -39,7 +39,7 @@ pub struct StuckRun {
 impl StuckRun {
     /// Whether the cluster says why. Every container is being created for a moment: that alone is no news.
     pub fn has_reason(&self) -> bool {
-        self.code != code::WORKER_NOT_STARTED
+        self.code != Reason::WorkerNotStarted
     }
 }
 
@@ -71,7 +71,7 @@ pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
             let message = format!("No node takes the pod of the {} run{said}", label(kind));
             let since = unscheduled.last_transition_time.as_ref();
             let since = since.map_or(created, |time| time.0);
-            (code::WORKER_UNSCHEDULABLE, since, GRACE, message)
+            (Reason::WorkerUnschedulable, since, GRACE, message)
         }
     };
     Some(StuckRun {
@@ -104,7 +104,7 @@ pub fn judge_without_pod(job: &Job) -> Option<StuckRun> {
         job: job.name_any(),
         kind,
         due: look_at(job)?,
-        code: code::POD_NOT_CREATED,
+        code: Reason::PodNotCreated,
         message: format!(
             "The cluster has not made a pod for the {} run.",
             label(kind)
@@ -113,7 +113,7 @@ pub fn judge_without_pod(job: &Job) -> Option<StuckRun> {
 }
 
 /// Why the container of a pod that ended never ran, as far as the pod still says.
-pub(crate) fn never_started(status: &PodStatus, kind: RunKind) -> (&'static str, String) {
+pub(crate) fn never_started(status: &PodStatus, kind: RunKind) -> (Reason, String) {
     let known = waiting(status).and_then(|waiting| {
         let (code, _) = waiting_code(waiting)?;
         Some((code, waiting_message(code, waiting, kind)))
@@ -123,7 +123,7 @@ pub(crate) fn never_started(status: &PodStatus, kind: RunKind) -> (&'static str,
             "The container of the {} run had not started when its deadline was over.",
             label(kind)
         );
-        (code::WORKER_NOT_STARTED, message)
+        (Reason::WorkerNotStarted, message)
     })
 }
 
@@ -140,7 +140,7 @@ fn waiting(status: &PodStatus) -> Option<&ContainerStateWaiting> {
 }
 
 /// The kubelet's reasons (kubernetes/pkg/kubelet/images/types.go, kubelet/container/sync_result.go and kuberuntime).
-fn waiting_code(waiting: &ContainerStateWaiting) -> Option<(&'static str, Duration)> {
+fn waiting_code(waiting: &ContainerStateWaiting) -> Option<(Reason, Duration)> {
     match waiting.reason.as_deref()? {
         "ErrImagePull"
         | "ImagePullBackOff"
@@ -148,25 +148,25 @@ fn waiting_code(waiting: &ContainerStateWaiting) -> Option<(&'static str, Durati
         | "ErrImageNeverPull"
         | "ImageInspectError"
         | "RegistryUnavailable"
-        | "SignatureValidationFailed" => Some((code::WORKER_IMAGE_NOT_PULLED, GRACE)),
+        | "SignatureValidationFailed" => Some((Reason::WorkerImageNotPulled, GRACE)),
         "CreateContainerConfigError"
         | "CreateContainerError"
         | "PreCreateHookError"
         | "RunContainerError"
-        | "StartError" => Some((code::WORKER_NOT_CREATED, GRACE)),
-        "ContainerCreating" => Some((code::WORKER_NOT_STARTED, GRACE_WITHOUT_REASON)),
+        | "StartError" => Some((Reason::WorkerNotCreated, GRACE)),
+        "ContainerCreating" => Some((Reason::WorkerNotStarted, GRACE_WITHOUT_REASON)),
         _ => None,
     }
 }
 
-fn waiting_message(code: &str, waiting: &ContainerStateWaiting, kind: RunKind) -> String {
+fn waiting_message(code: Reason, waiting: &ContainerStateWaiting, kind: RunKind) -> String {
     let kind = label(kind);
     let said = quote(waiting.message.as_deref());
     match code {
-        code::WORKER_IMAGE_NOT_PULLED => {
+        Reason::WorkerImageNotPulled => {
             format!("The node cannot pull the image of the {kind} run{said}")
         }
-        code::WORKER_NOT_CREATED => {
+        Reason::WorkerNotCreated => {
             format!("The node cannot make the container of the {kind} run{said}")
         }
         _ => format!(

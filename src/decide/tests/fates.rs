@@ -90,11 +90,57 @@ fn every_end_of_a_pod_is_told_apart() {
             judged.message
         );
         codes.insert(code);
-        remedies.insert(remedy(code));
+        remedies.insert(Code::from(code).remedy());
     }
     // A container that was not made and one that did not start are looked at in the same way.
     assert_eq!(remedies.len(), codes.len() - 1);
-    assert!(!remedies.contains(remedy("no such code")));
+    assert!(!remedies.contains(Code::from("no such code").remedy()));
+}
+
+#[test]
+fn a_code_that_only_a_newer_worker_knows_reaches_the_tenant_as_it_is() {
+    let note = |code: &str| Note {
+        code: code.into(),
+        message: "Said the newer worker.".into(),
+    };
+    let mut report = RunReport::begin(RunKind::Lookup, at(0));
+    report.outcome = Outcome::Failed;
+    report.error = Some(note("QuantumLinkLost"));
+    report.api_calls = 1;
+    report.warnings = vec![note("PhotonsFew")];
+    let mut world = World::healthy();
+    for (now, job) in [(60, "acme-lookup-1"), (120, "acme-lookup-2")] {
+        let run = judge_pod(&pod(terminated(1, "Error", &report.to_json()))).unwrap();
+        world.ended_runs = vec![EndedRun {
+            job: job.into(),
+            finished_at: at(now),
+            ..run
+        }];
+        world.now = now;
+        let plan = world.step(Ok(findings()));
+        let status = plan.status;
+        let general = Code::from("no such code").remedy();
+        let error = &status.errors[0];
+        assert_eq!(
+            (error.code.as_str(), error.remedy.as_str()),
+            ("QuantumLinkLost", general)
+        );
+        let synced = conditions::verdict(&status.conditions, SYNCED).unwrap();
+        assert_eq!(synced.reason, Reason::RunFailed);
+        assert_eq!(synced.message, "QuantumLinkLost: Said the newer worker.");
+        assert_eq!(status.last_run.unwrap().outcome, "QuantumLinkLost");
+        assert!(
+            plan.notices
+                .iter()
+                .any(|notice| notice.reason == "QuantumLinkLost")
+        );
+        let warnings: Vec<(&str, &str)> = status
+            .warnings
+            .iter()
+            .map(|warning| (warning.code.as_str(), warning.remedy.as_str()))
+            .collect();
+        assert_eq!(warnings, [("PhotonsFew", general)], "after {job}");
+    }
 }
 
 #[test]
@@ -140,11 +186,14 @@ fn a_pod_that_does_not_start_is_told_from_one_that_is_about_to() {
         ("WorkerNotStarted", 180, waiting("ContainerCreating")),
     ] {
         let stuck = judge_pending(&pod(status)).unwrap();
-        assert_eq!(stuck.code, code);
+        assert_eq!(stuck.code.code(), code);
         let began: Timestamp = BEGAN.parse().unwrap();
         assert_eq!(stuck.due, began + Duration::from_secs(patience), "{code}");
         assert!(stuck.message.ends_with('.'), "{}", stuck.message);
-        assert_ne!(remedy(code), remedy("no such code"));
+        assert_ne!(
+            Code::from(code).remedy(),
+            Code::from("no such code").remedy()
+        );
     }
     for status in [
         json!({"phase": "Pending"}),
@@ -175,7 +224,7 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
     assert_eq!(names(&runs), (0, 1, 0), "its pod is yet to come");
     let late = runs.stuck[0].due.duration_since(BEGAN.parse().unwrap());
     assert_eq!(
-        (runs.stuck[0].code, late.as_secs()),
+        (runs.stuck[0].code.code(), late.as_secs()),
         ("PodNotCreated", 180),
         "if it never comes, a quota is in the way"
     );
@@ -257,7 +306,7 @@ fn a_pod_that_hangs_is_told_after_a_minute_once_and_the_run_after_it_makes_up_fo
         job: "acme-lookup-1".into(),
         kind: RunKind::Lookup,
         due: at(90),
-        code: "WorkerImageNotPulled",
+        code: Reason::WorkerImageNotPulled,
         message: "The node cannot pull the image.".into(),
     }];
     world.now = 40;

@@ -68,3 +68,27 @@ fn the_younger_claimant_of_a_company_id_gets_no_cron_job_and_recovers() {
         (Truth::True, true)
     );
 }
+
+#[test]
+fn a_hidden_field_is_warned_of_once_however_often_it_is_seen() {
+    let hidden = Findings {
+        warnings: vec![crate::salesforce::Warning {
+            code: WarningCode::FieldHidden,
+            message: "A phone field of Contact is hidden from the user.".into(),
+            remedy: "Make it visible.".into(),
+        }],
+        ..findings()
+    };
+    let mut world = World::new();
+    for now in [0, 3600, 7200] {
+        world.now = now;
+        let plan = world.step(Ok(hidden.clone()));
+        assert_eq!(
+            plan.status.warnings.len(),
+            1,
+            "after {} proofs",
+            world.proofs
+        );
+    }
+    assert_eq!(world.proofs, 3);
+}

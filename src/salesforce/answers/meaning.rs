@@ -289,7 +289,7 @@ meanings! {
     ObjectUnavailable {
         "An object is not visible",
         "The object does not exist for this user: the licence does not contain it, or the user may not read it.",
-        "Give the integration user read access to the object that the message names, or a licence that contains it.",
+        "In Salesforce, give the user read access and \"View All\" on the objects that the message names, by a permission set.",
         AtInterval, refuses_login: false
     }
     /// A path or record is not there.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::warning_code::WarningCode;
 use crate::salesforce::login::session::SessionInfo;
 use crate::salesforce::rest::usage::Usage;
 
@@ -75,8 +76,8 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
-    /// PascalCase, stable.
-    pub code: String,
+    /// What is warned of.
+    pub code: WarningCode,
     /// What it is.
     pub message: String,
     /// What to do.

@@ -3,6 +3,7 @@
 
 pub(crate) mod findings;
 pub(crate) mod permissions;
+pub(crate) mod warning_code;
 pub(crate) mod warnings;
 
 use jiff::Timestamp;

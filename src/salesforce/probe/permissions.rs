@@ -348,7 +348,7 @@ mod tests {
             };
             assert_eq!(name, expected, "row {place}");
             assert_eq!(
-                warnings.first().map(|warning| warning.code.as_str()),
+                warnings.first().map(|warning| warning.code.code()),
                 warning,
                 "row {place}"
             );

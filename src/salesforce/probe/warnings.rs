@@ -1,12 +1,13 @@
 //! What works today and will not for ever, or works less well than it could.
 
 use super::findings::{Answer, Warning};
+use super::warning_code::WarningCode;
 use crate::salesforce::credentials::Method;
 use crate::salesforce::credentials::environment::ApiVersion;
 
-fn warning(code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Warning {
+fn warning(code: WarningCode, message: impl Into<String>, remedy: impl Into<String>) -> Warning {
     Warning {
-        code: code.to_owned(),
+        code,
         message: message.into(),
         remedy: remedy.into(),
     }
@@ -14,19 +15,18 @@ fn warning(code: &str, message: impl Into<String>, remedy: impl Into<String>) ->
 
 /// Log-in methods that are about to be retired (facts: Salesforce 1.1 and 1.2).
 pub(crate) fn of_method(method: Method) -> Option<Warning> {
-    let remedy = "Change spec.salesforce.auth to jwtBearer or clientCredentials before that; both need an External Client App in the organization.";
     match method {
         // https://help.salesforce.com/s/articleView?id=005132110&type=1
         Method::Password => Some(warning(
-            "SoapLoginRetiring",
+            WarningCode::SoapLoginRetiring,
             "Salesforce ends SOAP login(), and with it the method password, with the Summer '27 release (about 1 June 2027); new organizations have it switched off already.",
-            remedy,
+            WarningCode::SoapLoginRetiring.remedy(),
         )),
         // https://help.salesforce.com/s/articleView?id=000886201&type=1
         Method::OauthPassword => Some(warning(
-            "OauthPasswordRetiring",
+            WarningCode::OauthPasswordRetiring,
             "Salesforce is phasing out the OAuth username-password flow: it is blocked by default in organizations created since Summer '23, new apps for it cannot be made since Spring '26, and no end date has been announced.",
-            remedy,
+            WarningCode::OauthPasswordRetiring.remedy(),
         )),
         Method::JwtBearer | Method::ClientCredentials => None,
     }
@@ -37,32 +37,32 @@ pub(crate) fn of_method(method: Method) -> Option<Warning> {
 pub(crate) fn of_version(version: ApiVersion) -> Option<Warning> {
     (version < ApiVersion { major: 41, minor: 0 }).then(|| {
         warning(
-            "ApiVersionRetiring",
+            WarningCode::ApiVersionRetiring,
             format!("API versions 31.0 to 40.0, and with them {version}, are deprecated with the Summer '27 release and end with Summer '28."),
-            "Set spec.salesforce.apiVersion to 50.0 or newer.",
+            WarningCode::ApiVersionRetiring.remedy(),
         )
     })
 }
 
 /// Missing right to create Tasks: no obstacle until an integration registers activities.
 pub(crate) fn of_create_task(answer: &Answer) -> Option<Warning> {
-    let remedy = "To register calls as activities, give the integration user's profile or a permission set the permission Edit Tasks.";
+    let remedy = WarningCode::CannotCreateTask.remedy();
     match answer {
         Answer::Yes => None,
         Answer::No => Some(warning(
-            "CannotCreateTask",
+            WarningCode::CannotCreateTask,
             "The user may not create Tasks.",
             remedy,
         )),
         Answer::Absent => Some(warning(
-            "CannotCreateTask",
+            WarningCode::CannotCreateTask,
             "The object Task is not there for this user.",
             remedy,
         )),
         Answer::Unknown(reason) => Some(warning(
-            "CreateTaskUnknown",
+            WarningCode::CreateTaskUnknown,
             format!("Whether the user may create Tasks cannot be told: {reason}."),
-            "Give the integration user the permission Edit Tasks and read access to Task.",
+            WarningCode::CreateTaskUnknown.remedy(),
         )),
     }
 }
@@ -70,7 +70,7 @@ pub(crate) fn of_create_task(answer: &Answer) -> Option<Warning> {
 /// The sharing model makes up for a missing View All.
 pub(crate) fn view_all_missing(object: &str) -> Warning {
     warning(
-        "ViewAllMissing",
+        WarningCode::ViewAllMissing,
         format!(
             "The user has no View All on {object}. Today everybody may read all of its records, so nothing is missed."
         ),
@@ -83,7 +83,7 @@ pub(crate) fn view_all_missing(object: &str) -> Warning {
 /// The object is not there for this user.
 pub(crate) fn object_absent(object: &str) -> Warning {
     warning(
-        "ObjectAbsent",
+        WarningCode::ObjectAbsent,
         format!(
             "The object {object} is not there for this user (Platform licences have no Lead); numbers are looked up without it."
         ),
@@ -96,7 +96,7 @@ pub(crate) fn object_absent(object: &str) -> Warning {
 /// A phone field is hidden.
 pub(crate) fn field_hidden(object: &str, message: &str) -> Warning {
     warning(
-        "FieldHidden",
+        WarningCode::FieldHidden,
         format!(
             "A phone field of {object} is hidden from the user, so numbers in it are not found. {message}"
         ),
@@ -109,7 +109,7 @@ pub(crate) fn field_hidden(object: &str, message: &str) -> Warning {
 /// Permissions cannot be read.
 pub(crate) fn access_unknown(object: &str, reason: &str) -> Warning {
     warning(
-        "AccessUnknown",
+        WarningCode::AccessUnknown,
         format!("Whether the user sees all records of {object} cannot be told: {reason}"),
         format!(
             "Give the integration user View All on {object}, and View Setup and Configuration, so that it can be proved."
@@ -125,17 +125,17 @@ mod tests {
     fn what_is_about_to_be_retired_is_told_before() {
         let code = |warning: Option<Warning>| warning.map(|warning| warning.code);
         assert_eq!(
-            code(of_method(Method::Password)).as_deref(),
-            Some("SoapLoginRetiring")
+            code(of_method(Method::Password)),
+            Some(WarningCode::SoapLoginRetiring)
         );
         assert_eq!(
-            code(of_method(Method::OauthPassword)).as_deref(),
-            Some("OauthPasswordRetiring")
+            code(of_method(Method::OauthPassword)),
+            Some(WarningCode::OauthPasswordRetiring)
         );
         assert_eq!(code(of_method(Method::JwtBearer)), None);
         assert_eq!(
-            code(of_version("40.0".parse().unwrap())).as_deref(),
-            Some("ApiVersionRetiring")
+            code(of_version("40.0".parse().unwrap())),
+            Some(WarningCode::ApiVersionRetiring)
         );
         assert_eq!(code(of_version("50.0".parse().unwrap())), None);
     }

@@ -100,7 +100,7 @@ async fn a_healthy_organization_is_proved_with_three_calls() {
     let codes: Vec<&str> = findings
         .warnings
         .iter()
-        .map(|warning| warning.code.as_str())
+        .map(|warning| warning.code.code())
         .collect();
     assert_eq!(codes, ["SoapLoginRetiring"]);
     assert_eq!(

@@ -1,0 +1,196 @@
+//! Every reason there is: why a condition holds or does not, what went wrong in a run, what an Event tells, what is warned of. Conditions,
+//! errors, Events, metrics, `switchboard check`, the worker's reports and docs/reasons.md all speak from this one table and the two of
+//! Salesforce's side ([`Meaning`] and [`WarningCode`]), so that no code is without its cause and its remedy.
+
+mod code;
+mod own;
+
+use std::fmt;
+
+pub use self::code::Code;
+pub use self::own::Reason;
+use crate::resolve::Finding;
+use crate::salesforce::{Meaning, WarningCode};
+
+/// What the tenant does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Remedy {
+    /// This, in one or two sentences.
+    Act(&'static str),
+    /// Nothing: all is well.
+    Nothing,
+}
+
+/// Where a reason is seen: a chapter of docs/reasons.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Chapter {
+    /// The spec and the Secret.
+    CredentialsAvailable,
+    /// Who holds the company ID.
+    Exclusive,
+    /// What the user may see.
+    Authorized,
+    /// The runs.
+    Synced,
+    /// What Salesforce said, to a proof or to a run.
+    Salesforce,
+    /// What a run says itself when something else than Salesforce stopped it or was wrong.
+    Run,
+    /// What is said of a run that says nothing itself.
+    LostRun,
+    /// What works today and needs attention.
+    Warnings,
+    /// What became of a wish of the tenant.
+    Wishes,
+    /// Nothing is wrong.
+    Harmless,
+}
+
+// === impl Remedy ===
+
+impl Remedy {
+    /// As a sentence.
+    pub fn text(self) -> &'static str {
+        match self {
+            Remedy::Act(text) => text,
+            Remedy::Nothing => "Nothing to do.",
+        }
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+// === impl Chapter ===
+
+impl Chapter {
+    /// Every chapter, in the order of the page.
+    pub const ALL: [Chapter; 10] = [
+        Chapter::CredentialsAvailable,
+        Chapter::Exclusive,
+        Chapter::Authorized,
+        Chapter::Synced,
+        Chapter::Salesforce,
+        Chapter::Run,
+        Chapter::LostRun,
+        Chapter::Warnings,
+        Chapter::Wishes,
+        Chapter::Harmless,
+    ];
+
+    /// Its heading.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Chapter::CredentialsAvailable => "CredentialsAvailable",
+            Chapter::Exclusive => "Exclusive",
+            Chapter::Authorized => "Authorized",
+            Chapter::Synced => "Synced",
+            Chapter::Salesforce => "Connected, and what a run met at Salesforce",
+            Chapter::Run => "What a run says itself",
+            Chapter::LostRun => "How a run ended without saying why",
+            Chapter::Warnings => "Warnings",
+            Chapter::Wishes => "What became of a test or a run that was asked for",
+            Chapter::Harmless => "When nothing is wrong",
+        }
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// Every reason: our own first, then those of Salesforce's side.
+    pub fn all() -> impl Iterator<Item = Reason> {
+        let own = Reason::OWN.iter().copied();
+        let meanings = Meaning::ALL.iter().copied().map(Reason::Salesforce);
+        let warnings = WarningCode::ALL.iter().copied().map(Reason::Warning);
+        own.chain(meanings).chain(warnings)
+    }
+
+    /// The reason with exactly this code: the one place where a text becomes a reason.
+    pub fn from_code(code: &str) -> Option<Reason> {
+        Reason::own_from_code(code)
+            .or_else(|| Meaning::from_code(code).map(Reason::Salesforce))
+            .or_else(|| WarningCode::from_code(code).map(Reason::Warning))
+    }
+
+    /// What a run warns of when it met this; none where nothing is wrong.
+    pub fn of_finding(finding: &Finding) -> Option<Reason> {
+        match finding {
+            Finding::ObjectUnavailable(_) => Some(Meaning::ObjectUnavailable.into()),
+            Finding::FieldHidden { .. } => Some(WarningCode::FieldHidden.into()),
+            Finding::NoPersonAccounts => None,
+        }
+    }
+}
+
+impl From<Meaning> for Reason {
+    fn from(meaning: Meaning) -> Reason {
+        Reason::Salesforce(meaning)
+    }
+}
+
+impl From<WarningCode> for Reason {
+    fn from(code: WarningCode) -> Reason {
+        Reason::Warning(code)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_code_stands_in_two_tables_and_each_leads_back_to_its_reason() {
+        let mut codes = HashSet::new();
+        for reason in Reason::all() {
+            assert!(codes.insert(reason.code()), "{reason} stands twice");
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+        }
+        for code in ["", "Nonsense", "ready", "Ready ", "RunFailed: Ready"] {
+            assert_eq!(Reason::from_code(code), None, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_cause_and_only_what_is_harmless_has_no_remedy() {
+        let ends = |text: &str| text.ends_with(['.', ')', '?']);
+        for reason in Reason::all() {
+            assert!(ends(reason.cause()), "{reason}: {}", reason.cause());
+            match reason.remedy() {
+                Remedy::Act(text) => assert!(ends(text), "{reason}: {text}"),
+                Remedy::Nothing => assert_eq!(reason.chapter(), Chapter::Harmless, "{reason}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_is_one_word_and_fits_into_a_report() {
+        for reason in Reason::all() {
+            let code = reason.code();
+            assert!(code.len() <= 64, "{code}");
+            assert!(code.starts_with(|first: char| first.is_ascii_uppercase()));
+            assert!(code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        }
+    }
+
+    #[test]
+    fn every_chapter_has_a_reason() {
+        for chapter in Chapter::ALL {
+            assert!(Reason::all().any(|reason| reason.chapter() == chapter));
+        }
+        for reason in Reason::all() {
+            assert!(Chapter::ALL.contains(&reason.chapter()), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The reasons that are our own, with cause and remedy. The wording ends in `kubectl describe`, Events and docs/reasons.md.
+
+use super::Chapter;
+use super::Remedy::{self, Act, Nothing};
+use crate::salesforce::{Meaning, WarningCode};
+
+macro_rules! reasons {
+    ($( $chapter:ident { $( $name:ident { $cause:literal, $remedy:expr } )+ } )+) => {
+        /// Why something is as it is: a code for programs, with what it means and what to do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $( $( #[doc = $cause] $name, )+ )+
+            /// What an answer of Salesforce means.
+            Salesforce(Meaning),
+            /// What a proof warns of.
+            Warning(WarningCode),
+        }
+
+        impl Reason {
+            /// Those of this table.
+            pub(super) const OWN: &'static [Reason] = &[ $( $( Reason::$name, )+ )+ ];
+
+            pub(super) fn own_from_code(code: &str) -> Option<Reason> {
+                match code { $( $( stringify!($name) => Some(Reason::$name), )+ )+ _ => None }
+            }
+
+            /// The word in conditions, errors, Events and reports.
+            pub fn code(self) -> &'static str {
+                match self {
+                    $( $( Reason::$name => stringify!($name), )+ )+
+                    Reason::Salesforce(meaning) => meaning.code(),
+                    Reason::Warning(code) => code.code(),
+                }
+            }
+
+            /// Where it is seen.
+            pub fn chapter(self) -> Chapter {
+                match self {
+                    $( $( Reason::$name => Chapter::$chapter, )+ )+
+                    // The proof of the connection finds it out, and says so under Authorized.
+                    Reason::Salesforce(Meaning::ObjectUnavailable) => Chapter::Authorized,
+                    Reason::Salesforce(_) => Chapter::Salesforce,
+                    Reason::Warning(_) => Chapter::Warnings,
+                }
+            }
+
+            /// Why it happens.
+            pub fn cause(self) -> &'static str {
+                match self {
+                    $( $( Reason::$name => $cause, )+ )+
+                    Reason::Salesforce(meaning) => meaning.cause(),
+                    Reason::Warning(code) => code.cause(),
+                }
+            }
+
+            /// What the tenant does next.
+            pub fn remedy(self) -> Remedy {
+                match self {
+                    $( $( Reason::$name => $remedy, )+ )+
+                    Reason::Salesforce(meaning) => Act(meaning.remedy()),
+                    Reason::Warning(code) => Act(code.remedy()),
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    CredentialsAvailable {
+        InvalidSpec {
+            "A value passed the schema and names nothing that exists, such as a time zone or a region.",
+            Act("Correct the field that the message names and apply the resource again.")
+        }
+        SecretNotFound {
+            "There is no Secret of that name in the namespace of the integration.",
+            Act("Create the Secret in this namespace, or correct the name in secretRef. It is noticed at once.")
+        }
+        SecretKeyMissing {
+            "The Secret lacks a key that the log-in method needs.",
+            Act("Add the key to the Secret. It is noticed at once.")
+        }
+        SecretKeyInvalid {
+            "A key of the Secret is empty or not text.",
+            Act("Write the key's value again as text that is not empty. It is noticed at once.")
+        }
+    }
+    Exclusive {
+        CompanyIdTaken {
+            "An older integration claims the same company ID; the older one keeps it.",
+            Act("Correct spec.companyId, or ask for the other resource to be deleted; this one then recovers by itself.")
+        }
+    }
+    Authorized {
+        MissingViewAll {
+            "The user does not see all records of an object, so some callers would stay unknown.",
+            Act("In Salesforce, give the user \"View All\" on the objects that the message names, by a permission set. It is noticed at the next proof, or at once with the annotation switchboard.dev/test-requested-at.")
+        }
+        RightsUnknown {
+            "The user may not read the objects that hold the permissions. It blocks nothing: the condition is Unknown.",
+            Act("Runs go on without it. To have it proved, give the user \"View Setup and Configuration\" in Salesforce, by a permission set.")
+        }
+    }
+    Synced {
+        RunFailed {
+            "The last run failed; the message begins with one of the codes below or one of Salesforce's.",
+            Act("Do what stands under the code that the message begins with; status.errors has it, too.")
+        }
+        RunOverdue {
+            "A run was due and none ended.",
+            Act("Look at the CronJob and its Jobs with kubectl: is the cluster short of nodes, or can the image not be pulled? The next run catches up.")
+        }
+        RefusedByCluster {
+            "The namespace does not take the CronJob, or the Secret with the directory's tokens: a quota is used up, or a policy is against it.",
+            Act("A quota or a policy of the namespace stands in the way: ask the platform team. It is tried again every minute.")
+        }
+        BudgetExhausted {
+            "The run stopped at its share of the org's API requests. What it found is kept.",
+            Act("Nothing is lost: the next run goes on. Give the integration a larger share (spec.apiBudget.dailyPercent), or ask for more API requests in Salesforce.")
+        }
+    }
+    Run {
+        SettingsInvalid {
+            "The worker cannot begin with what it was told: its command line, its settings document or one of its files is wrong.",
+            Act("If the message names a key of the Secret, correct it. Otherwise the worker's image may not fit the controller: ask the platform team. Runs fail alike until then.")
+        }
+        NothingToSearch {
+            "The user sees no phone field of Contact, Account or Lead, so there is nothing to look numbers up in.",
+            Act("In Salesforce, give the user read access to Contact, Account and Lead and to their fields Phone and MobilePhone, by a permission set. The next run goes on.")
+        }
+        DirectoryUnavailable {
+            "The worker could not reach the directory.",
+            Act("Nothing is lost: the next run tries again. If it lasts, ask the platform team to look at the directory.")
+        }
+        DirectoryRefused {
+            "The directory answered and did not do what the worker asked; its words stand in the message.",
+            Act("Nothing is lost: the next run tries again. If it happens again, give the platform team the message: the worker's token or its image may not fit the directory.")
+        }
+        DirectoryAnswerUnreadable {
+            "What came back from the directory's address is no answer of the directory that this worker can read.",
+            Act("Nothing is lost: the next run tries again. If it happens again, ask the platform team: something else may answer at that address, or the worker's image may not fit the directory.")
+        }
+        Interrupted {
+            "The worker was told to stop before it was done, and handed back what it had taken.",
+            Act("Nothing is lost: the next run goes on. If it happens again, ask the platform team who ends the pods.")
+        }
+        CallsComeBack {
+            "The directory hands out calls again that the run has marked done.",
+            Act("The next run takes them up again. If the warning stays, ask the platform team to look at the directory: it does not keep what workers tell it.")
+        }
+    }
+    LostRun {
+        PodNotCreated {
+            "The Job is there, and three minutes later it has no pod.",
+            Act("`kubectl describe job` says why: most often a quota or a policy of the namespace, which the platform team knows. The run starts by itself when nothing stands in the way any more, and the next one catches up.")
+        }
+        RunDeadlineExceeded {
+            "The run took longer than it may and was ended.",
+            Act("Nothing is lost: the next run goes on where this one stopped. If it happens again, Salesforce or the directory answers slowly.")
+        }
+        WorkerOutOfMemory {
+            "The kernel ended the worker because it passed its memory limit.",
+            Act("Nothing is lost: the next run goes on. Ask the platform team to raise the worker's memory limit.")
+        }
+        WorkerKilled {
+            "A signal ended the worker.",
+            Act("Nothing is lost: the next run goes on. If it happens again, ask the platform team who ends the pods: a node that restarts, or a deployment tool.")
+        }
+        WorkerEvicted {
+            "The node evicted the pod.",
+            Act("Nothing is lost: the next run goes on. If it happens again, ask the platform team: the node is short of memory or disk, or more important pods push this one out.")
+        }
+        WorkerUnschedulable {
+            "No node takes the worker's pod.",
+            Act("The cluster has no room for the pod: ask the platform team for a node, or for a smaller memory request. It starts by itself then.")
+        }
+        WorkerImageNotPulled {
+            "The node cannot get the worker's image.",
+            Act("Ask the platform team: the worker's image does not exist under that name, or the node may not pull it. It starts by itself then.")
+        }
+        WorkerNotCreated {
+            "The node cannot make the worker's container: a Secret or a key that it names is not there, or a policy forbids it.",
+            Act("Look at the pod with `kubectl describe pod`: a Secret or a key that it mounts may have been deleted. The next run catches up.")
+        }
+        WorkerNotStarted {
+            "The worker's container does not come up.",
+            Act("Look at the pod with `kubectl describe pod`: a Secret or a key that it mounts may have been deleted. The next run catches up.")
+        }
+        PodLost {
+            "The Job failed and its pod is gone, with the node or by hand.",
+            Act("Nothing is lost: the next run goes on. If it happens again, ask the platform team who deletes the pods before they are done.")
+        }
+        ReportMissing {
+            "The worker ended without a report.",
+            Act("The next run tries again. If it happens again, ask the platform team for the logs of the pod: the worker ended before it could say why.")
+        }
+        ReportInvalid {
+            "What the worker left is not a report of this version.",
+            Act("The next run tries again. If it happens again, the worker's image does not fit the controller: ask the platform team.")
+        }
+    }
+    Warnings {
+        ApiBudgetNearlyUsed {
+            "More than 80 % of the integration's share of the org's API requests are used.",
+            Act("Raise spec.apiBudget.dailyPercent, or prove the connection less often (spec.interval).")
+        }
+        ApiBudgetsOverbooked {
+            "The integrations of one org ask for more than all of its API requests together; each gets that much less.",
+            Act("Lower spec.apiBudget.dailyPercent of the org's integrations until they add up to 100.")
+        }
+    }
+    Wishes {
+        TestPostponed {
+            "A test was asked for, and one more refused log-in could lock the user: two within an hour were refused, or their answers were lost.",
+            Act("Wait for the time that the message names; the test then comes by itself. A changed Secret is tried at once.")
+        }
+        TestRefused {
+            "A test was asked for, and something before the connection does not hold.",
+            Act("Put right what the message names; the connection is then proved by itself, or ask again.")
+        }
+        RunRefused {
+            "A run was asked for and cannot start.",
+            Act("Put right what the message names, then ask again with another value of the annotation switchboard.dev/run-requested-at.")
+        }
+    }
+    Harmless {
+        Ready { "Everything works.", Nothing }
+        AsExpected { "The condition holds.", Nothing }
+        Pending {
+            "It was not looked at yet, because something before it does not hold or was not proved yet.",
+            Nothing
+        }
+        Suspended { "`spec.suspend` is set: nothing is proved and nothing runs.", Nothing }
+        RetrievalDisabled { "`retrieval` is `Disabled`: there is nothing to run.", Nothing }
+        NoRunYet { "No run was due yet.", Nothing }
+        RunSucceeded { "The last run succeeded.", Nothing }
+        Succeeded { "The outcome of a run that did what it was to do.", Nothing }
+        RunStarted { "A run that was asked for has started.", Nothing }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a proof, or a run, may warn of on Salesforce's side: one table with cause and remedy of every code. A warning itself says more: which
+//! object, which version.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! warning_codes {
+    ($( $name:ident { $cause:literal, $remedy:literal } )+) => {
+        /// What is warned of, as a word for programs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum WarningCode { $( #[doc = $cause] $name, )+ }
+
+        impl WarningCode {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [WarningCode] = &[ $( WarningCode::$name, )+ ];
+
+            /// The word.
+            pub fn code(self) -> &'static str {
+                match self { $( WarningCode::$name => stringify!($name), )+ }
+            }
+
+            /// What has exactly this code, if anything has.
+            pub fn from_code(code: &str) -> Option<WarningCode> {
+                match code { $( stringify!($name) => Some(WarningCode::$name), )+ _ => None }
+            }
+
+            /// What it is.
+            pub fn cause(self) -> &'static str {
+                match self { $( WarningCode::$name => $cause, )+ }
+            }
+
+            /// What the tenant does next.
+            pub fn remedy(self) -> &'static str {
+                match self { $( WarningCode::$name => $remedy, )+ }
+            }
+        }
+    };
+}
+
+warning_codes! {
+    SoapLoginRetiring {
+        "Salesforce ends SOAP login(), and with it the method password, with the Summer '27 release.",
+        "Change spec.salesforce.auth to jwtBearer or clientCredentials before that; both need an External Client App in the organization."
+    }
+    OauthPasswordRetiring {
+        "Salesforce is phasing out the OAuth username-password flow, and with it the method oauthPassword.",
+        "Change spec.salesforce.auth to jwtBearer or clientCredentials before that; both need an External Client App in the organization."
+    }
+    ApiVersionRetiring {
+        "Salesforce ends the API version that the integration speaks.",
+        "Set spec.salesforce.apiVersion to 50.0 or newer."
+    }
+    CannotCreateTask {
+        "The user may not create Tasks, which only an integration needs that registers calls as activities.",
+        "To register calls as activities, give the integration user's profile or a permission set the permission Edit Tasks."
+    }
+    CreateTaskUnknown {
+        "Whether the user may create Tasks cannot be told.",
+        "Give the integration user the permission Edit Tasks and read access to Task."
+    }
+    ViewAllMissing {
+        "The user has no \"View All\" on an object. Today the sharing settings let everybody read all of its records, so nothing is missed.",
+        "Give the integration user View All on the object that the message names, so that it stays so when the sharing settings change."
+    }
+    ObjectAbsent {
+        "An object is not there for this user, and numbers are looked up without it. Platform licences have no Lead.",
+        "If the organization uses the object, give the integration user a licence and a permission that contain it."
+    }
+    FieldHidden {
+        "A phone field is hidden from the user, so numbers in it are not found.",
+        "In Salesforce, give the user read access to the field, by field-level security in a permission set."
+    }
+    AccessUnknown {
+        "Whether the user sees all records of an object cannot be told.",
+        "Give the integration user View All on the object that the message names, and View Setup and Configuration, so that it can be proved."
+    }
+}
+
+impl fmt::Display for WarningCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
