@@ -22,6 +22,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::error::Chain;
+
 /// The longest request line with its headers. A token and a number are far shorter.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -87,7 +89,7 @@ async fn accept(
                         | io::ErrorKind::ConnectionRefused
                 ) => {}
             Err(error) => {
-                warn!(%error, "a connection cannot be accepted");
+                warn!(error = %Chain(&error), "a connection cannot be accepted");
                 tokio::time::sleep(NO_FILES).await;
             }
         }
@@ -115,7 +117,7 @@ async fn converse(
         }
     };
     if let Err(error) = result {
-        debug!(%error, "a connection ended");
+        debug!(error = %Chain(&error), "a connection ended");
     }
 }
 
@@ -134,7 +136,7 @@ impl Connection {
     fn new(stream: TcpStream, idle: Duration, room: Option<OwnedSemaphorePermit>) -> Self {
         // Answers are written at once; without this the second of two waits for the acknowledgement of the first.
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection goes without TCP_NODELAY");
+            debug!(error = %Chain(&error), "a connection goes without TCP_NODELAY");
         }
         Self {
             stream,

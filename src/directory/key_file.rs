@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::http::Metrics;
 use super::{Error, TokenKeys};
+use crate::error::Chain;
 
 /// How soon a new key is known. A controller signs with it at the earliest when its own copy of the Secret has come.
 const POLL: Duration = Duration::from_secs(2);
@@ -58,7 +59,7 @@ impl KeyFile {
             match read(&self.path).await {
                 Err(error) => {
                     if !missing {
-                        warn!(%error, "the keys stay as they were");
+                        warn!(error = %Chain(&error), "the keys stay as they were");
                     }
                     missing = true;
                 }
@@ -80,7 +81,9 @@ impl KeyFile {
                 info!(?keys, "the key file changed, its keys are in use");
                 self.keys.send_replace(Arc::new(keys.clone()));
             }
-            Err(error) => warn!(%error, "the key file changed, the keys stay as they were"),
+            Err(error) => {
+                warn!(error = %Chain(error), "the key file changed, the keys stay as they were")
+            }
         }
         keys.is_ok()
     }

@@ -1,8 +1,5 @@
 //! `switchboard lookup`: the workers' look-up for a person, on a laptop. Numbers in, names and cost
 //! out; it writes nothing anywhere.
-//!
-//! Exit codes: 0 when all numbers were asked for, whether they were found or not; 1 when Salesforce
-//! failed (what was found before is printed); 2 when the files, flags or numbers cannot be used.
 
 mod args;
 mod output;

@@ -1,6 +1,7 @@
 //! Why a run ended before its work was done, and what the report says about it.
 
 use crate::directory::ClientError;
+use crate::error::Chain;
 use crate::resolve::ResolveError;
 use crate::run::settings::SettingsError;
 use crate::run::{Note, Outcome};
@@ -21,6 +22,11 @@ pub(crate) enum Failure {
     /// Somebody told it to stop.
     #[error("the run was told to stop; what it had taken is handed back")]
     Interrupted,
+    /// Somebody told it a second time.
+    #[error(
+        "the run was told a second time to stop; what it had taken is free when its claim runs out"
+    )]
+    CutOff,
 }
 
 // === impl Failure ===
@@ -29,7 +35,7 @@ impl Failure {
     /// How the run ended.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
-            Self::Interrupted => Outcome::Interrupted,
+            Self::Interrupted | Self::CutOff => Outcome::Interrupted,
             Self::Resolve(ResolveError::BudgetExhausted(_)) => Outcome::BudgetExhausted,
             Self::Settings(_) | Self::Resolve(_) | Self::Directory(_) => Outcome::Failed,
         }
@@ -60,9 +66,9 @@ impl Failure {
             }
             Self::Directory(ClientError::Answer { .. }) => "DirectoryAnswerUnreadable",
             Self::Directory(_) => "DirectoryUnavailable",
-            Self::Interrupted => "Interrupted",
+            Self::Interrupted | Self::CutOff => "Interrupted",
         };
-        Note::new(code, self.to_string())
+        Note::new(code, Chain(self).to_string())
     }
 
     /// Whether Salesforce refused the log-in.

@@ -8,6 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::error::Chain;
+
 /// Name of the Lease.
 pub const LEASE: &str = "switchboard-controller";
 /// A holder that has not renewed for so long has lost the Lease, in seconds.
@@ -62,7 +64,7 @@ impl Leadership {
                 Some(Err(error)) if failures == MAX_FIRST_ATTEMPTS => return Err(error),
                 Some(Err(error)) => {
                     failures += 1;
-                    tracing::warn!(%error, "the Lease could not be read or made; it is tried again");
+                    tracing::warn!(error = %Chain(&error), "the Lease could not be read or made; it is tried again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -103,7 +105,7 @@ impl Leadership {
     pub(crate) async fn release(self) {
         drop(self.over);
         if let Err(error) = self.keeper.await {
-            tracing::warn!(%error, "the keeper of the Lease broke off");
+            tracing::warn!(error = %Chain(&error), "the keeper of the Lease broke off");
         }
     }
 }
@@ -115,14 +117,16 @@ async fn keep(manager: LeaseManager, held: watch::Sender<bool>, over: Cancellati
             // Nobody may listen any more.
             Ok(now) => drop(held.send(now)),
             Err(error) => {
-                tracing::warn!(%error, "the Lease could not be renewed or taken; it is tried again");
+                tracing::warn!(error = %Chain(&error), "the Lease could not be renewed or taken; it is tried again");
                 over.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
             }
         }
     }
     match tokio::time::timeout(RELEASE_WITHIN, manager.release()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be given back; it runs out"),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %Chain(&error), "the Lease could not be given back; it runs out")
+        }
         Err(_) => tracing::warn!("the Lease was not given back in time; it runs out"),
     }
 }

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::error::Error;
+use super::error::{Error, WithoutWords};
 use crate::api::{
     MANAGER, SalesforceIntegration, SalesforceIntegrationStatus, Settings, TOKENS_VERSION, now,
 };
@@ -25,6 +25,7 @@ use crate::controller::memory::applied_cron_jobs;
 use crate::controller::memory::index::Key;
 use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
 use crate::directory::{Claims, Purpose};
+use crate::error::Chain;
 
 /// How much of a plan was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,7 +258,9 @@ async fn mint_tokens(
     if written.is_err() {
         context.index().forget_tokens(&key);
     }
-    written.map(drop).map_err(Error::TokenSecret)
+    written
+        .map(drop)
+        .map_err(|error| Error::TokenSecret(WithoutWords(error)))
 }
 
 async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {
@@ -318,7 +321,7 @@ async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &N
         .publish(notice, resource.object_ref(&()))
         .await
     {
-        tracing::warn!(%error, reason = notice.reason, "the Event could not be written");
+        tracing::warn!(error = %Chain(&error), reason = notice.reason, "the Event could not be written");
     }
 }
 

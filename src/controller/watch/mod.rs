@@ -27,6 +27,7 @@ use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSIO
 use crate::decide::children::summarize;
 use crate::decide::runs::judge_pod;
 use crate::decide::runs::stuck::{StuckRun, judge_pending};
+use crate::error::Chain;
 
 /// A watch is taken up anew after that many seconds, and given up 5 seconds later if the API server has not ended it: what one misses whose
 /// connection is dead comes this much later.
@@ -203,7 +204,7 @@ fn flatten<K: ResourceExt + Send + 'static>(
             let affected = match event {
                 Err(error) => {
                     // The watch comes back by itself.
-                    tracing::warn!(%error, "a watch broke off and is taken up again");
+                    tracing::warn!(error = %Chain(&error), "a watch broke off and is taken up again");
                     vec![]
                 }
                 Ok(event) => {

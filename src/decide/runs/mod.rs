@@ -22,6 +22,7 @@ use super::rules::remedies::code;
 use crate::api::conditions::reason;
 use crate::api::status::{LastRun, Matched};
 use crate::api::{API_CALLS, CREDENTIALS_VERSION};
+use crate::error::Chain;
 use crate::run::{Outcome, RunKind, RunReport};
 
 /// A run that ended.
@@ -235,8 +236,9 @@ fn judge(
             Err(error) => known(
                 code::REPORT_INVALID,
                 format!(
-                    "What the worker of the {} run left is no report: {error}.",
-                    label(kind)
+                    "What the worker of the {} run left is no report: {}.",
+                    label(kind),
+                    Chain(error)
                 ),
             ),
         },

@@ -13,6 +13,7 @@ use super::middleware::error::ApiError;
 use super::middleware::responses::Refusals;
 use crate::directory::model::Contact;
 use crate::directory::store::StoreError;
+use crate::error::Chain;
 use crate::phone::E164;
 
 /// MiiTel's header: company, person, phone number, categories.
@@ -63,7 +64,7 @@ pub(crate) async fn export(
         }
     });
     let lines = head.chain(rest).inspect_err(|error: &StoreError| {
-        tracing::warn!(%error, "an export of contacts broke off");
+        tracing::warn!(error = %Chain(error), "an export of contacts broke off");
     });
     let headers = [
         (CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
