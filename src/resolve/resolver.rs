@@ -11,6 +11,7 @@ use super::query::Shape;
 use super::search::{Absorbed, Search};
 use super::url_limit::{UrlLength, UrlLimit, is_too_much};
 use super::{Batch, Match, Object, Record, ResolveError, choose};
+use crate::error::Chain;
 use crate::phone::{E164, Region};
 use crate::salesforce::{Connection, Spent};
 
@@ -140,7 +141,7 @@ impl Resolver {
                         return Err(ResolveError::TooMuch(error));
                     }
                     self.room.refused(bytes);
-                    debug!(bytes, %error, now = self.room.bytes(), "too much at once: fewer numbers go");
+                    debug!(bytes, error = %Chain(&error), now = self.room.bytes(), "too much at once: fewer numbers go");
                     return Ok(None);
                 }
             }

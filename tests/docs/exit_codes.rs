@@ -35,9 +35,14 @@ fn the_page_is_the_table_of_the_code() {
 
 #[test]
 fn no_other_page_has_such_a_table() {
-    for path in files("docs", ".md").into_iter().chain([root().join("README.md")]) {
+    for path in files("docs", ".md")
+        .into_iter()
+        .chain([root().join("README.md")])
+    {
         let text = std::fs::read_to_string(&path).unwrap();
-        let table = text.lines().any(|line| line.starts_with("| code | means |"));
+        let table = text
+            .lines()
+            .any(|line| line.starts_with("| code | means |"));
         let own = path.ends_with("docs/exit-codes.md");
         assert_eq!(table, own, "{}", path.display());
     }

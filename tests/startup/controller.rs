@@ -73,7 +73,10 @@ fn a_key_file_that_is_missing_or_broken() {
 #[test]
 fn a_key_for_fingerprints_that_is_too_short() {
     let mut bed = Bed::new();
-    bed.flags = format!("--fingerprint-key-file={}", bed.files.write("short", "short"));
+    bed.flags = format!(
+        "--fingerprint-key-file={}",
+        bed.files.write("short", "short")
+    );
     let parts = ["--fingerprint-key-file", "32 bytes or more"];
     bed.run().tells(2, ROLE, &parts);
 }

@@ -2,9 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::program::{
-    Ended, Files, KEY, MARKER, closed_port, run, silent_port, switchboard,
-};
+use crate::program::{Ended, Files, KEY, MARKER, closed_port, run, silent_port, switchboard};
 
 const ROLE: &str = "directory";
 

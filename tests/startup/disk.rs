@@ -14,8 +14,7 @@ use crate::selftest;
 use crate::worker::Bed;
 
 /// A disk of its own without room for a database, gone with the process.
-const FULL_DISK: &str =
-    r#"mount -t tmpfs -o size=8k none "$1" || exit 1; shift; exec "$@""#;
+const FULL_DISK: &str = r#"mount -t tmpfs -o size=8k none "$1" || exit 1; shift; exec "$@""#;
 
 /// No file may grow over 512 bytes: what is possible where nobody may mount a disk.
 const SMALL_FILES: &str = r#"shift; trap '' XFSZ; ulimit -S -f 1; exec "$@""#;
@@ -114,7 +113,10 @@ fn what_was_found_and_cannot_be_printed() {
         ("check", laptop.command("check", "")),
         ("lookup", laptop.asking("lookup", "", "110")),
         ("crds", switchboard("crds")),
-        ("selftest", selftest::command(&kubeconfig, "http://127.0.0.1:1")),
+        (
+            "selftest",
+            selftest::command(&kubeconfig, "http://127.0.0.1:1"),
+        ),
     ];
     for (role, mut command) in commands {
         let full = File::options().write(true).open("/dev/full").unwrap();

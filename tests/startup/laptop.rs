@@ -4,9 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::program::{
-    Files, MARKER, USER, closed_port, run, switchboard, unknown_authority,
-};
+use crate::program::{Files, MARKER, USER, closed_port, run, switchboard, unknown_authority};
 
 /// The files of somebody with a laptop.
 pub struct Laptop {

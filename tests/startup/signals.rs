@@ -85,8 +85,10 @@ fn selftest_ends_at_the_first_signal() {
         let (peer, port) = silent_port();
         let files = Files::new();
         let kubeconfig = files.kubeconfig(&format!("http://127.0.0.1:{port}"));
-        let (running, _connection) =
-            asking(&mut selftest::command(&kubeconfig, "http://directory"), &peer);
+        let (running, _connection) = asking(
+            &mut selftest::command(&kubeconfig, "http://directory"),
+            &peer,
+        );
         told_at_once(running, signals).says(4, &[]);
     }
 }

@@ -123,7 +123,11 @@ fn a_token_file_that_is_missing_or_unreadable() {
 fn a_credential_that_is_missing_or_empty() {
     let bed = Bed::new("http://directory");
     let password = bed.files.write("password", "\n");
-    let parts = ["mounted credentials", "correct the tenant's Secret", "is empty"];
+    let parts = [
+        "mounted credentials",
+        "correct the tenant's Secret",
+        "is empty",
+    ];
     bed.fails(2, "SettingsInvalid", &parts);
     std::fs::remove_file(&password).unwrap();
     let parts = [password.as_str(), "No such file"];

@@ -14,6 +14,7 @@ use super::app::App;
 use super::error::ApiError;
 use crate::company_id::CompanyId;
 use crate::directory::model::tokens::Purpose;
+use crate::error::Chain;
 use crate::phone::Region;
 
 /// A caller whose token is good for `P`: the company that every query of the request is bound to.
@@ -72,7 +73,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
                 .extensions
                 .get::<MatchedPath>()
                 .map(MatchedPath::as_str);
-            info!(method = %parts.method, route, reason = %error, "refused a token");
+            info!(method = %parts.method, route, reason = %Chain(&error), "refused a token");
             error
         };
         let token = bearer(&parts.headers).ok_or_else(|| refused(ApiError::NoToken))?;
