@@ -138,7 +138,8 @@ async fn an_api_server_of_an_unknown_authority() {
 
 #[test]
 fn without_a_lease_it_goes_on_asking_and_says_why_it_must() {
-    let mut running = start(&mut Bed::new().command());
+    let bed = Bed::new();
+    let mut running = start(&mut bed.command());
     running.says("a watch broke off");
     running.says("Connection refused");
     running.signal("TERM");

@@ -14,7 +14,7 @@ use crate::selftest;
 use crate::worker::Bed;
 
 /// A disk of its own without room for a database, gone with the process.
-const FULL_DISK: &str = r#"mount -t tmpfs -o size=8k none "$1" || exit 1; shift; exec "$@""#;
+const FULL_DISK: &str = r#"mount -t tmpfs -o size=64k none "$1" || exit 1; shift; exec "$@""#;
 
 /// No file may grow over 512 bytes: what is possible where nobody may mount a disk.
 const SMALL_FILES: &str = r#"shift; trap '' XFSZ; ulimit -S -f 1; exec "$@""#;

@@ -24,9 +24,9 @@ pub enum StoreError {
     Connect(String, #[source] sqlx::Error),
     /// The schema cannot be brought up to date.
     #[error(
-        "the database schema cannot be brought up to date; the disk may be full, or a newer version of the program may have been here"
+        "the schema of the database {0} cannot be brought up to date; the disk may be full, or a newer version of the program may have been here"
     )]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(String, #[source] sqlx::migrate::MigrateError),
     /// The database cannot serve now: busy, disk full, not reachable. Trying again later makes sense.
     #[error("could not {0}: the database is not available")]
     Unavailable(&'static str, #[source] sqlx::Error),

@@ -72,7 +72,7 @@ impl Postgres {
         MIGRATIONS
             .run(&mut connection)
             .await
-            .map_err(StoreError::Migrate)?;
+            .map_err(|error| StoreError::Migrate(server.clone(), error))?;
         connection.close().await.map_err(cannot)?;
         let options = options.options([
             ("statement_timeout", STATEMENT_TIMEOUT),
