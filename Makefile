@@ -63,7 +63,7 @@ crds: ## Write crds/, and the chart's copy, from the code
 openapi: ## Write docs/directory-openapi.json from the code
 	UPDATE_GENERATED=1 cargo test --quiet --lib directory
 
-docs: ## Write docs/reference.md and docs/reasons.md from the code
+docs: ## Write docs/reference.md, docs/reasons.md and docs/exit-codes.md from the code
 	UPDATE_GENERATED=1 cargo test --quiet --test docs
 
 docs-said: cluster ## Have the controller say every refusal again, and keep its words for docs/reasons.md

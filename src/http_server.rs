@@ -23,6 +23,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::error::Chain;
+
 /// The largest request line with its headers, in bytes. A token and a number are far shorter.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -90,7 +92,7 @@ async fn accept(
                         | io::ErrorKind::ConnectionRefused
                 ) => {}
             Err(error) => {
-                warn!(%error, "a connection cannot be accepted");
+                warn!(error = %Chain(&error), "a connection cannot be accepted");
                 tokio::time::sleep(NO_FILES).await;
             }
         }
@@ -118,7 +120,7 @@ async fn converse(
         }
     };
     if let Err(error) = result {
-        debug!(%error, "a connection ended");
+        debug!(error = %Chain(&error), "a connection ended");
     }
 }
 
@@ -139,7 +141,7 @@ impl Connection {
         // Sends responses at once. Otherwise the second of two writes waits for the acknowledgement
         // of the first.
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection goes without TCP_NODELAY");
+            debug!(error = %Chain(&error), "a connection goes without TCP_NODELAY");
         }
         Self {
             stream,

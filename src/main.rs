@@ -1,16 +1,20 @@
 //! The command line: parse, dispatch, exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use switchboard::{api, check, controller, directory, lookup, selftest, telemetry, worker};
+use switchboard::error::tell;
+use switchboard::exit::Exit;
+use switchboard::shutdown::Shutdown;
+use switchboard::{
+    api, check, cli, controller, directory, exit, lookup, selftest, telemetry, worker,
+};
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 /// Links the tenants of a phone platform to Salesforce.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, after_help = exit::help())]
 struct Cli {
     #[command(subcommand)]
     role: Role,
@@ -24,37 +28,59 @@ enum Role {
     Directory(Box<directory::Args>),
     /// Runs one look-up of contacts, as a pod of a CronJob does.
     Worker(Box<worker::Args>),
-    /// "Test connection" without a cluster: the same rules, the same proof, the same words. Exit code 0 healthy, 1 not healthy, 2 bad input.
+    /// "Test connection" without a cluster: the same rules, the same proof, the same words.
     Check(Box<check::Args>),
-    /// Who is behind these phone numbers? The workers' look-up on a laptop: names and cost out, nothing written. Exit code 0 found or not, 1 Salesforce failed, 2 bad input.
+    /// Who is behind these phone numbers? The workers' look-up on a laptop: names and cost out, nothing written.
     Lookup(Box<lookup::Args>),
-    /// Whether an installation works from end to end, as `helm test` runs it. Exit code 0 it does, 1 it does not.
+    /// Whether an installation works from end to end, as `helm test` runs it.
     Selftest(Box<selftest::Args>),
     /// Prints the CustomResourceDefinition.
     Crds,
 }
 
-/// Bad input: what `check` and a wrong flag end with.
-const BAD_INPUT: u8 = 2;
+/// How long a worker may take for its report when it is told a second time to stop. The others have nothing to write down.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Role::Crds = cli.role {
-        return print_crds();
+        return print_crds().into();
     }
     // One provider for the whole program; a second installation cannot happen before this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     telemetry::start();
-    let runtime = match cli.role.runtime().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
+    let name = cli.role.name();
+    let started = Shutdown::on_signals(cli.role.last_words())
+        .and_then(|shutdown| Ok((shutdown, cli.role.runtime().enable_all().build()?)));
+    let (shutdown, runtime) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            tell(name, &error);
+            return Exit::Failed.into();
+        }
     };
-    runtime.block_on(dispatch(cli.role))
+    let exit = runtime.block_on(dispatch(cli.role, shutdown));
+    // A look-up of a name, or a read of standard input, may hang in a thread that nothing can end: it is not waited for.
+    runtime.shutdown_background();
+    exit.into()
 }
 
 // === impl Role ===
 
 impl Role {
+    /// Its word on the command line.
+    fn name(&self) -> &'static str {
+        match self {
+            Role::Controller(_) => "controller",
+            Role::Directory(_) => "directory",
+            Role::Worker(_) => "worker",
+            Role::Check(_) => "check",
+            Role::Lookup(_) => "lookup",
+            Role::Selftest(_) => "selftest",
+            Role::Crds => "crds",
+        }
+    }
+
     /// Only the directory has work for several processors. The others wait for answers, and threads that wake each other for each of
     /// them cost a controller of a thousand integrations a fifth of its processor time.
     fn runtime(&self) -> Builder {
@@ -63,63 +89,41 @@ impl Role {
             _ => Builder::new_current_thread(),
         }
     }
+
+    /// What a second signal leaves it.
+    fn last_words(&self) -> Duration {
+        match self {
+            Role::Worker(_) => LAST_WORDS,
+            _ => Duration::ZERO,
+        }
+    }
 }
 
-async fn dispatch(role: Role) -> ExitCode {
-    let stop = CancellationToken::new();
-    tokio::spawn(watch_signals(stop.clone()));
+async fn dispatch(role: Role, shutdown: Shutdown) -> Exit {
     match role {
-        Role::Controller(args) => ended(controller::run(*args, stop).await),
-        Role::Directory(args) => ended(directory::serve(*args, stop).await),
-        Role::Worker(args) => worker::run(*args).await,
-        Role::Check(args) => check::run(*args).await,
-        Role::Lookup(args) => lookup::run(*args, stop).await,
-        Role::Selftest(args) => selftest::run(*args).await,
+        Role::Controller(args) => controller::run(*args, shutdown).await,
+        Role::Directory(args) => directory::run(*args, shutdown).await,
+        Role::Worker(args) => worker::run(*args, shutdown).await,
+        Role::Check(args) => check::run(*args, shutdown).await,
+        Role::Lookup(args) => lookup::run(*args, shutdown).await,
+        Role::Selftest(args) => selftest::run(*args, shutdown).await,
         Role::Crds => print_crds(),
     }
 }
 
-/// The first signal asks for an orderly end, the second ends at once.
-async fn watch_signals(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::warn!("signals cannot be watched; only SIGKILL ends this process");
-        return;
-    };
-    let mut asked = false;
-    loop {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        if asked {
-            std::process::exit(130);
-        }
-        asked = true;
-        stop.cancel();
-    }
-}
-
-fn ended<E: std::error::Error>(result: Result<(), E>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
-}
-
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("switchboard: {error}");
-    ExitCode::FAILURE
-}
-
-fn print_crds() -> ExitCode {
-    match api::crd::yaml() {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+fn print_crds() -> Exit {
+    let printed = match api::crd::yaml() {
+        Ok(text) => cli::print(&text),
         Err(error) => {
-            eprintln!("switchboard: {error}");
-            ExitCode::from(BAD_INPUT)
+            tell("crds", &error);
+            return Exit::Failed;
+        }
+    };
+    match printed {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tell("crds", &error);
+            Exit::Failed
         }
     }
 }

@@ -4,24 +4,20 @@
 
 mod report;
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use kube::ResourceExt;
 
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
-use crate::cli::{BadInput, Manifests, SalesforceArgs};
+use crate::cli::{BadInput, Manifests, SalesforceArgs, apart, print};
 use crate::decide;
 use crate::decide::rules::config::Config;
 use crate::decide::{Observed, Proof, decide};
+use crate::error::tell;
+use crate::exit::Exit;
 use crate::prove::prove_once;
 use crate::salesforce::{FingerprintKey, Transport};
-
-/// Exit code: the integration would not be ready.
-const NOT_HEALTHY: u8 = 1;
-/// Exit code: the files cannot be used.
-const BAD_INPUT: u8 = 2;
+use crate::shutdown::Shutdown;
 
 /// Flags of `switchboard check`.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,44 +51,37 @@ pub enum Output {
     Json,
 }
 
-/// Runs the check and prints what it found. Exit code 0 healthy, 1 not healthy, 2 bad input.
-pub async fn run(args: Args) -> ExitCode {
-    match check(&args).await {
-        Ok((resource, status)) => {
-            let healthy = report::is_ready(&status);
-            let text = match args.output {
-                Output::Text => report::text(&resource, &status),
-                Output::Json => report::json(&status),
-            };
-            // A reader that has gone (`| head`) is no failure of the check.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            if healthy {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(NOT_HEALTHY)
-            }
-        }
-        Err(problem) => {
-            eprintln!("switchboard check: {problem}");
-            ExitCode::from(BAD_INPUT)
-        }
+/// Runs the check and prints what it found.
+pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
+    let end = |error: &(dyn std::error::Error + 'static), exit| {
+        tell("check", error);
+        exit
+    };
+    let (resource, status) = match shutdown.unless_told(check(&args)).await {
+        Err(stopped) => return end(&stopped, Exit::ToldToStop),
+        Ok(Err(problem)) => return end(&problem, Exit::StartedWrongly),
+        Ok(Ok(checked)) => checked,
+    };
+    let text = match args.output {
+        Output::Text => report::text(&resource, &status),
+        Output::Json => report::json(&status),
+    };
+    match print(&text) {
+        Err(error) => end(&error, Exit::Failed),
+        Ok(()) if report::is_ready(&status) => Exit::Done,
+        Ok(()) => Exit::Failed,
     }
 }
 
 async fn check(
     args: &Args,
 ) -> Result<(SalesforceIntegration, SalesforceIntegrationStatus), BadInput> {
-    let manifests = Manifests::read(&args.file, args.secret_file.as_deref())?;
+    let (file, secret_file) = (args.file.clone(), args.secret_file.clone());
+    let manifests = apart(move || Manifests::read(&file, secret_file.as_deref())).await?;
     let resource = manifests.integration(args.name.as_deref())?;
-    let bundle = args
-        .salesforce
-        .ca_bundle()
-        .map_err(|error| BadInput::Flag(error.to_string()))?;
-    let policy = args
-        .salesforce
-        .policy(bundle.as_deref())
-        .map_err(|error| BadInput::Flag(error.to_string()))?;
-    let transport = Transport::new(policy).map_err(|error| BadInput::Flag(error.to_string()))?;
+    let bundle = args.salesforce.ca_bundle()?;
+    let policy = args.salesforce.policy(bundle.as_deref())?;
+    let transport = Transport::new(policy)?;
     let settings = Settings::read(&resource.spec);
     // Nothing is compared with it: any key will do.
     let key = FingerprintKey::new(b"switchboard check".to_vec());

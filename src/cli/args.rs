@@ -11,18 +11,22 @@ use crate::salesforce::{DEFAULT_HOSTS, DialError, DialPolicy};
 #[derive(Debug, thiserror::Error)]
 pub enum FlagError {
     /// The file that it names cannot be read.
-    #[error("{flag} {}: the file cannot be read: {source}", path.display())]
+    #[error(
+        "{flag} {}: the file cannot be read; check that it is there and that this process may read it",
+        path.display()
+    )]
     File {
         /// The flag.
         flag: String,
         /// The file.
         path: PathBuf,
         /// Why not.
+        #[source]
         source: std::io::Error,
     },
     /// The hosts or authorities for Salesforce are unusable.
-    #[error("the way to Salesforce cannot be set up: {0}")]
-    Dial(#[source] DialError),
+    #[error("the way to Salesforce cannot be set up; check --salesforce-hosts and --ca-bundle")]
+    Dial(#[from] DialError),
 }
 
 /// Where Salesforce may be; shared with `check` and the workers.
@@ -64,7 +68,7 @@ impl SalesforceArgs {
             .filter(|pem| !pem.trim().is_empty())
             .map(|pem| pem.as_bytes().to_vec());
         DialPolicy::new(&self.salesforce_hosts, self.allow_private_networks, pem)
-            .map_err(FlagError::Dial)
+            .map_err(FlagError::from)
     }
 }
 

@@ -8,26 +8,34 @@ use kube::{CustomResourceExt, Resource, ResourceExt};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::SalesforceIntegration;
+use super::FlagError;
+use crate::api::{InvalidField, SalesforceIntegration};
+use crate::error::Said;
+use crate::salesforce::DialError;
 
 /// Why files cannot be used, as a sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum BadInput {
     /// A file cannot be read.
-    #[error("{}: the file cannot be read: {source}", path.display())]
+    #[error(
+        "{}: the file cannot be read; check that it is there and that you may read it",
+        path.display()
+    )]
     File {
         /// Which.
         path: PathBuf,
         /// Why.
+        #[source]
         source: std::io::Error,
     },
     /// A file is no YAML.
-    #[error("{}: not YAML: {problem}", path.display())]
+    #[error("{}: not YAML; write the manifests as kubectl takes them", path.display())]
     Yaml {
         /// Which.
         path: PathBuf,
-        /// Why not.
-        problem: String,
+        /// Where it breaks.
+        #[source]
+        place: Said,
     },
     /// No integration, or none of that name.
     #[error("{0}")]
@@ -43,9 +51,18 @@ pub enum BadInput {
     /// The API server would refuse the integration.
     #[error("{}", list(.0))]
     Refused(Vec<String>),
-    /// A flag's value is unusable.
-    #[error("{0}")]
-    Flag(String),
+    /// A flag is unusable.
+    #[error(transparent)]
+    Flag(#[from] FlagError),
+    /// Salesforce cannot be dialled by these flags.
+    #[error("the way to Salesforce cannot be set up; check --salesforce-hosts and --ca-bundle")]
+    Dial(#[from] DialError),
+    /// A field of the resource is unusable.
+    #[error(transparent)]
+    Field(#[from] InvalidField),
+    /// Two flags want standard input.
+    #[error("--numbers - and -f - cannot both read standard input")]
+    StandardInput,
 }
 
 fn list(problems: &[String]) -> String {
@@ -172,7 +189,7 @@ fn documents(path: &Path) -> Result<Vec<Value>, BadInput> {
         .collect();
     let documents = parsed.map_err(|error| BadInput::Yaml {
         path: path.to_owned(),
-        problem: place(&error),
+        place: place(&error),
     })?;
     Ok(documents
         .into_iter()
@@ -181,9 +198,9 @@ fn documents(path: &Path) -> Result<Vec<Value>, BadInput> {
 }
 
 /// Where the YAML breaks, without quoting it: it may hold a password.
-fn place(error: &serde_yaml::Error) -> String {
+fn place(error: &serde_yaml::Error) -> Said {
     match error.location() {
-        Some(location) => format!("line {}, column {}", location.line(), location.column()),
+        Some(at) => format!("line {}, column {}", at.line(), at.column()).into(),
         None => "it cannot be parsed".into(),
     }
 }

@@ -13,7 +13,7 @@ use tower::timeout::TimeoutLayer;
 use url::Url;
 
 use super::Error;
-use crate::cli::{SalesforceArgs, duration, read};
+use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, read};
 use crate::decide::rules::config::{Config, proxy_variables};
 use crate::directory::TokenKeys;
 use crate::salesforce::{DialPolicy, FingerprintKey};
@@ -112,21 +112,14 @@ pub(crate) struct Setup {
 impl Args {
     pub(crate) fn read(&self) -> Result<Setup, Error> {
         let keys = read(&self.token_keys, "--token-keys")?;
-        let token_keys = TokenKeys::parse(&keys).map_err(|error| {
-            Error::Configuration(format!(
-                "--token-keys {}: {error}",
-                self.token_keys.display()
-            ))
-        })?;
+        let token_keys = TokenKeys::parse(&keys)
+            .map_err(|error| Error::TokenKeys(self.token_keys.clone(), error))?;
         let fingerprint_key = match &self.fingerprint_key_file {
             None => FingerprintKey::new(token_keys.derive(FINGERPRINT_LABEL).to_vec()),
             Some(path) => {
                 let key = read(path, "--fingerprint-key-file")?;
                 if key.trim().len() < 32 {
-                    return Err(Error::Configuration(format!(
-                        "--fingerprint-key-file {}: the key must have 32 bytes or more",
-                        path.display()
-                    )));
+                    return Err(Error::FingerprintKey(path.clone()));
                 }
                 FingerprintKey::new(key.trim().as_bytes().to_vec())
             }
@@ -177,7 +170,7 @@ impl Args {
 
     /// A client with its own connections and this time-out for each request.
     pub(crate) async fn client_that_waits(&self, patience: Duration) -> Result<Client, Error> {
-        let mut config = kube::Config::infer().await.map_err(Error::Kubeconfig)?;
+        let mut config = cluster_config().await?;
         // A watch receives something at least every minute: a connection that is silent for longer
         // is dead, also in the middle of a response.
         config.read_timeout = Some(SILENT_FOR);
@@ -186,7 +179,7 @@ impl Args {
         config
             .headers
             .push((USER_AGENT, HeaderValue::from_static(AGENT)));
-        let builder = ClientBuilder::try_from(config).map_err(Error::Client)?;
+        let builder = ClientBuilder::try_from(config).map_err(ClusterError::Client)?;
         Ok(builder
             .with_layer(&TimeoutLayer::new(patience))
             .with_layer(&ConcurrencyLimitLayer::new(MAX_REQUESTS))

@@ -27,17 +27,28 @@ pub use self::error::Error;
 use self::queue::work;
 use self::server::Health;
 use self::watch::Watches;
+use crate::error::tell;
+use crate::exit::Exit;
 use crate::salesforce::Transport;
+use crate::shutdown::Shutdown;
 
-/// Runs the controller until `stop` is cancelled. Running reconciles finish, then the Lease is
-/// given back.
-///
-/// # Errors
-/// When it cannot start (no API server, unusable configuration, a port that is taken) or the Lease is lost.
-pub async fn run(args: Args, stop: CancellationToken) -> Result<(), Error> {
+/// Runs the controller until it is told to stop. Running reconciles finish, then the Lease is given
+/// back.
+pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
+    match control(args, shutdown.token().clone()).await {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tell("controller", &error);
+            error.exit()
+        }
+    }
+}
+
+/// Fails when it cannot start (no API server, unusable configuration, a port that is taken) or the Lease is lost.
+async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let setup = args.read()?;
     let client = args.client().await?;
-    let transport = Transport::new(setup.dial).map_err(Error::Dial)?;
+    let transport = Transport::new(setup.dial)?;
     let metrics = Arc::new(Metrics::default());
     let health = Arc::new(Health::new(Arc::clone(&metrics)));
     let listening = server::listen(args.listen).await?;

@@ -18,6 +18,7 @@ use super::memory::index::Key;
 use super::reconcile::{Error, reconcile};
 use super::watch::{Affected, Watches};
 use crate::api::SalesforceIntegration;
+use crate::error::Chain;
 
 /// Events that may wait between the watches and a queue.
 const QUEUE_BUFFER: usize = 64;
@@ -119,6 +120,6 @@ async fn joined<T>(work: AbortOnDropHandle<T>) -> T {
 
 fn error_policy(resource: &SalesforceIntegration, error: &Error, memory: &Memory) -> Action {
     let wait = memory.failed(&Key::of(resource), error.cause());
-    tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), %error, ?wait, "reconcile failed; it is tried again");
+    tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), error = %Chain(error), ?wait, "reconcile failed; it is tried again");
     Action::requeue(wait)
 }

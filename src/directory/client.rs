@@ -23,6 +23,7 @@ use super::model::{
     DoneRequest, Problem, Receipt, ReleaseReceipt, ReleaseRequest, WriteContactsReceipt,
     WriteContactsRequest,
 };
+use crate::error::{Chain, Said, cause};
 
 /// The largest response body that the client reads.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -51,18 +52,23 @@ pub struct Retry {
 /// Why a request to the directory failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The client cannot be made for this address. Holds the address and the reason.
-    #[error("the directory's address {0} cannot be used: {1}")]
-    Address(String, String),
+    /// The client cannot be made from its settings.
+    #[error("the directory's address {0} cannot be used; write it as http://HOST:PORT")]
+    Address(String, #[source] Said),
     /// The HTTP client could not be set up.
     #[error("the HTTP client for the directory could not be set up")]
     Setup(#[source] reqwest::Error),
-    /// The directory could not be reached.
-    #[error("could not {action}: the directory did not answer in {attempts} attempts")]
+    /// The directory was not reached.
+    #[error(
+        "could not {action}: the directory at {address} did not answer in {attempts} attempts; {}",
+        remedy(.source)
+    )]
     Unreachable {
         /// The requested action, in words for the message.
         action: &'static str,
-        /// Number of attempts that were made.
+        /// Where: scheme, host and port.
+        address: String,
+        /// How often it was tried.
         attempts: u32,
         /// The error of the last attempt.
         #[source]
@@ -76,13 +82,16 @@ pub enum ClientError {
         /// The problem document of the response.
         problem: Problem,
     },
-    /// The response does not match the directory's interface.
-    #[error("could not {action}: the directory's answer cannot be read: {reason}")]
+    /// The directory's answer is not what its interface says.
+    #[error(
+        "could not {action}: the directory's answer cannot be read; is the address that of a directory of this version?"
+    )]
     Answer {
         /// The requested action, in words for the message.
         action: &'static str,
-        /// Why the response cannot be read.
-        reason: String,
+        /// What is wrong with it.
+        #[source]
+        reason: Said,
     },
 }
 
@@ -112,10 +121,10 @@ impl Client {
         base: &str,
         token: SecretString,
     ) -> Result<Self, ClientError> {
-        let wrong = |reason: String| ClientError::Address(base.to_owned(), reason);
-        let mut url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
+        let wrong = |reason: Said| ClientError::Address(without_user(base), reason);
+        let mut url = Url::parse(base).map_err(|error| wrong(Said::of(&error)))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong("write it with http:// or https://".to_owned()));
+            return Err(wrong("it begins with neither http:// nor https://".into()));
         }
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
@@ -198,7 +207,8 @@ impl Client {
     pub async fn calls(&self, query: &CallsQuery) -> Result<CallsPage, ClientError> {
         let action = "read the call history";
         let mut url = self.url("v1/calls")?;
-        let fields = serde_json::to_value(query).map_err(|error| answer(action, &error))?;
+        let fields =
+            serde_json::to_value(query).map_err(|error| answer(action, Said::of(&error)))?;
         for (key, value) in fields.as_object().into_iter().flatten() {
             let text = value
                 .as_str()
@@ -221,7 +231,7 @@ impl Client {
     fn url(&self, path: &str) -> Result<Url, ClientError> {
         self.base
             .join(path)
-            .map_err(|error| ClientError::Address(self.base.to_string(), error.to_string()))
+            .map_err(|error| self.no_address(Said::of(&error)))
     }
 
     fn contact_url(&self, number: &str) -> Result<Url, ClientError> {
@@ -230,13 +240,14 @@ impl Client {
         match url.path_segments_mut() {
             Ok(mut segments) => segments.push(number),
             Err(()) => {
-                return Err(ClientError::Address(
-                    self.base.to_string(),
-                    "it has no path".to_owned(),
-                ));
+                return Err(self.no_address("it has no path".into()));
             }
         };
         Ok(url)
+    }
+
+    fn no_address(&self, reason: Said) -> ClientError {
+        ClientError::Address(without_user(self.base.as_str()), reason)
     }
 
     async fn post<T: DeserializeOwned>(
@@ -264,9 +275,12 @@ impl Client {
                 Ok(Answer::Later { problem, after }) => {
                     (ClientError::Refused { action, problem }, after)
                 }
-                Err(ClientError::Unreachable { source, .. }) => (
+                Err(ClientError::Unreachable {
+                    source, address, ..
+                }) => (
                     ClientError::Unreachable {
                         action,
+                        address,
                         attempts: attempt,
                         source,
                     },
@@ -278,7 +292,7 @@ impl Client {
                 return Err(failure);
             }
             let pause = self.retry.pause(attempt, asked);
-            warn!(%failure, attempt, pause_ms = pause.as_millis() as u64, "the directory is asked again");
+            warn!(error = %Chain(&failure), attempt, pause_ms = pause.as_millis() as u64, "the directory is asked again");
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
@@ -294,6 +308,7 @@ impl Client {
         // The URL is removed, because it may hold a phone number and errors end up in logs.
         let unreachable = |source: reqwest::Error| ClientError::Unreachable {
             action,
+            address: url.origin().ascii_serialization(),
             attempts: 1,
             source: source.without_url(),
         };
@@ -312,14 +327,14 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(answer(action, &"it is larger than 16 MiB"));
+                return Err(answer(action, "it is larger than 16 MiB".into()));
             }
             bytes.extend_from_slice(&chunk);
         }
         if status.is_success() {
             return serde_json::from_slice(&bytes)
                 .map(Answer::Done)
-                .map_err(|error| answer(action, &error));
+                .map_err(|error| answer(action, Said::of(&error)));
         }
         let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem::bare(status));
         if will_pass(status.as_u16()) {
@@ -386,13 +401,31 @@ fn will_pass(status: u16) -> bool {
 }
 
 fn encode(action: &'static str, body: &impl Serialize) -> Result<Vec<u8>, ClientError> {
-    serde_json::to_vec(body).map_err(|error| answer(action, &error))
+    serde_json::to_vec(body).map_err(|error| answer(action, Said::of(&error)))
 }
 
-fn answer(action: &'static str, reason: &impl ToString) -> ClientError {
-    ClientError::Answer {
-        action,
-        reason: reason.to_string(),
+fn answer(action: &'static str, reason: Said) -> ClientError {
+    ClientError::Answer { action, reason }
+}
+
+/// What whoever runs the directory looks at first, by what failed.
+fn remedy(error: &reqwest::Error) -> &'static str {
+    if error.is_dns() {
+        "check the host's name in the directory's address (--directory-url of the controller)"
+    } else if cause::<rustls::Error>(error).is_some() {
+        "its certificate must be one of an authority that the system trusts, for the host of its address (--directory-url of the controller)"
+    } else if error.is_timeout() {
+        "check that it is not overloaded, and that NetworkPolicies let workers reach it"
+    } else {
+        "check that it runs, the port in its address (--directory-url of the controller), and that NetworkPolicies let workers reach it"
+    }
+}
+
+/// An address as it may be shown: nothing that may be a user or a password.
+fn without_user(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => address.to_owned(),
     }
 }
 

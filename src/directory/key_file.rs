@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::http::Metrics;
 use super::{Error, TokenKeys};
+use crate::error::Chain;
 
 /// The poll interval, and so the delay until a new key is in use. A controller cannot sign with the
 /// key before its own copy of the Secret has arrived.
@@ -59,7 +60,7 @@ impl KeyFile {
             match read(&self.path).await {
                 Err(error) => {
                     if !missing {
-                        warn!(%error, "the keys stay as they were");
+                        warn!(error = %Chain(&error), "the keys stay as they were");
                     }
                     missing = true;
                 }
@@ -81,7 +82,9 @@ impl KeyFile {
                 info!(?keys, "the key file changed, its keys are in use");
                 self.keys.send_replace(Arc::new(keys.clone()));
             }
-            Err(error) => warn!(%error, "the key file changed, the keys stay as they were"),
+            Err(error) => {
+                warn!(error = %Chain(error), "the key file changed, the keys stay as they were")
+            }
         }
         keys.is_ok()
     }

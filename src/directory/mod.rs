@@ -22,7 +22,7 @@ mod upkeep;
 
 pub use self::client::{Client, ClientError};
 pub use self::model::tokens::{Claims, Purpose, TokenError, TokenKeys};
-pub use self::server::{Args, Command, Error, Server, serve};
+pub use self::server::{Args, Command, Error, Server, run};
 pub use self::store::StoreError;
 pub use crate::company_id::{CompanyId, InvalidCompanyId};
 

@@ -16,7 +16,11 @@ use super::http::{App, Limits, Metrics, Readiness, Share, Shares, router};
 use super::key_file::KeyFile;
 use super::store::{Store, StoreError};
 use super::{CompanyId, TokenError, upkeep};
+use crate::cli::{PrintError, print};
+use crate::error::tell;
+use crate::exit::Exit;
 use crate::http_server;
+use crate::shutdown::Shutdown;
 
 const MAX_BODY: usize = 4 * 1024 * 1024;
 const TENANT_RATE: u32 = 500;
@@ -131,7 +135,9 @@ pub enum Command {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The key file cannot be read.
-    #[error("the key file {0} cannot be read")]
+    #[error(
+        "the key file {0} cannot be read; check --token-keys, and that this process may read the file"
+    )]
     KeyFile(PathBuf, #[source] io::Error),
     /// The content of the key file is invalid.
     #[error("the key file {0} cannot be used")]
@@ -140,14 +146,21 @@ pub enum Error {
     #[error("no key file is named; name it with --token-keys")]
     NoKeyFile,
     /// The file with the database's address cannot be read.
-    #[error("the file {0} with the database's address cannot be read")]
+    #[error(
+        "the file {0} with the database's address cannot be read; check --database-url-file, and that this process may read the file"
+    )]
     DatabaseFile(PathBuf, #[source] io::Error),
     /// The database cannot be opened.
-    #[error("the store cannot be opened")]
+    #[error(transparent)]
     Store(#[from] StoreError),
-    /// The listen address is in use, or does not belong to this machine.
-    #[error("cannot listen on {0}")]
+    /// The address is taken, or not ours.
+    #[error(
+        "cannot listen on {0}; does another process have the port? choose another with --listen"
+    )]
     Listen(SocketAddr, #[source] io::Error),
+    /// What was done cannot be printed.
+    #[error(transparent)]
+    Print(#[from] PrintError),
 }
 
 /// A directory that listens but does not answer requests yet.
@@ -161,11 +174,27 @@ pub struct Server {
     retain_days: Option<u32>,
 }
 
-/// Runs the directory until `shutdown` is cancelled and the requests in flight are answered. With a
-/// subcommand, runs that instead.
-pub async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
+/// Runs the directory until it is told to stop and what was in flight is answered; or does what its command says.
+pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
+    match serve(args, shutdown.token().clone()).await {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tell("directory", &error);
+            error.exit()
+        }
+    }
+}
+
+async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
     match &args.command {
-        None => Server::bind(args, shutdown).await?.run().await,
+        None => {
+            let server = Server::bind(args, shutdown.clone());
+            match shutdown.run_until_cancelled(server).await {
+                Some(server) => server?.run().await,
+                // It has begun nothing.
+                None => Ok(()),
+            }
+        }
         Some(Command::Purge {
             older_than_days,
             company,
@@ -175,8 +204,27 @@ pub async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error>
             let purged = store.purge(company.as_ref(), before).await;
             store.close().await;
             let purged = purged?;
-            println!("calls {}, contacts {}", purged.calls, purged.contacts);
+            print(&format!(
+                "calls {}, contacts {}\n",
+                purged.calls, purged.contacts
+            ))?;
             Ok(())
+        }
+    }
+}
+
+// === impl Error ===
+
+impl Error {
+    /// What the directory ends with.
+    fn exit(&self) -> Exit {
+        match self {
+            Self::KeyFile(..)
+            | Self::Keys(..)
+            | Self::NoKeyFile
+            | Self::DatabaseFile(..)
+            | Self::Store(StoreError::Address) => Exit::StartedWrongly,
+            Self::Store(_) | Self::Listen(..) | Self::Print(_) => Exit::Failed,
         }
     }
 }

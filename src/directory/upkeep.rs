@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::store::Store;
+use crate::error::Chain;
 
 const FIRST_PURGE_AFTER: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3_600);
@@ -28,7 +29,7 @@ pub(crate) async fn retain(store: Store, days: u32, shutdown: CancellationToken)
                 days,
                 "took away what is older than it may be"
             ),
-            Err(error) => warn!(%error, "old calls stay for another hour"),
+            Err(error) => warn!(error = %Chain(&error), "old calls stay for another hour"),
         }
     }
 }

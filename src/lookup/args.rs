@@ -66,9 +66,7 @@ impl Args {
         let stdin = Path::new("-");
         let both = [Some(&self.file), self.secret_file.as_ref()];
         if path == stdin && both.into_iter().flatten().any(|file| file == stdin) {
-            return Err(BadInput::Flag(
-                "--numbers - and -f - cannot both read standard input".to_owned(),
-            ));
+            return Err(BadInput::StandardInput);
         }
         let read: Box<dyn Read> = if path == stdin {
             Box::new(std::io::stdin().lock())
@@ -124,7 +122,7 @@ mod tests {
         assert!(parse("lookup -f acme.yaml --numbers list 110").is_err());
         assert!(parse("lookup 110").is_err());
         let both = parse("lookup -f - --numbers -").unwrap();
-        assert!(matches!(both.texts(), Err(BadInput::Flag(_))));
+        assert!(matches!(both.texts(), Err(BadInput::StandardInput)));
         let missing = parse("lookup -f a --numbers /no/such/file").unwrap();
         assert!(matches!(missing.texts(), Err(BadInput::File { .. })));
     }

@@ -1,8 +1,5 @@
 //! `switchboard lookup`: the workers' lookup, for a human at a laptop. It reads numbers, prints
 //! names and the cost, and writes nothing anywhere.
-//!
-//! Exit codes: 0 when all numbers were queried, whether they were found or not; 1 when Salesforce
-//! failed (the results up to then are printed); 2 when the files, flags or numbers cannot be used.
 
 mod args;
 mod output;

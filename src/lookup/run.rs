@@ -1,25 +1,24 @@
 //! One lookup, from reading its files to printing the results.
 
 use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
-use std::process::ExitCode;
+use std::io::IsTerminal;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use kube::ResourceExt;
-use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Args, Explanation, Line, Outcome, output};
 use crate::api::Settings;
-use crate::cli::{BadInput, Manifests};
-use crate::decide;
+use crate::cli::{BadInput, Manifests, apart, print};
+use crate::error::tell;
+use crate::exit::Exit;
 use crate::phone::{E164, Region, parse, spellings};
 use crate::reason::Reason;
 use crate::resolve::{LookedUp, ResolveError, Resolver, why};
 use crate::salesforce::{Connection, Credentials, FingerprintKey, Transport};
+use crate::shutdown::{Shutdown, Stopped};
+use crate::{decide, salesforce};
 
-/// Exit code: the files, flags or numbers cannot be used.
-const BAD_INPUT: u8 = 2;
 /// The most log-ins: one, and another if the session ends during the lookup.
 const LOGINS: u64 = 2;
 
@@ -31,48 +30,56 @@ struct Job {
     explain: bool,
 }
 
-/// Looks numbers up and prints the results.
-pub async fn run(args: Args, stop: CancellationToken) -> ExitCode {
-    let job = match prepare(&args) {
-        Ok(job) => job,
-        Err(problem) => {
-            eprintln!("switchboard lookup: {problem}");
-            return ExitCode::from(BAD_INPUT);
-        }
+/// Why not all numbers were asked for. What was found before is printed.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    /// Nobody could be logged in.
+    #[error(transparent)]
+    Session(#[from] salesforce::Error),
+    /// Numbers could not be looked up.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// Somebody told it to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Looks numbers up and prints what was found.
+pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
+    let end = |error: &(dyn std::error::Error + 'static), exit| {
+        tell("lookup", error);
+        exit
+    };
+    let format = args.output;
+    let job = match shutdown.unless_told(apart(move || prepare(&args))).await {
+        Err(stopped) => return end(&stopped, Exit::ToldToStop),
+        Ok(Err(problem)) => return end(&problem, Exit::StartedWrongly),
+        Ok(Ok(job)) => job,
     };
     let begun = Instant::now();
-    let (mut outcome, result) = job.execute(&stop).await;
+    let (mut outcome, result) = job.execute(&shutdown).await;
     outcome.took = begun.elapsed();
-    // A reader that has closed the pipe (`| head`) is not a failure of the lookup.
-    let _ = std::io::stdout().write_all(output::text(&outcome, args.output).as_bytes());
+    let printed = print(&output::text(&outcome, format));
     eprintln!("{}", output::cost(&outcome));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("switchboard lookup: {problem}");
-            ExitCode::FAILURE
-        }
+    match (result, printed) {
+        (Err(Ended::Stopped(stopped)), _) => end(&stopped, Exit::ToldToStop),
+        (Err(problem), _) => end(&problem, Exit::Failed),
+        (Ok(()), Err(error)) => end(&error, Exit::Failed),
+        (Ok(()), Ok(())) => Exit::Done,
     }
 }
 
 /// Reads files and numbers. It makes no network request.
 fn prepare(args: &Args) -> Result<Job, BadInput> {
-    let flag = |error: String| BadInput::Flag(error);
     let texts = args.texts()?;
     let manifests = Manifests::read(&args.file, args.secret_file.as_deref())?;
     let resource = manifests.integration(args.name.as_deref())?;
-    let settings = Settings::read(&resource.spec).map_err(|error| flag(error.to_string()))?;
+    let settings = Settings::read(&resource.spec)?;
     let found = manifests.secret(&settings.auth.secret, resource.namespace().as_deref());
     let credentials = credentials(found.as_ref(), &settings)?;
-    let bundle = args
-        .salesforce
-        .ca_bundle()
-        .map_err(|error| flag(error.to_string()))?;
-    let policy = args
-        .salesforce
-        .policy(bundle.as_deref())
-        .map_err(|error| flag(error.to_string()))?;
-    let transport = Transport::new(policy).map_err(|error| flag(error.to_string()))?;
+    let bundle = args.salesforce.ca_bundle()?;
+    let policy = args.salesforce.policy(bundle.as_deref())?;
+    let transport = Transport::new(policy)?;
     let connection = Connection::new(
         transport,
         settings.login_url.clone(),
@@ -123,7 +130,7 @@ fn credentials(
 // === impl Job ===
 
 impl Job {
-    async fn execute(mut self, stop: &CancellationToken) -> (Outcome, Result<(), String>) {
+    async fn execute(mut self, shutdown: &Shutdown) -> (Outcome, Result<(), Ended>) {
         let mut places: HashMap<E164, Vec<usize>> = HashMap::new();
         let mut pending: Vec<E164> = Vec::new();
         for (at, line) in self.lines.iter().enumerate() {
@@ -135,7 +142,7 @@ impl Job {
                 lines.push(at);
             }
         }
-        let result = self.ask(&pending, &places, stop).await;
+        let result = self.ask(&pending, &places, shutdown).await;
         let outcome = Outcome {
             lines: self.lines,
             api_calls: self.connection.spent().calls,
@@ -148,27 +155,20 @@ impl Job {
         &mut self,
         numbers: &[E164],
         places: &HashMap<E164, Vec<usize>>,
-        stop: &CancellationToken,
-    ) -> Result<(), String> {
+        shutdown: &Shutdown,
+    ) -> Result<(), Ended> {
         if numbers.is_empty() {
             return Ok(());
         }
         let bar = progress(numbers.len());
-        let failed = |error: ResolveError| error.to_string();
-        let session = tokio::select! {
-            session = self.connection.session() => session.map_err(|error| error.to_string())?,
-            () = stop.cancelled() => return Err("stopped".to_owned()),
-        };
+        let session = shutdown.unless_told(self.connection.session()).await??;
         let mut resolver = Resolver::new(self.connection.clone(), self.region)
             .person_accounts(session.person_accounts)
             .instance(Some(session.instance_url));
         let mut pending = numbers;
         while !pending.is_empty() {
             let batch = resolver.batch(pending);
-            let brought = tokio::select! {
-                brought = resolver.resolve(&batch) => brought.map_err(failed)?,
-                () = stop.cancelled() => return Err("stopped; what was found before is printed".to_owned()),
-            };
+            let brought = shutdown.unless_told(resolver.resolve(&batch)).await??;
             let Some(brought) = brought else { continue };
             self.keep(batch.numbers(), &brought, places);
             bar.inc(batch.numbers().len() as u64);

@@ -63,11 +63,11 @@ pub struct Match {
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// Salesforce did not do what it was asked.
-    #[error("could not look numbers up in Salesforce: {0}")]
+    #[error("could not look numbers up in Salesforce")]
     Salesforce(#[from] Error),
     /// Even the shortest query is too much for Salesforce.
-    #[error("Salesforce refuses even a query for a single number: {0}")]
-    TooMuch(Error),
+    #[error("Salesforce refuses even a query for a single number")]
+    TooMuch(#[source] Error),
     /// The composite answer leaves a query out.
     #[error("Salesforce's answer has nothing on {0}")]
     AnswerMissing(Object),

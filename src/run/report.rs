@@ -120,7 +120,7 @@ pub enum ReportError {
     #[error("the report's version is not {REPORT_VERSION}")]
     Version,
     /// Not the JSON of a report.
-    #[error("the report is not a run report: {0}")]
+    #[error("the report is not a run report")]
     NotAReport(#[source] serde_json::Error),
     /// Its parts contradict each other.
     #[error("the report contradicts itself: {0}")]

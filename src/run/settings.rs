@@ -16,7 +16,8 @@ use crate::company_id::CompanyId;
 use crate::phone::Region;
 use crate::resolve::UrlLength;
 use crate::salesforce::{
-    ApiVersion, Credentials, DialPolicy, Environment, Incomplete, Method, SecretKey, secret_text,
+    ApiVersion, Credentials, DialError, DialPolicy, Environment, Incomplete, Method, SecretKey,
+    secret_text,
 };
 
 /// The environment variable that holds the document.
@@ -123,20 +124,25 @@ pub struct DirectorySettings {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The variable is not set.
-    #[error("the environment variable {SETTINGS_ENV} is not set")]
+    #[error(
+        "the environment variable {SETTINGS_ENV} is not set; the controller sets it in the CronJob, docs/worker.md tells what it holds"
+    )]
     Missing,
     /// The document cannot be read.
-    #[error("{SETTINGS_ENV} is not a settings document: {0}")]
+    #[error("{SETTINGS_ENV} is not a settings document; docs/worker.md tells what one holds")]
     Malformed(#[source] serde_json::Error),
     /// The document is of another version.
     #[error("{SETTINGS_ENV} has version {0:?}; this program reads {SETTINGS_VERSION}")]
     Version(String),
     /// A file cannot be read.
-    #[error("the file {path} cannot be read: {source}")]
+    #[error(
+        "the file {path} cannot be read; check that the key is in the Secret that is mounted there, and that this process may read it"
+    )]
     File {
         /// Which.
         path: PathBuf,
         /// Why.
+        #[source]
         source: io::Error,
     },
     /// A file is not what it should be.
@@ -147,9 +153,14 @@ pub enum SettingsError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A value in the document or a file is not usable together with the others.
-    #[error("{0}")]
-    Unusable(String),
+    /// The hosts or authorities for Salesforce are unusable.
+    #[error(
+        "the way to Salesforce cannot be set up; check salesforce.hosts in {SETTINGS_ENV}, and --ca-bundle"
+    )]
+    Dial(#[from] DialError),
+    /// The mounted credentials are not those of the method.
+    #[error("the mounted credentials cannot be used; correct the tenant's Secret")]
+    Credentials(#[from] Incomplete),
 }
 
 // === impl WorkerSettings ===
@@ -189,8 +200,7 @@ impl SalesforceSettings {
         let pem = ca_bundle
             .map(|path| read_file(path).map(|pem| pem.to_vec()))
             .transpose()?;
-        DialPolicy::new(&self.hosts, self.allow_private_networks, pem)
-            .map_err(|error| SettingsError::Unusable(error.to_string()))
+        DialPolicy::new(&self.hosts, self.allow_private_networks, pem).map_err(SettingsError::from)
     }
 
     /// The credentials, from the files of a mounted Secret.
@@ -218,14 +228,6 @@ impl AuthSettings {
             Self::JwtBearer(user) => (Method::JwtBearer, Some(&user.username)),
             Self::ClientCredentials {} => (Method::ClientCredentials, None),
         }
-    }
-}
-
-// === impl SettingsError ===
-
-impl From<Incomplete> for SettingsError {
-    fn from(incomplete: Incomplete) -> Self {
-        Self::Unusable(format!("the mounted credentials: {incomplete}"))
     }
 }
 

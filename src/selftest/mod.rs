@@ -1,7 +1,6 @@
 //! `switchboard selftest`: whether an installation works from end to end. What `helm test` runs, as a pod of its own: the image has no
 //! shell. Salesforce is not asked: an integration whose Secret is not there is judged without it.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,8 +12,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::api::SalesforceIntegration;
-use crate::cli::duration;
+use crate::cli::{ClusterError, client_of, cluster_config, duration, print};
 use crate::controller::LEASE;
+use crate::error::{Chain, tell};
+use crate::exit::Exit;
+use crate::shutdown::Shutdown;
 
 /// Name and company ID of the integration that is made to be judged.
 const NAME: &str = "switchboard-selftest";
@@ -43,38 +45,47 @@ pub struct Args {
 /// What was found out about one part: a sentence either way.
 type Finding = Result<String, String>;
 
-/// Looks at every part, prints what it found, one line for each. Exit code 0 when all works, 1 when not.
-pub async fn run(args: Args) -> ExitCode {
-    let client = match Client::try_default().await {
-        Ok(client) => client,
-        Err(error) => {
-            println!("FAIL the API server cannot be reached: {error}");
-            return ExitCode::FAILURE;
-        }
+/// Looks at every part and prints what it found, one line for each. What a test that is told to stop leaves behind, the next one takes
+/// away.
+pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
+    let end = |error: &(dyn std::error::Error + 'static), exit| {
+        tell("selftest", error);
+        exit
     };
+    let findings = match shutdown.unless_told(look(&args)).await {
+        Err(stopped) => return end(&stopped, Exit::ToldToStop),
+        Ok(Err(error)) => return end(&error, Exit::StartedWrongly),
+        Ok(Ok(findings)) => findings,
+    };
+    let mut text = String::new();
+    for finding in &findings {
+        let (mark, sentence) = match finding {
+            Ok(found) => ("ok  ", found),
+            Err(problem) => ("FAIL", problem),
+        };
+        text.push_str(&format!("{mark} {sentence}\n"));
+    }
+    match print(&text) {
+        Err(error) => end(&error, Exit::Failed),
+        Ok(()) if findings.iter().all(Result::is_ok) => Exit::Done,
+        Ok(()) => Exit::Failed,
+    }
+}
+
+async fn look(args: &Args) -> Result<[Finding; 4], ClusterError> {
+    let client = client_of(cluster_config().await?)?;
     let leases = args
         .lease_namespace
         .clone()
         .unwrap_or_else(|| client.default_namespace().to_owned());
     let leases: Api<Lease> = Api::namespaced(client.clone(), &leases);
     let integrations = Api::namespaced(client.clone(), &args.namespace);
-    let findings = [
+    Ok([
         persist(args.timeout, async || served(&client).await).await,
         persist(args.timeout, async || leads(&leases).await).await,
         persist(args.timeout, async || answers(&args.directory_url).await).await,
         judged(&integrations, args.timeout).await,
-    ];
-    for finding in &findings {
-        match finding {
-            Ok(found) => println!("ok   {found}"),
-            Err(problem) => println!("FAIL {problem}"),
-        }
-    }
-    if findings.iter().all(Result::is_ok) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    ])
 }
 
 /// Looks until it is found or the time is over; then what was wrong last.
@@ -96,14 +107,18 @@ async fn served(client: &Client) -> Finding {
         .map(|_| format!("the API server serves {SERVED}"))
         .map_err(|error| {
             format!(
-                "the API server does not serve {SERVED}: {error}; install the CRD (crds.install)"
+                "the API server does not serve {SERVED}; does it answer at the address in the kubeconfig, and is the CRD installed (crds.install)? {}",
+                Chain(&error)
             )
         })
 }
 
 async fn leads(leases: &Api<Lease>) -> Finding {
     let lease = leases.get(LEASE).await.map_err(|error| {
-        format!("the Lease {LEASE} cannot be read: {error}; look at the controller's log")
+        format!(
+            "the Lease {LEASE} cannot be read; look at the controller's log: {}",
+            Chain(&error)
+        )
     })?;
     leader(&lease, Timestamp::now())
         .map(|holder| format!("the controller leads: {holder}"))
@@ -125,17 +140,21 @@ fn leader(lease: &Lease, now: Timestamp) -> Option<&str> {
 async fn answers(directory: &Url) -> Finding {
     let problem = |what: String| {
         format!(
-            "the directory at {directory} does not answer: {what}; look at its pod and the NetworkPolicies"
+            "the directory at {} does not answer; look at its pod, its address (--directory-url) and the NetworkPolicies: {what}",
+            directory.origin().ascii_serialization()
         )
     };
     let url = directory
         .join("readyz")
-        .map_err(|error| problem(error.to_string()))?;
+        .map_err(|error| problem(Chain(&error).to_string()))?;
     let answer = reqwest::get(url)
         .await
-        .map_err(|error| problem(error.to_string()))?;
+        .map_err(|error| problem(Chain(&error.without_url()).to_string()))?;
     if answer.status().is_success() {
-        Ok(format!("the directory answers at {directory}"))
+        Ok(format!(
+            "the directory answers at {}",
+            directory.origin().ascii_serialization()
+        ))
     } else {
         Err(problem(format!("status {}", answer.status())))
     }
@@ -149,22 +168,23 @@ async fn judged(integrations: &Api<SalesforceIntegration>, timeout: Duration) ->
                 integrations
                     .get(NAME)
                     .await
-                    .map_err(|error| error.to_string())
+                    .map_err(|error| Chain(&error).to_string())
                     .and_then(|resource| verdict(&resource))
             })
             .await
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(Chain(&error).to_string()),
     };
     // What is left behind is taken away by the next test at the latest.
     let removed = remove(integrations).await;
     match (verdict, removed) {
         (Ok(reason), Ok(())) => Ok(format!("the controller judges integrations: {reason}")),
         (Err(problem), _) => Err(format!(
-            "an integration was not judged: {problem}; look at the controller's log"
+            "an integration was not judged; look at the controller's log: {problem}"
         )),
         (_, Err(error)) => Err(format!(
-            "the integration {NAME} cannot be taken away: {error}"
+            "the integration {NAME} cannot be taken away: {}",
+            Chain(&error)
         )),
     }
 }

@@ -1,6 +1,7 @@
 //! Why a run ended before its work was done, and what the report says about it.
 
 use crate::directory::ClientError;
+use crate::error::Chain;
 use crate::reason::Reason;
 use crate::resolve::ResolveError;
 use crate::run::settings::SettingsError;
@@ -22,6 +23,11 @@ pub(crate) enum Failure {
     /// Somebody told it to stop.
     #[error("the run was told to stop; what it had taken is handed back")]
     Interrupted,
+    /// Somebody told it a second time.
+    #[error(
+        "the run was told a second time to stop; what it had taken is free when its claim runs out"
+    )]
+    CutOff,
 }
 
 // === impl Failure ===
@@ -30,7 +36,7 @@ impl Failure {
     /// How the run ended.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
-            Self::Interrupted => Outcome::Interrupted,
+            Self::Interrupted | Self::CutOff => Outcome::Interrupted,
             Self::Resolve(ResolveError::BudgetExhausted(_)) => Outcome::BudgetExhausted,
             Self::Settings(_) | Self::Resolve(_) | Self::Directory(_) => Outcome::Failed,
         }
@@ -61,9 +67,9 @@ impl Failure {
             }
             Self::Directory(ClientError::Answer { .. }) => Reason::DirectoryAnswerUnreadable,
             Self::Directory(_) => Reason::DirectoryUnavailable,
-            Self::Interrupted => Reason::Interrupted,
+            Self::Interrupted | Self::CutOff => Reason::Interrupted,
         };
-        Note::new(reason, self.to_string())
+        Note::new(reason, Chain(self).to_string())
     }
 
     /// Whether Salesforce refused the log-in.

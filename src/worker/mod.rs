@@ -3,27 +3,15 @@
 //!
 //! A worker holds no Kubernetes credential. It is told what to do by one document in its environment
 //! ([`WorkerSettings`]) and files, and leaves one document behind ([`RunReport`]).
-//!
-//! Exit codes:
-//!
-//! | code | means |
-//! |---|---|
-//! | 0 | all that was to do is done, or nothing was |
-//! | 1 | the run failed; the report says why |
-//! | 2 | the run was started wrongly: command line, settings document or files |
-//! | 3 | the allowance of API calls is used up |
-//! | 4 | the run was told to stop and handed back what it had not done |
 
 mod args;
 mod failure;
 mod run;
-mod stop;
 #[cfg(test)]
 mod tests;
 mod todo;
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, error, error_span, info};
@@ -32,30 +20,47 @@ pub use self::args::{Args, Options};
 use self::failure::Failure;
 use self::run::Run;
 use crate::directory::Client;
+use crate::error::tell;
+use crate::exit::Exit;
 use crate::run::{Outcome, RunKind, RunReport, SettingsError, WorkerSettings, settings};
 use crate::salesforce::{Connection, Transport};
+use crate::shutdown::Shutdown;
+
+/// The report could not be left.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the run's report could not be written to {}; check --termination-log, and that its disk has room",
+    .0.display()
+)]
+struct NotLeft(PathBuf, #[source] std::io::Error);
 
 /// Does a run and leaves its report.
-pub async fn run(args: Args) -> ExitCode {
+pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     // Of the highest level, so that it shows whatever `RUST_LOG` asks for.
     let span = error_span!("run", company = Empty, kind = %args.kind(), run = Empty);
-    run_and_report(args).instrument(span).await
+    run_and_report(args, shutdown).instrument(span).await
 }
 
-async fn run_and_report(args: Args) -> ExitCode {
+async fn run_and_report(args: Args, shutdown: Shutdown) -> Exit {
     let options = args.options();
-    let stop = stop::on_signal();
-    let (report, invalid) = match prepare(args.kind(), options) {
-        Ok(run) => (run.execute(&stop).await, false),
-        Err(failure) => (run::not_begun(args.kind(), &failure), true),
+    let (report, begun) = match prepare(args.kind(), options) {
+        Ok(run) => (run.execute(&shutdown).await, true),
+        Err(failure) => (run::not_begun(args.kind(), &failure), false),
     };
-    leave(&report, &options.termination_log);
+    let left = leave(&report, &options.termination_log);
+    if let Err(error) = &left {
+        tell("worker", error);
+    }
     match report.outcome {
-        Outcome::Succeeded => ExitCode::SUCCESS,
-        Outcome::Failed if invalid => ExitCode::from(2),
-        Outcome::Failed => ExitCode::FAILURE,
-        Outcome::BudgetExhausted => ExitCode::from(3),
-        Outcome::Interrupted => ExitCode::from(4),
+        Outcome::Interrupted => Exit::ToldToStop,
+        // What was refused must stand in the report; the code says the same as of every run that was told to stop.
+        Outcome::Failed if begun && shutdown.is_told() => Exit::ToldToStop,
+        Outcome::Failed if !begun => Exit::StartedWrongly,
+        Outcome::Failed => Exit::Failed,
+        Outcome::BudgetExhausted => Exit::AllowanceUsedUp,
+        // Nobody can tell a run without a report from one that did nothing.
+        Outcome::Succeeded if left.is_err() => Exit::Failed,
+        Outcome::Succeeded => Exit::Done,
     }
 }
 
@@ -70,8 +75,7 @@ fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
     let policy = settings
         .salesforce
         .dial_policy(options.ca_bundle.as_deref())?;
-    let transport =
-        Transport::new(policy).map_err(|error| SettingsError::Unusable(error.to_string()))?;
+    let transport = Transport::new(policy).map_err(SettingsError::from)?;
     let connection = Connection::new(
         transport,
         settings.salesforce.login_url(),
@@ -94,7 +98,7 @@ fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
     })
 }
 
-fn leave(report: &RunReport, path: &Path) {
+fn leave(report: &RunReport, path: &Path) -> Result<(), NotLeft> {
     let json = report.to_json();
     match &report.error {
         None => info!(report = %json, "the run is over"),
@@ -102,7 +106,5 @@ fn leave(report: &RunReport, path: &Path) {
             error!(code = %note.code, message = %note.message, report = %json, "the run ended early")
         }
     }
-    if let Err(error) = std::fs::write(path, &json) {
-        error!(path = %path.display(), %error, "the report could not be left");
-    }
+    std::fs::write(path, &json).map_err(|error| NotLeft(path.to_owned(), error))
 }

@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::failure::Failure;
@@ -18,12 +17,14 @@ use crate::directory::model::{
     ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK, RecordObject, ReleaseRequest,
     WriteContactsRequest, WriteOutcome, WritePolicy,
 };
+use crate::error::Chain;
 use crate::phone::E164;
 use crate::reason::Reason;
 use crate::resolve::{Allowance, Batch, Match, Object, ResolveError, Resolver};
 use crate::run::settings::WorkerSettings;
 use crate::run::{Note, RunKind, RunReport};
 use crate::salesforce::Connection;
+use crate::shutdown::Shutdown;
 
 /// Different numbers that are taken at a time: what the directory hands out at most. Few requests
 /// carry them all.
@@ -59,20 +60,27 @@ struct Progress<'a> {
 // === impl Run ===
 
 impl Run {
-    /// Works until nothing is left to do, something fails, or `stop` is cancelled.
-    pub(crate) async fn execute(self, stop: &CancellationToken) -> RunReport {
+    /// Works until nothing is left to do, something fails, or somebody tells it to stop: then the request in flight is finished and the
+    /// rest handed back. Told a second time it does neither.
+    pub(crate) async fn execute(self, shutdown: &Shutdown) -> RunReport {
         let mut report = RunReport::begin(self.kind, Timestamp::now());
         let stopped_late = async {
-            stop.cancelled().await;
+            shutdown.told().await;
             tokio::time::sleep(STOP_WITHIN).await;
         };
         let result = tokio::select! {
-            result = self.work(&mut report, stop) => result,
+            biased;
+            () = shutdown.told_again() => Err(Failure::CutOff),
+            result = self.work(&mut report, shutdown) => result,
             () = stopped_late => Err(Failure::Interrupted),
         };
-        if let Err(failure) = &result {
-            self.hand_back().await;
-            describe(&mut report, failure);
+        if let Err(failure) = result {
+            let handed_back = tokio::select! {
+                biased;
+                () = shutdown.told_again() => false,
+                () = self.hand_back() => true,
+            };
+            describe(&mut report, &after(failure, shutdown, handed_back));
         }
         report.api_calls = self.connection.spent().calls;
         report.usage = self.connection.usage();
@@ -80,7 +88,7 @@ impl Run {
         report
     }
 
-    async fn work(&self, report: &mut RunReport, stop: &CancellationToken) -> Result<(), Failure> {
+    async fn work(&self, report: &mut RunReport, shutdown: &Shutdown) -> Result<(), Failure> {
         let mut resolver = None;
         let mut progress = Progress {
             report,
@@ -88,7 +96,7 @@ impl Run {
             finished: HashSet::new(),
         };
         let going_on = || {
-            if stop.is_cancelled() {
+            if shutdown.is_told() {
                 Err(Failure::Interrupted)
             } else {
                 Ok(())
@@ -260,7 +268,9 @@ impl Run {
         };
         match tokio::time::timeout(RELEASE_WITHIN, self.directory.release(&request)).await {
             Ok(Ok(receipt)) => info!(calls = receipt.released, "calls handed back"),
-            Ok(Err(error)) => warn!(%error, "calls could not be handed back; their claim runs out"),
+            Ok(Err(error)) => {
+                warn!(error = %Chain(&error), "calls could not be handed back; their claim runs out")
+            }
             Err(_) => warn!("calls could not be handed back in time; their claim runs out"),
         }
     }
@@ -270,6 +280,22 @@ impl Run {
             RunKind::Sync => WritePolicy::OnlyMissing,
             RunKind::Lookup => WritePolicy::Overwrite,
         }
+    }
+}
+
+/// What a run that was told to stop ends with: that it was, whatever failed on the way. Only a refused log-in is told as what it is, so
+/// that nobody tries the credential again by itself.
+fn after(failure: Failure, shutdown: &Shutdown, handed_back: bool) -> Failure {
+    if !shutdown.is_told() || failure.refused_login() {
+        return failure;
+    }
+    if !matches!(failure, Failure::Interrupted | Failure::CutOff) {
+        warn!(error = %Chain(&failure), "this failed while the run was told to stop");
+    }
+    if handed_back {
+        Failure::Interrupted
+    } else {
+        Failure::CutOff
     }
 }
 

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
+mod errors;
+mod exit_codes;
 mod facts;
 mod links;
 mod manifests;

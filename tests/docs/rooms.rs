@@ -8,6 +8,9 @@ use crate::root;
 /// Every room, from the ground up: a room imports from itself and from those above it in this list, so that nothing runs
 /// upwards and no two rooms import each other. A folder stands after its own sub-folders: its files put them together.
 const ROOMS: &[&str] = &[
+    "error",
+    "exit",
+    "shutdown",
     "telemetry",
     "http_server",
     "company_id",

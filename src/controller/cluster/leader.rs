@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::error::Chain;
+
 /// Name of the Lease.
 pub const LEASE: &str = "switchboard-controller";
 /// Seconds without a renewal after which the holder has lost the Lease.
@@ -63,7 +65,7 @@ impl Leadership {
                 Some(Err(error)) if failures == MAX_FIRST_ATTEMPTS => return Err(error),
                 Some(Err(error)) => {
                     failures += 1;
-                    tracing::warn!(%error, "the Lease could not be read or made; it is tried again");
+                    tracing::warn!(error = %Chain(&error), "the Lease could not be read or made; it is tried again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -104,7 +106,7 @@ impl Leadership {
     pub(crate) async fn release(self) {
         drop(self.over);
         if let Err(error) = self.keeper.await {
-            tracing::warn!(%error, "the keeper of the Lease broke off");
+            tracing::warn!(error = %Chain(&error), "the keeper of the Lease broke off");
         }
     }
 }
@@ -117,14 +119,16 @@ async fn keep(manager: LeaseManager, held: watch::Sender<bool>, over: Cancellati
             // The receiver may be gone.
             Ok(now) => drop(held.send(now)),
             Err(error) => {
-                tracing::warn!(%error, "the Lease could not be renewed or taken; it is tried again");
+                tracing::warn!(error = %Chain(&error), "the Lease could not be renewed or taken; it is tried again");
                 over.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
             }
         }
     }
     match tokio::time::timeout(RELEASE_WITHIN, manager.release()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be given back; it runs out"),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %Chain(&error), "the Lease could not be given back; it runs out")
+        }
         Err(_) => tracing::warn!("the Lease was not given back in time; it runs out"),
     }
 }

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::error::Error;
+use super::error::{Error, WithoutWords};
 use super::status::write_status;
 use crate::api::{MANAGER, SalesforceIntegration, Settings, TOKENS_VERSION, now};
 use crate::controller::cluster::api_server;
@@ -23,6 +23,7 @@ use crate::controller::memory::index::Key;
 use crate::controller::memory::{expect_write, observed_write};
 use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
 use crate::directory::{Claims, Purpose};
+use crate::error::Chain;
 
 /// How much of a plan was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +189,9 @@ async fn mint_tokens(
     if written.is_err() {
         context.index().forget_tokens(&key);
     }
-    written.map(drop).map_err(Error::TokenSecret)
+    written
+        .map(drop)
+        .map_err(|error| Error::TokenSecret(WithoutWords(error)))
 }
 
 async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {
@@ -243,7 +246,7 @@ async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &N
         .publish(notice, resource.object_ref(&()))
         .await
     {
-        tracing::warn!(%error, reason = notice.reason.as_str(), "the Event could not be written");
+        tracing::warn!(error = %Chain(&error), reason = notice.reason.as_str(), "the Event could not be written");
     }
 }
 

@@ -1,27 +1,29 @@
 //! What a reconcile could not do.
 
+use std::fmt;
+
 use crate::directory::TokenError;
 
 /// What a reconcile could not do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Reading a Secret failed for another reason than that it is not there.
-    #[error("the Secret could not be read: {0}")]
+    #[error("the Secret could not be read")]
     Secret(#[source] kube::Error),
     /// Writing a status failed.
-    #[error("the status could not be written: {0}")]
+    #[error("the status could not be written")]
     Status(#[source] kube::Error),
     /// Writing a CronJob failed.
-    #[error("the CronJob could not be written: {0}")]
+    #[error("the CronJob could not be written")]
     CronJob(#[source] kube::Error),
     /// Creating a Job failed.
-    #[error("the Job could not be created: {0}")]
+    #[error("the Job could not be created")]
     Job(#[source] kube::Error),
     /// Writing the Secret with the directory's tokens failed.
-    #[error("the Secret with the directory's tokens could not be written: {}", without_words(.0))]
-    TokenSecret(#[source] kube::Error),
+    #[error("the Secret with the directory's tokens could not be written")]
+    TokenSecret(#[source] WithoutWords),
     /// Tokens could not be made.
-    #[error("the directory's tokens could not be made: {0}")]
+    #[error("the directory's tokens could not be made")]
     Token(#[source] TokenError),
     /// The resource went away while it was looked at.
     #[error("the resource is gone")]
@@ -37,17 +39,26 @@ impl Error {
             Error::Secret(error)
             | Error::Status(error)
             | Error::CronJob(error)
-            | Error::Job(error)
-            | Error::TokenSecret(error) => Some(error),
+            | Error::Job(error) => Some(error),
+            Error::TokenSecret(WithoutWords(error)) => Some(error),
             _ => None,
         }
     }
 }
 
-/// What a failure is, without what a webhook may have repeated of the object.
-fn without_words(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
-        other => other.to_string(),
+/// A failure without what a webhook may have repeated of the object. It names no source: that has the words.
+#[derive(Debug)]
+pub(crate) struct WithoutWords(pub(crate) kube::Error);
+
+// === impl WithoutWords ===
+
+impl fmt::Display for WithoutWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            kube::Error::Api(status) => write!(f, "{} {}", status.code, status.reason),
+            other => other.fmt(f),
+        }
     }
 }
+
+impl std::error::Error for WithoutWords {}

@@ -28,6 +28,7 @@ use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSIO
 use crate::decide::children::summarize;
 use crate::decide::runs::judge_pod;
 use crate::decide::runs::stuck::{StuckRun, judge_pending};
+use crate::error::Chain;
 
 /// Seconds after which a watch is renewed. The client drops it 5 seconds later when the API server
 /// does not end it: events behind a dead connection arrive that much later.
@@ -205,7 +206,7 @@ fn flatten<K: ResourceExt + Send + 'static>(
             let affected = match event {
                 Err(error) => {
                     // The watch restarts by itself.
-                    tracing::warn!(%error, "a watch broke off and is taken up again");
+                    tracing::warn!(error = %Chain(&error), "a watch broke off and is taken up again");
                     vec![]
                 }
                 Ok(event) => {

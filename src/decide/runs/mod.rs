@@ -20,6 +20,7 @@ use super::rules::budget;
 use super::rules::error_log::Source;
 use crate::api::status::{LastRun, Matched};
 use crate::api::{API_CALLS, CREDENTIALS_VERSION};
+use crate::error::Chain;
 use crate::reason::{Code, Reason};
 use crate::run::{Outcome, RunKind, RunReport};
 
@@ -231,8 +232,9 @@ fn judge(
             Err(error) => known(
                 Reason::ReportInvalid,
                 format!(
-                    "What the worker of the {} run left is no report: {error}.",
-                    label(kind)
+                    "What the worker of the {} run left is no report: {}.",
+                    label(kind),
+                    Chain(error)
                 ),
             ),
         },

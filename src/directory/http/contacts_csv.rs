@@ -13,6 +13,7 @@ use super::middleware::error::ApiError;
 use super::middleware::responses::Refusals;
 use crate::directory::model::Contact;
 use crate::directory::store::StoreError;
+use crate::error::Chain;
 use crate::phone::E164;
 
 /// MiiTel's header: company, person, phone number, categories.
@@ -66,7 +67,7 @@ pub(crate) async fn export(
     // The lines are read after the handler has ended, and belong to its request all the same.
     let span = Span::current();
     let lines = head.chain(rest).inspect_err(move |error: &StoreError| {
-        span.in_scope(|| warn!(%error, "an export of contacts broke off"));
+        span.in_scope(|| warn!(error = %Chain(error), "an export of contacts broke off"));
     });
     let headers = [
         (CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),

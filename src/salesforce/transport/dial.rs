@@ -16,6 +16,7 @@ use url::{Host, Url};
 
 use super::address;
 use super::address::Refusal;
+use crate::error::Said;
 
 /// The hosts of Salesforce: log-in, My Domain and instance hosts, sandboxes.
 pub const DEFAULT_HOSTS: &[&str] = &["*.salesforce.com", "*.force.com"];
@@ -37,11 +38,11 @@ pub enum DialError {
     )]
     Pattern(String),
     /// The CA bundle cannot be read.
-    #[error("the CA bundle cannot be read: {0}")]
-    CaBundle(String),
+    #[error("the CA bundle cannot be used; write the authorities' certificates in PEM")]
+    CaBundle(#[source] Said),
     /// The HTTP client could not be built.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Client(String),
+    #[error("the HTTP client cannot be set up")]
+    Client(#[source] Said),
     /// Not https.
     #[error("{0} is not https")]
     NotHttps(String),

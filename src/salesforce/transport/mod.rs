@@ -27,6 +27,7 @@ use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::answers::{Incoming, error_codes};
 use super::text;
+use crate::error::Said;
 
 /// How an administrator recognises us in the organization's logs.
 const USER_AGENT: &str = concat!(
@@ -183,14 +184,14 @@ impl Transport {
                 .pool_idle_timeout(Duration::from_secs(55))
                 .pool_max_idle_per_host(8)
         };
-        let failed = |error: reqwest::Error| DialError::Client(chain(&error));
+        let failed = |error: reqwest::Error| DialError::Client(Said::of(&error));
         let client = match policy.ca_bundle() {
             None => base().build().map_err(failed)?,
             Some(pem) => {
                 let bundle = reqwest::Certificate::from_pem_bundle(pem)
-                    .map_err(|error| DialError::CaBundle(chain(&error)))?;
+                    .map_err(|error| DialError::CaBundle(Said::of(&error)))?;
                 if bundle.is_empty() {
-                    return Err(DialError::CaBundle("it holds no certificate".to_owned()));
+                    return Err(DialError::CaBundle("it holds no certificate".into()));
                 }
                 // Beside the system's authorities; alone where the system has none (a bare container).
                 match base().tls_certs_merge(bundle.clone()).build() {
@@ -198,7 +199,7 @@ impl Transport {
                     Err(_) => base()
                         .tls_certs_only(bundle)
                         .build()
-                        .map_err(|error| DialError::CaBundle(chain(&error)))?,
+                        .map_err(|error| DialError::CaBundle(Said::of(&error)))?,
                 }
             }
         };
@@ -423,14 +424,4 @@ fn tls_error(error: &rustls::Error, host: &str, phase: Phase) -> Error {
             format!("no TLS session with {host} came about ({other})."),
         ),
     }
-}
-
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        text = format!("{text}: {current}");
-        cause = current.source();
-    }
-    text
 }

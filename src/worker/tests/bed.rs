@@ -14,6 +14,7 @@ use crate::directory::model::{Call, CallsQuery};
 use crate::directory::{Claims, Client, Purpose, Server, TokenKeys};
 use crate::phone::Region;
 use crate::run::{Outcome, RunKind, RunReport};
+use crate::shutdown::Shutdown;
 use crate::worker::args::Options;
 use crate::worker::prepare;
 
@@ -106,11 +107,11 @@ impl Bed {
 
     /// A run until its end.
     pub(crate) async fn run(&self, kind: RunKind) -> RunReport {
-        self.run_until(kind, &CancellationToken::new()).await
+        self.run_until(kind, &Shutdown::new()).await
     }
 
     /// A run that is told to stop.
-    pub(crate) async fn run_until(&self, kind: RunKind, stop: &CancellationToken) -> RunReport {
+    pub(crate) async fn run_until(&self, kind: RunKind, stop: &Shutdown) -> RunReport {
         let report = prepare(kind, &self.options()).unwrap().execute(stop).await;
         let json = report.to_json();
         for secret in [PASSWORD, SECURITY_TOKEN] {

@@ -40,7 +40,7 @@ async fn every_line_of_a_run_says_whose_it_is_and_none_holds_a_secret() {
     let args = Command::try_parse_from(line).unwrap().args;
 
     let log = Log::start("off,switchboard=trace");
-    crate::worker::run(args).await;
+    crate::worker::run(args, crate::shutdown::Shutdown::new()).await;
 
     let said = |message: &str| -> Value {
         let [line] = log

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use salesforce_simulator::{Org, Record, User};
-use tokio_util::sync::CancellationToken;
 
 use super::bed::{Bed, PASSWORD, SECURITY_TOKEN, USER};
 use super::fake_salesforce::Played;
 use crate::directory::Purpose;
 use crate::directory::model::{Call, ContactEdit, LookupState, RecordObject};
 use crate::run::{Matched, Outcome, RunKind};
+use crate::shutdown::Shutdown;
 use crate::worker::prepare;
 
 fn user() -> User {
@@ -308,10 +308,10 @@ async fn a_run_that_is_told_to_stop_finishes_its_request_and_hands_the_rest_back
     let mut calls = vec!["0312345678".to_owned()];
     calls.extend(numbers(180));
     bed.calls_from(0, &strs(&calls)).await;
-    let stop = CancellationToken::new();
+    let stop = Shutdown::new();
     let told = async {
         played.after_calls(1).await;
-        stop.cancel();
+        stop.stop();
     };
     let (report, ()) = tokio::join!(bed.run_until(RunKind::Lookup, &stop), told);
     assert_eq!(report.outcome, Outcome::Interrupted);
@@ -373,7 +373,7 @@ async fn a_worker_killed_again_and_again_loses_nothing_and_doubles_nothing() {
     bed.calls_from(0, &strs(&numbers)).await;
     for round in 0..12_u64 {
         let run = prepare(RunKind::Sync, &bed.options()).unwrap();
-        let stop = CancellationToken::new();
+        let stop = Shutdown::new();
         // Dropped where it stands, as SIGKILL would leave it: nothing is handed back.
         let _ =
             tokio::time::timeout(Duration::from_millis(40 + 13 * round), run.execute(&stop)).await;

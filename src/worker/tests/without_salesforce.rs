@@ -1,10 +1,9 @@
 //! What happens before Salesforce is asked, and when it cannot be.
 
-use tokio_util::sync::CancellationToken;
-
 use super::bed::Bed;
 use crate::directory::model::LookupState;
 use crate::run::{Outcome, RunKind, SettingsError};
+use crate::shutdown::Shutdown;
 use crate::worker::failure::Failure;
 use crate::worker::prepare;
 
@@ -62,7 +61,7 @@ async fn without_salesforce_the_run_fails_and_hands_its_calls_back() {
     let mut options = bed.options();
     options.holder = Some("another".to_owned());
     let run = prepare(RunKind::Sync, &options).unwrap();
-    let report = run.execute(&CancellationToken::new()).await;
+    let report = run.execute(&Shutdown::new()).await;
     assert_eq!(report.error.unwrap().code, "HostNotAllowed");
 }
 
@@ -70,8 +69,8 @@ async fn without_salesforce_the_run_fails_and_hands_its_calls_back() {
 async fn a_run_that_was_told_to_stop_takes_nothing_on() {
     let bed = Bed::start(NOWHERE).await;
     bed.calls_from(0, &["0312345678"]).await;
-    let stop = CancellationToken::new();
-    stop.cancel();
+    let stop = Shutdown::new();
+    stop.stop();
     let report = bed.run_until(RunKind::Lookup, &stop).await;
     assert_eq!(report.outcome, Outcome::Interrupted);
     assert_eq!(report.error.unwrap().code, "Interrupted");
@@ -113,5 +112,5 @@ async fn settings_that_cannot_be_used_are_named() {
     assert!(matches!(refused(&options), SettingsError::File { .. }));
     options = bed.options();
     options.ca_bundle = Some(bed.folder().join("password"));
-    assert!(matches!(refused(&options), SettingsError::Unusable(_)));
+    assert!(matches!(refused(&options), SettingsError::Dial(_)));
 }

@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::span;
 use crate::company_id::CompanyId;
 use crate::directory::model::tokens::Purpose;
+use crate::error::Chain;
 use crate::phone::Region;
 
 /// A caller whose token permits `P`. Every query of the request is bound to its company.
@@ -67,7 +68,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let refused = |error: ApiError| {
-            info!(method = %parts.method, reason = %error, "refused a token");
+            info!(method = %parts.method, reason = %Chain(&error), "refused a token");
             error
         };
         let token = bearer(&parts.headers).ok_or_else(|| refused(ApiError::NoToken))?;

@@ -9,6 +9,7 @@ use crate::directory::model::Problem;
 use crate::directory::model::tokens::{Purpose, TokenError};
 use crate::directory::model::webhook::Malformed;
 use crate::directory::store::StoreError;
+use crate::error::Chain;
 use crate::phone::NotLookedUp;
 
 /// How many seconds a client should wait before it repeats a request that is refused for now.
@@ -21,7 +22,7 @@ pub(crate) enum ApiError {
         "the request has no token; send the header `Authorization: Bearer` with a token from the tenant's Secret"
     )]
     NoToken,
-    #[error("{0}")]
+    #[error(transparent)]
     Token(#[from] TokenError),
     #[error(
         "the token is for {has}, this endpoint takes one for {takes}; use that token from the tenant's Secret"
@@ -32,7 +33,7 @@ pub(crate) enum ApiError {
          company that they were made for"
     )]
     WrongCompany,
-    #[error("{0}")]
+    #[error(transparent)]
     Webhook(#[from] Malformed),
     #[error("{0}")]
     Malformed(String),
@@ -126,12 +127,10 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if let Self::Store(reason) = &self {
-            let cause = std::error::Error::source(reason)
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let told = Chain(reason);
             match reason {
-                StoreError::Unavailable(..) => warn!(%reason, cause, "answered 503"),
-                _ => error!(%reason, cause, "answered 500"),
+                StoreError::Unavailable(..) => warn!(error = %told, "answered 503"),
+                _ => error!(error = %told, "answered 500"),
             }
         }
         let status = self.status();

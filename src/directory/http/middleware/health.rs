@@ -10,6 +10,7 @@ use tracing::warn;
 use super::app::App;
 use super::error::ApiError;
 use crate::directory::store::Store;
+use crate::error::Chain;
 
 /// Shortest time between two database checks. It limits their load, because these endpoints need no
 /// token.
@@ -50,8 +51,7 @@ impl Readiness {
         }
         let asked = store.ready().await;
         if let Err(reason) = &asked {
-            let cause = std::error::Error::source(reason).map(ToString::to_string);
-            warn!(%reason, cause, "not ready");
+            warn!(error = %Chain(reason), "not ready");
         }
         *last = Some((Instant::now(), asked.is_ok()));
         asked.is_ok()

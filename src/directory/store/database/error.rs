@@ -13,15 +13,21 @@ pub enum StoreError {
     )]
     Address,
     /// The database file cannot be opened.
-    #[error("the database {0} cannot be opened; check that its folder exists and can be written")]
+    #[error(
+        "the database {0} cannot be opened; check that its folder is there, can be written and has room"
+    )]
     Open(PathBuf, #[source] sqlx::Error),
-    /// The database server cannot be used. It is named without user and password.
-    #[error("the database {0} cannot be used; check its address, its user and its password")]
+    /// The database server cannot be used. Named without user and password.
+    #[error(
+        "the database {0} cannot be used; check that it runs there, and its address, its user and its password"
+    )]
     Connect(String, #[source] sqlx::Error),
     /// The schema cannot be brought up to date.
-    #[error("the database schema cannot be brought up to date")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
-    /// The database cannot serve now: busy, disk full or unreachable. A later retry makes sense.
+    #[error(
+        "the schema of the database {0} cannot be brought up to date; the disk may be full, or a newer version of the program may have been here"
+    )]
+    Migrate(String, #[source] sqlx::migrate::MigrateError),
+    /// The database cannot serve now: busy, disk full, not reachable. Trying again later makes sense.
     #[error("could not {0}: the database is not available")]
     Unavailable(&'static str, #[source] sqlx::Error),
     /// A statement failed.

@@ -67,12 +67,16 @@ impl Postgres {
         let connecting = PgConnection::connect_with(&options);
         let mut connection = match tokio::time::timeout(ACQUIRE_TIMEOUT, connecting).await {
             Ok(connected) => connected.map_err(cannot)?,
-            Err(_) => return Err(cannot(sqlx::Error::PoolTimedOut)),
+            Err(_) => {
+                return Err(cannot(
+                    std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+                ));
+            }
         };
         MIGRATIONS
             .run(&mut connection)
             .await
-            .map_err(StoreError::Migrate)?;
+            .map_err(|error| StoreError::Migrate(server.clone(), error))?;
         connection.close().await.map_err(cannot)?;
         let options = options.options([
             ("statement_timeout", STATEMENT_TIMEOUT),

@@ -58,7 +58,7 @@ impl Sqlite {
         MIGRATIONS
             .run(&mut *schema)
             .await
-            .map_err(StoreError::Migrate)?;
+            .map_err(|error| StoreError::Migrate(path.display().to_string(), error))?;
         schema.commit().await.map_err(cannot)?;
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

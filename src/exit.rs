@@ -1,0 +1,78 @@
+//! Exit codes: one table for every role. The page docs/exit-codes.md is made of it.
+
+use std::process::ExitCode;
+
+/// How a role ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All that was to do is done.
+    Done = 0,
+    /// It could not be done.
+    Failed = 1,
+    /// It was started wrongly.
+    StartedWrongly = 2,
+    /// The allowance of API requests is used up.
+    AllowanceUsedUp = 3,
+    /// It was told to stop before it was done.
+    ToldToStop = 4,
+}
+
+// === impl Exit ===
+
+impl Exit {
+    /// All of them, by their code.
+    pub const ALL: [Self; 5] = [
+        Self::Done,
+        Self::Failed,
+        Self::StartedWrongly,
+        Self::AllowanceUsedUp,
+        Self::ToldToStop,
+    ];
+
+    /// The code.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What it means, whichever role ends with it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "all that was to do is done",
+            Self::Failed => "it could not be done; standard error, or the report, says why",
+            Self::StartedWrongly => {
+                "started wrongly: command line, files or settings; starting it again changes nothing until they are put right"
+            }
+            Self::AllowanceUsedUp => "the allowance of API requests is used up",
+            Self::ToldToStop => "told to stop (SIGTERM, SIGINT) before it was done",
+        }
+    }
+
+    /// When which role ends with it.
+    pub const fn roles(self) -> &'static str {
+        match self {
+            Self::Done => {
+                "`controller`, `directory`: after an orderly end, which one signal asks for. `worker`: also when there was nothing to do. `check`: the integration would be ready. `lookup`: all numbers were asked for, found or not. `selftest`: all works"
+            }
+            Self::Failed => {
+                "`controller`, `directory`: no port, no database, no Lease. `worker`: Salesforce or the directory failed, or the report could not be left. `check`: the integration would not be ready. `lookup`: Salesforce failed; what was found before is printed. `selftest`: something does not work"
+            }
+            Self::StartedWrongly => "all",
+            Self::AllowanceUsedUp => "`worker`",
+            Self::ToldToStop => {
+                "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `selftest`: at the first signal; `lookup` prints what was found before. `controller`, `directory`: when a second signal cuts their orderly end off"
+            }
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The table at the end of `switchboard --help`.
+pub fn help() -> String {
+    let lines = Exit::ALL.map(|exit| format!("  {}  {}", exit.code(), exit.meaning()));
+    format!("Exit codes:\n{}", lines.join("\n"))
+}

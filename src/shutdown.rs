@@ -1,0 +1,126 @@
+//! Being told to stop: one token for every role, cancelled by SIGTERM (which a kubelet sends) or SIGINT (Ctrl-C).
+//!
+//! The first signal asks for an orderly end; what that is, each role knows. The second ends the process, with the same exit code
+//! whatever it was doing.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+
+/// Whether, and how urgently, this process was told to stop. Clones are told alike.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    told: CancellationToken,
+    told_again: CancellationToken,
+}
+
+/// The work was not done, because somebody told the process to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("told to stop before it was done")]
+pub struct Stopped;
+
+// === impl Shutdown ===
+
+impl Shutdown {
+    /// One that nobody tells anything but [`Shutdown::stop`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Watches the signals of this process. From the second one on it has `last_words` left for what it must still write down.
+    ///
+    /// A thread of its own watches them, so that also a process that is stuck in its work can be ended.
+    ///
+    /// # Errors
+    /// When the system has no thread or no signal handler to give.
+    pub fn on_signals(last_words: Duration) -> io::Result<Self> {
+        let shutdown = Self::new();
+        let watcher = shutdown.clone();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        // From here on no signal ends the process by itself.
+        let signals = Signals::new()?;
+        drop(inside);
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || runtime.block_on(watcher.watch(signals, last_words)))?;
+        Ok(shutdown)
+    }
+
+    /// The token, for what ends in order.
+    pub fn token(&self) -> &CancellationToken {
+        &self.told
+    }
+
+    /// Asks for an orderly end, as the first signal does.
+    pub fn stop(&self) {
+        self.told.cancel();
+    }
+
+    /// Asks for the end at once, as the second signal does.
+    pub fn abort(&self) {
+        self.told.cancel();
+        self.told_again.cancel();
+    }
+
+    /// Whether somebody told it to stop.
+    pub fn is_told(&self) -> bool {
+        self.told.is_cancelled()
+    }
+
+    /// Waits until somebody tells it to stop.
+    pub async fn told(&self) {
+        self.told.cancelled().await;
+    }
+
+    /// Waits until somebody tells it again: there is time for a last word, and for nothing else.
+    pub async fn told_again(&self) {
+        self.told_again.cancelled().await;
+    }
+
+    /// What the work comes to, unless somebody tells this process to stop before.
+    pub async fn unless_told<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
+        self.told.run_until_cancelled(work).await.ok_or(Stopped)
+    }
+
+    async fn watch(self, mut signals: Signals, last_words: Duration) {
+        signals.next().await;
+        tracing::info!("told to stop; a second signal ends this process at once");
+        self.stop();
+        signals.next().await;
+        self.abort();
+        // A third signal takes the last words, too.
+        let _ = tokio::time::timeout(last_words, signals.next()).await;
+        std::process::exit(Exit::ToldToStop.code().into());
+    }
+}
+
+/// The two signals that ask a process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+// === impl Signals ===
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The next of either.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

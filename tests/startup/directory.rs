@@ -1,0 +1,117 @@
+//! `switchboard directory` that cannot start.
+
+use std::io::{Read, Write};
+
+use crate::program::{Ended, Files, KEY, MARKER, closed_port, run, silent_port, switchboard};
+
+const ROLE: &str = "directory";
+
+/// Runs it with these keys and on this database.
+fn start(keys: &str, database: &str) -> Ended {
+    run(&mut switchboard(&format!(
+        "directory --listen=127.0.0.1:0 --token-keys={keys} --database={database}"
+    )))
+}
+
+#[test]
+fn a_key_file_that_is_missing_unreadable_or_broken() {
+    let files = Files::new();
+    let database = format!("sqlite:{}", files.path("a.db").display());
+    let missing = files.missing();
+    let parts = ["--token-keys", missing.as_str(), "No such file"];
+    start(&missing, &database).tells(2, ROLE, &parts);
+    let folder = files.folder().display().to_string();
+    let parts = ["--token-keys", folder.as_str(), "Is a directory"];
+    start(&folder, &database).tells(2, ROLE, &parts);
+    let broken = files.write("keys", &format!("{KEY}\n{MARKER}!"));
+    let parts = [
+        broken.as_str(),
+        "cannot be used",
+        "line 2",
+        "is not base64",
+        "write one base64 key of at least 32 bytes a line",
+    ];
+    start(&broken, &database).tells(2, ROLE, &parts);
+    let short = files.write("keys", "c2hvcnQ=");
+    let parts = ["line 1", "shorter than 32 bytes", "openssl rand"];
+    start(&short, &database).tells(2, ROLE, &parts);
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let files = Files::new();
+    let keys = files.write("keys", KEY);
+    let (_listener, port) = silent_port();
+    let ended = run(&mut switchboard(&format!(
+        "directory --listen=127.0.0.1:{port} --token-keys={keys} --database=sqlite:{}",
+        files.path("a.db").display()
+    )));
+    let address = format!("127.0.0.1:{port}");
+    let parts = [&address, "--listen", "Address already in use"];
+    ended.tells(1, ROLE, &parts);
+}
+
+#[test]
+fn a_database_without_a_folder_or_with_no_address() {
+    let files = Files::new();
+    let keys = files.write("keys", KEY);
+    let database = files.path("no/folder.db").display().to_string();
+    let parts = [
+        database.as_str(),
+        "check that its folder is there",
+        "unable to open database file",
+    ];
+    start(&keys, &format!("sqlite:{database}")).tells(1, ROLE, &parts);
+    let parts = ["must be sqlite:PATH or postgres:"];
+    start(&keys, &format!("mysql://user:{MARKER}@db/d")).tells(2, ROLE, &parts);
+    let missing = files.missing();
+    let ended = run(&mut switchboard(&format!(
+        "directory --token-keys={keys} --database-url-file={missing}"
+    )));
+    let parts = ["--database-url-file", missing.as_str(), "No such file"];
+    ended.tells(2, ROLE, &parts);
+}
+
+#[test]
+fn a_postgresql_that_cannot_be_reached() {
+    let keys = Files::new();
+    let keys_file = keys.write("keys", KEY);
+    let port = closed_port();
+    let server = format!("127.0.0.1:{port}");
+    let parts = [
+        server.as_str(),
+        "check that it runs there",
+        "Connection refused",
+    ];
+    let database = |host: &str| format!("postgres://user:{MARKER}@{host}/calls");
+    start(&keys_file, &database(&server)).tells(1, ROLE, &parts);
+    let parts = ["nowhere.invalid", "failed to lookup address information"];
+    start(&keys_file, &database("nowhere.invalid")).tells(1, ROLE, &parts);
+}
+
+#[test]
+fn a_postgresql_that_never_answers() {
+    let files = Files::new();
+    let keys = files.write("keys", KEY);
+    let (_listener, port) = silent_port();
+    let database = format!("postgres://user:{MARKER}@127.0.0.1:{port}/calls");
+    start(&keys, &database).tells(1, ROLE, &["check that it runs there", "timed out"]);
+}
+
+#[test]
+fn a_postgresql_that_speaks_no_tls() {
+    let files = Files::new();
+    let keys = files.write("keys", KEY);
+    let (listener, port) = silent_port();
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = [0; 8];
+        client.read_exact(&mut request).unwrap();
+        // What a server without TLS answers to a request for it.
+        client.write_all(b"N").unwrap();
+    });
+    let database = format!("postgres://user:{MARKER}@127.0.0.1:{port}/calls?sslmode=require");
+    let parts = ["check that it runs there", "server does not support TLS"];
+    start(&keys, &database).tells(1, ROLE, &parts);
+    server.join().unwrap();
+}
