@@ -385,3 +385,18 @@ fn a_tree_of_imports_is_taken_apart_where_it_stands() {
     .map(|(line, path)| (line, path.to_owned()));
     assert_eq!(found, wanted);
 }
+
+#[test]
+fn every_file_that_contributing_names_exists() {
+    let page = std::fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let named: Vec<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| ["src/", "tests/", "docs/"].iter().any(|start| name.starts_with(start)))
+        .collect();
+    assert!(named.len() > 10, "CONTRIBUTING answers where things are: {named:?}");
+    for name in named {
+        assert!(root().join(name).exists(), "CONTRIBUTING.md names {name}, which is not there");
+    }
+}
