@@ -393,10 +393,20 @@ fn every_file_that_contributing_names_exists() {
         .split('`')
         .skip(1)
         .step_by(2)
-        .filter(|name| ["src/", "tests/", "docs/"].iter().any(|start| name.starts_with(start)))
+        .filter(|name| {
+            ["src/", "tests/", "docs/"]
+                .iter()
+                .any(|start| name.starts_with(start))
+        })
         .collect();
-    assert!(named.len() > 10, "CONTRIBUTING answers where things are: {named:?}");
+    assert!(
+        named.len() > 10,
+        "CONTRIBUTING answers where things are: {named:?}"
+    );
     for name in named {
-        assert!(root().join(name).exists(), "CONTRIBUTING.md names {name}, which is not there");
+        assert!(
+            root().join(name).exists(),
+            "CONTRIBUTING.md names {name}, which is not there"
+        );
     }
 }

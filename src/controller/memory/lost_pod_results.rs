@@ -31,42 +31,41 @@ impl LostPodResults {
     }
 }
 
+/// A run that ended, for tests.
 #[cfg(test)]
-pub(super) mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::run::RunKind;
-
-    pub(in super::super) fn run(job: &str) -> EndedRun {
-        EndedRun {
-            job: job.into(),
-            kind: RunKind::Lookup,
-            started_at: None,
-            finished_at: Timestamp::UNIX_EPOCH,
-            credentials_version: None,
-            allowance: None,
-            outcome: "Succeeded".into(),
-            message: String::new(),
-            report: None,
-        }
+pub(crate) fn ended_run(job: &str) -> EndedRun {
+    EndedRun {
+        job: job.into(),
+        kind: crate::run::RunKind::Lookup,
+        started_at: None,
+        finished_at: jiff::Timestamp::UNIX_EPOCH,
+        credentials_version: None,
+        allowance: None,
+        outcome: "Succeeded".into(),
+        message: String::new(),
+        report: None,
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn they_are_kept_as_long_as_the_job_is_there_and_never_many() {
         let mut results = LostPodResults::default();
         for job in ["gone", "there", "there"] {
-            results.add(run(job));
+            results.add(ended_run(job));
         }
         let there = BTreeSet::from(["there".to_owned()]);
-        assert_eq!(results.of(&there), [run("there")]);
-        assert_eq!(results.of(&there), [run("there")]);
+        assert_eq!(results.of(&there), [ended_run("there")]);
+        assert_eq!(results.of(&there), [ended_run("there")]);
         assert_eq!(results.of(&BTreeSet::new()), []);
         assert_eq!(results, LostPodResults::default());
 
         let jobs: BTreeSet<String> = (0..2 * MAX_RUNS).map(|number| number.to_string()).collect();
         for job in &jobs {
-            results.add(run(job));
+            results.add(ended_run(job));
         }
         assert_eq!(results.of(&jobs).len(), MAX_RUNS);
     }

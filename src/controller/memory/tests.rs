@@ -101,7 +101,7 @@ fn of_an_integration_that_is_gone_nothing_is_kept() {
     memory.record_runs(&key, BTreeSet::from(["job".to_owned()]));
     memory.record_admission(&key, Admission::Accepted);
     memory.record_applied(&key, &CronJob::default(), &CronJob::default());
-    memory.add_lost_pod_result(&key, super::lost_pod_results::tests::run("job"));
+    memory.add_lost_pod_result(&key, super::lost_pod_results::ended_run("job"));
     assert_eq!(memory.0.lock().states.len(), 1);
     memory.forget(&key);
     let table = memory.0.lock();
