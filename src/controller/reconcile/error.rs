@@ -62,3 +62,23 @@ impl fmt::Display for WithoutWords {
 }
 
 impl std::error::Error for WithoutWords {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Chain;
+
+    #[test]
+    fn a_webhooks_words_on_the_secret_of_tokens_are_not_told() {
+        let status = kube::core::Status::failure("denied: marker", "Forbidden").with_code(403);
+        let refused = || kube::Error::Api(Box::new(status.clone()));
+        let error = Error::TokenSecret(WithoutWords(refused()));
+        assert_eq!(
+            Chain(&error).to_string(),
+            "the Secret with the directory's tokens could not be written: 403 Forbidden"
+        );
+        assert!(error.cause().is_some(), "the code is still judged");
+        let told = Chain(&Error::CronJob(refused())).to_string();
+        assert!(told.contains("denied: marker"), "{told}");
+    }
+}

@@ -136,3 +136,20 @@ fn an_address_may_have_a_path_and_must_be_http() {
     assert!(matches!(url("ftp://a"), Err(ClientError::Address(..))));
     assert!(matches!(url("a b"), Err(ClientError::Address(..))));
 }
+
+#[test]
+fn an_address_is_shown_without_its_user_and_password() {
+    for address in [
+        "ftp://user:marker@host",
+        "http://user:marker@",
+        "user:marker@host:x",
+    ] {
+        let error = Client::new(address, "secret".into()).unwrap_err();
+        let told = Chain(&error).to_string();
+        assert!(
+            told.contains("cannot be used; write it as http://HOST:PORT: "),
+            "{told}"
+        );
+        assert!(!told.contains("marker"), "{told}");
+    }
+}
