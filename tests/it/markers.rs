@@ -1,14 +1,14 @@
 //! Tests that no secret value reaches a log, an Event, a status or an error. The secrets contain
 //! markers, every possible failure is triggered, and then all written text is searched.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stage::{SOON, Stage};
 use crate::world::{self, PASSWORD, TOKEN};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_value_is_in_any_log_event_status_or_report() {
-    let stage = Stage::start("markers", world::acme()).await;
+    let stage = Stage::start_logging("markers", world::acme(), "info,switchboard=trace").await;
     let wrong = "marker-wrong-password";
     stage
         .apply(&stage.secret("acme", wrong, "marker-wrong-token"))
@@ -84,6 +84,39 @@ async fn no_secret_value_is_in_any_log_event_status_or_report() {
             assert!(!text.contains(secret.as_str()), "{place} holds {secret:?}");
         }
     }
+    // As loud as our programs can be, their logs tell of each request and hold no number.
+    let logs = [stage.logs(), stage.pod_logs()].concat();
+    for number in [world::ON_CONTACT, world::ON_LEAD] {
+        let digits = number.replace(|other: char| !other.is_ascii_digit(), "");
+        let significant = digits.trim_start_matches('0');
+        assert!(!logs.contains(significant), "the logs hold {number}");
+    }
+    let lines: Vec<Value> = logs
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let told = |fields: &[(&str, &str)]| {
+        let says = |line: &&Value| fields.iter().all(|(name, value)| line[name] == *value);
+        assert!(
+            lines.iter().any(|line| says(&line)),
+            "no line says {fields:?}"
+        );
+    };
+    let answered = ("message", "Salesforce answered");
+    told(&[
+        answered,
+        ("span", "reconcile"),
+        ("namespace", stage.ns()),
+        ("name", "acme"),
+    ]);
+    told(&[
+        answered,
+        ("span", "run"),
+        ("company", "acme"),
+        ("kind", "Sync"),
+    ]);
+    let route = "/v1/webhooks/calls";
+    told(&[("span", "request"), ("company", "acme"), ("route", route)]);
     stage
         .until("acme", "no more log-ins", SOON, |object| {
             (object["status"]["connection"]["failedLogins"] == json!(1)).then_some(())

@@ -49,6 +49,7 @@ pub struct Stage {
     dir: TempDir,
     run_deadline: Duration,
     rights: Rights,
+    log: &'static str,
 }
 
 // === impl Stage ===
@@ -71,6 +72,25 @@ impl Stage {
         prefix: &str,
         world: World,
     ) -> Stage {
+        Stage::set_logging(scope, control_plane, prefix, world, "info").await
+    }
+
+    /// Everything, with programs that log as `RUST_LOG` says.
+    pub async fn start_logging(prefix: &str, world: World, log: &'static str) -> Stage {
+        let control_plane = bed::control_plane().await;
+        let mut stage =
+            Stage::set_logging(Scope::Namespace, control_plane, prefix, world, log).await;
+        stage.start_controller().await;
+        stage
+    }
+
+    async fn set_logging(
+        scope: Scope,
+        control_plane: &'static ControlPlane,
+        prefix: &str,
+        world: World,
+        log: &'static str,
+    ) -> Stage {
         let client = control_plane.client();
         let namespace = control_plane.namespace(prefix).await.unwrap();
         let simulator = Simulator::start(world).await.unwrap();
@@ -92,6 +112,7 @@ impl Stage {
                 "--token-keys={}",
                 dir.path().join("token.key").display()
             ))
+            .env("RUST_LOG", log)
             .start()
             .await
             .unwrap();
@@ -117,6 +138,7 @@ impl Stage {
             controller: None,
             kubeconfig: rights.kubeconfig().to_owned(),
             rights,
+            log,
             directory_url,
             dir,
             run_deadline: Duration::from_secs(120),
@@ -161,8 +183,10 @@ impl Stage {
             .arg("--allow-private-networks")
             .args(self.rights.flags())
             .arg(format!("--run-deadline={}s", self.run_deadline.as_secs()))
+            .arg(format!("--worker-log={}", self.log))
             .args(flags)
             .env("KUBECONFIG", self.kubeconfig.display())
+            .env("RUST_LOG", self.log)
             .start()
             .await
             .unwrap();

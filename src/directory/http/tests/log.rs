@@ -11,7 +11,7 @@ async fn requests(directory: &Directory) {
     let (ingest, lookup) = (secret(Purpose::Ingest), secret(Purpose::Lookup));
     let (ingest, lookup) = (ingest.expose_secret(), lookup.expose_secret());
     let calls = payload([call("1", "0312345678", "2026-11-23T01:00:00Z")]).to_string();
-    let number = "/v1/contacts/0312345678?region=JP&secret=marker";
+    let number = "/v1/contacts/0312345678?region=JP";
     for (method, path, token, body, status) in [
         (
             "POST",
@@ -28,6 +28,13 @@ async fn requests(directory: &Directory) {
             400,
         ),
         ("GET", number, Some(lookup), "", 404),
+        (
+            "GET",
+            "/v1/contacts/0312345678?secret=marker",
+            Some(lookup),
+            "",
+            400,
+        ),
         ("GET", number, Some(ingest), "", 403),
         ("GET", number, Some("marker.marker"), "", 401),
         ("GET", number, None, "", 401),
@@ -68,6 +75,7 @@ async fn each_request_is_told_by_route_company_and_status() {
             ("POST", webhook, acme, 200),
             ("POST", webhook, acme, 400),
             ("GET", contact, acme, 404),
+            ("GET", contact, acme, 400),
             ("GET", contact, acme, 403),
             ("GET", contact, None, 401),
             ("GET", contact, None, 401),
