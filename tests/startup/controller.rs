@@ -108,7 +108,11 @@ fn a_port_that_is_taken() {
     let mut bed = Bed::new();
     let address = format!("127.0.0.1:{port}");
     bed.flags = format!("--listen={address}");
-    let parts = [&address, "--listen", "Address already in use"];
+    let parts = [
+        &address,
+        "choose another with --listen",
+        "Address already in use",
+    ];
     bed.run().tells(1, ROLE, &parts);
 }
 

@@ -47,7 +47,11 @@ fn a_port_that_is_taken() {
         files.path("a.db").display()
     )));
     let address = format!("127.0.0.1:{port}");
-    let parts = [&address, "--listen", "Address already in use"];
+    let parts = [
+        &address,
+        "choose another with --listen",
+        "Address already in use",
+    ];
     ended.tells(1, ROLE, &parts);
 }
 

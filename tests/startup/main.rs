@@ -8,6 +8,7 @@
     reason = "this is how a test fails"
 )]
 
+mod command_line;
 mod controller;
 mod directory;
 mod disk;
