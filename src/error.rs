@@ -6,69 +6,69 @@
 use std::error::Error;
 use std::fmt;
 
-/// Prints an error with all its causes, parted by colons: causes on one line, and each told once.
+/// Prints an error with all its causes, parted by colons: causes on one line, and each printed once.
 ///
-/// Foreign libraries put the words of a cause into their own sentence and name it as their source, too. What was told is not told
+/// Foreign libraries put the words of a cause into their own sentence and name it as their source, too. What was printed is not told
 /// again.
 #[derive(Clone, Copy, Debug)]
 pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 /// The words of a cause that cannot be kept itself: its type cannot be copied or compared, or it holds what nobody may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said(String);
+pub struct CauseText(String);
 
 // === impl Chain ===
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The first sentence is ours and may be a list; it keeps its lines.
-        let mut told = self.0.to_string().trim().to_owned();
+        let mut printed = self.0.to_string().trim().to_owned();
         let mut cause = self.0.source();
         while let Some(current) = cause {
             let text = one_line(&current.to_string());
-            if !is_told(&told, &text) {
-                told.truncate(told.trim_end_matches(['.', ':', ' ']).len());
-                told.push_str(": ");
-                told.push_str(&text);
+            if !contains(&printed, &text) {
+                printed.truncate(printed.trim_end_matches(['.', ':', ' ']).len());
+                printed.push_str(": ");
+                printed.push_str(&text);
             }
             cause = current.source();
         }
-        f.write_str(&told)
+        f.write_str(&printed)
     }
 }
 
-// === impl Said ===
+// === impl CauseText ===
 
-impl Said {
+impl CauseText {
     /// The words of an error and its causes.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         Self(Chain(error).to_string())
     }
 }
 
-impl From<String> for Said {
+impl From<String> for CauseText {
     fn from(words: String) -> Self {
         Self(words)
     }
 }
 
-impl From<&str> for Said {
+impl From<&str> for CauseText {
     fn from(words: &str) -> Self {
         Self(words.to_owned())
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for CauseText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Error for Said {}
+impl Error for CauseText {}
 
 /// Tells a person at a terminal, or whoever reads the log of a pod, why a role ends.
-pub fn tell(role: &str, error: &(dyn Error + 'static)) {
-    // Nobody is left to be told where standard error cannot be written.
+pub fn print_error(role: &str, error: &(dyn Error + 'static)) {
+    // There is no other place to report to when standard error cannot be written.
     let _ = std::io::Write::write_all(
         &mut std::io::stderr(),
         format!("switchboard {role}: {}\n", Chain(error)).as_bytes(),
@@ -98,14 +98,15 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a text stands there already, and not as a part of another word. An empty one always does.
-fn is_told(told: &str, text: &str) -> bool {
+/// Whether `printed` contains the text, and not as a part of another word. It always contains an
+/// empty one.
+fn contains(printed: &str, text: &str) -> bool {
     let in_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    let printed = one_line(printed);
     text.is_empty()
-        || one_line(told).match_indices(text).any(|(at, _)| {
-            let told = one_line(told);
-            let before = told[..at].chars().next_back();
-            let after = told[at + text.len()..].chars().next();
+        || printed.match_indices(text).any(|(at, _)| {
+            let before = printed[..at].chars().next_back();
+            let after = printed[at + text.len()..].chars().next();
             !in_word(before) && !in_word(after)
         })
 }
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn words_that_were_kept_are_told_as_a_cause() {
-        let said = Said::of(&levels(&["a", "b"]));
+        let said = CauseText::of(&levels(&["a", "b"]));
         let error = Level {
             words: "c",
             cause: Some(Box::new(said)),

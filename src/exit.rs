@@ -10,11 +10,11 @@ pub enum Exit {
     /// It could not be done.
     Failed = 1,
     /// It was started wrongly.
-    StartedWrongly = 2,
+    Usage = 2,
     /// The allowance of API requests is used up.
-    AllowanceUsedUp = 3,
+    BudgetExhausted = 3,
     /// It was told to stop before it was done.
-    ToldToStop = 4,
+    Interrupted = 4,
 }
 
 // === impl Exit ===
@@ -24,9 +24,9 @@ impl Exit {
     pub const ALL: [Self; 5] = [
         Self::Done,
         Self::Failed,
-        Self::StartedWrongly,
-        Self::AllowanceUsedUp,
-        Self::ToldToStop,
+        Self::Usage,
+        Self::BudgetExhausted,
+        Self::Interrupted,
     ];
 
     /// The code.
@@ -39,11 +39,11 @@ impl Exit {
         match self {
             Self::Done => "all that was to do is done",
             Self::Failed => "it could not be done; standard error, or the report, says why",
-            Self::StartedWrongly => {
+            Self::Usage => {
                 "started wrongly: command line, files or settings; starting it again changes nothing until they are put right"
             }
-            Self::AllowanceUsedUp => "the allowance of API requests is used up",
-            Self::ToldToStop => "told to stop (SIGTERM, SIGINT) before it was done",
+            Self::BudgetExhausted => "the allowance of API requests is used up",
+            Self::Interrupted => "told to stop (SIGTERM, SIGINT) before it was done",
         }
     }
 
@@ -56,9 +56,9 @@ impl Exit {
             Self::Failed => {
                 "`controller`, `directory`: no port, no database, no Lease. `worker`: Salesforce or the directory failed, or the report could not be left. `check`: the integration would not be ready. `lookup`: Salesforce failed; what was found before is printed. `selftest`: something does not work"
             }
-            Self::StartedWrongly => "all",
-            Self::AllowanceUsedUp => "`worker`",
-            Self::ToldToStop => {
+            Self::Usage => "all",
+            Self::BudgetExhausted => "`worker`",
+            Self::Interrupted => {
                 "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `selftest`: at the first signal; `lookup` prints what was found before. `controller`, `directory`: when a second signal cuts their orderly end off"
             }
         }

@@ -33,7 +33,7 @@ const NO_FILES: Duration = Duration::from_millis(100);
 
 /// The limits of client connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct ConnectionLimits {
     /// The most client connections that are open at once.
     pub(crate) most: usize,
     /// The longest time for a request's headers, counted from the previous response. Also the
@@ -49,14 +49,14 @@ pub(crate) struct Limits {
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
-    limits: Limits,
+    limits: ConnectionLimits,
     shutdown: CancellationToken,
 ) -> bool {
     let room = Arc::new(Semaphore::new(limits.most));
     let mut connections = JoinSet::new();
     while let Some((stream, room)) = shutdown.run_until_cancelled(accept(&listener, &room)).await {
         while connections.try_join_next().is_some() {}
-        let connection = Connection::new(stream, limits.idle, room);
+        let connection = ClientConnection::new(stream, limits.idle, room);
         connections.spawn(converse(
             connection,
             router.clone(),
@@ -101,7 +101,7 @@ async fn accept(
 
 /// Answers the requests of one client connection.
 async fn converse(
-    connection: Connection,
+    connection: ClientConnection,
     router: Router,
     idle: Duration,
     shutdown: CancellationToken,
@@ -126,7 +126,7 @@ async fn converse(
 
 /// A client connection that fails when the client leaves written data unread. Its slot is free when
 /// it closes.
-struct Connection {
+struct ClientConnection {
     stream: TcpStream,
     idle: Duration,
     /// The timer that runs while a write waits for the client.
@@ -134,9 +134,9 @@ struct Connection {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-// === impl Connection ===
+// === impl ClientConnection ===
 
-impl Connection {
+impl ClientConnection {
     fn new(stream: TcpStream, idle: Duration, room: Option<OwnedSemaphorePermit>) -> Self {
         // Sends responses at once. Otherwise the second of two writes waits for the acknowledgement
         // of the first.
@@ -172,7 +172,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for ClientConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -182,7 +182,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for ClientConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

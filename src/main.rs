@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use switchboard::error::tell;
+use switchboard::error::print_error;
 use switchboard::exit::Exit;
 use switchboard::shutdown::Shutdown;
 use switchboard::{
@@ -39,7 +39,7 @@ enum Role {
 }
 
 /// How long a worker may take for its report when it is told a second time to stop. The others have nothing to write down.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     let (shutdown, runtime) = match started {
         Ok(started) => started,
         Err(error) => {
-            tell(name, &error);
+            print_error(name, &error);
             return Exit::Failed.into();
         }
     };
@@ -93,7 +93,7 @@ impl Role {
     /// What a second signal leaves it.
     fn last_words(&self) -> Duration {
         match self {
-            Role::Worker(_) => LAST_WORDS,
+            Role::Worker(_) => ABORT_GRACE,
             _ => Duration::ZERO,
         }
     }
@@ -115,14 +115,14 @@ fn print_crds() -> Exit {
     let printed = match api::crd::yaml() {
         Ok(text) => cli::print(&text),
         Err(error) => {
-            tell("crds", &error);
+            print_error("crds", &error);
             return Exit::Failed;
         }
     };
     match printed {
         Ok(()) => Exit::Done,
         Err(error) => {
-            tell("crds", &error);
+            print_error("crds", &error);
             Exit::Failed
         }
     }

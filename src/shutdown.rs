@@ -15,8 +15,8 @@ use crate::exit::Exit;
 /// Whether, and how urgently, this process was told to stop. Clones are told alike.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    told: CancellationToken,
-    told_again: CancellationToken,
+    requested: CancellationToken,
+    aborted: CancellationToken,
 }
 
 /// The work was not done, because somebody told the process to stop.
@@ -32,13 +32,13 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Watches the signals of this process. From the second one on it has `last_words` left for what it must still write down.
+    /// Watches the signals of this process. From the second one on it has `grace` left for what it must still write down.
     ///
     /// A thread of its own watches them, so that also a process that is stuck in its work can be ended.
     ///
     /// # Errors
     /// When the system has no thread or no signal handler to give.
-    pub fn on_signals(last_words: Duration) -> io::Result<Self> {
+    pub fn on_signals(grace: Duration) -> io::Result<Self> {
         let shutdown = Self::new();
         let watcher = shutdown.clone();
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -48,55 +48,58 @@ impl Shutdown {
         drop(inside);
         std::thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || runtime.block_on(watcher.watch(signals, last_words)))?;
+            .spawn(move || runtime.block_on(watcher.watch(signals, grace)))?;
         Ok(shutdown)
     }
 
     /// The token, for what ends in order.
     pub fn token(&self) -> &CancellationToken {
-        &self.told
+        &self.requested
     }
 
     /// Asks for an orderly end, as the first signal does.
     pub fn stop(&self) {
-        self.told.cancel();
+        self.requested.cancel();
     }
 
     /// Asks for the end at once, as the second signal does.
     pub fn abort(&self) {
-        self.told.cancel();
-        self.told_again.cancel();
+        self.requested.cancel();
+        self.aborted.cancel();
     }
 
     /// Whether somebody told it to stop.
-    pub fn is_told(&self) -> bool {
-        self.told.is_cancelled()
+    pub fn is_requested(&self) -> bool {
+        self.requested.is_cancelled()
     }
 
     /// Waits until somebody tells it to stop.
-    pub async fn told(&self) {
-        self.told.cancelled().await;
+    pub async fn requested(&self) {
+        self.requested.cancelled().await;
     }
 
     /// Waits until somebody tells it again: there is time for a last word, and for nothing else.
-    pub async fn told_again(&self) {
-        self.told_again.cancelled().await;
+    pub async fn aborted(&self) {
+        self.aborted.cancelled().await;
     }
 
     /// What the work comes to, unless somebody tells this process to stop before.
-    pub async fn unless_told<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
-        self.told.run_until_cancelled(work).await.ok_or(Stopped)
+    pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
+        self.requested
+            .run_until_cancelled(work)
+            .await
+            .ok_or(Stopped)
     }
 
-    async fn watch(self, mut signals: Signals, last_words: Duration) {
+    async fn watch(self, mut signals: Signals, grace: Duration) {
         signals.next().await;
         tracing::info!("told to stop; a second signal ends this process at once");
         self.stop();
         signals.next().await;
         self.abort();
         // A third signal takes the last words, too.
-        let _ = tokio::time::timeout(last_words, signals.next()).await;
-        std::process::exit(Exit::ToldToStop.code().into());
+        let _ = tokio::time::timeout(grace, signals.next()).await;
+        std::process::exit(Exit::Interrupted.code().into());
     }
 }
 

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use kube::ResourceExt;
 
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
-use crate::cli::{BadInput, Manifests, SalesforceArgs, apart, print};
+use crate::cli::{BadInput, Manifests, SalesforceArgs, in_thread, print};
 use crate::decide;
 use crate::decide::rules::config::Config;
 use crate::decide::{Observed, Proof, decide};
-use crate::error::tell;
+use crate::error::print_error;
 use crate::exit::Exit;
 use crate::prove::prove_once;
 use crate::salesforce::{FingerprintKey, Transport};
@@ -54,12 +54,12 @@ pub enum Output {
 /// Runs the check and prints what it found.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     let end = |error: &(dyn std::error::Error + 'static), exit| {
-        tell("check", error);
+        print_error("check", error);
         exit
     };
-    let (resource, status) = match shutdown.unless_told(check(&args)).await {
-        Err(stopped) => return end(&stopped, Exit::ToldToStop),
-        Ok(Err(problem)) => return end(&problem, Exit::StartedWrongly),
+    let (resource, status) = match shutdown.unless_requested(check(&args)).await {
+        Err(stopped) => return end(&stopped, Exit::Interrupted),
+        Ok(Err(problem)) => return end(&problem, Exit::Usage),
         Ok(Ok(checked)) => checked,
     };
     let text = match args.output {
@@ -77,7 +77,7 @@ async fn check(
     args: &Args,
 ) -> Result<(SalesforceIntegration, SalesforceIntegrationStatus), BadInput> {
     let (file, secret_file) = (args.file.clone(), args.secret_file.clone());
-    let manifests = apart(move || Manifests::read(&file, secret_file.as_deref())).await?;
+    let manifests = in_thread(move || Manifests::read(&file, secret_file.as_deref())).await?;
     let resource = manifests.integration(args.name.as_deref())?;
     let bundle = args.salesforce.ca_bundle()?;
     let policy = args.salesforce.policy(bundle.as_deref())?;

@@ -6,7 +6,7 @@ use kube::Client;
 use kube::client::ClientBuilder;
 use kube::config::{InferConfigError, KubeconfigError};
 
-use crate::error::Said;
+use crate::error::CauseText;
 
 /// Why there is no way to the API server.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum ClusterError {
         "no way to the API server; name a kubeconfig in KUBECONFIG ({}), or run in a pod with a service account",
         kubeconfig()
     )]
-    Kubeconfig(#[source] Said),
+    Kubeconfig(#[source] CauseText),
     /// A client could not be made from it.
     #[error(
         "no client for the API server can be made; check the certificates, keys and tokens in the kubeconfig ({})",
@@ -40,18 +40,18 @@ pub(crate) fn client_of(config: kube::Config) -> Result<Client, ClusterError> {
 }
 
 /// What is wrong with the kubeconfig. A parser shows the lines that it does not understand, and a token may stand there.
-fn words(error: &InferConfigError) -> Said {
+fn words(error: &InferConfigError) -> CauseText {
     match error.source().and_then(|error| error.downcast_ref()) {
         Some(KubeconfigError::Parse(error)) => match error.location() {
-            Some(at) => Said::from(format!(
+            Some(at) => CauseText::from(format!(
                 "it is not a kubeconfig in YAML: line {}, column {}",
                 at.line(),
                 at.column()
             )),
-            None => Said::from("it is not a kubeconfig in YAML"),
+            None => CauseText::from("it is not a kubeconfig in YAML"),
         },
-        Some(error) => Said::of(error),
-        None => Said::of(error),
+        Some(error) => CauseText::of(error),
+        None => CauseText::of(error),
     }
 }
 

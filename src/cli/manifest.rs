@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::FlagError;
 use crate::api::{InvalidField, SalesforceIntegration};
-use crate::error::Said;
+use crate::error::CauseText;
 use crate::salesforce::DialError;
 
 /// Why files cannot be used, as a sentence.
@@ -35,7 +35,7 @@ pub enum BadInput {
         path: PathBuf,
         /// Where it breaks.
         #[source]
-        place: Said,
+        place: CauseText,
     },
     /// No integration, or none of that name.
     #[error("{0}")]
@@ -198,7 +198,7 @@ fn documents(path: &Path) -> Result<Vec<Value>, BadInput> {
 }
 
 /// Where the YAML breaks, without quoting it: it may hold a password.
-fn place(error: &serde_yaml::Error) -> Said {
+fn place(error: &serde_yaml::Error) -> CauseText {
     match error.location() {
         Some(at) => format!("line {}, column {}", at.line(), at.column()).into(),
         None => "it cannot be parsed".into(),

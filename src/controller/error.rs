@@ -56,7 +56,7 @@ impl Error {
             | Error::TokenKeys(..)
             | Error::FingerprintKey(_)
             | Error::Flag(_)
-            | Error::Dial(_) => Exit::StartedWrongly,
+            | Error::Dial(_) => Exit::Usage,
             Error::Lease(_) | Error::LeadershipLost | Error::Listen { .. } => Exit::Failed,
         }
     }

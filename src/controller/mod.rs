@@ -27,7 +27,7 @@ pub use self::error::Error;
 use self::queue::work;
 use self::server::Health;
 use self::watch::Watches;
-use crate::error::tell;
+use crate::error::print_error;
 use crate::exit::Exit;
 use crate::salesforce::Transport;
 use crate::shutdown::Shutdown;
@@ -38,7 +38,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     match control(args, shutdown.token().clone()).await {
         Ok(()) => Exit::Done,
         Err(error) => {
-            tell("controller", &error);
+            print_error("controller", &error);
             error.exit()
         }
     }

@@ -18,11 +18,11 @@ use super::Error;
 use super::context::metrics::Metrics;
 use super::context::stores::Stores;
 use crate::http_server;
-use crate::http_server::Limits;
+use crate::http_server::ConnectionLimits;
 
 /// The kubelet and Prometheus need a handful of connections. The limit leaves file descriptors for
 /// the API server and Salesforce, and idle connections close soon enough for the next probe.
-pub(crate) const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: ConnectionLimits = ConnectionLimits {
     most: 128,
     idle: Duration::from_secs(5),
     grace: Duration::from_secs(5),
@@ -93,7 +93,7 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 pub(crate) async fn serve(
     listener: TcpListener,
     health: Arc<Health>,
-    limits: Limits,
+    limits: ConnectionLimits,
     stop: CancellationToken,
 ) {
     let router = Router::new()
@@ -133,7 +133,7 @@ mod tests {
         let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::new(Arc::new(Metrics::default())));
-        let limits = Limits {
+        let limits = ConnectionLimits {
             most: 3,
             idle: Duration::from_millis(200),
             ..LIMITS

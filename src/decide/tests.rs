@@ -31,7 +31,7 @@ use crate::api::{
 use crate::decide::children::summarize;
 use crate::run::{Note, Outcome, RunKind, RunReport};
 use crate::salesforce::{
-    Access, Answer, Findings, Meaning, Organization, Phase, SessionInfo, Usage, WarningCode,
+    Access, Findings, Meaning, Organization, Phase, SessionInfo, Usage, Visibility, WarningCode,
 };
 
 const START: i64 = 1_800_000_000;
@@ -199,11 +199,11 @@ fn findings() -> Findings {
             trial_ends: None,
         },
         access: Access {
-            contact: Answer::Yes,
-            account: Answer::Yes,
-            lead: Answer::Yes,
+            contact: Visibility::Yes,
+            account: Visibility::Yes,
+            lead: Visibility::Yes,
         },
-        create_task: Answer::Yes,
+        create_task: Visibility::Yes,
         usage: Some(Usage {
             used: 18,
             limit: 100_000,

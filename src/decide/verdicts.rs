@@ -6,7 +6,7 @@ use crate::api::conditions::{CONNECTED, SYNCED, Verdict};
 use crate::api::status;
 use crate::reason::{Code, Reason};
 use crate::salesforce;
-use crate::salesforce::{Access, Answer, Meaning, Organization, Retry};
+use crate::salesforce::{Access, Meaning, Organization, Retry, Visibility};
 
 pub(crate) fn credentials(credentials: &Credentials) -> Verdict {
     match credentials {
@@ -83,19 +83,19 @@ pub(crate) fn authorized(access: &Access) -> Verdict {
         ("Account", &access.account),
         ("Lead", &access.lead),
     ];
-    let those = |wanted: fn(&Answer) -> bool| -> Vec<&str> {
+    let those = |wanted: fn(&Visibility) -> bool| -> Vec<&str> {
         answers
             .iter()
             .filter(|(_, answer)| wanted(answer))
             .map(|(object, _)| *object)
             .collect()
     };
-    let absent: Vec<&str> = those(|answer| matches!(answer, Answer::Absent))
+    let absent: Vec<&str> = those(|answer| matches!(answer, Visibility::Absent))
         .into_iter()
         .filter(|object| *object != "Lead")
         .collect();
-    let hidden = those(|answer| matches!(answer, Answer::No));
-    let unknown = those(|answer| matches!(answer, Answer::Unknown(_)));
+    let hidden = those(|answer| matches!(answer, Visibility::No));
+    let unknown = those(|answer| matches!(answer, Visibility::Unknown(_)));
     if !absent.is_empty() {
         Verdict::fails(
             Meaning::ObjectUnavailable,
@@ -114,7 +114,7 @@ pub(crate) fn authorized(access: &Access) -> Verdict {
         )
     } else if !unknown.is_empty() {
         let why = answers.iter().find_map(|(_, answer)| match answer {
-            Answer::Unknown(why) => Some(why.as_str()),
+            Visibility::Unknown(why) => Some(why.as_str()),
             _ => None,
         });
         Verdict::unknown(
@@ -125,7 +125,7 @@ pub(crate) fn authorized(access: &Access) -> Verdict {
                 why.unwrap_or_default()
             ),
         )
-    } else if matches!(access.lead, Answer::Absent) {
+    } else if matches!(access.lead, Visibility::Absent) {
         Verdict::holds(
             Reason::AsExpected,
             "The user sees all Contacts and Accounts. The org or the user's licence has no Leads.",

@@ -23,7 +23,7 @@ use super::model::{
     DoneRequest, Problem, Receipt, ReleaseReceipt, ReleaseRequest, WriteContactsReceipt,
     WriteContactsRequest,
 };
-use crate::error::{Chain, Said, cause};
+use crate::error::{CauseText, Chain, cause};
 
 /// The largest response body that the client reads.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -54,7 +54,7 @@ pub struct Retry {
 pub enum ClientError {
     /// The client cannot be made from its settings.
     #[error("the directory's address {0} cannot be used; write it as http://HOST:PORT")]
-    Address(String, #[source] Said),
+    Address(String, #[source] CauseText),
     /// The HTTP client could not be set up.
     #[error("the HTTP client for the directory could not be set up")]
     Setup(#[source] reqwest::Error),
@@ -91,7 +91,7 @@ pub enum ClientError {
         action: &'static str,
         /// What is wrong with it.
         #[source]
-        reason: Said,
+        reason: CauseText,
     },
 }
 
@@ -121,8 +121,8 @@ impl Client {
         base: &str,
         token: SecretString,
     ) -> Result<Self, ClientError> {
-        let wrong = |reason: Said| ClientError::Address(without_user(base), reason);
-        let mut url = Url::parse(base).map_err(|error| wrong(Said::of(&error)))?;
+        let wrong = |reason: CauseText| ClientError::Address(without_user(base), reason);
+        let mut url = Url::parse(base).map_err(|error| wrong(CauseText::of(&error)))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong("it begins with neither http:// nor https://".into()));
         }
@@ -208,7 +208,7 @@ impl Client {
         let action = "read the call history";
         let mut url = self.url("v1/calls")?;
         let fields =
-            serde_json::to_value(query).map_err(|error| answer(action, Said::of(&error)))?;
+            serde_json::to_value(query).map_err(|error| answer(action, CauseText::of(&error)))?;
         for (key, value) in fields.as_object().into_iter().flatten() {
             let text = value
                 .as_str()
@@ -231,7 +231,7 @@ impl Client {
     fn url(&self, path: &str) -> Result<Url, ClientError> {
         self.base
             .join(path)
-            .map_err(|error| self.no_address(Said::of(&error)))
+            .map_err(|error| self.no_address(CauseText::of(&error)))
     }
 
     fn contact_url(&self, number: &str) -> Result<Url, ClientError> {
@@ -246,7 +246,7 @@ impl Client {
         Ok(url)
     }
 
-    fn no_address(&self, reason: Said) -> ClientError {
+    fn no_address(&self, reason: CauseText) -> ClientError {
         ClientError::Address(without_user(self.base.as_str()), reason)
     }
 
@@ -271,8 +271,8 @@ impl Client {
         let mut attempt = 1;
         loop {
             let (failure, asked) = match self.once(action, &method, &url, body.clone()).await {
-                Ok(Answer::Done(answer)) => return Ok(answer),
-                Ok(Answer::Later { problem, after }) => {
+                Ok(Reply::Done(answer)) => return Ok(answer),
+                Ok(Reply::Later { problem, after }) => {
                     (ClientError::Refused { action, problem }, after)
                 }
                 Err(ClientError::Unreachable {
@@ -304,7 +304,7 @@ impl Client {
         method: &Method,
         url: &Url,
         body: Option<Vec<u8>>,
-    ) -> Result<Answer<T>, ClientError> {
+    ) -> Result<Reply<T>, ClientError> {
         // The URL is removed, because it may hold a phone number and errors end up in logs.
         let unreachable = |source: reqwest::Error| ClientError::Unreachable {
             action,
@@ -333,12 +333,12 @@ impl Client {
         }
         if status.is_success() {
             return serde_json::from_slice(&bytes)
-                .map(Answer::Done)
-                .map_err(|error| answer(action, Said::of(&error)));
+                .map(Reply::Done)
+                .map_err(|error| answer(action, CauseText::of(&error)));
         }
         let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem::bare(status));
         if will_pass(status.as_u16()) {
-            Ok(Answer::Later { problem, after })
+            Ok(Reply::Later { problem, after })
         } else {
             Err(ClientError::Refused { action, problem })
         }
@@ -346,7 +346,7 @@ impl Client {
 }
 
 /// The result of one attempt.
-enum Answer<T> {
+enum Reply<T> {
     Done(T),
     Later {
         problem: Problem,
@@ -401,10 +401,10 @@ fn will_pass(status: u16) -> bool {
 }
 
 fn encode(action: &'static str, body: &impl Serialize) -> Result<Vec<u8>, ClientError> {
-    serde_json::to_vec(body).map_err(|error| answer(action, Said::of(&error)))
+    serde_json::to_vec(body).map_err(|error| answer(action, CauseText::of(&error)))
 }
 
-fn answer(action: &'static str, reason: Said) -> ClientError {
+fn answer(action: &'static str, reason: CauseText) -> ClientError {
     ClientError::Answer { action, reason }
 }
 

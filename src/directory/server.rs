@@ -17,7 +17,7 @@ use super::key_file::KeyFile;
 use super::store::{Store, StoreError};
 use super::{CompanyId, TokenError, upkeep};
 use crate::cli::{PrintError, print};
-use crate::error::tell;
+use crate::error::print_error;
 use crate::exit::Exit;
 use crate::http_server;
 use crate::shutdown::Shutdown;
@@ -170,7 +170,7 @@ pub struct Server {
     address: SocketAddr,
     app: App,
     keys: KeyFile,
-    connections: http_server::Limits,
+    connections: http_server::ConnectionLimits,
     retain_days: Option<u32>,
 }
 
@@ -179,7 +179,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     match serve(args, shutdown.token().clone()).await {
         Ok(()) => Exit::Done,
         Err(error) => {
-            tell("directory", &error);
+            print_error("directory", &error);
             error.exit()
         }
     }
@@ -223,7 +223,7 @@ impl Error {
             | Self::Keys(..)
             | Self::NoKeyFile
             | Self::DatabaseFile(..)
-            | Self::Store(StoreError::Address) => Exit::StartedWrongly,
+            | Self::Store(StoreError::Address) => Exit::Usage,
             Self::Store(_) | Self::Listen(..) | Self::Print(_) => Exit::Failed,
         }
     }
@@ -297,7 +297,7 @@ impl Server {
             address,
             app,
             keys,
-            connections: http_server::Limits {
+            connections: http_server::ConnectionLimits {
                 most: args.max_connections as usize,
                 idle: Duration::from_secs(args.idle_timeout),
                 grace: Duration::from_secs(args.grace),

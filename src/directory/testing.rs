@@ -4,14 +4,14 @@ use tempfile::TempDir;
 
 /// The database that a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Backend {
     Sqlite,
     Postgres,
 }
 
-// === impl Kind ===
+// === impl Backend ===
 
-impl Kind {
+impl Backend {
     /// The address of a new database.
     pub(crate) fn fresh(self, folder: &TempDir) -> String {
         match self {
@@ -23,19 +23,19 @@ impl Kind {
     }
 }
 
-/// Generates a SQLite test and a PostgreSQL test from each function that takes a [`Kind`].
+/// Generates a SQLite test and a PostgreSQL test from each function that takes a [`Backend`].
 macro_rules! on_each_database {
     ($($promise:ident),* $(,)?) => {
         mod on_sqlite {
             $(#[tokio::test]
             async fn $promise() {
-                super::$promise($crate::directory::testing::Kind::Sqlite).await;
+                super::$promise($crate::directory::testing::Backend::Sqlite).await;
             })*
         }
         mod on_postgres {
             $(#[tokio::test]
             async fn $promise() {
-                super::$promise($crate::directory::testing::Kind::Postgres).await;
+                super::$promise($crate::directory::testing::Backend::Postgres).await;
             })*
         }
     };

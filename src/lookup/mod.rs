@@ -16,19 +16,19 @@ use crate::resolve::{Match, Record, Rule};
 
 /// One number of the input, and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
+struct NumberResult {
     /// The number as it was given.
     text: String,
     /// The number as it is parsed.
     number: Result<E164, NotLookedUp>,
-    answer: Answer,
+    answer: Resolution,
     /// The reasons for the answer, if they were requested.
     explanation: Option<Explanation>,
 }
 
 /// The result for a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Answer {
+enum Resolution {
     /// The number was not queried.
     NotAsked,
     /// No record holds the number.
@@ -48,19 +48,19 @@ struct Explanation {
 /// All lines and their cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Outcome {
-    lines: Vec<Line>,
+    lines: Vec<NumberResult>,
     api_calls: u64,
     took: Duration,
 }
 
-// === impl Line ===
+// === impl NumberResult ===
 
-impl Line {
+impl NumberResult {
     /// The code of the reason why the number was not queried; `None` if it was queried.
     fn reason(&self) -> Option<&'static str> {
         match (&self.number, &self.answer) {
             (Err(reason), _) => Some(reason.code()),
-            (Ok(_), Answer::NotAsked) => Some("Interrupted"),
+            (Ok(_), Resolution::NotAsked) => Some("Interrupted"),
             (Ok(_), _) => None,
         }
     }
@@ -69,15 +69,17 @@ impl Line {
     fn reason_in_words(&self) -> Option<String> {
         match (&self.number, &self.answer) {
             (Err(reason), _) => Some(reason.to_string()),
-            (Ok(_), Answer::NotAsked) => Some("the look-up ended before it was asked".to_owned()),
+            (Ok(_), Resolution::NotAsked) => {
+                Some("the look-up ended before it was asked".to_owned())
+            }
             (Ok(_), _) => None,
         }
     }
 
     fn found(&self) -> Option<&Match> {
         match &self.answer {
-            Answer::Found(found) => Some(found),
-            Answer::NotAsked | Answer::Unknown => None,
+            Resolution::Found(found) => Some(found),
+            Resolution::NotAsked | Resolution::Unknown => None,
         }
     }
 }
@@ -86,7 +88,7 @@ impl Line {
 
 impl Outcome {
     fn asked(&self) -> usize {
-        let was_asked = |line: &&Line| line.answer != Answer::NotAsked;
+        let was_asked = |line: &&NumberResult| line.answer != Resolution::NotAsked;
         self.lines.iter().filter(was_asked).count()
     }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Explanation, Format, Line, Outcome};
+use super::{Explanation, Format, NumberResult, Outcome};
 use crate::resolve::Record;
 
 /// API calls per number with the product document's own method: one query for each of Contact,
@@ -38,7 +38,7 @@ pub(crate) fn cost(outcome: &Outcome) -> String {
     )
 }
 
-fn e164(line: &Line) -> Option<&str> {
+fn e164(line: &NumberResult) -> Option<&str> {
     line.number.as_ref().ok().map(|number| number.as_str())
 }
 
@@ -62,7 +62,7 @@ fn json_lines(outcome: &Outcome) -> String {
     text
 }
 
-fn json_line(line: &Line) -> Value {
+fn json_line(line: &NumberResult) -> Value {
     let mut value = json!({
         "number": line.text,
         "e164": e164(line),
@@ -156,7 +156,7 @@ fn table(outcome: &Outcome) -> String {
     text
 }
 
-fn row(line: &Line) -> [String; 6] {
+fn row(line: &NumberResult) -> [String; 6] {
     let number = plain(&line.text);
     let e164 = e164(line).unwrap_or("-").to_owned();
     let cell = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), plain);

@@ -7,10 +7,10 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use kube::ResourceExt;
 
-use super::{Answer, Args, Explanation, Line, Outcome, output};
+use super::{Args, Explanation, NumberResult, Outcome, Resolution, output};
 use crate::api::Settings;
-use crate::cli::{BadInput, Manifests, apart, print};
-use crate::error::tell;
+use crate::cli::{BadInput, Manifests, in_thread, print};
+use crate::error::print_error;
 use crate::exit::Exit;
 use crate::phone::{E164, Region, parse, spellings};
 use crate::reason::Reason;
@@ -24,7 +24,7 @@ const LOGINS: u64 = 2;
 
 /// The numbers to look up, and the settings.
 struct Job {
-    lines: Vec<Line>,
+    lines: Vec<NumberResult>,
     region: Region,
     connection: Connection,
     explain: bool,
@@ -47,13 +47,16 @@ enum Ended {
 /// Looks numbers up and prints what was found.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     let end = |error: &(dyn std::error::Error + 'static), exit| {
-        tell("lookup", error);
+        print_error("lookup", error);
         exit
     };
     let format = args.output;
-    let job = match shutdown.unless_told(apart(move || prepare(&args))).await {
-        Err(stopped) => return end(&stopped, Exit::ToldToStop),
-        Ok(Err(problem)) => return end(&problem, Exit::StartedWrongly),
+    let job = match shutdown
+        .unless_requested(in_thread(move || prepare(&args)))
+        .await
+    {
+        Err(stopped) => return end(&stopped, Exit::Interrupted),
+        Ok(Err(problem)) => return end(&problem, Exit::Usage),
         Ok(Ok(job)) => job,
     };
     let begun = Instant::now();
@@ -62,7 +65,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     let printed = print(&output::text(&outcome, format));
     eprintln!("{}", output::cost(&outcome));
     match (result, printed) {
-        (Err(Ended::Stopped(stopped)), _) => end(&stopped, Exit::ToldToStop),
+        (Err(Ended::Stopped(stopped)), _) => end(&stopped, Exit::Interrupted),
         (Err(problem), _) => end(&problem, Exit::Failed),
         (Ok(()), Err(error)) => end(&error, Exit::Failed),
         (Ok(()), Ok(())) => Exit::Done,
@@ -91,10 +94,10 @@ fn prepare(args: &Args) -> Result<Job, BadInput> {
     let region = settings.region;
     let lines = texts
         .into_iter()
-        .map(|text| Line {
+        .map(|text| NumberResult {
             number: parse(&text, &region),
             text,
-            answer: Answer::NotAsked,
+            answer: Resolution::NotAsked,
             explanation: None,
         })
         .collect();
@@ -161,14 +164,18 @@ impl Job {
             return Ok(());
         }
         let bar = progress(numbers.len());
-        let session = shutdown.unless_told(self.connection.session()).await??;
+        let session = shutdown
+            .unless_requested(self.connection.session())
+            .await??;
         let mut resolver = Resolver::new(self.connection.clone(), self.region)
             .person_accounts(session.person_accounts)
             .instance(Some(session.instance_url));
         let mut pending = numbers;
         while !pending.is_empty() {
             let batch = resolver.batch(pending);
-            let brought = shutdown.unless_told(resolver.resolve(&batch)).await??;
+            let brought = shutdown
+                .unless_requested(resolver.resolve(&batch))
+                .await??;
             let Some(brought) = brought else { continue };
             self.keep(batch.numbers(), &brought, places);
             bar.inc(batch.numbers().len() as u64);
@@ -186,8 +193,8 @@ impl Job {
     fn keep(&mut self, asked: &[E164], brought: &LookedUp, places: &HashMap<E164, Vec<usize>>) {
         for number in asked {
             let answer = match brought.found.get(number) {
-                Some(found) => Answer::Found(found.clone()),
-                None => Answer::Unknown,
+                Some(found) => Resolution::Found(found.clone()),
+                None => Resolution::Unknown,
             };
             let explanation = self.explain.then(|| {
                 let (records, rule) = why(number, &brought.records);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Answer, Explanation, Format, Line, Outcome, output};
+use super::{Explanation, Format, NumberResult, Outcome, Resolution, output};
 use crate::phone::{Region, parse};
 use crate::resolve::{Match, Object, Record, Rule};
 
-fn line(text: &str, answer: Answer) -> Line {
-    Line {
+fn line(text: &str, answer: Resolution) -> NumberResult {
+    NumberResult {
         text: text.to_owned(),
         number: parse(text, &Region::JAPAN),
         answer,
@@ -27,10 +27,10 @@ fn outcome() -> Outcome {
     };
     Outcome {
         lines: vec![
-            line("０３-1234-5678", Answer::Found(found)),
-            line("0399999999", Answer::Unknown),
-            line("110", Answer::NotAsked),
-            line("0312345670", Answer::NotAsked),
+            line("０３-1234-5678", Resolution::Found(found)),
+            line("0399999999", Resolution::Unknown),
+            line("110", Resolution::NotAsked),
+            line("0312345670", Resolution::NotAsked),
         ],
         api_calls: 1,
         took: Duration::from_millis(1_234),

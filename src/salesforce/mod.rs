@@ -29,7 +29,7 @@ pub use self::credentials::secret_keys::{Incomplete, SecretKey, Unusable, secret
 pub use self::credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
 pub use self::login::gate::{LoginGate, LoginWithheld};
 pub use self::login::session::{SessionInfo, SharedSession};
-pub use self::probe::findings::{Access, Answer, Findings, Organization, Warning};
+pub use self::probe::findings::{Access, Findings, Organization, Visibility, Warning};
 pub use self::probe::probe;
 pub use self::probe::warning_code::WarningCode;
 pub use self::rest::soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
@@ -38,4 +38,4 @@ pub use self::rest::{
     MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version,
 };
 pub use self::transport::dial::{DEFAULT_HOSTS, DialError, DialPolicy};
-pub use self::transport::{Limits, Transport};
+pub use self::transport::{HttpLimits, Transport};

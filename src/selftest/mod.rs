@@ -14,7 +14,7 @@ use url::Url;
 use crate::api::SalesforceIntegration;
 use crate::cli::{ClusterError, client_of, cluster_config, duration, print};
 use crate::controller::LEASE;
-use crate::error::{Chain, tell};
+use crate::error::{Chain, print_error};
 use crate::exit::Exit;
 use crate::shutdown::Shutdown;
 
@@ -49,12 +49,12 @@ type Finding = Result<String, String>;
 /// away.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     let end = |error: &(dyn std::error::Error + 'static), exit| {
-        tell("selftest", error);
+        print_error("selftest", error);
         exit
     };
-    let findings = match shutdown.unless_told(look(&args)).await {
-        Err(stopped) => return end(&stopped, Exit::ToldToStop),
-        Ok(Err(error)) => return end(&error, Exit::StartedWrongly),
+    let findings = match shutdown.unless_requested(look(&args)).await {
+        Err(stopped) => return end(&stopped, Exit::Interrupted),
+        Ok(Err(error)) => return end(&error, Exit::Usage),
         Ok(Ok(findings)) => findings,
     };
     let mut text = String::new();

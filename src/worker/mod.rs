@@ -20,7 +20,7 @@ pub use self::args::{Args, Options};
 use self::failure::Failure;
 use self::run::Run;
 use crate::directory::Client;
-use crate::error::tell;
+use crate::error::print_error;
 use crate::exit::Exit;
 use crate::run::{Outcome, RunKind, RunReport, SettingsError, WorkerSettings, settings};
 use crate::salesforce::{Connection, Transport};
@@ -49,15 +49,15 @@ async fn run_and_report(args: Args, shutdown: Shutdown) -> Exit {
     };
     let left = leave(&report, &options.termination_log);
     if let Err(error) = &left {
-        tell("worker", error);
+        print_error("worker", error);
     }
     match report.outcome {
-        Outcome::Interrupted => Exit::ToldToStop,
+        Outcome::Interrupted => Exit::Interrupted,
         // What was refused must stand in the report; the code says the same as of every run that was told to stop.
-        Outcome::Failed if begun && shutdown.is_told() => Exit::ToldToStop,
-        Outcome::Failed if !begun => Exit::StartedWrongly,
+        Outcome::Failed if begun && shutdown.is_requested() => Exit::Interrupted,
+        Outcome::Failed if !begun => Exit::Usage,
         Outcome::Failed => Exit::Failed,
-        Outcome::BudgetExhausted => Exit::AllowanceUsedUp,
+        Outcome::BudgetExhausted => Exit::BudgetExhausted,
         // Nobody can tell a run without a report from one that did nothing.
         Outcome::Succeeded if left.is_err() => Exit::Failed,
         Outcome::Succeeded => Exit::Done,

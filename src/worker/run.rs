@@ -65,19 +65,19 @@ impl Run {
     pub(crate) async fn execute(self, shutdown: &Shutdown) -> RunReport {
         let mut report = RunReport::begin(self.kind, Timestamp::now());
         let stopped_late = async {
-            shutdown.told().await;
+            shutdown.requested().await;
             tokio::time::sleep(STOP_WITHIN).await;
         };
         let result = tokio::select! {
             biased;
-            () = shutdown.told_again() => Err(Failure::CutOff),
+            () = shutdown.aborted() => Err(Failure::CutOff),
             result = self.work(&mut report, shutdown) => result,
             () = stopped_late => Err(Failure::Interrupted),
         };
         if let Err(failure) = result {
             let handed_back = tokio::select! {
                 biased;
-                () = shutdown.told_again() => false,
+                () = shutdown.aborted() => false,
                 () = self.hand_back() => true,
             };
             describe(&mut report, &after(failure, shutdown, handed_back));
@@ -96,7 +96,7 @@ impl Run {
             finished: HashSet::new(),
         };
         let going_on = || {
-            if shutdown.is_told() {
+            if shutdown.is_requested() {
                 Err(Failure::Interrupted)
             } else {
                 Ok(())
@@ -286,7 +286,7 @@ impl Run {
 /// What a run that was told to stop ends with: that it was, whatever failed on the way. Only a refused log-in is told as what it is, so
 /// that nobody tries the credential again by itself.
 fn after(failure: Failure, shutdown: &Shutdown, handed_back: bool) -> Failure {
-    if !shutdown.is_told() || failure.refused_login() {
+    if !shutdown.is_requested() || failure.refused_login() {
         return failure;
     }
     if !matches!(failure, Failure::Interrupted | Failure::CutOff) {

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use salesforce_simulator::{HostRole, LoginHours, Org, Simulator, User, World};
 use switchboard::salesforce::{
-    Answer, ApiVersion, Connection, Credentials, DialPolicy, Meaning, Transport, probe,
+    ApiVersion, Connection, Credentials, DialPolicy, Meaning, Transport, Visibility, probe,
 };
 
 use crate::{
@@ -37,10 +37,10 @@ async fn every_method_logs_in_and_the_probe_costs_three_calls() {
         let access = &findings.access;
         assert_eq!(
             (&access.contact, &access.account, &access.lead),
-            (&Answer::Yes, &Answer::Yes, &Answer::Yes),
+            (&Visibility::Yes, &Visibility::Yes, &Visibility::Yes),
             "{method}"
         );
-        assert_eq!(findings.create_task, Answer::Yes, "{method}");
+        assert_eq!(findings.create_task, Visibility::Yes, "{method}");
         let counters = simulator.counters();
         assert_eq!(
             (

@@ -12,7 +12,7 @@ mod requests;
 
 use salesforce_simulator::{ConnectedApp, Org, Record, Simulator, User, World};
 use switchboard::salesforce::{
-    ApiVersion, Connection, Credentials, DialPolicy, Limits, RetryPolicy, Transport,
+    ApiVersion, Connection, Credentials, DialPolicy, HttpLimits, RetryPolicy, Transport,
 };
 
 const USER: &str = "integration@acme.example";
@@ -49,11 +49,11 @@ fn transport(simulator: &Simulator) -> Transport {
     let policy =
         DialPolicy::new(&hosts, true, Some(simulator.ca_pem().as_bytes().to_vec())).unwrap();
     let second = std::time::Duration::from_secs(1);
-    let limits = Limits {
+    let limits = HttpLimits {
         first_byte: second,
         between_bytes: second,
         total: 3 * second,
-        ..Limits::default()
+        ..HttpLimits::default()
     };
     Transport::with_limits(policy, limits).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use salesforce_simulator::{Org, Sharing, Simulator, World};
-use switchboard::salesforce::{Answer, Environment, Meaning, probe};
+use switchboard::salesforce::{Environment, Meaning, Visibility, probe};
 
 use crate::{USER, acme, connect, connect_with, jwt, password, start};
 
@@ -41,7 +41,7 @@ async fn rights_are_proved_and_never_guessed() {
             .collect()
     };
     let private = findings(standard(|_| {})).await;
-    assert_eq!(private.access.contact, Answer::No);
+    assert_eq!(private.access.contact, Visibility::No);
 
     let public = findings(standard(|org| {
         for object in ["Contact", "Account", "Lead"] {
@@ -49,7 +49,7 @@ async fn rights_are_proved_and_never_guessed() {
         }
     }))
     .await;
-    assert_eq!(public.access.contact, Answer::Yes);
+    assert_eq!(public.access.contact, Visibility::Yes);
     assert!(
         codes(&public).contains(&"ViewAllMissing".to_owned()),
         "{:?}",
@@ -59,24 +59,24 @@ async fn rights_are_proved_and_never_guessed() {
     let no_lead = findings(acme().with(|org| org.missing_objects.push("Lead".to_owned()))).await;
     assert_eq!(
         (no_lead.access.contact, no_lead.access.lead),
-        (Answer::Yes, Answer::Absent)
+        (Visibility::Yes, Visibility::Absent)
     );
 
     let one_missing =
         findings(acme().grants("Integration", |grants| grants.without_view_all("Contact"))).await;
     assert_eq!(
         (one_missing.access.contact, one_missing.access.account),
-        (Answer::No, Answer::Yes)
+        (Visibility::No, Visibility::Yes)
     );
 
     let administrator = findings(
         acme().with(|org| org.user_mut(USER).unwrap().profile = "System Administrator".into()),
     )
     .await;
-    assert_eq!(administrator.access.lead, Answer::Yes);
+    assert_eq!(administrator.access.lead, Visibility::Yes);
 
     let no_task = findings(acme().grants("Integration", |grants| grants.deny("EditTask"))).await;
-    assert_eq!(no_task.create_task, Answer::No);
+    assert_eq!(no_task.create_task, Visibility::No);
     assert!(codes(&no_task).contains(&"CannotCreateTask".to_owned()));
 
     let hidden =
@@ -96,7 +96,7 @@ async fn rights_are_proved_and_never_guessed() {
     let simulator = Simulator::start(world).await.unwrap();
     let unreadable = probe(&connect(&simulator, password())).await.unwrap();
     assert!(
-        matches!(unreadable.access.contact, Answer::Unknown(_)),
+        matches!(unreadable.access.contact, Visibility::Unknown(_)),
         "{:?}",
         unreadable.access
     );

@@ -20,7 +20,7 @@ fn a_wrong_command_line_is_a_wrong_start_of_every_role() {
     ];
     for line in roles {
         let ended = run(&mut switchboard(line));
-        ended.says(Exit::StartedWrongly.code().into(), &["Usage:"]);
+        ended.says(Exit::Usage.code().into(), &["Usage:"]);
     }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::batch::v1::CronJob;
 use kube::ResourceExt;
 
 use super::child_store::owner;
-use super::index::{Index, Key, Kind};
+use super::index::{Index, Key, WatchedKind};
 use crate::decide::children::{LiveCronJob, digest, is_busy};
 
 /// Digests of a CronJob as it was desired and as it was on the server when both agreed.
@@ -51,7 +51,7 @@ pub(crate) fn expect_write(index: &mut Index, wanted: &CronJob, live: Option<&Li
     let before = live.and_then(|live| live.generation).unwrap_or(0);
     let busy = live.is_some_and(|live| live.busy);
     index.changed(
-        Kind::CronJob,
+        WatchedKind::CronJob,
         Key::of(wanted),
         owner(wanted),
         &fingerprint(Some(before + 1), wanted, busy),
@@ -61,7 +61,7 @@ pub(crate) fn expect_write(index: &mut Index, wanted: &CronJob, live: Option<&Li
 /// The same after the write, with the object that the server returned.
 pub(crate) fn observed_write(index: &mut Index, written: &CronJob) {
     index.changed(
-        Kind::CronJob,
+        WatchedKind::CronJob,
         Key::of(written),
         owner(written),
         &fingerprint_of(written),

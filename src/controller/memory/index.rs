@@ -29,7 +29,7 @@ pub struct Index {
     by_credential: HashMap<String, Group>,
     by_org: HashMap<String, Group>,
     tokens: HashMap<Key, Tokens>,
-    observed: HashMap<(Kind, Key), Observed>,
+    observed: HashMap<(WatchedKind, Key), Observed>,
 }
 
 /// Integrations with something in common, sorted. Most are alone, and a `BTreeSet` would allocate
@@ -39,7 +39,7 @@ struct Group(Vec<Key>);
 
 /// The kinds of objects that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum WatchedKind {
     /// The integrations themselves.
     Integration,
     /// Their CronJobs.
@@ -273,7 +273,7 @@ impl Index {
     /// Records an object. Returns whether the parts that decisions depend on have changed.
     pub fn changed(
         &mut self,
-        kind: Kind,
+        kind: WatchedKind,
         key: Key,
         owner: Option<Key>,
         fingerprint: &impl Hash,
@@ -286,24 +286,24 @@ impl Index {
     }
 
     /// Removes an object. Returns its owner when both are known.
-    pub fn forget_observed(&mut self, kind: Kind, key: &Key) -> Option<Key> {
+    pub fn forget_observed(&mut self, kind: WatchedKind, key: &Key) -> Option<Key> {
         self.observed.remove(&(kind, key.clone()))?.owner
     }
 
     /// The objects of a kind that are known to exist, in one namespace or in all. An object that a
     /// new list does not contain is gone.
-    pub fn known(&self, kind: Kind, namespace: Option<&str>) -> HashSet<Key> {
+    pub fn known(&self, kind: WatchedKind, namespace: Option<&str>) -> HashSet<Key> {
         let observed = self
             .observed
             .keys()
             .filter(|(observed, _)| *observed == kind);
         let mut known: HashSet<&Key> = observed.map(|(_, key)| key).collect();
         match kind {
-            Kind::Integration => known.extend(self.entries.keys()),
+            WatchedKind::Integration => known.extend(self.entries.keys()),
             // A reader learns that its Secret is gone, also when the Secret is older than the
             // reader.
-            Kind::Secret => known.extend(self.tokens.keys().chain(self.by_secret.keys())),
-            Kind::CronJob | Kind::Job | Kind::Pod => {}
+            WatchedKind::Secret => known.extend(self.tokens.keys().chain(self.by_secret.keys())),
+            WatchedKind::CronJob | WatchedKind::Job | WatchedKind::Pod => {}
         }
         known
             .into_iter()
@@ -445,23 +445,23 @@ mod tests {
             namespace: "elsewhere".into(),
             name: "pod".into(),
         };
-        index.changed(Kind::Pod, key("pod"), Some(key("old")), &1);
-        index.changed(Kind::Pod, elsewhere.clone(), None, &1);
+        index.changed(WatchedKind::Pod, key("pod"), Some(key("old")), &1);
+        index.changed(WatchedKind::Pod, elsewhere.clone(), None, &1);
         index.note_tokens(key("old-directory"), Some(key("old")), "v1".into());
         assert_eq!(
-            index.known(Kind::Integration, Some("tenant")),
+            index.known(WatchedKind::Integration, Some("tenant")),
             HashSet::from([key("old"), key("young")])
         );
         assert_eq!(
-            index.known(Kind::Pod, Some("tenant")),
+            index.known(WatchedKind::Pod, Some("tenant")),
             HashSet::from([key("pod")])
         );
         assert_eq!(
-            index.known(Kind::Pod, None),
+            index.known(WatchedKind::Pod, None),
             HashSet::from([key("pod"), elsewhere])
         );
         assert_eq!(
-            index.known(Kind::Secret, None),
+            index.known(WatchedKind::Secret, None),
             HashSet::from([
                 key("old-directory"),
                 key("old-salesforce"),
@@ -469,7 +469,7 @@ mod tests {
             ])
         );
         assert_eq!(
-            index.forget_observed(Kind::Pod, &key("pod")),
+            index.forget_observed(WatchedKind::Pod, &key("pod")),
             Some(key("old"))
         );
         assert_eq!(index.forget_tokens(&key("old-directory")), Some(key("old")));

@@ -23,7 +23,7 @@ use super::context::access::ScopeAccess;
 use super::context::stores::Stores;
 use super::memory::child_store::{ChildStore, owner};
 use super::memory::fingerprint_of;
-use super::memory::index::{Key, Kind};
+use super::memory::index::{Key, WatchedKind};
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
 use crate::decide::children::summarize;
 use crate::decide::runs::judge_pod;
@@ -107,47 +107,59 @@ impl Watches {
     pub fn affected(self, context: &Arc<Context>) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
         let scope = self.namespace.as_deref();
         let integrations = flatten(
-            Kind::Integration,
+            WatchedKind::Integration,
             scope,
             self.integrations,
             context,
             integration,
         );
         let cron_jobs = flatten(
-            Kind::CronJob,
+            WatchedKind::CronJob,
             scope,
             self.cron_jobs,
             context,
-            |context, event| owner_if_changed(context, Kind::CronJob, event, fingerprint_of),
+            |context, event| owner_if_changed(context, WatchedKind::CronJob, event, fingerprint_of),
         );
-        let jobs = flatten(Kind::Job, scope, self.jobs, context, |context, event| {
-            owner_if_changed(context, Kind::Job, event, |job: &Job| {
-                job.status.as_ref().map(|status| {
-                    status
-                        .conditions
-                        .iter()
-                        .flatten()
-                        .map(|condition| condition.type_.clone())
-                        .collect::<Vec<_>>()
+        let jobs = flatten(
+            WatchedKind::Job,
+            scope,
+            self.jobs,
+            context,
+            |context, event| {
+                owner_if_changed(context, WatchedKind::Job, event, |job: &Job| {
+                    job.status.as_ref().map(|status| {
+                        status
+                            .conditions
+                            .iter()
+                            .flatten()
+                            .map(|condition| condition.type_.clone())
+                            .collect::<Vec<_>>()
+                    })
                 })
-            })
-        });
-        let pods = flatten(Kind::Pod, scope, self.pods, context, |context, event| {
-            if let Change::Removed(_, Some(pod)) = &event
-                && let (Some(integration), Some(run)) = (owner(pod), judge_pod(pod))
-            {
-                context.memory.add_lost_pod_result(&integration, run);
-            }
-            owner_if_changed(context, Kind::Pod, event, |pod: &Pod| {
-                (
-                    judge_pod(pod).map(|run| (run.finished_at, run.outcome)),
-                    judge_pending(pod)
-                        .filter(StuckRun::has_reason)
-                        .map(|stuck| (stuck.due, stuck.code)),
-                )
-            })
-        });
-        let secrets = flatten(Kind::Secret, scope, self.secrets, context, secret);
+            },
+        );
+        let pods = flatten(
+            WatchedKind::Pod,
+            scope,
+            self.pods,
+            context,
+            |context, event| {
+                if let Change::Removed(_, Some(pod)) = &event
+                    && let (Some(integration), Some(run)) = (owner(pod), judge_pod(pod))
+                {
+                    context.memory.add_lost_pod_result(&integration, run);
+                }
+                owner_if_changed(context, WatchedKind::Pod, event, |pod: &Pod| {
+                    (
+                        judge_pod(pod).map(|run| (run.finished_at, run.outcome)),
+                        judge_pending(pod)
+                            .filter(StuckRun::has_reason)
+                            .map(|stuck| (stuck.due, stuck.code)),
+                    )
+                })
+            },
+        );
+        let secrets = flatten(WatchedKind::Secret, scope, self.secrets, context, secret);
         stream::select_all([integrations, cron_jobs, jobs, pods, secrets]).boxed()
     }
 }
@@ -193,7 +205,7 @@ where
 }
 
 fn flatten<K: ResourceExt + Send + 'static>(
-    kind: Kind,
+    kind: WatchedKind,
     namespace: Option<&str>,
     events: Events<K>,
     context: &Arc<Context>,
@@ -286,7 +298,7 @@ fn integration(context: &Context, seen: Change<SalesforceIntegration>) -> Vec<Ke
 /// depend on.
 fn owner_if_changed<K: ResourceExt, H: Hash>(
     context: &Context,
-    kind: Kind,
+    kind: WatchedKind,
     seen: Change<K>,
     matters: impl Fn(&K) -> H,
 ) -> Vec<Key> {
@@ -310,7 +322,7 @@ fn secret(context: &Context, seen: Change<PartialObjectMeta<Secret>>) -> Vec<Key
         Change::Present(secret) => secret,
         Change::Removed(key, _) => {
             let mut index = context.index();
-            index.forget_observed(Kind::Secret, &key);
+            index.forget_observed(WatchedKind::Secret, &key);
             let mut affected = index.readers(&key);
             affected.extend(index.forget_tokens(&key));
             return affected.into_iter().collect();
@@ -337,7 +349,7 @@ fn secret(context: &Context, seen: Change<PartialObjectMeta<Secret>>) -> Vec<Key
     // A list that is read again contains the same versions.
     let metadata = &secret.metadata;
     let matters = (&metadata.uid, &metadata.resource_version);
-    let changed = index.changed(Kind::Secret, key, None, &matters);
+    let changed = index.changed(WatchedKind::Secret, key, None, &matters);
     readers.into_iter().filter(|_| changed && listed).collect()
 }
 

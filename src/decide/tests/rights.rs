@@ -6,9 +6,9 @@ use super::*;
 fn a_user_without_view_all_is_connected_but_not_authorized() {
     let mut world = World::new();
     let access = Access {
-        contact: Answer::No,
-        account: Answer::Yes,
-        lead: Answer::Absent,
+        contact: Visibility::No,
+        account: Visibility::Yes,
+        lead: Visibility::Absent,
     };
     world.step(Ok(Findings {
         access,
@@ -29,9 +29,9 @@ fn a_user_without_view_all_is_connected_but_not_authorized() {
 fn rights_that_cannot_be_read_are_unknown_and_do_not_stop_the_runs() {
     let mut world = World::new();
     let access = Access {
-        contact: Answer::Unknown("no right".into()),
-        account: Answer::Yes,
-        lead: Answer::Absent,
+        contact: Visibility::Unknown("no right".into()),
+        account: Visibility::Yes,
+        lead: Visibility::Absent,
     };
     world.step(Ok(Findings {
         access,

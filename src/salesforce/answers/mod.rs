@@ -11,7 +11,7 @@ use self::error::{Error, Phase};
 use self::meaning::Meaning;
 use super::credentials::Method;
 use super::text::xml::Element;
-use super::text::{Kind, Redactor, html_words, kind};
+use super::text::{BodyKind, Redactor, html_words, kind};
 
 /// An answer, whole and decoded.
 pub(crate) struct Incoming {
@@ -209,17 +209,17 @@ pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor)
     let status = incoming.status;
     let text = incoming.text.trim();
     let what = match kind(text) {
-        Kind::Empty => format!("an empty answer came (HTTP {status})."),
-        Kind::Html => format!(
+        BodyKind::Empty => format!("an empty answer came (HTTP {status})."),
+        BodyKind::Html => format!(
             "an HTML page came instead of an API answer (HTTP {status}): \"{}\".",
             redactor.excerpt(&html_words(&redactor.scrub(text)))
         ),
         // Of these only the outline: their values may be somebody's secrets.
-        Kind::Json => format!(
+        BodyKind::Json => format!(
             "JSON of another shape came (HTTP {status}): {}.",
             redactor.excerpt(&outline(text))
         ),
-        Kind::Xml => {
+        BodyKind::Xml => {
             let root =
                 Element::parse(text).map_or("broken".to_owned(), |root| root.name().to_owned());
             format!(
@@ -227,7 +227,7 @@ pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor)
                 redactor.excerpt(&root)
             )
         }
-        Kind::Other => format!(
+        BodyKind::Other => format!(
             "text that is neither JSON nor XML came (HTTP {status}): \"{}\".",
             redactor.excerpt(text)
         ),

@@ -18,7 +18,7 @@ pub struct Findings {
     /// Whether the user sees all records of each object.
     pub access: Access,
     /// Whether the user may create Tasks.
-    pub create_task: Answer,
+    pub create_task: Visibility,
     /// The organization's API usage.
     pub usage: Option<Usage>,
     /// What works today and needs attention.
@@ -52,16 +52,16 @@ pub struct Organization {
 #[serde(rename_all = "camelCase")]
 pub struct Access {
     /// Contact.
-    pub contact: Answer,
+    pub contact: Visibility,
     /// Account.
-    pub account: Answer,
+    pub account: Visibility,
     /// Lead; absent with Platform licences.
-    pub lead: Answer,
+    pub lead: Visibility,
 }
 
 /// A proved answer, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum Visibility {
     /// Proved.
     Yes,
     /// Disproved.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::findings::{Access, Answer, Findings, Organization, Warning};
+use self::findings::{Access, Findings, Organization, Visibility, Warning};
 use self::permissions::{Grants, Sharing};
 use super::answers::error::{Error, Phase};
 use super::answers::is_about_rights;
@@ -206,13 +206,13 @@ fn organization(
 }
 
 /// `createable` of the describe is what the platform itself decides by, whatever grants it (facts: Salesforce 4.3).
-fn may_create_task(description: Result<Description, Error>) -> Result<Answer, Error> {
+fn may_create_task(description: Result<Description, Error>) -> Result<Visibility, Error> {
     match description.map(|description| description.createable) {
-        Ok(Some(true)) => Ok(Answer::Yes),
-        Ok(Some(false)) => Ok(Answer::No),
+        Ok(Some(true)) => Ok(Visibility::Yes),
+        Ok(Some(false)) => Ok(Visibility::No),
         Ok(None) => {
             let reason = "the description of Task does not say whether it is createable";
-            Ok(Answer::Unknown(reason.to_owned()))
+            Ok(Visibility::Unknown(reason.to_owned()))
         }
         Err(error)
             if matches!(
@@ -220,9 +220,9 @@ fn may_create_task(description: Result<Description, Error>) -> Result<Answer, Er
                 Meaning::NotFound | Meaning::ObjectUnavailable
             ) =>
         {
-            Ok(Answer::Absent)
+            Ok(Visibility::Absent)
         }
-        Err(error) if is_about_rights(error.meaning()) => Ok(Answer::Unknown(error.message())),
+        Err(error) if is_about_rights(error.meaning()) => Ok(Visibility::Unknown(error.message())),
         Err(error) => Err(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::findings::{Answer, Warning};
+use super::findings::{Visibility, Warning};
 use super::warnings;
 use crate::salesforce::answers::error::Error;
 use crate::salesforce::answers::is_about_rights;
@@ -107,7 +107,7 @@ pub(crate) fn sees_all(
     grants: &Grants,
     sharing: &Sharing,
     warnings: &mut Vec<Warning>,
-) -> Result<Answer, Error> {
+) -> Result<Visibility, Error> {
     match queried.success() {
         Ok(()) => {}
         Err(error)
@@ -117,7 +117,7 @@ pub(crate) fn sees_all(
             ) =>
         {
             warnings.push(warnings::object_absent(object));
-            return Ok(Answer::Absent);
+            return Ok(Visibility::Absent);
         }
         Err(error) if error.meaning() == Meaning::FieldUnavailable => {
             warnings.push(warnings::field_hidden(object, &error.message()));
@@ -127,10 +127,10 @@ pub(crate) fn sees_all(
     }
     let answer = decide(object, grants, sharing);
     match &answer {
-        Answer::Yes if !has_view_all(object, grants) => {
+        Visibility::Yes if !has_view_all(object, grants) => {
             warnings.push(warnings::view_all_missing(object))
         }
-        Answer::Unknown(reason) => warnings.push(warnings::access_unknown(object, reason)),
+        Visibility::Unknown(reason) => warnings.push(warnings::access_unknown(object, reason)),
         _ => {}
     }
     Ok(answer)
@@ -144,23 +144,24 @@ fn has_view_all(object: &str, grants: &Grants) -> bool {
     by_object || grants.all_data == Ok(true)
 }
 
-fn decide(object: &str, grants: &Grants, sharing: &Sharing) -> Answer {
+fn decide(object: &str, grants: &Grants, sharing: &Sharing) -> Visibility {
     if has_view_all(object, grants) {
-        return Answer::Yes;
+        return Visibility::Yes;
     }
-    let unknown =
-        |reason: &str| Answer::Unknown(format!("the user's permissions cannot be read: {reason}"));
+    let unknown = |reason: &str| {
+        Visibility::Unknown(format!("the user's permissions cannot be read: {reason}"))
+    };
     match grants.rows(object) {
         // Everybody reads every record, if the user may read the object at all.
         Ok(rows)
             if sharing.is_public(object)
                 && rows.iter().any(|row| row.permissions_read == Some(true)) =>
         {
-            Answer::Yes
+            Visibility::Yes
         }
         // No row is no access (facts: Salesforce 4.2); but View All Data could still make up for it.
         Ok(_) => match &grants.all_data {
-            Ok(_) => Answer::No,
+            Ok(_) => Visibility::No,
             Err(reason) => unknown(reason),
         },
         Err(reason) => unknown(reason),
@@ -341,10 +342,10 @@ mod tests {
             )
             .unwrap();
             let name = match answer {
-                Answer::Yes => "yes",
-                Answer::No => "no",
-                Answer::Unknown(_) => "unknown",
-                Answer::Absent => "absent",
+                Visibility::Yes => "yes",
+                Visibility::No => "no",
+                Visibility::Unknown(_) => "unknown",
+                Visibility::Absent => "absent",
             };
             assert_eq!(name, expected, "row {place}");
             assert_eq!(

@@ -1,6 +1,6 @@
 //! What works today and will not for ever, or works less well than it could.
 
-use super::findings::{Answer, Warning};
+use super::findings::{Visibility, Warning};
 use super::warning_code::WarningCode;
 use crate::salesforce::credentials::Method;
 use crate::salesforce::credentials::environment::ApiVersion;
@@ -45,21 +45,21 @@ pub(crate) fn of_version(version: ApiVersion) -> Option<Warning> {
 }
 
 /// Missing right to create Tasks: no obstacle until an integration registers activities.
-pub(crate) fn of_create_task(answer: &Answer) -> Option<Warning> {
+pub(crate) fn of_create_task(answer: &Visibility) -> Option<Warning> {
     let remedy = WarningCode::CannotCreateTask.remedy();
     match answer {
-        Answer::Yes => None,
-        Answer::No => Some(warning(
+        Visibility::Yes => None,
+        Visibility::No => Some(warning(
             WarningCode::CannotCreateTask,
             "The user may not create Tasks.",
             remedy,
         )),
-        Answer::Absent => Some(warning(
+        Visibility::Absent => Some(warning(
             WarningCode::CannotCreateTask,
             "The object Task is not there for this user.",
             remedy,
         )),
-        Answer::Unknown(reason) => Some(warning(
+        Visibility::Unknown(reason) => Some(warning(
             WarningCode::CreateTaskUnknown,
             format!("Whether the user may create Tasks cannot be told: {reason}."),
             WarningCode::CreateTaskUnknown.remedy(),

@@ -19,7 +19,7 @@ use super::connection::retry::RetryPolicy;
 use super::credentials::Credentials;
 use super::credentials::environment::ApiVersion;
 use super::transport::dial::DialPolicy;
-use super::transport::{Limits, Transport};
+use super::transport::{HttpLimits, Transport};
 
 /// What a played server was asked.
 #[derive(Clone, Debug)]
@@ -217,9 +217,9 @@ async fn write(stream: &mut TcpStream, reply: Reply) {
 }
 
 /// Limits and pauses for tests that wait for them.
-fn quick() -> Limits {
+fn quick() -> HttpLimits {
     let millis = std::time::Duration::from_millis;
-    Limits {
+    HttpLimits {
         connect: millis(300),
         first_byte: millis(300),
         between_bytes: millis(300),
@@ -228,7 +228,7 @@ fn quick() -> Limits {
     }
 }
 
-fn connection(url: &Url, credentials: Credentials, limits: Limits) -> Connection {
+fn connection(url: &Url, credentials: Credentials, limits: HttpLimits) -> Connection {
     let policy = DialPolicy::new(&["127.0.0.1".to_owned()], true, None).unwrap();
     let transport = Transport::with_limits(policy, limits).unwrap();
     let retry = RetryPolicy {

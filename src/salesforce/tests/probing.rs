@@ -6,7 +6,7 @@ use super::{Asked, Played, Reply, login_response, password, quick};
 use crate::salesforce::answers::meaning::Meaning;
 use crate::salesforce::connection::retry::RetryPolicy;
 use crate::salesforce::credentials::environment::ApiVersion;
-use crate::salesforce::probe::findings::Answer;
+use crate::salesforce::probe::findings::Visibility;
 use crate::salesforce::probe::probe;
 use crate::salesforce::transport::Transport;
 use crate::salesforce::{Connection, DialPolicy};
@@ -93,9 +93,9 @@ async fn a_healthy_organization_is_proved_with_three_calls() {
             &findings.access.account,
             &findings.access.lead
         ),
-        (&Answer::Yes, &Answer::Yes, &Answer::Yes)
+        (&Visibility::Yes, &Visibility::Yes, &Visibility::Yes)
     );
-    assert_eq!(findings.create_task, Answer::Yes);
+    assert_eq!(findings.create_task, Visibility::Yes);
     assert_eq!(findings.usage.unwrap().used, 7);
     let codes: Vec<&str> = findings
         .warnings
@@ -137,9 +137,9 @@ async fn what_is_missing_is_told_apart() {
             findings.access.account,
             findings.access.lead
         ),
-        (Answer::Yes, Answer::No, Answer::Absent)
+        (Visibility::Yes, Visibility::No, Visibility::Absent)
     );
-    assert_eq!(findings.create_task, Answer::No);
+    assert_eq!(findings.create_task, Visibility::No);
 }
 
 #[tokio::test]
@@ -165,9 +165,9 @@ async fn what_the_user_may_not_read_is_unknown_and_never_no() {
     .await;
     let findings = probe(&played.connection(password())).await.unwrap();
     assert!(
-        matches!(findings.access.contact, Answer::Unknown(ref reason) if reason.contains("cannot be read"))
+        matches!(findings.access.contact, Visibility::Unknown(ref reason) if reason.contains("cannot be read"))
     );
-    assert!(matches!(findings.create_task, Answer::Unknown(_)));
+    assert!(matches!(findings.create_task, Visibility::Unknown(_)));
     // What the log-in told stands in.
     assert_eq!(
         (

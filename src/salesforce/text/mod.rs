@@ -157,7 +157,7 @@ fn charset_of_declaration(body: &[u8]) -> Option<String> {
 
 /// What a body is that is not what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum BodyKind {
     Empty,
     Html,
     Xml,
@@ -166,7 +166,7 @@ pub(crate) enum Kind {
 }
 
 /// Judges a body by its looks; the `Content-Type` of a proxy's page is not to be trusted.
-pub(crate) fn kind(text: &str) -> Kind {
+pub(crate) fn kind(text: &str) -> BodyKind {
     let text = text.trim_start();
     let head: String = text
         .chars()
@@ -174,19 +174,19 @@ pub(crate) fn kind(text: &str) -> Kind {
         .collect::<String>()
         .to_ascii_lowercase();
     if text.is_empty() {
-        Kind::Empty
+        BodyKind::Empty
     } else if head.starts_with('<')
         && ["<!doctype html", "<html", "<body", "<h1", "<head"]
             .iter()
             .any(|tag| head.contains(tag))
     {
-        Kind::Html
+        BodyKind::Html
     } else if head.starts_with('<') {
-        Kind::Xml
+        BodyKind::Xml
     } else if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
-        Kind::Json
+        BodyKind::Json
     } else {
-        Kind::Other
+        BodyKind::Other
     }
 }
 
@@ -272,12 +272,12 @@ mod tests {
 
     #[test]
     fn odd_bodies_are_told_apart() {
-        assert_eq!(kind("  "), Kind::Empty);
-        assert_eq!(kind("<!DOCTYPE html><html>"), Kind::Html);
-        assert_eq!(kind("<h1>Bad Message 414</h1>"), Kind::Html);
-        assert_eq!(kind("<?xml version='1.0'?><a/>"), Kind::Xml);
-        assert_eq!(kind("{\"a\":1}"), Kind::Json);
-        assert_eq!(kind("Bad_OAuth_Token"), Kind::Other);
+        assert_eq!(kind("  "), BodyKind::Empty);
+        assert_eq!(kind("<!DOCTYPE html><html>"), BodyKind::Html);
+        assert_eq!(kind("<h1>Bad Message 414</h1>"), BodyKind::Html);
+        assert_eq!(kind("<?xml version='1.0'?><a/>"), BodyKind::Xml);
+        assert_eq!(kind("{\"a\":1}"), BodyKind::Json);
+        assert_eq!(kind("Bad_OAuth_Token"), BodyKind::Other);
         assert_eq!(html_words("<html><TITLE>Sign in</TITLE>"), "Sign in");
         assert_eq!(html_words("<h1>Bad</h1>").trim(), "Bad");
     }

@@ -16,7 +16,7 @@ use url::{Host, Url};
 
 use super::address;
 use super::address::Refusal;
-use crate::error::Said;
+use crate::error::CauseText;
 
 /// The hosts of Salesforce: log-in, My Domain and instance hosts, sandboxes.
 pub const DEFAULT_HOSTS: &[&str] = &["*.salesforce.com", "*.force.com"];
@@ -39,10 +39,10 @@ pub enum DialError {
     Pattern(String),
     /// The CA bundle cannot be read.
     #[error("the CA bundle cannot be used; write the authorities' certificates in PEM")]
-    CaBundle(#[source] Said),
+    CaBundle(#[source] CauseText),
     /// The HTTP client could not be built.
     #[error("the HTTP client cannot be set up")]
-    Client(#[source] Said),
+    Client(#[source] CauseText),
     /// Not https.
     #[error("{0} is not https")]
     NotHttps(String),

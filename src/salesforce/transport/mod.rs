@@ -27,7 +27,7 @@ use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::answers::{Incoming, error_codes};
 use super::text;
-use crate::error::Said;
+use crate::error::CauseText;
 
 /// How an administrator recognises us in the organization's logs.
 const USER_AGENT: &str = concat!(
@@ -45,7 +45,7 @@ const CALL_OPTIONS: (HeaderName, HeaderValue) = (
 
 /// How long and how much the client takes from a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct HttpLimits {
     /// To resolve, connect and shake hands.
     pub connect: Duration,
     /// From sending the request to the head of the answer. Salesforce executes a query for up to two
@@ -59,9 +59,9 @@ pub struct Limits {
     pub max_body: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for HttpLimits {
+    fn default() -> HttpLimits {
+        HttpLimits {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(125),
             between_bytes: Duration::from_secs(30),
@@ -71,10 +71,10 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl HttpLimits {
     /// Tighter limits for log-ins, whose answers are small and quick.
-    fn for_login(self) -> Limits {
-        Limits {
+    fn for_login(self) -> HttpLimits {
+        HttpLimits {
             first_byte: self.first_byte.min(Duration::from_secs(30)),
             total: self.total.min(Duration::from_secs(60)),
             max_body: self.max_body.min(1 << 20),
@@ -88,7 +88,7 @@ impl Limits {
 pub struct Transport {
     client: reqwest::Client,
     policy: Arc<DialPolicy>,
-    limits: Limits,
+    limits: HttpLimits,
     pace: Arc<Pace>,
 }
 
@@ -156,17 +156,17 @@ impl Outgoing {
 impl Transport {
     /// A client that dials by this policy only.
     pub fn new(policy: DialPolicy) -> Result<Transport, DialError> {
-        Transport::with_limits(policy, Limits::default())
+        Transport::with_limits(policy, HttpLimits::default())
     }
 
     /// A client with limits of its own.
-    pub fn with_limits(policy: DialPolicy, limits: Limits) -> Result<Transport, DialError> {
+    pub fn with_limits(policy: DialPolicy, limits: HttpLimits) -> Result<Transport, DialError> {
         Transport::with_lookup(policy, limits, Arc::new(SystemLookup))
     }
 
     pub(crate) fn with_lookup(
         policy: DialPolicy,
-        limits: Limits,
+        limits: HttpLimits,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Transport, DialError> {
         let policy = Arc::new(policy);
@@ -184,12 +184,12 @@ impl Transport {
                 .pool_idle_timeout(Duration::from_secs(55))
                 .pool_max_idle_per_host(8)
         };
-        let failed = |error: reqwest::Error| DialError::Client(Said::of(&error));
+        let failed = |error: reqwest::Error| DialError::Client(CauseText::of(&error));
         let client = match policy.ca_bundle() {
             None => base().build().map_err(failed)?,
             Some(pem) => {
                 let bundle = reqwest::Certificate::from_pem_bundle(pem)
-                    .map_err(|error| DialError::CaBundle(Said::of(&error)))?;
+                    .map_err(|error| DialError::CaBundle(CauseText::of(&error)))?;
                 if bundle.is_empty() {
                     return Err(DialError::CaBundle("it holds no certificate".into()));
                 }
@@ -199,7 +199,7 @@ impl Transport {
                     Err(_) => base()
                         .tls_certs_only(bundle)
                         .build()
-                        .map_err(|error| DialError::CaBundle(Said::of(&error)))?,
+                        .map_err(|error| DialError::CaBundle(CauseText::of(&error)))?,
                 }
             }
         };
@@ -267,7 +267,7 @@ impl Transport {
         &self,
         outgoing: Outgoing,
         phase: Phase,
-        limits: Limits,
+        limits: HttpLimits,
         host: &str,
     ) -> Result<Incoming, Error> {
         let late = |what: &str, limit: Duration| {

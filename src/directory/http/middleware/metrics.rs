@@ -26,7 +26,7 @@ struct Endpoint {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answer {
+struct StatusLabel {
     method: String,
     route: String,
     status: u16,
@@ -41,7 +41,7 @@ struct KeyFileRead {
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
-    answers: Family<Answer, Counter>,
+    answers: Family<StatusLabel, Counter>,
     seconds: Family<Endpoint, Histogram, fn() -> Histogram>,
     in_flight: Gauge<i64, AtomicI64>,
     key_files: Family<KeyFileRead, Counter>,
@@ -61,7 +61,7 @@ impl Drop for Flight {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("switchboard_directory");
-        let answers = Family::<Answer, Counter>::default();
+        let answers = Family::<StatusLabel, Counter>::default();
         // The buckets range from half a millisecond to sixteen seconds.
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 16));
         let seconds = Family::new_with_constructor(buckets);
@@ -105,7 +105,7 @@ impl Metrics {
     }
 
     fn answered(&self, method: String, route: String, status: u16, took: Duration) {
-        let answer = Answer {
+        let answer = StatusLabel {
             method: method.clone(),
             route: route.clone(),
             status,

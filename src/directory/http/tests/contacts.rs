@@ -17,7 +17,7 @@ fn named(company: Option<&str>, person: &str) -> ContactEdit {
     }
 }
 
-async fn a_removed_contact_is_gone_and_its_calls_stay(on: Kind) {
+async fn a_removed_contact_is_gone_and_its_calls_stay(on: Backend) {
     let directory = Directory::start(on).await;
     let leg = call("d1", "0312345678", "2026-11-23T01:00:00Z");
     directory.ingest().ingest(&payload([leg])).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_removed_contact_is_gone_and_its_calls_stay(on: Kind) {
     assert_eq!((call.lookup, call.contact), (LookupState::Done, None));
 }
 
-async fn the_export_holds_every_contact_in_the_platforms_layout(on: Kind) {
+async fn the_export_holds_every_contact_in_the_platforms_layout(on: Backend) {
     let directory = Directory::start(on).await;
     let admin = directory.admin();
     let evil = named(Some("Acme, \"KK\""), "=1+2");

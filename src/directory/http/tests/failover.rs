@@ -75,7 +75,7 @@ async fn ask(app: &App, company: usize) -> u16 {
 #[tokio::test]
 async fn when_the_server_is_lost_without_a_word_the_directory_finds_the_next_one() {
     let folder = TempDir::new().unwrap();
-    let database = Kind::Postgres.fresh(&folder);
+    let database = Backend::Postgres.fresh(&folder);
     let way = Way::to(&database).await;
     let app = app(&way.address, Duration::from_secs(8)).await;
     let everybody = || futures::future::join_all((0..MANY).map(|company| ask(&app, company)));

@@ -25,7 +25,7 @@ on_each_database! {
     a_misspelled_query_is_refused_and_not_ignored,
 }
 
-async fn pages_neither_repeat_nor_skip_while_calls_come_in(on: Kind) {
+async fn pages_neither_repeat_nor_skip_while_calls_come_in(on: Backend) {
     let directory = Directory::start(on).await;
     // Groups of three start in the same second, so that the ID decides their order.
     let leg = |n: usize| {
@@ -60,7 +60,7 @@ async fn pages_neither_repeat_nor_skip_while_calls_come_in(on: Kind) {
     assert_eq!(seen, expected);
 }
 
-async fn the_last_page_says_that_it_is_the_last(on: Kind) {
+async fn the_last_page_says_that_it_is_the_last(on: Backend) {
     let directory = Directory::start(on).await;
     directory
         .ingest()
@@ -93,7 +93,7 @@ async fn the_last_page_says_that_it_is_the_last(on: Kind) {
     );
 }
 
-async fn filters_narrow_the_history(on: Kind) {
+async fn filters_narrow_the_history(on: Backend) {
     let directory = Directory::start(on).await;
     let mut out = call("out", "x", "2026-11-23T04:00:00Z");
     out["call_type"] = json!("OUTGOING_CALL");
@@ -183,7 +183,7 @@ async fn filters_narrow_the_history(on: Kind) {
     }
 }
 
-async fn companies_do_not_see_each_other(on: Kind) {
+async fn companies_do_not_see_each_other(on: Backend) {
     let directory = Directory::start(on).await;
     directory
         .ingest()
@@ -263,7 +263,7 @@ async fn companies_do_not_see_each_other(on: Kind) {
     );
 }
 
-async fn a_misspelled_query_is_refused_and_not_ignored(on: Kind) {
+async fn a_misspelled_query_is_refused_and_not_ignored(on: Backend) {
     use secrecy::ExposeSecret as _;
     let directory = Directory::start(on).await;
     let table = [

@@ -33,7 +33,7 @@ async fn ids(directory: &Directory, query: CallsQuery) -> Vec<String> {
     page.calls.into_iter().map(|call| call.id).collect()
 }
 
-async fn a_webhook_of_any_shape_is_answered_and_leaves_a_history_that_can_be_read(on: Kind) {
+async fn a_webhook_of_any_shape_is_answered_and_leaves_a_history_that_can_be_read(on: Backend) {
     let directory = Directory::start(on).await;
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(5_000), close.repeat(5_000));
     let call = |member: &str| format!(r#"{{"call":{{"details":[{{{member}}}]}}}}"#);
@@ -96,7 +96,7 @@ async fn a_webhook_of_any_shape_is_answered_and_leaves_a_history_that_can_be_rea
     assert_eq!(kept, ["last", "long", "nul"]);
 }
 
-async fn a_webhook_with_too_many_legs_is_refused_and_one_at_the_limit_is_taken(on: Kind) {
+async fn a_webhook_with_too_many_legs_is_refused_and_one_at_the_limit_is_taken(on: Backend) {
     let directory = Directory::start(on).await;
     let legs = |count: usize| {
         payload((0..count).map(|n| json!({"id": n.to_string(), "call_type": "X"}))).to_string()
@@ -116,7 +116,7 @@ async fn a_webhook_with_too_many_legs_is_refused_and_one_at_the_limit_is_taken(o
     assert_eq!((status, &reply["added"]), (200, &json!(MAX_BULK)));
 }
 
-async fn a_leg_that_stands_twice_in_one_webhook_is_one_call(on: Kind) {
+async fn a_leg_that_stands_twice_in_one_webhook_is_one_call(on: Backend) {
     let directory = Directory::start(on).await;
     let mut rings = call("d1", "0312345678", "2026-11-23T01:00:00Z");
     let ends = rings.clone();
@@ -139,7 +139,7 @@ async fn a_leg_that_stands_twice_in_one_webhook_is_one_call(on: Kind) {
     assert!(page.calls[0].ended_at.is_some());
 }
 
-async fn a_number_of_any_shape_is_looked_up_and_filtered_by(on: Kind) {
+async fn a_number_of_any_shape_is_looked_up_and_filtered_by(on: Backend) {
     let directory = Directory::start(on).await;
     let (lookup, admin) = (
         token("acme", Purpose::Lookup),
@@ -204,7 +204,7 @@ async fn a_number_of_any_shape_is_looked_up_and_filtered_by(on: Kind) {
     }
 }
 
-async fn wildcards_of_sql_stand_for_themselves(on: Kind) {
+async fn wildcards_of_sql_stand_for_themselves(on: Backend) {
     let directory = Directory::start(on).await;
     let legs = ["%", "_", "'; DROP TABLE calls; --", "Anonymous"]
         .into_iter()
@@ -220,7 +220,7 @@ async fn wildcards_of_sql_stand_for_themselves(on: Kind) {
     }
 }
 
-async fn one_company_sees_and_touches_nothing_of_another(on: Kind) {
+async fn one_company_sees_and_touches_nothing_of_another(on: Backend) {
     let directory = Directory::start(on).await;
     let leg = call("d1", "0312345678", "2026-11-23T01:00:00Z");
     directory.ingest().ingest(&payload([leg])).await.unwrap();
@@ -283,7 +283,7 @@ async fn one_company_sees_and_touches_nothing_of_another(on: Kind) {
     assert_eq!(again.calls.len(), 1, "neither done nor released");
 }
 
-async fn times_at_the_end_of_time_are_kept_and_paged_through(on: Kind) {
+async fn times_at_the_end_of_time_are_kept_and_paged_through(on: Backend) {
     let directory = Directory::start(on).await;
     let legs = [
         "-009999-01-02T01:59:59Z",

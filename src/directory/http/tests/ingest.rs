@@ -38,14 +38,14 @@ on_each_database! {
     deliveries_at_the_same_moment_are_all_kept_once,
 }
 
-async fn the_challenge_is_answered_with_the_token_only(on: Kind) {
+async fn the_challenge_is_answered_with_the_token_only(on: Backend) {
     let directory = Directory::start(on).await;
     let reply = post(&directory, r#"{"challenge":"9f86d081","note":"sales"}"#).await;
     assert_eq!((reply.status, reply.body.as_str()), (200, "9f86d081"));
     assert_eq!(reply.content_type.as_deref(), Some("text/plain"));
 }
 
-async fn a_call_that_is_delivered_again_stays_one_call(on: Kind) {
+async fn a_call_that_is_delivered_again_stays_one_call(on: Backend) {
     let directory = Directory::start(on).await;
     let body = payload([
         call("d1", "0312345678", "2026-11-23T01:00:00Z"),
@@ -67,7 +67,7 @@ async fn a_call_that_is_delivered_again_stays_one_call(on: Kind) {
     assert_eq!(history(&directory).await.len(), 2);
 }
 
-async fn later_events_complete_a_call_and_never_empty_it(on: Kind) {
+async fn later_events_complete_a_call_and_never_empty_it(on: Backend) {
     let directory = Directory::start(on).await;
     let mut rings = call("d1", "0312345678", "2026-11-23T01:00:00Z");
     rings["dial_ends_at"] = json!(null);
@@ -89,7 +89,7 @@ async fn later_events_complete_a_call_and_never_empty_it(on: Kind) {
     assert_eq!(call.ended_at, Some("2026-11-23T01:02:00Z".parse().unwrap()));
 }
 
-async fn every_call_type_is_kept_and_internal_ones_are_not_looked_up(on: Kind) {
+async fn every_call_type_is_kept_and_internal_ones_are_not_looked_up(on: Backend) {
     let directory = Directory::start(on).await;
     let mut legs = vec![];
     for (index, kind) in [
@@ -146,7 +146,7 @@ async fn every_call_type_is_kept_and_internal_ones_are_not_looked_up(on: Kind) {
     );
 }
 
-async fn a_malformed_leg_leaves_nothing_behind(on: Kind) {
+async fn a_malformed_leg_leaves_nothing_behind(on: Backend) {
     let directory = Directory::start(on).await;
     let mut wrong = call("d2", "0312345678", "2026-11-23T01:00:00Z");
     wrong["dial_ends_at"] = json!("yesterday");
@@ -169,7 +169,7 @@ async fn a_malformed_leg_leaves_nothing_behind(on: Kind) {
     assert_eq!(history(&directory).await, []);
 }
 
-async fn another_companys_calls_are_refused(on: Kind) {
+async fn another_companys_calls_are_refused(on: Backend) {
     let directory = Directory::start(on).await;
     let mut body = payload([call("d1", "0312345678", "2026-11-23T01:00:00Z")]);
     body["call"]["tenant_code"] = json!("globex");
@@ -186,7 +186,7 @@ async fn another_companys_calls_are_refused(on: Kind) {
     );
 }
 
-async fn a_body_over_the_limit_is_refused(on: Kind) {
+async fn a_body_over_the_limit_is_refused(on: Backend) {
     let directory = Directory::start(on).await;
     let reply = post(
         &directory,
@@ -199,7 +199,7 @@ async fn a_body_over_the_limit_is_refused(on: Kind) {
     );
 }
 
-async fn deliveries_at_the_same_moment_are_all_kept_once(on: Kind) {
+async fn deliveries_at_the_same_moment_are_all_kept_once(on: Backend) {
     let folder = TempDir::new().unwrap();
     let database = on.fresh(&folder);
     // Admits all requests at once, because this test is not about the share of a tenant.

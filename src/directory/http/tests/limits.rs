@@ -11,7 +11,7 @@ use crate::directory::model::CallsQuery;
 /// Starts a directory that closes a client connection after one idle second.
 async fn impatient(change: impl FnOnce(&mut Args)) -> Directory {
     let folder = TempDir::new().unwrap();
-    let database = Kind::Sqlite.fresh(&folder);
+    let database = Backend::Sqlite.fresh(&folder);
     let mut args = Args {
         database: database.clone().into(),
         idle_timeout: 1,

@@ -48,7 +48,7 @@ async fn requests(directory: &Directory) {
 #[tokio::test]
 async fn each_request_is_told_by_route_company_and_status() {
     let log = Log::start("info,switchboard::directory=trace");
-    let directory = Directory::start(Kind::Sqlite).await;
+    let directory = Directory::start(Backend::Sqlite).await;
     requests(&directory).await;
     let answered = log.saying("answered");
     let told: Vec<_> = answered
@@ -104,7 +104,7 @@ async fn each_request_is_told_by_route_company_and_status() {
 #[tokio::test]
 async fn at_the_default_level_only_what_was_done_or_refused_is_told() {
     let log = Log::start("info");
-    let directory = Directory::start(Kind::Sqlite).await;
+    let directory = Directory::start(Backend::Sqlite).await;
     requests(&directory).await;
     let messages: Vec<String> = log
         .lines()

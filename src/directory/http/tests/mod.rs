@@ -25,7 +25,7 @@ use crate::directory::model::{
     ClaimRequest, DoneCall, DoneRequest, FoundContact, Reading, RecordObject, WriteContactsRequest,
     WritePolicy,
 };
-use crate::directory::testing::{Kind, on_each_database};
+use crate::directory::testing::{Backend, on_each_database};
 use crate::directory::{Args, Claims, Client, Error, Purpose, Server, TokenKeys};
 use crate::phone::Region;
 
@@ -43,7 +43,7 @@ struct Directory {
 }
 
 impl Directory {
-    async fn start(on: Kind) -> Self {
+    async fn start(on: Backend) -> Self {
         let folder = TempDir::new().unwrap();
         let database = on.fresh(&folder);
         Self::start_on(folder, database).await
@@ -172,7 +172,7 @@ fn args(folder: &TempDir) -> Args {
         max_body: 64 * 1024,
         ..Args::new(
             "127.0.0.1:0".parse().unwrap(),
-            Kind::Sqlite.fresh(folder).into(),
+            Backend::Sqlite.fresh(folder).into(),
             keys,
         )
     }

@@ -16,7 +16,7 @@ on_each_database! {
     a_directory_that_cannot_serve_says_when_to_come_again,
 }
 
-async fn a_restart_keeps_everything(on: Kind) {
+async fn a_restart_keeps_everything(on: Backend) {
     let directory = Directory::start(on).await;
     let legs = [
         call("d1", "0312345678", "2026-11-23T01:00:00Z"),
@@ -71,7 +71,7 @@ async fn a_restart_keeps_everything(on: Kind) {
     );
 }
 
-async fn going_down_loses_nothing_that_was_answered(on: Kind) {
+async fn going_down_loses_nothing_that_was_answered(on: Backend) {
     let directory = Directory::start(on).await;
     let clients: Vec<_> = (0..20).map(|_| directory.ingest()).collect();
     let deliveries = clients.iter().enumerate().map(|(n, client)| {
@@ -157,7 +157,7 @@ async fn answer(
     (status, problem.code, retry)
 }
 
-async fn a_directory_that_cannot_serve_says_when_to_come_again(on: Kind) {
+async fn a_directory_that_cannot_serve_says_when_to_come_again(on: Backend) {
     let folder = TempDir::new().unwrap();
     let at = on.fresh(&folder);
     let later = |code: &str| (503, code.to_owned(), Some("2".to_owned()));
@@ -269,7 +269,7 @@ fn the_document_in_the_repository_is_the_one_of_the_code() {
 #[tokio::test]
 async fn one_tenants_flood_leaves_the_others_alone() {
     let folder = TempDir::new().unwrap();
-    let database = Kind::Sqlite.fresh(&folder);
+    let database = Backend::Sqlite.fresh(&folder);
     let args = Args {
         tenant_rate: 5,
         ..args(&folder)

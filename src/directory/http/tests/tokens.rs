@@ -64,7 +64,7 @@ on_each_database! {
     a_wrong_token_is_refused_everywhere_and_learns_nothing,
 }
 
-async fn a_wrong_token_is_refused_everywhere_and_learns_nothing(on: Kind) {
+async fn a_wrong_token_is_refused_everywhere_and_learns_nothing(on: Backend) {
     let directory = Directory::start(on).await;
     // A contact that a request could find.
     let edit = crate::directory::model::ContactEdit {
@@ -167,7 +167,7 @@ async fn a_wrong_token_is_refused_everywhere_and_learns_nothing(on: Kind) {
 
 #[tokio::test]
 async fn what_needs_no_token_says_nothing_about_tenants() {
-    let directory = Directory::start(Kind::Sqlite).await;
+    let directory = Directory::start(Backend::Sqlite).await;
     for path in ["/healthz", "/readyz"] {
         let reply = directory.raw("GET", path, None, "").await;
         assert_eq!((reply.status, reply.body.as_str()), (200, "ok"));
@@ -189,7 +189,7 @@ async fn what_needs_no_token_says_nothing_about_tenants() {
 #[tokio::test]
 async fn keys_rotate_without_a_gap() {
     const NEW: &str = "YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=";
-    let directory = Directory::start(Kind::Sqlite).await;
+    let directory = Directory::start(Backend::Sqlite).await;
     let file = directory.folder.path().join("keys");
     let old = token("acme", Purpose::Lookup);
     let new = TokenKeys::parse(NEW)

@@ -11,7 +11,7 @@ fn ids(claimed: &crate::directory::model::ClaimedCalls) -> Vec<&str> {
     claimed.calls.iter().map(|call| call.id.as_str()).collect()
 }
 
-async fn with_calls(on: Kind, calls: &[(&str, &str, &str)]) -> Directory {
+async fn with_calls(on: Backend, calls: &[(&str, &str, &str)]) -> Directory {
     let directory = Directory::start(on).await;
     let legs = calls
         .iter()
@@ -32,7 +32,7 @@ on_each_database! {
     a_bad_request_is_refused_with_the_fields_name,
 }
 
-async fn a_call_is_claimed_resolved_and_shown_with_names(on: Kind) {
+async fn a_call_is_claimed_resolved_and_shown_with_names(on: Backend) {
     let directory = with_calls(on, &[("d1", "03-1234-5678", "2026-11-23T01:00:00Z")]).await;
     let worker = directory.worker();
     let claimed = worker.claim(&claim("w")).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_call_is_claimed_resolved_and_shown_with_names(on: Kind) {
     );
 }
 
-async fn every_worker_request_may_be_repeated(on: Kind) {
+async fn every_worker_request_may_be_repeated(on: Backend) {
     let directory = with_calls(on, &[("d1", "0312345678", "2026-11-23T01:00:00Z")]).await;
     let worker = directory.worker();
     assert_eq!(ids(&worker.claim(&claim("w")).await.unwrap()), ["d1"]);
@@ -101,7 +101,7 @@ async fn every_worker_request_may_be_repeated(on: Kind) {
     );
 }
 
-async fn the_daily_run_keeps_an_edit_and_the_after_call_run_overwrites_it(on: Kind) {
+async fn the_daily_run_keeps_an_edit_and_the_after_call_run_overwrites_it(on: Backend) {
     let directory = Directory::start(on).await;
     let edit = ContactEdit {
         person_name: Some(" Tanaka ".to_owned()),
@@ -150,7 +150,7 @@ async fn the_daily_run_keeps_an_edit_and_the_after_call_run_overwrites_it(on: Ki
     );
 }
 
-async fn the_daily_run_is_handed_only_numbers_without_a_contact(on: Kind) {
+async fn the_daily_run_is_handed_only_numbers_without_a_contact(on: Backend) {
     let directory = with_calls(
         on,
         &[
@@ -183,7 +183,7 @@ async fn the_daily_run_is_handed_only_numbers_without_a_contact(on: Kind) {
     );
 }
 
-async fn the_after_call_run_is_handed_known_numbers_too_but_only_ended_calls(on: Kind) {
+async fn the_after_call_run_is_handed_known_numbers_too_but_only_ended_calls(on: Backend) {
     let directory = with_calls(on, &[("ended", "0312345678", "2026-11-23T01:00:00Z")]).await;
     let mut rings = call("rings", "0312345678", &Timestamp::now().to_string());
     rings["dial_ends_at"] = json!(null);
@@ -206,7 +206,7 @@ async fn the_after_call_run_is_handed_known_numbers_too_but_only_ended_calls(on:
     );
 }
 
-async fn two_workers_share_by_number_and_a_released_one_is_free(on: Kind) {
+async fn two_workers_share_by_number_and_a_released_one_is_free(on: Backend) {
     let directory = with_calls(
         on,
         &[
@@ -246,7 +246,7 @@ async fn two_workers_share_by_number_and_a_released_one_is_free(on: Kind) {
     );
 }
 
-async fn a_number_that_calls_again_is_asked_again(on: Kind) {
+async fn a_number_that_calls_again_is_asked_again(on: Backend) {
     let directory = with_calls(on, &[("d1", "0312345678", "2026-11-23T01:00:00Z")]).await;
     let worker = directory.worker();
     worker.done(&done("d1", TOKYO)).await.unwrap();
@@ -258,7 +258,7 @@ async fn a_number_that_calls_again_is_asked_again(on: Kind) {
     assert_eq!(ids(&worker.claim(&claim("w")).await.unwrap()), ["d2"]);
 }
 
-async fn what_the_worker_read_counts(on: Kind) {
+async fn what_the_worker_read_counts(on: Backend) {
     let directory = with_calls(on, &[("d1", "3125550100", "2026-11-23T01:00:00Z")]).await;
     directory
         .worker()
@@ -293,7 +293,7 @@ async fn what_the_worker_read_counts(on: Kind) {
     );
 }
 
-async fn a_bad_request_is_refused_with_the_fields_name(on: Kind) {
+async fn a_bad_request_is_refused_with_the_fields_name(on: Backend) {
     use secrecy::ExposeSecret as _;
     let directory = Directory::start(on).await;
     let contact = json!({"number": TOKYO, "object": "Lead", "recordId": "00Q"});

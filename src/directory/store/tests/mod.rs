@@ -12,12 +12,12 @@ use crate::directory::model::webhook::Leg;
 use crate::directory::model::{
     ClaimRequest, DoneCall, FoundContact, LookupState, Reading, RecordObject, WritePolicy,
 };
-use crate::directory::testing::{Kind, on_each_database};
+use crate::directory::testing::{Backend, on_each_database};
 use crate::phone::Region;
 
 const START: i64 = 1_700_000_000;
 
-async fn store(on: Kind) -> (Store, TempDir) {
+async fn store(on: Backend) -> (Store, TempDir) {
     let folder = TempDir::new().unwrap();
     let store = Store::open(&on.fresh(&folder)).await.unwrap();
     (store, folder)
@@ -79,7 +79,7 @@ on_each_database! {
     a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest,
 }
 
-async fn a_dead_workers_claim_ends_by_itself(on: Kind) {
+async fn a_dead_workers_claim_ends_by_itself(on: Backend) {
     let (store, _folder) = store(on).await;
     record(&store, &[leg("a", "0312345678", 0)]).await;
     assert_eq!(claim(&store, "dead", 10, 100).await, ["a"]);
@@ -92,7 +92,7 @@ async fn a_dead_workers_claim_ends_by_itself(on: Kind) {
     );
 }
 
-async fn a_holder_that_asks_again_keeps_its_claim(on: Kind) {
+async fn a_holder_that_asks_again_keeps_its_claim(on: Backend) {
     let (store, _folder) = store(on).await;
     record(&store, &[leg("a", "0312345678", 0)]).await;
     assert_eq!(claim(&store, "slow", 10, 100).await, ["a"]);
@@ -100,7 +100,7 @@ async fn a_holder_that_asks_again_keeps_its_claim(on: Kind) {
     assert_eq!(claim(&store, "other", 10, 170).await, [] as [&str; 0]);
 }
 
-async fn what_a_holder_has_comes_before_anything_new(on: Kind) {
+async fn what_a_holder_has_comes_before_anything_new(on: Backend) {
     let (store, _folder) = store(on).await;
     record(&store, &[leg("new", "0312345678", 10)]).await;
     assert_eq!(claim(&store, "w", 1, 100).await, ["new"]);
@@ -109,7 +109,7 @@ async fn what_a_holder_has_comes_before_anything_new(on: Kind) {
     assert_eq!(claim(&store, "w", 2, 102).await, ["older", "new"]);
 }
 
-async fn the_oldest_number_comes_first_and_its_calls_together(on: Kind) {
+async fn the_oldest_number_comes_first_and_its_calls_together(on: Backend) {
     let (store, _folder) = store(on).await;
     record(
         &store,
@@ -124,7 +124,7 @@ async fn the_oldest_number_comes_first_and_its_calls_together(on: Kind) {
     assert_eq!(claim(&store, "w", 10, 100).await, ["a1", "a2", "b2", "b1"]);
 }
 
-async fn a_call_whose_number_changes_is_free_again(on: Kind) {
+async fn a_call_whose_number_changes_is_free_again(on: Backend) {
     let (store, _folder) = store(on).await;
     record(&store, &[leg("a", "0312345678", 0)]).await;
     assert_eq!(claim(&store, "first", 10, 100).await, ["a"]);
@@ -134,7 +134,7 @@ async fn a_call_whose_number_changes_is_free_again(on: Kind) {
     assert_eq!(claim(&store, "second", 10, 102).await, ["a"]);
 }
 
-async fn workers_at_the_same_moment_never_get_the_same_number(on: Kind) {
+async fn workers_at_the_same_moment_never_get_the_same_number(on: Backend) {
     let (store, _folder) = store(on).await;
     let legs: Vec<_> = (0..60)
         .map(|n| leg(&format!("d{n:02}"), &format!("03123456{:02}", n % 30), n))
@@ -152,7 +152,7 @@ async fn workers_at_the_same_moment_never_get_the_same_number(on: Kind) {
     assert_eq!(all, legs.into_iter().map(|leg| leg.id).collect::<Vec<_>>());
 }
 
-async fn a_call_that_lasts_takes_no_place_in_a_claim(on: Kind) {
+async fn a_call_that_lasts_takes_no_place_in_a_claim(on: Backend) {
     let (store, _folder) = store(on).await;
     let lasts = Leg {
         ended_at: None,
@@ -173,7 +173,7 @@ async fn a_call_that_lasts_takes_no_place_in_a_claim(on: Kind) {
     );
 }
 
-async fn an_internal_call_is_never_done_and_gets_no_name(on: Kind) {
+async fn an_internal_call_is_never_done_and_gets_no_name(on: Backend) {
     let (store, _folder) = store(on).await;
     let internal = Leg {
         direction: Direction::Internal,
@@ -203,7 +203,7 @@ async fn an_internal_call_is_never_done_and_gets_no_name(on: Kind) {
     );
 }
 
-async fn a_window_bounds_a_claim(on: Kind) {
+async fn a_window_bounds_a_claim(on: Backend) {
     let (store, _folder) = store(on).await;
     record(
         &store,
@@ -231,7 +231,7 @@ async fn a_window_bounds_a_claim(on: Kind) {
     assert_eq!(claimed.claimed_until, at(400));
 }
 
-async fn a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest(on: Kind) {
+async fn a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest(on: Backend) {
     let (store, _folder) = store(on).await;
     record(
         &store,
@@ -245,7 +245,7 @@ async fn a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest
 #[tokio::test]
 async fn processes_that_start_together_on_a_new_file_bring_the_schema_up_once() {
     let folder = TempDir::new().unwrap();
-    let address = Kind::Sqlite.fresh(&folder);
+    let address = Backend::Sqlite.fresh(&folder);
     let opened = futures::future::join_all((0..4).map(|_| Store::open(&address))).await;
     for store in opened {
         store.unwrap().ready().await.unwrap();
@@ -254,7 +254,7 @@ async fn processes_that_start_together_on_a_new_file_bring_the_schema_up_once() 
 
 #[tokio::test]
 async fn a_second_process_on_the_same_file_is_no_harm() {
-    let (store, folder) = store(Kind::Sqlite).await;
+    let (store, folder) = store(Backend::Sqlite).await;
     let again = Store::open(&format!(
         "sqlite:{}",
         folder.path().join("directory.db").display()
@@ -266,7 +266,7 @@ async fn a_second_process_on_the_same_file_is_no_harm() {
     assert_eq!(claim(&again, "w", 10, 100).await.len(), 2);
 }
 
-async fn what_is_too_old_goes_and_nothing_else(on: Kind) {
+async fn what_is_too_old_goes_and_nothing_else(on: Backend) {
     let (store, _folder) = store(on).await;
     let globex: CompanyId = "globex".parse().unwrap();
     let old: Vec<_> = (0..1_200)
@@ -310,7 +310,7 @@ fn found(number: &str) -> FoundContact {
     }
 }
 
-async fn retention_goes_through_more_contacts_than_it_takes_at_once(on: Kind) {
+async fn retention_goes_through_more_contacts_than_it_takes_at_once(on: Backend) {
     let (store, _folder) = store(on).await;
     let number = |n: usize| format!("+8131234{n:04}");
     let contacts: Vec<_> = (0..2_500).map(|n| found(&number(n))).collect();

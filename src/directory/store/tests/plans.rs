@@ -12,7 +12,7 @@ struct Step {
 }
 
 async fn plan(sql: &str, args: Vec<Arg>) -> String {
-    let (store, _folder) = store(Kind::Sqlite).await;
+    let (store, _folder) = store(Backend::Sqlite).await;
     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
     let steps: Vec<Step> = store.database.all(explain, args).await.unwrap();
     steps
@@ -31,7 +31,7 @@ async fn postgres_hands_out_thousands_of_calls_without_reading_all_of_them_for_e
         #[sqlx(rename = "QUERY PLAN")]
         text: String,
     }
-    let (store, _folder) = store(Kind::Postgres).await;
+    let (store, _folder) = store(Backend::Postgres).await;
     let explain = AssertSqlSafe(format!("EXPLAIN {}", work::CLAIM));
     let args = args!["acme", "w", 0, i64::MAX, 0, 0, 1_000, 300, 10_000];
     let mut transaction = store.database.begin().await.unwrap();

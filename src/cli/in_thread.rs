@@ -1,7 +1,7 @@
 //! What may block, apart from the runtime.
 
 /// Runs what may wait for standard input or a slow disk in a thread of its own, so that a signal ends the process meanwhile.
-pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn in_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(broken) => match broken.try_into_panic() {
