@@ -2,7 +2,7 @@
 
 use std::io;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use serde_json::Value;
 use tracing::subscriber::DefaultGuard;
@@ -21,6 +21,12 @@ struct Text(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Keeps what `filter` lets through, as `RUST_LOG` would say it.
     pub(crate) fn start(filter: &str) -> Log {
+        // Tests run side by side. Without a subscriber that wants every event, a line that another
+        // thread reaches first may be cached as wanted by nobody, for this thread, too.
+        static EVERYTHING: Once = Once::new();
+        EVERYTHING.call_once(|| {
+            let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+        });
         let text = Text::default();
         let subscriber = super::json(EnvFilter::new(filter), text.clone());
         Log {
