@@ -356,3 +356,26 @@ impl RunReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::salesforce::{Error, Meaning, Phase};
+
+    #[test]
+    fn of_what_fails_while_a_run_is_told_to_stop_only_a_refused_log_in_is_reported() {
+        let told = Shutdown::new();
+        told.stop();
+        let refused = Error::new(Meaning::InvalidLogin, Phase::Login, "");
+        let refused = Failure::from(ResolveError::from(refused));
+        assert!(after(refused, &told, true).refused_login());
+        let used_up = || Failure::from(ResolveError::BudgetExhausted(1));
+        assert!(matches!(
+            after(used_up(), &told, true),
+            Failure::Interrupted
+        ));
+        assert!(matches!(after(used_up(), &told, false), Failure::CutOff));
+        let untold = after(used_up(), &Shutdown::new(), true);
+        assert!(matches!(untold, Failure::Resolve(_)));
+    }
+}

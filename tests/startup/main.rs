@@ -1,5 +1,18 @@
 //! Broken starts and signals, of the real program: every role names what is broken, the cause in the system's words and what to do,
 //! and ends with the documented code.
+//!
+//! | broken | controller | directory | worker | check, lookup | selftest |
+//! |---|---|---|---|---|---|
+//! | key file | x | x | | | |
+//! | port | x | x | | | |
+//! | database | | x | | | |
+//! | CA bundle | x | | x | x | |
+//! | kubeconfig | x | | | | x |
+//! | unknown host | x | x | x | x | x |
+//! | closed port | x | x | x | x | x |
+//! | TLS | x | x | x | x | x |
+//! | unreadable file | x | x | x | x | x |
+//! | full disk | | x | x | x | x |
 
 #![allow(
     clippy::unwrap_used,
