@@ -81,7 +81,7 @@ fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
         Recorder::new(client, "test".into()),
         Config::default(),
         Prover::new(transport, Arc::clone(&metrics)),
-        FingerprintKey::new(&[7; 32]),
+        FingerprintKey::new([7; 32]),
         TokenKeys::parse("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap(),
         vec![stores],
         metrics,

@@ -202,3 +202,26 @@ pub(crate) fn meaning_of_status(code: u16, phase: Phase) -> Option<Meaning> {
     // While logging in there is no session that could have expired.
     (phase == Phase::Request || meaning != Meaning::SessionExpired).then_some(meaning)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_statuses_agrees_with_itself() {
+        for code in 100..600 {
+            let Status {
+                meaning,
+                retries,
+                edge,
+            } = status(code);
+            assert_eq!(edge, meaning == Some(Meaning::Unreachable), "{code}");
+            let again = [420, 429, 500, 502, 503, 504].contains(&code);
+            assert_eq!(retries.is_some(), again, "{code}");
+        }
+        assert_eq!(status(420).retries, Some(2));
+        let expired = |phase| meaning_of_status(401, phase);
+        assert_eq!(expired(Phase::Request), Some(Meaning::SessionExpired));
+        assert_eq!(expired(Phase::Login), None);
+    }
+}
