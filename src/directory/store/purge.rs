@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     Store, StoreError,
-    database::{Arg, args, uncrossed},
+    database::{Arg, args, row, uncrossed},
     row::micros,
 };
 use crate::directory::CompanyId;
@@ -45,9 +45,10 @@ pub(in crate::directory) struct Purged {
     pub(in crate::directory) contacts: u64,
 }
 
-#[derive(sqlx::FromRow)]
-struct KeyRow {
-    key: String,
+row! {
+    struct KeyRow {
+        key: String,
+    }
 }
 
 // === impl Store ===

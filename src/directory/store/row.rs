@@ -2,48 +2,50 @@
 
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::{StoreError, database::row};
 use crate::directory::model::{Call, Contact, ContactSource, Direction, LookupState, RecordObject};
 use crate::phone::E164;
 
-/// A row of `calls`.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(super) struct CallRow {
-    pub(super) id: String,
-    pub(super) call_id: Option<String>,
-    pub(super) call_type: String,
-    pub(super) direction: String,
-    pub(super) started_at: i64,
-    pub(super) answered_at: Option<i64>,
-    pub(super) ended_at: Option<i64>,
-    pub(super) number: Option<String>,
-    pub(super) e164: Option<String>,
-    pub(super) not_looked_up: Option<String>,
-    pub(super) lookup_key: Option<String>,
-    pub(super) circuit_number: Option<String>,
-    pub(super) circuit_name: Option<String>,
-    pub(super) lookup: String,
+row! {
+    /// A row of `calls`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(super) struct CallRow {
+        pub(super) id: String,
+        pub(super) call_id: Option<String>,
+        pub(super) call_type: String,
+        pub(super) direction: String,
+        pub(super) started_at: i64,
+        pub(super) answered_at: Option<i64>,
+        pub(super) ended_at: Option<i64>,
+        pub(super) number: Option<String>,
+        pub(super) e164: Option<String>,
+        pub(super) not_looked_up: Option<String>,
+        pub(super) lookup_key: Option<String>,
+        pub(super) circuit_number: Option<String>,
+        pub(super) circuit_name: Option<String>,
+        pub(super) lookup: String,
+    }
 }
 
-/// A row of `contacts`, joined or alone: every column may be null because of the join.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(super) struct ContactRow {
-    pub(super) contact_number: Option<String>,
-    pub(super) company_name: Option<String>,
-    pub(super) person_name: Option<String>,
-    pub(super) object: Option<String>,
-    pub(super) record_id: Option<String>,
-    pub(super) link: Option<String>,
-    pub(super) source: Option<String>,
-    pub(super) updated_at: Option<i64>,
+row! {
+    /// A row of `contacts`, joined or alone: every column may be null because of the join.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(super) struct ContactRow {
+        pub(super) contact_number: Option<String>,
+        pub(super) company_name: Option<String>,
+        pub(super) person_name: Option<String>,
+        pub(super) object: Option<String>,
+        pub(super) record_id: Option<String>,
+        pub(super) link: Option<String>,
+        pub(super) source: Option<String>,
+        pub(super) updated_at: Option<i64>,
+    }
 }
 
 /// A call with the contact of its number.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NamedCallRow {
-    #[sqlx(flatten)]
     pub(super) call: CallRow,
-    #[sqlx(flatten)]
     pub(super) contact: ContactRow,
 }
 
@@ -89,6 +91,19 @@ pub(super) fn source_text(source: ContactSource) -> &'static str {
 }
 
 // === impl NamedCallRow ===
+
+impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for NamedCallRow
+where
+    CallRow: sqlx::FromRow<'r, R>,
+    ContactRow: sqlx::FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            call: CallRow::from_row(row)?,
+            contact: ContactRow::from_row(row)?,
+        })
+    }
+}
 
 impl TryFrom<NamedCallRow> for Call {
     type Error = StoreError;

@@ -10,7 +10,7 @@ use crate::directory::{
     store::{
         Store, StoreError,
         calls::calls_of,
-        database::{args, uncrossed},
+        database::{args, row, uncrossed},
         row::{e164, micros, time},
     },
 };
@@ -50,14 +50,15 @@ const DONE: &str = "UPDATE calls SET e164 = $3, not_looked_up = $4, holder = NUL
 const RELEASE: &str =
     "UPDATE calls SET holder = NULL, claimed_until = NULL WHERE company = $1 AND holder = $2";
 
-#[derive(sqlx::FromRow)]
-struct ClaimedRow {
-    id: String,
-    number: Option<String>,
-    e164: Option<String>,
-    started_at: i64,
-    ended_at: Option<i64>,
-    lookup_key: Option<String>,
+row! {
+    struct ClaimedRow {
+        id: String,
+        number: Option<String>,
+        e164: Option<String>,
+        started_at: i64,
+        ended_at: Option<i64>,
+        lookup_key: Option<String>,
+    }
 }
 
 // === impl Store ===

@@ -4,7 +4,7 @@
 //! transaction: a row that is not there yet cannot be locked. Migrations run under the advisory lock that `sqlx` takes,
 //! on a connection of their own, so that replicas which start together wait for each other.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::LazyLock, time::Duration};
 
 use sqlx::{
     Connection as _, PgPool,
@@ -15,7 +15,7 @@ use sqlx::{
 use super::{Arg, PATIENCE};
 use crate::directory::store::StoreError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/postgres");
+pub(super) static MIGRATIONS: LazyLock<Migrator> = migrations!("postgres");
 
 /// A company takes part of them at most: its requests at once are limited for each purpose.
 const CONNECTIONS: u32 = 24;

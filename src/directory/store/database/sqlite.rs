@@ -6,6 +6,7 @@
 
 use std::{
     path::PathBuf,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -18,7 +19,7 @@ use sqlx::{
 use super::PATIENCE;
 use crate::directory::store::StoreError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/sqlite");
+pub(super) static MIGRATIONS: LazyLock<Migrator> = migrations!("sqlite");
 
 /// More than one company may use at once, so that its slow reads do not keep a ringing phone of another waiting.
 const READERS: u32 = 12;
