@@ -5,9 +5,9 @@
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-quickstart: cluster ## Start everything, play calls, show what kubectl shows; ONCE=1 ends by itself
-	cargo build --bin switchboard
-	cargo run --quiet --example quickstart -- $(if $(ONCE),--once)
+# A KUBECONFIG from the environment is somebody's own cluster: only one on the command line counts.
+quickstart: ## Start everything, play calls, show what kubectl shows; ONCE=1 ends by itself; KUBECONFIG=FILE uses that cluster
+	@$(if $(filter command line,$(origin KUBECONFIG)),KUBECONFIG_FILE=$(KUBECONFIG)) examples/quickstart/start.sh $(if $(ONCE),--once)
 
 test: postgresql cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
 	cargo test --workspace
@@ -21,14 +21,13 @@ it: cluster tools ## The integration tests only
 image: ## Build the image into target/image/ with buildah or docker, without a registry; print its size
 	@image/build.sh
 
-# A KUBECONFIG from the environment is somebody's own cluster: only one on the command line counts.
 e2e: ## The story on a real node, from chart and image (root on Linux; or KUBECONFIG=... IMAGE=... SIMULATOR_IMAGE=...)
 	@$(if $(filter command line,$(origin KUBECONFIG)),E2E_KUBECONFIG=$(KUBECONFIG)) IMAGE=$(IMAGE) SIMULATOR_IMAGE=$(SIMULATOR_IMAGE) tests/e2e/run.sh $(E2E)
 
 outage: cluster ## Salesforce away for a minute under 200 integrations: about four minutes
 	cargo test --test it -- --ignored two_hundred
 
-cluster: ## Build the control plane of the tests (about 6 minutes the first time)
+cluster: ## Build the control plane of the tests (about 7 minutes on two cores the first time)
 	@tests/cluster/build.sh
 
 tools: ## Build helm and kubeconform for the tests (about 3 minutes the first time)

@@ -135,16 +135,16 @@ mod tests {
     #[tokio::test]
     async fn every_clone_is_told_and_work_ends_where_it_waits() {
         let shutdown = Shutdown::new();
-        assert_eq!(shutdown.unless_told(async { 1 }).await, Ok(1));
+        assert_eq!(shutdown.unless_requested(async { 1 }).await, Ok(1));
         let role = shutdown.clone();
         let waiting = tokio::spawn(async move {
-            let work = role.unless_told(std::future::pending::<()>()).await;
-            (work, role.is_told())
+            let work = role.unless_requested(std::future::pending::<()>()).await;
+            (work, role.is_requested())
         });
         shutdown.stop();
         assert_eq!(waiting.await.unwrap(), (Err(Stopped), true));
         let again = shutdown.clone();
-        let again = tokio::spawn(async move { again.told_again().await });
+        let again = tokio::spawn(async move { again.aborted().await });
         assert!(!again.is_finished());
         shutdown.abort();
         again.await.unwrap();

@@ -11,8 +11,13 @@ use serde_json::Value;
 use switchboard_testbed::{ControlPlane, PodRunner, Process, repository, target_dir, try_wait_for};
 use tempfile::TempDir;
 
+use crate::guest::NAMESPACES;
 use crate::{Failure, Progress};
 
+/// The name of the CustomResourceDefinition.
+pub(crate) const CRD: &str = "salesforceintegrations.switchboard.dev";
+/// Its file in the repository.
+pub(crate) const CRD_FILE: &str = "crds/salesforceintegrations.yaml";
 /// The address of the simulator in the tenants' manifests.
 const SALESFORCE: &str = "https://localhost:8443";
 const SOON: Duration = Duration::from_secs(60);
@@ -20,6 +25,8 @@ const SOON: Duration = Duration::from_secs(60);
 /// All running parts.
 pub(crate) struct Installation {
     pub(crate) control_plane: ControlPlane,
+    /// In a cluster that was there before.
+    pub(crate) guest: bool,
     pub(crate) salesforce: Simulator,
     pub(crate) directory_url: String,
     pub(crate) controller: Process,
@@ -49,7 +56,8 @@ impl Installation {
     }
 }
 
-pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> {
+/// A control plane of our own, with the CRD.
+pub(crate) async fn control_plane(progress: &Progress) -> Result<ControlPlane, Failure> {
     progress.step("control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler");
     let control_plane = ControlPlane::start().await?;
     progress.step(&format!(
@@ -57,17 +65,22 @@ pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> 
         control_plane.apiserver_version(),
         control_plane.server()
     ));
-    kubectl(
-        &control_plane,
-        &["apply", "-f", &path("crds/salesforceintegrations.yaml")],
-    )
-    .await?;
+    kubectl(&control_plane, &["apply", "-f", &path(CRD_FILE)]).await?;
+    Ok(control_plane)
+}
+
+/// Starts the rest beside the control plane, which may be somebody else's.
+pub(crate) async fn start(
+    control_plane: ControlPlane,
+    guest: bool,
+    progress: &Progress,
+) -> Result<Installation, Failure> {
     kubectl(
         &control_plane,
         &[
             "wait",
             "--for=condition=Established",
-            "crd/salesforceintegrations.switchboard.dev",
+            &format!("crd/{CRD}"),
             "--timeout=30s",
         ],
     )
@@ -96,11 +109,15 @@ pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> 
         address(&directory, "the directory listens").await?
     );
     progress.step(&format!("the directory listens at {directory_url}"));
-    let runner = PodRunner::builder(&control_plane)
-        .program("switchboard:quickstart", &program)
-        .start()
-        .await?;
-    let controller = Process::builder("controller", &program)
+    let mut runner = PodRunner::builder(&control_plane).program("switchboard:quickstart", &program);
+    if guest {
+        runner = NAMESPACES
+            .into_iter()
+            .fold(runner, |r, name| r.namespace(name))
+            .without_node();
+    }
+    let runner = runner.start().await?;
+    let mut controller = Process::builder("controller", &program)
         .args([
             "controller",
             "--listen=127.0.0.1:0",
@@ -110,9 +127,17 @@ pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> 
         .arg(format!("--token-keys={}", file("tokens.key")))
         .arg(format!("--ca-bundle={}", file("salesforce-ca.pem")))
         .args(["--salesforce-hosts=localhost", "--allow-private-networks"])
-        .env("KUBECONFIG", control_plane.kubeconfig_path().display())
-        .start()
-        .await?;
+        .env("KUBECONFIG", control_plane.kubeconfig_path().display());
+    if guest {
+        controller = controller
+            .arg(format!("--watch-namespaces={}", NAMESPACES.join(",")))
+            // No node has the image, and none is to look for it.
+            .arg("--worker-image-pull-policy=Never");
+        if let Ok(home) = std::env::var("HOME") {
+            controller = controller.env("HOME", home); // plugins for credentials look there
+        }
+    }
+    let controller = controller.start().await?;
     let health = address(&controller, "health is told here").await?;
     try_wait_for("the controller to be ready", SOON, async || {
         let answer = reqwest::get(format!("http://{health}/readyz"))
@@ -131,6 +156,7 @@ pub(crate) async fn start(progress: &Progress) -> Result<Installation, Failure> 
     progress.step("four tenants applied from examples/quickstart/");
     Ok(Installation {
         control_plane,
+        guest,
         salesforce,
         directory_url,
         controller,
@@ -146,7 +172,9 @@ fn salesforce() -> Result<Simulator, Failure> {
     let text = std::fs::read_to_string(path("examples/quickstart-salesforce.yaml"))?;
     let world = || Config::from_yaml(&text).map(|config| config.world);
     let wanted = SocketAddr::from(([127, 0, 0, 1], 8443));
-    match Simulator::listen(world()?, wanted) {
+    // It has a runtime of its own, which goes where the port is taken; within this one only a place that may block can let it go.
+    let listen = |world| tokio::task::block_in_place(|| Simulator::listen(world, wanted));
+    match listen(world()?) {
         Ok(simulator) => Ok(simulator),
         Err(_) => Ok(Simulator::listen(
             world()?,

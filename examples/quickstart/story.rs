@@ -250,19 +250,23 @@ fn show(title: &str, text: &str) {
 
 pub(crate) fn how_to_go_on(installation: &Installation) {
     let kubeconfig = installation.control_plane.kubeconfig_path().display();
-    let kubectl = repository().join("target/cluster/cluster");
+    let alias = match installation.guest {
+        true => String::new(),
+        false => format!(
+            "alias kubectl='{} kubectl'\n  ",
+            repository().join("target/cluster/cluster").display()
+        ),
+    };
     println!(
         "\nIt goes on until Ctrl-C. In another terminal:\n\n  \
          export KUBECONFIG={kubeconfig}\n  \
-         alias kubectl='{} kubectl'\n  \
-         kubectl get sfi -A -o wide\n  \
+         {alias}kubectl get sfi -A -o wide\n  \
          kubectl -n birch patch secret birch-salesforce -p '{{\"stringData\":{{\"password\":\"correct-horse-3\"}}}}'   # the right password\n  \
          kubectl -n birch get sfi birch -w\n  \
          kubectl -n acme annotate sfi acme-tokyo --overwrite switchboard.dev/run-requested-at=\"$(date)\"\n  \
          target/debug/switchboard check -f examples/quickstart/cedar.yaml --ca-bundle {} \\\n    \
            --salesforce-hosts=localhost --allow-private-networks\n\n\
          Salesforce, played: {}/__admin/   directory: {}",
-        kubectl.display(),
         installation.ca_file().display(),
         installation.salesforce.url(),
         installation.directory_url,

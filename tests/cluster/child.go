@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -90,8 +91,8 @@ func (c *child) tail(lines int) string {
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-// locate finds the binary of a program: in the assets folder where it holds one, else this binary itself; containerd comes from
-// the system.
+// locate finds the binary of a program: in the assets folder where it holds one, else this binary itself, or `node` beside it for what
+// only a node needs; containerd comes from the system.
 func locate(assets, name string) (program string, args []string, err error) {
 	if assets != "" {
 		path := filepath.Join(assets, name)
@@ -103,6 +104,12 @@ func locate(assets, name string) (program string, args []string, err error) {
 		program, err = exec.LookPath(name)
 		return program, nil, err
 	}
-	self, err := os.Executable()
-	return self, []string{name}, err
+	program, err = os.Executable()
+	if err == nil && slices.Contains(nodePrograms, name) {
+		program = filepath.Join(filepath.Dir(program), "node")
+		if _, missing := os.Stat(program); missing != nil {
+			err = fmt.Errorf("the programs of a node are not built (tests/cluster/build.sh node): %w", missing)
+		}
+	}
+	return program, []string{name}, err
 }

@@ -19,6 +19,9 @@ const (
 	pauseImage = "switchboard.test/pause:1"
 )
 
+// nodePrograms are in the binary `node`.
+var nodePrograms = []string{"node-names", "kubelet", "kube-proxy"}
+
 // addNode turns the control plane into one that pods can reach, and adds what makes a node of this room.
 func (p *controlPlane) addNode(programs []program) ([]program, error) {
 	room := os.Getenv(roomEnv)

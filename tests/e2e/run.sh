@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=target/image
 
-tests/cluster/build.sh
+if [[ -n ${E2E_KUBECONFIG:-} ]]; then tests/cluster/build.sh; else tests/cluster/build.sh node; fi
 tests/tools/build.sh
 cargo build --quiet --example e2e
 program=(target/debug/examples/e2e --helm target/tools/helm)

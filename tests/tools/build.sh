@@ -25,12 +25,13 @@ built && exit 0 # the other build made it
 command -v go >/dev/null || { say "Go is needed (https://go.dev/dl), version $(awk '$1 == "go" { print $2 }' go.mod) or newer"; exit 1; }
 
 export CGO_ENABLED=0 GOFLAGS="${GOFLAGS:-} -mod=readonly"
+export GOGC="${GOGC:-400}" GOMEMLIMIT="${GOMEMLIMIT:-2GiB}" # see tests/cluster/build.sh, and for -dwarf=false
 work=$(mktemp -d "$out/build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 say "building helm $(go list -m -f '{{.Version}}' helm.sh/helm/v4) and kubeconform $(go list -m -f '{{.Version}}' github.com/yannh/kubeconform), some minutes the first time"
 version=helm.sh/helm/v4/internal/version.version=$(go list -m -f '{{.Version}}' helm.sh/helm/v4)
-go build -trimpath -ldflags "-s -w -X $version" -o "$work/" helm.sh/helm/v4/cmd/helm github.com/yannh/kubeconform/cmd/kubeconform
+go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X $version" -o "$work/" helm.sh/helm/v4/cmd/helm github.com/yannh/kubeconform/cmd/kubeconform
 
 mv -f "$work/helm" "$work/kubeconform" "$out/"
 printf '%s\n' "$key" >"$out/key.new"

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::database::{Arg, args, uncrossed};
+use super::database::{Arg, args, row, uncrossed};
 use super::row::micros;
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
@@ -44,9 +44,10 @@ pub(crate) struct Purged {
     pub(crate) contacts: u64,
 }
 
-#[derive(sqlx::FromRow)]
-struct KeyRow {
-    key: String,
+row! {
+    struct KeyRow {
+        key: String,
+    }
 }
 
 // === impl Store ===

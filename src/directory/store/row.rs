@@ -3,47 +3,50 @@
 use jiff::Timestamp;
 
 use super::StoreError;
+use super::database::row;
 use crate::directory::model::{Call, Contact, ContactSource, Direction, LookupState, RecordObject};
 use crate::phone::E164;
 
-/// A row of `calls`.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(crate) struct CallRow {
-    pub(crate) id: String,
-    pub(crate) call_id: Option<String>,
-    pub(crate) call_type: String,
-    pub(crate) direction: String,
-    pub(crate) started_at: i64,
-    pub(crate) answered_at: Option<i64>,
-    pub(crate) ended_at: Option<i64>,
-    pub(crate) number: Option<String>,
-    pub(crate) e164: Option<String>,
-    pub(crate) not_looked_up: Option<String>,
-    pub(crate) lookup_key: Option<String>,
-    pub(crate) circuit_number: Option<String>,
-    pub(crate) circuit_name: Option<String>,
-    pub(crate) lookup: String,
+row! {
+    /// A row of `calls`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct CallRow {
+        pub(crate) id: String,
+        pub(crate) call_id: Option<String>,
+        pub(crate) call_type: String,
+        pub(crate) direction: String,
+        pub(crate) started_at: i64,
+        pub(crate) answered_at: Option<i64>,
+        pub(crate) ended_at: Option<i64>,
+        pub(crate) number: Option<String>,
+        pub(crate) e164: Option<String>,
+        pub(crate) not_looked_up: Option<String>,
+        pub(crate) lookup_key: Option<String>,
+        pub(crate) circuit_number: Option<String>,
+        pub(crate) circuit_name: Option<String>,
+        pub(crate) lookup: String,
+    }
 }
 
-/// A row of `contacts`, from a join or alone. Every column may be null because of the join.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(crate) struct ContactRow {
-    pub(crate) contact_number: Option<String>,
-    pub(crate) company_name: Option<String>,
-    pub(crate) person_name: Option<String>,
-    pub(crate) object: Option<String>,
-    pub(crate) record_id: Option<String>,
-    pub(crate) link: Option<String>,
-    pub(crate) source: Option<String>,
-    pub(crate) updated_at: Option<i64>,
+row! {
+    /// A row of `contacts`, joined or alone: every column may be null because of the join.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct ContactRow {
+        pub(crate) contact_number: Option<String>,
+        pub(crate) company_name: Option<String>,
+        pub(crate) person_name: Option<String>,
+        pub(crate) object: Option<String>,
+        pub(crate) record_id: Option<String>,
+        pub(crate) link: Option<String>,
+        pub(crate) source: Option<String>,
+        pub(crate) updated_at: Option<i64>,
+    }
 }
 
 /// A call with the contact of its number.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedCallRow {
-    #[sqlx(flatten)]
     pub(crate) call: CallRow,
-    #[sqlx(flatten)]
     pub(crate) contact: ContactRow,
 }
 
@@ -89,6 +92,19 @@ pub(crate) fn source_text(source: ContactSource) -> &'static str {
 }
 
 // === impl NamedCallRow ===
+
+impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for NamedCallRow
+where
+    CallRow: sqlx::FromRow<'r, R>,
+    ContactRow: sqlx::FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            call: CallRow::from_row(row)?,
+            contact: ContactRow::from_row(row)?,
+        })
+    }
+}
 
 impl TryFrom<NamedCallRow> for Call {
     type Error = StoreError;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::calls::calls_of;
-use super::database::{args, uncrossed};
+use super::database::{args, row, uncrossed};
 use super::row::{e164, micros, time};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
@@ -52,14 +52,15 @@ const DONE: &str = "UPDATE calls SET e164 = $3, not_looked_up = $4, holder = NUL
 const RELEASE: &str =
     "UPDATE calls SET holder = NULL, claimed_until = NULL WHERE company = $1 AND holder = $2";
 
-#[derive(sqlx::FromRow)]
-struct ClaimedRow {
-    id: String,
-    number: Option<String>,
-    e164: Option<String>,
-    started_at: i64,
-    ended_at: Option<i64>,
-    lookup_key: Option<String>,
+row! {
+    struct ClaimedRow {
+        id: String,
+        number: Option<String>,
+        e164: Option<String>,
+        started_at: i64,
+        ended_at: Option<i64>,
+        lookup_key: Option<String>,
+    }
 }
 
 // === impl Store ===

@@ -41,6 +41,8 @@ pub struct ControlPlane {
     dir: PathBuf,
     supervisor: Option<Arc<Mutex<Supervisor>>>,
     restarts: AtomicU32,
+    /// Where kubectl's plugins for credentials look for theirs, on a cluster that somebody brought; else nowhere of the developer's.
+    home: PathBuf,
 }
 
 /// The output and the exit code of a command.
@@ -90,6 +92,15 @@ impl ControlPlane {
         Self::launch(cluster_binary().await?, flags).await
     }
 
+    /// Joins the cluster of this kubeconfig's current context.
+    pub async fn existing(kubeconfig: PathBuf) -> Result<Self> {
+        let mut joined = Self::join(cluster_binary().await?, kubeconfig).await?;
+        if let Some(home) = std::env::var_os("HOME") {
+            joined.home = home.into();
+        }
+        Ok(joined)
+    }
+
     async fn join(binary: PathBuf, kubeconfig: PathBuf) -> Result<Self> {
         let config = read_config(&kubeconfig).await?;
         let client = Client::try_from(config.clone()).context(|| "connect")?;
@@ -104,6 +115,7 @@ impl ControlPlane {
             kubeconfig,
             config,
             version: version.git_version,
+            home: dir.clone(),
             dir,
             supervisor: None,
             restarts: AtomicU32::new(0),
@@ -127,6 +139,7 @@ impl ControlPlane {
             kubeconfig,
             config,
             version,
+            home: dir.clone(),
             dir,
             supervisor: Some(Arc::new(Mutex::new(supervisor))),
             restarts: AtomicU32::new(0),
@@ -218,7 +231,7 @@ impl ControlPlane {
             // `kubectl diff` runs the system's diff.
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("KUBECONFIG", kubeconfig)
-            .env("HOME", &self.dir)
+            .env("HOME", &self.home)
             .env("KUBECACHEDIR", self.dir.join("kubectl"));
         CommandOutput::of(command, input).await
     }

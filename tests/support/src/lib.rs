@@ -24,6 +24,7 @@ mod pods;
 mod postgres;
 mod process;
 mod program;
+mod supervise;
 mod supervisor;
 mod wait;
 
@@ -36,7 +37,8 @@ pub use phone::incoming_call;
 pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, Select, Signal};
 pub use postgres::Postgres;
 pub use process::{Line, Process, ProcessBuilder, Stream, Usage};
-pub use program::{repository, target_dir};
+pub use program::{repository, stand_in_for_cluster_binary, target_dir};
+pub use supervise::supervise;
 pub use wait::{
     Observation, TimedOut, try_wait_for, wait_for, wait_for_condition, wait_for_object,
 };

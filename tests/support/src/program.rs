@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use tokio::sync::Mutex;
 
@@ -21,9 +22,20 @@ pub fn target_dir() -> PathBuf {
     repository().join("target")
 }
 
+static STAND_IN: OnceLock<PathBuf> = OnceLock::new();
+
+/// From here on this program is asked for what the `cluster` binary does otherwise, which then need not be built: `supervise -- COMMAND`
+/// ([`crate::supervise`]) and `kubectl ARGS`. Only for clusters that are there already: it cannot start one.
+pub fn stand_in_for_cluster_binary(program: PathBuf) {
+    let _ = STAND_IN.set(program); // the first word counts
+}
+
 /// The `cluster` binary. It is built first when it is absent or older than its sources; the build
 /// shows its progress on stderr.
 pub(crate) async fn cluster_binary() -> Result<PathBuf> {
+    if let Some(program) = STAND_IN.get() {
+        return Ok(program.clone());
+    }
     built_by("tests/cluster/build.sh").await?;
     Ok(target_dir().join("cluster/cluster"))
 }

@@ -4,15 +4,55 @@
 //! The databases differ in how they are opened, how writers are kept apart, and which failures are
 //! temporary. Only this folder contains these differences.
 
+// The macros of `sqlx` are not used: they compile both databases, SQLite's C code included, a second
+// time for the compiler.
+
+/// The versions of a database's schema. A released one never changes: every database contains its
+/// checksum.
+macro_rules! migrations {
+    ($kind:literal) => {
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company")
+    };
+    ($kind:literal, $($file:literal),+) => {
+        LazyLock::new(|| super::migrator(&[
+            $(($file, include_str!(concat!("../../migrations/", $kind, "/", $file, ".sql")))),+
+        ]))
+    };
+}
+
+/// A struct for a row. Either database fills each field from the column of that name.
+macro_rules! row {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($field_vis:vis $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        $vis struct $name {
+            $($field_vis $field: $type),*
+        }
+
+        impl<'r, R> sqlx::FromRow<'r, R> for $name
+        where
+            R: sqlx::Row,
+            &'static str: sqlx::ColumnIndex<R>,
+            String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+            i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+        {
+            fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+                Ok(Self { $($field: row.try_get(stringify!($field))?),* })
+            }
+        }
+    };
+}
+pub(crate) use row;
+
 pub(crate) mod error;
 mod postgres;
 mod sqlite;
 
 use std::time::Duration;
 
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, SqlSafeStr};
+use sqlx::{FromRow, SqlSafeStr, SqlStr};
 
 use self::error::StoreError;
 use self::postgres::Postgres;
@@ -68,6 +108,21 @@ macro_rules! bound {
         }
         query
     }};
+}
+
+/// Out of the names of the files, `0001_what_it_brings` and so on, and what they hold.
+fn migrator(files: &[(&'static str, &'static str)]) -> Migrator {
+    let migration = |(version, (file, sql)): (i64, &(&'static str, &'static str))| {
+        let what = file.split_once('_').map_or(*file, |(_, what)| what);
+        Migration::new(
+            version,
+            what.replace('_', " ").into(),
+            MigrationType::Simple,
+            SqlStr::from_static(sql),
+            false,
+        )
+    };
+    Migrator::with_migrations((1..).zip(files).map(migration).collect())
 }
 
 // === impl Database ===
@@ -327,5 +382,37 @@ pub(crate) async fn uncrossed<T, F: Future<Output = Result<T, sqlx::Error>>>(
             }
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Migrator, postgres, sqlite};
+
+    #[test]
+    fn every_file_of_migrations_is_a_version_of_the_schema() {
+        for (kind, migrator) in [
+            ("sqlite", &*sqlite::MIGRATIONS),
+            ("postgres", &*postgres::MIGRATIONS),
+        ] {
+            let folder = format!(
+                "{}/src/directory/migrations/{kind}",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            let mut files: Vec<_> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .collect();
+            files.sort();
+            assert_eq!(names(migrator), files, "{kind}");
+        }
+    }
+
+    fn names(migrator: &Migrator) -> Vec<String> {
+        let name = |migration: &super::Migration| {
+            let what = migration.description.replace(' ', "_");
+            format!("{:04}_{what}.sql", migration.version)
+        };
+        migrator.iter().map(name).collect()
     }
 }

@@ -6,6 +6,7 @@
 //! lock of `sqlx`, so that replicas that start together wait for each other.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -15,7 +16,7 @@ use sqlx::{Connection as _, PgPool};
 use super::{ACQUIRE_TIMEOUT, Arg};
 use crate::directory::store::database::error::StoreError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/postgres");
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = migrations!("postgres");
 
 /// Size of the connection pool. One company can use only part of it, because its concurrent
 /// requests are limited for each purpose.

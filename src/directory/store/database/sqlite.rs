@@ -6,6 +6,7 @@
 //! power.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrator;
@@ -15,7 +16,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool, T
 use super::ACQUIRE_TIMEOUT;
 use crate::directory::store::database::error::StoreError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/directory/migrations/sqlite");
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = migrations!("sqlite");
 
 /// More connections than one company may use at once, so that its slow reads do not delay a ringing
 /// phone of another company.

@@ -48,6 +48,8 @@ pub(super) enum Control {
 pub(super) struct Kubelet {
     name: String,
     exclusive: bool,
+    /// Without a node of its own: the namespaces whose pods it takes.
+    guest_of: Option<Vec<String>>,
     capacity: u32,
     version: String,
     admin: Config,
@@ -68,29 +70,33 @@ impl Kubelet {
         programs: BTreeMap<String, PathBuf>,
         capacity: u32,
         exclusive: bool,
+        guest_of: Option<Vec<String>>,
         shared: &Shared,
     ) -> Result<Self> {
         let admin = control_plane.config();
         // It acts as a node. The node authorizer then limits the Secrets that it may read, and the
         // audit log shows it as a separate user.
         let mut config = admin.clone();
-        let user = HeaderValue::try_from(format!("system:node:{name}"));
-        let user =
-            user.map_err(|error| Error::Unsupported(format!("a node called {name}: {error}")))?;
-        config
-            .headers
-            .push((HeaderName::from_static("impersonate-user"), user));
-        for group in ["system:nodes", "system:authenticated"] {
-            config.headers.push((
-                HeaderName::from_static("impersonate-group"),
-                HeaderValue::from_static(group),
-            ));
+        if guest_of.is_none() {
+            let user = HeaderValue::try_from(format!("system:node:{name}"));
+            let user =
+                user.map_err(|error| Error::Unsupported(format!("a node called {name}: {error}")))?;
+            config
+                .headers
+                .push((HeaderName::from_static("impersonate-user"), user));
+            for group in ["system:nodes", "system:authenticated"] {
+                config.headers.push((
+                    HeaderName::from_static("impersonate-group"),
+                    HeaderValue::from_static(group),
+                ));
+            }
         }
         let dir = control_plane.dir().join("pods").join(name);
         std::fs::create_dir_all(&dir).context(|| format!("create {}", dir.display()))?;
         Ok(Self {
             name: name.to_owned(),
             exclusive,
+            guest_of,
             capacity,
             version: control_plane.apiserver_version().to_owned(),
             admin,
@@ -129,7 +135,11 @@ impl Kubelet {
             Ok(clients) => clients,
             Err(error) => return drop(ready.send(Err(error))),
         };
-        let started = self.register(&client, &admin).await;
+        let owns_node = self.guest_of.is_none();
+        let started = match owns_node {
+            true => self.register(&client, &admin).await,
+            false => Ok(()),
+        };
         let failed = started.is_err();
         let _ = ready.send(started);
         if failed {
@@ -157,13 +167,18 @@ impl Kubelet {
         let mut pods = Pods::new();
         let mut tasks = JoinSet::new();
         let lease = node::keep_alive(&client, &self.name);
-        let selector = format!("spec.nodeName={}", self.name);
+        let node = if owns_node { &*self.name } else { "" };
+        let selector = format!("spec.nodeName={node}");
+        let is_mine = |pod: &Pod| match (&self.guest_of, &pod.metadata.namespace) {
+            (Some(mine), Some(namespace)) => mine.contains(namespace),
+            _ => true,
+        };
         let events = watcher::watcher(
             Api::<Pod>::all(client.clone()),
             watcher::Config::default().fields(&selector),
         );
         let (mut lease, mut events) = (pin!(lease), pin!(events));
-        let mut present = true;
+        let mut present = owns_node;
         let mut listed: Vec<String> = Vec::new();
         let done = loop {
             tokio::select! {
@@ -187,6 +202,7 @@ impl Kubelet {
                 Some(_) = tasks.join_next() => {}
                 event = events.next() => match event {
                     Some(Ok(Event::Init)) => listed.clear(),
+                    Some(Ok(Event::InitApply(pod) | Event::Apply(pod))) if !is_mine(&pod) => {}
                     Some(Ok(Event::InitApply(pod))) => {
                         listed.extend(pod.uid());
                         care_for(&runner, &mut pods, &mut tasks, pod);
@@ -273,8 +289,11 @@ impl Kubelet {
         drop(pods);
         let all = async { while tasks.join_next().await.is_some() {} };
         let _ = timeout(Duration::from_secs(5), all).await;
-        // If the API server is gone, all its objects are gone too.
-        let _ = timeout(Duration::from_secs(10), self.lose_node(admin)).await;
+        // If the API server is gone, all its objects are gone too. A guest's pods go with their
+        // namespaces.
+        if self.guest_of.is_none() {
+            let _ = timeout(Duration::from_secs(10), self.lose_node(admin)).await;
+        }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 

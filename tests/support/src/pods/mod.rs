@@ -51,6 +51,7 @@ pub struct PodRunnerBuilder<'a> {
     namespaces: Vec<String>,
     programs: BTreeMap<String, PathBuf>,
     capacity: u32,
+    guest: bool,
 }
 
 // === impl PodRunnerBuilder ===
@@ -84,6 +85,14 @@ impl PodRunnerBuilder<'_> {
         self
     }
 
+    /// Registers no node: runs the pods of its namespaces that are on none, and acts as the administrator. For a cluster of somebody else,
+    /// where a node that is none would attract pods of theirs. What keeps the scheduler from those pods is the caller's business.
+    #[must_use]
+    pub fn without_node(mut self) -> Self {
+        self.guest = true;
+        self
+    }
+
     /// Registers the node and waits until the scheduler may use it.
     pub async fn start(self) -> Result<PodRunner> {
         let name = format!("runner-{:08x}", rand::random::<u32>());
@@ -95,6 +104,7 @@ impl PodRunnerBuilder<'_> {
             self.programs,
             self.capacity,
             !self.namespaces.is_empty(),
+            self.guest.then(|| self.namespaces.clone()),
             &shared,
         )?;
         let (ready, started) = oneshot::channel();
@@ -112,8 +122,10 @@ impl PodRunnerBuilder<'_> {
         started
             .await
             .map_err(|_| Error::ControlPlane("the pod runner has died".to_owned()))??;
-        for namespace in &self.namespaces {
-            runner.serve(namespace).await?;
+        if !self.guest {
+            for namespace in &self.namespaces {
+                runner.serve(namespace).await?;
+            }
         }
         Ok(runner)
     }
@@ -129,6 +141,7 @@ impl PodRunner {
             namespaces: Vec::new(),
             programs: BTreeMap::new(),
             capacity: 110,
+            guest: false,
         }
     }
 
