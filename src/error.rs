@@ -179,16 +179,17 @@ mod tests {
 
     #[test]
     fn what_an_io_error_carries_is_told_and_found() {
-        let error = io::Error::other(levels(&["no certificate", "unknown issuer"]));
-        let error = Level {
-            words: "no session",
-            cause: Some(Box::new(error)),
-        };
+        #[derive(Debug, thiserror::Error)]
+        #[error("no session")]
+        struct Session(#[source] io::Error);
+
+        let carries = io::Error::other(levels(&["no certificate", "unknown issuer"]));
+        let error = Session(carries);
         assert_eq!(
             Chain(&error).to_string(),
             "no session: no certificate: unknown issuer"
         );
-        assert_eq!(cause::<Level>(&error).unwrap().words, "no session");
+        assert_eq!(cause::<Level>(&error).unwrap().words, "no certificate");
         let inner = io::Error::other(io::Error::from(io::ErrorKind::TimedOut));
         let found: &io::Error = cause(&inner).unwrap();
         assert_eq!(found.kind(), io::ErrorKind::Other);

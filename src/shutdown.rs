@@ -147,6 +147,7 @@ mod tests {
         let again = tokio::spawn(async move { again.aborted().await });
         assert!(!again.is_finished());
         shutdown.abort();
-        again.await.unwrap();
+        let soon = Duration::from_secs(30);
+        tokio::time::timeout(soon, again).await.unwrap().unwrap();
     }
 }
