@@ -45,11 +45,14 @@ chart-scan: tools ## checkov over what the chart renders; no finding without a r
 postgresql: ## Look for PostgreSQL's server, which the tests start; install Debian's as root
 	@tests/support/postgresql.sh
 
+# rustfmt.toml groups imports and wraps comments, which nightly's rustfmt alone can; the stable one checks the rest.
+FMT = cargo $(shell rustup run nightly rustfmt --version >/dev/null 2>&1 && echo +nightly) fmt --all
+
 fmt: ## Format
-	cargo fmt --all
+	$(FMT)
 
 lint: ## Formatting and clippy, warnings refused
-	cargo fmt --all --check
+	$(FMT) --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
 deny: ## Licences, sources, duplicates; known vulnerabilities where their database can be had (ADVISORY_DB=DIR)
