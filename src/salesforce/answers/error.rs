@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::meaning::{Meaning, Retry};
 
-/// What the client was doing when the failure occurred.
+/// The activity of the client at the time of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Logging in. Such a failure may count towards the user's lock-out.
@@ -76,7 +76,7 @@ impl Error {
         self.0.meaning
     }
 
-    /// When the same request may be retried without any action by a human.
+    /// The time at which the same request may be retried without any action by a human.
     pub fn retry(&self) -> Retry {
         self.0.meaning.retry()
     }
@@ -95,7 +95,7 @@ impl Error {
         }
     }
 
-    /// What the client was doing when the failure occurred.
+    /// The activity of the client at the time of the failure.
     pub fn phase(&self) -> Phase {
         self.0.phase
     }

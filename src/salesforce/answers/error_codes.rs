@@ -165,7 +165,7 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
 pub(crate) struct Status {
     /// The meaning if the response has no text that is known.
     pub(crate) meaning: Option<Meaning>,
-    /// How often a request that is safe to repeat may be sent again after it; `None` means never.
+    /// The maximum number of repetitions of a request that is safe to repeat; `None` means none.
     pub(crate) retries: Option<u32>,
     /// Whether Salesforce's edge returns this status while the instance does not respond.
     pub(crate) edge: bool,

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// When the same request may be retried without any action by a human.
+/// The time at which the same request may be retried without any action by a human.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Retry {
     /// Never: a human must act first.
@@ -53,7 +53,7 @@ macro_rules! meanings {
                 match self { $( Meaning::$name => $remedy, )+ }
             }
 
-            /// When the request may be retried.
+            /// The time at which the request may be retried.
             pub fn retry(self) -> Retry {
                 match self { $( Meaning::$name => Retry::$retry, )+ }
             }

@@ -1,4 +1,4 @@
-//! When a request that is safe to repeat is sent again. The rule is a pure function.
+//! The rule for sending a request again that is safe to repeat. It is a pure function.
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ use super::gate::LoginWithheld;
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::meaning::Meaning;
 
-/// How long no new log-in is made after a brand-new session was refused.
+/// The time without new log-ins after a brand-new session was refused.
 const HELD_BACK: Duration = Duration::from_secs(30 * 60);
 
 /// Information about a session, without its token.
@@ -38,7 +38,7 @@ pub struct SessionInfo {
     pub sandbox: Option<bool>,
     /// Only SOAP login() returns it.
     pub person_accounts: Option<bool>,
-    /// How many seconds an unused session stays valid; only SOAP login() returns it.
+    /// The number of seconds that an unused session stays valid; only SOAP login() returns it.
     pub seconds_valid: Option<u64>,
 }
 

@@ -31,7 +31,7 @@ pub struct Findings {
 pub struct Organization {
     /// The organization's id, 18 characters.
     pub id: String,
-    /// Its name.
+    /// The organization's name.
     pub name: String,
     /// `OrganizationType`, as Salesforce writes it; unknown values pass through.
     pub edition: Option<String>,

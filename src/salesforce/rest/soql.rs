@@ -22,8 +22,8 @@ pub struct Soql(String);
 // === impl SoqlLiteral ===
 
 impl SoqlLiteral {
-    /// Quotes a value. `'` and `\` must be escaped (SOQL reference, "Quoted String Escape Sequences");
-    /// control characters get their escape or are written as `\uXXXX`.
+    /// Quotes a value. `'` and `\` must be escaped (SOQL reference, "Quoted String Escape
+    /// Sequences"). Control characters get their escape or are written as `\uXXXX`.
     pub fn new(value: &str) -> SoqlLiteral {
         SoqlLiteral::quote(value, false)
     }

@@ -21,16 +21,16 @@ use crate::salesforce::answers::error::Error;
 /// start evenly arrive in bunches, because the first request on a connection waits for its
 /// handshake. At eight a second, a busy machine was observed to send twelve.
 const MIN_SPACING: Duration = Duration::from_millis(200);
-/// How long a host counts as troubled after it last did not respond.
+/// The time for which a host counts as troubled after it last did not respond.
 const TROUBLE: Duration = Duration::from_secs(600);
 
 /// After this many requests in a row without a response, a host is silent. Fewer are a short
 /// network problem.
 const SILENT: u32 = 5;
-/// How long the result of the last request is valid for all callers.
+/// The time for which the result of the last request is valid for all callers.
 const STALE: Duration = Duration::from_secs(10);
-/// How long the others wait for the request that tests a silent host. Then another request tests it
-/// too, because the known result is too old.
+/// The time for which the others wait for the request that tests a silent host. Then another
+/// request tests it too, because the known result is too old.
 const ASKING: Duration = Duration::from_secs(60);
 
 /// The result of a request.
