@@ -1,5 +1,5 @@
-//! The reasons of Switchboard itself, with cause and remedy. The texts appear in `kubectl
-//! describe`, Events and docs/reasons.md.
+//! The reasons of Switchboard itself, with cause and remedy. The texts appear in
+//! `kubectl describe`, Events and docs/reasons.md.
 
 use super::Chapter;
 use super::Remedy::{self, Act, Nothing};

@@ -109,9 +109,9 @@ impl Shape {
         let contacts_have_mobiles = self
             .searched()
             .any(|field| (field.object, field.name) == (Object::Contact, "MobilePhone"));
-        // A person account's mobile number is that of its person contact, a row of Contact (facts:
-        // Salesforce 5.4). If those are searched, a second list in the account's query would find
-        // the same.
+        // A person account's mobile number is that of its person contact, a row of Contact
+        // (facts: Salesforce 5.4). If those are searched, a second list in the account's query
+        // would find the same.
         for field in self
             .searched()
             .filter(|field| field.name != PERSON_MOBILE || !contacts_have_mobiles)
@@ -144,8 +144,8 @@ impl Shape {
             .collect::<Vec<_>>()
             .join(" OR ");
         let condition = match slot.object {
-            // A converted lead exists further as a contact and an account. AND and OR at one level
-            // need parentheses (facts: Salesforce 5.2a).
+            // A converted lead continues to exist as a contact and an account. AND and OR at one
+            // level need parentheses (facts: Salesforce 5.2a).
             Object::Lead if !self.hidden_fields.contains(&(Object::Lead, CONVERTED)) => {
                 format!("{CONVERTED}=false AND ({found})")
             }
@@ -172,7 +172,7 @@ impl Shape {
             .filter(move |field| !self.hidden_fields.contains(&(object, field)))
     }
 
-    /// Removes an object from the shape that the user does not have according to Salesforce.
+    /// Removes an object from the shape: Salesforce reports that the user does not have it.
     pub(crate) fn drop_object(&mut self, object: Object) -> Option<Finding> {
         self.missing_objects
             .insert(object)
@@ -215,9 +215,9 @@ impl Shape {
     }
 }
 
-/// Whether Salesforce's message reports this field of this object, in any of its wordings: `No such
-/// column 'X' on entity 'Y'`, `No such column 'X' on sobject of type Y`, `Didn't understand
-/// relationship 'X' in field path` (facts: Salesforce 2.9).
+/// Whether Salesforce's message reports this field of this object, in any of its wordings:
+/// `No such column 'X' on entity 'Y'`, `No such column 'X' on sobject of type Y`,
+/// `Didn't understand relationship 'X' in field path` (facts: Salesforce 2.9).
 fn names(message: &str, object: Object, field: &str) -> bool {
     let owner = message
         .split(|c: char| !c.is_ascii_alphanumeric())

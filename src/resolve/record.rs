@@ -59,8 +59,9 @@ impl Row {
         let is_person_contact = parent.is_person_account == Some(true);
         let (object, id, company, person) = match object {
             // A person account is an account and a contact in one. The product ranks it with the
-            // accounts (facts: phone platform 1.1: "Contact, then Account or Person Account, then
-            // Lead"), so both rows become that account.
+            // accounts
+            // (facts: phone platform 1.1: "Contact, then Account or Person Account, then Lead"), so
+            // both rows become that account.
             Object::Contact if is_person_contact => (
                 Object::Account,
                 self.account_id.unwrap_or(self.id),

@@ -5,8 +5,8 @@ use super::error::Phase;
 use super::meaning::Meaning;
 
 /// The meaning of an exception code of SOAP or REST; `None` if the code is not known. Codes: the
-/// enterprise and partner WSDL's ExceptionCode (facts: Salesforce 1.1), REST's table (facts:
-/// Salesforce 2.9).
+/// enterprise and partner WSDL's ExceptionCode (facts: Salesforce 1.1), REST's table
+/// (facts: Salesforce 2.9).
 pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meaning> {
     let code = code
         .rsplit(':')
@@ -50,8 +50,8 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         code if code.starts_with("TXN_SECURITY") => Meaning::BlockedBySecurityPolicy,
         "FUNCTIONALITY_NOT_ENABLED" if login => Meaning::LoginMethodDisabled,
         "FUNCTIONALITY_NOT_ENABLED" => Meaning::ObjectUnavailable,
-        // For login() it means that the permission Use Any API Auth is missing (facts: Salesforce
-        // 1.1).
+        // For login() it means that the permission Use Any API Auth is missing
+        // (facts: Salesforce 1.1).
         "INSUFFICIENT_ACCESS" if login => Meaning::LoginMethodDisabled,
         code if code.starts_with("INSUFFICIENT_ACCESS") => Meaning::InsufficientAccess,
         "INVALID_SESSION_ID" | "INVALIDSESSIONID" if not_for_api(&message) => {
@@ -88,8 +88,8 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
     })
 }
 
-/// Whether the session is valid but may not be used here. A new log-in gives the same (facts:
-/// Salesforce 2.9).
+/// Whether the session is valid but may not be used here. A new log-in gives the same
+/// (facts: Salesforce 2.9).
 fn not_for_api(message: &str) -> bool {
     [
         "not valid for use with",
@@ -160,7 +160,7 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
     })
 }
 
-/// The meaning of an HTTP status by itself.
+/// The meaning of an HTTP status, independent of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
     /// The meaning if the response has no text that is known.

@@ -75,8 +75,8 @@ pub(crate) fn failure(incoming: &Incoming, phase: Phase, redactor: &Redactor) ->
     } else if let Some((code, message)) = soap_fault(text) {
         return exception(incoming.status, &code, &message, phase, redactor);
     } else if text.eq_ignore_ascii_case("Bad_OAuth_Token") {
-        // The identity service returns this for a stale token: 403 and plain text (facts:
-        // Salesforce 1.2).
+        // The identity service returns this for a stale token: 403 and plain text
+        // (facts: Salesforce 1.2).
         return exception(incoming.status, text, "", phase, redactor);
     }
     unexpected(incoming, phase, redactor)
@@ -107,8 +107,8 @@ fn oauth_error(
         ),
     };
     match error_codes::oauth(&error.error, description) {
-        // Salesforce returns the same for a blocked flow as for a wrong password (facts: Salesforce
-        // 1.2).
+        // Salesforce returns the same for a blocked flow as for a wrong password
+        // (facts: Salesforce 1.2).
         Some(Meaning::InvalidLogin) if method == Method::OauthPassword => Error::new(
             Meaning::InvalidLogin,
             phase,

@@ -230,8 +230,8 @@ impl Connection {
             .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
     }
 
-    /// The API versions that the instance supports. The list needs no session and costs nothing
-    /// (facts: Salesforce 2.1).
+    /// The API versions that the instance supports. Salesforce requires no session for them, and
+    /// they cost nothing (facts: Salesforce 2.1).
     pub async fn versions(&self) -> Result<Vec<Version>, Error> {
         let session = self.obtain().await?;
         let url = resource(&session, "/services/data/")?;

@@ -1,4 +1,4 @@
-//! The rule for sending a request again that is safe to repeat. It is a pure function.
+//! The rule for repeating a request that is safe to repeat. It is a pure function.
 
 use std::time::Duration;
 

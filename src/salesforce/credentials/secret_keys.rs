@@ -45,7 +45,8 @@ pub enum Unusable {
 /// A secret's value as text, without the line ends at its end: `echo` and editors add them, and a
 /// PEM key does not need its last one.
 ///
-/// # Errors Fails if the value is not UTF-8 text, or is empty.
+/// # Errors
+/// Fails if the value is not UTF-8 text, or is empty.
 pub fn secret_text(bytes: &[u8]) -> Result<SecretString, Unusable> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Unusable::NotText)?
@@ -92,8 +93,9 @@ impl Credentials {
     /// Builds a credential from the values of a Secret's keys, and returns the names of the keys
     /// that it used. An optional key with an empty value counts as missing.
     ///
-    /// # Errors Returns the error of `value`, or an error if something that the method needs is
-    /// missing or unusable.
+    /// # Errors
+    /// Returns the error of `value`, or an error if something that the method needs is missing or
+    /// unusable.
     pub fn read<E: From<Incomplete>>(
         method: Method,
         username: Option<&str>,

@@ -116,8 +116,8 @@ fn instance_url(named: &str, policy: &DialPolicy) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// The organization's id from the start of an opaque token: `00Dxxxxxxxxxxxx!…` (facts: Salesforce
-/// 1.2).
+/// The organization's id from the start of an opaque token: `00Dxxxxxxxxxxxx!…`
+/// (facts: Salesforce 1.2).
 fn organization_of_token(token: &SecretString) -> Option<String> {
     let (id, _) = token.expose_secret().split_once('!')?;
     let valid = id.starts_with("00D")

@@ -39,8 +39,8 @@ pub struct Organization {
     pub instance: Option<String>,
     /// Whether it is a sandbox or a scratch organization.
     pub sandbox: bool,
-    /// Whether it is a scratch organization: a sandbox with an end of its trial (facts: Salesforce
-    /// 3.1).
+    /// Whether it is a scratch organization: a sandbox with an end of its trial
+    /// (facts: Salesforce 3.1).
     pub scratch: bool,
     /// Whether person accounts are enabled; `None` if that is not known.
     pub person_accounts: Option<bool>,

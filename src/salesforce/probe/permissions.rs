@@ -10,8 +10,8 @@ use crate::salesforce::answers::is_about_rights;
 use crate::salesforce::answers::meaning::Meaning;
 use crate::salesforce::rest::Subresponse;
 
-/// The permissions of the user's permission sets (profiles appear as permission sets; facts:
-/// Salesforce 4.2).
+/// The permissions of the user's permission sets (profiles appear as permission sets;
+/// facts: Salesforce 4.2).
 pub(crate) struct Grants {
     objects: Result<Vec<ObjectRow>, String>,
     /// Whether any of the sets grants View All Data or Modify All Data.

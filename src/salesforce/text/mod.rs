@@ -156,7 +156,7 @@ fn charset_of_declaration(body: &[u8]) -> Option<String> {
     Some(value[1..].split(quote).next()?.to_ascii_lowercase())
 }
 
-/// The kind of a body that has not the requested format.
+/// The kind of a body that does not have the requested format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyKind {
     Empty,
