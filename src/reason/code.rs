@@ -1,4 +1,5 @@
-//! A reason as a report or a status holds it: one of ours, or the word of another version of this program.
+//! The reason in a report or a status: one of this version, or a code of another version of this
+//! program.
 
 use std::fmt;
 
@@ -7,15 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Reason;
 use crate::salesforce::Meaning;
 
-/// What to do about a code that this version does not know.
+/// The remedy for a code that this version does not know.
 const REMEDY_OF_UNKNOWN: &str =
     "Look at the logs of the run with kubectl, and ask the platform team.";
 
-/// The code of a reason. One that this version does not know, of a newer worker or controller, passes through as it is.
+/// The code of a reason. An unknown code of a newer worker or controller is kept unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Code(Inner);
 
-// Private, so that a code that is known never stands here as an unknown one.
+// The enum is private, so that a known code is never stored as an unknown one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Inner {
     Known(Reason),
@@ -25,7 +26,7 @@ enum Inner {
 // === impl Code ===
 
 impl Code {
-    /// The word.
+    /// The code as text.
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Inner::Known(reason) => reason.code(),
@@ -33,7 +34,7 @@ impl Code {
         }
     }
 
-    /// The reason, where this version knows it.
+    /// The reason; `None` if this version does not know the code.
     pub fn reason(&self) -> Option<Reason> {
         match &self.0 {
             Inner::Known(reason) => Some(*reason),
@@ -41,7 +42,7 @@ impl Code {
         }
     }
 
-    /// What Salesforce meant, where the reason is Salesforce's.
+    /// The meaning of Salesforce's response; `None` if the reason is not one of Salesforce's.
     pub fn meaning(&self) -> Option<Meaning> {
         match self.0 {
             Inner::Known(Reason::Salesforce(meaning)) => Some(meaning),
@@ -49,7 +50,7 @@ impl Code {
         }
     }
 
-    /// What the tenant does next.
+    /// The next step for the tenant; for an unknown code a general text.
     pub fn remedy(&self) -> &'static str {
         match &self.0 {
             Inner::Known(reason) => reason.remedy().text(),
@@ -82,7 +83,7 @@ impl PartialEq<Reason> for Code {
     }
 }
 
-// Tests say in plain words what a user reads; the program itself compares reasons.
+// Tests compare with the text that a user reads; the program itself compares reasons.
 #[cfg(test)]
 impl PartialEq<&str> for Code {
     fn eq(&self, code: &&str) -> bool {

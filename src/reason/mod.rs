@@ -1,6 +1,7 @@
-//! Every reason there is: why a condition holds or does not, what went wrong in a run, what an Event tells, what is warned of. Conditions,
-//! errors, Events, metrics, `switchboard check`, the worker's reports and docs/reasons.md all speak from this one table and the two of
-//! Salesforce's side ([`Meaning`] and [`WarningCode`]), so that no code is without its cause and its remedy.
+//! All reasons: why a condition holds or not, the errors of a run, the reasons of Events, and the
+//! warnings. Conditions, errors, Events, metrics, `switchboard check`, the worker's reports and
+//! docs/reasons.md use this one table and the two tables for Salesforce ([`Meaning`] and
+//! [`WarningCode`]). Therefore every code has a cause and a remedy.
 
 mod code;
 mod own;
@@ -12,44 +13,44 @@ pub use self::own::Reason;
 use crate::resolve::Finding;
 use crate::salesforce::{Meaning, WarningCode};
 
-/// What the tenant does next.
+/// The next step for the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Remedy {
-    /// This, in one or two sentences.
+    /// An action, described in one or two sentences.
     Act(&'static str),
-    /// Nothing: all is well.
+    /// No action, because nothing is wrong.
     Nothing,
 }
 
-/// Where a reason is seen: a chapter of docs/reasons.md.
+/// The place where a reason appears: a chapter of docs/reasons.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Chapter {
-    /// The spec and the Secret.
+    /// Reasons about the spec and the Secret.
     CredentialsAvailable,
-    /// Who holds the company ID.
+    /// Reasons about the holder of the company ID.
     Exclusive,
-    /// What the user may see.
+    /// Reasons about the user's permissions.
     Authorized,
-    /// The runs.
+    /// Reasons about the result of the runs.
     Synced,
-    /// What Salesforce said, to a proof or to a run.
+    /// Meanings of Salesforce's responses to a proof or to a run.
     Salesforce,
-    /// What a run says itself when something else than Salesforce stopped it or was wrong.
+    /// Errors that a run reports itself, if their cause is not Salesforce.
     Run,
-    /// What is said of a run that says nothing itself.
+    /// Reasons for a run that ended without its own report of an error.
     LostRun,
-    /// What works today and needs attention.
+    /// Warnings about things that work today and need attention.
     Warnings,
-    /// What became of a wish of the tenant.
+    /// The results of a test or a run that the tenant requested.
     Wishes,
-    /// Nothing is wrong.
+    /// Reasons that report no problem.
     Harmless,
 }
 
 // === impl Remedy ===
 
 impl Remedy {
-    /// As a sentence.
+    /// The remedy as a sentence, also for [`Remedy::Nothing`].
     pub fn text(self) -> &'static str {
         match self {
             Remedy::Act(text) => text,
@@ -67,7 +68,7 @@ impl fmt::Display for Remedy {
 // === impl Chapter ===
 
 impl Chapter {
-    /// Every chapter, in the order of the page.
+    /// Every chapter, in the order of docs/reasons.md.
     pub const ALL: [Chapter; 10] = [
         Chapter::CredentialsAvailable,
         Chapter::Exclusive,
@@ -81,7 +82,7 @@ impl Chapter {
         Chapter::Harmless,
     ];
 
-    /// Its heading.
+    /// The heading of the chapter in docs/reasons.md.
     pub fn heading(self) -> &'static str {
         match self {
             Chapter::CredentialsAvailable => "CredentialsAvailable",
@@ -101,7 +102,7 @@ impl Chapter {
 // === impl Reason ===
 
 impl Reason {
-    /// Every reason: our own first, then those of Salesforce's side.
+    /// Every reason: our own first, then those of Salesforce.
     pub fn all() -> impl Iterator<Item = Reason> {
         let own = Reason::OWN.iter().copied();
         let meanings = Meaning::ALL.iter().copied().map(Reason::Salesforce);
@@ -109,14 +110,14 @@ impl Reason {
         own.chain(meanings).chain(warnings)
     }
 
-    /// The reason with exactly this code: the one place where a text becomes a reason.
+    /// The reason with exactly this code. Only this function converts a text to a reason.
     pub fn from_code(code: &str) -> Option<Reason> {
         Reason::own_from_code(code)
             .or_else(|| Meaning::from_code(code).map(Reason::Salesforce))
             .or_else(|| WarningCode::from_code(code).map(Reason::Warning))
     }
 
-    /// What a run warns of when it met this; none where nothing is wrong.
+    /// The warning that a run gives for this finding; `None` where nothing is wrong.
     pub fn of_finding(finding: &Finding) -> Option<Reason> {
         match finding {
             Finding::ObjectUnavailable(_) => Some(Meaning::ObjectUnavailable.into()),

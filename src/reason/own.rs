@@ -1,4 +1,5 @@
-//! The reasons that are our own, with cause and remedy. The wording ends in `kubectl describe`, Events and docs/reasons.md.
+//! The reasons of Switchboard itself, with cause and remedy. The texts appear in
+//! `kubectl describe`, Events and docs/reasons.md.
 
 use super::Chapter;
 use super::Remedy::{self, Act, Nothing};
@@ -6,18 +7,19 @@ use crate::salesforce::{Meaning, WarningCode};
 
 macro_rules! reasons {
     ($( $chapter:ident { $( $name:ident { $cause:literal, $remedy:expr } )+ } )+) => {
-        /// Why something is as it is: a code for programs, with what it means and what to do.
+        /// The reason for a condition, an error, an Event or a warning: a code for programs, with
+        /// cause and remedy.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
             $( $( #[doc = $cause] $name, )+ )+
-            /// What an answer of Salesforce means.
+            /// The meaning of a response of Salesforce.
             Salesforce(Meaning),
-            /// What a proof warns of.
+            /// A warning of a proof.
             Warning(WarningCode),
         }
 
         impl Reason {
-            /// Those of this table.
+            /// The reasons of this table, without those of Salesforce.
             pub(super) const OWN: &'static [Reason] = &[ $( $( Reason::$name, )+ )+ ];
 
             pub(super) fn own_from_code(code: &str) -> Option<Reason> {
@@ -33,18 +35,18 @@ macro_rules! reasons {
                 }
             }
 
-            /// Where it is seen.
+            /// The chapter of docs/reasons.md in which it appears.
             pub fn chapter(self) -> Chapter {
                 match self {
                     $( $( Reason::$name => Chapter::$chapter, )+ )+
-                    // The proof of the connection finds it out, and says so under Authorized.
+                    // The proof of the connection detects it and reports it under Authorized.
                     Reason::Salesforce(Meaning::ObjectUnavailable) => Chapter::Authorized,
                     Reason::Salesforce(_) => Chapter::Salesforce,
                     Reason::Warning(_) => Chapter::Warnings,
                 }
             }
 
-            /// Why it happens.
+            /// The reason why it happens, as sentences.
             pub fn cause(self) -> &'static str {
                 match self {
                     $( $( Reason::$name => $cause, )+ )+
@@ -53,7 +55,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// What the tenant does next.
+            /// The next step for the tenant.
             pub fn remedy(self) -> Remedy {
                 match self {
                     $( $( Reason::$name => $remedy, )+ )+

@@ -1,4 +1,4 @@
-//! What a look-up costs, counted by the simulator.
+//! The cost of a lookup in API calls, counted by the simulator.
 
 use salesforce_simulator::{Record, Simulator, Switches, World};
 
@@ -6,7 +6,7 @@ use super::tests::{look_up, org, resolver};
 use super::{FIRST_URL_BYTES, UrlLength};
 use crate::phone::{E164, Region, parse};
 
-/// Numbers of Tokyo, Osaka, Yokohama and Sapporo, mobile and internet lines, in turn.
+/// Fixed-line numbers of Tokyo, Osaka and Yokohama and mobile numbers, in turn.
 fn japanese(count: usize) -> Vec<E164> {
     (0..count)
         .map(|at| {
@@ -43,7 +43,7 @@ async fn a_thousand_unknown_numbers_cost_at_most_16_calls_or_4_where_urls_may_be
         assert!(calls <= most, "{calls} calls at {limit:?}");
         assert_eq!(resolver.connection().spent().calls, calls);
 
-        // What was found out saves the next run the refusal, and the small beginning.
+        // The learned lengths save the next run the refusal and the start with short URLs.
         let known = resolver.learned().unwrap();
         assert_eq!(known.refused.is_some(), limit.is_some());
         let mut next = self::resolver(&salesforce, Region::JAPAN)

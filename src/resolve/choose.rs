@@ -1,4 +1,4 @@
-//! Which record stands behind a number.
+//! Chooses the record for a number.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -10,8 +10,9 @@ use url::Url;
 use super::{Match, Object, Record};
 use crate::phone::E164;
 
-/// Picks one record for each number asked, by the numbers that its phone fields read as: Contact before Account before Lead, then the newest `LastModifiedDate`,
-/// then the lowest Id. A record whose number only looks alike is none.
+/// Chooses one record for each requested number, by the numbers that its phone fields contain.
+/// Contact goes before Account before Lead, then the newest `LastModifiedDate`, then the lowest Id.
+/// A record whose number only looks similar is no match.
 pub fn choose(asked: &[E164], records: &[Record], instance: Option<&Url>) -> HashMap<E164, Match> {
     let asked: HashSet<&E164> = asked.iter().collect();
     let mut best: HashMap<E164, &Record> = HashMap::new();
@@ -35,12 +36,12 @@ pub fn choose(asked: &[E164], records: &[Record], instance: Option<&Url>) -> Has
         .collect()
 }
 
-/// Which rule chose the record of a number.
+/// The rule that chose the record of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     /// No record holds the number.
     None,
-    /// One record holds it.
+    /// Exactly one record holds it.
     Only,
     /// The best object: Contact before Account before Lead.
     Object,
@@ -50,7 +51,7 @@ pub enum Rule {
     LowestId,
 }
 
-/// The records that hold a number, best first, and the rule by which the first was chosen.
+/// The records that hold a number, best first, and the rule that chose the first.
 pub fn why<'a>(number: &E164, records: &'a [Record]) -> (Vec<&'a Record>, Rule) {
     let mut ids = HashSet::new();
     let mut holding: Vec<&Record> = records
@@ -82,7 +83,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// The lowest rank wins.
+/// The sort key of a record. The lowest rank wins.
 fn rank(record: &Record) -> (Object, Reverse<Option<Timestamp>>, &str) {
     (record.object, Reverse(record.modified), record.id.as_str())
 }

@@ -1,12 +1,12 @@
-//! From numbers to the people and companies that Salesforce has for them.
+//! Finds the people and companies in Salesforce that belong to phone numbers.
 //!
-//! [`Resolver`] packs many numbers into few composite requests, sends them, and [`choose`] reads what
-//! came back again and picks one record for each number. Only the resolver does I/O.
+//! [`Resolver`] packs many numbers into few composite requests and sends them. [`choose`] reads the
+//! records that come back and picks one for each number. Only the resolver does I/O.
 //!
-//! One composite request holds at most five queries and costs one API call; there are five pairs of
+//! One composite request holds at most five queries and costs one API call. There are five pairs of
 //! an object and a phone field (Contact, Account, Lead; Phone and MobilePhone), so each pair is a
-//! query of its own. That way a list of spellings is written once in each URL, and a field that the
-//! user may not see takes nothing but itself away.
+//! query of its own. Therefore each URL contains a list of spellings only once, and a field that
+//! the user may not see removes nothing but itself.
 
 #[cfg(test)]
 mod calls;
@@ -32,7 +32,7 @@ pub use self::resolver::{Allowance, Finding, LookedUp, Resolver};
 pub use self::url_limit::{FIRST_URL_BYTES, MAX_URL_BYTES, UrlLength};
 use crate::salesforce::Error;
 
-/// The objects that numbers are looked up on, best first: a contact goes before an account, an
+/// The objects on which numbers are looked up, best first: a contact goes before an account, an
 /// account before a lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Object {
@@ -40,38 +40,38 @@ pub enum Object {
     Contact,
     /// A company, or a person account.
     Account,
-    /// Somebody not yet a customer.
+    /// A person who is not yet a customer.
     Lead,
 }
 
-/// The record that stands behind a number.
+/// The record that was chosen for a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
-    /// What it is.
+    /// The object of the record.
     pub object: Object,
-    /// Its Id.
+    /// The record's Id.
     pub id: String,
-    /// The company's name.
+    /// The company's name, if the record has one.
     pub company: Option<String>,
-    /// The person's name.
+    /// The person's name, if the record has one.
     pub person: Option<String>,
-    /// Where a person opens it.
+    /// The URL that opens the record in a browser; `None` if the instance is not known.
     pub link: Option<String>,
 }
 
-/// Why numbers could not be resolved. Whatever was resolved before stays so.
+/// The reason why numbers could not be resolved. Numbers that were resolved before stay resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// Salesforce did not do what it was asked.
+    /// Salesforce did not fulfil a request.
     #[error("could not look numbers up in Salesforce")]
     Salesforce(#[from] Error),
     /// Even the shortest query is too much for Salesforce.
     #[error("Salesforce refuses even a query for a single number")]
     TooMuch(#[source] Error),
-    /// The composite answer leaves a query out.
+    /// The composite response contains no result for a query.
     #[error("Salesforce's answer has nothing on {0}")]
     AnswerMissing(Object),
-    /// The user sees none of the objects and fields that numbers are looked up on.
+    /// The user sees none of the objects and fields on which numbers are looked up.
     #[error(
         "the integration user sees no phone field of Contact, Account or Lead: give it read access"
     )]
@@ -84,7 +84,7 @@ pub enum ResolveError {
 // === impl Object ===
 
 impl Object {
-    /// All of them, best first.
+    /// All objects, best first.
     pub const ALL: [Self; 3] = [Self::Contact, Self::Account, Self::Lead];
 
     /// The object's API name.

@@ -1,9 +1,9 @@
 //! Packs numbers into as few composite requests as the limits allow.
 //!
-//! Each query of a request carries the same list of literals, once. LIKE would be shorter (one
-//! pattern, `%3%1234%5678`, finds most spellings, and what it finds too much is compared away) but is
-//! not used: no index serves a pattern that begins with `%`, so an org of a million contacts would
-//! match 400 patterns against every one of them, in requests that may end in QUERY_TIMEOUT and count
+//! Each query of a request contains the same list of literals, once. LIKE would be shorter: one
+//! pattern, `%3%1234%5678`, finds most spellings, and a comparison removes the wrong matches. It is
+//! not used because no index serves a pattern that begins with `%`. An org of a million contacts
+//! would match 400 patterns against every contact. Such requests may end in QUERY_TIMEOUT and count
 //! against the org's few requests above 20 seconds (facts: Salesforce 2.4, 5.2).
 
 use std::collections::HashSet;
@@ -12,26 +12,29 @@ use super::query::{Shape, literals};
 use crate::phone::{E164, Region, spellings};
 use crate::salesforce::{MAX_STATEMENT_CHARS, Soql};
 
-/// Queries in one composite request: "Up to 5 of these subrequests can be query operations",
+/// The maximum number of queries in one composite request: "Up to 5 of these subrequests can be
+/// query operations",
 /// <https://developer.salesforce.com/docs/platform/api-rest/guide/resources-composite-composite-post.html>.
 pub const MAX_QUERIES_PER_COMPOSITE: usize = 5;
-/// Rows in one page of an answer, at most: "The default is 2,000; the minimum is 200, and the maximum
-/// is 2,000", <https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_queryoptions.htm>.
+/// The maximum number of rows in one page of a response: "The default is 2,000; the minimum is 200,
+/// and the maximum is 2,000",
+/// <https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_queryoptions.htm>.
 pub const MAX_ROWS_PER_PAGE: usize = 2_000;
-/// What stands before the statement: `/services/data/v50.0/query?q=`, with room for a longer version.
+/// The length of the URL before the statement: `/services/data/v50.0/query?q=`, with space for a
+/// longer version.
 const URL_OVERHEAD_BYTES: usize = 32;
 
-/// Numbers that are looked up by one composite request.
+/// Numbers that one composite request looks up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     numbers: Vec<E164>,
-    /// The spellings of each, as SOQL writes them in a list.
+    /// The spellings of each number, as a SOQL list.
     literals: Vec<String>,
-    /// For which length of a URL it was packed.
+    /// The maximum URL length for which the batch was packed, in bytes.
     pub(crate) url_bytes: usize,
 }
 
-/// The first of these numbers, as many as fit into URLs of this length: at least one.
+/// Packs as many of the first numbers as fit into URLs of this length, but at least one.
 pub(crate) fn pack(shape: &Shape, pending: &[E164], home: &Region, url_bytes: usize) -> Batch {
     let limit = Room::of(shape, url_bytes);
     let mut batch = Batch {
@@ -61,7 +64,7 @@ impl Batch {
         &self.numbers
     }
 
-    /// The list of literals for the numbers at these places.
+    /// The list of literals for the numbers at these positions.
     pub(crate) fn literals(&self, places: &[usize]) -> String {
         let asked: Vec<&str> = places
             .iter()
@@ -72,7 +75,7 @@ impl Batch {
     }
 }
 
-/// Room for the list of literals in a query.
+/// The space for the list of literals in a query.
 #[derive(Debug, Clone, Copy, Default)]
 struct Room {
     url_bytes: usize,
@@ -80,7 +83,7 @@ struct Room {
 }
 
 impl Room {
-    /// The room that the tightest query of the shape leaves.
+    /// The space that the tightest query of the shape leaves.
     fn of(shape: &Shape, url_bytes: usize) -> Self {
         shape
             .slots()
@@ -88,7 +91,7 @@ impl Room {
             .map(|slot| {
                 let empty = shape.soql(slot, "");
                 let times = slot.fields.len();
-                // One comma fewer than literals: none stands after the last.
+                // There is one comma fewer than literals: none follows the last.
                 let left =
                     |most: usize, taken: usize| most.saturating_sub(taken) / times + ",".len();
                 Self {
@@ -103,7 +106,7 @@ impl Room {
             .unwrap_or_default()
     }
 
-    /// The room that a list takes, with the comma after it: a URL leaves it as it is.
+    /// The space that a list and the comma after it take in the URL and in the statement.
     fn taken_by(literals: &str) -> Self {
         Self {
             url_bytes: Soql::text(literals).url_encoded_len() + ",".len(),
@@ -173,7 +176,7 @@ mod tests {
             };
             let (url, statement) = longest(&places);
             prop_assert!(url <= bytes && statement <= MAX_STATEMENT_CHARS);
-            // One number more would not have fitted.
+            // One more number would not have fitted.
             prop_assert!(url + 300 > bytes || statement + 300 > MAX_STATEMENT_CHARS);
         }
     }

@@ -1,4 +1,4 @@
-//! What is asked: objects, fields, and the SOQL of one query.
+//! The objects and fields that are queried, and the SOQL of one query.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use super::{Finding, Object};
 use crate::salesforce::{Soql, SoqlLiteral};
 
-/// A phone field that is searched. Custom fields never are.
+/// A phone field that is searched. Custom fields are never searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PhoneField {
     /// The object.
@@ -15,8 +15,9 @@ pub struct PhoneField {
     pub name: &'static str,
 }
 
-/// Phone and MobilePhone are Salesforce's standard fields; an account has only the first, unless it
-/// is a person's (`PersonMobilePhone`, which exists only where person accounts are switched on).
+/// The fields that are searched. Phone and MobilePhone are Salesforce's standard fields. An account
+/// has only the first, unless it is a person's: then it has `PersonMobilePhone`, which exists only
+/// where person accounts are enabled.
 const SEARCHED: [PhoneField; 6] = [
     PhoneField {
         object: Object::Contact,
@@ -45,8 +46,8 @@ const SEARCHED: [PhoneField; 6] = [
 ];
 const PERSON_MOBILE: &str = "PersonMobilePhone";
 
-/// Fields besides Id and the phone fields: first those that are read in every org, then those that
-/// exist only where person accounts are switched on.
+/// The fields to read besides Id and the phone fields: first those that are read in every org, then
+/// those that exist only where person accounts are enabled.
 const fn read(object: Object) -> (&'static [&'static str], &'static [&'static str]) {
     match object {
         Object::Contact => (
@@ -58,14 +59,14 @@ const fn read(object: Object) -> (&'static [&'static str], &'static [&'static st
     }
 }
 
-/// Tells leads that live on as contacts.
+/// The field that marks leads which were converted to contacts.
 const CONVERTED: &str = "IsConverted";
 
-/// The newest first; the Id only makes the order the same each time.
+/// The newest record comes first; the Id only makes the order reproducible.
 const ORDER: &str = "ORDER BY LastModifiedDate DESC,Id";
 
-/// What this org lets the user ask for. It begins with everything and shrinks as Salesforce names
-/// objects and fields that it does not show.
+/// The objects and fields that the user may query in this org. It begins with all of them and
+/// shrinks as Salesforce names objects and fields that it does not show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
     person_accounts: bool,
@@ -73,7 +74,7 @@ pub struct Shape {
     hidden_fields: BTreeSet<(Object, &'static str)>,
 }
 
-/// One query: an object, and the phone fields that are searched by it.
+/// One query: an object, and the phone fields that it searches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) object: Object,
@@ -83,8 +84,8 @@ pub(crate) struct Slot {
 // === impl Shape ===
 
 impl Shape {
-    /// The shape of an org of which nothing else is known. Where it is not known whether it has
-    /// person accounts, they are asked for: Salesforce names a field that does not exist.
+    /// The shape of an org before anything else is known. If it is not known whether the org has
+    /// person accounts, their fields are queried: Salesforce reports a field that does not exist.
     pub fn new(person_accounts: Option<bool>) -> Self {
         Self {
             person_accounts: person_accounts.unwrap_or(true),
@@ -93,7 +94,7 @@ impl Shape {
         }
     }
 
-    /// The phone fields that are searched.
+    /// The phone fields that are searched in this org.
     pub fn searched(&self) -> impl Iterator<Item = PhoneField> + '_ {
         SEARCHED.into_iter().filter(|field| {
             !self.missing_objects.contains(&field.object)
@@ -102,20 +103,22 @@ impl Shape {
         })
     }
 
-    /// The queries that look a list of numbers up, at most five.
+    /// The queries that look up a list of numbers, at most five.
     pub(crate) fn slots(&self) -> Vec<Slot> {
         let mut slots: Vec<Slot> = Vec::new();
         let contacts_have_mobiles = self
             .searched()
             .any(|field| (field.object, field.name) == (Object::Contact, "MobilePhone"));
-        // A person account's mobile number is that of its person contact, a row of Contact (facts: Salesforce
-        // 5.4): where those are searched, a second list in the account's query would bring the same.
+        // A person account's mobile number is that of its person contact, a row of Contact
+        // (facts: Salesforce 5.4). If those are searched, a second list in the account's query
+        // would find the same.
         for field in self
             .searched()
             .filter(|field| field.name != PERSON_MOBILE || !contacts_have_mobiles)
         {
             match slots.last_mut() {
-                // A sixth query would cost a second call; the account's two fields share one.
+                // A sixth query would cost a second call, so the account's two fields share one
+                // query.
                 Some(slot) if slot.object == Object::Account && field.object == Object::Account => {
                     slot.fields.push(field.name);
                 }
@@ -128,7 +131,7 @@ impl Shape {
         slots
     }
 
-    /// The query of a slot for a list of literals, written with commas between them.
+    /// The query of a slot for a list of literals that are separated by commas.
     pub(crate) fn soql(&self, slot: &Slot, literals: &str) -> Soql {
         let mut fields = vec!["Id"];
         fields.extend(self.readable(slot.object));
@@ -141,8 +144,8 @@ impl Shape {
             .collect::<Vec<_>>()
             .join(" OR ");
         let condition = match slot.object {
-            // A converted lead lives on as a contact and an account. AND and OR at one level need
-            // parentheses (facts: Salesforce 5.2a).
+            // A converted lead continues to exist as a contact and an account. AND and OR at one
+            // level need parentheses (facts: Salesforce 5.2a).
             Object::Lead if !self.hidden_fields.contains(&(Object::Lead, CONVERTED)) => {
                 format!("{CONVERTED}=false AND ({found})")
             }
@@ -169,19 +172,20 @@ impl Shape {
             .filter(move |field| !self.hidden_fields.contains(&(object, field)))
     }
 
-    /// Takes an object that Salesforce says the user does not have out of the shape.
+    /// Removes an object from the shape: Salesforce reports that the user does not have it.
     pub(crate) fn drop_object(&mut self, object: Object) -> Option<Finding> {
         self.missing_objects
             .insert(object)
             .then_some(Finding::ObjectUnavailable(object))
     }
 
-    /// Takes the field that Salesforce's message names out of the shape. `None` if it names none of
-    /// those that were asked for, or one without which nothing can be found.
+    /// Removes the field that Salesforce's message names from the shape. Returns `None` if the
+    /// message names none of the queried fields, or a field without which nothing can be found.
     pub(crate) fn drop_field(&mut self, object: Object, message: &str) -> Option<Finding> {
         let (_, with_persons) = read(object);
         let about_persons = with_persons.iter().chain(
-            // Only an account has the field; what is searched on the others is never called so.
+            // Only an account has this field; the searched fields of other objects never have this
+            // name.
             (object == Object::Account).then_some(&PERSON_MOBILE),
         );
         if self.person_accounts
@@ -189,7 +193,8 @@ impl Shape {
                 .into_iter()
                 .any(|field| names(message, object, field))
         {
-            // One of them missing means that person accounts are off: none is asked for again.
+            // One missing field means that person accounts are disabled, so none of their fields is
+            // queried again.
             self.person_accounts = false;
             return Some(Finding::NoPersonAccounts);
         }
@@ -210,9 +215,9 @@ impl Shape {
     }
 }
 
-/// Whether Salesforce's message complains of this field of this object, in any of its wordings:
-/// `No such column 'X' on entity 'Y'`, `No such column 'X' on sobject of type Y`, `Didn't understand
-/// relationship 'X' in field path` (facts: Salesforce 2.9).
+/// Whether Salesforce's message reports this field of this object, in any of its wordings:
+/// `No such column 'X' on entity 'Y'`, `No such column 'X' on sobject of type Y`,
+/// `Didn't understand relationship 'X' in field path` (facts: Salesforce 2.9).
 fn names(message: &str, object: Object, field: &str) -> bool {
     let owner = message
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -229,7 +234,7 @@ fn names(message: &str, object: Object, field: &str) -> bool {
     }
 }
 
-/// The spellings of a number as SOQL writes them in a list.
+/// The spellings of a number as a SOQL list.
 pub(crate) fn literals<'a>(spellings: impl IntoIterator<Item = &'a String>) -> String {
     let quoted: Vec<String> = spellings
         .into_iter()
@@ -284,7 +289,8 @@ mod tests {
             assert!(asked[2].contains("WHERE Phone IN ('a','b') ORDER"));
             assert!(asked[2].contains("PersonMobilePhone FROM"));
         }
-        // Without the contacts' mobile numbers, those of person accounts are searched themselves.
+        // Without the contacts' mobile numbers, the account's query searches those of person
+        // accounts.
         let mut shape = Shape::new(Some(true));
         shape.drop_object(Object::Contact);
         assert!(

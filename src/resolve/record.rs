@@ -1,4 +1,4 @@
-//! A row that a query brought, read.
+//! Converts the rows of a query to records.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -9,23 +9,24 @@ use crate::phone::{E164, Region, parse};
 /// A record of Salesforce with a phone number on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What it is. A person contact is the account that it belongs to.
+    /// The record's object. A person contact becomes the account that it belongs to.
     pub object: Object,
-    /// Its Id.
+    /// The record's Id.
     pub id: String,
-    /// The company's name.
+    /// The company's name; `None` if there is none or it is hidden.
     pub company: Option<String>,
-    /// The person's name.
+    /// The person's name; `None` if there is none or it is hidden.
     pub person: Option<String>,
-    /// When it last changed; `None` where Salesforce does not show that.
+    /// The time of the last change; `None` where Salesforce does not show it.
     pub modified: Option<Timestamp>,
-    /// Its phone fields as they are stored.
+    /// The texts of its phone fields, as they are stored.
     pub phones: Vec<String>,
-    /// The numbers that stand in them, as the tenant's region reads them: read here, once, and by nobody else.
+    /// The numbers in these fields, parsed for the tenant's region. They are parsed only here,
+    /// once.
     pub numbers: Vec<E164>,
 }
 
-/// The fields of all three objects; a row has those of its own.
+/// The fields of all three objects; a row has only those of its own object.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Row {
@@ -49,7 +50,7 @@ struct ParentAccount {
 }
 
 impl Row {
-    /// The record that the row is of. `None` for a row without an Id.
+    /// The record of this row; `None` for a row without an Id.
     pub(crate) fn into_record(self, object: Object, home: &Region) -> Option<Record> {
         if self.id.is_empty() {
             return None;
@@ -58,7 +59,8 @@ impl Row {
         let is_person_contact = parent.is_person_account == Some(true);
         let (object, id, company, person) = match object {
             // A person account is an account and a contact in one. The product ranks it with the
-            // accounts (facts: phone platform 1.1: "Contact, then Account or Person Account, then Lead"), so
+            // accounts
+            // (facts: phone platform 1.1: "Contact, then Account or Person Account, then Lead"), so
             // both rows become that account.
             Object::Contact if is_person_contact => (
                 Object::Account,

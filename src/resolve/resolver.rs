@@ -14,7 +14,7 @@ use super::{Batch, Match, Object, Record, ResolveError, choose};
 use crate::phone::{E164, Region};
 use crate::salesforce::{Connection, Spent};
 
-/// Looks numbers up over one connection.
+/// Looks up numbers over one connection.
 pub struct Resolver {
     connection: Connection,
     home: Region,
@@ -25,40 +25,40 @@ pub struct Resolver {
     findings: Vec<Finding>,
 }
 
-/// What a batch brought.
+/// The result of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookedUp {
-    /// The numbers that were found. One that is not here stands on no record.
+    /// The numbers that were found. No record holds the numbers that are missing here.
     pub found: HashMap<E164, Match>,
-    /// The records that came back: the newest of each number and query, at least.
+    /// The records that were returned: at least the newest of each number and query.
     pub records: Vec<Record>,
 }
 
-/// How many API calls may be made.
+/// The maximum number of API calls; `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Allowance(pub Option<u64>);
 
-/// What Salesforce does not show this user. It does not stop a run, but somebody should know.
+/// An object or feature that Salesforce does not show this user. It does not stop a run, but
+/// somebody should know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// The object does not exist for this user.
     ObjectUnavailable(Object),
     /// The field does not exist, or field-level security hides it.
     FieldHidden {
-        /// On which object.
+        /// The object of the field.
         object: Object,
-        /// Its API name, or the path to it.
+        /// The field's API name, or the path to it.
         field: &'static str,
     },
-    /// The org has no person accounts; nothing is wrong with that.
+    /// The org has no person accounts. This is not a problem.
     NoPersonAccounts,
 }
 
 // === impl Resolver ===
 
 impl Resolver {
-    /// A resolver for a tenant whose numbers are read as those of `home`. `instance` is where links
-    /// to records lead.
+    /// A resolver for a tenant whose numbers are parsed for the region `home`.
     pub fn new(connection: Connection, home: Region) -> Self {
         Self {
             connection,
@@ -71,7 +71,7 @@ impl Resolver {
         }
     }
 
-    /// Says whether the org has person accounts, where that is known.
+    /// Sets whether the org has person accounts, if that is known.
     #[must_use]
     pub fn person_accounts(self, person_accounts: Option<bool>) -> Self {
         Self {
@@ -80,19 +80,19 @@ impl Resolver {
         }
     }
 
-    /// Says where records are opened.
+    /// Sets the URL of the instance, for links to records.
     #[must_use]
     pub fn instance(self, instance: Option<Url>) -> Self {
         Self { instance, ..self }
     }
 
-    /// Says how many API calls may be made over the connection.
+    /// Sets how many API calls may be made over the connection.
     #[must_use]
     pub fn allowance(self, allowance: Allowance) -> Self {
         Self { allowance, ..self }
     }
 
-    /// Says what an earlier run found out about the length of URLs in this org.
+    /// Sets the URL lengths that an earlier run learned for this org.
     #[must_use]
     pub fn url_length(self, known: Option<UrlLength>) -> Self {
         Self {
@@ -101,8 +101,8 @@ impl Resolver {
         }
     }
 
-    /// The first of these numbers, as many as one call can look up. Where the org may take longer
-    /// URLs than are known of, and many numbers are left, more are tried.
+    /// The first of these numbers, as many as one call can look up. If the org may accept longer
+    /// URLs than those known, and many numbers are left, a larger batch is tried.
     pub fn batch(&self, pending: &[E164]) -> Batch {
         let batch = pack(&self.shape, pending, &self.home, self.room.bytes());
         let calls = pending.len().div_ceil(batch.numbers().len().max(1));
@@ -112,8 +112,8 @@ impl Resolver {
         }
     }
 
-    /// Looks the numbers of a batch up. `None`: they were too many for the org, and the next
-    /// [`batch`](Self::batch) is smaller.
+    /// Looks up the numbers of a batch. Returns `None` if they were too many for the org; the next
+    /// [`batch`](Self::batch) is then smaller.
     pub async fn resolve(&mut self, batch: &Batch) -> Result<Option<LookedUp>, ResolveError> {
         let mut search = Search::new(&self.shape, batch, self.home);
         loop {
@@ -140,7 +140,7 @@ impl Resolver {
                         return Err(ResolveError::TooMuch(error));
                     }
                     self.room.refused(bytes);
-                    // Not Salesforce's words: they may quote the numbers.
+                    // Salesforce's text is not logged: it may quote the numbers.
                     debug!(
                         bytes,
                         why = error.meaning().code(),
@@ -157,17 +157,19 @@ impl Resolver {
         Ok(Some(LookedUp { found, records }))
     }
 
-    /// What was found out about the length of URLs in this org, for its next run.
+    /// The URL lengths that this org accepted or refused, for its next run; `None` before any is
+    /// known.
     pub fn learned(&self) -> Option<UrlLength> {
         self.room.learned()
     }
 
-    /// What Salesforce does not show this user, as far as it was met.
+    /// The objects and features that Salesforce does not show this user, as far as queries found
+    /// them.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// The connection.
+    /// The connection that the lookups use.
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
@@ -176,7 +178,7 @@ impl Resolver {
 // === impl Allowance ===
 
 impl Allowance {
-    /// Whether one more call may be made after these.
+    /// Checks whether one more call may be made after these.
     pub fn check(self, spent: Spent) -> Result<(), ResolveError> {
         match self.0 {
             Some(most) if spent.calls >= most => Err(ResolveError::BudgetExhausted(most)),

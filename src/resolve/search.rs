@@ -1,4 +1,4 @@
-//! One batch on its way: which requests are still to send, and what has come back. No I/O.
+//! The state of one batch: the requests that are still to be sent, and the records so far. No I/O.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -19,32 +19,32 @@ pub(crate) struct Search<'a> {
     found_on: HashMap<E164, Object>,
 }
 
-/// A query that is still to send, or to read on.
+/// A query that is still to be sent, or has pages that are still to be read.
 #[derive(Debug, Clone)]
 struct Ask {
     slot: Slot,
-    /// Places in the batch of the numbers that are asked for.
+    /// The positions in the batch of the requested numbers.
     places: Vec<usize>,
     next: Option<NextPage>,
     rows: u64,
-    /// Numbers that this query has brought. As it brings the newest first, what follows for them is
-    /// no better.
+    /// The numbers that this query has already found. It returns the newest records first, so later
+    /// records for them are no better.
     seen: HashSet<E164>,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub(crate) enum Absorbed {
-    /// It was answered, perhaps with findings about what the user does not see.
+    /// Salesforce answered, possibly with findings about data that the user does not see.
     Answered(Vec<Finding>),
-    /// A query was too long or too much for Salesforce: fewer numbers may pass.
+    /// A query was too long or too complex for Salesforce: fewer numbers may pass.
     TooMuch(Error),
 }
 
 // === impl Search ===
 
 impl<'a> Search<'a> {
-    /// A search of which nothing is sent yet.
+    /// A search before its first request.
     pub(crate) fn new(shape: &Shape, batch: &'a Batch, home: Region) -> Self {
         let all: Vec<usize> = (0..batch.numbers().len()).collect();
         let slots = shape.slots().into_iter();
@@ -58,7 +58,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The next composite request; empty when the search is over.
+    /// The subrequests of the next composite request; empty when the search is complete.
     pub(crate) fn requests(&self, shape: &Shape) -> Vec<Subrequest> {
         self.open
             .iter()
@@ -73,8 +73,9 @@ impl<'a> Search<'a> {
             .collect()
     }
 
-    /// Takes the answers to [`Self::requests`]. What Salesforce does not show is taken out of the
-    /// shape and named; the rest of the query is asked again.
+    /// Processes the responses to [`Self::requests`]. Objects and fields that Salesforce does not
+    /// show are removed from the shape and returned as findings; the rest of the query is sent
+    /// again.
     pub(crate) fn absorb(
         &mut self,
         shape: &mut Shape,
@@ -97,7 +98,8 @@ impl<'a> Search<'a> {
                 Err(error) if is_too_much(&error) => return Ok(Absorbed::TooMuch(error)),
                 Err(error) => {
                     let finding = shrink(shape, &ask.slot, &error);
-                    // Two queries of an object fail by the same field: the first names it.
+                    // Two queries of an object fail because of the same field; only the first one
+                    // gives a finding.
                     if finding.is_none() && !changed.contains(&ask.slot.object) {
                         return Err(error.into());
                     }
@@ -118,12 +120,13 @@ impl<'a> Search<'a> {
         Ok(Absorbed::Answered(findings))
     }
 
-    /// What was found.
+    /// The records that were found.
     pub(crate) fn into_records(self) -> Vec<Record> {
         self.records
     }
 
-    /// Keeps a page's rows. Returns the query, and how many pages it has left, if it has any.
+    /// Keeps a page's rows. Returns the query and the number of its remaining pages, if there are
+    /// any.
     fn keep(&mut self, mut ask: Ask, page: Page<Row>) -> Option<(Ask, u64)> {
         let rows = page.records.len() as u64;
         for record in page
@@ -137,8 +140,8 @@ impl<'a> Search<'a> {
                 *best = record.object.min(*best);
                 is_new |= ask.seen.insert(number.clone());
             }
-            // An older record of numbers that this query has brought is never chosen: of a number on
-            // thousands of records, one is kept.
+            // An older record for numbers that this query has already found is never chosen. If
+            // thousands of records have the same number, only one is kept.
             if is_new {
                 self.records.push(record);
             }
@@ -151,9 +154,9 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// How a query goes on that has more pages: not at all when they can bring nothing; by its last
-    /// page; or by a new query without the numbers that it has brought, so that a number on
-    /// thousands of records is not paged through.
+    /// Decides how a query with more pages continues. It ends if they can add nothing. Otherwise
+    /// its next page is read, or a new query without the found numbers replaces it, so that the
+    /// pages of a number on thousands of records are not all read.
     fn read_on(&self, ask: Ask, pages_left: u64) -> Option<Ask> {
         let open: Vec<usize> = ask
             .places
@@ -168,8 +171,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether a further page could bring this number: this query has not brought it yet, and it
-    /// stands on no better object.
+    /// Whether a further page could find this number: this query has not found it yet, and no
+    /// better object has it.
     fn is_open(&self, ask: &Ask, place: usize) -> bool {
         self.batch.numbers().get(place).is_some_and(|number| {
             !ask.seen.contains(number)
@@ -180,13 +183,13 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Asks queries again that Salesforce refused by what it does not show, as far as they still
-    /// make sense.
+    /// Repeats the queries that Salesforce refused because of hidden objects or fields, as far as
+    /// they are still useful.
     fn ask_again(&mut self, shape: &Shape, refused: Vec<Ask>) {
         let slots = shape.slots();
         for ask in refused {
             let of_object = |slot: &&Slot| slot.object == ask.slot.object;
-            // Another list may have to be searched in the place of the one that is gone.
+            // Another field may have to be searched instead of the removed one.
             for slot in slots.iter().filter(of_object).filter(|slot| {
                 let same = |name: &&&str| ask.slot.fields.contains(name);
                 slot.fields.iter().any(|name| same(&name))
@@ -209,13 +212,13 @@ impl Ask {
     }
 }
 
-/// Reference IDs are letters, digits and underscores and begin with a letter.
+/// Reference IDs consist of letters, digits and underscores and begin with a letter.
 fn reference(at: usize) -> String {
     format!("q{at}")
 }
 
-/// Platform licences have no Lead: INVALID_TYPE. A field that does not exist or is hidden from the
-/// user: INVALID_FIELD (facts: Salesforce 2.9).
+/// Removes what the error names from the shape. Platform licences have no Lead: INVALID_TYPE. A
+/// field that does not exist or is hidden from the user: INVALID_FIELD (facts: Salesforce 2.9).
 fn shrink(shape: &mut Shape, slot: &Slot, error: &Error) -> Option<Finding> {
     match error.salesforce_code()? {
         "INVALID_TYPE" => shape.drop_object(slot.object),
@@ -305,7 +308,7 @@ mod tests {
                 Finding::ObjectUnavailable(Object::Lead),
             ]
         );
-        // Only Contact.Phone is asked again, without the hidden field.
+        // Only Contact.Phone is queried again, without the hidden field.
         assert_eq!(search.requests(&shape).len(), 1);
         answered(search.absorb(&mut shape, vec![empty(0)]));
         assert!(search.requests(&shape).is_empty());

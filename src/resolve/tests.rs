@@ -1,4 +1,4 @@
-//! Numbers found in an org as the simulator plays it.
+//! Lookups of numbers in an org of the simulator.
 
 use std::collections::HashMap;
 
@@ -45,7 +45,8 @@ fn region(code: &str) -> Region {
     code.parse().unwrap()
 }
 
-/// A number is found where it is stored in one of its likeliest spellings, on either field.
+/// A number is found if a field stores it in one of its most likely spellings; both fields are
+/// tested.
 #[tokio::test]
 async fn a_number_is_found_in_any_region_and_its_neighbour_is_not() {
     for (home, text, neighbour) in [
@@ -76,7 +77,7 @@ async fn a_number_is_found_in_any_region_and_its_neighbour_is_not() {
     }
 }
 
-/// One record for each number, stored in another spelling each time, among near misses.
+/// There is one record for each number, each in another spelling, among near misses.
 #[tokio::test]
 async fn forty_spellings_of_ten_numbers_are_found_and_their_near_misses_are_not() {
     let home = region("JP");
@@ -144,7 +145,8 @@ async fn converted_leads_and_custom_fields_are_no_match() {
     assert_eq!(found[&number].person.as_deref(), Some("Open"));
 }
 
-/// Full-width text is not asked for (docs/numbers.md); where it comes back with another number it is read.
+/// Full-width text is not queried (docs/numbers.md). It is parsed if a record with another number
+/// contains it.
 #[tokio::test]
 async fn full_width_text_is_read_where_it_comes_back_and_not_asked_for() {
     const STORED: &str = "０３−１２３４−５６７８";

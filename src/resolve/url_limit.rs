@@ -1,35 +1,35 @@
-//! How long the URL of a query may be in an org: found out by trying, never by failing a run.
+//! The maximum URL length of a query in an org. Trials determine it and never fail a run.
 
 use serde::{Deserialize, Serialize};
 
 use crate::salesforce::Error;
 
-/// Where trying begins. Salesforce states 16,384 bytes for the URI of a request of its own (414
-/// beyond) and nothing for one inside a composite request:
+/// The first length. Salesforce states 16,384 bytes for the URI of a standalone request (414
+/// beyond) and nothing for a request inside a composite request:
 /// <https://developer.salesforce.com/docs/platform/api-rest/guide/errorcodes.md>.
 pub const FIRST_URL_BYTES: usize = 16_384;
-/// Where trying ends: the 100,000 characters of a statement, should every second one be encoded.
+/// The last length: the 100,000 characters of a statement, if every second one is encoded.
 pub const MAX_URL_BYTES: usize = 200_000;
-/// By how much a length that worked is exceeded at the next try. Large steps, as each costs a call
-/// when it is refused.
+/// The factor from a length that worked to the next trial. The steps are large because each refused
+/// trial costs a call.
 const GROWTH: usize = 4;
-/// A try that is refused costs a call; it is made where it can save at least this many.
+/// The minimum number of calls that a trial must be able to save. A refused trial costs a call.
 const WORTH_A_TRY: usize = 3;
-/// Below this, shortening further means asking for one number at a time.
+/// The minimum length. Below it, each query would contain only one number.
 const MIN_URL_BYTES: usize = 1_024;
 
-/// What was found out about an org, for its next run.
+/// The URL lengths learned for an org, for its next run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UrlLength {
-    /// The longest URL of a query, in bytes, that the org took or that may be tried at once.
+    /// The longest URL of a query, in bytes, that the org accepted or that may be used at once.
     pub bytes: u64,
-    /// The shortest that it refused; longer ones are not tried again.
+    /// The shortest length that the org refused, in bytes; it and longer ones are not tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<u64>,
 }
 
-/// How long URLs are made now.
+/// The current limit on the length of URLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UrlLimit {
     bytes: usize,
@@ -40,7 +40,7 @@ pub(crate) struct UrlLimit {
 // === impl UrlLimit ===
 
 impl UrlLimit {
-    /// Begins where an earlier run ended, if there was one.
+    /// Begins with the result of an earlier run, if there was one.
     pub(crate) fn new(known: Option<UrlLength>) -> Self {
         let usize_of = |bytes: u64| usize::try_from(bytes).unwrap_or(MAX_URL_BYTES);
         Self {
@@ -52,13 +52,13 @@ impl UrlLimit {
         }
     }
 
-    /// The length that needs no trying.
+    /// The length that needs no trial, in bytes.
     pub(crate) fn bytes(self) -> usize {
         self.bytes
     }
 
-    /// The length to try when so many requests are left to send at the length of now; `None` where
-    /// there is nothing to try or to win.
+    /// The length to try if this number of requests is left at the current length. Returns `None`
+    /// if there is nothing to try or to save.
     pub(crate) fn longer(self, requests_left: usize) -> Option<usize> {
         let next = self.bytes.saturating_mul(GROWTH).min(MAX_URL_BYTES);
         let refused = self.refused.is_some_and(|refused| next >= refused);
@@ -66,13 +66,13 @@ impl UrlLimit {
             .then_some(next)
     }
 
-    /// The org took URLs that were made for this length.
+    /// Records that the org accepted URLs that were made for this length.
     pub(crate) fn accepted(&mut self, bytes: usize) {
         self.bytes = self.bytes.max(bytes);
         self.proven = true;
     }
 
-    /// The org refused URLs that were made for this length.
+    /// Records that the org refused URLs that were made for this length.
     pub(crate) fn refused(&mut self, bytes: usize) {
         self.refused = Some(self.refused.map_or(bytes, |known| known.min(bytes)));
         if bytes <= self.bytes {
@@ -81,12 +81,12 @@ impl UrlLimit {
         }
     }
 
-    /// Whether there is anything shorter to try.
+    /// Whether a shorter length can be tried.
     pub(crate) fn can_shrink(self) -> bool {
         self.bytes > MIN_URL_BYTES
     }
 
-    /// What the next run should know; nothing before anything was found out.
+    /// The result for the next run; `None` before anything is known.
     pub(crate) fn learned(self) -> Option<UrlLength> {
         (self.proven || self.refused.is_some()).then_some(UrlLength {
             bytes: self.bytes as u64,
@@ -95,8 +95,8 @@ impl UrlLimit {
     }
 }
 
-/// Whether an answer complains that a query is too long or too much at once: 414 and 431 for its
-/// URL (facts: Salesforce 2.5), the codes for the statement. A shorter one may pass.
+/// Whether a response reports that a query is too long or too complex: 414 and 431 for its URL
+/// (facts: Salesforce 2.5), the codes for the statement. A shorter query may pass.
 pub(crate) fn is_too_much(error: &Error) -> bool {
     matches!(error.status(), Some(414 | 431))
         || matches!(

@@ -1,13 +1,14 @@
-//! The Salesforce client: log-in methods, session, REST, SOQL, errors by meaning, the probe, and the
-//! guard over whom it may call. It knows nothing of Kubernetes.
+//! The Salesforce client: log-in methods, session, REST, SOQL, errors by meaning, the probe, and
+//! the guard that decides which hosts it may call. It knows nothing of Kubernetes.
 //!
-//! One [`Transport`] for the whole process, one [`Connection`] for each credential, cloned by whoever
-//! uses it. A connection logs in when it first needs a session and keeps it; [`probe`] is the connection
-//! test. The way of a request: `connection` (session, renewal, repetition) → `transport` (guard, sizes,
-//! times) → `answer` (what came back) → `words` (what Salesforce's words mean) → `meaning` (what the
-//! tenant is told).
+//! The process has one [`Transport`], and one [`Connection`] for each credential. Users of a
+//! connection clone it. A connection logs in when it first needs a session, and keeps the session.
+//! [`probe`] is the connection test. A request passes through these modules in order: `connection`
+//! (session, renewal, repetition) → `transport` (guard, sizes, times) → `answers` (the response) →
+//! `error_codes` (the meaning of Salesforce's texts) → `meaning` (the text for the tenant).
 //!
-//! What is known of Salesforce stands in docs/facts, with source and certainty, and is cited with page and section: (facts: Salesforce 2.9).
+//! The folder docs/facts holds what is known of Salesforce, with source and certainty. Comments
+//! cite it with page and section: (facts: Salesforce 2.9).
 
 mod answers;
 mod connection;

@@ -1,19 +1,20 @@
-//! The one error of the client: what went wrong, by meaning, with the original words redacted.
+//! The only error type of the client: the meaning of a failure, and the redacted original text.
 
 use std::sync::Arc;
 
 use super::meaning::{Meaning, Retry};
 
-/// What we were doing when it failed.
+/// The activity of the client at the time of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Logging in. Such a failure may count towards the user's lock-out.
     Login,
-    /// Asking with a session.
+    /// Sending a request with a session.
     Request,
 }
 
-/// A failure, by meaning. Cheap to clone: every caller that waited for one log-in gets the same.
+/// A failure, by meaning. Cheap to clone: every caller that waited for one log-in gets the same
+/// error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", self.message())]
 pub struct Error(Arc<Inner>);
@@ -29,7 +30,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error in our own words. `detail` must be redacted already.
+    /// An error with a text of our own. The caller must have redacted `detail` already.
     pub(crate) fn new(meaning: Meaning, phase: Phase, detail: impl Into<String>) -> Error {
         Error(Arc::new(Inner {
             meaning,
@@ -41,17 +42,18 @@ impl Error {
         }))
     }
 
-    /// With the HTTP status of the answer.
+    /// Adds the HTTP status of the response.
     pub(crate) fn with_status(self, status: u16) -> Error {
         self.change(|inner| inner.status = Some(status))
     }
 
-    /// With the code that Salesforce gave.
+    /// Adds the error code that Salesforce returned.
     pub(crate) fn with_code(self, code: impl Into<String>) -> Error {
         self.change(|inner| inner.code = Some(code.into()))
     }
 
-    /// Marks a failure after which the same request may be sent again at once, if it is safe to repeat.
+    /// Marks a failure after which the same request may be sent again at once, if it is safe to
+    /// repeat.
     pub(crate) fn repeatable(self) -> Error {
         self.change(|inner| inner.repeatable = true)
     }
@@ -69,22 +71,22 @@ impl Error {
         Error(Arc::new(inner))
     }
 
-    /// What it means for the tenant.
+    /// The meaning of the failure for the tenant.
     pub fn meaning(&self) -> Meaning {
         self.0.meaning
     }
 
-    /// When the same request may be tried again without anyone doing anything.
+    /// The time at which the same request may be retried without any action by a human.
     pub fn retry(&self) -> Retry {
         self.0.meaning.retry()
     }
 
-    /// What the tenant does next.
+    /// The next step for the tenant.
     pub fn remedy(&self) -> &'static str {
         self.0.meaning.remedy()
     }
 
-    /// A sentence in plain words; what Salesforce said is redacted and capped.
+    /// A plain sentence for a human. Text from Salesforce in it is redacted and capped.
     pub fn message(&self) -> String {
         if self.0.detail.is_empty() {
             format!("{}.", self.0.meaning.title())
@@ -93,22 +95,22 @@ impl Error {
         }
     }
 
-    /// What we were doing.
+    /// The activity of the client at the time of the failure.
     pub fn phase(&self) -> Phase {
         self.0.phase
     }
 
-    /// The HTTP status of the answer, if there was one.
+    /// The HTTP status of the response; `None` if there was no response.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The code that Salesforce gave, in its own spelling.
+    /// The error code that Salesforce returned, in its own spelling; `None` if there was none.
     pub fn salesforce_code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// Whether a log-in was refused, so that the credential is not tried again by itself.
+    /// Whether a log-in was refused. Such a credential is not tried again automatically.
     pub fn refused_login(&self) -> bool {
         self.0.phase == Phase::Login && self.0.meaning.refuses_login()
     }

@@ -1,11 +1,12 @@
-//! Salesforce's words and what they mean: the only place that knows its codes and texts, in the
-//! spelling of SOAP, of OAuth and of REST.
+//! The meanings of Salesforce's error codes and texts. Only this module knows the codes and texts,
+//! in the spellings of SOAP, OAuth and REST.
 
 use super::error::Phase;
 use super::meaning::Meaning;
 
-/// The meaning of an exception code of SOAP or REST; none if the code is not known.
-/// Codes: the enterprise and partner WSDL's ExceptionCode (facts: Salesforce 1.1), REST's table (facts: Salesforce 2.9).
+/// The meaning of an exception code of SOAP or REST; `None` if the code is not known. Codes: the
+/// enterprise and partner WSDL's ExceptionCode (facts: Salesforce 1.1), REST's table
+/// (facts: Salesforce 2.9).
 pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meaning> {
     let code = code
         .rsplit(':')
@@ -16,7 +17,7 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
     let message = message.to_ascii_lowercase();
     let login = phase == Phase::Login;
     Some(match code.as_str() {
-        // Which code a log-in over the rate gets is not known; its words are (facts: Salesforce 1.1).
+        // The code for a log-in over the rate is not known, only its text (facts: Salesforce 1.1).
         _ if login && message.contains("login rate exceeded") => Meaning::LoginRateExceeded,
         "INVALID_LOGIN" => Meaning::InvalidLogin,
         "LOGIN_MUST_USE_SECURITY_TOKEN" => Meaning::SecurityTokenRequired,
@@ -34,8 +35,8 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         "ORG_IN_MAINTENANCE" => Meaning::OrganizationInMaintenance,
         "SERVER_UNAVAILABLE" | "SSO_SERVICE_DOWN" => Meaning::Unreachable,
         "API_CURRENTLY_DISABLED" => Meaning::ApiDisabledForUser,
-        // The limits resource answers so to a user without View Setup; it is no matter of the edition
-        // (facts: Salesforce 2.2).
+        // The limits resource returns this code to a user without View Setup. It does not depend on
+        // the edition (facts: Salesforce 2.2).
         "API_DISABLED_FOR_ORG" if message.contains("limits resource") => {
             Meaning::InsufficientAccess
         }
@@ -49,14 +50,15 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         code if code.starts_with("TXN_SECURITY") => Meaning::BlockedBySecurityPolicy,
         "FUNCTIONALITY_NOT_ENABLED" if login => Meaning::LoginMethodDisabled,
         "FUNCTIONALITY_NOT_ENABLED" => Meaning::ObjectUnavailable,
-        // On login() the permission Use Any API Auth is missing (facts: Salesforce 1.1).
+        // For login() it means that the permission Use Any API Auth is missing
+        // (facts: Salesforce 1.1).
         "INSUFFICIENT_ACCESS" if login => Meaning::LoginMethodDisabled,
         code if code.starts_with("INSUFFICIENT_ACCESS") => Meaning::InsufficientAccess,
         "INVALID_SESSION_ID" | "INVALIDSESSIONID" if not_for_api(&message) => {
             Meaning::SessionNotForApi
         }
         "INVALID_SESSION_ID" | "INVALIDSESSIONID" | "BAD_OAUTH_TOKEN" => Meaning::SessionExpired,
-        // One code, two meanings: seconds or hours (facts: Salesforce 2.4).
+        // This code has two meanings: a wait of seconds or of hours (facts: Salesforce 2.4).
         "REQUEST_LIMIT_EXCEEDED" if message.contains("concurrent") => Meaning::ConcurrentLimit,
         "LIMIT_EXCEEDED" if login => Meaning::LoginRateExceeded,
         "REQUEST_LIMIT_EXCEEDED" | "LIMIT_EXCEEDED" => Meaning::RequestLimitExceeded,
@@ -86,7 +88,8 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
     })
 }
 
-/// A session that is real but may not be used here; a new log-in gives the same (facts: Salesforce 2.9).
+/// Whether the session is valid but may not be used here. A new log-in gives the same
+/// (facts: Salesforce 2.9).
 fn not_for_api(message: &str) -> bool {
     [
         "not valid for use with",
@@ -98,13 +101,13 @@ fn not_for_api(message: &str) -> bool {
     .any(|words| message.contains(words))
 }
 
-/// The meaning of an OAuth error; none if it is not known. The descriptions differ by age and
-/// cause, so they are recognised by their telling words (facts: Salesforce 1.2).
+/// The meaning of an OAuth error; `None` if it is not known. The descriptions differ by age and
+/// cause, so they are recognised by their typical words (facts: Salesforce 1.2).
 pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
     let error = error.trim().to_ascii_lowercase();
     let description = description.to_ascii_lowercase();
     let says = |words: &str| description.contains(words);
-    // What the description says is exact, what the error says is a drawer.
+    // The description is exact; the error code covers many different causes.
     let described = match () {
         () if says("login rate exceeded") => Some(Meaning::LoginRateExceeded),
         () if says("approved this consumer") || says("admin approved") => {
@@ -157,18 +160,19 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
     })
 }
 
-/// What an HTTP status says by itself.
+/// The meaning of an HTTP status, independent of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
-    /// What it means where the answer has no words that are known.
+    /// The meaning if the response has no text that is known.
     pub(crate) meaning: Option<Meaning>,
-    /// How often a request that is safe to repeat may be sent again after it; none: never.
+    /// The maximum number of repetitions of a request that is safe to repeat; `None` means none.
     pub(crate) retries: Option<u32>,
-    /// Whether it is what Salesforce's edge says while the instance does not answer.
+    /// Whether Salesforce's edge returns this status while the instance does not respond.
     pub(crate) edge: bool,
 }
 
-/// The only table of Salesforce's statuses (facts: Salesforce 2.9, "Status table"). 429, 431 and 504 are not in theirs: an edge or proxy says them.
+/// The only table of Salesforce's statuses (facts: Salesforce 2.9, "Status table"). Theirs does not
+/// list 429, 431 and 504: an edge or a proxy returns these.
 pub(crate) fn status(status: u16) -> Status {
     const ALWAYS: Option<u32> = Some(u32::MAX);
     let (meaning, retries, edge) = match status {
@@ -176,7 +180,7 @@ pub(crate) fn status(status: u16) -> Status {
         404 => (Meaning::NotFound, None, false),
         410 => (Meaning::UnsupportedApiVersion, None, false),
         414 | 431 => (Meaning::RequestTooLong, None, false),
-        // The edge has no routing for the host, which rarely heals in seconds.
+        // The edge has no routing for the host, which rarely recovers within seconds.
         420 => (Meaning::Unreachable, Some(2), true),
         429 => (Meaning::ConcurrentLimit, ALWAYS, false),
         500 => (Meaning::SalesforceError, ALWAYS, false),
@@ -196,10 +200,10 @@ pub(crate) fn status(status: u16) -> Status {
     }
 }
 
-/// The meaning of a status without words that are known.
+/// The meaning of a status if the response has no text that is known.
 pub(crate) fn meaning_of_status(code: u16, phase: Phase) -> Option<Meaning> {
     let meaning = status(code).meaning?;
-    // While logging in there is no session that could have expired.
+    // During a log-in there is no session that could have expired.
     (phase == Phase::Request || meaning != Meaning::SessionExpired).then_some(meaning)
 }
 

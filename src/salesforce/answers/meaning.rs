@@ -1,26 +1,26 @@
-//! What an answer of Salesforce means for the tenant: one table with code, title, cause, remedy and
-//! retry policy of every meaning. The wording ends in `kubectl describe`, Events and e-mail.
+//! The meanings of Salesforce's responses for the tenant: one table with code, title, cause, remedy
+//! and retry policy of every meaning. The texts appear in `kubectl describe`, Events and e-mail.
 
 use std::fmt;
 
-/// When the same request may be tried again without anyone doing anything.
+/// The time at which the same request may be retried without any action by a human.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Retry {
-    /// A person must act first.
+    /// Never: a human must act first.
     Never,
-    /// Transient: back off with jitter, from seconds.
+    /// The failure is transient: back off with jitter, from seconds.
     Later,
-    /// It may heal by itself, but slowly: ask again at the ordinary interval.
+    /// The failure may pass without any action, but slowly: retry at the ordinary interval.
     AtInterval,
-    /// Salesforce blocks for an hour.
+    /// After an hour, because Salesforce blocks for an hour.
     AfterAnHour,
-    /// The rolling 24-hour allocation of API calls must recover.
+    /// After the rolling 24-hour allocation of API calls has recovered.
     AfterQuota,
 }
 
 macro_rules! meanings {
     ($( $(#[$doc:meta])* $name:ident { $title:literal, $cause:literal, $remedy:literal, $retry:ident, refuses_login: $refuses:literal } )+) => {
-        /// The meaning of a failure, whichever interface reported it and in whatever words.
+        /// The meaning of a failure, independent of the interface and the text that reported it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Meaning { $( $(#[$doc])* $name, )+ }
 
@@ -38,28 +38,29 @@ macro_rules! meanings {
                 match code { $( stringify!($name) => Some(Meaning::$name), )+ _ => None }
             }
 
-            /// A few words for a headline.
+            /// A short headline without a full stop.
             pub fn title(self) -> &'static str {
                 match self { $( Meaning::$name => $title, )+ }
             }
 
-            /// Why it happens.
+            /// The reason for the failure, as sentences.
             pub fn cause(self) -> &'static str {
                 match self { $( Meaning::$name => $cause, )+ }
             }
 
-            /// What the tenant does next.
+            /// The next step for the tenant, as sentences.
             pub fn remedy(self) -> &'static str {
                 match self { $( Meaning::$name => $remedy, )+ }
             }
 
-            /// When the request may be tried again.
+            /// The time at which the request may be retried.
             pub fn retry(self) -> Retry {
                 match self { $( Meaning::$name => Retry::$retry, )+ }
             }
 
-            /// Whether this answer to a log-in counts as a refusal: the same credential is then not
-            /// tried again by itself, because a user is locked after as few as three failures.
+            /// Whether this response to a log-in counts as a refusal. The same credential is then
+            /// not tried again automatically, because a user is locked after as few as three
+            /// failures.
             pub fn refuses_login(self) -> bool {
                 match self { $( Meaning::$name => $refuses, )+ }
             }
@@ -75,42 +76,42 @@ meanings! {
         "Check user name, password and security token in the Secret and that environment (Production or Sandbox) is right. In Salesforce, Setup > Login History says which of them it was. Then update the Secret, or ask for a new test.",
         Never, refuses_login: true
     }
-    /// The password is right; from this network a security token is needed too.
+    /// The password is right, but this network also needs a security token.
     SecurityTokenRequired {
         "A security token is required",
         "The password is right, but the log-in comes from a network that the organization does not trust and carried no valid security token.",
         "In Salesforce open the user's personal settings > Reset My Security Token, and put the token that arrives by e-mail into the Secret as securityToken. Or add this cluster's addresses to Setup > Network Access.",
         Never, refuses_login: true
     }
-    /// The password is right and too old.
+    /// The password is right but has expired.
     PasswordExpired {
         "The password has expired",
         "The user's password has expired; Salesforce grants a session that may do nothing but change the password.",
         "Log in to Salesforce as this user, set a new password, and put it (with the new security token) into the Secret. An integration user should have a password policy without expiry.",
         Never, refuses_login: true
     }
-    /// Salesforce says that the user is locked.
+    /// Salesforce reports that the user is locked.
     UserLocked {
         "The user is locked",
         "Too many log-ins failed, so Salesforce locked the user.",
         "Unlock the user in Setup > Users (or wait until the lock-out interval ends), find out who uses an old password, then update the Secret or ask for a new test.",
         Never, refuses_login: true
     }
-    /// Salesforce says that the user is not active.
+    /// Salesforce reports that the user is not active.
     UserInactive {
         "The user is not active",
         "The Salesforce user has been deactivated or frozen.",
         "Activate the user in Setup > Users, or name another user. Then update the Secret or ask for a new test.",
         Never, refuses_login: true
     }
-    /// The organization does not allow this way of logging in.
+    /// The organization does not allow this log-in method.
     LoginMethodDisabled {
         "This log-in method is switched off",
         "The organization does not allow this log-in method, or the user lacks the permission for it. SOAP login() is off by default in organizations created since Winter '26 and may need the permission Use Any API Auth; the OAuth flows are switched on per organization and per app.",
         "Use the method jwtBearer or clientCredentials. To keep this one: for SOAP login(), Setup > User Interface > Enable SOAP API login(), and give the user Use Any API Auth; for OAuth, Setup > OAuth and OpenID Connect Settings and the app's own flow settings.",
         Never, refuses_login: true
     }
-    /// Salesforce wants a code by e-mail or an authenticator.
+    /// Salesforce asks for a code by e-mail or from an authenticator.
     IdentityVerificationRequired {
         "Identity verification is required",
         "Salesforce asks for a verification code or a second factor, which a program cannot give.",
@@ -124,21 +125,21 @@ meanings! {
         "Ask the Salesforce administrator to exempt the integration user from the policy that Setup names for this event.",
         Never, refuses_login: true
     }
-    /// The address is outside the allowed ranges.
+    /// The network address is outside the allowed ranges.
     IpRestricted {
         "This network address is not allowed",
         "The user's profile or the app allows log-ins only from given IP ranges, and this cluster is outside of them.",
         "Add the cluster's outgoing addresses to the login IP ranges of the user's profile (or relax IP restrictions in the app's policy), then ask for a new test.",
         Never, refuses_login: true
     }
-    /// The time is outside the user's login hours.
+    /// The log-in was outside the user's login hours.
     LoginHoursRestricted {
         "Outside the user's login hours",
         "The user's profile allows log-ins only at given hours.",
         "Remove the login hours from the integration user's profile, or schedule the integration inside them.",
         AtInterval, refuses_login: false
     }
-    /// 3,600 log-ins of one user within an hour.
+    /// The user logged in more than 3,600 times within an hour.
     LoginRateExceeded {
         "Too many log-ins within an hour",
         "The user logged in more than 3,600 times within an hour; Salesforce blocks further log-ins for an hour.",
@@ -173,14 +174,14 @@ meanings! {
         "Set environment to Sandbox for a sandbox and to Production for all others.",
         Never, refuses_login: true
     }
-    /// The assertion's times do not fit Salesforce's clock.
+    /// The times in the assertion do not fit Salesforce's clock.
     ClockSkew {
         "The assertion has expired on arrival",
         "The JWT is valid for three minutes, and by Salesforce's clock those are over: the clock of this node is wrong.",
         "Correct the time of the cluster's nodes (NTP), then ask for a new test.",
         AtInterval, refuses_login: false
     }
-    /// The signature does not fit the certificate of the app.
+    /// The signature does not match the certificate of the app.
     InvalidAssertion {
         "The assertion was not accepted",
         "The signature of the JWT does not fit the certificate that was uploaded to the app.",
@@ -208,21 +209,21 @@ meanings! {
         "In the app's policies choose a user under Client Credentials Flow > Run As.",
         Never, refuses_login: true
     }
-    /// The edition has no API.
+    /// The edition has no API access.
     ApiDisabledForOrg {
         "The organization has no API access",
         "The API is not enabled for this organization: Essentials, Starter and Group never have it, Professional only as a paid add-on. A new connected app may answer so for some minutes.",
         "Use Enterprise, Performance, Unlimited or Developer Edition, or buy API access for Professional Edition. Then ask for a new test.",
         Never, refuses_login: true
     }
-    /// The user has no API right.
+    /// The user lacks the permission to use the API.
     ApiDisabledForUser {
         "The user may not use the API",
         "The user lacks the permission API Enabled.",
         "Give the user's profile or a permission set the permission API Enabled, then ask for a new test.",
         Never, refuses_login: true
     }
-    /// The API version is retired, or the log-in does not exist in it.
+    /// The API version is retired, or login() does not exist in it.
     UnsupportedApiVersion {
         "The API version is not supported",
         "Salesforce has retired this API version or does not know it yet.",
@@ -243,14 +244,14 @@ meanings! {
         "Nothing to do: it is tried again by itself. See status.salesforce.com for the instance.",
         Later, refuses_login: false
     }
-    /// The daily allocation is used up.
+    /// The daily allocation of API calls is used up.
     RequestLimitExceeded {
         "The daily API allocation is used up",
         "All integrations of the organization together have used its API calls of the last 24 hours.",
         "See Setup > Company Information > API Requests for what uses them; lower apiBudget, or buy more calls. Work goes on by itself as the 24 hours roll on.",
         AfterQuota, refuses_login: false
     }
-    /// Too many long requests at once.
+    /// Too many long requests run at the same time.
     ConcurrentLimit {
         "Too many long requests at once",
         "The organization has too many requests running for 20 seconds or more.",
@@ -264,21 +265,21 @@ meanings! {
         "Nothing to do if it happens once: the next test logs in again. If it repeats, check the session settings of the user's profile.",
         AtInterval, refuses_login: false
     }
-    /// The session is real and not for REST; a new log-in does not help.
+    /// The session is valid but not for REST. A new log-in does not help.
     SessionNotForApi {
         "The session may not be used for the API",
         "The session is valid, but not for the REST API: the organization locks sessions to the log-in address, or requires a high-assurance session.",
         "Relax 'Lock sessions to the IP address from which they originated' or the session security level for the integration user's profile, then ask for a new test.",
         Never, refuses_login: false
     }
-    /// The user may not see or do this.
+    /// The user may not read or change the record or resource.
     InsufficientAccess {
         "The user lacks a permission",
         "The user may not read or change the record or resource.",
         "Give the integration user the permission that the message names.",
         AtInterval, refuses_login: false
     }
-    /// A column does not exist or is hidden from the user.
+    /// A field does not exist or is hidden from the user.
     FieldUnavailable {
         "A field is not visible",
         "A standard field does not exist for this user: field-level security hides it, or the feature that brings it is off.",
@@ -292,14 +293,14 @@ meanings! {
         "In Salesforce, give the user read access and \"View All\" on the objects that the message names, by a permission set.",
         AtInterval, refuses_login: false
     }
-    /// A path or record is not there.
+    /// A path or record does not exist.
     NotFound {
         "Salesforce does not know the resource",
         "The path or record does not exist: a wrong host, an API version that Salesforce does not have, or an organization that is gone.",
         "Check loginUrl and apiVersion.",
         AtInterval, refuses_login: false
     }
-    /// Salesforce did not understand what we asked.
+    /// Salesforce did not accept our request.
     RequestRejected {
         "Salesforce did not accept the request",
         "The request was malformed in Salesforce's eyes; this is a defect of Switchboard, not of your settings.",
@@ -313,7 +314,7 @@ meanings! {
         "Nothing to do. If it stays, report it to the operator of Switchboard.",
         AtInterval, refuses_login: false
     }
-    /// A cursor is gone.
+    /// A query cursor no longer exists.
     CursorExpired {
         "A query cursor is gone",
         "Salesforce dropped the cursor of a long query: more than ten were open for this user, or it became too old.",
@@ -334,28 +335,28 @@ meanings! {
         "Nothing to do. If it stays, report it to the operator of Switchboard.",
         AtInterval, refuses_login: false
     }
-    /// Somebody else holds a record.
+    /// Another transaction holds the record.
     RowLocked {
         "A record is locked",
         "Another transaction holds the record.",
         "Nothing to do: it is tried again by itself.",
         Later, refuses_login: false
     }
-    /// Salesforce failed inside.
+    /// Salesforce had an internal error.
     SalesforceError {
         "Salesforce failed",
         "Salesforce reports an internal error.",
         "Nothing to do: it is tried again by itself. See status.salesforce.com if it stays.",
         Later, refuses_login: false
     }
-    /// No answer, or one that says that nobody is there.
+    /// There was no response, or one that reports that the instance does not respond.
     Unreachable {
         "Salesforce cannot be reached",
         "There was no answer in time, the connection failed, or Salesforce's edge reports that the instance does not answer.",
         "Nothing to do if it passes. If it stays: check loginUrl, DNS, proxy and firewall of the cluster, and status.salesforce.com.",
         Later, refuses_login: false
     }
-    /// The certificate is not from a trusted authority.
+    /// The certificate does not come from a trusted authority.
     CertificateUntrusted {
         "The server's certificate is not trusted",
         "The TLS certificate does not come from a known authority, has expired, or is for another name: often a proxy that opens TLS.",
@@ -369,14 +370,14 @@ meanings! {
         "Use a loginUrl on salesforce.com, or ask the operator of Switchboard to allow the host (--salesforce-hosts, --allow-private-networks).",
         Never, refuses_login: false
     }
-    /// A log-in would have been needed and was not allowed now.
+    /// A log-in was needed but is not allowed now.
     LoginWithheld {
         "No log-in was made",
         "A log-in would be needed, but the number of log-ins for this credential is used up for now, so that the user does not get locked.",
         "Nothing to do: the next allowed attempt is in status.connection.nextAttemptAt.",
         AtInterval, refuses_login: false
     }
-    /// The answer is not one that Salesforce gives.
+    /// Salesforce never gives such a response.
     UnexpectedAnswer {
         "An unexpected answer",
         "What came back is not an answer that Salesforce's API gives: often a proxy, a captive portal or a maintenance page in between.",

@@ -1,4 +1,4 @@
-//! From an answer that is no success to the error that it means, whatever interface it came from.
+//! Converts a failure response of any interface to the error that it means.
 
 pub(crate) mod error;
 pub(crate) mod error_codes;
@@ -13,7 +13,7 @@ use super::credentials::Method;
 use super::text::xml::Element;
 use super::text::{BodyKind, Redactor, html_words, kind};
 
-/// An answer, whole and decoded.
+/// A complete, decoded response.
 pub(crate) struct Incoming {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -37,7 +37,7 @@ struct OauthError {
     error_description: Option<String>,
 }
 
-/// Reads REST's errors: an array, or what some edges send, a single object.
+/// Reads REST's errors: an array, or the single object that some edges send.
 pub(crate) fn rest_errors(body: &serde_json::Value) -> Option<Vec<RestError>> {
     let list = match body {
         serde_json::Value::Array(list) => list.clone(),
@@ -51,7 +51,7 @@ pub(crate) fn rest_errors(body: &serde_json::Value) -> Option<Vec<RestError>> {
     (!errors.is_empty()).then_some(errors)
 }
 
-/// The error of a REST answer, or of one part of a composite answer.
+/// The error of a REST response, or of one part of a composite response.
 pub(crate) fn rest_error(
     status: u16,
     error: &RestError,
@@ -62,7 +62,7 @@ pub(crate) fn rest_error(
     exception(status, &error.code, message, phase, redactor)
 }
 
-/// An answer that should have been a success and is not.
+/// The error of a response that is not a success.
 pub(crate) fn failure(incoming: &Incoming, phase: Phase, redactor: &Redactor) -> Error {
     let text = incoming.text.trim_start_matches('\u{feff}').trim();
     if let Ok(body) = serde_json::from_str::<serde_json::Value>(text) {
@@ -75,13 +75,14 @@ pub(crate) fn failure(incoming: &Incoming, phase: Phase, redactor: &Redactor) ->
     } else if let Some((code, message)) = soap_fault(text) {
         return exception(incoming.status, &code, &message, phase, redactor);
     } else if text.eq_ignore_ascii_case("Bad_OAuth_Token") {
-        // What the identity service says to a stale token: 403 and plain text (facts: Salesforce 1.2).
+        // The identity service returns this for a stale token: 403 and plain text
+        // (facts: Salesforce 1.2).
         return exception(incoming.status, text, "", phase, redactor);
     }
     unexpected(incoming, phase, redactor)
 }
 
-/// The error of an OAuth answer.
+/// The error of an OAuth response.
 pub(crate) fn oauth_failure(incoming: &Incoming, method: Method, redactor: &Redactor) -> Error {
     match serde_json::from_str::<OauthError>(incoming.text.trim()) {
         Ok(error) => oauth_error(incoming.status, &error, method, Phase::Login, redactor),
@@ -106,7 +107,8 @@ fn oauth_error(
         ),
     };
     match error_codes::oauth(&error.error, description) {
-        // Salesforce answers a blocked flow exactly like a wrong password (facts: Salesforce 1.2).
+        // Salesforce returns the same for a blocked flow as for a wrong password
+        // (facts: Salesforce 1.2).
         Some(Meaning::InvalidLogin) if method == Method::OauthPassword => Error::new(
             Meaning::InvalidLogin,
             phase,
@@ -123,7 +125,7 @@ fn oauth_error(
 
 fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Redactor) -> Error {
     let plain = code.rsplit(':').next().unwrap_or(code).trim();
-    // SOAP repeats the code in front of the message.
+    // SOAP repeats the code at the start of the message.
     let message = message.trim();
     let message = message
         .strip_prefix(plain)
@@ -152,7 +154,7 @@ fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Re
     }
 }
 
-/// A code that is in no table of ours: the status may still tell what it means.
+/// The error for a code that is not in our tables. The status may still give its meaning.
 fn unknown_code(status: u16, quoted: &str, phase: Phase) -> Error {
     let meaning =
         error_codes::meaning_of_status(status, phase).unwrap_or(Meaning::UnexpectedAnswer);
@@ -163,7 +165,7 @@ fn unknown_code(status: u16, quoted: &str, phase: Phase) -> Error {
     )
 }
 
-/// A fault of SOAP: code and message, in whatever namespace.
+/// The code and message of a SOAP fault, in any namespace.
 pub(crate) fn soap_fault(text: &str) -> Option<(String, String)> {
     let root = Element::parse(text).ok()?;
     let fault = root.find("Fault")?;
@@ -171,7 +173,7 @@ pub(crate) fn soap_fault(text: &str) -> Option<(String, String)> {
         .find("exceptionCode")
         .map(Element::text)
         .filter(|code| !code.is_empty());
-    // SOAP 1.2 names them Code/Value and Reason/Text.
+    // SOAP 1.2 uses the names Code/Value and Reason/Text.
     let code = exception
         .or_else(|| fault.text_of("faultcode"))
         .or_else(|| fault.child("Code").and_then(|code| code.text_of("Value")))
@@ -190,7 +192,7 @@ pub(crate) fn soap_fault(text: &str) -> Option<(String, String)> {
                 .and_then(|reason| reason.text_of("Text"))
         })
         .unwrap_or_default();
-    // Without a code of Salesforce's, the code stands before the colon of the message.
+    // Without a code of Salesforce's, the code is in the message, before the colon.
     let code = match (exception, message.split_once(": ")) {
         (None, Some((first, _)))
             if first
@@ -204,7 +206,7 @@ pub(crate) fn soap_fault(text: &str) -> Option<(String, String)> {
     Some((code.to_owned(), message.to_owned()))
 }
 
-/// An answer that is none of Salesforce's, named for what it is.
+/// The error for a response that does not come from Salesforce. It describes the kind of response.
 pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor) -> Error {
     let status = incoming.status;
     let text = incoming.text.trim();
@@ -214,7 +216,7 @@ pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor)
             "an HTML page came instead of an API answer (HTTP {status}): \"{}\".",
             redactor.excerpt(&html_words(&redactor.scrub(text)))
         ),
-        // Of these only the outline: their values may be somebody's secrets.
+        // JSON and XML are shown only as an outline: their values may be secrets.
         BodyKind::Json => format!(
             "JSON of another shape came (HTTP {status}): {}.",
             redactor.excerpt(&outline(text))
@@ -250,7 +252,7 @@ pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor)
     }
 }
 
-/// The outline of a JSON value: what it is and the names in it.
+/// The outline of a JSON value: its type and its field names.
 fn outline(text: &str) -> String {
     match serde_json::from_str(text) {
         Ok(serde_json::Value::Object(fields)) => {
@@ -272,7 +274,7 @@ fn says(quoted: &str) -> String {
     format!("Salesforce says: {quoted}.")
 }
 
-/// Failures that say something about the user's rights, and nothing about the connection.
+/// Whether the failure is about the user's rights, and not about the connection.
 pub(crate) fn is_about_rights(meaning: Meaning) -> bool {
     matches!(
         meaning,

@@ -1,4 +1,4 @@
-//! One credential's connection to Salesforce: its session, its queries, its cost.
+//! The connection of one credential to Salesforce: its session, its queries, its cost.
 
 pub(crate) mod retry;
 
@@ -29,7 +29,7 @@ use super::text::Redactor;
 use super::transport::{Outgoing, Transport, millis};
 use super::{login, rest};
 
-/// One credential's connection; clones share session and counters.
+/// The connection of one credential. Clones share session and counters.
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
@@ -69,8 +69,9 @@ impl Connection {
         )
     }
 
-    /// A connection that uses, and leaves behind, a session that outlives it. The credential goes with the
-    /// connection, so that whoever keeps sessions need not keep credentials.
+    /// A connection that uses an existing session, or leaves a new one in `session`, which outlives
+    /// the connection. Only the connection holds the credential, so the owner of the session need
+    /// not keep it.
     pub fn sharing(
         session: &SharedSession,
         transport: Transport,
@@ -101,7 +102,7 @@ impl Connection {
         }
     }
 
-    /// Names the environment, which decides the audience of a JWT; without it the login URL decides.
+    /// Sets the environment, which decides the audience of a JWT. By default the login URL decides.
     #[must_use]
     pub fn environment(self, environment: Environment) -> Connection {
         Connection {
@@ -110,13 +111,14 @@ impl Connection {
         }
     }
 
-    /// How requests that are safe to repeat are repeated. Log-ins never are.
+    /// Sets how requests that are safe to repeat are repeated. Log-ins are never repeated.
     #[must_use]
     pub fn retry(self, retry: RetryPolicy) -> Connection {
         Connection { retry, ..self }
     }
 
-    /// Has the gate asked before each log-in. One that it does not let pass is not sent and answers LoginWithheld.
+    /// Sets the gate that is checked before each log-in. A log-in that the gate refuses is not sent
+    /// and returns LoginWithheld.
     #[must_use]
     pub fn login_gate(self, gate: Arc<dyn LoginGate>) -> Connection {
         Connection {
@@ -125,7 +127,7 @@ impl Connection {
         }
     }
 
-    /// The same connection, but one that never logs in: without a session it answers LoginWithheld.
+    /// A clone that never logs in: without a session it returns LoginWithheld.
     #[must_use]
     pub fn without_login(&self) -> Connection {
         Connection {
@@ -134,8 +136,8 @@ impl Connection {
         }
     }
 
-    /// The same connection, but one that logs in no more once so many log-ins were sent: a session that
-    /// ends again and again must not become a storm of log-ins.
+    /// A clone that stops logging in after this number of log-ins: a session that ends again and
+    /// again must not cause a storm of log-ins.
     #[must_use]
     pub fn logins_at_most(&self, most: u64) -> Connection {
         Connection {
@@ -144,8 +146,8 @@ impl Connection {
         }
     }
 
-    /// The same connection, but one that repeats no request by itself once so many API calls were sent. Whether a new request may
-    /// be sent is for the caller to say.
+    /// A clone that stops repeating requests automatically after this number of API calls. The
+    /// caller decides whether a new request may be sent.
     #[must_use]
     pub fn calls_at_most(&self, most: Option<u64>) -> Connection {
         Connection {
@@ -154,7 +156,7 @@ impl Connection {
         }
     }
 
-    /// Forgets that the log-in was refused: the tenant asked for a new attempt.
+    /// Removes a recorded refusal of the log-in, because the tenant requested a new attempt.
     pub fn allow_login_again(&self) {
         self.shared.keeper.forgive();
     }
@@ -164,18 +166,18 @@ impl Connection {
         self.shared.api_version
     }
 
-    /// Where this connection logs in.
+    /// The URL for log-ins.
     pub fn login_url(&self) -> &Url {
         &self.shared.login_url
     }
 
-    /// The credential.
+    /// The credential that this connection logs in with.
     pub fn credentials(&self) -> &Credentials {
         &self.shared.credentials
     }
 
-    /// The session: the one there is, or a new log-in, one at a time for all callers. A refused log-in
-    /// is remembered and not repeated.
+    /// The existing session, or a new one by a log-in. All callers share one log-in at a time. A
+    /// refused log-in is recorded and not repeated.
     pub async fn session(&self) -> Result<SessionInfo, Error> {
         Ok(self.obtain().await?.info.clone())
     }
@@ -197,8 +199,8 @@ impl Connection {
         rest::read_page(&incoming, &self.shared.redactor)
     }
 
-    /// Several requests as one API call (facts: Salesforce 2.7): at most 25, at most 5 of them queries. All of them
-    /// read, so the whole is safe to repeat.
+    /// Sends several requests as one API call (facts: Salesforce 2.7): at most 25, at most 5 of
+    /// them queries. All of them only read, so the call is safe to repeat.
     pub async fn composite(&self, requests: &[Subrequest]) -> Result<Vec<Subresponse>, Error> {
         let version = self.shared.api_version;
         let body = bytes::Bytes::from(rest::composite_body(requests, version));
@@ -220,15 +222,16 @@ impl Connection {
         self.describe_as(sobject).await
     }
 
-    /// The parts of an object's description that `T` names. A description is large; what is not named
-    /// is skipped without being kept.
+    /// The parts of an object's description that `T` names. A description is large; the other parts
+    /// are skipped and not kept.
     pub async fn describe_as<T: DeserializeOwned>(&self, sobject: &str) -> Result<T, Error> {
         let incoming = self.get(&Path::Describe(sobject.to_owned())).await?;
         serde_json::from_str(&incoming.text)
             .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
     }
 
-    /// The API versions that the instance supports. Needs no session and costs nothing (facts: Salesforce 2.1).
+    /// The API versions that the instance supports. Salesforce requires no session for them, and
+    /// they cost nothing (facts: Salesforce 2.1).
     pub async fn versions(&self) -> Result<Vec<Version>, Error> {
         let session = self.obtain().await?;
         let url = resource(&session, "/services/data/")?;
@@ -237,7 +240,7 @@ impl Connection {
             .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
     }
 
-    /// The organization's API usage, as the last answer told it.
+    /// The organization's API usage from the last response that reported it; `None` before that.
     pub fn usage(&self) -> Option<Usage> {
         *self
             .shared
@@ -246,7 +249,7 @@ impl Connection {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What this connection has cost so far.
+    /// The cost of this connection so far.
     pub fn spent(&self) -> Spent {
         Spent {
             logins: self.shared.keeper.logins(),
@@ -280,7 +283,7 @@ impl Connection {
             .await
     }
 
-    /// Sends a request that is safe to repeat. A session that has expired is replaced once.
+    /// Sends a request that is safe to repeat. An expired session is replaced once.
     async fn call(
         &self,
         make: &(dyn Fn(&Session) -> Result<Outgoing, Error> + Sync),
@@ -330,7 +333,7 @@ impl Connection {
             let Some(pause) = pause.filter(|_| self.may_repeat()) else {
                 return Err(error);
             };
-            // Not Salesforce's words: they may quote the query, with its phone numbers.
+            // Salesforce's text is not logged: it may quote the query, with its phone numbers.
             debug!(
                 why = error.meaning().code(),
                 status = error.status(),
@@ -389,7 +392,7 @@ async fn log_in(
     login::log_in(&request).await
 }
 
-/// A resource of the session's instance.
+/// The URL of a resource on the session's instance.
 fn resource(session: &Session, path: &str) -> Result<Url, Error> {
     let base = session.info.instance_url.as_str().trim_end_matches('/');
     Url::parse(&format!("{base}{path}")).map_err(|_| {
@@ -401,7 +404,7 @@ fn resource(session: &Session, path: &str) -> Result<Url, Error> {
     })
 }
 
-/// `Authorization: Bearer …`, marked so that nothing prints it.
+/// `Authorization: Bearer …`, marked as sensitive so that it is not printed.
 fn bearer(token: &SecretString) -> Result<HeaderValue, Error> {
     let text = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
     let mut value = HeaderValue::from_str(&text).map_err(|_| {

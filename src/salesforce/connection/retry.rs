@@ -1,18 +1,18 @@
-//! When a request that is safe to repeat is sent again: a pure rule.
+//! The rule for repeating a request that is safe to repeat. It is a pure function.
 
 use std::time::Duration;
 
 use crate::salesforce::answers::error::Error;
 use crate::salesforce::answers::error_codes;
 
-/// How often and how patiently.
+/// The number of repetitions and the pauses between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Attempts after the first.
+    /// The maximum number of attempts after the first.
     pub retries: u32,
-    /// The longest first pause; it doubles with every attempt.
+    /// The maximum length of the first pause; it doubles with every attempt.
     pub base: Duration,
-    /// The longest pause.
+    /// The maximum length of every pause.
     pub cap: Duration,
 }
 
@@ -27,17 +27,19 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// No second attempt: for callers that have a back-off of their own.
+    /// No repetition: for callers that have a back-off of their own.
     pub const NONE: RetryPolicy = RetryPolicy {
         retries: 0,
         base: Duration::ZERO,
         cap: Duration::ZERO,
     };
 
-    /// How long to wait before attempt `failed + 1`, or none if it was the last. `random` is in 0..1:
-    /// jitter between half and the whole of the pause keeps many clients apart.
+    /// The pause before attempt `failed + 1`; `None` if the last attempt was the final one.
+    /// `random` is in 0..1 and sets the jitter: the pause is between half and the whole of its
+    /// length, to keep many clients apart.
     pub(crate) fn pause(&self, error: &Error, failed: u32, random: f64) -> Option<Duration> {
-        // What may be repeated for another reason than its status is repeated as often as the policy says.
+        // An error that is repeatable for another reason than its status is repeated as often as
+        // the policy allows.
         let by_status = error
             .status()
             .and_then(|code| error_codes::status(code).retries);

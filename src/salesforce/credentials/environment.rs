@@ -1,4 +1,4 @@
-//! Which Salesforce: production or sandbox, and which version of its API.
+//! The Salesforce environment (production or sandbox) and the version of its API.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ pub struct ApiVersion {
     pub minor: u16,
 }
 
-/// A text that is no API version.
+/// The error for a text that is not an API version.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an API version is a number such as 50.0")]
 pub struct InvalidApiVersion;
@@ -33,7 +33,7 @@ pub struct InvalidApiVersion;
 // === impl Environment ===
 
 impl Environment {
-    /// Where users of this environment log in.
+    /// The default log-in URL of this environment.
     pub fn login_url(self) -> Url {
         let text = match self {
             Environment::Production => "https://login.salesforce.com/",
@@ -43,8 +43,8 @@ impl Environment {
         Url::parse(text).expect("a constant URL")
     }
 
-    /// The environment that a login URL tells: `test.salesforce.com` and `….sandbox.my.salesforce.com`
-    /// are sandboxes, all others count as production.
+    /// The environment that a login URL belongs to: `test.salesforce.com` and
+    /// `….sandbox.my.salesforce.com` are sandboxes, all others count as production.
     pub fn of_login_url(login_url: &Url) -> Environment {
         let host = login_url
             .host_str()
@@ -57,7 +57,7 @@ impl Environment {
         }
     }
 
-    /// The audience of a JWT: never the My Domain host
+    /// The audience of a JWT. It is never the My Domain host
     /// (https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_jwt_flow.htm).
     pub fn jwt_audience(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl fmt::Display for Environment {
 // === impl ApiVersion ===
 
 impl ApiVersion {
-    /// What every manifest gets that names none.
+    /// The version for manifests that name none.
     pub const DEFAULT: ApiVersion = ApiVersion {
         major: 50,
         minor: 0,

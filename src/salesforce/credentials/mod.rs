@@ -1,5 +1,5 @@
-//! How a tenant logs in: the four methods with their secrets, and the keyed fingerprint by which a
-//! credential is recognised without being known.
+//! The four log-in methods with their secrets, and the keyed fingerprint. The fingerprint
+//! identifies a credential without revealing it.
 
 pub(crate) mod environment;
 pub(crate) mod secret_keys;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use url::Url;
 
-/// The secrets of one log-in method. Nothing here prints.
+/// The secrets of one log-in method. `Debug` does not print them.
 #[derive(Clone)]
 pub enum Credentials {
     /// SOAP `login()`: password and security token, concatenated.
@@ -56,7 +56,7 @@ pub enum Credentials {
     },
 }
 
-/// Which of the four log-in methods.
+/// One of the four log-in methods, without secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// SOAP `login()`.
@@ -90,12 +90,12 @@ impl fmt::Display for Method {
 /// The key of all fingerprints of one installation.
 pub struct FingerprintKey(SecretBox<[u8]>);
 
-/// A credential's fingerprint: enough to see that it changed, useless for anything else.
+/// A keyed digest of a credential. It shows that a credential changed, and reveals nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(String);
 
-/// A text that is no fingerprint.
+/// The error for a text that is not a fingerprint.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "a credential fingerprint is {} hexadecimal digits",
@@ -106,7 +106,7 @@ pub struct InvalidFingerprint;
 // === impl Credentials ===
 
 impl Credentials {
-    /// The log-in method.
+    /// The log-in method of this credential.
     pub fn method(&self) -> Method {
         match self {
             Credentials::Password { .. } => Method::Password,
@@ -116,7 +116,7 @@ impl Credentials {
         }
     }
 
-    /// The user's name, where the method names one.
+    /// The user's name; `None` for the method client credentials.
     pub fn username(&self) -> Option<&str> {
         match self {
             Credentials::Password { username, .. }
@@ -126,7 +126,7 @@ impl Credentials {
         }
     }
 
-    /// Every secret, to be taken out of quoted text.
+    /// All secrets, for removing them from quoted text.
     pub(crate) fn secrets(&self) -> Vec<SecretString> {
         match self {
             Credentials::Password {
@@ -153,7 +153,7 @@ impl Credentials {
         }
     }
 
-    /// A keyed digest over method, login URL, user and secrets: it changes with any of them, cannot
+    /// A keyed digest over method, login URL, user and secrets. It changes with any of them, cannot
     /// be reversed, and cannot be compared with that of another installation.
     pub fn fingerprint(&self, key: &FingerprintKey, login_url: &Url) -> Fingerprint {
         let mut fields: Vec<&[u8]> = vec![
@@ -224,15 +224,16 @@ impl fmt::Debug for Credentials {
 // === impl FingerprintKey ===
 
 impl FingerprintKey {
-    /// A key from random bytes, which are wiped when it is dropped.
+    /// Makes a key from random bytes. The bytes are wiped when the key is dropped.
     pub fn new(bytes: impl Into<Vec<u8>>) -> FingerprintKey {
         FingerprintKey(SecretBox::new(bytes.into().into_boxed_slice()))
     }
 
-    /// Each field is preceded by its length, so that moving a letter from one field to the next
+    /// Puts the length before each field, so that moving a letter from one field to the next
     /// changes the digest.
     fn digest(&self, fields: &[&[u8]]) -> Fingerprint {
-        // HMAC hashes keys that are longer than a block and pads shorter ones: any length is right.
+        // HMAC hashes keys that are longer than a block and pads shorter ones, so any length is
+        // valid.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else {
             return Fingerprint("0".repeat(Fingerprint::LENGTH));
         };
@@ -265,10 +266,11 @@ impl fmt::Debug for FingerprintKey {
 // === impl Fingerprint ===
 
 impl Fingerprint {
-    /// 80 bits: no two credentials of a cluster meet by chance, and it stays readable.
+    /// 80 bits: a collision between two credentials of a cluster is practically impossible, and the
+    /// text stays readable.
     const LENGTH: usize = 20;
 
-    /// The text form.
+    /// The fingerprint as hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

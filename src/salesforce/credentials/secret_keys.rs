@@ -1,5 +1,5 @@
-//! The keys under which a Secret holds a credential, and the credential made from them: the same in the cluster, in a worker's
-//! pod and on a laptop.
+//! The keys of a Secret that hold a credential, and the code that builds the credential from them.
+//! It is the same in the cluster, in a worker's pod and on a laptop.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use super::{Credentials, Method};
 /// A key of a Secret that a log-in method uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecretKey {
-    /// Its name.
+    /// The key's name in the Secret.
     pub name: &'static str,
-    /// Whether the method cannot do without it.
+    /// Whether the method requires this key.
     pub required: bool,
 }
 
-/// Why no credential can be made.
+/// The reason why no credential can be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Incomplete {
     /// A key that the method needs is missing.
@@ -26,27 +26,27 @@ pub enum Incomplete {
     /// A key's value cannot be used.
     #[error("the key {0:?} {1}")]
     Unusable(&'static str, Unusable),
-    /// The method logs in a user and none is named.
+    /// The method logs in a user, but no user name is given.
     #[error("no user name is given")]
     Username,
 }
 
-/// Why a secret's value cannot be used; goes on from what names it.
+/// Why a secret's value cannot be used. The text continues a sentence that names the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// It is not UTF-8.
+    /// The value is not UTF-8.
     #[error("is not text in UTF-8")]
     NotText,
-    /// Nothing is left without its line end.
+    /// The value is empty after its line ends are removed.
     #[error("is empty")]
     Empty,
 }
 
-/// A secret's value as text. Line ends at its end are not part of it: `echo` and editors leave them, and a PEM key does not need
-/// its last one.
+/// A secret's value as text, without the line ends at its end: `echo` and editors add them, and a
+/// PEM key does not need its last one.
 ///
 /// # Errors
-/// When it is not text, or empty.
+/// Fails if the value is not UTF-8 text, or is empty.
 pub fn secret_text(bytes: &[u8]) -> Result<SecretString, Unusable> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Unusable::NotText)?
@@ -90,11 +90,12 @@ impl Method {
 // === impl Credentials ===
 
 impl Credentials {
-    /// Makes a credential from the values of a Secret's keys, and names the keys that it was made from. An optional key that is
-    /// there and empty says the same as none.
+    /// Builds a credential from the values of a Secret's keys, and returns the names of the keys
+    /// that it used. An optional key with an empty value counts as missing.
     ///
     /// # Errors
-    /// What `value` failed with, or that something that the method needs is not there or cannot be used.
+    /// Returns the error of `value`, or an error if something that the method needs is missing or
+    /// unusable.
     pub fn read<E: From<Incomplete>>(
         method: Method,
         username: Option<&str>,

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::meaning::Meaning;
 
-/// Salesforce takes assertions up to three minutes ahead; less leaves room for a clock that is fast.
+/// Salesforce accepts assertions up to three minutes ahead. A shorter lifetime allows for a clock
+/// that is fast.
 const LIFETIME_SECONDS: i64 = 170;
 
 #[derive(Serialize)]
@@ -17,7 +18,7 @@ struct Claims<'a> {
     iss: &'a str,
     sub: &'a str,
     aud: &'a str,
-    /// Unix seconds, a number.
+    /// The expiry in Unix seconds, as a number.
     exp: i64,
 }
 

@@ -1,4 +1,5 @@
-//! Logging in: four methods, one result. A log-in is sent exactly once; nothing here repeats one.
+//! Log-in by four methods with one result type. A log-in is sent exactly once; nothing here repeats
+//! one.
 
 mod assertion;
 pub(crate) mod gate;
@@ -21,7 +22,7 @@ use super::text::Redactor;
 use super::transport::dial::DialPolicy;
 use super::transport::{Outgoing, Transport, refused};
 
-/// Where and as whom to log in.
+/// The parameters of one log-in.
 pub(crate) struct Request<'a> {
     pub(crate) transport: &'a Transport,
     pub(crate) login_url: &'a Url,
@@ -30,16 +31,17 @@ pub(crate) struct Request<'a> {
     pub(crate) credentials: &'a Credentials,
     pub(crate) redactor: &'a Redactor,
     pub(crate) now: jiff::Timestamp,
-    /// Asked immediately before a request goes out.
+    /// Checked immediately before a request is sent.
     pub(crate) gate: Option<&'a dyn LoginGate>,
-    /// Counts what goes out.
+    /// Counts the log-ins that are sent.
     pub(crate) keeper: &'a SessionKeeper,
 }
 
 // === impl Request ===
 
 impl Request<'_> {
-    /// Sends what was made ready, if the gate lets it pass: that is what an attempt is, and it is counted.
+    /// Sends the prepared request if the gate permits it. Each request that is sent counts as one
+    /// attempt.
     async fn send(&self, outgoing: Outgoing) -> Result<Incoming, Error> {
         if let Some(gate) = self.gate {
             gate.admit()
@@ -51,7 +53,7 @@ impl Request<'_> {
     }
 }
 
-/// Logs in by the credential's method.
+/// Logs in by the method of the credential.
 pub(crate) async fn log_in(request: &Request<'_>) -> Result<Granted, Error> {
     request
         .transport
@@ -68,7 +70,7 @@ pub(crate) async fn log_in(request: &Request<'_>) -> Result<Granted, Error> {
     }
 }
 
-/// `login_url` with a path behind it. A path of its own (an emulator's) is kept.
+/// Appends a path to `login_url`. A path that the URL already has (an emulator's) is kept.
 fn endpoint(login_url: &Url, path: &str) -> Result<Url, Error> {
     let base = login_url
         .as_str()
@@ -85,7 +87,7 @@ fn endpoint(login_url: &Url, path: &str) -> Result<Url, Error> {
     })
 }
 
-/// The host of all further calls as the answer names it, if the dial guard lets it pass.
+/// The host for all further calls from the log-in response, if the dial guard permits it.
 fn instance_url(named: &str, policy: &DialPolicy) -> Result<Url, Error> {
     let unexpected = || {
         Error::new(
@@ -99,7 +101,7 @@ fn instance_url(named: &str, policy: &DialPolicy) -> Result<Url, Error> {
         let detail = format!("the log-in was answered with an instance elsewhere: {refusal}.");
         Error::new(Meaning::HostNotAllowed, Phase::Login, detail)
     })?;
-    // A SOAP serverUrl ends in /services/Soap/…; what stands before it belongs to an emulator.
+    // A SOAP serverUrl ends in /services/Soap/…; the path before that belongs to an emulator.
     let prefix = url
         .path()
         .split("/services/")
@@ -114,7 +116,8 @@ fn instance_url(named: &str, policy: &DialPolicy) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// The organization's id as the front of an opaque token tells it: `00Dxxxxxxxxxxxx!…` (facts: Salesforce 1.2).
+/// The organization's id from the start of an opaque token: `00Dxxxxxxxxxxxx!…`
+/// (facts: Salesforce 1.2).
 fn organization_of_token(token: &SecretString) -> Option<String> {
     let (id, _) = token.expose_secret().split_once('!')?;
     let valid = id.starts_with("00D")
@@ -123,8 +126,8 @@ fn organization_of_token(token: &SecretString) -> Option<String> {
     valid.then(|| id18(id))
 }
 
-/// The 18-character form of an id: three more characters tell which of the 15 are upper case, five to
-/// a character.
+/// The 18-character form of an id. The three additional characters encode which of the 15 are upper
+/// case; each of them covers five characters.
 pub(crate) fn id18(id: &str) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
     if id.len() != 15 || !id.is_ascii() {

@@ -12,7 +12,7 @@ use crate::salesforce::credentials::Credentials;
 use crate::salesforce::text::encode::percent_encode;
 use crate::salesforce::transport::Outgoing;
 
-/// What a token answer tells. Only the token is indispensable.
+/// The fields of a token response. Only the token is required.
 #[derive(Deserialize)]
 struct TokenAnswer {
     #[serde(deserialize_with = "secret")]
@@ -110,7 +110,7 @@ fn read(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
         .instance_url
         .as_deref()
         .unwrap_or(request.login_url.as_str());
-    // …/id/{organization}/{user}: known without another call.
+    // The ids in …/id/{organization}/{user} need no additional call.
     let mut ids = answer
         .id
         .as_deref()

@@ -1,4 +1,5 @@
-//! The session of one credential: made once for all who wait, kept until Salesforce ends it.
+//! The session of one credential. It is made once for all waiting callers and kept until Salesforce
+//! ends it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,33 +16,33 @@ use super::gate::LoginWithheld;
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::meaning::Meaning;
 
-/// How long no new log-in is made after a session that was refused although it was brand new.
+/// The time without new log-ins after a brand-new session was refused.
 const HELD_BACK: Duration = Duration::from_secs(30 * 60);
 
-/// What is known of a session; never its token.
+/// Information about a session, without its token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionInfo {
-    /// 18 characters; empty if the log-in did not tell.
+    /// The organization's id, 18 characters; empty if the log-in did not return it.
     pub organization_id: String,
-    /// The user's id, 18 characters; empty if the log-in did not tell.
+    /// The user's id, 18 characters; empty if the log-in did not return it.
     pub user_id: String,
-    /// The user's name; for client credentials the Run-As user, once it is known.
+    /// The user's name; with client credentials the Run-As user, once it is known.
     pub username: Option<String>,
-    /// Where all calls of the session go.
+    /// The host for all calls of the session.
     #[serde(with = "url_text")]
     pub instance_url: Url,
-    /// Told by SOAP login() only.
+    /// Only SOAP login() returns it.
     pub organization_name: Option<String>,
-    /// Told by SOAP login() only.
+    /// Only SOAP login() returns it.
     pub sandbox: Option<bool>,
-    /// Told by SOAP login() only.
+    /// Only SOAP login() returns it.
     pub person_accounts: Option<bool>,
-    /// For how long the session lives without use; told by SOAP login() only.
+    /// The number of seconds that an unused session stays valid; only SOAP login() returns it.
     pub seconds_valid: Option<u64>,
 }
 
-/// A granted session: the token and what came with it.
+/// The result of a log-in: the token and the information about the session.
 pub(crate) struct Granted {
     pub(crate) token: SecretString,
     pub(crate) info: SessionInfo,
@@ -51,13 +52,13 @@ pub(crate) struct Granted {
 pub(crate) struct Session {
     pub(crate) token: SecretString,
     pub(crate) info: SessionInfo,
-    /// Whether a call with it has succeeded.
+    /// Whether a call with this session has succeeded.
     proved: AtomicBool,
 }
 
 type Flight = Shared<BoxFuture<'static, Result<Arc<Session>, Error>>>;
 
-/// The place where a credential's session is kept.
+/// Keeps the session of one credential.
 #[derive(Default)]
 pub(crate) struct SessionKeeper {
     state: Mutex<State>,
@@ -67,25 +68,27 @@ pub(crate) struct SessionKeeper {
 #[derive(Default)]
 struct State {
     session: Option<Arc<Session>>,
-    /// The log-in under way: whoever comes meanwhile waits for the same one.
+    /// The log-in that is running. Callers that arrive meanwhile wait for it.
     flight: Option<Flight>,
-    /// The refusal of this credential, or of new log-ins until then.
+    /// The refusal that further callers get: until the given time, or without end if there is none.
     refused: Option<(Error, Option<Instant>)>,
 }
 
-/// A session that several connections of one credential use, one after the other or at once. It holds no credential.
+/// A session that several connections of one credential use, one after the other or at once. It
+/// holds no credential.
 #[derive(Clone, Default)]
 pub struct SharedSession(Arc<SessionKeeper>);
 
 // === impl SharedSession ===
 
 impl SharedSession {
-    /// Whether there is a session, so that no log-in is needed as long as Salesforce takes it.
+    /// Whether there is a session. Then no log-in is needed as long as Salesforce accepts the
+    /// session.
     pub fn is_there(&self) -> bool {
         self.0.existing().is_some()
     }
 
-    /// Where requests with this session go.
+    /// The host for requests with this session; `None` without a session.
     pub fn instance_url(&self) -> Option<Url> {
         let session = self.0.existing()?;
         Some(session.info.instance_url.clone())
@@ -99,7 +102,7 @@ impl SharedSession {
 // === impl Session ===
 
 impl Session {
-    /// Notes that a call with this session succeeded.
+    /// Records that a call with this session succeeded.
     pub(crate) fn prove(&self) {
         self.proved.store(true, Ordering::Relaxed);
     }
@@ -108,14 +111,15 @@ impl Session {
 // === impl SessionKeeper ===
 
 impl SessionKeeper {
-    /// The session there is.
+    /// The current session; `None` if there is none.
     pub(crate) fn existing(&self) -> Option<Arc<Session>> {
         self.lock().session.clone()
     }
 
-    /// The session: the one there is, the one under way, or a new one by `log_in`, which is started at
-    /// most once for all who wait. The log-in runs on its own, so that a caller who gives up does not
-    /// cancel it half way and leave an attempt behind that nobody knows the outcome of.
+    /// Returns the existing session, the result of the running log-in, or a new session by
+    /// `log_in`, which is started at most once for all waiting callers. The log-in runs in a task
+    /// of its own. A caller that gives up therefore does not cancel it half-way, which would leave
+    /// an attempt with an unknown result.
     pub(crate) async fn obtain<L, F>(
         self: &Arc<Self>,
         allowed: Result<(), LoginWithheld>,
@@ -173,7 +177,7 @@ impl SessionKeeper {
             }
             outcome
         };
-        // Its lines belong to whoever asked first.
+        // The log lines of the log-in belong to the caller that started it.
         let task = tokio::spawn(log_in.in_current_span());
         let keeper = Arc::clone(self);
         async move {
@@ -190,8 +194,9 @@ impl SessionKeeper {
         .shared()
     }
 
-    /// Drops the session that Salesforce refused, unless it has been replaced already. Answers whether
-    /// a new log-in may help: not for a session that was refused without ever having worked.
+    /// Drops the session that Salesforce refused, unless it has already been replaced. Returns
+    /// whether a new log-in may help: not for a session that was refused without ever having
+    /// worked.
     pub(crate) fn drop_expired(&self, stale: &Arc<Session>, error: &Error) -> bool {
         let mut state = self.lock();
         let is_current = state
@@ -209,7 +214,7 @@ impl SessionKeeper {
         proved
     }
 
-    /// Forgets a refusal.
+    /// Removes a recorded refusal.
     pub(crate) fn forgive(&self) {
         self.lock().refused = None;
     }
@@ -219,7 +224,7 @@ impl SessionKeeper {
         self.logins.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Log-ins sent so far.
+    /// The number of log-ins sent so far.
     pub(crate) fn logins(&self) -> u64 {
         self.logins.load(Ordering::Relaxed)
     }
@@ -229,7 +234,7 @@ impl SessionKeeper {
     }
 }
 
-/// A URL as text: `url` itself is built without serde here.
+/// Serializes a URL as text, because `url` is built without serde here.
 mod url_text {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};

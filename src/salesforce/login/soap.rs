@@ -1,4 +1,4 @@
-//! SOAP `login()` (facts: Salesforce 1.1): the only SOAP call that we make.
+//! SOAP `login()` (facts: Salesforce 1.1), the only SOAP call of this client.
 
 use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,9 +13,9 @@ use crate::salesforce::credentials::environment::ApiVersion;
 use crate::salesforce::text::xml::{Element, push_escaped};
 use crate::salesforce::transport::Outgoing;
 
-/// `login()` is gone from 65.0 on
-/// (https://help.salesforce.com/s/articleView?id=005132110&type=1). The session that an older version
-/// grants is good for all versions of REST.
+/// `login()` does not exist from 65.0 on
+/// (https://help.salesforce.com/s/articleView?id=005132110&type=1). The session that an older
+/// version grants is valid for all versions of REST.
 const LAST_WITH_LOGIN: ApiVersion = ApiVersion {
     major: 64,
     minor: 0,
@@ -30,7 +30,7 @@ pub(crate) async fn log_in(
     let version = request.api_version.min(LAST_WITH_LOGIN);
     let url = endpoint(request.login_url, &format!("/services/Soap/u/{version}"))?;
     let body = envelope(username, password, security_token);
-    // SOAPAction must be present; the WSDL leaves it empty, most clients say "login".
+    // SOAPAction must be present; the WSDL leaves it empty, most clients send "login".
     let outgoing = Outgoing::post_secret(url, "text/xml; charset=UTF-8", body).header(
         HeaderName::from_static("soapaction"),
         HeaderValue::from_static("login"),
@@ -39,7 +39,7 @@ pub(crate) async fn log_in(
     read(request, username, &incoming)
 }
 
-/// The request. Password and token are one value, as Salesforce wants it.
+/// The request. Password and token form one value, as Salesforce requires.
 fn envelope(
     username: &str,
     password: &SecretString,
@@ -47,7 +47,8 @@ fn envelope(
 ) -> Zeroizing<String> {
     let password = password.expose_secret();
     let token = token.map_or("", ExposeSecret::expose_secret);
-    // Room for every character as a reference, so that the text never moves and leaves a copy behind.
+    // The capacity suffices for every character as a reference, so the text is never reallocated
+    // and leaves no copy behind.
     let mut text = Zeroizing::new(String::with_capacity(
         600 + 6 * (username.len() + password.len() + token.len()),
     ));
@@ -75,7 +76,7 @@ fn read(request: &Request<'_>, username: &str, incoming: &Incoming) -> Result<Gr
     else {
         return Err(failure(incoming, Phase::Login, request.redactor));
     };
-    // The trap of login(): 200 and a session, which may do nothing but setPassword().
+    // login() has a trap: it may return 200 and a session that permits only setPassword().
     if result.text_of("passwordExpired").is_some_and(is_true) {
         let detail = "the log-in was answered with passwordExpired=true; the session may only set a new password.";
         return Err(

@@ -1,4 +1,4 @@
-//! What a connection test finds, as values.
+//! The results of a connection test, as values.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,11 +7,11 @@ use super::warning_code::WarningCode;
 use crate::salesforce::login::session::SessionInfo;
 use crate::salesforce::rest::usage::Usage;
 
-/// What the probe found.
+/// The results of the probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Findings {
-    /// Who is logged in, where.
+    /// The session: user, organization and instance.
     pub session: SessionInfo,
     /// The organization.
     pub organization: Organization,
@@ -19,9 +19,9 @@ pub struct Findings {
     pub access: Access,
     /// Whether the user may create Tasks.
     pub create_task: Visibility,
-    /// The organization's API usage.
+    /// The organization's API usage; `None` if no response reported it.
     pub usage: Option<Usage>,
-    /// What works today and needs attention.
+    /// Things that work today and need attention.
     pub warnings: Vec<Warning>,
 }
 
@@ -31,19 +31,20 @@ pub struct Findings {
 pub struct Organization {
     /// The organization's id, 18 characters.
     pub id: String,
-    /// Its name.
+    /// The organization's name.
     pub name: String,
-    /// `OrganizationType`, as Salesforce says it; unknown values pass through.
+    /// `OrganizationType`, as Salesforce writes it; unknown values pass through.
     pub edition: Option<String>,
     /// The instance, such as `AP25`.
     pub instance: Option<String>,
     /// Whether it is a sandbox or a scratch organization.
     pub sandbox: bool,
-    /// Whether it is a scratch organization: a sandbox with a trial's end (facts: Salesforce 3.1).
+    /// Whether it is a scratch organization: a sandbox with an end of its trial
+    /// (facts: Salesforce 3.1).
     pub scratch: bool,
-    /// Whether person accounts are on.
+    /// Whether person accounts are enabled; `None` if that is not known.
     pub person_accounts: Option<bool>,
-    /// When the trial ends.
+    /// The end of the trial; `None` if the organization has no trial or hides it.
     pub trial_ends: Option<Timestamp>,
 }
 
@@ -59,16 +60,16 @@ pub struct Access {
     pub lead: Visibility,
 }
 
-/// A proved answer, or why there is none.
+/// A proved answer, or the reason why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Visibility {
     /// Proved.
     Yes,
     /// Disproved.
     No,
-    /// The user may not see what would tell; the text says what.
+    /// The user may not read the data that would prove it; the text says which data.
     Unknown(String),
-    /// The object is not there for this user.
+    /// The object does not exist for this user.
     Absent,
 }
 
@@ -76,10 +77,10 @@ pub enum Visibility {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
-    /// What is warned of.
+    /// The kind of the warning.
     pub code: WarningCode,
-    /// What it is.
+    /// The text of the warning, with the object or version that it concerns.
     pub message: String,
-    /// What to do.
+    /// The next step for the tenant.
     pub remedy: String,
 }

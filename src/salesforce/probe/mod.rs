@@ -1,5 +1,5 @@
-//! The connection test: three API calls (a fourth if the session had expired), and every answer proved,
-//! not guessed.
+//! The connection test: three API calls (a fourth if the session had expired). Every result is
+//! proved, not guessed.
 
 pub(crate) mod findings;
 pub(crate) mod permissions;
@@ -21,13 +21,13 @@ use super::login::session::SessionInfo;
 use super::rest::soql::{Soql, SoqlLiteral};
 use super::rest::{Subrequest, Subresponse};
 
-/// The oldest version with composite requests, without which nothing here works (facts: Salesforce 2.7).
+/// The oldest version with composite requests, which the client requires (facts: Salesforce 2.7).
 const OLDEST: ApiVersion = ApiVersion {
     major: 38,
     minor: 0,
 };
 
-/// The row of Organization, with whatever the user sees of it.
+/// The row of Organization, with the fields that the user may see.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct OrganizationRow {
@@ -39,14 +39,14 @@ struct OrganizationRow {
     trial_expiration_date: Option<String>,
 }
 
-/// What of Task's description matters.
+/// The part of Task's description that the probe needs.
 #[derive(Deserialize)]
 struct Description {
     #[serde(default)]
     createable: Option<bool>,
 }
 
-/// Proves the connection. Costs at most four API calls, and a log-in if there is no session.
+/// Runs the connection test. It costs at most four API calls, and a log-in if there is no session.
 pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
     let version = connection.api_version();
     if version < OLDEST {
@@ -60,7 +60,8 @@ pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
         ));
     }
     let session = connection.session().await?;
-    // First alone: an expired session is replaced here once, not three times at the same moment.
+    // This call runs first and alone, so that an expired session is replaced once here and not
+    // three times at the same moment.
     let about = match connection.composite(&about_user(&session.user_id)).await {
         Ok(about) => about,
         Err(error) => return Err(explain(connection, error).await),
@@ -86,7 +87,7 @@ pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
     );
     let objects = objects?;
     let create_task = may_create_task(task)?;
-    // A re-login may have replaced it on the way.
+    // A new log-in may have replaced the session in the meantime.
     let mut session = connection.session().await?;
     session.username = session
         .username
@@ -115,13 +116,14 @@ pub async fn probe(connection: &Connection) -> Result<Findings, Error> {
     })
 }
 
-/// The first call: who and what we are logged in to. Five queries are as many as one call takes.
+/// The first call: it reads the user and the organization. Five queries are the maximum for one
+/// call.
 fn about_user(user_id: &str) -> [Subrequest; 5] {
     let user = SoqlLiteral::new(user_id);
     let assigned =
         format!("SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = {user}");
     let organization = "SELECT Id, Name, OrganizationType, IsSandbox, InstanceName, TrialExpirationDate FROM Organization";
-    // Apart from the first, so that a field that is not there costs only this answer.
+    // This is a query of its own, so that a missing field fails only this response.
     let sharing =
         "SELECT DefaultContactAccess, DefaultAccountAccess, DefaultLeadAccess FROM Organization";
     let objects = format!(
@@ -140,8 +142,8 @@ fn about_user(user_id: &str) -> [Subrequest; 5] {
     ]
 }
 
-/// A version that the instance does not know is answered like a wrong path: the list of versions, which
-/// costs nothing, tells the two apart.
+/// Checks an error for an API version that the instance does not know. Salesforce answers it like a
+/// wrong path, so the free list of versions is read to distinguish the two.
 async fn explain(connection: &Connection, error: Error) -> Error {
     let version = connection.api_version();
     if error.phase() != Phase::Request
@@ -171,7 +173,7 @@ async fn explain(connection: &Connection, error: Error) -> Error {
 fn organization_row(answer: &Subresponse) -> Result<OrganizationRow, Error> {
     match answer.page::<OrganizationRow>() {
         Ok(page) => Ok(page.records.into_iter().next().unwrap_or_default()),
-        // Hidden from this user: what the log-in told must do.
+        // The row is hidden from this user: the data from the log-in must suffice.
         Err(error) if is_about_rights(error.meaning()) => Ok(OrganizationRow::default()),
         Err(error) => Err(error),
     }
@@ -205,7 +207,8 @@ fn organization(
     }
 }
 
-/// `createable` of the describe is what the platform itself decides by, whatever grants it (facts: Salesforce 4.3).
+/// `createable` of the describe is the value that the platform itself decides by, independent of
+/// the permission that grants it (facts: Salesforce 4.3).
 fn may_create_task(description: Result<Description, Error>) -> Result<Visibility, Error> {
     match description.map(|description| description.createable) {
         Ok(Some(true)) => Ok(Visibility::Yes),
@@ -232,7 +235,7 @@ fn first_text(answer: &Subresponse, field: &str) -> Option<String> {
     Some(page.records.first()?.get(field)?.as_str()?.to_owned())
 }
 
-/// Salesforce writes `2026-12-01T00:00:00.000+0000`, without the colon that RFC 3339 wants.
+/// Salesforce writes `2026-12-01T00:00:00.000+0000`, without the colon that RFC 3339 requires.
 fn timestamp(text: &str) -> Option<Timestamp> {
     text.parse()
         .ok()

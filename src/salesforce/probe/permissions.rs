@@ -1,4 +1,5 @@
-//! Whether a user sees all records of an object: permissions, sharing model, and what a query says.
+//! Whether a user sees all records of an object, by permissions, sharing model and the result of a
+//! query.
 
 use serde::Deserialize;
 
@@ -9,14 +10,15 @@ use crate::salesforce::answers::is_about_rights;
 use crate::salesforce::answers::meaning::Meaning;
 use crate::salesforce::rest::Subresponse;
 
-/// What the user's permission sets grant (profiles appear as permission sets; facts: Salesforce 4.2).
+/// The permissions of the user's permission sets (profiles appear as permission sets;
+/// facts: Salesforce 4.2).
 pub(crate) struct Grants {
     objects: Result<Vec<ObjectRow>, String>,
-    /// View All Data or Modify All Data, in any of the sets.
+    /// Whether any of the sets grants View All Data or Modify All Data.
     all_data: Result<bool, String>,
 }
 
-/// The organization-wide defaults.
+/// The organization-wide sharing defaults.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Sharing {
@@ -81,7 +83,7 @@ impl Sharing {
             .unwrap_or_default()
     }
 
-    /// Whether everybody may read every record of the object anyway.
+    /// Whether the sharing defaults let everybody read every record of the object.
     fn is_public(&self, object: &str) -> bool {
         let access = match object {
             "Contact" => &self.default_contact_access,
@@ -89,7 +91,7 @@ impl Sharing {
             _ => &self.default_lead_access,
         };
         match access.as_deref() {
-            // A contact without an account of its own follows its account.
+            // A contact without a default of its own follows its account.
             Some("ControlledByParent") => object != "Account" && self.is_public("Account"),
             Some(access) => {
                 let access = access.to_ascii_lowercase();
@@ -100,7 +102,8 @@ impl Sharing {
     }
 }
 
-/// Whether the user sees all records of the object. `queried` is the answer to a query of it.
+/// Whether the user sees all records of the object. `queried` is the response to a query of the
+/// object.
 pub(crate) fn sees_all(
     object: &str,
     queried: &Subresponse,
@@ -152,14 +155,15 @@ fn decide(object: &str, grants: &Grants, sharing: &Sharing) -> Visibility {
         Visibility::Unknown(format!("the user's permissions cannot be read: {reason}"))
     };
     match grants.rows(object) {
-        // Everybody reads every record, if the user may read the object at all.
+        // Everybody reads every record, provided that the user may read the object at all.
         Ok(rows)
             if sharing.is_public(object)
                 && rows.iter().any(|row| row.permissions_read == Some(true)) =>
         {
             Visibility::Yes
         }
-        // No row is no access (facts: Salesforce 4.2); but View All Data could still make up for it.
+        // A missing row means no access (facts: Salesforce 4.2), but View All Data could still
+        // replace it.
         Ok(_) => match &grants.all_data {
             Ok(_) => Visibility::No,
             Err(reason) => unknown(reason),
@@ -205,7 +209,7 @@ mod tests {
         let private = || public("None", "None");
         let unreadable = || error("INVALID_TYPE");
         let ok = || rows(json!([]));
-        // query of the object, object permissions, permission sets, sharing => answer, warning
+        // query of the object, object permissions, permission sets, sharing => result, warning
         let table = [
             (
                 ok(),

@@ -1,5 +1,5 @@
-//! What a proof, or a run, may warn of on Salesforce's side: one table with cause and remedy of every code. A warning itself says more: which
-//! object, which version.
+//! The warnings about Salesforce that a proof or a run may give: one table with cause and remedy of
+//! every code. The warning itself adds details, such as the object or the version.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! warning_codes {
     ($( $name:ident { $cause:literal, $remedy:literal } )+) => {
-        /// What is warned of, as a word for programs.
+        /// The kind of a warning, as a word for programs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum WarningCode { $( #[doc = $cause] $name, )+ }
 
@@ -15,22 +15,22 @@ macro_rules! warning_codes {
             /// Every code, in the order of the table.
             pub const ALL: &'static [WarningCode] = &[ $( WarningCode::$name, )+ ];
 
-            /// The word.
+            /// The word for programs.
             pub fn code(self) -> &'static str {
                 match self { $( WarningCode::$name => stringify!($name), )+ }
             }
 
-            /// What has exactly this code, if anything has.
+            /// The warning with exactly this code; `None` if there is none.
             pub fn from_code(code: &str) -> Option<WarningCode> {
                 match code { $( stringify!($name) => Some(WarningCode::$name), )+ _ => None }
             }
 
-            /// What it is.
+            /// The reason for the warning, as sentences.
             pub fn cause(self) -> &'static str {
                 match self { $( WarningCode::$name => $cause, )+ }
             }
 
-            /// What the tenant does next.
+            /// The next step for the tenant, as sentences.
             pub fn remedy(self) -> &'static str {
                 match self { $( WarningCode::$name => $remedy, )+ }
             }

@@ -1,4 +1,4 @@
-//! What works today and will not for ever, or works less well than it could.
+//! Warnings about things that work today but will stop working, or could work better.
 
 use super::findings::{Visibility, Warning};
 use super::warning_code::WarningCode;
@@ -13,7 +13,7 @@ fn warning(code: WarningCode, message: impl Into<String>, remedy: impl Into<Stri
     }
 }
 
-/// Log-in methods that are about to be retired (facts: Salesforce 1.1 and 1.2).
+/// The warning for a log-in method that is about to be retired (facts: Salesforce 1.1 and 1.2).
 pub(crate) fn of_method(method: Method) -> Option<Warning> {
     match method {
         // https://help.salesforce.com/s/articleView?id=005132110&type=1
@@ -32,7 +32,7 @@ pub(crate) fn of_method(method: Method) -> Option<Warning> {
     }
 }
 
-/// API versions that are about to be retired
+/// The warning for an API version that is about to be retired
 /// (https://help.salesforce.com/s/articleView?id=005321531&type=1).
 pub(crate) fn of_version(version: ApiVersion) -> Option<Warning> {
     (version < ApiVersion { major: 41, minor: 0 }).then(|| {
@@ -44,7 +44,8 @@ pub(crate) fn of_version(version: ApiVersion) -> Option<Warning> {
     })
 }
 
-/// Missing right to create Tasks: no obstacle until an integration registers activities.
+/// The warning for a missing right to create Tasks. It matters only for an integration that
+/// registers activities.
 pub(crate) fn of_create_task(answer: &Visibility) -> Option<Warning> {
     let remedy = WarningCode::CannotCreateTask.remedy();
     match answer {
@@ -67,7 +68,7 @@ pub(crate) fn of_create_task(answer: &Visibility) -> Option<Warning> {
     }
 }
 
-/// The sharing model makes up for a missing View All.
+/// The warning for a missing View All that the sharing model compensates.
 pub(crate) fn view_all_missing(object: &str) -> Warning {
     warning(
         WarningCode::ViewAllMissing,
@@ -80,7 +81,7 @@ pub(crate) fn view_all_missing(object: &str) -> Warning {
     )
 }
 
-/// The object is not there for this user.
+/// The warning for an object that does not exist for this user.
 pub(crate) fn object_absent(object: &str) -> Warning {
     warning(
         WarningCode::ObjectAbsent,
@@ -93,7 +94,7 @@ pub(crate) fn object_absent(object: &str) -> Warning {
     )
 }
 
-/// A phone field is hidden.
+/// The warning for a hidden phone field.
 pub(crate) fn field_hidden(object: &str, message: &str) -> Warning {
     warning(
         WarningCode::FieldHidden,
@@ -106,7 +107,7 @@ pub(crate) fn field_hidden(object: &str, message: &str) -> Warning {
     )
 }
 
-/// Permissions cannot be read.
+/// The warning for permissions that cannot be read.
 pub(crate) fn access_unknown(object: &str, reason: &str) -> Warning {
     warning(
         WarningCode::AccessUnknown,

@@ -1,5 +1,5 @@
-//! Shapes of the REST API: pages, sub-requests, versions. Optional parts may be missing, and numbers may
-//! come as strings.
+//! The data types of the REST API: pages, sub-requests, versions. Optional parts may be missing,
+//! and numbers may come as strings.
 
 pub(crate) mod soql;
 pub(crate) mod usage;
@@ -15,9 +15,9 @@ use super::credentials::environment::ApiVersion;
 use super::text::Redactor;
 use super::text::encode::{percent_encode, query_encode};
 
-/// How many requests one composite request takes, and how many of them may be queries (facts: Salesforce 2.7).
+/// The maximum number of requests in one composite request (facts: Salesforce 2.7).
 pub const MAX_SUBREQUESTS: usize = 25;
-/// How many queries one composite request takes (facts: Salesforce 2.7).
+/// The maximum number of queries in one composite request (facts: Salesforce 2.7).
 pub const MAX_SUBQUERIES: usize = 5;
 
 /// One page of a query's rows.
@@ -25,13 +25,13 @@ pub const MAX_SUBQUERIES: usize = 5;
 pub struct Page<T> {
     /// The rows.
     pub records: Vec<T>,
-    /// Rows of all pages together.
+    /// The number of rows of all pages together.
     pub total_size: u64,
-    /// Where the next page is, if there is one. Each page is one API call.
+    /// The address of the next page, if there is one. Each page is one API call.
     pub next: Option<NextPage>,
 }
 
-/// Where the next page of a query is.
+/// The address of the next page of a query: a path of the same instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NextPage(String);
 
@@ -51,10 +51,10 @@ pub(crate) enum Path {
     Composite,
 }
 
-/// The answer to one request within a composite request.
+/// The response to one request within a composite request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subresponse {
-    /// As the request named itself.
+    /// The ID that the request gave itself.
     pub reference_id: String,
     /// The HTTP status.
     pub status: u16,
@@ -65,10 +65,10 @@ pub struct Subresponse {
 /// An API version that an instance supports.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Version {
-    /// Such as "Winter '21".
+    /// The name of the release, such as "Winter '21".
     #[serde(default)]
     pub label: String,
-    /// Such as 50.0.
+    /// The version number, such as 50.0.
     pub version: ApiVersion,
 }
 
@@ -100,7 +100,7 @@ struct RawSubresponse {
     reference_id: String,
 }
 
-/// A number, or a number in quotes.
+/// Reads a number, or a number in quotes.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
@@ -137,7 +137,7 @@ impl Path {
 // === impl NextPage ===
 
 impl NextPage {
-    /// Takes a `nextRecordsUrl` for what it is: a path of the same instance, and nothing else.
+    /// Accepts a `nextRecordsUrl` only if it is a path of the same instance.
     fn from_answer(url: &str) -> Option<NextPage> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~?=&%".contains(&byte);
         let path =
@@ -149,7 +149,7 @@ impl NextPage {
 // === impl Subrequest ===
 
 impl Subrequest {
-    /// A query.
+    /// A request that runs a query.
     pub fn query(reference_id: impl Into<String>, soql: &str) -> Subrequest {
         Subrequest {
             reference_id: reference_id.into(),
@@ -157,7 +157,7 @@ impl Subrequest {
         }
     }
 
-    /// The next page of a query.
+    /// A request for the next page of a query.
     pub fn query_next(reference_id: impl Into<String>, next: &NextPage) -> Subrequest {
         Subrequest {
             reference_id: reference_id.into(),
@@ -165,7 +165,7 @@ impl Subrequest {
         }
     }
 
-    /// The description of an object.
+    /// A request for the description of an object.
     pub fn describe(reference_id: impl Into<String>, sobject: &str) -> Subrequest {
         Subrequest {
             reference_id: reference_id.into(),
@@ -173,12 +173,12 @@ impl Subrequest {
         }
     }
 
-    /// How long the URL of this request is, in bytes.
+    /// The length of this request's URL in bytes.
     pub fn url_len(&self, version: ApiVersion) -> usize {
         self.path.path(version).len()
     }
 
-    /// As it stands in the body of a composite request.
+    /// The JSON form in the body of a composite request.
     fn to_json(&self, version: ApiVersion) -> Value {
         serde_json::json!({
             "method": "GET",
@@ -188,7 +188,8 @@ impl Subrequest {
     }
 }
 
-/// The body of a composite request. One that fails does not undo the others: all of them only read.
+/// The body of a composite request. A request that fails does not undo the others: all of them only
+/// read.
 pub(crate) fn composite_body(requests: &[Subrequest], version: ApiVersion) -> String {
     let requests: Vec<Value> = requests
         .iter()
@@ -200,7 +201,7 @@ pub(crate) fn composite_body(requests: &[Subrequest], version: ApiVersion) -> St
 // === impl Subresponse ===
 
 impl Subresponse {
-    /// The answer as a page of rows, or the error that it is.
+    /// The response as a page of rows, or as the error that it reports.
     pub fn page<T: DeserializeOwned>(&self) -> Result<Page<T>, Error> {
         self.success()?;
         serde_json::from_value::<RawPage<T>>(self.body.clone())
@@ -209,7 +210,7 @@ impl Subresponse {
             .ok_or_else(|| self.odd())
     }
 
-    /// Like [`page`](Self::page), without a copy of the rows: for pages that may be large.
+    /// Like [`page`](Self::page), but does not copy the rows: for pages that may be large.
     pub fn into_page<T: DeserializeOwned>(mut self) -> Result<Page<T>, Error> {
         self.success()?;
         let body = self.body.take();
@@ -223,7 +224,7 @@ impl Subresponse {
             })
     }
 
-    /// Nothing, or the error that the answer is.
+    /// Succeeds if the response is a success; otherwise returns the error that it reports.
     pub fn success(&self) -> Result<(), Error> {
         if (200..300).contains(&self.status) {
             return Ok(());
@@ -270,7 +271,7 @@ impl<T> RawPage<T> {
     }
 }
 
-/// Reads a query's answer.
+/// Reads the response to a query.
 pub(crate) fn read_page<T: DeserializeOwned>(
     incoming: &Incoming,
     redactor: &Redactor,
@@ -281,7 +282,7 @@ pub(crate) fn read_page<T: DeserializeOwned>(
         .ok_or_else(|| failure(incoming, Phase::Request, redactor))
 }
 
-/// Reads a composite answer, in the order of the requests.
+/// Reads a composite response; the results are in the order of the requests.
 pub(crate) fn read_composite(
     incoming: &Incoming,
     requests: &[Subrequest],

@@ -1,14 +1,14 @@
-//! Writing SOQL. Everything that comes from outside goes through [`SoqlLiteral`], which cannot be made
-//! wrong; the rest of a statement is our own text.
+//! Writes SOQL. All external data goes through [`SoqlLiteral`], which is always quoted and escaped.
+//! The rest of a statement is our own text.
 
 use std::fmt;
 
 use crate::salesforce::text::encode::{query_encode, query_encoded_len};
 
-/// Longest statement that Salesforce takes (facts: Salesforce 2.5: MALFORMED_QUERY beyond).
+/// The longest statement that Salesforce accepts (facts: Salesforce 2.5: MALFORMED_QUERY beyond).
 pub const MAX_STATEMENT_CHARS: usize = 100_000;
 
-/// Longest string literal in a WHERE clause (facts: Salesforce 2.5).
+/// The longest string literal in a WHERE clause (facts: Salesforce 2.5).
 pub const MAX_LITERAL_CHARS: usize = 4_000;
 
 /// A quoted, escaped string literal.
@@ -22,18 +22,19 @@ pub struct Soql(String);
 // === impl SoqlLiteral ===
 
 impl SoqlLiteral {
-    /// Quotes a value. `'` and `\` must be escaped (SOQL reference, "Quoted String Escape Sequences");
-    /// control characters get their escape or are written as `\uXXXX`.
+    /// Quotes a value. `'` and `\` must be escaped (SOQL reference, "Quoted String Escape
+    /// Sequences"). Control characters get their escape or are written as `\uXXXX`.
     pub fn new(value: &str) -> SoqlLiteral {
         SoqlLiteral::quote(value, false)
     }
 
-    /// Quotes a value for `LIKE`, so that its own `%` and `_` are no wildcards.
+    /// Quotes a value for `LIKE`; `%` and `_` in the value are escaped, so that they are not
+    /// wildcards.
     pub fn for_like(value: &str) -> SoqlLiteral {
         SoqlLiteral::quote(value, true)
     }
 
-    /// With quotes, as it stands in the statement.
+    /// The literal with its quotes, as it appears in the statement.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -74,7 +75,7 @@ impl fmt::Display for SoqlLiteral {
 // === impl Soql ===
 
 impl Soql {
-    /// A statement that is a text of our own, such as `SELECT Id FROM Organization`.
+    /// A statement from a constant text of our own, such as `SELECT Id FROM Organization`.
     pub fn text(text: &str) -> Soql {
         Soql(text.to_owned())
     }
@@ -84,7 +85,7 @@ impl Soql {
         Soql(format!("SELECT {} FROM {object}", fields.join(", ")))
     }
 
-    /// Adds ` WHERE field IN (…)`, or ` AND …` after the first condition.
+    /// Adds ` WHERE (field IN (…))`, or ` AND (…)` after the first condition.
     pub fn and_in<'a>(
         self,
         field: &str,
@@ -107,25 +108,25 @@ impl Soql {
         self
     }
 
-    /// Adds what follows the conditions: ORDER BY, LIMIT.
+    /// Adds a clause that follows the conditions: ORDER BY, LIMIT.
     pub fn then(mut self, clause: &str) -> Soql {
         self.0.push(' ');
         self.0.push_str(clause);
         self
     }
 
-    /// The statement.
+    /// The text of the statement, without URL encoding.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The statement as the value of a URL's `q=`: the plus sign of a number is encoded too, as it
-    /// would otherwise arrive as a space (facts: Salesforce 5.2a).
+    /// The statement as the value of `q=` in a URL. The plus sign of a number is encoded too,
+    /// because otherwise it would arrive as a space (facts: Salesforce 5.2a).
     pub fn url_encoded(&self) -> String {
         query_encode(&self.0)
     }
 
-    /// How many bytes [`Self::url_encoded`] has.
+    /// The length of [`Self::url_encoded`] in bytes.
     pub fn url_encoded_len(&self) -> usize {
         query_encoded_len(&self.0)
     }

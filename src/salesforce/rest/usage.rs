@@ -1,4 +1,4 @@
-//! API usage as Salesforce reports it with each answer, and what this client has spent itself.
+//! API usage as Salesforce reports it with each response, and the cost of this client itself.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,11 @@ pub struct Usage {
     pub used: u64,
     /// Calls allowed in 24 hours.
     pub limit: u64,
-    /// When the answer came that said so.
+    /// The time of the response that reported it.
     pub observed_at: Timestamp,
 }
 
-/// What one connection has cost so far.
+/// The cost of one connection so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     /// Log-in requests sent, accepted or not.
@@ -44,8 +44,8 @@ impl Usage {
 }
 
 impl Usage {
-    /// What is known after one more answer. Answers of parallel requests overtake one another, so
-    /// within a few seconds the higher count is the later one.
+    /// The known usage after one more response. Responses to parallel requests overtake one
+    /// another, so within a few seconds the higher count is the later one.
     pub(crate) fn after(self, known: Option<Usage>) -> Usage {
         match known {
             Some(known)

@@ -1,4 +1,5 @@
-//! The dial guard: hostile URLs, rebinding names, servers that point elsewhere. None gets a connection.
+//! Tests of the dial guard: hostile URLs, rebinding names, servers that redirect to other hosts.
+//! None of them gets a connection.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -16,7 +17,7 @@ use crate::salesforce::credentials::environment::ApiVersion;
 use crate::salesforce::transport::Transport;
 use crate::salesforce::transport::dial::{DialError, DialPolicy, Lookup, proxy_hosts};
 
-/// A resolver that answers from a list, another entry each time.
+/// A resolver that answers from a list, with another entry each time.
 struct Rebinding {
     answers: Vec<Vec<IpAddr>>,
     asked: AtomicUsize,
@@ -147,7 +148,7 @@ fn the_operator_names_hosts_and_ports() {
     ] {
         assert!(check(&own, bad).is_err(), "{bad}");
     }
-    // A name on the list does not open the private network.
+    // An address in the list of hosts does not permit private networks.
     let strict = policy(&["127.0.0.1", "169.254.169.254"], false).unwrap();
     assert!(matches!(
         check(&strict, "https://127.0.0.1/"),
@@ -175,7 +176,7 @@ fn the_operator_names_hosts_and_ports() {
 
 #[tokio::test]
 async fn no_name_leads_to_a_private_address_at_connect_time() {
-    // Something listens, so that a connection would succeed and be seen.
+    // A listener is open, so a connection would succeed and be noticed.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let hosts = ["rebind.example".to_owned()];
@@ -223,7 +224,7 @@ async fn a_private_address_is_dialled_when_the_operator_allows_it_and_metadata_n
             .unwrap_err()
             .meaning()
     };
-    // It gets as far as waiting for the TLS of a server that has none.
+    // The connection succeeds, and the client waits for the TLS handshake of a server without TLS.
     assert_eq!(reach(&["127.0.0.1"]).await, Meaning::Unreachable);
     assert!(listener.accept().await.is_ok());
     assert_eq!(reach(&["169.254.169.254"]).await, Meaning::HostNotAllowed);
@@ -271,7 +272,7 @@ fn proxies_of_the_environment_are_known_by_name() {
     );
 }
 
-/// Run by the test below in a process whose environment names a proxy.
+/// The test below runs it in a process whose environment names a proxy.
 #[tokio::test]
 #[ignore = "needs the environment that another test gives it"]
 async fn child_behind_a_proxy() {

@@ -1,4 +1,4 @@
-//! Sizes, times, repetitions, and the session's renewal.
+//! Tests of size limits, time limits, repetitions, and the renewal of the session.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,8 @@ use crate::salesforce::rest::Subrequest;
 
 const QUERY: &str = "/services/data/v50.0/query";
 
-/// Logs in by SOAP, and answers all else by `data`, which is told how many such requests came before.
+/// Accepts log-ins by SOAP and passes all other requests to `data`, with the number of such
+/// requests before.
 pub(super) async fn salesforce(
     data: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static,
 ) -> Played {

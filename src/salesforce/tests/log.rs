@@ -1,4 +1,4 @@
-//! What the log tells of requests, and that it tells no secret.
+//! Tests of the log lines for requests: their content, and that they contain no secret.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,11 +17,11 @@ use crate::salesforce::transport::Transport;
 use crate::salesforce::transport::dial::DialPolicy;
 use crate::telemetry::testing::Log;
 
-/// What docs/operations.md says to set.
+/// The log filter that docs/operations.md recommends.
 const REQUESTS: &str = "info,switchboard::salesforce=debug";
 const QUERY: &str = "SELECT Id FROM Contact WHERE Phone IN ('0312345678', '+81312345678')";
 
-/// What a line says of a request.
+/// Method, path, status and attempt of the request in a log line.
 fn told(line: &Value) -> (&str, &str, u64, u64) {
     let text = |name: &str| line[name].as_str().unwrap();
     let number = |name: &str| line[name].as_u64().unwrap();
@@ -74,7 +74,7 @@ async fn each_request_and_each_retry_is_a_line_of_its_span() {
     let paused = log.saying("a host that lately did not answer is asked slowly");
     assert!(!paused.is_empty(), "{}", log.text());
     assert!(paused.iter().all(|line| line["wait_ms"].as_u64() > Some(0)));
-    // The log-in's too, which runs by itself.
+    // The lines of the log-in, which runs in a task of its own, also have these fields.
     for line in log.lines() {
         let of = (&line["namespace"], &line["name"], &line["level"]);
         assert_eq!(
@@ -161,7 +161,7 @@ async fn at_the_default_level_no_request_is_told() {
     assert_eq!(log.text(), "");
 }
 
-/// A credential of each method, all of whose secrets are markers.
+/// A credential for each method; all secrets in it are markers.
 fn marked() -> Vec<Credentials> {
     vec![
         Credentials::Password {
@@ -184,7 +184,7 @@ fn marked() -> Vec<Credentials> {
     ]
 }
 
-/// Repeats whatever it was asked, as a hostile server or a chatty gateway would.
+/// Repeats the request in the response, as a hostile server or a verbose gateway would.
 fn echo(asked: &super::Asked) -> String {
     format!(
         "{} {} {}",
@@ -198,7 +198,7 @@ fn echo(asked: &super::Asked) -> String {
 async fn no_secret_and_no_number_is_in_the_log_whatever_fails() {
     let log = Log::start("off,switchboard=trace");
     let assertions: Arc<Mutex<Vec<String>>> = Arc::default();
-    // How log-ins are answered, then how queries are.
+    // The loops combine the responses to log-ins with the responses to queries.
     let mut meanings = Vec::new();
     for login in ["granted", "refused", "echoed", "away", "broken"] {
         for data in [

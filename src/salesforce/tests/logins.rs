@@ -1,4 +1,5 @@
-//! Log-ins: sent once, read in every spelling, refused for what they are.
+//! Tests of log-ins: each is sent once, responses are read in every spelling, and refusals get
+//! their exact meaning.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,7 +91,7 @@ async fn soap_login_tells_who_and_where() {
 #[tokio::test]
 async fn soap_login_is_read_in_other_dialects() {
     let bodies = [
-        // Only what is indispensable, other prefixes, another order, a byte-order mark.
+        // Only the required fields, other prefixes, another order, a byte-order mark.
         "\u{feff}<S:Envelope xmlns:S='s'><S:Body><ns:loginResponse xmlns:ns='n'><ns:result><ns:sessionId>00DA0000006Vm9r!AQ</ns:sessionId>\
          <ns:passwordExpired>0</ns:passwordExpired></ns:result></ns:loginResponse></S:Body></S:Envelope>",
         "<?xml version='1.0'?><!-- hello --><env:Envelope xmlns:env='s'><env:Header/><env:Body><loginResponse xmlns='urn:enterprise.soap.sforce.com'>\
@@ -169,7 +170,7 @@ async fn one_login_serves_all_who_wait_and_outlives_who_gives_up() {
             .meaning(),
         Meaning::LoginWithheld
     );
-    // Looks once, and goes.
+    // This caller polls once and gives up.
     let hurried = futures::FutureExt::now_or_never(connection.session());
     assert!(hurried.is_none());
     let many = (0..20).map(|_| connection.session());
@@ -341,7 +342,7 @@ async fn a_login_that_points_away_makes_no_connection() {
     }
 }
 
-/// Lets so many log-ins pass.
+/// A gate that permits this number of log-ins.
 struct Turnstile(AtomicUsize);
 
 impl LoginGate for Turnstile {

@@ -1,5 +1,5 @@
-//! What the client does against servers that are played here: right, wrong, slow and hostile ones. The
-//! simulator plays Salesforce itself; these play single answers.
+//! Tests of the client against small servers in this module: correct, wrong, slow and hostile ones.
+//! The simulator imitates Salesforce itself; these servers imitate single responses.
 
 mod guard;
 mod http;
@@ -21,17 +21,17 @@ use super::credentials::environment::ApiVersion;
 use super::transport::dial::DialPolicy;
 use super::transport::{HttpLimits, Transport};
 
-/// What a played server was asked.
+/// A request that the server received.
 #[derive(Clone, Debug)]
 struct Asked {
     method: String,
     path: String,
-    /// Names in lower case.
+    /// The header names are in lower case.
     headers: Vec<(String, String)>,
     body: String,
 }
 
-/// What it does then.
+/// The server's reaction to a request.
 #[derive(Clone)]
 enum Reply {
     Answer {
@@ -39,11 +39,11 @@ enum Reply {
         headers: Vec<(String, String)>,
         body: Vec<u8>,
     },
-    /// Bytes as they are, then the end.
+    /// Sends these bytes unchanged, then closes the connection.
     Raw(Vec<u8>),
-    /// Nothing, and the connection stays open.
+    /// Sends nothing and keeps the connection open.
     Hang,
-    /// The head, then a byte from time to time.
+    /// Sends the head, then a byte from time to time.
     Drip,
 }
 
@@ -216,7 +216,7 @@ async fn write(stream: &mut TcpStream, reply: Reply) {
     let _ = stream.shutdown().await;
 }
 
-/// Limits and pauses for tests that wait for them.
+/// Short limits and pauses, for tests that wait for them.
 fn quick() -> HttpLimits {
     let millis = std::time::Duration::from_millis;
     HttpLimits {
@@ -246,7 +246,7 @@ fn password() -> Credentials {
     }
 }
 
-/// A `loginResponse` as captured (facts: Salesforce 1.1), with prefixes of the test's choice.
+/// A `loginResponse` as captured (facts: Salesforce 1.1), with additional text chosen by the test.
 fn login_response(server: &Url, extra: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \

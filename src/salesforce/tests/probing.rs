@@ -1,4 +1,4 @@
-//! The probe: what it costs, and what it makes of answers.
+//! Tests of the probe: its cost, and its conclusions from responses.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn failed(code: &str, message: &str) -> (u16, Value) {
     (400, json!([{"errorCode": code, "message": message}]))
 }
 
-/// A healthy organization's answer to one part of a composite request.
+/// The response of a healthy organization to one part of a composite request.
 fn healthy(reference_id: &str) -> (u16, Value) {
     let object = |name: &str| json!({"SobjectType": name, "PermissionsRead": true, "PermissionsViewAllRecords": true});
     match reference_id {
@@ -168,7 +168,7 @@ async fn what_the_user_may_not_read_is_unknown_and_never_no() {
         matches!(findings.access.contact, Visibility::Unknown(ref reason) if reason.contains("cannot be read"))
     );
     assert!(matches!(findings.create_task, Visibility::Unknown(_)));
-    // What the log-in told stands in.
+    // The data from the log-in is used instead.
     assert_eq!(
         (
             findings.organization.name.as_str(),
@@ -214,9 +214,9 @@ async fn a_version_that_is_not_there_is_told_with_those_that_are() {
         error.message().contains("31.0 to 66.0, not 99.0"),
         "{error}"
     );
-    // The log-in itself went to a version that has one.
+    // The log-in itself used a version in which login() exists.
     assert_eq!(played.asked()[0].path, "/services/Soap/u/64.0");
-    // Too old for composite requests: nothing is asked at all.
+    // This version is too old for composite requests, so nothing is sent at all.
     let old = connect("20.0");
     assert_eq!(
         probe(&old).await.unwrap_err().meaning(),

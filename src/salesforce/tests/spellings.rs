@@ -1,4 +1,5 @@
-//! Every row of the tables in docs/facts/salesforce.md, as it comes on the wire, has exactly one meaning.
+//! Tests that every row of the tables in docs/facts/salesforce.md, as it is sent on the wire, has
+//! exactly one meaning.
 
 use http::HeaderMap;
 use serde_json::json;
@@ -73,7 +74,7 @@ fn soap() {
             }
         }
     }
-    // SOAP 1.2, other prefixes, no detail: the code stands in the reason.
+    // SOAP 1.2, other prefixes, no detail: the code is in the reason.
     let bare = "<env:Envelope xmlns:env='x'><env:Body><env:Fault><env:Code><env:Value>env:Sender</env:Value></env:Code>\
         <env:Reason><env:Text>INVALID_LOGIN: no</env:Text></env:Reason></env:Fault></env:Body></env:Envelope>";
     let error = failure(&incoming(500, bare), Phase::Login, &Redactor::default());
@@ -194,7 +195,7 @@ fn rest() {
     assert_eq!(stale.meaning(), Meaning::SessionExpired);
 }
 
-/// Answers that are none of Salesforce's are named for what they are.
+/// Responses that do not come from Salesforce are described by their kind.
 #[test]
 fn oddities() {
     #[rustfmt::skip]

@@ -1,20 +1,20 @@
-//! Percent-encoding: of forms and path segments, and of the value of a query.
+//! Percent-encoding of forms, path segments and query values.
 
-/// Percent-encodes all but the unreserved characters of RFC 3986: for forms and path segments.
+/// Percent-encodes all but the unreserved characters of RFC 3986, for forms and path segments.
 pub(crate) fn percent_encode(text: &str) -> String {
     encode(text, b"-._~")
 }
 
-/// Percent-encodes what a query's value must have encoded and nothing more, so that long statements
-/// fit: `'`, `(`, `,` and their like stay, and a space is a plus, as Salesforce's own examples write
-/// it. A plus that is meant is therefore encoded (facts: Salesforce 5.2a); some servers split at a semicolon or
-/// at every equals sign.
+/// Percent-encodes only the necessary characters of a query's value, so that long statements fit:
+/// `'`, `(`, `,` and similar characters stay. A space becomes a plus, as in Salesforce's own
+/// examples, so a real plus is encoded (facts: Salesforce 5.2a). Semicolons and equals signs are
+/// encoded because some servers split at a semicolon or at every equals sign.
 pub(crate) fn query_encode(text: &str) -> String {
-    // A plus of the text is `%2B` by now, and every `%20` is a space.
+    // A plus of the text is already `%2B` here, and every `%20` is a space.
     encode(text, b"-._~'()*!,:/@$").replace("%20", "+")
 }
 
-/// How many bytes [`query_encode`] makes of a text, without making them.
+/// The length in bytes of the output of [`query_encode`], without building it.
 pub(crate) fn query_encoded_len(text: &str) -> usize {
     text.bytes()
         .map(|byte| match byte {

@@ -1,4 +1,4 @@
-//! Foreign text: decoding it, and quoting it in a message without its secrets.
+//! Text from outside: decoding it, and quoting it in a message without its secrets.
 
 pub(crate) mod encode;
 pub(crate) mod xml;
@@ -11,13 +11,14 @@ use zeroize::Zeroizing;
 use self::encode::percent_encode;
 use self::xml::escape;
 
-/// Longest quotation of foreign text in a message.
+/// The maximum length of a quotation in a message, in characters.
 const EXCERPT_CHARS: usize = 300;
 
-/// Longest run of token-like characters that is quoted; Salesforce's ids have 18, its codes up to 50.
+/// The longest run of token-like characters that is quoted. Salesforce's ids have 18 characters,
+/// its codes up to 50.
 const MAX_WORD_CHARS: usize = 60;
 
-/// The secrets of a connection, taken out of everything that is quoted.
+/// The secrets of a connection. They are removed from all quoted text.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
     secrets: Vec<SecretString>,
@@ -33,7 +34,7 @@ impl Redactor {
         }
     }
 
-    /// A foreign text as one line: secrets and tokens replaced, capped.
+    /// The text as one line for a message: secrets and tokens replaced, length capped.
     pub(crate) fn excerpt(&self, text: &str) -> String {
         let text = self.scrub(text);
         let clean: String = text
@@ -44,8 +45,8 @@ impl Redactor {
         cap(&words.join(" "))
     }
 
-    /// A foreign text with the secrets replaced, in whatever escape they came back. To be done before
-    /// anything else is, lest half a secret escape.
+    /// The text with the secrets replaced, also in their escaped forms. It must run before any
+    /// other processing, so that no half of a secret escapes.
     pub(crate) fn scrub(&self, text: &str) -> String {
         let mut text: String = text.chars().take(20_000).collect();
         for secret in &self.secrets {
@@ -66,7 +67,7 @@ impl Redactor {
     }
 }
 
-/// Session ids (`00D…!…`), JWTs and other long runs without a space are no words.
+/// Replaces words that look like tokens: session ids (`00D…!…`), JWTs and other long runs.
 fn redact_word(word: &str) -> &str {
     let token_like = |byte: u8| byte.is_ascii_alphanumeric() || b"!._-+/=".contains(&byte);
     let bare = word.trim_matches(|char: char| !char.is_ascii_alphanumeric());
@@ -89,8 +90,8 @@ fn cap(text: &str) -> String {
     capped
 }
 
-/// Decodes a body: byte-order marks first, then the charset of `Content-Type` or of an XML declaration,
-/// else UTF-8. What does not fit becomes U+FFFD.
+/// Decodes a body: byte-order marks first, then the charset of `Content-Type` or of an XML
+/// declaration, else UTF-8. Invalid bytes become U+FFFD.
 pub(crate) fn decode(headers: &HeaderMap, body: Vec<u8>) -> String {
     match body.as_slice() {
         [0xef, 0xbb, 0xbf, rest @ ..] => return String::from_utf8_lossy(rest).into_owned(),
@@ -155,7 +156,7 @@ fn charset_of_declaration(body: &[u8]) -> Option<String> {
     Some(value[1..].split(quote).next()?.to_ascii_lowercase())
 }
 
-/// What a body is that is not what was asked for.
+/// The kind of a body that does not have the requested format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyKind {
     Empty,
@@ -165,7 +166,8 @@ pub(crate) enum BodyKind {
     Other,
 }
 
-/// Judges a body by its looks; the `Content-Type` of a proxy's page is not to be trusted.
+/// Detects the kind of a body from its text, because the `Content-Type` of a proxy's page is not
+/// reliable.
 pub(crate) fn kind(text: &str) -> BodyKind {
     let text = text.trim_start();
     let head: String = text
@@ -190,7 +192,7 @@ pub(crate) fn kind(text: &str) -> BodyKind {
     }
 }
 
-/// The visible words of an HTML page: its title, else its text.
+/// The visible text of an HTML page: its title, or else its body text.
 pub(crate) fn html_words(html: &str) -> String {
     let lower = html.to_ascii_lowercase();
     let title = lower.find("<title").and_then(|start| {

@@ -1,5 +1,6 @@
-//! XML in and out: an escaping writer, and a reader that gives a small tree and refuses what a SOAP
-//! answer never has (document types, entities, depth, bulk).
+//! Writes and reads XML: an escaping writer, and a reader that builds a small tree. The reader
+//! refuses what a SOAP response never contains: document types, entities, deep nesting, too many
+//! elements.
 
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
@@ -16,7 +17,7 @@ pub(crate) struct Element {
     children: Vec<Element>,
 }
 
-/// Why a text is not XML that we take.
+/// The reason why a text is refused as XML.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum XmlError {
     #[error("it is not well-formed XML")]
@@ -27,15 +28,16 @@ pub(crate) enum XmlError {
     TooBig,
 }
 
-/// Escapes a text for element content and attribute values. Characters that XML 1.0 cannot carry become
-/// U+FFFD; line breaks and tabs are written as references, so that no parser normalises them.
+/// Escapes a text for element content and attribute values. Characters that XML 1.0 cannot carry
+/// become U+FFFD. Line breaks and tabs are written as references, so that no parser normalises
+/// them.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     push_escaped(&mut escaped, text);
     escaped
 }
 
-/// Like [`escape`], into a buffer of the caller's.
+/// Like [`escape`], but appends to the caller's buffer.
 pub(crate) fn push_escaped(target: &mut String, text: &str) {
     for char in text.chars() {
         match char {
@@ -143,19 +145,19 @@ impl Element {
         &self.name
     }
 
-    /// The first child of this name, whatever its namespace.
+    /// The first child with this name, in any namespace.
     pub(crate) fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.name == name)
     }
 
-    /// The trimmed text of the child of this name; none if it is absent, nil or empty.
+    /// The trimmed text of the child with this name; `None` if it is absent, nil or empty.
     pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         let child = self.child(name)?;
         let text = child.text.trim();
         (!child.nil && !text.is_empty()).then_some(text)
     }
 
-    /// The first element of this name in the whole tree, this one included.
+    /// The first element with this name in the whole tree, including this element.
     pub(crate) fn find(&self, name: &str) -> Option<&Element> {
         if self.name == name {
             return Some(self);

@@ -1,17 +1,17 @@
-//! Which network addresses a tenant's URL may lead to.
+//! The network addresses that a tenant's URL may lead to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why an address is refused.
+/// The reason why an address is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Never reachable, whatever the operator allows: metadata services, multicast, "no address".
+    /// Never permitted, whatever the operator allows: metadata services, multicast, "no address".
     Always,
-    /// Not on the public internet: reachable only when the operator allows private networks.
+    /// Not on the public internet: permitted only if the operator allows private networks.
     Private,
 }
 
-/// The rule for one address; `None` is a public address.
+/// The rule for one address; `None` means a public address.
 pub(crate) fn refusal(address: IpAddr) -> Option<Refusal> {
     match address {
         IpAddr::V4(v4) => refusal_v4(v4),
@@ -19,9 +19,11 @@ pub(crate) fn refusal(address: IpAddr) -> Option<Refusal> {
     }
 }
 
-/// IANA's IPv4 special-purpose registry (RFC 6890 and successors), and the clouds' metadata services.
+/// Applies IANA's IPv4 special-purpose registry (RFC 6890 and successors), and the clouds' metadata
+/// services.
 fn refusal_v4(address: Ipv4Addr) -> Option<Refusal> {
-    // Metadata of AWS, Google Cloud, Azure, ...; of Alibaba; Azure's wire server; AWS's ECS tasks.
+    // The metadata services of AWS, Google Cloud, Azure and others; of Alibaba; Azure's wire
+    // server; AWS's ECS tasks.
     const METADATA: [Ipv4Addr; 4] = [
         Ipv4Addr::new(169, 254, 169, 254),
         Ipv4Addr::new(100, 100, 100, 200),
@@ -48,9 +50,9 @@ fn refusal_v4(address: Ipv4Addr) -> Option<Refusal> {
     }
 }
 
-/// IANA's IPv6 special-purpose registry, and every way to spell an IPv4 address in IPv6.
+/// Applies IANA's IPv6 special-purpose registry, and every way to write an IPv4 address in IPv6.
 fn refusal_v6(address: Ipv6Addr) -> Option<Refusal> {
-    // fd00:ec2::254 is AWS's metadata service on IPv6, fd20:ce::254 Google Cloud's.
+    // fd00:ec2::254 is AWS's metadata service on IPv6, fd20:ce::254 is Google Cloud's.
     const METADATA: [Ipv6Addr; 3] = [
         Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
         Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
@@ -68,7 +70,8 @@ fn refusal_v6(address: Ipv6Addr) -> Option<Refusal> {
         [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => {
             Some(refusal_v4(low).unwrap_or(Refusal::Private))
         }
-        // NAT64 (RFC 6052): clusters with IPv6 only reach the internet so; judged by what is inside.
+        // NAT64 (RFC 6052): clusters with IPv6 only use it to reach the internet. The embedded IPv4
+        // address decides.
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => refusal_v4(low),
         [0x64, 0xff9b, ..] => Some(Refusal::Private),
         [0xff00..=0xffff, ..] => Some(Refusal::Always),

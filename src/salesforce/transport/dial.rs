@@ -1,8 +1,8 @@
-//! The dial guard: whom a tenant may make the operator connect to.
+//! The dial guard: the hosts that a tenant may make the operator connect to.
 //!
-//! A tenant writes `loginUrl`, and Salesforce's answer names the host of all further calls. Both are
-//! checked here by name before anything is sent, and every address that a name resolves to is checked
-//! again by the resolver of the HTTP client itself, so that there is no window between check and use.
+//! A tenant writes `loginUrl`, and Salesforce's response names the host of all further calls. The
+//! guard checks the names of both before anything is sent. The resolver of the HTTP client itself
+//! checks every address of a name again, so that there is no window between check and use.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::error::CauseText;
 /// The hosts of Salesforce: log-in, My Domain and instance hosts, sandboxes.
 pub const DEFAULT_HOSTS: &[&str] = &["*.salesforce.com", "*.force.com"];
 
-/// Which hosts may be dialled, and which addresses behind them.
+/// The hosts that may be dialled, and the addresses behind them.
 #[derive(Clone)]
 pub struct DialPolicy {
     hosts: Vec<HostPattern>,
@@ -29,7 +29,7 @@ pub struct DialPolicy {
     ca_bundle_pem: Option<Vec<u8>>,
 }
 
-/// Why a URL, a host or an address is refused, or why the guard could not be set up.
+/// The reason why a URL, a host or an address is refused, or why the guard could not be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
     /// A pattern in the operator's list cannot be read.
@@ -43,10 +43,10 @@ pub enum DialError {
     /// The HTTP client could not be built.
     #[error("the HTTP client cannot be set up")]
     Client(#[source] CauseText),
-    /// Not https.
+    /// The URL does not use https.
     #[error("{0} is not https")]
     NotHttps(String),
-    /// A user name or password stands in the URL.
+    /// The URL contains a user name or password.
     #[error("the URL carries a user name or password")]
     UserInfo,
     /// The host is not on the list.
@@ -55,24 +55,24 @@ pub enum DialError {
     /// The address is not public.
     #[error("{host} leads to {address}, which is a private address")]
     PrivateAddress {
-        /// The name, or the address itself.
+        /// The host name, or the address itself.
         host: String,
-        /// Where it leads.
+        /// The address that the host leads to.
         address: IpAddr,
     },
-    /// The address is one that is never dialled.
+    /// The address is never dialled.
     #[error("{host} leads to {address}, which is never dialled")]
     ForbiddenAddress {
-        /// The name, or the address itself.
+        /// The host name, or the address itself.
         host: String,
-        /// Where it leads.
+        /// The address that the host leads to.
         address: IpAddr,
     },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct HostPattern {
-    /// Lower case, without the leading `*.`.
+    /// The host name in lower case, without the leading `*.`.
     name: String,
     subdomains: bool,
     port: PortRule,
@@ -87,8 +87,8 @@ enum PortRule {
 // === impl DialPolicy ===
 
 impl DialPolicy {
-    /// A policy. Without `hosts`, [`DEFAULT_HOSTS`] on port 443; a pattern given here stands for any
-    /// port unless it names one.
+    /// Creates a policy. Without `hosts`, it permits [`DEFAULT_HOSTS`] on port 443. A pattern given
+    /// here permits any port unless it names one.
     pub fn new(
         hosts: &[String],
         allow_private_networks: bool,
@@ -113,9 +113,9 @@ impl DialPolicy {
         })
     }
 
-    /// Whether this URL may be dialled, as far as its text tells.
+    /// Checks whether this URL may be dialled, as far as its text shows.
     pub fn check(&self, url: &Url) -> Result<(), DialError> {
-        // The unit tests play servers without TLS; the real program has no such door.
+        // The unit tests run servers without TLS; the real program does not permit http.
         let plain = cfg!(test) && url.scheme() == "http" && url.host_str() == Some("127.0.0.1");
         if url.scheme() != "https" && !plain {
             return Err(DialError::NotHttps(format!("{}:", url.scheme())));
@@ -150,7 +150,7 @@ impl DialPolicy {
         }
     }
 
-    /// Whether this address may be dialled for this host.
+    /// Checks whether this address may be dialled for this host.
     pub(crate) fn check_address(&self, host: &str, address: IpAddr) -> Result<(), DialError> {
         match address::refusal(address) {
             None => Ok(()),
@@ -191,7 +191,8 @@ impl HostPattern {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        // Host::parse knows names, IPv4 and bracketed IPv6; a bare IPv6 address gets its brackets.
+        // Host::parse accepts names, IPv4 and bracketed IPv6; a bare IPv6 address gets its
+        // brackets.
         let (host, port) = match rest.parse::<IpAddr>() {
             Ok(address) => (address.to_string(), PortRule::Any),
             Err(_) => {
@@ -243,9 +244,9 @@ fn split_port(text: &str) -> Option<(&str, PortRule)> {
 
 // === Resolution ===
 
-/// What the guard asks for the addresses of a name.
+/// The source of addresses for the guard.
 pub(crate) trait Lookup: Send + Sync + 'static {
-    /// The addresses of a name.
+    /// Resolves a name to its addresses.
     fn lookup(
         &self,
         host: String,
@@ -269,11 +270,11 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// The resolver that the HTTP client dials by: what it lets pass is what gets connected.
+/// The resolver of the HTTP client. The client connects only to addresses that it returns.
 pub(crate) struct GuardedResolver {
     policy: Arc<DialPolicy>,
     lookup: Arc<dyn Lookup>,
-    /// Names of proxies from the operator's own environment: they may be private.
+    /// The names of proxies from the operator's own environment. They may have private addresses.
     proxies: Arc<BTreeSet<String>>,
 }
 
@@ -314,7 +315,8 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// The hosts of the proxies that the environment names, in the variables that the HTTP client reads.
+/// The hosts of the proxies that the environment names, in the variables that the HTTP client
+/// reads.
 pub(crate) fn proxy_hosts(variable: impl Fn(&str) -> Option<String>) -> BTreeSet<String> {
     ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
         .into_iter()

@@ -1,4 +1,5 @@
-//! One line for each request: enough to see at night what went where and how that ended, and no value of anybody's.
+//! Writes one log line for each request: enough for a diagnosis, with host, path and result, but
+//! without any value from a request.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use url::Url;
 use crate::salesforce::answers::Incoming;
 use crate::salesforce::answers::error::Error;
 
-/// What a path may show: words of Salesforce's API, and the objects that are asked for by name.
+/// The path segments that may be logged: words of Salesforce's API, and the objects that are
+/// requested by name.
 const KNOWN: &[&str] = &[
     "services",
     "data",
@@ -57,7 +59,7 @@ impl Sending {
                 let status = incoming.status;
                 debug!(%method, host, path, status, took_ms, attempt, "Salesforce answered");
             }
-            // Such an error is in our own words: it quotes no answer.
+            // Such an error has a text of our own: it quotes no response.
             Err(error) => {
                 let status = error.status();
                 debug!(%method, host, path, status, took_ms, attempt, %error, "no answer of Salesforce");
@@ -66,7 +68,8 @@ impl Sending {
     }
 }
 
-/// The path, without its query, with a star for whatever is no word of the API: an id, a cursor, a gateway's own prefix.
+/// The path without its query. A star replaces everything that is not a word of the API: an id, a
+/// cursor, a gateway's own prefix.
 fn template(url: &Url) -> String {
     let parts = url.path_segments().into_iter().flatten();
     parts
@@ -78,7 +81,7 @@ fn template(url: &Url) -> String {
         .collect()
 }
 
-/// `50.0` or `v50.0`.
+/// Whether the segment is a version, such as `50.0` or `v50.0`.
 fn is_version(part: &str) -> bool {
     part.strip_prefix('v')
         .unwrap_or(part)
@@ -89,7 +92,7 @@ fn is_version(part: &str) -> bool {
         })
 }
 
-/// A duration as lines tell it.
+/// A duration in milliseconds, the unit of the log lines.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

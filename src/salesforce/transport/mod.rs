@@ -1,5 +1,5 @@
-//! HTTP behind the dial guard: https only, no redirects, every size and time bounded, and failures of
-//! the network told by what they are.
+//! HTTP behind the dial guard: https only, no redirects, limits on every size and time, and network
+//! failures with their exact causes.
 
 pub(crate) mod address;
 pub(crate) mod dial;
@@ -29,7 +29,7 @@ use super::answers::{Incoming, error_codes};
 use super::text;
 use crate::error::CauseText;
 
-/// How an administrator recognises us in the organization's logs.
+/// The user agent by which an administrator recognises this client in the organization's logs.
 const USER_AGENT: &str = concat!(
     "switchboard/",
     env!("CARGO_PKG_VERSION"),
@@ -43,19 +43,19 @@ const CALL_OPTIONS: (HeaderName, HeaderValue) = (
     HeaderValue::from_static(concat!("client=switchboard/", env!("CARGO_PKG_VERSION"))),
 );
 
-/// How long and how much the client takes from a server.
+/// The limits on time and size of the exchange with a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// To resolve, connect and shake hands.
+    /// To resolve the name, connect and complete the TLS handshake.
     pub connect: Duration,
-    /// From sending the request to the head of the answer. Salesforce executes a query for up to two
+    /// From sending the request to the head of the response. Salesforce runs a query for up to two
     /// minutes (facts: Salesforce 2.4).
     pub first_byte: Duration,
-    /// Between two pieces of the body.
+    /// Between two chunks of the body.
     pub between_bytes: Duration,
     /// For the whole exchange.
     pub total: Duration,
-    /// Of a body, after decompression.
+    /// The maximum size of a body in bytes, after decompression.
     pub max_body: usize,
 }
 
@@ -72,7 +72,7 @@ impl Default for HttpLimits {
 }
 
 impl HttpLimits {
-    /// Tighter limits for log-ins, whose answers are small and quick.
+    /// Tighter limits for log-ins, whose responses are small and fast.
     fn for_login(self) -> HttpLimits {
         HttpLimits {
             first_byte: self.first_byte.min(Duration::from_secs(30)),
@@ -92,13 +92,13 @@ pub struct Transport {
     pace: Arc<Pace>,
 }
 
-/// A request.
+/// A request that is ready to be sent.
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Option<(&'static str, Bytes)>,
-    /// How often it was sent, this time included.
+    /// The number of this attempt, beginning with 1.
     pub(crate) attempt: u32,
 }
 
@@ -125,7 +125,8 @@ impl Outgoing {
         }
     }
 
-    /// A request whose body holds secrets: it is wiped when the last reference to it goes.
+    /// A request whose body holds secrets. The body is wiped when the last reference to it is
+    /// dropped.
     pub(crate) fn post_secret(
         url: Url,
         content_type: &'static str,
@@ -145,7 +146,7 @@ impl Outgoing {
         self
     }
 
-    /// Says how often it was sent, this time included.
+    /// Sets the number of this attempt, beginning with 1.
     pub(crate) fn attempt(self, attempt: u32) -> Outgoing {
         Outgoing { attempt, ..self }
     }
@@ -154,12 +155,12 @@ impl Outgoing {
 // === impl Transport ===
 
 impl Transport {
-    /// A client that dials by this policy only.
+    /// Creates a client that connects only as this policy permits, with the default limits.
     pub fn new(policy: DialPolicy) -> Result<Transport, DialError> {
         Transport::with_limits(policy, HttpLimits::default())
     }
 
-    /// A client with limits of its own.
+    /// Like [`new`](Self::new), with other limits.
     pub fn with_limits(policy: DialPolicy, limits: HttpLimits) -> Result<Transport, DialError> {
         Transport::with_lookup(policy, limits, Arc::new(SystemLookup))
     }
@@ -176,7 +177,8 @@ impl Transport {
                 .dns_resolver(GuardedResolver::new(Arc::clone(&policy), Arc::clone(&lookup), proxies.clone()))
                 .https_only(!cfg!(test))
                 .redirect(reqwest::redirect::Policy::none())
-                // A log-in must never be sent twice; what is safe to repeat is repeated further up.
+                // A log-in must never be sent twice; higher layers repeat the requests that are
+                // safe to repeat.
                 .retry(reqwest::retry::never())
                 .referer(false)
                 .user_agent(USER_AGENT)
@@ -193,7 +195,8 @@ impl Transport {
                 if bundle.is_empty() {
                     return Err(DialError::CaBundle("it holds no certificate".into()));
                 }
-                // Beside the system's authorities; alone where the system has none (a bare container).
+                // The bundle is added to the system's authorities. It is used alone where the
+                // system has none (a bare container).
                 match base().tls_certs_merge(bundle.clone()).build() {
                     Ok(client) => client,
                     Err(_) => base()
@@ -211,18 +214,19 @@ impl Transport {
         })
     }
 
-    /// The policy.
+    /// The dial policy of this client.
     pub fn policy(&self) -> &DialPolicy {
         &self.policy
     }
 
-    /// Whether the host of this URL lately did not answer, so that it is asked slowly.
+    /// Whether the host of this URL recently failed to respond, so that requests to it are sent
+    /// slowly.
     pub fn in_trouble(&self, url: &Url) -> bool {
         self.pace.is_troubled(url)
     }
 
-    /// How requests to the host of this URL lately ended, if none was answered; whoever asks next is told the same without a request.
-    /// Who is told nothing sends one, or more.
+    /// The last failure of a host that recently answered no request. The caller gets this error
+    /// instead of sending a request. `None` permits one request, or more.
     pub fn silence(&self, url: &Url) -> Option<Error> {
         let silence = self.pace.silence(url);
         if silence.is_some() {
@@ -234,7 +238,7 @@ impl Transport {
         silence
     }
 
-    /// Sends one request, once.
+    /// Sends one request exactly once.
     pub(crate) async fn send(&self, outgoing: Outgoing, phase: Phase) -> Result<Incoming, Error> {
         self.policy
             .check(&outgoing.url)
@@ -337,7 +341,7 @@ fn outcome_of(outcome: &Result<Incoming, Error>) -> Outcome {
     }
 }
 
-/// The dial guard's refusal as the client's error.
+/// Converts the dial guard's refusal to the client's error.
 pub(crate) fn refused(refusal: &DialError, phase: Phase) -> Error {
     Error::new(Meaning::HostNotAllowed, phase, format!("{refusal}."))
 }
@@ -354,8 +358,8 @@ fn redirected(headers: &HeaderMap, host: &str, status: u16, phase: Phase) -> Err
     Error::new(Meaning::UnexpectedAnswer, phase, detail).with_status(status)
 }
 
-/// What broke, found in the chain of causes. The text of the HTTP library is not quoted: it may hold
-/// the URL.
+/// The cause of a failure, found in the chain of errors. The text of the HTTP library is not
+/// quoted, because it may contain the URL.
 fn broken(error: &reqwest::Error, host: &str, phase: Phase) -> Error {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     let mut io_kind = None;
@@ -368,7 +372,8 @@ fn broken(error: &reqwest::Error, host: &str, phase: Phase) -> Error {
         }
         if let Some(io) = current.downcast_ref::<io::Error>() {
             io_kind = Some(io.kind());
-            // An io::Error hides what it carries from source(), so look inside.
+            // An io::Error does not return its inner error from source(), so the inner error is
+            // read directly.
             let inner = io.get_ref().map(|inner| inner as &(dyn StdError + 'static));
             if inner.is_some() {
                 cause = inner;

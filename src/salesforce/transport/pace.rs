@@ -1,8 +1,10 @@
-//! How fast hosts are asked that lately did not answer. A thousand tenants notice at the same moment that Salesforce is back, and
-//! must not be what takes it down again: all requests to such hosts together begin one after the other, a fixed time apart.
+//! Limits the rate of requests to hosts that recently did not respond. A thousand tenants notice at
+//! the same moment that Salesforce is back, and must not overload it again. All requests to such
+//! hosts together therefore start one after the other, a fixed time apart.
 //!
-//! And a thousand tenants need not each wait for the same silence: where several requests in a row got no answer from a host, one at a
-//! time asks whether it is back, and the others are told what that one was told.
+//! A thousand tenants also need not each wait for the same timeout. If several requests in a row
+//! got no response from a host, one request at a time tests whether it is back. The other callers
+//! get the result of that request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,30 +17,34 @@ use url::Url;
 use super::millis;
 use crate::salesforce::answers::error::Error;
 
-/// Between the beginnings of two requests to hosts in trouble: five a second. What begins evenly arrives in bunches, because the
-/// first request on a connection waits for its handshake; at eight a second a busy machine was seen to send twelve.
+/// The time between the starts of two requests to hosts in trouble: five a second. Requests that
+/// start evenly arrive in bunches, because the first request on a connection waits for its
+/// handshake. At eight a second, a busy machine was observed to send twelve.
 const MIN_SPACING: Duration = Duration::from_millis(200);
-/// For how long a host counts as troubled after it last did not answer.
+/// The time for which a host counts as troubled after it last did not respond.
 const TROUBLE: Duration = Duration::from_secs(600);
 
-/// So many requests in a row without an answer, and a host is silent. Fewer are a network that hiccups.
+/// After this many requests in a row without a response, a host is silent. Fewer are a short
+/// network problem.
 const SILENT: u32 = 5;
-/// For how long what the last request met is true for all.
+/// The time for which the result of the last request is valid for all callers.
 const STALE: Duration = Duration::from_secs(10);
-/// For how long one is waited for that asks a silent host. Then another asks, too: what is known by then is too old.
+/// The time for which the others wait for the request that tests a silent host. Then another
+/// request tests it too, because the known result is too old.
 const ASKING: Duration = Duration::from_secs(60);
 
-/// What came of a request.
+/// The result of a request.
 pub(crate) enum Outcome {
-    /// No answer.
+    /// There was no response.
     Silence(Error),
-    /// An answer of Salesforce's edge: the instance behind it does not answer.
+    /// Salesforce's edge responded: the instance behind it does not respond.
     Edge,
-    /// Any other answer.
+    /// Any other response.
     Answer,
 }
 
-/// Which hosts lately did not answer, and when the next of them may be asked.
+/// The hosts that recently did not respond, and the time at which the next request to any of them
+/// may start.
 #[derive(Default)]
 pub(crate) struct Pace(Mutex<State>);
 
@@ -48,27 +54,28 @@ struct State {
     next: Option<Instant>,
 }
 
-/// A host that lately did not answer.
+/// A host that recently did not respond.
 struct Trouble {
-    /// It counts as troubled until then.
+    /// The end of the time for which the host counts as troubled.
     until: Instant,
-    /// Requests without an answer since the last answer.
+    /// The number of requests without a response since the last response.
     in_a_row: u32,
-    /// How the last of them ended.
+    /// The error of the last of these requests.
     silence: Option<Error>,
-    /// What the others are told until then.
+    /// Until this time, other callers get that error.
     told_until: Instant,
 }
 
 // === impl Pace ===
 
 impl Pace {
-    /// Whether the host lately did not answer.
+    /// Whether the host recently did not respond.
     pub(crate) fn is_troubled(&self, url: &Url) -> bool {
         self.lock().is_troubled(&host(url), Instant::now())
     }
 
-    /// Waits until a request to the host may begin: at once, unless it lately did not answer.
+    /// Waits until a request to the host may start. It does not wait unless the host recently did
+    /// not respond.
     pub(crate) async fn turn(&self, url: &Url) {
         let now = Instant::now();
         let begin = self.lock().turn(&host(url), now);
@@ -84,12 +91,13 @@ impl Pace {
         }
     }
 
-    /// How others lately fared with a host that answers nobody. Who is not told that asks the host, and for all.
+    /// The last error of a silent host. A caller that gets `None` sends a request on behalf of all
+    /// callers.
     pub(crate) fn silence(&self, url: &Url) -> Option<Error> {
         self.lock().silence(&host(url), Instant::now())
     }
 
-    /// Takes note of what came of a request to the host.
+    /// Records the result of a request to the host.
     pub(crate) fn note(&self, url: &Url, heard: Outcome) {
         let now = Instant::now();
         match heard {
