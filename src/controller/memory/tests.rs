@@ -14,7 +14,7 @@ fn notice(reason: &str) -> Notice {
     }
 }
 
-/// One that has been reconciled while another waits.
+/// A memory in which one integration has been reconciled while another waits.
 fn crowded(now: Instant) -> Memory {
     let memory = Memory::default();
     for name in ["first", "second"] {
