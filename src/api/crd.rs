@@ -27,7 +27,7 @@ pub fn yaml() -> Result<String, serde_yaml::Error> {
 }
 
 /// The definition. Its default status states that nobody has written a status yet. Flux and Argo CD
-/// wait by means of kstatus, which takes a resource without any status for a finished one.
+/// wait by means of kstatus, which treats a resource without any status as ready.
 fn definition() -> CustomResourceDefinition {
     let mut definition = SalesforceIntegration::crd();
     let statuses = definition

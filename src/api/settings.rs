@@ -37,7 +37,7 @@ pub struct Settings {
     pub api_version: ApiVersion,
     /// The log-in method and its Secret.
     pub auth: AuthSettings,
-    /// When contacts are retrieved.
+    /// The kind of contact retrieval: daily, after calls, or disabled.
     pub retrieval: Retrieval,
     /// The time of day by which the daily run begins, in `time_zone`.
     pub daily_at: WallClock,
@@ -60,7 +60,7 @@ pub struct Settings {
 /// The log-in method and where its secrets are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthSettings {
-    /// One of the four log-in methods.
+    /// The log-in method.
     pub method: Method,
     /// The user that logs in. `None` when the method names none.
     pub username: Option<String>,

@@ -75,7 +75,7 @@ impl SalesforceArgs {
 /// The text of a file that a flag names.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the file cannot be read.
 pub(crate) fn read(path: &Path, flag: &str) -> Result<Zeroizing<String>, FlagError> {
     std::fs::read_to_string(path)
         .map(Zeroizing::new)
