@@ -1,19 +1,22 @@
 //! Errors and their causes: one convention, and one place that prints them.
 //!
-//! An error's own sentence says what could not be done and, where its cause does not tell it, what to do about it. It never holds
-//! the words of its cause: that is its `source()`, and [`Chain`] prints both.
+//! An error's own sentence states what could not be done and, where its cause does not show it,
+//! what to do about it. It never contains the text of its cause: the cause is its `source()`, and
+//! [`Chain`] prints both.
 
 use std::error::Error;
 use std::fmt;
 
-/// Prints an error with all its causes, parted by colons: causes on one line, and each printed once.
+/// Prints an error with all its causes, separated by colons. The causes are on one line, and each
+/// is printed once.
 ///
-/// Foreign libraries put the words of a cause into their own sentence and name it as their source, too. What was printed is not told
-/// again.
+/// Many libraries repeat the text of a cause in their own message and also return the cause as
+/// their source. Text that is already printed is not printed again.
 #[derive(Clone, Copy, Debug)]
 pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
-/// The words of a cause that cannot be kept itself: its type cannot be copied or compared, or it holds what nobody may read.
+/// The text of a cause that cannot be kept itself: its type cannot be copied or compared, or it
+/// contains something that nobody may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CauseText(String);
 
@@ -40,7 +43,7 @@ impl fmt::Display for Chain<'_> {
 // === impl CauseText ===
 
 impl CauseText {
-    /// The words of an error and its causes.
+    /// The text of an error and its causes.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         Self(Chain(error).to_string())
     }
@@ -66,7 +69,8 @@ impl fmt::Display for CauseText {
 
 impl Error for CauseText {}
 
-/// Tells a person at a terminal, or whoever reads the log of a pod, why a role ends.
+/// Prints to standard error why a role ends: for the user of a terminal, or the reader of a pod's
+/// log.
 pub fn print_error(role: &str, error: &(dyn Error + 'static)) {
     // There is no other place to report to when standard error cannot be written.
     let _ = std::io::Write::write_all(
@@ -75,14 +79,14 @@ pub fn print_error(role: &str, error: &(dyn Error + 'static)) {
     );
 }
 
-/// The first that is of this type: the error itself, or one of its causes.
+/// The first error of this type: the error itself, or one of its causes.
 pub fn cause<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(current) = next {
         if let Some(found) = current.downcast_ref() {
             return Some(found);
         }
-        // An io::Error shows what it carries and does not name it as its source.
+        // An `io::Error` displays its inner error and does not return it as its source.
         let inside = current
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
@@ -98,8 +102,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether `printed` contains the text, and not as a part of another word. It always contains an
-/// empty one.
+/// Whether `printed` contains the text as whole words. It always contains an empty text.
 fn contains(printed: &str, text: &str) -> bool {
     let in_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
     let printed = one_line(printed);
@@ -125,7 +128,7 @@ mod tests {
         cause: Option<Box<dyn Error + Send + Sync>>,
     }
 
-    /// An error of these sentences, the first outermost.
+    /// An error with these sentences and causes, the outermost first.
     fn levels(sentences: &[&'static str]) -> Level {
         let (words, causes) = sentences.split_first().unwrap();
         Level {

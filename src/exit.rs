@@ -1,26 +1,26 @@
-//! Exit codes: one table for every role. The page docs/exit-codes.md is made of it.
+//! Exit codes: one table for every role. The page docs/exit-codes.md is generated from it.
 
 use std::process::ExitCode;
 
-/// How a role ends.
+/// The way in which a role ends, with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All that was to do is done.
+    /// All work is done.
     Done = 0,
-    /// It could not be done.
+    /// The work could not be done.
     Failed = 1,
-    /// It was started wrongly.
+    /// The command line, the files or the settings are wrong.
     Usage = 2,
     /// The allowance of API requests is used up.
     BudgetExhausted = 3,
-    /// It was told to stop before it was done.
+    /// A signal requested the end before the work was done.
     Interrupted = 4,
 }
 
 // === impl Exit ===
 
 impl Exit {
-    /// All of them, by their code.
+    /// All variants in the order of their codes.
     pub const ALL: [Self; 5] = [
         Self::Done,
         Self::Failed,
@@ -29,12 +29,12 @@ impl Exit {
         Self::Interrupted,
     ];
 
-    /// The code.
+    /// The number of the exit code.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// What it means, whichever role ends with it.
+    /// The meaning, which is the same for every role.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "all that was to do is done",
@@ -47,7 +47,7 @@ impl Exit {
         }
     }
 
-    /// When which role ends with it.
+    /// The cases in which each role ends with this code.
     pub const fn roles(self) -> &'static str {
         match self {
             Self::Done => {

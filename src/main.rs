@@ -38,7 +38,8 @@ enum Role {
     Crds,
 }
 
-/// How long a worker may take for its report when it is told a second time to stop. The others have nothing to write down.
+/// The time that a worker has for its report after a second signal. The other roles have nothing to
+/// write.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -60,7 +61,8 @@ fn main() -> ExitCode {
         }
     };
     let exit = runtime.block_on(dispatch(cli.role, shutdown));
-    // A look-up of a name, or a read of standard input, may hang in a thread that nothing can end: it is not waited for.
+    // A DNS resolution or a read of standard input may hang in a thread that nothing can end. The
+    // program does not wait for it.
     runtime.shutdown_background();
     exit.into()
 }
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
 // === impl Role ===
 
 impl Role {
-    /// Its word on the command line.
+    /// The name of the role on the command line.
     fn name(&self) -> &'static str {
         match self {
             Role::Controller(_) => "controller",
@@ -81,8 +83,9 @@ impl Role {
         }
     }
 
-    /// Only the directory has work for several processors. The others wait for answers, and threads that wake each other for each of
-    /// them cost a controller of a thousand integrations a fifth of its processor time.
+    /// Only the directory has work for several processors. The others wait for responses. Threads
+    /// that wake each other for each response cost a controller of a thousand integrations a fifth
+    /// of its processor time.
     fn runtime(&self) -> Builder {
         match self {
             Role::Directory(_) => Builder::new_multi_thread(),
@@ -90,7 +93,7 @@ impl Role {
         }
     }
 
-    /// What a second signal leaves it.
+    /// The time that is left after a second signal.
     fn last_words(&self) -> Duration {
         match self {
             Role::Worker(_) => ABORT_GRACE,

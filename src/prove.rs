@@ -1,4 +1,5 @@
-//! Proves a connection: logs in, asks Salesforce what the integration needs to know, and says how that ended.
+//! Proves a connection: logs in, asks Salesforce what the integration needs to know, and returns
+//! the outcome.
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ pub async fn prove_once(
     .0
 }
 
-/// The proof, and how many log-ins it took.
+/// Returns the proof and the number of log-ins that it took.
 pub(crate) async fn prove(
     transport: Transport,
     settings: &Settings,
@@ -53,7 +54,8 @@ pub(crate) async fn prove(
     if let Some(gate) = gate {
         connection = connection.login_gate(gate);
     }
-    // Whether to log in again after a refusal was decided before this: the rules are the controller's, and outlive a restart.
+    // The controller has decided before this whether to log in again after a refusal. Its rules
+    // survive a restart.
     connection.allow_login_again();
     let before = connection.spent().logins;
     let outcome = salesforce::probe(&connection).await;

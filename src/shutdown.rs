@@ -1,7 +1,8 @@
-//! Being told to stop: one token for every role, cancelled by SIGTERM (which a kubelet sends) or SIGINT (Ctrl-C).
+//! Requests to stop: one token for every role, cancelled by SIGTERM (which a kubelet sends) or
+//! SIGINT (Ctrl-C).
 //!
-//! The first signal asks for an orderly end; what that is, each role knows. The second ends the process, with the same exit code
-//! whatever it was doing.
+//! The first signal requests an orderly end, which each role defines for itself. The second one
+//! ends the process, with the same exit code whatever it was doing.
 
 use std::io;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 
-/// Whether, and how urgently, this process was told to stop. Clones are told alike.
+/// Whether, and how urgently, this process must stop. Clones share this state.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     requested: CancellationToken,
     aborted: CancellationToken,
 }
 
-/// The work was not done, because somebody told the process to stop.
+/// The work was not done, because a stop was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("told to stop before it was done")]
 pub struct Stopped;
@@ -27,17 +28,19 @@ pub struct Stopped;
 // === impl Shutdown ===
 
 impl Shutdown {
-    /// One that nobody tells anything but [`Shutdown::stop`].
+    /// A `Shutdown` without signal handlers: only its methods request an end.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Watches the signals of this process. From the second one on it has `grace` left for what it must still write down.
+    /// Watches the signals of this process. After the second signal the process has `grace` left
+    /// for what it must still write.
     ///
-    /// A thread of its own watches them, so that also a process that is stuck in its work can be ended.
+    /// A separate thread watches them, so that a process that is stuck in its work can be ended,
+    /// too.
     ///
     /// # Errors
-    /// When the system has no thread or no signal handler to give.
+    /// When the system can provide no thread or no signal handler.
     pub fn on_signals(grace: Duration) -> io::Result<Self> {
         let shutdown = Self::new();
         let watcher = shutdown.clone();
@@ -52,38 +55,39 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// The token, for what ends in order.
+    /// The token that is cancelled when an orderly end is requested.
     pub fn token(&self) -> &CancellationToken {
         &self.requested
     }
 
-    /// Asks for an orderly end, as the first signal does.
+    /// Requests an orderly end, as the first signal does.
     pub fn stop(&self) {
         self.requested.cancel();
     }
 
-    /// Asks for the end at once, as the second signal does.
+    /// Requests an immediate end, as the second signal does.
     pub fn abort(&self) {
         self.requested.cancel();
         self.aborted.cancel();
     }
 
-    /// Whether somebody told it to stop.
+    /// Whether an end was requested, orderly or immediate.
     pub fn is_requested(&self) -> bool {
         self.requested.is_cancelled()
     }
 
-    /// Waits until somebody tells it to stop.
+    /// Waits until an end is requested, orderly or immediate.
     pub async fn requested(&self) {
         self.requested.cancelled().await;
     }
 
-    /// Waits until somebody tells it again: there is time for a last word, and for nothing else.
+    /// Waits until an immediate end is requested. Time is then left for a last write, and for
+    /// nothing else.
     pub async fn aborted(&self) {
         self.aborted.cancelled().await;
     }
 
-    /// What the work comes to, unless somebody tells this process to stop before.
+    /// Runs the work. Fails when an end is requested before the work is done.
     pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
         self.requested
             .run_until_cancelled(work)
@@ -97,7 +101,7 @@ impl Shutdown {
         self.stop();
         signals.next().await;
         self.abort();
-        // A third signal takes the last words, too.
+        // A third signal ends the grace period, too.
         let _ = tokio::time::timeout(grace, signals.next()).await;
         std::process::exit(Exit::Interrupted.code().into());
     }
@@ -119,7 +123,7 @@ impl Signals {
         })
     }
 
-    /// The next of either.
+    /// Waits for the next signal of either kind.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

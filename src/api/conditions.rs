@@ -1,4 +1,5 @@
-//! The conditions in their order, and the one function that sets them. Why they are as they are is a [`Reason`].
+//! The conditions in their order, and the one function that sets them. The cause of a condition's
+//! state is a [`Reason`].
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -17,10 +18,11 @@ pub const EXCLUSIVE: &str = "Exclusive";
 pub const SYNCED: &str = "Synced";
 /// All of the above that apply hold.
 pub const READY: &str = "Ready";
-/// Nothing will change until a person acts. Present only while True, as kstatus expects.
+/// Nothing will change until somebody acts. Present only while True, as kstatus expects.
 pub const STALLED: &str = "Stalled";
 
-/// The conditions that Ready sums up: each rests on those before it, and the first that does not hold is the one that Ready tells of.
+/// The conditions that Ready summarises. Each one depends on those before it, and Ready reports the
+/// first one that does not hold.
 pub const ORDER: [&str; 5] = [
     CREDENTIALS_AVAILABLE,
     EXCLUSIVE,
@@ -28,10 +30,10 @@ pub const ORDER: [&str; 5] = [
     AUTHORIZED,
     SYNCED,
 ];
-/// Those of [`ORDER`] that only a cluster can tell.
+/// The conditions of [`ORDER`] that only a cluster can decide.
 pub const OF_THE_CLUSTER: [&str; 2] = [EXCLUSIVE, SYNCED];
 
-/// The conditions that stand before that one in [`ORDER`].
+/// The conditions before this one in [`ORDER`].
 pub fn before(type_: &str) -> impl Iterator<Item = &'static str> {
     ORDER.into_iter().take_while(move |known| *known != type_)
 }
@@ -48,7 +50,7 @@ pub enum Truth {
 }
 
 impl Truth {
-    /// As Kubernetes spells it.
+    /// The spelling of Kubernetes.
     pub fn as_str(self) -> &'static str {
         match self {
             Truth::True => "True",
@@ -58,21 +60,21 @@ impl Truth {
     }
 }
 
-/// What a condition is to say.
+/// The state that a condition is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether it holds.
     pub truth: Truth,
-    /// Why, for programs.
+    /// The reason, as a code for programs.
     pub reason: Code,
-    /// A sentence, for people.
+    /// A sentence for humans.
     pub message: String,
 }
 
 // === impl Verdict ===
 
 impl Verdict {
-    /// It holds.
+    /// The condition holds.
     pub fn holds(reason: impl Into<Code>, message: impl Into<String>) -> Self {
         Verdict {
             truth: Truth::True,
@@ -81,7 +83,7 @@ impl Verdict {
         }
     }
 
-    /// It does not hold.
+    /// The condition does not hold.
     pub fn fails(reason: impl Into<Code>, message: impl Into<String>) -> Self {
         Verdict {
             truth: Truth::False,
@@ -90,7 +92,7 @@ impl Verdict {
         }
     }
 
-    /// It is not known.
+    /// It is not known whether the condition holds.
     pub fn unknown(reason: impl Into<Code>, message: impl Into<String>) -> Self {
         Verdict {
             truth: Truth::Unknown,
@@ -100,7 +102,7 @@ impl Verdict {
     }
 }
 
-/// The condition of that type.
+/// The condition of that type. `None` when it is not set.
 pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.type_ == type_)
 }
@@ -115,12 +117,12 @@ pub fn is_refused_by_cluster(conditions: &[Condition]) -> bool {
     find(conditions, SYNCED).is_some_and(|synced| reason_of(synced) == Reason::RefusedByCluster)
 }
 
-/// Why a condition is as it is.
+/// The reason of a condition.
 pub fn reason_of(condition: &Condition) -> Code {
     Code::from(condition.reason.as_str())
 }
 
-/// What the condition of that type says now.
+/// The current state of the condition of that type. `None` when it is not set.
 pub fn verdict(conditions: &[Condition], type_: &str) -> Option<Verdict> {
     find(conditions, type_).map(|condition| Verdict {
         truth: match condition.status.as_str() {
@@ -159,7 +161,7 @@ pub fn set(
     }
 }
 
-/// Takes a condition away.
+/// Removes a condition.
 pub fn remove(conditions: &mut Vec<Condition>, type_: &str) {
     conditions.retain(|condition| condition.type_ != type_);
 }

@@ -1,4 +1,4 @@
-//! What `switchboard crds` prints.
+//! The output of `switchboard crds`.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON,
@@ -15,7 +15,8 @@ use super::SalesforceIntegration;
 /// None in practice: the definition is a constant of the program.
 pub fn yaml() -> Result<String, serde_yaml::Error> {
     let mut definition = serde_json::to_value(definition()).map_err(serde_yaml::Error::custom)?;
-    // Whether a map keeps its order is settled by any crate of the build, and differs between the program and its tests.
+    // The order of a map depends on features that any crate of the build may enable, and differs
+    // between the program and its tests.
     definition.sort_all_objects();
     let text = serde_yaml::to_string(&definition)?;
     let lines: Vec<String> = text.lines().map(quote_clock).collect();
@@ -25,8 +26,8 @@ pub fn yaml() -> Result<String, serde_yaml::Error> {
     ))
 }
 
-/// The definition. A status that nobody has written yet says so: kstatus, by which Flux and Argo CD wait, takes a resource without any
-/// status for one that has arrived.
+/// The definition. Its default status states that nobody has written a status yet. Flux and Argo CD
+/// wait by means of kstatus, which treats a resource without any status as ready.
 fn definition() -> CustomResourceDefinition {
     let mut definition = SalesforceIntegration::crd();
     let statuses = definition
@@ -41,7 +42,8 @@ fn definition() -> CustomResourceDefinition {
     definition
 }
 
-/// `23:00` is text in YAML 1.2, which the writer speaks, and 1380 in YAML 1.1, which several readers of CRDs still do.
+/// Quotes a time of day: `23:00` is text in YAML 1.2, which the writer uses, and 1380 in YAML 1.1,
+/// which several readers of CRDs still use.
 fn quote_clock(line: &str) -> String {
     match line.split_once(": ") {
         Some((key, value))

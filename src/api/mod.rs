@@ -1,7 +1,8 @@
 //! The resource that a tenant applies and reads: `SalesforceIntegration`.
 //!
-//! `spec` is what the tenant asks for, `status` what the controller found, `conditions` the words that both
-//! share, `settings` the spec once it has been read and can no longer be wrong, `crd` what `switchboard crds` prints.
+//! `spec` is the request of the tenant, and `status` holds the findings of the controller.
+//! `conditions` holds the terms that both share, `settings` the validated spec, and `crd` the
+//! output of `switchboard crds`.
 
 pub mod conditions;
 pub mod crd;
@@ -20,26 +21,29 @@ pub use self::spec::{
 };
 pub use self::status::SalesforceIntegrationStatus;
 
-/// Set to a new value (a time, say) to ask for one proof of the connection now.
+/// Annotation that requests one proof of the connection now. The request is a new value, such as a
+/// time.
 pub const TEST_REQUESTED_AT: &str = "switchboard.dev/test-requested-at";
-/// Set to a new value (a time, say) to ask for one run of the worker now.
+/// Annotation that requests one run of the worker now. The request is a new value, such as a time.
 pub const RUN_REQUESTED_AT: &str = "switchboard.dev/run-requested-at";
-/// Label on everything that belongs to an integration: its name.
+/// Label on every object that belongs to an integration. The value is the name of the integration.
 pub const INTEGRATION_LABEL: &str = "switchboard.dev/integration";
-/// Label on CronJobs, Jobs and pods: which run they are, `sync` or `lookup`.
+/// Label on CronJobs, Jobs and pods: the kind of run, `sync` or `lookup`.
 pub const RUN_LABEL: &str = "switchboard.dev/run";
-/// The well-known label that says who manages an object, and its value here.
+/// The well-known label for the manager of an object. The value here is [`MANAGER`].
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
-/// Value of [`MANAGED_BY_LABEL`], and the name under which fields are owned in server-side apply.
+/// Value of [`MANAGED_BY_LABEL`], and the field manager in server-side apply.
 pub const MANAGER: &str = "switchboard";
-/// On the pods of runs: fingerprint of the credential that they were given.
+/// Annotation on the pods of runs: fingerprint of the credential that they were given.
 pub const CREDENTIALS_VERSION: &str = "switchboard.dev/credentials-version";
-/// On the Jobs of runs and their pods: API requests that the run may make; absent where nobody knows the org's limit yet.
+/// Annotation on the Jobs of runs and on their pods: API requests that the run may make. Absent
+/// while the org's limit is not known.
 pub const API_CALLS: &str = "switchboard.dev/api-calls";
-/// On the Secret with the directory's tokens: what they were minted from.
+/// Annotation on the Secret with the directory's tokens: the version of the sources that they were
+/// minted from.
 pub const TOKENS_VERSION: &str = "switchboard.dev/tokens-version";
 
-/// Now, to the second: as Kubernetes writes times.
+/// The current time in whole seconds, as Kubernetes writes times.
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)

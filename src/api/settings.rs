@@ -1,5 +1,5 @@
-//! The spec, read: values that can no longer be wrong. What the schema cannot state (does the zone exist? the region?) is refused
-//! here, in the words that the condition then shows.
+//! The validated spec. Values that the schema cannot check (does the zone exist? the region?) are
+//! refused here, in the words that the condition then shows.
 
 use std::time::Duration;
 
@@ -14,55 +14,55 @@ use crate::phone::Region;
 use crate::salesforce;
 use crate::salesforce::{ApiVersion, Method};
 
-/// A field that names nothing that exists.
+/// A field whose value is unusable, such as a name of something that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct InvalidField {
     /// Path of the field, such as `spec.contacts.timeZone`.
     pub field: &'static str,
-    /// What is wrong and what to do.
+    /// The problem and the remedy.
     pub problem: String,
 }
 
-/// The spec of an integration, read.
+/// The validated spec of an integration.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The corporate identity on the phone platform.
     pub company_id: CompanyId,
-    /// Which kind of org.
+    /// The kind of org.
     pub environment: salesforce::Environment,
-    /// Where to log in.
+    /// The URL for the log-in.
     pub login_url: Url,
-    /// The API version to speak.
+    /// The version of the Salesforce API to use.
     pub api_version: ApiVersion,
-    /// How to log in.
+    /// The log-in method and its Secret.
     pub auth: AuthSettings,
-    /// When contacts are retrieved.
+    /// The kind of contact retrieval: daily, after calls, or disabled.
     pub retrieval: Retrieval,
-    /// By when the daily run begins.
+    /// The time of day by which the daily run begins, in `time_zone`.
     pub daily_at: WallClock,
-    /// How often ended calls are looked up, in minutes; divides 60.
+    /// Minutes between two look-ups of ended calls; divides 60.
     pub lookup_every_minutes: u32,
     /// The zone of `daily_at`.
     pub time_zone: TimeZone,
     /// The zone's IANA name.
     pub time_zone_name: String,
-    /// How national numbers are read.
+    /// The region that decides how national numbers are read.
     pub region: Region,
     /// Share of the org's API requests that this integration may use, in per cent, 1 to 100.
     pub daily_percent: u64,
-    /// How often a healthy connection is proved.
+    /// The time between two proofs of a healthy connection.
     pub interval: Duration,
-    /// Whether everything stands still.
+    /// Whether everything is stopped for this integration: no proof and no run.
     pub suspend: bool,
 }
 
 /// The log-in method and where its secrets are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthSettings {
-    /// The method.
+    /// The log-in method.
     pub method: Method,
-    /// The user that logs in, where the method names one.
+    /// The user that logs in. `None` when the method names none.
     pub username: Option<String>,
     /// Name of the Secret with the credentials.
     pub secret: String,
@@ -87,10 +87,10 @@ impl AuthSettings {
 // === impl Settings ===
 
 impl Settings {
-    /// Reads a spec. `hosts` are where each environment logs in when the spec names no URL.
+    /// Validates a spec. When it has no URL, the environment decides where to log in.
     ///
     /// # Errors
-    /// The first field that names nothing that exists.
+    /// The first field with an unusable value.
     pub fn read(spec: &SalesforceIntegrationSpec) -> Result<Settings, InvalidField> {
         let salesforce = &spec.salesforce;
         let contacts = &spec.contacts;

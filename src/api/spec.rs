@@ -1,5 +1,6 @@
-//! What the tenant asks for. Doc comments become `kubectl explain`; every rule that a schema can state is stated here, with a
-//! sentence that names the field, so that `kubectl apply` refuses a bad manifest.
+//! The spec, which a tenant writes. Doc comments become `kubectl explain`. Every rule that a schema
+//! can state is stated here, with a sentence that names the field, so that `kubectl apply` refuses
+//! a bad manifest.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -158,9 +159,9 @@ impl<'a> Chosen<'a> {
 // === impl Auth ===
 
 impl Auth {
-    /// The method that is set; none unless exactly one is.
+    /// The log-in method that is set. `None` unless exactly one is set.
     pub fn chosen(&self) -> Option<Chosen<'_>> {
-        // Without `..`: a method that is added and forgotten here does not compile.
+        // Without `..`, so that a new method that is missing here does not compile.
         let Auth {
             password,
             oauth_password,

@@ -1,4 +1,4 @@
-//! What the controller found. It is the only writer; nothing secret ever stands here.
+//! The status. The controller is its only writer, and it never holds a secret.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
@@ -285,7 +285,7 @@ pub struct ErrorEntry {
 // === impl LastRun ===
 
 impl LastRun {
-    /// How it ended.
+    /// The outcome of the run as a code.
     pub fn code(&self) -> Code {
         Code::from(self.outcome.as_str())
     }
@@ -294,7 +294,7 @@ impl LastRun {
 // === impl Warning ===
 
 impl Warning {
-    /// What is warned of.
+    /// The code of the warning.
     pub fn code(&self) -> Code {
         Code::from(self.code.as_str())
     }
@@ -303,7 +303,7 @@ impl Warning {
 // === impl ErrorEntry ===
 
 impl ErrorEntry {
-    /// What went wrong.
+    /// The code of the failure.
     pub fn code(&self) -> Code {
         Code::from(self.code.as_str())
     }

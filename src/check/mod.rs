@@ -1,6 +1,8 @@
-//! `switchboard check`: "Test connection" from a laptop or a pipeline, without a cluster. The schema's own rules, the same proof
-//! and the same decision as the controller's, so that the words are the same. What comes of runs (RunFailed, RunOverdue,
-//! BudgetExhausted) and of other resources (CompanyIdTaken) it cannot say: it starts no run and sees no cluster.
+//! `switchboard check`: "Test connection" from a laptop or a pipeline, without a cluster. It
+//! applies the rules of the schema and makes the same proof and the same decision as the
+//! controller, so that the messages are the same. It cannot report the results of runs (RunFailed,
+//! RunOverdue, BudgetExhausted) or of other resources (CompanyIdTaken): it starts no run and sees
+//! no cluster.
 
 mod report;
 
@@ -51,7 +53,7 @@ pub enum Output {
     Json,
 }
 
-/// Runs the check and prints what it found.
+/// Runs the check and prints the result.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     let end = |error: &(dyn std::error::Error + 'static), exit| {
         print_error("check", error);
@@ -83,7 +85,7 @@ async fn check(
     let policy = args.salesforce.policy(bundle.as_deref())?;
     let transport = Transport::new(policy)?;
     let settings = Settings::read(&resource.spec);
-    // Nothing is compared with it: any key will do.
+    // The fingerprint is compared with nothing: any key will do.
     let key = FingerprintKey::new(b"switchboard check".to_vec());
     let mut state = decide::Credentials::NotRead;
     let mut proof: Option<Proof> = None;

@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! The result of a check, for humans and for programs.
 
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ fn write(
         "not healthy"
     };
     writeln!(text, "{}: {verdict} ({reason})\n", resource.name_any())?;
-    // Of Ready the first line tells.
+    // The first line already reports Ready.
     for condition in conditions::ORDER
         .iter()
         .filter(|type_| !conditions::OF_THE_CLUSTER.contains(type_))

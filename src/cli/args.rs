@@ -1,4 +1,4 @@
-//! Flags that several roles have, and the files that flags name.
+//! Flags that several roles share, and the files that flags name.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,24 +7,24 @@ use zeroize::Zeroizing;
 
 use crate::salesforce::{DEFAULT_HOSTS, DialError, DialPolicy};
 
-/// Why a flag cannot be used.
+/// An error in a flag or in the file that it names.
 #[derive(Debug, thiserror::Error)]
 pub enum FlagError {
-    /// The file that it names cannot be read.
+    /// The file that the flag names cannot be read.
     #[error(
         "{flag} {}: the file cannot be read; check that it is there and that this process may read it",
         path.display()
     )]
     File {
-        /// The flag.
+        /// Name of the flag, such as `--ca-bundle`.
         flag: String,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// The hosts or authorities for Salesforce are unusable.
+    /// The Salesforce hosts or the certificate authorities are unusable.
     #[error("the way to Salesforce cannot be set up; check --salesforce-hosts and --ca-bundle")]
     Dial(#[from] DialError),
 }
@@ -48,7 +48,7 @@ pub struct SalesforceArgs {
 // === impl SalesforceArgs ===
 
 impl SalesforceArgs {
-    /// The text of the bundle, if one is named.
+    /// The text of the file that `--ca-bundle` names. `None` without the flag.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -75,7 +75,7 @@ impl SalesforceArgs {
 /// The text of a file that a flag names.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the file cannot be read.
 pub(crate) fn read(path: &Path, flag: &str) -> Result<Zeroizing<String>, FlagError> {
     std::fs::read_to_string(path)
         .map(Zeroizing::new)
@@ -86,7 +86,7 @@ pub(crate) fn read(path: &Path, flag: &str) -> Result<Zeroizing<String>, FlagErr
         })
 }
 
-/// A duration that is not nothing, as flags have it.
+/// Parses the duration of a flag. Zero is refused.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>()
         .ok()

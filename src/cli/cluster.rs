@@ -1,4 +1,4 @@
-//! The way to the API server: a kubeconfig, or the service account of a pod.
+//! The client for the API server, from a kubeconfig or from the service account of a pod.
 
 use std::error::Error as _;
 
@@ -8,7 +8,7 @@ use kube::config::{InferConfigError, KubeconfigError};
 
 use crate::error::CauseText;
 
-/// Why there is no way to the API server.
+/// The reason why no client for the API server can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The kubeconfig or the pod's service account is unusable.
@@ -17,7 +17,7 @@ pub enum ClusterError {
         kubeconfig()
     )]
     Kubeconfig(#[source] CauseText),
-    /// A client could not be made from it.
+    /// The configuration could be read, but no client can be made from it.
     #[error(
         "no client for the API server can be made; check the certificates, keys and tokens in the kubeconfig ({})",
         kubeconfig()
@@ -25,21 +25,22 @@ pub enum ClusterError {
     Client(#[source] kube::Error),
 }
 
-/// How the API server is reached.
+/// Reads how the API server is reached.
 pub(crate) async fn cluster_config() -> Result<kube::Config, ClusterError> {
     kube::Config::infer()
         .await
         .map_err(|error| ClusterError::Kubeconfig(words(&error)))
 }
 
-/// A client by that configuration.
+/// A client with that configuration.
 pub(crate) fn client_of(config: kube::Config) -> Result<Client, ClusterError> {
     Ok(ClientBuilder::try_from(config)
         .map_err(ClusterError::Client)?
         .build())
 }
 
-/// What is wrong with the kubeconfig. A parser shows the lines that it does not understand, and a token may stand there.
+/// The problem with the kubeconfig, without its text. The parser quotes lines that it does not
+/// understand, and these may hold a token.
 fn words(error: &InferConfigError) -> CauseText {
     match error.source().and_then(|error| error.downcast_ref()) {
         Some(KubeconfigError::Parse(error)) => match error.location() {
@@ -55,7 +56,7 @@ fn words(error: &InferConfigError) -> CauseText {
     }
 }
 
-/// Which file was looked for.
+/// The value of `KUBECONFIG`, or the default, for error messages.
 fn kubeconfig() -> String {
     std::env::var("KUBECONFIG").unwrap_or_else(|_| "not set: ~/.kube/config".to_owned())
 }

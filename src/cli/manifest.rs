@@ -1,4 +1,4 @@
-//! Manifests from files, held against the schema as the API server would: unknown fields, types, patterns, CEL.
+//! Manifests from files, validated as the API server does it: unknown fields, types, patterns, CEL.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::api::{InvalidField, SalesforceIntegration};
 use crate::error::CauseText;
 use crate::salesforce::DialError;
 
-/// Why files cannot be used, as a sentence.
+/// The reason why the files cannot be used, as a sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum BadInput {
     /// A file cannot be read.
@@ -22,30 +22,30 @@ pub enum BadInput {
         path.display()
     )]
     File {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// A file is no YAML.
+    /// A file is not YAML.
     #[error("{}: not YAML; write the manifests as kubectl takes them", path.display())]
     Yaml {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Where it breaks.
+        /// Line and column of the error.
         #[source]
         place: CauseText,
     },
-    /// No integration, or none of that name.
+    /// The file holds no integration, none with the requested name, or several to choose from.
     #[error("{0}")]
     Missing(String),
-    /// A Secret cannot be read. Never shows a value.
+    /// A Secret is malformed. The message never shows a value.
     #[error("Secret {name:?}: {problem}")]
     Secret {
-        /// Which.
+        /// Name of the Secret.
         name: String,
-        /// What is wrong.
+        /// Description of the problem.
         problem: String,
     },
     /// The API server would refuse the integration.
@@ -54,13 +54,13 @@ pub enum BadInput {
     /// A flag is unusable.
     #[error(transparent)]
     Flag(#[from] FlagError),
-    /// Salesforce cannot be dialled by these flags.
+    /// These flags allow no client for Salesforce.
     #[error("the way to Salesforce cannot be set up; check --salesforce-hosts and --ca-bundle")]
     Dial(#[from] DialError),
-    /// A field of the resource is unusable.
+    /// A field of the integration is unusable.
     #[error(transparent)]
     Field(#[from] InvalidField),
-    /// Two flags want standard input.
+    /// Two flags read standard input.
     #[error("--numbers - and -f - cannot both read standard input")]
     StandardInput,
 }
@@ -72,7 +72,7 @@ fn list(problems: &[String]) -> String {
     }
 }
 
-/// What the files hold.
+/// The manifests in the files.
 pub struct Manifests {
     file: PathBuf,
     integrations: Vec<Value>,
@@ -85,7 +85,7 @@ impl Manifests {
     /// Reads the files.
     ///
     /// # Errors
-    /// When one is not there, no YAML, or holds a Secret that is none.
+    /// When a file does not exist, is not YAML, or holds a malformed Secret.
     pub fn read(file: &Path, secret_file: Option<&Path>) -> Result<Manifests, BadInput> {
         let mut manifests = Manifests {
             file: file.to_owned(),
@@ -127,10 +127,10 @@ impl Manifests {
         Ok(())
     }
 
-    /// The integration of that name, or the only one, as the API server would take it.
+    /// The integration with this name, or the only one, as the API server would accept it.
     ///
     /// # Errors
-    /// When there is none, more than one to choose from, or the schema refuses it.
+    /// When there is none, there are several to choose from, or the schema refuses it.
     pub fn integration(&self, name: Option<&str>) -> Result<SalesforceIntegration, BadInput> {
         let named = |document: &&Value| {
             name.is_none() || document.pointer("/metadata/name").and_then(Value::as_str) == name
@@ -156,7 +156,7 @@ impl Manifests {
         }
     }
 
-    /// The Secret of that name, in that namespace where both say one.
+    /// The Secret with this name. The namespaces must be equal where both are given.
     pub fn secret(&self, name: &str, namespace: Option<&str>) -> Option<Secret> {
         self.secrets
             .iter()
@@ -197,7 +197,7 @@ fn documents(path: &Path) -> Result<Vec<Value>, BadInput> {
         .collect())
 }
 
-/// Where the YAML breaks, without quoting it: it may hold a password.
+/// The position of the error, without a quote of the YAML: it may hold a password.
 fn place(error: &serde_yaml::Error) -> CauseText {
     match error.location() {
         Some(at) => format!("line {}, column {}", at.line(), at.column()).into(),
@@ -205,7 +205,7 @@ fn place(error: &serde_yaml::Error) -> CauseText {
     }
 }
 
-/// A Secret as the API server would store it: `stringData` goes over `data`.
+/// Reads a Secret as the API server would store it: `stringData` overrides `data`.
 fn secret(document: Value) -> Result<Secret, BadInput> {
     let name = document
         .pointer("/metadata/name")
@@ -225,7 +225,7 @@ fn secret(document: Value) -> Result<Secret, BadInput> {
     Ok(secret)
 }
 
-/// Holds a document against the schema, then reads it with the schema's defaults.
+/// Validates a document against the schema, then reads it with the schema's defaults.
 fn accept(document: &Value) -> Result<SalesforceIntegration, BadInput> {
     let wanted = SalesforceIntegration::api_version(&());
     let version = document
@@ -275,9 +275,9 @@ fn schema() -> Value {
         .unwrap_or_default()
 }
 
-/// Types, required fields, lengths and enumerations.
+/// Checks types, required fields, lengths and enumerations. Returns the problems.
 fn shape(document: &Value, schema: &Value) -> Vec<String> {
-    // `nullable` is OpenAPI's; to JSON Schema a null there is simply not set.
+    // `nullable` belongs to OpenAPI. For JSON Schema a null field is one that is not set.
     let document = without_nulls(document.clone());
     match jsonschema::draft4::new(schema) {
         Ok(validator) => validator

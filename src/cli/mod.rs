@@ -1,4 +1,5 @@
-//! What the command lines of several roles share: flags, manifests from files, the way to the API server, standard output.
+//! Shared parts of the command lines of several roles: flags, manifests from files, the client for
+//! the API server, standard output.
 
 mod args;
 mod cluster;

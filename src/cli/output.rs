@@ -2,15 +2,15 @@
 
 use std::io::{ErrorKind, Write};
 
-/// What a role found could not be printed.
+/// The result of a role could not be printed.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output cannot be written; is the disk full where it goes?")]
 pub struct PrintError(#[from] std::io::Error);
 
-/// Prints what a role found. A reader that has gone (`| head`) is no failure.
+/// Prints the result of a role. A reader that has gone (`| head`) is no failure.
 ///
 /// # Errors
-/// When it cannot be written, as on a full disk.
+/// When standard output cannot be written, as on a full disk.
 pub fn print(text: &str) -> Result<(), PrintError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

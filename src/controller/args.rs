@@ -190,7 +190,8 @@ impl Args {
 /// The memory request of a worker pod; no limit may be below it.
 const MIN_WORKER_MEMORY: f64 = 32.0 * 1024.0 * 1024.0;
 
-/// A quantity of memory as Kubernetes writes it, that the API server takes as the limit of a pod which asks for 32Mi.
+/// Parses a memory quantity of Kubernetes. The API server must accept it as the limit of a pod that
+/// requests 32Mi.
 fn worker_memory(text: &str) -> Result<String, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[digits.len()..] {

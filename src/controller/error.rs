@@ -1,4 +1,4 @@
-//! Why the controller cannot start, or does not go on.
+//! Errors that prevent the start of the controller or end its work.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use crate::directory::TokenError;
 use crate::exit::Exit;
 use crate::salesforce::DialError;
 
-/// Why the controller cannot start, or does not go on.
+/// An error that prevents the start of the controller or ends its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no way to the API server.
+    /// No client for the API server can be made.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// The Lease for leader election could not be read or made.
+    /// The Lease for leader election could not be read or created.
     #[error(
         "the Lease for leader election could not be read or made; check that the API server answers and that the controller's role allows leases"
     )]
@@ -21,26 +21,26 @@ pub enum Error {
     /// Another replica leads now; this one ends so that it starts afresh.
     #[error("the Lease was lost; another replica leads")]
     LeadershipLost,
-    /// The key file is not one.
+    /// The file of `--token-keys` cannot be used.
     #[error("--token-keys {}: the key file cannot be used", .0.display())]
     TokenKeys(PathBuf, #[source] TokenError),
     /// The file with the key for fingerprints holds too short a key.
     #[error("--fingerprint-key-file {}: the key must have 32 bytes or more", .0.display())]
     FingerprintKey(PathBuf),
-    /// A flag that other roles have, too, is unusable.
+    /// A flag that several roles share is unusable.
     #[error(transparent)]
     Flag(#[from] FlagError),
-    /// The hosts or authorities for Salesforce are unusable.
+    /// The Salesforce hosts or the certificate authorities are unusable.
     #[error("the way to Salesforce cannot be set up; check --salesforce-hosts and --ca-bundle")]
     Dial(#[from] DialError),
-    /// The port for health is taken, say.
+    /// The health server cannot listen, for example because the port is taken.
     #[error(
         "the health server cannot listen on {address}; does another process have the port? choose another with --listen"
     )]
     Listen {
-        /// The address.
+        /// The address to listen on.
         address: std::net::SocketAddr,
-        /// The error of the system.
+        /// Error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -49,7 +49,7 @@ pub enum Error {
 // === impl Error ===
 
 impl Error {
-    /// What the controller ends with.
+    /// The exit code of the controller.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Error::Cluster(_)

@@ -32,8 +32,8 @@ use crate::exit::Exit;
 use crate::salesforce::Transport;
 use crate::shutdown::Shutdown;
 
-/// Runs the controller until it is told to stop. Running reconciles finish, then the Lease is given
-/// back.
+/// Runs the controller until a shutdown is requested. Running reconciles finish, then the Lease is
+/// given back.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     match control(args, shutdown.token().clone()).await {
         Ok(()) => Exit::Done,
@@ -44,7 +44,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     }
 }
 
-/// Fails when it cannot start (no API server, unusable configuration, a port that is taken) or the Lease is lost.
+/// Fails when the controller cannot start (no API server, unusable configuration, a port that is
+/// taken) or when the Lease is lost.
 async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let setup = args.read()?;
     let client = args.client().await?;

@@ -1,5 +1,6 @@
-//! `switchboard selftest`: whether an installation works from end to end. What `helm test` runs, as a pod of its own: the image has no
-//! shell. Salesforce is not asked: an integration whose Secret is not there is judged without it.
+//! `switchboard selftest`: tests whether an installation works from end to end. `helm test` runs it
+//! as a pod of its own, because the image has no shell. It sends nothing to Salesforce: the
+//! controller judges an integration without a Secret without asking Salesforce.
 
 use std::time::Duration;
 
@@ -18,11 +19,11 @@ use crate::error::{Chain, print_error};
 use crate::exit::Exit;
 use crate::shutdown::Shutdown;
 
-/// Name and company ID of the integration that is made to be judged.
+/// Name and company ID of the integration that the test creates for a verdict.
 const NAME: &str = "switchboard-selftest";
-/// Where the API server tells which resources it serves.
+/// The API group and version that the API server must serve.
 const SERVED: &str = "switchboard.dev/v1alpha1";
-/// How often it is looked again.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Flags of `switchboard selftest`.
@@ -42,11 +43,11 @@ pub struct Args {
     pub timeout: Duration,
 }
 
-/// What was found out about one part: a sentence either way.
+/// The result for one part: a sentence in both cases.
 type Finding = Result<String, String>;
 
-/// Looks at every part and prints what it found, one line for each. What a test that is told to stop leaves behind, the next one takes
-/// away.
+/// Tests every part and prints one line for each. When a test is stopped, the next one removes what
+/// it has left behind.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     let end = |error: &(dyn std::error::Error + 'static), exit| {
         print_error("selftest", error);
@@ -88,7 +89,7 @@ async fn look(args: &Args) -> Result<[Finding; 4], ClusterError> {
     ])
 }
 
-/// Looks until it is found or the time is over; then what was wrong last.
+/// Repeats a test until it succeeds or the time is over. Returns the last result.
 async fn persist(timeout: Duration, look: impl AsyncFn() -> Finding) -> Finding {
     let end = Instant::now() + timeout;
     loop {
@@ -127,7 +128,7 @@ async fn leads(leases: &Api<Lease>) -> Finding {
         })
 }
 
-/// Who holds a Lease that has not run out.
+/// The holder of a Lease that has not expired.
 fn leader(lease: &Lease, now: Timestamp) -> Option<&str> {
     let spec = lease.spec.as_ref()?;
     let seconds = spec.lease_duration_seconds?;
@@ -160,7 +161,8 @@ async fn answers(directory: &Url) -> Finding {
     }
 }
 
-/// Makes an integration whose Secret is not there, waits until the controller says so, and takes it away.
+/// Creates an integration whose Secret does not exist, waits for the controller's verdict, and
+/// deletes it.
 async fn judged(integrations: &Api<SalesforceIntegration>, timeout: Duration) -> Finding {
     let verdict = match create(integrations).await {
         Ok(()) => {
@@ -175,7 +177,7 @@ async fn judged(integrations: &Api<SalesforceIntegration>, timeout: Duration) ->
         }
         Err(error) => Err(Chain(&error).to_string()),
     };
-    // What is left behind is taken away by the next test at the latest.
+    // At the latest the next test removes what is left behind.
     let removed = remove(integrations).await;
     match (verdict, removed) {
         (Ok(reason), Ok(())) => Ok(format!("the controller judges integrations: {reason}")),
@@ -215,7 +217,7 @@ async fn remove(integrations: &Api<SalesforceIntegration>) -> Result<(), kube::E
     }
 }
 
-/// Any verdict of the controller will do: that it came is what is tested.
+/// Reads the controller's verdict. Any verdict will do, because the test is whether one arrives.
 fn verdict(resource: &SalesforceIntegration) -> Finding {
     resource
         .status

@@ -1,7 +1,8 @@
-//! One JSON object a line: what the event says, and beside it the fields of the spans that it happened in.
+//! Writes one JSON object for each line: the fields of the event, and those of the spans around it.
 //!
-//! The library's own format is not used: it puts a span's name and a field called `name` under one key, of which a reader
-//! keeps one. Here the fields stand on the top level, so that `select(.name == "acme")` finds every line about acme.
+//! The library's own format is not used: it writes a span's name and a field called `name` under
+//! the same key, and a reader keeps only one of them. Here the fields are on the top level, so that
+//! `select(.name == "acme")` finds every line about acme.
 
 use std::error::Error;
 use std::fmt;
@@ -15,7 +16,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The format. The spans' fields must be written as JSON.
+/// The log format. The fields of the spans must be formatted as JSON.
 pub(super) struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -38,7 +39,7 @@ where
         line.add("target", metadata.target());
         event.record(&mut line);
         let mut names = Vec::new();
-        // From the innermost to the outermost: what is said closer to the event counts.
+        // From the innermost to the outermost span: the field closest to the event wins.
         for span in context.event_scope().into_iter().flatten() {
             names.push(span.name());
             let extensions = span.extensions();
@@ -57,7 +58,7 @@ where
     }
 }
 
-/// A line that is being written. The first value of a name counts.
+/// A line that is being written. The first value of a name wins.
 struct Line(Map<String, Value>);
 
 impl Line {

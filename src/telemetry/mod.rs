@@ -1,4 +1,5 @@
-//! Logs: one line per decision, text on a terminal, JSON in a pod. Both carry the fields of the spans that a line belongs to.
+//! Logs: one line for each decision, as text on a terminal and as JSON in a pod. Both formats
+//! contain the fields of the spans around the line.
 
 mod json;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use self::json::JsonLines;
 
-/// Starts logging to standard error. `RUST_LOG` chooses what; `info` when it does not say.
+/// Starts logging to standard error. `RUST_LOG` sets the filter; the default is `info`.
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     if std::io::stderr().is_terminal() {

@@ -1,4 +1,4 @@
-//! The log of a test, as a pod writes it.
+//! The log of a test, in the format of a pod.
 
 use std::io;
 use std::io::Write;
@@ -9,7 +9,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What this thread logs, until it is dropped.
+/// Captures the log of this thread until it is dropped.
 pub(crate) struct Log {
     text: Text,
     _guard: DefaultGuard,
@@ -19,10 +19,10 @@ pub(crate) struct Log {
 struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Keeps what `filter` lets through, as `RUST_LOG` would say it.
+    /// Captures the events that `filter` admits. It has the syntax of `RUST_LOG`.
     pub(crate) fn start(filter: &str) -> Log {
-        // Tests run side by side. Without a subscriber that wants every event, a line that another
-        // thread reaches first may be cached as wanted by nobody, for this thread, too.
+        // Tests run in parallel. Without a subscriber that wants every event, a line that another
+        // thread reaches first may be cached as disabled, for this thread, too.
         static EVERYTHING: Once = Once::new();
         EVERYTHING.call_once(|| {
             let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
@@ -35,12 +35,12 @@ impl Log {
         }
     }
 
-    /// All of it.
+    /// The whole log.
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.text.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// Its lines.
+    /// The lines of the log, parsed.
     pub(crate) fn lines(&self) -> Vec<Value> {
         self.text()
             .lines()
@@ -48,7 +48,7 @@ impl Log {
             .collect()
     }
 
-    /// The lines that say this.
+    /// The lines with this message.
     pub(crate) fn saying(&self, message: &str) -> Vec<Value> {
         let mut lines = self.lines();
         lines.retain(|line| line["message"] == message);

@@ -1,8 +1,9 @@
-//! One convention for errors, held in the source: a sentence never holds the words of its cause, and no log line drops a cause.
+//! One convention for errors, checked in the source: a sentence never contains the text of its
+//! cause, and no log line drops a cause.
 
 use crate::{files, root};
 
-/// Every error's attribute with what it stands on: the text, and the declaration up to the next one.
+/// Every error attribute: its text, and the declaration up to the next attribute.
 fn sentences(text: &str) -> Vec<(&str, &str)> {
     text.split("#[error(")
         .skip(1)
@@ -13,14 +14,15 @@ fn sentences(text: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// The place of the cause in a declaration: its number in a tuple, `source` in a struct. None where there is no cause.
+/// The position of the cause in a declaration: its number in a tuple, `source` in a struct. `None`
+/// when there is no cause.
 fn cause(declaration: &str) -> Option<String> {
     let code: String = declaration
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .collect::<Vec<_>>()
         .join("\n");
-    // What follows the declaration is not its own.
+    // Text after the end of the declaration does not belong to it.
     let own = code.split("\n}").next()?;
     let at = own.find("#[source]").or_else(|| own.find("#[from]"))?;
     let before = &own[..at];

@@ -1,4 +1,4 @@
-//! docs/exit-codes.md: the one table of exit codes, out of the code that ends with them.
+//! docs/exit-codes.md: the one table of exit codes, generated from the code that returns them.
 
 use std::fmt::Write as _;
 

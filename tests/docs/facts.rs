@@ -1,11 +1,12 @@
-//! Every fact that a comment or a page cites stands in docs/facts, with its sources and a mark of certainty.
+//! Every fact that a comment or a page cites is in docs/facts, with its sources and a mark of
+//! certainty.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::{files, root};
 
-/// What to do about a citation that cannot be followed.
+/// The instruction for a citation that cannot be followed.
 const FORM: &str = "cite page and section, as in (facts: Salesforce 2.9), or put no number behind the word; see docs/facts/README.md";
 
 #[test]
@@ -113,18 +114,18 @@ fn a_citation_is_told_from_a_word() {
     assert_eq!(found[0].0, 2, "the line where it begins");
 }
 
-/// What follows the word: a page's name and the numbers of its sections, or what is wrong with it.
+/// The name of the cited page and the numbers of its sections, or what is wrong with the citation.
 type Cite = Result<(String, Vec<String>), String>;
 
 struct Section {
-    /// Where its heading stands.
+    /// The line of its heading.
     line: usize,
     /// Whether it is a `###` section: those hold facts.
     is_fact: bool,
     text: String,
 }
 
-/// Pages by the name under which they are cited, with their sections by number.
+/// The pages by the name under which they are cited, with their sections by number.
 fn pages() -> BTreeMap<String, BTreeMap<String, Section>> {
     files("docs/facts", ".md")
         .iter()
@@ -205,15 +206,15 @@ fn follow(pages: &BTreeMap<String, BTreeMap<String, Section>>, cite: &Cite) -> R
     Ok(())
 }
 
-/// Text without its line breaks, so that a citation may go over two lines.
+/// Text without its line breaks, because a citation may span two lines.
 struct Prose {
     text: String,
-    /// Where each line begins in the text, and its number.
+    /// The position of each line in the text, and its number.
     lines: Vec<(usize, usize)>,
 }
 
 impl Prose {
-    /// The comments of a source file; code parts one comment from the next.
+    /// The comments of a source file. Code separates one comment from the next.
     fn of_code(text: &str) -> Prose {
         Prose::of(text.lines().map(|line| {
             let at = line.match_indices("//").map(|(at, _)| at).find(|at| {
@@ -246,10 +247,10 @@ impl Prose {
         prose
     }
 
-    /// What is meant as a citation, well formed or not, with its line.
+    /// All citations, well formed or not, with their lines.
     fn citations(&self, pages: &BTreeMap<String, BTreeMap<String, Section>>) -> Vec<(usize, Cite)> {
         let names: Vec<&str> = pages.keys().map(String::as_str).collect();
-        // As long as the text, since only ASCII letters change.
+        // It has the length of the text, since only ASCII letters change.
         let lower = self.text.to_ascii_lowercase();
         lower
             .match_indices("fact")
@@ -269,11 +270,12 @@ impl Prose {
     }
 }
 
-/// Reads what stands behind the word; none if it is only a word. `opened` is whether a parenthesis stands before it.
+/// Reads the citation after the word. `None` when the word is only a word. `opened` is whether a
+/// parenthesis precedes it.
 fn citation(rest: &str, opened: bool, pages: &[&str]) -> Option<Cite> {
     let ill_formed = |what: &str| Err(format!("\"facts{what}\" names no fact: {FORM}"));
     let Some(after) = rest.strip_prefix(':') else {
-        // A number without a colon: of which page it is, or that it is a citation, is left open.
+        // A number without a colon names no page, and may be no citation.
         let path = rest.strip_prefix('/').map_or(rest, |path| {
             path.trim_start_matches(|c: char| c.is_alphanumeric() || "-_.".contains(c))
         });
@@ -307,7 +309,7 @@ fn citation(rest: &str, opened: bool, pages: &[&str]) -> Option<Cite> {
     Some(Ok((page.to_owned(), found)))
 }
 
-/// The page whose name the text begins with, the longest if there are several, and what follows.
+/// The page with whose name the text begins, and the text after it. The longest name wins.
 fn named<'a, 'b>(text: &'a str, pages: &[&'b str]) -> Option<(&'b str, &'a str)> {
     pages
         .iter()
@@ -323,7 +325,7 @@ fn is_digit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// How long the section's number is that the text begins with: `2`, `2.9`, `5.2a`, `A4`, `E`.
+/// The length of the section number with which the text begins: `2`, `2.9`, `5.2a`, `A4`, `E`.
 fn section_number(text: &str) -> Option<usize> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let bytes = text.as_bytes();

@@ -1,4 +1,4 @@
-//! Links between the documents lead to files and headings that are there.
+//! Links between the documents lead to files and headings that exist.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ fn follow(page: &Path, target: &str) -> Result<(), &'static str> {
     }
 }
 
-/// What stands in the parentheses of `[words](target)`, outside of code.
+/// The targets of links `[words](target)`, outside of code.
 fn targets(text: &str) -> Vec<String> {
     let mut found = vec![];
     let mut in_code = false;

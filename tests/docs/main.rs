@@ -1,6 +1,6 @@
-//! The documents say what the code says: generated pages are compared with the code (`make docs`
-//! writes them), links lead somewhere, every fact that is cited is written down, and every manifest
-//! that a reader may copy is one that the API server takes.
+//! The documents agree with the code: generated pages are compared with it (`make docs` writes
+//! them), links lead to something that exists, every cited fact is written down, and the API server
+//! accepts every manifest that a reader may copy.
 
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
@@ -15,12 +15,12 @@ mod rooms;
 
 use std::path::{Path, PathBuf};
 
-/// The top of the repository.
+/// The root of the repository.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Compares a page with what the code says, or writes it where asked to.
+/// Compares a page with the generated text. With `UPDATE_GENERATED` set, it writes the page first.
 fn assert_generated(page: &str, text: &str) {
     let path = root().join(page);
     if std::env::var_os("UPDATE_GENERATED").is_some() {
@@ -30,8 +30,7 @@ fn assert_generated(page: &str, text: &str) {
     assert!(kept == text, "{page} has drifted: run 'make docs'");
 }
 
-/// Every file below a folder of the repository with that ending; what is built or fetched is left
-/// out.
+/// Every file with that ending below a folder of the repository, without built and fetched files.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = vec![];
     let mut folders = vec![root().join(folder)];

@@ -1,4 +1,4 @@
-//! Every SalesforceIntegration in the documents and examples is one that the API server takes.
+//! The API server accepts every SalesforceIntegration in the documents and examples.
 
 use std::io::Write as _;
 

@@ -1,5 +1,6 @@
-//! docs/reasons.md: every reason, what it means and what to do, from the table that the program itself speaks from; beside it the message
-//! that the controller wrote in the integration tests, as kept in said.json (`UPDATE_GENERATED=1 cargo test --test it refusals`).
+//! docs/reasons.md: every reason with its meaning and its remedy, from the table that the program
+//! itself uses. Next to them is the message that the controller wrote in the integration tests, as
+//! kept in said.json (`UPDATE_GENERATED=1 cargo test --test it refusals`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,7 +37,8 @@ fn page() -> String {
     page
 }
 
-/// A code in a program, an Event or a metric leads to its own place on the page: `docs/reasons.md#` and the code in small letters.
+/// A code in a program, an Event or a metric links to its heading on the page: `docs/reasons.md#`
+/// and the code in lower case.
 #[test]
 fn every_reason_has_a_heading_of_its_own_on_the_page() {
     let page = page();
@@ -51,7 +53,8 @@ fn every_reason_has_a_heading_of_its_own_on_the_page() {
     }
 }
 
-/// What the page of the worker says in backquotes and one capitalised word is a reason, or a word of the report's or Kubernetes' own.
+/// Every capitalised single word in backquotes on the worker's page is a reason, or a term of the
+/// report or of Kubernetes.
 #[test]
 fn every_code_that_the_page_of_the_worker_names_has_a_page() {
     const NO_CODES: [&str; 5] = ["Failed", "Sync", "Lookup", "CronJob", "Job"];
@@ -71,7 +74,8 @@ fn every_code_that_the_page_of_the_worker_names_has_a_page() {
     assert!(codes > 10, "only {codes} codes were found");
 }
 
-/// What the resource says of its conditions names them in the order in which Ready sums them up.
+/// The description of the resource names the conditions in the order in which Ready summarises
+/// them.
 #[test]
 fn the_resource_names_its_conditions_in_their_order() {
     let page = std::fs::read_to_string(root().join("crds/salesforceintegrations.yaml")).unwrap();
@@ -112,7 +116,7 @@ fn again(retry: Retry) -> &'static str {
     }
 }
 
-/// What the controller said in the integration tests, by reason.
+/// The messages of the controller in the integration tests, by reason.
 fn said() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(root().join("tests/docs/said.json")).unwrap();
     serde_json::from_str(&text).unwrap()

@@ -1,4 +1,4 @@
-//! docs/reference.md: every field of the resource, out of the CRD that the API server gets.
+//! docs/reference.md: every field of the resource, generated from the CRD that the API server gets.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ fn the_reference_is_the_one_of_the_code() {
     assert_generated("docs/reference.md", &page);
 }
 
-/// A section for an object, then one for each object in it.
+/// Writes a section for an object, then one for each object in it.
 fn object(page: &mut String, path: &str, schema: &Value) {
     let Some(properties) = schema["properties"].as_object() else {
         return;
@@ -58,7 +58,7 @@ fn object(page: &mut String, path: &str, schema: &Value) {
     }
 }
 
-/// Types of Kubernetes itself are documented there.
+/// Whether the field has a type of Kubernetes itself, which is documented there.
 fn kubernetes_own(name: &str) -> bool {
     name == "conditions"
 }
@@ -125,7 +125,7 @@ fn default_of(parent: &Value, name: &str, field: &Value) -> String {
     }
 }
 
-/// What the schema refuses about one field, in a few words.
+/// The limits of the schema for one field, in a few words.
 fn constraints(field: &Value) -> String {
     let mut words: Vec<String> = vec![];
     if let Some(values) = field["enum"].as_array() {
@@ -137,7 +137,7 @@ fn constraints(field: &Value) -> String {
         words.push(format!("One of {}.", values.join(", ")));
     }
     words.extend(bounds(field.as_object()));
-    // An object's rules stand in its own section.
+    // The rules of an object are in its own section.
     let own = if field.get("properties").is_some() {
         vec![]
     } else {
@@ -164,7 +164,7 @@ fn bounds(field: Option<&Map<String, Value>>) -> Vec<String> {
         .collect()
 }
 
-/// Text that stays in its cell of a table.
+/// Text in a form that stays in its cell of a table.
 fn cell(text: &str) -> String {
     text.split_whitespace()
         .collect::<Vec<_>>()

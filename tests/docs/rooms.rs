@@ -1,12 +1,14 @@
-//! The rooms of the house: which folder may import which. The list below is the whole rule; CONTRIBUTING draws it.
+//! The rooms of the house, which are the folders of the source: which folder may import which. The
+//! list below is the whole rule; CONTRIBUTING draws it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::root;
 
-/// Every room, from the ground up: a room imports from itself and from those above it in this list, so that nothing runs
-/// upwards and no two rooms import each other. A folder stands after its own sub-folders: its files put them together.
+/// Every room, from the ground up. A room imports only from itself and from those before it in this
+/// list, so that imports have one direction and no two rooms import each other. A folder follows
+/// its own sub-folders, because its files combine them.
 const ROOMS: &[&str] = &[
     "error",
     "exit",
@@ -54,10 +56,10 @@ const ROOMS: &[&str] = &[
     "main",
 ];
 
-/// A room with more files than this is several rooms.
+/// The maximum number of files in a room. A room with more files is several rooms.
 const MAX_FILES: usize = 12;
 
-/// What a room must not know, with its sub-rooms: crates, or paths in them.
+/// Crates, or paths in them, that a room and its sub-rooms must not use.
 const STRANGERS: &[(&str, &[&str])] = &[
     (
         "phone",
@@ -87,7 +89,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
 
 /// One source file.
 struct Source {
-    /// Below `src/`, without the extension.
+    /// The path below `src/`, without the extension.
     module: Vec<String>,
     room: String,
     is_test: bool,
@@ -176,7 +178,7 @@ fn rooms_do_not_know_what_they_are_kept_from() {
     }
 }
 
-/// Whether a line names a path, and not only something whose name ends alike.
+/// Whether a line names this path, and not only a longer name with the same end.
 fn names(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         !line[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
@@ -224,7 +226,7 @@ fn source(src: &Path, path: &Path) -> Source {
         .next()
         .unwrap()
         .to_owned();
-    // What only tests see may look anywhere.
+    // Modules that only tests use may import everything.
     let is_test = module.iter().any(|part| {
         [
             "tests",
@@ -243,7 +245,8 @@ fn source(src: &Path, path: &Path) -> Source {
     }
 }
 
-/// The room of a path: that of the longest module which it begins with. None for paths of other crates.
+/// The room of a path: that of the longest module with which the path begins. `None` for a path of
+/// another crate.
 fn room_of(path: &[String], modules: &BTreeSet<&[String]>, sources: &[Source]) -> Option<String> {
     (1..=path.len()).rev().find_map(|length| {
         let module = modules.get(&path[..length])?;
@@ -252,8 +255,8 @@ fn room_of(path: &[String], modules: &BTreeSet<&[String]>, sources: &[Source]) -
     })
 }
 
-/// Every path of this crate that a text names, from the crate's root, with its line: those of `use` taken apart, and those
-/// that stand in code.
+/// Every path of this crate that a text names, from the crate's root, with its line. The trees of
+/// `use` are split into single paths, and paths within code are included.
 fn imports(text: &str, module: &[String]) -> Vec<(usize, Vec<String>)> {
     let code = without_comments(text);
     let mut found = vec![];
@@ -271,7 +274,7 @@ fn imports(text: &str, module: &[String]) -> Vec<(usize, Vec<String>)> {
     found
 }
 
-/// Where the next path begins that starts at the crate, the room or the module.
+/// The position of the next path that starts at the crate, the room or the module.
 fn next_path(text: &str) -> Option<usize> {
     ["crate::", "super::", "self::", "switchboard::"]
         .iter()
@@ -285,7 +288,7 @@ fn next_path(text: &str) -> Option<usize> {
         .min()
 }
 
-/// Where a path with its braces ends.
+/// The end of a path with its braces.
 fn end_of_path(text: &str) -> usize {
     let mut depth = 0_usize;
     for (at, character) in text.char_indices() {
@@ -338,7 +341,7 @@ fn parts(path: &str) -> Vec<String> {
         .collect()
 }
 
-/// A path from the crate's root; `module` is where it stands.
+/// Resolves a path from the crate's root. `module` is the module that contains it.
 fn from_root(path: &[String], module: &[String]) -> Option<Vec<String>> {
     let (first, rest) = path.split_first()?;
     match first.as_str() {

@@ -1,4 +1,4 @@
-//! Command lines that are none, and the table of exit codes in the help.
+//! Wrong command lines, and the table of exit codes in the help.
 
 use switchboard::exit::Exit;
 

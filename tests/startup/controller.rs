@@ -1,4 +1,4 @@
-//! `switchboard controller` that cannot start.
+//! `switchboard controller` when it cannot start.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! `switchboard directory` that cannot start.
+//! `switchboard directory` when it cannot start.
 
 use std::io::{Read, Write};
 
@@ -6,7 +6,7 @@ use crate::program::{Ended, Files, KEY, MARKER, closed_port, run, silent_port, s
 
 const ROLE: &str = "directory";
 
-/// Runs it with these keys and on this database.
+/// Runs the directory with these keys and this database.
 fn start(keys: &str, database: &str) -> Ended {
     run(&mut switchboard(&format!(
         "directory --listen=127.0.0.1:0 --token-keys={keys} --database={database}"
@@ -111,7 +111,7 @@ fn a_postgresql_that_speaks_no_tls() {
         let (mut client, _) = listener.accept().unwrap();
         let mut request = [0; 8];
         client.read_exact(&mut request).unwrap();
-        // What a server without TLS answers to a request for it.
+        // The answer of a server without TLS to a request for TLS.
         client.write_all(b"N").unwrap();
     });
     let database = format!("postgres://user:{MARKER}@127.0.0.1:{port}/calls?sslmode=require");

@@ -1,4 +1,4 @@
-//! A disk that is full where a role writes.
+//! A full disk where a role writes.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,10 +13,10 @@ use crate::program::{Ended, Files, KEY, closed_port, run, start, switchboard, wi
 use crate::selftest;
 use crate::worker::Bed;
 
-/// A disk of its own without room for a database, gone with the process.
+/// Mounts a separate disk without space for a database. It disappears with the process.
 const FULL_DISK: &str = r#"mount -t tmpfs -o size=64k none "$1" || exit 1; shift; exec "$@""#;
 
-/// No file may grow over 512 bytes: what is possible where nobody may mount a disk.
+/// Limits every file to 512 bytes, for a machine on which nobody may mount a disk.
 const SMALL_FILES: &str = r#"shift; trap '' XFSZ; ulimit -S -f 1; exec "$@""#;
 
 fn wrapper(before: &[&str], script: &str, disk: &Path) -> Vec<OsString> {

@@ -1,4 +1,5 @@
-//! `switchboard check` and `switchboard lookup` with files that cannot be used, or without a way to Salesforce.
+//! `switchboard check` and `switchboard lookup` with files that cannot be used, or without a
+//! connection to Salesforce.
 
 use std::process::Command;
 
@@ -6,14 +7,14 @@ use serde_json::json;
 
 use crate::program::{Files, MARKER, USER, closed_port, run, switchboard, unknown_authority};
 
-/// The files of somebody with a laptop.
+/// The files of a user with a laptop.
 pub struct Laptop {
     pub files: Files,
     host: String,
 }
 
 impl Laptop {
-    /// For an org where one logs in at this URL.
+    /// The files for an org with this log-in URL.
     pub fn new(login_url: &str, host: &str) -> Self {
         let files = Files::new();
         let manifest = json!({
@@ -45,7 +46,7 @@ impl Laptop {
         self.asking(role, flags, number)
     }
 
-    /// Looks this number up; `check` takes none.
+    /// The command that looks this number up; `check` takes no number.
     pub fn asking(&self, role: &str, flags: &str, number: &str) -> Command {
         switchboard(&format!(
             "{role} -f {} --secret-file={} --salesforce-hosts={} --allow-private-networks {flags} {number}",

@@ -1,5 +1,5 @@
-//! Broken starts and signals, of the real program: every role names what is broken, the cause in the system's words and what to do,
-//! and ends with the documented code.
+//! Broken starts and signals, with the real program. Every role names what is broken, the system's
+//! error text and the remedy, and ends with the documented code.
 //!
 //! | broken | controller | directory | worker | check, lookup | selftest |
 //! |---|---|---|---|---|---|

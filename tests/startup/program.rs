@@ -1,4 +1,4 @@
-//! The program under test: started, told to stop, and what it said.
+//! The program under test: starts it, sends it signals, and collects its output.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 use salesforce_simulator::{Org, Simulator, User, World};
 use tempfile::TempDir;
 
-/// How long a test waits for what should come within seconds, on a busy machine.
+/// The longest wait for something that should come within seconds, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(90);
-/// Stands in every secret: no output may show it.
+/// Part of every secret: no output may show it.
 pub const MARKER: &str = "marker-of-a-secret";
 pub const USER: &str = "integration@acme.example";
 /// 32 bytes of `a`.
 pub const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 
-/// How a program ended.
+/// The exit code and the output of a program that has ended.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -28,7 +28,7 @@ pub struct Ended {
     pub err: String,
 }
 
-/// A program that runs. It is killed when it is dropped.
+/// A running program. It is killed when it is dropped.
 pub struct Running {
     child: Child,
     out: JoinHandle<String>,
@@ -36,12 +36,12 @@ pub struct Running {
     reader: Option<JoinHandle<()>>,
 }
 
-/// The program with this command line, parted at blanks, and nothing in its environment.
+/// The program with this command line, split at spaces, and an empty environment.
 pub fn switchboard(line: &str) -> Command {
     within(&[], line)
 }
 
-/// The same, started by another program.
+/// The same program, started by a wrapper program.
 pub fn within(wrapper: &[OsString], line: &str) -> Command {
     let program = OsString::from(env!("CARGO_BIN_EXE_switchboard"));
     let mut words = wrapper.iter().cloned().chain([program]);
@@ -82,7 +82,7 @@ pub fn start(command: &mut Command) -> Running {
     }
 }
 
-/// Runs it to its end.
+/// Runs a command to its end.
 pub fn run(command: &mut Command) -> Ended {
     start(command.stdin(Stdio::null()).stdout(Stdio::piped())).ended()
 }
@@ -92,14 +92,15 @@ impl Running {
         self.child.id()
     }
 
-    /// Sends a signal; to a program that has ended already none comes.
+    /// Sends a signal. A program that has already ended receives none.
     pub fn signal(&self, signal: &str) {
         let mut kill = Command::new("kill");
         kill.args(["-s", signal, &self.pid().to_string()]);
         kill.stderr(Stdio::null()).status().unwrap();
     }
 
-    /// Waits until a signal is heard by the program and ends it no more: SIGTERM and SIGINT have handlers.
+    /// Waits until SIGTERM and SIGINT have handlers, so that a signal no longer ends the program by
+    /// itself.
     pub fn waits_for_signals(&self) {
         const BOTH: u64 = 1 << 14 | 1 << 1;
         let end = Instant::now() + SOON;
@@ -115,7 +116,7 @@ impl Running {
         }
     }
 
-    /// Waits until it has said this on standard error.
+    /// Waits until the program has written this text to standard error.
     pub fn says(&mut self, text: &str) {
         let end = Instant::now() + SOON;
         while !self.err.lock().unwrap().contains(text) {
@@ -127,7 +128,7 @@ impl Running {
         }
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the program ends by itself.
     pub fn ended(mut self) -> Ended {
         let end = Instant::now() + SOON;
         let status = loop {
@@ -153,14 +154,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended where the test went well.
+        // The program has already ended when the test succeeds.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Ended {
-    /// It ended with this code and said all this.
+    /// Asserts the exit code, and that the output contains all parts.
     #[track_caller]
     pub fn says(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -170,7 +171,7 @@ impl Ended {
         }
     }
 
-    /// The same, in one sentence of `switchboard ROLE:`.
+    /// Asserts the same for one sentence that begins with `switchboard ROLE:`.
     #[track_caller]
     pub fn tells(&self, code: i32, role: &str, parts: &[&str]) {
         self.says(code, &[]);
@@ -194,7 +195,7 @@ impl Ended {
     }
 }
 
-/// A folder with files for a test.
+/// A directory with files for a test.
 pub struct Files(TempDir);
 
 impl Files {
@@ -210,14 +211,14 @@ impl Files {
         self.0.path()
     }
 
-    /// A file, and how a command line names it.
+    /// Writes a file. Returns its path for a command line.
     pub fn write(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     }
 
-    /// Where there is no such file.
+    /// The path of a file that does not exist.
     pub fn missing(&self) -> String {
         self.path("missing").display().to_string()
     }
@@ -233,27 +234,28 @@ impl Files {
         self.write("kubeconfig", &text)
     }
 
-    /// A kubeconfig that is broken where its token stands.
+    /// A kubeconfig with a syntax error at its token.
     pub fn broken_kubeconfig(&self) -> String {
         let text = format!("apiVersion: v1\nkind: Config\nusers: [{{token: {MARKER}\n");
         self.write("broken-kubeconfig", &text)
     }
 }
 
-/// A port that nobody listens on.
+/// A port without a listener.
 pub fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// A port that is taken as long as the listener lives. Who connects is accepted by the kernel and answered nothing.
+/// A port that is taken while the listener lives. The kernel accepts client connections, and
+/// nothing answers them.
 pub fn silent_port() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)
 }
 
-/// A server whose certificate is of an authority that nobody knows.
+/// A server with a certificate of an unknown authority.
 pub async fn unknown_authority() -> Simulator {
     let org = Org::enterprise("acme").user(User::integration(USER).password(MARKER));
     Simulator::start(World::new().org(org)).await.unwrap()

@@ -1,4 +1,4 @@
-//! `switchboard selftest` without a way to what it looks at.
+//! `switchboard selftest` when it cannot reach what it tests.
 
 use std::process::Command;
 

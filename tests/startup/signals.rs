@@ -1,4 +1,4 @@
-//! Every role is told to stop, once or several times, while it waits for somebody who never answers.
+//! Every role receives one or several signals while it waits for a peer that never answers.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -15,17 +15,17 @@ use crate::program::{
 use crate::selftest;
 use crate::worker::Bed;
 
-/// What a role that heard the first signal says.
+/// The output of a role after the first signal.
 const TOLD: &str = "told to stop";
 
-/// Starts it and waits until it has begun to ask its silent peer.
+/// Starts the program and waits until it has connected to its silent peer.
 fn asking(command: &mut Command, peer: &TcpListener) -> (Running, TcpStream) {
     let running = start(command.stdin(Stdio::null()).stdout(Stdio::piped()));
     let (connection, _) = peer.accept().unwrap();
     (running, connection)
 }
 
-/// Tells it to stop, and waits before each further signal until it has heard the first.
+/// Sends the signals. Waits before the second one until the program has handled the first.
 fn told(mut running: Running, signals: &[&str]) -> Ended {
     let (first, further) = signals.split_first().unwrap();
     running.signal(first);
@@ -38,7 +38,7 @@ fn told(mut running: Running, signals: &[&str]) -> Ended {
     running.ended()
 }
 
-/// Signals that come at once, whatever the program has heard.
+/// Sends all signals at once, without waiting for the program.
 fn told_at_once(running: Running, signals: &[&str]) -> Ended {
     for signal in signals {
         running.signal(signal);
@@ -134,7 +134,7 @@ fn a_worker_whose_directory_goes_while_it_is_told_to_stop_was_told_to_stop() {
     assert_eq!(bed.report().outcome, Outcome::Interrupted);
 }
 
-/// A directory that serves, and its address.
+/// A running directory, and its address.
 fn directory(files: &Files) -> (Running, String) {
     let port = closed_port();
     let address = format!("127.0.0.1:{port}");
@@ -175,7 +175,7 @@ fn a_directory_whose_orderly_end_is_cut_off_ends_with_4() {
          content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 99\r\n\r\n"
     );
     client.write_all(head.as_bytes()).unwrap();
-    // It waits for the body from here on.
+    // From here on the directory waits for the body.
     let mut answer = [0; 12];
     std::io::Read::read_exact(&mut client, &mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 100");
@@ -197,7 +197,8 @@ fn a_directory_that_opens_its_database_is_told_to_stop() {
     assert_eq!(told(running, &["TERM"]).code, Some(0));
 }
 
-/// Waits until the program has read what was sent on this connection, as the kernel's table of connections tells.
+/// Waits until the program has read everything that was sent on this connection, according to the
+/// kernel's table of connections.
 fn is_read(client: &TcpStream) {
     let port = |address: std::net::SocketAddr| format!(":{:04X}", address.port());
     let server = port(client.peer_addr().unwrap());
@@ -218,7 +219,7 @@ fn is_read(client: &TcpStream) {
     }
 }
 
-/// A controller before an API server that never answers.
+/// A controller with an API server that never answers.
 fn controller(files: &Files, port: u16, flags: &str) -> Command {
     let mut command = switchboard(&format!(
         "controller --worker-image=i --directory-url=http://d --token-keys={} {flags}",

@@ -1,4 +1,5 @@
-//! `switchboard worker` that cannot begin, or cannot reach its directory: what it says is in its report, too.
+//! `switchboard worker` when it cannot begin or cannot reach its directory. Its report contains the
+//! error, too.
 
 use std::process::Command;
 
@@ -9,7 +10,7 @@ use crate::program::{
     Ended, Files, MARKER, USER, closed_port, run, switchboard, unknown_authority,
 };
 
-/// The files of a worker's pod, and its settings.
+/// The files and the settings of a worker pod.
 pub struct Bed {
     pub files: Files,
     pub settings: Value,
@@ -70,7 +71,8 @@ impl Bed {
         RunReport::parse(&text).unwrap()
     }
 
-    /// It ends with this code; its log and its report say all this, once each.
+    /// Asserts the exit code and the code of the error. The output contains all parts, and the
+    /// report's message contains each part once.
     #[track_caller]
     fn fails(&self, code: i32, word: &str, parts: &[&str]) -> Ended {
         let ended = run(&mut self.command());

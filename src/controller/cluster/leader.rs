@@ -19,7 +19,7 @@ const DURATION: u64 = 15;
 const GRACE: u64 = 8;
 
 /// The time-out of one renewal. The next attempt uses another connection before the Lease expires:
-/// otherwise this replica would go on beside the next leader.
+/// otherwise this replica would continue beside the next leader.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// The pause after a failed attempt. It is constant: the growing pauses of the library would make a
@@ -98,7 +98,7 @@ impl Leadership {
 
     /// Waits until the Lease is lost.
     pub(crate) async fn lost(&mut self) {
-        // An error says that the task has ended: nobody renews any more.
+        // An error means that the task has ended: nobody renews any more.
         let _ = self.state.wait_for(|held| !*held).await;
     }
 

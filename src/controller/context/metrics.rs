@@ -181,12 +181,12 @@ impl Metrics {
         self.queued.set(queued);
     }
 
-    /// A reconcile begins.
+    /// Counts a reconcile that begins.
     pub fn reconcile_begins(&self) {
         self.reconciling.inc();
     }
 
-    /// A reconcile ended.
+    /// Records a reconcile that ended, with its outcome and its duration.
     pub fn reconcile_ended(&self, succeeded: bool, took: Duration) {
         self.reconciling.dec();
         self.reconcile_seconds.observe(took.as_secs_f64());
@@ -197,7 +197,7 @@ impl Metrics {
             .inc();
     }
 
-    /// A proof ended.
+    /// Records a proof that ended: its outcome, its log-ins, its duration and the org's API usage.
     pub fn proof_ended(&self, proof: &Proof, logins: u64, took: Duration) {
         let outcome = match &proof.outcome {
             Ok(findings) => {

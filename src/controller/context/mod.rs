@@ -113,7 +113,8 @@ impl Context {
         }
     }
 
-    /// An integration by its key.
+    /// The newest known version of an integration: that of the watch or that of our last status
+    /// write.
     pub fn integration(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
         self.cached(key).map(|cached| self.memory.freshest(cached))
     }

@@ -1,6 +1,6 @@
-//! Prover of connections: one at a time for each credential, few at a time for each org, a bounded number over all. Sessions are
-//! shared by every resource that uses the same credential and are kept here; credentials are not, they come with each proof and go
-//! with it.
+//! Proves connections: at most one proof at a time for each credential, few for each org, and a
+//! bounded number over all. Sessions are kept here, and all integrations with the same credential
+//! share one. Credentials are not kept: they come with each request and are dropped with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,15 +17,17 @@ use crate::salesforce::{
     Credentials, Fingerprint, LoginGate, Meaning, Phase, SharedSession, Transport,
 };
 
-/// Prover that go on at once.
+/// The maximum number of concurrent proofs.
 const MAX_PROOFS: usize = 64;
-/// Prover that go on at once against one org: Salesforce counts requests that run long for each org.
+/// The maximum number of concurrent proofs against one org. Salesforce counts long-running requests
+/// for each org.
 const MAX_PROOFS_PER_ORG: usize = 4;
 
-/// Prover that go on at once against hosts that lately did not answer: they wait for long, and must not hold up the others.
+/// The maximum number of concurrent proofs against hosts that lately did not answer. These proofs
+/// wait for a long time and must not delay the others.
 const MAX_PROOFS_IN_TROUBLE: usize = 16;
 
-/// Makes prover.
+/// Proves connections.
 pub struct Prover {
     transport: Transport,
     metrics: Arc<Metrics>,
@@ -35,38 +37,39 @@ pub struct Prover {
     in_trouble: Semaphore,
 }
 
-/// A proof to make.
+/// The input of one proof.
 pub struct ProofRequest<'a> {
-    /// What the resource asks for.
+    /// The settings from the spec.
     pub settings: &'a Settings,
-    /// The credential, just read.
+    /// The credential, just read from the Secret.
     pub credentials: Credentials,
-    /// Recognises it.
+    /// Fingerprint of the credential.
     pub fingerprint: Fingerprint,
-    /// The org, where an earlier proof told.
+    /// ID of the org, when an earlier proof has found it.
     pub organization: Option<&'a str>,
-    /// When what led to this proof was looked at.
+    /// Time at which the reconcile began to read the state that led to this proof.
     pub asked_at: Timestamp,
-    /// Puts a log-in on record before it is sent.
+    /// Records a log-in in the status before it is sent.
     pub gate: Arc<dyn LoginGate>,
-    /// When the last log-in was sent, if one was.
+    /// Returns when the last log-in was sent. `None` when none was sent.
     pub sent_at: &'a (dyn Fn() -> Option<Timestamp> + Sync),
 }
 
-/// What is kept for one credential.
+/// State that is kept for one credential.
 #[derive(Default)]
 struct CredentialSlot {
     session: SharedSession,
-    /// Held while a proof goes on.
+    /// Held while a proof is running.
     turn: tokio::sync::Mutex<()>,
-    /// How the last proof failed, if it got no further than the log-in, and when that was known.
+    /// The failure of the last proof when it got no further than the log-in, and the time at which
+    /// the failure was known.
     failed_login: Mutex<Option<(Timestamp, Refusal)>>,
 }
 
 // === impl Prover ===
 
 impl Prover {
-    /// Through that transport.
+    /// Creates a prover that uses this transport.
     pub fn new(transport: Transport, metrics: Arc<Metrics>) -> Self {
         Prover {
             transport,
@@ -78,8 +81,8 @@ impl Prover {
         }
     }
 
-    /// Proves a connection. Who asks while another proof of the same credential goes on gets that one's failure to log in: one
-    /// log-in serves all.
+    /// Proves a connection. A caller that waits for another proof of the same credential gets that
+    /// proof's log-in failure: one log-in serves all.
     pub async fn prove(&self, request: ProofRequest<'_>) -> Proof {
         let slot = lock(&self.slots)
             .entry(request.fingerprint.to_string())
@@ -101,7 +104,7 @@ impl Prover {
                     .or_insert_with(|| Arc::new(Semaphore::new(MAX_PROOFS_PER_ORG))),
             )
         });
-        // The semaphores are never closed.
+        // `acquire` fails only on a closed semaphore, and these are never closed.
         let _trouble_permit = if self.transport.in_trouble(&request.settings.login_url) {
             self.in_trouble.acquire().await.ok()
         } else {
@@ -119,7 +122,8 @@ impl Prover {
                 at: now(),
                 fingerprint: request.fingerprint.to_string(),
                 calls: 0,
-                // Whatever others were doing: nothing was sent for this one.
+                // The recorded failure has the phase of another proof. For this one nothing was
+                // sent.
                 outcome: Err(Failure {
                     phase: Phase::Request,
                     ..Failure::from(silence)
@@ -138,7 +142,8 @@ impl Prover {
         .await;
         self.metrics.proof_ended(&proof, logins, began.elapsed());
         *lock(&slot.failed_login) = match &proof.outcome {
-            // That says nothing about the credential, only that this one could not put its log-in on record.
+            // This failure says nothing about the credential: only this log-in could not be
+            // recorded.
             Err(failure) if failure.meaning == Meaning::LoginWithheld => None,
             Err(failure) if failure.phase == Phase::Login => {
                 let ended = proof.at;
@@ -154,14 +159,14 @@ impl Prover {
         proof
     }
 
-    /// Whether what came of the last log-in with this credential is known here, or about to be.
+    /// Whether the result of the last log-in with this credential is known here, or will be soon.
     pub fn has_outcome(&self, fingerprint: &str) -> bool {
         lock(&self.slots)
             .get(fingerprint)
             .is_some_and(|slot| slot.session.is_there() || slot.turn.try_lock().is_err())
     }
 
-    /// Lets go of the session of one credential, unless a proof of it goes on.
+    /// Drops the session of one credential, unless a proof of it is running.
     pub fn forget(&self, fingerprint: &str) {
         let mut slots = lock(&self.slots);
         if slots
@@ -172,7 +177,7 @@ impl Prover {
         }
     }
 
-    /// The refusal that the last log-in with this credential ended in, before any status tells.
+    /// The refusal of the last log-in with this credential, also before any status holds it.
     pub fn refusal(&self, fingerprint: &str) -> Option<Refusal> {
         lock(&self.slots)
             .get(fingerprint)
@@ -181,7 +186,7 @@ impl Prover {
             .filter(|refusal| refusal.failure.is_shared())
     }
 
-    /// Lets go of the sessions of credentials that no resource uses any more.
+    /// Drops the sessions of credentials that no integration uses any more.
     pub fn keep_only(&self, in_use: impl Fn(&str) -> bool) {
         lock(&self.slots)
             .retain(|fingerprint, slot| Arc::strong_count(slot) > 1 || in_use(fingerprint));

@@ -25,7 +25,7 @@ impl Backoff {
     }
 }
 
-/// How long to wait after as many failures `before` this one; `random` is in 0..1.
+/// The wait after a failure, with `before` failures in a row before this one; `random` is in 0..1.
 fn wait(before: u32, retry_after: Duration, random: f64) -> Duration {
     let full = MIN_WAIT.saturating_mul(1 << before.min(16)).min(MAX_WAIT);
     retry_after.max(full.mul_f64(0.5 + random / 2.0))

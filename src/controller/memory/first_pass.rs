@@ -1,21 +1,23 @@
-//! The first pass over many integrations that come at once. Each is reconciled, and its status written, before any new one gets
-//! its tokens and its CronJob: a person waits for the status, and nothing waits for the CronJob before its schedule says so.
+//! The first pass over many integrations that arrive at once. Each is reconciled and its status
+//! written before any new one gets its tokens and its CronJob: somebody waits for the status, but
+//! nothing needs the CronJob before its schedule is due.
 
 use std::time::{Duration, Instant};
 
 use crate::decide::Notice;
 
-/// How long a deferred integration lets others go first, however many they are.
+/// The longest time for which a deferred integration lets others go first, however many they are.
 pub(crate) const MAX_DEFERRAL: Duration = Duration::from_secs(60);
-/// When a deferred integration asks again, and what each that waits adds to that: asking costs little, but thousands ask.
+/// The pause before a deferred integration is tried again, and its increase for each integration
+/// that waits. One try costs little, but thousands try.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_PER_WAITING: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// Where one integration stands in the first pass.
+/// The state of one integration in the first pass.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct FirstPass {
-    /// Whether something has happened since it was last reconciled.
+    /// Whether an event has arrived since the last reconcile.
     pub(crate) is_waiting: bool,
     deferred: Option<Deferred>,
 }
@@ -30,13 +32,13 @@ struct Deferred {
 // === impl FirstPass ===
 
 impl FirstPass {
-    /// Whether a reconcile may begin now, which ends the wait. A deferred integration for which nothing has happened since goes on
-    /// letting the `waiting` others go first.
+    /// Whether a reconcile may begin now, which ends the wait. A deferred integration without an
+    /// event since then continues to let the `waiting` others go first.
     pub(crate) fn begin(&mut self, waiting: usize, now: Instant) -> bool {
         std::mem::take(&mut self.is_waiting) || !self.is_deferred(waiting, now)
     }
 
-    /// Defers the rest of what is to be applied while `waiting` others wait. Returns whether it did.
+    /// Defers the rest of the plan while `waiting` others wait. Returns whether it deferred it.
     pub(crate) fn defer(&mut self, notices: &[Notice], waiting: usize, now: Instant) -> bool {
         if waiting == 0 {
             return false;
@@ -49,7 +51,8 @@ impl FirstPass {
         self.is_deferred(waiting, now)
     }
 
-    /// The rest is applied now. Returns the Events that were deferred with it.
+    /// Ends the deferral, because the rest is applied now. Returns the Events that were deferred
+    /// with it.
     pub(crate) fn take_deferred(&mut self) -> Vec<Notice> {
         self.deferred
             .take()
@@ -64,7 +67,7 @@ impl FirstPass {
     }
 }
 
-/// When a deferred integration asks again while so many others wait.
+/// The pause before a deferred integration is tried again while so many others wait.
 pub(crate) fn pause(waiting: usize) -> Duration {
     let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
     PAUSE

@@ -1,4 +1,4 @@
-//! Which objects refer to which: a pure state machine that watch events feed. It finds the
+//! The references between objects: a pure state machine that watch events feed. It finds the
 //! integrations that an event affects without a search through all of them, and drops events that
 //! cannot change a decision.
 
@@ -73,7 +73,7 @@ struct Entry {
     uid: Option<String>,
     credential: Option<String>,
     org: Option<String>,
-    /// Share of the org's API requests that it asks for, in percent.
+    /// Share of the org's API requests that it requests, in percent.
     percent: u64,
     url_length: Option<QueryUrlLength>,
     /// Hash of the parts of the resource whose change requires a reconcile.

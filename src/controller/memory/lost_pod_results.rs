@@ -1,21 +1,21 @@
-//! How runs ended whose pods were gone before anybody had looked: an evicted pod takes its report along, but for what the watch
-//! brings with its deletion.
+//! Results of runs whose pods were gone before a reconcile had read them. An evicted pod takes its
+//! report along, and only the watch's deletion event still has the result.
 
 use std::collections::BTreeSet;
 
 use crate::decide::runs::EndedRun;
 
-/// Runs of one integration that are kept. More than that do not end at once.
+/// The maximum number of runs kept for one integration. No more than that end at once.
 const MAX_RUNS: usize = 8;
 
-/// How an integration's runs ended whose pods are gone.
+/// The results of an integration's runs whose pods are gone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LostPodResults(Vec<EndedRun>);
 
 // === impl LostPodResults ===
 
 impl LostPodResults {
-    /// A pod is gone, and its run had ended.
+    /// Adds the result of an ended run whose pod is gone.
     pub(crate) fn add(&mut self, run: EndedRun) {
         self.0.retain(|known| known.job != run.job);
         if self.0.len() == MAX_RUNS {
@@ -24,7 +24,7 @@ impl LostPodResults {
         self.0.push(run);
     }
 
-    /// Those whose Jobs are still there; the others are dropped.
+    /// The results whose Jobs still exist. Drops the others.
     pub(crate) fn of(&mut self, jobs: &BTreeSet<String>) -> Vec<EndedRun> {
         self.0.retain(|run| jobs.contains(&run.job));
         self.0.clone()

@@ -1,4 +1,5 @@
-//! What the controller keeps in memory between two reconciles, without I/O: one value for each integration, dropped in one place.
+//! The controller's state in memory between two reconciles, without I/O. Each integration has one
+//! value, which is dropped in one place.
 
 mod applied_cron_job;
 mod backoff;
@@ -27,21 +28,22 @@ use crate::decide::children::LiveCronJob;
 use crate::decide::runs::EndedRun;
 use crate::decide::runs::admission::Admission;
 
-/// What is kept of every integration.
+/// The state of every integration.
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<Table>);
 
 #[derive(Default)]
 struct Table {
     states: HashMap<Key, State>,
-    /// How many of them wait to be reconciled.
+    /// The number of integrations that wait for a reconcile.
     waiting: usize,
 }
 
-/// What is kept of one integration. One that is as new is not kept at all.
+/// The state of one integration. A value that equals the default is not kept at all.
 #[derive(Default, PartialEq)]
 struct State {
-    /// What the server answered to the last write, while the watch lags behind it.
+    /// The object that the server returned for the last status write, while the watch lags behind
+    /// it.
     written: Option<Arc<SalesforceIntegration>>,
     /// Jobs whose ended runs the status has recorded.
     recorded_runs: BTreeSet<String>,
@@ -55,12 +57,12 @@ struct State {
 // === impl Memory ===
 
 impl Memory {
-    /// Something has happened for which an integration must be reconciled.
+    /// Marks an integration as waiting for a reconcile.
     pub(crate) fn enqueued(&self, key: &Key) {
         self.update(key, |state, _| state.first_pass.is_waiting = true);
     }
 
-    /// Whether a reconcile may begin, or lets others go first.
+    /// Whether a reconcile may begin. Otherwise it lets others go first.
     pub(crate) fn begin(&self, key: &Key, now: Instant) -> bool {
         self.update(key, |state, waiting| {
             let others = waiting - usize::from(state.first_pass.is_waiting);
@@ -68,48 +70,52 @@ impl Memory {
         })
     }
 
-    /// Defers the rest of what is to be applied for an integration while others wait. Returns whether it did.
+    /// Defers the rest of the work for an integration while others wait. Returns whether it
+    /// deferred it.
     pub(crate) fn defer(&self, key: &Key, notices: &[Notice], now: Instant) -> bool {
         self.update(key, |state, waiting| {
             state.first_pass.defer(notices, waiting, now)
         })
     }
 
-    /// The rest is applied now. Returns the Events that were deferred with it.
+    /// Ends the deferral, because the rest is applied now. Returns the Events that were deferred
+    /// with it.
     pub(crate) fn take_deferred(&self, key: &Key) -> Vec<Notice> {
         self.update(key, |state, _| state.first_pass.take_deferred())
     }
 
-    /// When a deferred integration asks again.
+    /// The pause before a deferred integration is tried again.
     pub(crate) fn pause(&self) -> Duration {
         first_pass::pause(self.0.lock().waiting)
     }
 
-    /// A reconcile succeeded: the next failure is the first again.
+    /// Records a successful reconcile: the next failure counts as the first again.
     pub(crate) fn succeeded(&self, key: &Key) {
         self.update(key, |state, _| state.backoff = Backoff::default());
     }
 
-    /// A reconcile failed. Returns how long to wait.
+    /// Records a failed reconcile. Returns how long to wait.
     pub(crate) fn failed(&self, key: &Key, cause: Option<&kube::Error>) -> Duration {
         self.update(key, |state, _| state.backoff.next_wait(cause))
     }
 
-    /// Keeps what the server answered to a write of the status: a decision on the older status, which the watch may still have,
-    /// would repeat what was just done, a log-in above all. `cached` is the watch's version.
+    /// Keeps the object that the server returned for a status write. The watch may lag behind it,
+    /// and a decision on the older status would repeat what was just done, a log-in above all.
+    /// `cached` is the watch's version.
     pub(crate) fn keep_written(
         &self,
         written: Arc<SalesforceIntegration>,
         cached: impl FnOnce() -> Option<Arc<SalesforceIntegration>>,
     ) {
         self.update(&Key::of(written.as_ref()), |state, _| {
-            // The watch is often quicker than the answer; nothing would drop it then.
+            // The watch is often quicker than the response, and then nothing would drop the kept
+            // object.
             let is_newer = cached().is_none_or(|cached| is_ahead(&written, &cached));
             state.written = is_newer.then_some(written);
         });
     }
 
-    /// The newer of what the watch has and what was last written.
+    /// The newer one of the watch's version and the last written version.
     pub(crate) fn freshest(
         &self,
         cached: Arc<SalesforceIntegration>,
@@ -125,7 +131,8 @@ impl Memory {
         }
     }
 
-    /// The watch has brought a version: what was written is dropped, unless the watch lags behind it.
+    /// Drops the written object after the watch has returned a version, unless the watch still lags
+    /// behind it.
     pub(crate) fn caught_up(&self, observed: &SalesforceIntegration) {
         self.update(&Key::of(observed), |state, _| {
             state
@@ -134,29 +141,29 @@ impl Memory {
         });
     }
 
-    /// The status has recorded the ended runs of these Jobs.
+    /// Records that the status holds the ended runs of these Jobs.
     pub(crate) fn record_runs(&self, key: &Key, jobs: BTreeSet<String>) {
         self.update(key, |state, _| state.recorded_runs = jobs);
     }
 
-    /// Whether the status has recorded the run of this Job.
+    /// Whether the status holds the run of this Job.
     pub(crate) fn is_recorded(&self, key: &Key, job: &str) -> bool {
         self.read(key, |state| state.recorded_runs.contains(job))
             .unwrap_or(false)
     }
 
-    /// Whether the cluster takes what is written for an integration.
+    /// Whether the cluster accepts what is written for an integration.
     pub(crate) fn admission(&self, key: &Key) -> Admission {
         self.read(key, |state| state.admission.clone())
             .unwrap_or_default()
     }
 
-    /// Records whether it does.
+    /// Records whether the cluster accepts what is written for an integration.
     pub(crate) fn record_admission(&self, key: &Key, admission: Admission) {
         self.update(key, |state, _| state.admission = admission);
     }
 
-    /// The CronJob on the server holds all that is desired.
+    /// Records that the CronJob on the server holds all that is desired.
     pub(crate) fn record_applied(&self, key: &Key, desired: &CronJob, live: &CronJob) {
         let applied = AppliedCronJob::new(desired, live);
         self.update(key, |state, _| state.applied_cron_job = Some(applied));
@@ -169,17 +176,17 @@ impl Memory {
             .is_some_and(|applied| applied.matches(desired, live))
     }
 
-    /// A pod is gone, and its run had ended.
+    /// Adds the result of an ended run whose pod is gone.
     pub(crate) fn add_lost_pod_result(&self, key: &Key, run: EndedRun) {
         self.update(key, |state, _| state.lost_pod_results.add(run));
     }
 
-    /// How those runs ended whose pods are gone and whose Jobs are still there.
+    /// The results of runs whose pods are gone and whose Jobs still exist.
     pub(crate) fn lost_pod_results(&self, key: &Key, jobs: &BTreeSet<String>) -> Vec<EndedRun> {
         self.update(key, |state, _| state.lost_pod_results.of(jobs))
     }
 
-    /// An integration is gone.
+    /// Drops the state of an integration that is gone.
     pub(crate) fn forget(&self, key: &Key) {
         self.update(key, |state, _| *state = State::default());
     }
@@ -188,7 +195,8 @@ impl Memory {
         self.0.lock().states.get(key).map(read)
     }
 
-    /// Changes what is kept of an integration; `change` learns how many wait, this one included.
+    /// Changes the state of an integration. `change` also gets the number of integrations that
+    /// wait, including this one.
     fn update<T>(&self, key: &Key, change: impl FnOnce(&mut State, usize) -> T) -> T {
         let mut table = self.0.lock();
         let Table { states, waiting } = &mut *table;
@@ -208,12 +216,13 @@ impl Memory {
     }
 }
 
-/// Whether what was written is newer than what the watch has shown of the same object.
+/// Whether the written version is newer than the watch's version of the same object.
 fn is_ahead(written: &SalesforceIntegration, observed: &SalesforceIntegration) -> bool {
     written.uid() == observed.uid() && version(written) > version(observed)
 }
 
-/// Resource versions of one kind grow: Kubernetes has promised that they can be compared since 1.35 (KEP-5504), and etcd's always could.
+/// Resource versions of one kind grow. Kubernetes has promised since 1.35 (KEP-5504) that they can
+/// be compared, and those of etcd always could.
 fn version(resource: &SalesforceIntegration) -> u128 {
     resource
         .resource_version()

@@ -1,4 +1,4 @@
-//! What is kept between two reconciles, as sentences.
+//! Tests of the state that is kept between two reconciles.
 
 use super::first_pass::MAX_DEFERRAL;
 use super::index::key;
@@ -14,7 +14,7 @@ fn notice(reason: &str) -> Notice {
     }
 }
 
-/// One that has been reconciled while another waits.
+/// A memory in which one integration has been reconciled while another waits.
 fn crowded(now: Instant) -> Memory {
     let memory = Memory::default();
     for name in ["first", "second"] {
@@ -124,7 +124,7 @@ fn what_was_written_counts_until_the_watch_has_caught_up() {
     assert_eq!(of(memory.freshest(version("9"))), Some("10".into()));
     memory.caught_up(&version("10"));
     assert_eq!(of(memory.freshest(version("9"))), Some("9".into()));
-    // The watch was quicker than the answer.
+    // The watch was quicker than the response.
     memory.keep_written(version("11"), || Some(version("11")));
     assert!(memory.0.lock().states.is_empty());
 }

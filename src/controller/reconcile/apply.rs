@@ -1,4 +1,5 @@
-//! Carries out a plan. Nothing is decided here; what is already as it should be is left alone, so that a steady state costs no write.
+//! Applies a plan and decides nothing. Objects that are already as desired are not written, so that
+//! a steady state costs no write.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,19 +26,20 @@ use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
 use crate::directory::{Claims, Purpose};
 use crate::error::Chain;
 
-/// How much of a plan was carried out.
+/// How much of a plan was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// All of it.
     Whole,
-    /// The status; what is new in the cluster, and the Events, come when others have had their turn.
+    /// Only the status. New cluster objects and the Events follow after other integrations had
+    /// their turn.
     Deferred,
 }
 
-/// Carries out a plan for `resource`.
+/// Applies a plan for `resource`.
 ///
 /// # Errors
-/// The first request that the API server refused; the next reconcile sees what is left to do.
+/// The first request that the API server refused. The next reconcile finds the remaining work.
 pub async fn apply(
     context: &Context,
     resource: &SalesforceIntegration,
@@ -47,7 +49,8 @@ pub async fn apply(
 ) -> Result<Applied, Error> {
     let namespace = resource.namespace().unwrap_or_default();
     let key = Key::of(resource);
-    // Before the status says that the wish was handled: the Job's name makes a second attempt harmless.
+    // The Job is created before the status records the request as handled. Its name makes a second
+    // attempt harmless.
     let started = match &plan.run {
         Some(job) => {
             let jobs = Api::<Job>::namespaced(context.client.clone(), &namespace);
@@ -64,7 +67,8 @@ pub async fn apply(
         return Ok(Applied::Deferred);
     }
     let written = write_children(context, resource, settings, &plan, live).await;
-    // Told whatever became of the rest: they are about what stands in the status now.
+    // Events are published even when writing the children failed: they report what the status now
+    // holds.
     for notice in context
         .memory
         .take_deferred(&key)
@@ -92,7 +96,8 @@ async fn write_children(
     };
     let cron_jobs = Api::<CronJob>::namespaced(context.client.clone(), &namespace);
     let applied = match &plan.cron_job {
-        // Without its tokens no run could start; one that stands there may be about to be suspended all the same.
+        // Without tokens no run could start, so no new CronJob is written. An existing CronJob is
+        // written all the same: the plan may suspend it.
         Some(wanted) if tokens.is_ok() || !live.is_empty() => {
             apply_cron_job(context, resource, &cron_jobs, wanted, live).await
         }
@@ -112,8 +117,8 @@ async fn write_children(
     tokens.and(applied).and(retired)
 }
 
-/// Writes the CronJob unless it stands there as it is wanted. What stands there is read only when it is not known, after a restart or an
-/// edit.
+/// Writes the CronJob unless the one on the server is already as desired. The object is read from
+/// the server only when its state is not known, after a restart or an edit.
 async fn apply_cron_job(
     context: &Context,
     resource: &SalesforceIntegration,
@@ -175,7 +180,8 @@ async fn mint_tokens(
     let secret = children::token_secret(resource, settings, &sources, tokens);
     let key = Key::of(&secret);
     let version = secret.annotations().get(TOKENS_VERSION).cloned();
-    // No news when the watch brings it, which may be before the answer.
+    // This happens before the write, so that the watch event causes no reconcile. The event may
+    // arrive before the response.
     if let Some(version) = version {
         let owner = Some(Key::of(resource));
         context.index().note_tokens(key.clone(), owner, version);
@@ -238,7 +244,7 @@ fn ignore_absent(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
     }
 }
 
-/// An Event is told once and not insisted upon: status says the same.
+/// Publishes an Event once, without a retry: the status holds the same information.
 async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &Notice) {
     tracing::info!(reason = notice.reason.as_str(), "{}", notice.note);
     if let Err(error) = context
@@ -250,7 +256,7 @@ async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &N
     }
 }
 
-/// Server-side apply wants the type to stand in the object.
+/// Adds `apiVersion` and `kind` to an object. Server-side apply requires them.
 fn typed<K: Resource<DynamicType = ()> + serde::Serialize>(object: &K) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(fields) = value.as_object_mut() {
@@ -260,7 +266,8 @@ fn typed<K: Resource<DynamicType = ()> + serde::Serialize>(object: &K) -> Value 
     value
 }
 
-/// Whether an object already says everything that is wanted; what others or the server's defaults added does not matter.
+/// Whether an object contains everything that is desired. Additions by others or by the server's
+/// defaults do not matter.
 fn says<K: serde::Serialize>(is: &K, wanted: &K) -> bool {
     match (serde_json::to_value(is), serde_json::to_value(wanted)) {
         (Ok(is), Ok(wanted)) => contains(&is, &wanted),

@@ -1,13 +1,13 @@
-//! What a reconcile could not do.
+//! Errors of a reconcile.
 
 use std::fmt;
 
 use crate::directory::TokenError;
 
-/// What a reconcile could not do.
+/// A step of a reconcile that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// Reading a Secret failed for another reason than that it is not there.
+    /// Reading a Secret failed. A missing Secret is no error.
     #[error("the Secret could not be read")]
     Secret(#[source] kube::Error),
     /// Writing a status failed.
@@ -22,10 +22,10 @@ pub(crate) enum Error {
     /// Writing the Secret with the directory's tokens failed.
     #[error("the Secret with the directory's tokens could not be written")]
     TokenSecret(#[source] WithoutWords),
-    /// Tokens could not be made.
+    /// Minting tokens failed.
     #[error("the directory's tokens could not be made")]
     Token(#[source] TokenError),
-    /// The resource went away while it was looked at.
+    /// The integration was deleted during the reconcile.
     #[error("the resource is gone")]
     Gone,
 }
@@ -33,7 +33,7 @@ pub(crate) enum Error {
 // === impl Error ===
 
 impl Error {
-    /// What the API server's client said, where it said anything.
+    /// The error of the API server's client. `None` when the failure has another cause.
     pub(crate) fn cause(&self) -> Option<&kube::Error> {
         match self {
             Error::Secret(error)
@@ -46,7 +46,8 @@ impl Error {
     }
 }
 
-/// A failure without what a webhook may have repeated of the object. It names no source: that has the words.
+/// An API error without the server's message, in which a webhook may repeat parts of the object. It
+/// has no `source()`, because the source contains the message.
 #[derive(Debug)]
 pub(crate) struct WithoutWords(pub(crate) kube::Error);
 

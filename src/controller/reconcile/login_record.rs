@@ -1,5 +1,5 @@
-//! Puts a log-in on record before it is sent. A log-in whose record cannot be written is not sent: then another leads, or nobody would
-//! ever learn of it.
+//! Records a log-in in the status before it is sent. When the record cannot be written, the log-in
+//! is not sent: either another controller leads, or the log-in would never become known.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ use crate::controller::context::Context;
 use crate::decide;
 use crate::salesforce::{LoginGate, LoginWithheld};
 
-/// The log-in that a proof of one integration may make.
+/// The log-in that a proof of one integration may send, and its record.
 pub struct LoginRecord {
     context: Arc<Context>,
     fingerprint: String,
@@ -30,7 +30,7 @@ struct State {
 // === impl LoginRecord ===
 
 impl LoginRecord {
-    /// None was made yet.
+    /// A record without a log-in so far.
     pub fn new(
         context: Arc<Context>,
         resource: Arc<SalesforceIntegration>,
@@ -48,15 +48,15 @@ impl LoginRecord {
         })
     }
 
-    /// When the last log-in was sent, if one was.
+    /// Time at which the last log-in was sent. `None` when none was sent.
     pub fn sent_at(&self) -> Option<Timestamp> {
         self.state().sent_at
     }
 
-    /// The integration as it is on the server now that the proof is over.
+    /// The integration as it is on the server after the proof.
     ///
     /// # Errors
-    /// When a log-in could not be put on record, and so was not made.
+    /// When a log-in could not be recorded and was therefore not sent.
     pub fn finish(&self) -> Result<Arc<SalesforceIntegration>, Error> {
         let mut state = self.state();
         match state.failed.take() {
@@ -74,7 +74,8 @@ impl LoginRecord {
         match written {
             Ok(written) => {
                 if let Some(written) = written {
-                    // The spec stays the one that was decided on, whatever was edited meanwhile.
+                    // The spec stays the one that was decided on, even when it was edited
+                    // meanwhile.
                     let mut resource = before.as_ref().clone();
                     resource.metadata.resource_version = written.metadata.resource_version.clone();
                     resource.status = written.status.clone();
@@ -102,7 +103,8 @@ impl LoginGate for LoginRecord {
     }
 }
 
-/// What a failure to write the record means for the log-in. The failure itself ends the reconcile.
+/// Maps a failure to write the record to the reason why the log-in is withheld. The failure itself
+/// ends the reconcile.
 pub(super) fn withheld(error: &Error) -> LoginWithheld {
     match error {
         Error::Gone => LoginWithheld::Overtaken,

@@ -1,4 +1,4 @@
-//! Looks at one integration: observes, decides, and carries out what was decided.
+//! Reconciles one integration: observes, decides, and applies the decision.
 
 pub(crate) mod apply;
 pub(crate) mod error;
@@ -34,7 +34,7 @@ pub(crate) async fn reconcile(
     context: Arc<Context>,
     permits: &Semaphore,
 ) -> Result<Action, Error> {
-    // Of the highest level, so that it shows whatever `RUST_LOG` asks for.
+    // The span has the highest level, so that it appears with every `RUST_LOG`.
     let span = tracing::error_span!("reconcile", namespace = key.namespace, name = key.name);
     reconcile_in_turn(key, context, permits)
         .instrument(span)
@@ -47,17 +47,18 @@ async fn reconcile_in_turn(
     permits: &Semaphore,
 ) -> Result<Action, Error> {
     for stores in &context.stores {
-        // Its own children must be known; a namespace that cannot be watched holds no rival.
+        // The integration's own children must be known. A namespace that cannot be watched contains
+        // no rival.
         if stores.holds(&key.namespace) {
             stores.synced().await;
         } else {
             stores.synced_or_denied().await;
         }
     }
-    // It is never closed.
+    // `acquire` fails only on a closed semaphore, and this one is never closed.
     let _permit = permits.acquire().await;
     let Some(resource) = context.integration(key) else {
-        // A reconcile that was under way when it went may have kept something since.
+        // A reconcile that was running during the deletion may have kept state since.
         context.memory.forget(key);
         return Ok(Action::await_change());
     };
@@ -132,7 +133,7 @@ async fn reconcile_once(
         requeue_after = Duration::ZERO;
     }
     context.memory.record_admission(&key, admission);
-    // Whatever failed after the status was written, these runs are in it.
+    // Once the status is written it holds these runs, whatever failed afterwards.
     if !matches!(applied, Err(Error::Gone | Error::Status(_))) {
         context.memory.record_runs(&key, gathered.jobs);
     }
@@ -153,7 +154,7 @@ async fn reconcile_once(
     }
 }
 
-/// What the cluster made of an record to write everything.
+/// How the cluster responded to the attempt to write everything.
 fn write_result(applied: &Result<Applied, Error>, job: Option<&Job>) -> WriteResult {
     let error = match applied {
         Ok(Applied::Whole) => return WriteResult::Applied,
@@ -171,9 +172,9 @@ fn write_result(applied: &Result<Applied, Error>, job: Option<&Job>) -> WriteRes
         _ => return WriteResult::Unknown,
     };
     match status.code {
-        // The same record a moment later changes nothing.
+        // The same attempt a moment later has the same result.
         400 | 403 | 405 | 413 | 422 => WriteResult::Refused(object),
-        // A webhook that is not there, if it goes on.
+        // For example a missing webhook, if the failure persists.
         500 => WriteResult::Failed(object),
         _ => WriteResult::Unknown,
     }
@@ -183,8 +184,9 @@ fn credential_of(status: Option<&SalesforceIntegrationStatus>) -> Option<String>
     status?.connection.as_ref()?.credentials_version.clone()
 }
 
-/// A CronJob of ours wakes nobody when the watch brings it; when its first run would be overdue is seen this much later, spread over
-/// minutes and well before it could be.
+/// The time after which a new CronJob is first considered. The watch event of our own write causes
+/// no reconcile, so this reconcile finds out when the first run would be overdue. It is spread over
+/// minutes and comes well before a run could be overdue.
 fn first_look_at_cron_job(resource: &SalesforceIntegration) -> Duration {
     let spread =
         decide::rules::schedule::stable_hash(&resource.uid().unwrap_or_default(), "CronJob") % 300;

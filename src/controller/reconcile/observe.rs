@@ -1,4 +1,5 @@
-//! Gathers what a decision rests on. The only request to the API server is for the Secret; everything else is watched.
+//! Gathers the inputs of a decision. The only request to the API server is for the Secret;
+//! everything else is watched.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::decide::runs::{EndedRun, Runs};
 use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children};
 use crate::salesforce::{Credentials, Fingerprint};
 
-/// What was gathered about one integration; the decision borrows from it.
+/// The inputs for one integration. The decision borrows from it.
 pub struct Gathered {
     pub settings: Result<Settings, InvalidField>,
     pub credentials: Option<(Credentials, Fingerprint)>,
@@ -28,7 +29,8 @@ pub struct Gathered {
     claim: Claim,
     siblings: SiblingLogins,
     ended_runs: Vec<EndedRun>,
-    /// Names of all Jobs of which it is known how their run ended, those that the status has taken in before included.
+    /// Names of all Jobs whose result is known, including those that the status has already
+    /// recorded.
     pub jobs: BTreeSet<String>,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
@@ -40,10 +42,10 @@ pub struct Gathered {
 // === impl Gathered ===
 
 impl Gathered {
-    /// Gathers everything about an integration.
+    /// Gathers the inputs for one integration.
     ///
     /// # Errors
-    /// When the Secret cannot be read for another reason than that it is not there.
+    /// When reading the Secret fails. A missing Secret is no error.
     pub async fn about(
         context: &Context,
         resource: &SalesforceIntegration,
@@ -83,7 +85,8 @@ impl Gathered {
             namespace: key.namespace.clone(),
             name: children::token_secret_name(&key.name),
         };
-        // On lines of their own: within one expression the index would stay locked to its end.
+        // A separate statement: within one expression the index would stay locked until the end of
+        // it.
         let tokens = context.index().tokens(&tokens_key).cloned();
         Ok(Gathered {
             tokens_wanted: context
@@ -107,7 +110,7 @@ impl Gathered {
         })
     }
 
-    /// As the decision sees it.
+    /// The inputs in the form that the decision takes.
     pub fn observed<'a>(
         &'a self,
         context: &'a Context,
@@ -144,9 +147,9 @@ fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
     company_claim::decide(resource, rivals.iter().map(AsRef::as_ref))
 }
 
-/// What the statuses of others say about the same credential.
+/// The log-in results of other integrations that use the same credential.
 fn siblings(context: &Context, own: &Key, fingerprint: &str) -> SiblingLogins {
-    // What this controller was just told may not stand in any status yet.
+    // A refusal that this controller has just received may not be in any status yet.
     let mut found = SiblingLogins::after(context.prover.refusal(fingerprint));
     found.has_outcome = context.prover.has_outcome(fingerprint);
     let sharing = context.index().sharing(fingerprint);
@@ -162,7 +165,8 @@ fn siblings(context: &Context, own: &Key, fingerprint: &str) -> SiblingLogins {
     found
 }
 
-/// Who else uses the org that the proof found, or the one that the status tells of.
+/// The other integrations that use the same org: the org that the proof found, or else the one in
+/// the status.
 fn neighbours(
     context: &Context,
     resource: &SalesforceIntegration,

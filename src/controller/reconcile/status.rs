@@ -1,4 +1,5 @@
-//! Writes the status. The controller is its only writer, and a write is bound to the version that was decided on (docs/adr/0005).
+//! Writes the status. The controller is its only writer, and a write is bound to the version that
+//! was decided on (docs/adr/0005).
 
 use std::sync::Arc;
 
@@ -12,9 +13,9 @@ use crate::controller::cluster::api_server::{self, Written};
 use crate::controller::context::Context;
 use crate::controller::memory::index::Key;
 
-/// Writes the status if it differs from what stands there, and returns what the server then has. The write is bound to the version that
-/// was decided on; when only something other than the status has moved meanwhile, the decision still holds and is written over the newer
-/// version.
+/// Writes the status if it has changed, and returns the object that the server then has. The write
+/// is bound to the version that was decided on. When only other parts of the object have changed
+/// meanwhile, the decision still holds and is written over the newer version.
 pub(crate) async fn write_status(
     context: &Context,
     resource: &SalesforceIntegration,
@@ -64,7 +65,8 @@ pub(crate) async fn write_status(
     }
 }
 
-/// Writes the status over the version that `wanted` was made from, and returns the version that this made.
+/// Replaces the status of the version that `wanted` is based on. Returns the version that the write
+/// created.
 async fn replace_status(
     client: &Client,
     wanted: &SalesforceIntegration,

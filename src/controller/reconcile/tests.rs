@@ -1,4 +1,4 @@
-//! A whole reconcile against an API server that is played here.
+//! A whole reconcile against a simulated API server.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ fn answer(code: u16, body: &Value) -> Response<Body> {
         .unwrap()
 }
 
-/// A controller that knows one integration, whose status cannot be written.
+/// A controller with one integration whose status cannot be written.
 fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",

@@ -238,7 +238,7 @@ fn flatten<K: ResourceExt + Send + 'static>(
 }
 
 /// The changes in one event of a watch. After a long interruption the watch reads the list again.
-/// An object that the new list does not contain is gone: no event will say so.
+/// An object that the new list does not contain is gone, and no event reports that.
 fn diff_relist<K: ResourceExt>(
     event: Event<K>,
     missing: &mut HashSet<Key>,
