@@ -99,7 +99,7 @@ impl Default for Metrics {
             ),
             (
                 "proofs",
-                "Prover of connections, by outcome",
+                "Proofs of connections, by outcome",
                 &metrics.proofs,
             ),
             (
