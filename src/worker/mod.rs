@@ -1,8 +1,8 @@
-//! A run: takes the calls of one tenant that are still to resolve, looks their numbers up in
-//! Salesforce, brings the names back to the directory, and says what it did.
+//! A run: leases the unresolved calls of one tenant, looks their numbers up in Salesforce, writes
+//! the names to the directory, and reports its work.
 //!
-//! A worker holds no Kubernetes credential. It is told what to do by one document in its environment
-//! ([`WorkerSettings`]) and files, and leaves one document behind ([`RunReport`]).
+//! A worker holds no Kubernetes credential. Its input is one document in its environment
+//! ([`WorkerSettings`]) and files; its output is one document ([`RunReport`]).
 
 mod args;
 mod failure;
@@ -26,7 +26,7 @@ use crate::run::{Outcome, RunKind, RunReport, SettingsError, WorkerSettings, set
 use crate::salesforce::{Connection, Transport};
 use crate::shutdown::Shutdown;
 
-/// The report could not be left.
+/// The report could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the run's report could not be written to {}; check --termination-log, and that its disk has room",
@@ -34,9 +34,9 @@ use crate::shutdown::Shutdown;
 )]
 struct NotLeft(PathBuf, #[source] std::io::Error);
 
-/// Does a run and leaves its report.
+/// Executes a run and writes its report.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
-    // Of the highest level, so that it shows whatever `RUST_LOG` asks for.
+    // The span has the highest level, so that every `RUST_LOG` filter shows it.
     let span = error_span!("run", company = Empty, kind = %args.kind(), run = Empty);
     run_and_report(args, shutdown).instrument(span).await
 }
@@ -53,18 +53,19 @@ async fn run_and_report(args: Args, shutdown: Shutdown) -> Exit {
     }
     match report.outcome {
         Outcome::Interrupted => Exit::Interrupted,
-        // What was refused must stand in the report; the code says the same as of every run that was told to stop.
+        // A refused log-in must be in the report. The exit code is the same as for every run that
+        // was asked to stop.
         Outcome::Failed if begun && shutdown.is_requested() => Exit::Interrupted,
         Outcome::Failed if !begun => Exit::Usage,
         Outcome::Failed => Exit::Failed,
         Outcome::BudgetExhausted => Exit::BudgetExhausted,
-        // Nobody can tell a run without a report from one that did nothing.
+        // A run without a report cannot be distinguished from one that did nothing.
         Outcome::Succeeded if left.is_err() => Exit::Failed,
         Outcome::Succeeded => Exit::Done,
     }
 }
 
-/// Reads what the run is told, without asking anybody anything yet.
+/// Reads the input of the run. It sends no request yet.
 fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
     let document = options.settings.as_deref().ok_or(SettingsError::Missing)?;
     let settings = WorkerSettings::parse(document)?;

@@ -1,4 +1,4 @@
-//! What the log tells of a run, and that it holds no secret and no number.
+//! The log of a run: its content, and that it holds no secret and no number.
 
 use clap::Parser;
 use salesforce_simulator::{Org, Record, User};
