@@ -1,4 +1,5 @@
-//! What the cluster does not take: the tenant reads it, it is tried again, and nothing of it stays when it is taken.
+//! Objects that the cluster refuses: the tenant sees the refusal, the controller tries again, and
+//! nothing of the refusal remains after the cluster accepts the object.
 
 use super::*;
 
@@ -115,7 +116,7 @@ fn what_is_known_follows_from_what_was_heard() {
         "and the status may say so"
     );
     for before in [unheard, failing] {
-        // A controller that has just started reads of it in the status.
+        // A controller that has just started reads the refusal from the status.
         assert_eq!(
             before.clone().after(WriteResult::Applied, true),
             Admission::Accepted

@@ -1,4 +1,5 @@
-//! The rules about credentials, by a clock that is put forward: how often Salesforce sees a log-in, and what each failure leads to.
+//! The rules about credentials, with a clock that the tests set: the number of log-ins, and the
+//! result of each failure.
 
 use super::*;
 
@@ -6,7 +7,7 @@ use super::*;
 struct Fleet {
     worlds: Vec<World>,
     outcome: fn() -> Result<Findings, Failure>,
-    /// When each log-in was made.
+    /// Times of the log-ins.
     logins: Vec<i64>,
 }
 
@@ -28,7 +29,8 @@ impl Fleet {
         }
     }
 
-    /// Every integration is looked at, as after a restart of the controller, which remembers nothing but the statuses.
+    /// Reconciles every integration, as after a restart of the controller, which keeps nothing but
+    /// the statuses.
     fn look(&mut self, now: i64) -> Vec<Plan> {
         (0..self.worlds.len())
             .map(|number| self.look_at(number, now))
@@ -52,7 +54,7 @@ impl Fleet {
         world.now = now;
         let before = world.proofs;
         let plan = world.step((self.outcome)());
-        // Who asks while a log-in goes on waits for that one: one a second at most.
+        // A request during a log-in waits for that log-in, so there is at most one a second.
         if self.worlds[number].proofs > before && self.logins.last() != Some(&now) {
             self.logins.push(now);
         }
@@ -113,7 +115,7 @@ fn a_user_who_logged_in_too_often_is_left_alone_for_an_hour_by_all_who_use_it() 
         (world.condition(READY), world.condition(STALLED)),
         (Some((Truth::False, "LoginRateExceeded".into())), None)
     );
-    // It heals by itself: the first that is let in tells the others.
+    // It recovers by itself: the others learn of the first successful log-in.
     fleet.outcome = || Ok(findings());
     for now in (4 * 3600..6 * 3600).step_by(30) {
         fleet.look(now);
@@ -123,7 +125,8 @@ fn a_user_who_logged_in_too_often_is_left_alone_for_an_hour_by_all_who_use_it() 
     }
 }
 
-/// Failure, where, the shortest and the longest wait in seconds at an interval of 10 s; none: only a change brings the next.
+/// The columns are the failure, its phase, and the shortest and longest wait in seconds at an
+/// interval of 10 s. `None` means that only a change causes the next attempt.
 #[test]
 fn each_failure_waits_as_long_as_it_should() {
     #[rustfmt::skip]

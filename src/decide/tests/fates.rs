@@ -1,4 +1,5 @@
-//! What becomes of pods, as the cluster tells it, and what the tenant reads about each: a code and a remedy of its own.
+//! The ends of pods, as the cluster reports them, and the status that the tenant reads: each end
+//! has its own code and remedy.
 
 use std::collections::HashSet;
 
@@ -92,7 +93,7 @@ fn every_end_of_a_pod_is_told_apart() {
         codes.insert(code);
         remedies.insert(Code::from(code).remedy());
     }
-    // A container that was not made and one that did not start are looked at in the same way.
+    // A container that was not created and one that did not start have the same remedy.
     assert_eq!(remedies.len(), codes.len() - 1);
     assert!(!remedies.contains(Code::from("no such code").remedy()));
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::decide::rules::budget;
 use crate::decide::rules::schedule::Cadence;
 
-/// Runs that use whatever they are given, over three days.
+/// Each run uses all that it may, over three days.
 #[test]
 fn twenty_greedy_tenants_of_a_developer_org_stay_within_their_shares_in_any_24_hours() {
     const LIMIT: u64 = 15_000;
