@@ -136,10 +136,10 @@ impl<'a> Decision<'a> {
     /// Sets a condition, and logs a configuration failure once for each change, not at every
     /// reconcile.
     fn set_and_file(&mut self, type_: &str, verdict: Verdict) {
-        let news = self
+        let changed = self
             .verdict(type_)
             .is_none_or(|old| (old.truth, &old.reason) != (verdict.truth, &verdict.reason));
-        if news && verdict.truth == Truth::False {
+        if changed && verdict.truth == Truth::False {
             error_log::record(
                 &mut self.status.errors,
                 Source::Credentials,

@@ -107,8 +107,8 @@ impl Decision<'_> {
 
     /// Returns the times of log-ins with this credential whose answers were never received.
     fn unanswered(&self, fingerprint: &str) -> Vec<Timestamp> {
-        let elsewhere = &self.observed.siblings;
-        if elsewhere.has_outcome {
+        let siblings = &self.observed.siblings;
+        if siblings.has_outcome {
             return vec![];
         }
         let connection = self.status.connection.as_ref();
@@ -116,7 +116,7 @@ impl Decision<'_> {
             .filter(|own| own.credentials_version.as_deref() == Some(fingerprint))
             .and_then(|own| own.attempted_at.as_ref())
             .map(|time| time.0);
-        elsewhere.unanswered.iter().copied().chain(own).collect()
+        siblings.unanswered.iter().copied().chain(own).collect()
     }
 
     /// Sets the connection to unknown until the next attempt, because two answers were lost. A
@@ -287,13 +287,13 @@ impl Decision<'_> {
     }
 
     pub(crate) fn test_requested(&self) -> bool {
-        let asked = self.observed.resource.annotations().get(TEST_REQUESTED_AT);
-        asked.is_some() && asked != self.status.last_handled_test_at.as_ref()
+        let requested_at = self.observed.resource.annotations().get(TEST_REQUESTED_AT);
+        requested_at.is_some() && requested_at != self.status.last_handled_test_at.as_ref()
     }
 
     pub(crate) fn mark_test_handled(&mut self) {
-        if let Some(asked) = self.observed.resource.annotations().get(TEST_REQUESTED_AT) {
-            self.status.last_handled_test_at = Some(asked.clone());
+        if let Some(requested_at) = self.observed.resource.annotations().get(TEST_REQUESTED_AT) {
+            self.status.last_handled_test_at = Some(requested_at.clone());
         }
     }
 

@@ -115,9 +115,9 @@ impl Decision<'_> {
             let cron_job = children::cron_job(resource, settings, cadence, suspend, &run);
             self.plan.cron_job = Some(cron_job);
         }
-        if let Some(asked) = self.run_requested() {
+        if let Some(request_id) = self.run_requested() {
             let possible = cadence.is_some() && exclusive;
-            self.run_on_request(&asked, may_run, possible.then_some(settings));
+            self.run_on_request(&request_id, may_run, possible.then_some(settings));
         }
         let wanted = self.plan.cron_job.as_ref().map(ResourceExt::name_any);
         self.plan.retire = self
@@ -151,19 +151,19 @@ impl Decision<'_> {
 
     /// Returns the request for a run that is not handled yet.
     fn run_requested(&self) -> Option<String> {
-        let asked = self.observed.resource.annotations().get(RUN_REQUESTED_AT)?;
-        (self.status.last_handled_run_at.as_ref() != Some(asked)).then(|| asked.clone())
+        let request_id = self.observed.resource.annotations().get(RUN_REQUESTED_AT)?;
+        (self.status.last_handled_run_at.as_ref() != Some(request_id)).then(|| request_id.clone())
     }
 
     /// Starts the run that the tenant requests, or refuses it with a message. `settings` is `None`
     /// if the run has nothing to do. If other active runs may use all that is left, it starts after
     /// one of them has ended.
-    fn run_on_request(&mut self, asked: &str, may_run: bool, settings: Option<&Settings>) {
+    fn run_on_request(&mut self, request_id: &str, may_run: bool, settings: Option<&Settings>) {
         let allowance = self.allowance_now();
         if settings.is_some() && may_run && allowance == Some(0) && self.waits_for_others() {
             return;
         }
-        match self.job_on_request(asked, allowance, may_run, settings) {
+        match self.job_on_request(request_id, allowance, may_run, settings) {
             Ok(job) => {
                 let note = format!("Job {} runs as asked for.", job.name_any());
                 self.notice(false, Reason::RunStarted, note, "Run");
@@ -171,13 +171,13 @@ impl Decision<'_> {
             }
             Err(refusal) => self.notice(true, Reason::RunRefused, refusal, "Run"),
         }
-        self.status.last_handled_run_at = Some(asked.to_owned());
+        self.status.last_handled_run_at = Some(request_id.to_owned());
     }
 
     /// Returns the Job that the tenant requests, or the reason why there is none.
     fn job_on_request(
         &mut self,
-        asked: &str,
+        request_id: &str,
         allowance: Option<u64>,
         may_run: bool,
         settings: Option<&Settings>,
@@ -194,7 +194,7 @@ impl Decision<'_> {
             return Err("The run that was asked for cannot start: what the integration may use of the org's API requests within 24 hours is used.".into());
         }
         let run = self.run_template(settings, allowance);
-        let job = children::job_on_request(self.observed.resource, &run, asked);
+        let job = children::job_on_request(self.observed.resource, &run, request_id);
         match self.observed.admission.refuses_job(&job.name_any()) {
             None => Ok(job),
             Some(refusal) => {
@@ -253,9 +253,9 @@ impl Decision<'_> {
     /// and shown as long as it lasts.
     fn stuck(&mut self) -> Option<Verdict> {
         let mut verdict = None;
-        let looks = self.observed.active_jobs.iter();
-        let looks = looks.filter_map(|job| stuck::look_at(job));
-        self.wake.extend(looks.filter(|at| *at > self.now));
+        let check_times = self.observed.active_jobs.iter();
+        let check_times = check_times.filter_map(|job| stuck::look_at(job));
+        self.wake.extend(check_times.filter(|at| *at > self.now));
         for stuck in self.observed.stuck_runs {
             if self.now < stuck.due {
                 self.wake.push(stuck.due);

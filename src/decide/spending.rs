@@ -213,13 +213,13 @@ impl Decision<'_> {
     /// limit is unknown.
     pub(crate) fn allowance_by_clock(&self, cadence: Cadence, settings: &Settings) -> Option<u64> {
         let start = cadence.next(self.now, &settings.time_zone)?;
-        let asked_for = self
+        let requested = self
             .observed
             .active_jobs
             .iter()
             .any(|job| is_on_request(job));
         // Only one scheduled run is active at a time, and the budget already includes the next one.
-        let reserved = if asked_for { self.reserved() } else { 0 };
+        let reserved = if requested { self.reserved() } else { 0 };
         Some(self.budget.as_ref()?.allowance(start, reserved))
     }
 
@@ -261,14 +261,14 @@ impl Decision<'_> {
         let message = format!(
             "The integration has used its share of the org's API requests ({share} in 24 hours); the runs go on at {next}."
         );
-        let news = self
+        let changed = self
             .verdict(SYNCED)
             .is_none_or(|old| old.reason != Reason::BudgetExhausted);
-        let said_by_run = self
+        let reported_by_run = self
             .new_runs
             .iter()
             .any(|run| run.outcome == Reason::BudgetExhausted);
-        if news && !said_by_run {
+        if changed && !reported_by_run {
             let source = runs::source(super::children::kind_of_run(settings));
             error_log::record(
                 &mut self.status.errors,

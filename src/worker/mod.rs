@@ -32,7 +32,7 @@ use crate::shutdown::Shutdown;
     "the run's report could not be written to {}; check --termination-log, and that its disk has room",
     .0.display()
 )]
-struct NotLeft(PathBuf, #[source] std::io::Error);
+struct ReportNotWritten(PathBuf, #[source] std::io::Error);
 
 /// Executes a run and writes its report.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
@@ -43,24 +43,24 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
 
 async fn run_and_report(args: Args, shutdown: Shutdown) -> Exit {
     let options = args.options();
-    let (report, begun) = match prepare(args.kind(), options) {
+    let (report, started) = match prepare(args.kind(), options) {
         Ok(run) => (run.execute(&shutdown).await, true),
         Err(failure) => (run::not_begun(args.kind(), &failure), false),
     };
-    let left = leave(&report, &options.termination_log);
-    if let Err(error) = &left {
+    let written = write_report(&report, &options.termination_log);
+    if let Err(error) = &written {
         print_error("worker", error);
     }
     match report.outcome {
         Outcome::Interrupted => Exit::Interrupted,
         // A refused log-in must be in the report. The exit code is the same as for every run that
         // was asked to stop.
-        Outcome::Failed if begun && shutdown.is_requested() => Exit::Interrupted,
-        Outcome::Failed if !begun => Exit::Usage,
+        Outcome::Failed if started && shutdown.is_requested() => Exit::Interrupted,
+        Outcome::Failed if !started => Exit::Usage,
         Outcome::Failed => Exit::Failed,
         Outcome::BudgetExhausted => Exit::BudgetExhausted,
         // A run without a report cannot be distinguished from one that did nothing.
-        Outcome::Succeeded if left.is_err() => Exit::Failed,
+        Outcome::Succeeded if written.is_err() => Exit::Failed,
         Outcome::Succeeded => Exit::Done,
     }
 }
@@ -99,7 +99,7 @@ fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
     })
 }
 
-fn leave(report: &RunReport, path: &Path) -> Result<(), NotLeft> {
+fn write_report(report: &RunReport, path: &Path) -> Result<(), ReportNotWritten> {
     let json = report.to_json();
     match &report.error {
         None => info!(report = %json, "the run is over"),
@@ -107,5 +107,5 @@ fn leave(report: &RunReport, path: &Path) -> Result<(), NotLeft> {
             error!(code = %note.code, message = %note.message, report = %json, "the run ended early")
         }
     }
-    std::fs::write(path, &json).map_err(|error| NotLeft(path.to_owned(), error))
+    std::fs::write(path, &json).map_err(|error| ReportNotWritten(path.to_owned(), error))
 }

@@ -76,12 +76,12 @@ impl Run {
             () = stopped_late => Err(Failure::Interrupted),
         };
         if let Err(failure) = result {
-            let handed_back = tokio::select! {
+            let released = tokio::select! {
                 biased;
                 () = shutdown.aborted() => false,
-                () = self.hand_back() => true,
+                () = self.release_calls() => true,
             };
-            describe(&mut report, &after(failure, shutdown, handed_back));
+            describe(&mut report, &final_failure(failure, shutdown, released));
         }
         report.api_calls = self.connection.spent().calls;
         report.usage = self.connection.usage();
@@ -96,7 +96,7 @@ impl Run {
             resolved: HashSet::new(),
             finished: HashSet::new(),
         };
-        let going_on = || {
+        let check_not_stopped = || {
             if shutdown.is_requested() {
                 Err(Failure::Interrupted)
             } else {
@@ -104,7 +104,7 @@ impl Run {
             }
         };
         loop {
-            going_on()?;
+            check_not_stopped()?;
             let Some((todo, more)) = self.take(&mut progress).await? else {
                 return Ok(());
             };
@@ -121,7 +121,7 @@ impl Run {
             if todo.numbers.is_empty() {
                 continue;
             }
-            going_on()?;
+            check_not_stopped()?;
             // The log-in happens only if there is a number to look up.
             let resolver = match &mut resolver {
                 Some(resolver) => resolver,
@@ -129,7 +129,7 @@ impl Run {
             };
             let mut pending = todo.numbers.as_slice();
             while !pending.is_empty() {
-                going_on()?;
+                check_not_stopped()?;
                 let batch = resolver.batch(pending);
                 let count = batch.numbers().len();
                 if more && count == pending.len() && count < todo.numbers.len() {
@@ -137,15 +137,15 @@ impl Run {
                     // the batch is full then.
                     break;
                 }
-                let brought = resolver.resolve(&batch).await;
+                let answer = resolver.resolve(&batch).await;
                 progress.report.url_length = resolver.learned();
                 for finding in resolver.findings() {
                     if let Some(reason) = Reason::of_finding(finding) {
                         progress.report.warn(Note::new(reason, finding.to_string()));
                     }
                 }
-                let Some(brought) = brought? else { continue };
-                self.finish(&batch, &todo, brought.found, &mut progress)
+                let Some(answer) = answer? else { continue };
+                self.finish(&batch, &todo, answer.found, &mut progress)
                     .await?;
                 progress.resolved.extend(batch.numbers().iter().cloned());
                 pending = pending.get(count..).unwrap_or_default();
@@ -265,7 +265,7 @@ impl Run {
 
     /// Releases the calls that were leased and not done, so that the next run need not wait for
     /// them.
-    async fn hand_back(&self) {
+    async fn release_calls(&self) {
         let request = ReleaseRequest {
             holder: self.holder.clone(),
         };
@@ -289,14 +289,14 @@ impl Run {
 /// Returns the final failure of a run. If the run was asked to stop, this is the interruption,
 /// whatever failed on the way. Only a refused log-in is reported as what it is, so that the
 /// credential is not retried automatically.
-fn after(failure: Failure, shutdown: &Shutdown, handed_back: bool) -> Failure {
+fn final_failure(failure: Failure, shutdown: &Shutdown, released: bool) -> Failure {
     if !shutdown.is_requested() || failure.refused_login() {
         return failure;
     }
     if !matches!(failure, Failure::Interrupted | Failure::CutOff) {
         warn!(error = %Chain(&failure), "this failed while the run was told to stop");
     }
-    if handed_back {
+    if released {
         Failure::Interrupted
     } else {
         Failure::CutOff
@@ -368,18 +368,21 @@ mod tests {
 
     #[test]
     fn of_what_fails_while_a_run_is_told_to_stop_only_a_refused_log_in_is_reported() {
-        let told = Shutdown::new();
-        told.stop();
+        let stopped = Shutdown::new();
+        stopped.stop();
         let refused = Error::new(Meaning::InvalidLogin, Phase::Login, "");
         let refused = Failure::from(ResolveError::from(refused));
-        assert!(after(refused, &told, true).refused_login());
+        assert!(final_failure(refused, &stopped, true).refused_login());
         let used_up = || Failure::from(ResolveError::BudgetExhausted(1));
         assert!(matches!(
-            after(used_up(), &told, true),
+            final_failure(used_up(), &stopped, true),
             Failure::Interrupted
         ));
-        assert!(matches!(after(used_up(), &told, false), Failure::CutOff));
-        let untold = after(used_up(), &Shutdown::new(), true);
-        assert!(matches!(untold, Failure::Resolve(_)));
+        assert!(matches!(
+            final_failure(used_up(), &stopped, false),
+            Failure::CutOff
+        ));
+        let not_stopped = final_failure(used_up(), &Shutdown::new(), true);
+        assert!(matches!(not_stopped, Failure::Resolve(_)));
     }
 }

@@ -93,13 +93,13 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
     let same = known
         .last
         .filter(|last| last.credentials_version.as_deref() == Some(known.fingerprint));
-    let stands_elsewhere = known.refusal_elsewhere.filter(|refused| {
+    let refused_by_sibling = known.refusal_elsewhere.filter(|refused| {
         known
             .proved_elsewhere
             .is_none_or(|proved| proved < *refused)
     });
     let Some(last) = same else {
-        return match stands_elsewhere {
+        return match refused_by_sibling {
             Some(_) if known.requested => gated(Cause::Requested, &[], known, now),
             Some(_) => Next::Adopt,
             None if known.last.is_none() => free(Cause::First, &[], known, now),
@@ -132,13 +132,15 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
     if known.spec_changed {
         return gated(Cause::SpecChanged, &own, known, now);
     }
-    let told = last
+    let last_answer = last
         .verified_at
         .as_ref()
         .map(|time| time.0)
         .max(newest(&own));
     let adopt_or_prove = || {
-        if stands_elsewhere.is_some_and(|refused| told.is_none_or(|told| told < refused)) {
+        if refused_by_sibling
+            .is_some_and(|refused| last_answer.is_none_or(|answer| answer < refused))
+        {
             Next::Adopt
         } else {
             free(Cause::Due, &own, known, now)

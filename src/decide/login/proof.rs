@@ -91,7 +91,7 @@ impl SiblingLogins {
         self.unanswered.extend(attempted);
         let known = self.refusal.as_ref().map(|refusal| refusal.at);
         if let Some(refusal) =
-            standing(status, connection).filter(|refusal| known < Some(refusal.at))
+            valid_refusal(status, connection).filter(|refusal| known < Some(refusal.at))
         {
             self.refusal = Some(refusal);
         }
@@ -99,9 +99,9 @@ impl SiblingLogins {
 }
 
 /// Returns the refusal in a status, if it is still valid.
-fn standing(status: &SalesforceIntegrationStatus, connection: &Connection) -> Option<Refusal> {
+fn valid_refusal(status: &SalesforceIntegrationStatus, connection: &Connection) -> Option<Refusal> {
     let at = connection.refused_at.first()?.0;
-    let told = conditions::verdict(&status.conditions, CONNECTED).and_then(|connected| {
+    let reported = conditions::verdict(&status.conditions, CONNECTED).and_then(|connected| {
         let failure = Failure {
             meaning: connected.reason.meaning()?,
             message: connected.message,
@@ -109,7 +109,7 @@ fn standing(status: &SalesforceIntegrationStatus, connection: &Connection) -> Op
         };
         failure.is_shared().then_some(failure)
     });
-    let failure = match told {
+    let failure = match reported {
         Some(failure) => failure,
         // An earlier condition is not true, so `Connected` does not show the refusal. It is still
         // valid.

@@ -57,8 +57,8 @@ pub struct Budget {
 /// reduced in proportion. The share is at least one request, so that the integration does not stop
 /// for ever.
 pub fn share(limit: u64, percent: u64, others: u64) -> u64 {
-    let asked = percent.saturating_add(others).max(100);
-    let share = u128::from(limit) * u128::from(percent) / u128::from(asked);
+    let total_percent = percent.saturating_add(others).max(100);
+    let share = u128::from(limit) * u128::from(percent) / u128::from(total_percent);
     u64::try_from(share).unwrap_or(u64::MAX).max(1)
 }
 

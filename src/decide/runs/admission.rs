@@ -101,16 +101,16 @@ impl Admission {
 impl RefusedObject {
     fn message(&self) -> String {
         match self {
-            RefusedObject::CronJob(said) => {
-                format!("The cluster refuses the CronJob{}", quote(Some(said)))
+            RefusedObject::CronJob(message) => {
+                format!("The cluster refuses the CronJob{}", quote(Some(message)))
             }
             RefusedObject::Tokens => {
                 "The cluster refuses the Secret with the directory's tokens.".into()
             }
-            RefusedObject::Job(_, said) => {
+            RefusedObject::Job(_, message) => {
                 format!(
                     "The cluster refuses the Job that was asked for{}",
-                    quote(Some(said))
+                    quote(Some(message))
                 )
             }
         }

@@ -196,13 +196,13 @@ fn judge(
             ),
         ),
         (_, terminated) if disrupted.is_some() && (terminated.is_none() || report.is_err()) => {
-            let said = disrupted.and_then(|disrupted| disrupted.message.as_deref());
+            let reason = disrupted.and_then(|disrupted| disrupted.message.as_deref());
             known(
                 Reason::WorkerEvicted,
                 format!(
                     "The cluster ended the pod of the {} run: {}",
                     label(kind),
-                    said.unwrap_or("no reason given")
+                    reason.unwrap_or("no reason given")
                 ),
             )
         }
@@ -249,7 +249,7 @@ fn judge_report(
     terminated: &ContainerStateTerminated,
     kind: RunKind,
 ) -> (Code, String, Option<RunReport>) {
-    let said = report.error.as_ref().map(|error| error.message.clone());
+    let error_message = report.error.as_ref().map(|error| error.message.clone());
     let (code, message) = match report.outcome {
         Outcome::Succeeded if terminated.exit_code == 0 => (
             Reason::Succeeded.into(),
@@ -271,7 +271,7 @@ fn judge_report(
         ),
         Outcome::BudgetExhausted => (
             Reason::BudgetExhausted.into(),
-            said.unwrap_or_else(|| {
+            error_message.unwrap_or_else(|| {
                 format!(
                     "The {} run stopped at its share of the org's API requests.",
                     label(kind)
@@ -290,7 +290,7 @@ fn judge_report(
                 .error
                 .as_ref()
                 .map_or(Reason::RunFailed.into(), |error| error.code.clone()),
-            said.unwrap_or_else(|| format!("The {} run failed.", label(kind))),
+            error_message.unwrap_or_else(|| format!("The {} run failed.", label(kind))),
         ),
     };
     (code, message, Some(report))

@@ -184,12 +184,12 @@ fn waiting_message(code: Reason, waiting: &ContainerStateWaiting, kind: RunKind)
 }
 
 /// Formats the cluster's message as the end of a sentence.
-pub(crate) fn quote(said: Option<&str>) -> String {
-    let said = said.unwrap_or_default().trim();
-    if said.is_empty() {
+pub(crate) fn quote(message: Option<&str>) -> String {
+    let message = message.unwrap_or_default().trim();
+    if message.is_empty() {
         return ".".into();
     }
-    let short: String = said.chars().take(MAX_QUOTE_CHARS).collect();
+    let short: String = message.chars().take(MAX_QUOTE_CHARS).collect();
     let end = if short.ends_with('.') { "" } else { "." };
     format!(": {short}{end}")
 }

@@ -75,8 +75,8 @@ fn warned(world: &World) -> Vec<&str> {
 /// and its settings must both state it.
 pub(crate) fn allowance(world: &World) -> Option<u64> {
     let template = &world.cron_jobs.first()?.spec.as_ref()?.job_template;
-    let said = template.metadata.as_ref()?.annotations.as_ref()?;
-    let calls: u64 = said.get(API_CALLS)?.parse().unwrap();
+    let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
+    let calls: u64 = annotations.get(API_CALLS)?.parse().unwrap();
     let pod = template.spec.as_ref()?.template.spec.as_ref()?;
     let settings = pod.containers[0].env.as_ref()?[0].value.clone()?;
     assert!(
@@ -372,15 +372,15 @@ fn at_four_fifths_of_its_share_an_integration_is_warned_once() {
         .push(run(&world, "two", 110, Outcome::Succeeded, 4));
     let plan = world.step(Ok(findings()));
     assert_eq!(warned(&world), ["ApiBudgetNearlyUsed"]);
-    let told = |plan: &Plan| {
+    let warning_notices = |plan: &Plan| {
         let notices = plan.notices.iter();
         notices
             .filter(|notice| notice.reason == "ApiBudgetNearlyUsed")
             .count()
     };
-    assert_eq!(told(&plan), 1);
+    assert_eq!(warning_notices(&plan), 1);
     let plan = world.step(Ok(findings()));
-    assert_eq!((told(&plan), warned(&world).len()), (0, 1));
+    assert_eq!((warning_notices(&plan), warned(&world).len()), (0, 1));
 }
 
 #[test]

@@ -219,9 +219,9 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
         json!([{"type": "Failed", "status": "True", "lastTransitionTime": "2027-01-15T08:00:09Z"}]);
     let killed = [Arc::new(pod(terminated(137, "Error", "")))];
     let names = |runs: &Runs| (runs.ended.len(), runs.active.len(), runs.over.len());
-    let nobody = |_: &str| false;
+    let none_recorded = |_: &str| false;
 
-    let runs = Runs::sort(job(json!([])), &[], &[], None, nobody);
+    let runs = Runs::sort(job(json!([])), &[], &[], None, none_recorded);
     assert_eq!(names(&runs), (0, 1, 0), "its pod is yet to come");
     let late = runs.stuck[0].due.duration_since(BEGAN.parse().unwrap());
     assert_eq!(
@@ -231,57 +231,57 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
     );
     let coming = [Arc::new(pod(json!({"phase": "Pending"})))];
     assert_eq!(
-        Runs::sort(job(json!([])), &coming, &[], None, nobody).stuck,
+        Runs::sort(job(json!([])), &coming, &[], None, none_recorded).stuck,
         []
     );
-    let runs = Runs::sort(job(json!([])), &killed, &[], None, nobody);
+    let runs = Runs::sort(job(json!([])), &killed, &[], None, none_recorded);
     assert_eq!(names(&runs), (1, 0, 1));
     let last = runs.ended[0].as_last_run();
     for conditions in [json!([]), failed.clone()] {
-        let taken_in = |job: &str| runs.over.contains(job);
-        let runs = Runs::sort(job(conditions.clone()), &[], &[], None, taken_in);
+        let is_recorded = |job: &str| runs.over.contains(job);
+        let runs = Runs::sort(job(conditions.clone()), &[], &[], None, is_recorded);
         assert_eq!(names(&runs), (0, 0, 1), "{conditions}");
     }
-    let runs = Runs::sort(job(json!([])), &[], &[], Some(&last), nobody);
+    let runs = Runs::sort(job(json!([])), &[], &[], Some(&last), none_recorded);
     assert_eq!(names(&runs), (0, 0, 1), "after a restart");
-    let runs = Runs::sort(job(failed), &[], &[], None, nobody);
+    let runs = Runs::sort(job(failed), &[], &[], None, none_recorded);
     assert_eq!(runs.ended[0].outcome, "PodLost");
-    let words = [judge_pod(&killed[0]).unwrap()];
+    let results = [judge_pod(&killed[0]).unwrap()];
     for conditions in [json!([]), json!([{"type": "Failed", "status": "True"}])] {
-        let runs = Runs::sort(job(conditions), &[], &words, None, nobody);
+        let runs = Runs::sort(job(conditions), &[], &results, None, none_recorded);
         assert_eq!(
             (runs.ended.as_slice(), runs.active.len()),
-            (&words[..], 0),
+            (&results[..], 0),
             "its pod went after it had said so"
         );
     }
     let earlier = [EndedRun {
         finished_at: at(-100_000_000),
-        ..words[0].clone()
+        ..results[0].clone()
     }];
-    let runs = Runs::sort(job(json!([])), &[], &earlier, None, nobody);
+    let runs = Runs::sort(job(json!([])), &[], &earlier, None, none_recorded);
     assert_eq!(names(&runs), (0, 1, 0), "another of the same name said so");
     let running = [Arc::new(pod(json!({"phase": "Running"})))];
     let failed = json!([{"type": "Failed", "status": "True"}]);
-    let runs = Runs::sort(job(failed), &running, &[], None, nobody);
+    let runs = Runs::sort(job(failed), &running, &[], None, none_recorded);
     assert_eq!(names(&runs), (0, 0, 0), "its pod has yet to report");
     let namesake = LastRun {
         finished_at: Some(Time(at(-100_000_000))),
         ..last.clone()
     };
-    let runs = Runs::sort(job(json!([])), &[], &[], Some(&namesake), nobody);
+    let runs = Runs::sort(job(json!([])), &[], &[], Some(&namesake), none_recorded);
     assert_eq!(names(&runs), (0, 1, 0), "another of the same name was last");
     let mut had_one = job(json!([]));
     let status = json!({"startTime": BEGAN, "active": 1, "uncountedTerminatedPods": {}});
     Arc::make_mut(&mut had_one[0]).status = serde_json::from_value(status).unwrap();
-    let runs = Runs::sort(had_one, &[], &[], None, nobody);
+    let runs = Runs::sort(had_one, &[], &[], None, none_recorded);
     assert_eq!(
         (runs.active.len(), runs.stuck.len()),
         (1, 0),
         "its pod went"
     );
     let complete = json!([{"type": "Complete", "status": "True"}]);
-    let runs = Runs::sort(job(complete), &[], &[], None, nobody);
+    let runs = Runs::sort(job(complete), &[], &[], None, none_recorded);
     assert_eq!(
         names(&runs),
         (0, 0, 0),

@@ -8,14 +8,14 @@ fn killed_in_each_log_in(worlds: &mut [World], clock: impl Iterator<Item = i64>)
     let mut logins = vec![];
     for now in clock {
         for number in 0..worlds.len() {
-            let mut elsewhere = SiblingLogins::default();
+            let mut siblings = SiblingLogins::default();
             for (_, other) in worlds.iter().enumerate().filter(|(at, _)| *at != number) {
                 if let Some(status) = &other.resource.status {
-                    elsewhere.add("f1", status);
+                    siblings.add("f1", status);
                 }
             }
             let world = &mut worlds[number];
-            (world.siblings, world.now) = (elsewhere, now);
+            (world.siblings, world.now) = (siblings, now);
             let plan = world.decide(None);
             if plan.prove.is_some() {
                 world.begin_login();

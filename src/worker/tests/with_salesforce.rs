@@ -309,11 +309,11 @@ async fn a_run_that_is_told_to_stop_finishes_its_request_and_hands_the_rest_back
     calls.extend(numbers(180));
     bed.calls_from(0, &strs(&calls)).await;
     let stop = Shutdown::new();
-    let told = async {
+    let stop_after_one_call = async {
         played.after_calls(1).await;
         stop.stop();
     };
-    let (report, ()) = tokio::join!(bed.run_until(RunKind::Lookup, &stop), told);
+    let (report, ()) = tokio::join!(bed.run_until(RunKind::Lookup, &stop), stop_after_one_call);
     assert_eq!(report.outcome, Outcome::Interrupted);
     assert_eq!(report.api_calls, 1);
     assert_eq!(report.matched.contact, 1, "what was asked is kept");
