@@ -64,7 +64,7 @@ pub enum Retire {
 /// An Event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Whether somebody should check it.
+    /// Whether the Event is a warning, which somebody should check.
     pub warning: bool,
     /// Reason of the Event.
     pub reason: Code,

@@ -53,8 +53,8 @@ impl Decision<'_> {
             pending: self
                 .verdict(CONNECTED)
                 .is_none_or(|verdict| verdict.truth == Truth::Unknown),
-            // The first write to a status records a log-in. Until a spec is fully processed, the
-            // status has no observed generation.
+            // A log-in is recorded before anything else in the status. Then no generation is
+            // observed yet, because no spec was fully processed.
             spec_changed: self.status.observed_generation.is_some()
                 && self.status.observed_generation != self.observed.resource.metadata.generation,
             requested: self.test_requested(),

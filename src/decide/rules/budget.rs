@@ -18,7 +18,7 @@ pub const WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// A run's allowance is rounded down to whole sixteenths of the share, so that the value in the
 /// CronJob changes rarely.
 const STEPS: u64 = 16;
-/// Used part of its share from which an integration is warned, in per cent.
+/// Part of its share, in per cent, at which an integration is warned.
 const WARNING_PERCENT: u64 = 80;
 /// API requests of one proof of the connection. A fourth is needed if a session has expired.
 const CALLS_OF_A_PROOF: u64 = 3;
@@ -162,8 +162,8 @@ impl Budget {
     }
 }
 
-/// Combines the findings of an org's runs about its URLs: no length that one of them saw refused,
-/// and the longest of the rest.
+/// Combines the findings of an org's runs about its URLs. Lengths that one of them saw refused are
+/// excluded, and the longest of the rest is used.
 pub fn url_length<'a>(
     known: impl Iterator<Item = &'a QueryUrlLength> + Clone,
     now: Timestamp,
