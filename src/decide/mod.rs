@@ -1,5 +1,6 @@
-//! What to do about one integration: a pure function from what was observed to a plan. Every rule of the controller is here or
-//! in a module below; nothing here does I/O or asks for the time.
+//! Decides what to do for one integration: a pure function from the observed state to a plan. Every
+//! rule of the controller is in this module or in a module below it. Nothing here does I/O or reads
+//! the clock.
 
 pub(crate) mod children;
 pub(crate) mod login;
@@ -35,12 +36,12 @@ use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{Settings, conditions};
 use crate::reason::{Code, Reason};
 
-/// A run is overdue when none has ended that long after its deadline.
+/// A run is overdue if none has ended this long after its deadline.
 const OVERDUE_GRACE: Duration = Duration::from_secs(600);
-/// Something is looked at at least that often, whatever happens.
+/// Maximum time between two reconciles of an integration.
 const MAX_REQUEUE: Duration = Duration::from_secs(6 * 3600);
 
-/// Decides what to do about one integration at `now`.
+/// Decides what to do for one integration at `now`.
 pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     let mut decision = Decision::new(observed, now);
     let settings = match observed.settings {
@@ -62,19 +63,19 @@ pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     decision.finish()
 }
 
-/// A decision in the making: the status as it will be, and what goes with it.
+/// A decision in progress: the future status and the rest of the plan.
 struct Decision<'a> {
     observed: &'a Observed<'a>,
     now: Timestamp,
     uid: String,
     status: SalesforceIntegrationStatus,
     plan: Plan,
-    /// They count, and are not the last run.
+    /// Ended runs that count but do not become the last run in the status.
     late_runs: Vec<&'a EndedRun>,
     new_runs: Vec<&'a EndedRun>,
-    /// Known once Salesforce has told the org's limit.
+    /// Known once Salesforce has reported the org's limit.
     budget: Option<Budget>,
-    /// Until when runs wait for free API requests, if they do.
+    /// End of the wait for free API requests; `None` if runs do not wait.
     held: Option<Timestamp>,
     wake: Vec<Timestamp>,
 }
@@ -132,12 +133,13 @@ impl<'a> Decision<'a> {
             .is_some_and(|verdict| verdict.truth == Truth::False)
     }
 
-    /// Files a failure of the configuration once for each change, not at every look.
+    /// Sets a condition, and logs a configuration failure once for each change, not at every
+    /// reconcile.
     fn set_and_file(&mut self, type_: &str, verdict: Verdict) {
-        let news = self
+        let changed = self
             .verdict(type_)
             .is_none_or(|old| (old.truth, &old.reason) != (verdict.truth, &verdict.reason));
-        if news && verdict.truth == Truth::False {
+        if changed && verdict.truth == Truth::False {
             error_log::record(
                 &mut self.status.errors,
                 Source::Credentials,
@@ -164,7 +166,8 @@ impl<'a> Decision<'a> {
         });
     }
 
-    /// The spec passed the schema and still names something that does not exist.
+    /// Returns the plan for a spec that passed the schema but refers to something that does not
+    /// exist.
     fn refuse_spec(mut self, message: &str) -> Plan {
         let verdict = Verdict::fails(Reason::InvalidSpec, message);
         if self.verdict(READY).is_none_or(|old| old != verdict) {
@@ -176,7 +179,7 @@ impl<'a> Decision<'a> {
                 self.now,
             );
         }
-        // Who holds the company ID does not hang on it.
+        // The holder of the company ID does not depend on it.
         for type_ in conditions::ORDER
             .into_iter()
             .filter(|type_| *type_ != EXCLUSIVE)
@@ -211,7 +214,8 @@ impl<'a> Decision<'a> {
         self.set_and_file(EXCLUSIVE, verdict);
     }
 
-    /// Ready is the first condition that does not hold; Stalled says whether waiting could help.
+    /// Sets Ready to the first condition that is not true. Stalled states whether waiting could
+    /// help.
     fn summary(&mut self, settings: &Settings) {
         let verdicts: Vec<(&str, Verdict)> = conditions::ORDER
             .into_iter()
@@ -288,7 +292,7 @@ impl<'a> Decision<'a> {
         }
         if let Some(wake) = self.wake.iter().min() {
             let wait = wake.duration_since(self.now);
-            // A second more, so that a timer that fires early does not come in vain.
+            // One second more, so that a timer that fires early does not cause a useless reconcile.
             self.plan.requeue_after = Duration::try_from(wait)
                 .unwrap_or_default()
                 .saturating_add(Duration::from_secs(1))

@@ -1,4 +1,4 @@
-//! What `decide` looks at: values only, gathered by `observe`.
+//! The input of `decide`: plain values that `observe` collects.
 
 use std::sync::Arc;
 
@@ -16,38 +16,41 @@ use super::runs::stuck::StuckRun;
 use crate::api::status::QueryUrlLength;
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
 
-/// Everything that a decision about one integration rests on.
+/// Everything that a decision about one integration depends on.
 #[derive(Clone, Debug)]
 pub struct Observed<'a> {
     /// The resource with its last status.
     pub resource: &'a SalesforceIntegration,
-    /// Its spec, read.
+    /// The parsed spec, or its invalid field.
     pub settings: Result<&'a Settings, &'a InvalidField>,
-    /// The Secret that it names.
+    /// State of the Secret that the spec refers to.
     pub credentials: Credentials,
-    /// Whether it holds its company ID.
+    /// Whether the integration holds its company ID.
     pub claim: Claim,
-    /// What siblings with the same credential went through.
+    /// The login results of other integrations that use the same credential.
     pub siblings: SiblingLogins,
-    /// The proof that was just made, if one was.
+    /// The proof that was just finished, if there is one.
     pub proof: Option<&'a Proof>,
-    /// Its runs that ended and still have a pod or a Job, without those that this controller has taken in before.
+    /// Its ended runs that still have a pod or a Job, except those that this controller has already
+    /// recorded.
     pub ended_runs: &'a [EndedRun],
-    /// Since when this controller leads. What ended before may have been taken in by another.
+    /// Time since which this controller leads. Another controller may have recorded runs that ended
+    /// before.
     pub leader_since: Timestamp,
-    /// Its Jobs that go on.
+    /// Its Jobs that are running.
     pub active_jobs: &'a [Arc<Job>],
     /// Its runs whose pod does not start.
     pub stuck_runs: &'a [StuckRun],
-    /// Who else uses its org.
+    /// The other integrations of its org.
     pub neighbours: Neighbours,
-    /// What the cluster made of what was last written for it.
+    /// The cluster's response to the last writes for the integration.
     pub admission: Admission,
-    /// Its CronJobs as they are.
+    /// Its current CronJobs.
     pub cron_jobs: &'a [Arc<LiveCronJob>],
-    /// From what the Secret with its directory tokens was minted; none when there is none.
+    /// Version of the inputs from which its directory tokens were minted; `None` if there is no
+    /// Secret with tokens.
     pub tokens: Option<String>,
-    /// From what it would be minted now.
+    /// Version of the inputs from which the tokens would be minted now.
     pub tokens_wanted: String,
     /// The operator's configuration.
     pub config: &'a Config,
@@ -56,7 +59,8 @@ pub struct Observed<'a> {
 // === impl Observed ===
 
 impl<'a> Observed<'a> {
-    /// A resource that was looked at alone: no run, no sibling and no neighbour was seen, and the company ID is its own.
+    /// Returns the input for a resource that is observed alone: without runs, siblings and
+    /// neighbours, and with its own company ID.
     pub fn alone(
         resource: &'a SalesforceIntegration,
         settings: Result<&'a Settings, &'a InvalidField>,
@@ -88,19 +92,20 @@ impl<'a> Observed<'a> {
 /// The other integrations of an org.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Neighbours {
-    /// How many there are.
+    /// Number of the other integrations.
     pub count: u32,
     /// Names of those in the same namespace, sorted, at most [`Self::MAX_NAMES`].
     pub names: Vec<String>,
-    /// What those that are not suspended ask for of the org's API requests together, in per cent.
+    /// Part of the org's API requests that they ask for together, without the suspended ones, in
+    /// per cent.
     pub percent: u64,
-    /// What their runs have found out about the org.
+    /// URL lengths that their runs have found for the org.
     pub url_lengths: Vec<QueryUrlLength>,
 }
 
 // === impl Neighbours ===
 
 impl Neighbours {
-    /// So many are named.
+    /// Maximum number of names in `names`.
     pub const MAX_NAMES: usize = 10;
 }

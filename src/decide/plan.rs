@@ -1,4 +1,4 @@
-//! What `decide` returns: everything that is to be done about one integration, as values that `act` carries out.
+//! The output of `decide`: everything to do for one integration, as values that `act` carries out.
 
 use std::time::Duration;
 
@@ -8,37 +8,40 @@ use super::login::next_attempt::Cause;
 use crate::api::SalesforceIntegrationStatus;
 use crate::reason::{Code, Reason};
 
-/// What is to be done about one integration.
+/// The work to do for one integration.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Prove the connection first, then decide again: nothing else of the plan is carried out.
+    /// Cause of a proof. If it is set, the connection is proved first and the decision is repeated;
+    /// nothing else of the plan is carried out.
     pub prove: Option<Cause>,
-    /// The CronJob as it is to be.
+    /// The desired CronJob.
     pub cron_job: Option<CronJob>,
-    /// CronJobs that are to go, or to be suspended until their runs have ended.
+    /// CronJobs to delete, or to suspend until their runs have ended.
     pub retire: Vec<Retire>,
-    /// A run that the tenant asked for.
+    /// Job of a run that the tenant requested.
     pub run: Option<Job>,
-    /// Whether to mint the tokens for the directory anew.
+    /// Whether to mint new tokens for the directory.
     pub mint_tokens: bool,
-    /// The status as it is to be; written only when it differs.
+    /// The desired status. It is written only if it differs.
     pub status: SalesforceIntegrationStatus,
-    /// What to tell in Events.
+    /// Events to publish.
     pub notices: Vec<Notice>,
-    /// When to look again if nothing happens before.
+    /// Time until the next reconcile if nothing happens before.
     pub requeue_after: Duration,
 }
 
 // === impl Plan ===
 
 impl Plan {
-    /// Whether it brings the first that an integration has in the cluster, and nothing else: no run waits for that.
+    /// Whether the plan only creates the first objects that an integration has in the cluster. No
+    /// run waits for those.
     pub fn is_first<L>(&self, live: &[L]) -> bool {
         let brings = self.mint_tokens || self.cron_job.is_some();
         brings && live.is_empty() && self.retire.is_empty() && self.run.is_none()
     }
 
-    /// The same where the Job of the run that was asked for could not be made: the wish stays, and everything else is as it was.
+    /// Returns the plan without the requested run, whose Job could not be created. The request
+    /// stays open, and everything else is unchanged.
     pub fn without_run(mut self, before: Option<&SalesforceIntegrationStatus>) -> Plan {
         self.run = None;
         self.status.last_handled_run_at =
@@ -54,19 +57,19 @@ impl Plan {
 pub enum Retire {
     /// Its runs have ended: delete it.
     Delete(String),
-    /// A run goes on, which is not cut: suspend it for now.
+    /// A run is active and is not interrupted: suspend the CronJob for now.
     Suspend(String),
 }
 
 /// An Event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Whether a person should look.
+    /// Whether the Event is a warning, which somebody should check.
     pub warning: bool,
-    /// What it is about.
+    /// Reason of the Event.
     pub reason: Code,
-    /// A sentence.
+    /// Note of the Event: a sentence.
     pub note: String,
-    /// What the controller was doing, CamelCase.
+    /// Action of the controller, in CamelCase.
     pub action: &'static str,
 }

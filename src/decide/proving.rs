@@ -1,4 +1,4 @@
-//! The connection: when it is proved, what a proof changes, what the tenant asked for.
+//! The connection: when it is proved, what a proof changes, and what the tenant requests.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -18,7 +18,8 @@ use crate::reason::{Code, Reason};
 use crate::salesforce::Meaning;
 
 impl Decision<'_> {
-    /// Takes in the proof that was made, or decides when the next one is. Returns why to prove now.
+    /// Records the finished proof, or decides when the next one is due. Returns the cause if the
+    /// connection is to be proved now.
     pub(crate) fn connection(&mut self, settings: &Settings) -> Option<Cause> {
         let Credentials::Available { fingerprint, .. } = self.observed.credentials.clone() else {
             let why = "The credentials must be available first.";
@@ -52,7 +53,8 @@ impl Decision<'_> {
             pending: self
                 .verdict(CONNECTED)
                 .is_none_or(|verdict| verdict.truth == Truth::Unknown),
-            // A log-in is put on record before anything else is: then no spec was seen through yet.
+            // A log-in is recorded before anything else in the status. Then no generation is
+            // observed yet, because no spec was fully processed.
             spec_changed: self.status.observed_generation.is_some()
                 && self.status.observed_generation != self.observed.resource.metadata.generation,
             requested: self.test_requested(),
@@ -103,10 +105,10 @@ impl Decision<'_> {
         None
     }
 
-    /// Log-ins with this credential whose answers nobody has seen.
+    /// Returns the times of log-ins with this credential whose answers were never received.
     fn unanswered(&self, fingerprint: &str) -> Vec<Timestamp> {
-        let elsewhere = &self.observed.siblings;
-        if elsewhere.has_outcome {
+        let siblings = &self.observed.siblings;
+        if siblings.has_outcome {
             return vec![];
         }
         let connection = self.status.connection.as_ref();
@@ -114,10 +116,11 @@ impl Decision<'_> {
             .filter(|own| own.credentials_version.as_deref() == Some(fingerprint))
             .and_then(|own| own.attempted_at.as_ref())
             .map(|time| time.0);
-        elsewhere.unanswered.iter().copied().chain(own).collect()
+        siblings.unanswered.iter().copied().chain(own).collect()
     }
 
-    /// Two answers were lost: what does not hold any more, or never did, waits for the next attempt.
+    /// Sets the connection to unknown until the next attempt, because two answers were lost. A
+    /// connection that is known to work stays as it is.
     fn wait_without_answer(&mut self, due: Timestamp) {
         if self
             .verdict(CONNECTED)
@@ -133,7 +136,7 @@ impl Decision<'_> {
         self.set(AUTHORIZED, Verdict::unknown(Reason::Pending, why));
     }
 
-    /// The credential that Salesforce refused is back as it was: so is the refusal.
+    /// Restores the refusal, because the credential that Salesforce refused is in use again.
     pub(crate) fn recall_refusal(&mut self) {
         let refusal = self
             .status
@@ -157,7 +160,7 @@ impl Decision<'_> {
         );
     }
 
-    /// Another resource was refused with the same credential: the same holds here, without another attempt.
+    /// Adopts the refusal of another resource with the same credential, without another attempt.
     pub(crate) fn adopt(&mut self, fingerprint: &str, settings: &Settings) {
         let Some(refusal) = self.observed.siblings.refusal.clone() else {
             return;
@@ -227,7 +230,8 @@ impl Decision<'_> {
         }
     }
 
-    /// What was counted and found out for another org says nothing about this one.
+    /// Records the org of the proof. If the org has changed, counts and findings of the previous
+    /// org are dropped.
     fn record_organization(&mut self, proof: &Proof) {
         let Ok(findings) = &proof.outcome else {
             return;
@@ -245,7 +249,7 @@ impl Decision<'_> {
 
     pub(crate) fn record_failure(&mut self, failure: &Failure, proof: &Proof, settings: &Settings) {
         let meaning = failure.meaning;
-        // Salesforce counts from the log-in; what did not answer is waited for from now on.
+        // Salesforce counts from the log-in. After any other failure, the wait starts now.
         let ended = if failure.is_shared() {
             proof.at
         } else {
@@ -283,13 +287,13 @@ impl Decision<'_> {
     }
 
     pub(crate) fn test_requested(&self) -> bool {
-        let asked = self.observed.resource.annotations().get(TEST_REQUESTED_AT);
-        asked.is_some() && asked != self.status.last_handled_test_at.as_ref()
+        let requested_at = self.observed.resource.annotations().get(TEST_REQUESTED_AT);
+        requested_at.is_some() && requested_at != self.status.last_handled_test_at.as_ref()
     }
 
     pub(crate) fn mark_test_handled(&mut self) {
-        if let Some(asked) = self.observed.resource.annotations().get(TEST_REQUESTED_AT) {
-            self.status.last_handled_test_at = Some(asked.clone());
+        if let Some(requested_at) = self.observed.resource.annotations().get(TEST_REQUESTED_AT) {
+            self.status.last_handled_test_at = Some(requested_at.clone());
         }
     }
 
@@ -305,7 +309,7 @@ impl Decision<'_> {
         }
     }
 
-    /// When the proof after the one just made is due.
+    /// Returns the time at which the next proof is due.
     pub(crate) fn next_proof(&self) -> Option<Timestamp> {
         let connection = self.status.connection.as_ref()?;
         if let Some(next) = &connection.next_attempt_at {

@@ -1,4 +1,4 @@
-//! The runs: what became of them, what is to run, and whether names arrive as they should.
+//! The runs: their results, the runs to start, and whether names arrive as they should.
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -15,7 +15,8 @@ use crate::api::{RUN_REQUESTED_AT, Settings, conditions};
 use crate::reason::{Code, Reason};
 
 impl Decision<'_> {
-    /// Takes in the runs that ended: their counts, their failures, and a log-in that Salesforce refused them.
+    /// Records the runs that ended: their counts, their failures, and a log-in that Salesforce
+    /// refused.
     pub(crate) fn runs(&mut self) {
         if let Some(last) = self.new_runs.last() {
             self.status.last_run = Some(last.as_last_run());
@@ -42,7 +43,8 @@ impl Decision<'_> {
         }
     }
 
-    /// A worker that was refused is a failed log-in of the credential like any other, unless the credential is another by now.
+    /// Counts the refused log-in of a worker like any other failed log-in of the credential, unless
+    /// the credential has changed since.
     pub(crate) fn refused_in_run(&mut self, run: &EndedRun) {
         let Some(error) = run
             .report
@@ -87,7 +89,7 @@ impl Decision<'_> {
             })
     }
 
-    /// When its runs start; none when retrieval is disabled.
+    /// Returns the cadence of the runs; `None` if retrieval is disabled.
     pub(crate) fn cadence(&self, settings: &Settings) -> Option<Cadence> {
         Cadence::of(settings, &self.uid, self.observed.config.daily_window)
     }
@@ -113,9 +115,9 @@ impl Decision<'_> {
             let cron_job = children::cron_job(resource, settings, cadence, suspend, &run);
             self.plan.cron_job = Some(cron_job);
         }
-        if let Some(asked) = self.run_requested() {
+        if let Some(request_id) = self.run_requested() {
             let possible = cadence.is_some() && exclusive;
-            self.run_on_request(&asked, may_run, possible.then_some(settings));
+            self.run_on_request(&request_id, may_run, possible.then_some(settings));
         }
         let wanted = self.plan.cron_job.as_ref().map(ResourceExt::name_any);
         self.plan.retire = self
@@ -147,20 +149,21 @@ impl Decision<'_> {
         )
     }
 
-    /// The wish for a run that was not handled yet.
+    /// Returns the request for a run that is not handled yet.
     fn run_requested(&self) -> Option<String> {
-        let asked = self.observed.resource.annotations().get(RUN_REQUESTED_AT)?;
-        (self.status.last_handled_run_at.as_ref() != Some(asked)).then(|| asked.clone())
+        let request_id = self.observed.resource.annotations().get(RUN_REQUESTED_AT)?;
+        (self.status.last_handled_run_at.as_ref() != Some(request_id)).then(|| request_id.clone())
     }
 
-    /// Carries out, or refuses in words, a run that the tenant asks for. `settings` are there where it has something to do. Where others
-    /// that go on may use all that is left, it starts when one of them has ended.
-    fn run_on_request(&mut self, asked: &str, may_run: bool, settings: Option<&Settings>) {
+    /// Starts the run that the tenant requests, or refuses it with a message. `settings` is `None`
+    /// if the run has nothing to do. If other active runs may use all that is left, it starts after
+    /// one of them has ended.
+    fn run_on_request(&mut self, request_id: &str, may_run: bool, settings: Option<&Settings>) {
         let allowance = self.allowance_now();
         if settings.is_some() && may_run && allowance == Some(0) && self.waits_for_others() {
             return;
         }
-        match self.job_on_request(asked, allowance, may_run, settings) {
+        match self.job_on_request(request_id, allowance, may_run, settings) {
             Ok(job) => {
                 let note = format!("Job {} runs as asked for.", job.name_any());
                 self.notice(false, Reason::RunStarted, note, "Run");
@@ -168,13 +171,13 @@ impl Decision<'_> {
             }
             Err(refusal) => self.notice(true, Reason::RunRefused, refusal, "Run"),
         }
-        self.status.last_handled_run_at = Some(asked.to_owned());
+        self.status.last_handled_run_at = Some(request_id.to_owned());
     }
 
-    /// The Job that a tenant asks for, or why there is none.
+    /// Returns the Job that the tenant requests, or the reason why there is none.
     fn job_on_request(
         &mut self,
-        asked: &str,
+        request_id: &str,
         allowance: Option<u64>,
         may_run: bool,
         settings: Option<&Settings>,
@@ -191,7 +194,7 @@ impl Decision<'_> {
             return Err("The run that was asked for cannot start: what the integration may use of the org's API requests within 24 hours is used.".into());
         }
         let run = self.run_template(settings, allowance);
-        let job = children::job_on_request(self.observed.resource, &run, asked);
+        let job = children::job_on_request(self.observed.resource, &run, request_id);
         match self.observed.admission.refuses_job(&job.name_any()) {
             None => Ok(job),
             Some(refusal) => {
@@ -219,7 +222,8 @@ impl Decision<'_> {
         self.set(SYNCED, verdict);
     }
 
-    /// What the cluster does not take of what runs need: told once, and shown until it is taken.
+    /// Returns the verdict while the cluster refuses an object that runs need. The refusal is
+    /// logged once, and shown until the cluster accepts the object.
     fn refused_by_cluster(&mut self, settings: &Settings) -> Option<Verdict> {
         let verdict = self.observed.admission.verdict()?;
         let old = self.verdict(SYNCED);
@@ -245,12 +249,13 @@ impl Decision<'_> {
         }
     }
 
-    /// A run whose pod does not start: told once for each run, and shown as long as it lasts.
+    /// Returns the verdict while the pod of a run does not start. It is reported once for each run,
+    /// and shown as long as it lasts.
     fn stuck(&mut self) -> Option<Verdict> {
         let mut verdict = None;
-        let looks = self.observed.active_jobs.iter();
-        let looks = looks.filter_map(|job| stuck::look_at(job));
-        self.wake.extend(looks.filter(|at| *at > self.now));
+        let check_times = self.observed.active_jobs.iter();
+        let check_times = check_times.filter_map(|job| stuck::look_at(job));
+        self.wake.extend(check_times.filter(|at| *at > self.now));
         for stuck in self.observed.stuck_runs {
             if self.now < stuck.due {
                 self.wake.push(stuck.due);
@@ -309,12 +314,13 @@ impl Decision<'_> {
         }
     }
 
-    /// Whether a verdict says that the cluster refuses something, and it does not any more.
+    /// Whether a verdict states a refusal by the cluster that is over.
     fn is_accepted_now(&self, verdict: &Verdict) -> bool {
         verdict.reason == Reason::RefusedByCluster && self.observed.admission == Admission::Accepted
     }
 
-    /// By when a run should have ended; none while runs may not start, or one goes on.
+    /// Returns the time by which a run should have ended; `None` while runs may not start or one is
+    /// active.
     pub(crate) fn expected_by(&self, cadence: Cadence, settings: &Settings) -> Option<Timestamp> {
         let waits = !self.may_run(settings) || self.held.is_some();
         if waits || !self.observed.active_jobs.is_empty() {

@@ -1,4 +1,5 @@
-//! What an integration has used of its org's API requests, what its next run may use, and what is said about it.
+//! The org's API requests: how many an integration has used, how many its next run may use, and the
+//! messages about them.
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -18,7 +19,7 @@ use crate::reason::Reason;
 use crate::salesforce::Usage;
 
 impl Decision<'_> {
-    /// Takes in what Salesforce told of the org's requests.
+    /// Records the usage of the org's requests that Salesforce reported.
     pub(crate) fn usage(&mut self, usage: &Usage) {
         let old = self.status.api_usage.as_ref();
         if old.is_none_or(|old| old.observed_at.0 <= usage.observed_at) {
@@ -38,7 +39,7 @@ impl Decision<'_> {
         budget::spend(&mut budget.spent, at.min(self.now), calls, by);
     }
 
-    /// Takes in what a run used and found out about the org.
+    /// Records the requests that a run used, and its findings about the org.
     pub(crate) fn record_run_usage(&mut self, run: &EndedRun) {
         self.spend(run.finished_at, run.api_calls(), Spender::Run);
         let now = self.now;
@@ -59,7 +60,7 @@ impl Decision<'_> {
             (report.url_length, &mut self.status.organization)
         {
             let known = organization.query_url_length.take();
-            // Of a refusal that was known before the run, the age stays.
+            // A refusal that was known before the run keeps its time.
             let known_since = known
                 .filter(|known| known.refused == found.refused)
                 .and_then(|known| known.refused_at);
@@ -73,14 +74,15 @@ impl Decision<'_> {
         }
     }
 
-    /// The org is another than the one that was counted for.
+    /// Drops the data of the previous org after the org has changed.
     pub(crate) fn forget_org(&mut self) {
         self.status.api_usage = None;
         self.status.api_budget = None;
         warnings::replace(&mut self.status.warnings, Origin::Run, vec![]);
     }
 
-    /// Brings up to date what is shared with the neighbours in the org: its requests, and what is known of its URLs.
+    /// Updates the data that is shared with the neighbours in the org: its requests, and the
+    /// findings about its URLs.
     pub(crate) fn update_share(&mut self, settings: &Settings) {
         let neighbours = &self.observed.neighbours;
         if let Some(organization) = &mut self.status.organization {
@@ -156,7 +158,8 @@ impl Decision<'_> {
         warnings::replace(&mut self.status.warnings, Origin::Budget, found.collect());
     }
 
-    /// Whether runs must wait for free requests, and until when. A run that would start before then is held back, and made up for.
+    /// Decides whether runs must wait for free requests, and until when. A run that would start
+    /// before then is held back and made up for.
     pub(crate) fn hold_runs(&mut self, cadence: Option<Cadence>, settings: &Settings) {
         let (Some(cadence), Some(budget)) = (cadence, &self.budget) else {
             return;
@@ -170,9 +173,10 @@ impl Decision<'_> {
             .as_ref()
             .and_then(|kept| kept.resumes_at.clone());
         let waits = resumes.is_some_and(|resumes| resumes.0 > self.now);
-        // A start that was missed is made up for at once when nothing holds it back any more: there must be room now, not only then.
+        // A missed start is made up for at once when runs are no longer held back. So requests must
+        // be free now, not only at the next start.
         let from = if waits { self.now } else { start };
-        // Where no end is foreseeable, somebody looks again after a day.
+        // If no end can be predicted, the check is repeated after a day.
         let room = budget
             .room_from(from)
             .or_else(|| from.checked_add(budget::WINDOW).ok());
@@ -190,39 +194,42 @@ impl Decision<'_> {
         }
     }
 
-    /// Since when runs are held back no more, if the last was and none has ended since.
+    /// Returns the time since which runs are no longer held back, if the last one was and none has
+    /// ended since.
     pub(crate) fn held_until(&self) -> Option<Timestamp> {
         let budget = self.status.api_budget.as_ref()?;
         budget.resumes_at.as_ref().map(|resumes| resumes.0)
     }
 
-    /// Whether a verdict says that runs wait for free requests, though none has stopped for want of them.
+    /// Whether a verdict states that runs wait for free requests although none has stopped for lack
+    /// of them.
     pub(crate) fn was_only_held(&self, verdict: &Verdict) -> bool {
         let last = self.status.last_run.as_ref();
         verdict.reason == Reason::BudgetExhausted
             && last.is_none_or(|last| last.code() != Reason::BudgetExhausted)
     }
 
-    /// What the next run by the clock may use; none where nobody knows the org's limit.
+    /// Returns the number of requests that the next scheduled run may use; `None` if the org's
+    /// limit is unknown.
     pub(crate) fn allowance_by_clock(&self, cadence: Cadence, settings: &Settings) -> Option<u64> {
         let start = cadence.next(self.now, &settings.time_zone)?;
-        let asked_for = self
+        let requested = self
             .observed
             .active_jobs
             .iter()
             .any(|job| is_on_request(job));
-        // Of runs by the clock there is one at a time, and the next is reckoned with already.
-        let reserved = if asked_for { self.reserved() } else { 0 };
+        // Only one scheduled run is active at a time, and the budget already includes the next one.
+        let reserved = if requested { self.reserved() } else { 0 };
         Some(self.budget.as_ref()?.allowance(start, reserved))
     }
 
-    /// What a run may use that starts now, beside those that go on.
+    /// Returns the number of requests that a run may use if it starts now, beside the active runs.
     pub(crate) fn allowance_now(&self) -> Option<u64> {
         let budget = self.budget.as_ref()?;
         Some(budget.allowance(self.now, self.reserved()))
     }
 
-    /// Whether a run could start now if no other went on.
+    /// Whether a run could start now if no other run were active.
     pub(crate) fn waits_for_others(&self) -> bool {
         let budget = self.budget.as_ref();
         budget.is_some_and(|budget| budget.allowance(self.now, 0) > 0)
@@ -237,31 +244,31 @@ impl Decision<'_> {
         allowances.fold(0, u64::saturating_add)
     }
 
-    /// When the next run starts, as far as the budget has a say in it.
+    /// Returns the start of the next run, as far as it depends on the budget.
     pub(crate) fn next_start(&self, cadence: Cadence, settings: &Settings) -> Option<Timestamp> {
         let Some(until) = self.held else {
             return cadence.next(self.now, &settings.time_zone);
         };
-        // Made up for at once if it was missed no longer ago than the CronJob's deadline.
+        // A missed start is made up for at once if it is not older than the CronJob's deadline.
         let earliest = until.checked_sub(cadence.starting_deadline()).ok()?;
         Some(cadence.next(earliest, &settings.time_zone)?.max(until))
     }
 
-    /// Why no run may start before `until`.
+    /// Returns the verdict with the reason why no run may start before `until`.
     pub(crate) fn budget_verdict(&mut self, until: Timestamp, settings: &Settings) -> Verdict {
         let share = self.budget.as_ref().map_or(0, |budget| budget.share);
         let next = self.status.next_run.as_ref().map_or(until, |next| next.0);
         let message = format!(
             "The integration has used its share of the org's API requests ({share} in 24 hours); the runs go on at {next}."
         );
-        let news = self
+        let changed = self
             .verdict(SYNCED)
             .is_none_or(|old| old.reason != Reason::BudgetExhausted);
-        let said_by_run = self
+        let reported_by_run = self
             .new_runs
             .iter()
             .any(|run| run.outcome == Reason::BudgetExhausted);
-        if news && !said_by_run {
+        if changed && !reported_by_run {
             let source = runs::source(super::children::kind_of_run(settings));
             error_log::record(
                 &mut self.status.errors,
@@ -275,7 +282,7 @@ impl Decision<'_> {
     }
 }
 
-/// Whether a tenant asked for the run, and no CronJob started it.
+/// Whether a tenant requested the run, and no CronJob started it.
 fn is_on_request(job: &Job) -> bool {
     !job.owner_references()
         .iter()

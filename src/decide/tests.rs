@@ -1,4 +1,5 @@
-//! The rules, as sentences. What a case needs is built from a healthy integration; each test changes what it is about.
+//! The rules, as sentences. Each test starts from a healthy integration and changes the part that
+//! it is about.
 
 mod admission;
 mod budget;
@@ -40,7 +41,8 @@ fn at(offset: i64) -> Timestamp {
     Timestamp::from_second(START + offset).unwrap()
 }
 
-/// A world with one integration, moved on by deciding and taking over the status, as the controller does.
+/// A world with one integration. Each step decides and adopts the new status, as the controller
+/// does.
 struct World {
     resource: SalesforceIntegration,
     credentials: Credentials,
@@ -69,7 +71,7 @@ impl World {
             claim: Claim::Held,
             siblings: SiblingLogins::default(),
             ended_runs: vec![],
-            // Runs stay in this world when they were taken in, as they do for a controller that has just started.
+            // Recorded runs stay in this world, as they do for a controller that has just started.
             leader_since: Timestamp::MAX,
             active_jobs: vec![],
             stuck_runs: vec![],
@@ -119,7 +121,8 @@ impl World {
         decide(&observed, at(self.now))
     }
 
-    /// One reconcile: decides, proves with that outcome if asked to, takes over what the plan writes.
+    /// One reconcile: decides, proves with that outcome if the plan requires it, and adopts the
+    /// writes of the plan.
     fn step(&mut self, outcome: Result<Findings, Failure>) -> Plan {
         let mut plan = self.decide(None);
         if plan.prove.is_some() {

@@ -1,4 +1,4 @@
-//! From a fact to a condition, one small function each.
+//! Conversions from a fact to a condition, one small function each.
 
 use super::Credentials;
 use super::rules::company_claim::Claim;
@@ -76,7 +76,8 @@ pub(crate) fn warning(found: &salesforce::Warning) -> status::Warning {
     }
 }
 
-/// View All on Contact, Account and Lead. Lead may be absent: Platform licences have none (facts: phone platform 1.6).
+/// Checks View All on Contact, Account and Lead. Lead may be absent, because Platform licences do
+/// not include it (facts: phone platform 1.6).
 pub(crate) fn authorized(access: &Access) -> Verdict {
     let answers = [
         ("Contact", &access.contact),
@@ -142,12 +143,12 @@ pub(crate) fn synced(outcome: &Code, message: &str) -> Verdict {
     match outcome.reason() {
         Some(Reason::Succeeded) => Verdict::holds(Reason::RunSucceeded, message),
         Some(Reason::BudgetExhausted) => Verdict::fails(Reason::BudgetExhausted, message),
-        // The kind stands in front so that two failures of one reason can be told apart.
+        // The kind comes first, so that two failures of one reason can be distinguished.
         _ => Verdict::fails(Reason::RunFailed, format!("{outcome}: {message}")),
     }
 }
 
-/// Whether a condition that is False stays so until a person acts.
+/// Whether a condition that is False stays so until a human acts.
 pub(crate) fn needs_a_person(type_: &str, code: &Code) -> bool {
     match type_ {
         SYNCED => false,

@@ -1,5 +1,6 @@
-//! The contract of a run: its settings go in as one document, its report comes out as another. The controller writes the first and judges
-//! the second; the worker reads the first and leaves the second.
+//! The contract of a run: its settings are the input document, its report is the output document.
+//! The controller writes the settings and judges the report. The worker reads the settings and
+//! writes the report.
 
 mod report;
 pub(crate) mod settings;

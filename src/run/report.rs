@@ -1,9 +1,10 @@
-//! What a run did: one JSON document in the container's termination message.
+//! The report of a run: one JSON document in the container's termination message.
 //!
 //! A kubelet keeps at most 4,096 bytes of it
 //! (<https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>), so
-//! [`RunReport::to_json`] shortens texts until it fits and never the structure. The controller reads
-//! it with [`RunReport::parse`], which takes nothing that this program would not have written.
+//! [`RunReport::to_json`] shortens texts until it fits, and never changes the structure. The
+//! controller reads it with [`RunReport::parse`], which accepts nothing that this program would not
+//! have written.
 
 use std::fmt;
 
@@ -14,115 +15,118 @@ use crate::reason::{Code, Reason};
 use crate::resolve::UrlLength;
 use crate::salesforce::Usage;
 
-/// What a kubelet keeps of a termination message.
+/// Size of a termination message that a kubelet keeps, in bytes.
 pub const MAX_REPORT_BYTES: usize = 4_096;
-/// The format that this program writes and reads.
+/// Version of the format that this program writes and reads.
 pub const REPORT_VERSION: &str = "v1";
-/// So many different warnings tell what is wrong with an org; more would crowd out the rest.
+/// Maximum number of different warnings. So many show what is wrong with an org; more would leave
+/// no space for the rest.
 const MAX_WARNINGS: usize = 10;
-/// Longest code of an error or a warning.
+/// Maximum length of the code of an error or a warning, in bytes.
 const MAX_CODE_BYTES: usize = 64;
 
-/// What a run did and how it ended.
+/// The work of a run and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunReport {
-    /// The format, [`REPORT_VERSION`].
+    /// Version of the format, [`REPORT_VERSION`].
     pub version: String,
-    /// Which of the two runs.
+    /// Kind of the run.
     pub kind: RunKind,
-    /// When it began.
+    /// Start time of the run.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// End time of the run.
     pub finished_at: Timestamp,
-    /// How it ended.
+    /// Result of the run.
     pub outcome: Outcome,
-    /// Why it ended so; always there when it failed, never when it succeeded.
+    /// Reason for the result. It is always set if the run failed, and never if it succeeded.
     pub error: Option<Note>,
-    /// Salesforce refused the log-in: the credential must not be tried again by itself.
+    /// Whether Salesforce refused the log-in. The credential must then not be retried
+    /// automatically.
     pub login_refused: bool,
-    /// Calls of the directory that are resolved now, those included whose number had a contact.
+    /// Calls of the directory that are resolved now, including those whose number had a contact.
     pub calls: u64,
-    /// Different phone numbers among them that Salesforce was asked for.
+    /// Different phone numbers among them that were looked up in Salesforce.
     pub numbers: u64,
-    /// Numbers that a record was found for.
+    /// Numbers for which a record was found.
     pub matched: Matched,
-    /// Numbers that no record was found for.
+    /// Numbers for which no record was found.
     pub unmatched: u64,
     /// Contacts written to the directory.
     pub written: u64,
-    /// Contacts found but left as the directory has them.
+    /// Contacts that were found but left unchanged in the directory.
     pub skipped: u64,
     /// Requests to Salesforce that count against its allocation.
     pub api_calls: u64,
-    /// The org's usage, as the last answer told it.
+    /// The org's API usage, as the last answer reported it.
     pub usage: Option<Usage>,
-    /// How long the URL of a query may be in this org, where the run found out: for the settings of
+    /// Maximum length of a query URL in this org, if the run found it. It goes into the settings of
     /// the next run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_length: Option<UrlLength>,
-    /// What did not stop the run but should be put right.
+    /// Problems that did not stop the run but should be fixed.
     pub warnings: Vec<Note>,
 }
 
-/// Which run.
+/// Kind of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RunKind {
-    /// The daily run: numbers without a contact; never overwrites.
+    /// The daily run: looks up numbers without a contact and never overwrites one.
     Sync,
-    /// The after-call run: numbers of calls that ended; overwrites.
+    /// The after-call run: looks up the numbers of ended calls and overwrites their contacts.
     Lookup,
 }
 
-/// How a run ended.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
-    /// All that was to do is done.
+    /// All work is done.
     Succeeded,
-    /// It could not go on; what was done before is kept.
+    /// The run could not continue. Work done before is kept.
     Failed,
-    /// The integration's share of the API allocation is used up; what was done before is kept.
+    /// The integration's share of the API allocation is used up. Work done before is kept.
     BudgetExhausted,
-    /// It was told to stop; what was done before is kept.
+    /// The run was asked to stop. Work done before is kept.
     Interrupted,
 }
 
 /// Numbers found, by the kind of record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matched {
-    /// On a contact.
+    /// Numbers found on a contact.
     pub contact: u64,
-    /// On an account, person accounts included.
+    /// Numbers found on an account, including person accounts.
     pub account: u64,
-    /// On a lead.
+    /// Numbers found on a lead.
     pub lead: u64,
 }
 
-/// A code for programs and a sentence for people.
+/// A code for programs and a sentence for humans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// One word in CamelCase, such as `InvalidLogin`; it may be one that only a newer worker knows.
+    /// One word in CamelCase, such as `InvalidLogin`. It may be a code that only a newer worker
+    /// knows.
     pub code: Code,
-    /// What happened.
+    /// Description of the event, as a sentence.
     pub message: String,
 }
 
-/// Why a text is not a report.
+/// The reason why a text is not a report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// There is none: the pod ended before it could write one.
+    /// The text is empty: the pod ended before it could write a report.
     #[error("the run left no report")]
     Empty,
-    /// More than a termination message holds.
+    /// The text is longer than a termination message. The value is its length in bytes.
     #[error("the report has {0} bytes, more than {MAX_REPORT_BYTES}")]
     TooLong(usize),
-    /// Another format than this program's.
+    /// The version of the format is not the one of this program.
     #[error("the report's version is not {REPORT_VERSION}")]
     Version,
-    /// Not the JSON of a report.
+    /// The text is not the JSON of a report.
     #[error("the report is not a run report")]
     NotAReport(#[source] serde_json::Error),
-    /// Its parts contradict each other.
+    /// The values of the report contradict each other.
     #[error("the report contradicts itself: {0}")]
     Impossible(&'static str),
 }
@@ -130,7 +134,7 @@ pub enum ReportError {
 // === impl RunReport ===
 
 impl RunReport {
-    /// The report of a run that has done nothing yet.
+    /// Creates the report of a run that has done nothing yet.
     pub fn begin(kind: RunKind, now: Timestamp) -> Self {
         Self {
             version: REPORT_VERSION.to_owned(),
@@ -153,14 +157,14 @@ impl RunReport {
         }
     }
 
-    /// Adds a warning, each once.
+    /// Adds a warning, unless the report already contains it or has no space for more.
     pub fn warn(&mut self, warning: Note) {
         if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }
 
-    /// The document: at most [`MAX_REPORT_BYTES`], whatever the texts are.
+    /// Returns the JSON document, with at most [`MAX_REPORT_BYTES`] whatever the texts are.
     pub fn to_json(&self) -> String {
         let mut report = self.clone();
         report.warnings.truncate(MAX_WARNINGS);
@@ -169,7 +173,7 @@ impl RunReport {
             for note in report.error.iter_mut().chain(&mut report.warnings) {
                 shorten(&mut note.message, longest);
             }
-            // A struct of strings and numbers always has a JSON form.
+            // Serializing a struct of strings and numbers cannot fail.
             let json = serde_json::to_string(&report).unwrap_or_default();
             if json.len() <= MAX_REPORT_BYTES || longest == 0 {
                 return json;
@@ -178,7 +182,7 @@ impl RunReport {
         }
     }
 
-    /// Reads a termination message.
+    /// Parses a termination message.
     pub fn parse(text: &str) -> Result<Self, ReportError> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -241,7 +245,7 @@ impl RunReport {
     }
 }
 
-/// Cuts a text at a character's border to at most `longest` bytes, with a mark that it was cut.
+/// Cuts a text at a character boundary to at most `longest` bytes, and marks that it was cut.
 fn shorten(text: &mut String, longest: usize) {
     const MARK: char = '…';
     if text.len() <= longest {
@@ -260,7 +264,7 @@ fn shorten(text: &mut String, longest: usize) {
 // === impl Matched ===
 
 impl Matched {
-    /// All numbers found; `None` if that is more than can be counted.
+    /// Returns the sum of all numbers found; `None` on overflow.
     pub fn total(&self) -> Option<u64> {
         self.contact
             .checked_add(self.account)?
@@ -271,7 +275,7 @@ impl Matched {
 // === impl Note ===
 
 impl Note {
-    /// A note. A run says only what this version knows.
+    /// Creates a note. A run uses only codes that this version knows.
     pub fn new(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
         Self {
             code: reason.into().into(),
@@ -290,7 +294,7 @@ impl Note {
 // === impl Outcome ===
 
 impl Outcome {
-    /// The word in the report.
+    /// Returns the word that the report uses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Succeeded => "Succeeded",
@@ -310,7 +314,7 @@ impl fmt::Display for Outcome {
 // === impl RunKind ===
 
 impl RunKind {
-    /// The word in the report.
+    /// Returns the word that the report uses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sync => "Sync",

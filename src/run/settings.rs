@@ -1,7 +1,7 @@
-//! What a worker is told: one JSON document in the environment, secrets in files.
+//! The settings of a worker: one JSON document in the environment, and secrets in files.
 //!
-//! The controller writes the document into the CronJob, where anyone who may read Jobs reads it; so
-//! nothing in it is secret. Its keys are those of the resource.
+//! The controller writes the document into the CronJob, where everybody who may read Jobs can read
+//! it. So it contains no secret. Its keys are those of the resource.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,88 +22,92 @@ use crate::salesforce::{
 
 /// The environment variable that holds the document.
 pub const SETTINGS_ENV: &str = "SWITCHBOARD_WORKER_SETTINGS";
-/// The format that this program writes and reads.
+/// Version of the format that this program writes and reads.
 pub const SETTINGS_VERSION: &str = "v1";
-/// More than a Secret holds in all: 1 MiB (<https://kubernetes.io/docs/concepts/configuration/secret/>).
+/// Maximum size of a file, in bytes. A Secret holds at most 1 MiB in all
+/// (<https://kubernetes.io/docs/concepts/configuration/secret/>).
 const MAX_SECRET_BYTES: u64 = 1024 * 1024;
 
 /// The settings of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkerSettings {
-    /// The format, [`SETTINGS_VERSION`].
+    /// Version of the format, [`SETTINGS_VERSION`].
     pub version: String,
-    /// Whose calls are resolved.
+    /// The company whose calls are resolved.
     pub company_id: CompanyId,
-    /// Where the numbers are looked up.
+    /// The Salesforce org in which the numbers are looked up.
     pub salesforce: SalesforceSettings,
-    /// Where the calls come from and the contacts go.
+    /// The directory that provides the calls and receives the contacts.
     pub directory: DirectorySettings,
-    /// How national numbers are read.
+    /// Region with which national numbers are parsed.
     pub region: Region,
     /// The tenant's time zone (IANA).
     pub time_zone: String,
-    /// Whether the org has person accounts, where a probe told.
+    /// Whether the org has person accounts; `None` if no probe has reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person_accounts: Option<bool>,
-    /// Where the org's records are opened; without it, where the log-in leads to.
+    /// URL at which the org's records are opened. If it is missing, the URL from the log-in is
+    /// used.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "url_text::optional"
     )]
     pub instance_url: Option<Url>,
-    /// API calls that this run may make; without it, as many as it needs.
+    /// Maximum number of API calls of this run; `None` means no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_api_calls: Option<u64>,
-    /// How long the URL of a query may be in this org, as the last run's report said.
+    /// Maximum length of a query URL in this org, from the last run's report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_length: Option<UrlLength>,
-    /// What this run is called in logs, `namespace/name` of its resource say.
+    /// Name of this run in logs, for example `namespace/name` of its resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
 }
 
-/// The Salesforce side.
+/// The Salesforce part of the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SalesforceSettings {
     /// Production or Sandbox.
     pub environment: Environment,
-    /// Where to log in, in place of the host that the environment implies.
+    /// URL for the log-in, in place of the host that the environment implies.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "url_text::optional"
     )]
     pub login_url: Option<Url>,
-    /// The version of the API.
+    /// Version of the Salesforce API.
     pub api_version: ApiVersion,
-    /// How to log in.
+    /// Method of the log-in.
     pub auth: AuthSettings,
-    /// Hosts that may be dialled, in the operator's own notation; empty means the operator's default.
+    /// Hosts to which connections are allowed, in the operator's notation. If it is empty, the
+    /// operator's default applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// Whether Salesforce may stand in a private network: for simulators only.
+    /// Whether Salesforce may be in a private network. This is for simulators only.
     #[serde(default)]
     pub allow_private_networks: bool,
 }
 
-/// How to log in: exactly one of the four, as in the resource.
+/// The log-in method: exactly one of the four, as in the resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AuthSettings {
-    /// SOAP `login()`. Files `password`, and perhaps `securityToken`.
+    /// SOAP `login()`. Files: `password`, optionally `securityToken`.
     Password(UserSettings),
-    /// The OAuth username-password flow. Files `password`, perhaps `securityToken`, `clientId`, `clientSecret`.
+    /// The OAuth username-password flow. Files: `password`, optionally `securityToken`, `clientId`,
+    /// `clientSecret`.
     OauthPassword(UserSettings),
-    /// The OAuth JWT bearer flow. Files `clientId`, `privateKey`.
+    /// The OAuth JWT bearer flow. Files: `clientId`, `privateKey`.
     JwtBearer(UserSettings),
-    /// The OAuth client-credentials flow. Files `clientId`, `clientSecret`.
+    /// The OAuth client-credentials flow. Files: `clientId`, `clientSecret`.
     ClientCredentials {},
 }
 
-/// Which user logs in.
+/// The user that logs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserSettings {
@@ -111,16 +115,16 @@ pub struct UserSettings {
     pub username: String,
 }
 
-/// The directory side.
+/// The directory part of the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DirectorySettings {
-    /// Its address.
+    /// URL of the directory.
     #[serde(with = "url_text")]
     pub url: Url,
 }
 
-/// Why a run cannot begin. No variant holds a secret's value.
+/// The reason why a run cannot start. No variant holds a secret's value.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The variable is not set.
@@ -131,7 +135,7 @@ pub enum SettingsError {
     /// The document cannot be read.
     #[error("{SETTINGS_ENV} is not a settings document; docs/worker.md tells what one holds")]
     Malformed(#[source] serde_json::Error),
-    /// The document is of another version.
+    /// The document has another version.
     #[error("{SETTINGS_ENV} has version {0:?}; this program reads {SETTINGS_VERSION}")]
     Version(String),
     /// A file cannot be read.
@@ -139,26 +143,26 @@ pub enum SettingsError {
         "the file {path} cannot be read; check that the key is in the Secret that is mounted there, and that this process may read it"
     )]
     File {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// The content of a file is invalid.
     #[error("the file {path} {problem}")]
     Content {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Description of the problem.
         problem: String,
     },
-    /// The hosts or authorities for Salesforce are unusable.
+    /// The hosts or certificate authorities for Salesforce are unusable.
     #[error(
         "the way to Salesforce cannot be set up; check salesforce.hosts in {SETTINGS_ENV}, and --ca-bundle"
     )]
     Dial(#[from] DialError),
-    /// The mounted credentials are not those of the method.
+    /// The mounted credentials do not fit the log-in method.
     #[error("the mounted credentials cannot be used; correct the tenant's Secret")]
     Credentials(#[from] Incomplete),
 }
@@ -166,7 +170,7 @@ pub enum SettingsError {
 // === impl WorkerSettings ===
 
 impl WorkerSettings {
-    /// Reads the document.
+    /// Parses the document and checks its version.
     pub fn parse(json: &str) -> Result<Self, SettingsError> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -179,7 +183,7 @@ impl WorkerSettings {
         serde_json::from_str(json).map_err(SettingsError::Malformed)
     }
 
-    /// The document, for the CronJob: the same settings always give the same bytes.
+    /// Returns the document for the CronJob. The same settings always give the same bytes.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -188,14 +192,15 @@ impl WorkerSettings {
 // === impl SalesforceSettings ===
 
 impl SalesforceSettings {
-    /// Where to log in.
+    /// Returns the URL for the log-in: the configured one, or that of the environment.
     pub fn login_url(&self) -> Url {
         self.login_url
             .clone()
             .unwrap_or_else(|| self.environment.login_url())
     }
 
-    /// What may be dialled, with one more authority to trust where `ca_bundle` names a PEM file.
+    /// Returns the policy for the allowed connections. `ca_bundle` is a PEM file with an additional
+    /// certificate authority.
     pub fn dial_policy(&self, ca_bundle: Option<&Path>) -> Result<DialPolicy, SettingsError> {
         let pem = ca_bundle
             .map(|path| read_file(path).map(|pem| pem.to_vec()))
@@ -203,7 +208,7 @@ impl SalesforceSettings {
         DialPolicy::new(&self.hosts, self.allow_private_networks, pem).map_err(SettingsError::from)
     }
 
-    /// The credentials, from the files of a mounted Secret.
+    /// Reads the credentials from the files of a mounted Secret.
     pub fn credentials(&self, directory: &Path) -> Result<Credentials, SettingsError> {
         let (method, username) = self.auth.method();
         let read = |key: SecretKey| {
@@ -220,7 +225,7 @@ impl SalesforceSettings {
 // === impl AuthSettings ===
 
 impl AuthSettings {
-    /// The method, and the user that it logs in.
+    /// Returns the method, and the user that it logs in.
     fn method(&self) -> (Method, Option<&str>) {
         match self {
             Self::Password(user) => (Method::Password, Some(&user.username)),
@@ -231,7 +236,7 @@ impl AuthSettings {
     }
 }
 
-/// A secret from a file, without the line end that editors and `echo` leave.
+/// Reads a secret from a file, without the line end that editors and `echo` add.
 pub(crate) fn read_secret(path: &Path) -> Result<SecretString, SettingsError> {
     secret_text(&read_file(path)?).map_err(|problem| content(path, problem.to_string()))
 }

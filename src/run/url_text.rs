@@ -1,4 +1,4 @@
-//! URLs as text in documents: `url` is built without its own serde support.
+//! Serde support for URLs as text in documents: `url` is built without its own.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,7 +14,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         .map_err(D::Error::custom)
 }
 
-/// The same for a URL that may be absent.
+/// The same for an optional URL.
 pub(crate) mod optional {
     use super::*;
 

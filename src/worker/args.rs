@@ -48,7 +48,7 @@ pub struct Options {
 // === impl Args ===
 
 impl Args {
-    /// Which run.
+    /// Returns the kind of the run.
     pub fn kind(&self) -> RunKind {
         match self.run {
             Run::Sync(_) => RunKind::Sync,
@@ -56,7 +56,7 @@ impl Args {
         }
     }
 
-    /// Where it finds what it needs.
+    /// Returns the options of the run.
     pub fn options(&self) -> &Options {
         match &self.run {
             Run::Sync(options) | Run::Lookup(options) => options,

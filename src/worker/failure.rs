@@ -1,4 +1,4 @@
-//! Why a run ended before its work was done, and what the report says about it.
+//! The reasons why a run ends before its work is done, and their form in the report.
 
 use crate::directory::ClientError;
 use crate::error::Chain;
@@ -8,22 +8,22 @@ use crate::run::settings::SettingsError;
 use crate::run::{Note, Outcome};
 use crate::salesforce::Meaning;
 
-/// Why a run ended early. What was done before is kept.
+/// The reason why a run ended early. Work done before is kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The run cannot begin with what it was told.
+    /// The run cannot start with its settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// Salesforce.
+    /// The lookup in Salesforce failed.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
-    /// The directory.
+    /// A request to the directory failed.
     #[error(transparent)]
     Directory(#[from] ClientError),
-    /// Somebody told it to stop.
+    /// The run was asked to stop.
     #[error("the run was told to stop; what it had taken is handed back")]
     Interrupted,
-    /// Somebody told it a second time.
+    /// The run was asked to stop a second time.
     #[error(
         "the run was told a second time to stop; what it had taken is free when its claim runs out"
     )]
@@ -33,7 +33,7 @@ pub(crate) enum Failure {
 // === impl Failure ===
 
 impl Failure {
-    /// How the run ended.
+    /// Returns the result of the run.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Interrupted | Self::CutOff => Outcome::Interrupted,
@@ -42,7 +42,8 @@ impl Failure {
         }
     }
 
-    /// Code and sentence. The code is that of a meaning where Salesforce failed.
+    /// Returns the code and the sentence for the report. If Salesforce failed, the code is that of
+    /// a [`Meaning`].
     pub(crate) fn note(&self) -> Note {
         let reason = match self {
             Self::Settings(_) => Reason::SettingsInvalid,

@@ -1,8 +1,8 @@
-//! A run: takes the calls of one tenant that are still to resolve, looks their numbers up in
-//! Salesforce, brings the names back to the directory, and says what it did.
+//! A run: leases the unresolved calls of one tenant, looks their numbers up in Salesforce, writes
+//! the names to the directory, and reports its work.
 //!
-//! A worker holds no Kubernetes credential. It is told what to do by one document in its environment
-//! ([`WorkerSettings`]) and files, and leaves one document behind ([`RunReport`]).
+//! A worker holds no Kubernetes credential. Its input is one document in its environment
+//! ([`WorkerSettings`]) and files; its output is one document ([`RunReport`]).
 
 mod args;
 mod failure;
@@ -26,45 +26,46 @@ use crate::run::{Outcome, RunKind, RunReport, SettingsError, WorkerSettings, set
 use crate::salesforce::{Connection, Transport};
 use crate::shutdown::Shutdown;
 
-/// The report could not be left.
+/// The report could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the run's report could not be written to {}; check --termination-log, and that its disk has room",
     .0.display()
 )]
-struct NotLeft(PathBuf, #[source] std::io::Error);
+struct ReportNotWritten(PathBuf, #[source] std::io::Error);
 
-/// Does a run and leaves its report.
+/// Executes a run and writes its report.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
-    // Of the highest level, so that it shows whatever `RUST_LOG` asks for.
+    // The span has the highest level, so that every `RUST_LOG` filter shows it.
     let span = error_span!("run", company = Empty, kind = %args.kind(), run = Empty);
     run_and_report(args, shutdown).instrument(span).await
 }
 
 async fn run_and_report(args: Args, shutdown: Shutdown) -> Exit {
     let options = args.options();
-    let (report, begun) = match prepare(args.kind(), options) {
+    let (report, started) = match prepare(args.kind(), options) {
         Ok(run) => (run.execute(&shutdown).await, true),
         Err(failure) => (run::not_begun(args.kind(), &failure), false),
     };
-    let left = leave(&report, &options.termination_log);
-    if let Err(error) = &left {
+    let written = write_report(&report, &options.termination_log);
+    if let Err(error) = &written {
         print_error("worker", error);
     }
     match report.outcome {
         Outcome::Interrupted => Exit::Interrupted,
-        // What was refused must stand in the report; the code says the same as of every run that was told to stop.
-        Outcome::Failed if begun && shutdown.is_requested() => Exit::Interrupted,
-        Outcome::Failed if !begun => Exit::Usage,
+        // A refused log-in must be in the report. The exit code is the same as for every run that
+        // was asked to stop.
+        Outcome::Failed if started && shutdown.is_requested() => Exit::Interrupted,
+        Outcome::Failed if !started => Exit::Usage,
         Outcome::Failed => Exit::Failed,
         Outcome::BudgetExhausted => Exit::BudgetExhausted,
-        // Nobody can tell a run without a report from one that did nothing.
-        Outcome::Succeeded if left.is_err() => Exit::Failed,
+        // A run without a report cannot be distinguished from one that did nothing.
+        Outcome::Succeeded if written.is_err() => Exit::Failed,
         Outcome::Succeeded => Exit::Done,
     }
 }
 
-/// Reads what the run is told, without asking anybody anything yet.
+/// Reads the input of the run. It sends no request yet.
 fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
     let document = options.settings.as_deref().ok_or(SettingsError::Missing)?;
     let settings = WorkerSettings::parse(document)?;
@@ -98,7 +99,7 @@ fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
     })
 }
 
-fn leave(report: &RunReport, path: &Path) -> Result<(), NotLeft> {
+fn write_report(report: &RunReport, path: &Path) -> Result<(), ReportNotWritten> {
     let json = report.to_json();
     match &report.error {
         None => info!(report = %json, "the run is over"),
@@ -106,5 +107,5 @@ fn leave(report: &RunReport, path: &Path) -> Result<(), NotLeft> {
             error!(code = %note.code, message = %note.message, report = %json, "the run ended early")
         }
     }
-    std::fs::write(path, &json).map_err(|error| NotLeft(path.to_owned(), error))
+    std::fs::write(path, &json).map_err(|error| ReportNotWritten(path.to_owned(), error))
 }

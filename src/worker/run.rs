@@ -1,8 +1,8 @@
-//! One run from its first claim to its report.
+//! One run, from its first lease of calls to its report.
 //!
-//! It works in batches: take calls, ask Salesforce for their numbers, write the contacts, mark the
-//! calls done. Each step may be repeated without harm and a call is marked done last, so a run that
-//! is killed at any instant loses at most the answer to one request, and nothing is doubled.
+//! It works in batches: lease calls, look their numbers up in Salesforce, write the contacts, mark
+//! the calls done. Each step may be repeated without harm, and a call is marked done last. So a run
+//! that is killed at any instant loses at most the answer to one request, and nothing is doubled.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -26,20 +26,21 @@ use crate::run::{Note, RunKind, RunReport};
 use crate::salesforce::Connection;
 use crate::shutdown::Shutdown;
 
-/// Different numbers that are taken at a time: what the directory hands out at most. Few requests
-/// carry them all.
+/// Number of different numbers per lease: the maximum of the directory. A few requests are enough
+/// for all of them.
 const CLAIM_NUMBERS: u32 = 1_000;
-/// For how long they are this run's: longer than so many requests may last.
+/// Duration of a lease, in seconds. It is longer than so many requests may last.
 const CLAIM_SECONDS: u32 = 600;
-/// Log-ins of a run: one, and one more for a session that Salesforce ends in the middle.
+/// Maximum number of log-ins of a run: one, and one more for a session that Salesforce ends during
+/// the run.
 const LOGINS: u64 = 2;
-/// How long a request in flight may take to end once the run is told to stop. A kubelet gives 30
-/// seconds by default, and the calls are still to be handed back.
+/// Maximum time for a request in flight after the run is asked to stop. A kubelet gives 30 seconds
+/// by default, and the calls must still be released.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
-/// How long the directory may take to have calls handed back.
+/// Maximum time for the directory to release calls.
 const RELEASE_WITHIN: Duration = Duration::from_secs(5);
 
-/// A run that is ready to begin.
+/// A run that is ready to start.
 pub(crate) struct Run {
     pub(crate) kind: RunKind,
     pub(crate) settings: WorkerSettings,
@@ -48,10 +49,9 @@ pub(crate) struct Run {
     pub(crate) connection: Connection,
 }
 
-/// How far a run has come.
 struct Progress<'a> {
     report: &'a mut RunReport,
-    /// Numbers that were asked for: each once a run.
+    /// Numbers that were looked up: each once per run.
     resolved: HashSet<E164>,
     /// Calls that were marked done.
     finished: HashSet<String>,
@@ -60,8 +60,9 @@ struct Progress<'a> {
 // === impl Run ===
 
 impl Run {
-    /// Works until nothing is left to do, something fails, or somebody tells it to stop: then the request in flight is finished and the
-    /// rest handed back. Told a second time it does neither.
+    /// Works until nothing is left to do, something fails, or the run is asked to stop. Then it
+    /// finishes the request in flight and releases the remaining calls. After a second request to
+    /// stop it does neither.
     pub(crate) async fn execute(self, shutdown: &Shutdown) -> RunReport {
         let mut report = RunReport::begin(self.kind, Timestamp::now());
         let stopped_late = async {
@@ -75,12 +76,12 @@ impl Run {
             () = stopped_late => Err(Failure::Interrupted),
         };
         if let Err(failure) = result {
-            let handed_back = tokio::select! {
+            let released = tokio::select! {
                 biased;
                 () = shutdown.aborted() => false,
-                () = self.hand_back() => true,
+                () = self.release_calls() => true,
             };
-            describe(&mut report, &after(failure, shutdown, handed_back));
+            describe(&mut report, &final_failure(failure, shutdown, released));
         }
         report.api_calls = self.connection.spent().calls;
         report.usage = self.connection.usage();
@@ -95,7 +96,7 @@ impl Run {
             resolved: HashSet::new(),
             finished: HashSet::new(),
         };
-        let going_on = || {
+        let check_not_stopped = || {
             if shutdown.is_requested() {
                 Err(Failure::Interrupted)
             } else {
@@ -103,13 +104,13 @@ impl Run {
             }
         };
         loop {
-            going_on()?;
+            check_not_stopped()?;
             let Some((todo, more)) = self.take(&mut progress).await? else {
                 return Ok(());
             };
             if todo.calls().all(|call| progress.finished.contains(call)) {
-                // Either the directory does not keep what it is told or a call changes all the time:
-                // the next run sees to it, this one would never end.
+                // Either the directory does not store the result, or a call changes all the time.
+                // The next run handles the calls, because this run would never end.
                 progress.report.warn(Note::new(
                     Reason::CallsComeBack,
                     "The directory hands out calls again that this run has marked done.",
@@ -120,30 +121,31 @@ impl Run {
             if todo.numbers.is_empty() {
                 continue;
             }
-            going_on()?;
-            // Without a number to ask for, nobody logs in.
+            check_not_stopped()?;
+            // The log-in happens only if there is a number to look up.
             let resolver = match &mut resolver {
                 Some(resolver) => resolver,
                 none => none.insert(self.log_in().await?),
             };
             let mut pending = todo.numbers.as_slice();
             while !pending.is_empty() {
-                going_on()?;
+                check_not_stopped()?;
                 let batch = resolver.batch(pending);
                 let count = batch.numbers().len();
                 if more && count == pending.len() && count < todo.numbers.len() {
-                    // The last is not full. It comes again with the next claim, and fills up then.
+                    // The last batch is not full. Its numbers come again with the next lease, and
+                    // the batch is full then.
                     break;
                 }
-                let brought = resolver.resolve(&batch).await;
+                let answer = resolver.resolve(&batch).await;
                 progress.report.url_length = resolver.learned();
                 for finding in resolver.findings() {
                     if let Some(reason) = Reason::of_finding(finding) {
                         progress.report.warn(Note::new(reason, finding.to_string()));
                     }
                 }
-                let Some(brought) = brought? else { continue };
-                self.finish(&batch, &todo, brought.found, &mut progress)
+                let Some(answer) = answer? else { continue };
+                self.finish(&batch, &todo, answer.found, &mut progress)
                     .await?;
                 progress.resolved.extend(batch.numbers().iter().cloned());
                 pending = pending.get(count..).unwrap_or_default();
@@ -151,7 +153,7 @@ impl Run {
         }
     }
 
-    /// Takes calls, and says whether there are more than were taken. `None`: nothing is left.
+    /// Leases calls, and returns whether there are more. `None` means that nothing is left.
     async fn take(&self, progress: &mut Progress<'_>) -> Result<Option<(Todo, bool)>, Failure> {
         let claim = ClaimRequest {
             holder: self.holder.clone(),
@@ -179,7 +181,7 @@ impl Run {
     /// Logs in. A session that Salesforce ends in the middle of the run is replaced once.
     async fn log_in(&self) -> Result<Resolver, Failure> {
         let allowance = Allowance(self.settings.max_api_calls);
-        // Nobody logs in who may not ask anything then.
+        // A log-in is useless if no API call is allowed after it.
         allowance.check(self.connection.spent())?;
         let session = self
             .connection
@@ -203,7 +205,7 @@ impl Run {
             .url_length(self.settings.url_length))
     }
 
-    /// Writes what was found, then marks the batch's calls done.
+    /// Writes the contacts that were found, then marks the batch's calls done.
     async fn finish(
         &self,
         batch: &Batch,
@@ -261,8 +263,9 @@ impl Run {
         Ok(())
     }
 
-    /// Gives back what was taken and not done, so that the next run need not wait for it.
-    async fn hand_back(&self) {
+    /// Releases the calls that were leased and not done, so that the next run need not wait for
+    /// them.
+    async fn release_calls(&self) {
         let request = ReleaseRequest {
             holder: self.holder.clone(),
         };
@@ -283,23 +286,24 @@ impl Run {
     }
 }
 
-/// What a run that was told to stop ends with: that it was, whatever failed on the way. Only a refused log-in is told as what it is, so
-/// that nobody tries the credential again by itself.
-fn after(failure: Failure, shutdown: &Shutdown, handed_back: bool) -> Failure {
+/// Returns the final failure of a run. If the run was asked to stop, this is the interruption,
+/// whatever failed on the way. Only a refused log-in is reported as what it is, so that the
+/// credential is not retried automatically.
+fn final_failure(failure: Failure, shutdown: &Shutdown, released: bool) -> Failure {
     if !shutdown.is_requested() || failure.refused_login() {
         return failure;
     }
     if !matches!(failure, Failure::Interrupted | Failure::CutOff) {
         warn!(error = %Chain(&failure), "this failed while the run was told to stop");
     }
-    if handed_back {
+    if released {
         Failure::Interrupted
     } else {
         Failure::CutOff
     }
 }
 
-/// The report of a run that could not begin.
+/// Returns the report of a run that could not start.
 pub(crate) fn not_begun(kind: RunKind, failure: &Failure) -> RunReport {
     let mut report = RunReport::begin(kind, Timestamp::now());
     describe(&mut report, failure);
@@ -330,7 +334,7 @@ fn contact(number: &E164, found: &Match) -> FoundContact {
 // === impl RunReport ===
 
 impl RunReport {
-    /// Adds a finished batch.
+    /// Adds the counts of a finished batch.
     fn count<'a>(
         &mut self,
         numbers: usize,
@@ -364,18 +368,21 @@ mod tests {
 
     #[test]
     fn of_what_fails_while_a_run_is_told_to_stop_only_a_refused_log_in_is_reported() {
-        let told = Shutdown::new();
-        told.stop();
+        let stopped = Shutdown::new();
+        stopped.stop();
         let refused = Error::new(Meaning::InvalidLogin, Phase::Login, "");
         let refused = Failure::from(ResolveError::from(refused));
-        assert!(after(refused, &told, true).refused_login());
+        assert!(final_failure(refused, &stopped, true).refused_login());
         let used_up = || Failure::from(ResolveError::BudgetExhausted(1));
         assert!(matches!(
-            after(used_up(), &told, true),
+            final_failure(used_up(), &stopped, true),
             Failure::Interrupted
         ));
-        assert!(matches!(after(used_up(), &told, false), Failure::CutOff));
-        let untold = after(used_up(), &Shutdown::new(), true);
-        assert!(matches!(untold, Failure::Resolve(_)));
+        assert!(matches!(
+            final_failure(used_up(), &stopped, false),
+            Failure::CutOff
+        ));
+        let not_stopped = final_failure(used_up(), &Shutdown::new(), true);
+        assert!(matches!(not_stopped, Failure::Resolve(_)));
     }
 }

@@ -1,25 +1,25 @@
-//! What a claim of calls leaves to do: whom to ask for, and what is done without asking.
+//! The work for leased calls: numbers to look up, and calls that are done without a lookup.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::directory::model::{ClaimedCall, DoneCall, Reading};
 use crate::phone::{E164, Region, parse};
 
-/// The calls of a claim, sorted.
+/// The calls of a lease, sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Todo {
-    /// Calls whose number was looked up earlier in this run, or is not one that is looked up.
+    /// Calls whose number was looked up earlier in this run, or is not a number to look up.
     pub(crate) done: Vec<DoneCall>,
     /// Numbers to look up, in the order in which they came.
     pub(crate) numbers: Vec<E164>,
-    /// Their calls.
+    /// IDs of the calls of these numbers.
     calls: BTreeMap<E164, Vec<String>>,
 }
 
 // === impl Todo ===
 
 impl Todo {
-    /// Reads the numbers of calls with the tenant's region.
+    /// Parses the numbers of the calls with the tenant's region, and sorts the calls.
     pub(crate) fn sort(calls: Vec<ClaimedCall>, home: &Region, resolved: &HashSet<E164>) -> Self {
         let mut todo = Self::default();
         for ClaimedCall { id, number, .. } in calls {
@@ -46,13 +46,13 @@ impl Todo {
         todo
     }
 
-    /// All calls of the claim.
+    /// Returns the IDs of all calls of the lease.
     pub(crate) fn calls(&self) -> impl Iterator<Item = &str> {
         let done = self.done.iter().map(|call| call.id.as_str());
         done.chain(self.calls.values().flatten().map(String::as_str))
     }
 
-    /// The calls of numbers that have been looked up.
+    /// Returns the calls of numbers that have been looked up.
     pub(crate) fn done_with(&self, numbers: &[E164]) -> Vec<DoneCall> {
         numbers
             .iter()

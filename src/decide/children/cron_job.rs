@@ -9,7 +9,7 @@ use crate::api::{SalesforceIntegration, Settings};
 use crate::decide::rules::schedule::Cadence;
 use crate::decide::runs::labels as run_labels;
 
-/// The CronJob that runs the daily or the after-call run.
+/// Builds the CronJob that starts the daily or the after-call run.
 pub fn cron_job(
     resource: &SalesforceIntegration,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! A CronJob as it is on the server, as far as anybody reads it.
+//! A summary of a CronJob on the API server: only the parts that the controller reads.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,25 +7,25 @@ use k8s_openapi::api::batch::v1::CronJob;
 use kube::ResourceExt;
 use serde::Serialize;
 
-/// A CronJob as it is on the server, as far as anybody here reads it. A pod template is by far the largest thing that a fleet would keep
-/// in memory.
+/// The parts of a CronJob on the API server that the controller reads. The pod template is left
+/// out: for a fleet, it would be by far the largest part in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveCronJob {
-    /// Its name.
+    /// Name of the CronJob.
     pub name: String,
-    /// When it was made.
+    /// Creation time from the metadata.
     pub created_at: Option<Timestamp>,
-    /// Counts the changes of its spec.
+    /// `metadata.generation`, which counts the changes of the spec.
     pub generation: Option<i64>,
-    /// Whether it starts no Jobs.
+    /// Whether the CronJob is suspended and so starts no Jobs.
     pub suspended: bool,
-    /// Whether a Job of it goes on.
+    /// Whether one of its Jobs is active.
     pub busy: bool,
-    /// Over all of it that the controller has a say in.
+    /// Digest of everything that the controller sets: labels, owner references and spec.
     pub digest: u64,
 }
 
-/// What is kept of a CronJob.
+/// Extracts the parts of a CronJob that the controller keeps.
 pub fn summarize(cron_job: &CronJob) -> LiveCronJob {
     LiveCronJob {
         name: cron_job.name_any(),
@@ -41,7 +41,7 @@ pub fn summarize(cron_job: &CronJob) -> LiveCronJob {
     }
 }
 
-/// Whether a Job of it goes on.
+/// Whether one of the CronJob's Jobs is active.
 pub fn is_busy(cron_job: &CronJob) -> bool {
     cron_job
         .status
@@ -50,7 +50,7 @@ pub fn is_busy(cron_job: &CronJob) -> bool {
         .is_some_and(|active| !active.is_empty())
 }
 
-/// Over all of it that the controller ever wants to say something about.
+/// Returns a digest of everything that the controller ever sets: labels, owner references and spec.
 pub fn digest(cron_job: &CronJob) -> u64 {
     #[derive(Serialize)]
     struct Matters<'a>(
@@ -61,7 +61,7 @@ pub fn digest(cron_job: &CronJob) -> u64 {
     let metadata = &cron_job.metadata;
     let matters = Matters(&metadata.labels, &metadata.owner_references, &cron_job.spec);
     let mut hasher = DefaultHasher::new();
-    // Kubernetes objects always become JSON.
+    // Serializing a Kubernetes object to JSON cannot fail.
     serde_json::to_vec(&matters)
         .unwrap_or_default()
         .hash(&mut hasher);

@@ -1,4 +1,5 @@
-//! The objects that belong to an integration: one file each, one function that returns the whole object.
+//! The Kubernetes objects that belong to an integration. Each has its own file with one function
+//! that returns the whole object.
 
 mod cron_job;
 mod live;
@@ -18,7 +19,8 @@ use super::runs::labels as run_labels;
 use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, RUN_LABEL, SalesforceIntegration};
 use crate::run::RunKind;
 
-/// Labels of everything of ours; with them a person or a watch finds it.
+/// Labels of every object that the controller creates. Humans and watches select the objects by
+/// them.
 fn labels(resource: &SalesforceIntegration, kind: Option<RunKind>) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([
         (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned()),
@@ -42,7 +44,8 @@ fn owner(resource: &SalesforceIntegration) -> OwnerReference {
         name: resource.name_any(),
         uid: resource.uid().unwrap_or_default(),
         controller: Some(true),
-        // Setting it asks for the right to update finalizers, where the API server is strict about that (docs/adr/0014).
+        // If this is set, a strict API server requires the right to update finalizers
+        // (docs/adr/0014).
         block_owner_deletion: None,
     }
 }

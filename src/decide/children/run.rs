@@ -1,4 +1,4 @@
-//! The pod of a run, and the Job that a tenant asks for.
+//! The pod of a run, and the Job of a run that the tenant requests.
 
 use std::collections::BTreeMap;
 
@@ -27,33 +27,35 @@ use crate::salesforce::Method;
 const CREDENTIALS_DIR: &str = "/etc/switchboard/credentials";
 const DIRECTORY_DIR: &str = "/etc/switchboard/directory";
 const TERMINATION_LOG: &str = "/dev/termination-log";
-/// A Job whose pod never got a node is ended that long after the pod's own deadline would have been over.
+/// Time between the pod's own deadline and the Job's deadline. The Job's deadline ends a Job whose
+/// pod never got a node.
 const SCHEDULING_GRACE_SECONDS: i64 = 600;
-/// A Job that was asked for is kept that long after its end, so that its logs can be read.
+/// Time for which a requested Job is kept after its end, so that its logs can be read.
 const KEEP_REQUESTED_SECONDS: i32 = 3600;
 
-/// What the CronJob and a Job on request have in common.
+/// The parts that the CronJob and a Job on request have in common.
 #[derive(Clone, Debug)]
 pub struct RunTemplate {
-    /// Which run.
+    /// Kind of the run.
     pub kind: RunKind,
-    /// The Job.
+    /// Spec of the run's Job.
     pub spec: JobSpec,
-    /// API requests that it may make.
+    /// Number of API requests that the run may make; `None` means no limit.
     api_calls: Option<u64>,
 }
 
 // === impl RunTemplate ===
 
 impl RunTemplate {
-    /// The annotation on the Job that says how many API requests it may make.
+    /// Returns the annotation of the Job that states how many API requests the run may make; `None`
+    /// if there is no limit.
     pub fn allowance(&self) -> Option<BTreeMap<String, String>> {
         let calls = self.api_calls?.to_string();
         Some(BTreeMap::from([(API_CALLS.to_owned(), calls)]))
     }
 }
 
-/// Which run an integration has.
+/// Returns the kind of run that an integration uses.
 pub fn kind_of_run(settings: &Settings) -> RunKind {
     match settings.retrieval {
         Retrieval::AfterCall => RunKind::Lookup,
@@ -61,7 +63,8 @@ pub fn kind_of_run(settings: &Settings) -> RunKind {
     }
 }
 
-/// The run of an integration whose retrieval is not disabled, which may make so many API requests.
+/// Builds the run of an integration whose retrieval is not disabled. The run may make `api_calls`
+/// API requests.
 pub fn run_template(
     resource: &SalesforceIntegration,
     settings: &Settings,
@@ -80,7 +83,8 @@ pub fn run_template(
         annotations.insert(API_CALLS.to_owned(), calls.to_string());
     }
     let spec = JobSpec {
-        // A run that failed is made up for by the next one; a retry would only repeat a refused log-in.
+        // No retry: the next run does the work of a failed run, and a retry would only repeat a
+        // refused log-in.
         backoff_limit: Some(0),
         active_deadline_seconds: Some(deadline + SCHEDULING_GRACE_SECONDS),
         template: PodTemplateSpec {
@@ -108,7 +112,8 @@ pub fn run_template(
     }
 }
 
-/// The Job of a run that the tenant asks for. Its name follows from the request_id, so that one wish is one Job however often it is made.
+/// Builds the Job of a run that the tenant requests. Its name is derived from `request_id`, so that
+/// one request is one Job, however often it is made.
 pub fn job_on_request(
     resource: &SalesforceIntegration,
     run: &RunTemplate,
@@ -139,11 +144,13 @@ fn pod(
     config: &Config,
 ) -> PodSpec {
     PodSpec {
-        // The worker needs nothing from the API server: settings and secrets come with the pod, the result goes with its end.
+        // The worker needs nothing from the API server: settings and secrets are in the pod, and
+        // the result is in its termination message.
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         restart_policy: Some("Never".into()),
-        // Of the pod, not only of the Job: a Job's deadline deletes the pod and its report with it.
+        // The pod needs its own deadline: at a Job's deadline, the pod is deleted together with its
+        // report.
         active_deadline_seconds: Some(deadline),
         termination_grace_period_seconds: Some(30),
         security_context: Some(PodSecurityContext {
@@ -283,8 +290,9 @@ fn worker_auth(auth: &AuthSettings) -> wire::AuthSettings {
     }
 }
 
-/// Only the keys that the method uses: whatever else the Secret holds stays out of the pod. An optional key that the Secret lacks
-/// must not be named: a pod that names it never starts.
+/// Returns only the keys that the log-in method uses, so that other keys of the Secret stay out of
+/// the pod. An optional key that the Secret lacks must not be listed: a pod that refers to it never
+/// starts.
 fn credential_keys<'a>(auth: &AuthSettings, credentials: &'a Credentials) -> Vec<&'a str> {
     match credentials {
         Credentials::Available { keys, .. } => keys.iter().map(String::as_str).collect(),

@@ -11,24 +11,25 @@ use super::metadata;
 use crate::api::{SalesforceIntegration, Settings, TOKENS_VERSION};
 use crate::decide::rules::schedule;
 
-/// Name of the Secret with the directory's tokens.
+/// Returns the name of the Secret with the directory's tokens.
 pub fn token_secret_name(integration: &str) -> String {
     format!("{integration}-directory")
 }
 
-/// What tokens are minted from; when it changes they are minted anew.
+/// The inputs from which tokens are minted. When they change, new tokens are minted.
 #[derive(Clone, Debug)]
 pub struct TokenSources<'a> {
-    /// Identifies the key that signs.
+    /// ID of the signing key.
     pub key_id: &'a str,
-    /// Further certificate authorities that travel with the tokens.
+    /// Additional certificate authorities that are stored in the Secret with the tokens.
     pub ca_bundle: Option<&'a str>,
 }
 
 // === impl TokenSources ===
 
 impl TokenSources<'_> {
-    /// A digest of everything that the Secret's content depends on; says nothing about the key itself.
+    /// Returns a digest of everything that the Secret's content depends on. It does not reveal the
+    /// key itself.
     pub fn version(&self, company_id: &str, region: &str) -> String {
         let digest = Sha256::new()
             .chain_update(format!("v1\0{company_id}\0{region}\0{}\0", self.key_id))
@@ -42,7 +43,8 @@ impl TokenSources<'_> {
     }
 }
 
-/// The Secret: `ingest` for the platform's webhook, `lookup` for the call screen, `worker` for the runs, and `ca.crt`.
+/// Builds the Secret: `ingest` for the platform's webhook, `lookup` for the call screen, `worker`
+/// for the runs, and `ca.crt`.
 pub fn token_secret(
     resource: &SalesforceIntegration,
     settings: &Settings,
@@ -69,7 +71,7 @@ pub fn token_secret(
     }
 }
 
-/// A short name that is unique to a resource and a wish.
+/// Returns a short hash that is unique to a resource and a request.
 pub(crate) fn short_hash(uid: &str, request_id: &str) -> String {
     format!("{:08x}", schedule::stable_hash(uid, request_id) as u32)
 }

@@ -1,4 +1,4 @@
-//! From a Secret to a credential, and what a decision sees of it.
+//! Reads a credential from a Secret, and defines the view of it that a decision gets.
 
 use k8s_openapi::api::core::v1::Secret;
 use zeroize::Zeroizing;
@@ -7,46 +7,46 @@ use crate::api::Settings;
 use crate::salesforce;
 use crate::salesforce::{Fingerprint, FingerprintKey, Incomplete};
 
-/// The Secret that an integration names.
+/// State of the Secret that an integration refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
-    /// The spec names none that could be read.
+    /// The spec refers to no Secret that could be read.
     NotRead,
-    /// There is none of that name.
+    /// There is no Secret of that name.
     NotFound {
-        /// Its name.
+        /// Name of the Secret.
         secret: String,
     },
-    /// It lacks a key that the method needs.
+    /// The Secret lacks a key that the log-in method needs.
     KeyMissing {
-        /// Its name.
+        /// Name of the Secret.
         secret: String,
-        /// The key.
+        /// Name of the missing key.
         key: String,
     },
     /// A key's value cannot be used.
     KeyInvalid {
-        /// Its name.
+        /// Name of the Secret.
         secret: String,
-        /// The key.
+        /// Name of the key.
         key: String,
-        /// What is wrong with the value, without showing it.
+        /// Problem with the value. It does not contain the value.
         problem: String,
     },
-    /// It has what the method needs.
+    /// The Secret has all keys that the log-in method needs.
     Available {
-        /// Recognises the credential.
+        /// Fingerprint that identifies the credential.
         fingerprint: String,
-        /// The keys of the Secret that it was made from.
+        /// Keys of the Secret from which the credential was read.
         keys: Vec<String>,
     },
 }
 
-/// A credential that was read, and what recognises it.
+/// Result of reading a credential, with its fingerprint.
 pub struct Read {
-    /// What the decision sees.
+    /// The state that a decision gets.
     pub state: Credentials,
-    /// The credential, when it is available.
+    /// The credential and its fingerprint; `None` if it is not available.
     pub credentials: Option<(salesforce::Credentials, Fingerprint)>,
 }
 
@@ -61,7 +61,7 @@ impl Read {
     }
 }
 
-/// Reads the credential that an integration's method needs out of its Secret.
+/// Reads the credential that an integration's log-in method needs from its Secret.
 pub fn read(secret: Option<&Secret>, settings: &Settings, key: &FingerprintKey) -> Read {
     let auth = &settings.auth;
     let name = &auth.secret;
@@ -95,7 +95,7 @@ pub fn read(secret: Option<&Secret>, settings: &Settings, key: &FingerprintKey) 
             key: key.into(),
             problem: problem.to_string(),
         }),
-        // The schema asks for the user name.
+        // The schema requires the user name.
         Err(Incomplete::Username) => Read::failed(Credentials::NotRead),
     }
 }

@@ -1,5 +1,6 @@
-//! The account of log-ins in the status. A log-in is on record before it is sent: whatever ends the controller before the answer is
-//! written down, the next one knows that there was an attempt, and counts it as a refusal.
+//! The record of log-ins in the status. A log-in is recorded before it is sent. If the controller
+//! ends before it writes the answer, the next controller knows that there was an attempt and counts
+//! it as a refusal.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -9,7 +10,7 @@ use super::proof::Proof;
 use crate::api::status::{Connection, SalesforceIntegrationStatus};
 use crate::salesforce::Phase;
 
-/// The status to be written before a log-in with this credential is sent at `now`.
+/// Returns the status to write before a log-in with this credential is sent at `now`.
 pub fn with_attempt(
     status: Option<&SalesforceIntegrationStatus>,
     fingerprint: &str,
@@ -23,7 +24,8 @@ pub fn with_attempt(
     status
 }
 
-/// The account of this credential; that of another is closed.
+/// Returns the record of this credential. The record of another credential is replaced by an empty
+/// one.
 pub(crate) fn of_credential<'a>(
     status: &'a mut SalesforceIntegrationStatus,
     fingerprint: &str,
@@ -38,7 +40,8 @@ pub(crate) fn of_credential<'a>(
     connection
 }
 
-/// The proof tells what came of the attempt on record, if it is the one that the proof made. Of an older one nobody knows.
+/// Settles the recorded attempt with the result of the proof, if the proof made that attempt. The
+/// result of an older attempt is unknown, so it counts as a refusal.
 pub(crate) fn settle_attempt(connection: &mut Connection, proof: &Proof) {
     let Some(attempted) = connection.attempted_at.take() else {
         return;
@@ -52,7 +55,7 @@ pub(crate) fn settle_attempt(connection: &mut Connection, proof: &Proof) {
     }
 }
 
-/// Salesforce refused the log-in that was sent at `at`.
+/// Records that Salesforce refused the log-in that was sent at `at`.
 pub(crate) fn note_refusal(connection: &mut Connection, fingerprint: &str, at: Timestamp) {
     if connection.credentials_version.as_deref() != Some(fingerprint) {
         connection.refused_at.clear();
@@ -65,7 +68,7 @@ pub(crate) fn note_refusal(connection: &mut Connection, fingerprint: &str, at: T
     note_refused_at(connection, at);
 }
 
-/// Counts a log-in that was sent at `at` towards the hour's two.
+/// Counts a log-in that was sent at `at` towards the limit of two an hour.
 pub(crate) fn note_refused_at(connection: &mut Connection, at: Timestamp) {
     let times = &mut connection.refused_at;
     let place = times.partition_point(|time| time.0 > at);

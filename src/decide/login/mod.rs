@@ -1,4 +1,5 @@
-//! The log-in: the credential, how a proof ended, when it is proved again, and the account of refused log-ins.
+//! The log-in: the credential, the result of a proof, the time of the next proof, and the record of
+//! refused log-ins.
 
 pub mod credentials;
 pub(crate) mod ledger;

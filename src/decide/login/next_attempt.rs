@@ -1,7 +1,8 @@
-//! When the connection is proved, and when a log-in is not repeated.
+//! Decides when the connection is proved, and when a log-in is not repeated.
 //!
-//! Salesforce locks a user after as few as 3 failed log-ins (facts: Salesforce 1.3, `maxLoginAttempts`), so a refused credential is tried again
-//! only when something changed or the tenant asks, and at most twice an hour over all resources that share it.
+//! Salesforce locks a user after as few as 3 failed log-ins
+//! (facts: Salesforce 1.3, `maxLoginAttempts`). So a refused credential is tried again only after a
+//! change or a request of the tenant, and at most twice an hour over all resources that share it.
 
 use std::time::Duration;
 
@@ -12,89 +13,93 @@ use crate::api::status::Connection;
 use crate::decide::rules::schedule;
 use crate::salesforce::{Phase, Retry};
 
-/// Log-ins with one refused credential within [`REFUSAL_WINDOW`].
+/// Maximum number of log-ins with one refused credential within [`REFUSAL_WINDOW`].
 pub const MAX_REFUSALS: usize = 2;
-/// The window in which [`MAX_REFUSALS`] counts.
+/// Time window to which [`MAX_REFUSALS`] applies.
 pub const REFUSAL_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// For how long Salesforce blocks a user who logged in too often (facts: Salesforce 1.3).
+/// Time for which Salesforce blocks a user who logged in too often (facts: Salesforce 1.3).
 const BLOCKED: Duration = Duration::from_secs(3600);
-/// How long to leave an org alone whose calls of the rolling 24 hours are used up, at least.
+/// Minimum wait for an org that has used up its API requests of the rolling 24 hours.
 const QUOTA_STEP: Duration = Duration::from_secs(1800);
-/// Between two log-ins that nobody asked for after one that failed for no passing reason.
+/// Minimum time between two automatic log-ins after one that failed for a reason that is not
+/// transient.
 const BETWEEN_LOGINS: Duration = Duration::from_secs(1800);
 
-/// Why the connection is proved now.
+/// The reason why the connection is proved now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It never was, or status was lost.
+    /// The connection was never proved, or the status was lost.
     First,
-    /// The Secret's content or what the spec says about the log-in is new.
+    /// The content of the Secret, or the log-in part of the spec, has changed.
     CredentialsChanged,
-    /// The spec is new.
+    /// The spec has changed.
     SpecChanged,
-    /// The tenant asked by annotation.
+    /// The tenant requested a proof by annotation.
     Requested,
-    /// The interval, or a back-off, is over.
+    /// The interval or a back-off has elapsed.
     Due,
-    /// Another resource proved the same credential after it was refused here.
+    /// Another resource proved the same credential after Salesforce refused it for this resource.
     ProvedElsewhere,
 }
 
-/// Whether and when to prove.
+/// Whether and when to prove the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Now.
+    /// Prove it now, for this cause.
     Now(Cause),
-    /// Then.
+    /// Prove it at this time.
     At(Timestamp),
-    /// Another resource was refused with the same credential: take over its refusal instead of trying.
+    /// Salesforce refused another resource with the same credential: adopt its refusal instead of
+    /// an attempt.
     Adopt,
-    /// Only a change or a request brings the next proof.
+    /// Prove it only after a change or a request.
     OnChange,
 }
 
-/// What is known when it is decided whether to prove.
+/// The facts from which [`next`] decides.
 #[derive(Clone, Debug)]
 pub struct Known<'a> {
-    /// The credential as it is now.
+    /// Fingerprint of the current credential.
     pub fingerprint: &'a str,
-    /// What the status says of the last proof.
+    /// The connection in the status after the last proof; `None` if there is none.
     pub last: Option<&'a Connection>,
     /// Whether the last proof ended in a refused log-in.
     pub refused: bool,
-    /// Whether the status says nothing of the connection, because something before it did not hold.
+    /// Whether the status does not state whether the connection works, because an earlier condition
+    /// is not true.
     pub pending: bool,
     /// Whether the spec has changed since the status was written.
     pub spec_changed: bool,
-    /// Whether the tenant asks by an annotation that was not handled yet.
+    /// Whether the tenant requests a proof by an annotation that is not handled yet.
     pub requested: bool,
-    /// When others were refused with the same credential.
+    /// Times at which Salesforce refused other resources with the same credential.
     pub refused_elsewhere: &'a [Timestamp],
-    /// When the newest of those was that still stands.
+    /// Time of the newest of these refusals that is still valid.
     pub refusal_elsewhere: Option<Timestamp>,
-    /// When another last proved the same credential.
+    /// Time of the last successful proof of the same credential by another resource.
     pub proved_elsewhere: Option<Timestamp>,
-    /// When log-ins with the same credential were sent, here or by others, whose answer was never seen. They may have been refused.
+    /// Times of log-ins with the same credential, by this resource or by others, whose answer was
+    /// never received. Salesforce may have refused them.
     pub unanswered: &'a [Timestamp],
-    /// How often a healthy connection is proved.
+    /// Interval at which a healthy connection is proved.
     pub interval: Duration,
-    /// Draws the jitter.
+    /// UID of the resource, from which the jitter is derived.
     pub uid: &'a str,
 }
 
-/// Whether and when to prove the connection.
+/// Decides whether and when to prove the connection.
 pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
     let same = known
         .last
         .filter(|last| last.credentials_version.as_deref() == Some(known.fingerprint));
-    let stands_elsewhere = known.refusal_elsewhere.filter(|refused| {
+    let refused_by_sibling = known.refusal_elsewhere.filter(|refused| {
         known
             .proved_elsewhere
             .is_none_or(|proved| proved < *refused)
     });
     let Some(last) = same else {
-        return match stands_elsewhere {
+        return match refused_by_sibling {
             Some(_) if known.requested => gated(Cause::Requested, &[], known, now),
             Some(_) => Next::Adopt,
             None if known.last.is_none() => free(Cause::First, &[], known, now),
@@ -110,7 +115,7 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
         {
             return free(Cause::ProvedElsewhere, &own, known, now);
         }
-        // A wish that had to wait for the hour stands in the status as the next attempt.
+        // A request that was deferred by the hourly limit is in the status as the next attempt.
         let postponed = last.next_attempt_at.as_ref().map(|time| time.0);
         return match postponed {
             _ if known.requested => gated(Cause::Requested, &own, known, now),
@@ -120,20 +125,22 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
             None => Next::OnChange,
         };
     }
-    // Log-ins that Salesforce put off count like refusals; a connection that merely failed has none.
+    // Log-ins that Salesforce deferred count like refusals. A connection that only failed has none.
     if known.requested {
         return gated(Cause::Requested, &own, known, now);
     }
     if known.spec_changed {
         return gated(Cause::SpecChanged, &own, known, now);
     }
-    let told = last
+    let last_answer = last
         .verified_at
         .as_ref()
         .map(|time| time.0)
         .max(newest(&own));
     let adopt_or_prove = || {
-        if stands_elsewhere.is_some_and(|refused| told.is_none_or(|told| told < refused)) {
+        if refused_by_sibling
+            .is_some_and(|refused| last_answer.is_none_or(|answer| answer < refused))
+        {
             Next::Adopt
         } else {
             free(Cause::Due, &own, known, now)
@@ -158,7 +165,8 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
     }
 }
 
-/// How long to wait after a failure that was no refusal, the `failures`th in a row, which came at `at`.
+/// Returns the wait after a failure at `at` that was not a refusal. `failures` is the number of
+/// failures in a row, including this one.
 pub fn wait(
     failure: &Failure,
     failures: u32,
@@ -173,14 +181,15 @@ pub fn wait(
         Retry::AfterAnHour => no_shorter_than(BLOCKED),
         Retry::AfterQuota => no_shorter_than(interval.max(QUOTA_STEP)),
         Retry::AtInterval | Retry::Never => match failure.phase {
-            // A new attempt would be a new log-in: two an hour.
+            // Each attempt is a new log-in: two an hour.
             Phase::Login => no_shorter_than(interval.max(BETWEEN_LOGINS)),
             Phase::Request => schedule::jittered(interval.max(Duration::from_secs(60)), uid, &salt),
         },
     }
 }
 
-/// A log-in that a person wants although the credential was refused: now, or when the hour's two are no longer used up.
+/// Decides on a log-in that somebody wants although the credential was refused: now, or when the
+/// limit of two an hour allows it again.
 fn gated(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
     let refused = own.iter().chain(known.refused_elsewhere);
     match gate(refused, known.unanswered, now) {
@@ -189,7 +198,8 @@ fn gated(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> 
     }
 }
 
-/// A log-in that nothing speaks against, unless the answers to earlier ones were lost: those may have been refusals.
+/// Allows a log-in that nothing speaks against. If answers to earlier log-ins were lost, the limit
+/// applies, because those may have been refusals.
 fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
     if known.unanswered.is_empty() {
         Next::Now(cause)
@@ -198,15 +208,17 @@ fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> N
     }
 }
 
-/// When the next log-in with a credential that was refused at `refusals`, and whose answers were lost when it was sent at `unanswered`, is
-/// allowed; none when it is allowed now.
+/// Returns the time from which the next log-in with a credential is allowed; `None` if it is
+/// allowed now. `refusals` holds the times of its refusals, and `unanswered` the times of its
+/// log-ins whose answers were lost.
 pub fn gate<'a>(
     refusals: impl IntoIterator<Item = &'a Timestamp>,
     unanswered: &[Timestamp],
     now: Timestamp,
 ) -> Option<Timestamp> {
     let mut recent: Vec<Timestamp> = refusals.into_iter().copied().collect();
-    // One refusal may stand in the status of several resources; an answer that was lost is missing in one only.
+    // One refusal may be in the status of several resources, so it is counted once. A lost answer
+    // is missing in one resource only.
     recent.sort_unstable();
     recent.dedup();
     recent.extend(unanswered);

@@ -1,4 +1,5 @@
-//! How proofs of the connection end, here and for others with the same credential.
+//! Results of proofs of the connection, for this integration and for others with the same
+//! credential.
 
 use jiff::Timestamp;
 
@@ -8,58 +9,61 @@ use crate::api::status::{Connection, SalesforceIntegrationStatus};
 use crate::salesforce;
 use crate::salesforce::{Findings, Meaning, Phase};
 
-/// What siblings with the same credential went through.
+/// The login results of other integrations that use the same credential.
 #[derive(Clone, Debug, Default)]
 pub struct SiblingLogins {
-    /// When Salesforce refused them: counts towards the hour's two.
+    /// Times at which Salesforce refused them. They count towards the limit of two an hour.
     pub refused_at: Vec<Timestamp>,
-    /// The newest refusal that still stands: the same holds for whoever uses this credential.
+    /// The newest refusal that is still valid. It applies to every integration that uses this
+    /// credential.
     pub refusal: Option<Refusal>,
-    /// When one of them last proved it.
+    /// Time of the last successful proof by one of them.
     pub proved_at: Option<Timestamp>,
-    /// When one of them sent a log-in whose answer it has not written down.
+    /// Times of their log-ins whose answer is not in the status.
     pub unanswered: Vec<Timestamp>,
-    /// Whether this controller knows better than any status what came of the last log-in: it has the session, or waits for the answer.
+    /// Whether this controller knows the result of the last log-in better than any status: it has
+    /// the session, or waits for the answer.
     pub has_outcome: bool,
 }
 
-/// A log-in that Salesforce answered with a refusal, for good or for a time.
+/// A log-in that Salesforce refused, permanently or for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// When.
+    /// Time of the refusal.
     pub at: Timestamp,
-    /// How.
+    /// The failure that describes the refusal.
     pub failure: Failure,
 }
 
-/// A proof of the connection, made.
+/// A finished proof of the connection.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// When it ended; when the log-in was sent, if that is where it failed.
+    /// End time of the proof. If the log-in failed, it is the time at which the log-in was sent.
     pub at: Timestamp,
     /// Fingerprint of the credential that was used.
     pub fingerprint: String,
-    /// API requests that it cost.
+    /// Number of API requests that the proof used.
     pub calls: u64,
-    /// What was found, or how it failed.
+    /// The findings, or the failure.
     pub outcome: Result<Findings, Failure>,
 }
 
-/// How a proof failed.
+/// The failure of a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What it means.
+    /// Meaning of the failure.
     pub meaning: Meaning,
-    /// In plain words, nothing secret in it.
+    /// Description in plain words, without secrets.
     pub message: String,
-    /// What was being done. The same answer to a request says nothing against the credential.
+    /// The step that failed. The same answer to a request does not count against the credential.
     pub phase: Phase,
 }
 
 // === impl SiblingLogins ===
 
 impl SiblingLogins {
-    /// What is known when the last log-in with the credential, by whoever made it, ended so.
+    /// Returns what is known after the last log-in with the credential, whichever integration made
+    /// it. `refusal` is `None` if Salesforce did not refuse it.
     pub fn after(refusal: Option<Refusal>) -> SiblingLogins {
         SiblingLogins {
             refused_at: refusal.iter().map(|refusal| refusal.at).collect(),
@@ -68,7 +72,7 @@ impl SiblingLogins {
         }
     }
 
-    /// Takes in what the status of another resource says, if it last used this credential.
+    /// Adds the login results from the status of another resource, if it last used this credential.
     pub fn add(&mut self, fingerprint: &str, status: &SalesforceIntegrationStatus) {
         let Some(connection) = status
             .connection
@@ -87,17 +91,17 @@ impl SiblingLogins {
         self.unanswered.extend(attempted);
         let known = self.refusal.as_ref().map(|refusal| refusal.at);
         if let Some(refusal) =
-            standing(status, connection).filter(|refusal| known < Some(refusal.at))
+            valid_refusal(status, connection).filter(|refusal| known < Some(refusal.at))
         {
             self.refusal = Some(refusal);
         }
     }
 }
 
-/// The refusal that a status tells of, if it still stands.
-fn standing(status: &SalesforceIntegrationStatus, connection: &Connection) -> Option<Refusal> {
+/// Returns the refusal in a status, if it is still valid.
+fn valid_refusal(status: &SalesforceIntegrationStatus, connection: &Connection) -> Option<Refusal> {
     let at = connection.refused_at.first()?.0;
-    let told = conditions::verdict(&status.conditions, CONNECTED).and_then(|connected| {
+    let reported = conditions::verdict(&status.conditions, CONNECTED).and_then(|connected| {
         let failure = Failure {
             meaning: connected.reason.meaning()?,
             message: connected.message,
@@ -105,9 +109,10 @@ fn standing(status: &SalesforceIntegrationStatus, connection: &Connection) -> Op
         };
         failure.is_shared().then_some(failure)
     });
-    let failure = match told {
+    let failure = match reported {
         Some(failure) => failure,
-        // Something that comes before the connection does not hold: what was refused stays refused.
+        // An earlier condition is not true, so `Connected` does not show the refusal. It is still
+        // valid.
         None if connection.failed_logins > 0 => Failure {
             meaning: Meaning::InvalidLogin,
             message: Meaning::InvalidLogin.cause().into(),
@@ -121,12 +126,13 @@ fn standing(status: &SalesforceIntegrationStatus, connection: &Connection) -> Op
 // === impl Failure ===
 
 impl Failure {
-    /// Whether Salesforce refused the credential: it is not tried again by itself.
+    /// Whether Salesforce refused the credential. It is then not retried automatically.
     pub fn refused_login(&self) -> bool {
         self.phase == Phase::Login && self.meaning.refuses_login()
     }
 
-    /// Whether Salesforce took the credential and does not let it in now: another attempt soon is in vain, whoever makes it.
+    /// Whether Salesforce accepted the credential but does not allow the log-in now. Another
+    /// attempt soon would be useless, whoever makes it.
     pub fn postponed_login(&self) -> bool {
         self.phase == Phase::Login
             && matches!(
@@ -135,7 +141,8 @@ impl Failure {
             )
     }
 
-    /// Whether it holds for everyone who uses the same credential, and counts towards the hour's two.
+    /// Whether the failure applies to every integration with the same credential and counts towards
+    /// the limit of two an hour.
     pub fn is_shared(&self) -> bool {
         self.refused_login() || self.postponed_login()
     }

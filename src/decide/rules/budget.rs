@@ -1,7 +1,10 @@
-//! The arithmetic of an org's API requests: whose share is how large, what of it is free, what a run may make of it.
+//! The arithmetic of an org's API requests: the size of each share, the free part of it, and the
+//! part that a run may use.
 //!
-//! Salesforce counts requests over a rolling day (facts: Salesforce 2.2: 14,500 at 05:00 and 499 at 23:00 leave one until 05:00), and so is counted
-//! here: by the hour, each hour's requests until a day after the last of them, which errs on the safe side.
+//! Salesforce counts requests over a rolling day
+//! (facts: Salesforce 2.2: 14,500 at 05:00 and 499 at 23:00 leave one until 05:00). The count here
+//! does the same by the hour: the requests of an hour count until a day after the last of them,
+//! which errs on the safe side.
 
 use std::time::Duration;
 
@@ -10,21 +13,23 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::status::{QueryUrlLength, Spending};
 
-/// How long a request counts.
+/// Time for which a request counts.
 pub const WINDOW: Duration = Duration::from_secs(24 * 3600);
-/// A run's allowance is rounded down to whole sixteenths of the share: what stands in a CronJob then changes rarely.
+/// A run's allowance is rounded down to whole sixteenths of the share, so that the value in the
+/// CronJob changes rarely.
 const STEPS: u64 = 16;
-/// From this part of its share on an integration is warned, in per cent.
+/// Part of its share, in per cent, at which an integration is warned.
 const WARNING_PERCENT: u64 = 80;
-/// Requests of one proof of the connection; a fourth where a session had expired.
+/// API requests of one proof of the connection. A fourth is needed if a session has expired.
 const CALLS_OF_A_PROOF: u64 = 3;
-/// Requests a second that a run may have made which left no report. It makes one at a time, and none takes less than a tenth of a
-/// second over the Internet.
+/// Assumed requests per second of a run that left no report. A run makes one request at a time, and
+/// none takes less than a tenth of a second over the Internet.
 const UNREPORTED_CALLS_A_SECOND: u64 = 10;
-/// How long longer URLs are not tried after an org refused them: what was in the way then may be gone.
+/// Time for which longer URLs are not tried after an org refused them. After that, the obstacle may
+/// be gone.
 const URL_REFUSAL_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Who made a request.
+/// The source of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spender {
     /// A proof of the connection.
@@ -33,44 +38,48 @@ pub enum Spender {
     Run,
 }
 
-/// What one integration may use within a day, and has used.
+/// The API requests that one integration may make within a day, and has made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
     /// Requests that it may make within a day.
     pub share: u64,
-    /// Requests that its proofs make within a day: no run may use those.
+    /// Requests that its proofs make within a day. No run may use them.
     pub proofs_a_day: u64,
     /// Requests that it made, newest first.
     pub spent: Vec<Spending>,
-    /// How many runs the free requests must suffice for. Two where the next run may start before it is known what the last one used.
+    /// Number of runs for which the free requests must suffice. It is two if the next run may start
+    /// before the usage of the last one is known.
     pub runs_at_once: u64,
 }
 
-/// An integration's share of an org's `limit`, where it asks for `percent` and its neighbours in the org for `others` together. They
-/// share what there is: beyond 100 per cent each gets that much less. At least one request, so that it does not stand still for ever.
+/// Returns an integration's share of an org's `limit`, if it asks for `percent` and its neighbours
+/// in the org ask for `others` together. If they ask for more than 100 per cent, each share is
+/// reduced in proportion. The share is at least one request, so that the integration does not stop
+/// for ever.
 pub fn share(limit: u64, percent: u64, others: u64) -> u64 {
-    let asked = percent.saturating_add(others).max(100);
-    let share = u128::from(limit) * u128::from(percent) / u128::from(asked);
+    let total_percent = percent.saturating_add(others).max(100);
+    let share = u128::from(limit) * u128::from(percent) / u128::from(total_percent);
     u64::try_from(share).unwrap_or(u64::MAX).max(1)
 }
 
-/// Whether the integrations of an org ask for more than there is.
+/// Whether the integrations of an org ask for more than 100 per cent together.
 pub fn is_overbooked(percent: u64, others: u64) -> bool {
     percent.saturating_add(others) > 100
 }
 
-/// Requests that proofs make within a day at that interval.
+/// Returns the number of requests that proofs make within a day at that interval.
 pub fn proofs_a_day(interval: Duration) -> u64 {
     CALLS_OF_A_PROOF * WINDOW.as_secs().div_ceil(interval.as_secs().max(1))
 }
 
-/// What a run that left no report counts for, when it lasted so long and was allowed so much.
+/// Returns the number of requests to count for a run that left no report, from its duration and its
+/// allowance.
 pub fn unreported(lasted: Duration, allowance: Option<u64>) -> u64 {
     let most = (lasted.as_secs() + 1).saturating_mul(UNREPORTED_CALLS_A_SECOND);
     allowance.map_or(most, |allowance| allowance.min(most))
 }
 
-/// Notes requests that were made; those of one hour together.
+/// Records requests. Requests of one hour share one entry.
 pub fn spend(spent: &mut Vec<Spending>, at: Timestamp, calls: u64, by: Spender) {
     if calls == 0 {
         return;
@@ -95,12 +104,12 @@ pub fn spend(spent: &mut Vec<Spending>, at: Timestamp, calls: u64, by: Spender) 
     }
 }
 
-/// Lets go of what counts no more.
+/// Drops the entries that no longer count.
 pub fn forget(spent: &mut Vec<Spending>, now: Timestamp) {
     spent.retain(|entry| counts_until(entry) > now);
 }
 
-/// Requests that still count at `at`.
+/// Returns the number of requests that still count at `at`.
 pub fn total(spent: &[Spending], at: Timestamp) -> u64 {
     counted(spent, at).map(|entry| entry.calls).sum()
 }
@@ -116,7 +125,7 @@ fn counts_until(entry: &Spending) -> Timestamp {
 // === impl Budget ===
 
 impl Budget {
-    /// Requests that runs may still make at `at`.
+    /// Returns the number of requests that runs may still make at `at`.
     pub fn free(&self, at: Timestamp) -> u64 {
         let proofs: u64 = counted(&self.spent, at).map(|entry| entry.proofs).sum();
         let to_come = self.proofs_a_day.saturating_sub(proofs);
@@ -125,14 +134,16 @@ impl Budget {
             .saturating_sub(to_come.min(self.share / 2))
     }
 
-    /// What a run may use that starts at `at`, while others that go on may use `reserved`: whole steps.
+    /// Returns the number of requests that a run may make if it starts at `at`, in whole steps.
+    /// Other active runs may use `reserved` requests.
     pub fn allowance(&self, at: Timestamp, reserved: u64) -> u64 {
         let free = self.free(at).saturating_sub(reserved) / self.runs_at_once.max(1);
         free / self.step() * self.step()
     }
 
-    /// From `from` on: when a run may start that has something to use. None where that is not foreseeable, as when the proofs alone
-    /// use more than the share.
+    /// Returns the first time, not before `from`, at which a run may start that has requests to
+    /// use. `None` if that time cannot be predicted, for example if the proofs alone use more than
+    /// the share.
     pub fn room_from(&self, from: Timestamp) -> Option<Timestamp> {
         let ends = self.spent.iter().rev().map(counts_until);
         std::iter::once(from)
@@ -140,7 +151,7 @@ impl Budget {
             .find(|at| self.allowance(*at, 0) > 0)
     }
 
-    /// Whether it is time to warn.
+    /// Whether so much of the share is used that the tenant is warned.
     pub fn is_nearly_used(&self, now: Timestamp) -> bool {
         let used = u128::from(total(&self.spent, now)) * 100;
         used >= u128::from(self.share) * u128::from(WARNING_PERCENT)
@@ -151,8 +162,8 @@ impl Budget {
     }
 }
 
-/// What the runs of an org have found out about its URLs, put together: nothing as long as what one of them saw refused, and of the
-/// rest the longest.
+/// Combines the findings of an org's runs about its URLs. Lengths that one of them saw refused are
+/// excluded, and the longest of the rest is used.
 pub fn url_length<'a>(
     known: impl Iterator<Item = &'a QueryUrlLength> + Clone,
     now: Timestamp,

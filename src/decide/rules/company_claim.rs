@@ -1,4 +1,4 @@
-//! Who may use a company ID: the older resource, by creation time, then by UID.
+//! The rule for company IDs: the older resource holds the ID, by creation time, then by UID.
 
 use std::cmp::Ordering;
 
@@ -9,15 +9,15 @@ use crate::api::SalesforceIntegration;
 /// Whether a resource holds its company ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It does.
+    /// The resource holds it.
     Held,
-    /// An older resource in the same namespace holds it.
+    /// An older resource of this name in the same namespace holds it.
     TakenBy(String),
-    /// An older resource in another namespace holds it; its name is that tenant's own business.
+    /// An older resource in another namespace holds it. Its name is not disclosed to this tenant.
     TakenElsewhere,
 }
 
-/// Decides the claim of `resource` among all that claim the same company ID.
+/// Decides the claim of `resource` among all resources that claim the same company ID.
 pub fn decide<'a>(
     resource: &SalesforceIntegration,
     rivals: impl IntoIterator<Item = &'a SalesforceIntegration>,

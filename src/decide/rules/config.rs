@@ -1,4 +1,4 @@
-//! What the operator's own configuration says, as values.
+//! The operator's own configuration, as values.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use url::Url;
 /// The operator's configuration, as far as decisions and children need it.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Image of the worker pods: the controller's own, usually.
+    /// Image of the worker pods, usually the controller's own image.
     pub worker_image: String,
     /// `imagePullPolicy` of the worker pods.
     pub image_pull_policy: String,
-    /// Where worker pods reach the directory.
+    /// URL at which worker pods reach the directory.
     pub directory_url: Url,
     /// Hosts that credentials may be sent to, as patterns; see `salesforce::DialPolicy`.
     pub salesforce_hosts: Vec<String>,
     /// Whether Salesforce may be at private addresses (tests, gateways).
     pub allow_private_networks: bool,
-    /// Further certificate authorities for Salesforce, as PEM; passed on to the workers.
+    /// Additional certificate authorities for Salesforce, as PEM. They are passed to the workers.
     pub ca_bundle: Option<String>,
-    /// How long a run may take before its pod is ended.
+    /// Maximum duration of a run, after which its pod is ended.
     pub run_deadline: Duration,
     /// Daily runs are spread over this time before `dailyAt`.
     pub daily_window: Duration,
@@ -27,7 +27,7 @@ pub struct Config {
     pub worker_memory: String,
     /// Value of `RUST_LOG` in worker pods.
     pub worker_log: String,
-    /// The way out through a proxy, as environment variables of worker pods.
+    /// Proxy settings, as environment variables of worker pods.
     pub worker_proxy: Vec<(String, String)>,
 }
 
@@ -59,8 +59,9 @@ const PROXY_VARIABLES: [&str; 6] = [
     "no_proxy",
 ];
 
-/// The proxy variables of our own environment, for the pods that talk to Salesforce as we do; and those left out, because they hold a
-/// user or a password: whoever may read pods in a tenant's namespace would read it.
+/// Returns the proxy variables of the controller's own environment, for the pods that connect to
+/// Salesforce in the same way. The second list names the variables that are left out because they
+/// contain a user or a password: everybody who may read pods in a tenant's namespace could read it.
 pub(crate) fn proxy_variables(
     variable: impl Fn(&str) -> Option<String>,
 ) -> (Vec<(String, String)>, Vec<&'static str>) {

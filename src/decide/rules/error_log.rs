@@ -1,4 +1,4 @@
-//! The tenant's log of what went wrong: grouped by code, counted, newest first, at most ten kinds.
+//! The tenant's error log: grouped by code, counted, newest first, at most ten kinds.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -6,17 +6,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::status::ErrorEntry;
 use crate::reason::Code;
 
-/// How many kinds of failure a status holds.
+/// Maximum number of kinds of failure in a status.
 pub const MAX_ERRORS: usize = 10;
 
-/// Where a failure was seen.
+/// The place where a failure was observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The spec or the Secret.
     Credentials,
     /// The log-in or the proof of the connection.
     Connection,
-    /// What the user may do.
+    /// The rights of the user.
     Permissions,
     /// The daily run.
     Sync,
@@ -38,7 +38,7 @@ impl Source {
     }
 }
 
-/// Notes a failure: counts one more of its kind, or begins a kind and lets the oldest go.
+/// Records a failure: increments the count of its kind, or adds a new kind and drops the oldest.
 pub fn record(
     errors: &mut Vec<ErrorEntry>,
     source: Source,
@@ -66,7 +66,7 @@ pub fn record(
     errors.truncate(MAX_ERRORS);
 }
 
-/// When a failure of that kind was last seen.
+/// Returns the time at which a failure of that kind was last observed; `None` if the log has none.
 pub fn last_seen(errors: &[ErrorEntry], source: Source, code: &Code) -> Option<Timestamp> {
     errors
         .iter()

@@ -1,4 +1,4 @@
-//! Rules that stand for themselves: schedules, budgets, claims, the log of errors.
+//! Independent rules: schedules, budgets, claims, the error log.
 
 pub mod budget;
 pub mod company_claim;

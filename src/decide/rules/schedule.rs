@@ -1,5 +1,6 @@
-//! When things happen: the minute of a CronJob, the next run, the jitter of a proof. Every tenant gets places of its own, drawn
-//! from its UID, so that a thousand of them do not knock at once and a restart changes nothing.
+//! Schedules: the minute of a CronJob, the next run, the jitter of a proof. The times of each
+//! tenant are derived from its UID, so that a thousand tenants do not start at once and a restart
+//! changes nothing.
 
 use std::time::Duration;
 
@@ -9,25 +10,25 @@ use sha2::{Digest, Sha256};
 
 use crate::api::{Retrieval, Settings};
 
-/// The widest window before `dailyAt`.
+/// Maximum window before `dailyAt`.
 const MAX_WINDOW_MINUTES: u64 = 720;
 
-/// The longest time within which a start that was missed is made up for.
+/// Maximum time within which a missed start is made up for.
 const MAX_STARTING_DEADLINE: Duration = Duration::from_secs(3600);
 
-/// When a CronJob starts.
+/// The times at which a CronJob starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cadence {
-    /// Once a day, that many minutes after midnight.
+    /// Once a day.
     Daily {
-        /// 0 to 1439.
+        /// Minutes after midnight, 0 to 1439.
         minute_of_day: u32,
     },
-    /// Every `period` minutes, `offset` minutes after the full hour first.
+    /// Every `period` minutes, with the first start `offset` minutes after the full hour.
     Every {
-        /// Divides 60.
+        /// Minutes between two starts; a divisor of 60.
         period: u32,
-        /// Less than `period`.
+        /// Minutes after the full hour; less than `period`.
         offset: u32,
     },
 }
@@ -35,7 +36,8 @@ pub enum Cadence {
 // === impl Cadence ===
 
 impl Cadence {
-    /// The cadence of an integration; none when retrieval is disabled. Daily runs are spread over `window` before `dailyAt`.
+    /// Returns the cadence of an integration; `None` if retrieval is disabled. Daily runs are
+    /// spread over `window` before `dailyAt`.
     pub fn of(settings: &Settings, uid: &str, window: Duration) -> Option<Cadence> {
         match settings.retrieval {
             Retrieval::Disabled => None,
@@ -57,7 +59,7 @@ impl Cadence {
         }
     }
 
-    /// As a CronJob's `schedule`.
+    /// Returns the cadence in the format of a CronJob's `schedule`.
     pub fn cron(self) -> String {
         match self {
             Cadence::Daily { minute_of_day } => {
@@ -69,7 +71,7 @@ impl Cadence {
         }
     }
 
-    /// The first start after `now`.
+    /// Returns the first start after `now`.
     pub fn next(self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         match self {
             Cadence::Daily { minute_of_day } => {
@@ -94,7 +96,8 @@ impl Cadence {
                     .find(|start| *start > now)
             }
             Cadence::Every { period, offset } => {
-                // Offsets of zones are whole quarters of an hour at least today, but minutes of the wall clock are what cron counts.
+                // Today, the offsets of zones are at least whole quarters of an hour. But cron
+                // counts the minutes of the wall clock.
                 let local = now.to_zoned(zone.clone());
                 let minute = local.minute() as u32;
                 let ahead = (1..=60).find(|ahead| ((minute + ahead) % 60) % period == offset)?;
@@ -105,12 +108,14 @@ impl Cadence {
         }
     }
 
-    /// A start that was missed (the controller-manager was down, the CronJob suspended) is made up for within this time.
+    /// Returns the time within which a missed start is made up for. A start is missed if, for
+    /// example, the controller-manager was down or the CronJob suspended.
     pub fn starting_deadline(self) -> Duration {
         self.period().min(MAX_STARTING_DEADLINE)
     }
 
-    /// How many runs may use API requests before it is known what the first of them used.
+    /// Returns the number of runs that may use API requests before the usage of the first of them
+    /// is known.
     pub fn runs_at_once(self) -> u64 {
         match self {
             Cadence::Daily { .. } => 1,
@@ -118,7 +123,7 @@ impl Cadence {
         }
     }
 
-    /// How long between two starts.
+    /// Returns the time between two starts.
     pub fn period(self) -> Duration {
         match self {
             Cadence::Daily { .. } => Duration::from_secs(24 * 3600),
@@ -127,7 +132,8 @@ impl Cadence {
     }
 }
 
-/// A number that is the same at every start of every replica, and different for each resource and purpose.
+/// Returns a number that is the same at every start of every replica, and different for each
+/// resource and purpose.
 pub fn stable_hash(uid: &str, purpose: &str) -> u64 {
     let digest = Sha256::new()
         .chain_update(purpose)
@@ -140,19 +146,21 @@ pub fn stable_hash(uid: &str, purpose: &str) -> u64 {
         .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// `base` made up to a tenth shorter or longer, by a place in 0..1 drawn from `uid` and `salt`.
+/// Returns `base`, made shorter or longer by up to a tenth. The amount is derived from `uid` and
+/// `salt`.
 pub fn jittered(base: Duration, uid: &str, salt: &str) -> Duration {
     let share = (stable_hash(uid, salt) % 10_000) as f64 / 10_000.0;
     base.mul_f64(0.9 + 0.2 * share)
 }
 
-/// `least` made up to a tenth longer, by a place in 0..1 drawn from `uid` and `salt`.
+/// Returns `least`, made longer by up to a tenth. The amount is derived from `uid` and `salt`.
 pub fn jittered_later(least: Duration, uid: &str, salt: &str) -> Duration {
     let share = (stable_hash(uid, salt) % 10_000) as f64 / 10_000.0;
     least.mul_f64(1.0 + 0.1 * share)
 }
 
-/// How long to wait after `failures` passing failures in a row: 15 s doubled each time, up to `most`, less up to a third.
+/// Returns the wait after `failures` transient failures in a row: 15 s, doubled each time, up to
+/// `most`, minus up to a third.
 pub fn back_off(failures: u32, most: Duration, uid: &str) -> Duration {
     let doubled = Duration::from_secs(15).saturating_mul(1 << failures.saturating_sub(1).min(20));
     let share = (stable_hash(uid, &format!("back-off {failures}")) % 10_000) as f64 / 10_000.0;

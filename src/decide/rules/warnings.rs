@@ -1,16 +1,16 @@
-//! Warnings come from three sides, and each replaces its own only.
+//! Warnings come from three sources, and each source replaces only its own warnings.
 
 use crate::api::status::Warning;
 use crate::reason::{Code, Reason};
 use crate::run::Note;
 use crate::salesforce::{Meaning, WarningCode};
 
-/// Where a warning comes from.
+/// The source of a warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The proof of the connection.
     Proof,
-    /// The last run that asked Salesforce.
+    /// The last run that sent requests to Salesforce.
     Run,
     /// The budget.
     Budget,
@@ -28,18 +28,19 @@ impl Origin {
                 | Reason::CallsComeBack,
             ) => Origin::Run,
             Some(_) => Origin::Proof,
-            // Only a worker can be newer than the controller that it speaks to.
+            // Only a worker can be newer than the controller, so an unknown code comes from a run.
             None => Origin::Run,
         }
     }
 }
 
-/// Puts what one side found in the place of what it found before.
+/// Replaces the previous warnings of one source.
 pub fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Warning>) {
-    // A hidden field is seen by proofs and by runs: what one says that stands there already is not said twice.
+    // Proofs and runs both observe hidden fields. A warning that is already in the list is not
+    // added again.
     warnings.retain(|warning| Origin::of(&warning.code()) != origin && !found.contains(warning));
     warnings.extend(found);
-    // The same order whichever side spoke last, so that a steady state writes nothing.
+    // The order does not depend on the last source, so that a steady state writes nothing.
     warnings.sort_by_key(|warning| match Origin::of(&warning.code()) {
         Origin::Proof => 0,
         Origin::Run => 1,
@@ -47,7 +48,7 @@ pub fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Warning>)
     });
 }
 
-/// A run's warning, as status shows it.
+/// Converts a run's warning to the form in the status.
 pub fn of_run(note: &Note) -> Warning {
     Warning {
         code: note.code.to_string(),

@@ -1,57 +1,61 @@
-//! What the cluster does not take from the controller: a quota of the namespace is used up, an admission policy is against it. It is
-//! tried again, and the tenant reads meanwhile what stands in the way.
+//! Objects that the cluster refuses, because a quota of the namespace is used up or an admission
+//! policy is against them. The controller tries again, and the status shows the obstacle to the
+//! tenant meanwhile.
 
 use super::stuck::quote;
 use crate::api::conditions::Verdict;
 use crate::reason::Reason;
 
-/// What the cluster made of what the controller last wanted to write for an integration.
+/// The cluster's response to the last writes of the controller for an integration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Admission {
-    /// This controller has not tried, or has not heard otherwise.
+    /// This controller has not tried, or has received no other response.
     #[default]
     Unknown,
-    /// It takes what it had refused.
+    /// The cluster accepts what it had refused.
     Accepted,
-    /// That many attempts in a row have failed on its side.
+    /// This number of attempts in a row has failed on the cluster's side.
     Failing(u32),
-    /// It refuses something.
+    /// The cluster refuses this object.
     Refused(RefusedObject),
 }
 
-/// What was heard of one attempt.
+/// The result of one attempt to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteResult {
-    /// It broke off.
+    /// The attempt ended without a result.
     Unknown,
-    /// Everything was taken.
+    /// The cluster accepted everything.
     Applied,
-    /// The cluster failed over that object: for a moment, or because a webhook of its own is broken.
+    /// The cluster failed to handle this object, for a moment or because one of its webhooks is
+    /// broken.
     Failed(RefusedObject),
-    /// The cluster does not take that object.
+    /// The cluster refuses this object.
     Refused(RefusedObject),
 }
 
-/// So many failures in a row are a refusal. With the pauses between the attempts that is half a minute.
+/// Number of failures in a row that count as a refusal. With the pauses between the attempts, this
+/// takes half a minute.
 const FAILURES: u32 = 6;
 
-/// An object that the cluster refuses, and its words. Of the Secret with the directory's tokens there are none: a webhook that refuses it
-/// may repeat what stands in it.
+/// An object that the cluster refuses, with the cluster's message. For the Secret with the
+/// directory's tokens, the message is left out: a webhook that refuses the Secret may repeat its
+/// content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusedObject {
-    /// The CronJob.
+    /// The CronJob, with the cluster's message.
     CronJob(String),
     /// The Secret with the directory's tokens.
     Tokens,
-    /// The Job of that name, which a tenant asks for.
+    /// The Job that a tenant requested: its name, and the cluster's message.
     Job(String, String),
 }
 
 // === impl Admission ===
 
 impl Admission {
-    /// What is known after another attempt to write everything. `in_status` is whether the status that was written says that something is
-    /// refused.
+    /// Returns what is known after another attempt to write everything. `in_status` is whether the
+    /// written status states a refusal.
     pub fn after(self, attempt: WriteResult, in_status: bool) -> Admission {
         match (attempt, self) {
             (WriteResult::Unknown, known) => known,
@@ -70,7 +74,7 @@ impl Admission {
         }
     }
 
-    /// What `Synced` says while something refused is missing that runs need.
+    /// Returns the verdict for `Synced` while the cluster refuses an object that runs need.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         let Admission::Refused(object) = self else {
             return None;
@@ -81,7 +85,7 @@ impl Admission {
         }
     }
 
-    /// Why the Job of that name was refused, if it was.
+    /// Returns the message about the Job of that name, if the cluster refused it.
     pub(crate) fn refuses_job(&self, name: &str) -> Option<String> {
         match self {
             Admission::Refused(object @ RefusedObject::Job(refused, _)) if refused == name => {
@@ -97,16 +101,16 @@ impl Admission {
 impl RefusedObject {
     fn message(&self) -> String {
         match self {
-            RefusedObject::CronJob(said) => {
-                format!("The cluster refuses the CronJob{}", quote(Some(said)))
+            RefusedObject::CronJob(message) => {
+                format!("The cluster refuses the CronJob{}", quote(Some(message)))
             }
             RefusedObject::Tokens => {
                 "The cluster refuses the Secret with the directory's tokens.".into()
             }
-            RefusedObject::Job(_, said) => {
+            RefusedObject::Job(_, message) => {
                 format!(
                     "The cluster refuses the Job that was asked for{}",
-                    quote(Some(said))
+                    quote(Some(message))
                 )
             }
         }

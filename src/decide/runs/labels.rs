@@ -1,4 +1,4 @@
-//! By what the pods and Jobs of runs are recognised.
+//! Labels that identify the pods and Jobs of runs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub const CONTAINER: &str = "worker";
 /// Label of a pod that names its Job (Kubernetes).
 pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
-/// As the label and the worker's subcommand spell it.
+/// Returns the spelling of the kind in the label and in the worker's subcommand.
 pub fn label(kind: RunKind) -> &'static str {
     match kind {
         RunKind::Sync => "sync",
@@ -18,7 +18,8 @@ pub fn label(kind: RunKind) -> &'static str {
     }
 }
 
-/// Which run an object with these labels belongs to.
+/// Returns the kind of run that an object with these labels belongs to; `None` if it belongs to
+/// none.
 pub(crate) fn kind_of(labels: &BTreeMap<String, String>) -> Option<RunKind> {
     [RunKind::Sync, RunKind::Lookup].into_iter().find(|kind| {
         labels

@@ -1,5 +1,5 @@
-//! What became of a run: a finished pod, or a Job that failed without one, judged. An absent or broken report is a failure of
-//! its own kind, never a success.
+//! Judges the results of runs, from a finished pod or from a Job that failed without one. A missing
+//! or broken report is a failure of its own kind, never a success.
 
 pub mod admission;
 pub mod labels;
@@ -29,25 +29,25 @@ use crate::run::{Outcome, RunKind, RunReport};
 pub struct EndedRun {
     /// Name of its Job.
     pub job: String,
-    /// Which run.
+    /// Kind of the run.
     pub kind: RunKind,
-    /// When its container started.
+    /// Start time of its container.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// End time of the run.
     pub finished_at: Timestamp,
-    /// Fingerprint of the credential that it was given, as the CronJob knew it.
+    /// Fingerprint of its credential, as recorded in the CronJob.
     pub credentials_version: Option<String>,
-    /// API requests that it was allowed to make; none where it was given no limit.
+    /// Maximum number of its API requests; `None` if it had no limit.
     pub allowance: Option<u64>,
-    /// How it ended: [`Reason::Succeeded`], or what went wrong.
+    /// Result of the run: [`Reason::Succeeded`], or the code of the failure.
     pub outcome: Code,
-    /// The same as a sentence.
+    /// Result of the run, as a sentence.
     pub message: String,
-    /// What it reported, if that can be read.
+    /// Report of the run, if it can be read.
     pub report: Option<RunReport>,
 }
 
-/// Where the failures of a run are filed.
+/// Returns the source under which failures of a run are logged.
 pub fn source(kind: RunKind) -> Source {
     match kind {
         RunKind::Sync => Source::Sync,
@@ -58,12 +58,13 @@ pub fn source(kind: RunKind) -> Source {
 // === impl EndedRun ===
 
 impl EndedRun {
-    /// Whether it did what it was to do.
+    /// Whether the run did all its work.
     pub fn succeeded(&self) -> bool {
         self.outcome == Reason::Succeeded
     }
 
-    /// API requests that it counts for. Without a report: as many as it may have made.
+    /// Returns the number of API requests to count for the run. Without a report, it is the number
+    /// that the run may have made.
     pub fn api_calls(&self) -> u64 {
         match (&self.report, self.started_at) {
             (Some(report), _) => report.api_calls,
@@ -75,7 +76,7 @@ impl EndedRun {
         }
     }
 
-    /// As status shows it.
+    /// Converts the run to the form in the status.
     pub fn as_last_run(&self) -> LastRun {
         let mut run = LastRun {
             kind: format!("{:?}", self.kind),
@@ -102,7 +103,8 @@ impl EndedRun {
     }
 }
 
-/// Judges a pod of a run; none while it goes on, or when it is not a run's.
+/// Judges a pod of a run. Returns `None` while the pod is running, or if it does not belong to a
+/// run.
 pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
     let kind = kind_of(pod.labels())?;
     let job = pod.labels().get(JOB_NAME)?.clone();
@@ -145,7 +147,7 @@ pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
     })
 }
 
-/// API requests that a run was allowed to make, as its Job or pod says.
+/// Returns the maximum number of API requests of a run, from the annotation of its Job or pod.
 fn allowance(of: &impl ResourceExt) -> Option<u64> {
     of.annotations().get(API_CALLS)?.parse().ok()
 }
@@ -194,13 +196,13 @@ fn judge(
             ),
         ),
         (_, terminated) if disrupted.is_some() && (terminated.is_none() || report.is_err()) => {
-            let said = disrupted.and_then(|disrupted| disrupted.message.as_deref());
+            let reason = disrupted.and_then(|disrupted| disrupted.message.as_deref());
             known(
                 Reason::WorkerEvicted,
                 format!(
                     "The cluster ended the pod of the {} run: {}",
                     label(kind),
-                    said.unwrap_or("no reason given")
+                    reason.unwrap_or("no reason given")
                 ),
             )
         }
@@ -247,7 +249,7 @@ fn judge_report(
     terminated: &ContainerStateTerminated,
     kind: RunKind,
 ) -> (Code, String, Option<RunReport>) {
-    let said = report.error.as_ref().map(|error| error.message.clone());
+    let error_message = report.error.as_ref().map(|error| error.message.clone());
     let (code, message) = match report.outcome {
         Outcome::Succeeded if terminated.exit_code == 0 => (
             Reason::Succeeded.into(),
@@ -269,7 +271,7 @@ fn judge_report(
         ),
         Outcome::BudgetExhausted => (
             Reason::BudgetExhausted.into(),
-            said.unwrap_or_else(|| {
+            error_message.unwrap_or_else(|| {
                 format!(
                     "The {} run stopped at its share of the org's API requests.",
                     label(kind)
@@ -288,13 +290,14 @@ fn judge_report(
                 .error
                 .as_ref()
                 .map_or(Reason::RunFailed.into(), |error| error.code.clone()),
-            said.unwrap_or_else(|| format!("The {} run failed.", label(kind))),
+            error_message.unwrap_or_else(|| format!("The {} run failed.", label(kind))),
         ),
     };
     (code, message, Some(report))
 }
 
-/// Judges a Job that failed and whose pod is gone; none while it goes on or when it succeeded.
+/// Judges a Job that failed and whose pod is gone. Returns `None` while the Job is running, or if
+/// it succeeded.
 pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     let kind = kind_of(job.labels())?;
     let failed = job
@@ -304,7 +307,7 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
         .iter()
         .flatten()
         .find(|condition| condition.type_ == "Failed" && condition.status == "True")?;
-    // The pod has an earlier deadline of its own, which counts from when a node takes it.
+    // The pod has its own, earlier deadline, which counts from the time at which a node accepts it.
     let never_started = failed.reason.as_deref() == Some("DeadlineExceeded");
     let (outcome, message) = match never_started {
         true => (
@@ -344,27 +347,27 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     })
 }
 
-/// An integration's runs, sorted out.
+/// An integration's runs, sorted by state.
 #[derive(Debug, Default)]
 pub struct Runs {
-    /// Those that ended and were not taken in before.
+    /// Ended runs that were not recorded before.
     pub ended: Vec<EndedRun>,
-    /// Jobs that go on.
+    /// Jobs that are running.
     pub active: Vec<Arc<Job>>,
-    /// Those of them whose pod is not there or does not start.
+    /// Active runs whose pod does not exist or does not start.
     pub stuck: Vec<StuckRun>,
-    /// Names of all Jobs of which it is known how their run ended, those that were taken in before included.
+    /// Names of all Jobs whose run has a known result, including runs that were recorded before.
     pub over: BTreeSet<String>,
 }
 
 // === impl Runs ===
 
 impl Runs {
-    /// Sorts out an integration's Jobs and their pods. `lost_pod_results` tell how runs ended whose pods are gone; `last` is the run in its
-    /// status; `is_recorded` knows of earlier ones.
+    /// Sorts an integration's Jobs and their pods. `lost_pod_results` holds the results of runs
+    /// whose pods are gone, `last` is the run in the status, and `is_recorded` knows earlier runs.
     ///
-    /// A Job outlives its pod by a moment in which it does not say yet that it failed: a run that was taken in does not go on because of
-    /// that, nor does it end twice.
+    /// For a moment after its pod is gone, a Job does not state yet that it failed. A recorded run
+    /// does not become active again because of that, and it does not end twice.
     pub fn sort(
         jobs: Vec<Arc<Job>>,
         pods: &[Arc<Pod>],
@@ -382,7 +385,7 @@ impl Runs {
                 let its = |run: &&EndedRun| run.job == name && ended_after(&job, run.finished_at);
                 ended.extend(lost_pod_results.iter().filter(its).cloned());
             }
-            // A pod that is there has yet to say how it ended, whatever its Job says already.
+            // An existing pod has yet to report its result, even if its Job already states one.
             if pods.is_empty() && ended.is_empty() {
                 ended.extend(judge_job_without_pod(&job));
             }
@@ -403,13 +406,13 @@ impl Runs {
     }
 }
 
-/// Whether a run was that Job's, and not one's that had the same name before it.
+/// Whether a run belongs to this Job, and not to an earlier Job of the same name.
 fn is_of(run: &LastRun, job: &Job) -> bool {
     let finished = run.finished_at.as_ref();
     finished.is_none_or(|finished| ended_after(job, finished.0))
 }
 
-/// Whether a run that ended then can be that Job's.
+/// Whether a run that ended at `finished_at` can belong to this Job.
 fn ended_after(job: &Job, finished_at: Timestamp) -> bool {
     let created = job.metadata.creation_timestamp.as_ref();
     created.is_none_or(|created| created.0 <= finished_at)
@@ -422,20 +425,22 @@ fn has_finished(job: &Job) -> bool {
     })
 }
 
-/// Which runs are news, in the order in which they ended.
+/// Runs that are not in the status yet, in the order in which they ended.
 #[derive(Debug, Default)]
 pub struct Unseen<'a> {
     /// Runs that ended after the one in status.
     pub later: Vec<&'a EndedRun>,
-    /// Runs that ended before it and were heard of only now: their node was slow to say so.
+    /// Runs that ended before it but were observed only now, because their node reported late.
     pub late: Vec<&'a EndedRun>,
 }
 
-/// The runs that the status has not taken in.
+/// Returns the runs that are not recorded in the status.
 ///
-/// Kubernetes tells times to the second, and two runs may end within one: the one that started later then counts as later. Two that
-/// also started within one second are both taken in; who remembers what was taken in before leaves those out of `ended`. Of a run that
-/// ended before `leader_since` and before the one in status nobody knows whether another controller took it in: it is taken for known.
+/// Kubernetes times have a resolution of one second, and two runs may end within one second. The
+/// run that started later then counts as later. If both also started within one second, both are
+/// recorded. A caller that keeps the recorded runs leaves those out of `ended`. If a run ended
+/// before `leader_since` and before the run in the status, it is unknown whether another controller
+/// recorded it. Such a run counts as recorded.
 pub fn unseen<'a>(
     ended: &'a [EndedRun],
     last: Option<&LastRun>,

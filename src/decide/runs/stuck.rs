@@ -1,5 +1,5 @@
-//! Pods of runs that hang before their container starts. Their Job does not fail by itself until its deadline; the tenant is told
-//! long before.
+//! Pods of runs that hang before their container starts. Their Job does not fail by itself until
+//! its deadline; the problem is reported to the tenant long before.
 
 use std::time::Duration;
 
@@ -12,11 +12,13 @@ use super::labels::{CONTAINER, JOB_NAME, kind_of, label};
 use crate::reason::Reason;
 use crate::run::RunKind;
 
-/// A pod hangs that long before it is called stuck: an autoscaler may be bringing a node, a registry may answer at the next try.
+/// Time that a pod hangs before it counts as stuck. An autoscaler may be adding a node, or a
+/// registry may answer the next attempt.
 const GRACE: Duration = Duration::from_secs(60);
-/// The same for a container that is being created and says nothing: a large image may be on its way.
+/// The same for a container that is being created and gives no reason. The node may be pulling a
+/// large image.
 const GRACE_WITHOUT_REASON: Duration = Duration::from_secs(180);
-/// What others say is cut to that many characters.
+/// Maximum length of a quoted message, in characters.
 const MAX_QUOTE_CHARS: usize = 300;
 
 /// A run whose pod does not start.
@@ -24,32 +26,35 @@ const MAX_QUOTE_CHARS: usize = 300;
 pub struct StuckRun {
     /// Name of its Job.
     pub job: String,
-    /// Which run.
+    /// Kind of the run.
     pub kind: RunKind,
-    /// From when on it counts as stuck.
+    /// Time from which the run counts as stuck.
     pub due: Timestamp,
-    /// Why.
+    /// Reason why the pod does not start.
     pub code: Reason,
-    /// The same as a sentence.
+    /// The reason as a sentence.
     pub message: String,
 }
 
 // === impl StuckRun ===
 
 impl StuckRun {
-    /// Whether the cluster says why. Every container is being created for a moment: that alone is no news.
+    /// Whether the cluster gives a reason. Every container is being created for a moment, so this
+    /// state alone is no reason.
     pub fn has_reason(&self) -> bool {
         self.code != Reason::WorkerNotStarted
     }
 }
 
-/// When a Job that goes on is looked at for a pod that does not start and says nothing.
+/// Returns the time at which a running Job is checked for a pod that does not start and gives no
+/// reason.
 pub(crate) fn look_at(job: &Job) -> Option<Timestamp> {
     let created = job.metadata.creation_timestamp.as_ref()?.0;
     created.checked_add(GRACE_WITHOUT_REASON).ok()
 }
 
-/// Judges a pod of a run that has not started; none when it has, or when nothing holds it up.
+/// Judges a pod of a run that has not started. Returns `None` if it has started, or if nothing
+/// blocks it.
 pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
     let kind = kind_of(pod.labels())?;
     let status = pod.status.as_ref()?;
@@ -83,7 +88,8 @@ pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
     })
 }
 
-/// Judges a Job that goes on and never had a pod. There is none for a moment after each start.
+/// Judges a running Job that never had a pod. Every Job is without a pod for a moment after its
+/// start.
 pub fn judge_without_pod(job: &Job) -> Option<StuckRun> {
     let kind = kind_of(job.labels())?;
     let had_one = job.status.as_ref().is_some_and(|status| {
@@ -112,7 +118,8 @@ pub fn judge_without_pod(job: &Job) -> Option<StuckRun> {
     })
 }
 
-/// Why the container of a pod that ended never ran, as far as the pod still says.
+/// Returns the reason why the container of an ended pod never ran, as far as the pod still states
+/// it.
 pub(crate) fn never_started(status: &PodStatus, kind: RunKind) -> (Reason, String) {
     let known = waiting(status).and_then(|waiting| {
         let (code, _) = waiting_code(waiting)?;
@@ -139,7 +146,8 @@ fn waiting(status: &PodStatus) -> Option<&ContainerStateWaiting> {
         .as_ref()
 }
 
-/// The kubelet's reasons (kubernetes/pkg/kubelet/images/types.go, kubelet/container/sync_result.go and kuberuntime).
+/// Maps the kubelet's reasons (kubernetes/pkg/kubelet/images/types.go,
+/// kubelet/container/sync_result.go and kuberuntime).
 fn waiting_code(waiting: &ContainerStateWaiting) -> Option<(Reason, Duration)> {
     match waiting.reason.as_deref()? {
         "ErrImagePull"
@@ -175,13 +183,13 @@ fn waiting_message(code: Reason, waiting: &ContainerStateWaiting, kind: RunKind)
     }
 }
 
-/// Goes on with what the cluster said, and ends the sentence.
-pub(crate) fn quote(said: Option<&str>) -> String {
-    let said = said.unwrap_or_default().trim();
-    if said.is_empty() {
+/// Formats the cluster's message as the end of a sentence.
+pub(crate) fn quote(message: Option<&str>) -> String {
+    let message = message.unwrap_or_default().trim();
+    if message.is_empty() {
         return ".".into();
     }
-    let short: String = said.chars().take(MAX_QUOTE_CHARS).collect();
+    let short: String = message.chars().take(MAX_QUOTE_CHARS).collect();
     let end = if short.ends_with('.') { "" } else { "." };
     format!(": {short}{end}")
 }

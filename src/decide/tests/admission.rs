@@ -1,9 +1,10 @@
-//! What the cluster does not take: the tenant reads it, it is tried again, and nothing of it stays when it is taken.
+//! Objects that the cluster refuses: the tenant sees the refusal, the controller tries again, and
+//! nothing of the refusal remains after the cluster accepts the object.
 
 use super::*;
 
-fn refused(said: &str) -> Admission {
-    Admission::Refused(RefusedObject::CronJob(said.into()))
+fn refused(message: &str) -> Admission {
+    Admission::Refused(RefusedObject::CronJob(message.into()))
 }
 
 #[test]
@@ -70,13 +71,13 @@ fn a_refused_job_is_one_wish_refused_in_the_clusters_words() {
     let mut world = World::healthy();
     world.ask(RUN_REQUESTED_AT, "one");
     let job = world.decide(None).run.unwrap().name_any();
-    let said = "exceeded quota: count/jobs.batch".to_owned();
-    world.admission = Admission::Refused(RefusedObject::Job(job, said));
+    let message = "exceeded quota: count/jobs.batch".to_owned();
+    world.admission = Admission::Refused(RefusedObject::Job(job, message));
     let plan = world.step(Ok(findings()));
     assert!(plan.run.is_none());
-    let told = &plan.notices[0];
-    assert_eq!(told.reason, "RunRefused");
-    assert!(told.note.contains("count/jobs.batch"), "{}", told.note);
+    let notice = &plan.notices[0];
+    assert_eq!(notice.reason, "RunRefused");
+    assert!(notice.note.contains("count/jobs.batch"), "{}", notice.note);
     assert_eq!(plan.status.last_handled_run_at.as_deref(), Some("one"));
     assert_eq!(plan.status.errors[0].code, "RefusedByCluster");
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
@@ -101,21 +102,21 @@ fn what_is_known_follows_from_what_was_heard() {
         Admission::Refused(tokens()),
     ];
     for before in &all {
-        let known = |heard, told| before.clone().after(heard, told);
+        let known = |result, in_status| before.clone().after(result, in_status);
         assert_eq!(known(WriteResult::Unknown, false), *before);
         assert_eq!(
             known(WriteResult::Refused(tokens()), false),
             Admission::Refused(tokens())
         );
     }
-    let [unheard, accepted, failing, refused] = all;
+    let [unknown, accepted, failing, refused] = all;
     assert_eq!(
         refused.after(WriteResult::Applied, true),
         Admission::Accepted,
         "and the status may say so"
     );
-    for before in [unheard, failing] {
-        // A controller that has just started reads of it in the status.
+    for before in [unknown, failing] {
+        // A controller that has just started reads the refusal from the status.
         assert_eq!(
             before.clone().after(WriteResult::Applied, true),
             Admission::Accepted

@@ -1,4 +1,5 @@
-//! The budget: whose share is how large, that it is kept over a rolling day whatever happens, and what the tenant reads about it.
+//! The budget: the size of each share, that it is kept over a rolling day in all cases, and the
+//! messages to the tenant.
 
 use super::*;
 use crate::api::API_CALLS;
@@ -27,7 +28,7 @@ pub(crate) fn of_org(limit: u64, now: i64) -> Findings {
     }
 }
 
-/// A run that reported so many API calls.
+/// A run that reported this number of API calls.
 pub(crate) fn run(
     world: &World,
     job: &str,
@@ -70,11 +71,12 @@ fn warned(world: &World) -> Vec<&str> {
     warnings.map(|warning| warning.code.as_str()).collect()
 }
 
-/// What the next run by the clock may use, as its Job will say and its settings do.
+/// Returns the number of API calls that the next scheduled run may make. The annotation of its Job
+/// and its settings must both state it.
 pub(crate) fn allowance(world: &World) -> Option<u64> {
     let template = &world.cron_jobs.first()?.spec.as_ref()?.job_template;
-    let said = template.metadata.as_ref()?.annotations.as_ref()?;
-    let calls: u64 = said.get(API_CALLS)?.parse().unwrap();
+    let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
+    let calls: u64 = annotations.get(API_CALLS)?.parse().unwrap();
     let pod = template.spec.as_ref()?.template.spec.as_ref()?;
     let settings = pod.containers[0].env.as_ref()?[0].value.clone()?;
     assert!(
@@ -121,14 +123,15 @@ fn requests_count_for_a_day_and_take_little_room() {
     );
     assert_eq!(budget::total(&spent, at(now + DAY - 1)), 12);
     assert_eq!(budget::total(&spent, at(now + DAY)), 0);
-    // What is told late finds its hour.
+    // Requests that are reported late are added to their own hour.
     budget::spend(&mut spent, at(now - 7200), 5, Spender::Run);
     assert!(spent.is_sorted_by(|newer, older| newer.at > older.at));
     assert_eq!(budget::total(&spent, at(now)), counted + 5);
 }
 
 proptest::proptest! {
-    /// Salesforce counts to the minute; here nothing is forgotten before it does, and nothing kept an hour longer.
+    /// Salesforce counts to the minute. The count here drops no request earlier, and keeps none an
+    /// hour longer.
     #[test]
     fn the_count_is_never_below_salesforces_own(made in proptest::collection::vec((0..3 * DAY, 1..50_u64), 0..200)) {
         let mut made = made;
@@ -240,7 +243,7 @@ fn a_share_that_is_used_up_holds_the_runs_back_says_until_when_and_goes_on_then(
     );
     assert_eq!(warned(&world), ["ApiBudgetNearlyUsed"]);
 
-    // Nothing changes until then, over any number of looks and a restart.
+    // Nothing changes until then, over any number of reconciles and a restart.
     world.now = DAY / 2;
     let before = world.resource.status.clone();
     let plan = world.step(Ok(of_org(1_600, DAY / 2)));
@@ -369,15 +372,15 @@ fn at_four_fifths_of_its_share_an_integration_is_warned_once() {
         .push(run(&world, "two", 110, Outcome::Succeeded, 4));
     let plan = world.step(Ok(findings()));
     assert_eq!(warned(&world), ["ApiBudgetNearlyUsed"]);
-    let told = |plan: &Plan| {
+    let warning_notices = |plan: &Plan| {
         let notices = plan.notices.iter();
         notices
             .filter(|notice| notice.reason == "ApiBudgetNearlyUsed")
             .count()
     };
-    assert_eq!(told(&plan), 1);
+    assert_eq!(warning_notices(&plan), 1);
     let plan = world.step(Ok(findings()));
-    assert_eq!((told(&plan), warned(&world).len()), (0, 1));
+    assert_eq!((warning_notices(&plan), warned(&world).len()), (0, 1));
 }
 
 #[test]
@@ -485,7 +488,7 @@ fn the_url_length_that_worked_is_given_to_the_next_run() {
         template.contains(r#"\"urlLength\":{\"bytes\":65536,\"refused\":200000}"#),
         "{template}"
     );
-    // It stays when the connection is proved again.
+    // The length stays when the connection is proved again.
     world.now = 3_600;
     world.step(Ok(of_org(100_000, 3_600)));
     let organization = status(&world).organization.as_ref().unwrap();

@@ -1,4 +1,4 @@
-//! The connection: proved, refused, out of reach, asked for; and that nothing is done twice.
+//! The connection: proved, refused, unreachable, requested; and that nothing is done twice.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn a_steady_state_plans_nothing_new() {
     let before = world.resource.status.clone();
     let plan = world.step(Ok(findings()));
     let mut after = plan.status.clone();
-    // The minute of the next run moves with the clock; all else stands still.
+    // The minute of the next run moves with the clock. Everything else stays the same.
     after.next_run = before.as_ref().unwrap().next_run.clone();
     assert_eq!((Some(after), world.proofs), (before, 1));
     assert_eq!(

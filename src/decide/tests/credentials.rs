@@ -1,4 +1,5 @@
-//! The rules about credentials, by a clock that is put forward: how often Salesforce sees a log-in, and what each failure leads to.
+//! The rules about credentials, with a clock that the tests set: the number of log-ins, and the
+//! result of each failure.
 
 use super::*;
 
@@ -6,7 +7,7 @@ use super::*;
 struct Fleet {
     worlds: Vec<World>,
     outcome: fn() -> Result<Findings, Failure>,
-    /// When each log-in was made.
+    /// Times of the log-ins.
     logins: Vec<i64>,
 }
 
@@ -28,15 +29,16 @@ impl Fleet {
         }
     }
 
-    /// Every integration is looked at, as after a restart of the controller, which remembers nothing but the statuses.
-    fn look(&mut self, now: i64) -> Vec<Plan> {
+    /// Reconciles every integration, as after a restart of the controller, which keeps nothing but
+    /// the statuses.
+    fn reconcile_all(&mut self, now: i64) -> Vec<Plan> {
         (0..self.worlds.len())
-            .map(|number| self.look_at(number, now))
+            .map(|number| self.reconcile(number, now))
             .collect()
     }
 
-    fn look_at(&mut self, number: usize, now: i64) -> Plan {
-        let mut elsewhere = SiblingLogins::default();
+    fn reconcile(&mut self, number: usize, now: i64) -> Plan {
+        let mut siblings = SiblingLogins::default();
         for (_, other) in self
             .worlds
             .iter()
@@ -44,15 +46,15 @@ impl Fleet {
             .filter(|(other, _)| *other != number)
         {
             if let Some(status) = &other.resource.status {
-                elsewhere.add("f1", status);
+                siblings.add("f1", status);
             }
         }
         let world = &mut self.worlds[number];
-        world.siblings = elsewhere;
+        world.siblings = siblings;
         world.now = now;
         let before = world.proofs;
         let plan = world.step((self.outcome)());
-        // Who asks while a log-in goes on waits for that one: one a second at most.
+        // A request during a log-in waits for that log-in, so there is at most one a second.
         if self.worlds[number].proofs > before && self.logins.last() != Some(&now) {
             self.logins.push(now);
         }
@@ -64,7 +66,7 @@ impl Fleet {
 fn fifty_resources_with_one_wrong_password_make_one_log_in_in_an_hour_of_restarts() {
     let mut fleet = Fleet::of(50, refused);
     for now in (0..3600).step_by(60) {
-        fleet.look(now);
+        fleet.reconcile_all(now);
     }
     assert_eq!(fleet.logins, [0]);
     for world in &fleet.worlds {
@@ -85,7 +87,7 @@ fn fifty_tenants_who_all_ask_for_a_test_every_minute_get_two_log_ins_an_hour() {
         for world in &mut fleet.worlds {
             world.ask(TEST_REQUESTED_AT, &minute.to_string());
         }
-        fleet.look(minute * 60);
+        fleet.reconcile_all(minute * 60);
     }
     for window in 0..(180 - 60) * 60 {
         let within = fleet
@@ -102,7 +104,7 @@ fn fifty_tenants_who_all_ask_for_a_test_every_minute_get_two_log_ins_an_hour() {
 fn a_user_who_logged_in_too_often_is_left_alone_for_an_hour_by_all_who_use_it() {
     let mut fleet = Fleet::of(50, || Err(failed(Meaning::LoginRateExceeded, Phase::Login)));
     for now in (0..4 * 3600).step_by(30) {
-        fleet.look(now);
+        fleet.reconcile_all(now);
     }
     assert!((3..=4).contains(&fleet.logins.len()), "{:?}", fleet.logins);
     for pair in fleet.logins.windows(2) {
@@ -113,17 +115,18 @@ fn a_user_who_logged_in_too_often_is_left_alone_for_an_hour_by_all_who_use_it() 
         (world.condition(READY), world.condition(STALLED)),
         (Some((Truth::False, "LoginRateExceeded".into())), None)
     );
-    // It heals by itself: the first that is let in tells the others.
+    // It recovers by itself: the others learn of the first successful log-in.
     fleet.outcome = || Ok(findings());
     for now in (4 * 3600..6 * 3600).step_by(30) {
-        fleet.look(now);
+        fleet.reconcile_all(now);
     }
     for world in &fleet.worlds {
         assert_eq!(world.condition(READY), Some((Truth::True, "Ready".into())));
     }
 }
 
-/// Failure, where, the shortest and the longest wait in seconds at an interval of 10 s; none: only a change brings the next.
+/// The columns are the failure, its phase, and the shortest and longest wait in seconds at an
+/// interval of 10 s. `None` means that only a change causes the next attempt.
 #[test]
 fn each_failure_waits_as_long_as_it_should() {
     #[rustfmt::skip]
@@ -189,14 +192,14 @@ fn an_org_that_loses_the_api_under_a_good_session_is_no_refused_log_in() {
 #[test]
 fn a_refusal_of_one_is_taken_over_by_the_others_when_their_turn_comes() {
     let mut fleet = Fleet::of(2, || Ok(findings()));
-    fleet.look(0);
+    fleet.reconcile_all(0);
     fleet.outcome = refused;
     fleet.worlds[0].ask(TEST_REQUESTED_AT, "now");
-    fleet.look_at(0, 60);
+    fleet.reconcile(0, 60);
     assert_eq!(fleet.logins, [0, 60]);
-    fleet.look_at(1, 120);
+    fleet.reconcile(1, 120);
     assert_eq!(fleet.worlds[1].condition(READY).unwrap().0, Truth::True);
-    fleet.look_at(1, 3600);
+    fleet.reconcile(1, 3600);
     assert_eq!(
         fleet.worlds[1].condition(READY),
         Some((Truth::False, "InvalidLogin".into()))

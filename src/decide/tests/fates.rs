@@ -1,4 +1,5 @@
-//! What becomes of pods, as the cluster tells it, and what the tenant reads about each: a code and a remedy of its own.
+//! The ends of pods, as the cluster reports them, and the status that the tenant reads: each end
+//! has its own code and remedy.
 
 use std::collections::HashSet;
 
@@ -92,7 +93,7 @@ fn every_end_of_a_pod_is_told_apart() {
         codes.insert(code);
         remedies.insert(Code::from(code).remedy());
     }
-    // A container that was not made and one that did not start are looked at in the same way.
+    // A container that was not created and one that did not start have the same remedy.
     assert_eq!(remedies.len(), codes.len() - 1);
     assert!(!remedies.contains(Code::from("no such code").remedy()));
 }
@@ -218,9 +219,9 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
         json!([{"type": "Failed", "status": "True", "lastTransitionTime": "2027-01-15T08:00:09Z"}]);
     let killed = [Arc::new(pod(terminated(137, "Error", "")))];
     let names = |runs: &Runs| (runs.ended.len(), runs.active.len(), runs.over.len());
-    let nobody = |_: &str| false;
+    let none_recorded = |_: &str| false;
 
-    let runs = Runs::sort(job(json!([])), &[], &[], None, nobody);
+    let runs = Runs::sort(job(json!([])), &[], &[], None, none_recorded);
     assert_eq!(names(&runs), (0, 1, 0), "its pod is yet to come");
     let late = runs.stuck[0].due.duration_since(BEGAN.parse().unwrap());
     assert_eq!(
@@ -230,57 +231,57 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
     );
     let coming = [Arc::new(pod(json!({"phase": "Pending"})))];
     assert_eq!(
-        Runs::sort(job(json!([])), &coming, &[], None, nobody).stuck,
+        Runs::sort(job(json!([])), &coming, &[], None, none_recorded).stuck,
         []
     );
-    let runs = Runs::sort(job(json!([])), &killed, &[], None, nobody);
+    let runs = Runs::sort(job(json!([])), &killed, &[], None, none_recorded);
     assert_eq!(names(&runs), (1, 0, 1));
     let last = runs.ended[0].as_last_run();
     for conditions in [json!([]), failed.clone()] {
-        let taken_in = |job: &str| runs.over.contains(job);
-        let runs = Runs::sort(job(conditions.clone()), &[], &[], None, taken_in);
+        let is_recorded = |job: &str| runs.over.contains(job);
+        let runs = Runs::sort(job(conditions.clone()), &[], &[], None, is_recorded);
         assert_eq!(names(&runs), (0, 0, 1), "{conditions}");
     }
-    let runs = Runs::sort(job(json!([])), &[], &[], Some(&last), nobody);
+    let runs = Runs::sort(job(json!([])), &[], &[], Some(&last), none_recorded);
     assert_eq!(names(&runs), (0, 0, 1), "after a restart");
-    let runs = Runs::sort(job(failed), &[], &[], None, nobody);
+    let runs = Runs::sort(job(failed), &[], &[], None, none_recorded);
     assert_eq!(runs.ended[0].outcome, "PodLost");
-    let words = [judge_pod(&killed[0]).unwrap()];
+    let results = [judge_pod(&killed[0]).unwrap()];
     for conditions in [json!([]), json!([{"type": "Failed", "status": "True"}])] {
-        let runs = Runs::sort(job(conditions), &[], &words, None, nobody);
+        let runs = Runs::sort(job(conditions), &[], &results, None, none_recorded);
         assert_eq!(
             (runs.ended.as_slice(), runs.active.len()),
-            (&words[..], 0),
+            (&results[..], 0),
             "its pod went after it had said so"
         );
     }
     let earlier = [EndedRun {
         finished_at: at(-100_000_000),
-        ..words[0].clone()
+        ..results[0].clone()
     }];
-    let runs = Runs::sort(job(json!([])), &[], &earlier, None, nobody);
+    let runs = Runs::sort(job(json!([])), &[], &earlier, None, none_recorded);
     assert_eq!(names(&runs), (0, 1, 0), "another of the same name said so");
     let running = [Arc::new(pod(json!({"phase": "Running"})))];
     let failed = json!([{"type": "Failed", "status": "True"}]);
-    let runs = Runs::sort(job(failed), &running, &[], None, nobody);
+    let runs = Runs::sort(job(failed), &running, &[], None, none_recorded);
     assert_eq!(names(&runs), (0, 0, 0), "its pod has yet to report");
     let namesake = LastRun {
         finished_at: Some(Time(at(-100_000_000))),
         ..last.clone()
     };
-    let runs = Runs::sort(job(json!([])), &[], &[], Some(&namesake), nobody);
+    let runs = Runs::sort(job(json!([])), &[], &[], Some(&namesake), none_recorded);
     assert_eq!(names(&runs), (0, 1, 0), "another of the same name was last");
     let mut had_one = job(json!([]));
     let status = json!({"startTime": BEGAN, "active": 1, "uncountedTerminatedPods": {}});
     Arc::make_mut(&mut had_one[0]).status = serde_json::from_value(status).unwrap();
-    let runs = Runs::sort(had_one, &[], &[], None, nobody);
+    let runs = Runs::sort(had_one, &[], &[], None, none_recorded);
     assert_eq!(
         (runs.active.len(), runs.stuck.len()),
         (1, 0),
         "its pod went"
     );
     let complete = json!([{"type": "Complete", "status": "True"}]);
-    let runs = Runs::sort(job(complete), &[], &[], None, nobody);
+    let runs = Runs::sort(job(complete), &[], &[], None, none_recorded);
     assert_eq!(
         names(&runs),
         (0, 0, 0),

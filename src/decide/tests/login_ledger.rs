@@ -1,20 +1,21 @@
-//! Log-ins whose answers nobody lived to write down, by a clock that is put forward.
+//! Log-ins whose answers no controller could write down, with a clock that the tests set.
 
 use super::*;
 
-/// Reconciles that one process after another begins, each ended in the middle of the log-in that it sends.
+/// Simulates one process after another. Each starts to reconcile and is ended during the log-in
+/// that it sends. Returns the times of the log-ins.
 fn killed_in_each_log_in(worlds: &mut [World], clock: impl Iterator<Item = i64>) -> Vec<i64> {
     let mut logins = vec![];
     for now in clock {
         for number in 0..worlds.len() {
-            let mut elsewhere = SiblingLogins::default();
+            let mut siblings = SiblingLogins::default();
             for (_, other) in worlds.iter().enumerate().filter(|(at, _)| *at != number) {
                 if let Some(status) = &other.resource.status {
-                    elsewhere.add("f1", status);
+                    siblings.add("f1", status);
                 }
             }
             let world = &mut worlds[number];
-            (world.siblings, world.now) = (elsewhere, now);
+            (world.siblings, world.now) = (siblings, now);
             let plan = world.decide(None);
             if plan.prove.is_some() {
                 world.begin_login();
@@ -28,7 +29,7 @@ fn killed_in_each_log_in(worlds: &mut [World], clock: impl Iterator<Item = i64>)
 }
 
 impl World {
-    /// What is written before a log-in is sent.
+    /// Writes the status that precedes a log-in.
     fn begin_login(&mut self) {
         let status = with_attempt(self.resource.status.as_ref(), "f1", at(self.now));
         self.resource.status = Some(status);
@@ -114,7 +115,7 @@ fn a_lost_answer_and_a_refusal_use_up_the_hour() {
     let mut world = World::new();
     world.begin_login();
     world.now = 60;
-    // The second one is on record too, and its answer comes.
+    // The second log-in is recorded too, and its answer arrives.
     world.begin_login();
     let proof = Proof {
         at: at(60),

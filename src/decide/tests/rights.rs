@@ -1,4 +1,4 @@
-//! What the user may see, and who holds a company ID.
+//! The rights of the user, and the holder of a company ID.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The runs: what became of them, what starts one, and when one is missed.
+//! The runs: their results, what starts one, and when one is missed.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What the spec asks for beside the connection: retrieval, suspension, and what it gets wrong.
+//! The parts of the spec beside the connection: retrieval, suspension, and errors in the spec.
 
 use super::*;
 

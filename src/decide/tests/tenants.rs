@@ -5,7 +5,7 @@ use super::*;
 use crate::decide::rules::budget;
 use crate::decide::rules::schedule::Cadence;
 
-/// Runs that use whatever they are given, over three days.
+/// Each run uses all that it may, over three days.
 #[test]
 fn twenty_greedy_tenants_of_a_developer_org_stay_within_their_shares_in_any_24_hours() {
     const LIMIT: u64 = 15_000;
@@ -17,7 +17,7 @@ fn twenty_greedy_tenants_of_a_developer_org_stay_within_their_shares_in_any_24_h
         world.neighbours.count = 19;
         world.neighbours.percent = 380;
         let mut calls = vec![];
-        let mut look = 0;
+        let mut next_reconcile = 0;
         for minute in 0..3 * 24 * 60 {
             world.now = minute * 60;
             let settings = Settings::read(&world.resource.spec).unwrap();
@@ -32,12 +32,12 @@ fn twenty_greedy_tenants_of_a_developer_org_stay_within_their_shares_in_any_24_h
                 world.now += 40;
                 world.ended_runs =
                     vec![run(&world, &job, world.now, Outcome::BudgetExhausted, most)];
-            } else if world.now < look {
+            } else if world.now < next_reconcile {
                 continue;
             }
             let before = world.proofs;
             let plan = world.step(Ok(of_org(LIMIT, world.now)));
-            look = world.now + plan.requeue_after.as_secs() as i64;
+            next_reconcile = world.now + plan.requeue_after.as_secs() as i64;
             if world.proofs > before {
                 calls.push((world.now, 3));
             }

@@ -1,4 +1,5 @@
-//! A tenant's surroundings: a directory on SQLite, files as they are mounted into a pod, settings.
+//! The environment of a tenant: a directory on SQLite, files as they are mounted into a pod, and
+//! settings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,9 +31,9 @@ pub(crate) struct Bed {
     base: String,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), directory::Error>>,
-    /// The settings document; tests change what they are about.
+    /// The settings document. Each test changes the part that it is about.
     pub(crate) settings: Value,
-    /// The authority that Salesforce's certificate comes from.
+    /// File with the certificate authority of Salesforce.
     pub(crate) ca_bundle: Option<PathBuf>,
 }
 
@@ -82,7 +83,6 @@ impl Bed {
         }
     }
 
-    /// The folder of this tenant's files.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -93,7 +93,7 @@ impl Bed {
         (&mut self.running).await.unwrap().unwrap();
     }
 
-    /// What the pod's command line says.
+    /// Returns the options of the pod's command line.
     pub(crate) fn options(&self) -> Options {
         Options {
             settings: Some(self.settings.to_string()),
@@ -105,12 +105,12 @@ impl Bed {
         }
     }
 
-    /// A run until its end.
+    /// Executes a run until its end.
     pub(crate) async fn run(&self, kind: RunKind) -> RunReport {
         self.run_until(kind, &Shutdown::new()).await
     }
 
-    /// A run that is told to stop.
+    /// Executes a run that `stop` may end.
     pub(crate) async fn run_until(&self, kind: RunKind, stop: &Shutdown) -> RunReport {
         let report = prepare(kind, &self.options()).unwrap().execute(stop).await;
         let json = report.to_json();
@@ -120,19 +120,20 @@ impl Bed {
         RunReport::parse(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
     }
 
-    /// A run that must end well.
+    /// Executes a run that must succeed.
     pub(crate) async fn succeed(&self, kind: RunKind) -> RunReport {
         let report = self.run(kind).await;
         assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
         report
     }
 
-    /// A client of the directory with a token for this purpose.
+    /// Returns a client of the directory with a token for this purpose.
     pub(crate) fn directory(&self, purpose: Purpose) -> Client {
         Client::new(&self.base, token(purpose)).unwrap()
     }
 
-    /// Calls of a minute that came in, each from one of these numbers; their IDs are counted on.
+    /// Ingests incoming calls of one minute each, one from each of these numbers. Their IDs are
+    /// numbered from `first_id`.
     pub(crate) async fn calls_from(&self, first_id: usize, numbers: &[&str]) {
         let start: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
         let details: Vec<Value> = numbers
@@ -154,7 +155,7 @@ impl Bed {
             .unwrap();
     }
 
-    /// The newest calls of the history, oldest first.
+    /// Returns the newest calls of the history, oldest first.
     pub(crate) async fn history(&self) -> Vec<Call> {
         let query = CallsQuery {
             limit: Some(200),
@@ -170,7 +171,7 @@ impl Bed {
         calls
     }
 
-    /// Who is known under a number: company and person.
+    /// Returns the company and the person of the contact with this number.
     pub(crate) async fn who(&self, number: &str) -> Option<(Option<String>, Option<String>)> {
         let contact = self
             .directory(Purpose::Lookup)

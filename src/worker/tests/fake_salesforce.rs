@@ -1,10 +1,10 @@
-//! Salesforce, played: one org, and what it counted.
+//! A simulated Salesforce with one org, and its counters.
 
 use std::time::Duration;
 
 use salesforce_simulator::{Org, Simulator, World};
 
-/// How long a test waits for what should come within a second, on a busy machine.
+/// Maximum wait of a test, on a busy machine, for something that should come within a second.
 const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) struct Played(Simulator);
@@ -22,17 +22,18 @@ impl Played {
         self.0.ca_pem().to_owned()
     }
 
-    /// Log-ins, good and bad.
+    /// Number of log-ins, successful or not.
     pub(crate) fn logins(&self) -> usize {
         self.0.counters().logins.len()
     }
 
-    /// Calls that counted against the org's allocation.
+    /// Number of calls that counted against the org's allocation.
     pub(crate) fn api_calls(&self) -> u64 {
         self.0.counters().api_calls()
     }
 
-    /// Waits until the org has counted so many calls. It looks often: the tests stop runs within a request.
+    /// Waits until the org has counted so many calls. It polls often, because the tests stop runs
+    /// within a request.
     pub(crate) async fn after_calls(&self, calls: u64) {
         let made = async {
             while self.api_calls() < calls {

@@ -1,4 +1,4 @@
-//! What the log tells of a run, and that it holds no secret and no number.
+//! The log of a run: its content, and that it holds no secret and no number.
 
 use clap::Parser;
 use salesforce_simulator::{Org, Record, User};
@@ -42,7 +42,7 @@ async fn every_line_of_a_run_says_whose_it_is_and_none_holds_a_secret() {
     let log = Log::start("off,switchboard=trace");
     crate::worker::run(args, crate::shutdown::Shutdown::new()).await;
 
-    let said = |message: &str| -> Value {
+    let the_line = |message: &str| -> Value {
         let [line] = log
             .saying(message)
             .try_into()
@@ -51,10 +51,10 @@ async fn every_line_of_a_run_says_whose_it_is_and_none_holds_a_secret() {
     };
     let requests = log.saying("Salesforce answered");
     assert_eq!(requests.len(), 2, "a log-in and a composite: {requests:?}");
-    let [begins, over] = ["the run begins", "the run is over"].map(said);
+    let [begins, over] = ["the run begins", "the run is over"].map(the_line);
     for line in requests
         .iter()
-        .chain([&begins, &over, &said("numbers looked up")])
+        .chain([&begins, &over, &the_line("numbers looked up")])
     {
         let of = (&line["span"], &line["company"], &line["kind"], &line["run"]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Runs against Salesforce as the simulator plays it.
+//! Runs against the Salesforce simulator.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -129,7 +129,7 @@ async fn calls_get_the_names_of_the_best_record_by_one_login_and_one_call() {
         Some((Some("Acme".to_owned()), None))
     );
 
-    // A second run finds nothing to do, and logs in for nothing.
+    // A second run finds nothing to do and does not log in.
     assert_eq!(bed.succeed(RunKind::Sync).await.calls, 0);
     assert_eq!(played.logins(), 1);
 }
@@ -309,11 +309,11 @@ async fn a_run_that_is_told_to_stop_finishes_its_request_and_hands_the_rest_back
     calls.extend(numbers(180));
     bed.calls_from(0, &strs(&calls)).await;
     let stop = Shutdown::new();
-    let told = async {
+    let stop_after_one_call = async {
         played.after_calls(1).await;
         stop.stop();
     };
-    let (report, ()) = tokio::join!(bed.run_until(RunKind::Lookup, &stop), told);
+    let (report, ()) = tokio::join!(bed.run_until(RunKind::Lookup, &stop), stop_after_one_call);
     assert_eq!(report.outcome, Outcome::Interrupted);
     assert_eq!(report.api_calls, 1);
     assert_eq!(report.matched.contact, 1, "what was asked is kept");
@@ -325,7 +325,7 @@ async fn a_run_that_is_told_to_stop_finishes_its_request_and_hands_the_rest_back
 #[tokio::test]
 async fn a_session_that_salesforce_ends_is_replaced_once_and_no_more() {
     let (mut bed, played) = bed(acme().with(|org| org.latency_ms = 100)).await;
-    // Short URLs, and a longer one that is known to be refused: many requests.
+    // Short URLs, and a longer one that is known to be refused, cause many requests.
     bed.settings["urlLength"] = serde_json::json!({"bytes": 2_048, "refused": 4_096});
     let numbers = numbers(150);
     bed.calls_from(0, &strs(&numbers)).await;
@@ -374,7 +374,7 @@ async fn a_worker_killed_again_and_again_loses_nothing_and_doubles_nothing() {
     for round in 0..12_u64 {
         let run = prepare(RunKind::Sync, &bed.options()).unwrap();
         let stop = Shutdown::new();
-        // Dropped where it stands, as SIGKILL would leave it: nothing is handed back.
+        // The run is dropped at any point, like after SIGKILL: no call is released.
         let _ =
             tokio::time::timeout(Duration::from_millis(40 + 13 * round), run.execute(&stop)).await;
     }

@@ -1,4 +1,4 @@
-//! What happens before Salesforce is asked, and when it cannot be.
+//! Runs before the first request to Salesforce, and runs that cannot reach it.
 
 use super::bed::Bed;
 use crate::directory::model::LookupState;
@@ -7,7 +7,7 @@ use crate::shutdown::Shutdown;
 use crate::worker::failure::Failure;
 use crate::worker::prepare;
 
-/// Nothing listens there.
+/// URL at which nothing listens.
 const NOWHERE: &str = "https://localhost:1";
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn without_salesforce_the_run_fails_and_hands_its_calls_back() {
     );
     assert_eq!(bed.history().await[0].lookup, LookupState::Pending);
 
-    // Another worker need not wait until the claim has run out.
+    // Another worker need not wait until the lease has expired.
     bed.settings["salesforce"]["loginUrl"] = "https://evil.example".into();
     let mut options = bed.options();
     options.holder = Some("another".to_owned());
