@@ -73,13 +73,13 @@ impl Role {
     /// The name of the role on the command line.
     fn name(&self) -> &'static str {
         match self {
-            Role::Controller(_) => "controller",
-            Role::Directory(_) => "directory",
-            Role::Worker(_) => "worker",
-            Role::Check(_) => "check",
-            Role::Lookup(_) => "lookup",
-            Role::Selftest(_) => "selftest",
-            Role::Crds => "crds",
+            Self::Controller(_) => "controller",
+            Self::Directory(_) => "directory",
+            Self::Worker(_) => "worker",
+            Self::Check(_) => "check",
+            Self::Lookup(_) => "lookup",
+            Self::Selftest(_) => "selftest",
+            Self::Crds => "crds",
         }
     }
 
@@ -88,7 +88,7 @@ impl Role {
     /// of its processor time.
     fn runtime(&self) -> Builder {
         match self {
-            Role::Directory(_) => Builder::new_multi_thread(),
+            Self::Directory(_) => Builder::new_multi_thread(),
             _ => Builder::new_current_thread(),
         }
     }
@@ -96,7 +96,7 @@ impl Role {
     /// The time that is left after a second signal.
     fn last_words(&self) -> Duration {
         match self {
-            Role::Worker(_) => ABORT_GRACE,
+            Self::Worker(_) => ABORT_GRACE,
             _ => Duration::ZERO,
         }
     }

@@ -11,7 +11,7 @@ use crate::salesforce::{
 };
 
 /// Proves a connection that is used for nothing else.
-pub async fn prove_once(
+pub(crate) async fn prove_once(
     transport: Transport,
     settings: &Settings,
     credentials: Credentials,

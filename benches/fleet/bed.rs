@@ -58,7 +58,7 @@ struct Connection {
 }
 
 /// Everything except the controller.
-pub struct Bed {
+pub(crate) struct Bed {
     pub control_plane: ControlPlane,
     client: Client,
     pub simulator: Simulator,
@@ -69,7 +69,7 @@ pub struct Bed {
 
 impl Bed {
     /// Starts the control plane and Salesforce, and creates the Secrets.
-    pub async fn start(args: &Args) -> Result<Bed> {
+    pub(crate) async fn start(args: &Args) -> Result<Self> {
         let control_plane = ControlPlane::start().await?;
         control_plane
             .kubectl_apply(&switchboard::api::crd::yaml()?)
@@ -84,7 +84,7 @@ impl Bed {
             ])
             .await?
             .expect_success();
-        let bed = Bed {
+        let bed = Self {
             client: control_plane.client(),
             control_plane,
             simulator: Simulator::start(world(args)).await?,
@@ -142,7 +142,7 @@ impl Bed {
     }
 
     /// Applies all integrations.
-    pub async fn apply_fleet(&self, args: &Args) -> Result<()> {
+    pub(crate) async fn apply_fleet(&self, args: &Args) -> Result<()> {
         let login_url = self.simulator.url().trim_end_matches('/').to_owned();
         let fleet = (0..args.count).map(|number| {
             let manifest = integration(args, number, &login_url);
@@ -151,7 +151,7 @@ impl Bed {
         self.create_all(FLEET, stream::iter(fleet), AT_ONCE).await
     }
 
-    pub async fn start_controller(&self, args: &Args) -> Result<Controller> {
+    pub(crate) async fn start_controller(&self, args: &Args) -> Result<Controller> {
         let binary = if args.binary.is_absolute() {
             args.binary.clone()
         } else {
@@ -187,7 +187,7 @@ impl Bed {
     }
 
     /// Durations until half and all of the fleet are Ready.
-    pub async fn until_ready(&self, count: usize, began: Instant) -> Result<(Duration, Duration)> {
+    pub(crate) async fn until_ready(&self, count: usize, began: Instant) -> Result<(Duration, Duration)> {
         let mut ready = std::collections::BTreeSet::new();
         let mut half = None;
         let mut events = std::pin::pin!(watcher(self.watched(), watcher::Config::default()));
@@ -216,7 +216,7 @@ impl Bed {
 
     /// Measures the time from the change of a Secret to the status with the new credential, and the
     /// part of it that Salesforce took.
-    pub async fn secret_changes(&self, args: &Args) -> Result<Vec<(Duration, Duration)>> {
+    pub(crate) async fn secret_changes(&self, args: &Args) -> Result<Vec<(Duration, Duration)>> {
         let secrets = Api::<Secret>::namespaced(self.client.clone(), FLEET);
         let (secret, user) = (secret_name(&name_of(0)), user_of(0));
         let mut events = std::pin::pin!(watcher(

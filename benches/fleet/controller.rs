@@ -7,7 +7,7 @@ use switchboard_testbed::{Process, Usage};
 use crate::{Result, in_time};
 
 /// The controller's process and the URL of its metrics.
-pub struct Controller {
+pub(crate) struct Controller {
     pub process: Process,
     pub url: String,
 }
@@ -15,11 +15,11 @@ pub struct Controller {
 // === impl Controller ===
 
 impl Controller {
-    pub fn usage(&self) -> Result<Usage> {
+    pub(crate) fn usage(&self) -> Result<Usage> {
         Ok(self.process.usage().ok_or("the controller has ended")?)
     }
 
-    pub async fn until_serving(&self) -> Result<()> {
+    pub(crate) async fn until_serving(&self) -> Result<()> {
         in_time("the controller to be ready", async {
             while !reqwest::get(format!("{}/readyz", self.url))
                 .await?
@@ -34,7 +34,7 @@ impl Controller {
     }
 
     /// Waits until the controller reconciles nothing for a second.
-    pub async fn until_idle(&self) -> Result<()> {
+    pub(crate) async fn until_idle(&self) -> Result<()> {
         in_time("the controller to be idle", async {
             let mut last = (f64::NAN, f64::NAN);
             loop {
@@ -53,7 +53,7 @@ impl Controller {
         .await
     }
 
-    pub async fn reconciles(&self) -> Result<u64> {
+    pub(crate) async fn reconciles(&self) -> Result<u64> {
         Ok(sum(&self.metrics().await?, "switchboard_reconciles_total") as u64)
     }
 

@@ -3,13 +3,13 @@
 use crate::{Args, Measured, Scenario, by_kind};
 
 /// Describes the machine that the numbers depend on.
-pub fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!("{cores} cores for everything, API server and Salesforce included")
 }
 
 /// Prints the results of one scenario.
-pub fn print(scenario: Scenario, args: &Args, measured: &Measured) {
+pub(crate) fn print(scenario: Scenario, args: &Args, measured: &Measured) {
     let title = match scenario {
         Scenario::Start => "from the controller's start",
         Scenario::Applied => "applied at once with the controller running",

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use crate::{Args, Credentials, Result};
 
 /// Namespace of the fleet.
-pub const FLEET: &str = "fleet";
+pub(crate) const FLEET: &str = "fleet";
 /// Namespace of Secrets that no integration uses.
-pub const FOREIGN: &str = "foreign";
+pub(crate) const FOREIGN: &str = "foreign";
 
-pub fn world(args: &Args) -> World {
+pub(crate) fn world(args: &Args) -> World {
     let numbers: Vec<usize> = (0..secrets_of(args)).collect();
     numbers
         .chunks(args.users_in_an_org.max(1))
@@ -32,7 +32,7 @@ pub fn world(args: &Args) -> World {
 }
 
 /// Number of credentials.
-pub fn secrets_of(args: &Args) -> usize {
+pub(crate) fn secrets_of(args: &Args) -> usize {
     match args.credentials {
         Credentials::Own => args.count,
         Credentials::Shared => 1,
@@ -46,23 +46,23 @@ fn secret_number(args: &Args, number: usize) -> usize {
     }
 }
 
-pub fn name_of(number: usize) -> String {
+pub(crate) fn name_of(number: usize) -> String {
     format!("tenant-{number:05}")
 }
 
-pub fn secret_name(name: &str) -> String {
+pub(crate) fn secret_name(name: &str) -> String {
     format!("{name}-salesforce")
 }
 
-pub fn user_of(number: usize) -> String {
+pub(crate) fn user_of(number: usize) -> String {
     format!("integration@{}.example", name_of(number))
 }
 
-pub fn password(user: &str, change: usize) -> String {
+pub(crate) fn password(user: &str, change: usize) -> String {
     format!("{user}/{change}")
 }
 
-pub fn tenant_secret(name: &str, password: &str) -> Secret {
+pub(crate) fn tenant_secret(name: &str, password: &str) -> Secret {
     Secret {
         metadata: ObjectMeta {
             name: Some(secret_name(name)),
@@ -73,7 +73,7 @@ pub fn tenant_secret(name: &str, password: &str) -> Secret {
     }
 }
 
-pub fn foreign_secret(args: &Args, number: usize) -> Result<Secret> {
+pub(crate) fn foreign_secret(args: &Args, number: usize) -> Result<Secret> {
     let mut bytes = vec![0; args.foreign_bytes];
     rand::rng().fill_bytes(&mut bytes);
     Ok(Secret {
@@ -87,7 +87,7 @@ pub fn foreign_secret(args: &Args, number: usize) -> Result<Secret> {
 }
 
 /// The daily run is far in the future, so that none of its Jobs affects the measurement.
-pub fn integration(args: &Args, number: usize, login_url: &str) -> Value {
+pub(crate) fn integration(args: &Args, number: usize, login_url: &str) -> Value {
     let (name, secret) = (name_of(number), secret_number(args, number));
     let far = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
     let contacts = if args.connections_only {

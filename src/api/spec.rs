@@ -2,6 +2,11 @@
 //! can state is stated here, with a sentence that names the field, so that `kubectl apply` refuses
 //! a bad manifest.
 
+#![allow(
+    unreachable_pub,
+    reason = "`api` re-exports these types, which the lint does not see through the derives"
+)]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -20,14 +20,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-pub use self::children::LiveCronJob;
-pub use self::login::credentials::Credentials;
+pub(crate) use self::children::LiveCronJob;
+pub(crate) use self::login::credentials::Credentials;
 use self::login::ledger::note_refusal;
-pub use self::login::ledger::with_attempt;
+pub(crate) use self::login::ledger::with_attempt;
 use self::login::next_attempt::Cause;
-pub use self::login::proof::{Failure, Proof, Refusal, SiblingLogins};
-pub use self::observed::{Neighbours, Observed};
-pub use self::plan::{Notice, Plan, Retire};
+pub(crate) use self::login::proof::{Failure, Proof, Refusal, SiblingLogins};
+pub(crate) use self::observed::{Neighbours, Observed};
+pub(crate) use self::plan::{Notice, Plan, Retire};
 use self::rules::budget::Budget;
 use self::rules::error_log::{self, Source};
 use self::runs::EndedRun;
@@ -42,7 +42,7 @@ const OVERDUE_GRACE: Duration = Duration::from_secs(600);
 const MAX_REQUEUE: Duration = Duration::from_secs(6 * 3600);
 
 /// Decides what to do for one integration at `now`.
-pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
+pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     let mut decision = Decision::new(observed, now);
     let settings = match observed.settings {
         Ok(settings) => settings,

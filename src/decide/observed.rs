@@ -18,7 +18,7 @@ use crate::api::{InvalidField, SalesforceIntegration, Settings};
 
 /// Everything that a decision about one integration depends on.
 #[derive(Clone, Debug)]
-pub struct Observed<'a> {
+pub(crate) struct Observed<'a> {
     /// The resource with its last status.
     pub resource: &'a SalesforceIntegration,
     /// The parsed spec, or its invalid field.
@@ -61,7 +61,7 @@ pub struct Observed<'a> {
 impl<'a> Observed<'a> {
     /// Returns the input for a resource that is observed alone: without runs, siblings and
     /// neighbours, and with its own company ID.
-    pub fn alone(
+    pub(crate) fn alone(
         resource: &'a SalesforceIntegration,
         settings: Result<&'a Settings, &'a InvalidField>,
         credentials: Credentials,
@@ -91,7 +91,7 @@ impl<'a> Observed<'a> {
 
 /// The other integrations of an org.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Neighbours {
+pub(crate) struct Neighbours {
     /// Number of the other integrations.
     pub count: u32,
     /// Names of those in the same namespace, sorted, at most [`Self::MAX_NAMES`].
@@ -107,5 +107,5 @@ pub struct Neighbours {
 
 impl Neighbours {
     /// Maximum number of names in `names`.
-    pub const MAX_NAMES: usize = 10;
+    pub(crate) const MAX_NAMES: usize = 10;
 }

@@ -10,7 +10,7 @@ use crate::reason::{Code, Reason};
 
 /// The work to do for one integration.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Cause of a proof. If it is set, the connection is proved first and the decision is repeated;
     /// nothing else of the plan is carried out.
     pub prove: Option<Cause>,
@@ -35,14 +35,14 @@ pub struct Plan {
 impl Plan {
     /// Whether the plan only creates the first objects that an integration has in the cluster. No
     /// run waits for those.
-    pub fn is_first<L>(&self, live: &[L]) -> bool {
+    pub(crate) fn is_first<L>(&self, live: &[L]) -> bool {
         let brings = self.mint_tokens || self.cron_job.is_some();
         brings && live.is_empty() && self.retire.is_empty() && self.run.is_none()
     }
 
     /// Returns the plan without the requested run, whose Job could not be created. The request
     /// stays open, and everything else is unchanged.
-    pub fn without_run(mut self, before: Option<&SalesforceIntegrationStatus>) -> Plan {
+    pub(crate) fn without_run(mut self, before: Option<&SalesforceIntegrationStatus>) -> Plan {
         self.run = None;
         self.status.last_handled_run_at =
             before.and_then(|before| before.last_handled_run_at.clone());
@@ -54,7 +54,7 @@ impl Plan {
 
 /// A CronJob that no longer fits the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Retire {
+pub(crate) enum Retire {
     /// Its runs have ended: delete it.
     Delete(String),
     /// A run is active and is not interrupted: suspend the CronJob for now.
@@ -63,7 +63,7 @@ pub enum Retire {
 
 /// An Event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// Whether the Event is a warning, which somebody should check.
     pub warning: bool,
     /// Reason of the Event.

@@ -215,8 +215,8 @@ struct Prose {
 
 impl Prose {
     /// The comments of a source file. Code separates one comment from the next.
-    fn of_code(text: &str) -> Prose {
-        Prose::of(text.lines().map(|line| {
+    fn of_code(text: &str) -> Self {
+        Self::of(text.lines().map(|line| {
             let at = line.match_indices("//").map(|(at, _)| at).find(|at| {
                 line[..*at]
                     .chars()
@@ -230,12 +230,12 @@ impl Prose {
         }))
     }
 
-    fn of_page(text: &str) -> Prose {
-        Prose::of(text.lines().map(str::trim))
+    fn of_page(text: &str) -> Self {
+        Self::of(text.lines().map(str::trim))
     }
 
-    fn of<'a>(parts: impl Iterator<Item = &'a str>) -> Prose {
-        let mut prose = Prose {
+    fn of<'a>(parts: impl Iterator<Item = &'a str>) -> Self {
+        let mut prose = Self {
             text: String::new(),
             lines: vec![],
         };

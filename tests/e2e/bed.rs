@@ -11,14 +11,14 @@ use tempfile::TempDir;
 use crate::{Args, Failure};
 
 /// Namespace of the release.
-pub const OPERATOR: &str = "switchboard";
+pub(crate) const OPERATOR: &str = "switchboard";
 /// Name of the release, and the prefix of its objects' names.
-pub const RELEASE: &str = "switchboard";
+pub(crate) const RELEASE: &str = "switchboard";
 /// Time limit for events that take seconds, on a busy machine.
-pub const SOON: Duration = Duration::from_secs(90);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// A cluster with a node.
-pub struct Bed {
+pub(crate) struct Bed {
     /// The cluster, reached as its administrator.
     pub control_plane: ControlPlane,
     /// The command line of this program.
@@ -30,13 +30,13 @@ pub struct Bed {
 
 impl Bed {
     /// Starts a cluster with a node, or uses the one that the command line names.
-    pub async fn start(args: Args) -> Result<Self, Failure> {
+    pub(crate) async fn start(args: Args) -> Result<Self, Failure> {
         let control_plane = if args.archive.is_empty() {
             ControlPlane::start().await?
         } else {
             ControlPlane::start_with_node(&args.archive).await?
         };
-        Ok(Bed {
+        Ok(Self {
             control_plane,
             args,
             dir: tempfile::tempdir()?,
@@ -45,12 +45,12 @@ impl Bed {
 
     /// Whether the node is this machine. The test can then read its processes and restart its
     /// kubelet.
-    pub fn owns_node(&self) -> bool {
+    pub(crate) fn owns_node(&self) -> bool {
         !self.args.archive.is_empty()
     }
 
     /// Runs kubectl and returns its output.
-    pub async fn kubectl(&self, args: &[&str]) -> Result<String, Failure> {
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<String, Failure> {
         let output = self.control_plane.kubectl(args).await?;
         if output.success() {
             Ok(output.stdout)
@@ -66,13 +66,13 @@ impl Bed {
     }
 
     /// Runs `kubectl … -o json`.
-    pub async fn json(&self, args: &[&str]) -> Result<Value, Failure> {
+    pub(crate) async fn json(&self, args: &[&str]) -> Result<Value, Failure> {
         let text = self.kubectl(&[args, &["-o", "json"]].concat()).await?;
         Ok(serde_json::from_str(&text)?)
     }
 
     /// Reads a list and returns its objects.
-    pub async fn items(&self, args: &[&str]) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn items(&self, args: &[&str]) -> Result<Vec<Value>, Failure> {
         let mut list = self.json(args).await?;
         match list["items"].take() {
             Value::Array(items) => Ok(items),
@@ -81,7 +81,7 @@ impl Bed {
     }
 
     /// Applies manifests.
-    pub async fn apply(&self, manifests: &str) -> Result<(), Failure> {
+    pub(crate) async fn apply(&self, manifests: &str) -> Result<(), Failure> {
         let output = self.control_plane.kubectl_apply(manifests).await?;
         if output.success() {
             Ok(())
@@ -91,7 +91,7 @@ impl Bed {
     }
 
     /// Runs helm for the release's namespace and returns its output.
-    pub async fn helm(&self, args: &[&str]) -> Result<String, Failure> {
+    pub(crate) async fn helm(&self, args: &[&str]) -> Result<String, Failure> {
         let home = self.dir.path();
         let output = tokio::process::Command::new(&self.args.helm)
             .args(args)
@@ -119,13 +119,13 @@ impl Bed {
     }
 
     /// Installs or upgrades the release and waits until its pods are ready.
-    pub async fn release(&self, settings: &[&str]) -> Result<String, Failure> {
+    pub(crate) async fn release(&self, settings: &[&str]) -> Result<String, Failure> {
         self.release_with(settings, &["--wait", "--timeout=180s"])
             .await
     }
 
     /// Installs or upgrades the release, with extra flags for helm.
-    pub async fn release_with(&self, settings: &[&str], flags: &[&str]) -> Result<String, Failure> {
+    pub(crate) async fn release_with(&self, settings: &[&str], flags: &[&str]) -> Result<String, Failure> {
         let chart = self.args.chart.display().to_string();
         let values = self.values_file();
         let values = values.display().to_string();
@@ -136,12 +136,12 @@ impl Bed {
     }
 
     /// Path of the values file with the values that this test adds to the chart's own.
-    pub fn values_file(&self) -> PathBuf {
+    pub(crate) fn values_file(&self) -> PathBuf {
         self.dir.path().join("values.json")
     }
 
     /// Waits until `observe` returns a value; a failure contains the last observation.
-    pub async fn until<T>(
+    pub(crate) async fn until<T>(
         &self,
         what: &str,
         deadline: Duration,
@@ -160,7 +160,7 @@ impl Bed {
     }
 
     /// Pods of one component of the release, without terminating ones.
-    pub async fn pods(&self, part: &str) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn pods(&self, part: &str) -> Result<Vec<Value>, Failure> {
         let selector =
             format!("app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={part}");
         let mut pods = self
@@ -171,7 +171,7 @@ impl Bed {
     }
 
     /// Writes the objects and logs that help to understand a failed step.
-    pub async fn leave_evidence(&self) {
+    pub(crate) async fn leave_evidence(&self) {
         let dir = &self.args.evidence;
         let _ = std::fs::remove_dir_all(dir);
         let _ = std::fs::create_dir_all(dir);
@@ -224,7 +224,7 @@ impl Bed {
     }
 
     /// Removes all objects of the test from a cluster that remains after it.
-    pub async fn tidy(&self) {
+    pub(crate) async fn tidy(&self) {
         if self.owns_node() {
             return;
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::bed::{Bed, OPERATOR};
 use crate::{Failure, Progress};
 
-pub async fn print(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
+pub(crate) async fn print(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
     progress
         .must("start-up time to watching, memory at rest", async {
             let mut found = Vec::new();

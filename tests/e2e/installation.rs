@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::bed::{Bed, OPERATOR, RELEASE};
 use crate::{Failure, Progress, salesforce};
 
-pub async fn install(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
+pub(crate) async fn install(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
     progress
         .must("Salesforce is played by a pod", async {
             if bed.owns_node() {

@@ -13,7 +13,7 @@ use crate::{Failure, Progress, salesforce, tenant};
 const SLOW: Duration = Duration::from_secs(15);
 const TOKENS: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-pub async fn try_each(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
+pub(crate) async fn try_each(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
     progress
         .step(
             "restricted pods: a user without rights, a read-only file system, no shell",
@@ -238,7 +238,7 @@ async fn told(bed: &Bed, id: &str, outcome: &str) -> Result<(), Failure> {
 }
 
 /// Waits for the next run, which succeeds and completes the remaining work.
-pub async fn recovers(bed: &Bed) -> Result<String, Failure> {
+pub(crate) async fn recovers(bed: &Bed) -> Result<String, Failure> {
     let before = tenant::last_job(bed).await?;
     tenant::ask_for_run(bed).await?;
     let run = tenant::next_run(bed, &before, SOON).await?;

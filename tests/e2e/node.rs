@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use crate::Failure;
 
 /// A process in a pod.
-pub struct Inmate(PathBuf);
+pub(crate) struct Inmate(PathBuf);
 
 // === impl Inmate ===
 
 impl Inmate {
     /// Finds the processes of `switchboard ROLE`.
-    pub fn all(role: &str) -> Result<Vec<Inmate>, Failure> {
+    pub(crate) fn all(role: &str) -> Result<Vec<Self>, Failure> {
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc")?.flatten() {
             let command = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
             if command.starts_with(&format!("/usr/bin/switchboard\0{role}\0")) {
-                found.push(Inmate(entry.path()));
+                found.push(Self(entry.path()));
             }
         }
         if found.is_empty() {
@@ -30,7 +30,7 @@ impl Inmate {
     }
 
     /// The first value of a field in the process's status, such as `Uid`.
-    pub fn status(&self, field: &str) -> Result<String, Failure> {
+    pub(crate) fn status(&self, field: &str) -> Result<String, Failure> {
         let status = fs::read_to_string(self.0.join("status"))?;
         let value = status
             .lines()
@@ -42,12 +42,12 @@ impl Inmate {
     }
 
     /// Whether the path exists for the process.
-    pub fn sees(&self, path: &str) -> bool {
+    pub(crate) fn sees(&self, path: &str) -> bool {
         self.path(path).exists()
     }
 
     /// Fails unless even root cannot write to this folder of the process.
-    pub fn cannot_write(&self, folder: &str) -> Result<(), Failure> {
+    pub(crate) fn cannot_write(&self, folder: &str) -> Result<(), Failure> {
         let file = self.path(folder).join("written-by-a-test");
         match fs::write(&file, "") {
             Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => Ok(()),

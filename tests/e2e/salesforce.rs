@@ -10,17 +10,17 @@ use crate::Failure;
 use crate::bed::{Bed, OPERATOR, SOON};
 
 /// Namespace of the simulator.
-pub const NAMESPACE: &str = "salesforce";
+pub(crate) const NAMESPACE: &str = "salesforce";
 /// ConfigMap with the simulator's authority, in the release's namespace.
-pub const AUTHORITY: &str = "salesforce-authority";
+pub(crate) const AUTHORITY: &str = "salesforce-authority";
 /// The simulator's name in the cluster, for nodes that do not allow it to use the real names.
-pub const INSIDE: &str = "salesforce.salesforce.svc.cluster.local";
+pub(crate) const INSIDE: &str = "salesforce.salesforce.svc.cluster.local";
 /// Names of the real Salesforce that the simulator uses.
 const PLAYED: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
 const PORT: u16 = 8443;
 
 /// Deploys the simulator and copies its authority to the release's namespace.
-pub async fn deploy(bed: &Bed) -> Result<(), Failure> {
+pub(crate) async fn deploy(bed: &Bed) -> Result<(), Failure> {
     let orgs = std::fs::read_to_string(repository().join("examples/quickstart-salesforce.yaml"))?;
     let mut args = vec![
         format!("--listen=0.0.0.0:{PORT}"),
@@ -81,7 +81,7 @@ pub async fn deploy(bed: &Bed) -> Result<(), Failure> {
 }
 
 /// A namespace that enforces the restricted pod-security standard.
-pub fn restricted(name: &str) -> Value {
+pub(crate) fn restricted(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Namespace",
         "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
@@ -100,18 +100,18 @@ async fn authority(bed: &Bed) -> Result<String, Failure> {
 }
 
 /// Delays the answer to each look-up by this time, until [`well`].
-pub async fn slow(bed: &Bed, delay: Duration) -> Result<(), Failure> {
+pub(crate) async fn slow(bed: &Bed, delay: Duration) -> Result<(), Failure> {
     fault(bed, json!({"delay": {"ms": delay.as_millis() as u64}})).await
 }
 
 /// Applies this effect to each look-up, until [`well`].
-pub async fn fault(bed: &Bed, effect: Value) -> Result<(), Failure> {
+pub(crate) async fn fault(bed: &Bed, effect: Value) -> Result<(), Failure> {
     let fault = json!({"match": {"path": "*/composite*"}, "effect": effect});
     admin(bed, Method::POST, "faults", Some(fault)).await
 }
 
 /// Removes all faults.
-pub async fn well(bed: &Bed) -> Result<(), Failure> {
+pub(crate) async fn well(bed: &Bed) -> Result<(), Failure> {
     admin(bed, Method::DELETE, "faults", None).await
 }
 
@@ -144,7 +144,7 @@ async fn admin(bed: &Bed, method: Method, path: &str, body: Option<Value>) -> Re
 
 /// A port to a service from outside, made by `kubectl port-forward`. It ends when this value is
 /// dropped.
-pub struct Forward {
+pub(crate) struct Forward {
     _process: Process,
     /// Port on the loopback address.
     pub port: u16,
@@ -152,7 +152,7 @@ pub struct Forward {
 
 impl Forward {
     /// Opens the port and waits until it works.
-    pub async fn to(bed: &Bed, namespace: &str, target: &str, port: u16) -> Result<Self, Failure> {
+    pub(crate) async fn to(bed: &Bed, namespace: &str, target: &str, port: u16) -> Result<Self, Failure> {
         let process = bed
             .control_plane
             .kubectl_process(&["port-forward", "-n", namespace, target, &format!(":{port}")])
@@ -164,7 +164,7 @@ impl Forward {
                 rest.split_whitespace().next()?.parse().ok()
             })
             .await?;
-        Ok(Forward {
+        Ok(Self {
             _process: process,
             port,
         })

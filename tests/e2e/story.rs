@@ -10,7 +10,7 @@ use crate::{Failure, Progress, tenant};
 const CALLER: &str = "0312345678";
 const KNOWN_AS: (&str, &str) = ("Sakura Trading KK", "Hanako Sato");
 
-pub async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
+pub(crate) async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
     progress
         .must("an example applied becomes Ready", async {
             bed.apply(&tenant::example(bed)?).await?;
@@ -40,7 +40,7 @@ pub async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
 }
 
 /// Checks that the call screen shows the caller.
-pub async fn has_name(bed: &Bed) -> Result<(), Failure> {
+pub(crate) async fn has_name(bed: &Bed) -> Result<(), Failure> {
     let found = tenant::caller(bed, "03-1234-5678").await?;
     match &found {
         Some((company, person)) if (company.as_str(), person.as_str()) == KNOWN_AS => Ok(()),
@@ -49,7 +49,7 @@ pub async fn has_name(bed: &Bed) -> Result<(), Failure> {
 }
 
 /// Fails unless the value is as expected.
-pub fn expect(what: &str, found: &Value, wanted: &str) -> Result<(), Failure> {
+pub(crate) fn expect(what: &str, found: &Value, wanted: &str) -> Result<(), Failure> {
     if found == wanted {
         Ok(())
     } else {

@@ -14,15 +14,15 @@ use crate::bed::{Bed, OPERATOR, RELEASE, SOON};
 use crate::salesforce::{Forward, INSIDE};
 
 /// The tenant's namespace.
-pub const NAMESPACE: &str = "acme";
+pub(crate) const NAMESPACE: &str = "acme";
 /// Name of the integration, and its company ID.
-pub const NAME: &str = "acme-tokyo";
+pub(crate) const NAME: &str = "acme-tokyo";
 
 /// Time limit for events that need the next minute of a CronJob.
-pub const NEXT_MINUTES: Duration = Duration::from_secs(180);
+pub(crate) const NEXT_MINUTES: Duration = Duration::from_secs(180);
 
 /// The example without the line for a simulator on a laptop, so that a tenant can apply it.
-pub fn example(bed: &Bed) -> Result<String, Failure> {
+pub(crate) fn example(bed: &Bed) -> Result<String, Failure> {
     let text = std::fs::read_to_string(repository().join("examples/quickstart/acme-tokyo.yaml"))?;
     let lines = text
         .lines()
@@ -35,12 +35,12 @@ pub fn example(bed: &Bed) -> Result<String, Failure> {
 }
 
 /// The integration as it is now.
-pub async fn integration(bed: &Bed) -> Result<Value, Failure> {
+pub(crate) async fn integration(bed: &Bed) -> Result<Value, Failure> {
     bed.json(&["get", "sfi", NAME, "-n", NAMESPACE]).await
 }
 
 /// Waits with kubectl until the integration is ready.
-pub async fn ready(bed: &Bed) -> Result<(), Failure> {
+pub(crate) async fn ready(bed: &Bed) -> Result<(), Failure> {
     let name = format!("sfi/{NAME}");
     bed.kubectl(&[
         "wait",
@@ -55,7 +55,7 @@ pub async fn ready(bed: &Bed) -> Result<(), Failure> {
 }
 
 /// Changes the integration.
-pub async fn patch(bed: &Bed, patch: &Value) -> Result<(), Failure> {
+pub(crate) async fn patch(bed: &Bed, patch: &Value) -> Result<(), Failure> {
     bed.kubectl(&[
         "patch",
         "sfi",
@@ -71,7 +71,7 @@ pub async fn patch(bed: &Bed, patch: &Value) -> Result<(), Failure> {
 }
 
 /// Requests a run and returns immediately.
-pub async fn ask_for_run(bed: &Bed) -> Result<(), Failure> {
+pub(crate) async fn ask_for_run(bed: &Bed) -> Result<(), Failure> {
     let wish = jiff::Timestamp::now().to_string();
     patch(
         bed,
@@ -81,12 +81,12 @@ pub async fn ask_for_run(bed: &Bed) -> Result<(), Failure> {
 }
 
 /// The Job of the last run in the status.
-pub async fn last_job(bed: &Bed) -> Result<Value, Failure> {
+pub(crate) async fn last_job(bed: &Bed) -> Result<Value, Failure> {
     Ok(integration(bed).await?["status"]["lastRun"]["job"].take())
 }
 
 /// Waits for the run after the one of this Job.
-pub async fn next_run(bed: &Bed, before: &Value, deadline: Duration) -> Result<Value, Failure> {
+pub(crate) async fn next_run(bed: &Bed, before: &Value, deadline: Duration) -> Result<Value, Failure> {
     bed.until("a run that ended", deadline, async || {
         let run = integration(bed).await?["status"]["lastRun"].take();
         if run["job"].is_null() || &run["job"] == before {
@@ -98,12 +98,12 @@ pub async fn next_run(bed: &Bed, before: &Value, deadline: Duration) -> Result<V
 }
 
 /// A separate number for each call: a daily run does not look up a number that already has a name.
-pub fn stranger(id: &str) -> String {
+pub(crate) fn stranger(id: &str) -> String {
     format!("031234{id:0>4}")
 }
 
 /// Ingests a call, requests a run, and waits until its pod is at work. Returns the pod's name.
-pub async fn run_in_flight(bed: &Bed, id: &str) -> Result<String, Failure> {
+pub(crate) async fn run_in_flight(bed: &Bed, id: &str) -> Result<String, Failure> {
     call(bed, id, &stranger(id)).await?;
     ask_for_run(bed).await?;
     worker(bed, "a worker at work", |pod| {
@@ -113,7 +113,7 @@ pub async fn run_in_flight(bed: &Bed, id: &str) -> Result<String, Failure> {
 }
 
 /// Waits for a worker's pod in the expected state.
-pub async fn worker(
+pub(crate) async fn worker(
     bed: &Bed,
     what: &str,
     wanted: impl Fn(&Value) -> bool,
@@ -138,7 +138,7 @@ pub async fn worker(
 }
 
 /// A directory client with the tenant's token for this purpose.
-pub async fn directory(bed: &Bed, purpose: &str) -> Result<(Forward, directory::Client), Failure> {
+pub(crate) async fn directory(bed: &Bed, purpose: &str) -> Result<(Forward, directory::Client), Failure> {
     let path = format!("jsonpath={{.data.{purpose}}}");
     let secret = format!("{NAME}-directory");
     let encoded = bed
@@ -158,14 +158,14 @@ pub async fn directory(bed: &Bed, purpose: &str) -> Result<(Forward, directory::
 }
 
 /// Reports an ended call, as the phone platform does.
-pub async fn call(bed: &Bed, id: &str, from: &str) -> Result<(), Failure> {
+pub(crate) async fn call(bed: &Bed, id: &str, from: &str) -> Result<(), Failure> {
     let (_forward, directory) = directory(bed, "ingest").await?;
     directory.ingest(&incoming_call(NAME, id, from)).await?;
     Ok(())
 }
 
 /// The company and person that the call screen shows for a number.
-pub async fn caller(bed: &Bed, number: &str) -> Result<Option<(String, String)>, Failure> {
+pub(crate) async fn caller(bed: &Bed, number: &str) -> Result<Option<(String, String)>, Failure> {
     let (_forward, directory) = directory(bed, "lookup").await?;
     let contact = directory.contact(number).await?;
     Ok(contact.map(|contact| {
@@ -177,7 +177,7 @@ pub async fn caller(bed: &Bed, number: &str) -> Result<Option<(String, String)>,
 }
 
 /// Requests a test of the connection and waits until it is done.
-pub async fn test_now(bed: &Bed, wish: &str) -> Result<(), Failure> {
+pub(crate) async fn test_now(bed: &Bed, wish: &str) -> Result<(), Failure> {
     patch(
         bed,
         &json!({"metadata": {"annotations": {TEST_REQUESTED_AT: wish}}}),

@@ -15,7 +15,7 @@ const ARBITRARY_USER: &str = "1000660000";
 /// Delay that is long enough for an upgrade during a run.
 const SLOW: Duration = Duration::from_secs(25);
 
-pub async fn try_each(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
+pub(crate) async fn try_each(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
     progress
         .step(
             "rolling upgrade of the chart while a run is in flight: it finishes",

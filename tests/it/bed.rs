@@ -5,7 +5,7 @@ use switchboard_testbed::ControlPlane;
 use tokio::sync::OnceCell;
 
 /// The shared control plane, which serves the CRD of this commit.
-pub async fn control_plane() -> &'static ControlPlane {
+pub(crate) async fn control_plane() -> &'static ControlPlane {
     static READY: OnceCell<()> = OnceCell::const_new();
     // The whole program uses one TLS provider; the first test installs it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -19,7 +19,7 @@ pub async fn control_plane() -> &'static ControlPlane {
 }
 
 /// A separate control plane for one test, which may disturb it. It ends with the program.
-pub async fn own_control_plane() -> &'static ControlPlane {
+pub(crate) async fn own_control_plane() -> &'static ControlPlane {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let control_plane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
     serve_crd(control_plane).await;
@@ -43,7 +43,7 @@ async fn serve_crd(control_plane: &ControlPlane) {
 }
 
 /// A manifest that the schema accepts; each test changes the fields under test.
-pub fn integration(namespace: &str, name: &str) -> Value {
+pub(crate) fn integration(namespace: &str, name: &str) -> Value {
     json!({
         "apiVersion": "switchboard.dev/v1alpha1",
         "kind": "SalesforceIntegration",

@@ -111,9 +111,9 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn start() -> Cluster {
+    async fn start() -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let cluster = Cluster {
+        let cluster = Self {
             control_plane: ControlPlane::start().await.unwrap(),
             chart: repository()
                 .join("charts/switchboard")

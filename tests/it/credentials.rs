@@ -10,7 +10,7 @@ use crate::stage::{SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
 /// Integrations in this number, which all use the user of `world::acme` and the Secret `shared`.
-pub fn sharing(stage: &Stage, count: usize) -> Value {
+pub(crate) fn sharing(stage: &Stage, count: usize) -> Value {
     let items: Vec<Value> = (0..count)
         .map(|number| {
             let mut manifest = stage.integration(&format!("tenant-{number}"));

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A request to the gateway.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     pub method: String,
     pub path: String,
     /// Whether it is a watch that continues from a known version.
@@ -25,10 +25,10 @@ pub struct Asked {
 }
 
 /// Returns the answer that replaces the API server's; `None` lets the request pass.
-pub type Rule = Arc<dyn Fn(Asked) -> BoxFuture<'static, Option<Response>> + Send + Sync>;
+pub(crate) type Rule = Arc<dyn Fn(Asked) -> BoxFuture<'static, Option<Response>> + Send + Sync>;
 
 /// The proxy. It ends when this value is dropped.
-pub struct Gateway {
+pub(crate) struct Gateway {
     kubeconfig: PathBuf,
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -45,7 +45,7 @@ struct Shared {
 
 impl Gateway {
     /// Starts a proxy for the API server of this client, and writes its kubeconfig into the folder.
-    pub async fn start(client: Client, dir: &Path) -> Gateway {
+    pub(crate) async fn start(client: Client, dir: &Path) -> Self {
         let shared = Arc::new(Shared {
             client,
             rule: Mutex::default(),
@@ -72,7 +72,7 @@ impl Gateway {
                 () = stopped => {}
             }
         });
-        Gateway {
+        Self {
             kubeconfig,
             shared,
             stop,
@@ -80,12 +80,12 @@ impl Gateway {
     }
 
     /// A kubeconfig that connects through the gateway.
-    pub fn kubeconfig(&self) -> &Path {
+    pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
     /// Applies this rule to requests from now on.
-    pub fn rule<F>(&self, rule: impl Fn(Asked) -> F + Send + Sync + 'static)
+    pub(crate) fn rule<F>(&self, rule: impl Fn(Asked) -> F + Send + Sync + 'static)
     where
         F: Future<Output = Option<Response>> + Send + 'static,
     {
@@ -94,7 +94,7 @@ impl Gateway {
     }
 
     /// Ends all running watches.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         let mut cut = self.shared.cut.lock().unwrap();
         std::mem::take(&mut *cut).cancel();
     }
@@ -145,7 +145,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
 }
 
 /// A failure in the format of the API server.
-pub fn status(code: u16, reason: &str) -> Value {
+pub(crate) fn status(code: u16, reason: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
         "reason": reason, "message": "the gateway says so", "code": code
@@ -153,7 +153,7 @@ pub fn status(code: u16, reason: &str) -> Value {
 }
 
 /// The answer of flow control, with a retry after one second.
-pub fn too_many_requests() -> Response {
+pub(crate) fn too_many_requests() -> Response {
     let body = status(429, "TooManyRequests").to_string();
     (
         StatusCode::TOO_MANY_REQUESTS,
@@ -167,7 +167,7 @@ pub fn too_many_requests() -> Response {
 }
 
 /// The answer to a watch whose start version is too old: the client must list again.
-pub fn gone() -> Response {
+pub(crate) fn gone() -> Response {
     let event = json!({"type": "ERROR", "object": status(410, "Expired")});
     (
         [(header::CONTENT_TYPE, "application/json")],
@@ -177,7 +177,7 @@ pub fn gone() -> Response {
 }
 
 /// The start of a list that never continues.
-pub fn begun() -> Response {
+pub(crate) fn begun() -> Response {
     let begin = futures::stream::once(async { Ok::<_, std::io::Error>(r#"{"kind": "#) });
     let body = Body::from_stream(begin.chain(futures::stream::pending()));
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()

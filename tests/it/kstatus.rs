@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The result of kstatus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kstatus {
+pub(crate) enum Kstatus {
     /// The actual state does not match the spec yet.
     InProgress,
     /// The actual state cannot match the spec without an intervention.
@@ -19,7 +19,7 @@ pub enum Kstatus {
 }
 
 /// Reads a resource with the rules of kstatus.
-pub fn kstatus(object: &Value) -> Kstatus {
+pub(crate) fn kstatus(object: &Value) -> Kstatus {
     if !object["metadata"]["deletionTimestamp"].is_null() {
         return Kstatus::Terminating;
     }

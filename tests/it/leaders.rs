@@ -8,7 +8,7 @@ use crate::stage::{SOON, Stage};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
 /// Starts a controller that takes part in the election.
-pub async fn candidate(stage: &Stage, name: &str) -> Process {
+pub(crate) async fn candidate(stage: &Stage, name: &str) -> Process {
     let lease = format!("--lease-namespace={}", stage.ns());
     let identity = format!("--identity={name}");
     stage
@@ -17,7 +17,7 @@ pub async fn candidate(stage: &Stage, name: &str) -> Process {
 }
 
 /// Waits until this controller leads.
-pub async fn leads(controller: &Process) {
+pub(crate) async fn leads(controller: &Process) {
     controller
         .wait_for_text("this replica leads", SOON)
         .await

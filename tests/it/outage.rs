@@ -19,7 +19,7 @@ const MANY: usize = 200;
 const LONG: Duration = Duration::from_secs(60);
 
 /// An org with this number of integration users.
-pub fn world(tenants: usize) -> World {
+pub(crate) fn world(tenants: usize) -> World {
     let org = (0..tenants).fold(Org::enterprise("Acme"), |org, number| {
         let name = format!("integration@tenant-{number}.example");
         org.user(User::integration(&name).password(PASSWORD).token(TOKEN))
@@ -28,7 +28,7 @@ pub fn world(tenants: usize) -> World {
 }
 
 /// The integrations of these users, with their Secrets.
-pub fn tenants(stage: &Stage, tenants: usize) -> Value {
+pub(crate) fn tenants(stage: &Stage, tenants: usize) -> Value {
     let items: Vec<Value> = (0..tenants)
         .flat_map(|number| {
             let name = format!("tenant-{number}");

@@ -13,14 +13,14 @@ use tokio::sync::OnceCell;
 use crate::stage::SOON;
 
 /// The namespace that `template` renders for; tests replace it with their own.
-pub const NAMESPACE: &str = "namespace-of-the-test";
+pub(crate) const NAMESPACE: &str = "namespace-of-the-test";
 /// Selects the chart's objects for the controller.
 const OF_CONTROLLER: &str =
     "app.kubernetes.io/part-of=switchboard,app.kubernetes.io/component=controller";
 
 /// The extent of the controller's rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// One namespace: `scope.namespaces`.
     Namespace,
     /// The whole cluster, as by default. It needs a separate control plane, because the controller
@@ -29,7 +29,7 @@ pub enum Scope {
 }
 
 /// The controller's account and its rights.
-pub struct Rights {
+pub(crate) struct Rights {
     scope: Scope,
     namespace: String,
     kubeconfig: PathBuf,
@@ -42,7 +42,7 @@ pub struct Rights {
 impl Rights {
     /// Applies the chart's service account and roles for the controller, and logs in with that
     /// account.
-    pub async fn grant(control_plane: &ControlPlane, namespace: &str, scope: Scope) -> Rights {
+    pub(crate) async fn grant(control_plane: &ControlPlane, namespace: &str, scope: Scope) -> Self {
         let manifests = rendered(scope).await.replace(NAMESPACE, namespace);
         control_plane
             .kubectl_apply(&manifests)
@@ -50,7 +50,7 @@ impl Rights {
             .unwrap()
             .expect_success();
         let account = "switchboard-controller";
-        Rights {
+        Self {
             scope,
             namespace: namespace.to_owned(),
             kubeconfig: control_plane
@@ -65,7 +65,7 @@ impl Rights {
 
     /// Gives the controller rights in one more namespace, as the chart does when `scope.namespaces`
     /// names it.
-    pub async fn reach_into(&self, control_plane: &ControlPlane, namespace: &str) {
+    pub(crate) async fn reach_into(&self, control_plane: &ControlPlane, namespace: &str) {
         let manifests = rendered(Scope::Namespace)
             .await
             .replace(
@@ -81,7 +81,7 @@ impl Rights {
     }
 
     /// The controller flags that match the rights.
-    pub fn flags(&self) -> Vec<String> {
+    pub(crate) fn flags(&self) -> Vec<String> {
         match self.scope {
             Scope::Namespace => vec![format!("--watch-namespaces={}", self.namespace)],
             Scope::Cluster => vec![],
@@ -89,24 +89,24 @@ impl Rights {
     }
 
     /// The kubeconfig of the controller's account.
-    pub fn kubeconfig(&self) -> &Path {
+    pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
     /// All requests of the controller to the API server.
-    pub fn requests(&self, control_plane: &ControlPlane) -> Vec<AuditEvent> {
+    pub(crate) fn requests(&self, control_plane: &ControlPlane) -> Vec<AuditEvent> {
         let since = self.since.unwrap_or_default();
         control_plane.audit_of(&self.user, since).unwrap()
     }
 
     /// Fails when requests were refused for lack of rights, and lists them. A starting API server
     /// has no roles for a moment, so the log proves nothing after a restart.
-    pub fn nothing_was_refused(&self, control_plane: &ControlPlane) {
+    pub(crate) fn nothing_was_refused(&self, control_plane: &ControlPlane) {
         self.refused_only_in("", control_plane);
     }
 
     /// Same check, except for one namespace in which the controller has no rights.
-    pub fn refused_only_in(&self, namespace: &str, control_plane: &ControlPlane) {
+    pub(crate) fn refused_only_in(&self, namespace: &str, control_plane: &ControlPlane) {
         if self.since.is_none() || control_plane.restarts() > 0 {
             return;
         }
@@ -116,7 +116,7 @@ impl Rights {
     }
 
     /// The rights that the roles grant and no request has needed, as sentences.
-    pub async fn unused(&self, control_plane: &ControlPlane) -> Vec<String> {
+    pub(crate) async fn unused(&self, control_plane: &ControlPlane) -> Vec<String> {
         let requests = self.requests(control_plane);
         let rules = self.rules(control_plane).await;
         assert!(rules.len() > 5, "{rules:?}");
@@ -193,7 +193,7 @@ impl Grant<'_> {
 }
 
 /// Applies the chart's roles for tenants, and waits until the cluster's own roles include them.
-pub async fn serve_tenant_roles(control_plane: &ControlPlane) {
+pub(crate) async fn serve_tenant_roles(control_plane: &ControlPlane) {
     let manifests = template(&["--show-only=templates/tenants.yaml"]).await;
     control_plane
         .kubectl_apply(&manifests)
@@ -232,7 +232,7 @@ async fn rendered(scope: Scope) -> &'static str {
 }
 
 /// Renders the chart for a release in [`NAMESPACE`].
-pub async fn template(flags: &[&str]) -> String {
+pub(crate) async fn template(flags: &[&str]) -> String {
     let chart = repository().join("charts/switchboard");
     let namespace = format!("--namespace={NAMESPACE}");
     let mut arguments = vec![
@@ -247,7 +247,7 @@ pub async fn template(flags: &[&str]) -> String {
 }
 
 /// Names of the cluster-wide roles and bindings for this account.
-pub async fn cluster_wide(control_plane: &ControlPlane, namespace: &str) -> BTreeSet<String> {
+pub(crate) async fn cluster_wide(control_plane: &ControlPlane, namespace: &str) -> BTreeSet<String> {
     use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
     let bindings: Api<ClusterRoleBinding> = Api::all(control_plane.client());
     let list = bindings.list(&ListParams::default()).await.unwrap();

@@ -23,12 +23,12 @@ use crate::bed;
 use crate::rights::{Rights, Scope};
 
 /// Time limit for events that take seconds, on a machine that is busy with other tests.
-pub const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Time limit for events that need the next minute of a CronJob.
-pub const NEXT_MINUTES: Duration = Duration::from_secs(150);
+pub(crate) const NEXT_MINUTES: Duration = Duration::from_secs(150);
 
 /// A complete installation.
-pub struct Stage {
+pub(crate) struct Stage {
     /// The control plane, usually the one that all tests share.
     pub control_plane: &'static ControlPlane,
     namespace: Option<Namespace>,
@@ -56,30 +56,30 @@ pub struct Stage {
 
 impl Stage {
     /// Starts everything except the controller.
-    pub async fn set(prefix: &str, world: World) -> Stage {
-        Stage::set_on(bed::control_plane().await, prefix, world).await
+    pub(crate) async fn set(prefix: &str, world: World) -> Self {
+        Self::set_on(bed::control_plane().await, prefix, world).await
     }
 
     /// Starts everything except the controller, on this control plane.
-    pub async fn set_on(control_plane: &'static ControlPlane, prefix: &str, world: World) -> Stage {
-        Stage::set_for(Scope::Namespace, control_plane, prefix, world).await
+    pub(crate) async fn set_on(control_plane: &'static ControlPlane, prefix: &str, world: World) -> Self {
+        Self::set_for(Scope::Namespace, control_plane, prefix, world).await
     }
 
     /// Starts everything except the controller, whose rights have this scope.
-    pub async fn set_for(
+    pub(crate) async fn set_for(
         scope: Scope,
         control_plane: &'static ControlPlane,
         prefix: &str,
         world: World,
-    ) -> Stage {
-        Stage::set_logging(scope, control_plane, prefix, world, "info").await
+    ) -> Self {
+        Self::set_logging(scope, control_plane, prefix, world, "info").await
     }
 
     /// Everything, with programs that log as `RUST_LOG` says.
-    pub async fn start_logging(prefix: &str, world: World, log: &'static str) -> Stage {
+    pub(crate) async fn start_logging(prefix: &str, world: World, log: &'static str) -> Self {
         let control_plane = bed::control_plane().await;
         let mut stage =
-            Stage::set_logging(Scope::Namespace, control_plane, prefix, world, log).await;
+            Self::set_logging(Scope::Namespace, control_plane, prefix, world, log).await;
         stage.start_controller().await;
         stage
     }
@@ -90,7 +90,7 @@ impl Stage {
         prefix: &str,
         world: World,
         log: &'static str,
-    ) -> Stage {
+    ) -> Self {
         let client = control_plane.client();
         let namespace = control_plane.namespace(prefix).await.unwrap();
         let simulator = Simulator::start(world).await.unwrap();
@@ -127,7 +127,7 @@ impl Stage {
             .await
             .unwrap();
         let rights = Rights::grant(control_plane, namespace.name(), scope).await;
-        Stage {
+        Self {
             control_plane,
             ns: namespace.name().to_owned(),
             namespace: Some(namespace),
@@ -146,26 +146,26 @@ impl Stage {
     }
 
     /// Starts everything.
-    pub async fn start(prefix: &str, world: World) -> Stage {
-        let mut stage = Stage::set(prefix, world).await;
+    pub(crate) async fn start(prefix: &str, world: World) -> Self {
+        let mut stage = Self::set(prefix, world).await;
         stage.start_controller().await;
         stage
     }
 
     /// Sets the deadline for runs.
-    pub fn run_deadline(mut self, deadline: Duration) -> Stage {
+    pub(crate) fn run_deadline(mut self, deadline: Duration) -> Self {
         self.run_deadline = deadline;
         self
     }
 
     /// Starts the controller and waits until its watches are complete.
-    pub async fn start_controller(&mut self) {
+    pub(crate) async fn start_controller(&mut self) {
         self.controller = Some(self.another_controller("controller", &[]).await);
     }
 
     /// Starts a further controller with extra flags for the test, and waits until it is ready: as
     /// leader or on standby.
-    pub async fn another_controller(&self, name: &str, flags: &[&str]) -> Process {
+    pub(crate) async fn another_controller(&self, name: &str, flags: &[&str]) -> Process {
         let controller = Process::builder(name, program())
             .arg("controller")
             .arg("--listen=127.0.0.1:0")
@@ -207,7 +207,7 @@ impl Stage {
     }
 
     /// Ends the controller with a signal and waits for its end.
-    pub async fn stop_controller(&mut self) {
+    pub(crate) async fn stop_controller(&mut self) {
         if let Some(controller) = self.controller.take() {
             assert_eq!(
                 controller.terminate(SOON).await.unwrap(),
@@ -219,24 +219,24 @@ impl Stage {
     }
 
     /// The log-in URL of the simulator.
-    pub fn login_url(&self) -> String {
+    pub(crate) fn login_url(&self) -> String {
         self.simulator.url().trim_end_matches('/').to_owned()
     }
 
     /// Name of the namespace.
-    pub fn ns(&self) -> &str {
+    pub(crate) fn ns(&self) -> &str {
         &self.ns
     }
 
     /// A manifest for the simulator; the tenant's name is also its company ID.
-    pub fn integration(&self, name: &str) -> Value {
+    pub(crate) fn integration(&self, name: &str) -> Value {
         let mut manifest = bed::integration(self.ns(), name);
         manifest["spec"]["salesforce"]["loginUrl"] = self.login_url().into();
         manifest
     }
 
     /// The Secret of the integration with this name.
-    pub fn secret(&self, name: &str, password: &str, token: &str) -> Value {
+    pub(crate) fn secret(&self, name: &str, password: &str, token: &str) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Secret",
             "metadata": {"name": format!("{name}-salesforce"), "namespace": self.ns()},
@@ -245,7 +245,7 @@ impl Stage {
     }
 
     /// Applies a manifest with kubectl.
-    pub async fn apply(&self, manifest: &Value) {
+    pub(crate) async fn apply(&self, manifest: &Value) {
         self.control_plane
             .kubectl_apply(&manifest.to_string())
             .await
@@ -254,7 +254,7 @@ impl Stage {
     }
 
     /// Runs kubectl in the namespace and returns its output.
-    pub async fn kubectl(&self, args: &[&str]) -> String {
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> String {
         let args = args.iter().copied().chain(["-n", self.ns()]);
         self.control_plane
             .kubectl(args)
@@ -264,12 +264,12 @@ impl Stage {
     }
 
     /// Client for the integrations of the namespace.
-    pub fn integrations(&self) -> Api<SalesforceIntegration> {
+    pub(crate) fn integrations(&self) -> Api<SalesforceIntegration> {
         Api::namespaced(self.client.clone(), self.ns())
     }
 
     /// Watches the integration until it satisfies `check`.
-    pub async fn until<T>(
+    pub(crate) async fn until<T>(
         &self,
         name: &str,
         what: &str,
@@ -283,7 +283,7 @@ impl Stage {
     }
 
     /// Waits until a condition has this status and reason.
-    pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> Value {
+    pub(crate) async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> Value {
         self.condition_within(SOON, name, [type_, status, reason])
             .await
     }
@@ -299,24 +299,24 @@ impl Stage {
     }
 
     /// Waits until the integration is ready.
-    pub async fn ready(&self, name: &str) -> Value {
+    pub(crate) async fn ready(&self, name: &str) -> Value {
         self.condition(name, "Ready", "True", "Ready").await;
         self.get(name).await
     }
 
     /// Waits at most this long until the integration is ready.
-    pub async fn ready_within(&self, deadline: Duration, name: &str) {
+    pub(crate) async fn ready_within(&self, deadline: Duration, name: &str) {
         self.condition_within(deadline, name, ["Ready", "True", "Ready"])
             .await;
     }
 
     /// The integration as it is now.
-    pub async fn get(&self, name: &str) -> Value {
+    pub(crate) async fn get(&self, name: &str) -> Value {
         serde_json::to_value(self.integrations().get(name).await.unwrap()).unwrap()
     }
 
     /// Sets an annotation.
-    pub async fn annotate(&self, name: &str, key: &str, value: &str) {
+    pub(crate) async fn annotate(&self, name: &str, key: &str, value: &str) {
         let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
         self.integrations()
             .patch(name, &PatchParams::default(), &patch)
@@ -325,7 +325,7 @@ impl Stage {
     }
 
     /// Requests a test of the connection, and waits until it was made or refused.
-    pub async fn test_now(&self, name: &str, wish: &str) {
+    pub(crate) async fn test_now(&self, name: &str, wish: &str) {
         self.annotate(name, switchboard::api::TEST_REQUESTED_AT, wish)
             .await;
         self.until(name, "the test to be handled", SOON, |object| {
@@ -336,7 +336,7 @@ impl Stage {
 
     /// Triggers a reconcile of an integration that is not ready, and waits for it. Earlier work is
     /// then complete.
-    pub async fn look(&self, name: &str, wish: &str) {
+    pub(crate) async fn look(&self, name: &str, wish: &str) {
         self.annotate(name, switchboard::api::RUN_REQUESTED_AT, wish)
             .await;
         self.until(name, "the wish to be handled", SOON, |object| {
@@ -346,7 +346,7 @@ impl Stage {
     }
 
     /// Waits until Ready of every integration in the namespace has this status and reason.
-    pub async fn all(&self, status: &str, reason: &str, deadline: Duration) {
+    pub(crate) async fn all(&self, status: &str, reason: &str, deadline: Duration) {
         wait_for(
             format!("Ready={status} {reason} everywhere"),
             deadline,
@@ -382,7 +382,7 @@ impl Stage {
     }
 
     /// Requests a run and waits until the status has a run that ended later than the runs before.
-    pub async fn run_now(&self, name: &str, wish: &str) -> Value {
+    pub(crate) async fn run_now(&self, name: &str, wish: &str) -> Value {
         let before = self.get(name).await.pointer("/status/lastRun/job").cloned();
         self.annotate(name, switchboard::api::RUN_REQUESTED_AT, wish)
             .await;
@@ -390,7 +390,7 @@ impl Stage {
     }
 
     /// Waits for the run after the one of this Job.
-    pub async fn next_run(&self, name: &str, before: Option<&Value>, deadline: Duration) -> Value {
+    pub(crate) async fn next_run(&self, name: &str, before: Option<&Value>, deadline: Duration) -> Value {
         self.until(name, "a run that ended", deadline, |object| {
             let run = object.pointer("/status/lastRun")?;
             (Some(&run["job"]) != before).then(|| run.clone())
@@ -399,13 +399,13 @@ impl Stage {
     }
 
     /// A directory client with the tenant's own token.
-    pub async fn directory(&self, name: &str, purpose: &str) -> directory::Client {
+    pub(crate) async fn directory(&self, name: &str, purpose: &str) -> directory::Client {
         self.directory_of(self.ns(), &format!("{name}-directory"), purpose)
             .await
     }
 
     /// A directory client with a token from a Secret in any namespace.
-    pub async fn directory_of(&self, ns: &str, secret: &str, purpose: &str) -> directory::Client {
+    pub(crate) async fn directory_of(&self, ns: &str, secret: &str, purpose: &str) -> directory::Client {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), ns);
         let token = wait_for(format!("the Secret {secret}"), SOON, async || {
             let secret = secrets
@@ -424,17 +424,17 @@ impl Stage {
     }
 
     /// The URL of the directory.
-    pub fn directory_url(&self) -> &str {
+    pub(crate) fn directory_url(&self) -> &str {
         &self.directory_url
     }
 
     /// Path of a file in the test's own folder.
-    pub fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
     }
 
     /// All output of the programs.
-    pub fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         let controller = self
             .controller
             .as_ref()
@@ -444,7 +444,7 @@ impl Stage {
     }
 
     /// All output of the pods of runs.
-    pub fn pod_logs(&self) -> String {
+    pub(crate) fn pod_logs(&self) -> String {
         let logs = self
             .runner
             .pods(Select::all())
@@ -454,19 +454,19 @@ impl Stage {
     }
 
     /// The controller's rights, and the record of its requests.
-    pub fn rights(&self) -> &Rights {
+    pub(crate) fn rights(&self) -> &Rights {
         &self.rights
     }
 
     /// Ends all programs and deletes the namespace.
-    pub async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.stop_controller().await;
         self.rights.nothing_was_refused(self.control_plane);
         self.clear().await;
     }
 
     /// Deletes the namespace without a check of refused requests.
-    pub async fn clear(mut self) {
+    pub(crate) async fn clear(mut self) {
         if let Some(namespace) = self.namespace.take() {
             namespace.delete().await.unwrap();
         }
@@ -488,7 +488,7 @@ impl Drop for Stage {
 }
 
 /// Finds the condition of this type.
-pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
+pub(crate) fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
     object
         .pointer("/status/conditions")?
         .as_array()?
@@ -497,7 +497,7 @@ pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
 }
 
 /// The program under test.
-pub fn program() -> &'static str {
+pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_switchboard")
 }
 
@@ -509,7 +509,7 @@ async fn listening(process: &Process, words: &str) -> String {
 }
 
 /// Names of the objects of one kind in the namespace.
-pub async fn names<K>(client: &Client, namespace: &str) -> Vec<String>
+pub(crate) async fn names<K>(client: &Client, namespace: &str) -> Vec<String>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
         + Clone

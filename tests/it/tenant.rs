@@ -11,11 +11,11 @@ use crate::stage::{SOON, Stage, condition};
 use crate::world::{PASSWORD, TOKEN, USER};
 
 /// Name of both tenants' integrations: equal names in two namespaces are unrelated.
-pub const LINK: &str = "link";
+pub(crate) const LINK: &str = "link";
 
 /// A namespace, and a user who may edit it. The rights are the cluster role `edit`, which includes
 /// the chart's part.
-pub struct Tenant<'a> {
+pub(crate) struct Tenant<'a> {
     stage: &'a Stage,
     /// The tenant's namespace.
     pub namespace: Namespace,
@@ -28,7 +28,7 @@ pub struct Tenant<'a> {
 
 impl<'a> Tenant<'a> {
     /// Creates a tenant with its own namespace, in which the operator works.
-    pub async fn new(stage: &'a Stage, prefix: &str) -> Tenant<'a> {
+    pub(crate) async fn new(stage: &'a Stage, prefix: &str) -> Tenant<'a> {
         let control_plane = stage.control_plane;
         serve_tenant_roles(control_plane).await;
         let namespace = control_plane.namespace(prefix).await.unwrap();
@@ -56,12 +56,12 @@ impl<'a> Tenant<'a> {
     }
 
     /// Name of its namespace.
-    pub fn ns(&self) -> &str {
+    pub(crate) fn ns(&self) -> &str {
         self.namespace.name()
     }
 
     /// Runs kubectl with this tenant's rights.
-    pub async fn kubectl(&self, args: &[&str], input: &Value) -> CommandOutput {
+    pub(crate) async fn kubectl(&self, args: &[&str], input: &Value) -> CommandOutput {
         let control_plane = self.stage.control_plane;
         control_plane
             .kubectl_with(&self.kubeconfig, args, &input.to_string())
@@ -70,19 +70,19 @@ impl<'a> Tenant<'a> {
     }
 
     /// Applies a manifest with this tenant's rights, in its own namespace.
-    pub async fn apply(&self, manifest: &Value) -> CommandOutput {
+    pub(crate) async fn apply(&self, manifest: &Value) -> CommandOutput {
         self.kubectl(&["apply", "-n", self.ns(), "-f", "-"], manifest)
             .await
     }
 
     /// A Secret with the credential of the user of `world::acme`.
-    pub fn secret(&self, name: &str) -> Value {
+    pub(crate) fn secret(&self, name: &str) -> Value {
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
                "stringData": {"password": PASSWORD, "securityToken": TOKEN}})
     }
 
     /// An integration of the world's org.
-    pub fn integration(&self, name: &str, company: &str, secret: &str) -> Value {
+    pub(crate) fn integration(&self, name: &str, company: &str, secret: &str) -> Value {
         json!({
             "apiVersion": "switchboard.dev/v1alpha1", "kind": "SalesforceIntegration", "metadata": {"name": name},
             "spec": {"companyId": company, "salesforce": {
@@ -93,7 +93,7 @@ impl<'a> Tenant<'a> {
     }
 
     /// Creates the tenant's integration and waits until it is ready.
-    pub async fn link(&self) {
+    pub(crate) async fn link(&self) {
         let secret = format!("{}-salesforce", self.company);
         self.apply(&self.secret(&secret)).await.expect_success();
         let manifest = self.integration(LINK, &self.company, &secret);
@@ -102,7 +102,7 @@ impl<'a> Tenant<'a> {
     }
 
     /// Waits until the integration's Ready has this reason, read with the tenant's rights.
-    pub async fn until(&self, name: &str, reason: &str) -> Value {
+    pub(crate) async fn until(&self, name: &str, reason: &str) -> Value {
         wait_for(format!("{name} to be {reason}"), SOON, async || {
             let shown = self.show(name).await;
             let ready = condition(&shown, "Ready").cloned();
@@ -119,21 +119,21 @@ impl<'a> Tenant<'a> {
     }
 
     /// Reads the integration with the tenant's rights.
-    pub async fn show(&self, name: &str) -> Value {
+    pub(crate) async fn show(&self, name: &str) -> Value {
         let args = ["get", "sfi", name, "-n", self.ns(), "-o", "json"];
         let shown = self.kubectl(&args, &Value::Null).await.expect_success();
         serde_json::from_str(&shown).unwrap()
     }
 
     /// All content of the tenant's namespace that the tenant can read.
-    pub async fn sees(&self) -> String {
+    pub(crate) async fn sees(&self) -> String {
         let kinds = "sfi,events,cronjobs,jobs,pods,secrets,configmaps";
         let args = ["get", kinds, "-n", self.ns(), "-o", "yaml"];
         self.kubectl(&args, &Value::Null).await.expect_success()
     }
 
     /// A directory client with this tenant's own token.
-    pub async fn directory(&self, purpose: &str) -> directory::Client {
+    pub(crate) async fn directory(&self, purpose: &str) -> directory::Client {
         let secret = format!("{LINK}-directory");
         self.stage.directory_of(self.ns(), &secret, purpose).await
     }

@@ -18,7 +18,7 @@ use crate::stage::{SOON, Stage};
 const TENANTS: usize = 10;
 
 /// A stage whose controllers connect through a gateway, which starts before them.
-pub async fn stage(prefix: &str, tenants: usize) -> (Stage, Gateway) {
+pub(crate) async fn stage(prefix: &str, tenants: usize) -> (Stage, Gateway) {
     let mut stage = Stage::set(prefix, world(tenants)).await;
     let controller = stage
         .control_plane

@@ -6,28 +6,28 @@ use switchboard_testbed::wait_for;
 use crate::stage::SOON;
 
 /// Password of the integration user. It is also a marker that must not appear anywhere.
-pub const PASSWORD: &str = "marker&<right>password";
+pub(crate) const PASSWORD: &str = "marker&<right>password";
 /// Security token of the integration user.
-pub const TOKEN: &str = "markerRightToken";
+pub(crate) const TOKEN: &str = "markerRightToken";
 /// The integration user.
-pub const USER: &str = "integration@acme.example";
+pub(crate) const USER: &str = "integration@acme.example";
 
 /// Number of the Contact Hanako Sato of Acme Trading, stored with hyphens.
-pub const ON_CONTACT: &str = "0312345678";
+pub(crate) const ON_CONTACT: &str = "0312345678";
 /// Number of the Lead Taro Lead of Lead Works, stored as +81.
-pub const ON_LEAD: &str = "09011112222";
+pub(crate) const ON_LEAD: &str = "09011112222";
 /// Number of the Contact Jiro Contact of Both Inc and of a Lead.
-pub const ON_TWO: &str = "0312340000";
+pub(crate) const ON_TWO: &str = "0312340000";
 /// A number of no record.
-pub const NOWHERE: &str = "0600000000";
+pub(crate) const NOWHERE: &str = "0600000000";
 
 /// An Enterprise org with one integration user.
-pub fn acme() -> World {
+pub(crate) fn acme() -> World {
     World::new().org(org())
 }
 
 /// The same org, but the user's profile lacks View All on Contact.
-pub fn acme_without_view_all_on_contact() -> World {
+pub(crate) fn acme_without_view_all_on_contact() -> World {
     World::new().org(org().grants("Integration", |grants| grants.without_view_all("Contact")))
 }
 
@@ -63,7 +63,7 @@ fn org() -> Org {
 }
 
 /// Deactivates the user and ends its sessions.
-pub fn deactivate(simulator: &Simulator) {
+pub(crate) fn deactivate(simulator: &Simulator) {
     simulator
         .edit_user(USER, |user| user.active = false)
         .unwrap();
@@ -71,12 +71,12 @@ pub fn deactivate(simulator: &Simulator) {
 }
 
 /// Makes composite requests hang from now on.
-pub fn never_answer_composites(simulator: &Simulator) {
+pub(crate) fn never_answer_composites(simulator: &Simulator) {
     simulator.fault(Fault::delay(600_000).on_path("*/composite"));
 }
 
 /// Waits until a composite request hangs.
-pub async fn until_a_composite_waits(simulator: &Simulator) {
+pub(crate) async fn until_a_composite_waits(simulator: &Simulator) {
     wait_for("a composite request to hang", SOON, async || {
         let faults = simulator.counters().faults;
         if faults > 0 {
@@ -89,6 +89,6 @@ pub async fn until_a_composite_waits(simulator: &Simulator) {
 }
 
 /// Removes all faults.
-pub fn answer_at_once(simulator: &Simulator) {
+pub(crate) fn answer_at_once(simulator: &Simulator) {
     simulator.clear_faults();
 }

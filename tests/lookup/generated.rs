@@ -10,13 +10,13 @@ use rand::{Rng, SeedableRng};
 use salesforce_simulator::{Org, Record};
 
 /// An org, and numbers with their correct owners.
-pub struct Generated {
+pub(crate) struct Generated {
     pub org: Org,
     pub asked: Vec<Asked>,
 }
 
 /// A number as in a call, and its owner.
-pub struct Asked {
+pub(crate) struct Asked {
     pub dialled: String,
     /// Object, company, person; `None` for a number without an owner.
     pub truth: Option<(&'static str, Option<String>, Option<String>)>,
@@ -26,7 +26,7 @@ pub struct Asked {
 type Parts = [String; 3];
 
 /// Generates an org of `records` records. Some of them have the `count` numbers that are looked up.
-pub fn generate(seed: u64, records: usize, count: usize, org: Org) -> Generated {
+pub(crate) fn generate(seed: u64, records: usize, count: usize, org: Org) -> Generated {
     let mut maker = Maker {
         random: StdRng::seed_from_u64(seed),
         taken: HashSet::new(),

@@ -8,14 +8,14 @@ use serde_json::json;
 use crate::program::{Files, MARKER, USER, closed_port, run, switchboard, unknown_authority};
 
 /// The files of a user with a laptop.
-pub struct Laptop {
+pub(crate) struct Laptop {
     pub files: Files,
     host: String,
 }
 
 impl Laptop {
     /// The files for an org with this log-in URL.
-    pub fn new(login_url: &str, host: &str) -> Self {
+    pub(crate) fn new(login_url: &str, host: &str) -> Self {
         let files = Files::new();
         let manifest = json!({
             "apiVersion": "switchboard.dev/v1alpha1", "kind": "SalesforceIntegration",
@@ -41,13 +41,13 @@ impl Laptop {
         }
     }
 
-    pub fn command(&self, role: &str, flags: &str) -> Command {
+    pub(crate) fn command(&self, role: &str, flags: &str) -> Command {
         let number = if role == "lookup" { "0312345678" } else { "" };
         self.asking(role, flags, number)
     }
 
     /// The command that looks this number up; `check` takes no number.
-    pub fn asking(&self, role: &str, flags: &str, number: &str) -> Command {
+    pub(crate) fn asking(&self, role: &str, flags: &str, number: &str) -> Command {
         switchboard(&format!(
             "{role} -f {} --secret-file={} --salesforce-hosts={} --allow-private-networks {flags} {number}",
             self.files.path("acme.yaml").display(),

@@ -13,23 +13,23 @@ use salesforce_simulator::{Org, Simulator, User, World};
 use tempfile::TempDir;
 
 /// The longest wait for something that should come within seconds, on a busy machine.
-pub const SOON: Duration = Duration::from_secs(90);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 /// Part of every secret: no output may show it.
-pub const MARKER: &str = "marker-of-a-secret";
-pub const USER: &str = "integration@acme.example";
+pub(crate) const MARKER: &str = "marker-of-a-secret";
+pub(crate) const USER: &str = "integration@acme.example";
 /// 32 bytes of `a`.
-pub const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+pub(crate) const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 
 /// The exit code and the output of a program that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
 /// A running program. It is killed when it is dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     out: JoinHandle<String>,
     err: Arc<Mutex<String>>,
@@ -37,12 +37,12 @@ pub struct Running {
 }
 
 /// The program with this command line, split at spaces, and an empty environment.
-pub fn switchboard(line: &str) -> Command {
+pub(crate) fn switchboard(line: &str) -> Command {
     within(&[], line)
 }
 
 /// The same program, started by a wrapper program.
-pub fn within(wrapper: &[OsString], line: &str) -> Command {
+pub(crate) fn within(wrapper: &[OsString], line: &str) -> Command {
     let program = OsString::from(env!("CARGO_BIN_EXE_switchboard"));
     let mut words = wrapper.iter().cloned().chain([program]);
     let mut command = Command::new(words.next().unwrap());
@@ -54,7 +54,7 @@ pub fn within(wrapper: &[OsString], line: &str) -> Command {
     command
 }
 
-pub fn start(command: &mut Command) -> Running {
+pub(crate) fn start(command: &mut Command) -> Running {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let out = child.stdout.take();
     let mut stderr = child.stderr.take().unwrap();
@@ -83,17 +83,17 @@ pub fn start(command: &mut Command) -> Running {
 }
 
 /// Runs a command to its end.
-pub fn run(command: &mut Command) -> Ended {
+pub(crate) fn run(command: &mut Command) -> Ended {
     start(command.stdin(Stdio::null()).stdout(Stdio::piped())).ended()
 }
 
 impl Running {
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends a signal. A program that has already ended receives none.
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let mut kill = Command::new("kill");
         kill.args(["-s", signal, &self.pid().to_string()]);
         kill.stderr(Stdio::null()).status().unwrap();
@@ -101,7 +101,7 @@ impl Running {
 
     /// Waits until SIGTERM and SIGINT have handlers, so that a signal no longer ends the program by
     /// itself.
-    pub fn waits_for_signals(&self) {
+    pub(crate) fn waits_for_signals(&self) {
         const BOTH: u64 = 1 << 14 | 1 << 1;
         let end = Instant::now() + SOON;
         loop {
@@ -117,7 +117,7 @@ impl Running {
     }
 
     /// Waits until the program has written this text to standard error.
-    pub fn says(&mut self, text: &str) {
+    pub(crate) fn says(&mut self, text: &str) {
         let end = Instant::now() + SOON;
         while !self.err.lock().unwrap().contains(text) {
             let err = || self.err.lock().unwrap().clone();
@@ -129,7 +129,7 @@ impl Running {
     }
 
     /// Waits until the program ends by itself.
-    pub fn ended(mut self) -> Ended {
+    pub(crate) fn ended(mut self) -> Ended {
         let end = Instant::now() + SOON;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -163,7 +163,7 @@ impl Drop for Running {
 impl Ended {
     /// Asserts the exit code, and that the output contains all parts.
     #[track_caller]
-    pub fn says(&self, code: i32, parts: &[&str]) {
+    pub(crate) fn says(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
         for part in parts {
             let said = self.err.contains(part) || self.out.contains(part);
@@ -173,7 +173,7 @@ impl Ended {
 
     /// Asserts the same for one sentence that begins with `switchboard ROLE:`.
     #[track_caller]
-    pub fn tells(&self, code: i32, role: &str, parts: &[&str]) {
+    pub(crate) fn tells(&self, code: i32, role: &str, parts: &[&str]) {
         self.says(code, &[]);
         let start = format!("switchboard {role}: ");
         let told: Vec<&str> = self
@@ -196,35 +196,35 @@ impl Ended {
 }
 
 /// A directory with files for a test.
-pub struct Files(TempDir);
+pub(crate) struct Files(TempDir);
 
 impl Files {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.0.path()
     }
 
     /// Writes a file. Returns its path for a command line.
-    pub fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     }
 
     /// The path of a file that does not exist.
-    pub fn missing(&self) -> String {
+    pub(crate) fn missing(&self) -> String {
         self.path("missing").display().to_string()
     }
 
     /// A kubeconfig for an API server at this address.
-    pub fn kubeconfig(&self, server: &str) -> String {
+    pub(crate) fn kubeconfig(&self, server: &str) -> String {
         let text = format!(
             "{{apiVersion: v1, kind: Config, current-context: c,
               contexts: [{{name: c, context: {{cluster: c, user: u, namespace: acme}}}}],
@@ -235,28 +235,28 @@ impl Files {
     }
 
     /// A kubeconfig with a syntax error at its token.
-    pub fn broken_kubeconfig(&self) -> String {
+    pub(crate) fn broken_kubeconfig(&self) -> String {
         let text = format!("apiVersion: v1\nkind: Config\nusers: [{{token: {MARKER}\n");
         self.write("broken-kubeconfig", &text)
     }
 }
 
 /// A port without a listener.
-pub fn closed_port() -> u16 {
+pub(crate) fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// A port that is taken while the listener lives. The kernel accepts client connections, and
 /// nothing answers them.
-pub fn silent_port() -> (TcpListener, u16) {
+pub(crate) fn silent_port() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)
 }
 
 /// A server with a certificate of an unknown authority.
-pub async fn unknown_authority() -> Simulator {
+pub(crate) async fn unknown_authority() -> Simulator {
     let org = Org::enterprise("acme").user(User::integration(USER).password(MARKER));
     Simulator::start(World::new().org(org)).await.unwrap()
 }

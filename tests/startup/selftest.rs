@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::program::{Ended, Files, closed_port, run, switchboard, unknown_authority};
 
-pub fn command(kubeconfig: &str, directory: &str) -> Command {
+pub(crate) fn command(kubeconfig: &str, directory: &str) -> Command {
     let mut command = switchboard(&format!(
         "selftest --namespace=acme --directory-url={directory} --timeout=1ms"
     ));

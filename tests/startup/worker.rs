@@ -11,7 +11,7 @@ use crate::program::{
 };
 
 /// The files and the settings of a worker pod.
-pub struct Bed {
+pub(crate) struct Bed {
     pub files: Files,
     pub settings: Value,
     pub token: String,
@@ -19,7 +19,7 @@ pub struct Bed {
 }
 
 impl Bed {
-    pub fn new(directory: &str) -> Self {
+    pub(crate) fn new(directory: &str) -> Self {
         let files = Files::new();
         files.write("password", MARKER);
         let token = files.write("token", MARKER);
@@ -42,15 +42,15 @@ impl Bed {
         }
     }
 
-    pub fn report_path(&self) -> String {
+    pub(crate) fn report_path(&self) -> String {
         self.files.path("report").display().to_string()
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         self.command_reporting_to(&self.report_path())
     }
 
-    pub fn command_reporting_to(&self, report: &str) -> Command {
+    pub(crate) fn command_reporting_to(&self, report: &str) -> Command {
         let mut command = switchboard(&format!(
             "worker sync --credentials-dir={} --directory-token-file={} --termination-log={report}",
             self.files.folder().display(),
@@ -65,7 +65,7 @@ impl Bed {
         command
     }
 
-    pub fn report(&self) -> RunReport {
+    pub(crate) fn report(&self) -> RunReport {
         let text = std::fs::read_to_string(self.report_path()).unwrap();
         assert!(!text.contains(MARKER), "{text}");
         RunReport::parse(&text).unwrap()

@@ -22,13 +22,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::replica::Replica;
 
 /// A key of 32 bytes `a`, in Base64.
-pub const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+pub(crate) const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 const USER: &str = "integration@acme.example";
 /// Time limit for events that take about a second, on a busy machine.
-pub const SOON: Duration = Duration::from_secs(60);
-pub const PASSWORD: &str = "marker-of-the-password";
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const PASSWORD: &str = "marker-of-the-password";
 
-pub struct Bed {
+pub(crate) struct Bed {
     folder: TempDir,
     base: String,
     directory: Option<Directory>,
@@ -44,20 +44,20 @@ struct Directory {
 }
 
 /// The end of a run: its exit code (`None` after a kill) and its report.
-pub struct Ended {
+pub(crate) struct Ended {
     pub code: Option<i32>,
     pub report: Option<RunReport>,
 }
 
 impl Bed {
     /// A tenant with an org of these contacts, and a directory on SQLite in the test's process.
-    pub async fn start(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> Self {
+    pub(crate) async fn start(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> Self {
         Self::of(played(contacts, latency_ms).await, USER).await
     }
 
     /// A tenant whose org others use too, with this user, and a directory on SQLite in the test's
     /// process.
-    pub async fn of(salesforce: Arc<Simulator>, user: &str) -> Self {
+    pub(crate) async fn of(salesforce: Arc<Simulator>, user: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let directory = Directory::start(&folder).await;
         let base = directory.base.clone();
@@ -65,7 +65,7 @@ impl Bed {
     }
 
     /// A tenant with an org of these contacts, and this replica of the directory.
-    pub async fn on(
+    pub(crate) async fn on(
         replica: &Replica,
         contacts: impl IntoIterator<Item = Record>,
         latency_ms: u64,
@@ -111,14 +111,14 @@ impl Bed {
     }
 
     /// Stops the directory in the test's process.
-    pub async fn stop_directory(&mut self) {
+    pub(crate) async fn stop_directory(&mut self) {
         let directory = self.directory.take().unwrap();
         drop(directory.shutdown);
         directory.running.await.unwrap().unwrap();
     }
 
     /// Starts the directory again, at another address.
-    pub async fn start_directory(&mut self) {
+    pub(crate) async fn start_directory(&mut self) {
         let directory = Directory::start(&self.folder).await;
         self.base.clone_from(&directory.base);
         self.directory = Some(directory);
@@ -129,12 +129,12 @@ impl Bed {
     }
 
     /// Starts `switchboard worker KIND`.
-    pub fn spawn(&self, kind: &str) -> Child {
+    pub(crate) fn spawn(&self, kind: &str) -> Child {
         self.spawn_as("worker", kind, &self.base)
     }
 
     /// Starts a worker with this name, which uses this replica of the directory.
-    pub fn spawn_as(&self, holder: &str, kind: &str, base: &str) -> Child {
+    pub(crate) fn spawn_as(&self, holder: &str, kind: &str, base: &str) -> Child {
         let report = self.report_path(holder);
         let _ = std::fs::remove_file(&report);
         let path = |name: &str| self.folder.path().join(name);
@@ -160,12 +160,12 @@ impl Bed {
     }
 
     /// Waits until a run ends without intervention.
-    pub async fn ended(&self, child: Child) -> Ended {
+    pub(crate) async fn ended(&self, child: Child) -> Ended {
         self.ended_as("worker", child).await
     }
 
     /// Waits until the run of this worker ends without intervention.
-    pub async fn ended_as(&self, holder: &str, mut child: Child) -> Ended {
+    pub(crate) async fn ended_as(&self, holder: &str, mut child: Child) -> Ended {
         let status = tokio::time::timeout(SOON, child.wait());
         let status = status.await.expect("the run ends").unwrap();
         let text = std::fs::read_to_string(self.report_path(holder)).ok();
@@ -176,16 +176,16 @@ impl Bed {
     }
 
     /// Starts a run and waits for its end.
-    pub async fn run(&self, kind: &str) -> Ended {
+    pub(crate) async fn run(&self, kind: &str) -> Ended {
         self.ended(self.spawn(kind)).await
     }
 
-    pub fn directory(&self, purpose: Purpose) -> Client {
+    pub(crate) fn directory(&self, purpose: Purpose) -> Client {
         client(&self.base, purpose)
     }
 
     /// Ingests calls from these numbers, one per second of their start times.
-    pub async fn calls_from(&self, numbers: &[String]) {
+    pub(crate) async fn calls_from(&self, numbers: &[String]) {
         let details: Vec<Value> = numbers
             .iter()
             .enumerate()
@@ -198,7 +198,7 @@ impl Bed {
     }
 
     /// The complete call history, newest first.
-    pub async fn history(&self) -> Vec<Call> {
+    pub(crate) async fn history(&self) -> Vec<Call> {
         let directory = self.directory(Purpose::Lookup);
         let mut query = CallsQuery {
             limit: Some(200),
@@ -244,7 +244,7 @@ async fn played(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> 
 
 /// Waits until the org has counted this number of calls. It polls often, because the tests stop and
 /// kill during a request.
-pub async fn after_calls(salesforce: &Simulator, calls: u64) {
+pub(crate) async fn after_calls(salesforce: &Simulator, calls: u64) {
     let made = async {
         while salesforce.counters().api_calls() < calls {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -255,14 +255,14 @@ pub async fn after_calls(salesforce: &Simulator, calls: u64) {
 }
 
 /// Telephone numbers of Tokyo.
-pub fn numbers(count: usize) -> Vec<String> {
+pub(crate) fn numbers(count: usize) -> Vec<String> {
     (0..count)
         .map(|at| format!("03{:08}", 40_000_000 + at * 31))
         .collect()
 }
 
 /// Contacts for every second of these numbers; each has its number as name.
-pub fn contacts(numbers: &[String]) -> Vec<Record> {
+pub(crate) fn contacts(numbers: &[String]) -> Vec<Record> {
     let every_second = numbers.iter().step_by(2);
     every_second
         .map(|number| Record::person(number).phone(number))
@@ -270,7 +270,7 @@ pub fn contacts(numbers: &[String]) -> Vec<Record> {
 }
 
 /// The ended call with this index and number, as the platform reports it.
-pub fn call(at: usize, number: &str) -> Value {
+pub(crate) fn call(at: usize, number: &str) -> Value {
     let start: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
     let start = start + Duration::from_secs(at as u64);
     json!({
@@ -281,13 +281,13 @@ pub fn call(at: usize, number: &str) -> Value {
 }
 
 /// A webhook delivery with these call legs.
-pub fn webhook(details: &[Value]) -> Value {
+pub(crate) fn webhook(details: &[Value]) -> Value {
     json!({"call": {"id": "call", "tenant_code": "acme", "details": details}})
 }
 
 /// Asserts that the call of each index exists once, is looked up, and has the name of its number or
 /// none. Also asserts that no contact exists twice.
-pub fn assert_resolved_once(history: &[Call], numbers: &[String]) {
+pub(crate) fn assert_resolved_once(history: &[Call], numbers: &[String]) {
     assert_eq!(history.len(), numbers.len());
     let mut contacts: HashMap<String, HashSet<String>> = HashMap::new();
     for call in history {
@@ -311,7 +311,7 @@ pub fn assert_resolved_once(history: &[Call], numbers: &[String]) {
 }
 
 /// The seed for random choices: `SEED`, or a new one. The function prints it.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = match std::env::var("SEED") {
         Ok(seed) => seed.parse().unwrap(),
         Err(_) => rand::random(),
@@ -321,7 +321,7 @@ pub fn seed() -> u64 {
 }
 
 /// A client that retries until a replica is back.
-pub fn client(base: &str, purpose: Purpose) -> Client {
+pub(crate) fn client(base: &str, purpose: Purpose) -> Client {
     let patient = Retry {
         attempts: 200,
         longest_pause: Duration::from_secs(1),
@@ -338,7 +338,7 @@ fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
     path
 }
 
-pub fn token(purpose: Purpose) -> SecretString {
+pub(crate) fn token(purpose: Purpose) -> SecretString {
     let claims = Claims {
         company: "acme".parse().unwrap(),
         purpose,

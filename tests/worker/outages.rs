@@ -8,7 +8,7 @@ use crate::bed::{Bed, SOON, call, contacts, numbers, webhook};
 use crate::replica::Replica;
 
 /// Asserts that the answer is a success or a request to retry. Returns whether it is a success.
-pub fn kept(response: &reqwest::Response) -> bool {
+pub(crate) fn kept(response: &reqwest::Response) -> bool {
     let status = response.status().as_u16();
     if status == 200 {
         return true;

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use crate::bed::{KEY, SOON, token};
 
 /// A replica of the directory.
-pub struct Replica {
+pub(crate) struct Replica {
     /// The command before the program's own command line: empty, or one that sets up a small disk.
     wrapper: Vec<OsString>,
     database: String,
@@ -31,12 +31,12 @@ pub struct Replica {
 
 impl Replica {
     /// Starts a replica on this database and waits until it answers.
-    pub async fn start(database: &str) -> Self {
+    pub(crate) async fn start(database: &str) -> Self {
         Self::start_in(Vec::new(), database).await
     }
 
     /// The same, inside a wrapper command that replaces itself by the program.
-    pub async fn start_in(wrapper: Vec<OsString>, database: &str) -> Self {
+    pub(crate) async fn start_in(wrapper: Vec<OsString>, database: &str) -> Self {
         let port = TcpSocket::new_v4().unwrap();
         port.set_reuseaddr(true).unwrap();
         port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -57,16 +57,16 @@ impl Replica {
         replica
     }
 
-    pub fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.id().unwrap()
     }
 
     /// Kills the process with SIGKILL and starts it again. Requests in between get no connection.
-    pub async fn kill_and_start(&mut self) {
+    pub(crate) async fn kill_and_start(&mut self) {
         self.process.kill().await.unwrap();
         self.process = spawn(
             &self.wrapper,
@@ -77,7 +77,7 @@ impl Replica {
     }
 
     /// Waits until the replica is ready for traffic.
-    pub async fn becomes_ready(&self) {
+    pub(crate) async fn becomes_ready(&self) {
         wait_for("the directory to become ready", SOON, async || {
             (self.status("/readyz").await == Some(200)).then_some(())
         })
@@ -85,13 +85,13 @@ impl Replica {
     }
 
     /// The status of a path without a token; `None` while nothing listens.
-    pub async fn status(&self, path: &str) -> Option<u16> {
+    pub(crate) async fn status(&self, path: &str) -> Option<u16> {
         let asked = self.http.get(format!("{}{path}", self.base())).send().await;
         asked.ok().map(|response| response.status().as_u16())
     }
 
     /// Sends one webhook delivery, without a retry.
-    pub async fn deliver(&self, webhook: &Value) -> reqwest::Result<Response> {
+    pub(crate) async fn deliver(&self, webhook: &Value) -> reqwest::Result<Response> {
         self.http
             .post(format!("{}/v1/webhooks/calls", self.base()))
             .bearer_auth(token(Purpose::Ingest).expose_secret())

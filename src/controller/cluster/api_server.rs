@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer};
 use crate::api::{SalesforceIntegration, SalesforceIntegrationSpec, SalesforceIntegrationStatus};
 
 /// The parts of a resource that the controller reads.
-pub trait TrimmedResource:
+pub(crate) trait TrimmedResource:
     Resource<DynamicType = (), Scope = NamespaceResourceScope> + Sized
 {
     /// The parts of the spec that are read.
@@ -107,7 +107,7 @@ impl TrimmedResource for PartialObjectMeta<Secret> {
 
 /// An object from a watch.
 #[derive(Clone, Debug)]
-pub struct Trimmed<K>(K);
+pub(crate) struct Trimmed<K>(K);
 
 impl<'de, K: TrimmedResource> Deserialize<'de> for Trimmed<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -201,7 +201,7 @@ impl<K: TrimmedResource> Resource for Trimmed<K> {
 }
 
 /// The events of a watch with the objects themselves.
-pub fn unwrap<K>(event: Event<Trimmed<K>>) -> Event<K> {
+pub(crate) fn unwrap<K>(event: Event<Trimmed<K>>) -> Event<K> {
     match event {
         Event::Apply(Trimmed(object)) => Event::Apply(object),
         Event::Delete(Trimmed(object)) => Event::Delete(object),
@@ -216,7 +216,7 @@ pub fn unwrap<K>(event: Event<Trimmed<K>>) -> Event<K> {
 /// # Errors
 /// Errors of the client library. For an unreadable response neither the error nor the log contains
 /// any part of it.
-pub async fn request<T: DeserializeOwned>(
+pub(crate) async fn request<T: DeserializeOwned>(
     client: &Client,
     request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
 ) -> Result<T, kube::Error> {
@@ -231,7 +231,7 @@ pub async fn request<T: DeserializeOwned>(
 
 /// The parts that are read of the response to a write.
 #[derive(Debug, Deserialize)]
-pub struct Written {
+pub(crate) struct Written {
     /// Metadata of the written object.
     pub metadata: WrittenMetadata,
 }
@@ -239,7 +239,7 @@ pub struct Written {
 /// The parts that are read of that metadata.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WrittenMetadata {
+pub(crate) struct WrittenMetadata {
     /// The version that the write created.
     pub resource_version: Option<String>,
 }

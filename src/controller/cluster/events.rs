@@ -19,7 +19,7 @@ const CONTROLLER: &str = "switchboard.dev/controller";
 const MAX_NOTE_CHARS: usize = 1000;
 
 /// Writes Events.
-pub struct Recorder {
+pub(crate) struct Recorder {
     client: Client,
     instance: String,
 }
@@ -28,7 +28,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Writes Events in the name of a replica.
-    pub fn new(client: Client, instance: String) -> Self {
+    pub(crate) fn new(client: Client, instance: String) -> Self {
         Recorder { client, instance }
     }
 
@@ -36,7 +36,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When the API server refuses it.
-    pub async fn publish(
+    pub(crate) async fn publish(
         &self,
         notice: &Notice,
         regarding: ObjectReference,

@@ -15,7 +15,7 @@ use super::api_server;
 ///
 /// # Errors
 /// Errors of the API server.
-pub async fn get(
+pub(crate) async fn get(
     client: &Client,
     namespace: &str,
     name: &str,

@@ -20,7 +20,7 @@ use super::metrics::Metrics;
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Whether one scope can be watched.
-pub struct ScopeAccess {
+pub(crate) struct ScopeAccess {
     namespace: Option<String>,
     refused: watch::Sender<BTreeSet<String>>,
     metrics: Arc<Metrics>,

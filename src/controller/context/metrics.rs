@@ -46,7 +46,7 @@ impl EncodeLabelValue for Code {
 }
 
 /// The controller's metrics.
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     integrations: Family<ReadyLabel, Gauge>,
     queued: Gauge,
@@ -157,7 +157,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts the integrations by the reason of their condition Ready.
-    pub fn integrations_stand(
+    pub(crate) fn integrations_stand(
         &self,
         integrations: impl Iterator<Item = Arc<SalesforceIntegration>>,
     ) {
@@ -182,12 +182,12 @@ impl Metrics {
     }
 
     /// Counts a reconcile that begins.
-    pub fn reconcile_begins(&self) {
+    pub(crate) fn reconcile_begins(&self) {
         self.reconciling.inc();
     }
 
     /// Records a reconcile that ended, with its outcome and its duration.
-    pub fn reconcile_ended(&self, succeeded: bool, took: Duration) {
+    pub(crate) fn reconcile_ended(&self, succeeded: bool, took: Duration) {
         self.reconciling.dec();
         self.reconcile_seconds.observe(took.as_secs_f64());
         self.reconciles
@@ -198,7 +198,7 @@ impl Metrics {
     }
 
     /// Records a proof that ended: its outcome, its log-ins, its duration and the org's API usage.
-    pub fn proof_ended(&self, proof: &Proof, logins: u64, took: Duration) {
+    pub(crate) fn proof_ended(&self, proof: &Proof, logins: u64, took: Duration) {
         let outcome = match &proof.outcome {
             Ok(findings) => {
                 if let Some(usage) = &findings.usage {
@@ -224,7 +224,7 @@ impl Metrics {
     }
 
     /// Whether a namespace of the operator's configuration can be watched.
-    pub fn namespace_watched(&self, namespace: &str, watched: bool) {
+    pub(crate) fn namespace_watched(&self, namespace: &str, watched: bool) {
         let label = NamespaceLabel {
             namespace: namespace.to_owned(),
         };
@@ -234,7 +234,7 @@ impl Metrics {
     }
 
     /// The metrics as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -26,7 +26,7 @@ use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
 
 /// The shared state of all reconciles.
-pub struct Context {
+pub(crate) struct Context {
     /// The API server.
     pub client: Client,
     /// Writes Events.
@@ -93,7 +93,7 @@ impl Context {
     }
 
     /// Whether all lists of this namespace have been read.
-    pub fn is_synced(&self, namespace: &str) -> bool {
+    pub(crate) fn is_synced(&self, namespace: &str) -> bool {
         self.stores
             .iter()
             .filter(|stores| stores.holds(namespace))
@@ -101,12 +101,12 @@ impl Context {
     }
 
     /// Locks the index. Hold the guard only briefly.
-    pub fn index(&self) -> MutexGuard<'_, Index> {
+    pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock()
     }
 
     /// The sources of the tokens that would be minted now.
-    pub fn token_sources(&self) -> TokenSources<'_> {
+    pub(crate) fn token_sources(&self) -> TokenSources<'_> {
         TokenSources {
             key_id: &self.token_key_id,
             ca_bundle: self.config.ca_bundle.as_deref(),
@@ -115,7 +115,7 @@ impl Context {
 
     /// The newest known version of an integration: that of the watch or that of our last status
     /// write.
-    pub fn integration(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
+    pub(crate) fn integration(&self, key: &Key) -> Option<Arc<SalesforceIntegration>> {
         self.cached(key).map(|cached| self.memory.freshest(cached))
     }
 
@@ -129,7 +129,7 @@ impl Context {
 
     /// Drops the session of a credential that this integration no longer uses, unless another
     /// integration does.
-    pub fn leave_session(&self, integration: &Key, fingerprint: &str) {
+    pub(crate) fn leave_session(&self, integration: &Key, fingerprint: &str) {
         let sharing = self.index().sharing(fingerprint);
         if sharing.iter().all(|key| key == integration) {
             self.prover.forget(fingerprint);
@@ -137,7 +137,7 @@ impl Context {
     }
 
     /// Drops the sessions of credentials that no status names any more.
-    pub fn drop_unused_sessions(&self) {
+    pub(crate) fn drop_unused_sessions(&self) {
         self.prover
             .keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());
     }

@@ -28,7 +28,7 @@ const MAX_PROOFS_PER_ORG: usize = 4;
 const MAX_PROOFS_IN_TROUBLE: usize = 16;
 
 /// Proves connections.
-pub struct Prover {
+pub(crate) struct Prover {
     transport: Transport,
     metrics: Arc<Metrics>,
     slots: Mutex<HashMap<String, Arc<CredentialSlot>>>,
@@ -38,7 +38,7 @@ pub struct Prover {
 }
 
 /// The input of one proof.
-pub struct ProofRequest<'a> {
+pub(crate) struct ProofRequest<'a> {
     /// The settings from the spec.
     pub settings: &'a Settings,
     /// The credential, just read from the Secret.
@@ -70,7 +70,7 @@ struct CredentialSlot {
 
 impl Prover {
     /// Creates a prover that uses this transport.
-    pub fn new(transport: Transport, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(transport: Transport, metrics: Arc<Metrics>) -> Self {
         Prover {
             transport,
             metrics,
@@ -83,7 +83,7 @@ impl Prover {
 
     /// Proves a connection. A caller that waits for another proof of the same credential gets that
     /// proof's log-in failure: one log-in serves all.
-    pub async fn prove(&self, request: ProofRequest<'_>) -> Proof {
+    pub(crate) async fn prove(&self, request: ProofRequest<'_>) -> Proof {
         let slot = lock(&self.slots)
             .entry(request.fingerprint.to_string())
             .or_default()
@@ -160,14 +160,14 @@ impl Prover {
     }
 
     /// Whether the result of the last log-in with this credential is known here, or will be soon.
-    pub fn has_outcome(&self, fingerprint: &str) -> bool {
+    pub(crate) fn has_outcome(&self, fingerprint: &str) -> bool {
         lock(&self.slots)
             .get(fingerprint)
             .is_some_and(|slot| slot.session.is_there() || slot.turn.try_lock().is_err())
     }
 
     /// Drops the session of one credential, unless a proof of it is running.
-    pub fn forget(&self, fingerprint: &str) {
+    pub(crate) fn forget(&self, fingerprint: &str) {
         let mut slots = lock(&self.slots);
         if slots
             .get(fingerprint)
@@ -178,7 +178,7 @@ impl Prover {
     }
 
     /// The refusal of the last log-in with this credential, also before any status holds it.
-    pub fn refusal(&self, fingerprint: &str) -> Option<Refusal> {
+    pub(crate) fn refusal(&self, fingerprint: &str) -> Option<Refusal> {
         lock(&self.slots)
             .get(fingerprint)
             .and_then(|slot| lock(&slot.failed_login).clone())
@@ -187,7 +187,7 @@ impl Prover {
     }
 
     /// Drops the sessions of credentials that no integration uses any more.
-    pub fn keep_only(&self, in_use: impl Fn(&str) -> bool) {
+    pub(crate) fn keep_only(&self, in_use: impl Fn(&str) -> bool) {
         lock(&self.slots)
             .retain(|fingerprint, slot| Arc::strong_count(slot) > 1 || in_use(fingerprint));
         lock(&self.orgs).retain(|_, org| Arc::strong_count(org) > 1);

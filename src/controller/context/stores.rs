@@ -15,7 +15,7 @@ use crate::decide::LiveCronJob;
 
 /// The objects that are watched in one scope: a namespace or the cluster.
 #[derive(Clone)]
-pub struct Stores {
+pub(crate) struct Stores {
     /// The integrations.
     pub integrations: Store<SalesforceIntegration>,
     /// Their CronJobs.
@@ -34,22 +34,22 @@ pub struct Stores {
 
 impl Stores {
     /// Whether every list has been read or is known to be forbidden.
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.synced_or_denied().now_or_never().is_some()
     }
 
     /// Waits until every list has been read or is known to be forbidden.
-    pub async fn synced_or_denied(&self) {
+    pub(crate) async fn synced_or_denied(&self) {
         tokio::select! { () = self.synced() => {}, () = self.access.denied() => {} }
     }
 
     /// Whether this scope contains the namespace.
-    pub fn holds(&self, namespace: &str) -> bool {
+    pub(crate) fn holds(&self, namespace: &str) -> bool {
         self.access.namespace().is_none_or(|own| own == namespace)
     }
 
     /// Waits until every list has been read. A decision before that would create again what exists.
-    pub async fn synced(&self) {
+    pub(crate) async fn synced(&self) {
         // Waiting fails only after the watch has ended.
         let _ = self.integrations.wait_until_ready().await;
         self.cron_jobs.synced().await;

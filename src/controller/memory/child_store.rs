@@ -13,7 +13,7 @@ use super::index::Key;
 use crate::api::INTEGRATION_LABEL;
 
 /// Objects of one kind in one scope, reduced to the parts that are kept.
-pub struct ChildStore<V> {
+pub(crate) struct ChildStore<V> {
     state: Mutex<State<V>>,
     listed: SetOnce<()>,
 }
@@ -32,7 +32,7 @@ struct State<V> {
 
 impl<V> ChildStore<V> {
     /// Applies a watch event.
-    pub fn on_event<K: ResourceExt>(&self, event: &Event<K>, keep: impl FnOnce(&K) -> V) {
+    pub(crate) fn on_event<K: ResourceExt>(&self, event: &Event<K>, keep: impl FnOnce(&K) -> V) {
         let mut state = self.state();
         match event {
             Event::Init => state.listing.clear(),
@@ -48,7 +48,7 @@ impl<V> ChildStore<V> {
     }
 
     /// The children of an integration.
-    pub fn of(&self, integration: &Key) -> Vec<Arc<V>> {
+    pub(crate) fn of(&self, integration: &Key) -> Vec<Arc<V>> {
         let state = self.state();
         let children = state.there.get(integration);
         children
@@ -60,12 +60,12 @@ impl<V> ChildStore<V> {
 
     /// Whether one list has been read to its end.
     #[cfg(test)]
-    pub fn is_synced(&self) -> bool {
+    pub(crate) fn is_synced(&self) -> bool {
         self.listed.initialized()
     }
 
     /// Waits until one list has been read to its end.
-    pub async fn synced(&self) {
+    pub(crate) async fn synced(&self) {
         self.listed.wait().await;
     }
 
@@ -87,7 +87,7 @@ impl<V> Default for ChildStore<V> {
 }
 
 /// The integration that the label of a child names.
-pub fn owner(child: &impl ResourceExt) -> Option<Key> {
+pub(crate) fn owner(child: &impl ResourceExt) -> Option<Key> {
     Some(Key {
         namespace: child.namespace()?,
         name: child.labels().get(INTEGRATION_LABEL)?.clone(),

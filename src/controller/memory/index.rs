@@ -13,7 +13,7 @@ use crate::decide::Neighbours;
 
 /// The namespace and the name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
+pub(crate) struct Key {
     /// The namespace; empty for objects without one.
     pub namespace: String,
     /// The name.
@@ -22,7 +22,7 @@ pub struct Key {
 
 /// The index over all integrations.
 #[derive(Debug, Default)]
-pub struct Index {
+pub(crate) struct Index {
     entries: HashMap<Key, Entry>,
     by_secret: HashMap<Key, Group>,
     by_company: HashMap<String, Group>,
@@ -39,7 +39,7 @@ struct Group(Vec<Key>);
 
 /// The kinds of objects that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WatchedKind {
+pub(crate) enum WatchedKind {
     /// The integrations themselves.
     Integration,
     /// Their CronJobs.
@@ -86,7 +86,7 @@ struct Entry {
 
 impl Key {
     /// The key of any namespaced object.
-    pub fn of(object: &impl ResourceExt) -> Key {
+    pub(crate) fn of(object: &impl ResourceExt) -> Key {
         Key {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
@@ -127,7 +127,7 @@ impl Index {
     /// Adds or updates an integration. Returns the integrations to reconcile: itself, rivals for
     /// its company ID, and those that share its credential when that was refused or proved. A
     /// status written by the controller affects no other integration.
-    pub fn apply(&mut self, resource: &SalesforceIntegration) -> BTreeSet<Key> {
+    pub(crate) fn apply(&mut self, resource: &SalesforceIntegration) -> BTreeSet<Key> {
         let key = Key::of(resource);
         let connection = resource
             .status
@@ -203,7 +203,7 @@ impl Index {
     }
 
     /// Removes an integration. Returns the integrations to reconcile: rivals for its company ID.
-    pub fn delete(&mut self, key: &Key) -> BTreeSet<Key> {
+    pub(crate) fn delete(&mut self, key: &Key) -> BTreeSet<Key> {
         let mut concerned = self.rivals(key);
         concerned.remove(key);
         self.forget(key);
@@ -212,27 +212,27 @@ impl Index {
     }
 
     /// Whether the integration exists.
-    pub fn holds(&self, key: &Key) -> bool {
+    pub(crate) fn holds(&self, key: &Key) -> bool {
         self.entries.contains_key(key)
     }
 
     /// The integrations that read this Secret.
-    pub fn readers(&self, secret: &Key) -> BTreeSet<Key> {
+    pub(crate) fn readers(&self, secret: &Key) -> BTreeSet<Key> {
         all(self.by_secret.get(secret))
     }
 
     /// The integrations that claim this company ID.
-    pub fn claimants(&self, company: &str) -> BTreeSet<Key> {
+    pub(crate) fn claimants(&self, company: &str) -> BTreeSet<Key> {
         all(self.by_company.get(company))
     }
 
     /// The integrations that last used this credential.
-    pub fn sharing(&self, credential: &str) -> BTreeSet<Key> {
+    pub(crate) fn sharing(&self, credential: &str) -> BTreeSet<Key> {
         all(self.by_credential.get(credential))
     }
 
     /// The other integrations that use this org.
-    pub fn neighbours(&self, org: &str, own: &Key) -> Neighbours {
+    pub(crate) fn neighbours(&self, org: &str, own: &Key) -> Neighbours {
         let mut neighbours = Neighbours::default();
         let users = self.by_org.get(org).into_iter().flat_map(Group::iter);
         for key in users.filter(|key| *key != own) {
@@ -251,7 +251,7 @@ impl Index {
     }
 
     /// Records the sources of the tokens in a Secret. Returns the owner when they changed.
-    pub fn note_tokens(&mut self, secret: Key, owner: Option<Key>, version: String) -> Option<Key> {
+    pub(crate) fn note_tokens(&mut self, secret: Key, owner: Option<Key>, version: String) -> Option<Key> {
         let tokens = Tokens {
             version: version.clone(),
             owner: owner.clone(),
@@ -261,17 +261,17 @@ impl Index {
     }
 
     /// Removes the tokens of a Secret that is gone or has none. Returns the owner.
-    pub fn forget_tokens(&mut self, secret: &Key) -> Option<Key> {
+    pub(crate) fn forget_tokens(&mut self, secret: &Key) -> Option<Key> {
         self.tokens.remove(secret)?.owner
     }
 
     /// The sources of the tokens in a Secret.
-    pub fn tokens(&self, secret: &Key) -> Option<&String> {
+    pub(crate) fn tokens(&self, secret: &Key) -> Option<&String> {
         self.tokens.get(secret).map(|tokens| &tokens.version)
     }
 
     /// Records an object. Returns whether the parts that decisions depend on have changed.
-    pub fn changed(
+    pub(crate) fn changed(
         &mut self,
         kind: WatchedKind,
         key: Key,
@@ -286,13 +286,13 @@ impl Index {
     }
 
     /// Removes an object. Returns its owner when both are known.
-    pub fn forget_observed(&mut self, kind: WatchedKind, key: &Key) -> Option<Key> {
+    pub(crate) fn forget_observed(&mut self, kind: WatchedKind, key: &Key) -> Option<Key> {
         self.observed.remove(&(kind, key.clone()))?.owner
     }
 
     /// The objects of a kind that are known to exist, in one namespace or in all. An object that a
     /// new list does not contain is gone.
-    pub fn known(&self, kind: WatchedKind, namespace: Option<&str>) -> HashSet<Key> {
+    pub(crate) fn known(&self, kind: WatchedKind, namespace: Option<&str>) -> HashSet<Key> {
         let observed = self
             .observed
             .keys()

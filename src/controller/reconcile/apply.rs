@@ -28,7 +28,7 @@ use crate::error::Chain;
 
 /// How much of a plan was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applied {
+pub(crate) enum Applied {
     /// All of it.
     Whole,
     /// Only the status. New cluster objects and the Events follow after other integrations had
@@ -40,7 +40,7 @@ pub enum Applied {
 ///
 /// # Errors
 /// The first request that the API server refused. The next reconcile finds the remaining work.
-pub async fn apply(
+pub(crate) async fn apply(
     context: &Context,
     resource: &SalesforceIntegration,
     settings: Option<&Settings>,

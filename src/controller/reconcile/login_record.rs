@@ -15,7 +15,7 @@ use crate::decide;
 use crate::salesforce::{LoginGate, LoginWithheld};
 
 /// The log-in that a proof of one integration may send, and its record.
-pub struct LoginRecord {
+pub(crate) struct LoginRecord {
     context: Arc<Context>,
     fingerprint: String,
     state: Mutex<State>,
@@ -31,7 +31,7 @@ struct State {
 
 impl LoginRecord {
     /// A record without a log-in so far.
-    pub fn new(
+    pub(crate) fn new(
         context: Arc<Context>,
         resource: Arc<SalesforceIntegration>,
         fingerprint: String,
@@ -49,7 +49,7 @@ impl LoginRecord {
     }
 
     /// Time at which the last log-in was sent. `None` when none was sent.
-    pub fn sent_at(&self) -> Option<Timestamp> {
+    pub(crate) fn sent_at(&self) -> Option<Timestamp> {
         self.state().sent_at
     }
 
@@ -57,7 +57,7 @@ impl LoginRecord {
     ///
     /// # Errors
     /// When a log-in could not be recorded and was therefore not sent.
-    pub fn finish(&self) -> Result<Arc<SalesforceIntegration>, Error> {
+    pub(crate) fn finish(&self) -> Result<Arc<SalesforceIntegration>, Error> {
         let mut state = self.state();
         match state.failed.take() {
             Some(error) => Err(error),

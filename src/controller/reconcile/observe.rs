@@ -22,7 +22,7 @@ use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children};
 use crate::salesforce::{Credentials, Fingerprint};
 
 /// The inputs for one integration. The decision borrows from it.
-pub struct Gathered {
+pub(crate) struct Gathered {
     pub settings: Result<Settings, InvalidField>,
     pub credentials: Option<(Credentials, Fingerprint)>,
     state: decide::Credentials,
@@ -46,7 +46,7 @@ impl Gathered {
     ///
     /// # Errors
     /// When reading the Secret fails. A missing Secret is no error.
-    pub async fn about(
+    pub(crate) async fn about(
         context: &Context,
         resource: &SalesforceIntegration,
     ) -> Result<Gathered, Error> {
@@ -111,7 +111,7 @@ impl Gathered {
     }
 
     /// The inputs in the form that the decision takes.
-    pub fn observed<'a>(
+    pub(crate) fn observed<'a>(
         &'a self,
         context: &'a Context,
         resource: &'a SalesforceIntegration,

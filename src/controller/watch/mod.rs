@@ -37,11 +37,11 @@ const WATCH_SECONDS: u32 = 60;
 const PAGE: u32 = 100;
 
 /// An integration that an event affects.
-pub type Affected = ObjectRef<SalesforceIntegration>;
+pub(crate) type Affected = ObjectRef<SalesforceIntegration>;
 type Events<K> = Pin<Box<dyn Stream<Item = Result<Event<K>, watcher::Error>> + Send>>;
 
 /// The watches of one scope: a namespace or the cluster. They run only while they are polled.
-pub struct Watches {
+pub(crate) struct Watches {
     /// The objects that are kept.
     pub stores: Stores,
     namespace: Option<String>,
@@ -56,7 +56,7 @@ pub struct Watches {
 
 impl Watches {
     /// Watches a namespace, or the whole cluster.
-    pub fn of(client: &Client, access: Arc<ScopeAccess>) -> Watches {
+    pub(crate) fn of(client: &Client, access: Arc<ScopeAccess>) -> Watches {
         let everything = watcher::Config::default().timeout(WATCH_SECONDS);
         let ours = everything
             .clone()
@@ -104,7 +104,7 @@ impl Watches {
     }
 
     /// All events, as the integrations that they affect.
-    pub fn affected(self, context: &Arc<Context>) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
+    pub(crate) fn affected(self, context: &Arc<Context>) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
         let scope = self.namespace.as_deref();
         let integrations = flatten(
             WatchedKind::Integration,

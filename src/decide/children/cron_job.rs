@@ -10,7 +10,7 @@ use crate::decide::rules::schedule::Cadence;
 use crate::decide::runs::labels as run_labels;
 
 /// Builds the CronJob that starts the daily or the after-call run.
-pub fn cron_job(
+pub(crate) fn cron_job(
     resource: &SalesforceIntegration,
     settings: &Settings,
     cadence: Cadence,

@@ -10,7 +10,7 @@ use serde::Serialize;
 /// The parts of a CronJob on the API server that the controller reads. The pod template is left
 /// out: for a fleet, it would be by far the largest part in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveCronJob {
+pub(crate) struct LiveCronJob {
     /// Name of the CronJob.
     pub name: String,
     /// Creation time from the metadata.
@@ -26,7 +26,7 @@ pub struct LiveCronJob {
 }
 
 /// Extracts the parts of a CronJob that the controller keeps.
-pub fn summarize(cron_job: &CronJob) -> LiveCronJob {
+pub(crate) fn summarize(cron_job: &CronJob) -> LiveCronJob {
     LiveCronJob {
         name: cron_job.name_any(),
         created_at: cron_job
@@ -42,7 +42,7 @@ pub fn summarize(cron_job: &CronJob) -> LiveCronJob {
 }
 
 /// Whether one of the CronJob's Jobs is active.
-pub fn is_busy(cron_job: &CronJob) -> bool {
+pub(crate) fn is_busy(cron_job: &CronJob) -> bool {
     cron_job
         .status
         .as_ref()
@@ -51,7 +51,7 @@ pub fn is_busy(cron_job: &CronJob) -> bool {
 }
 
 /// Returns a digest of everything that the controller ever sets: labels, owner references and spec.
-pub fn digest(cron_job: &CronJob) -> u64 {
+pub(crate) fn digest(cron_job: &CronJob) -> u64 {
     #[derive(Serialize)]
     struct Matters<'a>(
         &'a Option<std::collections::BTreeMap<String, String>>,

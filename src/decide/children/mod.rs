@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 
-pub use self::cron_job::cron_job;
-pub use self::live::{LiveCronJob, digest, is_busy, summarize};
-pub use self::run::{RunTemplate, job_on_request, kind_of_run, run_template};
-pub use self::tokens::{TokenSources, token_secret, token_secret_name};
+pub(crate) use self::cron_job::cron_job;
+pub(crate) use self::live::{LiveCronJob, digest, is_busy, summarize};
+pub(crate) use self::run::{RunTemplate, job_on_request, kind_of_run, run_template};
+pub(crate) use self::tokens::{TokenSources, token_secret, token_secret_name};
 use super::runs::labels as run_labels;
 use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, RUN_LABEL, SalesforceIntegration};
 use crate::run::RunKind;

@@ -35,7 +35,7 @@ const KEEP_REQUESTED_SECONDS: i32 = 3600;
 
 /// The parts that the CronJob and a Job on request have in common.
 #[derive(Clone, Debug)]
-pub struct RunTemplate {
+pub(crate) struct RunTemplate {
     /// Kind of the run.
     pub kind: RunKind,
     /// Spec of the run's Job.
@@ -49,14 +49,14 @@ pub struct RunTemplate {
 impl RunTemplate {
     /// Returns the annotation of the Job that states how many API requests the run may make; `None`
     /// if there is no limit.
-    pub fn allowance(&self) -> Option<BTreeMap<String, String>> {
+    pub(crate) fn allowance(&self) -> Option<BTreeMap<String, String>> {
         let calls = self.api_calls?.to_string();
         Some(BTreeMap::from([(API_CALLS.to_owned(), calls)]))
     }
 }
 
 /// Returns the kind of run that an integration uses.
-pub fn kind_of_run(settings: &Settings) -> RunKind {
+pub(crate) fn kind_of_run(settings: &Settings) -> RunKind {
     match settings.retrieval {
         Retrieval::AfterCall => RunKind::Lookup,
         Retrieval::Daily | Retrieval::Disabled => RunKind::Sync,
@@ -65,7 +65,7 @@ pub fn kind_of_run(settings: &Settings) -> RunKind {
 
 /// Builds the run of an integration whose retrieval is not disabled. The run may make `api_calls`
 /// API requests.
-pub fn run_template(
+pub(crate) fn run_template(
     resource: &SalesforceIntegration,
     settings: &Settings,
     status: &SalesforceIntegrationStatus,
@@ -114,7 +114,7 @@ pub fn run_template(
 
 /// Builds the Job of a run that the tenant requests. Its name is derived from `request_id`, so that
 /// one request is one Job, however often it is made.
-pub fn job_on_request(
+pub(crate) fn job_on_request(
     resource: &SalesforceIntegration,
     run: &RunTemplate,
     request_id: &str,

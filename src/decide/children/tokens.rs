@@ -12,13 +12,13 @@ use crate::api::{SalesforceIntegration, Settings, TOKENS_VERSION};
 use crate::decide::rules::schedule;
 
 /// Returns the name of the Secret with the directory's tokens.
-pub fn token_secret_name(integration: &str) -> String {
+pub(crate) fn token_secret_name(integration: &str) -> String {
     format!("{integration}-directory")
 }
 
 /// The inputs from which tokens are minted. When they change, new tokens are minted.
 #[derive(Clone, Debug)]
-pub struct TokenSources<'a> {
+pub(crate) struct TokenSources<'a> {
     /// ID of the signing key.
     pub key_id: &'a str,
     /// Additional certificate authorities that are stored in the Secret with the tokens.
@@ -30,7 +30,7 @@ pub struct TokenSources<'a> {
 impl TokenSources<'_> {
     /// Returns a digest of everything that the Secret's content depends on. It does not reveal the
     /// key itself.
-    pub fn version(&self, company_id: &str, region: &str) -> String {
+    pub(crate) fn version(&self, company_id: &str, region: &str) -> String {
         let digest = Sha256::new()
             .chain_update(format!("v1\0{company_id}\0{region}\0{}\0", self.key_id))
             .chain_update(self.ca_bundle.unwrap_or_default())
@@ -45,7 +45,7 @@ impl TokenSources<'_> {
 
 /// Builds the Secret: `ingest` for the platform's webhook, `lookup` for the call screen, `worker`
 /// for the runs, and `ca.crt`.
-pub fn token_secret(
+pub(crate) fn token_secret(
     resource: &SalesforceIntegration,
     settings: &Settings,
     sources: &TokenSources<'_>,

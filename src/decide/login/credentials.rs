@@ -9,7 +9,7 @@ use crate::salesforce::{Fingerprint, FingerprintKey, Incomplete};
 
 /// State of the Secret that an integration refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Credentials {
+pub(crate) enum Credentials {
     /// The spec refers to no Secret that could be read.
     NotRead,
     /// There is no Secret of that name.
@@ -43,7 +43,7 @@ pub enum Credentials {
 }
 
 /// Result of reading a credential, with its fingerprint.
-pub struct Read {
+pub(crate) struct Read {
     /// The state that a decision gets.
     pub state: Credentials,
     /// The credential and its fingerprint; `None` if it is not available.
@@ -62,7 +62,7 @@ impl Read {
 }
 
 /// Reads the credential that an integration's log-in method needs from its Secret.
-pub fn read(secret: Option<&Secret>, settings: &Settings, key: &FingerprintKey) -> Read {
+pub(crate) fn read(secret: Option<&Secret>, settings: &Settings, key: &FingerprintKey) -> Read {
     let auth = &settings.auth;
     let name = &auth.secret;
     let Some(secret) = secret else {

@@ -11,7 +11,7 @@ use crate::api::status::{Connection, SalesforceIntegrationStatus};
 use crate::salesforce::Phase;
 
 /// Returns the status to write before a log-in with this credential is sent at `now`.
-pub fn with_attempt(
+pub(crate) fn with_attempt(
     status: Option<&SalesforceIntegrationStatus>,
     fingerprint: &str,
     now: Timestamp,

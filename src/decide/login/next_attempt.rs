@@ -14,9 +14,9 @@ use crate::decide::rules::schedule;
 use crate::salesforce::{Phase, Retry};
 
 /// Maximum number of log-ins with one refused credential within [`REFUSAL_WINDOW`].
-pub const MAX_REFUSALS: usize = 2;
+pub(crate) const MAX_REFUSALS: usize = 2;
 /// Time window to which [`MAX_REFUSALS`] applies.
-pub const REFUSAL_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+pub(crate) const REFUSAL_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 /// Time for which Salesforce blocks a user who logged in too often (facts: Salesforce 1.3).
 const BLOCKED: Duration = Duration::from_secs(3600);
@@ -28,7 +28,7 @@ const BETWEEN_LOGINS: Duration = Duration::from_secs(1800);
 
 /// The reason why the connection is proved now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// The connection was never proved, or the status was lost.
     First,
     /// The content of the Secret, or the log-in part of the spec, has changed.
@@ -45,7 +45,7 @@ pub enum Cause {
 
 /// Whether and when to prove the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Prove it now, for this cause.
     Now(Cause),
     /// Prove it at this time.
@@ -59,7 +59,7 @@ pub enum Next {
 
 /// The facts from which [`next`] decides.
 #[derive(Clone, Debug)]
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// Fingerprint of the current credential.
     pub fingerprint: &'a str,
     /// The connection in the status after the last proof; `None` if there is none.
@@ -89,7 +89,7 @@ pub struct Known<'a> {
 }
 
 /// Decides whether and when to prove the connection.
-pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
+pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
     let same = known
         .last
         .filter(|last| last.credentials_version.as_deref() == Some(known.fingerprint));
@@ -167,7 +167,7 @@ pub fn next(known: &Known<'_>, now: Timestamp) -> Next {
 
 /// Returns the wait after a failure at `at` that was not a refusal. `failures` is the number of
 /// failures in a row, including this one.
-pub fn wait(
+pub(crate) fn wait(
     failure: &Failure,
     failures: u32,
     interval: Duration,
@@ -211,7 +211,7 @@ fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> N
 /// Returns the time from which the next log-in with a credential is allowed; `None` if it is
 /// allowed now. `refusals` holds the times of its refusals, and `unanswered` the times of its
 /// log-ins whose answers were lost.
-pub fn gate<'a>(
+pub(crate) fn gate<'a>(
     refusals: impl IntoIterator<Item = &'a Timestamp>,
     unanswered: &[Timestamp],
     now: Timestamp,

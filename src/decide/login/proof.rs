@@ -11,7 +11,7 @@ use crate::salesforce::{Findings, Meaning, Phase};
 
 /// The login results of other integrations that use the same credential.
 #[derive(Clone, Debug, Default)]
-pub struct SiblingLogins {
+pub(crate) struct SiblingLogins {
     /// Times at which Salesforce refused them. They count towards the limit of two an hour.
     pub refused_at: Vec<Timestamp>,
     /// The newest refusal that is still valid. It applies to every integration that uses this
@@ -28,7 +28,7 @@ pub struct SiblingLogins {
 
 /// A log-in that Salesforce refused, permanently or for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// Time of the refusal.
     pub at: Timestamp,
     /// The failure that describes the refusal.
@@ -37,7 +37,7 @@ pub struct Refusal {
 
 /// A finished proof of the connection.
 #[derive(Clone, Debug)]
-pub struct Proof {
+pub(crate) struct Proof {
     /// End time of the proof. If the log-in failed, it is the time at which the log-in was sent.
     pub at: Timestamp,
     /// Fingerprint of the credential that was used.
@@ -50,7 +50,7 @@ pub struct Proof {
 
 /// The failure of a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Meaning of the failure.
     pub meaning: Meaning,
     /// Description in plain words, without secrets.
@@ -64,7 +64,7 @@ pub struct Failure {
 impl SiblingLogins {
     /// Returns what is known after the last log-in with the credential, whichever integration made
     /// it. `refusal` is `None` if Salesforce did not refuse it.
-    pub fn after(refusal: Option<Refusal>) -> SiblingLogins {
+    pub(crate) fn after(refusal: Option<Refusal>) -> SiblingLogins {
         SiblingLogins {
             refused_at: refusal.iter().map(|refusal| refusal.at).collect(),
             refusal,
@@ -73,7 +73,7 @@ impl SiblingLogins {
     }
 
     /// Adds the login results from the status of another resource, if it last used this credential.
-    pub fn add(&mut self, fingerprint: &str, status: &SalesforceIntegrationStatus) {
+    pub(crate) fn add(&mut self, fingerprint: &str, status: &SalesforceIntegrationStatus) {
         let Some(connection) = status
             .connection
             .as_ref()
@@ -127,13 +127,13 @@ fn valid_refusal(status: &SalesforceIntegrationStatus, connection: &Connection) 
 
 impl Failure {
     /// Whether Salesforce refused the credential. It is then not retried automatically.
-    pub fn refused_login(&self) -> bool {
+    pub(crate) fn refused_login(&self) -> bool {
         self.phase == Phase::Login && self.meaning.refuses_login()
     }
 
     /// Whether Salesforce accepted the credential but does not allow the log-in now. Another
     /// attempt soon would be useless, whoever makes it.
-    pub fn postponed_login(&self) -> bool {
+    pub(crate) fn postponed_login(&self) -> bool {
         self.phase == Phase::Login
             && matches!(
                 self.meaning,
@@ -143,7 +143,7 @@ impl Failure {
 
     /// Whether the failure applies to every integration with the same credential and counts towards
     /// the limit of two an hour.
-    pub fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         self.refused_login() || self.postponed_login()
     }
 }

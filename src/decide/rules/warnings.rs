@@ -7,7 +7,7 @@ use crate::salesforce::{Meaning, WarningCode};
 
 /// The source of a warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The proof of the connection.
     Proof,
     /// The last run that sent requests to Salesforce.
@@ -35,7 +35,7 @@ impl Origin {
 }
 
 /// Replaces the previous warnings of one source.
-pub fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Warning>) {
+pub(crate) fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Warning>) {
     // Proofs and runs both observe hidden fields. A warning that is already in the list is not
     // added again.
     warnings.retain(|warning| Origin::of(&warning.code()) != origin && !found.contains(warning));
@@ -49,7 +49,7 @@ pub fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Warning>)
 }
 
 /// Converts a run's warning to the form in the status.
-pub fn of_run(note: &Note) -> Warning {
+pub(crate) fn of_run(note: &Note) -> Warning {
     Warning {
         code: note.code.to_string(),
         message: note.message.clone(),

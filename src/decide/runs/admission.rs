@@ -8,7 +8,7 @@ use crate::reason::Reason;
 
 /// The cluster's response to the last writes of the controller for an integration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// This controller has not tried, or has received no other response.
     #[default]
     Unknown,
@@ -22,7 +22,7 @@ pub enum Admission {
 
 /// The result of one attempt to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WriteResult {
+pub(crate) enum WriteResult {
     /// The attempt ended without a result.
     Unknown,
     /// The cluster accepted everything.
@@ -42,7 +42,7 @@ const FAILURES: u32 = 6;
 /// directory's tokens, the message is left out: a webhook that refuses the Secret may repeat its
 /// content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RefusedObject {
+pub(crate) enum RefusedObject {
     /// The CronJob, with the cluster's message.
     CronJob(String),
     /// The Secret with the directory's tokens.
@@ -56,7 +56,7 @@ pub enum RefusedObject {
 impl Admission {
     /// Returns what is known after another attempt to write everything. `in_status` is whether the
     /// written status states a refusal.
-    pub fn after(self, attempt: WriteResult, in_status: bool) -> Admission {
+    pub(crate) fn after(self, attempt: WriteResult, in_status: bool) -> Admission {
         match (attempt, self) {
             (WriteResult::Unknown, known) => known,
             (WriteResult::Refused(object), _) => Admission::Refused(object),

@@ -6,12 +6,12 @@ use crate::api::RUN_LABEL;
 use crate::run::RunKind;
 
 /// Name of the container in the pods of runs.
-pub const CONTAINER: &str = "worker";
+pub(crate) const CONTAINER: &str = "worker";
 /// Label of a pod that names its Job (Kubernetes).
-pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+pub(crate) const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
 /// Returns the spelling of the kind in the label and in the worker's subcommand.
-pub fn label(kind: RunKind) -> &'static str {
+pub(crate) fn label(kind: RunKind) -> &'static str {
     match kind {
         RunKind::Sync => "sync",
         RunKind::Lookup => "lookup",

@@ -1,9 +1,9 @@
 //! Judges the results of runs, from a finished pod or from a Job that failed without one. A missing
 //! or broken report is a failure of its own kind, never a success.
 
-pub mod admission;
-pub mod labels;
-pub mod stuck;
+pub(crate) mod admission;
+pub(crate) mod labels;
+pub(crate) mod stuck;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::run::{Outcome, RunKind, RunReport};
 
 /// A run that ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EndedRun {
+pub(crate) struct EndedRun {
     /// Name of its Job.
     pub job: String,
     /// Kind of the run.
@@ -48,7 +48,7 @@ pub struct EndedRun {
 }
 
 /// Returns the source under which failures of a run are logged.
-pub fn source(kind: RunKind) -> Source {
+pub(crate) fn source(kind: RunKind) -> Source {
     match kind {
         RunKind::Sync => Source::Sync,
         RunKind::Lookup => Source::Lookup,
@@ -59,13 +59,13 @@ pub fn source(kind: RunKind) -> Source {
 
 impl EndedRun {
     /// Whether the run did all its work.
-    pub fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         self.outcome == Reason::Succeeded
     }
 
     /// Returns the number of API requests to count for the run. Without a report, it is the number
     /// that the run may have made.
-    pub fn api_calls(&self) -> u64 {
+    pub(crate) fn api_calls(&self) -> u64 {
         match (&self.report, self.started_at) {
             (Some(report), _) => report.api_calls,
             (None, Some(started_at)) => {
@@ -77,7 +77,7 @@ impl EndedRun {
     }
 
     /// Converts the run to the form in the status.
-    pub fn as_last_run(&self) -> LastRun {
+    pub(crate) fn as_last_run(&self) -> LastRun {
         let mut run = LastRun {
             kind: format!("{:?}", self.kind),
             job: self.job.clone(),
@@ -105,7 +105,7 @@ impl EndedRun {
 
 /// Judges a pod of a run. Returns `None` while the pod is running, or if it does not belong to a
 /// run.
-pub fn judge_pod(pod: &Pod) -> Option<EndedRun> {
+pub(crate) fn judge_pod(pod: &Pod) -> Option<EndedRun> {
     let kind = kind_of(pod.labels())?;
     let job = pod.labels().get(JOB_NAME)?.clone();
     let status = pod.status.as_ref()?;
@@ -298,7 +298,7 @@ fn judge_report(
 
 /// Judges a Job that failed and whose pod is gone. Returns `None` while the Job is running, or if
 /// it succeeded.
-pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
+pub(crate) fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     let kind = kind_of(job.labels())?;
     let failed = job
         .status
@@ -349,7 +349,7 @@ pub fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
 
 /// An integration's runs, sorted by state.
 #[derive(Debug, Default)]
-pub struct Runs {
+pub(crate) struct Runs {
     /// Ended runs that were not recorded before.
     pub ended: Vec<EndedRun>,
     /// Jobs that are running.
@@ -368,7 +368,7 @@ impl Runs {
     ///
     /// For a moment after its pod is gone, a Job does not state yet that it failed. A recorded run
     /// does not become active again because of that, and it does not end twice.
-    pub fn sort(
+    pub(crate) fn sort(
         jobs: Vec<Arc<Job>>,
         pods: &[Arc<Pod>],
         lost_pod_results: &[EndedRun],
@@ -427,7 +427,7 @@ fn has_finished(job: &Job) -> bool {
 
 /// Runs that are not in the status yet, in the order in which they ended.
 #[derive(Debug, Default)]
-pub struct Unseen<'a> {
+pub(crate) struct Unseen<'a> {
     /// Runs that ended after the one in status.
     pub later: Vec<&'a EndedRun>,
     /// Runs that ended before it but were observed only now, because their node reported late.
@@ -441,7 +441,7 @@ pub struct Unseen<'a> {
 /// recorded. A caller that keeps the recorded runs leaves those out of `ended`. If a run ended
 /// before `leader_since` and before the run in the status, it is unknown whether another controller
 /// recorded it. Such a run counts as recorded.
-pub fn unseen<'a>(
+pub(crate) fn unseen<'a>(
     ended: &'a [EndedRun],
     last: Option<&LastRun>,
     leader_since: Timestamp,

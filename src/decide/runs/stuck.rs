@@ -23,7 +23,7 @@ const MAX_QUOTE_CHARS: usize = 300;
 
 /// A run whose pod does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StuckRun {
+pub(crate) struct StuckRun {
     /// Name of its Job.
     pub job: String,
     /// Kind of the run.
@@ -41,7 +41,7 @@ pub struct StuckRun {
 impl StuckRun {
     /// Whether the cluster gives a reason. Every container is being created for a moment, so this
     /// state alone is no reason.
-    pub fn has_reason(&self) -> bool {
+    pub(crate) fn has_reason(&self) -> bool {
         self.code != Reason::WorkerNotStarted
     }
 }
@@ -55,7 +55,7 @@ pub(crate) fn look_at(job: &Job) -> Option<Timestamp> {
 
 /// Judges a pod of a run that has not started. Returns `None` if it has started, or if nothing
 /// blocks it.
-pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
+pub(crate) fn judge_pending(pod: &Pod) -> Option<StuckRun> {
     let kind = kind_of(pod.labels())?;
     let status = pod.status.as_ref()?;
     if pod.metadata.deletion_timestamp.is_some() || status.phase.as_deref() != Some("Pending") {
@@ -90,7 +90,7 @@ pub fn judge_pending(pod: &Pod) -> Option<StuckRun> {
 
 /// Judges a running Job that never had a pod. Every Job is without a pod for a moment after its
 /// start.
-pub fn judge_without_pod(job: &Job) -> Option<StuckRun> {
+pub(crate) fn judge_without_pod(job: &Job) -> Option<StuckRun> {
     let kind = kind_of(job.labels())?;
     let had_one = job.status.as_ref().is_some_and(|status| {
         let counts = [

@@ -46,22 +46,22 @@ impl Denial {
     /// The cause as the Login History shows it.
     pub(crate) fn cause(self) -> &'static str {
         match self {
-            Denial::UnknownUser => "unknown user",
-            Denial::WrongHost => "wrong host",
-            Denial::WrongPassword => "wrong password or token",
-            Denial::Inactive => "user inactive",
-            Denial::Frozen => "user frozen",
-            Denial::Locked => "user locked",
-            Denial::TokenNeeded => "token needed",
-            Denial::RateExceeded => "LOGIN_RATE_EXCEEDED",
-            Denial::RestrictedTime => "outside login hours",
-            Denial::RestrictedDomain => "outside IP ranges",
-            Denial::ApiDisabledForOrg => "API disabled for org",
-            Denial::ApiDisabledForUser => "API disabled for user",
-            Denial::SoapLoginOff => "SOAP login() disabled",
-            Denial::AnyApiAuthNeeded => "Use Any API Auth missing",
-            Denial::OauthPasswordOff => "Username-Password Flow Disabled",
-            Denial::Maintenance => "org in maintenance",
+            Self::UnknownUser => "unknown user",
+            Self::WrongHost => "wrong host",
+            Self::WrongPassword => "wrong password or token",
+            Self::Inactive => "user inactive",
+            Self::Frozen => "user frozen",
+            Self::Locked => "user locked",
+            Self::TokenNeeded => "token needed",
+            Self::RateExceeded => "LOGIN_RATE_EXCEEDED",
+            Self::RestrictedTime => "outside login hours",
+            Self::RestrictedDomain => "outside IP ranges",
+            Self::ApiDisabledForOrg => "API disabled for org",
+            Self::ApiDisabledForUser => "API disabled for user",
+            Self::SoapLoginOff => "SOAP login() disabled",
+            Self::AnyApiAuthNeeded => "Use Any API Auth missing",
+            Self::OauthPasswordOff => "Username-Password Flow Disabled",
+            Self::Maintenance => "org in maintenance",
         }
     }
 }

@@ -22,15 +22,15 @@ pub(crate) enum Dialect {
 impl Dialect {
     fn word(self) -> &'static str {
         match self {
-            Dialect::Partner => "partner",
-            Dialect::Enterprise => "enterprise",
+            Self::Partner => "partner",
+            Self::Enterprise => "enterprise",
         }
     }
 
     fn letter(self) -> char {
         match self {
-            Dialect::Partner => 'u',
-            Dialect::Enterprise => 'c',
+            Self::Partner => 'u',
+            Self::Enterprise => 'c',
         }
     }
 }

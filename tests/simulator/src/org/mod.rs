@@ -45,10 +45,10 @@ impl Sharing {
     /// The value in the `Default...Access` fields of Organization.
     pub(crate) fn picklist_value(self) -> &'static str {
         match self {
-            Sharing::Private => "None",
-            Sharing::Read => "Read",
-            Sharing::ReadWrite => "Edit",
-            Sharing::ControlledByParent => "ControlledByParent",
+            Self::Private => "None",
+            Self::Read => "Read",
+            Self::ReadWrite => "Edit",
+            Self::ControlledByParent => "ControlledByParent",
         }
     }
 }

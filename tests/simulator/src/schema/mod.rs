@@ -56,38 +56,38 @@ impl Kind {
     pub(crate) fn is_text(self) -> bool {
         !matches!(
             self,
-            Kind::Boolean | Kind::Int | Kind::Double | Kind::Date | Kind::DateTime
+            Self::Boolean | Self::Int | Self::Double | Self::Date | Self::DateTime
         )
     }
 
     /// The type's name in `describe`.
     pub(crate) fn describe_name(self) -> &'static str {
         match self {
-            Kind::Id => "id",
-            Kind::Reference => "reference",
-            Kind::String => "string",
-            Kind::TextArea => "textarea",
-            Kind::Phone => "phone",
-            Kind::Email => "email",
-            Kind::Url => "url",
-            Kind::Picklist => "picklist",
-            Kind::Boolean => "boolean",
-            Kind::Int => "int",
-            Kind::Double => "double",
-            Kind::Date => "date",
-            Kind::DateTime => "datetime",
+            Self::Id => "id",
+            Self::Reference => "reference",
+            Self::String => "string",
+            Self::TextArea => "textarea",
+            Self::Phone => "phone",
+            Self::Email => "email",
+            Self::Url => "url",
+            Self::Picklist => "picklist",
+            Self::Boolean => "boolean",
+            Self::Int => "int",
+            Self::Double => "double",
+            Self::Date => "date",
+            Self::DateTime => "datetime",
         }
     }
 
     /// The `soapType` in `describe`.
     pub(crate) fn soap_type(self) -> &'static str {
         match self {
-            Kind::Id | Kind::Reference => "tns:ID",
-            Kind::Boolean => "xsd:boolean",
-            Kind::Int => "xsd:int",
-            Kind::Double => "xsd:double",
-            Kind::Date => "xsd:date",
-            Kind::DateTime => "xsd:dateTime",
+            Self::Id | Self::Reference => "tns:ID",
+            Self::Boolean => "xsd:boolean",
+            Self::Int => "xsd:int",
+            Self::Double => "xsd:double",
+            Self::Date => "xsd:date",
+            Self::DateTime => "xsd:dateTime",
             _ => "xsd:string",
         }
     }
@@ -208,7 +208,7 @@ impl Default for Schema {
                 .into_iter()
                 .map(|o| (o.name.to_ascii_lowercase(), o))
                 .collect();
-            Schema {
+            Self {
                 objects: Arc::new(objects),
             }
         })

@@ -33,51 +33,51 @@ pub enum Value {
 impl Value {
     /// Creates a text value.
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Value::Text(text.into().into_boxed_str())
+        Self::Text(text.into().into_boxed_str())
     }
 
     /// Creates a text value, or null for empty text: Salesforce stores no empty strings.
     pub(crate) fn text_or_null(text: impl Into<String>) -> Self {
         let text = text.into();
         if text.is_empty() {
-            Value::Null
+            Self::Null
         } else {
-            Value::text(text)
+            Self::text(text)
         }
     }
 
     /// The text; `None` for any other type.
     pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
-            Value::Text(text) => Some(text),
+            Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
     pub(crate) fn is_null(&self) -> bool {
-        matches!(self, Value::Null)
+        matches!(self, Self::Null)
     }
 
     /// Converts to JSON in the REST API's format.
     pub(crate) fn to_json(&self) -> Json {
         match self {
-            Value::Null => Json::Null,
-            Value::Bool(b) => Json::Bool(*b),
-            Value::Int(i) => Json::from(*i),
-            Value::Double(d) => Json::from(*d),
-            Value::Text(t) => Json::from(&**t),
-            Value::Date(d) => Json::from(d.to_string()),
-            Value::DateTime(t) => Json::from(json_datetime(*t)),
+            Self::Null => Json::Null,
+            Self::Bool(b) => Json::Bool(*b),
+            Self::Int(i) => Json::from(*i),
+            Self::Double(d) => Json::from(*d),
+            Self::Text(t) => Json::from(&**t),
+            Self::Date(d) => Json::from(d.to_string()),
+            Self::DateTime(t) => Json::from(json_datetime(*t)),
         }
     }
 
     /// Converts JSON for a field; `Err` when the type does not match.
-    pub(crate) fn from_json(field: &Field, json: &Json) -> Result<Value, String> {
+    pub(crate) fn from_json(field: &Field, json: &Json) -> Result<Self, String> {
         let misfit = || format!("{}: value not of required type: {json}", field.name);
         match (field.kind, json) {
-            (Kind::Boolean, Json::Null) => Ok(Value::Bool(false)),
-            (_, Json::Null) => Ok(Value::Null),
-            (Kind::Boolean, Json::Bool(b)) => Ok(Value::Bool(*b)),
+            (Kind::Boolean, Json::Null) => Ok(Self::Bool(false)),
+            (_, Json::Null) => Ok(Self::Null),
+            (Kind::Boolean, Json::Bool(b)) => Ok(Self::Bool(*b)),
             (Kind::Boolean, Json::String(s)) => s
                 .to_ascii_lowercase()
                 .parse()
@@ -96,26 +96,26 @@ impl Value {
                 parse_datetime(s).map(Value::DateTime).ok_or_else(misfit)
             }
             (Kind::Id | Kind::Reference, Json::String(s)) => {
-                Ok(Value::text_or_null(ids::lengthen(s)))
+                Ok(Self::text_or_null(ids::lengthen(s)))
             }
-            (kind, Json::String(s)) if kind.is_text() => Ok(Value::text_or_null(s.as_str())),
-            (kind, Json::Number(n)) if kind.is_text() => Ok(Value::text(n.to_string())),
+            (kind, Json::String(s)) if kind.is_text() => Ok(Self::text_or_null(s.as_str())),
+            (kind, Json::Number(n)) if kind.is_text() => Ok(Self::text(n.to_string())),
             _ => Err(misfit()),
         }
     }
 
     /// Compares for `ORDER BY` and `<`; text without regard to case. `None` when the two values are
     /// not comparable.
-    pub(crate) fn compare(&self, other: &Value) -> Option<Ordering> {
+    pub(crate) fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
-            (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-            (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
-            (Value::Int(a), Value::Double(b)) => (*a as f64).partial_cmp(b),
-            (Value::Double(a), Value::Int(b)) => a.partial_cmp(&(*b as f64)),
-            (Value::Double(a), Value::Double(b)) => a.partial_cmp(b),
-            (Value::Text(a), Value::Text(b)) => Some(fold(a).cmp(&fold(b))),
-            (Value::Date(a), Value::Date(b)) => Some(a.cmp(b)),
-            (Value::DateTime(a), Value::DateTime(b)) => Some(a.cmp(b)),
+            (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
+            (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
+            (Self::Int(a), Self::Double(b)) => (*a as f64).partial_cmp(b),
+            (Self::Double(a), Self::Int(b)) => a.partial_cmp(&(*b as f64)),
+            (Self::Double(a), Self::Double(b)) => a.partial_cmp(b),
+            (Self::Text(a), Self::Text(b)) => Some(fold(a).cmp(&fold(b))),
+            (Self::Date(a), Self::Date(b)) => Some(a.cmp(b)),
+            (Self::DateTime(a), Self::DateTime(b)) => Some(a.cmp(b)),
             _ => None,
         }
     }

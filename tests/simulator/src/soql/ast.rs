@@ -41,9 +41,9 @@ pub(crate) struct Name {
 /// A condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expr {
-    And(Vec<Expr>),
-    Or(Vec<Expr>),
-    Not(Box<Expr>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
+    Not(Box<Self>),
     Compare {
         name: Name,
         op: Op,

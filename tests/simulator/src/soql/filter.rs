@@ -13,9 +13,9 @@ use crate::schema::{Kind, ObjectType, Value, fold};
 /// A compiled condition.
 #[derive(Clone, Debug)]
 pub(crate) enum Filter {
-    And(Vec<Filter>),
-    Or(Vec<Filter>),
-    Not(Box<Filter>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
+    Not(Box<Self>),
     /// The value is equal to this one, which is not text.
     Equals(Path, Value),
     /// The value is greater, less, ... than this one.
@@ -31,17 +31,17 @@ impl Filter {
     /// Whether the row matches.
     pub(crate) fn fits(&self, scope: &Scope<'_>, row: &Row) -> bool {
         match self {
-            Filter::And(parts) => parts.iter().all(|part| part.fits(scope, row)),
-            Filter::Or(parts) => parts.iter().any(|part| part.fits(scope, row)),
-            Filter::Not(inner) => !inner.fits(scope, row),
-            Filter::Equals(path, value) => {
+            Self::And(parts) => parts.iter().all(|part| part.fits(scope, row)),
+            Self::Or(parts) => parts.iter().any(|part| part.fits(scope, row)),
+            Self::Not(inner) => !inner.fits(scope, row),
+            Self::Equals(path, value) => {
                 let found = path.value(scope, row);
                 match (found, value) {
                     (Value::Null, Value::Null) => true,
                     _ => found.compare(value) == Some(Ordering::Equal),
                 }
             }
-            Filter::Compare(path, op, value) => {
+            Self::Compare(path, op, value) => {
                 path.value(scope, row)
                     .compare(value)
                     .is_some_and(|order| match op {
@@ -52,16 +52,16 @@ impl Filter {
                         _ => false,
                     })
             }
-            Filter::OneOf(path, texts, null) => match path.value(scope, row) {
+            Self::OneOf(path, texts, null) => match path.value(scope, row) {
                 Value::Null => *null,
                 Value::Text(text) => texts.contains(&fold(text)),
                 _ => false,
             },
-            Filter::Like(path, pattern) => path
+            Self::Like(path, pattern) => path
                 .value(scope, row)
                 .as_text()
                 .is_some_and(|text| pattern.matches(text)),
-            Filter::Between(path, from, to) => {
+            Self::Between(path, from, to) => {
                 let value = path.value(scope, row);
                 value.compare(from).is_some_and(Ordering::is_ge)
                     && value.compare(to).is_some_and(Ordering::is_lt)
@@ -80,7 +80,7 @@ impl Filter {
 
     fn indexed(&self, table: &Table) -> Option<Vec<u32>> {
         match self {
-            Filter::OneOf(Path::Own(field), texts, false) => {
+            Self::OneOf(Path::Own(field), texts, false) => {
                 let index = table.index(*field);
                 Some(
                     texts
@@ -91,11 +91,11 @@ impl Filter {
                         .collect(),
                 )
             }
-            Filter::And(parts) => parts
+            Self::And(parts) => parts
                 .iter()
                 .filter_map(|part| part.indexed(table))
                 .min_by_key(Vec::len),
-            Filter::Or(parts) => {
+            Self::Or(parts) => {
                 let all: Option<Vec<Vec<u32>>> =
                     parts.iter().map(|part| part.indexed(table)).collect();
                 all.map(|all| all.concat())

@@ -33,14 +33,14 @@ impl Kind {
     /// The token as an error message shows it.
     pub(super) fn shown(&self) -> String {
         match self {
-            Kind::Word(word) => word.clone(),
-            Kind::Text(text) => format!("'{text}'"),
-            Kind::Int(number) => number.to_string(),
-            Kind::Double(number) => number.to_string(),
-            Kind::Date(date) => date.to_string(),
-            Kind::DateTime(at) => at.to_string(),
-            Kind::Symbol(symbol) => (*symbol).to_owned(),
-            Kind::End => String::new(),
+            Self::Word(word) => word.clone(),
+            Self::Text(text) => format!("'{text}'"),
+            Self::Int(number) => number.to_string(),
+            Self::Double(number) => number.to_string(),
+            Self::Date(date) => date.to_string(),
+            Self::DateTime(at) => at.to_string(),
+            Self::Symbol(symbol) => (*symbol).to_owned(),
+            Self::End => String::new(),
         }
     }
 }

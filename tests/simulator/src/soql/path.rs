@@ -16,15 +16,15 @@ pub(crate) enum Path {
     Own(FieldIx),
     /// A field of the record that a reference refers to. The id determines the object of that
     /// record.
-    Via(FieldIx, Vec<(String, Path)>),
+    Via(FieldIx, Vec<(String, Self)>),
 }
 
 impl Path {
     /// The value at the end of the path; null when a reference in between is missing.
     pub(crate) fn value<'a>(&self, scope: &Scope<'a>, row: &'a Row) -> &'a Value {
         match self {
-            Path::Own(field) => row.get(*field),
-            Path::Via(reference, targets) => {
+            Self::Own(field) => row.get(*field),
+            Self::Via(reference, targets) => {
                 let Some(id) = row.get(*reference).as_text() else {
                     return &Value::Null;
                 };

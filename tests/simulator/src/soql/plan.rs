@@ -34,7 +34,7 @@ pub(crate) enum Column {
     Field(FieldIx, String),
     /// A parent record with its relationship's name. The columns depend on the object of the
     /// record.
-    Parent(FieldIx, String, Vec<(String, Vec<Column>)>),
+    Parent(FieldIx, String, Vec<(String, Vec<Self>)>),
     /// Child records: the name, the field that refers to this record, and the plan to read them.
     Children(String, FieldIx, Box<Plan>),
 }
