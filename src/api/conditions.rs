@@ -53,9 +53,9 @@ impl Truth {
     /// The spelling of Kubernetes.
     pub fn as_str(self) -> &'static str {
         match self {
-            Truth::True => "True",
-            Truth::False => "False",
-            Truth::Unknown => "Unknown",
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
         }
     }
 }
@@ -76,7 +76,7 @@ pub struct Verdict {
 impl Verdict {
     /// The condition holds.
     pub fn holds(reason: impl Into<Code>, message: impl Into<String>) -> Self {
-        Verdict {
+        Self {
             truth: Truth::True,
             reason: reason.into(),
             message: message.into(),
@@ -85,7 +85,7 @@ impl Verdict {
 
     /// The condition does not hold.
     pub fn fails(reason: impl Into<Code>, message: impl Into<String>) -> Self {
-        Verdict {
+        Self {
             truth: Truth::False,
             reason: reason.into(),
             message: message.into(),
@@ -94,7 +94,7 @@ impl Verdict {
 
     /// It is not known whether the condition holds.
     pub fn unknown(reason: impl Into<Code>, message: impl Into<String>) -> Self {
-        Verdict {
+        Self {
             truth: Truth::Unknown,
             reason: reason.into(),
             message: message.into(),

@@ -71,12 +71,12 @@ pub struct AuthSettings {
 // === impl AuthSettings ===
 
 impl AuthSettings {
-    fn read(auth: &Auth) -> Result<AuthSettings, InvalidField> {
+    fn read(auth: &Auth) -> Result<Self, InvalidField> {
         let chosen = auth.chosen().ok_or_else(|| InvalidField {
             field: "spec.salesforce.auth",
             problem: "set exactly one log-in method (password, oauthPassword, jwtBearer or clientCredentials)".into(),
         })?;
-        Ok(AuthSettings {
+        Ok(Self {
             method: chosen.method,
             username: chosen.username.map(str::to_owned),
             secret: chosen.secret.to_owned(),
@@ -91,7 +91,7 @@ impl Settings {
     ///
     /// # Errors
     /// The first field with an unusable value.
-    pub fn read(spec: &SalesforceIntegrationSpec) -> Result<Settings, InvalidField> {
+    pub fn read(spec: &SalesforceIntegrationSpec) -> Result<Self, InvalidField> {
         let salesforce = &spec.salesforce;
         let contacts = &spec.contacts;
         let environment = match salesforce.environment {
@@ -161,7 +161,7 @@ impl Settings {
                     spec.api_budget.daily_percent
                 ),
             })?;
-        Ok(Settings {
+        Ok(Self {
             company_id: spec.company_id.parse().map_err(|error: InvalidCompanyId| {
                 InvalidField {
                     field: "spec.companyId",

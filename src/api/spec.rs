@@ -144,7 +144,7 @@ pub struct Chosen<'a> {
 // === impl Chosen ===
 
 impl<'a> Chosen<'a> {
-    fn of_user(method: Method, auth: &'a Option<UserAuth>) -> Option<Chosen<'a>> {
+    fn of_user(method: Method, auth: &'a Option<UserAuth>) -> Option<Self> {
         auth.as_ref().map(|auth| Chosen {
             method,
             username: Some(&auth.username),
@@ -152,7 +152,7 @@ impl<'a> Chosen<'a> {
         })
     }
 
-    fn of_app(method: Method, auth: &'a Option<AppAuth>) -> Option<Chosen<'a>> {
+    fn of_app(method: Method, auth: &'a Option<AppAuth>) -> Option<Self> {
         auth.as_ref().map(|auth| Chosen {
             method,
             username: None,
@@ -167,7 +167,7 @@ impl Auth {
     /// The log-in method that is set. `None` unless exactly one is set.
     pub fn chosen(&self) -> Option<Chosen<'_>> {
         // Without `..`, so that a new method that is missing here does not compile.
-        let Auth {
+        let Self {
             password,
             oauth_password,
             jwt_bearer,
@@ -303,7 +303,7 @@ pub enum Environment {
 
 impl Default for Contacts {
     fn default() -> Self {
-        Contacts {
+        Self {
             retrieval: Retrieval::default(),
             daily_at: default_daily_at(),
             lookup_every: default_lookup_every(),
@@ -315,7 +315,7 @@ impl Default for Contacts {
 
 impl Default for ApiBudget {
     fn default() -> Self {
-        ApiBudget {
+        Self {
             daily_percent: default_daily_percent(),
         }
     }

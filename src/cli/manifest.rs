@@ -86,8 +86,8 @@ impl Manifests {
     ///
     /// # Errors
     /// When a file does not exist, is not YAML, or holds a malformed Secret.
-    pub fn read(file: &Path, secret_file: Option<&Path>) -> Result<Manifests, BadInput> {
-        let mut manifests = Manifests {
+    pub fn read(file: &Path, secret_file: Option<&Path>) -> Result<Self, BadInput> {
+        let mut manifests = Self {
             file: file.to_owned(),
             integrations: vec![],
             secrets: vec![],

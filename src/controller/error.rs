@@ -52,12 +52,12 @@ impl Error {
     /// The exit code of the controller.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Error::Cluster(_)
-            | Error::TokenKeys(..)
-            | Error::FingerprintKey(_)
-            | Error::Flag(_)
-            | Error::Dial(_) => Exit::Usage,
-            Error::Lease(_) | Error::LeadershipLost | Error::Listen { .. } => Exit::Failed,
+            Self::Cluster(_)
+            | Self::TokenKeys(..)
+            | Self::FingerprintKey(_)
+            | Self::Flag(_)
+            | Self::Dial(_) => Exit::Usage,
+            Self::Lease(_) | Self::LeadershipLost | Self::Listen { .. } => Exit::Failed,
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Health {
 impl Health {
     /// While the replica waits for the Lease.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        Health {
+        Self {
             metrics,
             stores: OnceLock::new(),
         }

@@ -67,7 +67,7 @@ impl<'a> Observed<'a> {
         credentials: Credentials,
         config: &'a Config,
         now: Timestamp,
-    ) -> Observed<'a> {
+    ) -> Self {
         Observed {
             resource,
             settings,

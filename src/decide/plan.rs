@@ -42,7 +42,7 @@ impl Plan {
 
     /// Returns the plan without the requested run, whose Job could not be created. The request
     /// stays open, and everything else is unchanged.
-    pub(crate) fn without_run(mut self, before: Option<&SalesforceIntegrationStatus>) -> Plan {
+    pub(crate) fn without_run(mut self, before: Option<&SalesforceIntegrationStatus>) -> Self {
         self.run = None;
         self.status.last_handled_run_at =
             before.and_then(|before| before.last_handled_run_at.clone());

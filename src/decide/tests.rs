@@ -65,7 +65,7 @@ impl World {
     fn new() -> Self {
         let mut resource = fixtures::integration("acme");
         resource.spec.contacts.retrieval = Retrieval::AfterCall;
-        World {
+        Self {
             resource,
             credentials: available("f1"),
             claim: Claim::Held,
@@ -87,7 +87,7 @@ impl World {
 
     /// A world whose connection was proved at the start.
     fn healthy() -> Self {
-        let mut world = World::new();
+        let mut world = Self::new();
         world.step(Ok(findings()));
         world
     }

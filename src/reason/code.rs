@@ -60,20 +60,20 @@ impl Code {
 }
 
 impl From<Reason> for Code {
-    fn from(reason: Reason) -> Code {
-        Code(Inner::Known(reason))
+    fn from(reason: Reason) -> Self {
+        Self(Inner::Known(reason))
     }
 }
 
 impl From<Meaning> for Code {
-    fn from(meaning: Meaning) -> Code {
-        Code::from(Reason::from(meaning))
+    fn from(meaning: Meaning) -> Self {
+        Self::from(Reason::from(meaning))
     }
 }
 
 impl From<&str> for Code {
-    fn from(code: &str) -> Code {
-        Code(Reason::from_code(code).map_or_else(|| Inner::Unknown(code.to_owned()), Inner::Known))
+    fn from(code: &str) -> Self {
+        Self(Reason::from_code(code).map_or_else(|| Inner::Unknown(code.to_owned()), Inner::Known))
     }
 }
 
@@ -105,7 +105,7 @@ impl Serialize for Code {
 
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|code| Code::from(code.as_str()))
+        String::deserialize(deserializer).map(|code| Self::from(code.as_str()))
     }
 }
 

@@ -53,8 +53,8 @@ impl Remedy {
     /// The remedy as a sentence, also for [`Remedy::Nothing`].
     pub fn text(self) -> &'static str {
         match self {
-            Remedy::Act(text) => text,
-            Remedy::Nothing => "Nothing to do.",
+            Self::Act(text) => text,
+            Self::Nothing => "Nothing to do.",
         }
     }
 }
@@ -69,32 +69,32 @@ impl fmt::Display for Remedy {
 
 impl Chapter {
     /// Every chapter, in the order of docs/reasons.md.
-    pub const ALL: [Chapter; 10] = [
-        Chapter::CredentialsAvailable,
-        Chapter::Exclusive,
-        Chapter::Authorized,
-        Chapter::Synced,
-        Chapter::Salesforce,
-        Chapter::Run,
-        Chapter::LostRun,
-        Chapter::Warnings,
-        Chapter::Wishes,
-        Chapter::Harmless,
+    pub const ALL: [Self; 10] = [
+        Self::CredentialsAvailable,
+        Self::Exclusive,
+        Self::Authorized,
+        Self::Synced,
+        Self::Salesforce,
+        Self::Run,
+        Self::LostRun,
+        Self::Warnings,
+        Self::Wishes,
+        Self::Harmless,
     ];
 
     /// The heading of the chapter in docs/reasons.md.
     pub fn heading(self) -> &'static str {
         match self {
-            Chapter::CredentialsAvailable => "CredentialsAvailable",
-            Chapter::Exclusive => "Exclusive",
-            Chapter::Authorized => "Authorized",
-            Chapter::Synced => "Synced",
-            Chapter::Salesforce => "Connected, and what a run met at Salesforce",
-            Chapter::Run => "What a run says itself",
-            Chapter::LostRun => "How a run ended without saying why",
-            Chapter::Warnings => "Warnings",
-            Chapter::Wishes => "What became of a test or a run that was asked for",
-            Chapter::Harmless => "When nothing is wrong",
+            Self::CredentialsAvailable => "CredentialsAvailable",
+            Self::Exclusive => "Exclusive",
+            Self::Authorized => "Authorized",
+            Self::Synced => "Synced",
+            Self::Salesforce => "Connected, and what a run met at Salesforce",
+            Self::Run => "What a run says itself",
+            Self::LostRun => "How a run ended without saying why",
+            Self::Warnings => "Warnings",
+            Self::Wishes => "What became of a test or a run that was asked for",
+            Self::Harmless => "When nothing is wrong",
         }
     }
 }
@@ -103,22 +103,22 @@ impl Chapter {
 
 impl Reason {
     /// Every reason: our own first, then those of Salesforce.
-    pub fn all() -> impl Iterator<Item = Reason> {
-        let own = Reason::OWN.iter().copied();
+    pub fn all() -> impl Iterator<Item = Self> {
+        let own = Self::OWN.iter().copied();
         let meanings = Meaning::ALL.iter().copied().map(Reason::Salesforce);
         let warnings = WarningCode::ALL.iter().copied().map(Reason::Warning);
         own.chain(meanings).chain(warnings)
     }
 
     /// The reason with exactly this code. Only this function converts a text to a reason.
-    pub fn from_code(code: &str) -> Option<Reason> {
-        Reason::own_from_code(code)
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::own_from_code(code)
             .or_else(|| Meaning::from_code(code).map(Reason::Salesforce))
             .or_else(|| WarningCode::from_code(code).map(Reason::Warning))
     }
 
     /// The warning that a run gives for this finding; `None` where nothing is wrong.
-    pub fn of_finding(finding: &Finding) -> Option<Reason> {
+    pub fn of_finding(finding: &Finding) -> Option<Self> {
         match finding {
             Finding::ObjectUnavailable(_) => Some(Meaning::ObjectUnavailable.into()),
             Finding::FieldHidden { .. } => Some(WarningCode::FieldHidden.into()),
@@ -128,14 +128,14 @@ impl Reason {
 }
 
 impl From<Meaning> for Reason {
-    fn from(meaning: Meaning) -> Reason {
-        Reason::Salesforce(meaning)
+    fn from(meaning: Meaning) -> Self {
+        Self::Salesforce(meaning)
     }
 }
 
 impl From<WarningCode> for Reason {
-    fn from(code: WarningCode) -> Reason {
-        Reason::Warning(code)
+    fn from(code: WarningCode) -> Self {
+        Self::Warning(code)
     }
 }
 

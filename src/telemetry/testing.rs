@@ -20,7 +20,7 @@ struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Captures the events that `filter` admits. It has the syntax of `RUST_LOG`.
-    pub(crate) fn start(filter: &str) -> Log {
+    pub(crate) fn start(filter: &str) -> Self {
         // Tests run in parallel. Without a subscriber that wants every event, a line that another
         // thread reaches first may be cached as disabled, for this thread, too.
         static EVERYTHING: Once = Once::new();
@@ -29,7 +29,7 @@ impl Log {
         });
         let text = Text::default();
         let subscriber = super::json(EnvFilter::new(filter), text.clone());
-        Log {
+        Self {
             text,
             _guard: tracing::subscriber::set_default(subscriber),
         }
@@ -67,9 +67,9 @@ impl Write for Text {
 }
 
 impl MakeWriter<'_> for Text {
-    type Writer = Text;
+    type Writer = Self;
 
-    fn make_writer(&self) -> Text {
+    fn make_writer(&self) -> Self {
         self.clone()
     }
 }

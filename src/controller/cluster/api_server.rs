@@ -44,7 +44,7 @@ impl TrimmedResource for SalesforceIntegration {
         spec: Option<Self::Spec>,
         status: Option<Self::Status>,
     ) -> Option<Self> {
-        Some(SalesforceIntegration {
+        Some(Self {
             metadata,
             spec: spec?,
             status,
@@ -61,7 +61,7 @@ impl TrimmedResource for CronJob {
         spec: Option<CronJobSpec>,
         status: Option<CronJobStatus>,
     ) -> Option<Self> {
-        Some(CronJob {
+        Some(Self {
             metadata,
             spec,
             status,
@@ -74,7 +74,7 @@ impl TrimmedResource for Job {
     type Status = JobStatus;
 
     fn of(metadata: ObjectMeta, _: Option<IgnoredAny>, status: Option<JobStatus>) -> Option<Self> {
-        Some(Job {
+        Some(Self {
             metadata,
             spec: None,
             status,
@@ -87,7 +87,7 @@ impl TrimmedResource for Pod {
     type Status = PodStatus;
 
     fn of(metadata: ObjectMeta, _: Option<IgnoredAny>, status: Option<PodStatus>) -> Option<Self> {
-        Some(Pod {
+        Some(Self {
             metadata,
             spec: None,
             status,
@@ -146,12 +146,12 @@ struct Metadata {
 }
 
 impl From<Metadata> for ObjectMeta {
-    fn from(read: Metadata) -> ObjectMeta {
+    fn from(read: Metadata) -> Self {
         let mut annotations = read.annotations;
         if let Some(annotations) = &mut annotations {
             annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
         }
-        ObjectMeta {
+        Self {
             name: read.name,
             namespace: read.namespace,
             uid: read.uid,
@@ -162,7 +162,7 @@ impl From<Metadata> for ObjectMeta {
             labels: read.labels,
             annotations,
             owner_references: read.owner_references,
-            ..ObjectMeta::default()
+            ..Self::default()
         }
     }
 }
@@ -324,9 +324,9 @@ mod tests {
     }
 
     impl MakeWriter<'_> for Log {
-        type Writer = Log;
+        type Writer = Self;
 
-        fn make_writer(&self) -> Log {
+        fn make_writer(&self) -> Self {
             self.clone()
         }
     }

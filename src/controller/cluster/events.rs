@@ -29,7 +29,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Writes Events in the name of a replica.
     pub(crate) fn new(client: Client, instance: String) -> Self {
-        Recorder { client, instance }
+        Self { client, instance }
     }
 
     /// Writes an Event about an object.

@@ -46,7 +46,7 @@ impl Leadership {
         namespace: &str,
         identity: &str,
         stop: &CancellationToken,
-    ) -> Result<Option<Leadership>, LeaseManagerError> {
+    ) -> Result<Option<Self>, LeaseManagerError> {
         let find = async || {
             LeaseManagerBuilder::new(client.clone(), LEASE)
                 .with_namespace(namespace)
@@ -79,7 +79,7 @@ impl Leadership {
         let (sender, state) = watch::channel(false);
         let over = CancellationToken::new();
         let keeper = tokio::spawn(keep(manager, sender, over.clone()));
-        let mut leadership = Leadership {
+        let mut leadership = Self {
             state,
             keeper,
             over: over.drop_guard(),

@@ -31,11 +31,11 @@ pub(crate) struct ScopeAccess {
 impl ScopeAccess {
     /// For a namespace, or for the whole cluster. In the cluster scope a refusal is an error of the
     /// installation, and the controller cannot work.
-    pub(crate) fn of(namespace: Option<&str>, metrics: Arc<Metrics>) -> Arc<ScopeAccess> {
+    pub(crate) fn of(namespace: Option<&str>, metrics: Arc<Metrics>) -> Arc<Self> {
         if let Some(namespace) = namespace {
             metrics.namespace_watched(namespace, true);
         }
-        Arc::new(ScopeAccess {
+        Arc::new(Self {
             namespace: namespace.map(str::to_owned),
             refused: watch::Sender::default(),
             metrics,

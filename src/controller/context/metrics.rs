@@ -66,7 +66,7 @@ pub(crate) struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let seconds = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
-        let mut metrics = Metrics {
+        let mut metrics = Self {
             registry: Registry::with_prefix("switchboard"),
             integrations: Family::default(),
             queued: Gauge::default(),

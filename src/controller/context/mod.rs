@@ -76,7 +76,7 @@ impl Context {
             .take(4)
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        Context {
+        Self {
             token_key_id,
             client,
             recorder,

@@ -71,7 +71,7 @@ struct CredentialSlot {
 impl Prover {
     /// Creates a prover that uses this transport.
     pub(crate) fn new(transport: Transport, metrics: Arc<Metrics>) -> Self {
-        Prover {
+        Self {
             transport,
             metrics,
             slots: Mutex::default(),

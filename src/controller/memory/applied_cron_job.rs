@@ -23,7 +23,7 @@ pub(crate) struct AppliedCronJob {
 impl AppliedCronJob {
     /// `live` is the whole object on the server and contains all of `desired`.
     pub(crate) fn new(desired: &CronJob, live: &CronJob) -> Self {
-        AppliedCronJob {
+        Self {
             desired: digest(desired),
             live: digest(live),
         }

@@ -76,7 +76,7 @@ impl<V> ChildStore<V> {
 
 impl<V> Default for ChildStore<V> {
     fn default() -> Self {
-        ChildStore {
+        Self {
             state: Mutex::new(State {
                 there: HashMap::new(),
                 listing: HashMap::new(),

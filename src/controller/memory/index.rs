@@ -86,8 +86,8 @@ struct Entry {
 
 impl Key {
     /// The key of any namespaced object.
-    pub(crate) fn of(object: &impl ResourceExt) -> Key {
-        Key {
+    pub(crate) fn of(object: &impl ResourceExt) -> Self {
+        Self {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
         }

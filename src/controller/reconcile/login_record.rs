@@ -41,7 +41,7 @@ impl LoginRecord {
             sent_at: None,
             failed: None,
         });
-        Arc::new(LoginRecord {
+        Arc::new(Self {
             context,
             fingerprint,
             state,

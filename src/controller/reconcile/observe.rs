@@ -49,7 +49,7 @@ impl Gathered {
     pub(crate) async fn about(
         context: &Context,
         resource: &SalesforceIntegration,
-    ) -> Result<Gathered, Error> {
+    ) -> Result<Self, Error> {
         let key = Key::of(resource);
         let settings = Settings::read(&resource.spec);
         let read = match &settings {
@@ -88,7 +88,7 @@ impl Gathered {
         // A separate statement: within one expression the index would stay locked until the end of
         // it.
         let tokens = context.index().tokens(&tokens_key).cloned();
-        Ok(Gathered {
+        Ok(Self {
             tokens_wanted: context
                 .token_sources()
                 .version(&resource.spec.company_id, &resource.spec.contacts.region),

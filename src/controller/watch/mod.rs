@@ -56,7 +56,7 @@ pub(crate) struct Watches {
 
 impl Watches {
     /// Watches a namespace, or the whole cluster.
-    pub(crate) fn of(client: &Client, access: Arc<ScopeAccess>) -> Watches {
+    pub(crate) fn of(client: &Client, access: Arc<ScopeAccess>) -> Self {
         let everything = watcher::Config::default().timeout(WATCH_SECONDS);
         let ours = everything
             .clone()
@@ -85,7 +85,7 @@ impl Watches {
                 })
                 .boxed()
         };
-        Watches {
+        Self {
             namespace: access.namespace().map(Into::into),
             stores: Stores {
                 integrations,

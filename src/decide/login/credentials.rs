@@ -53,8 +53,8 @@ pub(crate) struct Read {
 // === impl Read ===
 
 impl Read {
-    fn failed(state: Credentials) -> Read {
-        Read {
+    fn failed(state: Credentials) -> Self {
+        Self {
             state,
             credentials: None,
         }

@@ -64,11 +64,11 @@ pub(crate) struct Failure {
 impl SiblingLogins {
     /// Returns what is known after the last log-in with the credential, whichever integration made
     /// it. `refusal` is `None` if Salesforce did not refuse it.
-    pub(crate) fn after(refusal: Option<Refusal>) -> SiblingLogins {
-        SiblingLogins {
+    pub(crate) fn after(refusal: Option<Refusal>) -> Self {
+        Self {
             refused_at: refusal.iter().map(|refusal| refusal.at).collect(),
             refusal,
-            ..SiblingLogins::default()
+            ..Self::default()
         }
     }
 
@@ -149,8 +149,8 @@ impl Failure {
 }
 
 impl From<salesforce::Error> for Failure {
-    fn from(error: salesforce::Error) -> Failure {
-        Failure {
+    fn from(error: salesforce::Error) -> Self {
+        Self {
             meaning: error.meaning(),
             message: error.message(),
             phase: error.phase(),

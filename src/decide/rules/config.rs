@@ -33,7 +33,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Config {
+        Self {
             worker_image: "ghcr.io/switchboard/switchboard:latest".into(),
             image_pull_policy: "IfNotPresent".into(),
             directory_url: Url::parse("http://switchboard-directory")

@@ -29,11 +29,11 @@ pub enum Source {
 impl Source {
     fn as_str(self) -> &'static str {
         match self {
-            Source::Credentials => "Credentials",
-            Source::Connection => "Connection",
-            Source::Permissions => "Permissions",
-            Source::Sync => "Sync",
-            Source::Lookup => "Lookup",
+            Self::Credentials => "Credentials",
+            Self::Connection => "Connection",
+            Self::Permissions => "Permissions",
+            Self::Sync => "Sync",
+            Self::Lookup => "Lookup",
         }
     }
 }

@@ -38,20 +38,20 @@ pub enum Cadence {
 impl Cadence {
     /// Returns the cadence of an integration; `None` if retrieval is disabled. Daily runs are
     /// spread over `window` before `dailyAt`.
-    pub fn of(settings: &Settings, uid: &str, window: Duration) -> Option<Cadence> {
+    pub fn of(settings: &Settings, uid: &str, window: Duration) -> Option<Self> {
         match settings.retrieval {
             Retrieval::Disabled => None,
             Retrieval::Daily => {
                 let at = settings.daily_at.hour() as u32 * 60 + settings.daily_at.minute() as u32;
                 let minutes = (window.as_secs() / 60).clamp(1, MAX_WINDOW_MINUTES);
                 let early = (stable_hash(uid, "daily") % minutes) as u32;
-                Some(Cadence::Daily {
+                Some(Self::Daily {
                     minute_of_day: (at + 1440 - early) % 1440,
                 })
             }
             Retrieval::AfterCall => {
                 let period = settings.lookup_every_minutes;
-                Some(Cadence::Every {
+                Some(Self::Every {
                     period,
                     offset: (stable_hash(uid, "lookup") % u64::from(period)) as u32,
                 })
@@ -62,19 +62,19 @@ impl Cadence {
     /// Returns the cadence in the format of a CronJob's `schedule`.
     pub fn cron(self) -> String {
         match self {
-            Cadence::Daily { minute_of_day } => {
+            Self::Daily { minute_of_day } => {
                 format!("{} {} * * *", minute_of_day % 60, minute_of_day / 60)
             }
-            Cadence::Every { period: 60, offset } => format!("{offset} * * * *"),
-            Cadence::Every { period: 1, .. } => "* * * * *".into(),
-            Cadence::Every { period, offset } => format!("{offset}-59/{period} * * * *"),
+            Self::Every { period: 60, offset } => format!("{offset} * * * *"),
+            Self::Every { period: 1, .. } => "* * * * *".into(),
+            Self::Every { period, offset } => format!("{offset}-59/{period} * * * *"),
         }
     }
 
     /// Returns the first start after `now`.
     pub fn next(self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         match self {
-            Cadence::Daily { minute_of_day } => {
+            Self::Daily { minute_of_day } => {
                 let today = now.to_zoned(zone.clone()).date();
                 // Two days ahead covers a day whose wall clock skips the minute.
                 (0..=2)
@@ -95,7 +95,7 @@ impl Cadence {
                     })
                     .find(|start| *start > now)
             }
-            Cadence::Every { period, offset } => {
+            Self::Every { period, offset } => {
                 // Today, the offsets of zones are at least whole quarters of an hour. But cron
                 // counts the minutes of the wall clock.
                 let local = now.to_zoned(zone.clone());
@@ -118,16 +118,16 @@ impl Cadence {
     /// is known.
     pub fn runs_at_once(self) -> u64 {
         match self {
-            Cadence::Daily { .. } => 1,
-            Cadence::Every { .. } => 2,
+            Self::Daily { .. } => 1,
+            Self::Every { .. } => 2,
         }
     }
 
     /// Returns the time between two starts.
     pub fn period(self) -> Duration {
         match self {
-            Cadence::Daily { .. } => Duration::from_secs(24 * 3600),
-            Cadence::Every { period, .. } => Duration::from_secs(60 * u64::from(period)),
+            Self::Daily { .. } => Duration::from_secs(24 * 3600),
+            Self::Every { period, .. } => Duration::from_secs(60 * u64::from(period)),
         }
     }
 }

@@ -19,17 +19,17 @@ pub(crate) enum Origin {
 // === impl Origin ===
 
 impl Origin {
-    fn of(code: &Code) -> Origin {
+    fn of(code: &Code) -> Self {
         match code.reason() {
-            Some(Reason::ApiBudgetNearlyUsed | Reason::ApiBudgetsOverbooked) => Origin::Budget,
+            Some(Reason::ApiBudgetNearlyUsed | Reason::ApiBudgetsOverbooked) => Self::Budget,
             Some(
                 Reason::Salesforce(Meaning::ObjectUnavailable)
                 | Reason::Warning(WarningCode::FieldHidden)
                 | Reason::CallsComeBack,
-            ) => Origin::Run,
-            Some(_) => Origin::Proof,
+            ) => Self::Run,
+            Some(_) => Self::Proof,
             // Only a worker can be newer than the controller, so an unknown code comes from a run.
-            None => Origin::Run,
+            None => Self::Run,
         }
     }
 }

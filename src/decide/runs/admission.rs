@@ -56,27 +56,27 @@ pub(crate) enum RefusedObject {
 impl Admission {
     /// Returns what is known after another attempt to write everything. `in_status` is whether the
     /// written status states a refusal.
-    pub(crate) fn after(self, attempt: WriteResult, in_status: bool) -> Admission {
+    pub(crate) fn after(self, attempt: WriteResult, in_status: bool) -> Self {
         match (attempt, self) {
             (WriteResult::Unknown, known) => known,
-            (WriteResult::Refused(object), _) => Admission::Refused(object),
-            (WriteResult::Failed(object), Admission::Refused(_)) => Admission::Refused(object),
-            (WriteResult::Failed(object), Admission::Failing(before)) if before + 1 >= FAILURES => {
-                Admission::Refused(object)
+            (WriteResult::Refused(object), _) => Self::Refused(object),
+            (WriteResult::Failed(object), Self::Refused(_)) => Self::Refused(object),
+            (WriteResult::Failed(object), Self::Failing(before)) if before + 1 >= FAILURES => {
+                Self::Refused(object)
             }
-            (WriteResult::Failed(_), Admission::Failing(before)) => Admission::Failing(before + 1),
-            (WriteResult::Failed(_), _) => Admission::Failing(1),
-            (WriteResult::Applied, Admission::Refused(_)) => Admission::Accepted,
-            (WriteResult::Applied, Admission::Unknown | Admission::Failing(_)) if in_status => {
-                Admission::Accepted
+            (WriteResult::Failed(_), Self::Failing(before)) => Self::Failing(before + 1),
+            (WriteResult::Failed(_), _) => Self::Failing(1),
+            (WriteResult::Applied, Self::Refused(_)) => Self::Accepted,
+            (WriteResult::Applied, Self::Unknown | Self::Failing(_)) if in_status => {
+                Self::Accepted
             }
-            (WriteResult::Applied, _) => Admission::Unknown,
+            (WriteResult::Applied, _) => Self::Unknown,
         }
     }
 
     /// Returns the verdict for `Synced` while the cluster refuses an object that runs need.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
-        let Admission::Refused(object) = self else {
+        let Self::Refused(object) = self else {
             return None;
         };
         match object {
@@ -88,7 +88,7 @@ impl Admission {
     /// Returns the message about the Job of that name, if the cluster refused it.
     pub(crate) fn refuses_job(&self, name: &str) -> Option<String> {
         match self {
-            Admission::Refused(object @ RefusedObject::Job(refused, _)) if refused == name => {
+            Self::Refused(object @ RefusedObject::Job(refused, _)) if refused == name => {
                 Some(object.message())
             }
             _ => None,
@@ -101,13 +101,13 @@ impl Admission {
 impl RefusedObject {
     fn message(&self) -> String {
         match self {
-            RefusedObject::CronJob(message) => {
+            Self::CronJob(message) => {
                 format!("The cluster refuses the CronJob{}", quote(Some(message)))
             }
-            RefusedObject::Tokens => {
+            Self::Tokens => {
                 "The cluster refuses the Secret with the directory's tokens.".into()
             }
-            RefusedObject::Job(_, message) => {
+            Self::Job(_, message) => {
                 format!(
                     "The cluster refuses the Job that was asked for{}",
                     quote(Some(message))

@@ -374,8 +374,8 @@ impl Runs {
         lost_pod_results: &[EndedRun],
         last: Option<&LastRun>,
         is_recorded: impl Fn(&str) -> bool,
-    ) -> Runs {
-        let mut runs = Runs::default();
+    ) -> Self {
+        let mut runs = Self::default();
         for job in jobs {
             let name = job.name_any();
             let of_job = |pod: &&Arc<Pod>| pod.labels().get(JOB_NAME) == Some(&name);

@@ -12,7 +12,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn of(count: usize, outcome: fn() -> Result<Findings, Failure>) -> Fleet {
+    fn of(count: usize, outcome: fn() -> Result<Findings, Failure>) -> Self {
         let worlds = (0..count)
             .map(|number| {
                 let mut world = World::new();
@@ -22,7 +22,7 @@ impl Fleet {
                 world
             })
             .collect();
-        Fleet {
+        Self {
             worlds,
             outcome,
             logins: vec![],

@@ -31,8 +31,8 @@ struct Inner {
 
 impl Error {
     /// An error with a text of our own. The caller must have redacted `detail` already.
-    pub(crate) fn new(meaning: Meaning, phase: Phase, detail: impl Into<String>) -> Error {
-        Error(Arc::new(Inner {
+    pub(crate) fn new(meaning: Meaning, phase: Phase, detail: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
             meaning,
             phase,
             status: None,
@@ -43,22 +43,22 @@ impl Error {
     }
 
     /// Adds the HTTP status of the response.
-    pub(crate) fn with_status(self, status: u16) -> Error {
+    pub(crate) fn with_status(self, status: u16) -> Self {
         self.change(|inner| inner.status = Some(status))
     }
 
     /// Adds the error code that Salesforce returned.
-    pub(crate) fn with_code(self, code: impl Into<String>) -> Error {
+    pub(crate) fn with_code(self, code: impl Into<String>) -> Self {
         self.change(|inner| inner.code = Some(code.into()))
     }
 
     /// Marks a failure after which the same request may be sent again at once, if it is safe to
     /// repeat.
-    pub(crate) fn repeatable(self) -> Error {
+    pub(crate) fn repeatable(self) -> Self {
         self.change(|inner| inner.repeatable = true)
     }
 
-    fn change(self, change: impl FnOnce(&mut Inner)) -> Error {
+    fn change(self, change: impl FnOnce(&mut Inner)) -> Self {
         let mut inner = Arc::try_unwrap(self.0).unwrap_or_else(|shared| Inner {
             meaning: shared.meaning,
             phase: shared.phase,
@@ -68,7 +68,7 @@ impl Error {
             repeatable: shared.repeatable,
         });
         change(&mut inner);
-        Error(Arc::new(inner))
+        Self(Arc::new(inner))
     }
 
     /// The meaning of the failure for the tenant.

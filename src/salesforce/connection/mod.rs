@@ -59,7 +59,7 @@ impl Connection {
         login_url: Url,
         api_version: ApiVersion,
         credentials: Credentials,
-    ) -> Connection {
+    ) -> Self {
         Self::sharing(
             &SharedSession::default(),
             transport,
@@ -78,7 +78,7 @@ impl Connection {
         login_url: Url,
         api_version: ApiVersion,
         credentials: Credentials,
-    ) -> Connection {
+    ) -> Self {
         let environment = Environment::of_login_url(&login_url);
         let redactor = Redactor::new(credentials.secrets());
         let shared = Shared {
@@ -91,7 +91,7 @@ impl Connection {
             calls: AtomicU64::new(0),
             usage: Mutex::new(None),
         };
-        Connection {
+        Self {
             shared: Arc::new(shared),
             environment,
             retry: RetryPolicy::default(),
@@ -104,8 +104,8 @@ impl Connection {
 
     /// Sets the environment, which decides the audience of a JWT. By default the login URL decides.
     #[must_use]
-    pub fn environment(self, environment: Environment) -> Connection {
-        Connection {
+    pub fn environment(self, environment: Environment) -> Self {
+        Self {
             environment,
             ..self
         }
@@ -113,15 +113,15 @@ impl Connection {
 
     /// Sets how requests that are safe to repeat are repeated. Log-ins are never repeated.
     #[must_use]
-    pub fn retry(self, retry: RetryPolicy) -> Connection {
-        Connection { retry, ..self }
+    pub fn retry(self, retry: RetryPolicy) -> Self {
+        Self { retry, ..self }
     }
 
     /// Sets the gate that is checked before each log-in. A log-in that the gate refuses is not sent
     /// and returns LoginWithheld.
     #[must_use]
-    pub fn login_gate(self, gate: Arc<dyn LoginGate>) -> Connection {
-        Connection {
+    pub fn login_gate(self, gate: Arc<dyn LoginGate>) -> Self {
+        Self {
             gate: Some(gate),
             ..self
         }
@@ -129,8 +129,8 @@ impl Connection {
 
     /// A clone that never logs in: without a session it returns LoginWithheld.
     #[must_use]
-    pub fn without_login(&self) -> Connection {
-        Connection {
+    pub fn without_login(&self) -> Self {
+        Self {
             may_log_in: false,
             ..self.clone()
         }
@@ -139,8 +139,8 @@ impl Connection {
     /// A clone that stops logging in after this number of log-ins: a session that ends again and
     /// again must not cause a storm of log-ins.
     #[must_use]
-    pub fn logins_at_most(&self, most: u64) -> Connection {
-        Connection {
+    pub fn logins_at_most(&self, most: u64) -> Self {
+        Self {
             logins_at_most: Some(most),
             ..self.clone()
         }
@@ -149,8 +149,8 @@ impl Connection {
     /// A clone that stops repeating requests automatically after this number of API calls. The
     /// caller decides whether a new request may be sent.
     #[must_use]
-    pub fn calls_at_most(&self, most: Option<u64>) -> Connection {
-        Connection {
+    pub fn calls_at_most(&self, most: Option<u64>) -> Self {
+        Self {
             calls_at_most: most,
             ..self.clone()
         }

@@ -17,8 +17,8 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    fn default() -> RetryPolicy {
-        RetryPolicy {
+    fn default() -> Self {
+        Self {
             retries: 3,
             base: Duration::from_millis(500),
             cap: Duration::from_secs(10),
@@ -28,7 +28,7 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// No repetition: for callers that have a back-off of their own.
-    pub const NONE: RetryPolicy = RetryPolicy {
+    pub const NONE: Self = Self {
         retries: 0,
         base: Duration::ZERO,
         cap: Duration::ZERO,

@@ -36,8 +36,8 @@ impl Environment {
     /// The default log-in URL of this environment.
     pub fn login_url(self) -> Url {
         let text = match self {
-            Environment::Production => "https://login.salesforce.com/",
-            Environment::Sandbox => "https://test.salesforce.com/",
+            Self::Production => "https://login.salesforce.com/",
+            Self::Sandbox => "https://test.salesforce.com/",
         };
         #[allow(clippy::expect_used, reason = "two constants, tested")]
         Url::parse(text).expect("a constant URL")
@@ -45,15 +45,15 @@ impl Environment {
 
     /// The environment that a login URL belongs to: `test.salesforce.com` and
     /// `….sandbox.my.salesforce.com` are sandboxes, all others count as production.
-    pub fn of_login_url(login_url: &Url) -> Environment {
+    pub fn of_login_url(login_url: &Url) -> Self {
         let host = login_url
             .host_str()
             .unwrap_or_default()
             .to_ascii_lowercase();
         if host == "test.salesforce.com" || host.contains(".sandbox.") {
-            Environment::Sandbox
+            Self::Sandbox
         } else {
-            Environment::Production
+            Self::Production
         }
     }
 
@@ -61,8 +61,8 @@ impl Environment {
     /// (https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_jwt_flow.htm).
     pub fn jwt_audience(self) -> &'static str {
         match self {
-            Environment::Production => "https://login.salesforce.com",
-            Environment::Sandbox => "https://test.salesforce.com",
+            Self::Production => "https://login.salesforce.com",
+            Self::Sandbox => "https://test.salesforce.com",
         }
     }
 }
@@ -70,8 +70,8 @@ impl Environment {
 impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Environment::Production => "Production",
-            Environment::Sandbox => "Sandbox",
+            Self::Production => "Production",
+            Self::Sandbox => "Sandbox",
         })
     }
 }
@@ -80,15 +80,15 @@ impl fmt::Display for Environment {
 
 impl ApiVersion {
     /// The version for manifests that name none.
-    pub const DEFAULT: ApiVersion = ApiVersion {
+    pub const DEFAULT: Self = Self {
         major: 50,
         minor: 0,
     };
 }
 
 impl Default for ApiVersion {
-    fn default() -> ApiVersion {
-        ApiVersion::DEFAULT
+    fn default() -> Self {
+        Self::DEFAULT
     }
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for ApiVersion {
 impl FromStr for ApiVersion {
     type Err = InvalidApiVersion;
 
-    fn from_str(text: &str) -> Result<ApiVersion, InvalidApiVersion> {
+    fn from_str(text: &str) -> Result<Self, InvalidApiVersion> {
         let number = |part: &str| {
             let digits = !part.is_empty()
                 && part.len() <= 3
@@ -112,7 +112,7 @@ impl FromStr for ApiVersion {
                 .ok_or(InvalidApiVersion)
         };
         let (major, minor) = text.split_once('.').ok_or(InvalidApiVersion)?;
-        Ok(ApiVersion {
+        Ok(Self {
             major: number(major)?,
             minor: number(minor)?,
         })
@@ -122,13 +122,13 @@ impl FromStr for ApiVersion {
 impl TryFrom<String> for ApiVersion {
     type Error = InvalidApiVersion;
 
-    fn try_from(text: String) -> Result<ApiVersion, InvalidApiVersion> {
+    fn try_from(text: String) -> Result<Self, InvalidApiVersion> {
         text.parse()
     }
 }
 
 impl From<ApiVersion> for String {
-    fn from(version: ApiVersion) -> String {
+    fn from(version: ApiVersion) -> Self {
         version.to_string()
     }
 }

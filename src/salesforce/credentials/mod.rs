@@ -73,10 +73,10 @@ impl Method {
     /// The name of the method's field under `auth`.
     pub fn field(self) -> &'static str {
         match self {
-            Method::Password => "password",
-            Method::OauthPassword => "oauthPassword",
-            Method::JwtBearer => "jwtBearer",
-            Method::ClientCredentials => "clientCredentials",
+            Self::Password => "password",
+            Self::OauthPassword => "oauthPassword",
+            Self::JwtBearer => "jwtBearer",
+            Self::ClientCredentials => "clientCredentials",
         }
     }
 }
@@ -109,27 +109,27 @@ impl Credentials {
     /// The log-in method of this credential.
     pub fn method(&self) -> Method {
         match self {
-            Credentials::Password { .. } => Method::Password,
-            Credentials::OauthPassword { .. } => Method::OauthPassword,
-            Credentials::JwtBearer { .. } => Method::JwtBearer,
-            Credentials::ClientCredentials { .. } => Method::ClientCredentials,
+            Self::Password { .. } => Method::Password,
+            Self::OauthPassword { .. } => Method::OauthPassword,
+            Self::JwtBearer { .. } => Method::JwtBearer,
+            Self::ClientCredentials { .. } => Method::ClientCredentials,
         }
     }
 
     /// The user's name; `None` for the method client credentials.
     pub fn username(&self) -> Option<&str> {
         match self {
-            Credentials::Password { username, .. }
-            | Credentials::OauthPassword { username, .. }
-            | Credentials::JwtBearer { username, .. } => Some(username),
-            Credentials::ClientCredentials { .. } => None,
+            Self::Password { username, .. }
+            | Self::OauthPassword { username, .. }
+            | Self::JwtBearer { username, .. } => Some(username),
+            Self::ClientCredentials { .. } => None,
         }
     }
 
     /// All secrets, for removing them from quoted text.
     pub(crate) fn secrets(&self) -> Vec<SecretString> {
         match self {
-            Credentials::Password {
+            Self::Password {
                 password,
                 security_token,
                 ..
@@ -138,7 +138,7 @@ impl Credentials {
                 .flatten()
                 .cloned()
                 .collect(),
-            Credentials::OauthPassword {
+            Self::OauthPassword {
                 password,
                 security_token,
                 client_secret,
@@ -148,8 +148,8 @@ impl Credentials {
                 .flatten()
                 .cloned()
                 .collect(),
-            Credentials::JwtBearer { private_key, .. } => vec![private_key.clone()],
-            Credentials::ClientCredentials { client_secret, .. } => vec![client_secret.clone()],
+            Self::JwtBearer { private_key, .. } => vec![private_key.clone()],
+            Self::ClientCredentials { client_secret, .. } => vec![client_secret.clone()],
         }
     }
 
@@ -161,7 +161,7 @@ impl Credentials {
             login_url.as_str().as_bytes(),
         ];
         match self {
-            Credentials::Password {
+            Self::Password {
                 username,
                 password,
                 security_token,
@@ -170,7 +170,7 @@ impl Credentials {
                 password.expose_secret().as_bytes(),
                 optional(security_token.as_ref()),
             ]),
-            Credentials::OauthPassword {
+            Self::OauthPassword {
                 username,
                 password,
                 security_token,
@@ -185,7 +185,7 @@ impl Credentials {
                     client_secret.expose_secret().as_bytes(),
                 ]);
             }
-            Credentials::JwtBearer {
+            Self::JwtBearer {
                 username,
                 client_id,
                 private_key,
@@ -194,7 +194,7 @@ impl Credentials {
                 client_id.as_bytes(),
                 private_key.expose_secret().as_bytes(),
             ]),
-            Credentials::ClientCredentials {
+            Self::ClientCredentials {
                 client_id,
                 client_secret,
             } => {
@@ -225,8 +225,8 @@ impl fmt::Debug for Credentials {
 
 impl FingerprintKey {
     /// Makes a key from random bytes. The bytes are wiped when the key is dropped.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> FingerprintKey {
-        FingerprintKey(SecretBox::new(bytes.into().into_boxed_slice()))
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(SecretBox::new(bytes.into().into_boxed_slice()))
     }
 
     /// Puts the length before each field, so that moving a letter from one field to the next
@@ -252,8 +252,8 @@ impl FingerprintKey {
 }
 
 impl<T: Into<Vec<u8>>> From<T> for FingerprintKey {
-    fn from(bytes: T) -> FingerprintKey {
-        FingerprintKey::new(bytes)
+    fn from(bytes: T) -> Self {
+        Self::new(bytes)
     }
 }
 
@@ -285,12 +285,12 @@ impl fmt::Display for Fingerprint {
 impl FromStr for Fingerprint {
     type Err = InvalidFingerprint;
 
-    fn from_str(text: &str) -> Result<Fingerprint, InvalidFingerprint> {
+    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
         let hex = text
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if text.len() == Fingerprint::LENGTH && hex {
-            Ok(Fingerprint(text.to_owned()))
+        if text.len() == Self::LENGTH && hex {
+            Ok(Self(text.to_owned()))
         } else {
             Err(InvalidFingerprint)
         }
@@ -300,13 +300,13 @@ impl FromStr for Fingerprint {
 impl TryFrom<String> for Fingerprint {
     type Error = InvalidFingerprint;
 
-    fn try_from(text: String) -> Result<Fingerprint, InvalidFingerprint> {
+    fn try_from(text: String) -> Result<Self, InvalidFingerprint> {
         text.parse()
     }
 }
 
 impl From<Fingerprint> for String {
-    fn from(fingerprint: Fingerprint) -> String {
+    fn from(fingerprint: Fingerprint) -> Self {
         fingerprint.0
     }
 }

@@ -79,10 +79,10 @@ impl Method {
     /// The keys of the Secret that this method uses.
     pub fn keys(self) -> &'static [SecretKey] {
         match self {
-            Method::Password => &[PASSWORD, SECURITY_TOKEN],
-            Method::OauthPassword => &[PASSWORD, SECURITY_TOKEN, CLIENT_ID, CLIENT_SECRET],
-            Method::JwtBearer => &[CLIENT_ID, PRIVATE_KEY],
-            Method::ClientCredentials => &[CLIENT_ID, CLIENT_SECRET],
+            Self::Password => &[PASSWORD, SECURITY_TOKEN],
+            Self::OauthPassword => &[PASSWORD, SECURITY_TOKEN, CLIENT_ID, CLIENT_SECRET],
+            Self::JwtBearer => &[CLIENT_ID, PRIVATE_KEY],
+            Self::ClientCredentials => &[CLIENT_ID, CLIENT_SECRET],
         }
     }
 }
@@ -100,7 +100,7 @@ impl Credentials {
         method: Method,
         username: Option<&str>,
         mut value: impl FnMut(SecretKey) -> Result<Option<Zeroizing<Vec<u8>>>, E>,
-    ) -> Result<(Credentials, Vec<&'static str>), E> {
+    ) -> Result<(Self, Vec<&'static str>), E> {
         let mut texts = BTreeMap::new();
         for key in method.keys() {
             let text = value(*key)?.map(|bytes| secret_text(&bytes));
@@ -114,7 +114,7 @@ impl Credentials {
             }
         }
         let keys = texts.keys().copied().collect();
-        let credentials = Credentials::assemble(method, username, texts)?;
+        let credentials = Self::assemble(method, username, texts)?;
         Ok((credentials, keys))
     }
 
@@ -122,29 +122,29 @@ impl Credentials {
         method: Method,
         username: Option<&str>,
         mut texts: BTreeMap<&'static str, SecretString>,
-    ) -> Result<Credentials, Incomplete> {
+    ) -> Result<Self, Incomplete> {
         let mut need = |key: SecretKey| texts.remove(key.name).ok_or(Incomplete::Missing(key.name));
         let user = || username.map(str::to_owned).ok_or(Incomplete::Username);
         let plain = |secret: SecretString| secret.expose_secret().to_owned();
         Ok(match method {
-            Method::Password => Credentials::Password {
+            Method::Password => Self::Password {
                 username: user()?,
                 password: need(PASSWORD)?,
                 security_token: need(SECURITY_TOKEN).ok(),
             },
-            Method::OauthPassword => Credentials::OauthPassword {
+            Method::OauthPassword => Self::OauthPassword {
                 username: user()?,
                 password: need(PASSWORD)?,
                 security_token: need(SECURITY_TOKEN).ok(),
                 client_id: need(CLIENT_ID).map(plain)?,
                 client_secret: need(CLIENT_SECRET)?,
             },
-            Method::JwtBearer => Credentials::JwtBearer {
+            Method::JwtBearer => Self::JwtBearer {
                 username: user()?,
                 client_id: need(CLIENT_ID).map(plain)?,
                 private_key: need(PRIVATE_KEY)?,
             },
-            Method::ClientCredentials => Credentials::ClientCredentials {
+            Method::ClientCredentials => Self::ClientCredentials {
                 client_id: need(CLIENT_ID).map(plain)?,
                 client_secret: need(CLIENT_SECRET)?,
             },

@@ -31,7 +31,7 @@ pub enum LoginWithheld {
 }
 
 impl From<LoginWithheld> for Error {
-    fn from(withheld: LoginWithheld) -> Error {
-        Error::new(Meaning::LoginWithheld, Phase::Login, format!("{withheld}."))
+    fn from(withheld: LoginWithheld) -> Self {
+        Self::new(Meaning::LoginWithheld, Phase::Login, format!("{withheld}."))
     }
 }

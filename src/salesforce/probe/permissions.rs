@@ -52,9 +52,9 @@ impl SetRow {
 // === impl Grants ===
 
 impl Grants {
-    pub(crate) fn read(objects: &Subresponse, sets: &Subresponse) -> Grants {
+    pub(crate) fn read(objects: &Subresponse, sets: &Subresponse) -> Self {
         let reason = |error: Error| error.message();
-        Grants {
+        Self {
             objects: objects.page().map(|page| page.records).map_err(reason),
             all_data: sets
                 .page::<SetRow>()
@@ -75,7 +75,7 @@ impl Grants {
 // === impl Sharing ===
 
 impl Sharing {
-    pub(crate) fn read(answer: &Subresponse) -> Sharing {
+    pub(crate) fn read(answer: &Subresponse) -> Self {
         answer
             .page()
             .ok()

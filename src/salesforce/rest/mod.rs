@@ -119,17 +119,17 @@ impl Path {
     /// The path of the resource, from the root of the instance.
     pub(crate) fn path(&self, version: ApiVersion) -> String {
         match self {
-            Path::Query(soql) => {
+            Self::Query(soql) => {
                 format!("/services/data/v{version}/query?q={}", query_encode(soql))
             }
-            Path::Next(next) => next.0.clone(),
-            Path::Describe(sobject) => {
+            Self::Next(next) => next.0.clone(),
+            Self::Describe(sobject) => {
                 format!(
                     "/services/data/v{version}/sobjects/{}/describe",
                     percent_encode(sobject)
                 )
             }
-            Path::Composite => format!("/services/data/v{version}/composite"),
+            Self::Composite => format!("/services/data/v{version}/composite"),
         }
     }
 }
@@ -138,11 +138,11 @@ impl Path {
 
 impl NextPage {
     /// Accepts a `nextRecordsUrl` only if it is a path of the same instance.
-    fn from_answer(url: &str) -> Option<NextPage> {
+    fn from_answer(url: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~?=&%".contains(&byte);
         let path =
             url.starts_with("/services/data/") && url.bytes().all(plain) && !url.contains("..");
-        path.then(|| NextPage(url.to_owned()))
+        path.then(|| Self(url.to_owned()))
     }
 }
 
@@ -150,24 +150,24 @@ impl NextPage {
 
 impl Subrequest {
     /// A request that runs a query.
-    pub fn query(reference_id: impl Into<String>, soql: &str) -> Subrequest {
-        Subrequest {
+    pub fn query(reference_id: impl Into<String>, soql: &str) -> Self {
+        Self {
             reference_id: reference_id.into(),
             path: Path::Query(soql.to_owned()),
         }
     }
 
     /// A request for the next page of a query.
-    pub fn query_next(reference_id: impl Into<String>, next: &NextPage) -> Subrequest {
-        Subrequest {
+    pub fn query_next(reference_id: impl Into<String>, next: &NextPage) -> Self {
+        Self {
             reference_id: reference_id.into(),
             path: Path::Next(next.clone()),
         }
     }
 
     /// A request for the description of an object.
-    pub fn describe(reference_id: impl Into<String>, sobject: &str) -> Subrequest {
-        Subrequest {
+    pub fn describe(reference_id: impl Into<String>, sobject: &str) -> Self {
+        Self {
             reference_id: reference_id.into(),
             path: Path::Describe(sobject.to_owned()),
         }

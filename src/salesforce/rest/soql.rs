@@ -24,14 +24,14 @@ pub struct Soql(String);
 impl SoqlLiteral {
     /// Quotes a value. `'` and `\` must be escaped (SOQL reference, "Quoted String Escape
     /// Sequences"). Control characters get their escape or are written as `\uXXXX`.
-    pub fn new(value: &str) -> SoqlLiteral {
-        SoqlLiteral::quote(value, false)
+    pub fn new(value: &str) -> Self {
+        Self::quote(value, false)
     }
 
     /// Quotes a value for `LIKE`; `%` and `_` in the value are escaped, so that they are not
     /// wildcards.
-    pub fn for_like(value: &str) -> SoqlLiteral {
-        SoqlLiteral::quote(value, true)
+    pub fn for_like(value: &str) -> Self {
+        Self::quote(value, true)
     }
 
     /// The literal with its quotes, as it appears in the statement.
@@ -39,7 +39,7 @@ impl SoqlLiteral {
         &self.0
     }
 
-    fn quote(value: &str, like: bool) -> SoqlLiteral {
+    fn quote(value: &str, like: bool) -> Self {
         let mut text = String::with_capacity(value.len() + 2);
         text.push('\'');
         for char in value.chars() {
@@ -62,7 +62,7 @@ impl SoqlLiteral {
             }
         }
         text.push('\'');
-        SoqlLiteral(text)
+        Self(text)
     }
 }
 
@@ -76,13 +76,13 @@ impl fmt::Display for SoqlLiteral {
 
 impl Soql {
     /// A statement from a constant text of our own, such as `SELECT Id FROM Organization`.
-    pub fn text(text: &str) -> Soql {
-        Soql(text.to_owned())
+    pub fn text(text: &str) -> Self {
+        Self(text.to_owned())
     }
 
     /// Starts `SELECT <fields> FROM <object>`. Both are our own constants, never data.
-    pub fn select(fields: &[&str], object: &str) -> Soql {
-        Soql(format!("SELECT {} FROM {object}", fields.join(", ")))
+    pub fn select(fields: &[&str], object: &str) -> Self {
+        Self(format!("SELECT {} FROM {object}", fields.join(", ")))
     }
 
     /// Adds ` WHERE (field IN (…))`, or ` AND (…)` after the first condition.
@@ -90,14 +90,14 @@ impl Soql {
         self,
         field: &str,
         values: impl IntoIterator<Item = &'a SoqlLiteral>,
-    ) -> Soql {
+    ) -> Self {
         let list: Vec<&str> = values.into_iter().map(SoqlLiteral::as_str).collect();
         self.and(&format!("{field} IN ({})", list.join(",")))
     }
 
     /// Adds ` WHERE (…)`, or ` AND (…)`. The parentheses matter: AND and OR at one level are
     /// MALFORMED_QUERY (facts: Salesforce 5.2a).
-    pub fn and(mut self, condition: &str) -> Soql {
+    pub fn and(mut self, condition: &str) -> Self {
         self.0.push_str(if self.0.contains(" WHERE ") {
             " AND ("
         } else {
@@ -109,7 +109,7 @@ impl Soql {
     }
 
     /// Adds a clause that follows the conditions: ORDER BY, LIMIT.
-    pub fn then(mut self, clause: &str) -> Soql {
+    pub fn then(mut self, clause: &str) -> Self {
         self.0.push(' ');
         self.0.push_str(clause);
         self

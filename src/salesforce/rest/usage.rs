@@ -27,14 +27,14 @@ pub struct Spent {
 impl Usage {
     /// Reads `Sforce-Limit-Info`: `api-usage=10018/100000`, perhaps with `; api-bursts=1/750` or
     /// `; per-app-api-usage=17/250(appName=x)`, in any order (facts: Salesforce 2.2).
-    pub fn from_header(value: &str, now: Timestamp) -> Option<Usage> {
+    pub fn from_header(value: &str, now: Timestamp) -> Option<Self> {
         value.split([';', ',']).find_map(|part| {
             let (name, numbers) = part.split_once('=')?;
             if !name.trim().eq_ignore_ascii_case("api-usage") {
                 return None;
             }
             let (used, limit) = numbers.trim().split_once('/')?;
-            Some(Usage {
+            Some(Self {
                 used: used.trim().parse().ok()?,
                 limit: limit.trim().parse().ok()?,
                 observed_at: now,
@@ -46,7 +46,7 @@ impl Usage {
 impl Usage {
     /// The known usage after one more response. Responses to parallel requests overtake one
     /// another, so within a few seconds the higher count is the later one.
-    pub(crate) fn after(self, known: Option<Usage>) -> Usage {
+    pub(crate) fn after(self, known: Option<Self>) -> Self {
         match known {
             Some(known)
                 if known.limit == self.limit

@@ -24,12 +24,12 @@ struct Rebinding {
 }
 
 impl Rebinding {
-    fn new(answers: &[&[&str]]) -> Arc<Rebinding> {
+    fn new(answers: &[&[&str]]) -> Arc<Self> {
         let answers = answers
             .iter()
             .map(|answer| answer.iter().map(|ip| ip.parse().unwrap()).collect())
             .collect();
-        Arc::new(Rebinding {
+        Arc::new(Self {
             answers,
             asked: AtomicUsize::new(0),
         })

@@ -62,32 +62,32 @@ impl Asked {
 }
 
 impl Reply {
-    fn json(status: u16, body: impl ToString) -> Reply {
-        Reply::text(status, "application/json;charset=UTF-8", body)
+    fn json(status: u16, body: impl ToString) -> Self {
+        Self::text(status, "application/json;charset=UTF-8", body)
     }
 
-    fn xml(status: u16, body: impl ToString) -> Reply {
-        Reply::text(status, "text/xml; charset=utf-8", body)
+    fn xml(status: u16, body: impl ToString) -> Self {
+        Self::text(status, "text/xml; charset=utf-8", body)
     }
 
-    fn text(status: u16, content_type: &str, body: impl ToString) -> Reply {
+    fn text(status: u16, content_type: &str, body: impl ToString) -> Self {
         let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
-        Reply::Answer {
+        Self::Answer {
             status,
             headers,
             body: body.to_string().into_bytes(),
         }
     }
 
-    fn with(self, name: &str, value: &str) -> Reply {
+    fn with(self, name: &str, value: &str) -> Self {
         match self {
-            Reply::Answer {
+            Self::Answer {
                 status,
                 mut headers,
                 body,
             } => {
                 headers.push((name.to_owned(), value.to_owned()));
-                Reply::Answer {
+                Self::Answer {
                     status,
                     headers,
                     body,
@@ -99,7 +99,7 @@ impl Reply {
 }
 
 impl Played {
-    async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Played {
+    async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
@@ -117,7 +117,7 @@ impl Played {
                 });
             }
         });
-        Played { url, asked }
+        Self { url, asked }
     }
 
     fn asked(&self) -> Vec<Asked> {

@@ -25,8 +25,8 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    pub(crate) fn new(secrets: impl IntoIterator<Item = SecretString>) -> Redactor {
-        Redactor {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
+        Self {
             secrets: secrets
                 .into_iter()
                 .filter(|secret| secret.expose_secret().len() > 3)

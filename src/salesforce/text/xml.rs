@@ -14,7 +14,7 @@ pub(crate) struct Element {
     name: String,
     text: String,
     nil: bool,
-    children: Vec<Element>,
+    children: Vec<Self>,
 }
 
 /// The reason why a text is refused as XML.
@@ -57,9 +57,9 @@ pub(crate) fn push_escaped(target: &mut String, text: &str) {
 
 impl Element {
     /// Reads a document and returns its root element.
-    pub(crate) fn parse(text: &str) -> Result<Element, XmlError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, XmlError> {
         let mut reader = Reader::from_str(text);
-        let mut open: Vec<Element> = Vec::new();
+        let mut open: Vec<Self> = Vec::new();
         let mut count = 0;
         let mut root = None;
         loop {
@@ -72,14 +72,14 @@ impl Element {
                     if root.is_some() {
                         return Err(XmlError::Malformed);
                     }
-                    open.push(Element::named(&start)?);
+                    open.push(Self::named(&start)?);
                 }
                 Event::Empty(start) => {
                     count += 1;
                     if count > MAX_ELEMENTS {
                         return Err(XmlError::TooBig);
                     }
-                    close(Element::named(&start)?, &mut open, &mut root)?;
+                    close(Self::named(&start)?, &mut open, &mut root)?;
                 }
                 Event::End(_) => {
                     let element = open.pop().ok_or(XmlError::Malformed)?;
@@ -125,7 +125,7 @@ impl Element {
         }
     }
 
-    fn named(start: &quick_xml::events::BytesStart<'_>) -> Result<Element, XmlError> {
+    fn named(start: &quick_xml::events::BytesStart<'_>) -> Result<Self, XmlError> {
         let mut nil = false;
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|_| XmlError::Malformed)?;
@@ -133,10 +133,10 @@ impl Element {
                 nil = matches!(&*attribute.value, "true" | "1");
             }
         }
-        Ok(Element {
+        Ok(Self {
             name: start.local_name().as_ref().to_owned(),
             nil,
-            ..Element::default()
+            ..Self::default()
         })
     }
 
@@ -146,7 +146,7 @@ impl Element {
     }
 
     /// The first child with this name, in any namespace.
-    pub(crate) fn child(&self, name: &str) -> Option<&Element> {
+    pub(crate) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
 
@@ -158,7 +158,7 @@ impl Element {
     }
 
     /// The first element with this name in the whole tree, including this element.
-    pub(crate) fn find(&self, name: &str) -> Option<&Element> {
+    pub(crate) fn find(&self, name: &str) -> Option<&Self> {
         if self.name == name {
             return Some(self);
         }

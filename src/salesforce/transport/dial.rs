@@ -93,7 +93,7 @@ impl DialPolicy {
         hosts: &[String],
         allow_private_networks: bool,
         ca_bundle_pem: Option<Vec<u8>>,
-    ) -> Result<DialPolicy, DialError> {
+    ) -> Result<Self, DialError> {
         let hosts = if hosts.is_empty() {
             let default = |host: &&str| HostPattern::parse(&format!("{host}:443"));
             DEFAULT_HOSTS
@@ -106,7 +106,7 @@ impl DialPolicy {
                 .map(|host| HostPattern::parse(host))
                 .collect::<Result<_, _>>()?
         };
-        Ok(DialPolicy {
+        Ok(Self {
             hosts,
             allow_private_networks,
             ca_bundle_pem,
@@ -184,7 +184,7 @@ impl fmt::Debug for DialPolicy {
 // === impl HostPattern ===
 
 impl HostPattern {
-    fn parse(text: &str) -> Result<HostPattern, DialError> {
+    fn parse(text: &str) -> Result<Self, DialError> {
         let invalid = || DialError::Pattern(text.to_owned());
         let text = text.trim();
         let (subdomains, rest) = match text.strip_prefix("*.") {
@@ -208,7 +208,7 @@ impl HostPattern {
         if host.is_empty() || host.contains('*') || host.ends_with('.') {
             return Err(invalid());
         }
-        Ok(HostPattern {
+        Ok(Self {
             name: host,
             subdomains,
             port,
@@ -283,8 +283,8 @@ impl GuardedResolver {
         policy: Arc<DialPolicy>,
         lookup: Arc<dyn Lookup>,
         proxies: BTreeSet<String>,
-    ) -> GuardedResolver {
-        GuardedResolver {
+    ) -> Self {
+        Self {
             policy,
             lookup,
             proxies: Arc::new(proxies),

@@ -37,8 +37,8 @@ pub(super) struct Sending {
 // === impl Sending ===
 
 impl Sending {
-    pub(super) fn new(method: &Method, url: &Url, attempt: u32) -> Sending {
-        Sending {
+    pub(super) fn new(method: &Method, url: &Url, attempt: u32) -> Self {
+        Self {
             method: method.clone(),
             host: url.host_str().unwrap_or_default().to_owned(),
             path: template(url),
@@ -47,7 +47,7 @@ impl Sending {
     }
 
     pub(super) fn ended(&self, outcome: &Result<Incoming, Error>, took: Duration) {
-        let Sending {
+        let Self {
             method,
             host,
             path,

@@ -60,8 +60,8 @@ pub struct HttpLimits {
 }
 
 impl Default for HttpLimits {
-    fn default() -> HttpLimits {
-        HttpLimits {
+    fn default() -> Self {
+        Self {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(125),
             between_bytes: Duration::from_secs(30),
@@ -73,8 +73,8 @@ impl Default for HttpLimits {
 
 impl HttpLimits {
     /// Tighter limits for log-ins, whose responses are small and fast.
-    fn for_login(self) -> HttpLimits {
-        HttpLimits {
+    fn for_login(self) -> Self {
+        Self {
             first_byte: self.first_byte.min(Duration::from_secs(30)),
             total: self.total.min(Duration::from_secs(60)),
             max_body: self.max_body.min(1 << 20),
@@ -105,8 +105,8 @@ pub(crate) struct Outgoing {
 // === impl Outgoing ===
 
 impl Outgoing {
-    pub(crate) fn get(url: Url) -> Outgoing {
-        Outgoing {
+    pub(crate) fn get(url: Url) -> Self {
+        Self {
             method: Method::GET,
             url,
             headers: Vec::new(),
@@ -115,8 +115,8 @@ impl Outgoing {
         }
     }
 
-    pub(crate) fn post(url: Url, content_type: &'static str, body: impl Into<Bytes>) -> Outgoing {
-        Outgoing {
+    pub(crate) fn post(url: Url, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self {
             method: Method::POST,
             url,
             headers: Vec::new(),
@@ -131,24 +131,24 @@ impl Outgoing {
         url: Url,
         content_type: &'static str,
         body: Zeroizing<String>,
-    ) -> Outgoing {
+    ) -> Self {
         struct Wiped(Zeroizing<String>);
         impl AsRef<[u8]> for Wiped {
             fn as_ref(&self) -> &[u8] {
                 self.0.as_bytes()
             }
         }
-        Outgoing::post(url, content_type, Bytes::from_owner(Wiped(body)))
+        Self::post(url, content_type, Bytes::from_owner(Wiped(body)))
     }
 
-    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Outgoing {
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
     /// Sets the number of this attempt, beginning with 1.
-    pub(crate) fn attempt(self, attempt: u32) -> Outgoing {
-        Outgoing { attempt, ..self }
+    pub(crate) fn attempt(self, attempt: u32) -> Self {
+        Self { attempt, ..self }
     }
 }
 
@@ -156,20 +156,20 @@ impl Outgoing {
 
 impl Transport {
     /// Creates a client that connects only as this policy permits, with the default limits.
-    pub fn new(policy: DialPolicy) -> Result<Transport, DialError> {
-        Transport::with_limits(policy, HttpLimits::default())
+    pub fn new(policy: DialPolicy) -> Result<Self, DialError> {
+        Self::with_limits(policy, HttpLimits::default())
     }
 
     /// Like [`new`](Self::new), with other limits.
-    pub fn with_limits(policy: DialPolicy, limits: HttpLimits) -> Result<Transport, DialError> {
-        Transport::with_lookup(policy, limits, Arc::new(SystemLookup))
+    pub fn with_limits(policy: DialPolicy, limits: HttpLimits) -> Result<Self, DialError> {
+        Self::with_lookup(policy, limits, Arc::new(SystemLookup))
     }
 
     pub(crate) fn with_lookup(
         policy: DialPolicy,
         limits: HttpLimits,
         lookup: Arc<dyn Lookup>,
-    ) -> Result<Transport, DialError> {
+    ) -> Result<Self, DialError> {
         let policy = Arc::new(policy);
         let proxies = proxy_hosts(|name| std::env::var(name).ok());
         let base = || {
@@ -206,7 +206,7 @@ impl Transport {
                 }
             }
         };
-        Ok(Transport {
+        Ok(Self {
             client,
             policy,
             limits,

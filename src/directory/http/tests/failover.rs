@@ -29,7 +29,7 @@ struct Way {
 // === impl Way ===
 
 impl Way {
-    async fn to(database: &str) -> Way {
+    async fn to(database: &str) -> Self {
         let options: PgConnectOptions = database.parse().unwrap();
         let socket: PathBuf = options.get_socket().unwrap().join(".s.PGSQL.5432");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -53,7 +53,7 @@ impl Way {
                 });
             }
         });
-        Way { address, silence }
+        Self { address, silence }
     }
 
     /// Existing connections carry no more data from now on; new ones reach a server.
