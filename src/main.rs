@@ -24,13 +24,15 @@ struct Cli {
 enum Role {
     /// Reconciles SalesforceIntegration resources; the only writer of their status.
     Controller(Box<controller::Args>),
-    /// Serves call history and contacts: takes the platform's webhook, answers "who is this number?", serves the workers.
+    /// Serves call history and contacts: takes the platform's webhook, answers "who is this
+    /// number?", serves the workers.
     Directory(Box<directory::Args>),
     /// Runs one look-up of contacts, as a pod of a CronJob does.
     Worker(Box<worker::Args>),
     /// "Test connection" without a cluster: the same rules, the same proof, the same words.
     Check(Box<check::Args>),
-    /// Who is behind these phone numbers? The workers' look-up on a laptop: names and cost out, nothing written.
+    /// Who is behind these phone numbers? The workers' look-up on a laptop: names and cost out,
+    /// nothing written.
     Lookup(Box<lookup::Args>),
     /// Whether an installation works from end to end, as `helm test` runs it.
     Selftest(Box<selftest::Args>),

@@ -187,7 +187,11 @@ impl Bed {
     }
 
     /// Durations until half and all of the fleet are Ready.
-    pub(crate) async fn until_ready(&self, count: usize, began: Instant) -> Result<(Duration, Duration)> {
+    pub(crate) async fn until_ready(
+        &self,
+        count: usize,
+        began: Instant,
+    ) -> Result<(Duration, Duration)> {
         let mut ready = std::collections::BTreeSet::new();
         let mut half = None;
         let mut events = std::pin::pin!(watcher(self.watched(), watcher::Config::default()));

@@ -1,8 +1,10 @@
-//! In a cluster that is there already: touches nothing of what is in it, and takes everything away again.
+//! In a cluster that is there already: touches nothing of what is in it, and takes everything away
+//! again.
 //!
-//! Nothing is built but this program, so it does itself what the `cluster` binary does otherwise, with the kubectl on `PATH`. Pods run as
-//! processes here, as in the control plane that the quick start brings: the cluster's nodes have neither the image nor a way to the
-//! directory on this machine. A LimitRange keeps the scheduler from them: they ask for something that no node has.
+//! Nothing is built but this program, so it does itself what the `cluster` binary does otherwise,
+//! with the kubectl on `PATH`. Pods run as processes here, as in the control plane that the quick
+//! start brings: the cluster's nodes have neither the image nor a way to the directory on this
+//! machine. A LimitRange keeps the scheduler from them: they ask for something that no node has.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -129,7 +131,8 @@ impl Guest {
     }
 }
 
-/// The kubectl on `PATH`, else the one of a control plane that happens to be built here, in the place of this process.
+/// The kubectl on `PATH`, else the one of a control plane that happens to be built here, in the
+/// place of this process.
 pub(crate) fn become_kubectl(args: &[String]) -> i32 {
     let missing = Command::new("kubectl").args(args).exec();
     let _ = Command::new(target_dir().join("cluster/cluster"))

@@ -172,7 +172,8 @@ fn salesforce() -> Result<Simulator, Failure> {
     let text = std::fs::read_to_string(path("examples/quickstart-salesforce.yaml"))?;
     let world = || Config::from_yaml(&text).map(|config| config.world);
     let wanted = SocketAddr::from(([127, 0, 0, 1], 8443));
-    // It has a runtime of its own, which goes where the port is taken; within this one only a place that may block can let it go.
+    // It has a runtime of its own, which goes where the port is taken; within this one only a place
+    // that may block can let it go.
     let listen = |world| tokio::task::block_in_place(|| Simulator::listen(world, wanted));
     match listen(world()?) {
         Ok(simulator) => Ok(simulator),

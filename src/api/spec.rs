@@ -44,8 +44,9 @@ use crate::salesforce::Method;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SalesforceIntegrationSpec {
-    /// The corporate identity of the tenant on the phone platform (MiiTel: the company ID, the `tenant_code` of its webhooks).
-    /// It cannot be changed: calls and contacts are kept under it.
+    /// The corporate identity of the tenant on the phone platform (MiiTel: the company ID, the
+    /// `tenant_code` of its webhooks). It cannot be changed: calls and contacts are kept under
+    /// it.
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')")
             .message("must be 1 to 63 lower-case letters, digits and '-', not beginning or ending with '-'; copy the company ID from the phone platform"),
@@ -62,7 +63,8 @@ pub struct SalesforceIntegrationSpec {
     /// How much of the org's API requests this integration may use.
     #[serde(default)]
     pub api_budget: ApiBudget,
-    /// How often a healthy connection is proved again, as a duration from `10s` to `24h`. The controller spreads the proofs around it.
+    /// How often a healthy connection is proved again, as a duration from `10s` to `24h`. The
+    /// controller spreads the proofs around it.
     #[serde(default = "default_interval")]
     #[x_kube(
         validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && self.size() > 1 && duration(self) >= duration('10s') && duration(self) <= duration('24h')")
@@ -70,7 +72,8 @@ pub struct SalesforceIntegrationSpec {
     )]
     #[schemars(length(max = 18))]
     pub interval: String,
-    /// Stops everything for this tenant without forgetting anything: no proof of the connection and no run until it is false again.
+    /// Stops everything for this tenant without forgetting anything: no proof of the connection
+    /// and no run until it is false again.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -81,7 +84,8 @@ pub struct SalesforceIntegrationSpec {
     .message("loginUrl: must be set to the org's My Domain (https://acme.my.salesforce.com) for auth.clientCredentials, which Salesforce takes nowhere else"))]
 #[serde(rename_all = "camelCase")]
 pub struct SalesforceSpec {
-    /// `Production` logs in at login.salesforce.com, `Sandbox` at test.salesforce.com. Developer Edition is `Production`.
+    /// `Production` logs in at login.salesforce.com, `Sandbox` at test.salesforce.com. Developer
+    /// Edition is `Production`.
     #[serde(default)]
     pub environment: Environment,
     /// The org's My Domain URL (`https://acme.my.salesforce.com`), used instead of the host that `environment` implies.
@@ -113,19 +117,22 @@ pub struct SalesforceSpec {
     .message("set exactly one log-in method (password, oauthPassword, jwtBearer or clientCredentials)"))]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
-    /// User name, password and security token: SOAP `login()`. Salesforce retires it with Summer '27; prefer `jwtBearer` or `clientCredentials`.
-    /// The Secret has the key `password` and, unless Salesforce trusts the operator's addresses, `securityToken`.
+    /// User name, password and security token: SOAP `login()`. Salesforce retires it with Summer
+    /// '27; prefer `jwtBearer` or `clientCredentials`. The Secret has the key `password` and,
+    /// unless Salesforce trusts the operator's addresses, `securityToken`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<UserAuth>,
-    /// The OAuth 2.0 username-password flow, which Salesforce blocks in newer orgs; prefer `jwtBearer` or `clientCredentials`.
-    /// The Secret has the keys `password`, `clientId`, `clientSecret` and, unless Salesforce trusts the operator's addresses, `securityToken`.
+    /// The OAuth 2.0 username-password flow, which Salesforce blocks in newer orgs; prefer
+    /// `jwtBearer` or `clientCredentials`. The Secret has the keys `password`, `clientId`,
+    /// `clientSecret` and, unless Salesforce trusts the operator's addresses, `securityToken`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth_password: Option<UserAuth>,
-    /// The OAuth 2.0 JWT bearer flow. The Secret has the keys `clientId` and `privateKey` (RSA, PEM).
+    /// The OAuth 2.0 JWT bearer flow. The Secret has the keys `clientId` and `privateKey` (RSA,
+    /// PEM).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt_bearer: Option<UserAuth>,
-    /// The OAuth 2.0 client-credentials flow; the app names the user. It needs `loginUrl`, the org's My Domain.
-    /// The Secret has the keys `clientId` and `clientSecret`.
+    /// The OAuth 2.0 client-credentials flow; the app names the user. It needs `loginUrl`, the
+    /// org's My Domain. The Secret has the keys `clientId` and `clientSecret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_credentials: Option<AppAuth>,
 }
@@ -226,11 +233,14 @@ pub struct SecretRef {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Contacts {
-    /// `Daily` looks up once a day the numbers that have no contact yet; `AfterCall` looks up the numbers of ended calls every
-    /// `lookupEvery` and overwrites; `Disabled` retrieves nothing.
+    /// `Daily` looks up once a day the numbers that have no contact yet; `AfterCall` looks up the
+    /// numbers of ended calls every `lookupEvery` and overwrites; `Disabled` retrieves
+    /// nothing.
     #[serde(default)]
     pub retrieval: Retrieval,
-    /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The controller spreads tenants over the time before it, half an hour if the operator says nothing else.
+    /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The
+    /// controller spreads tenants over the time before it, half an hour if the operator says
+    /// nothing else.
     #[x_kube(
         validation = Rule::new("self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')")
             .message("must be a time of day from 00:00 to 23:59, such as \"23:00\" (in quotes)"),
@@ -268,8 +278,9 @@ pub struct Contacts {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiBudget {
-    /// Share of the org's API requests of 24 hours, in per cent, from 1 to 100. Proofs of the connection and runs count; a run that
-    /// reaches the share stops, keeps what it has found, and the next one goes on when requests are free again. Where the shares of
+    /// Share of the org's API requests of 24 hours, in per cent, from 1 to 100. Proofs of the
+    /// connection and runs count; a run that reaches the share stops, keeps what it has found,
+    /// and the next one goes on when requests are free again. Where the shares of
     /// an org's integrations add up to more than 100, each gets that much less.
     #[serde(default = "default_daily_percent")]
     #[x_kube(

@@ -13,7 +13,8 @@ pub struct SalesforceIntegrationStatus {
     /// The `metadata.generation` that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// CredentialsAvailable, Exclusive, Connected, Authorized, Synced, Ready, and Stalled while only a person can help.
+    /// CredentialsAvailable, Exclusive, Connected, Authorized, Synced, Ready, and Stalled while
+    /// only a person can help.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[serde(default)]
     pub conditions: Vec<Condition>,
@@ -120,18 +121,21 @@ pub struct Connection {
     /// When the connection was last proved to work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Time>,
-    /// Recognises the credential that was last tried: a keyed fingerprint that cannot be turned back or compared with another installation's.
+    /// Recognises the credential that was last tried: a keyed fingerprint that cannot be turned
+    /// back or compared with another installation's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_version: Option<String>,
-    /// How many log-ins Salesforce has refused with this credential since it last worked or changed.
+    /// How many log-ins Salesforce has refused with this credential since it last worked or
+    /// changed.
     #[serde(default)]
     pub failed_logins: u32,
-    /// When a log-in with this credential was sent whose answer is not known yet. It is on record before it is sent, so that no end of the
-    /// controller makes it forget one; without an answer it counts as a refusal towards the hourly limit.
+    /// When a log-in with this credential was sent whose answer is not known yet. It is on record
+    /// before it is sent, so that no end of the controller makes it forget one; without an
+    /// answer it counts as a refusal towards the hourly limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempted_at: Option<Time>,
-    /// When a log-in with this credential was sent that Salesforce refused or whose answer was never seen, newest first; at most the two
-    /// that count towards the hourly limit.
+    /// When a log-in with this credential was sent that Salesforce refused or whose answer was
+    /// never seen, newest first; at most the two that count towards the hourly limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2))]
     pub refused_at: Vec<Time>,
@@ -157,7 +161,8 @@ pub struct ApiUsage {
     pub limit: u64,
     /// `used` as a share of `limit`, in per cent.
     pub percent: u64,
-    /// Requests of this integration alone, as the operator counts them: proofs of the connection and runs.
+    /// Requests of this integration alone, as the operator counts them: proofs of the connection
+    /// and runs.
     #[serde(default)]
     pub by_this_integration: u64,
     /// When Salesforce told.
@@ -168,10 +173,12 @@ pub struct ApiUsage {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiBudget {
-    /// Requests that it may make within any 24 hours; absent before Salesforce has told the org's limit.
+    /// Requests that it may make within any 24 hours; absent before Salesforce has told the org's
+    /// limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<u64>,
-    /// From when on a run that waits for free requests may start, or since when it might; gone with the next run that ends.
+    /// From when on a run that waits for free requests may start, or since when it might; gone
+    /// with the next run that ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resumes_at: Option<Time>,
     /// Requests of the last 24 hours, by the hour, newest first.
@@ -227,7 +234,8 @@ pub struct LastRun {
     /// Contacts written to the directory.
     #[serde(default)]
     pub written: u64,
-    /// Calls or contacts left as they were: not a phone number, or a contact that may not be overwritten.
+    /// Calls or contacts left as they were: not a phone number, or a contact that may not be
+    /// overwritten.
     #[serde(default)]
     pub skipped: u64,
     /// API requests that the run cost; of one that left no report, as many as it may have made.

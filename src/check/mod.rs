@@ -24,7 +24,8 @@ use crate::shutdown::Shutdown;
 /// Flags of `switchboard check`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// File with the SalesforceIntegration as one would apply it; `-` reads standard input. The Secret may stand in it, too.
+    /// File with the SalesforceIntegration as one would apply it; `-` reads standard input. The
+    /// Secret may stand in it, too.
     #[arg(short, long = "file", value_name = "FILE")]
     pub file: PathBuf,
     /// File with the Secret.

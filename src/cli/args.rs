@@ -32,12 +32,13 @@ pub enum FlagError {
 /// Where Salesforce may be; shared with `check` and the workers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SalesforceArgs {
-    /// Hosts that credentials may be sent to, separated by commas; `*.` in front stands for any sub-domain, `:443` behind it for that port
-    /// only.
+    /// Hosts that credentials may be sent to, separated by commas; `*.` in front stands for any
+    /// sub-domain, `:443` behind it for that port only.
     #[arg(long, env = "SWITCHBOARD_SALESFORCE_HOSTS", value_delimiter = ',', default_values_t = DEFAULT_HOSTS.iter().map(|host| format!("{host}:443")))]
     pub salesforce_hosts: Vec<String>,
-    /// Let Salesforce be at private, loopback and link-local addresses (tests, gateways). Behind a proxy (HTTPS_PROXY) addresses are never
-    /// seen here: only host names are checked, and refusing private addresses is the proxy's part.
+    /// Let Salesforce be at private, loopback and link-local addresses (tests, gateways). Behind a
+    /// proxy (HTTPS_PROXY) addresses are never seen here: only host names are checked, and
+    /// refusing private addresses is the proxy's part.
     #[arg(long, env = "SWITCHBOARD_ALLOW_PRIVATE_NETWORKS")]
     pub allow_private_networks: bool,
     /// File with further certificate authorities for Salesforce, PEM.

@@ -55,7 +55,8 @@ pub struct Args {
     /// Where worker pods reach the directory, such as http://switchboard-directory.switchboard.svc.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_URL")]
     pub directory_url: Url,
-    /// File with the keys that sign the directory's tokens: base64 of 32 bytes or more, one a line, the signing key first.
+    /// File with the keys that sign the directory's tokens: base64 of 32 bytes or more, one a
+    /// line, the signing key first.
     #[arg(
         long,
         env = "SWITCHBOARD_TOKEN_KEYS",
@@ -63,8 +64,8 @@ pub struct Args {
         alias = "token-key-file"
     )]
     pub token_keys: PathBuf,
-    /// File with the key (32 bytes or more) for the fingerprints of credentials; derived from the token key when not given. When it
-    /// changes, each credential is proved once more.
+    /// File with the key (32 bytes or more) for the fingerprints of credentials; derived from the
+    /// token key when not given. When it changes, each credential is proved once more.
     #[arg(long, env = "SWITCHBOARD_FINGERPRINT_KEY_FILE")]
     pub fingerprint_key_file: Option<PathBuf>,
     #[command(flatten)]
@@ -76,7 +77,8 @@ pub struct Args {
     /// How long a run may take before its pod is ended, such as 30m.
     #[arg(long, env = "SWITCHBOARD_RUN_DEADLINE", default_value = "30m", value_parser = duration)]
     pub run_deadline: Duration,
-    /// Daily runs are spread over this time before their dailyAt, in whole minutes, such as 30m; at most 12h.
+    /// Daily runs are spread over this time before their dailyAt, in whole minutes, such as 30m;
+    /// at most 12h.
     #[arg(long, env = "SWITCHBOARD_DAILY_WINDOW", default_value = "30m", value_parser = duration)]
     pub daily_window: Duration,
     /// Watch only these namespaces, separated by commas; all when not given.

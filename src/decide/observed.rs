@@ -31,11 +31,11 @@ pub(crate) struct Observed<'a> {
     pub siblings: SiblingLogins,
     /// The proof that was just finished, if there is one.
     pub proof: Option<&'a Proof>,
-    /// Its ended runs that still have a pod or a Job, except those that this controller has already
-    /// recorded.
+    /// Its ended runs that still have a pod or a Job, except those that this controller has
+    /// already recorded.
     pub ended_runs: &'a [EndedRun],
-    /// Time since which this controller leads. Another controller may have recorded runs that ended
-    /// before.
+    /// Time since which this controller leads. Another controller may have recorded runs that
+    /// ended before.
     pub leader_since: Timestamp,
     /// Its Jobs that are running.
     pub active_jobs: &'a [Arc<Job>],

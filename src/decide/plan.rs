@@ -11,8 +11,8 @@ use crate::reason::{Code, Reason};
 /// The work to do for one integration.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Cause of a proof. If it is set, the connection is proved first and the decision is repeated;
-    /// nothing else of the plan is carried out.
+    /// Cause of a proof. If it is set, the connection is proved first and the decision is
+    /// repeated; nothing else of the plan is carried out.
     pub prove: Option<Cause>,
     /// The desired CronJob.
     pub cron_job: Option<CronJob>,

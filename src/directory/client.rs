@@ -394,8 +394,9 @@ impl Problem {
     }
 }
 
-/// Whether the same request may be answered otherwise a little later: the directory's own 429 and 503 (docs/directory-openapi.json),
-/// and what a proxy before it says while no replica answers. The only list of the directory's statuses on this side.
+/// Whether the same request may be answered otherwise a little later: the directory's own 429 and
+/// 503 (docs/directory-openapi.json), and what a proxy before it says while no replica answers. The
+/// only list of the directory's statuses on this side.
 fn will_pass(status: u16) -> bool {
     matches!(status, 429 | 502..=504)
 }

@@ -45,7 +45,8 @@ pub struct Args {
         value_name = "ADDRESS:PORT"
     )]
     pub listen: SocketAddr,
-    /// Where calls and contacts are kept: sqlite:PATH, or postgres://USER@HOST/DATABASE for more than one replica.
+    /// Where calls and contacts are kept: sqlite:PATH, or postgres://USER@HOST/DATABASE for more
+    /// than one replica.
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_DATABASE",
@@ -55,7 +56,8 @@ pub struct Args {
         value_name = "ADDRESS"
     )]
     pub database: SecretString,
-    /// A file that holds the database's address instead, so that its password stands in no argument.
+    /// A file that holds the database's address instead, so that its password stands in no
+    /// argument.
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_DATABASE_URL_FILE",
@@ -64,8 +66,8 @@ pub struct Args {
         value_name = "FILE"
     )]
     pub database_url_file: Option<PathBuf>,
-    /// The file with the keys of the tokens: one base64 key of at least 32 bytes a line, the signing key first.
-    /// Read again when it changes.
+    /// The file with the keys of the tokens: one base64 key of at least 32 bytes a line, the
+    /// signing key first. Read again when it changes.
     #[arg(
         long,
         env = "SWITCHBOARD_TOKEN_KEYS",
@@ -73,17 +75,19 @@ pub struct Args {
         value_name = "FILE"
     )]
     pub token_keys: Option<PathBuf>,
-    /// Takes calls away this many days after they started, and what Salesforce said about numbers that no call shows
-    /// any more. Everything is kept when absent.
+    /// Takes calls away this many days after they started, and what Salesforce said about numbers
+    /// that no call shows any more. Everything is kept when absent.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_RETAIN_DAYS", value_parser = clap::value_parser!(u32).range(1..), value_name = "DAYS")]
     pub retain_days: Option<u32>,
     /// The largest request body, in bytes. A webhook carries the transcript of its call.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_BODY", default_value_t = MAX_BODY, value_name = "BYTES")]
     pub max_body: usize,
-    /// How many requests a second one company may send with one purpose; twice as many at one moment.
+    /// How many requests a second one company may send with one purpose; twice as many at one
+    /// moment.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_TENANT_RATE", default_value_t = TENANT_RATE, value_parser = clap::value_parser!(u32).range(1..), value_name = "REQUESTS")]
     pub tenant_rate: u32,
-    /// How many requests of one company and one purpose are worked on at once; more wait a moment for their turn.
+    /// How many requests of one company and one purpose are worked on at once; more wait a moment
+    /// for their turn.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_TENANT_CONCURRENCY", default_value_t = TENANT_CONCURRENCY, value_parser = clap::value_parser!(u32).range(1..=1_000), value_name = "REQUESTS")]
     pub tenant_concurrency: u32,
     /// How many connections are open at once; more wait to be accepted.
@@ -97,8 +101,8 @@ pub struct Args {
         value_name = "SECONDS"
     )]
     pub request_timeout: u64,
-    /// How long a connection may take to send a request's headers, or leave an answer unread, in seconds. One that idles
-    /// longer is closed.
+    /// How long a connection may take to send a request's headers, or leave an answer unread, in
+    /// seconds. One that idles longer is closed.
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_IDLE_TIMEOUT",
@@ -120,7 +124,8 @@ pub struct Args {
 /// What the directory does besides serving.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
-    /// Takes old calls away now, and what Salesforce said about numbers that no call shows any more; prints how many.
+    /// Takes old calls away now, and what Salesforce said about numbers that no call shows any
+    /// more; prints how many.
     Purge {
         /// What is older than this many days goes; 0 takes everything.
         #[arg(long, value_name = "DAYS")]
@@ -174,7 +179,8 @@ pub struct Server {
     retain_days: Option<u32>,
 }
 
-/// Runs the directory until it is told to stop and what was in flight is answered; or does what its command says.
+/// Runs the directory until it is told to stop and what was in flight is answered; or does what its
+/// command says.
 pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     match serve(args, shutdown.token().clone()).await {
         Ok(()) => Exit::Done,

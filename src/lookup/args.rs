@@ -11,14 +11,16 @@ const MAX_INPUT_BYTES: u64 = 64 * 1024 * 1024;
 /// Flags of `switchboard lookup`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Phone numbers, as people write them; a number that begins with a minus sign goes after `--`.
+    /// Phone numbers, as people write them; a number that begins with a minus sign goes after
+    /// `--`.
     #[arg(
         value_name = "NUMBER",
         required_unless_present = "numbers",
         conflicts_with = "numbers"
     )]
     pub number: Vec<String>,
-    /// File with the SalesforceIntegration as one would apply it; `-` reads standard input. The Secret may stand in it, too.
+    /// File with the SalesforceIntegration as one would apply it; `-` reads standard input. The
+    /// Secret may stand in it, too.
     #[arg(short, long = "file", value_name = "FILE")]
     pub file: PathBuf,
     /// File with the Secret.

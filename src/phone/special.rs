@@ -45,7 +45,8 @@ fn of_region(region: Region) -> &'static [&'static str] {
 pub(crate) fn is_service(digits: &str, region: Region) -> bool {
     match region.to_string().as_str() {
         // 1XY: 104 directory, 113 repairs, 117 time, 171 message board, 177 weather, 188, 189 …
-        // (Ministry of Internal Affairs, "電気通信番号計画"; no customer in Japan has a 1XX number.)
+        // (Ministry of Internal Affairs, "電気通信番号計画"; no customer in Japan has a 1XX
+        // number.)
         "JP" => digits.len() == 3 && digits.starts_with('1'),
         // N11 (NANPA): 211 to 811; 988 is the crisis line.
         "US" | "CA" => (digits.len() == 3 && digits.ends_with("11")) || digits == "988",

@@ -27,8 +27,8 @@ struct Ask {
     places: Vec<usize>,
     next: Option<NextPage>,
     rows: u64,
-    /// The numbers that this query has already found. It returns the newest records first, so later
-    /// records for them are no better.
+    /// The numbers that this query has already found. It returns the newest records first, so
+    /// later records for them are no better.
     seen: HashSet<E164>,
 }
 

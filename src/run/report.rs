@@ -60,8 +60,8 @@ pub struct RunReport {
     pub api_calls: u64,
     /// The org's API usage, as the last answer reported it.
     pub usage: Option<Usage>,
-    /// Maximum length of a query URL in this org, if the run found it. It goes into the settings of
-    /// the next run.
+    /// Maximum length of a query URL in this org, if the run found it. It goes into the settings
+    /// of the next run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_length: Option<UrlLength>,
     /// Problems that did not stop the run but should be fixed.

@@ -125,7 +125,11 @@ impl Bed {
     }
 
     /// Installs or upgrades the release, with extra flags for helm.
-    pub(crate) async fn release_with(&self, settings: &[&str], flags: &[&str]) -> Result<String, Failure> {
+    pub(crate) async fn release_with(
+        &self,
+        settings: &[&str],
+        flags: &[&str],
+    ) -> Result<String, Failure> {
         let chart = self.args.chart.display().to_string();
         let values = self.values_file();
         let values = values.display().to_string();

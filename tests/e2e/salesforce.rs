@@ -152,7 +152,12 @@ pub(crate) struct Forward {
 
 impl Forward {
     /// Opens the port and waits until it works.
-    pub(crate) async fn to(bed: &Bed, namespace: &str, target: &str, port: u16) -> Result<Self, Failure> {
+    pub(crate) async fn to(
+        bed: &Bed,
+        namespace: &str,
+        target: &str,
+        port: u16,
+    ) -> Result<Self, Failure> {
         let process = bed
             .control_plane
             .kubectl_process(&["port-forward", "-n", namespace, target, &format!(":{port}")])

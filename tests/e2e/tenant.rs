@@ -86,7 +86,11 @@ pub(crate) async fn last_job(bed: &Bed) -> Result<Value, Failure> {
 }
 
 /// Waits for the run after the one of this Job.
-pub(crate) async fn next_run(bed: &Bed, before: &Value, deadline: Duration) -> Result<Value, Failure> {
+pub(crate) async fn next_run(
+    bed: &Bed,
+    before: &Value,
+    deadline: Duration,
+) -> Result<Value, Failure> {
     bed.until("a run that ended", deadline, async || {
         let run = integration(bed).await?["status"]["lastRun"].take();
         if run["job"].is_null() || &run["job"] == before {
@@ -138,7 +142,10 @@ pub(crate) async fn worker(
 }
 
 /// A directory client with the tenant's token for this purpose.
-pub(crate) async fn directory(bed: &Bed, purpose: &str) -> Result<(Forward, directory::Client), Failure> {
+pub(crate) async fn directory(
+    bed: &Bed,
+    purpose: &str,
+) -> Result<(Forward, directory::Client), Failure> {
     let path = format!("jsonpath={{.data.{purpose}}}");
     let secret = format!("{NAME}-directory");
     let encoded = bed

@@ -9,7 +9,11 @@ use crate::stage::{Stage, condition, program};
 use crate::world::{self, PASSWORD, TOKEN};
 
 /// Runs `check` on the manifests. Returns exit code, standard output and standard error.
-pub(crate) fn check(stage: &Stage, documents: &[&Value], flags: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn check(
+    stage: &Stage,
+    documents: &[&Value],
+    flags: &[&str],
+) -> (Option<i32>, String, String) {
     let file = stage.path("manifests.yaml");
     let text: Vec<String> = documents
         .iter()

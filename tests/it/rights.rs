@@ -247,7 +247,10 @@ pub(crate) async fn template(flags: &[&str]) -> String {
 }
 
 /// Names of the cluster-wide roles and bindings for this account.
-pub(crate) async fn cluster_wide(control_plane: &ControlPlane, namespace: &str) -> BTreeSet<String> {
+pub(crate) async fn cluster_wide(
+    control_plane: &ControlPlane,
+    namespace: &str,
+) -> BTreeSet<String> {
     use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
     let bindings: Api<ClusterRoleBinding> = Api::all(control_plane.client());
     let list = bindings.list(&ListParams::default()).await.unwrap();

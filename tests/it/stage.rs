@@ -61,7 +61,11 @@ impl Stage {
     }
 
     /// Starts everything except the controller, on this control plane.
-    pub(crate) async fn set_on(control_plane: &'static ControlPlane, prefix: &str, world: World) -> Self {
+    pub(crate) async fn set_on(
+        control_plane: &'static ControlPlane,
+        prefix: &str,
+        world: World,
+    ) -> Self {
         Self::set_for(Scope::Namespace, control_plane, prefix, world).await
     }
 
@@ -283,7 +287,13 @@ impl Stage {
     }
 
     /// Waits until a condition has this status and reason.
-    pub(crate) async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> Value {
+    pub(crate) async fn condition(
+        &self,
+        name: &str,
+        type_: &str,
+        status: &str,
+        reason: &str,
+    ) -> Value {
         self.condition_within(SOON, name, [type_, status, reason])
             .await
     }
@@ -390,7 +400,12 @@ impl Stage {
     }
 
     /// Waits for the run after the one of this Job.
-    pub(crate) async fn next_run(&self, name: &str, before: Option<&Value>, deadline: Duration) -> Value {
+    pub(crate) async fn next_run(
+        &self,
+        name: &str,
+        before: Option<&Value>,
+        deadline: Duration,
+    ) -> Value {
         self.until(name, "a run that ended", deadline, |object| {
             let run = object.pointer("/status/lastRun")?;
             (Some(&run["job"]) != before).then(|| run.clone())
@@ -405,7 +420,12 @@ impl Stage {
     }
 
     /// A directory client with a token from a Secret in any namespace.
-    pub(crate) async fn directory_of(&self, ns: &str, secret: &str, purpose: &str) -> directory::Client {
+    pub(crate) async fn directory_of(
+        &self,
+        ns: &str,
+        secret: &str,
+        purpose: &str,
+    ) -> directory::Client {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), ns);
         let token = wait_for(format!("the Secret {secret}"), SOON, async || {
             let secret = secrets

@@ -25,7 +25,8 @@ pub(crate) struct Replica {
     http: reqwest::Client,
     process: Child,
     folder: TempDir,
-    /// Bound but never listening, so that no other process gets the port while the replica is down.
+    /// Bound but never listening, so that no other process gets the port while the replica is
+    /// down.
     _port: TcpSocket,
 }
 

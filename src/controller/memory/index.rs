@@ -251,7 +251,12 @@ impl Index {
     }
 
     /// Records the sources of the tokens in a Secret. Returns the owner when they changed.
-    pub(crate) fn note_tokens(&mut self, secret: Key, owner: Option<Key>, version: String) -> Option<Key> {
+    pub(crate) fn note_tokens(
+        &mut self,
+        secret: Key,
+        owner: Option<Key>,
+        version: String,
+    ) -> Option<Key> {
         let tokens = Tokens {
             version: version.clone(),
             owner: owner.clone(),

@@ -36,10 +36,9 @@ impl Error {
     /// The error of the API server's client. `None` when the failure has another cause.
     pub(crate) fn cause(&self) -> Option<&kube::Error> {
         match self {
-            Self::Secret(error)
-            | Self::Status(error)
-            | Self::CronJob(error)
-            | Self::Job(error) => Some(error),
+            Self::Secret(error) | Self::Status(error) | Self::CronJob(error) | Self::Job(error) => {
+                Some(error)
+            }
             Self::TokenSecret(WithoutWords(error)) => Some(error),
             _ => None,
         }

@@ -104,7 +104,10 @@ impl Watches {
     }
 
     /// All events, as the integrations that they affect.
-    pub(crate) fn affected(self, context: &Arc<Context>) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
+    pub(crate) fn affected(
+        self,
+        context: &Arc<Context>,
+    ) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
         let scope = self.namespace.as_deref();
         let integrations = flatten(
             WatchedKind::Integration,

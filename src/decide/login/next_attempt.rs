@@ -66,8 +66,8 @@ pub(crate) struct Known<'a> {
     pub last: Option<&'a Connection>,
     /// Whether the last proof ended in a refused log-in.
     pub refused: bool,
-    /// Whether the status does not state whether the connection works, because an earlier condition
-    /// is not true.
+    /// Whether the status does not state whether the connection works, because an earlier
+    /// condition is not true.
     pub pending: bool,
     /// Whether the spec has changed since the status was written.
     pub spec_changed: bool,

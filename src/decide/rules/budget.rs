@@ -47,8 +47,8 @@ pub struct Budget {
     pub proofs_a_day: u64,
     /// Requests that it made, newest first.
     pub spent: Vec<Spending>,
-    /// Number of runs for which the free requests must suffice. It is two if the next run may start
-    /// before the usage of the last one is known.
+    /// Number of runs for which the free requests must suffice. It is two if the next run may
+    /// start before the usage of the last one is known.
     pub runs_at_once: u64,
 }
 

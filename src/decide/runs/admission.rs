@@ -67,9 +67,7 @@ impl Admission {
             (WriteResult::Failed(_), Self::Failing(before)) => Self::Failing(before + 1),
             (WriteResult::Failed(_), _) => Self::Failing(1),
             (WriteResult::Applied, Self::Refused(_)) => Self::Accepted,
-            (WriteResult::Applied, Self::Unknown | Self::Failing(_)) if in_status => {
-                Self::Accepted
-            }
+            (WriteResult::Applied, Self::Unknown | Self::Failing(_)) if in_status => Self::Accepted,
             (WriteResult::Applied, _) => Self::Unknown,
         }
     }
@@ -104,9 +102,7 @@ impl RefusedObject {
             Self::CronJob(message) => {
                 format!("The cluster refuses the CronJob{}", quote(Some(message)))
             }
-            Self::Tokens => {
-                "The cluster refuses the Secret with the directory's tokens.".into()
-            }
+            Self::Tokens => "The cluster refuses the Secret with the directory's tokens.".into(),
             Self::Job(_, message) => {
                 format!(
                     "The cluster refuses the Job that was asked for{}",

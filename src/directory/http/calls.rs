@@ -19,8 +19,9 @@ const MAX_LIMIT: u32 = 200;
 
 /// The call history
 ///
-/// Newest first, with the names known for each number at this moment. To read on, ask for `nextCursor` with the same
-/// filters: calls that come in meanwhile neither shift nor repeat what follows.
+/// Newest first, with the names known for each number at this moment. To read on, ask for
+/// `nextCursor` with the same filters: calls that come in meanwhile neither shift nor repeat what
+/// follows.
 #[utoipa::path(
     get,
     path = "/v1/calls",

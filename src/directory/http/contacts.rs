@@ -63,8 +63,8 @@ pub(crate) async fn find(
 
 /// Edit a contact by hand
 ///
-/// Puts the names in the place of whatever is there. The daily run leaves such a contact alone, the after-call run
-/// overwrites it.
+/// Puts the names in the place of whatever is there. The daily run leaves such a contact alone, the
+/// after-call run overwrites it.
 #[utoipa::path(
     put,
     path = "/v1/contacts/{number}",
@@ -107,7 +107,8 @@ pub(crate) async fn put(
 
 /// Remove a contact
 ///
-/// Its calls stay, without the name, and are not looked up again for it; the next call of the number is.
+/// Its calls stay, without the name, and are not looked up again for it; the next call of the
+/// number is.
 #[utoipa::path(
     delete,
     path = "/v1/contacts/{number}",

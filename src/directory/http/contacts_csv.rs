@@ -24,8 +24,9 @@ const CHUNK: u32 = 1_000;
 
 /// All contacts as CSV
 ///
-/// UTF-8, in the order of the numbers. National numbers of Japan are written in domestic digits as MiiTel writes them,
-/// all others in E.164. A name that a spreadsheet would take for a formula has an apostrophe before it.
+/// UTF-8, in the order of the numbers. National numbers of Japan are written in domestic digits as
+/// MiiTel writes them, all others in E.164. A name that a spreadsheet would take for a formula has
+/// an apostrophe before it.
 #[utoipa::path(
     get,
     path = "/v1/contacts.csv",

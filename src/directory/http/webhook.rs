@@ -16,11 +16,13 @@ use crate::directory::model::{Receipt, webhook};
 
 /// Bring calls in
 ///
-/// Takes MiiTel's call-history webhook as it is. A delivery may come any number of times and in any order: a leg is
-/// known by `details[].id`, a later delivery completes it and never empties it. The answer comes after the commit. News
-/// of another company than the token's (`tenant_code`) is answered 403.
+/// Takes MiiTel's call-history webhook as it is. A delivery may come any number of times and in any
+/// order: a leg is known by `details[].id`, a later delivery completes it and never empties it. The
+/// answer comes after the commit. News of another company than the token's (`tenant_code`) is
+/// answered 403.
 ///
-/// When the setting is saved the platform sends `{"challenge": "TOKEN"}`; the answer is the token as plain text.
+/// When the setting is saved the platform sends `{"challenge": "TOKEN"}`; the answer is the token
+/// as plain text.
 #[utoipa::path(
     post,
     path = "/v1/webhooks/calls",

@@ -25,8 +25,9 @@ const MAX_HOLDER_CHARS: usize = 100;
 
 /// Take calls to resolve
 ///
-/// Hands out calls that have ended and are not done, the oldest number first, all calls of a number together. Nobody
-/// else gets them for `claimFor` seconds. A holder that asks again first gets back what it has and did not finish.
+/// Hands out calls that have ended and are not done, the oldest number first, all calls of a number
+/// together. Nobody else gets them for `claimFor` seconds. A holder that asks again first gets back
+/// what it has and did not finish.
 #[utoipa::path(
     post,
     path = "/v1/worker/calls/claim",
@@ -58,8 +59,8 @@ pub(crate) async fn claim(
 
 /// Mark calls done
 ///
-/// With the number as the worker read it, or the reason why it is none. Whether a call is matched does not stand
-/// here: it is, as soon as its number has a contact.
+/// With the number as the worker read it, or the reason why it is none. Whether a call is matched
+/// does not stand here: it is, as soon as its number has a contact.
 #[utoipa::path(
     post,
     path = "/v1/worker/calls/done",
@@ -125,8 +126,8 @@ pub(crate) async fn release(
 
 /// Write contacts
 ///
-/// All of them or none. `only-missing` leaves every contact that is there as it is, `overwrite` replaces it, whoever
-/// wrote it. A contact that is there exactly as sent counts as written.
+/// All of them or none. `only-missing` leaves every contact that is there as it is, `overwrite`
+/// replaces it, whoever wrote it. A contact that is there exactly as sent counts as written.
 #[utoipa::path(
     post,
     path = "/v1/worker/contacts",

@@ -184,7 +184,8 @@ pub enum ContactSource {
     Manual,
 }
 
-/// What a person writes into a contact by hand (`PUT /v1/contacts/{number}`). At least one name is needed.
+/// What a person writes into a contact by hand (`PUT /v1/contacts/{number}`). At least one name is
+/// needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ContactEdit {
@@ -202,14 +203,16 @@ pub struct ContactEdit {
 
 /// Takes calls to resolve (`POST /v1/worker/calls/claim`).
 ///
-/// Only calls that have ended are handed out (a call whose end was never reported counts as ended four hours after
-/// its start), the oldest number first, and all calls of a number together. Repeating the request is safe: a holder
-/// first gets back what it already holds and has not marked done, with the claim extended.
+/// Only calls that have ended are handed out (a call whose end was never reported counts as ended
+/// four hours after its start), the oldest number first, and all calls of a number together.
+/// Repeating the request is safe: a holder first gets back what it already holds and has not marked
+/// done, with the claim extended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRequest {
-    /// Who takes them: 1 to 100 letters, digits, `-`, `_`, `.` or `/`. Two workers that may run at the same time need
-    /// two names; a restarted worker that keeps its name gets its own calls back at once.
+    /// Who takes them: 1 to 100 letters, digits, `-`, `_`, `.` or `/`. Two workers that may run at
+    /// the same time need two names; a restarted worker that keeps its name gets its own calls
+    /// back at once.
     #[schema(pattern = "^[A-Za-z0-9._/-]{1,100}$")]
     pub holder: String,
     /// Only calls that started at or after this time.
@@ -220,7 +223,8 @@ pub struct ClaimRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
-    /// The daily run's way: a number that has a contact is not handed out, its calls are settled as done instead.
+    /// The daily run's way: a number that has a contact is not handed out, its calls are settled
+    /// as done instead.
     #[serde(default)]
     pub only_missing: bool,
     /// How many different numbers at most: 1 to 1000.
@@ -242,7 +246,8 @@ pub struct ClaimedCalls {
     /// Until when they belong to the holder.
     #[schema(value_type = String, format = DateTime)]
     pub claimed_until: Timestamp,
-    /// Calls that this request settled because their number has a contact (only with `onlyMissing`).
+    /// Calls that this request settled because their number has a contact (only with
+    /// `onlyMissing`).
     pub settled: u32,
 }
 
@@ -254,8 +259,8 @@ pub struct ClaimedCall {
     pub id: String,
     /// The customer's number as the platform spelled it.
     pub number: String,
-    /// The directory's own reading of it, with the region of the token that brought the call in. The worker reads
-    /// `number` again with its own region, and what it reads counts.
+    /// The directory's own reading of it, with the region of the token that brought the call in.
+    /// The worker reads `number` again with its own region, and what it reads counts.
     #[schema(value_type = Option<String>)]
     pub e164: Option<E164>,
     /// When the call began.

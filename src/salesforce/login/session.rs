@@ -70,7 +70,8 @@ struct State {
     session: Option<Arc<Session>>,
     /// The log-in that is running. Callers that arrive meanwhile wait for it.
     flight: Option<Flight>,
-    /// The refusal that further callers get: until the given time, or without end if there is none.
+    /// The refusal that further callers get: until the given time, or without end if there is
+    /// none.
     refused: Option<(Error, Option<Instant>)>,
 }
 

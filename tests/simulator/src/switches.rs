@@ -78,8 +78,8 @@ pub struct Switches {
     pub subrequest_uri_limit: Option<usize>,
     /// Maximum characters of a SOQL statement (D: 100,000).
     pub soql_limit: usize,
-    /// Characters of a statement that gets `QUERY_TOO_COMPLICATED`; `null` for never (D possible, U
-    /// when).
+    /// Characters of a statement that gets `QUERY_TOO_COMPLICATED`; `null` for never (D possible,
+    /// U when).
     pub too_complicated_at: Option<usize>,
     /// Maximum characters of one string literal (D: 4,000).
     pub literal_limit: usize,

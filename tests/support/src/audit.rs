@@ -35,7 +35,8 @@ pub struct AuditEvent {
     pub uri: String,
     /// HTTP status code.
     pub code: u16,
-    /// Whether the request failed for lack of rights. A 403 may also come from a quota or a policy.
+    /// Whether the request failed for lack of rights. A 403 may also come from a quota or a
+    /// policy.
     pub forbidden: bool,
     /// Time at which the API server received the request.
     pub time: Timestamp,

@@ -41,7 +41,8 @@ pub struct ControlPlane {
     dir: PathBuf,
     supervisor: Option<Arc<Mutex<Supervisor>>>,
     restarts: AtomicU32,
-    /// Where kubectl's plugins for credentials look for theirs, on a cluster that somebody brought; else nowhere of the developer's.
+    /// Where kubectl's plugins for credentials look for theirs, on a cluster that somebody
+    /// brought; else nowhere of the developer's.
     home: PathBuf,
 }
 

@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 /// The first argument by which a supervisor calls its own program again, to become the command.
 const BOUND: &str = "--bound-to";
 
-/// Runs `[--] COMMAND ARGS` so that it cannot outlive whoever started us, and returns the exit code for us: see `tests/cluster/README.md`.
-/// The calling program must hand the arguments behind its word `supervise` on to this function, and do nothing before.
+/// Runs `[--] COMMAND ARGS` so that it cannot outlive whoever started us, and returns the exit code
+/// for us: see `tests/cluster/README.md`. The calling program must hand the arguments behind its
+/// word `supervise` on to this function, and do nothing before.
 pub fn supervise(args: &[String]) -> i32 {
     let outcome = match args {
         [bound, parent, command @ ..] if bound == BOUND => return become_bound(parent, command),
@@ -30,7 +31,8 @@ pub fn supervise(args: &[String]) -> i32 {
     })
 }
 
-/// Dies with the supervisor, and is the command from now on: what the kernel was told outlasts that.
+/// Dies with the supervisor, and is the command from now on: what the kernel was told outlasts
+/// that.
 fn become_bound(parent: &str, command: &[String]) -> i32 {
     let bound = prctl::set_pdeathsig(Signal::SIGKILL);
     // It may have died before the kernel was told.
@@ -78,7 +80,8 @@ async fn run(command: &[String]) -> std::io::Result<i32> {
         .spawn()?;
     let group = Pid::from_raw(child.id().unwrap_or_default().cast_signed());
     let (told, mut orders) = mpsc::unbounded_channel();
-    // Not on a thread of the runtime's: that would be waited for at the end, and a read cannot be given up.
+    // Not on a thread of the runtime's: that would be waited for at the end, and a read cannot be
+    // given up.
     std::thread::spawn(move || {
         for order in std::io::stdin().lines().map_while(Result::ok) {
             let _ = told.send(order);
@@ -117,8 +120,8 @@ fn send(process: Pid, number: i32) {
     }
 }
 
-/// Ends what the command has started and left, as when the first process of a container ends: its group first, then whoever left the
-/// group. It returns when they are gone.
+/// Ends what the command has started and left, as when the first process of a container ends: its
+/// group first, then whoever left the group. It returns when they are gone.
 async fn kill_descendants(group: Pid) {
     let _ = killpg(group, Signal::SIGKILL);
     loop {

@@ -1,4 +1,5 @@
-//! The span of a request, `request{company,route,status}`: every line that is logged on the way belongs to one.
+//! The span of a request, `request{company,route,status}`: every line that is logged on the way
+//! belongs to one.
 
 use std::time::Instant;
 

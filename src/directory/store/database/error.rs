@@ -27,7 +27,8 @@ pub enum StoreError {
         "the schema of the database {0} cannot be brought up to date; the disk may be full, or a newer version of the program may have been here"
     )]
     Migrate(String, #[source] sqlx::migrate::MigrateError),
-    /// The database cannot serve now: busy, disk full, not reachable. Trying again later makes sense.
+    /// The database cannot serve now: busy, disk full, not reachable. Trying again later makes
+    /// sense.
     #[error("could not {0}: the database is not available")]
     Unavailable(&'static str, #[source] sqlx::Error),
     /// A statement failed.

@@ -4,8 +4,8 @@
 //! The databases differ in how they are opened, how writers are kept apart, and which failures are
 //! temporary. Only this folder contains these differences.
 
-// The macros of `sqlx` are not used: they compile both databases, SQLite's C code included, a second
-// time for the compiler.
+// The macros of `sqlx` are not used: they compile both databases, SQLite's C code included, a
+// second time for the compiler.
 
 /// The versions of a database's schema. A released one never changes: every database contains its
 /// checksum.

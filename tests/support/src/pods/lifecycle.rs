@@ -428,7 +428,8 @@ impl Lifecycle<'_> {
                     {
                         return;
                     }
-                    Ok(_) => {} // it is gone, or a finalizer holds it and the watch reports its removal
+                    // It is gone, or a finalizer holds it and the watch reports its removal.
+                    Ok(_) => {}
                     Err(_) => {
                         tokio::time::sleep(Duration::from_millis(200)).await;
                         continue;

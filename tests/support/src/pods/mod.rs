@@ -85,8 +85,9 @@ impl PodRunnerBuilder<'_> {
         self
     }
 
-    /// Registers no node: runs the pods of its namespaces that are on none, and acts as the administrator. For a cluster of somebody else,
-    /// where a node that is none would attract pods of theirs. What keeps the scheduler from those pods is the caller's business.
+    /// Registers no node: runs the pods of its namespaces that are on none, and acts as the
+    /// administrator. For a cluster of somebody else, where a node that is none would attract
+    /// pods of theirs. What keeps the scheduler from those pods is the caller's business.
     #[must_use]
     pub fn without_node(mut self) -> Self {
         self.guest = true;
