@@ -52,7 +52,7 @@ pub struct Args {
     /// RUST_LOG of worker pods.
     #[arg(long, env = "SWITCHBOARD_WORKER_LOG", default_value = "info")]
     pub worker_log: String,
-    /// Where worker pods reach the directory, such as http://switchboard-directory.switchboard.svc.
+    /// Where worker pods reach the directory, such as `http://switchboard-directory.switchboard.svc`.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_URL")]
     pub directory_url: Url,
     /// File with the keys that sign the directory's tokens: base64 of 32 bytes or more, one a

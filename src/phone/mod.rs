@@ -1,7 +1,7 @@
 //! Phone numbers: parsing, the E.164 form, and the spellings that people use. No I/O.
 //!
-//! [`parse`] turns the text of a call or a record into an [`E164`], or returns a [`NotLookedUp`]
-//! with the reason why there is nothing to look up. [`spellings`] does the reverse. Salesforce
+//! [`parse()`] turns the text of a call or a record into an [`E164`], or returns a [`NotLookedUp`]
+//! with the reason why there is nothing to look up. [`spellings()`] does the reverse. Salesforce
 //! keeps phone text as it was typed and compares it literally, so a query must contain every form
 //! that people store. Both use libphonenumber's data.
 

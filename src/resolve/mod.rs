@@ -1,7 +1,7 @@
 //! Finds the people and companies in Salesforce that belong to phone numbers.
 //!
-//! [`Resolver`] packs many numbers into few composite requests and sends them. [`choose`] reads the
-//! records that come back and picks one for each number. Only the resolver does I/O.
+//! [`Resolver`] packs many numbers into few composite requests and sends them. [`choose()`] reads
+//! the records that come back and picks one for each number. Only the resolver does I/O.
 //!
 //! One composite request holds at most five queries and costs one API call. There are five pairs of
 //! an object and a phone field (Contact, Account, Lead; Phone and MobilePhone), so each pair is a

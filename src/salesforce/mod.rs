@@ -3,9 +3,10 @@
 //!
 //! The process has one [`Transport`], and one [`Connection`] for each credential. Users of a
 //! connection clone it. A connection logs in when it first needs a session, and keeps the session.
-//! [`probe`] is the connection test. A request passes through these modules in order: `connection`
-//! (session, renewal, repetition) → `transport` (guard, sizes, times) → `answers` (the response) →
-//! `error_codes` (the meaning of Salesforce's texts) → `meaning` (the text for the tenant).
+//! [`probe()`] is the connection test. A request passes through these modules in order:
+//! `connection` (session, renewal, repetition) → `transport` (guard, sizes, times) → `answers` (the
+//! response) → `error_codes` (the meaning of Salesforce's texts) → `meaning` (the text for the
+//! tenant).
 //!
 //! The folder docs/facts holds what is known of Salesforce, with source and certainty. Comments
 //! cite it with page and section: (facts: Salesforce 2.9).

@@ -58,7 +58,7 @@ impl Environment {
     }
 
     /// The audience of a JWT. It is never the My Domain host
-    /// (https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_jwt_flow.htm).
+    /// (<https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_jwt_flow.htm>).
     pub fn jwt_audience(self) -> &'static str {
         match self {
             Self::Production => "https://login.salesforce.com",

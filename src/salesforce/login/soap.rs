@@ -14,7 +14,7 @@ use crate::salesforce::text::xml::{Element, push_escaped};
 use crate::salesforce::transport::Outgoing;
 
 /// `login()` does not exist from 65.0 on
-/// (https://help.salesforce.com/s/articleView?id=005132110&type=1). The session that an older
+/// (<https://help.salesforce.com/s/articleView?id=005132110&type=1>). The session that an older
 /// version grants is valid for all versions of REST.
 const LAST_WITH_LOGIN: ApiVersion = ApiVersion {
     major: 64,

@@ -33,7 +33,7 @@ pub(crate) fn of_method(method: Method) -> Option<Warning> {
 }
 
 /// The warning for an API version that is about to be retired
-/// (https://help.salesforce.com/s/articleView?id=005321531&type=1).
+/// (<https://help.salesforce.com/s/articleView?id=005321531&type=1>).
 pub(crate) fn of_version(version: ApiVersion) -> Option<Warning> {
     (version < ApiVersion { major: 41, minor: 0 }).then(|| {
         warning(

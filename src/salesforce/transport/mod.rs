@@ -37,7 +37,7 @@ const USER_AGENT: &str = concat!(
 );
 
 /// `Sforce-Call-Options: client=` shows in the event log files of the organization
-/// (https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_calloptions.htm).
+/// (<https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_calloptions.htm>).
 const CALL_OPTIONS: (HeaderName, HeaderValue) = (
     HeaderName::from_static("sforce-call-options"),
     HeaderValue::from_static(concat!("client=switchboard/", env!("CARGO_PKG_VERSION"))),

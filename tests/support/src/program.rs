@@ -25,7 +25,7 @@ pub fn target_dir() -> PathBuf {
 static STAND_IN: OnceLock<PathBuf> = OnceLock::new();
 
 /// From here on this program is asked for what the `cluster` binary does otherwise, which then need
-/// not be built: `supervise -- COMMAND` ([`crate::supervise`]) and `kubectl ARGS`. Only for
+/// not be built: `supervise -- COMMAND` ([`crate::supervise()`]) and `kubectl ARGS`. Only for
 /// clusters that are there already: it cannot start one.
 pub fn stand_in_for_cluster_binary(program: PathBuf) {
     let _ = STAND_IN.set(program); // the first word counts
