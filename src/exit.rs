@@ -59,7 +59,7 @@ impl Exit {
             Self::Usage => "all",
             Self::BudgetExhausted => "`worker`",
             Self::Interrupted => {
-                "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `selftest`: at the first signal; `lookup` prints what was found before. `controller`, `directory`: when a second signal cuts their orderly end off"
+                "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `selftest`: at the first signal; `lookup` prints what was found before. `directory purge`: at the first signal; what it had removed stays removed. `controller`, `directory`: when a second signal cuts their orderly end off"
             }
         }
     }

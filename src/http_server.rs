@@ -25,6 +25,22 @@ use tracing::{debug, warn};
 
 use crate::error::Chain;
 
+/// The advice for a listener that cannot be opened.
+pub(crate) fn listen_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another process has the port: end it, or choose another with --listen"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "the address is none of this machine: choose one with --listen"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "this process may not use the port: choose one above 1023 with --listen"
+        }
+        _ => "choose another address or port with --listen",
+    }
+}
+
 /// The largest request line with its headers, in bytes. A token and a number are far shorter.
 const MAX_HEAD: usize = 64 * 1024;
 

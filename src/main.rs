@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     telemetry::start();
     let name = cli.role.name();
-    let started = Shutdown::on_signals(cli.role.last_words())
+    let started = Shutdown::on_signals(cli.role.abort_grace())
         .and_then(|shutdown| Ok((shutdown, cli.role.runtime().enable_all().build()?)));
     let (shutdown, runtime) = match started {
         Ok(started) => started,
@@ -96,7 +96,7 @@ impl Role {
     }
 
     /// The time that is left after a second signal.
-    fn last_words(&self) -> Duration {
+    fn abort_grace(&self) -> Duration {
         match self {
             Self::Worker(_) => ABORT_GRACE,
             _ => Duration::ZERO,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cli::{ClusterError, FlagError};
 use crate::directory::TokenError;
 use crate::exit::Exit;
+use crate::http_server::listen_remedy;
 use crate::salesforce::DialError;
 
 /// An error that prevents the start of the controller or ends its work.
@@ -34,9 +35,7 @@ pub enum Error {
     #[error("the way to Salesforce cannot be set up; check --salesforce-hosts and --ca-bundle")]
     Dial(#[from] DialError),
     /// The health server cannot listen, for example because the port is taken.
-    #[error(
-        "the health server cannot listen on {address}; does another process have the port? choose another with --listen"
-    )]
+    #[error("the health server cannot listen on {address}; {}", listen_remedy(.source))]
     Listen {
         /// The address to listen on.
         address: std::net::SocketAddr,

@@ -98,7 +98,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
             None => std::future::pending().await,
         }
     };
-    let told = async {
+    let synced = async {
         for stores in &context.stores {
             stores.synced().await;
         }
@@ -107,7 +107,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     };
     tokio::select! {
         () = work(&context, watches, args.concurrency, &stop) => {}
-        () = told => {}
+        () = synced => {}
         // Running reconciles are dropped at once: the new leader repeats them, and each write is
         // bound to a version.
         () = lost => return Err(Error::LeadershipLost),

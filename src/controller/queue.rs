@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures::channel::mpsc;
 use futures::{FutureExt, SinkExt, Stream, StreamExt};
-use kube::ResourceExt;
 use kube::runtime::controller::{Action, Config as QueueConfig, applier};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::context::Context;
 use super::context::stores::Stores;
-use super::memory::Memory;
 use super::memory::index::Key;
-use super::reconcile::{Error, reconcile};
+use super::reconcile::{Error, reconcile, reconcile_span};
 use super::watch::{Affected, Watches};
 use crate::api::SalesforceIntegration;
 use crate::error::Chain;
@@ -63,12 +61,17 @@ pub(crate) async fn work(
                     if ended.is_ok() {
                         context.memory.succeeded(&key);
                     }
+                    // What a reconcile kept after the deletion would stay for ever: no event
+                    // follows.
+                    if context.cached(&key).is_none() {
+                        context.memory.forget(&key);
+                    }
                     ended
                 }));
                 Box::pin(joined(work))
             },
             move |resource: Arc<SalesforceIntegration>, error: &Error, context: Arc<Context>| {
-                error_policy(&resource, error, &context.memory)
+                error_policy(&resource, error, &context)
             },
             Arc::clone(context),
             store,
@@ -118,8 +121,14 @@ async fn joined<T>(work: AbortOnDropHandle<T>) -> T {
     }
 }
 
-fn error_policy(resource: &SalesforceIntegration, error: &Error, memory: &Memory) -> Action {
-    let wait = memory.failed(&Key::of(resource), error.cause());
-    tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), error = %Chain(error), ?wait, "reconcile failed; it is tried again");
+fn error_policy(resource: &SalesforceIntegration, error: &Error, context: &Context) -> Action {
+    let key = Key::of(resource);
+    if context.cached(&key).is_none() {
+        return Action::await_change();
+    }
+    let wait = context.memory.failed(&key, error.cause());
+    // The span of the reconcile has ended with it.
+    let _span = reconcile_span(&key).entered();
+    tracing::warn!(error = %Chain(error), ?wait, "reconcile failed; it is tried again");
     Action::requeue(wait)
 }

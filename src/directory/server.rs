@@ -19,8 +19,8 @@ use super::{CompanyId, TokenError, upkeep};
 use crate::cli::{PrintError, print};
 use crate::error::print_error;
 use crate::exit::Exit;
-use crate::http_server;
-use crate::shutdown::Shutdown;
+use crate::http_server::{self, listen_remedy};
+use crate::shutdown::{Shutdown, Stopped};
 
 const MAX_BODY: usize = 4 * 1024 * 1024;
 const TENANT_RATE: u32 = 500;
@@ -158,11 +158,12 @@ pub enum Error {
     /// The database cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The address is taken, or not ours.
-    #[error(
-        "cannot listen on {0}; does another process have the port? choose another with --listen"
-    )]
+    /// The address is taken, not ours, or not permitted.
+    #[error("cannot listen on {0}; {advice}", advice = listen_remedy(.1))]
     Listen(SocketAddr, #[source] io::Error),
+    /// A signal ended a subcommand before its work was done.
+    #[error(transparent)]
+    Stopped(Stopped),
     /// What was done cannot be printed.
     #[error(transparent)]
     Print(#[from] PrintError),
@@ -205,11 +206,18 @@ async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
             older_than_days,
             company,
         }) => {
-            let store = Store::open(args.database_address().await?.expose_secret()).await?;
-            let before = upkeep::days_before(Timestamp::now(), *older_than_days);
-            let purged = store.purge(company.as_ref(), before).await;
-            store.close().await;
-            let purged = purged?;
+            let purge = async {
+                let store = Store::open(args.database_address().await?.expose_secret()).await?;
+                let before = upkeep::days_before(Timestamp::now(), *older_than_days);
+                let purged = store.purge(company.as_ref(), before).await;
+                store.close().await;
+                Ok::<_, Error>(purged?)
+            };
+            // It is safe to stop at any point: a purge commits batch by batch, and runs again.
+            let purged = shutdown
+                .run_until_cancelled(purge)
+                .await
+                .ok_or(Error::Stopped(Stopped))??;
             print(&format!(
                 "calls {}, contacts {}\n",
                 purged.calls, purged.contacts
@@ -230,6 +238,7 @@ impl Error {
             | Self::NoKeyFile
             | Self::DatabaseFile(..)
             | Self::Store(StoreError::Address) => Exit::Usage,
+            Self::Stopped(_) => Exit::Interrupted,
             Self::Store(_) | Self::Listen(..) | Self::Print(_) => Exit::Failed,
         }
     }

@@ -39,9 +39,15 @@ enum Ended {
     /// Numbers could not be looked up.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
-    /// Somebody told it to stop.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
+    /// A signal ended it.
+    #[error("stopped; the results up to then are printed")]
+    Stopped,
+}
+
+impl From<Stopped> for Ended {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 /// Looks numbers up and prints what was found.
@@ -65,7 +71,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     let printed = print(&output::text(&outcome, format));
     eprintln!("{}", output::cost(&outcome));
     match (result, printed) {
-        (Err(Ended::Stopped(stopped)), _) => end(&stopped, Exit::Interrupted),
+        (Err(problem @ Ended::Stopped), _) => end(&problem, Exit::Interrupted),
         (Err(problem), _) => end(&problem, Exit::Failed),
         (Ok(()), Err(error)) => end(&error, Exit::Failed),
         (Ok(()), Ok(())) => Exit::Done,

@@ -42,7 +42,7 @@ pub enum Chapter {
     /// Warnings about things that work today and need attention.
     Warnings,
     /// The results of a test or a run that the tenant requested.
-    Wishes,
+    Requests,
     /// Reasons that report no problem.
     Harmless,
 }
@@ -78,7 +78,7 @@ impl Chapter {
         Self::Run,
         Self::LostRun,
         Self::Warnings,
-        Self::Wishes,
+        Self::Requests,
         Self::Harmless,
     ];
 
@@ -93,7 +93,7 @@ impl Chapter {
             Self::Run => "What a run says itself",
             Self::LostRun => "How a run ended without saying why",
             Self::Warnings => "Warnings",
-            Self::Wishes => "What became of a test or a run that was asked for",
+            Self::Requests => "What became of a test or a run that was asked for",
             Self::Harmless => "When nothing is wrong",
         }
     }

@@ -142,7 +142,7 @@ reasons! {
             Act("Nothing is lost: the next run tries again. If it happens again, ask the platform team: something else may answer at that address, or the worker's image may not fit the directory.")
         }
         Interrupted {
-            "The worker was told to stop before it was done, and handed back what it had taken.",
+            "The worker was told to stop before it was done. What it had taken is handed back, or free again when its claim runs out. The status shows WorkerKilled.",
             Act("Nothing is lost: the next run goes on. If it happens again, ask the platform team who ends the pods.")
         }
         CallsComeBack {
@@ -210,7 +210,7 @@ reasons! {
             Act("Lower spec.apiBudget.dailyPercent of the org's integrations until they add up to 100.")
         }
     }
-    Wishes {
+    Requests {
         TestPostponed {
             "A test was asked for, and one more refused log-in could lock the user: two within an hour were refused, or their answers were lost.",
             Act("Wait for the time that the message names; the test then comes by itself. A changed Secret is tried at once.")

@@ -56,7 +56,11 @@ fn check_and_lookup_end_at_the_first_signal() {
             let ended = told_at_once(running, signals);
             ended.says(4, &[]);
             if let [_] = signals {
-                ended.tells(4, role, &["told to stop before it was done"]);
+                let words = match role {
+                    "check" => "told to stop before it was done",
+                    _ => "the results up to then are printed",
+                };
+                ended.tells(4, role, &[words]);
             }
         }
     }
@@ -183,6 +187,16 @@ fn a_directory_whose_orderly_end_is_cut_off_ends_with_4() {
     running.says(TOLD);
     running.signal("INT");
     assert_eq!(running.ended().code, Some(4));
+}
+
+#[test]
+fn a_purge_ends_at_the_first_signal() {
+    let (peer, port) = silent_port();
+    let mut command = switchboard(&format!(
+        "directory --database=postgres://u@127.0.0.1:{port}/d purge --older-than-days=30"
+    ));
+    let (running, _connection) = asking(&mut command, &peer);
+    told_at_once(running, &["INT"]).tells(4, "directory", &["told to stop before it was done"]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl ScopeAccess {
     {
         let access = Arc::clone(self);
         events.filter(move |event| {
-            let told = match event {
+            let is_refusal = match event {
                 Err(error) if access.namespace.is_some() && is_forbidden(error) => {
                     if access.note(&kind_of::<K>(), true) {
                         tokio::spawn(ask_again(Arc::clone(&access), api.clone()));
@@ -83,7 +83,7 @@ impl ScopeAccess {
                 }
                 _ => false,
             };
-            future::ready(!told)
+            future::ready(!is_refusal)
         })
     }
 

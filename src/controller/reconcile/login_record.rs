@@ -109,6 +109,6 @@ pub(super) fn withheld(error: &Error) -> LoginWithheld {
     match error {
         Error::Gone => LoginWithheld::Overtaken,
         Error::Status(kube::Error::Api(status)) if status.code == 409 => LoginWithheld::Overtaken,
-        other => LoginWithheld::NotOnRecord(other.to_string()),
+        _ => LoginWithheld::NotOnRecord,
     }
 }

@@ -34,11 +34,14 @@ pub(crate) async fn reconcile(
     context: Arc<Context>,
     permits: &Semaphore,
 ) -> Result<Action, Error> {
-    // The span has the highest level, so that it appears with every `RUST_LOG`.
-    let span = tracing::error_span!("reconcile", namespace = key.namespace, name = key.name);
     reconcile_in_turn(key, context, permits)
-        .instrument(span)
+        .instrument(reconcile_span(key))
         .await
+}
+
+/// The span of a reconcile. It has the highest level, so that it appears with every `RUST_LOG`.
+pub(crate) fn reconcile_span(key: &Key) -> tracing::Span {
+    tracing::error_span!("reconcile", namespace = key.namespace, name = key.name)
 }
 
 async fn reconcile_in_turn(

@@ -98,7 +98,7 @@ async fn a_log_in_that_cannot_be_put_on_record_is_not_sent_and_every_line_says_w
     let permits = Semaphore::new(1);
     for (refusal, why) in [
         (409, "another writes the record"),
-        (500, "could not be put on record ("),
+        (500, "could not be put on record"),
     ] {
         let log = Log::start("switchboard=trace");
         let context = context(resource.clone(), refusal);

@@ -25,9 +25,10 @@ pub enum LoginWithheld {
     /// writes it now, and may log in itself.
     #[error("the log-in could not be put on record, because another writes the record now")]
     Overtaken,
-    /// The log-in could not be recorded, for the reason given. Nobody would know of the log-in.
-    #[error("the log-in could not be put on record ({0})")]
-    NotOnRecord(String),
+    /// The log-in could not be recorded, so that nobody would know of it. The owner of the record
+    /// reports the cause: it may be a text that other users of the credential must not see.
+    #[error("the log-in could not be put on record")]
+    NotOnRecord,
 }
 
 impl From<LoginWithheld> for Error {

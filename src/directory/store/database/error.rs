@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sqlx::migrate::MigrateError;
+
 use crate::directory::store::database;
 
 /// Why an operation of the store failed.
@@ -24,9 +26,10 @@ pub enum StoreError {
     Connect(String, #[source] sqlx::Error),
     /// The schema cannot be brought up to date.
     #[error(
-        "the schema of the database {0} cannot be brought up to date; the disk may be full, or a newer version of the program may have been here"
+        "the schema of the database {0} cannot be brought up to date; {advice}",
+        advice = migrate_remedy(.1)
     )]
-    Migrate(String, #[source] sqlx::migrate::MigrateError),
+    Migrate(String, #[source] MigrateError),
     /// The database cannot serve now: busy, disk full, not reachable. Trying again later makes
     /// sense.
     #[error("could not {0}: the database is not available")]
@@ -37,6 +40,19 @@ pub enum StoreError {
     /// A row holds a value that this version cannot have written.
     #[error("the database holds {0} that this version does not understand")]
     Corrupt(&'static str),
+}
+
+/// The advice for a migration that fails.
+fn migrate_remedy(error: &MigrateError) -> &'static str {
+    match error {
+        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+            "a newer version of the program was here: start that one, or restore the backup from before"
+        }
+        MigrateError::VersionMismatch(_) => {
+            "another program than this one made it: restore the backup, or name another database"
+        }
+        _ => "check that the disk has room, and that the user may create and change tables",
+    }
 }
 
 // === impl StoreError ===
