@@ -191,6 +191,12 @@ impl Memory {
         self.update(key, |state, _| *state = State::default());
     }
 
+    /// Whether nothing at all is kept.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().states.is_empty()
+    }
+
     fn read<T>(&self, key: &Key, read: impl FnOnce(&State) -> T) -> Option<T> {
         self.0.lock().states.get(key).map(read)
     }

@@ -20,6 +20,7 @@ use crate::controller::context::metrics::Metrics;
 use crate::controller::context::prover::Prover;
 use crate::controller::context::stores::Stores;
 use crate::controller::memory::child_store::ChildStore;
+use crate::controller::queue::error_policy;
 use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::{DialPolicy, FingerprintKey, LoginWithheld, Transport};
@@ -86,6 +87,19 @@ fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
         vec![stores],
         metrics,
     ))
+}
+
+#[tokio::test]
+async fn of_an_integration_that_is_deleted_while_its_reconcile_fails_nothing_is_kept() {
+    let here = integration("acme");
+    let gone = integration("gone");
+    let context = context(here.clone(), 500);
+    let failed = || Error::Gone;
+    error_policy(&here, &failed(), &context);
+    assert!(!context.memory.is_empty(), "its back-off is kept");
+    context.memory.forget(&Key::of(&here));
+    error_policy(&gone, &failed(), &context);
+    assert!(context.memory.is_empty());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use http::Method;
 use tracing::debug;
 use url::Url;
 
+use crate::error::Chain;
 use crate::salesforce::answers::Incoming;
 use crate::salesforce::answers::error::Error;
 
@@ -62,7 +63,7 @@ impl Sending {
             // Such an error has a text of our own: it quotes no response.
             Err(error) => {
                 let status = error.status();
-                debug!(%method, host, path, status, took_ms, attempt, %error, "no answer of Salesforce");
+                debug!(%method, host, path, status, took_ms, attempt, error = %Chain(error), "no answer of Salesforce");
             }
         }
     }

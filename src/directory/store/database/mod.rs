@@ -14,7 +14,7 @@ macro_rules! migrations {
         migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company")
     };
     ($kind:literal, $($file:literal),+) => {
-        LazyLock::new(|| super::migrator(&[
+        LazyLock::new(|| $crate::directory::store::database::migrator(&[
             $(($file, include_str!(concat!("../../migrations/", $kind, "/", $file, ".sql")))),+
         ]))
     };
