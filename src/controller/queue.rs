@@ -121,7 +121,11 @@ async fn joined<T>(work: AbortOnDropHandle<T>) -> T {
     }
 }
 
-pub(crate) fn error_policy(resource: &SalesforceIntegration, error: &Error, context: &Context) -> Action {
+pub(crate) fn error_policy(
+    resource: &SalesforceIntegration,
+    error: &Error,
+    context: &Context,
+) -> Action {
     let key = Key::of(resource);
     if context.cached(&key).is_none() {
         return Action::await_change();
