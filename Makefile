@@ -27,7 +27,7 @@ e2e: ## The story on a real node, from chart and image (root on Linux; or KUBECO
 outage: cluster ## Salesforce away for a minute under 200 integrations: about four minutes
 	cargo test --test it -- --ignored two_hundred
 
-cluster: ## Build the control plane of the tests (about 7 minutes on two cores the first time)
+cluster: ## Build the control plane of the tests (7 to 10 minutes on two cores the first time)
 	@tests/cluster/build.sh
 
 tools: ## Build helm and kubeconform for the tests (about 3 minutes the first time)
