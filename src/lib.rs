@@ -20,4 +20,5 @@ pub mod salesforce;
 pub mod selftest;
 pub mod shutdown;
 pub mod telemetry;
+mod url_text;
 pub mod worker;

@@ -4,7 +4,6 @@
 
 mod report;
 pub(crate) mod settings;
-mod url_text;
 
 pub use self::report::{
     MAX_REPORT_BYTES, Matched, Note, Outcome, REPORT_VERSION, ReportError, RunKind, RunReport,

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::url_text;
 use crate::company_id::CompanyId;
 use crate::phone::Region;
 use crate::resolve::UrlLength;
@@ -19,6 +18,7 @@ use crate::salesforce::{
     ApiVersion, Credentials, DialError, DialPolicy, Environment, Incomplete, Method, SecretKey,
     secret_text,
 };
+use crate::url_text;
 
 /// The environment variable that holds the document.
 pub const SETTINGS_ENV: &str = "SWITCHBOARD_WORKER_SETTINGS";

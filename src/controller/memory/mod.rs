@@ -64,10 +64,7 @@ impl Memory {
 
     /// Whether a reconcile may begin. Otherwise it lets others go first.
     pub(crate) fn begin(&self, key: &Key, now: Instant) -> bool {
-        self.update(key, |state, waiting| {
-            let others = waiting - usize::from(state.first_pass.is_waiting);
-            state.first_pass.begin(others, now)
-        })
+        self.update(key, |state, waiting| state.first_pass.begin(waiting, now))
     }
 
     /// Defers the rest of the work for an integration while others wait. Returns whether it

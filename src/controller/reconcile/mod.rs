@@ -61,8 +61,6 @@ async fn reconcile_in_turn(
     // `acquire` fails only on a closed semaphore, and this one is never closed.
     let _permit = permits.acquire().await;
     let Some(resource) = context.integration(key) else {
-        // A reconcile that was running during the deletion may have kept state since.
-        context.memory.forget(key);
         return Ok(Action::await_change());
     };
     let began = Instant::now();

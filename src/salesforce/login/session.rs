@@ -15,6 +15,7 @@ use url::Url;
 use super::gate::LoginWithheld;
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::meaning::Meaning;
+use crate::url_text;
 
 /// The time without new log-ins after a brand-new session was refused.
 const HELD_BACK: Duration = Duration::from_secs(30 * 60);
@@ -232,22 +233,5 @@ impl SessionKeeper {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Serializes a URL as text, because `url` is built without serde here.
-mod url_text {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-    use url::Url;
-
-    pub(crate) fn serialize<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(url.as_str())
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
     }
 }
