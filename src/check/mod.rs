@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use kube::ResourceExt;
 
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
-use crate::cli::{BadInput, Manifests, SalesforceArgs, in_thread, print};
+use crate::cli::{BadInput, FlagError, Manifests, SalesforceArgs, in_thread, print};
 use crate::decide;
 use crate::decide::rules::config::Config;
 use crate::decide::{Observed, Proof, decide};
@@ -84,7 +84,7 @@ async fn check(
     let resource = manifests.integration(args.name.as_deref())?;
     let bundle = args.salesforce.ca_bundle()?;
     let policy = args.salesforce.policy(bundle.as_deref())?;
-    let transport = Transport::new(policy)?;
+    let transport = Transport::new(policy).map_err(FlagError::from)?;
     let settings = Settings::read(&resource.spec);
     // The fingerprint is compared with nothing: any key will do.
     let key = FingerprintKey::new(b"switchboard check".to_vec());

@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::FlagError;
 use crate::api::{InvalidField, SalesforceIntegration};
 use crate::error::CauseText;
-use crate::salesforce::DialError;
 
 /// The reason why the files cannot be used, as a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +53,6 @@ pub enum BadInput {
     /// A flag is unusable.
     #[error(transparent)]
     Flag(#[from] FlagError),
-    /// These flags allow no client for Salesforce.
-    #[error("the way to Salesforce cannot be set up; check --salesforce-hosts and --ca-bundle")]
-    Dial(#[from] DialError),
     /// A field of the integration is unusable.
     #[error(transparent)]
     Field(#[from] InvalidField),

@@ -6,7 +6,6 @@ use crate::cli::{ClusterError, FlagError};
 use crate::directory::TokenError;
 use crate::exit::Exit;
 use crate::http_server::listen_remedy;
-use crate::salesforce::DialError;
 
 /// An error that prevents the start of the controller or ends its work.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +30,6 @@ pub enum Error {
     /// A flag that several roles share is unusable.
     #[error(transparent)]
     Flag(#[from] FlagError),
-    /// The Salesforce hosts or the certificate authorities are unusable.
-    #[error("the way to Salesforce cannot be set up; check --salesforce-hosts and --ca-bundle")]
-    Dial(#[from] DialError),
     /// The health server cannot listen, for example because the port is taken.
     #[error("the health server cannot listen on {address}; {}", listen_remedy(.source))]
     Listen {
@@ -51,11 +47,9 @@ impl Error {
     /// The exit code of the controller.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Cluster(_)
-            | Self::TokenKeys(..)
-            | Self::FingerprintKey(_)
-            | Self::Flag(_)
-            | Self::Dial(_) => Exit::Usage,
+            Self::Cluster(_) | Self::TokenKeys(..) | Self::FingerprintKey(_) | Self::Flag(_) => {
+                Exit::Usage
+            }
             Self::Lease(_) | Self::LeadershipLost | Self::Listen { .. } => Exit::Failed,
         }
     }

@@ -27,6 +27,7 @@ pub use self::error::Error;
 use self::queue::work;
 use self::server::Health;
 use self::watch::Watches;
+use crate::cli::FlagError;
 use crate::error::print_error;
 use crate::exit::Exit;
 use crate::salesforce::Transport;
@@ -49,7 +50,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
 async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let setup = args.read()?;
     let client = args.client().await?;
-    let transport = Transport::new(setup.dial)?;
+    let transport = Transport::new(setup.dial).map_err(FlagError::from)?;
     let metrics = Arc::new(Metrics::default());
     let health = Arc::new(Health::new(Arc::clone(&metrics)));
     let listening = server::listen(args.listen).await?;

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 
 use super::{Args, Explanation, NumberResult, Outcome, Resolution, output};
 use crate::api::Settings;
-use crate::cli::{BadInput, Manifests, in_thread, print};
+use crate::cli::{BadInput, FlagError, Manifests, in_thread, print};
 use crate::error::print_error;
 use crate::exit::Exit;
 use crate::phone::{E164, Region, parse, spellings};
@@ -88,7 +88,7 @@ fn prepare(args: &Args) -> Result<Job, BadInput> {
     let credentials = credentials(found.as_ref(), &settings)?;
     let bundle = args.salesforce.ca_bundle()?;
     let policy = args.salesforce.policy(bundle.as_deref())?;
-    let transport = Transport::new(policy)?;
+    let transport = Transport::new(policy).map_err(FlagError::from)?;
     let connection = Connection::new(
         transport,
         settings.login_url.clone(),
