@@ -7,6 +7,7 @@
 mod errors;
 mod exit_codes;
 mod facts;
+mod krew;
 mod links;
 mod manifests;
 mod reasons;

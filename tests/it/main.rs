@@ -30,6 +30,7 @@ mod rights;
 mod runs;
 mod schema;
 mod stage;
+mod status;
 mod tenant;
 mod tenants;
 mod throttled;
