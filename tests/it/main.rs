@@ -13,6 +13,7 @@ mod check;
 mod connection;
 mod credentials;
 mod crowd;
+mod definition;
 mod deletion;
 mod disturbed;
 mod examples;
