@@ -32,6 +32,7 @@ mod runs;
 mod schema;
 mod stage;
 mod status;
+mod story;
 mod tenant;
 mod tenants;
 mod throttled;
