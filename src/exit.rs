@@ -15,18 +15,21 @@ pub enum Exit {
     BudgetExhausted = 3,
     /// A signal requested the end before the work was done.
     Interrupted = 4,
+    /// Nothing could be found out, so that nobody knows whether all is well.
+    Unknown = 5,
 }
 
 // === impl Exit ===
 
 impl Exit {
     /// All variants in the order of their codes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
         Self::BudgetExhausted,
         Self::Interrupted,
+        Self::Unknown,
     ];
 
     /// The number of the exit code.
@@ -44,6 +47,7 @@ impl Exit {
             }
             Self::BudgetExhausted => "the allowance of API requests is used up",
             Self::Interrupted => "told to stop (SIGTERM, SIGINT) before it was done",
+            Self::Unknown => "it could not be found out; standard error says why",
         }
     }
 
@@ -51,15 +55,18 @@ impl Exit {
     pub const fn roles(self) -> &'static str {
         match self {
             Self::Done => {
-                "`controller`, `directory`: after an orderly end, which one signal asks for. `worker`: also when there was nothing to do. `check`: the integration would be ready. `lookup`: all numbers were asked for, found or not. `selftest`: all works"
+                "`controller`, `directory`: after an orderly end, which one signal asks for. `worker`: also when there was nothing to do. `check`: the integration would be ready. `lookup`: all numbers were asked for, found or not. `status`: every integration that it shows is Ready. `selftest`: all works"
             }
             Self::Failed => {
-                "`controller`, `directory`: no port, no database, no Lease. `worker`: Salesforce or the directory failed, or the report could not be left. `check`: the integration would not be ready. `lookup`: Salesforce failed; what was found before is printed. `selftest`: something does not work"
+                "`controller`, `directory`: no port, no database, no Lease. `worker`: Salesforce or the directory failed, or the report could not be left. `check`: the integration would not be ready. `lookup`: Salesforce failed; what was found before is printed. `status`: an integration is not Ready, or the controller has not seen its latest change. `selftest`: something does not work"
             }
-            Self::Usage => "all",
+            Self::Usage => "all; `explain`: also for a code that no reason has",
             Self::BudgetExhausted => "`worker`",
             Self::Interrupted => {
-                "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `selftest`: at the first signal; `lookup` prints what was found before. `directory purge`: at the first signal; what it had removed stays removed. `controller`, `directory`: when a second signal cuts their orderly end off"
+                "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `status`, `selftest`: at the first signal; `lookup` prints what was found before. `directory purge`: at the first signal; what it had removed stays removed. `controller`, `directory`: when a second signal cuts their orderly end off"
+            }
+            Self::Unknown => {
+                "`status`: the API server does not answer, does not let the caller read integrations, or there is none of that name or none at all"
             }
         }
     }

@@ -1,14 +1,17 @@
 //! The command line: parse, dispatch, exit code.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use switchboard::error::print_error;
 use switchboard::exit::Exit;
 use switchboard::shutdown::Shutdown;
 use switchboard::{
-    api, check, cli, controller, directory, exit, lookup, selftest, telemetry, worker,
+    api, check, cli, controller, directory, exit, explain, lookup, selftest, status, telemetry,
+    worker,
 };
 use tokio::runtime::Builder;
 
@@ -34,6 +37,11 @@ enum Role {
     /// Who is behind these phone numbers? The workers' look-up on a laptop: names and cost out,
     /// nothing written.
     Lookup(Box<lookup::Args>),
+    /// What a reason, an error or a warning means, and what to do about it.
+    Explain(explain::Args),
+    /// What the integrations of a namespace say: the first problem and its remedy, runs, requests,
+    /// errors.
+    Status(Box<status::Args>),
     /// Whether an installation works from end to end, as `helm test` runs it.
     Selftest(Box<selftest::Args>),
     /// Prints the CustomResourceDefinition.
@@ -44,10 +52,17 @@ enum Role {
 /// write.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
+/// The file name under which kubectl finds this program as its plugin `kubectl switchboard`.
+const PLUGIN: &str = "kubectl-switchboard";
+/// The roles that are no tools for people; the plugin's help does not show them.
+const SERVICES: [&str; 4] = ["controller", "directory", "worker", "selftest"];
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Role::Crds = cli.role {
-        return print_crds().into();
+    let cli = parse();
+    match &cli.role {
+        Role::Crds => return print_crds().into(),
+        Role::Explain(args) => return explain::run(args).into(),
+        _ => {}
     }
     // One provider for the whole program; a second installation cannot happen before this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -69,6 +84,21 @@ fn main() -> ExitCode {
     exit.into()
 }
 
+/// Parses the command line. As a plugin of kubectl the program calls itself as one types it there.
+fn parse() -> Cli {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let name = line.first().map(Path::new).and_then(Path::file_stem);
+    let mut command = Cli::command();
+    if name.is_some_and(|name| name == PLUGIN) {
+        command = command.bin_name("kubectl switchboard");
+        for service in SERVICES {
+            command = command.mut_subcommand(service, |role| role.hide(true));
+        }
+    }
+    let parsed = command.get_matches_from(line);
+    Cli::from_arg_matches(&parsed).unwrap_or_else(|error| error.exit())
+}
+
 // === impl Role ===
 
 impl Role {
@@ -80,6 +110,8 @@ impl Role {
             Self::Worker(_) => "worker",
             Self::Check(_) => "check",
             Self::Lookup(_) => "lookup",
+            Self::Explain(_) => "explain",
+            Self::Status(_) => "status",
             Self::Selftest(_) => "selftest",
             Self::Crds => "crds",
         }
@@ -111,6 +143,8 @@ async fn dispatch(role: Role, shutdown: Shutdown) -> Exit {
         Role::Worker(args) => worker::run(*args, shutdown).await,
         Role::Check(args) => check::run(*args, shutdown).await,
         Role::Lookup(args) => lookup::run(*args, shutdown).await,
+        Role::Explain(args) => explain::run(&args),
+        Role::Status(args) => status::run(*args, shutdown).await,
         Role::Selftest(args) => selftest::run(*args, shutdown).await,
         Role::Crds => print_crds(),
     }

@@ -1,7 +1,7 @@
 //! The output of `switchboard crds`.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use serde::ser::Error;
@@ -30,16 +30,55 @@ pub fn yaml() -> Result<String, serde_yaml::Error> {
 /// wait by means of kstatus, which treats a resource without any status as ready.
 fn definition() -> CustomResourceDefinition {
     let mut definition = SalesforceIntegration::crd();
-    let statuses = definition
+    let schemas = definition
         .spec
         .versions
         .iter_mut()
-        .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
-        .filter_map(|schema| schema.properties.as_mut()?.get_mut("status"));
-    for status in statuses {
-        status.default = Some(JSON(json!({"observedGeneration": -1})));
+        .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
+    for schema in schemas {
+        drop_unknown_formats(schema);
+        if let Some(status) = schema
+            .properties
+            .as_mut()
+            .and_then(|properties| properties.get_mut("status"))
+        {
+            status.default = Some(JSON(json!({"observedGeneration": -1})));
+        }
     }
     definition
+}
+
+/// Drops the formats of numbers that the API server does not know, such as Rust's `uint64`: it
+/// warns about each and checks none (facts: Kubernetes 3.1). The bounds stay.
+fn drop_unknown_formats(schema: &mut JSONSchemaProps) {
+    let known: &[&str] = match schema.type_.as_deref() {
+        Some("integer") => &["int32", "int64"],
+        Some("number") => &["float", "double"],
+        _ => &[],
+    };
+    let is_number = !known.is_empty();
+    schema
+        .format
+        .take_if(|format| is_number && !known.contains(&format.as_str()));
+    let fields = schema
+        .properties
+        .iter_mut()
+        .flat_map(|all| all.values_mut());
+    let items = schema.items.iter_mut().flat_map(|items| match items {
+        JSONSchemaPropsOrArray::Schema(one) => std::slice::from_mut(&mut **one),
+        JSONSchemaPropsOrArray::Schemas(all) => all.as_mut_slice(),
+    });
+    let values = schema
+        .additional_properties
+        .iter_mut()
+        .filter_map(|values| match values {
+            JSONSchemaPropsOrBool::Schema(one) => Some(&mut **one),
+            JSONSchemaPropsOrBool::Bool(_) => None,
+        });
+    fields
+        .chain(items)
+        .chain(values)
+        .for_each(drop_unknown_formats);
 }
 
 /// Quotes a time of day: `23:00` is text in YAML 1.2, which the writer uses, and 1380 in YAML 1.1,

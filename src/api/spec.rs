@@ -24,6 +24,8 @@ use crate::salesforce::Method;
     category = "switchboard",
     namespaced,
     status = "SalesforceIntegrationStatus",
+    selectable = ".spec.companyId",
+    selectable = ".status.organization.id",
     derive = "PartialEq",
     doc = "Links one tenant of the phone platform to its Salesforce org: proves the connection, runs the look-ups, and tells here what it found.",
     validation = Rule::new("self.metadata.name.size() <= 40")

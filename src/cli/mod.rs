@@ -6,11 +6,13 @@ mod cluster;
 mod in_thread;
 mod manifest;
 mod output;
+mod text;
 
 pub use self::args::{FlagError, SalesforceArgs};
 pub(crate) use self::args::{duration, read};
-pub use self::cluster::ClusterError;
+pub use self::cluster::{ClusterError, KubeconfigArgs};
 pub(crate) use self::cluster::{client_of, cluster_config};
 pub(crate) use self::in_thread::in_thread;
 pub use self::manifest::{BadInput, Manifests};
 pub use self::output::{PrintError, print};
+pub(crate) use self::text::{plain, width};

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Explanation, Format, NumberResult, Outcome};
+use crate::cli::{plain, width};
 use crate::resolve::Record;
 
 /// API calls per number with the product document's own method: one query for each of Contact,
@@ -221,32 +222,4 @@ fn push_row(text: &mut String, cells: &[String; 6], widths: &[usize; 6]) {
     }
     text.push_str(line.trim_end());
     text.push('\n');
-}
-
-/// Replaces every character that moves the cursor or changes the text direction.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if c.is_control() || turns { ' ' } else { c }
-        })
-        .collect()
-}
-
-/// The terminal columns of a text: two for each wide character of East Asia.
-fn width(text: &str) -> usize {
-    text.chars()
-        .map(|c| match c {
-            '\u{1100}'..='\u{115f}'
-            | '\u{2e80}'..='\u{a4cf}'
-            | '\u{ac00}'..='\u{d7a3}'
-            | '\u{f900}'..='\u{faff}'
-            | '\u{fe30}'..='\u{fe6f}'
-            | '\u{ff00}'..='\u{ff60}'
-            | '\u{ffe0}'..='\u{ffe6}'
-            | '\u{1f300}'..='\u{1faff}'
-            | '\u{20000}'..='\u{3fffd}' => 2,
-            _ => 1,
-        })
-        .sum()
 }

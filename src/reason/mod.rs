@@ -5,11 +5,13 @@
 
 mod code;
 mod own;
+mod reader;
 
 use std::fmt;
 
 pub use self::code::Code;
 pub use self::own::Reason;
+pub use self::reader::PAGES;
 use crate::resolve::Finding;
 use crate::salesforce::{Meaning, WarningCode};
 

@@ -7,11 +7,13 @@
 mod errors;
 mod exit_codes;
 mod facts;
+mod krew;
 mod links;
 mod manifests;
 mod reasons;
 mod reference;
 mod rooms;
+mod story;
 
 use std::path::{Path, PathBuf};
 

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use switchboard::api::conditions;
-use switchboard::reason::{Chapter, Reason, Remedy};
-use switchboard::salesforce::Retry;
+use switchboard::reason::{Chapter, PAGES, Reason, Remedy};
 
 use crate::{assert_generated, root};
 
@@ -17,7 +16,8 @@ const HEAD: &str = "\
 <!-- Generated from the code by `make docs`; the texts stand in src/reason/own.rs, src/salesforce/answers/meaning.rs and src/salesforce/probe/warning_code.rs. -->
 
 The reason of the condition `Ready` is the reason of the first condition that does not hold. The same codes stand in `status.errors`, in
-the Events, in the metrics and in what `switchboard check` prints. How to read a status is told in [troubleshooting](troubleshooting.md).
+the Events, in the metrics and in what `switchboard check` and `switchboard status` print. `switchboard explain CODE` shows an entry of this page in a
+terminal ([in kubectl](kubectl.md)). How to read a status is told in [troubleshooting](troubleshooting.md).
 ";
 
 #[test]
@@ -50,6 +50,27 @@ fn every_reason_has_a_heading_of_its_own_on_the_page() {
     let headings = page.lines().filter_map(|line| line.strip_prefix("### "));
     for code in headings {
         assert!(Reason::from_code(code).is_some(), "{code} is no reason");
+    }
+}
+
+/// `switchboard explain` and `switchboard status` send their reader to this page of the repository.
+#[test]
+fn the_runbook_of_every_reason_is_there() {
+    for reason in Reason::all() {
+        let runbook = reason.runbook();
+        let (page, anchor) = runbook.split_once('#').unwrap_or((&runbook, ""));
+        let text = std::fs::read_to_string(root().join(page)).unwrap_or_default();
+        assert!(!text.is_empty(), "{reason}: there is no page {page}");
+        let named = text
+            .lines()
+            .filter(|line| line.starts_with('#'))
+            .map(|line| line.trim_start_matches('#').trim().to_lowercase())
+            .any(|heading| heading.replace(' ', "-") == anchor);
+        assert!(
+            anchor.is_empty() || named,
+            "{reason}: {page} has no heading {anchor}"
+        );
+        assert_eq!(reason.runbook_url(), format!("{PAGES}{runbook}"));
     }
 }
 
@@ -87,32 +108,18 @@ fn the_resource_names_its_conditions_in_their_order() {
 }
 
 fn entry(page: &mut String, reason: Reason, said: Option<&String>) {
-    let _ = write!(page, "\n### {reason}\n\n");
-    if let Reason::Salesforce(meaning) = reason {
-        let _ = write!(page, "{}. ", meaning.title());
-    }
-    let _ = writeln!(page, "{}", reason.cause());
+    let _ = writeln!(page, "\n### {reason}\n\n{}", reason.in_words());
     match reason.remedy() {
         Remedy::Act(remedy) => {
             let _ = write!(page, "\n**What to do.** {remedy}\n");
         }
         Remedy::Nothing => {}
     }
-    if let Reason::Salesforce(meaning) = reason {
-        let _ = write!(page, "\n**Tried again:** {}.\n", again(meaning.retry()));
+    if let Some(when) = reason.tried_again() {
+        let _ = write!(page, "\n**Tried again:** {when}.\n");
     }
     if let Some(message) = said {
         let _ = write!(page, "\n```\n{message}\n```\n");
-    }
-}
-
-fn again(retry: Retry) -> &'static str {
-    match retry {
-        Retry::Never => "only when the Secret or the spec changes, or you ask for a test",
-        Retry::Later => "by itself, from 15 seconds up to the interval",
-        Retry::AtInterval => "by itself, at the interval",
-        Retry::AfterAnHour => "by itself, after an hour",
-        Retry::AfterQuota => "by itself, as the 24 hours roll on",
     }
 }
 

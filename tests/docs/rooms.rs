@@ -53,6 +53,8 @@ const ROOMS: &[&str] = &[
     "controller",
     "check",
     "lookup",
+    "explain",
+    "status",
     "selftest",
     "main",
 ];

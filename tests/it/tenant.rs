@@ -1,6 +1,6 @@
 //! A user with edit rights in one namespace, who uses the product with only these rights.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use switchboard::directory;
@@ -58,6 +58,11 @@ impl<'a> Tenant<'a> {
     /// Name of its namespace.
     pub(crate) fn ns(&self) -> &str {
         self.namespace.name()
+    }
+
+    /// The kubeconfig of this tenant's user.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// Runs kubectl with this tenant's rights.

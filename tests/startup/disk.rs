@@ -113,6 +113,7 @@ fn what_was_found_and_cannot_be_printed() {
         ("check", laptop.command("check", "")),
         ("lookup", laptop.asking("lookup", "", "110")),
         ("crds", switchboard("crds")),
+        ("explain", switchboard("explain")),
         (
             "selftest",
             selftest::command(&kubeconfig, "http://127.0.0.1:1"),

@@ -1,18 +1,18 @@
 //! Broken starts and signals, with the real program. Every role names what is broken, the system's
 //! error text and the remedy, and ends with the documented code.
 //!
-//! | broken | controller | directory | worker | check, lookup | selftest |
-//! |---|---|---|---|---|---|
-//! | key file | x | x | | | |
-//! | port | x | x | | | |
-//! | database | | x | | | |
-//! | CA bundle | x | | x | x | |
-//! | kubeconfig | x | | | | x |
-//! | unknown host | x | x | x | x | x |
-//! | closed port | x | x | x | x | x |
-//! | TLS | x | x | x | x | x |
-//! | unreadable file | x | x | x | x | x |
-//! | full disk | | x | x | x | x |
+//! | broken | controller | directory | worker | check, lookup | status | selftest |
+//! |---|---|---|---|---|---|---|
+//! | key file | x | x | | | | |
+//! | port | x | x | | | | |
+//! | database | | x | | | | |
+//! | CA bundle | x | | x | x | | |
+//! | kubeconfig | x | | | | x | x |
+//! | unknown host | x | x | x | x | x | x |
+//! | closed port | x | x | x | x | x | x |
+//! | TLS | x | x | x | x | x | x |
+//! | unreadable file | x | x | x | x | x | x |
+//! | full disk | | x | x | x | | x |
 
 #![allow(
     clippy::unwrap_used,
@@ -29,4 +29,5 @@ mod laptop;
 mod program;
 mod selftest;
 mod signals;
+mod status;
 mod worker;

@@ -12,8 +12,8 @@ use crate::laptop::Laptop;
 use crate::program::{
     Ended, Files, KEY, Running, SOON, closed_port, silent_port, start, switchboard,
 };
-use crate::selftest;
 use crate::worker::Bed;
+use crate::{selftest, status};
 
 /// The output of a role after the first signal.
 const TOLD: &str = "told to stop";
@@ -83,6 +83,17 @@ fn check_and_lookup_end_while_they_wait_for_standard_input() {
         let running = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         running.waits_for_signals();
         told_at_once(running, &["INT"]).says(4, &[TOLD]);
+    }
+}
+
+#[test]
+fn status_ends_at_the_first_signal() {
+    for signals in [&["INT"][..], &["TERM"], &["INT", "TERM", "INT"]] {
+        let (peer, port) = silent_port();
+        let files = Files::new();
+        let kubeconfig = files.kubeconfig(&format!("http://127.0.0.1:{port}"));
+        let (running, _connection) = asking(&mut status::command(&kubeconfig, ""), &peer);
+        told_at_once(running, signals).says(4, &[]);
     }
 }
 

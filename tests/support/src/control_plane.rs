@@ -1,6 +1,6 @@
 //! The control plane, which is started for this test program or is an existing one.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -221,6 +221,18 @@ impl ControlPlane {
         args: impl IntoIterator<Item = S>,
         input: &str,
     ) -> Result<CommandOutput> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        self.kubectl_in(&path, kubeconfig, args, input).await
+    }
+
+    /// The same with another search path, where kubectl finds its plugins.
+    pub async fn kubectl_in<S: AsRef<str>>(
+        &self,
+        path: &OsStr,
+        kubeconfig: &Path,
+        args: impl IntoIterator<Item = S>,
+        input: &str,
+    ) -> Result<CommandOutput> {
         let mut command = tokio::process::Command::new(&self.binary);
         command
             .arg("kubectl")
@@ -230,7 +242,7 @@ impl ControlPlane {
         command
             .env_clear()
             // `kubectl diff` runs the system's diff.
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("PATH", path)
             .env("KUBECONFIG", kubeconfig)
             .env("HOME", &self.home)
             .env("KUBECACHEDIR", self.dir.join("kubectl"));
