@@ -5,8 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::login::ledger::{note_refusal, note_refused_at, of_credential, settle_attempt};
-use super::login::proof::{Refusal, remembered_refusal};
 use super::login::next_attempt::{Cause, Next, REFUSAL_WINDOW};
+use super::login::proof::{Refusal, remembered_refusal};
 use super::login::user_limit::Refused;
 use super::login::{next_attempt, user_limit};
 use super::rules::budget::Spender;
@@ -15,6 +15,7 @@ use super::rules::warnings::Origin;
 use super::rules::{error_log, schedule, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict};
+use crate::api::status::Warning;
 use crate::api::{Settings, TEST_REQUESTED_AT};
 use crate::reason::{Code, Reason};
 use crate::salesforce::Meaning;
@@ -52,7 +53,6 @@ impl Decision<'_> {
             .filter(|connection| connection.credentials_version.is_some());
         let unanswered = self.unanswered(&fingerprint);
         let refusal = self.known_refusal(&fingerprint, &user);
-        let user_refused_at = self.user_refused_at(&user);
         let known = next_attempt::Known {
             fingerprint: &fingerprint,
             last: connection,
@@ -69,12 +69,7 @@ impl Decision<'_> {
             refusal_elsewhere: refusal.as_ref().map(|refusal| refusal.at),
             proved_elsewhere: self.observed.siblings.proved_at,
             unanswered: &unanswered,
-            user_refused_at: &user_refused_at,
-            integration_opens: self
-                .status
-                .connection
-                .as_ref()
-                .and_then(|connection| user_limit::integration_gate(connection, self.now)),
+            user_opens: self.user_opens(&fingerprint, &user),
             has_session: self.observed.siblings.has_outcome,
             interval: settings.interval,
             uid: &self.uid,
@@ -123,8 +118,8 @@ impl Decision<'_> {
         None
     }
 
-    /// Returns the newest refusal of this credential: by a sibling, or by this integration before it
-    /// had another credential.
+    /// Returns the newest refusal of this credential: by a sibling, or by this integration before
+    /// it had another credential.
     fn known_refusal(&self, fingerprint: &str, user: &str) -> Option<Refusal> {
         let own = self.status.connection.as_ref().and_then(|connection| {
             user_limit::refusals(connection, user)
@@ -137,9 +132,9 @@ impl Decision<'_> {
             .max_by_key(|refusal| refusal.at)
     }
 
-    /// Returns the times of the log-ins as this user that were refused or not answered, whoever sent
-    /// them.
-    fn user_refused_at(&self, user: &str) -> Vec<Timestamp> {
+    /// Returns the time from which the refusals of this user, whoever sent them, and those of this
+    /// integration allow a log-in with this credential; `None` if they do now.
+    fn user_opens(&self, fingerprint: &str, user: &str) -> Option<Timestamp> {
         let own = self.status.connection.as_ref();
         let unanswered = own
             .filter(|own| own.user_version.as_deref() == Some(user))
@@ -151,14 +146,34 @@ impl Decision<'_> {
             .flat_map(|connection| user_limit::refusals(connection, user))
             .chain(self.observed.siblings.user_refusals.iter().cloned())
             .collect();
-        user_limit::times(refused)
-            .into_iter()
-            .chain(unanswered)
-            .collect()
+        let by_integration =
+            own.and_then(|connection| user_limit::integration_gate(connection, self.now));
+        user_limit::gate(refused, unanswered, fingerprint, self.now).max(by_integration)
     }
 
-    /// Defers the log-in until the limit for the user opens, and says so. A connection that is known
-    /// to work stays as it is.
+    /// Warns while refused log-ins of this integration hold up others that log in as the same user.
+    /// The others are not named: they may belong to another tenant.
+    pub(crate) fn warn_of_shared_user(&mut self) {
+        let refused = self
+            .status
+            .connection
+            .as_ref()
+            .is_some_and(|connection| connection.failed_logins > 0);
+        let found = if refused && self.observed.siblings.user_is_shared {
+            let reason = Reason::UserIsShared;
+            vec![Warning {
+                code: Code::from(reason).to_string(),
+                message: reason.cause().into(),
+                remedy: reason.remedy().to_string(),
+            }]
+        } else {
+            vec![]
+        };
+        warnings::replace(&mut self.status.warnings, Origin::Login, found);
+    }
+
+    /// Defers the log-in until the limit for the user opens, and says so. A connection that is
+    /// known to work stays as it is.
     fn withhold(&mut self, fingerprint: &str, user: &str, due: Timestamp) {
         let works = self
             .status

@@ -1,13 +1,13 @@
-//! The log-ins of the last hour by user, of this controller. The statuses have the refusals too, but
-//! later, and without the log-ins that are under way: three integrations that try three passwords of
-//! one user at once must not send three.
+//! The log-ins of the last hour by user, of this controller. The statuses have the refusals too,
+//! but later, and without the log-ins that are under way: three integrations that try three
+//! passwords of one user at once must not send three.
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use crate::decide::login::next_attempt::{self, REFUSAL_WINDOW};
+use crate::decide::login::next_attempt::REFUSAL_WINDOW;
 use crate::decide::login::user_limit::{self, Refused};
 
 /// Wait for the answer to a log-in that is under way.
@@ -48,15 +48,15 @@ impl UserLogins {
         let logins = users.entry(user.to_owned()).or_default();
         logins.retain(|login| is_recent(login.at, now));
         refused.extend(logins.iter().filter_map(Login::refusal));
-        let mut times = user_limit::times(refused);
-        if let Some(opens) = next_attempt::gate([], &times, now) {
+        if let Some(opens) = user_limit::gate(refused.clone(), [], credential, now) {
             return Err(opens);
         }
         let pending = logins.iter().filter(|login| !login.refused);
-        times.extend(pending.map(|login| login.at));
+        let pending = pending.map(|login| login.at);
         // Statuses have seconds: two log-ins of one second would look like one there.
         let twin = |login: &Login| login.at == now && login.credential == credential;
-        if next_attempt::gate([], &times, now).is_some() || logins.iter().any(twin) {
+        if user_limit::gate(refused, pending, credential, now).is_some() || logins.iter().any(twin)
+        {
             return Err(now.checked_add(ANSWER).unwrap_or(now));
         }
         logins.push(Login {
@@ -153,10 +153,7 @@ mod tests {
         let logins = UserLogins::default();
         assert_eq!(logins.admit("u", "a", vec![], at(0)), Ok(()));
         logins.settle("u", "a", at(0), true);
-        assert_eq!(
-            logins.admit("u", "b", vec![refused(0, "a")], at(1)),
-            Ok(())
-        );
+        assert_eq!(logins.admit("u", "b", vec![refused(0, "a")], at(1)), Ok(()));
         logins.settle("u", "b", at(1), false);
         let on_record = vec![refused(0, "a"), refused(0, "z")];
         assert_eq!(logins.admit("u", "b", on_record, at(2)), Err(at(3600)));

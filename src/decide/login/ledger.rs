@@ -10,7 +10,8 @@ use super::{next_attempt, user_limit};
 use crate::api::status::{Connection, SalesforceIntegrationStatus};
 use crate::salesforce::Phase;
 
-/// Returns the status to write before a log-in with this credential, as this user, is sent at `now`.
+/// Returns the status to write before a log-in with this credential, as this user, is sent at
+/// `now`.
 pub(crate) fn with_attempt(
     status: Option<&SalesforceIntegrationStatus>,
     fingerprint: &str,

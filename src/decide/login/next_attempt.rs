@@ -85,12 +85,9 @@ pub(crate) struct Known<'a> {
     /// Times of log-ins with the same credential, by this resource or by others, whose answer was
     /// never received. Salesforce may have refused them.
     pub unanswered: &'a [Timestamp],
-    /// Times of all log-ins as the same user, by this resource or by others, that Salesforce refused
-    /// or did not answer, whatever the credential.
-    pub user_refused_at: &'a [Timestamp],
-    /// Time from which this resource may be refused again, whichever users it names; `None` if it
-    /// may now.
-    pub integration_opens: Option<Timestamp>,
+    /// Time from which the refusals of the user, or of this resource as any user, allow a log-in
+    /// with this credential; `None` if they do now.
+    pub user_opens: Option<Timestamp>,
     /// Whether the proof needs no log-in, because there is a session.
     pub has_session: bool,
     /// Interval at which a healthy connection is proved.
@@ -206,14 +203,15 @@ pub(crate) fn wait(
 /// limit of two an hour allows it again.
 fn gated(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
     let refused = own.iter().chain(known.refused_elsewhere);
-    match gate(refused, known.unanswered, now).max(user_gate(known, now)) {
+    match gate(refused, known.unanswered, now).max(known.user_opens) {
         None => Next::Now(cause),
         Some(opens) => Next::At(opens),
     }
 }
 
 /// Allows a log-in that nothing but the limit for the user speaks against. If answers to earlier
-/// log-ins were lost, the limit for the credential applies too, because those may have been refusals.
+/// log-ins were lost, the limit for the credential applies too, because those may have been
+/// refusals.
 fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
     if known.has_session {
         return Next::Now(cause);
@@ -221,14 +219,10 @@ fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> N
     if !known.unanswered.is_empty() {
         return gated(cause, own, known, now);
     }
-    match user_gate(known, now) {
+    match known.user_opens {
         None => Next::Now(cause),
         Some(opens) => Next::Withheld(opens),
     }
-}
-
-fn user_gate(known: &Known<'_>, now: Timestamp) -> Option<Timestamp> {
-    gate([], known.user_refused_at, now).max(known.integration_opens)
 }
 
 /// Returns the time from which the next log-in with a credential is allowed; `None` if it is
@@ -282,8 +276,7 @@ mod tests {
             refusal_elsewhere: None,
             proved_elsewhere: None,
             unanswered: &[],
-            user_refused_at: &[],
-            integration_opens: None,
+            user_opens: None,
             has_session: false,
             interval: Duration::from_secs(1800),
             uid: "uid",
@@ -346,17 +339,12 @@ mod tests {
     #[test]
     fn a_changed_secret_waits_when_the_user_was_refused_twice_within_the_hour() {
         let last = refused(&[-10]);
-        let refused_at = [at(-10), at(-600)];
         let known = Known {
             fingerprint: "f3",
-            user_refused_at: &refused_at,
+            user_opens: Some(at(3000)),
             ..known(Some(&last))
         };
         assert_eq!(next(&known, at(0)), Next::Withheld(at(3000)));
-        assert_eq!(
-            next(&known, at(3001)),
-            Next::Now(Cause::CredentialsChanged)
-        );
         let with_session = Known {
             has_session: true,
             ..known

@@ -38,7 +38,12 @@ impl OneUser {
         for number in 0..self.worlds.len() {
             let fingerprint = format!("f{}", self.passwords[number]);
             let mut siblings = SiblingLogins::default();
-            for (_, other) in self.worlds.iter().enumerate().filter(|(at, _)| *at != number) {
+            for (_, other) in self
+                .worlds
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| *at != number)
+            {
                 if let Some(status) = &other.resource.status {
                     siblings.add(&fingerprint, status);
                     siblings.add_user("u1", &fingerprint, status, Timestamp::MIN);
@@ -60,9 +65,16 @@ impl OneUser {
     fn most_in_an_hour(&self) -> usize {
         let within = |from: i64| {
             let hour = from..from + 3600;
-            self.refused_at.iter().filter(|at| hour.contains(at)).count()
+            self.refused_at
+                .iter()
+                .filter(|at| hour.contains(at))
+                .count()
         };
-        self.refused_at.iter().map(|from| within(*from)).max().unwrap_or_default()
+        self.refused_at
+            .iter()
+            .map(|from| within(*from))
+            .max()
+            .unwrap_or_default()
     }
 
     fn connected(&self, number: usize) -> (Truth, Code) {
@@ -82,7 +94,8 @@ fn a_secret_that_flaps_between_two_wrong_passwords_costs_two_log_ins_for_ever() 
 }
 
 #[test]
-fn a_password_made_anew_every_few_seconds_costs_two_log_ins_an_hour_and_the_status_says_until_when() {
+fn a_password_made_anew_every_few_seconds_costs_two_log_ins_an_hour_and_the_status_says_until_when()
+{
     let mut user = OneUser::new(1);
     for now in (0..3_000).step_by(5) {
         user.put(0, 1 + now as usize);
@@ -94,7 +107,11 @@ fn a_password_made_anew_every_few_seconds_costs_two_log_ins_an_hour_and_the_stat
     let next = status.connection.unwrap().next_attempt_at.unwrap().0;
     assert_eq!(next, at(3600));
     let connected = conditions::verdict(&status.conditions, CONNECTED).unwrap();
-    assert!(connected.message.contains(&next.to_string()), "{}", connected.message);
+    assert!(
+        connected.message.contains(&next.to_string()),
+        "{}",
+        connected.message
+    );
 }
 
 #[test]
@@ -117,12 +134,29 @@ fn strangers_who_use_up_the_log_ins_of_a_user_are_seen_by_the_one_to_whom_it_bel
     let connected = conditions::verdict(&status.conditions, CONNECTED).unwrap();
     assert_eq!(connected.reason.as_str(), "LoginWithheld");
     assert!(
-        connected.message.contains("another integration of this cluster"),
+        connected
+            .message
+            .contains("another integration of this cluster"),
         "{}",
         connected.message
     );
     user.reconcile(3600);
     assert_eq!(user.connected(2).0, Truth::True);
+}
+
+#[test]
+fn a_test_that_a_person_asks_for_does_not_use_up_the_try_of_the_corrected_password() {
+    let mut user = OneUser::new(1);
+    user.reconcile(0);
+    user.worlds[0].ask(TEST_REQUESTED_AT, "now");
+    user.reconcile(10);
+    assert_eq!(user.refused_at, [0, 10]);
+    user.worlds[0].ask(TEST_REQUESTED_AT, "again");
+    user.reconcile(20);
+    assert_eq!(user.refused_at, [0, 10]);
+    user.put(0, RIGHT);
+    user.reconcile(30);
+    assert_eq!(user.connected(0).0, Truth::True);
 }
 
 #[derive(Clone, Debug)]
@@ -144,7 +178,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn in_every_history_two_log_ins_an_hour_are_refused_and_the_right_password_works_within_the_hour(
+    fn in_every_history_three_log_ins_an_hour_are_refused_at_most_and_the_right_password_works_within_the_hour(
         events in prop::collection::vec((event(), 1..900_i64), 1..60),
     ) {
         let mut user = OneUser::new(4);
@@ -164,7 +198,7 @@ proptest! {
         for later in (0..=3600).step_by(60) {
             user.reconcile(now + later);
         }
-        prop_assert!(user.most_in_an_hour() <= MAX_REFUSALS, "{:?}", user.refused_at);
+        prop_assert!(user.most_in_an_hour() <= MAX_REFUSALS + 1, "{:?}", user.refused_at);
         for number in 0..4 {
             prop_assert_eq!(user.connected(number).0, Truth::True);
         }

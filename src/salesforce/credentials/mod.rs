@@ -207,10 +207,10 @@ impl Credentials {
         key.digest(&fields)
     }
 
-    /// A keyed digest of whom Salesforce locks after refused log-ins: the user, or the app of a log-in
-    /// that names no user. The password and the app of a user do not change it. User names are unique
-    /// over all orgs and sandboxes of Salesforce and do not depend on letter case, so all hosts of
-    /// Salesforce count as one (facts: Salesforce 1.3).
+    /// A keyed digest of whom Salesforce locks after refused log-ins: the user, or the app of a
+    /// log-in that names no user. The password and the app of a user do not change it. User
+    /// names are unique over all orgs and sandboxes of Salesforce and do not depend on letter
+    /// case, so all hosts of Salesforce count as one (facts: Salesforce 1.3).
     pub fn user_fingerprint(&self, key: &FingerprintKey, login_url: &Url) -> Fingerprint {
         let host = login_url.host_str().unwrap_or_default();
         let place = if host.ends_with(".salesforce.com") {
