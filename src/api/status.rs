@@ -139,12 +139,36 @@ pub struct Connection {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2))]
     pub refused_at: Vec<Time>,
+    /// Recognises the user of the credential that was last tried, whatever its password: a keyed
+    /// fingerprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_version: Option<String>,
+    /// Log-ins that Salesforce refused this integration, with this credential and with earlier
+    /// ones, newest first. They count towards the limit of two an hour for one user, and a
+    /// credential among them is not tried again by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub refusals: Vec<LoginRefusal>,
     /// How many times in a row the proof failed for a passing reason.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub transient_failures: u32,
     /// When the next attempt is due; absent while only a change or a request brings one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Time>,
+}
+
+/// A log-in that Salesforce refused, or whose answer was never seen.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginRefusal {
+    /// When it was sent.
+    pub at: Time,
+    /// Recognises the user, as `userVersion` does.
+    pub user_version: String,
+    /// Recognises the credential, as `credentialsVersion` does; absent when the credential has
+    /// worked since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_version: Option<String>,
 }
 
 fn is_zero<N: Default + PartialEq>(number: &N) -> bool {

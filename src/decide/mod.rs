@@ -56,6 +56,7 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     } else if let Some(cause) = decision.connection(settings) {
         return decision.prove(cause);
     }
+    decision.warn_of_shared_user();
     decision.update_share(settings);
     decision.children(settings);
     decision.synced(settings);

@@ -5,14 +5,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::login::ledger::{note_refusal, note_refused_at, of_credential, settle_attempt};
-use super::login::next_attempt;
-use super::login::next_attempt::{Cause, Next};
+use super::login::next_attempt::{Cause, Next, REFUSAL_WINDOW};
+use super::login::proof::{Refusal, remembered_refusal};
+use super::login::user_limit::Refused;
+use super::login::{next_attempt, user_limit};
 use super::rules::budget::Spender;
 use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, schedule, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict};
+use crate::api::status::Warning;
 use crate::api::{Settings, TEST_REQUESTED_AT};
 use crate::reason::{Code, Reason};
 use crate::salesforce::Meaning;
@@ -21,7 +24,10 @@ impl Decision<'_> {
     /// Records the finished proof, or decides when the next one is due. Returns the cause if the
     /// connection is to be proved now.
     pub(crate) fn connection(&mut self, settings: &Settings) -> Option<Cause> {
-        let Credentials::Available { fingerprint, .. } = self.observed.credentials.clone() else {
+        let Credentials::Available {
+            fingerprint, user, ..
+        } = self.observed.credentials.clone()
+        else {
             let why = "The credentials must be available first.";
             self.set(CONNECTED, Verdict::unknown(Reason::Pending, why));
             self.set(AUTHORIZED, Verdict::unknown(Reason::Pending, why));
@@ -36,7 +42,7 @@ impl Decision<'_> {
             return None;
         }
         if let Some(proof) = self.observed.proof {
-            self.record_proof(proof, settings);
+            self.record_proof(proof, &user, settings);
             self.mark_test_handled();
             return None;
         }
@@ -46,6 +52,7 @@ impl Decision<'_> {
             .as_ref()
             .filter(|connection| connection.credentials_version.is_some());
         let unanswered = self.unanswered(&fingerprint);
+        let refusal = self.known_refusal(&fingerprint, &user);
         let known = next_attempt::Known {
             fingerprint: &fingerprint,
             last: connection,
@@ -59,14 +66,11 @@ impl Decision<'_> {
                 && self.status.observed_generation != self.observed.resource.metadata.generation,
             requested: self.test_requested(),
             refused_elsewhere: &self.observed.siblings.refused_at,
-            refusal_elsewhere: self
-                .observed
-                .siblings
-                .refusal
-                .as_ref()
-                .map(|refusal| refusal.at),
+            refusal_elsewhere: refusal.as_ref().map(|refusal| refusal.at),
             proved_elsewhere: self.observed.siblings.proved_at,
             unanswered: &unanswered,
+            user_opens: self.user_opens(&fingerprint, &user),
+            has_session: self.observed.siblings.has_outcome,
             interval: settings.interval,
             uid: &self.uid,
         };
@@ -99,10 +103,123 @@ impl Decision<'_> {
                 }
                 self.wake.push(due);
             }
-            Next::Adopt => self.adopt(&fingerprint, settings),
+            Next::Withheld(due) => {
+                self.withhold(&fingerprint, &user, due);
+                self.mark_test_handled();
+                self.wake.push(due);
+            }
+            Next::Adopt => {
+                if let Some(refusal) = refusal {
+                    self.adopt(refusal, &fingerprint, &user, settings);
+                }
+            }
             Next::OnChange => {}
         }
         None
+    }
+
+    /// Returns the newest refusal of this credential: by a sibling, or by this integration before
+    /// it had another credential.
+    fn known_refusal(&self, fingerprint: &str, user: &str) -> Option<Refusal> {
+        let own = self.status.connection.as_ref().and_then(|connection| {
+            user_limit::refusals(connection, user)
+                .find(|refused| refused.credential.as_deref() == Some(fingerprint))
+        });
+        let own = own.map(|refused| remembered_refusal(refused.at));
+        let elsewhere = self.observed.siblings.refusal.clone();
+        own.into_iter()
+            .chain(elsewhere)
+            .max_by_key(|refusal| refusal.at)
+    }
+
+    /// Returns the time from which the refusals of this user, whoever sent them, and those of this
+    /// integration allow a log-in with this credential; `None` if they do now.
+    fn user_opens(&self, fingerprint: &str, user: &str) -> Option<Timestamp> {
+        let own = self.status.connection.as_ref();
+        let unanswered = own
+            .filter(|own| own.user_version.as_deref() == Some(user))
+            .filter(|_| !self.observed.siblings.has_outcome)
+            .and_then(|own| own.attempted_at.as_ref())
+            .map(|time| time.0);
+        let refused = own
+            .into_iter()
+            .flat_map(|connection| user_limit::refusals(connection, user))
+            .chain(self.observed.siblings.user_refusals.iter().cloned())
+            .collect();
+        let by_integration =
+            own.and_then(|connection| user_limit::integration_gate(connection, self.now));
+        user_limit::gate(refused, unanswered, fingerprint, self.now).max(by_integration)
+    }
+
+    /// Warns while refused log-ins of this integration hold up others that log in as the same user.
+    /// The others are not named: they may belong to another tenant.
+    pub(crate) fn warn_of_shared_user(&mut self) {
+        let refused = self
+            .status
+            .connection
+            .as_ref()
+            .is_some_and(|connection| connection.failed_logins > 0);
+        let found = if refused && self.observed.siblings.user_is_shared {
+            let reason = Reason::UserIsShared;
+            vec![Warning {
+                code: Code::from(reason).to_string(),
+                message: reason.cause().into(),
+                remedy: reason.remedy().to_string(),
+            }]
+        } else {
+            vec![]
+        };
+        warnings::replace(&mut self.status.warnings, Origin::Login, found);
+    }
+
+    /// Defers the log-in until the limit for the user opens, and says so. A connection that is
+    /// known to work stays as it is.
+    fn withhold(&mut self, fingerprint: &str, user: &str, due: Timestamp) {
+        let works = self
+            .status
+            .connection
+            .as_ref()
+            .is_some_and(|last| last.credentials_version.as_deref() == Some(fingerprint))
+            && self
+                .verdict(CONNECTED)
+                .is_some_and(|verdict| verdict.truth == Truth::True);
+        let own: Vec<Refused> = (self.status.connection.iter())
+            .flat_map(|connection| user_limit::refusals(connection, user))
+            .collect();
+        let others = (self.observed.siblings.user_refusals.iter()).any(|refused| {
+            self.now.duration_since(refused.at) < REFUSAL_WINDOW && !own.contains(refused)
+        });
+        let whose = if others {
+            ", at least one of them for another integration of this cluster"
+        } else {
+            ""
+        };
+        let message = format!(
+            "Salesforce refused log-ins as this user within the hour{whose}; to keep the user from being locked the next attempt is at {due}."
+        );
+        let connection = of_credential(&mut self.status, fingerprint, user);
+        let already = connection.next_attempt_at.replace(Time(due)) == Some(Time(due));
+        if !works {
+            self.set(
+                CONNECTED,
+                Verdict::fails(Meaning::LoginWithheld, message.clone()),
+            );
+            self.set(
+                AUTHORIZED,
+                Verdict::unknown(Reason::Pending, "The connection must work first."),
+            );
+        }
+        if already {
+            return;
+        }
+        error_log::record(
+            &mut self.status.errors,
+            Source::Connection,
+            &Meaning::LoginWithheld.into(),
+            &message,
+            self.now,
+        );
+        self.notice(true, Meaning::LoginWithheld, message, "Prove");
     }
 
     /// Returns the times of log-ins with this credential whose answers were never received.
@@ -161,24 +278,21 @@ impl Decision<'_> {
     }
 
     /// Adopts the refusal of another resource with the same credential, without another attempt.
-    pub(crate) fn adopt(&mut self, fingerprint: &str, settings: &Settings) {
-        let Some(refusal) = self.observed.siblings.refusal.clone() else {
-            return;
-        };
+    fn adopt(&mut self, refusal: Refusal, fingerprint: &str, user: &str, settings: &Settings) {
         let proof = Proof {
             at: refusal.at,
             fingerprint: fingerprint.into(),
             calls: 0,
             outcome: Err(refusal.failure),
         };
-        self.record_proof(&proof, settings);
+        self.record_proof(&proof, user, settings);
         self.wake.extend(self.next_proof());
     }
 
-    pub(crate) fn record_proof(&mut self, proof: &Proof, settings: &Settings) {
+    fn record_proof(&mut self, proof: &Proof, user: &str, settings: &Settings) {
         self.record_organization(proof);
         self.spend(proof.at, proof.calls, Spender::Proof);
-        let connection = of_credential(&mut self.status, &proof.fingerprint);
+        let connection = of_credential(&mut self.status, &proof.fingerprint, user);
         connection.username = settings
             .auth
             .username
@@ -192,6 +306,7 @@ impl Decision<'_> {
                 connection.verified_at = Some(Time(proof.at));
                 connection.failed_logins = 0;
                 connection.refused_at.clear();
+                user_limit::record_success(connection, &proof.fingerprint, proof.at);
                 connection.transient_failures = 0;
                 connection.username = findings
                     .session
@@ -226,7 +341,7 @@ impl Decision<'_> {
                 }
                 self.set(AUTHORIZED, authorized);
             }
-            Err(failure) => self.record_failure(failure, proof, settings),
+            Err(failure) => self.record_failure(failure, proof, user, settings),
         }
     }
 
@@ -247,7 +362,13 @@ impl Decision<'_> {
         self.status.organization = Some(found);
     }
 
-    pub(crate) fn record_failure(&mut self, failure: &Failure, proof: &Proof, settings: &Settings) {
+    fn record_failure(
+        &mut self,
+        failure: &Failure,
+        proof: &Proof,
+        user: &str,
+        settings: &Settings,
+    ) {
         let meaning = failure.meaning;
         // Salesforce counts from the log-in. After any other failure, the wait starts now.
         let ended = if failure.is_shared() {
@@ -257,7 +378,7 @@ impl Decision<'_> {
         };
         let connection = self.status.connection.get_or_insert_default();
         if failure.refused_login() {
-            note_refusal(connection, &proof.fingerprint, proof.at);
+            note_refusal(connection, &proof.fingerprint, user, proof.at);
         } else {
             if failure.postponed_login() {
                 note_refused_at(connection, proof.at);

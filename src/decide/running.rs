@@ -54,7 +54,10 @@ impl Decision<'_> {
         else {
             return;
         };
-        let Credentials::Available { fingerprint, .. } = &self.observed.credentials else {
+        let Credentials::Available {
+            fingerprint, user, ..
+        } = &self.observed.credentials
+        else {
             return;
         };
         if run
@@ -72,7 +75,7 @@ impl Decision<'_> {
         {
             return;
         }
-        note_refusal(connection, fingerprint, run.finished_at);
+        note_refusal(connection, fingerprint, user, run.finished_at);
         self.set(
             CONNECTED,
             Verdict::fails(error.code.clone(), error.message.clone()),

@@ -11,6 +11,7 @@ mod rights;
 mod runs;
 mod spec;
 mod tenants;
+mod user_limit;
 
 use std::sync::Arc;
 
@@ -175,6 +176,7 @@ impl World {
 fn available(fingerprint: &str) -> Credentials {
     Credentials::Available {
         fingerprint: fingerprint.into(),
+        user: "u1".into(),
         keys: vec!["password".into()],
     }
 }

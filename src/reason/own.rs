@@ -209,11 +209,15 @@ reasons! {
             "The integrations of one org ask for more than all of its API requests together; each gets that much less.",
             Act("Lower spec.apiBudget.dailyPercent of the org's integrations until they add up to 100.")
         }
+        UserIsShared {
+            "Salesforce refused log-ins of this integration, and others in the cluster log in as the same user with another credential: they have to wait, too, so that the user is not locked.",
+            Act("Use the right password, or the right user name: every integration should have a user of its own.")
+        }
     }
     Requests {
         TestPostponed {
             "A test was asked for, and one more refused log-in could lock the user: two within an hour were refused, or their answers were lost.",
-            Act("Wait for the time that the message names; the test then comes by itself. A changed Secret is tried at once.")
+            Act("Wait for the time that the message names; the test then comes by itself. A credential that was not refused is tried at once, two within an hour.")
         }
         TestRefused {
             "A test was asked for, and something before the connection does not hold.",

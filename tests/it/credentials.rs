@@ -79,6 +79,61 @@ async fn fifty_resources_with_one_wrong_password_do_not_lock_the_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_made_anew_again_and_again_does_not_lock_the_user() {
+    let mut stage = Stage::start("flapping", world::acme()).await;
+    stage
+        .simulator
+        .edit_org("Acme", |org| org.max_login_attempts = Some(3))
+        .unwrap();
+    stage.apply(&stage.integration("acme")).await;
+    // Two writers, then one that makes another password each time.
+    for round in 0..12 {
+        let password = if round < 6 {
+            format!("wrong-{}", round % 2)
+        } else {
+            format!("wrong-{round}")
+        };
+        stage.apply(&stage.secret("acme", &password, TOKEN)).await;
+        stage.look("acme", &format!("round {round}")).await;
+    }
+    assert_eq!(stage.simulator.counters().logins.len(), 2);
+    stage
+        .condition("acme", "Ready", "False", "LoginWithheld")
+        .await;
+    let withheld = stage.get("acme").await;
+    let until = withheld["status"]["connection"]["nextAttemptAt"].as_str();
+    let connected = condition(&withheld, "Connected").unwrap();
+    assert!(
+        connected["message"]
+            .as_str()
+            .unwrap()
+            .contains(until.unwrap()),
+        "{connected}"
+    );
+
+    // Neither a restart nor another integration gives the user a third try.
+    stage.stop_controller().await;
+    stage.start_controller().await;
+    stage
+        .apply(&stage.secret("other", "wrong-too", TOKEN))
+        .await;
+    let mut other = stage.integration("other");
+    other["spec"]["salesforce"]["auth"]["password"]["username"] = json!(USER);
+    stage.apply(&other).await;
+    stage
+        .condition("other", "Ready", "False", "LoginWithheld")
+        .await;
+    // A credential that was refused is still known when it comes back.
+    stage.apply(&stage.secret("acme", "wrong-0", TOKEN)).await;
+    stage
+        .condition("acme", "Ready", "False", "InvalidLogin")
+        .await;
+    assert_eq!(stage.simulator.counters().logins.len(), 2);
+    assert!(!stage.simulator.is_locked(USER));
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_status_follows_the_secret_through_every_change_with_one_log_in_each() {
     let stage = Stage::start("changes", world::acme()).await;
     let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), stage.ns());

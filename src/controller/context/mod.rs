@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod metrics;
 pub(crate) mod prover;
 pub(crate) mod stores;
+pub(crate) mod user_logins;
 
 use std::sync::Arc;
 
@@ -16,11 +17,14 @@ use parking_lot::{Mutex, MutexGuard};
 use self::metrics::Metrics;
 use self::prover::Prover;
 use self::stores::Stores;
+use self::user_logins::UserLogins;
 use super::cluster::events::Recorder;
 use super::memory::Memory;
 use super::memory::index::{Index, Key};
 use crate::api::{SalesforceIntegration, now};
 use crate::decide::children::TokenSources;
+use crate::decide::login::user_limit;
+use crate::decide::login::user_limit::Refused;
 use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
@@ -35,6 +39,8 @@ pub(crate) struct Context {
     pub config: Config,
     /// Proves connections.
     pub prover: Prover,
+    /// Counts log-ins by user.
+    pub user_logins: UserLogins,
     /// Makes fingerprints of credentials.
     pub fingerprint_key: FingerprintKey,
     /// Signs the tokens for the directory.
@@ -82,6 +88,7 @@ impl Context {
             recorder,
             config,
             prover,
+            user_logins: UserLogins::default(),
             fingerprint_key,
             token_keys,
             index: Mutex::default(),
@@ -125,6 +132,16 @@ impl Context {
         self.stores
             .iter()
             .find_map(|stores| stores.integrations.get(&reference))
+    }
+
+    /// The log-ins as this user that Salesforce refused, as statuses show them.
+    pub(crate) fn user_refusals(&self, user: &str) -> Vec<Refused> {
+        let keys = self.index().refused_as(user);
+        keys.iter()
+            .filter_map(|key| self.integration(key))
+            .filter_map(|integration| integration.status.as_ref()?.connection.clone())
+            .flat_map(|connection| user_limit::refusals(&connection, user).collect::<Vec<_>>())
+            .collect()
     }
 
     /// Drops the session of a credential that this integration no longer uses, unless another

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use kube::ResourceExt;
 
 use crate::api::SalesforceIntegration;
-use crate::api::status::QueryUrlLength;
+use crate::api::status::{Connection, QueryUrlLength};
 use crate::decide::Neighbours;
 
 /// The namespace and the name of an object.
@@ -27,6 +27,10 @@ pub(crate) struct Index {
     by_secret: HashMap<Key, Group>,
     by_company: HashMap<String, Group>,
     by_credential: HashMap<String, Group>,
+    /// Those with refused or unanswered log-ins only.
+    by_refused_user: HashMap<String, Group>,
+    /// How many integrations log in as each user.
+    users: HashMap<String, usize>,
     by_org: HashMap<String, Group>,
     tokens: HashMap<Key, Tokens>,
     observed: HashMap<(WatchedKind, Key), Observed>,
@@ -72,6 +76,10 @@ struct Entry {
     /// Distinguishes a new object from an older one of the same name.
     uid: Option<String>,
     credential: Option<String>,
+    /// User as whom it logs in.
+    user: Option<String>,
+    /// Users as whom it was refused or not answered.
+    refused_users: BTreeSet<String>,
     org: Option<String>,
     /// Share of the org's API requests that it requests, in percent.
     percent: u64,
@@ -143,6 +151,8 @@ impl Index {
             company: resource.spec.company_id.clone(),
             uid: resource.uid(),
             credential: connection.and_then(|connection| connection.credentials_version.clone()),
+            user: connection.and_then(|connection| connection.user_version.clone()),
+            refused_users: connection.map(refused_users).unwrap_or_default(),
             org: org.map(|org| org.id.clone()).filter(|id| !id.is_empty()),
             percent: if resource.spec.suspend {
                 0
@@ -191,6 +201,13 @@ impl Index {
             let users = self.by_org.entry(org.clone()).or_default();
             users.insert(key.clone());
         }
+        if let Some(user) = &entry.user {
+            *self.users.entry(user.clone()).or_default() += 1;
+        }
+        for user in &entry.refused_users {
+            let group = self.by_refused_user.entry(user.clone()).or_default();
+            group.insert(key.clone());
+        }
         if let Some(credential) = &entry.credential {
             let sharing = self.by_credential.entry(credential.clone()).or_default();
             if became_good {
@@ -229,6 +246,16 @@ impl Index {
     /// The integrations that last used this credential.
     pub(crate) fn sharing(&self, credential: &str) -> BTreeSet<Key> {
         all(self.by_credential.get(credential))
+    }
+
+    /// The integrations that were refused as this user, or not answered.
+    pub(crate) fn refused_as(&self, user: &str) -> BTreeSet<Key> {
+        all(self.by_refused_user.get(user))
+    }
+
+    /// How many integrations log in as this user.
+    pub(crate) fn logging_in_as(&self, user: &str) -> usize {
+        self.users.get(user).copied().unwrap_or_default()
     }
 
     /// The other integrations that use this org.
@@ -338,7 +365,28 @@ impl Index {
         if let Some(org) = old.org {
             remove(&mut self.by_org, &org, key);
         }
+        for user in &old.refused_users {
+            remove(&mut self.by_refused_user, user, key);
+        }
+        if let Some(user) = old.user
+            && let Some(count) = self.users.get_mut(&user)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.users.remove(&user);
+            }
+        }
     }
+}
+
+/// The users as whom Salesforce refused log-ins of this integration, or did not answer.
+fn refused_users(connection: &Connection) -> BTreeSet<String> {
+    let unanswered = connection.attempted_at.as_ref();
+    let refused = connection.refusals.iter();
+    refused
+        .map(|refusal| refusal.user_version.clone())
+        .chain(unanswered.and(connection.user_version.clone()))
+        .collect()
 }
 
 /// The Secret with the credentials of an integration.

@@ -18,6 +18,7 @@ use crate::salesforce::{LoginGate, LoginWithheld};
 pub(crate) struct LoginRecord {
     context: Arc<Context>,
     fingerprint: String,
+    user: String,
     state: Mutex<State>,
 }
 
@@ -35,6 +36,7 @@ impl LoginRecord {
         context: Arc<Context>,
         resource: Arc<SalesforceIntegration>,
         fingerprint: String,
+        user: String,
     ) -> Arc<Self> {
         let state = Mutex::new(State {
             resource,
@@ -44,6 +46,7 @@ impl LoginRecord {
         Arc::new(Self {
             context,
             fingerprint,
+            user,
             state,
         })
     }
@@ -53,12 +56,17 @@ impl LoginRecord {
         self.state().sent_at
     }
 
-    /// The integration as it is on the server after the proof.
+    /// The integration as it is on the server after the proof, which ended with a refused log-in or
+    /// not.
     ///
     /// # Errors
     /// When a log-in could not be recorded and was therefore not sent.
-    pub(crate) fn finish(&self) -> Result<Arc<SalesforceIntegration>, Error> {
+    pub(crate) fn finish(&self, refused: bool) -> Result<Arc<SalesforceIntegration>, Error> {
         let mut state = self.state();
+        if let Some(sent) = state.sent_at {
+            let logins = &self.context.user_logins;
+            logins.settle(&self.user, &self.fingerprint, sent, refused);
+        }
         match state.failed.take() {
             Some(error) => Err(error),
             None => Ok(Arc::clone(&state.resource)),
@@ -68,7 +76,17 @@ impl LoginRecord {
     async fn write(&self) -> Result<(), LoginWithheld> {
         let before = Arc::clone(&self.state().resource);
         let at = now();
-        let status = decide::with_attempt(before.status.as_ref(), &self.fingerprint, at);
+        let logins = &self.context.user_logins;
+        if let Some(sent) = self.state().sent_at {
+            // There is a second log-in because the session of the first one has ended.
+            logins.settle(&self.user, &self.fingerprint, sent, false);
+        }
+        let on_record = self.context.user_refusals(&self.user);
+        logins
+            .admit(&self.user, &self.fingerprint, on_record, at)
+            .map_err(LoginWithheld::Refused)?;
+        let status =
+            decide::with_attempt(before.status.as_ref(), &self.fingerprint, &self.user, at);
         let written = status::write_status(&self.context, &before, &status).await;
         let mut state = self.state();
         match written {
@@ -85,6 +103,7 @@ impl LoginRecord {
                 Ok(())
             }
             Err(error) => {
+                logins.settle(&self.user, &self.fingerprint, at, false); // it is not sent
                 let withheld = withheld(&error);
                 state.failed = Some(error);
                 Err(withheld)

@@ -99,6 +99,7 @@ async fn reconcile_once(
             Arc::clone(context),
             Arc::clone(&resource),
             fingerprint.to_string(),
+            gathered.user().to_owned(),
         );
         let request = ProofRequest {
             settings,
@@ -110,7 +111,8 @@ async fn reconcile_once(
             sent_at: &|| record.sent_at(),
         };
         let proof = context.prover.prove(request).await;
-        resource = record.finish()?;
+        let refused = matches!(&proof.outcome, Err(failure) if failure.refused_login());
+        resource = record.finish(refused)?;
         plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
     }
     let mut requeue_after = plan.requeue_after;

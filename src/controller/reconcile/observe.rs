@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use super::error::Error;
-use crate::api::{InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings};
+use crate::api::{InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
 use crate::controller::cluster::secret;
 use crate::controller::context::Context;
 use crate::controller::memory::index::Key;
@@ -70,9 +70,9 @@ impl Gathered {
             (read.state, read.credentials)
         });
         let siblings = match &state {
-            decide::Credentials::Available { fingerprint, .. } => {
-                siblings(context, &key, fingerprint)
-            }
+            decide::Credentials::Available {
+                fingerprint, user, ..
+            } => siblings(context, &key, fingerprint, user),
             _ => SiblingLogins::default(),
         };
         let Runs {
@@ -108,6 +108,14 @@ impl Gathered {
             active_jobs,
             stuck_runs,
         })
+    }
+
+    /// Fingerprint of the user that logs in; empty without a credential.
+    pub(crate) fn user(&self) -> &str {
+        match &self.state {
+            decide::Credentials::Available { user, .. } => user,
+            _ => "",
+        }
     }
 
     /// The inputs in the form that the decision takes.
@@ -147,8 +155,9 @@ fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {
     company_claim::decide(resource, rivals.iter().map(AsRef::as_ref))
 }
 
-/// The log-in results of other integrations that use the same credential.
-fn siblings(context: &Context, own: &Key, fingerprint: &str) -> SiblingLogins {
+/// The log-in results of other integrations that use the same credential, or log in as the same
+/// user.
+fn siblings(context: &Context, own: &Key, fingerprint: &str, user: &str) -> SiblingLogins {
     // A refusal that this controller has just received may not be in any status yet.
     let mut found = SiblingLogins::after(context.prover.refusal(fingerprint));
     found.has_outcome = context.prover.has_outcome(fingerprint);
@@ -162,6 +171,22 @@ fn siblings(context: &Context, own: &Key, fingerprint: &str) -> SiblingLogins {
             found.add(fingerprint, status);
         }
     }
+    let (same_user, users) = {
+        let index = context.index();
+        (index.refused_as(user), index.logging_in_as(user))
+    };
+    found.user_is_shared = users > sharing.len().max(1);
+    for other in same_user
+        .iter()
+        .filter(|key| *key != own)
+        .filter_map(|key| context.integration(key))
+    {
+        if let Some(status) = &other.status {
+            found.add_user(user, fingerprint, status, context.leader_since);
+        }
+    }
+    let here = context.user_logins.refusals(user, now());
+    found.user_refusals.extend(here);
     found
 }
 

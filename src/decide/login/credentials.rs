@@ -37,6 +37,8 @@ pub(crate) enum Credentials {
     Available {
         /// Fingerprint that identifies the credential.
         fingerprint: String,
+        /// Fingerprint that identifies the user, whatever the password.
+        user: String,
         /// Keys of the Secret from which the credential was read.
         keys: Vec<String>,
     },
@@ -78,9 +80,11 @@ pub(crate) fn read(secret: Option<&Secret>, settings: &Settings, key: &Fingerpri
     match salesforce::Credentials::read(auth.method, username, |key| Ok(value(key.name))) {
         Ok((credentials, keys)) => {
             let fingerprint = credentials.fingerprint(key, &settings.login_url);
+            let user = credentials.user_fingerprint(key, &settings.login_url);
             Read {
                 state: Credentials::Available {
                     fingerprint: fingerprint.to_string(),
+                    user: user.to_string(),
                     keys: keys.into_iter().map(str::to_owned).collect(),
                 },
                 credentials: Some((credentials, fingerprint)),

@@ -5,38 +5,50 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::next_attempt;
 use super::proof::Proof;
+use super::{next_attempt, user_limit};
 use crate::api::status::{Connection, SalesforceIntegrationStatus};
 use crate::salesforce::Phase;
 
-/// Returns the status to write before a log-in with this credential is sent at `now`.
+/// Returns the status to write before a log-in with this credential, as this user, is sent at
+/// `now`.
 pub(crate) fn with_attempt(
     status: Option<&SalesforceIntegrationStatus>,
     fingerprint: &str,
+    user: &str,
     now: Timestamp,
 ) -> SalesforceIntegrationStatus {
     let mut status = status.cloned().unwrap_or_default();
-    let connection = of_credential(&mut status, fingerprint);
+    let connection = of_credential(&mut status, fingerprint, user);
     if let Some(unanswered) = connection.attempted_at.replace(Time(now)) {
         note_refused_at(connection, unanswered.0);
+        user_limit::record(connection, user, None, unanswered.0);
     }
     status
 }
 
 /// Returns the record of this credential. The record of another credential is replaced by an empty
-/// one.
+/// one, which keeps the refusals of the user.
 pub(crate) fn of_credential<'a>(
     status: &'a mut SalesforceIntegrationStatus,
     fingerprint: &str,
+    user: &str,
 ) -> &'a mut Connection {
     let connection = status.connection.get_or_insert_default();
     if connection.credentials_version.as_deref() != Some(fingerprint) {
+        if let (Some(unanswered), Some(user)) = (
+            connection.attempted_at.take(),
+            connection.user_version.clone(),
+        ) {
+            user_limit::record(connection, &user, None, unanswered.0);
+        }
         *connection = Connection {
             credentials_version: Some(fingerprint.into()),
+            refusals: std::mem::take(&mut connection.refusals),
             ..Connection::default()
         };
     }
+    connection.user_version = Some(user.into());
     connection
 }
 
@@ -52,11 +64,19 @@ pub(crate) fn settle_attempt(connection: &mut Connection, proof: &Proof) {
     };
     if !answered {
         note_refused_at(connection, attempted.0);
+        if let Some(user) = connection.user_version.clone() {
+            user_limit::record(connection, &user, None, attempted.0);
+        }
     }
 }
 
 /// Records that Salesforce refused the log-in that was sent at `at`.
-pub(crate) fn note_refusal(connection: &mut Connection, fingerprint: &str, at: Timestamp) {
+pub(crate) fn note_refusal(
+    connection: &mut Connection,
+    fingerprint: &str,
+    user: &str,
+    at: Timestamp,
+) {
     if connection.credentials_version.as_deref() != Some(fingerprint) {
         connection.refused_at.clear();
         connection.failed_logins = 0;
@@ -66,6 +86,7 @@ pub(crate) fn note_refusal(connection: &mut Connection, fingerprint: &str, at: T
     connection.transient_failures = 0;
     connection.next_attempt_at = None;
     note_refused_at(connection, at);
+    user_limit::record(connection, user, Some(fingerprint), at);
 }
 
 /// Counts a log-in that was sent at `at` towards the limit of two an hour.

@@ -5,3 +5,4 @@ pub(crate) mod credentials;
 pub(crate) mod ledger;
 pub(crate) mod next_attempt;
 pub(crate) mod proof;
+pub(crate) mod user_limit;

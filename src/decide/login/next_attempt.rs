@@ -2,7 +2,8 @@
 //!
 //! Salesforce locks a user after as few as 3 failed log-ins
 //! (facts: Salesforce 1.3, `maxLoginAttempts`). So a refused credential is tried again only after a
-//! change or a request of the tenant, and at most twice an hour over all resources that share it.
+//! change or a request of the tenant, and at most twice an hour over all resources that log in as
+//! the same user ([`super::user_limit`]).
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::proof::Failure;
 use crate::api::status::Connection;
 use crate::decide::rules::schedule;
-use crate::salesforce::{Phase, Retry};
+use crate::salesforce::{Meaning, Phase, Retry};
 
 /// Maximum number of log-ins with one refused credential within [`REFUSAL_WINDOW`].
 pub(crate) const MAX_REFUSALS: usize = 2;
@@ -50,6 +51,8 @@ pub(crate) enum Next {
     Now(Cause),
     /// Prove it at this time.
     At(Timestamp),
+    /// Prove it at this time: until then the user's refused log-ins forbid another one.
+    Withheld(Timestamp),
     /// Salesforce refused another resource with the same credential: adopt its refusal instead of
     /// an attempt.
     Adopt,
@@ -82,6 +85,11 @@ pub(crate) struct Known<'a> {
     /// Times of log-ins with the same credential, by this resource or by others, whose answer was
     /// never received. Salesforce may have refused them.
     pub unanswered: &'a [Timestamp],
+    /// Time from which the refusals of the user, or of this resource as any user, allow a log-in
+    /// with this credential; `None` if they do now.
+    pub user_opens: Option<Timestamp>,
+    /// Whether the proof needs no log-in, because there is a session.
+    pub has_session: bool,
     /// Interval at which a healthy connection is proved.
     pub interval: Duration,
     /// UID of the resource, from which the jitter is derived.
@@ -178,6 +186,9 @@ pub(crate) fn wait(
     let no_shorter_than = |least: Duration| schedule::jittered_later(least, uid, &salt);
     match failure.meaning.retry() {
         Retry::Later => schedule::back_off(failures, interval, uid),
+        // Another log-in as the same user was under way, or refused a moment ago: the next decision
+        // knows when the limit opens.
+        _ if failure.meaning == Meaning::LoginWithheld => schedule::back_off(1, interval, uid),
         Retry::AfterAnHour => no_shorter_than(BLOCKED),
         Retry::AfterQuota => no_shorter_than(interval.max(QUOTA_STEP)),
         Retry::AtInterval | Retry::Never => match failure.phase {
@@ -192,19 +203,25 @@ pub(crate) fn wait(
 /// limit of two an hour allows it again.
 fn gated(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
     let refused = own.iter().chain(known.refused_elsewhere);
-    match gate(refused, known.unanswered, now) {
+    match gate(refused, known.unanswered, now).max(known.user_opens) {
         None => Next::Now(cause),
         Some(opens) => Next::At(opens),
     }
 }
 
-/// Allows a log-in that nothing speaks against. If answers to earlier log-ins were lost, the limit
-/// applies, because those may have been refusals.
+/// Allows a log-in that nothing but the limit for the user speaks against. If answers to earlier
+/// log-ins were lost, the limit for the credential applies too, because those may have been
+/// refusals.
 fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
-    if known.unanswered.is_empty() {
-        Next::Now(cause)
-    } else {
-        gated(cause, own, known, now)
+    if known.has_session {
+        return Next::Now(cause);
+    }
+    if !known.unanswered.is_empty() {
+        return gated(cause, own, known, now);
+    }
+    match known.user_opens {
+        None => Next::Now(cause),
+        Some(opens) => Next::Withheld(opens),
     }
 }
 
@@ -259,6 +276,8 @@ mod tests {
             refusal_elsewhere: None,
             proved_elsewhere: None,
             unanswered: &[],
+            user_opens: None,
+            has_session: false,
             interval: Duration::from_secs(1800),
             uid: "uid",
         }
@@ -315,6 +334,25 @@ mod tests {
             ..known(Some(&last))
         };
         assert_eq!(next(&known, at(0)), Next::Now(Cause::CredentialsChanged));
+    }
+
+    #[test]
+    fn a_changed_secret_waits_when_the_user_was_refused_twice_within_the_hour() {
+        let last = refused(&[-10]);
+        let known = Known {
+            fingerprint: "f3",
+            user_opens: Some(at(3000)),
+            ..known(Some(&last))
+        };
+        assert_eq!(next(&known, at(0)), Next::Withheld(at(3000)));
+        let with_session = Known {
+            has_session: true,
+            ..known
+        };
+        assert_eq!(
+            next(&with_session, at(0)),
+            Next::Now(Cause::CredentialsChanged)
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use jiff::Timestamp;
 
+use super::user_limit;
+use super::user_limit::Refused;
 use crate::api::conditions;
 use crate::api::conditions::CONNECTED;
 use crate::api::status::{Connection, SalesforceIntegrationStatus};
@@ -19,6 +21,11 @@ pub(crate) struct SiblingLogins {
     pub refusal: Option<Refusal>,
     /// Time of the last successful proof by one of them.
     pub proved_at: Option<Timestamp>,
+    /// Log-ins of other integrations as the same user that Salesforce refused, whatever the
+    /// credential.
+    pub user_refusals: Vec<Refused>,
+    /// Whether other integrations log in as the same user with other credentials.
+    pub user_is_shared: bool,
     /// Times of their log-ins whose answer is not in the status.
     pub unanswered: Vec<Timestamp>,
     /// Whether this controller knows the result of the last log-in better than any status: it has
@@ -95,6 +102,50 @@ impl SiblingLogins {
         {
             self.refusal = Some(refusal);
         }
+    }
+
+    /// Adds the refusals of this user from the status of another resource. A log-in before `since`
+    /// whose answer is not in the status was sent by a controller that has ended, and counts as
+    /// refused.
+    pub(crate) fn add_user(
+        &mut self,
+        user: &str,
+        fingerprint: &str,
+        status: &SalesforceIntegrationStatus,
+        since: Timestamp,
+    ) {
+        let Some(connection) = &status.connection else {
+            return;
+        };
+        for refused in user_limit::refusals(connection, user) {
+            let known = self.refusal.as_ref().map(|refusal| refusal.at);
+            if refused.credential.as_deref() == Some(fingerprint) && known < Some(refused.at) {
+                self.refusal = Some(remembered_refusal(refused.at));
+            }
+            self.user_refusals.push(refused);
+        }
+        if connection.user_version.as_deref() == Some(user) {
+            let unanswered = connection.attempted_at.as_ref().map(|time| time.0);
+            self.user_refusals
+                .extend(unanswered.filter(|sent| *sent < since).map(|at| Refused {
+                    at,
+                    credential: None,
+                }));
+        }
+    }
+}
+
+/// Returns the refusal of a credential that is remembered by its fingerprint only.
+pub(crate) fn remembered_refusal(at: Timestamp) -> Refusal {
+    Refusal {
+        at,
+        failure: Failure {
+            meaning: Meaning::InvalidLogin,
+            message: format!(
+                "Salesforce refused this very credential at {at}; it is not tried again by itself."
+            ),
+            phase: Phase::Login,
+        },
     }
 }
 

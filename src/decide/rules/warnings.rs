@@ -14,6 +14,8 @@ pub(crate) enum Origin {
     Run,
     /// The budget.
     Budget,
+    /// Refused log-ins.
+    Login,
 }
 
 // === impl Origin ===
@@ -22,6 +24,7 @@ impl Origin {
     fn of(code: &Code) -> Self {
         match code.reason() {
             Some(Reason::ApiBudgetNearlyUsed | Reason::ApiBudgetsOverbooked) => Self::Budget,
+            Some(Reason::UserIsShared) => Self::Login,
             Some(
                 Reason::Salesforce(Meaning::ObjectUnavailable)
                 | Reason::Warning(WarningCode::FieldHidden)
@@ -45,6 +48,7 @@ pub(crate) fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Wa
         Origin::Proof => 0,
         Origin::Run => 1,
         Origin::Budget => 2,
+        Origin::Login => 3,
     });
 }
 

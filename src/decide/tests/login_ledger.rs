@@ -31,7 +31,7 @@ fn killed_in_each_log_in(worlds: &mut [World], clock: impl Iterator<Item = i64>)
 impl World {
     /// Writes the status that precedes a log-in.
     fn begin_login(&mut self) {
-        let status = with_attempt(self.resource.status.as_ref(), "f1", at(self.now));
+        let status = with_attempt(self.resource.status.as_ref(), "f1", "u1", at(self.now));
         self.resource.status = Some(status);
     }
 

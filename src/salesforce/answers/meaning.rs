@@ -373,8 +373,8 @@ meanings! {
     /// A log-in was needed but is not allowed now.
     LoginWithheld {
         "No log-in was made",
-        "A log-in would be needed, but the number of log-ins for this credential is used up for now, so that the user does not get locked.",
-        "Nothing to do: the next allowed attempt is in status.connection.nextAttemptAt.",
+        "A log-in would be needed, but Salesforce refused log-ins as this user within the hour, with this credential or with others, and one more could lock the user.",
+        "Put the right credential into the Secret: it is tried by itself at status.connection.nextAttemptAt. If the Secret is right, find out who else logs in as this user with a wrong password.",
         AtInterval, refuses_login: false
     }
     /// Salesforce never gives such a response.

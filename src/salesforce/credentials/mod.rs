@@ -206,6 +206,27 @@ impl Credentials {
         }
         key.digest(&fields)
     }
+
+    /// A keyed digest of whom Salesforce locks after refused log-ins: the user, or the app of a
+    /// log-in that names no user. The password and the app of a user do not change it. User
+    /// names are unique over all orgs and sandboxes of Salesforce and do not depend on letter
+    /// case, so all hosts of Salesforce count as one (facts: Salesforce 1.3).
+    pub fn user_fingerprint(&self, key: &FingerprintKey, login_url: &Url) -> Fingerprint {
+        let host = login_url.host_str().unwrap_or_default();
+        let place = if host.ends_with(".salesforce.com") {
+            "salesforce.com".to_owned()
+        } else {
+            let port = login_url.port_or_known_default().unwrap_or_default();
+            format!("{host}:{port}")
+        };
+        let (kind, name) = match self {
+            Self::Password { username, .. }
+            | Self::OauthPassword { username, .. }
+            | Self::JwtBearer { username, .. } => ("user", username.trim().to_lowercase()),
+            Self::ClientCredentials { client_id, .. } => ("app", client_id.clone()),
+        };
+        key.digest(&[kind.as_bytes(), place.as_bytes(), name.as_bytes()])
+    }
 }
 
 fn optional(secret: Option<&SecretString>) -> &[u8] {

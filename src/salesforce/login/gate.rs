@@ -2,6 +2,7 @@
 //! the user's lock-out.
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::meaning::Meaning;
@@ -21,6 +22,12 @@ pub enum LoginWithheld {
     /// There is no session, and this maximum number of log-ins was already sent.
     #[error("there is no session, and the {0} log-ins that were allowed are used up")]
     UsedUp(u64),
+    /// Salesforce refused log-ins as this user lately, or was not heard yet: one more could lock
+    /// the user. The value is the time of the next attempt.
+    #[error(
+        "log-ins as this user were refused within the hour; to keep the user from being locked the next attempt is at {0}"
+    )]
+    Refused(Timestamp),
     /// The log-in could not be recorded, because the existing record has changed. Another process
     /// writes it now, and may log in itself.
     #[error("the log-in could not be put on record, because another writes the record now")]
