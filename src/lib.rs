@@ -11,6 +11,7 @@ pub mod error;
 pub mod exit;
 mod http_server;
 pub mod lookup;
+mod mail;
 pub mod phone;
 mod prove;
 pub mod reason;

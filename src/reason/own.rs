@@ -209,6 +209,18 @@ reasons! {
             "The integrations of one org ask for more than all of its API requests together; each gets that much less.",
             Act("Lower spec.apiBudget.dailyPercent of the org's integrations until they add up to 100.")
         }
+        MailRecipientRefused {
+            "`spec.notifications.email` names an address in a domain that the operator sends no mail to.",
+            Act("Name an address in a domain of your own that the platform team has allowed, or ask the platform team to allow this one (--mail-recipient-domains).")
+        }
+        MailNotConfigured {
+            "`spec.notifications` is set, and the operator has no mail server.",
+            Act("Ask the platform team to configure a mail server (--smtp-server), or take spec.notifications out.")
+        }
+        MailNotDelivered {
+            "A mail was given up: the mail server refused it, did not take it for an hour, or too many were waiting.",
+            Act("Check the addresses in spec.notifications.email. If they are right, ask the platform team to look at the mail server. What lasts is told again the next day.")
+        }
     }
     Requests {
         TestPostponed {

@@ -1,4 +1,4 @@
-//! Warnings come from three sources, and each source replaces only its own warnings.
+//! Warnings come from four sources, and each source replaces only its own warnings.
 
 use crate::api::status::Warning;
 use crate::reason::{Code, Reason};
@@ -14,6 +14,8 @@ pub(crate) enum Origin {
     Run,
     /// The budget.
     Budget,
+    /// The addresses for mails.
+    Mail,
 }
 
 // === impl Origin ===
@@ -22,6 +24,7 @@ impl Origin {
     fn of(code: &Code) -> Self {
         match code.reason() {
             Some(Reason::ApiBudgetNearlyUsed | Reason::ApiBudgetsOverbooked) => Self::Budget,
+            Some(Reason::MailRecipientRefused | Reason::MailNotConfigured) => Self::Mail,
             Some(
                 Reason::Salesforce(Meaning::ObjectUnavailable)
                 | Reason::Warning(WarningCode::FieldHidden)
@@ -45,6 +48,7 @@ pub(crate) fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Wa
         Origin::Proof => 0,
         Origin::Run => 1,
         Origin::Budget => 2,
+        Origin::Mail => 3,
     });
 }
 
