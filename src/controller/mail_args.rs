@@ -130,3 +130,77 @@ impl MailArgs {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::error::Chain;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        mail: MailArgs,
+    }
+
+    const COMPLETE: [&str; 4] = [
+        "--smtp-server=smtp.example.com",
+        "--mail-from=switchboard@example.com",
+        "--mail-to=platform@example.com,night@example.com",
+        "--mail-recipient-domains=acme.example,*.birch.example",
+    ];
+
+    fn line(flags: &[&str]) -> Result<MailArgs, String> {
+        Line::try_parse_from(["controller"].iter().chain(flags))
+            .map(|line| line.mail)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_a_server_no_mail_is_sent_and_with_one_nothing_is_left_to_chance() {
+        assert!(line(&[]).unwrap().read().unwrap().is_none());
+        let setup = line(&COMPLETE).unwrap().read().unwrap().unwrap();
+        assert_eq!(setup.rules.platform.len(), 2);
+        assert_eq!(setup.rules.after, Duration::from_secs(300));
+        for missing in 1..COMPLETE.len() {
+            let mut flags = COMPLETE.to_vec();
+            let flag = flags.remove(missing);
+            let said = line(&flags).unwrap_err();
+            let name = flag.split('=').next().unwrap();
+            assert!(said.contains(name), "{name}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_flag_that_makes_no_sense_is_refused_with_a_sentence() {
+        for (flag, sentence) in [
+            ("--mail-to=it", "is no e-mail address"),
+            ("--mail-recipient-domains=acme", "is no domain"),
+            ("--mail-after=0s", "is no duration"),
+            ("--mail-storm-from=1", "1 is not in 2.."),
+            ("--mail-ceiling-integration=61", "61 is not in 1..=60"),
+            ("--mail-language=fr", "possible values: en, ja"),
+            ("--smtp-username-file=/user", "--smtp-password-file"),
+        ] {
+            let said = line(&[flag]).unwrap_err();
+            assert!(said.contains(sentence), "{flag}: {said}");
+        }
+        let login = ["--smtp-username-file=/none", "--smtp-password-file=/none"];
+        for (flags, sentence) in [
+            (&["--smtp-tls=Off"][..], "would be sent unencrypted"),
+            (
+                &["--smtp-ca-file=/none"],
+                "--smtp-ca-file /none: the file cannot be read",
+            ),
+            (
+                &login,
+                "--smtp-username-file /none: the file cannot be read",
+            ),
+        ] {
+            let refused = line(&[&COMPLETE, flags].concat()).unwrap().read();
+            let said = Chain(&refused.err().unwrap()).to_string();
+            assert!(said.contains(sentence), "{flags:?}: {said}");
+        }
+    }
+}

@@ -26,7 +26,9 @@ pub(crate) async fn deliver(context: Arc<Context>, setup: MailSetup, stop: Cance
                 continue;
             }
             Next::GiveUp(parcel) => {
-                context.give_up(&parcel, "it could not be delivered for an hour").await;
+                context
+                    .give_up(&parcel, "it could not be delivered for an hour")
+                    .await;
                 continue;
             }
             Next::Wait(until) => Some(until),
@@ -58,11 +60,7 @@ enum Failure {
     Send(SendError),
 }
 
-async fn settle(
-    context: &Context,
-    waiting: Waiting<Parcel>,
-    sent: Result<(), Failure>,
-) {
+async fn settle(context: &Context, waiting: Waiting<Parcel>, sent: Result<(), Failure>) {
     let parcel = &waiting.mail;
     let (id, recipients) = (parcel.letter.id.as_str(), parcel.to.len());
     let error = match sent {

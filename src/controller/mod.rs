@@ -94,7 +94,10 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
             .iter()
             .map(|watches| watches.stores.clone())
             .collect(),
-        Mail::new(setup.mail.as_ref().map(|mail| mail.rules.clone()), Arc::clone(&metrics)),
+        Mail::new(
+            setup.mail.as_ref().map(|mail| mail.rules.clone()),
+            Arc::clone(&metrics),
+        ),
         metrics,
     ));
     let last_mails = CancellationToken::new();
@@ -127,7 +130,10 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     stop.cancel();
     if let Some(mailer) = mailer {
         last_mails.cancel();
-        if tokio::time::timeout(mailer::FLUSH_WITHIN, mailer).await.is_err() {
+        if tokio::time::timeout(mailer::FLUSH_WITHIN, mailer)
+            .await
+            .is_err()
+        {
             tracing::warn!("mails that were due are not sent any more");
         }
     }

@@ -50,7 +50,8 @@ impl FromStr for Address {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&*+/=?^_{|}~.-".contains(&byte);
+        let plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&*+/=?^_{|}~.-".contains(&byte);
         let invalid = || InvalidAddress(text.chars().take(MAX_BYTES).collect());
         let (user, domain) = text.rsplit_once('@').ok_or_else(invalid)?;
         if text.len() > MAX_BYTES || !user.bytes().all(plain) || !is_domain(domain) {
@@ -124,7 +125,11 @@ mod tests {
 
     #[test]
     fn only_plain_addresses_are_written_to() {
-        for good in ["it@acme.example", "a.b+c@mail.acme.co.jp", "x_1@a-b.example"] {
+        for good in [
+            "it@acme.example",
+            "a.b+c@mail.acme.co.jp",
+            "x_1@a-b.example",
+        ] {
             assert_eq!(good.parse::<Address>().unwrap().to_string(), good);
         }
         for bad in [

@@ -80,7 +80,8 @@ impl<T> Backlog<T> {
 
     /// What is to be done at `now`.
     pub(crate) fn next(&mut self, now: Instant) -> Next<T> {
-        let old = |waiting: &Waiting<T>| now.saturating_duration_since(waiting.queued_at) >= MAX_AGE;
+        let old =
+            |waiting: &Waiting<T>| now.saturating_duration_since(waiting.queued_at) >= MAX_AGE;
         if let Some(place) = self.waiting.iter().position(old) {
             return match self.waiting.remove(place) {
                 Some(waiting) => Next::GiveUp(waiting.mail),

@@ -126,7 +126,9 @@ impl Letter {
             message = message.to(Mailbox::new(None, address.inner().clone()));
         }
         if let Some(thread) = &self.thread {
-            message = message.in_reply_to(thread.clone()).references(thread.clone());
+            message = message
+                .in_reply_to(thread.clone())
+                .references(thread.clone());
         }
         message.multipart(MultiPart::alternative_plain_html(page.text(), page.html()))
     }
@@ -248,7 +250,12 @@ fn reason_rows(words: &Words, code: &Code) -> Vec<Row> {
 
 impl Place {
     fn subject(&self, what: &str) -> String {
-        format!("[Switchboard] {}/{}: {what}", self.namespace, self.name)
+        // What looks like an encoded word would be decoded by who reads the mail.
+        clean(&format!(
+            "[Switchboard] {}/{}: {what}",
+            self.namespace, self.name
+        ))
+        .replace("=?", "= ?")
     }
 
     fn title(&self, sentence: &str) -> String {
@@ -267,5 +274,183 @@ impl Place {
     fn describe(&self) -> String {
         let (name, namespace) = (clean(&self.name), clean(&self.namespace));
         format!("kubectl describe salesforceintegration {name} --namespace {namespace}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reason::Reason;
+    use crate::salesforce::Meaning;
+
+    fn sender() -> Address {
+        "switchboard@example.com".parse().unwrap()
+    }
+
+    fn failing(place: Place, message: &str) -> Letter {
+        Letter {
+            to: vec!["it@acme.example".parse().unwrap()],
+            language: Language::En,
+            time_zone: TimeZone::UTC,
+            at: Timestamp::from_second(1_800_000_000).unwrap(),
+            id: "<uid.1.1@example.com>".into(),
+            thread: None,
+            news: News::Failing {
+                place,
+                code: Meaning::InvalidLogin.into(),
+                message: message.into(),
+                since: Timestamp::from_second(1_799_999_000).unwrap(),
+                again: false,
+            },
+        }
+    }
+
+    fn acme() -> Place {
+        Place {
+            namespace: "acme".into(),
+            name: "tokyo".into(),
+            company: "acme-tokyo".into(),
+            organization: Some("Acme & <Söhne>".into()),
+        }
+    }
+
+    fn sent(letter: &Letter) -> String {
+        String::from_utf8(letter.message(&sender()).unwrap().formatted()).unwrap()
+    }
+
+    /// The names of the headers before the body.
+    fn header_names(message: &str) -> Vec<String> {
+        let (headers, _) = message.split_once("\r\n\r\n").unwrap();
+        let names = headers.split("\r\n").filter_map(|line| {
+            let is_new = !line.starts_with([' ', '\t']);
+            is_new.then(|| line.split(':').next().unwrap_or_default().to_owned())
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn a_tenant_reads_what_why_since_when_and_what_to_do() {
+        let letter = failing(
+            acme(),
+            "Salesforce refused the log-in of integration@acme.example.",
+        );
+        let page = letter.page();
+        assert_eq!(
+            page.subject,
+            "[Switchboard] acme/tokyo: not ready (InvalidLogin)"
+        );
+        let text = page.text();
+        let html = page.html();
+        let reason = Reason::from(Meaning::InvalidLogin);
+        for wanted in [
+            "The Salesforce integration acme/tokyo is not ready.",
+            "InvalidLogin",
+            reason.cause(),
+            reason.remedy().text(),
+            "Salesforce refused the log-in of integration@acme.example.",
+            "2027-01-15 07:43 UTC",
+            "kubectl describe salesforceintegration tokyo --namespace acme",
+            "acme-tokyo",
+        ] {
+            assert!(text.contains(wanted), "{wanted}: {text}");
+            assert!(
+                html.contains(&crate::salesforce::escape_markup(wanted)),
+                "{wanted}: {html}"
+            );
+        }
+        assert!(text.contains("Acme & <Söhne>") && html.contains("Acme &amp; &lt;Söhne&gt;"));
+        let message = sent(&letter);
+        assert!(
+            message.contains("Auto-Submitted: auto-generated"),
+            "{message}"
+        );
+        assert!(
+            message.contains("Message-ID: <uid.1.1@example.com>"),
+            "{message}"
+        );
+        assert!(
+            message.contains("Content-Type: multipart/alternative"),
+            "{message}"
+        );
+        assert!(!message.contains("References"), "{message}");
+    }
+
+    #[test]
+    fn a_later_mail_refers_to_the_first() {
+        let mut letter = failing(acme(), "");
+        letter.thread = Some("<uid.1.1@example.com>".into());
+        letter.id = "<uid.1.2@example.com>".into();
+        let message = sent(&letter);
+        for header in ["In-Reply-To", "References"] {
+            let line = format!("{header}: <uid.1.1@example.com>\r\n");
+            assert!(message.contains(&line), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_japanese_reader_has_a_japanese_frame() {
+        let mut letter = failing(acme(), "");
+        letter.language = Language::Ja;
+        let page = letter.page();
+        assert_eq!(
+            page.subject,
+            "[Switchboard] acme/tokyo: 異常 (InvalidLogin)"
+        );
+        assert!(
+            page.text()
+                .starts_with("Salesforce連携 acme/tokyo が正常に動作していません。")
+        );
+        assert!(page.html().contains("<html lang=\"ja\">"));
+        assert!(header_names(&sent(&letter)).contains(&"Subject".to_owned()));
+    }
+
+    #[test]
+    fn a_callers_number_is_taken_out_however_it_is_written_and_dates_stay() {
+        for number in [
+            "0312345678",
+            "+81 3-1234-5678",
+            "(03) 1234-5678",
+            "03.1234.5678",
+            "０３１２３４５６７８",
+        ] {
+            let letter = failing(
+                acme(),
+                &format!("The query for {number} failed on 2026-11-29T08:00:00Z, 20 %."),
+            );
+            let text = letter.page().text();
+            assert!(!text.contains(number), "{text}");
+            assert!(
+                text.contains("failed on 2026-11-29T08:00:00Z, 20 %."),
+                "{text}"
+            );
+        }
+    }
+
+    proptest! {
+        /// Whatever the names and messages are, the headers are those of any other mail, each once.
+        #[test]
+        fn no_name_makes_a_header_or_a_recipient(
+            texts in prop::array::uniform5("(?s).{0,60}"),
+            breaks in prop::sample::select(&["\r\nBcc: evil@evil.example", "\nTo: evil@evil.example\n\n", "\r\n\r\n<script>alert(1)</script>", "=?utf-8?q?=0D=0ABcc:_evil=40evil.example?=", "\u{202e}\u{0}\u{7}"][..]),
+        ) {
+            let [namespace, name, company, organization, message] = texts.map(|text| text + breaks);
+            let place = Place { namespace, name, company, organization: Some(organization) };
+            let letter = failing(place, &message);
+            let plain = failing(acme(), "plain");
+            let built = letter.message(&sender()).unwrap();
+            let mail = String::from_utf8(built.formatted()).unwrap();
+            prop_assert_eq!(header_names(&mail), header_names(&sent(&plain)));
+            let to: Vec<String> = built.envelope().to().iter().map(ToString::to_string).collect();
+            prop_assert_eq!(to, ["it@acme.example"]);
+            let page = letter.page();
+            prop_assert!(!page.html().contains("<script>"));
+            prop_assert!(!page.subject.contains("=?"), "{}", page.subject);
+            for text in [&page.subject, &page.title, &page.command] {
+                prop_assert!(!text.contains(char::is_control), "{text:?}");
+                prop_assert!(!text.contains('\u{202e}'), "{text:?}");
+            }
+        }
     }
 }

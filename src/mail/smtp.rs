@@ -269,7 +269,15 @@ mod tests {
         assert_eq!(port("smtp.example.com", Tls::StartTls), 587);
         assert_eq!(port("smtp.example.com", Tls::Wrapped), 465);
         assert_eq!(port("smtp.example.com:2525", Tls::Wrapped), 2525);
-        for wrong in ["", ":25", "smtp.example.com:", "smtp.example.com:0", "smtp.example.com:70000", "smtp://x", "a b"] {
+        for wrong in [
+            "",
+            ":25",
+            "smtp.example.com:",
+            "smtp.example.com:0",
+            "smtp.example.com:70000",
+            "smtp://x",
+            "a b",
+        ] {
             let said = server(wrong, Tls::StartTls).err().unwrap().to_string();
             assert!(said.contains("HOST:PORT"), "{wrong}: {said}");
         }
@@ -291,6 +299,9 @@ mod tests {
         let pem = "-----BEGIN CERTIFICATE-----\nbm90IG9uZQ==\n-----END CERTIFICATE-----\n";
         let refused = Server::new("smtp.example.com", Tls::StartTls, Some(pem), None, &sender);
         let said = Chain(&refused.err().unwrap()).to_string();
-        assert!(said.starts_with("the certificate authorities for the mail server"), "{said}");
+        assert!(
+            said.starts_with("the certificate authorities for the mail server"),
+            "{said}"
+        );
     }
 }

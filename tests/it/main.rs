@@ -21,6 +21,7 @@ mod interrupted;
 mod kstatus;
 mod kubectl;
 mod leaders;
+mod mail;
 mod markers;
 mod methods;
 mod outage;

@@ -130,7 +130,9 @@ impl Mail {
             },
             letter: Arc::new(letter.clone()),
         });
-        parcels.filter_map(|parcel| self.queue(parcel).err()).collect()
+        parcels
+            .filter_map(|parcel| self.queue(parcel).err())
+            .collect()
     }
 
     /// Queues a parcel, and returns it when the queue is full.

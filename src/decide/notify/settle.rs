@@ -77,7 +77,11 @@ pub(crate) fn switched_off(
             "spec.notifications is set, and this operator sends no mail.".to_owned(),
         )
     });
-    warnings::replace(&mut status.warnings, Origin::Mail, found.into_iter().collect());
+    warnings::replace(
+        &mut status.warnings,
+        Origin::Mail,
+        found.into_iter().collect(),
+    );
 }
 
 impl<K: Clone + Ord + Hash + Display> Ledger<K> {
@@ -176,7 +180,9 @@ impl<K: Clone + Ord + Hash + Display> Settling<'_, K> {
         let failing: Vec<(Timestamp, &K)> = self.ledger.failing(&family).collect();
         // The ledger may not know of this one yet.
         let others = failing.iter().filter(|(_, key)| *key != self.key).count();
-        let near = self.ledger.failing_near(&family, cause.since.0, self.rules.after, self.key);
+        let near = self
+            .ledger
+            .failing_near(&family, cause.since.0, self.rules.after, self.key);
         let told = self.ledger.told(&family, None);
         let from = self.rules.storm_from;
         if near + 1 < from && (told.is_none() || others + 1 < from) {
@@ -210,7 +216,9 @@ impl<K: Clone + Ord + Hash + Display> Settling<'_, K> {
             code: code.clone(),
             integrations,
             examples: examples.take(MAX_EXAMPLES).collect(),
-            since: failing.first().map_or(since, |(first, _)| since.min(*first)),
+            since: failing
+                .first()
+                .map_or(since, |(first, _)| since.min(*first)),
             again: thread.is_some(),
         };
         let letter = self.to_platform(id.clone(), thread.clone(), news);
@@ -366,7 +374,10 @@ impl<K: Clone + Ord + Hash + Display> Settling<'_, K> {
 }
 
 /// Who gets the mails, and the warning about those who do not.
-fn recipients(notifications: Option<&Notifications>, rules: &Rules) -> (Vec<Address>, Vec<Warning>) {
+fn recipients(
+    notifications: Option<&Notifications>,
+    rules: &Rules,
+) -> (Vec<Address>, Vec<Warning>) {
     let named = notifications.map_or(&[][..], |notifications| &notifications.email);
     let mut to = vec![];
     let mut refused = vec![];

@@ -95,7 +95,8 @@ impl Fleet {
         };
         let status = self.statuses.get_mut(name).unwrap();
         let key = name.to_owned();
-        self.ledger.settle(&key, &tenant, status, &self.rules, at(second))
+        self.ledger
+            .settle(&key, &tenant, status, &self.rules, at(second))
     }
 
     /// Another controller leads: it knows what the statuses say and nothing else.
@@ -116,10 +117,19 @@ impl Fleet {
 /// What a letter is about, in a word.
 fn about(letter: &Letter) -> String {
     match &letter.news {
-        News::Failing { code, again, .. } => format!("{code}{}", if *again { " again" } else { "" }),
+        News::Failing { code, again, .. } => {
+            format!("{code}{}", if *again { " again" } else { "" })
+        }
         News::Recovered { .. } => "recovered".into(),
-        News::Storm { integrations, again, .. } => {
-            format!("storm of {integrations}{}", if *again { " again" } else { "" })
+        News::Storm {
+            integrations,
+            again,
+            ..
+        } => {
+            format!(
+                "storm of {integrations}{}",
+                if *again { " again" } else { "" }
+            )
         }
         News::StormOver { .. } => "storm over".into(),
     }
@@ -155,11 +165,17 @@ fn the_end_is_told_in_the_same_thread_once_it_has_lasted() {
     let ready = fleet.works("acme", HOUR);
     assert_eq!((told(&ready), ready.wake), (vec![], Some(at(HOUR + 300))));
     let last = fleet.look("acme", HOUR + 300).letters.remove(0);
-    assert_eq!((about(&last), last.thread), ("recovered".into(), Some(first.id)));
+    assert_eq!(
+        (about(&last), last.thread),
+        ("recovered".into(), Some(first.id))
+    );
     assert_ne!(last.id, last.id.replace(".2@", ".1@"));
     assert_eq!(told(&fleet.look("acme", HOUR + 301)), NOTHING);
     fleet.look("acme", 3 * HOUR);
-    assert_eq!(fleet.statuses["acme"].notifications, None, "nothing is left");
+    assert_eq!(
+        fleet.statuses["acme"].notifications, None,
+        "nothing is left"
+    );
 }
 
 #[test]
@@ -167,7 +183,10 @@ fn what_passes_quickly_is_not_told_nor_is_its_end() {
     let mut fleet = Fleet::new();
     for minute in 0..20 {
         let second = minute * 5 * MINUTE;
-        assert_eq!(told(&fleet.fails("acme", Meaning::Unreachable, second)), NOTHING);
+        assert_eq!(
+            told(&fleet.fails("acme", Meaning::Unreachable, second)),
+            NOTHING
+        );
         assert_eq!(told(&fleet.look("acme", second + 200)), NOTHING);
         assert_eq!(told(&fleet.works("acme", second + 200)), NOTHING);
     }
@@ -182,7 +201,10 @@ fn one_that_is_told_and_flaps_is_not_told_again_and_again() {
     for minute in 1..60 {
         let second = minute * 10 * MINUTE;
         assert_eq!(told(&fleet.works("acme", second)), NOTHING);
-        assert_eq!(told(&fleet.fails("acme", Meaning::Unreachable, second + 200)), NOTHING);
+        assert_eq!(
+            told(&fleet.fails("acme", Meaning::Unreachable, second + 200)),
+            NOTHING
+        );
         assert_eq!(told(&fleet.look("acme", second + 599)), NOTHING);
     }
 }
@@ -192,12 +214,21 @@ fn another_cause_is_told_in_the_same_thread_once_it_has_lasted() {
     let mut fleet = Fleet::new();
     fleet.fails("acme", Meaning::InvalidLogin, 0);
     let first = fleet.look("acme", 300).letters.remove(0);
-    assert_eq!(told(&fleet.fails("acme", Reason::MissingViewAll, 400)), NOTHING);
+    assert_eq!(
+        told(&fleet.fails("acme", Reason::MissingViewAll, 400)),
+        NOTHING
+    );
     assert_eq!(fleet.causes("acme"), ["InvalidLogin", "MissingViewAll"]);
     let second = fleet.look("acme", 700).letters.remove(0);
-    assert_eq!((about(&second), second.thread), ("MissingViewAll".into(), Some(first.id)));
+    assert_eq!(
+        (about(&second), second.thread),
+        ("MissingViewAll".into(), Some(first.id))
+    );
     // Back to the first: it was told.
-    assert_eq!(told(&fleet.fails("acme", Meaning::InvalidLogin, 800)), NOTHING);
+    assert_eq!(
+        told(&fleet.fails("acme", Meaning::InvalidLogin, 800)),
+        NOTHING
+    );
     assert_eq!(told(&fleet.look("acme", HOUR)), NOTHING);
 }
 
@@ -210,7 +241,10 @@ fn a_failed_run_is_told_by_its_own_code() {
     let News::Failing { code, message, .. } = &letter.news else {
         panic!("{letter:?}");
     };
-    assert_eq!((code.as_str(), message.as_str()), ("DirectoryUnavailable", "No answer."));
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("DirectoryUnavailable", "No answer.")
+    );
     fleet.fails("birch", Reason::RunOverdue, 0);
     assert_eq!(told(&fleet.look("birch", 300)), ["RunOverdue"]);
 }
@@ -250,7 +284,11 @@ fn a_suspended_integration_tells_nothing_and_neither_does_one_of_which_nothing_i
 #[test]
 fn an_address_of_another_domain_gets_nothing_and_the_status_says_so() {
     let mut fleet = Fleet::new();
-    let email = ["it@acme.example", "ceo@rival.example", "x\r\nBcc: y@acme.example"];
+    let email = [
+        "it@acme.example",
+        "ceo@rival.example",
+        "x\r\nBcc: y@acme.example",
+    ];
     fleet.notifications.as_mut().unwrap().email = email.map(str::to_owned).to_vec();
     fleet.fails("acme", Meaning::InvalidLogin, 0);
     let letter = fleet.look("acme", 300).letters.remove(0);
@@ -260,7 +298,11 @@ fn an_address_of_another_domain_gets_nothing_and_the_status_says_so() {
         panic!("one warning");
     };
     assert_eq!(warning.code, "MailRecipientRefused");
-    assert!(warning.message.contains("ceo@rival.example"), "{}", warning.message);
+    assert!(
+        warning.message.contains("ceo@rival.example"),
+        "{}",
+        warning.message
+    );
     fleet.notifications.as_mut().unwrap().email.truncate(1);
     fleet.look("acme", 400);
     assert!(fleet.statuses["acme"].warnings.is_empty());
@@ -288,7 +330,10 @@ fn what_many_have_at_once_is_one_mail_to_the_platform_team_and_none_to_them() {
     for (second, name) in (0..).zip(&names) {
         letters.extend(fleet.look(name, 300 + second / 4).letters);
     }
-    assert_eq!(letters.iter().map(about).collect::<Vec<_>>(), ["storm of 1000"]);
+    assert_eq!(
+        letters.iter().map(about).collect::<Vec<_>>(),
+        ["storm of 1000"]
+    );
     assert_eq!(letters[0].to[0].to_string(), "platform@example.com");
     // A new leader in the middle of it, and others that follow late.
     fleet.new_leader();
@@ -296,7 +341,11 @@ fn what_many_have_at_once_is_one_mail_to_the_platform_team_and_none_to_them() {
         assert_eq!(told(&fleet.look(name, 600 + second)), NOTHING);
     }
     fleet.fails("late", Meaning::SalesforceError, HOUR);
-    assert_eq!(told(&fleet.look("late", HOUR + 300)), NOTHING, "the same outage");
+    assert_eq!(
+        told(&fleet.look("late", HOUR + 300)),
+        NOTHING,
+        "the same outage"
+    );
     fleet.fails("other", Meaning::InvalidLogin, HOUR);
     assert_eq!(told(&fleet.look("other", HOUR + 300)), ["InvalidLogin"]);
     // A day later it is told once more, and its end once.
@@ -368,7 +417,11 @@ fn a_storm_whose_record_could_not_be_written_is_told_by_another() {
 #[test]
 fn the_ceiling_of_one_holds_back_and_loses_nothing() {
     let mut fleet = Fleet::new();
-    let reasons = [Reason::SecretNotFound, Reason::SecretKeyMissing, Reason::SecretKeyInvalid];
+    let reasons = [
+        Reason::SecretNotFound,
+        Reason::SecretKeyMissing,
+        Reason::SecretKeyInvalid,
+    ];
     for (number, reason) in (0..).zip(reasons) {
         fleet.fails("acme", reason, number * 400);
         assert_eq!(told(&fleet.look("acme", number * 400 + 300)).len(), 1);
@@ -424,12 +477,14 @@ enum Happens {
 
 fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
-        prop::sample::select(&[
-            Meaning::InvalidLogin,
-            Meaning::Unreachable,
-            Meaning::SalesforceError,
-            Meaning::RequestLimitExceeded
-        ][..])
+        prop::sample::select(
+            &[
+                Meaning::InvalidLogin,
+                Meaning::Unreachable,
+                Meaning::SalesforceError,
+                Meaning::RequestLimitExceeded
+            ][..]
+        )
         .prop_map(Happens::Fails),
         Just(Happens::Works),
         Just(Happens::Unknown),
