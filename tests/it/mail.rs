@@ -59,6 +59,24 @@ fn recipients(mail: &Value) -> Vec<&str> {
     to.filter_map(|to| to["Address"].as_str()).collect()
 }
 
+/// Waits until the controller's metrics hold this line.
+async fn measured(controller: &Process, line: &str) {
+    let told = controller.wait_for_text("health is told here", SOON).await;
+    let told: Value = serde_json::from_str(&told.unwrap()).unwrap();
+    let url = format!("http://{}/metrics", told["address"].as_str().unwrap());
+    wait_for(format!("{line} in the metrics"), SOON, async || {
+        let answer = reqwest::get(&url)
+            .await
+            .map_err(|error| error.to_string())?;
+        let text = answer.text().await.map_err(|error| error.to_string())?;
+        match text.lines().any(|is| is == line) {
+            true => Ok(()),
+            false => Err(text),
+        }
+    })
+    .await;
+}
+
 /// Whether the status holds a mail about this cause.
 fn is_told(object: &Value, code: &str) -> Option<()> {
     let causes = object.pointer("/status/notifications/causes")?.as_array()?;
@@ -201,6 +219,7 @@ async fn a_dead_mail_server_delays_nothing_and_gets_the_mail_when_it_is_back() {
         .wait_for_text("the mail server cannot be used", SOON)
         .await
         .unwrap();
+    measured(controller, "switchboard_mails_queued 1").await;
     // Reconciles go on.
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.apply(&stage.integration("acme")).await;
@@ -214,6 +233,9 @@ async fn a_dead_mail_server_delays_nothing_and_gets_the_mail_when_it_is_back() {
             .unwrap()
             .contains("/late: not ready")
     );
+    let controller = stage.controller.as_ref().unwrap();
+    measured(controller, r#"switchboard_mails_total{outcome="sent"} 1"#).await;
+    measured(controller, "switchboard_mails_queued 0").await;
     stage.end().await;
 }
 
