@@ -7,7 +7,7 @@ use super::Error;
 use crate::api::Language;
 use crate::cli::{duration, read};
 use crate::decide::notify::Rules;
-use crate::mail::{Address, Domain, LoginFiles, Server, Tls};
+use crate::mail::{Address, Domain, Encryption, LoginFiles, Server};
 
 /// Flags for e-mail. Without `--smtp-server` no mail is sent.
 #[derive(Clone, Debug, clap::Args)]
@@ -17,8 +17,8 @@ pub struct MailArgs {
     #[arg(long, env = "SWITCHBOARD_SMTP_SERVER", value_name = "HOST[:PORT]", requires_all = ["mail_from", "mail_to", "mail_recipient_domains"])]
     smtp_server: Option<String>,
     /// How the connection to the mail server is encrypted; Off only for a server on this machine.
-    #[arg(long, env = "SWITCHBOARD_SMTP_TLS", value_enum, default_value_t = Tls::StartTls)]
-    smtp_tls: Tls,
+    #[arg(long, env = "SWITCHBOARD_SMTP_TLS", value_enum, default_value_t = Encryption::StartTls)]
+    smtp_tls: Encryption,
     /// File with the user for the mail server; no log-in when not given. It is read for each mail.
     #[arg(
         long,

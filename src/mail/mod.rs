@@ -11,4 +11,4 @@ mod words;
 pub(crate) use self::address::{Address, Domain, Domains};
 pub(crate) use self::backlog::{Backlog, Next, Waiting};
 pub(crate) use self::letter::{Letter, News, Place};
-pub(crate) use self::smtp::{LoginFiles, SendError, Server, ServerError, Tls};
+pub(crate) use self::smtp::{Encryption, LoginFiles, SendError, Server, ServerError};

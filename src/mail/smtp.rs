@@ -21,7 +21,7 @@ const FAREWELL_WITHIN: Duration = Duration::from_secs(2);
 
 /// How the connection to the mail server is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Tls {
+pub(crate) enum Encryption {
     /// Plain at first, encrypted before anything is told; a server without STARTTLS gets nothing.
     #[value(name = "STARTTLS", alias = "starttls")]
     StartTls,
@@ -37,7 +37,7 @@ pub(crate) enum Tls {
 pub(crate) struct Server {
     host: String,
     port: u16,
-    tls: Tls,
+    tls: Encryption,
     parameters: TlsParameters,
     login: Option<LoginFiles>,
     hello: ClientId,
@@ -109,13 +109,13 @@ impl Server {
     /// When the address, the encryption or the authorities cannot be used.
     pub(crate) fn new(
         address: &str,
-        tls: Tls,
+        tls: Encryption,
         authorities: Option<&str>,
         login: Option<LoginFiles>,
         sender: &Address,
     ) -> Result<Self, ServerError> {
         let (host, port) = host_and_port(address, tls)?;
-        if tls == Tls::Off && !is_this_machine(&host) {
+        if tls == Encryption::Off && !is_this_machine(&host) {
             return Err(ServerError::Unencrypted(host));
         }
         let mut parameters = TlsParameters::builder(host.clone());
@@ -172,7 +172,7 @@ impl Server {
             Some(files) => Some(files.read().await?),
             None => None,
         };
-        let wrapper = (self.tls == Tls::Wrapped).then(|| self.parameters.clone());
+        let wrapper = (self.tls == Encryption::Wrapped).then(|| self.parameters.clone());
         let mut connection = AsyncSmtpConnection::connect_tokio1(
             (self.host.as_str(), self.port),
             Some(ANSWER_WITHIN),
@@ -182,7 +182,7 @@ impl Server {
         )
         .await
         .map_err(SendError::Server)?;
-        if self.tls == Tls::StartTls {
+        if self.tls == Encryption::StartTls {
             connection
                 .starttls(self.parameters.clone(), &self.hello)
                 .await
@@ -226,16 +226,16 @@ async fn read_line(path: &PathBuf) -> Result<SecretString, SendError> {
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }
 
-fn host_and_port(address: &str, tls: Tls) -> Result<(String, u16), ServerError> {
+fn host_and_port(address: &str, tls: Encryption) -> Result<(String, u16), ServerError> {
     let invalid = || ServerError::Address(address.to_owned());
     let (host, port) = match address.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().map_err(|_| invalid())?),
         None => (
             address,
             match tls {
-                Tls::StartTls => 587,
-                Tls::Wrapped => 465,
-                Tls::Off => 25,
+                Encryption::StartTls => 587,
+                Encryption::Wrapped => 465,
+                Encryption::Off => 25,
             },
         ),
     };
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
     use crate::error::Chain;
 
-    fn server(address: &str, tls: Tls) -> Result<Server, ServerError> {
+    fn server(address: &str, tls: Encryption) -> Result<Server, ServerError> {
         let sender = "switchboard@example.com".parse().unwrap();
         Server::new(address, tls, None, None, &sender)
     }
@@ -266,9 +266,9 @@ mod tests {
     #[test]
     fn the_port_is_that_of_the_encryption_unless_it_is_said() {
         let port = |address: &str, tls| server(address, tls).unwrap().port;
-        assert_eq!(port("smtp.example.com", Tls::StartTls), 587);
-        assert_eq!(port("smtp.example.com", Tls::Wrapped), 465);
-        assert_eq!(port("smtp.example.com:2525", Tls::Wrapped), 2525);
+        assert_eq!(port("smtp.example.com", Encryption::StartTls), 587);
+        assert_eq!(port("smtp.example.com", Encryption::Wrapped), 465);
+        assert_eq!(port("smtp.example.com:2525", Encryption::Wrapped), 2525);
         for wrong in [
             "",
             ":25",
@@ -278,17 +278,23 @@ mod tests {
             "smtp://x",
             "a b",
         ] {
-            let said = server(wrong, Tls::StartTls).err().unwrap().to_string();
+            let said = server(wrong, Encryption::StartTls)
+                .err()
+                .unwrap()
+                .to_string();
             assert!(said.contains("HOST:PORT"), "{wrong}: {said}");
         }
     }
 
     #[test]
     fn nothing_leaves_the_machine_unencrypted() {
-        assert!(server("localhost:25", Tls::Off).is_ok());
-        assert!(server("127.0.0.1:25", Tls::Off).is_ok());
+        assert!(server("localhost:25", Encryption::Off).is_ok());
+        assert!(server("127.0.0.1:25", Encryption::Off).is_ok());
         for elsewhere in ["smtp.example.com", "10.0.0.1:25", "localhost.example.com"] {
-            let said = server(elsewhere, Tls::Off).err().unwrap().to_string();
+            let said = server(elsewhere, Encryption::Off)
+                .err()
+                .unwrap()
+                .to_string();
             assert!(said.contains("unencrypted"), "{said}");
         }
     }
@@ -297,7 +303,13 @@ mod tests {
     fn authorities_that_are_no_pem_are_refused() {
         let sender = "switchboard@example.com".parse().unwrap();
         let pem = "-----BEGIN CERTIFICATE-----\nbm90IG9uZQ==\n-----END CERTIFICATE-----\n";
-        let refused = Server::new("smtp.example.com", Tls::StartTls, Some(pem), None, &sender);
+        let refused = Server::new(
+            "smtp.example.com",
+            Encryption::StartTls,
+            Some(pem),
+            None,
+            &sender,
+        );
         let said = Chain(&refused.err().unwrap()).to_string();
         assert!(
             said.starts_with("the certificate authorities for the mail server"),

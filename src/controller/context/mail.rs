@@ -40,7 +40,7 @@ pub(crate) struct Parcel {
     /// Those of its recipients to whom it still goes.
     pub to: Vec<Address>,
     /// The integration that it is about; `None` for letters to the platform team.
-    pub regarding: Option<ObjectReference>,
+    pub regarding: Option<Box<ObjectReference>>,
 }
 
 // === impl Mail ===
@@ -125,7 +125,9 @@ impl Mail {
         let parcels = letters.iter().map(|letter| Parcel {
             to: letter.to.clone(),
             regarding: match letter.news {
-                News::Failing { .. } | News::Recovered { .. } => Some(resource.object_ref(&())),
+                News::Failing { .. } | News::Recovered { .. } => {
+                    Some(Box::new(resource.object_ref(&())))
+                }
                 News::Storm { .. } | News::StormOver { .. } => None,
             },
             letter: Arc::new(letter.clone()),
@@ -191,7 +193,11 @@ impl Context {
             ),
             action: "Notify",
         };
-        if let Err(error) = self.recorder.publish(&notice, regarding.clone()).await {
+        if let Err(error) = self
+            .recorder
+            .publish(&notice, regarding.as_ref().clone())
+            .await
+        {
             tracing::warn!(error = %Chain(&error), "the Event about a mail could not be written");
         }
     }
