@@ -30,8 +30,9 @@ outage: cluster ## Salesforce away for a minute under 200 integrations: about fo
 cluster: ## Build the control plane of the tests (7 to 10 minutes on two cores the first time)
 	@tests/cluster/build.sh
 
-tools: ## Build helm and kubeconform for the tests (about 3 minutes the first time)
+tools: ## Build helm, kubeconform and a mail server for the tests (about 4 minutes the first time)
 	@tests/tools/build.sh
+	@tests/tools/mail/build.sh
 
 chart: tools ## Lint the chart, render it beside what was reviewed, see what its schema refuses
 	cargo test --test chart

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod explain;
 mod http_server;
 pub mod lookup;
+mod mail;
 pub mod phone;
 mod prove;
 pub mod reason;

@@ -26,6 +26,7 @@ pub(crate) fn integration(name: &str) -> SalesforceIntegration {
             },
             contacts: Default::default(),
             api_budget: Default::default(),
+            notifications: None,
             interval: "30m".into(),
             suspend: false,
         },

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 
 pub use self::settings::{InvalidField, Settings};
 pub use self::spec::{
-    ApiBudget, AppAuth, Auth, Chosen, Contacts, Environment, Retrieval, SalesforceIntegration,
-    SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
+    ApiBudget, AppAuth, Auth, Chosen, Contacts, Environment, Language, Notifications, Retrieval,
+    SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
 };
 pub use self::status::SalesforceIntegrationStatus;
 

@@ -65,6 +65,9 @@ pub struct SalesforceIntegrationSpec {
     /// How much of the org's API requests this integration may use.
     #[serde(default)]
     pub api_budget: ApiBudget,
+    /// Who is told by e-mail when the integration is not ready for a while, and when it is again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<Notifications>,
     /// How often a healthy connection is proved again, as a duration from `10s` to `24h`. The
     /// controller spreads the proofs around it.
     #[serde(default = "default_interval")]
@@ -290,6 +293,37 @@ pub struct ApiBudget {
             .message("must be from 1 to 100: the share of the org's daily API requests, in per cent"),
     )]
     pub daily_percent: u32,
+}
+
+/// Who is told by e-mail, and in which language.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Notifications {
+    /// Addresses that get one mail for each cause, one more a day while it lasts, and one when the
+    /// integration is ready again; at most 10. The operator says to which domains it sends:
+    /// `status.warnings` names the addresses that get nothing.
+    #[x_kube(
+        validation = Rule::new("self.all(a, a.matches('^[A-Za-z0-9!#$%&*+/=?^_{|}~-]+([.][A-Za-z0-9!#$%&*+/=?^_{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?[.])+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])$'))")
+            .message("must be e-mail addresses such as it@acme.example: ASCII only, without a name, spaces or quotes"),
+    )]
+    #[schemars(length(min = 1, max = 10), inner(length(max = 254)), extend("x-kubernetes-list-type" = "set"))]
+    pub email: Vec<String>,
+    /// The language of the mails, `en` or `ja`; the operator's own when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
+}
+
+/// The language of a mail.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Japanese.
+    Ja,
 }
 
 /// When contacts are retrieved.

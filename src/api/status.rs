@@ -42,6 +42,9 @@ pub struct SalesforceIntegrationStatus {
     /// When the next run is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_run: Option<Time>,
+    /// What was told by e-mail, and is not told again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<Notified>,
     /// What works today and will not for ever, or works less well than it could.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
@@ -282,6 +285,47 @@ pub struct Matched {
     pub lead: u64,
 }
 
+/// What was told by e-mail. It is on record before a mail is sent, so that no end of the controller
+/// sends it twice.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Notified {
+    /// The Message-ID of the first mail, to which the later ones refer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// How many mails the thread has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mails: u32,
+    /// Why the integration was not ready since it was last ready for a while, at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub causes: Vec<NotifiedCause>,
+    /// When mails were sent within the last hour, for the ceiling.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 60))]
+    pub sent_at: Vec<Time>,
+}
+
+/// One cause, and whether it was told.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct NotifiedCause {
+    /// The reason of the condition `Ready`, or the outcome of the run that failed.
+    pub code: String,
+    /// Since when.
+    pub since: Time,
+    /// When it was last told; absent while it has not lasted long enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Time>,
+    /// How often it was told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub count: u32,
+    /// The Message-ID of the one mail that the platform team got instead, because many
+    /// integrations had the same cause at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told_platform: Option<String>,
+}
+
 /// Something to put right before it fails.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -320,6 +364,15 @@ impl LastRun {
     /// The outcome of the run as a code.
     pub fn code(&self) -> Code {
         Code::from(self.outcome.as_str())
+    }
+}
+
+// === impl NotifiedCause ===
+
+impl NotifiedCause {
+    /// The cause as a code.
+    pub fn code(&self) -> Code {
+        Code::from(self.code.as_str())
     }
 }
 

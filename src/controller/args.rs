@@ -13,6 +13,7 @@ use tower::timeout::TimeoutLayer;
 use url::Url;
 
 use super::Error;
+use super::mail_args::{MailArgs, MailSetup};
 use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, read};
 use crate::decide::rules::config::{Config, proxy_variables};
 use crate::directory::TokenKeys;
@@ -74,6 +75,12 @@ pub struct Args {
         reason = "a doc comment here would become a heading of the help"
     )]
     pub salesforce: SalesforceArgs,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become a heading of the help"
+    )]
+    pub mail: MailArgs,
     /// How long a run may take before its pod is ended, such as 30m.
     #[arg(long, env = "SWITCHBOARD_RUN_DEADLINE", default_value = "30m", value_parser = duration)]
     pub run_deadline: Duration,
@@ -107,6 +114,8 @@ pub(crate) struct Setup {
     pub dial: DialPolicy,
     pub token_keys: TokenKeys,
     pub fingerprint_key: FingerprintKey,
+    /// `None` when no mail is sent.
+    pub mail: Option<MailSetup>,
 }
 
 // === impl Args ===
@@ -148,6 +157,7 @@ impl Args {
             },
             token_keys,
             fingerprint_key,
+            mail: self.mail.read()?,
         })
     }
 

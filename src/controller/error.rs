@@ -6,6 +6,7 @@ use crate::cli::{ClusterError, FlagError};
 use crate::directory::TokenError;
 use crate::exit::Exit;
 use crate::http_server::listen_remedy;
+use crate::mail::ServerError;
 
 /// An error that prevents the start of the controller or ends its work.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum Error {
     /// The file with the key for fingerprints holds too short a key.
     #[error("--fingerprint-key-file {}: the key must have 32 bytes or more", .0.display())]
     FingerprintKey(PathBuf),
+    /// The flags of the mail server are unusable.
+    #[error("the mail server cannot be set up; check --smtp-server, --smtp-tls and --smtp-ca-file")]
+    Mail(#[from] ServerError),
     /// A flag that several roles share is unusable.
     #[error(transparent)]
     Flag(#[from] FlagError),
@@ -47,9 +51,11 @@ impl Error {
     /// The exit code of the controller.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Cluster(_) | Self::TokenKeys(..) | Self::FingerprintKey(_) | Self::Flag(_) => {
-                Exit::Usage
-            }
+            Self::Cluster(_)
+            | Self::TokenKeys(..)
+            | Self::FingerprintKey(_)
+            | Self::Mail(_)
+            | Self::Flag(_) => Exit::Usage,
             Self::Lease(_) | Self::LeadershipLost | Self::Listen { .. } => Exit::Failed,
         }
     }

@@ -5,6 +5,8 @@ mod args;
 mod cluster;
 mod context;
 mod error;
+mod mail_args;
+mod mailer;
 mod memory;
 mod queue;
 mod reconcile;
@@ -14,6 +16,7 @@ mod watch;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use self::args::Args;
 use self::cluster::events::Recorder;
@@ -21,9 +24,11 @@ pub use self::cluster::leader::LEASE;
 use self::cluster::leader::{ANSWER_WITHIN, Leadership};
 use self::context::Context;
 use self::context::access::ScopeAccess;
+use self::context::mail::Mail;
 use self::context::metrics::Metrics;
 use self::context::prover::Prover;
 pub use self::error::Error;
+pub use self::mail_args::MailArgs;
 use self::queue::work;
 use self::server::Health;
 use self::watch::Watches;
@@ -89,8 +94,17 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
             .iter()
             .map(|watches| watches.stores.clone())
             .collect(),
+        Mail::new(
+            setup.mail.as_ref().map(|mail| mail.rules.clone()),
+            Arc::clone(&metrics),
+        ),
         metrics,
     ));
+    let last_mails = CancellationToken::new();
+    let mailer = setup.mail.map(|mail| {
+        let delivering = mailer::deliver(Arc::clone(&context), mail, last_mails.clone());
+        AbortOnDropHandle::new(tokio::spawn(delivering))
+    });
     health.working(context.stores.clone());
     tracing::info!(namespaces = ?args.watch_namespaces, "the controller starts");
     let lost = async {
@@ -114,6 +128,15 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         () = lost => return Err(Error::LeadershipLost),
     }
     stop.cancel();
+    if let Some(mailer) = mailer {
+        last_mails.cancel();
+        if tokio::time::timeout(mailer::FLUSH_WITHIN, mailer)
+            .await
+            .is_err()
+        {
+            tracing::warn!("mails that were due are not sent any more");
+        }
+    }
     if let Some(leadership) = leadership {
         leadership.release().await;
     }

@@ -65,6 +65,7 @@ pub(crate) async fn work(
                     // follows.
                     if context.cached(&key).is_none() {
                         context.memory.forget(&key);
+                        context.mail.forget(&key);
                     }
                     ended
                 }));

@@ -4,6 +4,7 @@
 
 pub(crate) mod children;
 pub(crate) mod login;
+pub(crate) mod notify;
 mod observed;
 mod plan;
 mod proving;
@@ -103,6 +104,7 @@ impl<'a> Decision<'a> {
                 mint_tokens: false,
                 status: SalesforceIntegrationStatus::default(),
                 notices: vec![],
+                letters: vec![],
                 requeue_after: MAX_REQUEUE,
             },
             status,
@@ -292,12 +294,7 @@ impl<'a> Decision<'a> {
             self.wake.extend(self.next_proof());
         }
         if let Some(wake) = self.wake.iter().min() {
-            let wait = wake.duration_since(self.now);
-            // One second more, so that a timer that fires early does not cause a useless reconcile.
-            self.plan.requeue_after = Duration::try_from(wait)
-                .unwrap_or_default()
-                .saturating_add(Duration::from_secs(1))
-                .min(MAX_REQUEUE);
+            self.plan.wake_at(*wake, self.now);
         }
         self.plan.status = self.status;
         self.plan

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 
 use super::login::next_attempt::Cause;
 use crate::api::SalesforceIntegrationStatus;
+use crate::mail::Letter;
 use crate::reason::{Code, Reason};
 
 /// The work to do for one integration.
@@ -26,6 +28,8 @@ pub(crate) struct Plan {
     pub status: SalesforceIntegrationStatus,
     /// Events to publish.
     pub notices: Vec<Notice>,
+    /// Mails to send once the status is written.
+    pub letters: Vec<Letter>,
     /// Time until the next reconcile if nothing happens before.
     pub requeue_after: Duration,
 }
@@ -38,6 +42,14 @@ impl Plan {
     pub(crate) fn is_first<L>(&self, live: &[L]) -> bool {
         let brings = self.mint_tokens || self.cron_job.is_some();
         brings && live.is_empty() && self.retire.is_empty() && self.run.is_none()
+    }
+
+    /// Repeats the decision at `wake`, or before.
+    pub(crate) fn wake_at(&mut self, wake: Timestamp, now: Timestamp) {
+        let wait = Duration::try_from(wake.duration_since(now)).unwrap_or_default();
+        // One second more, so that a timer that fires early does not cause a useless reconcile.
+        let wait = wait.saturating_add(Duration::from_secs(1));
+        self.requeue_after = self.requeue_after.min(wait);
     }
 
     /// Returns the plan without the requested run, whose Job could not be created. The request

@@ -213,6 +213,18 @@ reasons! {
             "Salesforce refused log-ins of this integration, and others in the cluster log in as the same user with another credential: they have to wait, too, so that the user is not locked.",
             Act("Use the right password, or the right user name: every integration should have a user of its own.")
         }
+        MailRecipientRefused {
+            "`spec.notifications.email` names an address in a domain that the operator sends no mail to.",
+            Act("Name an address in a domain of your own that the platform team has allowed, or ask the platform team to allow this one (--mail-recipient-domains).")
+        }
+        MailNotConfigured {
+            "`spec.notifications` is set, and the operator has no mail server.",
+            Act("Ask the platform team to configure a mail server (--smtp-server), or take spec.notifications out.")
+        }
+        MailNotDelivered {
+            "A mail was given up: the mail server refused it, did not take it for an hour, or too many were waiting.",
+            Act("Check the addresses in spec.notifications.email. If they are right, ask the platform team to look at the mail server. What lasts is told again the next day.")
+        }
     }
     Requests {
         TestPostponed {

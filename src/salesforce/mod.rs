@@ -39,5 +39,6 @@ pub use self::rest::usage::{Spent, Usage};
 pub use self::rest::{
     MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version,
 };
+pub(crate) use self::text::xml::escape as escape_markup;
 pub use self::transport::dial::{DEFAULT_HOSTS, DialError, DialPolicy};
 pub use self::transport::{HttpLimits, Transport};

@@ -25,6 +25,16 @@ const REFUSED: &[(&str, &[&str])] = &[
         "salesforce.proxy.url=http://user:secret@proxy.example:3128",
         &["/salesforce/proxy/url"],
     ),
+    ("mail.tls=Off", &["/mail/tls"]),
+    ("mail.server=smtp.example:25", &["/mail/server"]),
+    (
+        "mail.recipientDomains[0]=acme",
+        &["/mail/recipientDomains/0"],
+    ),
+    (
+        "mail.server=smtp.example,mail.from=a@b.example",
+        &["mail.to", "mail.recipientDomains"],
+    ),
     (
         "directory.persistence.size=big",
         &["/directory/persistence/size"],

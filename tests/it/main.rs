@@ -22,6 +22,7 @@ mod interrupted;
 mod kstatus;
 mod kubectl;
 mod leaders;
+mod mail;
 mod markers;
 mod methods;
 mod outage;

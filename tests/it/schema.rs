@@ -24,6 +24,42 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         r#"{"dailyPercent": 100}"#,
     ),
     (
+        "/spec/notifications",
+        r#"{"email": ["it"]}"#,
+        "must be e-mail addresses such as it@acme.example",
+        r#"{"email": ["it@acme.example"]}"#,
+    ),
+    (
+        "/spec/notifications",
+        r#"{"email": ["it@acme.example\r\nBcc: other@acme.example"]}"#,
+        "must be e-mail addresses",
+        r#"{"email": ["a.b+c@mail.acme.co.jp"], "language": "ja"}"#,
+    ),
+    (
+        "/spec/notifications",
+        r#"{"email": ["It <it@acme.example>"]}"#,
+        "must be e-mail addresses",
+        r#"{"email": ["it@acme.example", "boss@acme.example"], "language": "en"}"#,
+    ),
+    (
+        "/spec/notifications",
+        r#"{"email": []}"#,
+        "spec.notifications.email",
+        "null",
+    ),
+    (
+        "/spec/notifications",
+        r#"{"email": ["a@b.example", "c@b.example", "d@b.example", "e@b.example", "f@b.example", "g@b.example", "h@b.example", "i@b.example", "j@b.example", "k@b.example", "l@b.example"]}"#,
+        "spec.notifications.email",
+        r#"{"email": ["a@b.example", "c@b.example", "d@b.example", "e@b.example", "f@b.example", "g@b.example", "h@b.example", "i@b.example", "j@b.example", "k@b.example"]}"#,
+    ),
+    (
+        "/spec/notifications",
+        r#"{"email": ["it@acme.example"], "language": "fr"}"#,
+        "spec.notifications.language",
+        r#"{"email": ["it@acme.example"]}"#,
+    ),
+    (
         "/spec/companyId",
         r#""Acme""#,
         "must be 1 to 63 lower-case letters",

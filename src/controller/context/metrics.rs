@@ -59,6 +59,8 @@ pub(crate) struct Metrics {
     api_requests_used: Family<OrgLabel, Gauge>,
     api_requests_limit: Family<OrgLabel, Gauge>,
     namespaces_watched: Family<NamespaceLabel, Gauge>,
+    mails: Family<OutcomeLabel, Counter>,
+    mails_queued: Gauge,
 }
 
 // === impl Metrics ===
@@ -79,6 +81,8 @@ impl Default for Metrics {
             api_requests_used: Family::default(),
             api_requests_limit: Family::default(),
             namespaces_watched: Family::default(),
+            mails: Family::default(),
+            mails_queued: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -101,6 +105,11 @@ impl Default for Metrics {
                 "proofs",
                 "Proofs of connections, by outcome",
                 &metrics.proofs,
+            ),
+            (
+                "mails",
+                "E-mails: sent, failed attempts, dropped for good, held back by a ceiling",
+                &metrics.mails,
             ),
             (
                 "logins",
@@ -141,6 +150,11 @@ impl Default for Metrics {
         for (name, help, gauge) in of_orgs {
             registry.register(name, help, gauge.clone());
         }
+        registry.register(
+            "mails_queued",
+            "E-mails that wait for the mail server",
+            metrics.mails_queued.clone(),
+        );
         registry.register(
             "reconciling",
             "Reconciles that go on",
@@ -231,6 +245,22 @@ impl Metrics {
         self.namespaces_watched
             .get_or_create(&label)
             .set(watched.into());
+    }
+
+    /// Counts a mail, or an attempt to send it, by what became of it.
+    pub(crate) fn mail_ended(&self, outcome: &'static str) {
+        self.mails.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a decision that a mail is due and has to wait for a ceiling.
+    pub(crate) fn mail_held(&self) {
+        self.mail_ended("held");
+    }
+
+    /// How many mails wait for the mail server.
+    pub(crate) fn mails_queued(&self, mails: usize) {
+        self.mails_queued
+            .set(i64::try_from(mails).unwrap_or(i64::MAX));
     }
 
     /// The metrics as text.

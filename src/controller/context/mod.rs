@@ -1,6 +1,7 @@
 //! The shared state of all reconciles.
 
 pub(crate) mod access;
+pub(crate) mod mail;
 pub(crate) mod metrics;
 pub(crate) mod prover;
 pub(crate) mod stores;
@@ -14,6 +15,7 @@ use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use parking_lot::{Mutex, MutexGuard};
 
+use self::mail::Mail;
 use self::metrics::Metrics;
 use self::prover::Prover;
 use self::stores::Stores;
@@ -54,6 +56,8 @@ pub(crate) struct Context {
     pub stores: Vec<Stores>,
     /// State of each integration between two reconciles.
     pub memory: Memory,
+    /// What is told by e-mail.
+    pub mail: Mail,
     /// When this replica became the leader.
     pub leader_since: Timestamp,
 }
@@ -73,6 +77,7 @@ impl Context {
         fingerprint_key: FingerprintKey,
         token_keys: TokenKeys,
         stores: Vec<Stores>,
+        mail: Mail,
         metrics: Arc<Metrics>,
     ) -> Self {
         // Identifies the signing key without revealing anything of it.
@@ -95,6 +100,7 @@ impl Context {
             stores,
             metrics,
             memory: Memory::default(),
+            mail,
             leader_since: now(),
         }
     }

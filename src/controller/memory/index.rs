@@ -3,6 +3,7 @@
 //! cannot change a decision.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::ResourceExt;
@@ -99,6 +100,12 @@ impl Key {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
         }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 

@@ -20,6 +20,7 @@ use super::status::write_status;
 use crate::api::{MANAGER, SalesforceIntegration, Settings, TOKENS_VERSION, now};
 use crate::controller::cluster::api_server;
 use crate::controller::context::Context;
+use crate::controller::context::mail::QUEUE_FULL;
 use crate::controller::memory::index::Key;
 use crate::controller::memory::{expect_write, observed_write};
 use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
@@ -63,6 +64,10 @@ pub(crate) async fn apply(
         Err(_) => Cow::Owned(plan.clone().without_run(resource.status.as_ref())),
     };
     write_status(context, resource, &plan.status).await?;
+    // On record now: whatever happens from here on, they are not sent twice.
+    for parcel in context.mail.send(resource, &plan.letters) {
+        context.give_up(&parcel, QUEUE_FULL).await;
+    }
     if plan.is_first(live) && context.memory.defer(&key, &plan.notices, Instant::now()) {
         return Ok(Applied::Deferred);
     }

@@ -115,6 +115,10 @@ async fn reconcile_once(
         resource = record.finish(refused)?;
         plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
     }
+    if plan.prove.is_none() {
+        let settings = gathered.settings.as_ref().ok();
+        context.mail.settle(&resource, settings, &mut plan, now());
+    }
     let mut requeue_after = plan.requeue_after;
     if plan.cron_job.is_some() && gathered.cron_jobs.is_empty() {
         requeue_after = requeue_after.min(first_look_at_cron_job(&resource));
@@ -128,6 +132,9 @@ async fn reconcile_once(
         &gathered.cron_jobs,
     )
     .await;
+    context
+        .mail
+        .written(&key, context.integration(&key).as_deref());
     let admission = context.memory.admission(&key).after(
         write_result(&applied, plan.run.as_ref()),
         conditions::is_refused_by_cluster(&plan.status.conditions),

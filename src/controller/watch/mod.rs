@@ -286,10 +286,16 @@ fn integration(context: &Context, seen: Change<SalesforceIntegration>) -> Vec<Ke
     match seen {
         Change::Present(resource) => {
             context.memory.caught_up(&resource);
+            let key = Key::of(&resource);
+            let freshest = context.integration(&key);
+            context
+                .mail
+                .observe(&key, freshest.as_deref().unwrap_or(&resource));
             context.index().apply(&resource).into_iter().collect()
         }
         Change::Removed(key, _) => {
             context.memory.forget(&key);
+            context.mail.forget(&key);
             let affected = context.index().delete(&key).into_iter().collect();
             context.drop_unused_sessions();
             affected

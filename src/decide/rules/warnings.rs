@@ -1,4 +1,4 @@
-//! Warnings come from three sources, and each source replaces only its own warnings.
+//! Warnings come from four sources, and each source replaces only its own warnings.
 
 use crate::api::status::Warning;
 use crate::reason::{Code, Reason};
@@ -16,6 +16,8 @@ pub(crate) enum Origin {
     Budget,
     /// Refused log-ins.
     Login,
+    /// The addresses for mails.
+    Mail,
 }
 
 // === impl Origin ===
@@ -25,6 +27,7 @@ impl Origin {
         match code.reason() {
             Some(Reason::ApiBudgetNearlyUsed | Reason::ApiBudgetsOverbooked) => Self::Budget,
             Some(Reason::UserIsShared) => Self::Login,
+            Some(Reason::MailRecipientRefused | Reason::MailNotConfigured) => Self::Mail,
             Some(
                 Reason::Salesforce(Meaning::ObjectUnavailable)
                 | Reason::Warning(WarningCode::FieldHidden)
@@ -49,6 +52,7 @@ pub(crate) fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Wa
         Origin::Run => 1,
         Origin::Budget => 2,
         Origin::Login => 3,
+        Origin::Mail => 4,
     });
 }
 

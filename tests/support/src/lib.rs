@@ -5,6 +5,7 @@
 //! - [`Namespace`] is a namespace of one test, deleted when the test ends.
 //! - [`PodRunner`] runs the pods of Jobs as local processes and reports on them as a kubelet does.
 //! - [`Helm`] is the real helm with its tools.
+//! - [`MailServer`] is a real mail server with TLS and log-in.
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
 //! - [`Process`] is a program under test: its output, signals, exit code, memory and processor
 //!   time.
@@ -18,6 +19,7 @@ mod audit;
 mod control_plane;
 mod error;
 mod helm;
+mod mail_server;
 mod namespace;
 mod phone;
 mod pods;
@@ -32,6 +34,7 @@ pub use audit::{AuditEvent, AuditMark};
 pub use control_plane::{CommandOutput, ControlPlane};
 pub use error::{Error, Result};
 pub use helm::Helm;
+pub use mail_server::{MailServer, MailTls};
 pub use namespace::Namespace;
 pub use phone::incoming_call;
 pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, Select, Signal};
