@@ -25,6 +25,7 @@ pub(crate) fn integration(name: &str) -> SalesforceIntegration {
                 },
             },
             contacts: Default::default(),
+            call_centers: vec![],
             api_budget: Default::default(),
             interval: "30m".into(),
             suspend: false,

@@ -7,18 +7,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::ResourceExt;
 
+use super::key::Key;
+use super::user_index::UserIndex;
 use crate::api::SalesforceIntegration;
 use crate::api::status::QueryUrlLength;
 use crate::decide::Neighbours;
-
-/// The namespace and the name of an object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key {
-    /// The namespace; empty for objects without one.
-    pub namespace: String,
-    /// The name.
-    pub name: String,
-}
+use crate::decide::rules::user_claim::Users;
 
 /// The index over all integrations.
 #[derive(Debug, Default)]
@@ -28,6 +22,7 @@ pub(crate) struct Index {
     by_company: HashMap<String, Group>,
     by_credential: HashMap<String, Group>,
     by_org: HashMap<String, Group>,
+    users: UserIndex,
     tokens: HashMap<Key, Tokens>,
     observed: HashMap<(WatchedKind, Key), Observed>,
 }
@@ -82,18 +77,6 @@ struct Entry {
     login_state: (u32, Option<i64>),
 }
 
-// === impl Key ===
-
-impl Key {
-    /// The key of any namespaced object.
-    pub(crate) fn of(object: &impl ResourceExt) -> Self {
-        Self {
-            namespace: object.namespace().unwrap_or_default(),
-            name: object.name_any(),
-        }
-    }
-}
-
 // === impl Group ===
 
 impl Group {
@@ -125,8 +108,9 @@ impl Group {
 
 impl Index {
     /// Adds or updates an integration. Returns the integrations to reconcile: itself, rivals for
-    /// its company ID, and those that share its credential when that was refused or proved. A
-    /// status written by the controller affects no other integration.
+    /// its company ID, those that share its credential when that was refused or proved, and those
+    /// that gain or lose a user of their call centers. Any other status written by the controller
+    /// affects no other integration.
     pub(crate) fn apply(&mut self, resource: &SalesforceIntegration) -> BTreeSet<Key> {
         let key = Key::of(resource);
         let connection = resource
@@ -167,7 +151,7 @@ impl Index {
                 )
             }),
         };
-        let mut concerned = BTreeSet::new();
+        let mut concerned = self.users.apply(&key, resource);
         let old = self.entries.get(&key);
         if old.is_none_or(|old| old.desired_hash != entry.desired_hash) {
             concerned.insert(key.clone());
@@ -202,9 +186,11 @@ impl Index {
         concerned
     }
 
-    /// Removes an integration. Returns the integrations to reconcile: rivals for its company ID.
+    /// Removes an integration. Returns the integrations to reconcile: rivals for its company ID or
+    /// its users.
     pub(crate) fn delete(&mut self, key: &Key) -> BTreeSet<Key> {
         let mut concerned = self.rivals(key);
+        concerned.extend(self.users.delete(key));
         concerned.remove(key);
         self.forget(key);
         self.observed.retain(|(_, observed), _| observed != key);
@@ -248,6 +234,12 @@ impl Index {
             }
         }
         neighbours
+    }
+
+    /// The users of an integration's call centers that older integrations hold, in the order of its
+    /// spec. `org` is the id of the org that a proof has just found.
+    pub(crate) fn taken_users(&self, resource: &SalesforceIntegration, org: Option<&str>) -> Users {
+        self.users.taken(&Key::of(resource), resource, org)
     }
 
     /// Records the sources of the tokens in a Secret. Returns the owner when they changed.
@@ -370,16 +362,8 @@ fn hash(value: &impl Hash) -> u64 {
 }
 
 #[cfg(test)]
-/// A key in the namespace `tenant`.
-pub(crate) fn key(name: &str) -> Key {
-    Key {
-        namespace: "tenant".into(),
-        name: name.into(),
-    }
-}
-
-#[cfg(test)]
 mod tests {
+    use super::super::key::key;
     use super::*;
     use crate::api::fixtures;
 
