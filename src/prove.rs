@@ -58,7 +58,8 @@ pub(crate) async fn prove(
     // survive a restart.
     connection.allow_login_again();
     let before = connection.spent().logins;
-    let outcome = salesforce::probe(&connection).await;
+    let users = settings.call_center_users();
+    let outcome = salesforce::probe(&connection, &users).await;
     let proof = Proof {
         at: now(),
         fingerprint: fingerprint.to_string(),

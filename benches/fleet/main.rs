@@ -48,6 +48,9 @@ struct Args {
     /// Integrations that share an org; each its own when not given, as most tenants have.
     #[arg(long, default_value_t = 1)]
     users_in_an_org: usize,
+    /// Users in the call center of each integration; no call center when not given.
+    #[arg(long, default_value_t = 0)]
+    call_center_users: usize,
     /// Only connections: no runs, so no CronJobs and no tokens.
     #[arg(long)]
     connections_only: bool,
@@ -105,7 +108,7 @@ async fn main() -> Result<()> {
     // The whole program uses one TLS provider; this is the first use.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     println!(
-        "{} {}, {} credentials, {} in an org, Salesforce answers in {} ms, {} foreign Secrets of {} bytes, {}",
+        "{} {}, {} credentials, {} in an org, {} users in each call center, Salesforce answers in {} ms, {} foreign Secrets of {} bytes, {}",
         args.count,
         if args.connections_only {
             "connections"
@@ -118,6 +121,7 @@ async fn main() -> Result<()> {
             "shared"
         },
         args.users_in_an_org,
+        args.call_center_users,
         args.latency_ms,
         args.foreign_secrets,
         args.foreign_bytes,

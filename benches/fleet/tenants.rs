@@ -26,7 +26,17 @@ pub(crate) fn world(args: &Args) -> World {
                 Org::enterprise(&format!("Org {org}")).with(|org| org.latency_ms = args.latency_ms);
             world.org(users.iter().fold(org, |org, number| {
                 let user = user_of(*number);
-                org.user(User::integration(&user).password(&password(&user, 0)))
+                let org = org.user(User::integration(&user).password(&password(&user, 0)));
+                // One credential for all is one org for all.
+                let tenants = match args.credentials {
+                    Credentials::Own => *number..number + 1,
+                    Credentials::Shared => 0..args.count,
+                };
+                tenants.fold(org, |org, tenant| {
+                    agents(args, tenant).iter().fold(org, |org, agent| {
+                        org.user(User::standard(agent).call_center(&name_of(tenant)))
+                    })
+                })
             }))
         })
 }
@@ -56,6 +66,13 @@ pub(crate) fn secret_name(name: &str) -> String {
 
 pub(crate) fn user_of(number: usize) -> String {
     format!("integration@{}.example", name_of(number))
+}
+
+/// The users in the call center of a tenant.
+fn agents(args: &Args, number: usize) -> Vec<String> {
+    (0..args.call_center_users)
+        .map(|agent| format!("agent-{agent:03}@{}.example", name_of(number)))
+        .collect()
 }
 
 pub(crate) fn password(user: &str, change: usize) -> String {
@@ -95,7 +112,7 @@ pub(crate) fn integration(args: &Args, number: usize, login_url: &str) -> Value 
     } else {
         json!({"timeZone": "Etc/UTC", "dailyAt": far.strftime("%H:%M").to_string()})
     };
-    json!({
+    let mut manifest = json!({
         "apiVersion": "switchboard.dev/v1alpha1",
         "kind": "SalesforceIntegration",
         "metadata": {"name": name, "namespace": FLEET},
@@ -107,5 +124,10 @@ pub(crate) fn integration(args: &Args, number: usize, login_url: &str) -> Value 
             },
             "contacts": contacts
         }
-    })
+    });
+    let agents = agents(args, number);
+    if !agents.is_empty() {
+        manifest["spec"]["callCenters"] = json!([{"name": "support", "users": agents}]);
+    }
+    manifest
 }

@@ -12,7 +12,7 @@ pub const CREDENTIALS_AVAILABLE: &str = "CredentialsAvailable";
 pub const CONNECTED: &str = "Connected";
 /// The user sees all Contacts, Accounts and Leads.
 pub const AUTHORIZED: &str = "Authorized";
-/// No older resource claims the company ID.
+/// No older resource claims the company ID, or a user of the call centers.
 pub const EXCLUSIVE: &str = "Exclusive";
 /// The last run succeeded, or none was due yet, or retrieval is disabled.
 pub const SYNCED: &str = "Synced";
@@ -20,6 +20,10 @@ pub const SYNCED: &str = "Synced";
 pub const READY: &str = "Ready";
 /// Nothing will change until somebody acts. Present only while True, as kstatus expects.
 pub const STALLED: &str = "Stalled";
+
+/// Salesforce has the users of the call centers as the spec says. It is a warning, not a part of
+/// Ready, and present only while the spec has call centers.
+pub const CALL_CENTERS_VERIFIED: &str = "CallCentersVerified";
 
 /// The conditions that Ready summarises. Each one depends on those before it, and Ready reports the
 /// first one that does not hold.

@@ -25,6 +25,7 @@ pub(crate) fn integration(name: &str) -> SalesforceIntegration {
                 },
             },
             contacts: Default::default(),
+            call_centers: vec![],
             api_budget: Default::default(),
             notifications: None,
             interval: "30m".into(),

@@ -14,10 +14,11 @@ pub mod status;
 
 use jiff::Timestamp;
 
+pub(crate) use self::settings::canonical_user;
 pub use self::settings::{InvalidField, Settings};
 pub use self::spec::{
-    ApiBudget, AppAuth, Auth, Chosen, Contacts, Environment, Language, Notifications, Retrieval,
-    SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
+    ApiBudget, AppAuth, Auth, CallCenter, Chosen, Contacts, Environment, Language, Notifications,
+    Retrieval, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
 };
 pub use self::status::SalesforceIntegrationStatus;
 

@@ -1,6 +1,7 @@
 //! The validated spec. Values that the schema cannot check (does the zone exist? the region?) are
 //! refused here, in the words that the condition then shows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -8,7 +9,7 @@ use jiff::civil::Time as WallClock;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use super::{Auth, Environment, Retrieval, SalesforceIntegrationSpec};
+use super::{Auth, CallCenter, Environment, Retrieval, SalesforceIntegrationSpec};
 use crate::company_id::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;
 use crate::salesforce;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub time_zone_name: String,
     /// The region that decides how national numbers are read.
     pub region: Region,
+    /// The call centers of the tenant with their users, as the spec spells them.
+    pub call_centers: Vec<CallCenter>,
     /// Share of the org's API requests that this integration may use, in per cent, 1 to 100.
     pub daily_percent: u64,
     /// The time between two proofs of a healthy connection.
@@ -178,11 +181,25 @@ impl Settings {
             time_zone,
             time_zone_name: contacts.time_zone.clone(),
             region,
+            call_centers: spec.call_centers.clone(),
             daily_percent,
             interval,
             suspend: spec.suspend,
         })
     }
+
+    /// The users of all call centers, each once.
+    pub(crate) fn call_center_users(&self) -> Vec<String> {
+        let users = self.call_centers.iter().flat_map(|center| &center.users);
+        let distinct: BTreeSet<String> = users.map(|user| canonical_user(user)).collect();
+        distinct.into_iter().collect()
+    }
+}
+
+/// The form of a user name in which two spellings of one user are equal: capitals do not matter to
+/// Salesforce.
+pub(crate) fn canonical_user(user: &str) -> String {
+    user.to_lowercase()
 }
 
 fn minutes(text: &str) -> Option<u32> {

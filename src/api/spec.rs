@@ -62,6 +62,12 @@ pub struct SalesforceIntegrationSpec {
     /// Which contacts are retrieved, and when.
     #[serde(default)]
     pub contacts: Contacts,
+    /// Who of this tenant uses Salesforce, and in which call center. A user stands in one call
+    /// center, over all integrations of the org; the older integration keeps its users, and the
+    /// condition `Exclusive` names the users that another one holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub call_centers: Vec<CallCenter>,
     /// How much of the org's API requests this integration may use.
     #[serde(default)]
     pub api_budget: ApiBudget,
@@ -277,6 +283,26 @@ pub struct Contacts {
     #[schemars(length(max = 2))]
     #[serde(default = "default_region")]
     pub region: String,
+}
+
+/// One call center and its users.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CallCenter {
+    /// Name of the call center, for people. Salesforce's own name of it need not be the same.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[^\\\\s]([^\\\\n\\\\r\\\\t]*[^\\\\s])?$')")
+            .message("must be 1 to 80 characters on one line, not beginning or ending with a space"),
+    )]
+    #[schemars(length(max = 80))]
+    pub name: String,
+    /// The Salesforce user names of its users, at most 200. Capitals do not matter.
+    #[x_kube(
+        validation = Rule::new("self.all(user, user.matches('^[^@\\\\s]+@[^@\\\\s]+$'))")
+            .message("must be Salesforce user names, in the form of e-mail addresses"),
+    )]
+    #[schemars(length(max = 200), inner(length(max = 80)), extend("x-kubernetes-list-type" = "set"))]
+    pub users: Vec<String>,
 }
 
 /// How much of the org's API requests an integration may use.

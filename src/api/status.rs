@@ -14,7 +14,7 @@ pub struct SalesforceIntegrationStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// CredentialsAvailable, Exclusive, Connected, Authorized, Synced, Ready, and Stalled while
-    /// only a person can help.
+    /// only a person can help; CallCentersVerified where the spec has call centers.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[serde(default)]
     pub conditions: Vec<Condition>,

@@ -1,8 +1,8 @@
 //! `switchboard check`: "Test connection" from a laptop or a pipeline, without a cluster. It
 //! applies the rules of the schema and makes the same proof and the same decision as the
 //! controller, so that the messages are the same. It cannot report the results of runs (RunFailed,
-//! RunOverdue, BudgetExhausted) or of other resources (CompanyIdTaken): it starts no run and sees
-//! no cluster.
+//! RunOverdue, BudgetExhausted) or of other resources (CompanyIdTaken, users that another one
+//! holds): it starts no run and sees no cluster.
 
 mod report;
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use kube::ResourceExt;
 
-use crate::api::conditions::READY;
+use crate::api::conditions::{CALL_CENTERS_VERIFIED, READY, Truth};
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions};
 
 pub(crate) fn is_ready(status: &SalesforceIntegrationStatus) -> bool {
@@ -41,11 +41,16 @@ fn write(
         "not healthy"
     };
     writeln!(text, "{}: {verdict} ({reason})\n", resource.name_any())?;
-    // The first line already reports Ready.
+    // The first line already reports Ready. What only a cluster can decide is shown when it fails
+    // without one.
     for condition in conditions::ORDER
         .iter()
-        .filter(|type_| !conditions::OF_THE_CLUSTER.contains(type_))
         .filter_map(|type_| conditions::find(&status.conditions, type_))
+        .filter(|condition| {
+            !conditions::OF_THE_CLUSTER.contains(&condition.type_.as_str())
+                || condition.status == Truth::False.as_str()
+        })
+        .chain(conditions::find(&status.conditions, CALL_CENTERS_VERIFIED))
     {
         writeln!(
             text,

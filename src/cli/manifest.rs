@@ -1,5 +1,6 @@
 //! Manifests from files, validated as the API server does it: unknown fields, types, patterns, CEL.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -248,6 +249,7 @@ fn accept(document: &Value) -> Result<SalesforceIntegration, BadInput> {
         unknown_fields(spec, spec_schema, "spec", &mut problems);
     }
     problems.extend(shape(document, &schema));
+    duplicates(document, &schema, "", &mut problems);
     if !problems.is_empty() {
         return Err(BadInput::Refused(problems));
     }
@@ -309,6 +311,11 @@ fn without_nulls(value: Value) -> Value {
 }
 
 fn unknown_fields(value: &Value, schema: &Value, path: &str, problems: &mut Vec<String>) {
+    if let (Some(items), Some(schema)) = (value.as_array(), schema.get("items")) {
+        for (at, item) in items.iter().enumerate() {
+            unknown_fields(item, schema, &format!("{path}[{at}]"), problems);
+        }
+    }
     let (Some(fields), Some(known)) = (
         value.as_object(),
         schema.get("properties").and_then(Value::as_object),
@@ -328,5 +335,44 @@ fn unknown_fields(value: &Value, schema: &Value, path: &str, problems: &mut Vec<
                     .join(", ")
             )),
         }
+    }
+}
+
+/// Finds equal items of lists that the API server keeps as sets or as maps.
+fn duplicates(value: &Value, schema: &Value, path: &str, problems: &mut Vec<String>) {
+    if let (Some(fields), Some(known)) = (
+        value.as_object(),
+        schema.get("properties").and_then(Value::as_object),
+    ) {
+        for (key, value) in fields {
+            let Some(schema) = known.get(key) else {
+                continue;
+            };
+            let dot = if path.is_empty() { "" } else { "." };
+            duplicates(value, schema, &format!("{path}{dot}{key}"), problems);
+        }
+    }
+    let (Some(items), Some(item_schema)) = (value.as_array(), schema.get("items")) else {
+        return;
+    };
+    let keys = schema.get("x-kubernetes-list-map-keys");
+    let keys = keys.and_then(Value::as_array);
+    let is_set = schema.get("x-kubernetes-list-type").and_then(Value::as_str) == Some("set");
+    let mut seen = HashSet::new();
+    for (at, item) in items.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        let identity = match keys {
+            Some(keys) => keys
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|key| format!("{key}: {}", item.get(key).unwrap_or(&Value::Null)))
+                .collect::<Vec<_>>()
+                .join(", "),
+            None => item.to_string(),
+        };
+        if (is_set || keys.is_some()) && !seen.insert(identity.clone()) {
+            problems.push(format!("{path}: stands there twice: {identity}"));
+        }
+        duplicates(item, item_schema, &path, problems);
     }
 }

@@ -15,7 +15,7 @@ use url::Url;
 use super::Error;
 use super::mail_args::{MailArgs, MailSetup};
 use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, read};
-use crate::decide::rules::config::{Config, proxy_variables};
+use crate::decide::rules::config::{CallCenterConflicts, Config, proxy_variables};
 use crate::directory::TokenKeys;
 use crate::salesforce::{DialPolicy, FingerprintKey};
 
@@ -88,6 +88,15 @@ pub struct Args {
     /// at most 12h.
     #[arg(long, env = "SWITCHBOARD_DAILY_WINDOW", default_value = "30m", value_parser = duration)]
     pub daily_window: Duration,
+    /// Whether an integration's runs are suspended (Block) or go on (Warn) while a user of its
+    /// call centers belongs to an older integration of the same org.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_CALL_CENTER_CONFLICTS",
+        value_enum,
+        default_value_t = CallCenterConflicts::Block
+    )]
+    pub call_center_conflicts: CallCenterConflicts,
     /// Watch only these namespaces, separated by commas; all when not given.
     #[arg(long, env = "SWITCHBOARD_WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespaces: Vec<String>,
@@ -153,6 +162,7 @@ impl Args {
                 daily_window: self.daily_window,
                 worker_memory: self.worker_memory.clone(),
                 worker_log: self.worker_log.clone(),
+                call_center_conflicts: self.call_center_conflicts,
                 worker_proxy,
             },
             token_keys,

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::context::Context;
 use super::context::stores::Stores;
-use super::memory::index::Key;
+use super::memory::key::Key;
 use super::reconcile::{Error, reconcile, reconcile_span};
 use super::watch::{Affected, Watches};
 use crate::api::SalesforceIntegration;

@@ -2,6 +2,7 @@
 //! rule of the controller is in this module or in a module below it. Nothing here does I/O or reads
 //! the clock.
 
+mod call_centers;
 pub(crate) mod children;
 pub(crate) mod login;
 pub(crate) mod notify;
@@ -32,7 +33,9 @@ pub(crate) use self::plan::{Notice, Plan, Retire};
 use self::rules::budget::Budget;
 use self::rules::error_log::{self, Source};
 use self::runs::EndedRun;
-use crate::api::conditions::{CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, Truth, Verdict};
+use crate::api::conditions::{
+    CALL_CENTERS_VERIFIED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, Truth, Verdict,
+};
 use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{Settings, conditions};
 use crate::reason::{Code, Reason};
@@ -58,6 +61,7 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
         return decision.prove(cause);
     }
     decision.warn_of_shared_user();
+    decision.call_centers(settings);
     decision.update_share(settings);
     decision.children(settings);
     decision.synced(settings);
@@ -192,6 +196,7 @@ impl<'a> Decision<'a> {
                 Verdict::unknown(Reason::Pending, "The spec must be corrected first."),
             );
         }
+        conditions::remove(&mut self.status.conditions, CALL_CENTERS_VERIFIED);
         self.plan.retire = self
             .observed
             .cron_jobs
@@ -209,14 +214,6 @@ impl<'a> Decision<'a> {
         self.set_and_file(CREDENTIALS_AVAILABLE, verdict);
     }
 
-    fn exclusive(&mut self) {
-        let verdict = verdicts::exclusive(
-            &self.observed.claim,
-            &self.observed.resource.spec.company_id,
-        );
-        self.set_and_file(EXCLUSIVE, verdict);
-    }
-
     /// Sets Ready to the first condition that is not true. Stalled states whether waiting could
     /// help.
     fn summary(&mut self, settings: &Settings) {
@@ -226,6 +223,7 @@ impl<'a> Decision<'a> {
             .collect();
         let first_false = verdicts
             .iter()
+            .filter(|(type_, _)| !self.is_tolerated(type_))
             .find(|(_, verdict)| verdict.truth == Truth::False);
         let first_pending = verdicts.iter().find(|(_, verdict)| {
             verdict.truth == Truth::Unknown && verdict.reason != Reason::RightsUnknown
@@ -241,13 +239,12 @@ impl<'a> Decision<'a> {
             ),
             (None, Some((_, verdict))) => (verdict.clone(), false),
             (None, None) => {
-                let note = verdicts
-                    .iter()
-                    .find(|(_, verdict)| verdict.reason == Reason::RightsUnknown)
-                    .map_or_else(
-                        || "The connection works.".to_owned(),
-                        |(_, unknown)| format!("The connection works. {}", unknown.message),
-                    );
+                let noted = verdicts.iter().filter(|(_, verdict)| {
+                    verdict.truth == Truth::False || verdict.reason == Reason::RightsUnknown
+                });
+                let note = noted.fold("The connection works.".to_owned(), |note, (_, verdict)| {
+                    format!("{note} {}", verdict.message)
+                });
                 (Verdict::holds(Reason::Ready, note), false)
             }
         };

@@ -10,6 +10,7 @@ use super::login::credentials::Credentials;
 use super::login::proof::{Proof, SiblingLogins};
 use super::rules::company_claim::Claim;
 use super::rules::config::Config;
+use super::rules::user_claim::Users;
 use super::runs::EndedRun;
 use super::runs::admission::Admission;
 use super::runs::stuck::StuckRun;
@@ -27,6 +28,8 @@ pub(crate) struct Observed<'a> {
     pub credentials: Credentials,
     /// Whether the integration holds its company ID.
     pub claim: Claim,
+    /// The users of its call centers that older integrations of its org hold.
+    pub taken_users: Users,
     /// The login results of other integrations that use the same credential.
     pub siblings: SiblingLogins,
     /// The proof that was just finished, if there is one.
@@ -60,7 +63,7 @@ pub(crate) struct Observed<'a> {
 
 impl<'a> Observed<'a> {
     /// Returns the input for a resource that is observed alone: without runs, siblings and
-    /// neighbours, and with its own company ID.
+    /// neighbours, and with its own company ID and users.
     pub(crate) fn alone(
         resource: &'a SalesforceIntegration,
         settings: Result<&'a Settings, &'a InvalidField>,
@@ -73,6 +76,7 @@ impl<'a> Observed<'a> {
             settings,
             credentials,
             claim: Claim::Held,
+            taken_users: Users::default(),
             siblings: SiblingLogins::default(),
             proof: None,
             ended_runs: &[],

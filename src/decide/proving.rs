@@ -14,7 +14,7 @@ use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, schedule, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
-use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, Truth, Verdict};
+use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
 use crate::api::status::Warning;
 use crate::api::{Settings, TEST_REQUESTED_AT};
 use crate::reason::{Code, Reason};
@@ -34,7 +34,8 @@ impl Decision<'_> {
             self.handle_test_request("the credentials are not available");
             return None;
         };
-        if self.is_false(EXCLUSIVE) {
+        // A clash of users does not stop the proof: it shows which org the users are in.
+        if !self.holds_company() {
             let why = "The company ID belongs to another resource.";
             self.set(CONNECTED, Verdict::unknown(Reason::Pending, why));
             self.set(AUTHORIZED, Verdict::unknown(Reason::Pending, why));

@@ -10,7 +10,9 @@ use super::rules::schedule::Cadence;
 use super::runs::admission::Admission;
 use super::runs::{EndedRun, labels, stuck};
 use super::{Credentials, Decision, OVERDUE_GRACE, Retire, children, note_refusal, runs, verdicts};
-use crate::api::conditions::{AUTHORIZED, CONNECTED, EXCLUSIVE, READY, SYNCED, Truth, Verdict};
+use crate::api::conditions::{
+    AUTHORIZED, CALL_CENTERS_VERIFIED, CONNECTED, READY, SYNCED, Truth, Verdict,
+};
 use crate::api::{RUN_REQUESTED_AT, Settings, conditions};
 use crate::reason::{Code, Reason};
 
@@ -85,8 +87,9 @@ impl Decision<'_> {
     /// Whether runs may start: nothing that they need is known to be missing.
     pub(crate) fn may_run(&self, settings: &Settings) -> bool {
         !settings.suspend
-            && conditions::before(AUTHORIZED)
-                .all(|type_| conditions::is_true(&self.status.conditions, type_))
+            && conditions::before(AUTHORIZED).all(|type_| {
+                conditions::is_true(&self.status.conditions, type_) || self.is_tolerated(type_)
+            })
             && self.verdict(AUTHORIZED).is_some_and(|verdict| {
                 verdict.truth != Truth::False && verdict.reason != Reason::Pending
             })
@@ -101,7 +104,7 @@ impl Decision<'_> {
         let resource = self.observed.resource;
         let may_run = self.may_run(settings);
         let cadence = self.cadence(settings);
-        let exclusive = !self.is_false(EXCLUSIVE);
+        let holds_company = self.holds_company();
         if may_run {
             self.hold_runs(cadence, settings);
         }
@@ -111,7 +114,7 @@ impl Decision<'_> {
             .filter(|_| !nothing_starts)
             .and_then(|cadence| self.next_start(cadence, settings))
             .map(Time);
-        if let (Some(cadence), true) = (cadence, exclusive) {
+        if let (Some(cadence), true) = (cadence, holds_company) {
             let allowance = self.allowance_by_clock(cadence, settings);
             let run = self.run_template(settings, allowance);
             let suspend = !may_run || self.held.is_some() || allowance == Some(0);
@@ -119,7 +122,7 @@ impl Decision<'_> {
             self.plan.cron_job = Some(cron_job);
         }
         if let Some(request_id) = self.run_requested() {
-            let possible = cadence.is_some() && exclusive;
+            let possible = cadence.is_some() && holds_company;
             self.run_on_request(&request_id, may_run, possible.then_some(settings));
         }
         let wanted = self.plan.cron_job.as_ref().map(ResourceExt::name_any);
@@ -138,7 +141,7 @@ impl Decision<'_> {
             })
             .collect();
         self.plan.mint_tokens =
-            exclusive && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
+            holds_company && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
     }
 
     fn run_template(&self, settings: &Settings, allowance: Option<u64>) -> children::RunTemplate {
@@ -340,7 +343,8 @@ impl Decision<'_> {
             .conditions
             .iter()
             .filter(|condition| {
-                condition.type_ != READY && conditions::reason_of(condition) != Reason::RunOverdue
+                ![READY, CALL_CENTERS_VERIFIED].contains(&condition.type_.as_str())
+                    && conditions::reason_of(condition) != Reason::RunOverdue
             })
             .map(|condition| condition.last_transition_time.0)
             .chain(

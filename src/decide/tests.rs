@@ -3,6 +3,7 @@
 
 mod admission;
 mod budget;
+mod call_centers;
 mod connection;
 mod credentials;
 mod fates;
@@ -21,7 +22,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::rules::company_claim::Claim;
-use super::rules::config::Config;
+use super::rules::config::{CallCenterConflicts, Config};
+use super::rules::user_claim::Users;
 use super::runs::EndedRun;
 use super::runs::admission::{Admission, RefusedObject, WriteResult};
 use super::runs::stuck::StuckRun;
@@ -33,7 +35,8 @@ use crate::api::{
 use crate::decide::children::summarize;
 use crate::run::{Note, Outcome, RunKind, RunReport};
 use crate::salesforce::{
-    Access, Findings, Meaning, Organization, Phase, SessionInfo, Usage, Visibility, WarningCode,
+    Access, Findings, Meaning, Organization, Phase, SessionInfo, Usage, UsersFound, Visibility,
+    WarningCode,
 };
 
 const START: i64 = 1_800_000_000;
@@ -48,6 +51,7 @@ struct World {
     resource: SalesforceIntegration,
     credentials: Credentials,
     claim: Claim,
+    taken_users: Users,
     siblings: SiblingLogins,
     ended_runs: Vec<EndedRun>,
     leader_since: Timestamp,
@@ -70,6 +74,7 @@ impl World {
             resource,
             credentials: available("f1"),
             claim: Claim::Held,
+            taken_users: Users::default(),
             siblings: SiblingLogins::default(),
             ended_runs: vec![],
             // Recorded runs stay in this world, as they do for a controller that has just started.
@@ -100,6 +105,7 @@ impl World {
         let credentials = self.credentials.clone();
         let observed = Observed {
             claim: self.claim.clone(),
+            taken_users: self.taken_users.clone(),
             siblings: self.siblings.clone(),
             proof,
             ended_runs: &self.ended_runs,
@@ -209,6 +215,7 @@ fn findings() -> Findings {
             lead: Visibility::Yes,
         },
         create_task: Visibility::Yes,
+        users: UsersFound::NotAsked,
         usage: Some(Usage {
             used: 18,
             limit: 100_000,

@@ -2,6 +2,7 @@
 
 use super::Credentials;
 use super::rules::company_claim::Claim;
+use super::rules::user_claim::Users;
 use crate::api::conditions::{CONNECTED, SYNCED, Verdict};
 use crate::api::status;
 use crate::reason::{Code, Reason};
@@ -52,6 +53,38 @@ pub(crate) fn exclusive(claim: &Claim, company_id: &str) -> Verdict {
                 "The company ID {company_id:?} belongs to an older SalesforceIntegration in another namespace."
             ),
         ),
+    }
+}
+
+/// The verdict on the users of the call centers, for an integration that holds its company ID.
+/// `own` are those that stand in the spec twice, `taken` those that older integrations hold. A
+/// clash with others is told only to who has proved that it may log in.
+pub(crate) fn exclusive_users(own: &Users, taken: &Users, is_proved: bool) -> Verdict {
+    let mut problems = vec![];
+    if own.count > 0 {
+        problems.push(format!(
+            "spec.callCenters names these users more than once: {}.",
+            own.listed()
+        ));
+    }
+    if is_proved && taken.count > 0 {
+        problems.push(format!(
+            "These users stand in a call center of an older SalesforceIntegration of the same org: {}.",
+            taken.listed()
+        ));
+    }
+    if !problems.is_empty() {
+        Verdict::fails(Reason::UserInOtherCallCenter, problems.join(" "))
+    } else if is_proved {
+        Verdict::holds(
+            Reason::AsExpected,
+            "No other resource claims the company ID or a user of the call centers.",
+        )
+    } else {
+        Verdict::unknown(
+            Reason::Pending,
+            "No other resource claims the company ID. Whether a user of the call centers stands in another one shows when the connection works.",
+        )
     }
 }
 

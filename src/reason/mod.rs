@@ -29,8 +29,10 @@ pub enum Remedy {
 pub enum Chapter {
     /// Reasons about the spec and the Secret.
     CredentialsAvailable,
-    /// Reasons about the holder of the company ID.
+    /// Reasons about the holder of the company ID and of users.
     Exclusive,
+    /// Reasons about the users of the call centers in Salesforce.
+    CallCentersVerified,
     /// Reasons about the user's permissions.
     Authorized,
     /// Reasons about the result of the runs.
@@ -71,9 +73,10 @@ impl fmt::Display for Remedy {
 
 impl Chapter {
     /// Every chapter, in the order of docs/reasons.md.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CredentialsAvailable,
         Self::Exclusive,
+        Self::CallCentersVerified,
         Self::Authorized,
         Self::Synced,
         Self::Salesforce,
@@ -89,6 +92,7 @@ impl Chapter {
         match self {
             Self::CredentialsAvailable => "CredentialsAvailable",
             Self::Exclusive => "Exclusive",
+            Self::CallCentersVerified => "CallCentersVerified",
             Self::Authorized => "Authorized",
             Self::Synced => "Synced",
             Self::Salesforce => "Connected, and what a run met at Salesforce",

@@ -91,6 +91,20 @@ reasons! {
             "An older integration claims the same company ID; the older one keeps it.",
             Act("Correct spec.companyId, or ask for the other resource to be deleted; this one then recovers by itself.")
         }
+        UserInOtherCallCenter {
+            "A user of spec.callCenters stands in a call center of an older integration of the same org, which keeps the user, or twice in this one.",
+            Act("Take the users that the message names out of spec.callCenters, or ask the platform team which integration they belong to. When the other one gives them up, this one recovers by itself.")
+        }
+    }
+    CallCentersVerified {
+        CallCentersDiffer {
+            "Salesforce has a user of spec.callCenters otherwise: there is none of that name, it is not active, it stands in no call center, or in another one than most of its group. It blocks nothing.",
+            Act("In Salesforce, under Setup, Call Centers, add the users that the message names to the call center of their group, or correct spec.callCenters. It is noticed at the next proof, or at once with the annotation switchboard.dev/test-requested-at.")
+        }
+        CallCentersUnreadable {
+            "The integration user may not read users or their call center, or the org has no call centers. It blocks nothing: the condition is Unknown.",
+            Act("Runs go on without it. To have it proved, give the integration user read access to User and its field Call Center in Salesforce, by a permission set.")
+        }
     }
     Authorized {
         MissingViewAll {

@@ -33,6 +33,7 @@ pub use self::login::gate::{LoginGate, LoginWithheld};
 pub use self::login::session::{SessionInfo, SharedSession};
 pub use self::probe::findings::{Access, Findings, Organization, Visibility, Warning};
 pub use self::probe::probe;
+pub use self::probe::users::{UserRow, UsersFound};
 pub use self::probe::warning_code::WarningCode;
 pub use self::rest::soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
 pub use self::rest::usage::{Spent, Usage};

@@ -39,6 +39,7 @@ fn it_would_be_told_of_a_flag_or_a_value_that_is_wrong() {
         "--daily-windows=30m",
         "--daily-window=soon",
         "--concurrency=many",
+        "--call-center-conflicts=Allow",
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_switchboard"))
             .args(["controller", wrong, "--help"])

@@ -7,6 +7,7 @@
 mod access;
 mod bed;
 mod budget;
+mod call_centers;
 mod calls;
 mod chart;
 mod check;

@@ -211,6 +211,36 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         "from 10s to 24h",
         r#""1h30m""#,
     ),
+    (
+        "/spec/callCenters",
+        r#"[{"name": "support", "users": ["sato"]}]"#,
+        "must be Salesforce user names",
+        r#"[{"name": "サポート 東京", "users": ["sato@acme.example"]}]"#,
+    ),
+    (
+        "/spec/callCenters",
+        r#"[{"name": " support", "users": []}]"#,
+        "1 to 80 characters on one line",
+        r#"[{"name": "a", "users": []}]"#,
+    ),
+    (
+        "/spec/callCenters",
+        r#"[{"name": "support", "users": ["a@b", "a@b"]}]"#,
+        "users[1]",
+        "[]",
+    ),
+    (
+        "/spec/callCenters",
+        r#"[{"name": "support", "users": []}, {"name": "support", "users": []}]"#,
+        "callCenters[1]",
+        r#"[{"name": "support", "users": ["a@b"]}, {"name": "sales", "users": ["A@b"]}]"#,
+    ),
+    (
+        "/spec/callCenters",
+        r#"[{"name": "support", "users": [], "agents": []}]"#,
+        "agents",
+        "null",
+    ),
     ("/spec/suspend", r#""yes""#, "boolean", "true"),
 ];
 
@@ -297,6 +327,51 @@ async fn each_rule_refuses_with_a_sentence_and_accepts_the_right_value() {
             said.contains("SecretNotFound") || said.contains("Suspended"),
             "{said}"
         );
+    }
+    namespace.delete().await.unwrap();
+}
+
+/// Salesforce takes 80 characters for a user name; these are the most that the schema takes.
+#[tokio::test]
+async fn ten_call_centers_of_two_hundred_users_are_taken_and_no_more() {
+    let control_plane = control_plane().await;
+    let namespace = control_plane.namespace("schema").await.unwrap();
+    let centers = |count: usize, users: usize| -> Vec<Value> {
+        let user =
+            |center: usize, user: usize| format!("{:0>67}@acme.example", center * 1_000 + user);
+        (0..count)
+            .map(|center| {
+                let users: Vec<String> = (0..users).map(|at| user(center, at)).collect();
+                json!({"name": format!("center {center}"), "users": users})
+            })
+            .collect()
+    };
+    for (count, users, problem) in [
+        (10, 200, None),
+        (11, 1, Some("callCenters")),
+        (1, 201, Some("users")),
+    ] {
+        let mut manifest = integration(namespace.name(), &format!("c{count}-{users}"));
+        manifest["spec"]["callCenters"] = centers(count, users).into();
+        let output = control_plane
+            .kubectl_apply(&manifest.to_string())
+            .await
+            .unwrap();
+        let (code, said) = check(&manifest);
+        match problem {
+            None => {
+                output.expect_success();
+                assert_eq!(code, Some(1), "{said}");
+            }
+            Some(field) => {
+                assert!(
+                    !output.success() && output.stderr.contains(field),
+                    "{}",
+                    output.stderr
+                );
+                assert!(code == Some(2) && said.contains(field), "{said}");
+            }
+        }
     }
     namespace.delete().await.unwrap();
 }

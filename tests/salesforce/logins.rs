@@ -16,7 +16,7 @@ async fn every_method_logs_in_and_the_probe_costs_three_calls() {
         let simulator = start(acme()).await;
         let method = credentials.method();
         let connection = connect(&simulator, credentials);
-        let findings = probe(&connection).await.unwrap();
+        let findings = probe(&connection, &[]).await.unwrap();
         assert_eq!(findings.organization.name, "Acme", "{method}");
         assert_eq!(
             findings.organization.edition.as_deref(),
@@ -59,7 +59,7 @@ async fn every_method_logs_in_and_the_probe_costs_three_calls() {
         let usage = findings.usage.unwrap();
         assert_eq!(usage.used, simulator.used("Acme").unwrap(), "{method}");
         // The session is reused: a second probe does not log in again.
-        probe(&connection).await.unwrap();
+        probe(&connection, &[]).await.unwrap();
         assert_eq!(simulator.counters().logins_ok(), 1, "{method}");
         simulator.shutdown().await;
     }
@@ -113,7 +113,7 @@ async fn every_refusal_has_its_meaning() {
         let simulator = start(org).await;
         let connection = connect(&simulator, credentials());
         for _ in 0..3 {
-            let error = probe(&connection).await.unwrap_err();
+            let error = probe(&connection, &[]).await.unwrap_err();
             assert_eq!(error.meaning(), expected, "{name}: {error}");
             assert!(
                 !error.message().contains("p<&") && !error.message().contains("s+cret"),

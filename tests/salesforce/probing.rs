@@ -1,8 +1,8 @@
 //! Tests of the connection test.
 
 use jiff::{SignedDuration, Timestamp};
-use salesforce_simulator::{Org, Sharing, Simulator, World};
-use switchboard::salesforce::{Environment, Meaning, Visibility, probe};
+use salesforce_simulator::{Org, Sharing, Simulator, User, World};
+use switchboard::salesforce::{Environment, Meaning, UserRow, UsersFound, Visibility, probe};
 
 use crate::{USER, acme, connect, connect_with, jwt, password, start};
 
@@ -10,14 +10,14 @@ use crate::{USER, acme, connect, connect_with, jwt, password, start};
 async fn a_sandbox_is_reached_with_its_own_audience() {
     let simulator = start(acme().with(|org| org.sandbox = true)).await;
     let connection = connect(&simulator, jwt()).environment(Environment::Sandbox);
-    let findings = probe(&connection).await.unwrap();
+    let findings = probe(&connection, &[]).await.unwrap();
     assert!(findings.organization.sandbox && !findings.organization.scratch);
     simulator
         .edit_org("Acme", |org| {
             org.trial_expires = Some(Timestamp::now() + SignedDuration::from_hours(240))
         })
         .unwrap();
-    assert!(probe(&connection).await.unwrap().organization.scratch);
+    assert!(probe(&connection, &[]).await.unwrap().organization.scratch);
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn rights_are_proved_and_never_guessed() {
     };
     let findings = async |org: Org| {
         let simulator = start(org).await;
-        let findings = probe(&connect(&simulator, password())).await.unwrap();
+        let findings = probe(&connect(&simulator, password()), &[]).await.unwrap();
         simulator.shutdown().await;
         findings
     };
@@ -94,7 +94,7 @@ async fn rights_are_proved_and_never_guessed() {
         .org(acme())
         .switches(|switches| switches.permission_objects_need_view_setup = true);
     let simulator = Simulator::start(world).await.unwrap();
-    let unreadable = probe(&connect(&simulator, password())).await.unwrap();
+    let unreadable = probe(&connect(&simulator, password()), &[]).await.unwrap();
     assert!(
         matches!(unreadable.access.contact, Visibility::Unknown(_)),
         "{:?}",
@@ -109,21 +109,19 @@ async fn versions_are_checked_against_the_instance() {
         ("20.0", Meaning::UnsupportedApiVersion),
         ("99.0", Meaning::UnsupportedApiVersion),
     ] {
-        let error = probe(&connect_with(
-            &simulator,
-            password(),
-            version.parse().unwrap(),
-        ))
+        let error = probe(
+            &connect_with(&simulator, password(), version.parse().unwrap()),
+            &[],
+        )
         .await
         .unwrap_err();
         assert_eq!(error.meaning(), meaning, "{version}: {error}");
     }
     for version in ["40.0", "66.0"] {
-        probe(&connect_with(
-            &simulator,
-            password(),
-            version.parse().unwrap(),
-        ))
+        probe(
+            &connect_with(&simulator, password(), version.parse().unwrap()),
+            &[],
+        )
         .await
         .unwrap();
     }
@@ -132,7 +130,76 @@ async fn versions_are_checked_against_the_instance() {
         .switches(|switches| switches.oldest_version = 51.0);
     let simulator = Simulator::start(world).await.unwrap();
     for credentials in [password(), jwt()] {
-        let error = probe(&connect(&simulator, credentials)).await.unwrap_err();
+        let error = probe(&connect(&simulator, credentials), &[])
+            .await
+            .unwrap_err();
         assert_eq!(error.meaning(), Meaning::UnsupportedApiVersion, "{error}");
+    }
+}
+
+/// An org with this many users in one call center, and their user names.
+fn with_users(count: usize) -> (Org, Vec<String>) {
+    let names: Vec<String> = (0..count)
+        .map(|at| format!("user{at:04}@acme.example"))
+        .collect();
+    let org = names.iter().fold(acme(), |org, name| {
+        org.user(User::standard(name).call_center("Support"))
+    });
+    (org, names)
+}
+
+#[tokio::test]
+async fn the_users_of_call_centers_ride_along_and_only_long_lists_cost_calls() {
+    for (count, credentials, further) in [
+        (50, password(), 0),
+        (50, jwt(), 0),
+        (1_000, password(), 0),
+        (2_000, password(), 1),
+    ] {
+        let (org, mut names) = with_users(count);
+        let simulator = start(org).await;
+        let connection = connect(&simulator, credentials);
+        probe(&connection, &[]).await.unwrap();
+        let without = connection.spent().calls;
+        names.push("nobody@acme.example".into());
+        let findings = probe(&connection, &names).await.unwrap();
+        assert_eq!(connection.spent().calls - without, 3 + further, "{count}");
+        let UsersFound::Rows(rows) = findings.users else {
+            panic!("{:?}", findings.users)
+        };
+        assert_eq!(rows.len(), count);
+        let is_fine = |row: &UserRow| row.is_active && row.call_center_id.is_some();
+        assert!(rows.iter().all(is_fine), "{rows:?}");
+        simulator.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn call_centers_that_the_user_may_not_read_are_said_and_fail_nothing() {
+    let hidden: [fn(&Simulator); 2] = [
+        |simulator| {
+            let edited = simulator.edit_org("Acme", |org| {
+                org.missing_objects.push("CallCenter".into());
+            });
+            edited.unwrap();
+        },
+        |simulator| {
+            let edited = simulator.edit(|world| world.switches.call_centers_need_permission = true);
+            edited.unwrap();
+        },
+    ];
+    for hide in hidden {
+        let (org, names) = with_users(1);
+        let simulator = start(org).await;
+        hide(&simulator);
+        let findings = probe(&connect(&simulator, password()), &names)
+            .await
+            .unwrap();
+        assert_eq!(findings.access.contact, Visibility::Yes);
+        let UsersFound::Unreadable(why) = findings.users else {
+            panic!("{:?}", findings.users)
+        };
+        assert!(why.contains("CallCenterId"), "{why}");
+        simulator.shutdown().await;
     }
 }

@@ -48,7 +48,7 @@ async fn queries_page_and_composites_cost_one_call() {
 async fn a_revoked_session_costs_one_login_whoever_notices() {
     let simulator = start(acme()).await;
     let connection = connect(&simulator, password());
-    probe(&connection).await.unwrap();
+    probe(&connection, &[]).await.unwrap();
     simulator.revoke_all_sessions();
     let many = (0..20).map(|_| connection.query::<Value>("SELECT Id FROM Contact LIMIT 1"));
     assert!(
@@ -60,7 +60,7 @@ async fn a_revoked_session_costs_one_login_whoever_notices() {
     assert_eq!(simulator.counters().logins_ok(), 2);
     simulator.revoke_all_sessions();
     assert_eq!(
-        probe(&connection.without_login())
+        probe(&connection.without_login(), &[])
             .await
             .unwrap_err()
             .meaning(),
@@ -70,7 +70,7 @@ async fn a_revoked_session_costs_one_login_whoever_notices() {
         .edit_user(USER, |user| user.active = false)
         .unwrap();
     assert_eq!(
-        probe(&connection).await.unwrap_err().meaning(),
+        probe(&connection, &[]).await.unwrap_err().meaning(),
         Meaning::InvalidLogin
     );
 }

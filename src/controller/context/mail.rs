@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::Context;
 use super::metrics::Metrics;
 use crate::api::{SalesforceIntegration, Settings};
-use crate::controller::memory::index::Key;
+use crate::controller::memory::key::Key;
 use crate::decide::notify::{self, Ledger, Rules, Tenant};
 use crate::decide::{Notice, Plan};
 use crate::error::Chain;

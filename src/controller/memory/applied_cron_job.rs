@@ -8,7 +8,8 @@ use k8s_openapi::api::batch::v1::CronJob;
 use kube::ResourceExt;
 
 use super::child_store::owner;
-use super::index::{Index, Key, WatchedKind};
+use super::index::{Index, WatchedKind};
+use super::key::Key;
 use crate::decide::children::{LiveCronJob, digest, is_busy};
 
 /// Digests of a CronJob as it was desired and as it was on the server when both agreed.

@@ -9,7 +9,7 @@ use kube::runtime::watcher::Event;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::SetOnce;
 
-use super::index::Key;
+use super::key::Key;
 use crate::api::INTEGRATION_LABEL;
 
 /// Objects of one kind in one scope, reduced to the parts that are kept.
@@ -133,7 +133,7 @@ mod tests {
     use kube::api::ObjectMeta;
 
     use super::*;
-    use crate::controller::memory::index::key;
+    use crate::controller::memory::key::key;
 
     fn job(integration: &str, name: &str) -> Job {
         Job {

@@ -3,23 +3,16 @@
 //! cannot change a decision.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::ResourceExt;
 
+use super::key::Key;
+use super::user_index::UserIndex;
 use crate::api::SalesforceIntegration;
 use crate::api::status::{Connection, QueryUrlLength};
 use crate::decide::Neighbours;
-
-/// The namespace and the name of an object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key {
-    /// The namespace; empty for objects without one.
-    pub namespace: String,
-    /// The name.
-    pub name: String,
-}
+use crate::decide::rules::user_claim::Users;
 
 /// The index over all integrations.
 #[derive(Debug, Default)]
@@ -31,8 +24,9 @@ pub(crate) struct Index {
     /// Those with refused or unanswered log-ins only.
     by_refused_user: HashMap<String, Group>,
     /// How many integrations log in as each user.
-    users: HashMap<String, usize>,
+    logins: HashMap<String, usize>,
     by_org: HashMap<String, Group>,
+    users: UserIndex,
     tokens: HashMap<Key, Tokens>,
     observed: HashMap<(WatchedKind, Key), Observed>,
 }
@@ -91,24 +85,6 @@ struct Entry {
     login_state: (u32, Option<i64>),
 }
 
-// === impl Key ===
-
-impl Key {
-    /// The key of any namespaced object.
-    pub(crate) fn of(object: &impl ResourceExt) -> Self {
-        Self {
-            namespace: object.namespace().unwrap_or_default(),
-            name: object.name_any(),
-        }
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
 // === impl Group ===
 
 impl Group {
@@ -140,8 +116,9 @@ impl Group {
 
 impl Index {
     /// Adds or updates an integration. Returns the integrations to reconcile: itself, rivals for
-    /// its company ID, and those that share its credential when that was refused or proved. A
-    /// status written by the controller affects no other integration.
+    /// its company ID, those that share its credential when that was refused or proved, and those
+    /// that gain or lose a user of their call centers. Any other status written by the controller
+    /// affects no other integration.
     pub(crate) fn apply(&mut self, resource: &SalesforceIntegration) -> BTreeSet<Key> {
         let key = Key::of(resource);
         let connection = resource
@@ -184,7 +161,7 @@ impl Index {
                 )
             }),
         };
-        let mut concerned = BTreeSet::new();
+        let mut concerned = self.users.apply(&key, resource);
         let old = self.entries.get(&key);
         if old.is_none_or(|old| old.desired_hash != entry.desired_hash) {
             concerned.insert(key.clone());
@@ -209,7 +186,7 @@ impl Index {
             users.insert(key.clone());
         }
         if let Some(user) = &entry.user {
-            *self.users.entry(user.clone()).or_default() += 1;
+            *self.logins.entry(user.clone()).or_default() += 1;
         }
         for user in &entry.refused_users {
             let group = self.by_refused_user.entry(user.clone()).or_default();
@@ -226,9 +203,11 @@ impl Index {
         concerned
     }
 
-    /// Removes an integration. Returns the integrations to reconcile: rivals for its company ID.
+    /// Removes an integration. Returns the integrations to reconcile: rivals for its company ID or
+    /// its users.
     pub(crate) fn delete(&mut self, key: &Key) -> BTreeSet<Key> {
         let mut concerned = self.rivals(key);
+        concerned.extend(self.users.delete(key));
         concerned.remove(key);
         self.forget(key);
         self.observed.retain(|(_, observed), _| observed != key);
@@ -262,7 +241,7 @@ impl Index {
 
     /// How many integrations log in as this user.
     pub(crate) fn logging_in_as(&self, user: &str) -> usize {
-        self.users.get(user).copied().unwrap_or_default()
+        self.logins.get(user).copied().unwrap_or_default()
     }
 
     /// The other integrations that use this org.
@@ -282,6 +261,12 @@ impl Index {
             }
         }
         neighbours
+    }
+
+    /// The users of an integration's call centers that older integrations hold, in the order of its
+    /// spec. `org` is the id of the org that a proof has just found.
+    pub(crate) fn taken_users(&self, resource: &SalesforceIntegration, org: Option<&str>) -> Users {
+        self.users.taken(&Key::of(resource), resource, org)
     }
 
     /// Records the sources of the tokens in a Secret. Returns the owner when they changed.
@@ -376,11 +361,11 @@ impl Index {
             remove(&mut self.by_refused_user, user, key);
         }
         if let Some(user) = old.user
-            && let Some(count) = self.users.get_mut(&user)
+            && let Some(count) = self.logins.get_mut(&user)
         {
             *count -= 1;
             if *count == 0 {
-                self.users.remove(&user);
+                self.logins.remove(&user);
             }
         }
     }
@@ -425,16 +410,8 @@ fn hash(value: &impl Hash) -> u64 {
 }
 
 #[cfg(test)]
-/// A key in the namespace `tenant`.
-pub(crate) fn key(name: &str) -> Key {
-    Key {
-        namespace: "tenant".into(),
-        name: name.into(),
-    }
-}
-
-#[cfg(test)]
 mod tests {
+    use super::super::key::key;
     use super::*;
     use crate::api::fixtures;
 

@@ -6,7 +6,9 @@ mod backoff;
 pub(crate) mod child_store;
 mod first_pass;
 pub(crate) mod index;
+pub(crate) mod key;
 mod lost_pod_results;
+mod user_index;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use self::applied_cron_job::AppliedCronJob;
 pub(crate) use self::applied_cron_job::{expect_write, fingerprint_of, observed_write};
 use self::backoff::Backoff;
 use self::first_pass::FirstPass;
-use self::index::Key;
+use self::key::Key;
 use self::lost_pod_results::LostPodResults;
 use crate::api::SalesforceIntegration;
 use crate::decide::Notice;

@@ -1,7 +1,7 @@
 //! Tests of the state that is kept between two reconciles.
 
 use super::first_pass::MAX_DEFERRAL;
-use super::index::key;
+use super::key::key;
 use super::*;
 use crate::api::fixtures;
 

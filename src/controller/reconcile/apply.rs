@@ -21,7 +21,7 @@ use crate::api::{MANAGER, SalesforceIntegration, Settings, TOKENS_VERSION, now};
 use crate::controller::cluster::api_server;
 use crate::controller::context::Context;
 use crate::controller::context::mail::QUEUE_FULL;
-use crate::controller::memory::index::Key;
+use crate::controller::memory::key::Key;
 use crate::controller::memory::{expect_write, observed_write};
 use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
 use crate::directory::{Claims, Purpose};

@@ -23,7 +23,7 @@ use self::login_record::LoginRecord;
 use self::observe::Gathered;
 use super::context::Context;
 use super::context::prover::ProofRequest;
-use super::memory::index::Key;
+use super::memory::key::Key;
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions, now};
 use crate::decide;
 use crate::decide::decide;

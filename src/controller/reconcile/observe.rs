@@ -12,10 +12,11 @@ use super::error::Error;
 use crate::api::{InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
 use crate::controller::cluster::secret;
 use crate::controller::context::Context;
-use crate::controller::memory::index::Key;
+use crate::controller::memory::key::Key;
 use crate::decide;
 use crate::decide::rules::company_claim;
 use crate::decide::rules::company_claim::Claim;
+use crate::decide::rules::user_claim::Users;
 use crate::decide::runs::stuck::StuckRun;
 use crate::decide::runs::{EndedRun, Runs};
 use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children};
@@ -130,6 +131,7 @@ impl Gathered {
             settings: self.settings.as_ref(),
             credentials: self.state.clone(),
             claim: self.claim.clone(),
+            taken_users: taken_users(context, resource, proof),
             siblings: self.siblings.clone(),
             proof,
             ended_runs: &self.ended_runs,
@@ -188,6 +190,19 @@ fn siblings(context: &Context, own: &Key, fingerprint: &str, user: &str) -> Sibl
     let here = context.user_logins.refusals(user, now());
     found.user_refusals.extend(here);
     found
+}
+
+/// The users that older integrations of the same org hold: the org that the proof found, or else
+/// the one in the status.
+fn taken_users(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    proof: Option<&decide::Proof>,
+) -> Users {
+    let found = proof
+        .and_then(|proof| proof.outcome.as_ref().ok())
+        .map(|findings| findings.organization.id.as_str());
+    context.index().taken_users(resource, found)
 }
 
 /// The other integrations that use the same org: the org that the proof found, or else the one in

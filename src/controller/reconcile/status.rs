@@ -11,7 +11,7 @@ use super::error::Error;
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus};
 use crate::controller::cluster::api_server::{self, Written};
 use crate::controller::context::Context;
-use crate::controller::memory::index::Key;
+use crate::controller::memory::key::Key;
 
 /// Writes the status if it has changed, and returns the object that the server then has. The write
 /// is bound to the version that was decided on. When only other parts of the object have changed

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::SalesforceIntegration;
@@ -38,13 +39,19 @@ pub fn decide<'a>(
     }
 }
 
+/// When a resource was created, and its UID to decide between two of one second. The smaller one is
+/// the older one.
+pub(crate) type Age = (Option<Timestamp>, Option<String>);
+
+/// The age of a resource.
+pub(crate) fn age(resource: &SalesforceIntegration) -> Age {
+    (
+        resource.creation_timestamp().map(|time| time.0),
+        resource.uid(),
+    )
+}
+
 fn by_age(a: &SalesforceIntegration, b: &SalesforceIntegration) -> Ordering {
-    let age = |resource: &SalesforceIntegration| {
-        (
-            resource.creation_timestamp().map(|time| time.0),
-            resource.uid(),
-        )
-    };
     age(a).cmp(&age(b))
 }
 

@@ -4,6 +4,18 @@ use std::time::Duration;
 
 use url::Url;
 
+/// What becomes of an integration's runs while another integration holds one of its users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum CallCenterConflicts {
+    /// Its CronJob is suspended, and it is not Ready.
+    #[default]
+    #[value(name = "Block")]
+    Block,
+    /// Its runs go on. The condition Exclusive and the message of Ready tell of the clash.
+    #[value(name = "Warn")]
+    Warn,
+}
+
 /// The operator's configuration, as far as decisions and children need it.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -27,6 +39,8 @@ pub struct Config {
     pub worker_memory: String,
     /// Value of `RUST_LOG` in worker pods.
     pub worker_log: String,
+    /// What becomes of runs while a user of the call centers belongs to another integration.
+    pub call_center_conflicts: CallCenterConflicts,
     /// Proxy settings, as environment variables of worker pods.
     pub worker_proxy: Vec<(String, String)>,
 }
@@ -45,6 +59,7 @@ impl Default for Config {
             daily_window: Duration::from_secs(30 * 60),
             worker_memory: "128Mi".into(),
             worker_log: "info".into(),
+            call_center_conflicts: CallCenterConflicts::default(),
             worker_proxy: vec![],
         }
     }

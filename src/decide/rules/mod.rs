@@ -1,8 +1,10 @@
 //! Independent rules: schedules, budgets, claims, the error log.
 
 pub mod budget;
+pub(crate) mod call_centers;
 pub mod company_claim;
 pub mod config;
 pub mod error_log;
 pub mod schedule;
+pub(crate) mod user_claim;
 pub(crate) mod warnings;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::users::UsersFound;
 use super::warning_code::WarningCode;
 use crate::salesforce::login::session::SessionInfo;
 use crate::salesforce::rest::usage::Usage;
@@ -19,6 +20,8 @@ pub struct Findings {
     pub access: Access,
     /// Whether the user may create Tasks.
     pub create_task: Visibility,
+    /// The users of call centers, as Salesforce has them.
+    pub users: UsersFound,
     /// The organization's API usage; `None` if no response reported it.
     pub usage: Option<Usage>,
     /// Things that work today and need attention.

@@ -76,7 +76,7 @@ async fn played(
 async fn a_healthy_organization_is_proved_with_three_calls() {
     let played = played(healthy, (200, json!({"createable": true}))).await;
     let connection = played.connection(password());
-    let findings = probe(&connection).await.unwrap();
+    let findings = probe(&connection, &[]).await.unwrap();
     assert_eq!(
         findings.organization.edition.as_deref(),
         Some("Enterprise Edition")
@@ -125,7 +125,7 @@ async fn what_is_missing_is_told_apart() {
         other => healthy(other),
     };
     let played = played(part, (200, json!({"createable": false}))).await;
-    let findings = probe(&played.connection(password())).await.unwrap();
+    let findings = probe(&played.connection(password()), &[]).await.unwrap();
     assert_eq!(
         findings.organization.edition.as_deref(),
         Some("Moon Edition")
@@ -163,7 +163,7 @@ async fn what_the_user_may_not_read_is_unknown_and_never_no() {
         ),
     )
     .await;
-    let findings = probe(&played.connection(password())).await.unwrap();
+    let findings = probe(&played.connection(password()), &[]).await.unwrap();
     assert!(
         matches!(findings.access.contact, Visibility::Unknown(ref reason) if reason.contains("cannot be read"))
     );
@@ -187,7 +187,9 @@ async fn failures_of_the_connection_are_failures_of_the_probe() {
         )
     };
     let played = played(part, (403, json!([]))).await;
-    let error = probe(&played.connection(password())).await.unwrap_err();
+    let error = probe(&played.connection(password()), &[])
+        .await
+        .unwrap_err();
     assert_eq!(error.meaning(), Meaning::ApiDisabledForOrg);
 }
 
@@ -208,7 +210,7 @@ async fn a_version_that_is_not_there_is_told_with_those_that_are() {
         let version: ApiVersion = version.parse().unwrap();
         Connection::new(transport, played.url.clone(), version, password()).retry(RetryPolicy::NONE)
     };
-    let error = probe(&connect("99.0")).await.unwrap_err();
+    let error = probe(&connect("99.0"), &[]).await.unwrap_err();
     assert_eq!(error.meaning(), Meaning::UnsupportedApiVersion);
     assert!(
         error.message().contains("31.0 to 66.0, not 99.0"),
@@ -219,7 +221,7 @@ async fn a_version_that_is_not_there_is_told_with_those_that_are() {
     // This version is too old for composite requests, so nothing is sent at all.
     let old = connect("20.0");
     assert_eq!(
-        probe(&old).await.unwrap_err().meaning(),
+        probe(&old, &[]).await.unwrap_err().meaning(),
         Meaning::UnsupportedApiVersion
     );
     assert_eq!(old.spent().logins, 0);

@@ -106,6 +106,8 @@ pub struct Switches {
     pub limits_need_view_setup: bool,
     /// Whether permission sets, their assignments and ObjectPermissions need View Setup (U: no).
     pub permission_objects_need_view_setup: bool,
+    /// Whether CallCenter and `User.CallCenterId` need Manage Call Centers to be read (U: no).
+    pub call_centers_need_permission: bool,
     /// Whether Contact has `IsPersonAccount` in orgs with person accounts (U: yes).
     pub contact_is_person_account: bool,
 }
@@ -165,6 +167,7 @@ impl Default for Switches {
             lock_row_status: 400,
             limits_need_view_setup: true,
             permission_objects_need_view_setup: false,
+            call_centers_need_permission: false,
             contact_is_person_account: true,
         }
     }

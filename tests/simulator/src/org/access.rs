@@ -17,6 +17,7 @@ pub(crate) struct Access {
     read_only: HashSet<String>,
     permission_objects: bool,
     contact_is_person_account: bool,
+    call_centers: bool,
 }
 
 const PERMISSION_OBJECTS: [&str; 3] = [
@@ -46,6 +47,7 @@ impl Access {
             read_only: HashSet::new(),
             permission_objects: true,
             contact_is_person_account: switches.contact_is_person_account,
+            call_centers: true,
         };
         if let Some(profile) = profile {
             access
@@ -76,6 +78,8 @@ impl Access {
         }
         access.permission_objects =
             !switches.permission_objects_need_view_setup || access.may("ViewSetup");
+        access.call_centers =
+            !switches.call_centers_need_permission || access.may("ManageCallCenters");
         access
     }
 
@@ -103,6 +107,7 @@ impl Access {
                 .get(&name.to_ascii_lowercase())
                 .copied()
                 .unwrap_or_default(),
+            "CallCenter" if !self.call_centers => ObjectAccess::default(),
             name if PERMISSION_OBJECTS.contains(&name) && !self.permission_objects => {
                 ObjectAccess::default()
             }
@@ -114,7 +119,10 @@ impl Access {
                 };
             }
         };
-        if self.may("ViewAllData") && !PERMISSION_OBJECTS.contains(&object) {
+        if self.may("ViewAllData")
+            && object != "CallCenter"
+            && !PERMISSION_OBJECTS.contains(&object)
+        {
             rights.read = true;
             rights.view_all = true;
         }
@@ -141,6 +149,14 @@ impl Access {
         if object.name == "Contact"
             && field.name == "IsPersonAccount"
             && !self.contact_is_person_account
+        {
+            return false;
+        }
+        if field.name == "CallCenterId"
+            && !org
+                .schema
+                .object("CallCenter")
+                .is_some_and(|center| self.sees_object(org, center))
         {
             return false;
         }

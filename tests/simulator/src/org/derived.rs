@@ -1,8 +1,8 @@
 //! The objects that describe the org itself: Organization, User, Profile, PermissionSet,
-//! PermissionSetAssignment, ObjectPermissions and UserLicense. Their rows are derived from the
-//! org's settings, users and permissions.
+//! PermissionSetAssignment, ObjectPermissions, UserLicense and CallCenter. Their rows are derived
+//! from the org's settings, users and permissions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::permissions::CRM_OBJECTS;
 use super::write::automated_process;
@@ -23,6 +23,7 @@ pub(super) fn tables(org: &Org) -> BTreeMap<&'static str, Table> {
             "PermissionSetAssignment" => assignments(org, add),
             "ObjectPermissions" => object_permissions(org, add),
             "UserLicense" => licenses(org, add),
+            "CallCenter" => call_centers(org, add),
             _ => {}
         }
         tables.insert(object.name, table);
@@ -68,6 +69,26 @@ fn organization(org: &Org) -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// The call centers of the org are those that its users are in.
+fn call_centers(org: &Org, mut add: impl FnMut(Vec<(&'static str, Value)>)) {
+    let names: BTreeSet<&String> = org
+        .users
+        .iter()
+        .filter_map(|user| user.call_center.as_ref())
+        .collect();
+    for name in names {
+        add(vec![
+            ("Id", Value::text(call_center_id(org, name))),
+            ("Name", Value::text(name.as_str())),
+            ("InternalName", Value::text(name.replace(' ', ""))),
+        ]);
+    }
+}
+
+fn call_center_id(org: &Org, name: &str) -> String {
+    ids::named_id("04v", &[&org.id, name])
+}
+
 fn users(org: &Org, mut add: impl FnMut(Vec<(&'static str, Value)>)) {
     for user in &org.users {
         add(vec![
@@ -84,6 +105,12 @@ fn users(org: &Org, mut add: impl FnMut(Vec<(&'static str, Value)>)) {
             ("IsActive", Value::Bool(user.active)),
             ("UserType", Value::text("Standard")),
             ("ProfileId", Value::text(profile_id(org, &user.profile))),
+            (
+                "CallCenterId",
+                user.call_center
+                    .as_ref()
+                    .map_or(Value::Null, |name| Value::text(call_center_id(org, name))),
+            ),
             (
                 "TimeZoneSidKey",
                 Value::text_or_null(user.time_zone.as_str()),

@@ -64,7 +64,7 @@ impl ObjectAccess {
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Grants {
     /// User permissions without their prefix: ApiEnabled, ViewAllData, ModifyAllData, EditTask,
-    /// ViewSetup, UseAnyApiAuth.
+    /// ViewSetup, UseAnyApiAuth, ManageCallCenters.
     pub permissions: BTreeSet<String>,
     /// Rights on objects; key: the object.
     pub objects: BTreeMap<String, ObjectAccess>,

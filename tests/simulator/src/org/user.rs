@@ -41,6 +41,8 @@ pub struct User {
     pub login_hours: Option<LoginHours>,
     /// Whether the REST API refuses the sessions of this user; another log-in does not help.
     pub rest_session_refused: bool,
+    /// The name of the user's call center; `None` for a user in no call center.
+    pub call_center: Option<String>,
     /// Time zone in Java notation.
     pub time_zone: String,
     /// Locale.
@@ -78,6 +80,7 @@ impl Default for User {
             login_ip_ranges: Vec::new(),
             login_hours: None,
             rest_session_refused: false,
+            call_center: None,
             time_zone: "Asia/Tokyo".to_owned(),
             locale: "ja_JP".to_owned(),
             language: "ja".to_owned(),
@@ -133,6 +136,12 @@ impl User {
     /// Assigns a permission set by name.
     pub fn permission_set(mut self, name: &str) -> Self {
         self.permission_sets.push(name.to_owned());
+        self
+    }
+
+    /// Puts the user into a call center.
+    pub fn call_center(mut self, name: &str) -> Self {
+        self.call_center = Some(name.to_owned());
         self
     }
 

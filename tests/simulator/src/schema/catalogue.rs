@@ -150,6 +150,7 @@ pub(super) fn objects() -> Vec<ObjectType> {
         assignment(),
         object_permissions(),
         user_license(),
+        call_center(),
     ]
 }
 
@@ -306,6 +307,8 @@ fn user() -> ObjectType {
             fixed("IsActive", Kind::Boolean),
             fixed("UserType", Kind::Picklist),
             fixed_reference("ProfileId", "Profile", &["Profile"]),
+            // No relationship name is documented (facts: Salesforce changes G2).
+            fixed("CallCenterId", Kind::Reference),
             fixed("TimeZoneSidKey", Kind::Picklist),
             fixed("LocaleSidKey", Kind::Picklist),
             fixed("LanguageLocaleKey", Kind::Picklist),
@@ -317,14 +320,28 @@ fn user() -> ObjectType {
     )
 }
 
+fn call_center() -> ObjectType {
+    derived(
+        "CallCenter",
+        "Call Center",
+        "04v",
+        [
+            fixed("Name", Kind::String),
+            fixed("InternalName", Kind::String),
+            fixed("Version", Kind::Double),
+        ],
+    )
+}
+
 /// The user permissions that have a column on Profile and PermissionSet.
-pub(crate) const USER_PERMISSIONS: [&str; 6] = [
+pub(crate) const USER_PERMISSIONS: [&str; 7] = [
     "ApiEnabled",
     "ViewAllData",
     "ModifyAllData",
     "EditTask",
     "ViewSetup",
     "UseAnyApiAuth",
+    "ManageCallCenters",
 ];
 
 fn permission_columns() -> impl Iterator<Item = Field> {

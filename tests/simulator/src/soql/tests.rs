@@ -397,6 +397,34 @@ fn the_permission_probe_of_the_facts_works() {
 }
 
 #[test]
+fn a_user_has_one_call_center_which_may_be_hidden() {
+    let org = prepared(
+        Org::enterprise("A")
+            .user(User::integration("i@a"))
+            .user(User::standard("Sato@a").call_center("Support Tokyo"))
+            .user(User::standard("ito@a").call_center("Support Tokyo"))
+            .user(User::standard("abe@a").with(|user| user.active = false)),
+    );
+    let text = "SELECT Username, IsActive, CallCenterId FROM User WHERE Username IN ('sato@A', 'ito@a', 'abe@a') ORDER BY Username";
+    let rows = ask(&org, "i@a", text).unwrap();
+    let id = |at: usize| rows[at]["CallCenterId"].as_str();
+    assert_eq!((rows[0]["IsActive"] == true, id(0)), (false, None));
+    assert!(id(1).is_some_and(|id| id.starts_with("04v")));
+    assert_eq!(id(1), id(2));
+    let centers = ask(&org, "i@a", "SELECT Id, Name, InternalName FROM CallCenter").unwrap();
+    assert_eq!(centers.as_array().unwrap().len(), 1);
+    assert_eq!(centers[0]["InternalName"], "SupportTokyo");
+    let without = prepared(
+        Org::enterprise("A")
+            .user(User::integration("i@a"))
+            .with(|org| org.missing_objects.push("CallCenter".into())),
+    );
+    let code = |text: &str| ask(&without, "i@a", text).unwrap_err().code;
+    assert_eq!(code(text), "INVALID_FIELD");
+    assert_eq!(code("SELECT Id FROM CallCenter"), "INVALID_TYPE");
+}
+
+#[test]
 fn thousands_of_numbers_in_many_records_are_found_by_index() {
     let mut org = acme();
     for n in 0..20_000 {
