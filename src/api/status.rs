@@ -222,7 +222,7 @@ pub struct LastRun {
     /// Calls that the run took up.
     #[serde(default)]
     pub calls: u64,
-    /// Different numbers among them that were asked for.
+    /// Different numbers that were asked for.
     #[serde(default)]
     pub numbers: u64,
     /// Numbers found, by Salesforce object.
@@ -238,6 +238,15 @@ pub struct LastRun {
     /// overwritten.
     #[serde(default)]
     pub skipped: u64,
+    /// Numbers of earlier calls that were asked for again.
+    #[serde(default)]
+    pub asked_again: u64,
+    /// Numbers found for which more than one record of the object that won has the number.
+    #[serde(default)]
+    pub ambiguous: u64,
+    /// Numbers that a requested re-retrieval has still to ask for; the next run goes on with them.
+    #[serde(default)]
+    pub remaining: u64,
     /// API requests that the run cost; of one that left no report, as many as it may have made.
     #[serde(default)]
     pub api_calls: u64,
