@@ -8,7 +8,7 @@ mod manifest;
 mod output;
 
 pub use self::args::{FlagError, SalesforceArgs};
-pub(crate) use self::args::{duration, read};
+pub(crate) use self::args::{bytes, duration, quantity, read};
 pub use self::cluster::ClusterError;
 pub(crate) use self::cluster::{client_of, cluster_config};
 pub(crate) use self::in_thread::in_thread;

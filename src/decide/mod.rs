@@ -101,6 +101,7 @@ impl<'a> Decision<'a> {
                 run: None,
                 mint_tokens: false,
                 status: SalesforceIntegrationStatus::default(),
+                ended_runs: vec![],
                 notices: vec![],
                 requeue_after: MAX_REQUEUE,
             },

@@ -6,6 +6,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 
 use super::login::next_attempt::Cause;
 use crate::api::SalesforceIntegrationStatus;
+use crate::api::status::LastRun;
 use crate::reason::{Code, Reason};
 
 /// The work to do for one integration.
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     pub mint_tokens: bool,
     /// The desired status. It is written only if it differs.
     pub status: SalesforceIntegrationStatus,
+    /// Runs that ended and that the desired status records for the first time.
+    pub ended_runs: Vec<LastRun>,
     /// Events to publish.
     pub notices: Vec<Notice>,
     /// Time until the next reconcile if nothing happens before.

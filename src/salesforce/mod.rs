@@ -40,4 +40,5 @@ pub use self::rest::{
     MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version,
 };
 pub use self::transport::dial::{DEFAULT_HOSTS, DialError, DialPolicy};
+pub use self::transport::expiry::first_expiry;
 pub use self::transport::{HttpLimits, Transport};

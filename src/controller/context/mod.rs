@@ -1,8 +1,10 @@
 //! The shared state of all reconciles.
 
 pub(crate) mod access;
+pub(crate) mod fleet;
 pub(crate) mod metrics;
 pub(crate) mod prover;
+mod series;
 pub(crate) mod stores;
 
 use std::sync::Arc;

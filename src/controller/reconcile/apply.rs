@@ -63,6 +63,9 @@ pub(crate) async fn apply(
         Err(_) => Cow::Owned(plan.clone().without_run(resource.status.as_ref())),
     };
     write_status(context, resource, &plan.status).await?;
+    for run in &plan.ended_runs {
+        context.metrics.run_ended(run);
+    }
     if plan.is_first(live) && context.memory.defer(&key, &plan.notices, Instant::now()) {
         return Ok(Applied::Deferred);
     }
