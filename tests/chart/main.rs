@@ -9,6 +9,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod alerts;
 mod flags;
 mod golden;
 mod refusals;
