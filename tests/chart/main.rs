@@ -11,6 +11,7 @@
 
 mod alerts;
 mod flags;
+mod gitops;
 mod golden;
 mod refusals;
 mod rights;

@@ -17,6 +17,7 @@ mod deletion;
 mod disturbed;
 mod examples;
 mod gateway;
+mod health;
 mod interrupted;
 mod kstatus;
 mod kubectl;
