@@ -202,8 +202,8 @@ async fn a_series_goes_with_its_resource_and_none_names_a_number_or_a_secret() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_stands_by_says_so_and_tells_nothing_of_the_fleet() {
     let mut stage = Stage::set("standby", world::acme()).await;
-    let elect = ["--leader-elect", "--lease-namespace"];
-    let flags = [elect[0], elect[1], &stage.ns().to_owned()];
+    let lease = format!("--lease-namespace={}", stage.ns());
+    let flags = ["--leader-elect", &lease];
     stage.controller = Some(stage.another_controller("first", &flags).await);
     wait_for("the first to lead", SOON, async || {
         match stage.metrics().await.contains("switchboard_leader 1") {
