@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql image e2e outage chart chart-golden chart-scan cluster tools fmt lint deny crds openapi docs docs-said drift bench-fleet bench-fleets bench-lookup bench-directory clean
+.PHONY: help quickstart test unit it postgresql prometheus image e2e outage chart chart-golden chart-scan cluster tools fmt lint deny crds openapi docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,13 +9,13 @@ help: ## Show this list
 quickstart: ## Start everything, play calls, show what kubectl shows; ONCE=1 ends by itself; KUBECONFIG=FILE uses that cluster
 	@$(if $(filter command line,$(origin KUBECONFIG)),KUBECONFIG_FILE=$(KUBECONFIG)) examples/quickstart/start.sh $(if $(ONCE),--once)
 
-test: postgresql cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
+test: postgresql prometheus cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
 	cargo test --workspace
 
 unit: postgresql ## The fast tests only, without a control plane
 	cargo test --lib
 
-it: cluster tools ## The integration tests only
+it: prometheus cluster tools ## The integration tests only
 	cargo test --test it
 
 image: ## Build the image into target/image/ with buildah or docker, without a registry; print its size
@@ -34,10 +34,10 @@ tools: ## Build helm, kubeconform and a mail server for the tests (about 4 minut
 	@tests/tools/build.sh
 	@tests/tools/mail/build.sh
 
-chart: tools ## Lint the chart, render it beside what was reviewed, see what its schema refuses
+chart: prometheus tools ## Lint the chart, render it beside what was reviewed, see what its schema refuses
 	cargo test --test chart
 
-chart-golden: tools ## Write tests/chart/golden and the table in the chart's README anew
+chart-golden: prometheus tools ## Write tests/chart/golden and the table in the chart's README anew
 	UPDATE_GENERATED=1 cargo test --quiet --test chart
 
 chart-scan: tools ## checkov over what the chart renders; no finding without a reason (needs Python 3)
@@ -45,6 +45,13 @@ chart-scan: tools ## checkov over what the chart renders; no finding without a r
 
 postgresql: ## Look for PostgreSQL's server, which the tests start; install Debian's as root
 	@tests/support/postgresql.sh
+
+prometheus: ## Look for Prometheus, promtool and Lua 5.1, which the tests run; install Debian's as root
+	@tests/support/prometheus.sh
+
+runbooks: prometheus cluster ## Have the commands of docs/runbooks answered again, and the resources of tests/chart/health recorded
+	UPDATE_GENERATED=1 cargo test --test it every_output_in_the_pages
+	UPDATE_GENERATED=1 cargo test --test it argo_cd_and_kstatus
 
 # rustfmt.toml groups imports and wraps comments, which nightly's rustfmt alone can; the stable one checks the rest.
 FMT = cargo $(shell rustup run nightly rustfmt --version >/dev/null 2>&1 && echo +nightly) fmt --all

@@ -1,9 +1,12 @@
 //! The status. The controller is its only writer, and it never holds a secret.
 
+use std::time::Duration;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::conditions::{self, CONNECTED, Truth};
 use crate::reason::Code;
 
 /// What the controller found and did for an integration.
@@ -39,6 +42,9 @@ pub struct SalesforceIntegrationStatus {
     /// The last run that ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
+    /// When the last run that succeeded ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_successful_time: Option<Time>,
     /// When the next run is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_run: Option<Time>,
@@ -249,7 +255,7 @@ pub struct LastRun {
     /// Calls that the run took up.
     #[serde(default)]
     pub calls: u64,
-    /// Different numbers among them that were asked for.
+    /// Different numbers that were asked for.
     #[serde(default)]
     pub numbers: u64,
     /// Numbers found, by Salesforce object.
@@ -265,6 +271,15 @@ pub struct LastRun {
     /// overwritten.
     #[serde(default)]
     pub skipped: u64,
+    /// Numbers of earlier calls that were asked for again.
+    #[serde(default)]
+    pub asked_again: u64,
+    /// Numbers found for which more than one record of the object that won has the number.
+    #[serde(default)]
+    pub ambiguous: u64,
+    /// Numbers that a requested re-retrieval has still to ask for; the next run goes on with them.
+    #[serde(default)]
+    pub remaining: u64,
     /// API requests that the run cost; of one that left no report, as many as it may have made.
     #[serde(default)]
     pub api_calls: u64,
@@ -358,12 +373,31 @@ pub struct ErrorEntry {
     pub count: u32,
 }
 
+// === impl SalesforceIntegrationStatus ===
+
+impl SalesforceIntegrationStatus {
+    /// Whether the connection is known not to work and is not tried again by itself: only a change
+    /// or a request brings a log-in.
+    pub fn is_login_withheld(&self) -> bool {
+        let refused = conditions::find(&self.conditions, CONNECTED)
+            .is_some_and(|connected| connected.status == Truth::False.as_str());
+        let connection = self.connection.as_ref();
+        refused && connection.is_none_or(|connection| connection.next_attempt_at.is_none())
+    }
+}
+
 // === impl LastRun ===
 
 impl LastRun {
     /// The outcome of the run as a code.
     pub fn code(&self) -> Code {
         Code::from(self.outcome.as_str())
+    }
+
+    /// How long it took; `None` where its start or its end is not known.
+    pub fn duration(&self) -> Option<Duration> {
+        let (began, ended) = (self.started_at.as_ref()?, self.finished_at.as_ref()?);
+        ended.0.duration_since(began.0).try_into().ok()
     }
 }
 

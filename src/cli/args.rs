@@ -96,6 +96,32 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text:?} is no duration; write one such as 30m"))
 }
 
+/// The bytes of a Kubernetes quantity such as `512Mi`. `None` if it is none.
+pub(crate) fn quantity(text: &str) -> Option<f64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "" => 1.0,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "Ki" => 1024.0,
+        "Mi" => 1024.0_f64.powi(2),
+        "Gi" => 1024.0_f64.powi(3),
+        "Ti" => 1024.0_f64.powi(4),
+        _ => return None,
+    };
+    Some(factor * digits.parse::<f64>().ok()?)
+}
+
+/// Parses the size of a flag, in bytes. Zero is refused.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    quantity(text)
+        .map(|bytes| bytes as u64)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| format!("{text:?} is no size; write one such as 20Gi"))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -117,5 +143,20 @@ mod tests {
         assert!(allowed("https://acme.my.salesforce.com:443/"));
         assert!(!allowed("https://acme.my.salesforce.com:8443"));
         assert!(!allowed("https://salesforce.example"));
+    }
+
+    #[test]
+    fn a_size_is_a_quantity_of_kubernetes_and_not_nothing() {
+        for (text, wanted) in [
+            ("20Gi", 20 << 30),
+            ("1.5k", 1500),
+            ("7", 7),
+            ("2Ti", 2 << 40),
+        ] {
+            assert_eq!(bytes(text), Ok(wanted));
+        }
+        for wrong in ["", "0", "-1Gi", "lots", "20gb", "NaN"] {
+            assert!(bytes(wrong).unwrap_err().contains("no size"), "{wrong}");
+        }
     }
 }

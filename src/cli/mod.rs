@@ -9,7 +9,7 @@ mod output;
 mod text;
 
 pub use self::args::{FlagError, SalesforceArgs};
-pub(crate) use self::args::{duration, read};
+pub(crate) use self::args::{bytes, duration, quantity, read};
 pub use self::cluster::{ClusterError, KubeconfigArgs};
 pub(crate) use self::cluster::{client_of, cluster_config};
 pub(crate) use self::in_thread::in_thread;

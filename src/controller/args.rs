@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::USER_AGENT;
+use jiff::Timestamp;
 use kube::Client;
 use kube::client::ClientBuilder;
 use tower::limit::ConcurrencyLimitLayer;
@@ -14,10 +15,11 @@ use url::Url;
 
 use super::Error;
 use super::mail_args::{MailArgs, MailSetup};
-use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, read};
+use crate::api::now;
+use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, quantity, read};
 use crate::decide::rules::config::{CallCenterConflicts, Config, proxy_variables};
 use crate::directory::TokenKeys;
-use crate::salesforce::{DialPolicy, FingerprintKey};
+use crate::salesforce::{DialPolicy, FingerprintKey, first_expiry};
 
 /// Label under which the fingerprint key is derived when no file is given.
 const FINGERPRINT_LABEL: &str = "credential fingerprints";
@@ -109,6 +111,20 @@ pub struct Args {
     /// Where /healthz, /readyz and /metrics answer.
     #[arg(long, env = "SWITCHBOARD_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// Give each integration series of its own in /metrics, by namespace and name: of the oldest
+    /// so many, 1000 without a number. Without the flag there are series of the whole fleet
+    /// only.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_METRICS_PER_INTEGRATION",
+        default_value_t = 0,
+        default_missing_value = "1000",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = clap::value_parser!(u32).range(..=100_000),
+        value_name = "MOST"
+    )]
+    pub metrics_per_integration: u32,
     /// How many integrations are worked on at once.
     #[arg(long, env = "SWITCHBOARD_CONCURRENCY", default_value_t = 64)]
     pub concurrency: u16,
@@ -125,6 +141,8 @@ pub(crate) struct Setup {
     pub fingerprint_key: FingerprintKey,
     /// `None` when no mail is sent.
     pub mail: Option<MailSetup>,
+    /// When the first certificate of the authorities for Salesforce expires.
+    pub ca_expiry: Option<Timestamp>,
 }
 
 // === impl Args ===
@@ -151,6 +169,9 @@ impl Args {
         }
         Ok(Setup {
             dial: self.salesforce.policy(ca_bundle.as_deref())?,
+            ca_expiry: ca_bundle
+                .as_deref()
+                .and_then(|pem| first_expiry(pem, now())),
             config: Config {
                 worker_image: self.worker_image.clone(),
                 image_pull_policy: self.worker_image_pull_policy.clone(),
@@ -215,19 +236,7 @@ const MIN_WORKER_MEMORY: f64 = 32.0 * 1024.0 * 1024.0;
 /// Parses a memory quantity of Kubernetes. The API server must accept it as the limit of a pod that
 /// requests 32Mi.
 fn worker_memory(text: &str) -> Result<String, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match &text[digits.len()..] {
-        "" => Some(1.0),
-        "k" => Some(1e3),
-        "M" => Some(1e6),
-        "G" => Some(1e9),
-        "Ki" => Some(1024.0),
-        "Mi" => Some(1024.0 * 1024.0),
-        "Gi" => Some(1024.0 * 1024.0 * 1024.0),
-        _ => None,
-    };
-    let bytes = factor.and_then(|factor| Some(factor * digits.parse::<f64>().ok()?));
-    match bytes {
+    match quantity(text) {
         None => Err(format!(
             "{text:?} is no quantity of memory; write one such as 128Mi"
         )),

@@ -56,8 +56,15 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let setup = args.read()?;
     let client = args.client().await?;
     let transport = Transport::new(setup.dial).map_err(FlagError::from)?;
-    let metrics = Arc::new(Metrics::default());
-    let health = Arc::new(Health::new(Arc::clone(&metrics)));
+    let mut metrics = Metrics::default();
+    if let Some(at) = setup.ca_expiry {
+        metrics.ca_expires(at);
+    }
+    let metrics = Arc::new(metrics);
+    let health = Arc::new(Health::new(
+        Arc::clone(&metrics),
+        args.metrics_per_integration as usize,
+    ));
     let listening = server::listen(args.listen).await?;
     let served = server::serve(listening, Arc::clone(&health), server::LIMITS, stop.clone());
     let server = tokio::spawn(served);
@@ -105,7 +112,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         let delivering = mailer::deliver(Arc::clone(&context), mail, last_mails.clone());
         AbortOnDropHandle::new(tokio::spawn(delivering))
     });
-    health.working(context.stores.clone());
+    health.working(Arc::clone(&context));
     tracing::info!(namespaces = ?args.watch_namespaces, "the controller starts");
     let lost = async {
         match &mut leadership {

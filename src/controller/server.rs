@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -15,6 +15,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::context::Context;
+use super::context::fleet::{self, Scrape};
 use super::context::metrics::Metrics;
 use super::context::stores::Stores;
 use crate::http_server;
@@ -31,38 +33,50 @@ pub(crate) const LIMITS: ConnectionLimits = ConnectionLimits {
 /// The state behind the endpoints.
 pub(crate) struct Health {
     metrics: Arc<Metrics>,
-    stores: OnceLock<Vec<Stores>>,
+    /// The most integrations that have series of their own.
+    per_integration: usize,
+    work: OnceLock<Arc<Context>>,
 }
 
 // === impl Health ===
 
 impl Health {
     /// While the replica waits for the Lease.
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>, per_integration: usize) -> Self {
         Self {
             metrics,
-            stores: OnceLock::new(),
+            per_integration,
+            work: OnceLock::new(),
         }
     }
 
-    /// From now on `/readyz` waits for these stores.
-    pub(crate) fn working(&self, stores: Vec<Stores>) {
+    /// From now on this replica leads, and `/readyz` waits for its stores.
+    pub(crate) fn working(&self, context: Arc<Context>) {
+        self.metrics.leads();
         // A replica begins to work once in its life.
-        let _ = self.stores.set(stores);
+        let _ = self.work.set(context);
     }
 
+    /// What this replica counts, and on the leader what the statuses say.
     fn metrics(&self) -> String {
-        let stores = self.stores.get().into_iter().flatten();
-        self.metrics
-            .integrations_stand(stores.flat_map(|stores| stores.integrations.state()));
-        self.metrics.text()
+        let fleet = self.work.get().map(|context| {
+            let stores = context.stores.iter();
+            let integrations = stores.flat_map(|stores| stores.integrations.state());
+            let scrape = Scrape {
+                per_integration: self.per_integration,
+                oldest_wait: context.memory.oldest_wait(Instant::now()),
+            };
+            fleet::registry(integrations.collect(), scrape)
+        });
+        self.metrics.text(fleet.as_ref())
     }
 
     /// The text of `/readyz`. No traffic depends on it, but a rollout waits for it.
     fn ready(&self) -> Result<String, &'static str> {
-        let Some(stores) = self.stores.get() else {
+        let Some(context) = self.work.get() else {
             return Ok("ok".into());
         };
+        let stores = &context.stores;
         if !stores.iter().all(Stores::is_settled) {
             return Err("the watches have not told everything yet");
         }
@@ -132,7 +146,7 @@ mod tests {
     async fn clients_that_say_nothing_do_not_keep_the_kubelet_out() {
         let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let health = Arc::new(Health::new(Arc::new(Metrics::default())));
+        let health = Arc::new(Health::new(Arc::new(Metrics::default()), 0));
         let limits = ConnectionLimits {
             most: 3,
             idle: Duration::from_millis(200),

@@ -107,6 +107,7 @@ impl<'a> Decision<'a> {
                 run: None,
                 mint_tokens: false,
                 status: SalesforceIntegrationStatus::default(),
+                ended_runs: vec![],
                 notices: vec![],
                 letters: vec![],
                 requeue_after: MAX_REQUEUE,

@@ -7,6 +7,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 
 use super::login::next_attempt::Cause;
 use crate::api::SalesforceIntegrationStatus;
+use crate::api::status::LastRun;
 use crate::mail::Letter;
 use crate::reason::{Code, Reason};
 
@@ -26,6 +27,8 @@ pub(crate) struct Plan {
     pub mint_tokens: bool,
     /// The desired status. It is written only if it differs.
     pub status: SalesforceIntegrationStatus,
+    /// Runs that ended and that the desired status records for the first time.
+    pub ended_runs: Vec<LastRun>,
     /// Events to publish.
     pub notices: Vec<Notice>,
     /// Mails to send once the status is written.

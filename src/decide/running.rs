@@ -26,7 +26,11 @@ impl Decision<'_> {
         let runs = [self.late_runs.as_slice(), self.new_runs.as_slice()].concat();
         for run in runs {
             self.record_run_usage(run);
-            if !run.succeeded() {
+            self.plan.ended_runs.push(run.as_last_run());
+            if run.succeeded() {
+                let last = &mut self.status.last_successful_time;
+                *last = last.take().max(Some(Time(run.finished_at)));
+            } else {
                 error_log::record(
                     &mut self.status.errors,
                     runs::source(run.kind),

@@ -16,7 +16,7 @@ use super::http::{App, Limits, Metrics, Readiness, Share, Shares, router};
 use super::key_file::KeyFile;
 use super::store::{Store, StoreError};
 use super::{CompanyId, TokenError, upkeep};
-use crate::cli::{PrintError, print};
+use crate::cli::{PrintError, bytes, print};
 use crate::error::print_error;
 use crate::exit::Exit;
 use crate::http_server::{self, listen_remedy};
@@ -66,6 +66,15 @@ pub struct Args {
         value_name = "FILE"
     )]
     pub database_url_file: Option<PathBuf>,
+    /// How large the database may become, such as 20Gi: /metrics tells it, and an alert compares.
+    /// SQLite takes what its volume has when absent.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DIRECTORY_DATABASE_LIMIT",
+        value_parser = bytes,
+        value_name = "BYTES"
+    )]
+    pub database_limit: Option<u64>,
     /// The file with the keys of the tokens: one base64 key of at least 32 bytes a line, the
     /// signing key first. Read again when it changes.
     #[arg(
@@ -178,6 +187,7 @@ pub struct Server {
     keys: KeyFile,
     connections: http_server::ConnectionLimits,
     retain_days: Option<u32>,
+    database_limit: Option<u64>,
 }
 
 /// Runs the directory until it is told to stop and what was in flight is answered; or does what its
@@ -254,6 +264,7 @@ impl Args {
             database,
             command: None,
             database_url_file: None,
+            database_limit: None,
             token_keys: Some(token_keys),
             retain_days: None,
             max_body: MAX_BODY,
@@ -318,6 +329,7 @@ impl Server {
                 grace: Duration::from_secs(args.grace),
             },
             retain_days: args.retain_days,
+            database_limit: args.database_limit,
         })
     }
 
@@ -336,11 +348,18 @@ impl Server {
             keys,
             connections,
             retain_days,
+            database_limit,
         } = self;
         let (store, shutdown) = (app.store.clone(), app.shutdown.clone());
         info!(%address, "the directory listens");
-        // Both tasks end at shutdown.
+        // All tasks end at shutdown.
         tokio::spawn(keys.watch(app.metrics.clone(), shutdown.clone()));
+        tokio::spawn(upkeep::measure(
+            store.clone(),
+            app.metrics.clone(),
+            database_limit,
+            shutdown.clone(),
+        ));
         if let Some(days) = retain_days {
             tokio::spawn(upkeep::retain(store.clone(), days, shutdown.clone()));
         }

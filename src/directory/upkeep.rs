@@ -1,4 +1,5 @@
-//! Retention while the directory serves: it deletes old rows once an hour.
+//! What happens beside the requests while the directory serves: old rows are deleted once an hour,
+//! and the database is measured once a minute.
 
 use std::time::Duration;
 
@@ -6,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::http::Metrics;
 use super::store::Store;
 use crate::error::Chain;
 
 const FIRST_PURGE_AFTER: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3_600);
+const MEASURED_EVERY: Duration = Duration::from_secs(60);
 
 /// Deletes what is older than this many days. Several replicas may do this at the same time,
 /// because a second deletion finds nothing.
@@ -30,6 +33,29 @@ pub(crate) async fn retain(store: Store, days: u32, shutdown: CancellationToken)
                 "took away what is older than it may be"
             ),
             Err(error) => warn!(error = %Chain(&error), "old calls stay for another hour"),
+        }
+    }
+}
+
+/// Measures the database. `limit` is how large it may become, in bytes; where it is absent, the
+/// database itself may know.
+pub(crate) async fn measure(
+    store: Store,
+    metrics: Metrics,
+    limit: Option<u64>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        match store.size().await {
+            Ok(mut size) => {
+                size.limit = limit.or(size.limit);
+                metrics.database_measured(size);
+            }
+            Err(error) => warn!(error = %Chain(&error), "the database was not measured"),
+        }
+        let pause = tokio::time::sleep(MEASURED_EVERY);
+        if shutdown.run_until_cancelled(pause).await.is_none() {
+            return;
         }
     }
 }

@@ -46,7 +46,8 @@ pub struct RunReport {
     pub login_refused: bool,
     /// Calls of the directory that are resolved now, including those whose number had a contact.
     pub calls: u64,
-    /// Different phone numbers among them that were looked up in Salesforce.
+    /// Different phone numbers that were looked up in Salesforce: those of the calls, and those
+    /// that were asked again.
     pub numbers: u64,
     /// Numbers for which a record was found.
     pub matched: Matched,
@@ -56,6 +57,15 @@ pub struct RunReport {
     pub written: u64,
     /// Contacts that were found but left unchanged in the directory.
     pub skipped: u64,
+    /// Numbers of [`Self::numbers`] whose calls were resolved before and that were asked again.
+    #[serde(default)]
+    pub asked_again: u64,
+    /// Numbers found for which more than one record of the winning object matched.
+    #[serde(default)]
+    pub ambiguous: u64,
+    /// Numbers that a requested re-retrieval has still to ask. The next run goes on with them.
+    #[serde(default)]
+    pub remaining: u64,
     /// Requests to Salesforce that count against its allocation.
     pub api_calls: u64,
     /// The org's API usage, as the last answer reported it.
@@ -150,6 +160,9 @@ impl RunReport {
             unmatched: 0,
             written: 0,
             skipped: 0,
+            asked_again: 0,
+            ambiguous: 0,
+            remaining: 0,
             api_calls: 0,
             usage: None,
             url_length: None,
@@ -222,7 +235,18 @@ impl RunReport {
                 self.login_refused && !failed,
                 "its log-in was refused and it did not fail",
             ),
-            (self.numbers > self.calls, "it has more numbers than calls"),
+            (
+                self.asked_again > self.numbers,
+                "it asked more numbers again than it asked",
+            ),
+            (
+                self.numbers > self.calls.saturating_add(self.asked_again),
+                "it has more numbers than calls and numbers asked again",
+            ),
+            (
+                found.is_some_and(|found| self.ambiguous > found),
+                "it has more ambiguous numbers than numbers found",
+            ),
             (
                 found.and_then(|found| found.checked_add(self.unmatched)) != Some(self.numbers),
                 "numbers found and not found do not add up",
@@ -422,6 +446,8 @@ mod tests {
     #[test]
     fn counts_that_cannot_be_are_no_report() {
         refused(|report| report.numbers = 5);
+        refused(|report| report.asked_again = 4);
+        refused(|report| report.ambiguous = 3);
         refused(|report| report.unmatched = 0);
         refused(|report| report.written = 2);
         refused(|report| report.matched.contact = u64::MAX);

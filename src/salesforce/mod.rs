@@ -42,4 +42,5 @@ pub use self::rest::{
 };
 pub(crate) use self::text::xml::escape as escape_markup;
 pub use self::transport::dial::{DEFAULT_HOSTS, DialError, DialPolicy};
+pub use self::transport::expiry::first_expiry;
 pub use self::transport::{HttpLimits, Transport};

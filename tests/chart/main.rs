@@ -9,7 +9,9 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod alerts;
 mod flags;
+mod gitops;
 mod golden;
 mod refusals;
 mod rights;

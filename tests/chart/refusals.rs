@@ -62,6 +62,19 @@ const REFUSED: &[(&str, &[&str])] = &[
         "metrics.serviceMonitor.enabled=yes",
         &["/metrics/serviceMonitor/enabled"],
     ),
+    (
+        "metrics.prometheusRule.create=true",
+        &["/metrics/prometheusRule/create"],
+    ),
+    (
+        "metrics.prometheusRule.runbookUrl=our wiki",
+        &["/metrics/prometheusRule/runbookUrl"],
+    ),
+    ("metrics.perIntegration=-1", &["/metrics/perIntegration"]),
+    (
+        "directory.database.limit=much",
+        &["/directory/database/limit"],
+    ),
 ];
 
 #[tokio::test]

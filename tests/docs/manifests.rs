@@ -42,6 +42,24 @@ fn every_integration_that_can_be_copied_is_taken() {
     assert!(tried > 4, "only {tried} manifests were found");
 }
 
+#[test]
+fn every_document_of_the_examples_says_what_it_is() {
+    for file in files("examples", ".yaml") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let document = serde_yaml::Value::deserialize(document).unwrap();
+            // The world of the simulator is no object of a cluster.
+            if document.get("orgs").is_some() {
+                continue;
+            }
+            for field in ["apiVersion", "kind", "metadata"] {
+                let place = file.display();
+                assert!(document.get(field).is_some(), "{place}: no {field}");
+            }
+        }
+    }
+}
+
 fn yaml_blocks(text: &str) -> impl Iterator<Item = String> {
     text.split("\n```yaml\n")
         .skip(1)

@@ -14,8 +14,8 @@ use crate::rights::template;
 use crate::stage::{SOON, Stage, program};
 use crate::{bed, world};
 
-/// A kind of the Prometheus operator, which no test cluster has.
-const FOREIGN: &str = "ServiceMonitor";
+/// Kinds of the Prometheus operator, which no test cluster has.
+const FOREIGN: &str = "ServiceMonitor,PrometheusRule";
 
 /// Writes one JSON schema for each kind of the server, in the form that kubeconform needs; unknown
 /// keys are refused.
@@ -285,6 +285,7 @@ async fn an_upgrade_may_change_any_value_and_change_it_back() {
             "--reset-values",
             &values,
             "--set=metrics.serviceMonitor.enabled=false",
+            "--set=metrics.prometheusRule.create=Auto",
         ];
         cluster.helm(&other).await.expect_success();
         cluster

@@ -27,6 +27,9 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Time limit for events that need the next minute of a CronJob.
 pub(crate) const NEXT_MINUTES: Duration = Duration::from_secs(150);
 
+/// What a controller logs with the address of `/healthz`, `/readyz` and `/metrics`.
+pub(crate) const HEALTH: &str = "health is told here";
+
 /// A complete installation.
 pub(crate) struct Stage {
     /// The control plane, usually the one that all tests share.
@@ -194,7 +197,7 @@ impl Stage {
             .start()
             .await
             .unwrap();
-        let health = listening(&controller, "health is told here").await;
+        let health = listening(&controller, HEALTH).await;
         let ready = format!("http://{health}/readyz");
         wait_for("the controller to be ready", SOON, async || {
             let answer = reqwest::get(&ready)
@@ -443,6 +446,14 @@ impl Stage {
         directory::Client::new(&self.directory_url, SecretString::from(token)).unwrap()
     }
 
+    /// What a controller's `/metrics` serves now.
+    pub(crate) async fn metrics(&self) -> String {
+        let controller = self.controller.as_ref().unwrap();
+        let address = listening(controller, HEALTH).await;
+        let answer = reqwest::get(format!("http://{address}/metrics")).await;
+        answer.unwrap().text().await.unwrap()
+    }
+
     /// The URL of the directory.
     pub(crate) fn directory_url(&self) -> &str {
         &self.directory_url
@@ -522,7 +533,7 @@ pub(crate) fn program() -> &'static str {
 }
 
 /// The address in a log line that contains `words`.
-async fn listening(process: &Process, words: &str) -> String {
+pub(crate) async fn listening(process: &Process, words: &str) -> String {
     let line = process.wait_for_text(words, SOON).await.unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();
     line["address"].as_str().unwrap().to_owned()

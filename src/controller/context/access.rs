@@ -187,7 +187,7 @@ mod tests {
         let access = ScopeAccess::of(Some("acme"), Arc::clone(&metrics));
         let watched = |value: u8| {
             let line = format!("switchboard_namespace_watched{{namespace=\"acme\"}} {value}");
-            assert!(metrics.text().contains(&line), "{}", metrics.text());
+            assert!(metrics.text(None).contains(&line), "{}", metrics.text(None));
         };
         watched(1);
         assert!(access.denied().now_or_never().is_none());

@@ -1,22 +1,30 @@
-//! The controller's metrics in the Prometheus text format. Labels are bounded: an outcome is one of
-//! our codes, an org is its ID.
+//! What the controller counts while it works, in the Prometheus text format. What the statuses say
+//! is not counted but read at each scrape, see [`super::fleet`]. Labels are bounded: an outcome is
+//! one of our codes.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
+use jiff::Timestamp;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::conditions::READY;
-use crate::api::{SalesforceIntegration, conditions};
+use crate::api::status::LastRun;
 use crate::decide::Proof;
-use crate::reason::{Code, Reason};
+use crate::reason::Code;
+
+/// The most that one run adds to a counter. A worker's report may hold any numbers that add up, and
+/// a counter of the whole fleet must not overflow by those of one tenant.
+const MOST_OF_A_RUN: u64 = 10_000_000;
+
+/// The label of a code that this version does not know. A worker's report may hold any word, and
+/// each would become a series.
+const UNKNOWN_CODE: &str = "Unknown";
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
@@ -24,8 +32,20 @@ struct OutcomeLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OrgLabel {
-    organization: String,
+struct KindLabel {
+    kind: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RunLabel {
+    kind: String,
+    outcome: Code,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResultLabel {
+    kind: String,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -33,31 +53,33 @@ struct NamespaceLabel {
     namespace: String,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReadyLabel {
-    ready: String,
-    reason: Code,
-}
-
 impl EncodeLabelValue for Code {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        self.as_str().encode(encoder)
+        match self.reason() {
+            Some(reason) => reason.code().encode(encoder),
+            None => UNKNOWN_CODE.encode(encoder),
+        }
     }
 }
 
 /// The controller's metrics.
 pub(crate) struct Metrics {
     registry: Registry,
-    integrations: Family<ReadyLabel, Gauge>,
-    queued: Gauge,
+    leader: Gauge,
+    runs: Family<RunLabel, Counter>,
+    run_seconds: Family<KindLabel, Histogram, fn() -> Histogram>,
+    run_calls: Family<KindLabel, Counter>,
+    run_numbers: Family<ResultLabel, Counter>,
+    run_ambiguous: Family<KindLabel, Counter>,
+    run_asked_again: Family<KindLabel, Counter>,
+    run_contacts: Family<KindLabel, Counter>,
+    run_api_requests: Family<KindLabel, Counter>,
     reconciles: Family<OutcomeLabel, Counter>,
     reconcile_seconds: Histogram,
     reconciling: Gauge,
     proofs: Family<OutcomeLabel, Counter>,
     logins: Family<OutcomeLabel, Counter>,
     proof_seconds: Histogram,
-    api_requests_used: Family<OrgLabel, Gauge>,
-    api_requests_limit: Family<OrgLabel, Gauge>,
     namespaces_watched: Family<NamespaceLabel, Gauge>,
     mails: Family<OutcomeLabel, Counter>,
     mails_queued: Gauge,
@@ -68,33 +90,86 @@ pub(crate) struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let seconds = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
+        // From half a second to more than an hour.
+        let of_runs: fn() -> Histogram = || Histogram::new(exponential_buckets(0.5, 2.0, 14));
         let mut metrics = Self {
             registry: Registry::with_prefix("switchboard"),
-            integrations: Family::default(),
-            queued: Gauge::default(),
+            leader: Gauge::default(),
+            runs: Family::default(),
+            run_seconds: Family::new_with_constructor(of_runs),
+            run_calls: Family::default(),
+            run_numbers: Family::default(),
+            run_ambiguous: Family::default(),
+            run_asked_again: Family::default(),
+            run_contacts: Family::default(),
+            run_api_requests: Family::default(),
             reconciles: Family::default(),
             reconcile_seconds: seconds(),
             reconciling: Gauge::default(),
             proofs: Family::default(),
             logins: Family::default(),
             proof_seconds: seconds(),
-            api_requests_used: Family::default(),
-            api_requests_limit: Family::default(),
             namespaces_watched: Family::default(),
             mails: Family::default(),
             mails_queued: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
-            "integrations",
-            "Integrations by their condition Ready and its reason",
-            metrics.integrations.clone(),
+            "build",
+            "The version that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         registry.register(
-            "queued",
-            "Integrations whose newest spec was not looked at yet",
-            metrics.queued.clone(),
+            "leader",
+            "1 where this replica leads, 0 where it stands by",
+            metrics.leader.clone(),
         );
+        registry.register(
+            "runs",
+            "Runs that ended, by kind and outcome",
+            metrics.runs.clone(),
+        );
+        registry.register(
+            "run_numbers",
+            "Numbers that runs asked Salesforce for, by what they were found as",
+            metrics.run_numbers.clone(),
+        );
+        registry.register_with_unit(
+            "run_duration",
+            "How long runs took",
+            Unit::Seconds,
+            metrics.run_seconds.clone(),
+        );
+        let of_runs = [
+            (
+                "run_calls",
+                "Calls of the directory that runs took up",
+                &metrics.run_calls,
+            ),
+            (
+                "run_ambiguous_numbers",
+                "Numbers found for which more than one record had the number",
+                &metrics.run_ambiguous,
+            ),
+            (
+                "run_numbers_asked_again",
+                "Numbers that runs asked for again",
+                &metrics.run_asked_again,
+            ),
+            (
+                "run_contacts_written",
+                "Contacts that runs wrote to the directory",
+                &metrics.run_contacts,
+            ),
+            (
+                "run_api_requests",
+                "API requests to Salesforce that runs cost",
+                &metrics.run_api_requests,
+            ),
+        ];
+        for (name, help, counter) in of_runs {
+            registry.register(name, help, counter.clone());
+        }
         let counters = [
             (
                 "reconciles",
@@ -135,21 +210,6 @@ impl Default for Metrics {
         for (name, help, duration) in durations {
             registry.register_with_unit(name, help, Unit::Seconds, duration.clone());
         }
-        let of_orgs = [
-            (
-                "salesforce_api_requests_used",
-                "API requests that an org has used in 24 hours, by anyone",
-                &metrics.api_requests_used,
-            ),
-            (
-                "salesforce_api_requests_limit",
-                "API requests that an org may use in 24 hours",
-                &metrics.api_requests_limit,
-            ),
-        ];
-        for (name, help, gauge) in of_orgs {
-            registry.register(name, help, gauge.clone());
-        }
         registry.register(
             "mails_queued",
             "E-mails that wait for the mail server",
@@ -170,29 +230,62 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts the integrations by the reason of their condition Ready.
-    pub(crate) fn integrations_stand(
-        &self,
-        integrations: impl Iterator<Item = Arc<SalesforceIntegration>>,
-    ) {
-        let mut counts: HashMap<ReadyLabel, i64> = HashMap::new();
-        let mut queued = 0;
-        for integration in integrations {
-            let status = integration.status.as_ref();
-            let ready = status.and_then(|status| conditions::find(&status.conditions, READY));
-            let label = ReadyLabel {
-                ready: ready.map_or("Unknown", |ready| &ready.status).to_owned(),
-                reason: ready.map_or(Reason::Pending.into(), conditions::reason_of),
+    /// This replica leads from now on.
+    pub(crate) fn leads(&self) {
+        self.leader.set(1);
+    }
+
+    /// The first certificate of the authorities for Salesforce expires then.
+    pub(crate) fn ca_expires(&mut self, at: Timestamp) {
+        let expiry = Gauge::<i64>::default();
+        expiry.set(at.as_second());
+        self.registry.register(
+            "ca_certificate_expiry_timestamp_seconds",
+            "When the first certificate of the authorities for Salesforce (--ca-bundle) expires",
+            expiry,
+        );
+    }
+
+    /// Counts a run that ended, once its status is written.
+    pub(crate) fn run_ended(&self, run: &LastRun) {
+        let kind = KindLabel {
+            kind: run.kind.clone(),
+        };
+        let label = RunLabel {
+            kind: run.kind.clone(),
+            outcome: run.code(),
+        };
+        self.runs.get_or_create(&label).inc();
+        if let Some(took) = run.duration() {
+            self.run_seconds
+                .get_or_create(&kind)
+                .observe(took.as_secs_f64());
+        }
+        let numbers = [
+            ("contact", run.matched.contact),
+            ("account", run.matched.account),
+            ("lead", run.matched.lead),
+            ("none", run.unmatched),
+        ];
+        for (result, count) in numbers {
+            let label = ResultLabel {
+                kind: run.kind.clone(),
+                result,
             };
-            *counts.entry(label).or_default() += 1;
-            let seen = status.and_then(|status| status.observed_generation);
-            queued += i64::from(seen != integration.metadata.generation);
+            let counter = self.run_numbers.get_or_create(&label);
+            counter.inc_by(count.min(MOST_OF_A_RUN));
         }
-        self.integrations.clear();
-        for (label, count) in counts {
-            self.integrations.get_or_create(&label).set(count);
+        let counts = [
+            (&self.run_calls, run.calls),
+            (&self.run_ambiguous, run.ambiguous),
+            (&self.run_asked_again, run.asked_again),
+            (&self.run_contacts, run.written),
+            (&self.run_api_requests, run.api_calls),
+        ];
+        for (counter, count) in counts {
+            let counter = counter.get_or_create(&kind);
+            counter.inc_by(count.min(MOST_OF_A_RUN));
         }
-        self.queued.set(queued);
     }
 
     /// Counts a reconcile that begins.
@@ -211,23 +304,10 @@ impl Metrics {
             .inc();
     }
 
-    /// Records a proof that ended: its outcome, its log-ins, its duration and the org's API usage.
+    /// Records a proof that ended: its outcome, its log-ins and its duration.
     pub(crate) fn proof_ended(&self, proof: &Proof, logins: u64, took: Duration) {
         let outcome = match &proof.outcome {
-            Ok(findings) => {
-                if let Some(usage) = &findings.usage {
-                    let org = OrgLabel {
-                        organization: findings.organization.id.clone(),
-                    };
-                    self.api_requests_used
-                        .get_or_create(&org)
-                        .set(usage.used as i64);
-                    self.api_requests_limit
-                        .get_or_create(&org)
-                        .set(usage.limit as i64);
-                }
-                "success"
-            }
+            Ok(_) => "success",
             Err(failure) => failure.meaning.code(),
         };
         self.proof_seconds.observe(took.as_secs_f64());
@@ -263,46 +343,84 @@ impl Metrics {
             .set(i64::try_from(mails).unwrap_or(i64::MAX));
     }
 
-    /// The metrics as text.
-    pub(crate) fn text(&self) -> String {
+    /// The metrics as text, with those of another registry behind them.
+    pub(crate) fn text(&self, fleet: Option<&Registry>) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
+        for registry in std::iter::once(&self.registry).chain(fleet) {
+            let _ = encode_registry(&mut text, registry);
+        }
+        let _ = encode_eof(&mut text);
         text
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::api::{SalesforceIntegrationStatus, fixtures};
 
     #[test]
-    fn how_many_integrations_are_not_ready_and_why_is_counted() {
-        let one = |reason: &str, seen: i64| {
-            let mut resource = fixtures::integration("acme");
-            resource.metadata.generation = Some(2);
-            let mut status = SalesforceIntegrationStatus {
-                observed_generation: Some(seen),
-                ..SalesforceIntegrationStatus::default()
-            };
-            let verdict = conditions::Verdict::fails(reason, "");
-            let now = Timestamp::UNIX_EPOCH;
-            conditions::set(&mut status.conditions, READY, verdict, Some(seen), now);
-            resource.status = Some(status);
-            Arc::new(resource)
-        };
+    fn a_run_is_counted_by_kind_outcome_and_what_was_found() {
         let metrics = Metrics::default();
-        metrics.integrations_stand([one("Gone", 2)].into_iter());
-        metrics.integrations_stand([one("InvalidLogin", 2), one("InvalidLogin", 1)].into_iter());
-        let text = metrics.text();
-        assert!(
-            text.contains(r#"switchboard_integrations{ready="False",reason="InvalidLogin"} 2"#),
-            "{text}"
-        );
-        assert!(text.contains("switchboard_queued 1"), "{text}");
-        assert!(!text.contains("Gone"), "{text}");
+        let time = |second| {
+            let at = Timestamp::from_second(second).unwrap();
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at))
+        };
+        let mut run = LastRun {
+            kind: "Sync".into(),
+            outcome: "Succeeded".into(),
+            started_at: time(10),
+            finished_at: time(13),
+            calls: 9,
+            unmatched: 4,
+            ambiguous: 1,
+            asked_again: 2,
+            written: 3,
+            api_calls: 5,
+            ..LastRun::default()
+        };
+        run.matched.lead = 3;
+        metrics.run_ended(&run);
+        run.outcome = "A word of a hostile worker".into();
+        run.api_calls = u64::MAX;
+        metrics.run_ended(&run);
+        let text = metrics.text(None);
+        for line in [
+            r#"switchboard_runs_total{kind="Sync",outcome="Succeeded"} 1"#,
+            r#"switchboard_runs_total{kind="Sync",outcome="Unknown"} 1"#,
+            r#"switchboard_run_numbers_total{kind="Sync",result="lead"} 6"#,
+            r#"switchboard_run_numbers_total{kind="Sync",result="none"} 8"#,
+            r#"switchboard_run_calls_total{kind="Sync"} 18"#,
+            r#"switchboard_run_ambiguous_numbers_total{kind="Sync"} 2"#,
+            r#"switchboard_run_numbers_asked_again_total{kind="Sync"} 4"#,
+            r#"switchboard_run_contacts_written_total{kind="Sync"} 6"#,
+            r#"switchboard_run_api_requests_total{kind="Sync"} 10000005"#,
+            r#"switchboard_run_duration_seconds_sum{kind="Sync"} 6.0"#,
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        assert!(!text.contains("hostile"), "{text}");
+    }
+
+    #[test]
+    fn a_replica_says_whether_it_leads_and_which_version_it_is() {
+        let mut metrics = Metrics::default();
+        assert!(metrics.text(None).contains("switchboard_leader 0\n"));
+        assert!(!metrics.text(None).contains("switchboard_ca_certificate"));
+        metrics.leads();
+        metrics.ca_expires(Timestamp::from_second(77).unwrap());
+        let text = metrics.text(None);
+        for line in [
+            "switchboard_leader 1\n",
+            "switchboard_ca_certificate_expiry_timestamp_seconds 77\n",
+            concat!(
+                "switchboard_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1\n"
+            ),
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "{text}");
     }
 }

@@ -1,9 +1,11 @@
 //! The shared state of all reconciles.
 
 pub(crate) mod access;
+pub(crate) mod fleet;
 pub(crate) mod mail;
 pub(crate) mod metrics;
 pub(crate) mod prover;
+mod series;
 pub(crate) mod stores;
 pub(crate) mod user_logins;
 

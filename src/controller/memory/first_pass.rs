@@ -17,8 +17,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 /// The state of one integration in the first pass.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct FirstPass {
-    /// Whether an event has arrived since the last reconcile.
-    pub(crate) is_waiting: bool,
+    /// When the first event arrived since the last reconcile began.
+    waiting_since: Option<Instant>,
     deferred: Option<Deferred>,
 }
 
@@ -32,10 +32,20 @@ struct Deferred {
 // === impl FirstPass ===
 
 impl FirstPass {
+    /// An event has arrived.
+    pub(crate) fn wait(&mut self, now: Instant) {
+        self.waiting_since.get_or_insert(now);
+    }
+
+    /// When the first event arrived since the last reconcile began.
+    pub(crate) fn waiting_since(&self) -> Option<Instant> {
+        self.waiting_since
+    }
+
     /// Whether a reconcile may begin now, which ends the wait. A deferred integration without an
     /// event since then continues to let the `waiting` others go first.
     pub(crate) fn begin(&mut self, waiting: usize, now: Instant) -> bool {
-        std::mem::take(&mut self.is_waiting) || !self.is_deferred(waiting, now)
+        self.waiting_since.take().is_some() || !self.is_deferred(waiting, now)
     }
 
     /// Defers the rest of the plan while `waiting` others wait. Returns whether it deferred it.

@@ -60,8 +60,18 @@ struct State {
 
 impl Memory {
     /// Marks an integration as waiting for a reconcile.
-    pub(crate) fn enqueued(&self, key: &Key) {
-        self.update(key, |state, _| state.first_pass.is_waiting = true);
+    pub(crate) fn enqueued(&self, key: &Key, now: Instant) {
+        self.update(key, |state, _| state.first_pass.wait(now));
+    }
+
+    /// How long the first of the waiting integrations has waited.
+    pub(crate) fn oldest_wait(&self, now: Instant) -> Duration {
+        let table = self.0.lock();
+        let states = table.states.values();
+        let first = states
+            .filter_map(|state| state.first_pass.waiting_since())
+            .min();
+        first.map_or(Duration::ZERO, |first| now.saturating_duration_since(first))
     }
 
     /// Whether a reconcile may begin. Otherwise it lets others go first.
@@ -209,9 +219,10 @@ impl Memory {
         let kept = states.get_mut(key);
         let is_kept = kept.is_some();
         let state = kept.unwrap_or(&mut new);
-        let was_waiting = state.first_pass.is_waiting;
+        let was_waiting = state.first_pass.waiting_since().is_some();
         let outcome = change(state, *waiting);
-        *waiting = *waiting + usize::from(state.first_pass.is_waiting) - usize::from(was_waiting);
+        *waiting = *waiting + usize::from(state.first_pass.waiting_since().is_some())
+            - usize::from(was_waiting);
         match (is_kept, *state == State::default()) {
             (true, true) => drop(states.remove(key)),
             (false, false) => drop(states.insert(key.clone(), new)),

@@ -18,7 +18,7 @@ fn notice(reason: &str) -> Notice {
 fn crowded(now: Instant) -> Memory {
     let memory = Memory::default();
     for name in ["first", "second"] {
-        memory.enqueued(&key(name));
+        memory.enqueued(&key(name), now);
     }
     assert!(memory.begin(&key("first"), now));
     memory
@@ -39,9 +39,25 @@ fn one_that_was_reconciled_lets_the_others_go_first_and_then_publishes_everythin
 }
 
 #[test]
+fn the_wait_counts_from_the_first_event_and_ends_when_a_reconcile_begins() {
+    let began = Instant::now();
+    let second = Duration::from_secs(1);
+    let memory = Memory::default();
+    assert_eq!(memory.oldest_wait(began), Duration::ZERO);
+    for (name, after) in [("first", 0), ("second", 2), ("first", 3)] {
+        memory.enqueued(&key(name), began + second * after);
+    }
+    assert_eq!(memory.oldest_wait(began + second * 5), second * 5);
+    assert!(memory.begin(&key("first"), began + second * 5));
+    assert_eq!(memory.oldest_wait(began + second * 5), second * 3);
+    memory.forget(&key("second"));
+    assert_eq!(memory.oldest_wait(began + second * 5), Duration::ZERO);
+}
+
+#[test]
 fn alone_nothing_is_deferred() {
     let memory = Memory::default();
-    memory.enqueued(&key("first"));
+    memory.enqueued(&key("first"), Instant::now());
     assert!(memory.begin(&key("first"), Instant::now()));
     assert!(!memory.defer(&key("first"), &[], Instant::now()));
 }
@@ -51,7 +67,7 @@ fn a_change_of_one_that_was_deferred_is_looked_at_in_turn() {
     let now = Instant::now();
     let memory = crowded(now);
     assert!(memory.defer(&key("first"), &[notice("Connected")], now));
-    memory.enqueued(&key("first"));
+    memory.enqueued(&key("first"), now);
     assert!(memory.begin(&key("first"), now));
     assert!(memory.defer(&key("first"), &[notice("Failed")], now));
     let deferred = memory.take_deferred(&key("first"));
@@ -95,7 +111,7 @@ fn of_an_integration_that_is_gone_nothing_is_kept() {
     let memory = Memory::default();
     let acme = fixtures::integration("acme");
     let key = Key::of(&acme);
-    memory.enqueued(&key);
+    memory.enqueued(&key, Instant::now());
     memory.failed(&key, None);
     memory.keep_written(Arc::new(acme), || None);
     memory.record_runs(&key, BTreeSet::from(["job".to_owned()]));

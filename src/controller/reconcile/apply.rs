@@ -64,6 +64,9 @@ pub(crate) async fn apply(
         Err(_) => Cow::Owned(plan.clone().without_run(resource.status.as_ref())),
     };
     write_status(context, resource, &plan.status).await?;
+    for run in &plan.ended_runs {
+        context.metrics.run_ended(run);
+    }
     // On record now: whatever happens from here on, they are not sent twice.
     for parcel in context.mail.send(resource, &plan.letters) {
         context.give_up(&parcel, QUEUE_FULL).await;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -272,7 +273,7 @@ fn mark_enqueued(context: &Context, keys: &BTreeSet<Key>) {
     for key in keys {
         let known = context.index().holds(key);
         if known {
-            context.memory.enqueued(key);
+            context.memory.enqueued(key, Instant::now());
         }
     }
 }

@@ -97,6 +97,9 @@ impl EndedRun {
             run.unmatched = report.unmatched;
             run.written = report.written;
             run.skipped = report.skipped;
+            run.asked_again = report.asked_again;
+            run.ambiguous = report.ambiguous;
+            run.remaining = report.remaining;
         }
         run.api_calls = self.api_calls();
         run

@@ -18,6 +18,7 @@ mod tests;
 use jiff::Timestamp;
 
 use self::database::Database;
+pub(crate) use self::database::DatabaseSize;
 pub use self::database::error::StoreError;
 use super::model::Direction;
 use crate::phone::E164;
@@ -83,6 +84,12 @@ impl Store {
             .await;
         row.map(drop)
             .map_err(|error| StoreError::sort("ask the database whether it is there", error))
+    }
+
+    /// How large the database is and may become.
+    pub(crate) async fn size(&self) -> Result<DatabaseSize, StoreError> {
+        let size = self.database.size().await;
+        size.map_err(|error| StoreError::sort("measure the database", error))
     }
 
     /// Whether every connection to a database server is back in the pool.

@@ -3,7 +3,13 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// About when Summer '27 comes: 2027-06-01.
+const JUNE_2027: Timestamp = Timestamp::constant(1_811_808_000, 0);
+/// About when Summer '28 comes: 2028-06-01.
+const JUNE_2028: Timestamp = Timestamp::constant(1_843_430_400, 0);
 
 macro_rules! warning_codes {
     ($( $name:ident { $cause:literal, $remedy:literal } )+) => {
@@ -74,6 +80,18 @@ warning_codes! {
     AccessUnknown {
         "Whether the user sees all records of an object cannot be told.",
         "Give the integration user View All on the object that the message names, and View Setup and Configuration, so that it can be proved."
+    }
+}
+
+impl WarningCode {
+    /// When that ends which the warning is about; `None` where Salesforce has named no time. A
+    /// release reaches the first production organizations in June (facts: Salesforce 1.1 and 2.1).
+    pub fn ends(self) -> Option<Timestamp> {
+        match self {
+            Self::SoapLoginRetiring => Some(JUNE_2027),
+            Self::ApiVersionRetiring => Some(JUNE_2028),
+            _ => None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod address;
 pub(crate) mod dial;
+pub(crate) mod expiry;
 mod log;
 pub(crate) mod pace;
 

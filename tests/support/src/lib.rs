@@ -7,6 +7,8 @@
 //! - [`Helm`] is the real helm with its tools.
 //! - [`MailServer`] is a real mail server with TLS and log-in.
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
+//! - [`Prometheus`] is a Prometheus server; [`promtool`] runs its tool, and [`argo_health`] a
+//!   script of Argo CD in a real Lua.
 //! - [`Process`] is a program under test: its output, signals, exit code, memory and processor
 //!   time.
 //! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for a condition, and report
@@ -19,6 +21,7 @@ mod audit;
 mod control_plane;
 mod error;
 mod helm;
+mod lua;
 mod mail_server;
 mod namespace;
 mod phone;
@@ -26,6 +29,7 @@ mod pods;
 mod postgres;
 mod process;
 mod program;
+mod prometheus;
 mod supervise;
 mod supervisor;
 mod wait;
@@ -34,6 +38,7 @@ pub use audit::{AuditEvent, AuditMark};
 pub use control_plane::{CommandOutput, ControlPlane};
 pub use error::{Error, Result};
 pub use helm::Helm;
+pub use lua::argo_health;
 pub use mail_server::{MailServer, MailTls};
 pub use namespace::Namespace;
 pub use phone::incoming_call;
@@ -41,6 +46,7 @@ pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, 
 pub use postgres::Postgres;
 pub use process::{Line, Process, ProcessBuilder, Stream, Usage};
 pub use program::{repository, stand_in_for_cluster_binary, target_dir};
+pub use prometheus::{Prometheus, promtool};
 pub use supervise::supervise;
 pub use wait::{
     Observation, TimedOut, try_wait_for, wait_for, wait_for_condition, wait_for_object,

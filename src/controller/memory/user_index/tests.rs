@@ -270,6 +270,7 @@ impl World {
             let org = org.map(|findings| findings.organization.id.as_str());
             let credentials = Credentials::Available {
                 fingerprint: fingerprint.clone(),
+                user: "u1".into(),
                 keys: vec!["password".into()],
             };
             let observed = Observed {

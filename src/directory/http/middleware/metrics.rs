@@ -14,10 +14,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
 
 use super::app::App;
 use super::error::ApiError;
+use crate::directory::store::DatabaseSize;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Endpoint {
@@ -45,6 +47,8 @@ pub(crate) struct Metrics {
     seconds: Family<Endpoint, Histogram, fn() -> Histogram>,
     in_flight: Gauge<i64, AtomicI64>,
     key_files: Family<KeyFileRead, Counter>,
+    database: Gauge<i64, AtomicI64>,
+    database_limit: Family<[(&'static str, &'static str); 0], Gauge>,
 }
 
 /// Decrements the number of requests in flight on drop, however the request ends.
@@ -67,6 +71,25 @@ impl Default for Metrics {
         let seconds = Family::new_with_constructor(buckets);
         let in_flight = Gauge::default();
         let key_files = Family::<KeyFileRead, Counter>::default();
+        let database = Gauge::default();
+        let database_limit = Family::default();
+        registry.register(
+            "build",
+            "The version that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register_with_unit(
+            "database",
+            "How large the database is",
+            Unit::Bytes,
+            database.clone(),
+        );
+        registry.register_with_unit(
+            "database_limit",
+            "How large the database may become; absent where nobody said so",
+            Unit::Bytes,
+            database_limit.clone(),
+        );
         registry.register(
             "requests",
             "Requests answered, by route and status (429: over a tenant's share, 503: cannot serve)",
@@ -93,6 +116,8 @@ impl Default for Metrics {
             seconds,
             in_flight,
             key_files,
+            database,
+            database_limit,
         }
     }
 }
@@ -102,6 +127,18 @@ impl Metrics {
     pub(crate) fn key_file_changed(&self, in_use: bool) {
         let outcome = if in_use { "used" } else { "refused" };
         self.key_files.get_or_create(&KeyFileRead { outcome }).inc();
+    }
+
+    /// The size of the database, and the most that it may become.
+    pub(crate) fn database_measured(&self, size: DatabaseSize) {
+        let clamped = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.database.set(clamped(size.bytes));
+        match size.limit {
+            Some(limit) => {
+                self.database_limit.get_or_create(&[]).set(clamped(limit));
+            }
+            None => self.database_limit.clear(),
+        }
     }
 
     fn answered(&self, method: String, route: String, status: u16, took: Duration) {

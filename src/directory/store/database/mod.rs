@@ -81,6 +81,21 @@ pub(crate) enum Arg {
     Number(Option<i64>),
 }
 
+/// The size of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DatabaseSize {
+    /// What calls and contacts take up, in bytes.
+    pub(crate) bytes: u64,
+    /// The most that they may; `None` where the database cannot tell.
+    pub(crate) limit: Option<u64>,
+}
+
+row! {
+    struct BytesRow {
+        bytes: i64,
+    }
+}
+
 /// A row that either database can fill.
 pub(crate) trait Row:
     for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
@@ -155,6 +170,20 @@ impl Database {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
             Self::Postgres(postgres) => postgres.pool.close().await,
+        }
+    }
+
+    /// The size of the database. A database server does not tell how large it may become.
+    pub(crate) async fn size(&self) -> Result<DatabaseSize, sqlx::Error> {
+        let sql = match self {
+            Self::Sqlite(_) => sqlite::BYTES,
+            Self::Postgres(_) => postgres::BYTES,
+        };
+        let row: Option<BytesRow> = self.optional(sql, vec![]).await?;
+        let bytes = row.map_or(0, |row| u64::try_from(row.bytes).unwrap_or(0));
+        match self {
+            Self::Sqlite(sqlite) => sqlite.size(bytes).await,
+            Self::Postgres(_) => Ok(DatabaseSize { bytes, limit: None }),
         }
     }
 

@@ -46,6 +46,8 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(thing) FROM (\
      SELECT DISTINCT hashtextextended($1, 0) # (hashtextextended(name, 0) & 31) AS thing \
      FROM unnest($2::text[]) AS name ORDER BY thing) AS things";
 
+pub(crate) const BYTES: &str = "SELECT pg_database_size(current_database()) AS bytes";
+
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
     pub(crate) pool: PgPool,

@@ -13,7 +13,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool, Transaction};
 
-use super::ACQUIRE_TIMEOUT;
+use super::{ACQUIRE_TIMEOUT, DatabaseSize};
 use crate::directory::store::database::error::StoreError;
 
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = migrations!("sqlite");
@@ -32,8 +32,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// SQLite's result code when another connection holds the lock.
 const BUSY: i64 = 5;
 
+/// Pages in use. Those that a purge has freed are used again before the file grows.
+pub(crate) const BYTES: &str = "SELECT (page_count - freelist_count) * page_size AS bytes \
+     FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+
 #[derive(Debug, Clone)]
 pub(crate) struct Sqlite {
+    path: PathBuf,
     writer: SqlitePool,
     pub(crate) readers: SqlitePool,
 }
@@ -80,7 +85,31 @@ impl Sqlite {
         // Closed last: the only open connection removes the WAL when it closes, and a process that
         // opens the file then has to wait.
         first.close().await.map_err(cannot)?;
-        Ok(Self { writer, readers })
+        Ok(Self {
+            path,
+            writer,
+            readers,
+        })
+    }
+
+    /// The size, of which `bytes` are pages in use: with the journal, and with what the volume has
+    /// left for both.
+    pub(crate) async fn size(&self, bytes: u64) -> Result<DatabaseSize, sqlx::Error> {
+        let path = self.path.clone();
+        let measured = tokio::task::spawn_blocking(move || -> std::io::Result<DatabaseSize> {
+            let file = std::fs::metadata(&path)?.len();
+            let mut journal = path.clone().into_os_string();
+            journal.push("-wal");
+            let journal = std::fs::metadata(journal).map_or(0, |journal| journal.len());
+            let volume = rustix::fs::statvfs(&path)?;
+            let left = volume.f_bavail.saturating_mul(volume.f_frsize);
+            Ok(DatabaseSize {
+                bytes: bytes.saturating_add(journal),
+                limit: Some(file.saturating_add(journal).saturating_add(left)),
+            })
+        });
+        let measured = measured.await.map_err(std::io::Error::other)?;
+        Ok(measured?)
     }
 
     pub(crate) async fn close(&self) {

@@ -77,6 +77,22 @@ on_each_database! {
     what_is_too_old_goes_and_nothing_else,
     retention_goes_through_more_contacts_than_it_takes_at_once,
     a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest,
+    a_database_is_seen_to_grow_and_sqlite_knows_the_room_on_its_volume,
+}
+
+async fn a_database_is_seen_to_grow_and_sqlite_knows_the_room_on_its_volume(on: Backend) {
+    let (store, _folder) = store(on).await;
+    let before = store.size().await.unwrap();
+    let legs: Vec<Leg> = (0..1_000)
+        .map(|number| leg(&format!("call-{number}"), "0312345678", number))
+        .collect();
+    record(&store, &legs).await;
+    let after = store.size().await.unwrap();
+    assert!(after.bytes > before.bytes, "{before:?} {after:?}");
+    match on {
+        Backend::Sqlite => assert!(after.limit > Some(after.bytes), "{after:?}"),
+        Backend::Postgres => assert_eq!(after.limit, None),
+    }
 }
 
 async fn a_dead_workers_claim_ends_by_itself(on: Backend) {

@@ -1,0 +1,269 @@
+//! The series of each integration by namespace and name. They are optional and bounded, because
+//! there are as many as tenants.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::fleet::clamped;
+use crate::api::conditions::CONNECTED;
+use crate::api::status::SalesforceIntegrationStatus;
+use crate::api::{SalesforceIntegration, conditions};
+use crate::reason::Code;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Name {
+    namespace: String,
+    name: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+struct Labelled<L> {
+    of: Name,
+    by: L,
+}
+
+impl<L: EncodeLabelSet> EncodeLabelSet for Labelled<L> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> std::fmt::Result {
+        self.of.encode(encoder)?;
+        self.by.encode(encoder)
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByOrg {
+    organization: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByCondition {
+    condition: String,
+    status: String,
+    reason: Code,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByReason {
+    reason: Code,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByCode {
+    code: Code,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByRun {
+    kind: String,
+    outcome: Code,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByResult {
+    result: &'static str,
+}
+
+type Plain = Family<Name, Gauge>;
+type Of<L> = Family<Labelled<L>, Gauge>;
+
+/// The families of all integrations.
+#[derive(Default)]
+struct Series {
+    info: Of<ByOrg>,
+    transitions: Of<ByCondition>,
+    warnings: Of<ByCode>,
+    withheld: Of<ByReason>,
+    last_run: Of<ByRun>,
+    last_run_seconds: Plain,
+    last_run_numbers: Of<ByResult>,
+    last_run_ambiguous: Plain,
+    last_run_api_requests: Plain,
+    misses_waiting: Plain,
+    last_success: Plain,
+    budget: Plain,
+    budget_used: Plain,
+}
+
+/// Registers the series of these integrations.
+pub(crate) fn register(registry: &mut Registry, integrations: &[Arc<SalesforceIntegration>]) {
+    let series = Series::default();
+    for one in integrations {
+        if let Some(status) = &one.status {
+            let name = Name {
+                namespace: one.namespace().unwrap_or_default(),
+                name: one.name_any(),
+            };
+            series.add(&name, status);
+            // What a suspended one lacks is nobody's concern until it goes on.
+            if !one.spec.suspend {
+                series.add_concerns(&name, status);
+            }
+        }
+    }
+    series.registered(registry);
+}
+
+// === impl Series ===
+
+impl Series {
+    fn add(&self, name: &Name, status: &SalesforceIntegrationStatus) {
+        let organization = status.organization.as_ref();
+        let by = ByOrg {
+            organization: organization.map_or(String::new(), |org| org.id.clone()),
+        };
+        set(&self.info, name, by, 1);
+        if let Some(succeeded) = &status.last_successful_time {
+            plain(&self.last_success, name, succeeded.0.as_second());
+        }
+        if let Some(share) = status.api_budget.as_ref().and_then(|budget| budget.share) {
+            plain(&self.budget, name, clamped(share));
+        }
+        if let Some(usage) = &status.api_usage {
+            let used = clamped(usage.by_this_integration);
+            plain(&self.budget_used, name, used);
+        }
+        self.add_last_run(name, status);
+    }
+
+    fn add_concerns(&self, name: &Name, status: &SalesforceIntegrationStatus) {
+        for condition in &status.conditions {
+            let by = ByCondition {
+                condition: condition.type_.clone(),
+                status: condition.status.clone(),
+                reason: conditions::reason_of(condition),
+            };
+            let since = condition.last_transition_time.0.as_second();
+            set(&self.transitions, name, by, since);
+        }
+        for warning in &status.warnings {
+            let by = ByCode {
+                code: warning.code(),
+            };
+            set(&self.warnings, name, by, 1);
+        }
+        let connected = conditions::find(&status.conditions, CONNECTED);
+        if let Some(connected) = connected.filter(|_| status.is_login_withheld()) {
+            let by = ByReason {
+                reason: conditions::reason_of(connected),
+            };
+            set(&self.withheld, name, by, 1);
+        }
+    }
+
+    fn add_last_run(&self, name: &Name, status: &SalesforceIntegrationStatus) {
+        let Some(run) = &status.last_run else {
+            return;
+        };
+        let by = ByRun {
+            kind: run.kind.clone(),
+            outcome: run.code(),
+        };
+        let finished = run.finished_at.as_ref();
+        let finished = finished.map_or(0, |time| time.0.as_second());
+        set(&self.last_run, name, by, finished);
+        if let Some(took) = run.duration() {
+            plain(&self.last_run_seconds, name, clamped(took.as_secs()));
+        }
+        let numbers = [
+            ("contact", run.matched.contact),
+            ("account", run.matched.account),
+            ("lead", run.matched.lead),
+            ("none", run.unmatched),
+        ];
+        for (result, count) in numbers {
+            let by = ByResult { result };
+            set(&self.last_run_numbers, name, by, clamped(count));
+        }
+        plain(&self.last_run_ambiguous, name, clamped(run.ambiguous));
+        plain(&self.last_run_api_requests, name, clamped(run.api_calls));
+        plain(&self.misses_waiting, name, clamped(run.remaining));
+    }
+
+    fn registered(self, registry: &mut Registry) {
+        registry.register("integration_info", "An integration and its org", self.info);
+        registry.register(
+            "integration_condition_transition_timestamp_seconds",
+            "Since when a condition of an integration has its status",
+            self.transitions,
+        );
+        registry.register(
+            "integration_warning",
+            "1 for each warning of an integration",
+            self.warnings,
+        );
+        registry.register(
+            "integration_login_withheld",
+            "1 where the log-in of an integration is not tried again by itself",
+            self.withheld,
+        );
+        registry.register(
+            "integration_last_run_timestamp_seconds",
+            "When the last run of an integration ended, by kind and outcome",
+            self.last_run,
+        );
+        registry.register(
+            "integration_last_run_numbers",
+            "Numbers that the last run asked for, by what they were found as",
+            self.last_run_numbers,
+        );
+        let plain = [
+            (
+                "integration_last_run_duration_seconds",
+                "How long the last run took",
+                self.last_run_seconds,
+            ),
+            (
+                "integration_last_run_ambiguous_numbers",
+                "Numbers of the last run for which more than one record had the number",
+                self.last_run_ambiguous,
+            ),
+            (
+                "integration_last_run_api_requests",
+                "API requests to Salesforce that the last run cost",
+                self.last_run_api_requests,
+            ),
+            (
+                "integration_misses_waiting",
+                "Numbers that a requested re-retrieval has still to ask for",
+                self.misses_waiting,
+            ),
+            (
+                "integration_last_success_timestamp_seconds",
+                "When the last run that succeeded ended",
+                self.last_success,
+            ),
+            (
+                "integration_budget_requests",
+                "API requests that an integration may make in 24 hours",
+                self.budget,
+            ),
+            (
+                "integration_budget_requests_used",
+                "API requests that an integration has made in 24 hours",
+                self.budget_used,
+            ),
+        ];
+        for (name, help, family) in plain {
+            registry.register(name, help, family);
+        }
+    }
+}
+
+fn set<L>(family: &Of<L>, name: &Name, by: L, value: i64)
+where
+    L: EncodeLabelSet + Clone + std::fmt::Debug + std::hash::Hash + Eq,
+{
+    let label = Labelled {
+        of: name.clone(),
+        by,
+    };
+    family.get_or_create(&label).set(value);
+}
+
+fn plain(family: &Plain, name: &Name, value: i64) {
+    family.get_or_create(name).set(value);
+}
