@@ -100,7 +100,7 @@ done
 self=$(awk '$1 == "module" { print $2 }' go.mod)
 [[ ${todo[-1]} != node ]] || self+=/node
 # -dwarf=false as the linker would leave out what only a debugger reads. tests/tools builds with the same flags and so out of the same cache.
-watch "packages built" "$total" "$self" go build -v -trimpath -gcflags=all=-dwarf=false -ldflags "$flags" -o "$work/" "${packages[@]}"
+watch "packages built" "$total" "$self" go build -v -trimpath "-gcflags=all=-dwarf=false -N -l" -ldflags "$flags" -o "$work/" "${packages[@]}"
 
 for binary in "${todo[@]}"; do
     mv -f "$work/$binary" "$out/$binary"
