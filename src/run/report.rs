@@ -46,8 +46,8 @@ pub struct RunReport {
     pub login_refused: bool,
     /// Calls of the directory that are resolved now, including those whose number had a contact.
     pub calls: u64,
-    /// Different phone numbers that were looked up in Salesforce: those of the calls, and those that
-    /// were asked again.
+    /// Different phone numbers that were looked up in Salesforce: those of the calls, and those
+    /// that were asked again.
     pub numbers: u64,
     /// Numbers for which a record was found.
     pub matched: Matched,
