@@ -93,7 +93,7 @@ async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outc
         let contacts = (start..end).map(contact).collect::<Outcome<Vec<_>>>()?;
         let policy = WritePolicy::OnlyMissing;
         worker
-            .write_contacts(&WriteContactsRequest { policy, contacts })
+            .write_contacts(&WriteContactsRequest::new(policy, contacts))
             .await?;
     }
     let loading = began.elapsed();
@@ -216,6 +216,9 @@ fn contact(n: u32) -> Outcome<FoundContact> {
         object: RecordObject::Contact,
         record_id: format!("0035g{n:013}"),
         link: Some(format!("https://bench.my.salesforce.com/0035g{n:013}")),
+        title: None,
+        owner_name: None,
+        alternatives: None,
     })
 }
 

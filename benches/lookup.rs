@@ -19,7 +19,7 @@ mod generated;
 use std::collections::HashMap;
 use std::time::Instant;
 
-use salesforce_simulator::{Org, Simulator, User, World};
+use salesforce_simulator::{Org, Record, Simulator, User, World};
 use switchboard::phone::{E164, Region, parse};
 use switchboard::resolve::{FIRST_URL_BYTES, Resolver};
 use switchboard::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transport};
@@ -90,7 +90,38 @@ async fn main() {
             }
         }
     }
+    print_misses().await;
     print_others();
+}
+
+/// The further calls for misses that are due, by what changed since they were asked.
+async fn print_misses() {
+    let since = "2026-11-01T00:00:00Z";
+    println!("\nmisses  changed records  calls");
+    for (misses, changed) in [(1_000, 500), (4_000, 4_500), (10_000, 4_500)] {
+        let record = |at: usize| {
+            let number = format!("045{:07}", 9_000_000 - at);
+            Record::person("Changed")
+                .phone(&number)
+                .set("SystemModstamp", since)
+        };
+        let org = Org::unlimited("acme")
+            .user(User::integration(USER).password("password"))
+            .records("Contact", (0..changed).map(record));
+        let salesforce = Simulator::start(World::new().org(org)).await.unwrap();
+        let numbers: Vec<E164> = (0..misses)
+            .map(|at| parse(&format!("032{:07}", 1_000_000 + at), &Region::JAPAN).unwrap())
+            .collect();
+        let connection = fake_salesforce::connection(&salesforce, USER);
+        let mut resolver = Resolver::new(connection, Region::JAPAN).person_accounts(Some(false));
+        let answer = resolver.resolve_missed(&numbers, since.parse().unwrap());
+        assert!(
+            answer.await.unwrap().is_some(),
+            "asking by number is cheaper"
+        );
+        let calls = salesforce.counters().api_calls();
+        println!("{misses:>6}  {changed:>15}  {calls:>5}");
+    }
 }
 
 /// For 1,000 numbers: the method, the calls, and the correctly named numbers. Measured once, on

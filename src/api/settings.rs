@@ -52,6 +52,8 @@ pub struct Settings {
     pub region: Region,
     /// The call centers of the tenant with their users, as the spec spells them.
     pub call_centers: Vec<CallCenter>,
+    /// Days of the call history that a re-retrieval asks for again, 1 to 9,999.
+    pub history_days: u32,
     /// Share of the org's API requests that this integration may use, in per cent, 1 to 100.
     pub daily_percent: u64,
     /// The time between two proofs of a healthy connection.
@@ -142,6 +144,13 @@ impl Settings {
                 contacts.region
             ),
         })?;
+        let history_days = days(&contacts.history).ok_or_else(|| InvalidField {
+            field: "spec.contacts.history",
+            problem: format!(
+                "{:?} is no number of days from 1d to 9999d; write one such as 30d",
+                contacts.history
+            ),
+        })?;
         let interval = spec
             .interval
             .parse::<SignedDuration>()
@@ -182,6 +191,7 @@ impl Settings {
             time_zone_name: contacts.time_zone.clone(),
             region,
             call_centers: spec.call_centers.clone(),
+            history_days,
             daily_percent,
             interval,
             suspend: spec.suspend,
@@ -202,6 +212,12 @@ pub(crate) fn canonical_user(user: &str) -> String {
     user.to_lowercase()
 }
 
+fn days(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('d')?;
+    let digits = (1..=4).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    number.parse().ok().filter(|days| digits && *days > 0)
+}
+
 fn minutes(text: &str) -> Option<u32> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u32 = number.parse().ok()?;
@@ -215,7 +231,18 @@ fn minutes(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::minutes;
+    use super::{days, minutes};
+
+    #[test]
+    fn a_history_is_a_number_of_days_and_at_least_one() {
+        assert_eq!(days("1d"), Some(1));
+        assert_eq!(days("9999d"), Some(9_999));
+        for wrong in [
+            "0d", "30", "d", "24h", "-1d", "+1d", "10000d", "1.5d", "３d",
+        ] {
+            assert_eq!(days(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn only_divisors_of_an_hour_are_periods() {

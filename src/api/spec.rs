@@ -283,6 +283,17 @@ pub struct Contacts {
     #[schemars(length(max = 2))]
     #[serde(default = "default_region")]
     pub region: String,
+    /// How far back a run on request (`switchboard.dev/run-requested-at`) asks again for the
+    /// numbers of the call history, in days, such as `30d`: at least `1d`, at most what the
+    /// directory keeps. Daily: for numbers that have no contact; AfterCall: for those that have
+    /// one, too.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[1-9][0-9]{0,3}d$')")
+            .message("must be a number of days, at least 1d, such as 30d"),
+    )]
+    #[schemars(length(max = 5))]
+    #[serde(default = "default_history")]
+    pub history: String,
 }
 
 /// One call center and its users.
@@ -382,6 +393,7 @@ impl Default for Contacts {
             lookup_every: default_lookup_every(),
             time_zone: default_time_zone(),
             region: default_region(),
+            history: default_history(),
         }
     }
 }
@@ -416,6 +428,10 @@ fn default_lookup_every() -> String {
 
 fn default_time_zone() -> String {
     "Asia/Tokyo".into()
+}
+
+fn default_history() -> String {
+    "30d".into()
 }
 
 fn default_region() -> String {

@@ -33,6 +33,9 @@ pub struct SalesforceIntegrationStatus {
     /// The value of the annotation `switchboard.dev/run-requested-at` that was last acted on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_run_at: Option<String>,
+    /// The run that was last started on request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_run: Option<RequestedRun>,
     /// The org's API requests, as Salesforce last told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_usage: Option<ApiUsage>,
@@ -58,6 +61,16 @@ pub struct SalesforceIntegrationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub errors: Vec<ErrorEntry>,
+}
+
+/// A run that was started on request.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestedRun {
+    /// Name of the Job.
+    pub job: String,
+    /// When it was started. A request within 15 seconds is answered by it while it is under way.
+    pub started_at: Time,
 }
 
 /// The Salesforce org behind the connection.

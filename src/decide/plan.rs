@@ -61,6 +61,7 @@ impl Plan {
         self.run = None;
         self.status.last_handled_run_at =
             before.and_then(|before| before.last_handled_run_at.clone());
+        self.status.requested_run = before.and_then(|before| before.requested_run.clone());
         self.notices
             .retain(|notice| notice.reason != Reason::RunStarted);
         self

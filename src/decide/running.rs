@@ -1,6 +1,6 @@
 //! The runs: their results, the runs to start, and whether names arrive as they should.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -13,8 +13,13 @@ use super::{Credentials, Decision, OVERDUE_GRACE, Retire, children, note_refusal
 use crate::api::conditions::{
     AUTHORIZED, CALL_CENTERS_VERIFIED, CONNECTED, READY, SYNCED, Truth, Verdict,
 };
+use crate::api::status::RequestedRun;
 use crate::api::{RUN_REQUESTED_AT, Settings, conditions};
 use crate::reason::{Code, Reason};
+
+/// A request this soon after a requested run was started is answered by that run, if it is still
+/// under way.
+const COOL_DOWN: SignedDuration = SignedDuration::from_secs(15);
 
 impl Decision<'_> {
     /// Records the runs that ended: their counts, their failures, and a log-in that Salesforce
@@ -120,7 +125,7 @@ impl Decision<'_> {
             .map(Time);
         if let (Some(cadence), true) = (cadence, holds_company) {
             let allowance = self.allowance_by_clock(cadence, settings);
-            let run = self.run_template(settings, allowance);
+            let run = self.run_template(settings, allowance, None);
             let suspend = !may_run || self.held.is_some() || allowance == Some(0);
             let cron_job = children::cron_job(resource, settings, cadence, suspend, &run);
             self.plan.cron_job = Some(cron_job);
@@ -148,13 +153,19 @@ impl Decision<'_> {
             holds_company && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
     }
 
-    fn run_template(&self, settings: &Settings, allowance: Option<u64>) -> children::RunTemplate {
+    fn run_template(
+        &self,
+        settings: &Settings,
+        allowance: Option<u64>,
+        request_id: Option<&str>,
+    ) -> children::RunTemplate {
         children::run_template(
             self.observed.resource,
             settings,
             &self.status,
             &self.observed.credentials,
             allowance,
+            request_id,
             self.observed.config,
         )
     }
@@ -169,6 +180,15 @@ impl Decision<'_> {
     /// if the run has nothing to do. If other active runs may use all that is left, it starts after
     /// one of them has ended.
     fn run_on_request(&mut self, request_id: &str, may_run: bool, settings: Option<&Settings>) {
+        if let Some(job) = self.run_that_answers() {
+            let note = format!(
+                "Job {job} answers this request, too: it was asked for less than {} seconds ago.",
+                COOL_DOWN.as_secs()
+            );
+            self.notice(false, Reason::RunStarted, note, "Run");
+            self.status.last_handled_run_at = Some(request_id.to_owned());
+            return;
+        }
         let allowance = self.allowance_now();
         if settings.is_some() && may_run && allowance == Some(0) && self.waits_for_others() {
             return;
@@ -177,11 +197,31 @@ impl Decision<'_> {
             Ok(job) => {
                 let note = format!("Job {} runs as asked for.", job.name_any());
                 self.notice(false, Reason::RunStarted, note, "Run");
+                self.status.requested_run = Some(RequestedRun {
+                    job: job.name_any(),
+                    started_at: Time(self.now),
+                });
                 self.plan.run = Some(job);
             }
             Err(refusal) => self.notice(true, Reason::RunRefused, refusal, "Run"),
         }
         self.status.last_handled_run_at = Some(request_id.to_owned());
+    }
+
+    /// Returns the Job of the requested run that is under way and was started a moment ago. A
+    /// further request gets nothing from another run that this one does not bring, and the phone
+    /// platform itself rests as long (facts: phone platform 1.4).
+    fn run_that_answers(&self) -> Option<String> {
+        let requested = self.status.requested_run.as_ref()?;
+        let since = self.now.duration_since(requested.started_at.0);
+        let last = self.status.last_run.as_ref();
+        let is_over = last.is_some_and(|last| last.job == requested.job)
+            || self
+                .observed
+                .ended_runs
+                .iter()
+                .any(|run| run.job == requested.job);
+        (since < COOL_DOWN && !is_over).then(|| requested.job.clone())
     }
 
     /// Returns the Job that the tenant requests, or the reason why there is none.
@@ -203,7 +243,7 @@ impl Decision<'_> {
         if allowance == Some(0) {
             return Err("The run that was asked for cannot start: what the integration may use of the org's API requests within 24 hours is used.".into());
         }
-        let run = self.run_template(settings, allowance);
+        let run = self.run_template(settings, allowance, Some(request_id));
         let job = children::job_on_request(self.observed.resource, &run, request_id);
         match self.observed.admission.refuses_job(&job.name_any()) {
             None => Ok(job),

@@ -19,9 +19,9 @@ use tracing::warn;
 use url::Url;
 
 use super::model::{
-    CallsPage, CallsQuery, ClaimRequest, ClaimedCalls, Contact, ContactEdit, DoneReceipt,
-    DoneRequest, Problem, Receipt, ReleaseReceipt, ReleaseRequest, WriteContactsReceipt,
-    WriteContactsRequest,
+    AgainRequest, CallsPage, CallsQuery, ClaimRequest, ClaimedCalls, Contact, ContactEdit,
+    DoneReceipt, DoneRequest, NumbersToAsk, Problem, Receipt, ReleaseReceipt, ReleaseRequest,
+    WriteContactsReceipt, WriteContactsRequest,
 };
 use crate::error::{CauseText, Chain, cause};
 
@@ -80,7 +80,7 @@ pub enum ClientError {
         /// The requested action, in words for the message.
         action: &'static str,
         /// The problem document of the response.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// The directory's answer is not what its interface says.
     #[error(
@@ -171,6 +171,15 @@ impl Client {
     ) -> Result<WriteContactsReceipt, ClientError> {
         self.post("write contacts", "v1/worker/contacts", request)
             .await
+    }
+
+    /// The numbers to ask Salesforce for again, and how many are left.
+    pub async fn numbers_to_ask(
+        &self,
+        request: &AgainRequest,
+    ) -> Result<NumbersToAsk, ClientError> {
+        let action = "find the numbers to ask again";
+        self.post(action, "v1/worker/numbers/again", request).await
     }
 
     // --- for screens ---
@@ -337,6 +346,7 @@ impl Client {
                 .map_err(|error| answer(action, CauseText::of(&error)));
         }
         let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem::bare(status));
+        let problem = Box::new(problem);
         if will_pass(status.as_u16()) {
             Ok(Reply::Later { problem, after })
         } else {
@@ -349,7 +359,7 @@ impl Client {
 enum Reply<T> {
     Done(T),
     Later {
-        problem: Problem,
+        problem: Box<Problem>,
         after: Option<Duration>,
     },
 }
@@ -390,6 +400,9 @@ impl Problem {
             code: "no-problem-document".to_owned(),
             detail: "the answer did not say why; check that the address is the directory's"
                 .to_owned(),
+            asked_at: None,
+            not_found: None,
+            was: None,
         }
     }
 }

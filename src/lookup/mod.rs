@@ -41,7 +41,10 @@ enum Resolution {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Explanation {
     spellings: Vec<String>,
+    /// The best records, the chosen one first.
     records: Vec<Record>,
+    /// How many records hold the number beside the chosen one.
+    alternatives: u64,
     rule: Rule,
 }
 

@@ -75,6 +75,7 @@ fn json_line(line: &NumberResult) -> Value {
             "spellings": explanation.spellings,
             "records": explanation.records.iter().map(record).collect::<Vec<_>>(),
             "rule": explanation.rule.to_string(),
+            "alternatives": explanation.alternatives,
         });
     }
     value
@@ -86,6 +87,8 @@ fn record(record: &Record) -> Value {
         "id": record.id,
         "company": record.company,
         "person": record.person,
+        "title": record.title,
+        "owner": record.owner,
         "modified": record.modified,
         "phones": record.phones,
     })
@@ -188,13 +191,17 @@ fn row(line: &NumberResult) -> [String; 6] {
 }
 
 fn explain(text: &mut String, explanation: &Explanation) {
-    text.push_str(&format!("    {}\n", explanation.rule));
+    let beside = match explanation.alternatives {
+        0 => String::new(),
+        others => format!("; {others} more, the best of them below"),
+    };
+    text.push_str(&format!("    {}{beside}\n", explanation.rule));
     text.push_str(&format!(
         "    asked for {}\n",
         explanation.spellings.join(" | ")
     ));
     for record in &explanation.records {
-        let names = [&record.company, &record.person];
+        let names = [&record.company, &record.person, &record.title];
         let names: Vec<String> = names
             .into_iter()
             .flatten()
@@ -204,8 +211,12 @@ fn explain(text: &mut String, explanation: &Explanation) {
             .modified
             .map_or_else(|| "unknown".to_owned(), |time| time.to_string());
         let phones: Vec<String> = record.phones.iter().map(|phone| plain(phone)).collect();
+        let owner = record
+            .owner
+            .as_deref()
+            .map_or_else(String::new, |owner| format!(", owner {}", plain(owner)));
         text.push_str(&format!(
-            "    saw {} {} ({}), changed {modified}, phones {}\n",
+            "    saw {} {} ({}){owner}, changed {modified}, phones {}\n",
             record.object,
             plain(&record.id),
             names.join(", "),

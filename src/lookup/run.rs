@@ -14,7 +14,7 @@ use crate::error::print_error;
 use crate::exit::Exit;
 use crate::phone::{E164, Region, parse, spellings};
 use crate::reason::Reason;
-use crate::resolve::{LookedUp, ResolveError, Resolver, why};
+use crate::resolve::{LookedUp, MAX_ALTERNATIVES, ResolveError, Resolver, why};
 use crate::salesforce::{Connection, Credentials, FingerprintKey, Transport};
 use crate::shutdown::{Shutdown, Stopped};
 use crate::{decide, salesforce};
@@ -204,9 +204,16 @@ impl Job {
             };
             let explanation = self.explain.then(|| {
                 let (records, rule) = why(number, &brought.records);
+                let found = brought.found.get(number);
+                let others = found.and_then(|found| found.alternatives.as_ref());
                 Explanation {
                     spellings: spellings(number, &self.region),
-                    records: records.into_iter().cloned().collect(),
+                    records: records
+                        .into_iter()
+                        .take(1 + MAX_ALTERNATIVES)
+                        .cloned()
+                        .collect(),
+                    alternatives: others.map_or(0, |others| others.count),
                     rule,
                 }
             });

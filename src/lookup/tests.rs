@@ -23,6 +23,9 @@ fn outcome() -> Outcome {
         id: "003A".to_owned(),
         company: Some("=HYPERLINK(\"x\"), 株式会社".to_owned()),
         person: Some("佐藤\u{1b}[31m花子".to_owned()),
+        title: None,
+        owner: Some("Kato".to_owned()),
+        alternatives: None,
         link: Some("https://acme.my.salesforce.com/003A".to_owned()),
     };
     Outcome {
@@ -103,17 +106,28 @@ fn an_explanation_says_what_was_asked_and_seen_and_which_rule_chose() {
             id: "003A".to_owned(),
             company: None,
             person: Some("Sato".to_owned()),
+            title: Some("Head of Sales".to_owned()),
+            owner: None,
             modified: None,
             phones: vec!["03-1234-5678".to_owned()],
             numbers: vec!["+81312345678".parse().unwrap()],
         }],
-        rule: Rule::Only,
+        alternatives: 3,
+        rule: Rule::Newest,
     });
     let table = output::text(&outcome, Format::Table);
     assert!(table.contains("+81312345678 | 03-1234-5678"), "{table}");
-    assert!(table.contains("saw Contact 003A (Sato)"), "{table}");
+    assert!(
+        table.contains("saw Contact 003A (Sato, Head of Sales)"),
+        "{table}"
+    );
     let json = output::text(&outcome, Format::Json);
     let first: Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
     assert_eq!(first["explain"]["records"][0]["phones"][0], "03-1234-5678");
-    assert_eq!(first["explain"]["rule"], Rule::Only.to_string());
+    assert_eq!(first["explain"]["rule"], Rule::Newest.to_string());
+    assert_eq!(first["explain"]["alternatives"], 3);
+    assert!(
+        table.contains("; 3 more, the best of them below"),
+        "{table}"
+    );
 }

@@ -94,3 +94,38 @@ async fn a_number_that_thousands_of_records_share_costs_one_call_more() {
     assert_eq!(salesforce.counters().api_calls(), 2);
     assert!(salesforce.counters().rows_returned < 2_200);
 }
+
+/// The two ways to ask for numbers that were not known: where few records changed, by these.
+#[tokio::test]
+async fn many_misses_are_asked_by_what_changed_and_few_or_much_changed_ones_by_number() {
+    let numbers = japanese(1_000);
+    let since = "2026-11-20T00:00:00Z".parse().unwrap();
+    let old = (0..3_000).map(|at| {
+        Record::person("Old")
+            .phone(&format!("03{:08}", 60_000_000 + at))
+            .set("SystemModstamp", "2026-11-01T00:00:00Z")
+    });
+    let new = |at: usize| {
+        Record::person(&format!("New {at}"))
+            .phone(&numbers[at].as_str().replacen("+81", "0", 1))
+            .set("SystemModstamp", "2026-11-20T00:00:00Z")
+    };
+    let salesforce = simulator(org(old.chain([new(7), new(900)])), |_| {}).await;
+    let mut resolver = resolver(&salesforce, Region::JAPAN).await;
+    let found = resolver.resolve_missed(&numbers, since).await.unwrap();
+    let found = found.unwrap().found;
+    assert_eq!(salesforce.counters().api_calls(), 1);
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[&numbers[900]].person.as_deref(), Some("New 900"));
+
+    let few = resolver.resolve_missed(&numbers[..60], since).await;
+    assert_eq!(few.unwrap(), None);
+    assert_eq!(salesforce.counters().api_calls(), 1, "nothing was asked");
+
+    let crowd = (0..60_000).map(|_| Record::person("Crowd").phone("0399999999"));
+    let salesforce = simulator(org(crowd), |_| {}).await;
+    let mut resolver = self::resolver(&salesforce, Region::JAPAN).await;
+    let much = resolver.resolve_missed(&numbers, since).await;
+    assert_eq!(much.unwrap(), None);
+    assert_eq!(salesforce.counters().api_calls(), 1, "the first page tells");
+}

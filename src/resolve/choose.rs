@@ -5,39 +5,58 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Match, Object, Record};
+use super::{Alternatives, MAX_ALTERNATIVES, Match, Object, Record};
 use crate::phone::E164;
 
 /// Chooses one record for each requested number, by the numbers that its phone fields contain.
 /// Contact goes before Account before Lead, then the newest `LastModifiedDate`, then the lowest Id.
 /// A record whose number only looks similar is no match.
-pub fn choose(asked: &[E164], records: &[Record], instance: Option<&Url>) -> HashMap<E164, Match> {
+///
+/// `counts` says how many records hold a number, where that is more than there are in `records`.
+pub fn choose(
+    asked: &[E164],
+    records: &[Record],
+    counts: &HashMap<E164, usize>,
+    instance: Option<&Url>,
+) -> HashMap<E164, Match> {
     let asked: HashSet<&E164> = asked.iter().collect();
-    let mut best: HashMap<E164, &Record> = HashMap::new();
+    let mut holding: HashMap<&E164, Vec<&Record>> = HashMap::new();
     for record in records {
         for number in record
             .numbers
             .iter()
             .filter(|number| asked.contains(*number))
         {
-            best.entry(number.clone())
-                .and_modify(|chosen| {
-                    if rank(record) < rank(chosen) {
-                        *chosen = record;
-                    }
-                })
-                .or_insert(record);
+            holding.entry(number).or_default().push(record);
         }
     }
-    best.into_iter()
-        .map(|(number, record)| (number, to_match(record, instance)))
+    holding
+        .into_iter()
+        .filter_map(|(number, records)| {
+            let (ranked, rule) = ranked(records);
+            let (best, others) = ranked.split_first()?;
+            let counted = counts
+                .get(number)
+                .map_or(0, |count| count.saturating_sub(1));
+            let alternatives = (!others.is_empty()).then(|| Alternatives {
+                count: counted.max(others.len()) as u64,
+                records: others
+                    .iter()
+                    .take(MAX_ALTERNATIVES)
+                    .map(|record| to_match(record, instance, None))
+                    .collect(),
+                rule,
+            });
+            Some((number.clone(), to_match(best, instance, alternatives)))
+        })
         .collect()
 }
 
 /// The rule that chose the record of a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rule {
     /// No record holds the number.
     None,
@@ -53,14 +72,17 @@ pub enum Rule {
 
 /// The records that hold a number, best first, and the rule that chose the first.
 pub fn why<'a>(number: &E164, records: &'a [Record]) -> (Vec<&'a Record>, Rule) {
-    let mut ids = HashSet::new();
-    let mut holding: Vec<&Record> = records
+    let holding = records
         .iter()
-        .filter(|record| {
-            record.numbers.contains(number) && ids.insert((record.object, record.id.as_str()))
-        })
-        .collect();
+        .filter(|record| record.numbers.contains(number));
+    ranked(holding.collect())
+}
+
+/// Sorts the records of a number, best first, each once, and names the rule that chose the first.
+fn ranked(mut holding: Vec<&Record>) -> (Vec<&Record>, Rule) {
+    let mut ids = HashSet::new();
     holding.sort_by(|a, b| rank(a).cmp(&rank(b)));
+    holding.retain(|record| ids.insert((record.object, record.id.as_str())));
     let rule = match holding.as_slice() {
         [] => Rule::None,
         [_] => Rule::Only,
@@ -69,6 +91,13 @@ pub fn why<'a>(number: &E164, records: &'a [Record]) -> (Vec<&'a Record>, Rule) 
         _ => Rule::LowestId,
     };
     (holding, rule)
+}
+
+impl Rule {
+    /// Whether more than one record of the best object holds the number.
+    pub fn is_ambiguous(self) -> bool {
+        matches!(self, Self::Newest | Self::LowestId)
+    }
 }
 
 impl fmt::Display for Rule {
@@ -88,16 +117,19 @@ fn rank(record: &Record) -> (Object, Reverse<Option<Timestamp>>, &str) {
     (record.object, Reverse(record.modified), record.id.as_str())
 }
 
-fn to_match(record: &Record, instance: Option<&Url>) -> Match {
+fn to_match(record: &Record, instance: Option<&Url>, alternatives: Option<Alternatives>) -> Match {
     Match {
         object: record.object,
         id: record.id.clone(),
         company: record.company.clone(),
         person: record.person.clone(),
+        title: record.title.clone(),
+        owner: record.owner.clone(),
         // `/<Id>` opens a record in Lightning and in Classic.
         link: instance
             .and_then(|url| url.join(&format!("/{}", record.id)).ok())
             .map(String::from),
+        alternatives,
     }
 }
 
@@ -114,6 +146,8 @@ mod tests {
             id: id.to_owned(),
             company: None,
             person: Some(id.to_owned()),
+            title: None,
+            owner: None,
             modified: jiff::Timestamp::from_second(day * 86_400).ok(),
             phones: vec![phone.to_owned()],
             numbers: parse(phone, &Region::JAPAN).into_iter().collect(),
@@ -122,7 +156,12 @@ mod tests {
 
     fn chosen(records: &[Record]) -> Option<String> {
         let number: E164 = "+81312345678".parse().unwrap();
-        let found = choose(std::slice::from_ref(&number), records, None);
+        let found = choose(
+            std::slice::from_ref(&number),
+            records,
+            &HashMap::new(),
+            None,
+        );
         found.get(&number).map(|found| found.id.clone())
     }
 
@@ -178,6 +217,37 @@ mod tests {
     }
 
     #[test]
+    fn the_others_stand_beside_the_chosen_one_the_best_five_and_how_many_there_are() {
+        let number: E164 = "+81312345678".parse().unwrap();
+        let mut records: Vec<Record> = (0..7)
+            .map(|day| record(Object::Contact, &format!("c{day}"), day, "0312345678"))
+            .collect();
+        records.push(record(Object::Lead, "l", 99, "0312345678"));
+        records.push(records[6].clone());
+        let chosen = |records: &[Record], count| {
+            let counts = HashMap::from([(number.clone(), count)]);
+            choose(std::slice::from_ref(&number), records, &counts, None).remove(&number)
+        };
+        let found = chosen(&records, 8).unwrap();
+        let alternatives = found.alternatives.unwrap();
+        let ids: Vec<&str> = alternatives.records.iter().map(|r| r.id.as_str()).collect();
+        assert_eq!((found.id.as_str(), alternatives.count), ("c6", 7));
+        assert_eq!(ids, ["c5", "c4", "c3", "c2", "c1"]);
+        assert_eq!(alternatives.rule, Rule::Newest);
+        assert!(alternatives.rule.is_ambiguous());
+        assert_eq!(
+            chosen(&records, 900).unwrap().alternatives.unwrap().count,
+            899
+        );
+        let two = chosen(&records[6..8], 2).unwrap().alternatives.unwrap();
+        assert!(
+            !two.rule.is_ambiguous(),
+            "a lead beside a contact is not ambiguous"
+        );
+        assert_eq!(chosen(&records[..1], 1).unwrap().alternatives, None);
+    }
+
+    #[test]
     fn a_near_miss_is_no_match() {
         for phone in [
             "03-1234-5679",
@@ -200,7 +270,8 @@ mod tests {
         let number: E164 = "+81312345678".parse().unwrap();
         let instance = Url::parse("https://acme.my.salesforce.com/x").unwrap();
         let records = [record(Object::Lead, "00Q1", 1, "0312345678")];
-        let found = choose(std::slice::from_ref(&number), &records, Some(&instance));
+        let asked = std::slice::from_ref(&number);
+        let found = choose(asked, &records, &HashMap::new(), Some(&instance));
         assert_eq!(
             found[&number].link.as_deref(),
             Some("https://acme.my.salesforce.com/00Q1")

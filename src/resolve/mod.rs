@@ -1,6 +1,7 @@
 //! Finds the people and companies in Salesforce that belong to phone numbers.
 //!
-//! [`Resolver`] packs many numbers into few composite requests and sends them. [`choose()`] reads
+//! [`Resolver`] packs many numbers into few composite requests and sends them, or reads the records
+//! that changed where many numbers were not known before. [`choose()`] reads
 //! the records that come back and picks one for each number. Only the resolver does I/O.
 //!
 //! One composite request holds at most five queries and costs one API call. There are five pairs of
@@ -10,6 +11,7 @@
 
 #[cfg(test)]
 mod calls;
+mod changes;
 mod choose;
 mod plan;
 mod query;
@@ -17,7 +19,7 @@ mod record;
 mod resolver;
 mod search;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod url_limit;
 
 use std::fmt;
@@ -55,8 +57,32 @@ pub struct Match {
     pub company: Option<String>,
     /// The person's name, if the record has one.
     pub person: Option<String>,
+    /// The person's title, if the record has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The name of the record's owner in Salesforce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// The URL that opens the record in a browser; `None` if the instance is not known.
     pub link: Option<String>,
+    /// The other records that hold the number; `None` if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternatives: Option<Alternatives>,
+}
+
+/// The most records that are listed beside the one that was chosen.
+pub const MAX_ALTERNATIVES: usize = 5;
+
+/// The records that hold a number beside the one that was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alternatives {
+    /// How many there are, as far as rows were read: the pages of a number on thousands of records
+    /// are not all read.
+    pub count: u64,
+    /// The best of them, at most [`MAX_ALTERNATIVES`].
+    pub records: Vec<Match>,
+    /// The rule that chose the record before them.
+    pub rule: Rule,
 }
 
 /// The reason why numbers could not be resolved. Numbers that were resolved before stay resolved.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::{Finding, Object};
 use crate::salesforce::{Soql, SoqlLiteral};
 
@@ -51,11 +53,24 @@ const PERSON_MOBILE: &str = "PersonMobilePhone";
 const fn read(object: Object) -> (&'static [&'static str], &'static [&'static str]) {
     match object {
         Object::Contact => (
-            &["Name", "AccountId", "Account.Name", "LastModifiedDate"],
+            &[
+                "Name",
+                "Title",
+                "AccountId",
+                "Account.Name",
+                "Owner.Name",
+                "LastModifiedDate",
+            ],
             &["Account.IsPersonAccount"],
         ),
-        Object::Account => (&["Name", "LastModifiedDate"], &["IsPersonAccount"]),
-        Object::Lead => (&["Name", "Company", "LastModifiedDate"], &[]),
+        Object::Account => (
+            &["Name", "Owner.Name", "LastModifiedDate"],
+            &["IsPersonAccount"],
+        ),
+        Object::Lead => (
+            &["Name", "Title", "Company", "Owner.Name", "LastModifiedDate"],
+            &[],
+        ),
     }
 }
 
@@ -81,6 +96,15 @@ pub(crate) struct Slot {
     pub(crate) fields: Vec<&'static str>,
 }
 
+// === impl PhoneField ===
+
+impl PhoneField {
+    /// Every phone field that is searched where the org and the user have it.
+    pub fn all() -> impl Iterator<Item = Self> {
+        SEARCHED.into_iter()
+    }
+}
+
 // === impl Shape ===
 
 impl Shape {
@@ -100,6 +124,24 @@ impl Shape {
             !self.missing_objects.contains(&field.object)
                 && !self.hidden_fields.contains(&(field.object, field.name))
                 && (self.person_accounts || field.name != PERSON_MOBILE)
+        })
+    }
+
+    /// The objects that are searched in this org.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = Object> + '_ {
+        let is_searched = |object: &Object| self.searched().any(|field| field.object == *object);
+        Object::ALL.into_iter().filter(is_searched)
+    }
+
+    /// The objects whose phone fields are all searched. Only about these does a number that is not
+    /// found say that the org does not know it there.
+    pub fn fully_searched(&self) -> impl Iterator<Item = Object> + '_ {
+        Object::ALL.into_iter().filter(|object| {
+            !self.missing_objects.contains(object)
+                && !SEARCHED.iter().any(|field| {
+                    field.object == *object
+                        && self.hidden_fields.contains(&(field.object, field.name))
+                })
         })
     }
 
@@ -155,6 +197,28 @@ impl Shape {
             "SELECT {} FROM {} WHERE {condition} {ORDER}",
             fields.join(","),
             slot.object
+        ))
+    }
+
+    /// The query of an object for the records with a phone number that changed since a time.
+    pub(crate) fn soql_changed(&self, object: Object, since: Timestamp) -> Soql {
+        let phones = self.searched().filter(|field| field.object == object);
+        let phones: Vec<&str> = phones.map(|field| field.name).collect();
+        let mut fields = vec!["Id"];
+        fields.extend(self.readable(object));
+        fields.extend(&phones);
+        let has_phone: Vec<String> = phones.iter().map(|name| format!("{name}!=null")).collect();
+        let open = match object {
+            Object::Lead if !self.hidden_fields.contains(&(Object::Lead, CONVERTED)) => {
+                format!("{CONVERTED}=false AND ")
+            }
+            Object::Contact | Object::Account | Object::Lead => String::new(),
+        };
+        Soql::text(&format!(
+            "SELECT {} FROM {object} WHERE {open}SystemModstamp>={} AND ({}) {ORDER}",
+            fields.join(","),
+            since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            has_phone.join(" OR "),
         ))
     }
 
@@ -227,6 +291,8 @@ fn names(message: &str, object: Object, field: &str) -> bool {
     let complains_of = |name: &str| message.contains(&format!("'{name}'"));
     match field.split_once('.') {
         Some((relationship, column)) => match owner {
+            // An owner is a user or a queue, and Salesforce names the object that it is read from.
+            Some("User" | "Group" | "Name") if relationship == "Owner" => complains_of(column),
             Some(owner) => owner == relationship && complains_of(column),
             None => complains_of(relationship) || complains_of(field),
         },
@@ -266,15 +332,15 @@ mod tests {
         assert_eq!(
             queries(&Shape::new(Some(false))),
             [
-                "SELECT Id,Name,AccountId,Account.Name,LastModifiedDate,Phone,MobilePhone FROM Contact \
+                "SELECT Id,Name,Title,AccountId,Account.Name,Owner.Name,LastModifiedDate,Phone,MobilePhone FROM Contact \
                  WHERE Phone IN ('a','b') ORDER BY LastModifiedDate DESC,Id",
-                "SELECT Id,Name,AccountId,Account.Name,LastModifiedDate,Phone,MobilePhone FROM Contact \
+                "SELECT Id,Name,Title,AccountId,Account.Name,Owner.Name,LastModifiedDate,Phone,MobilePhone FROM Contact \
                  WHERE MobilePhone IN ('a','b') ORDER BY LastModifiedDate DESC,Id",
-                "SELECT Id,Name,LastModifiedDate,Phone FROM Account \
+                "SELECT Id,Name,Owner.Name,LastModifiedDate,Phone FROM Account \
                  WHERE Phone IN ('a','b') ORDER BY LastModifiedDate DESC,Id",
-                "SELECT Id,Name,Company,LastModifiedDate,Phone,MobilePhone FROM Lead \
+                "SELECT Id,Name,Title,Company,Owner.Name,LastModifiedDate,Phone,MobilePhone FROM Lead \
                  WHERE IsConverted=false AND (Phone IN ('a','b')) ORDER BY LastModifiedDate DESC,Id",
-                "SELECT Id,Name,Company,LastModifiedDate,Phone,MobilePhone FROM Lead \
+                "SELECT Id,Name,Title,Company,Owner.Name,LastModifiedDate,Phone,MobilePhone FROM Lead \
                  WHERE IsConverted=false AND (MobilePhone IN ('a','b')) ORDER BY LastModifiedDate DESC,Id",
             ]
         );
@@ -362,10 +428,21 @@ mod tests {
         assert_eq!(
             shape.drop_field(
                 Object::Contact,
-                "Didn't understand relationship 'Owner' in field path."
+                "Didn't understand relationship 'ReportsTo' in field path."
             ),
             None
         );
+        for (object, message) in [
+            (
+                Object::Contact,
+                "Didn't understand relationship 'Owner' in field path.",
+            ),
+            (Object::Lead, "No such column 'Name' on entity 'User'."),
+        ] {
+            let finding = shape.drop_field(object, message);
+            let field = "Owner.Name";
+            assert_eq!(finding, Some(Finding::FieldHidden { object, field }));
+        }
         assert_eq!(
             shape.drop_field(Object::Lead, "unexpected token: 'FORM'"),
             None

@@ -17,6 +17,10 @@ pub struct Record {
     pub company: Option<String>,
     /// The person's name; `None` if there is none or it is hidden.
     pub person: Option<String>,
+    /// The person's title; `None` if there is none or it is hidden. An account has none.
+    pub title: Option<String>,
+    /// The name of the record's owner, a user or a queue; `None` if it is hidden.
+    pub owner: Option<String>,
     /// The time of the last change; `None` where Salesforce does not show it.
     pub modified: Option<Timestamp>,
     /// The texts of its phone fields, as they are stored.
@@ -36,6 +40,8 @@ pub(crate) struct Row {
     account_id: Option<String>,
     account: Option<ParentAccount>,
     is_person_account: Option<bool>,
+    title: Option<String>,
+    owner: Option<Owner>,
     last_modified_date: Option<String>,
     phone: Option<String>,
     mobile_phone: Option<String>,
@@ -47,6 +53,12 @@ pub(crate) struct Row {
 struct ParentAccount {
     name: Option<String>,
     is_person_account: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Owner {
+    name: Option<String>,
 }
 
 impl Row {
@@ -81,11 +93,17 @@ impl Row {
             .filter(|text| !text.is_empty())
             .collect();
         let numbers = phones.iter().filter_map(|text| parse(text, home).ok());
+        // A person account has no title in the accounts' own fields, so its person contact has none
+        // either: both rows are one record.
+        let title = self.title.filter(|_| object != Object::Account);
+        let told = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         Some(Record {
             object,
             id,
-            company: company.filter(|name| !name.trim().is_empty()),
-            person: person.filter(|name| !name.trim().is_empty()),
+            company: told(company),
+            person: told(person),
+            title: told(title),
+            owner: told(self.owner.and_then(|owner| owner.name)),
             modified: self.last_modified_date.as_deref().and_then(timestamp),
             numbers: numbers.collect(),
             phones,
@@ -119,10 +137,13 @@ mod tests {
             "attributes": {"type": "Contact", "url": "/services/data/v50.0/sobjects/Contact/003A"},
             "Id": "003A", "Name": "Sato Hanako", "AccountId": "001A",
             "Account": {"attributes": {"type": "Account"}, "Name": "Acme"},
+            "Title": "Head of Sales", "Owner": {"attributes": {"type": "Name"}, "Name": "Kato Jun"},
             "LastModifiedDate": "2026-11-23T01:02:03.000+0000",
             "Phone": "03-1234-5678", "MobilePhone": null,
         });
         let record = record(Object::Contact, row);
+        assert_eq!(record.title.as_deref(), Some("Head of Sales"));
+        assert_eq!(record.owner.as_deref(), Some("Kato Jun"));
         assert_eq!(record.company.as_deref(), Some("Acme"));
         assert_eq!(record.person.as_deref(), Some("Sato Hanako"));
         assert_eq!(
@@ -138,7 +159,7 @@ mod tests {
         let contact = record(
             Object::Contact,
             json!({
-                "Id": "003P", "Name": "Ito Ken", "AccountId": "001P",
+                "Id": "003P", "Name": "Ito Ken", "AccountId": "001P", "Title": "Dr.",
                 "Account": {"Name": "Ito Ken", "IsPersonAccount": true},
             }),
         );

@@ -16,13 +16,13 @@ use crate::salesforce::{Connection, Spent};
 
 /// Looks up numbers over one connection.
 pub struct Resolver {
-    connection: Connection,
-    home: Region,
-    shape: Shape,
-    instance: Option<Url>,
-    allowance: Allowance,
+    pub(super) connection: Connection,
+    pub(super) home: Region,
+    pub(super) shape: Shape,
+    pub(super) instance: Option<Url>,
+    pub(super) allowance: Allowance,
     room: UrlLimit,
-    findings: Vec<Finding>,
+    pub(super) findings: Vec<Finding>,
 }
 
 /// The result of a batch.
@@ -152,8 +152,8 @@ impl Resolver {
             }
         }
         self.room.accepted(batch.url_bytes);
-        let records = search.into_records();
-        let found = choose(batch.numbers(), &records, self.instance.as_ref());
+        let (records, counts) = search.into_records();
+        let found = choose(batch.numbers(), &records, &counts, self.instance.as_ref());
         Ok(Some(LookedUp { found, records }))
     }
 
@@ -167,6 +167,11 @@ impl Resolver {
     /// them.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// The objects whose phone fields are all searched, as far as queries found out.
+    pub fn fully_searched(&self) -> impl Iterator<Item = Object> + '_ {
+        self.shape.fully_searched()
     }
 
     /// The connection that the lookups use.

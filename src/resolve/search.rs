@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::query::{Shape, Slot};
 use super::record::{Record, Row};
 use super::url_limit::is_too_much;
-use super::{Batch, Finding, Object, ResolveError};
+use super::{Batch, Finding, MAX_ALTERNATIVES, Object, ResolveError};
 use crate::phone::{E164, Region};
 use crate::salesforce::{Error, NextPage, Page, Subrequest, Subresponse};
 
@@ -17,7 +17,13 @@ pub(crate) struct Search<'a> {
     records: Vec<Record>,
     /// The best object that each number was found on.
     found_on: HashMap<E164, Object>,
+    /// The records that hold each number, as far as rows were read.
+    holders: HashMap<E164, HashSet<(Object, String)>>,
 }
+
+/// The most records of an object that are kept for a number and a query: the best, and those that
+/// are listed beside it.
+const MAX_KEPT: usize = 1 + MAX_ALTERNATIVES;
 
 /// A query that is still to be sent, or has pages that are still to be read.
 #[derive(Debug, Clone)]
@@ -27,9 +33,10 @@ struct Ask {
     places: Vec<usize>,
     next: Option<NextPage>,
     rows: u64,
-    /// The numbers that this query has already found. It returns the newest records first, so
-    /// later records for them are no better.
-    seen: HashSet<E164>,
+    /// How many records of each object this query has already found for a number. It returns the
+    /// newest records first, so later records of the same object are no better. A query of Contact
+    /// also returns the person contacts of person accounts, which are records of Account.
+    seen: HashMap<(E164, Object), usize>,
 }
 
 /// The result of a request.
@@ -55,6 +62,7 @@ impl<'a> Search<'a> {
             open,
             records: Vec::new(),
             found_on: HashMap::new(),
+            holders: HashMap::new(),
         }
     }
 
@@ -120,9 +128,11 @@ impl<'a> Search<'a> {
         Ok(Absorbed::Answered(findings))
     }
 
-    /// The records that were found.
-    pub(crate) fn into_records(self) -> Vec<Record> {
-        self.records
+    /// The records that were found, and the number of records that hold each number.
+    pub(crate) fn into_records(self) -> (Vec<Record>, HashMap<E164, usize>) {
+        let counted = self.holders.into_iter();
+        let counts = counted.map(|(number, records)| (number, records.len()));
+        (self.records, counts.collect())
     }
 
     /// Keeps a page's rows. Returns the query and the number of its remaining pages, if there are
@@ -134,15 +144,21 @@ impl<'a> Search<'a> {
             .into_iter()
             .filter_map(|row| row.into_record(ask.slot.object, &self.home))
         {
-            let mut is_new = false;
+            let mut is_kept = false;
             for number in &record.numbers {
                 let best = self.found_on.entry(number.clone()).or_insert(record.object);
                 *best = record.object.min(*best);
-                is_new |= ask.seen.insert(number.clone());
+                let seen = ask.seen.entry((number.clone(), record.object)).or_default();
+                *seen += 1;
+                is_kept |= *seen <= MAX_KEPT;
+                self.holders
+                    .entry(number.clone())
+                    .or_default()
+                    .insert((record.object, record.id.clone()));
             }
-            // An older record for numbers that this query has already found is never chosen. If
-            // thousands of records have the same number, only one is kept.
-            if is_new {
+            // An older record of an object that this query has already found for the number is
+            // never chosen. If thousands of records have the same number, only some are kept.
+            if is_kept {
                 self.records.push(record);
             }
         }
@@ -171,11 +187,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether a further page could find this number: this query has not found it yet, and no
-    /// better object has it.
+    /// Whether a further page could find this number: this query has not found it yet on its own
+    /// object, and no better object has it.
     fn is_open(&self, ask: &Ask, place: usize) -> bool {
         self.batch.numbers().get(place).is_some_and(|number| {
-            !ask.seen.contains(number)
+            let found = (number.clone(), ask.slot.object);
+            !ask.seen.contains_key(&found)
                 && self
                     .found_on
                     .get(number)
@@ -207,7 +224,7 @@ impl Ask {
             places,
             next: None,
             rows: 0,
-            seen: HashSet::new(),
+            seen: HashMap::new(),
         }
     }
 }
@@ -219,7 +236,7 @@ fn reference(at: usize) -> String {
 
 /// Removes what the error names from the shape. Platform licences have no Lead: INVALID_TYPE. A
 /// field that does not exist or is hidden from the user: INVALID_FIELD (facts: Salesforce 2.9).
-fn shrink(shape: &mut Shape, slot: &Slot, error: &Error) -> Option<Finding> {
+pub(crate) fn shrink(shape: &mut Shape, slot: &Slot, error: &Error) -> Option<Finding> {
     match error.salesforce_code()? {
         "INVALID_TYPE" => shape.drop_object(slot.object),
         "INVALID_FIELD" => shape.drop_field(slot.object, &error.message()),
@@ -370,7 +387,7 @@ mod tests {
             search.requests(&shape).is_empty(),
             "both numbers have their newest contact"
         );
-        assert_eq!(search.into_records().len(), 2);
+        assert_eq!(search.into_records().0.len(), 2);
     }
 
     #[test]
@@ -393,7 +410,50 @@ mod tests {
         assert!(!request.contains("5678"), "{request}");
         answered(search.absorb(&mut shape, vec![empty(0)]));
         assert!(search.requests(&shape).is_empty());
-        assert_eq!(search.into_records().len(), 1, "the crowd is not kept");
+        let (records, _) = search.into_records();
+        assert_eq!(records.len(), MAX_KEPT, "the crowd is not kept");
+    }
+
+    #[test]
+    fn a_person_contact_hides_no_older_contact_and_is_not_hidden_by_one() {
+        let mut shape = Shape::new(Some(true));
+        let asked = numbers(&["0312345678"]);
+        let batch = planned(&shape, &asked);
+        let row = |id: &str, person_account: bool, day: u8| {
+            json!({
+                "Id": id, "Name": id, "AccountId": format!("001{id}"), "Phone": "03-1234-5678",
+                "Account": {"Name": id, "IsPersonAccount": person_account},
+                "LastModifiedDate": format!("2026-11-{day:02}T00:00:00.000+0000"),
+            })
+        };
+        for (rows, kept) in [
+            ([row("P", true, 2), row("C", false, 1)], ["001P", "C"]),
+            ([row("C", false, 2), row("P", true, 1)], ["C", "001P"]),
+        ] {
+            let mut search = Search::new(&shape, &batch, Region::JAPAN);
+            let mut answers: Vec<_> = (0..5).map(empty).collect();
+            answers[0].body = json!({"totalSize": 2, "done": true, "records": rows});
+            answered(search.absorb(&mut shape, answers));
+            let (records, counts) = search.into_records();
+            let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+            assert_eq!((ids, counts[&asked[0]]), (kept.to_vec(), 2));
+        }
+    }
+
+    #[test]
+    fn a_page_is_read_on_for_a_contact_behind_a_person_contact() {
+        let mut shape = Shape::new(Some(true));
+        let asked = numbers(&["0312345678"]);
+        let batch = planned(&shape, &asked);
+        let mut search = Search::new(&shape, &batch, Region::JAPAN);
+        let mut answers: Vec<_> = (0..5).map(empty).collect();
+        let mut page = first_page(0, "03-1234-5678");
+        page.body["records"][0]["Account"] = json!({"IsPersonAccount": true});
+        answers[0] = page;
+        answered(search.absorb(&mut shape, answers));
+        assert_eq!(search.requests(&shape).len(), 1);
+        answered(search.absorb(&mut shape, vec![first_page(0, "03-1234-5678")]));
+        assert!(search.requests(&shape).is_empty());
     }
 
     #[test]

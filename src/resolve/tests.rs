@@ -9,7 +9,7 @@ use crate::phone::{E164, Region, parse, spellings};
 use crate::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transport};
 
 #[path = "fake_salesforce.rs"]
-mod fake_salesforce;
+pub(crate) mod fake_salesforce;
 
 const USER: &str = "integration@acme.example";
 

@@ -9,6 +9,6 @@ pub use self::report::{
     MAX_REPORT_BYTES, Matched, Note, Outcome, REPORT_VERSION, ReportError, RunKind, RunReport,
 };
 pub use self::settings::{
-    AuthSettings, DirectorySettings, SETTINGS_ENV, SETTINGS_VERSION, SalesforceSettings,
-    SettingsError, UserSettings, WorkerSettings,
+    AuthSettings, DirectorySettings, ReRetrieve, SETTINGS_ENV, SETTINGS_VERSION,
+    SalesforceSettings, SettingsError, UserSettings, WorkerSettings,
 };

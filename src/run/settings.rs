@@ -61,9 +61,27 @@ pub struct WorkerSettings {
     /// Maximum length of a query URL in this org, from the last run's report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_length: Option<UrlLength>,
+    /// Fingerprint of the settings that decide whether a record matches a number. Misses that were
+    /// asked with another one are asked again at once.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub match_settings: String,
+    /// The re-retrieval that the tenant requested with this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub re_retrieve: Option<ReRetrieve>,
     /// Name of this run in logs, for example `namespace/name` of its resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+}
+
+/// A re-retrieval: the numbers of the call history are asked for again. The after-call run asks for
+/// those that have a contact, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReRetrieve {
+    /// Identifies the request. The same request is one re-retrieval, however many runs it takes.
+    pub request: String,
+    /// Days of the history.
+    pub history_days: u32,
 }
 
 /// The Salesforce part of the settings.

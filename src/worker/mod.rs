@@ -6,6 +6,7 @@
 
 mod args;
 mod failure;
+mod found;
 mod run;
 #[cfg(test)]
 mod tests;

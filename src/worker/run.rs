@@ -3,6 +3,9 @@
 //! It works in batches: lease calls, look their numbers up in Salesforce, write the contacts, mark
 //! the calls done. Each step may be repeated without harm, and a call is marked done last. So a run
 //! that is killed at any instant loses at most the answer to one request, and nothing is doubled.
+//!
+//! After the numbers of calls come those that are asked again: a requested re-retrieval, and misses
+//! that are due. They fill up the requests of the calls' numbers.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,26 +14,32 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::failure::Failure;
+use super::found::{contact, record_object};
 use super::todo::Todo;
 use crate::directory::Client;
 use crate::directory::model::{
-    ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK, RecordObject, ReleaseRequest,
-    WriteContactsRequest, WriteOutcome, WritePolicy,
+    AgainRequest, BeginRetrieval, ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK,
+    NumbersToAsk, RecordObject, ReleaseRequest, WriteContactsRequest, WriteOutcome, WritePolicy,
 };
 use crate::error::Chain;
 use crate::phone::E164;
 use crate::reason::Reason;
-use crate::resolve::{Allowance, Batch, Match, Object, ResolveError, Resolver};
+use crate::resolve::{Allowance, Match, Object, ResolveError, Resolver};
 use crate::run::settings::WorkerSettings;
 use crate::run::{Note, RunKind, RunReport};
 use crate::salesforce::Connection;
 use crate::shutdown::Shutdown;
 
+/// Number of numbers to ask again that are taken at once: they are few bytes each.
+const AGAIN_NUMBERS: u32 = 10_000;
 /// Number of different numbers per lease: the maximum of the directory. A few requests are enough
 /// for all of them.
 const CLAIM_NUMBERS: u32 = 1_000;
 /// Duration of a lease, in seconds. It is longer than so many requests may last.
 const CLAIM_SECONDS: u32 = 600;
+/// Seconds between two rounds of misses of the after-call runs. Misses become due one after the
+/// other, and a run every few minutes would ask for each of them alone.
+const ROUND_SECONDS: u32 = 86_400;
 /// Maximum number of log-ins of a run: one, and one more for a session that Salesforce ends during
 /// the run.
 const LOGINS: u64 = 2;
@@ -55,6 +64,23 @@ struct Progress<'a> {
     resolved: HashSet<E164>,
     /// Calls that were marked done.
     finished: HashSet<String>,
+    /// Whether the directory may have numbers to ask again.
+    again: bool,
+    /// Numbers of the re-retrieval that this run has not asked yet, as far as it knows them.
+    retrieval: HashSet<E164>,
+}
+
+// === impl Progress ===
+
+impl Progress<'_> {
+    /// Reports what Salesforce does not show the user.
+    fn report_findings(&mut self, resolver: &Resolver) {
+        for finding in resolver.findings() {
+            if let Some(reason) = Reason::of_finding(finding) {
+                self.report.warn(Note::new(reason, finding.to_string()));
+            }
+        }
+    }
 }
 
 // === impl Run ===
@@ -95,7 +121,10 @@ impl Run {
             report,
             resolved: HashSet::new(),
             finished: HashSet::new(),
+            again: false,
+            retrieval: HashSet::new(),
         };
+        self.begin_asking_again(&mut progress).await?;
         let check_not_stopped = || {
             if shutdown.is_requested() {
                 Err(Failure::Interrupted)
@@ -105,21 +134,37 @@ impl Run {
         };
         loop {
             check_not_stopped()?;
-            let Some((todo, more)) = self.take(&mut progress).await? else {
-                return Ok(());
-            };
-            if todo.calls().all(|call| progress.finished.contains(call)) {
+            let mut taken = self.take(&mut progress).await?;
+            let is_finished = |call: &str| progress.finished.contains(call);
+            if taken
+                .take_if(|(todo, _)| todo.calls().all(is_finished))
+                .is_some()
+            {
                 // Either the directory does not store the result, or a call changes all the time.
                 // The next run handles the calls, because this run would never end.
                 progress.report.warn(Note::new(
                     Reason::CallsComeBack,
                     "The directory hands out calls again that this run has marked done.",
                 ));
-                return Ok(());
             }
+            let has_calls = taken.is_some();
+            let (todo, mut more) = taken.unwrap_or_default();
             self.mark_done(todo.done.clone(), &mut progress).await?;
-            if todo.numbers.is_empty() {
-                continue;
+            let mut numbers = todo.numbers.clone();
+            let mut misses = Vec::new();
+            let mut missed_since = None;
+            if !more {
+                let known: HashSet<E164> = numbers.iter().cloned().collect();
+                let again = self.take_again(&known, &mut progress).await?;
+                numbers.extend(again.retrieval);
+                (misses, missed_since) = (again.misses, again.missed_since);
+                more = again.more;
+            }
+            if numbers.is_empty() && misses.is_empty() {
+                if has_calls {
+                    continue;
+                }
+                return Ok(());
             }
             check_not_stopped()?;
             // The log-in happens only if there is a number to look up.
@@ -127,25 +172,36 @@ impl Run {
                 Some(resolver) => resolver,
                 none => none.insert(self.log_in().await?),
             };
-            let mut pending = todo.numbers.as_slice();
+            if let Some(since) = missed_since {
+                let answer = resolver.resolve_missed(&misses, since).await;
+                progress.report_findings(resolver);
+                if let Some(answer) = answer? {
+                    let asked = std::mem::take(&mut misses);
+                    // A miss has no name that could go, so it does not matter what was searched.
+                    let searched = Vec::new();
+                    self.finish(&asked, &todo, answer.found, searched, &mut progress)
+                        .await?;
+                    progress.resolved.extend(asked);
+                }
+            }
+            numbers.append(&mut misses);
+            let mut pending = numbers.as_slice();
             while !pending.is_empty() {
                 check_not_stopped()?;
                 let batch = resolver.batch(pending);
                 let count = batch.numbers().len();
-                if more && count == pending.len() && count < todo.numbers.len() {
+                if more && count == pending.len() && count < numbers.len() {
                     // The last batch is not full. Its numbers come again with the next lease, and
                     // the batch is full then.
                     break;
                 }
                 let answer = resolver.resolve(&batch).await;
                 progress.report.url_length = resolver.learned();
-                for finding in resolver.findings() {
-                    if let Some(reason) = Reason::of_finding(finding) {
-                        progress.report.warn(Note::new(reason, finding.to_string()));
-                    }
-                }
+                progress.report_findings(resolver);
                 let Some(answer) = answer? else { continue };
-                self.finish(&batch, &todo, answer.found, &mut progress)
+                let searched = resolver.fully_searched().map(record_object).collect();
+                let asked = batch.numbers();
+                self.finish(asked, &todo, answer.found, searched, &mut progress)
                     .await?;
                 progress.resolved.extend(batch.numbers().iter().cloned());
                 pending = pending.get(count..).unwrap_or_default();
@@ -178,6 +234,59 @@ impl Run {
         Ok(Some((todo, more)))
     }
 
+    /// Begins the re-retrieval that the settings request, and finds out what is to be asked again.
+    async fn begin_asking_again(&self, progress: &mut Progress<'_>) -> Result<(), Failure> {
+        let begin = self.settings.re_retrieve.as_ref();
+        let request = AgainRequest {
+            begin: begin.map(|begin| BeginRetrieval {
+                request: begin.request.clone(),
+                history_days: begin.history_days,
+                named: self.policy() == WritePolicy::Overwrite,
+            }),
+            ..self.again_request(0)
+        };
+        let answer = self.directory.numbers_to_ask(&request).await?;
+        progress.again = answer.more;
+        progress.report.remaining = answer.remaining;
+        Ok(())
+    }
+
+    /// Takes numbers to ask again, without those in `known`.
+    async fn take_again(
+        &self,
+        known: &HashSet<E164>,
+        progress: &mut Progress<'_>,
+    ) -> Result<NumbersToAsk, Failure> {
+        if !progress.again {
+            return Ok(NumbersToAsk::default());
+        }
+        let request = self.again_request(AGAIN_NUMBERS);
+        let mut answer = self.directory.numbers_to_ask(&request).await?;
+        if answer.retrieval.is_empty() {
+            progress.report.remaining = 0;
+        }
+        // A number that comes back although it was asked would keep the run from ending.
+        let is_open = |n: &E164| !known.contains(n) && !progress.resolved.contains(n);
+        answer.retrieval.retain(is_open);
+        answer.misses.retain(is_open);
+        progress.again = !answer.retrieval.is_empty() || !answer.misses.is_empty();
+        answer.more &= progress.again;
+        progress.retrieval.extend(answer.retrieval.iter().cloned());
+        Ok(answer)
+    }
+
+    fn again_request(&self, limit: u32) -> AgainRequest {
+        AgainRequest {
+            settings: self.settings.match_settings.clone(),
+            limit,
+            round_every: match self.kind {
+                RunKind::Sync => 0,
+                RunKind::Lookup => ROUND_SECONDS,
+            },
+            begin: None,
+        }
+    }
+
     /// Logs in. A session that Salesforce ends in the middle of the run is replaced once.
     async fn log_in(&self) -> Result<Resolver, Failure> {
         let allowance = Allowance(self.settings.max_api_calls);
@@ -205,42 +314,48 @@ impl Run {
             .url_length(self.settings.url_length))
     }
 
-    /// Writes the contacts that were found, then marks the batch's calls done.
+    /// Writes the contacts that were found and the numbers that were not, then marks their
+    /// calls done. `searched` are the objects that were searched on all phone fields.
     async fn finish(
         &self,
-        batch: &Batch,
+        asked: &[E164],
         todo: &Todo,
         found: HashMap<E164, Match>,
+        searched: Vec<RecordObject>,
         progress: &mut Progress<'_>,
     ) -> Result<(), Failure> {
         let matched = found.len();
         let mut outcomes = Vec::with_capacity(matched);
-        let contacts: Vec<FoundContact> = found
-            .iter()
-            .map(|(number, found)| contact(number, found))
-            .collect();
-        for contacts in contacts.chunks(MAX_BULK) {
+        for numbers in asked.chunks(MAX_BULK) {
+            let mut contacts: Vec<FoundContact> = Vec::new();
+            let mut not_found = Vec::new();
+            for number in numbers {
+                match found.get(number) {
+                    Some(found) => contacts.push(contact(number, found)),
+                    None => not_found.push(number.clone()),
+                }
+            }
             let request = WriteContactsRequest {
                 policy: self.policy(),
-                contacts: contacts.to_vec(),
+                contacts,
+                not_found,
+                searched: searched.clone(),
+                settings: self.settings.match_settings.clone(),
             };
-            outcomes.extend(
-                self.directory
-                    .write_contacts(&request)
-                    .await?
-                    .outcomes
-                    .into_values(),
-            );
+            let receipt = self.directory.write_contacts(&request).await?;
+            outcomes.extend(receipt.outcomes.into_values());
         }
-        self.mark_done(todo.done_with(batch.numbers()), progress)
-            .await?;
+        for number in asked {
+            if progress.retrieval.remove(number) {
+                progress.report.remaining = progress.report.remaining.saturating_sub(1);
+            }
+            progress.report.asked_again += u64::from(!todo.has_calls_of(number));
+        }
+        self.mark_done(todo.done_with(asked), progress).await?;
         progress
             .report
-            .count(batch.numbers().len(), found.values(), &outcomes);
-        info!(
-            numbers = batch.numbers().len(),
-            matched, "numbers looked up"
-        );
+            .count(asked.len(), found.values(), &outcomes);
+        info!(numbers = asked.len(), matched, "numbers looked up");
         Ok(())
     }
 
@@ -316,21 +431,6 @@ fn describe(report: &mut RunReport, failure: &Failure) {
     report.login_refused = failure.refused_login();
 }
 
-fn contact(number: &E164, found: &Match) -> FoundContact {
-    FoundContact {
-        number: number.clone(),
-        company_name: found.company.clone(),
-        person_name: found.person.clone(),
-        object: match found.object {
-            Object::Contact => RecordObject::Contact,
-            Object::Account => RecordObject::Account,
-            Object::Lead => RecordObject::Lead,
-        },
-        record_id: found.id.clone(),
-        link: found.link.clone(),
-    }
-}
-
 // === impl RunReport ===
 
 impl RunReport {
@@ -344,6 +444,9 @@ impl RunReport {
         let mut matched = 0;
         for found in found {
             matched += 1;
+            let others = found.alternatives.as_ref();
+            let ambiguous = others.is_some_and(|others| others.rule.is_ambiguous());
+            self.ambiguous += u64::from(ambiguous);
             match found.object {
                 Object::Contact => self.matched.contact += 1,
                 Object::Account => self.matched.account += 1,

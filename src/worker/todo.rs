@@ -52,6 +52,11 @@ impl Todo {
         done.chain(self.calls.values().flatten().map(String::as_str))
     }
 
+    /// Whether calls of the lease have this number.
+    pub(crate) fn has_calls_of(&self, number: &E164) -> bool {
+        self.calls.contains_key(number)
+    }
+
     /// Returns the calls of numbers that have been looked up.
     pub(crate) fn done_with(&self, numbers: &[E164]) -> Vec<DoneCall> {
         numbers

@@ -185,7 +185,7 @@ async fn a_contact_edited_by_hand_survives_the_daily_run_and_not_the_after_call_
         .unwrap();
     let run = stage.run_now("acme", "after the call").await;
     assert_eq!(
-        (&run["kind"], &run["written"]),
+        (&run["kind"], &run["calls"]),
         (&json!("Lookup"), &json!(1)),
         "{run}"
     );

@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::CronJob;
 use kube::Api;
 use serde_json::{Value, json};
-use switchboard_testbed::{Select, Signal, wait_for_object};
+use switchboard_testbed::{Select, Signal, wait_for, wait_for_object};
 
 use crate::stage::{NEXT_MINUTES, SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN};
@@ -123,6 +123,16 @@ async fn a_run_that_is_asked_for_while_another_may_use_the_whole_share_starts_wh
     };
     wish("to be evicted").await;
     world::until_a_composite_waits(&stage.simulator).await;
+    // Until then the run under way answers a further request.
+    wait_for("15 seconds to pass", SOON, async || {
+        let object = stage.get("acme").await;
+        let started = object.pointer("/status/requestedRun/startedAt");
+        let started = started.and_then(Value::as_str).ok_or("no run yet")?;
+        let started: jiff::Timestamp = started.parse().unwrap();
+        let passed = jiff::Timestamp::now().duration_since(started);
+        (passed.as_secs() > 15).then_some(()).ok_or("too early")
+    })
+    .await;
     wish("to wait").await;
     world::answer_at_once(&stage.simulator);
     let pods = stage.kubectl(&["get", "pods", "-o", "name"]).await;

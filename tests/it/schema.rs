@@ -186,6 +186,18 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         r#""1h""#,
     ),
     (
+        "/spec/contacts/history",
+        r#""0d""#,
+        "number of days, at least 1d",
+        r#""1d""#,
+    ),
+    (
+        "/spec/contacts/history",
+        r#""36h""#,
+        "number of days, at least 1d",
+        r#""365d""#,
+    ),
+    (
         "/spec/contacts/timeZone",
         r#""Local""#,
         "IANA name",
@@ -480,7 +492,7 @@ async fn defaults_stand_in_the_resource_and_kubectl_explains_the_fields() {
         .unwrap()
         .expect_success();
     let taken: Value = serde_json::from_str(&taken).unwrap();
-    let expected = json!({"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": "5m", "timeZone": "Asia/Tokyo", "region": "JP"});
+    let expected = json!({"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": "5m", "timeZone": "Asia/Tokyo", "region": "JP", "history": "30d"});
     assert_eq!(taken["spec"]["contacts"], expected);
     assert_eq!(
         (

@@ -18,10 +18,11 @@ use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{API_CALLS, CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
 use crate::decide::login::credentials::Credentials;
 use crate::decide::rules::config::Config;
+use crate::decide::rules::match_settings;
 use crate::decide::runs::labels::{CONTAINER, label};
 use crate::resolve::UrlLength;
 use crate::run as wire;
-use crate::run::{RunKind, WorkerSettings};
+use crate::run::{ReRetrieve, RunKind, WorkerSettings};
 use crate::salesforce::Method;
 
 const CREDENTIALS_DIR: &str = "/etc/switchboard/credentials";
@@ -64,13 +65,15 @@ pub(crate) fn kind_of_run(settings: &Settings) -> RunKind {
 }
 
 /// Builds the run of an integration whose retrieval is not disabled. The run may make `api_calls`
-/// API requests.
+/// API requests. `request_id` is the tenant's request, if it is a run on request: such a run asks
+/// for the numbers of the call history again.
 pub(crate) fn run_template(
     resource: &SalesforceIntegration,
     settings: &Settings,
     status: &SalesforceIntegrationStatus,
     credentials: &Credentials,
     api_calls: Option<u64>,
+    request_id: Option<&str>,
     config: &Config,
 ) -> RunTemplate {
     let kind = kind_of_run(settings);
@@ -99,7 +102,7 @@ pub(crate) fn run_template(
                 credentials,
                 kind,
                 deadline,
-                worker_settings(resource, settings, status, api_calls, config),
+                worker_settings(resource, settings, status, api_calls, request_id, config),
                 config,
             )),
         },
@@ -244,6 +247,7 @@ fn worker_settings(
     settings: &Settings,
     status: &SalesforceIntegrationStatus,
     max_api_calls: Option<u64>,
+    request_id: Option<&str>,
     config: &Config,
 ) -> String {
     let organization = status.organization.as_ref();
@@ -273,6 +277,11 @@ fn worker_settings(
                 refused: known.refused,
             }),
         max_api_calls,
+        match_settings: match_settings::fingerprint(settings, status),
+        re_retrieve: request_id.map(|request_id| ReRetrieve {
+            request: short_hash(&resource.uid().unwrap_or_default(), request_id),
+            history_days: settings.history_days,
+        }),
         run: Some(format!("{namespace}/{}", resource.name_any())),
     };
     settings.to_json()

@@ -5,6 +5,7 @@ pub(crate) mod call_centers;
 pub mod company_claim;
 pub mod config;
 pub mod error_log;
+pub(crate) mod match_settings;
 pub mod schedule;
 pub(crate) mod user_claim;
 pub(crate) mod warnings;

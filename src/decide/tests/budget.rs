@@ -347,6 +347,7 @@ fn a_run_that_is_asked_for_while_another_may_use_all_starts_when_that_one_has_en
     let name = first.name_any();
     world.active_jobs = vec![Arc::new(first)];
     world.ask(RUN_REQUESTED_AT, "two");
+    world.now = 20;
     let plan = world.step(Ok(findings()));
     assert!(plan.run.is_none() && plan.notices.is_empty());
     assert_eq!(plan.status.last_handled_run_at.as_deref(), Some("one"));

@@ -141,6 +141,7 @@ fn a_run_is_started_once_for_a_wish_and_refused_in_words_when_it_cannot_start() 
             .is_some_and(|job| job.name_any().starts_with("acme-lookup-"))
     );
     assert!(world.step(Ok(findings())).run.is_none());
+    world.now += 20;
     world.credentials = Credentials::NotFound { secret: "s".into() };
     world.ask(RUN_REQUESTED_AT, "two");
     let plan = world.step(Ok(findings()));
@@ -150,6 +151,72 @@ fn a_run_is_started_once_for_a_wish_and_refused_in_words_when_it_cannot_start() 
                 .notices
                 .iter()
                 .any(|notice| notice.reason == "RunRefused")
+    );
+}
+
+fn settings_of(job: &Job) -> serde_json::Value {
+    let spec = job.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+    let env = spec.containers[0].env.as_ref().unwrap();
+    serde_json::from_str(env[0].value.as_ref().unwrap()).unwrap()
+}
+
+#[test]
+fn a_run_on_request_asks_for_the_history_again_and_a_scheduled_one_does_not() {
+    let mut world = World::healthy();
+    world.resource.spec.contacts.history = "7d".into();
+    world.ask(RUN_REQUESTED_AT, "one");
+    let plan = world.step(Ok(findings()));
+    let asked = settings_of(&plan.run.unwrap());
+    assert_eq!(asked["reRetrieve"]["historyDays"], 7);
+    let template = plan.cron_job.unwrap().spec.unwrap().job_template;
+    let scheduled = settings_of(&Job {
+        spec: template.spec,
+        ..Job::default()
+    });
+    assert_eq!(scheduled.get("reRetrieve"), None);
+    assert_eq!(scheduled["matchSettings"], asked["matchSettings"]);
+    world.ask(RUN_REQUESTED_AT, "two");
+    world.now += 60;
+    let other = settings_of(&world.step(Ok(findings())).run.unwrap());
+    assert_ne!(
+        other["reRetrieve"]["request"],
+        asked["reRetrieve"]["request"]
+    );
+}
+
+#[test]
+fn a_second_request_within_15_seconds_is_answered_by_the_run_under_way() {
+    let handled = |world: &World| {
+        let status = world.resource.status.as_ref().unwrap();
+        status.last_handled_run_at.clone()
+    };
+    let mut world = World::healthy();
+    world.ask(RUN_REQUESTED_AT, "one");
+    let job = world.step(Ok(findings())).run.unwrap().name_any();
+    world.ask(RUN_REQUESTED_AT, "two");
+    world.now += 14;
+    let plan = world.step(Ok(findings()));
+    assert!(plan.run.is_none());
+    assert_eq!(handled(&world).as_deref(), Some("two"));
+    assert!(plan.notices[0].note.contains(&job), "{:?}", plan.notices);
+
+    world.ask(RUN_REQUESTED_AT, "three");
+    world.now += 1;
+    assert!(
+        world.step(Ok(findings())).run.is_some(),
+        "15 seconds are over"
+    );
+    world.ask(RUN_REQUESTED_AT, "four");
+    world.now += 1;
+    assert!(world.step(Ok(findings())).run.is_none());
+    let status = world.resource.status.clone().unwrap();
+    let under_way = status.requested_run.unwrap().job;
+    world.ended_runs = vec![ended(&under_way, world.now, "Succeeded")];
+    world.ask(RUN_REQUESTED_AT, "five");
+    world.now += 1;
+    assert!(
+        world.step(Ok(findings())).run.is_some(),
+        "a run that has ended answers nothing"
     );
 }
 

@@ -41,7 +41,8 @@ pub(crate) struct NumberParams {
         (status = 200, description = "Who it is", body = Contact),
         (status = 400, description = "The region does not exist", body = Problem,
             content_type = "application/problem+json"),
-        (status = 404, description = "Nobody is known under this number", body = Problem,
+        (status = 404, description = "Nobody is known under this number. The code says why: `not-asked-yet`, \
+            `not-found-in-salesforce`, `gone-from-salesforce`, `removed` (by hand) or `not-a-phone-number`", body = Problem,
             content_type = "application/problem+json"),
         Refusals,
     )
@@ -54,11 +55,13 @@ pub(crate) async fn find(
 ) -> Result<Answer<Contact>, ApiError> {
     let region = params.region.unwrap_or(caller.region);
     let number = phone::parse(&number, &region).map_err(ApiError::NotANumber)?;
-    app.store
-        .contact(&caller.company, &number)
-        .await?
-        .map(Answer)
-        .ok_or(ApiError::UnknownNumber)
+    match app.store.contact(&caller.company, &number).await? {
+        Some(contact) => Ok(Answer(contact)),
+        None => {
+            let asked = app.store.asked(&caller.company, &number).await?;
+            Err(ApiError::UnknownNumber(asked))
+        }
+    }
 }
 
 /// Edit a contact by hand
@@ -92,8 +95,13 @@ pub(crate) async fn put(
         object: None,
         record_id: None,
         link: None,
+        title: None,
+        owner_name: None,
+        alternatives: None,
         source: ContactSource::Manual,
         updated_at: now(),
+        asked_at: None,
+        not_found: false,
     };
     if contact.company_name.is_none() && contact.person_name.is_none() {
         return Err(ApiError::Malformed(
@@ -102,13 +110,18 @@ pub(crate) async fn put(
     }
     app.store.put_contact(&caller.company, &contact).await?;
     info!("a contact was edited by hand");
-    Ok(Answer(contact))
+    let asked = app.store.asked(&caller.company, &contact.number).await?;
+    Ok(Answer(Contact {
+        asked_at: asked.asked_at,
+        not_found: asked.not_found,
+        ..contact
+    }))
 }
 
 /// Remove a contact
 ///
-/// Its calls stay, without the name, and are not looked up again for it; the next call of the
-/// number is.
+/// Its calls stay, without the name, and are not looked up again for it by themselves; the next
+/// call of the number is, and a re-retrieval asks for it.
 #[utoipa::path(
     delete,
     path = "/v1/contacts/{number}",

@@ -48,6 +48,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/worker/calls/done", post(worker::done))
         .route("/v1/worker/calls/release", post(worker::release))
         .route("/v1/worker/contacts", post(worker::write_contacts))
+        .route("/v1/worker/numbers/again", post(worker::numbers_to_ask))
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/healthz", get(middleware::health::healthz))
         .route("/readyz", get(middleware::health::readyz))

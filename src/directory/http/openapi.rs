@@ -30,6 +30,7 @@ use crate::directory::model::tokens::Purpose;
         worker::done,
         worker::release,
         worker::write_contacts,
+        worker::numbers_to_ask,
     ),
     components(schemas(Problem)),
     tags(

@@ -13,15 +13,21 @@ use super::middleware::input::{Json, bulk, text, within};
 use super::middleware::responses::BodyRefusals;
 use super::{App, now};
 use crate::directory::model::{
-    ClaimRequest, ClaimedCalls, DoneReceipt, DoneRequest, FoundContact, Reading, ReleaseReceipt,
-    ReleaseRequest, WriteContactsReceipt, WriteContactsRequest,
+    AgainRequest, Alternatives, ClaimRequest, ClaimedCalls, DoneReceipt, DoneRequest, FoundContact,
+    NumbersToAsk, Reading, ReleaseReceipt, ReleaseRequest, WriteContactsReceipt,
+    WriteContactsRequest,
 };
+use crate::resolve::MAX_ALTERNATIVES;
 
 const MAX_NAME_CHARS: usize = 1_000;
 const MAX_LINK_CHARS: usize = 2_000;
 const MAX_RECORD_ID_CHARS: usize = 32;
 const MAX_REASON_CHARS: usize = 200;
 const MAX_HOLDER_CHARS: usize = 100;
+const MAX_FINGERPRINT_CHARS: usize = 100;
+const MAX_NUMBERS: u32 = 10_000;
+const MAX_HISTORY_DAYS: u32 = 9_999;
+const MAX_ROUND_SECONDS: u32 = 86_400;
 
 /// Take calls to resolve
 ///
@@ -128,6 +134,9 @@ pub(crate) async fn release(
 ///
 /// All of them or none. `only-missing` leaves every contact that is there as it is, `overwrite`
 /// replaces it, whoever wrote it. A contact that is there exactly as sent counts as written.
+///
+/// Each number of the request counts as asked: what Salesforce did not know is asked again after 1,
+/// 2, 4, 8, 16 and 30 days, and at once when `settings` changes.
 #[utoipa::path(
     post,
     path = "/v1/worker/contacts",
@@ -142,11 +151,13 @@ pub(crate) async fn release(
 pub(crate) async fn write_contacts(
     State(app): State<App>,
     caller: Caller<Work>,
-    Json(WriteContactsRequest { policy, contacts }): Json<WriteContactsRequest>,
+    Json(mut request): Json<WriteContactsRequest>,
 ) -> Result<Answer<WriteContactsReceipt>, ApiError> {
-    bulk("contacts", contacts.len())?;
+    bulk("contacts", request.contacts.len())?;
+    bulk("notFound", request.not_found.len())?;
+    check_fingerprint(&request.settings)?;
     let mut numbers = HashSet::new();
-    let contacts = contacts
+    request.contacts = std::mem::take(&mut request.contacts)
         .into_iter()
         .enumerate()
         .map(|(index, contact)| {
@@ -160,17 +171,68 @@ pub(crate) async fn write_contacts(
             }
         })
         .collect::<Result<Vec<_>, _>>()?;
+    for (index, number) in request.not_found.iter().enumerate() {
+        if !numbers.insert(number.clone()) {
+            return Err(ApiError::Malformed(format!(
+                "notFound[{index}] comes twice; send each number once"
+            )));
+        }
+    }
     let receipt = app
         .store
-        .write_contacts(&caller.company, policy, &contacts, now())
+        .write_contacts(&caller.company, &request, now())
         .await?;
     info!(
-        ?policy,
+        policy = ?request.policy,
         written = receipt.written(),
         kept = receipt.kept(),
+        not_found = request.not_found.len(),
+        gone = receipt.gone,
         "wrote contacts"
     );
     Ok(Answer(receipt))
+}
+
+/// Which numbers to ask again
+///
+/// Those of a re-retrieval that was requested, the newest call first, and then the misses that are
+/// due. `begin` begins a re-retrieval, once for each `request`. Nothing is handed out for a time: a
+/// number comes again until a write of contacts says what Salesforce knows about it.
+#[utoipa::path(
+    post,
+    path = "/v1/worker/numbers/again",
+    tag = "worker",
+    security(("worker" = [])),
+    request_body = AgainRequest,
+    responses(
+        (status = 200, description = "The numbers; none when nothing is left", body = NumbersToAsk),
+        BodyRefusals,
+    )
+)]
+pub(crate) async fn numbers_to_ask(
+    State(app): State<App>,
+    caller: Caller<Work>,
+    Json(request): Json<AgainRequest>,
+) -> Result<Answer<NumbersToAsk>, ApiError> {
+    check_fingerprint(&request.settings)?;
+    within("limit", request.limit, 0, MAX_NUMBERS)?;
+    within("roundEvery", request.round_every, 0, MAX_ROUND_SECONDS)?;
+    if let Some(begin) = &request.begin {
+        check_word("begin.request", &begin.request)?;
+        within("begin.historyDays", begin.history_days, 1, MAX_HISTORY_DAYS)?;
+    }
+    let numbers = app
+        .store
+        .numbers_to_ask(&caller.company, &request, now())
+        .await?;
+    info!(
+        request = request.begin.as_ref().map(|begin| begin.request.as_str()),
+        retrieval = numbers.retrieval.len(),
+        misses = numbers.misses.len(),
+        remaining = numbers.remaining,
+        "found the numbers to ask again"
+    );
+    Ok(Answer(numbers))
 }
 
 fn checked(path: &str, contact: FoundContact) -> Result<FoundContact, ApiError> {
@@ -197,16 +259,72 @@ fn checked(path: &str, contact: FoundContact) -> Result<FoundContact, ApiError> 
         object: contact.object,
         record_id,
         link: text(&format!("{path}.link"), contact.link, MAX_LINK_CHARS)?,
+        title: text(&format!("{path}.title"), contact.title, MAX_NAME_CHARS)?,
+        owner_name: text(
+            &format!("{path}.ownerName"),
+            contact.owner_name,
+            MAX_NAME_CHARS,
+        )?,
+        alternatives: contact
+            .alternatives
+            .map(|alternatives| checked_alternatives(path, alternatives))
+            .transpose()?,
     })
 }
 
+fn checked_alternatives(
+    path: &str,
+    mut alternatives: Alternatives,
+) -> Result<Alternatives, ApiError> {
+    let path = format!("{path}.alternatives.records");
+    if alternatives.records.len() > MAX_ALTERNATIVES {
+        return Err(ApiError::Malformed(format!(
+            "{path} has {} entries; send at most {MAX_ALTERNATIVES}",
+            alternatives.records.len()
+        )));
+    }
+    for (index, record) in alternatives.records.iter_mut().enumerate() {
+        let field = |name: &str| format!("{path}[{index}].{name}");
+        let id = std::mem::take(&mut record.record_id);
+        record.record_id = text(&field("recordId"), Some(id), MAX_RECORD_ID_CHARS)?
+            .ok_or_else(|| ApiError::Malformed(format!("{} is empty", field("recordId"))))?;
+        record.person_name = text(
+            &field("personName"),
+            record.person_name.take(),
+            MAX_NAME_CHARS,
+        )?;
+        record.company_name = text(
+            &field("companyName"),
+            record.company_name.take(),
+            MAX_NAME_CHARS,
+        )?;
+    }
+    Ok(alternatives)
+}
+
 fn check_holder(holder: &str) -> Result<(), ApiError> {
+    check_word("holder", holder)
+}
+
+fn check_word(field: &str, word: &str) -> Result<(), ApiError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-    if (1..=MAX_HOLDER_CHARS).contains(&holder.len()) && holder.bytes().all(allowed) {
+    if (1..=MAX_HOLDER_CHARS).contains(&word.len()) && word.bytes().all(allowed) {
         Ok(())
     } else {
-        Err(ApiError::Malformed(
-            "holder must be 1 to 100 letters, digits, `-`, `_`, `.` or `/`".to_owned(),
-        ))
+        Err(ApiError::Malformed(format!(
+            "{field} must be 1 to 100 letters, digits, `-`, `_`, `.` or `/`"
+        )))
+    }
+}
+
+fn check_fingerprint(settings: &str) -> Result<(), ApiError> {
+    let fits = settings.len() <= MAX_FINGERPRINT_CHARS
+        && settings.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        Ok(())
+    } else {
+        Err(ApiError::Malformed(format!(
+            "settings must be at most {MAX_FINGERPRINT_CHARS} printable characters without spaces"
+        )))
     }
 }

@@ -56,6 +56,16 @@ pub struct Call {
     pub not_looked_up: Option<String>,
     /// Who it is; null while nobody is known under the number.
     pub contact: Option<Contact>,
+    /// When Salesforce was last asked about the number; null while it was not asked yet.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub asked_at: Option<Timestamp>,
+    /// Whether Salesforce did not know the number then.
+    #[serde(default)]
+    pub not_found: bool,
+    /// Who it was, where Salesforce knew the number and no longer does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Was>,
 }
 
 /// Which way a call went, seen from the tenant.
@@ -157,11 +167,92 @@ pub struct Contact {
     pub record_id: Option<String>,
     /// Where a person can open the record.
     pub link: Option<String>,
+    /// The person's title in Salesforce.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The name of the record's owner in Salesforce.
+    #[serde(default)]
+    pub owner_name: Option<String>,
+    /// The other records that hold the number; null where it is on one record only.
+    #[serde(default)]
+    pub alternatives: Option<Alternatives>,
     /// Who wrote the contact.
     pub source: ContactSource,
     /// When it last changed.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
+    /// When Salesforce was last asked about the number; null while it was not asked yet.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub asked_at: Option<Timestamp>,
+    /// Whether Salesforce did not know the number then. A contact that was written by hand stays.
+    #[serde(default)]
+    pub not_found: bool,
+}
+
+/// The records that hold a number beside the one that was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Alternatives {
+    /// How many there are. On a number of thousands of records not all are counted.
+    pub count: u64,
+    /// The first five, best first.
+    #[schema(max_items = 5)]
+    pub records: Vec<Alternative>,
+    /// The rule that chose the contact's record before them.
+    pub rule: ChosenBy,
+}
+
+/// A record that holds a number and was not chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Alternative {
+    /// The kind of record.
+    pub object: RecordObject,
+    /// The ID of the record.
+    #[schema(min_length = 1)]
+    pub record_id: String,
+    /// The person's name.
+    #[serde(default)]
+    pub person_name: Option<String>,
+    /// The company's name.
+    #[serde(default)]
+    pub company_name: Option<String>,
+}
+
+/// The rule that chose one record of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum ChosenBy {
+    /// The kind of record: a contact before an account or person account, that before a lead.
+    Object,
+    /// The newest `LastModifiedDate` among records of that kind.
+    Newest,
+    /// The lowest ID among records that changed at the same time.
+    LowestId,
+}
+
+/// Who stood behind a number before Salesforce no longer knew it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Was {
+    /// The company's name.
+    pub company_name: Option<String>,
+    /// The person's name.
+    pub person_name: Option<String>,
+    /// When a run first found that Salesforce no longer knows the number.
+    #[schema(value_type = String, format = DateTime)]
+    pub gone_since: Timestamp,
+}
+
+/// What Salesforce was last asked about a number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// When it was asked; `None` if it was not asked yet.
+    pub asked_at: Option<Timestamp>,
+    /// Whether it did not know the number then.
+    pub not_found: bool,
+    /// Who it was, if Salesforce knew the number before.
+    pub was: Option<Was>,
 }
 
 /// The kinds of Salesforce record that a number is looked up on.
@@ -328,6 +419,68 @@ pub struct ReleaseReceipt {
     pub released: u32,
 }
 
+// === Workers: numbers ===
+
+/// Asks which numbers Salesforce is to be asked for again (`POST /v1/worker/numbers/again`).
+///
+/// A number comes again until a write of contacts says what Salesforce knows about it, so that a
+/// worker that is killed loses nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AgainRequest {
+    /// Fingerprint of the settings that decide whether a record matches. Misses that were asked
+    /// with others are due at once.
+    #[schema(max_length = 100)]
+    pub settings: String,
+    /// How many numbers at most: 0 to 10,000. With 0, the numbers that are left are counted.
+    #[schema(maximum = 10_000)]
+    pub limit: u32,
+    /// How many seconds lie between two rounds of misses: 0 to 86,400. Within a round only those
+    /// are handed out that were due when it began, so that a worker that runs every few minutes
+    /// asks for them together.
+    #[serde(default)]
+    #[schema(maximum = 86_400)]
+    pub round_every: u32,
+    /// A re-retrieval to begin. One that is known already goes on; another one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin: Option<BeginRetrieval>,
+}
+
+/// A re-retrieval: the numbers of the call history are asked for again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BeginRetrieval {
+    /// Identifies the request: 1 to 100 characters. The same one is one re-retrieval.
+    #[schema(min_length = 1, max_length = 100)]
+    pub request: String,
+    /// How many days of the history: 1 to 9999, at most what the directory keeps.
+    #[schema(minimum = 1, maximum = 9999)]
+    pub history_days: u32,
+    /// Whether numbers that have a contact are asked for, too.
+    pub named: bool,
+}
+
+/// Numbers that Salesforce is to be asked for again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NumbersToAsk {
+    /// Those of the re-retrieval, the newest call first.
+    #[schema(value_type = Vec<String>)]
+    pub retrieval: Vec<E164>,
+    /// Numbers that Salesforce did not know and that are due, the longest due first.
+    #[schema(value_type = Vec<String>)]
+    pub misses: Vec<E164>,
+    /// When the first of `misses` was last asked, if all of them were asked with these settings.
+    /// None of them is on a record that did not change since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub missed_since: Option<Timestamp>,
+    /// Whether there are more than these.
+    pub more: bool,
+    /// How many numbers the re-retrieval has still to ask; counted only with a limit of 0.
+    pub remaining: u64,
+}
+
 // === Workers: contacts ===
 
 /// Writes contacts from Salesforce (`POST /v1/worker/contacts`). Repeating it changes nothing.
@@ -339,6 +492,20 @@ pub struct WriteContactsRequest {
     /// The contacts, at most 1,000, each number once.
     #[schema(max_items = 1000)]
     pub contacts: Vec<FoundContact>,
+    /// Numbers that Salesforce does not know, at most 1,000, each once and none of `contacts`.
+    /// With `overwrite`, a contact that came from Salesforce goes and its name is kept as what
+    /// it was; one that was written by hand stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 1000)]
+    pub not_found: Vec<E164>,
+    /// The kinds of record that were searched on all phone fields. A contact from a record of
+    /// another kind does not go, since Salesforce was not asked about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub searched: Vec<RecordObject>,
+    /// Fingerprint of the settings that decided whether a record matches; misses are asked again
+    /// when it changes.
+    #[serde(default)]
+    pub settings: String,
 }
 
 /// What happens to a number that has a contact.
@@ -372,6 +539,15 @@ pub struct FoundContact {
     /// Where a person can open the record.
     #[serde(default)]
     pub link: Option<String>,
+    /// The person's title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The name of the record's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_name: Option<String>,
+    /// The other records that hold the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternatives: Option<Alternatives>,
 }
 
 /// What became of each number.
@@ -381,6 +557,9 @@ pub struct WriteContactsReceipt {
     /// One outcome for each number of the request.
     #[schema(value_type = BTreeMap<String, WriteOutcome>)]
     pub outcomes: BTreeMap<E164, WriteOutcome>,
+    /// Contacts that went because Salesforce no longer knows their numbers.
+    #[serde(default)]
+    pub gone: u32,
 }
 
 /// What became of a contact that a worker wrote.
@@ -407,6 +586,16 @@ pub struct Problem {
     pub code: String,
     /// One sentence for people: which field, what is wrong, what to do.
     pub detail: String,
+    /// Of a number under which nobody is known: when Salesforce was last asked about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub asked_at: Option<Timestamp>,
+    /// Of a number under which nobody is known: whether Salesforce did not know it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_found: Option<bool>,
+    /// Of a number that Salesforce no longer knows: who it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Was>,
 }
 
 fn default_claim_limit() -> u32 {
@@ -432,6 +621,21 @@ impl WriteContactsReceipt {
 
     fn count(&self, outcome: WriteOutcome) -> usize {
         self.outcomes.values().filter(|o| **o == outcome).count()
+    }
+}
+
+// === impl WriteContactsRequest ===
+
+impl WriteContactsRequest {
+    /// A request that writes contacts and says nothing about other numbers.
+    pub fn new(policy: WritePolicy, contacts: Vec<FoundContact>) -> Self {
+        Self {
+            policy,
+            contacts,
+            not_found: Vec::new(),
+            searched: Vec::new(),
+            settings: String::new(),
+        }
     }
 }
 

@@ -32,9 +32,10 @@ const KEEP: &str = "INSERT INTO calls (company, id, call_id, call_type, directio
 /// The start of every page statement. It contains the condition on the company.
 const PAGE: &str = "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_at, c.answered_at, c.ended_at, \
      c.number, c.e164, c.not_looked_up, c.lookup_key, c.circuit_number, c.circuit_name, c.lookup, \
-     p.number AS contact_number, p.company_name, p.person_name, p.object, p.record_id, p.link, p.source, \
-     p.updated_at FROM calls c LEFT JOIN contacts p ON p.company = c.company AND p.number = c.e164 \
-     WHERE c.company = $1";
+     p.number AS contact_number, p.company_name, p.person_name, p.object, p.record_id, p.link, p.title, p.owner_name, \
+     p.alternatives, p.source, p.updated_at, q.asked_at, q.misses, q.settings, q.was_company, q.was_person, q.gone_at \
+     FROM calls c LEFT JOIN contacts p ON p.company = c.company AND p.number = c.e164 \
+     LEFT JOIN questions q ON q.company = c.company AND q.number = c.e164 WHERE c.company = $1";
 
 // === impl Store ===
 

@@ -5,29 +5,60 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::database::{Arg, args, uncrossed};
-use super::row::{ContactRow, micros, object_text, source_text};
+use super::misses::{Miss, due_at, missed};
+use super::row::{KnownRow, QuestionRow, micros, object_text, source_text, time};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::{
-    Contact, ContactSource, FoundContact, WriteContactsReceipt, WriteOutcome, WritePolicy,
+    Asked, Contact, ContactSource, FoundContact, WriteContactsReceipt, WriteContactsRequest,
+    WriteOutcome, WritePolicy,
 };
 use crate::phone::E164;
 
-pub(crate) const FIND: &str = "SELECT number AS contact_number, company_name, person_name, object, record_id, link, source, \
-     updated_at FROM contacts WHERE company = $1 AND number = $2";
+/// The columns of a contact and of what Salesforce was asked about its number.
+macro_rules! known {
+    () => {
+        "SELECT p.number AS contact_number, p.company_name, p.person_name, p.object, p.record_id, p.link, p.title, \
+         p.owner_name, p.alternatives, p.source, p.updated_at, q.asked_at, q.misses, q.settings, q.was_company, \
+         q.was_person, q.gone_at FROM contacts p LEFT JOIN questions q ON q.company = p.company AND q.number = p.number "
+    };
+}
 
-const PUT: &str = "INSERT INTO contacts (company, number, company_name, person_name, object, record_id, link, source, \
-     updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (company, number) DO UPDATE SET \
-     company_name = excluded.company_name, person_name = excluded.person_name, object = excluded.object, \
-     record_id = excluded.record_id, link = excluded.link, source = excluded.source, updated_at = excluded.updated_at";
+pub(crate) const FIND: &str = concat!(known!(), "WHERE p.company = $1 AND p.number = $2");
 
-const PUT_IF_MISSING: &str = "INSERT INTO contacts (company, number, company_name, person_name, object, record_id, link, \
-     source, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (company, number) DO NOTHING";
+const AFTER: &str = concat!(
+    known!(),
+    "WHERE p.company = $1 AND p.number > $2 ORDER BY p.number LIMIT $3"
+);
+
+pub(crate) const QUESTION: &str = "SELECT asked_at, misses, settings, was_company, was_person, gone_at FROM questions \
+     WHERE company = $1 AND number = $2";
+
+macro_rules! put {
+    () => {
+        "INSERT INTO contacts (company, number, company_name, person_name, object, record_id, link, title, owner_name, \
+         alternatives, source, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+         ON CONFLICT (company, number) "
+    };
+}
+
+const PUT: &str = concat!(
+    put!(),
+    "DO UPDATE SET company_name = excluded.company_name, person_name = excluded.person_name, object = excluded.object, \
+     record_id = excluded.record_id, link = excluded.link, title = excluded.title, owner_name = excluded.owner_name, \
+     alternatives = excluded.alternatives, source = excluded.source, updated_at = excluded.updated_at"
+);
+
+const PUT_IF_MISSING: &str = concat!(put!(), "DO NOTHING");
+
+/// Records a question. Parameters: $1 company, $2 number, $3 asked at, $4 misses, $5 settings, $6
+/// due at, $7 former company, $8 former person, $9 gone at.
+const ASKED: &str = "INSERT INTO questions (company, number, asked_at, misses, settings, due_at, was_company, \
+     was_person, gone_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (company, number) DO UPDATE SET \
+     asked_at = excluded.asked_at, misses = excluded.misses, settings = excluded.settings, due_at = excluded.due_at, \
+     was_company = excluded.was_company, was_person = excluded.was_person, gone_at = excluded.gone_at";
 
 const REMOVE: &str = "DELETE FROM contacts WHERE company = $1 AND number = $2";
-
-const AFTER: &str = "SELECT number AS contact_number, company_name, person_name, object, record_id, link, source, \
-     updated_at FROM contacts WHERE company = $1 AND number > $2 ORDER BY number LIMIT $3";
 
 // === impl Store ===
 
@@ -38,12 +69,26 @@ impl Store {
         company: &CompanyId,
         number: &E164,
     ) -> Result<Option<Contact>, StoreError> {
-        let row: Option<ContactRow> = self
+        let row: Option<KnownRow> = self
             .database
             .optional(FIND, args![company.as_str(), number.as_str()])
             .await
             .map_err(|error| StoreError::sort("look a number up", error))?;
-        row.map_or(Ok(None), ContactRow::into_contact)
+        row.map_or(Ok(None), KnownRow::into_contact)
+    }
+
+    /// What Salesforce was last asked about a number.
+    pub(crate) async fn asked(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+    ) -> Result<Asked, StoreError> {
+        let row: Option<QuestionRow> = self
+            .database
+            .optional(QUESTION, args![company.as_str(), number.as_str()])
+            .await
+            .map_err(|error| StoreError::sort("look a number up", error))?;
+        row.map_or(Ok(Asked::default()), QuestionRow::into_asked)
     }
 
     /// Writes a contact, and replaces an existing one.
@@ -85,7 +130,7 @@ impl Store {
         number: &str,
         limit: u32,
     ) -> Result<Vec<Contact>, StoreError> {
-        let rows: Vec<ContactRow> = self
+        let rows: Vec<KnownRow> = self
             .database
             .all(AFTER, args![company.as_str(), number, i64::from(limit)])
             .await
@@ -95,18 +140,14 @@ impl Store {
             .collect()
     }
 
-    /// Writes the contacts that a worker found.
+    /// Writes what a worker learned from Salesforce: contacts, and numbers that it does not know.
     pub(crate) async fn write_contacts(
         &self,
         company: &CompanyId,
-        policy: WritePolicy,
-        contacts: &[FoundContact],
+        request: &WriteContactsRequest,
         now: Timestamp,
     ) -> Result<WriteContactsReceipt, StoreError> {
-        let mut contacts: Vec<_> = contacts.iter().collect();
-        // Sorted, so that the transactions of two workers do not deadlock.
-        contacts.sort_by(|a, b| a.number.cmp(&b.number));
-        uncrossed(|| self.try_write_contacts(company, policy, &contacts, now))
+        uncrossed(|| self.try_write_contacts(company, request, now))
             .await
             .map_err(|error| StoreError::sort("write contacts", error))?
     }
@@ -114,21 +155,27 @@ impl Store {
     async fn try_write_contacts(
         &self,
         company: &CompanyId,
-        policy: WritePolicy,
-        contacts: &[&FoundContact],
+        request: &WriteContactsRequest,
         now: Timestamp,
     ) -> Result<Result<WriteContactsReceipt, StoreError>, sqlx::Error> {
-        let mut outcomes = BTreeMap::new();
+        // Sorted, so that the transactions of two workers do not deadlock.
+        let mut contacts: Vec<_> = request.contacts.iter().collect();
+        contacts.sort_by(|a, b| a.number.cmp(&b.number));
+        let mut not_found: Vec<_> = request.not_found.iter().collect();
+        not_found.sort();
+        let mut receipt = WriteContactsReceipt {
+            outcomes: BTreeMap::new(),
+            gone: 0,
+        };
         let mut transaction = self.database.begin().await?;
         for found in contacts {
-            let row: Option<ContactRow> = transaction
-                .optional(FIND, args![company.as_str(), found.number.as_str()])
-                .await?;
-            let known = match row.map_or(Ok(None), ContactRow::into_contact) {
+            let key = args![company.as_str(), found.number.as_str()];
+            let row: Option<KnownRow> = transaction.optional(FIND, key).await?;
+            let known = match row.map_or(Ok(None), KnownRow::into_contact) {
                 Ok(known) => known,
                 Err(corrupt) => return Ok(Err(corrupt)),
             };
-            let outcome = match (&known, policy) {
+            let outcome = match (&known, request.policy) {
                 // A repeated request whose response was lost: nothing is written, and the response
                 // is the same.
                 (Some(known), _) if same(known, found) => WriteOutcome::Written,
@@ -147,11 +194,103 @@ impl Store {
                     WriteOutcome::Written
                 }
             };
-            outcomes.insert(found.number.clone(), outcome);
+            let question = known_now(company, &found.number, &request.settings, now);
+            transaction.execute(ASKED, question).await?;
+            receipt.outcomes.insert(found.number.clone(), outcome);
+        }
+        for number in not_found {
+            let key = || args![company.as_str(), number.as_str()];
+            let row: Option<KnownRow> = transaction.optional(FIND, key()).await?;
+            let question: Option<QuestionRow> = transaction.optional(QUESTION, key()).await?;
+            let question = question.unwrap_or_default();
+            let (known, before) = match (
+                row.map_or(Ok(None), KnownRow::into_contact),
+                miss(&question),
+            ) {
+                (Ok(known), Ok(before)) => (known, before),
+                (Err(corrupt), _) | (_, Err(corrupt)) => return Ok(Err(corrupt)),
+            };
+            let gone = known.filter(|known| goes(known, request));
+            let missed = missed(before.as_ref(), &request.settings, now);
+            let columns = missed_now(company, number, &missed, gone.as_ref(), question);
+            transaction.execute(ASKED, columns).await?;
+            if gone.is_some() {
+                transaction.execute(REMOVE, key()).await?;
+                receipt.gone += 1;
+            }
         }
         transaction.commit().await?;
-        Ok(Ok(WriteContactsReceipt { outcomes }))
+        Ok(Ok(receipt))
     }
+}
+
+/// Whether a contact goes because Salesforce does not know its number. One from a kind of record
+/// that the run could not search stays, and one that was written by hand, which is from none.
+fn goes(known: &Contact, request: &WriteContactsRequest) -> bool {
+    let searched = known
+        .object
+        .is_some_and(|object| request.searched.contains(&object));
+    request.policy == WritePolicy::Overwrite && searched
+}
+
+/// The miss that a question recorded, if there is one.
+fn miss(question: &QuestionRow) -> Result<Option<Miss>, StoreError> {
+    let (Some(asked_at), Some(misses), Some(settings)) =
+        (question.asked_at, question.misses, &question.settings)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Miss {
+        asked_at: time(asked_at)?,
+        times_missed: u32::try_from(misses).unwrap_or(u32::MAX),
+        settings: settings.clone(),
+    }))
+}
+
+/// The columns of the question about a number that Salesforce knows.
+fn known_now(company: &CompanyId, number: &E164, settings: &str, now: Timestamp) -> Vec<Arg> {
+    let nothing: Option<&str> = None;
+    args![
+        company.as_str(),
+        number.as_str(),
+        micros(now),
+        0,
+        settings,
+        None::<i64>,
+        nothing,
+        nothing,
+        None::<i64>,
+    ]
+}
+
+/// The columns of the question about a number that Salesforce does not know. What the number was
+/// before stays on record.
+fn missed_now(
+    company: &CompanyId,
+    number: &E164,
+    miss: &Miss,
+    gone: Option<&Contact>,
+    before: QuestionRow,
+) -> Vec<Arg> {
+    let (was_company, was_person, gone_at) = match gone {
+        Some(gone) => (
+            gone.company_name.clone(),
+            gone.person_name.clone(),
+            Some(micros(miss.asked_at)),
+        ),
+        None => (before.was_company, before.was_person, before.gone_at),
+    };
+    args![
+        company.as_str(),
+        number.as_str(),
+        micros(miss.asked_at),
+        i64::from(miss.times_missed),
+        miss.settings.as_str(),
+        micros(due_at(miss.asked_at, miss.times_missed)),
+        was_company,
+        was_person,
+        gone_at,
+    ]
 }
 
 fn contact(found: &FoundContact, now: Timestamp) -> Contact {
@@ -162,14 +301,24 @@ fn contact(found: &FoundContact, now: Timestamp) -> Contact {
         object: Some(found.object),
         record_id: Some(found.record_id.clone()),
         link: found.link.clone(),
+        title: found.title.clone(),
+        owner_name: found.owner_name.clone(),
+        alternatives: found.alternatives.clone(),
         source: ContactSource::Salesforce,
         updated_at: now,
+        asked_at: None,
+        not_found: false,
     }
 }
 
 /// Whether the directory already holds what the worker found.
 fn same(known: &Contact, found: &FoundContact) -> bool {
-    *known == contact(found, known.updated_at)
+    let found = Contact {
+        asked_at: known.asked_at,
+        not_found: known.not_found,
+        ..contact(found, known.updated_at)
+    };
+    *known == found
 }
 
 fn columns(company: &CompanyId, contact: &Contact) -> Vec<Arg> {
@@ -181,6 +330,13 @@ fn columns(company: &CompanyId, contact: &Contact) -> Vec<Arg> {
         contact.object.map(object_text),
         contact.record_id.as_deref(),
         contact.link.as_deref(),
+        contact.title.as_deref(),
+        contact.owner_name.as_deref(),
+        // Serializing texts and numbers cannot fail.
+        contact
+            .alternatives
+            .as_ref()
+            .and_then(|alternatives| serde_json::to_string(alternatives).ok()),
         source_text(contact.source),
         micros(contact.updated_at),
     ]

@@ -21,6 +21,9 @@ const NEXT_WITH_CALLS: &str =
 const NEXT_WITH_CONTACTS: &str =
     "SELECT company AS key FROM contacts WHERE company > $1 ORDER BY company LIMIT 1";
 
+const NEXT_WITH_QUESTIONS: &str =
+    "SELECT company AS key FROM questions WHERE company > $1 ORDER BY company LIMIT 1";
+
 /// Parameters: $1 company, $2 before, $3 most rows. It deletes from the old end of the history. The
 /// start of a call counts, because a history shows the start.
 pub(crate) const CALLS: &str = "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls \
@@ -36,6 +39,16 @@ pub(crate) const PIECE: &str = "SELECT number AS key FROM contacts WHERE company
 pub(crate) const CONTACTS: &str = "DELETE FROM contacts WHERE company = $1 AND number > $2 AND number <= $3 \
      AND updated_at < $4 AND source = 'Salesforce' \
      AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.company = contacts.company AND c.e164 = contacts.number)";
+
+/// Parameters: those of [`PIECE`], for the questions that were asked about numbers.
+pub(crate) const PIECE_OF_QUESTIONS: &str = "SELECT number AS key FROM questions WHERE company = $1 AND number > $2 \
+     ORDER BY number LIMIT 1 OFFSET $3";
+
+/// Parameters: those of [`CONTACTS`]. A question goes with the last call of its number, so that
+/// nobody asks for ever about a caller of whom nothing is kept.
+pub(crate) const QUESTIONS: &str = "DELETE FROM questions WHERE company = $1 AND number > $2 AND number <= $3 \
+     AND asked_at < $4 \
+     AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.company = questions.company AND c.e164 = questions.number)";
 
 /// Number of deleted rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,7 +67,8 @@ row! {
 
 impl Store {
     /// Deletes calls that started before this time, and older Salesforce contacts whose numbers no
-    /// call shows any more. A contact written by hand stays until somebody removes it.
+    /// call shows any more, with what Salesforce was asked about such numbers. A contact written by
+    /// hand stays until somebody removes it.
     pub(crate) async fn purge(
         &self,
         company: Option<&CompanyId>,
@@ -70,6 +84,7 @@ impl Store {
         if let Some(company) = only {
             purged.calls = self.purge_calls(company, before).await?;
             purged.contacts = self.purge_contacts(company, before).await?;
+            self.purge_questions(company, before).await?;
             return Ok(purged);
         }
         let mut company = String::new();
@@ -83,6 +98,14 @@ impl Store {
             .await?
         {
             purged.contacts += self.purge_contacts(&next, before).await?;
+            company = next;
+        }
+        let mut company = String::new();
+        while let Some(next) = self
+            .key(NEXT_WITH_QUESTIONS, args![company.as_str()])
+            .await?
+        {
+            self.purge_questions(&next, before).await?;
             company = next;
         }
         Ok(purged)
@@ -100,17 +123,34 @@ impl Store {
     }
 
     async fn purge_contacts(&self, company: &str, before: i64) -> Result<u64, sqlx::Error> {
+        self.purge_numbers(PIECE, CONTACTS, company, before).await
+    }
+
+    async fn purge_questions(&self, company: &str, before: i64) -> Result<u64, sqlx::Error> {
+        self.purge_numbers(PIECE_OF_QUESTIONS, QUESTIONS, company, before)
+            .await
+    }
+
+    /// Goes through a table of numbers in pieces: `piece` finds the end of one, `delete` deletes
+    /// from it.
+    async fn purge_numbers(
+        &self,
+        piece: &'static str,
+        delete: &'static str,
+        company: &str,
+        before: i64,
+    ) -> Result<u64, sqlx::Error> {
         let mut gone = 0;
         let mut after = String::new();
         loop {
-            let piece = self
-                .key(PIECE, args![company, after.as_str(), BATCH - 1])
+            let end = self
+                .key(piece, args![company, after.as_str(), BATCH - 1])
                 .await?;
-            let upto = piece.as_deref().unwrap_or(LAST);
+            let upto = end.as_deref().unwrap_or(LAST);
             gone += self
-                .take_away(CONTACTS, args![company, after.as_str(), upto, before])
+                .take_away(delete, args![company, after.as_str(), upto, before])
                 .await?;
-            match piece {
+            match end {
                 Some(upto) => after = upto,
                 None => return Ok(gone),
             }

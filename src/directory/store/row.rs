@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use super::database::row;
-use crate::directory::model::{Call, Contact, ContactSource, Direction, LookupState, RecordObject};
+use crate::directory::model::{
+    Asked, Call, Contact, ContactSource, Direction, LookupState, RecordObject, Was,
+};
 use crate::phone::E164;
 
 row! {
@@ -38,16 +40,40 @@ row! {
         pub(crate) object: Option<String>,
         pub(crate) record_id: Option<String>,
         pub(crate) link: Option<String>,
+        pub(crate) title: Option<String>,
+        pub(crate) owner_name: Option<String>,
+        pub(crate) alternatives: Option<String>,
         pub(crate) source: Option<String>,
         pub(crate) updated_at: Option<i64>,
     }
 }
 
-/// A call with the contact of its number.
+row! {
+    /// A row of `questions`, joined or alone: every column may be null because of the join.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub(crate) struct QuestionRow {
+        pub(crate) asked_at: Option<i64>,
+        pub(crate) misses: Option<i64>,
+        pub(crate) settings: Option<String>,
+        pub(crate) was_company: Option<String>,
+        pub(crate) was_person: Option<String>,
+        pub(crate) gone_at: Option<i64>,
+    }
+}
+
+/// A call with the contact of its number, and what Salesforce was asked about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedCallRow {
     pub(crate) call: CallRow,
     pub(crate) contact: ContactRow,
+    pub(crate) question: QuestionRow,
+}
+
+/// A contact with what Salesforce was asked about its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KnownRow {
+    pub(crate) contact: ContactRow,
+    pub(crate) question: QuestionRow,
 }
 
 /// Converts a time to a column value in microseconds.
@@ -97,11 +123,57 @@ impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for NamedCallRow
 where
     CallRow: sqlx::FromRow<'r, R>,
     ContactRow: sqlx::FromRow<'r, R>,
+    QuestionRow: sqlx::FromRow<'r, R>,
 {
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         Ok(Self {
             call: CallRow::from_row(row)?,
             contact: ContactRow::from_row(row)?,
+            question: QuestionRow::from_row(row)?,
+        })
+    }
+}
+
+// === impl KnownRow ===
+
+impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for KnownRow
+where
+    ContactRow: sqlx::FromRow<'r, R>,
+    QuestionRow: sqlx::FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            contact: ContactRow::from_row(row)?,
+            question: QuestionRow::from_row(row)?,
+        })
+    }
+}
+
+impl KnownRow {
+    /// The contact, if there is one.
+    pub(crate) fn into_contact(self) -> Result<Option<Contact>, StoreError> {
+        let asked = self.question.into_asked()?;
+        self.contact.into_contact(&asked)
+    }
+}
+
+// === impl QuestionRow ===
+
+impl QuestionRow {
+    pub(crate) fn into_asked(self) -> Result<Asked, StoreError> {
+        Ok(Asked {
+            asked_at: self.asked_at.map(time).transpose()?,
+            not_found: self.misses.is_some_and(|misses| misses > 0),
+            was: self
+                .gone_at
+                .map(|gone_at| {
+                    Ok::<_, StoreError>(Was {
+                        company_name: self.was_company,
+                        person_name: self.was_person,
+                        gone_since: time(gone_at)?,
+                    })
+                })
+                .transpose()?,
         })
     }
 }
@@ -109,7 +181,14 @@ where
 impl TryFrom<NamedCallRow> for Call {
     type Error = StoreError;
 
-    fn try_from(NamedCallRow { call, contact }: NamedCallRow) -> Result<Self, StoreError> {
+    fn try_from(row: NamedCallRow) -> Result<Self, StoreError> {
+        let NamedCallRow {
+            call,
+            contact,
+            question,
+        } = row;
+        let asked = question.into_asked()?;
+        let contact = contact.into_contact(&asked)?;
         Ok(Self {
             id: call.id,
             call_id: call.call_id,
@@ -134,7 +213,11 @@ impl TryFrom<NamedCallRow> for Call {
                 _ => return Err(StoreError::Corrupt("a call's look-up state")),
             },
             not_looked_up: call.not_looked_up,
-            contact: contact.into_contact()?,
+            asked_at: asked.asked_at,
+            not_found: asked.not_found,
+            // Somebody may have named the number by hand since it is gone.
+            was: asked.was.filter(|_| contact.is_none()),
+            contact,
         })
     }
 }
@@ -143,7 +226,7 @@ impl TryFrom<NamedCallRow> for Call {
 
 impl ContactRow {
     /// The contact, if the join found one.
-    pub(crate) fn into_contact(self) -> Result<Option<Contact>, StoreError> {
+    pub(crate) fn into_contact(self, asked: &Asked) -> Result<Option<Contact>, StoreError> {
         let (Some(number), Some(source), Some(updated_at)) =
             (self.contact_number, self.source, self.updated_at)
         else {
@@ -162,12 +245,21 @@ impl ContactRow {
             },
             record_id: self.record_id,
             link: self.link,
+            title: self.title,
+            owner_name: self.owner_name,
+            alternatives: self
+                .alternatives
+                .map(|json| serde_json::from_str(&json))
+                .transpose()
+                .map_err(|_| StoreError::Corrupt("a contact's alternatives"))?,
             source: match source.as_str() {
                 "Salesforce" => ContactSource::Salesforce,
                 "Manual" => ContactSource::Manual,
                 _ => return Err(StoreError::Corrupt("a contact's source")),
             },
             updated_at: time(updated_at)?,
+            asked_at: asked.asked_at,
+            not_found: asked.not_found,
         }))
     }
 }

@@ -171,6 +171,21 @@ impl Bed {
         calls
     }
 
+    /// Makes what Salesforce was asked so many days older.
+    pub(crate) async fn days_pass(&self, days: i64) {
+        use sqlx::Connection as _;
+        let file = self.folder().join("directory.db");
+        let address = format!("sqlite:{}", file.display());
+        let mut database = sqlx::SqliteConnection::connect(&address).await.unwrap();
+        for statement in [
+            "UPDATE questions SET asked_at = asked_at - $1, due_at = due_at - $1",
+            "UPDATE retrievals SET round_at = round_at - $1",
+        ] {
+            let aged = sqlx::query(statement).bind(days * 86_400_000_000);
+            aged.execute(&mut database).await.unwrap();
+        }
+    }
+
     /// Returns the company and the person of the contact with this number.
     pub(crate) async fn who(&self, number: &str) -> Option<(Option<String>, Option<String>)> {
         let contact = self

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use salesforce_simulator::{Org, Simulator, World};
+use salesforce_simulator::{Org, Record, Simulator, World};
 
 /// Maximum wait of a test, on a busy machine, for something that should come within a second.
 const SOON: Duration = Duration::from_secs(60);
+
+/// The name of the org.
+const ORG: &str = "acme";
 
 pub(crate) struct Played(Simulator);
 
@@ -42,6 +45,33 @@ impl Played {
         };
         let waited = tokio::time::timeout(SOON, made).await;
         waited.unwrap_or_else(|_| panic!("the org counts no {calls} calls"));
+    }
+
+    /// Creates a contact.
+    pub(crate) fn add_contact(&self, contact: Record) {
+        let added = self.0.edit_org(ORG, |org| org.insert("Contact", contact));
+        added.unwrap().unwrap();
+    }
+
+    /// Deletes every contact.
+    pub(crate) fn remove_contacts(&self) {
+        let removed = self.0.edit_org(ORG, |org| {
+            for contact in org.all("Contact") {
+                assert!(org.delete(contact["Id"].as_str().unwrap()));
+            }
+        });
+        removed.unwrap();
+    }
+
+    /// Hides a field from the integration user.
+    pub(crate) fn hide(&self, field: &str) {
+        self.0
+            .edit_org(ORG, |org| {
+                *org = org
+                    .clone()
+                    .grants("Integration", |grants| grants.hide(field));
+            })
+            .unwrap();
     }
 
     /// Ends all sessions, as an administrator may.

@@ -8,7 +8,7 @@ use salesforce_simulator::{Org, Record, User};
 use super::bed::{Bed, PASSWORD, SECURITY_TOKEN, USER};
 use super::fake_salesforce::Played;
 use crate::directory::Purpose;
-use crate::directory::model::{Call, ContactEdit, LookupState, RecordObject};
+use crate::directory::model::{Call, ChosenBy, ContactEdit, LookupState, RecordObject};
 use crate::run::{Matched, Outcome, RunKind};
 use crate::shutdown::Shutdown;
 use crate::worker::prepare;
@@ -159,6 +159,240 @@ async fn the_daily_run_never_overwrites_and_the_after_call_run_does() {
     let report = bed.succeed(RunKind::Lookup).await;
     assert_eq!((report.calls, report.numbers, report.written), (1, 1, 1));
     assert_eq!(person(&bed.history().await[0]), Some("Hanako Sato"));
+}
+
+fn request(bed: &mut Bed, request: &str) {
+    bed.settings["reRetrieve"] = serde_json::json!({"request": request, "historyDays": 9_999});
+}
+
+#[tokio::test]
+async fn a_number_that_was_not_known_is_asked_again_on_request_and_gets_its_name() {
+    let (mut bed, played) = bed(acme()).await;
+    bed.calls_from(0, &["0312345678", "0399999999"]).await;
+    assert_eq!(bed.succeed(RunKind::Sync).await.unmatched, 2);
+    played.add_contact(sato());
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!((report.numbers, report.api_calls), (0, 0));
+
+    request(&mut bed, "one");
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!(
+        (report.calls, report.numbers, report.asked_again),
+        (0, 2, 2)
+    );
+    assert_eq!(
+        (report.written, report.unmatched, report.remaining),
+        (1, 1, 0)
+    );
+    assert_eq!(report.api_calls, 1);
+    let history = bed.history().await;
+    assert_eq!(person(&history[0]), Some("Hanako Sato"));
+    assert!(history[1].not_found && history[1].asked_at.is_some());
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!(report.numbers, 0, "one request is one re-retrieval");
+}
+
+#[tokio::test]
+async fn misses_are_asked_again_at_once_when_the_settings_of_a_match_change() {
+    let (mut bed, played) = bed(acme()).await;
+    bed.settings["matchSettings"] = "before".into();
+    bed.calls_from(0, &["0312345678"]).await;
+    bed.succeed(RunKind::Sync).await;
+    played.add_contact(sato());
+    assert_eq!(bed.succeed(RunKind::Sync).await.numbers, 0);
+    bed.settings["matchSettings"] = "after".into();
+    // The number of a new call and the miss share a request.
+    bed.calls_from(1, &["0399999999"]).await;
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!(
+        (report.numbers, report.asked_again, report.api_calls),
+        (2, 1, 1)
+    );
+    assert_eq!(person(&bed.history().await[0]), Some("Hanako Sato"));
+}
+
+#[tokio::test]
+async fn a_daily_run_asks_again_for_the_misses_that_are_due_and_for_no_others() {
+    let (bed, played) = bed(acme()).await;
+    bed.calls_from(0, &["0312345678"]).await;
+    bed.succeed(RunKind::Sync).await;
+    played.add_contact(sato());
+    for (days, asked) in [(0, 0), (1, 1), (1, 0)] {
+        bed.days_pass(days).await;
+        let report = bed.succeed(RunKind::Sync).await;
+        assert_eq!((report.asked_again, report.api_calls), (asked, asked));
+    }
+    assert_eq!(person(&bed.history().await[0]), Some("Hanako Sato"));
+}
+
+#[tokio::test]
+async fn an_after_call_run_asks_again_for_due_misses_together_and_once_a_day() {
+    let (bed, _played) = bed(acme()).await;
+    bed.calls_from(0, &["0312345678"]).await;
+    bed.succeed(RunKind::Lookup).await;
+    bed.days_pass(1).await;
+    assert_eq!(bed.succeed(RunKind::Lookup).await.asked_again, 1);
+    bed.calls_from(1, &["0399999999"]).await;
+    bed.succeed(RunKind::Lookup).await;
+    assert_eq!(bed.succeed(RunKind::Lookup).await.asked_again, 0);
+    bed.days_pass(2).await;
+    let report = bed.succeed(RunKind::Lookup).await;
+    assert_eq!((report.asked_again, report.api_calls), (2, 1));
+}
+
+#[tokio::test]
+async fn many_misses_that_are_due_cost_one_call_where_little_changed() {
+    let (bed, played) = bed(acme()).await;
+    let numbers = numbers(400);
+    for (at, numbers) in numbers.chunks(200).enumerate() {
+        bed.calls_from(at * 200, &strs(numbers)).await;
+    }
+    let first = bed.succeed(RunKind::Sync).await;
+    assert!(first.api_calls > 3, "{first:?}");
+    played.add_contact(Record::person("Late").phone(&numbers[17]));
+    bed.days_pass(1).await;
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!((report.asked_again, report.matched.contact), (400, 1));
+    assert_eq!((report.written, report.api_calls), (1, 1));
+    assert_eq!(
+        bed.who(&numbers[17]).await,
+        Some((None, Some("Late".to_owned())))
+    );
+    assert_eq!(bed.succeed(RunKind::Sync).await.numbers, 0);
+}
+
+#[tokio::test]
+async fn a_re_retrieval_goes_on_within_the_budget_and_says_how_many_are_left() {
+    let (mut bed, _played) = bed(acme()).await;
+    let numbers = numbers(150);
+    bed.calls_from(0, &strs(&numbers)).await;
+    bed.succeed(RunKind::Sync).await;
+    request(&mut bed, "one");
+    bed.settings["maxApiCalls"] = 1.into();
+    let first = bed.run(RunKind::Sync).await;
+    assert_eq!(first.outcome, Outcome::BudgetExhausted);
+    assert!(first.asked_again > 0 && first.remaining > 0, "{first:?}");
+    assert_eq!(first.asked_again + first.remaining, 150);
+    // The next run by the clock does not repeat the request, and goes on with it.
+    bed.settings["reRetrieve"] = serde_json::Value::Null;
+    bed.settings["maxApiCalls"] = serde_json::Value::Null;
+    let rest = bed.succeed(RunKind::Sync).await;
+    assert_eq!((rest.asked_again, rest.remaining), (first.remaining, 0));
+}
+
+#[tokio::test]
+async fn a_re_retrieval_killed_again_and_again_asks_every_number_and_few_twice() {
+    let (mut bed, played) = bed(acme().with(|org| org.latency_ms = 20)).await;
+    let numbers = numbers(200);
+    bed.calls_from(0, &strs(&numbers)).await;
+    bed.succeed(RunKind::Sync).await;
+    for (at, number) in numbers.iter().enumerate().filter(|(at, _)| at % 2 == 0) {
+        played.add_contact(Record::person(&format!("Person {at}")).phone(number));
+    }
+    let before = played.api_calls();
+    request(&mut bed, "one");
+    for round in 0..12_u64 {
+        let run = prepare(RunKind::Sync, &bed.options()).unwrap();
+        let stop = Shutdown::new();
+        let _ =
+            tokio::time::timeout(Duration::from_millis(40 + 13 * round), run.execute(&stop)).await;
+    }
+    bed.succeed(RunKind::Sync).await;
+    for (at, call) in bed.history().await.iter().enumerate() {
+        let expected = (at % 2 == 0).then(|| format!("Person {at}"));
+        assert_eq!(person(call), expected.as_deref());
+    }
+    let calls = played.api_calls() - before;
+    assert!(calls <= 6 + 13, "{calls} calls");
+}
+
+#[tokio::test]
+async fn a_number_that_salesforce_no_longer_knows_loses_its_name_and_a_hand_written_one_stays() {
+    let other = Record::person("Other").phone("0399999999");
+    let (mut bed, played) = bed(acme().contact(sato()).contact(other)).await;
+    bed.calls_from(0, &["0312345678", "0399999999"]).await;
+    bed.succeed(RunKind::Lookup).await;
+    let edit = ContactEdit {
+        company_name: None,
+        person_name: Some("By Hand".to_owned()),
+    };
+    let admin = bed.directory(Purpose::Admin);
+    admin.put_contact("0399999999", &edit).await.unwrap();
+    played.remove_contacts();
+    request(&mut bed, "one");
+    let report = bed.succeed(RunKind::Lookup).await;
+    assert_eq!((report.asked_again, report.unmatched), (2, 2));
+    let history = bed.history().await;
+    assert_eq!(history[0].contact, None);
+    let was = history[0].was.as_ref().unwrap();
+    assert_eq!(was.person_name.as_deref(), Some("Hanako Sato"));
+    assert_eq!(Some(was.gone_since), history[0].asked_at);
+    assert_eq!(person(&history[1]), Some("By Hand"));
+}
+
+#[tokio::test]
+async fn a_user_who_loses_an_object_takes_no_name_away() {
+    let (mut bed, played) = bed(acme().contact(sato())).await;
+    bed.calls_from(0, &["0312345678"]).await;
+    bed.succeed(RunKind::Lookup).await;
+    played.hide("Contact.MobilePhone");
+    played.remove_contacts();
+    request(&mut bed, "one");
+    bed.succeed(RunKind::Lookup).await;
+    let history = bed.history().await;
+    assert_eq!(
+        person(&history[0]),
+        Some("Hanako Sato"),
+        "contacts were not searched on all fields"
+    );
+}
+
+#[tokio::test]
+async fn the_others_of_a_number_stand_on_the_contact_and_the_report_counts_it() {
+    let contact = |name: &str, day: u8| {
+        Record::person(name)
+            .phone("0312345678")
+            .modified(&format!("2026-11-{day:02}T00:00:00Z"))
+    };
+    let person_account = Record::person_account("Ken", "Ito")
+        .set("PersonMobilePhone", "03-1234-5678")
+        .modified("2026-11-28T00:00:00Z");
+    let org = acme()
+        .with(|org| org.person_accounts = true)
+        .account(person_account)
+        .contact(contact("Older", 1).set("Title", "Buyer"))
+        .contact(
+            sato()
+                .set("Title", "Head of Sales")
+                .modified("2026-11-20T00:00:00Z"),
+        )
+        .lead(contact("Lead", 27).set("Company", "Umi"));
+    let (bed, played) = bed(org).await;
+    bed.calls_from(0, &["0312345678", "0355550001"]).await;
+    let report = bed.succeed(RunKind::Sync).await;
+    assert_eq!((report.matched.contact, report.ambiguous), (1, 1));
+    assert_eq!(played.api_calls(), 1, "title and owner cost nothing");
+    let history = bed.history().await;
+    let contact = history[0].contact.as_ref().unwrap();
+    assert_eq!(contact.person_name.as_deref(), Some("Hanako Sato"));
+    assert_eq!(contact.title.as_deref(), Some("Head of Sales"));
+    assert!(contact.owner_name.is_some(), "{contact:?}");
+    let others = contact.alternatives.as_ref().unwrap();
+    let listed: Vec<_> = others
+        .records
+        .iter()
+        .map(|other| (other.object, other.person_name.as_deref().unwrap()))
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            (RecordObject::Contact, "Older"),
+            (RecordObject::Account, "Ken Ito"),
+            (RecordObject::Lead, "Lead"),
+        ]
+    );
+    assert_eq!((others.count, others.rule), (3, ChosenBy::Newest));
+    assert_eq!(history[1].contact.as_ref().unwrap().alternatives, None);
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tracing::{error, warn};
 
-use crate::directory::model::Problem;
 use crate::directory::model::tokens::{Purpose, TokenError};
 use crate::directory::model::webhook::Malformed;
+use crate::directory::model::{Asked, Problem};
 use crate::directory::store::StoreError;
 use crate::error::Chain;
 use crate::phone::NotLookedUp;
@@ -39,8 +39,8 @@ pub(crate) enum ApiError {
     Malformed(String),
     #[error("the body is larger than this directory takes; send less at once, or raise --max-body")]
     TooLarge,
-    #[error("nobody is known under this number")]
-    UnknownNumber,
+    #[error("nobody is known under this number: {}", asked_in_words(.0))]
+    UnknownNumber(Asked),
     #[error("nobody can be known under this number: {0}")]
     NotANumber(NotLookedUp),
     #[error(
@@ -78,7 +78,7 @@ impl ApiError {
                 StatusCode::BAD_REQUEST
             }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnknownNumber | Self::NotANumber(_) | Self::NoSuchEndpoint => {
+            Self::UnknownNumber(_) | Self::NotANumber(_) | Self::NoSuchEndpoint => {
                 StatusCode::NOT_FOUND
             }
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -102,7 +102,14 @@ impl ApiError {
             Self::Webhook(_) | Self::Malformed(_) => "malformed",
             Self::NumberRefused(_) | Self::NotANumber(_) => "not-a-phone-number",
             Self::TooLarge => "body-too-large",
-            Self::UnknownNumber => "unknown-number",
+            Self::UnknownNumber(Asked { was: Some(_), .. }) => "gone-from-salesforce",
+            Self::UnknownNumber(Asked {
+                not_found: true, ..
+            }) => "not-found-in-salesforce",
+            Self::UnknownNumber(Asked {
+                asked_at: Some(_), ..
+            }) => "removed",
+            Self::UnknownNumber(_) => "not-asked-yet",
             Self::NoSuchEndpoint => "no-such-endpoint",
             Self::WrongMethod => "wrong-method",
             Self::TooMany => "too-many-requests",
@@ -110,6 +117,13 @@ impl ApiError {
             Self::Store(StoreError::Unavailable(..)) | Self::NotReady => "storage-unavailable",
             Self::GoingDown => "going-down",
             Self::Store(_) | Self::Internal => "internal",
+        }
+    }
+
+    fn asked(&self) -> Option<&Asked> {
+        match self {
+            Self::UnknownNumber(asked) => Some(asked),
+            _ => None,
         }
     }
 
@@ -121,6 +135,21 @@ impl ApiError {
             Self::Store(_) => Self::Internal.to_string(),
             _ => self.to_string(),
         }
+    }
+}
+
+fn asked_in_words(asked: &Asked) -> &'static str {
+    match asked {
+        Asked { was: Some(_), .. } => "Salesforce knew it before and no longer does",
+        Asked {
+            not_found: true, ..
+        } => "Salesforce did not know it when it was last asked",
+        Asked {
+            asked_at: Some(_), ..
+        } => {
+            "its contact was removed by hand; the next call or a re-retrieval asks Salesforce again"
+        }
+        _ => "Salesforce was not asked about it yet",
     }
 }
 
@@ -139,6 +168,9 @@ impl IntoResponse for ApiError {
             status: status.as_u16(),
             code: self.code().to_owned(),
             detail: self.detail(),
+            asked_at: self.asked().and_then(|asked| asked.asked_at),
+            not_found: self.asked().map(|asked| asked.not_found),
+            was: self.asked().and_then(|asked| asked.was.clone()),
         };
         let mut response = (status, axum::Json(problem)).into_response();
         let headers = response.headers_mut();

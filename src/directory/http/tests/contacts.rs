@@ -60,7 +60,7 @@ async fn the_export_holds_every_contact_in_the_platforms_layout(on: Backend) {
             .map(|n| found(&format!("+8131111{n:04}"), "Many"))
             .collect();
         let policy = WritePolicy::OnlyMissing;
-        let request = WriteContactsRequest { policy, contacts };
+        let request = WriteContactsRequest::new(policy, contacts);
         directory.worker().write_contacts(&request).await.unwrap();
     }
     let token = token("acme", Purpose::Lookup);

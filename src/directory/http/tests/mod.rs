@@ -7,6 +7,7 @@ mod hostile;
 mod ingest;
 mod limits;
 mod log;
+mod numbers;
 mod running;
 mod tokens;
 mod work;
@@ -228,12 +229,12 @@ fn found(number: &str, person: &str) -> FoundContact {
         object: RecordObject::Contact,
         record_id: "0035g00000ABCDEAA1".to_owned(),
         link: Some("https://acme.my.salesforce.com/0035g00000ABCDEAA1".to_owned()),
+        title: None,
+        owner_name: None,
+        alternatives: None,
     }
 }
 
 fn write(policy: WritePolicy, contact: FoundContact) -> WriteContactsRequest {
-    WriteContactsRequest {
-        policy,
-        contacts: vec![contact],
-    }
+    WriteContactsRequest::new(policy, vec![contact])
 }

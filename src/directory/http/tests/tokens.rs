@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-const ENDPOINTS: [(&str, &str, &[Purpose]); 10] = [
+const ENDPOINTS: [(&str, &str, &[Purpose]); 11] = [
     ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
     (
         "GET",
@@ -23,6 +23,7 @@ const ENDPOINTS: [(&str, &str, &[Purpose]); 10] = [
     ("POST", "/v1/worker/calls/done", &[Purpose::Worker]),
     ("POST", "/v1/worker/calls/release", &[Purpose::Worker]),
     ("POST", "/v1/worker/contacts", &[Purpose::Worker]),
+    ("POST", "/v1/worker/numbers/again", &[Purpose::Worker]),
 ];
 
 const PURPOSES: [Purpose; 4] = [

@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[
@@ -448,9 +448,11 @@ mod tests {
         };
         // The first bytes of the SHA-384 of each file: every database compares them.
         let later = ["84a78daeb6164e2897397988", "6273482b0fb2dd3689832dc6"];
-        let of_sqlite = ["232e57f49900efff4f22bb34", later[0], later[1]];
+        let (first, questions) = ("232e57f49900efff4f22bb34", "3f0f495f279441ac6b0f2baa");
+        let of_sqlite = [first, later[0], later[1], questions];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
-        let of_postgres = ["504dd75451bad4dc91c9a6d0", later[0], later[1]];
+        let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
+        let of_postgres = [first, later[0], later[1], questions];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }
 

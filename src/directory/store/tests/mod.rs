@@ -1,5 +1,7 @@
 //! The store on a real database, with a clock set by the test.
 
+mod again;
+mod cost;
 mod plans;
 mod replicas;
 
@@ -10,7 +12,8 @@ use super::*;
 use crate::directory::CompanyId;
 use crate::directory::model::webhook::Leg;
 use crate::directory::model::{
-    ClaimRequest, DoneCall, FoundContact, LookupState, Reading, RecordObject, WritePolicy,
+    ClaimRequest, DoneCall, FoundContact, LookupState, Reading, RecordObject, WriteContactsRequest,
+    WritePolicy,
 };
 use crate::directory::testing::{Backend, on_each_database};
 use crate::phone::Region;
@@ -297,7 +300,7 @@ async fn what_is_too_old_goes_and_nothing_else(on: Backend) {
     let both = [found("+81312345678"), found("+81398765432")];
     let policy = WritePolicy::Overwrite;
     store
-        .write_contacts(&acme(), policy, &both, at(0))
+        .write_contacts(&acme(), &writes(policy, &both), at(0))
         .await
         .unwrap();
     let purged = store.purge(Some(&acme()), at(100)).await.unwrap();
@@ -323,7 +326,14 @@ fn found(number: &str) -> FoundContact {
         object: RecordObject::Lead,
         record_id: "00Q".to_owned(),
         link: None,
+        title: None,
+        owner_name: None,
+        alternatives: None,
     }
+}
+
+fn writes(policy: WritePolicy, contacts: &[FoundContact]) -> WriteContactsRequest {
+    WriteContactsRequest::new(policy, contacts.to_vec())
 }
 
 async fn retention_goes_through_more_contacts_than_it_takes_at_once(on: Backend) {
@@ -335,7 +345,7 @@ async fn retention_goes_through_more_contacts_than_it_takes_at_once(on: Backend)
     for contacts in contacts.chunks(1_000) {
         let policy = WritePolicy::Overwrite;
         store
-            .write_contacts(&acme(), policy, contacts, at(0))
+            .write_contacts(&acme(), &writes(policy, contacts), at(0))
             .await
             .unwrap();
     }

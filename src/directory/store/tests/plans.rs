@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::directory::store::database::{Arg, args, row};
-use crate::directory::store::{calls, contacts, purge, work};
+use crate::directory::store::{again, calls, contacts, purge, work};
 
 row! {
     struct Step {
@@ -40,12 +40,34 @@ async fn postgres_hands_out_thousands_of_calls_without_reading_all_of_them_for_e
 }
 
 #[tokio::test]
-async fn a_ringing_phone_is_answered_by_one_read() {
+async fn a_ringing_phone_is_answered_by_two_reads_of_a_key() {
     let plan = plan(contacts::FIND, Vec::new()).await;
     assert_eq!(
         plan,
-        "SEARCH contacts USING PRIMARY KEY (company=? AND number=?)"
+        "SEARCH p USING PRIMARY KEY (company=? AND number=?)\n\
+         SEARCH q USING PRIMARY KEY (company=? AND number=?) LEFT-JOIN"
     );
+}
+
+#[tokio::test]
+async fn what_is_asked_again_is_read_in_order_and_never_sorted() {
+    let retrieve = plan(again::RETRIEVE, args!["acme", 0, 9, 5, 0, 1_000]).await;
+    assert!(
+        retrieve.contains(
+            "SEARCH c USING INDEX calls_newest_first (company=? AND started_at>? AND started_at<?)"
+        ),
+        "{retrieve}"
+    );
+    let misses = plan(again::DUE, args!["acme", 9, 1_000]).await;
+    assert!(
+        misses.contains(
+            "SEARCH questions USING INDEX questions_due (company=? AND due_at>? AND due_at<?)"
+        ),
+        "{misses}"
+    );
+    for plan in [retrieve, misses] {
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP"), "{plan}");
+    }
 }
 
 #[tokio::test]
@@ -133,7 +155,13 @@ async fn retention_looks_at_what_is_old_and_at_a_piece_of_the_contacts() {
         contacts.contains("USING COVERING INDEX calls_of_a_number (company=? AND e164=?)"),
         "{contacts}"
     );
-    for plan in [calls, piece, contacts] {
+    let questions = plan(purge::QUESTIONS, args!["acme", "", "~", 0]).await;
+    assert!(
+        questions.contains("USING PRIMARY KEY (company=? AND number>? AND number<?)"),
+        "{questions}"
+    );
+    let end = plan(purge::PIECE_OF_QUESTIONS, args!["acme", "", 999]).await;
+    for plan in [calls, piece, contacts, questions, end] {
         assert!(!plan.contains("SCAN") && !plan.contains("TEMP"), "{plan}");
     }
 }
