@@ -18,7 +18,8 @@ pub(crate) use self::settings::canonical_user;
 pub use self::settings::{InvalidField, Settings};
 pub use self::spec::{
     ApiBudget, AppAuth, Auth, CallCenter, Chosen, Contacts, Environment, Language, Notifications,
-    Retrieval, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
+    Retrieval, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef,
+    UserAuth,
 };
 pub use self::status::SalesforceIntegrationStatus;
 
