@@ -45,6 +45,7 @@ pub(crate) struct Metrics {
     seconds: Family<Endpoint, Histogram, fn() -> Histogram>,
     in_flight: Gauge<i64, AtomicI64>,
     key_files: Family<KeyFileRead, Counter>,
+    refused_legs: Counter,
 }
 
 /// Decrements the number of requests in flight on drop, however the request ends.
@@ -67,6 +68,7 @@ impl Default for Metrics {
         let seconds = Family::new_with_constructor(buckets);
         let in_flight = Gauge::default();
         let key_files = Family::<KeyFileRead, Counter>::default();
+        let refused_legs = Counter::default();
         registry.register(
             "requests",
             "Requests answered, by route and status (429: over a tenant's share, 503: cannot serve)",
@@ -87,12 +89,18 @@ impl Default for Metrics {
             "Changes of the key file that were seen (refused: the keys stay as they were)",
             key_files.clone(),
         );
+        registry.register(
+            "refused_legs",
+            "Legs of calls that could not be read and are not kept, in deliveries whose other legs are kept",
+            refused_legs.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             answers,
             seconds,
             in_flight,
             key_files,
+            refused_legs,
         }
     }
 }
@@ -102,6 +110,11 @@ impl Metrics {
     pub(crate) fn key_file_changed(&self, in_use: bool) {
         let outcome = if in_use { "used" } else { "refused" };
         self.key_files.get_or_create(&KeyFileRead { outcome }).inc();
+    }
+
+    /// Counts legs that were not kept.
+    pub(crate) fn legs_refused(&self, count: u32) {
+        self.refused_legs.inc_by(u64::from(count));
     }
 
     fn answered(&self, method: String, route: String, status: u16, took: Duration) {
