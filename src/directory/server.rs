@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::http::{App, Limits, Metrics, Readiness, Share, Shares, router};
+use super::http::{App, Limits, Metrics, Readiness, Room, Share, Shares, router};
 use super::key_file::KeyFile;
 use super::store::{Store, StoreError};
 use super::{CompanyId, TokenError, upkeep};
@@ -88,7 +88,7 @@ pub struct Args {
     /// that no call shows any more. Everything is kept when absent.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_RETAIN_DAYS", value_parser = clap::value_parser!(u32).range(1..), value_name = "DAYS")]
     pub retain_days: Option<u32>,
-    /// The largest request body, in bytes. A webhook carries the transcript of its call.
+    /// The largest request body, in bytes, unpacked. A webhook carries the transcript of its call.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_BODY", default_value_t = MAX_BODY, value_name = "BYTES")]
     pub max_body: usize,
     /// How many requests a second one company may send with one purpose; twice as many at one
@@ -314,6 +314,7 @@ impl Server {
                 per_second: args.tenant_rate,
                 at_once: args.tenant_concurrency,
             }),
+            room: Room::for_bodies_of(args.max_body),
             metrics: Metrics::default(),
             readiness: Readiness::default(),
             shutdown,

@@ -82,8 +82,8 @@ reasons! {
             Act("Add the key to the Secret. It is noticed at once.")
         }
         SecretKeyInvalid {
-            "A key of the Secret is empty or not text.",
-            Act("Write the key's value again as text that is not empty. It is noticed at once.")
+            "A key of the Secret is empty, not text, or not what the key is for.",
+            Act("Write the key's value again as the message says. It is noticed at once, and no log-in was spent on it.")
         }
     }
     Exclusive {

@@ -27,6 +27,7 @@ pub use self::answers::meaning::{Meaning, Retry};
 pub use self::connection::Connection;
 pub use self::connection::retry::RetryPolicy;
 pub use self::credentials::environment::{ApiVersion, Environment, InvalidApiVersion};
+pub use self::credentials::private_key::NotAKey;
 pub use self::credentials::secret_keys::{Incomplete, SecretKey, Unusable, secret_text};
 pub use self::credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
 pub use self::login::gate::{LoginGate, LoginWithheld};

@@ -48,7 +48,13 @@ fn methods() -> Vec<(
             Some("OauthPasswordRetiring"),
         ),
         ("jwt", "jwtBearer", user.clone(), jwt(PRIVATE_KEY), None),
-        ("jwt-pkcs1", "jwtBearer", user, jwt(PRIVATE_KEY_PKCS1), None),
+        (
+            "jwt-pkcs1",
+            "jwtBearer",
+            user,
+            jwt(&PRIVATE_KEY_PKCS1.replace('\n', "\\r\\n")),
+            None,
+        ),
         ("client", "clientCredentials", json!({}), app, None),
     ]
 }

@@ -87,6 +87,8 @@ fn cases() -> Vec<Case> {
         Case { name: "no-secret", secret: |secret| *secret = Value::Null, reason: "SecretNotFound", on: "CredentialsAvailable", ..ANY },
         Case { name: "no-key", secret: |secret| { keys(secret).remove("password"); }, reason: "SecretKeyMissing", on: "CredentialsAvailable", ..ANY },
         Case { name: "empty-key", secret: |secret| { keys(secret).insert("password".into(), "".into()); }, reason: "SecretKeyInvalid", on: "CredentialsAvailable", ..ANY },
+        Case { name: "quoted", secret: |secret| { let quoted = format!("\"{PASSWORD}\""); keys(secret).insert("password".into(), quoted.into()); }, reason: "SecretKeyInvalid", on: "CredentialsAvailable", ..ANY },
+        Case { name: "token-twice", secret: |secret| { let both = format!("{PASSWORD}{TOKEN}"); keys(secret).insert("password".into(), both.into()); }, reason: "SecretKeyInvalid", on: "CredentialsAvailable", ..ANY },
         Case { name: "no-text", secret: |secret| { keys(secret).remove("password"); secret["data"] = json!({"password": "//79"}); }, reason: "SecretKeyInvalid", on: "CredentialsAvailable", ..ANY },
     ];
     cases

@@ -17,25 +17,36 @@ mod tests;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::X_CONTENT_TYPE_OPTIONS;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::normalize_path::NormalizePath;
 
 use self::middleware::app::now;
 pub(crate) use self::middleware::app::{App, Limits};
+pub(crate) use self::middleware::body::Room;
 use self::middleware::error::ApiError;
 pub(crate) use self::middleware::fairness::{Share, Shares};
 pub(crate) use self::middleware::health::Readiness;
 pub(crate) use self::middleware::metrics::Metrics;
 
-/// All endpoints, wrapped in the limits of a request.
+/// All endpoints. A slash behind a path is no part of it; it must be gone before the routing, which
+/// no layer of a router comes before.
 pub(crate) fn router(app: App) -> Router {
+    Router::new().fallback_service(NormalizePath::trim_trailing_slash(endpoints(app)))
+}
+
+/// All endpoints, wrapped in the limits of a request.
+fn endpoints(app: App) -> Router {
     Router::new()
-        .route("/v1/webhooks/calls", post(webhook::receive))
+        .route(
+            "/v1/webhooks/calls",
+            post(webhook::receive).fallback(|| async { ApiError::NotADelivery }),
+        )
         .route("/v1/calls", get(calls::list))
         .route("/v1/contacts.csv", get(contacts_csv::export))
         .route(
@@ -55,7 +66,6 @@ pub(crate) fn router(app: App) -> Router {
         .route("/metrics", get(middleware::metrics::serve))
         .fallback(|| async { ApiError::NoSuchEndpoint })
         .method_not_allowed_fallback(|| async { ApiError::WrongMethod })
-        .layer(DefaultBodyLimit::max(app.limits.body_bytes))
         .layer(from_fn_with_state(app.limits.time, limit_time))
         .layer(CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send>| {

@@ -137,7 +137,7 @@ pub struct CallsPage {
 }
 
 /// The answer to a webhook: what became of its legs. All of it is on disk when this is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// Legs in the payload.
@@ -146,6 +146,13 @@ pub struct Receipt {
     pub added: u32,
     /// Known legs that this delivery completed or changed.
     pub changed: u32,
+    /// Legs that cannot be read and are not kept.
+    #[serde(default)]
+    pub refused: u32,
+    /// Why legs are refused: for each of the first 20 its field, what is wrong and what to send.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    pub problems: Vec<String>,
 }
 
 // === Contacts ===

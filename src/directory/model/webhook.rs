@@ -31,7 +31,10 @@ pub(crate) enum Webhook {
 pub(crate) struct Delivery {
     /// The company ID in the payload, if it has one.
     pub(crate) tenant_code: Option<String>,
+    /// The legs that can be kept.
     pub(crate) legs: Vec<Leg>,
+    /// The legs that cannot be kept, each with its problem.
+    pub(crate) refused: Vec<Malformed>,
 }
 
 /// One leg of a call, with the data of this delivery.
@@ -66,14 +69,16 @@ pub(crate) struct Malformed {
     pub(crate) reason: String,
 }
 
-/// Parses a request body. Unknown fields are not stored, whatever their size: a webhook carries the
-/// transcript of its call, and a hostile one may carry anything large.
+/// Parses a request body. A leg that cannot be read does not refuse the others: a delivery that is
+/// refused whole comes again as it is, and its good legs would never be kept. Unknown fields are
+/// not stored, whatever their size: a webhook carries the transcript of its call, and a hostile one
+/// may carry anything large.
 pub(crate) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
     let not_json = |error| {
         let reason = format!("is not JSON ({error}); send one JSON object");
         Malformed::new("body", reason)
     };
-    let whole: &RawValue = serde_json::from_slice(body).map_err(not_json)?;
+    let whole: &RawValue = serde_json::from_slice(without_bom(body)).map_err(not_json)?;
     let [call, challenge, video] = object(whole, "body", ["call", "challenge", "video"])?;
     if let (None, Some(challenge)) = (call, challenge) {
         return match string(challenge) {
@@ -115,19 +120,22 @@ pub(crate) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
         );
         return Err(wrong(&reason));
     }
-    let legs = details
-        .first
-        .into_iter()
-        .enumerate()
-        .map(|(index, detail)| {
-            leg(
-                detail,
-                &format!("call.details[{index}]"),
-                call_id.as_deref(),
-            )
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Webhook::Calls(Delivery { tenant_code, legs }))
+    let (mut legs, mut refused) = (Vec::new(), Vec::new());
+    for (index, detail) in details.first.into_iter().enumerate() {
+        let path = format!("call.details[{index}]");
+        match leg(detail, &path, call_id.as_deref()) {
+            Ok(leg) => legs.push(leg),
+            Err(malformed) => refused.push(malformed),
+        }
+    }
+    if legs.is_empty() && !refused.is_empty() {
+        return Err(refused.swap_remove(0));
+    }
+    Ok(Webhook::Calls(Delivery {
+        tenant_code,
+        legs,
+        refused,
+    }))
 }
 
 /// Collects the values of an object's named fields. For a duplicate name the last value counts, and
@@ -227,15 +235,54 @@ fn text(value: Option<&RawValue>, path: &str, max: usize) -> Result<Option<Strin
     Ok((!text.is_empty()).then(|| text.chars().take(max).collect()))
 }
 
+/// A time: text in ISO 8601 with an offset, or a number since 1970 whose digits tell its unit. No
+/// number of 10 digits is a plausible time in milliseconds, and none of 13 is one in seconds.
 fn time(value: Option<&RawValue>, path: &str) -> Result<Option<Timestamp>, Malformed> {
-    const WRONG: &str = "is not a time with an offset; send ISO 8601, for example 2026-11-23T07:26:06+00:00, or null";
-    match text(value, path, MAX_TEXT_CHARS)? {
-        None => Ok(None),
-        Some(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| Malformed::new(path, WRONG)),
+    const WRONG: &str = "is not a time; send ISO 8601 with an offset, for example 2026-11-23T07:26:06+00:00, \
+                         a number since 1970 of 10 digits (seconds) or 13 digits (milliseconds), or null";
+    let wrong = || Malformed::new(path, WRONG);
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let number = value.get().starts_with(|c: char| c.is_ascii_digit());
+    let told = if number {
+        Some(value.get().to_owned())
+    } else {
+        text(Some(value), path, MAX_TEXT_CHARS).map_err(|_| wrong())?
+    };
+    let Some(told) = told else {
+        return Ok(None);
+    };
+    match told.parse() {
+        Ok(time) if !number => Ok(Some(time)),
+        _ => since_1970(&told).map(Some).ok_or_else(wrong),
     }
+}
+
+/// Seconds or milliseconds since 1970 with an optional fraction, in the precision of the store.
+fn since_1970(text: &str) -> Option<Timestamp> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.is_empty() {
+        return None;
+    }
+    let decimals = match whole.len() {
+        10 => 6,
+        13 => 3,
+        _ => return None,
+    };
+    let fraction: String = fraction
+        .chars()
+        .chain("000000".chars())
+        .take(decimals)
+        .collect();
+    let micros = format!("{whole}{fraction}").parse().ok()?;
+    Timestamp::from_microsecond(micros).ok()
+}
+
+/// The text without the byte order mark that some senders put in front.
+pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 fn leg(detail: &RawValue, path: &str, call_id: Option<&str>) -> Result<Leg, Malformed> {
@@ -278,15 +325,29 @@ fn leg(detail: &RawValue, path: &str, call_id: Option<&str>) -> Result<Leg, Malf
         Direction::Incoming => text(from_number, &at("from_number"), MAX_TEXT_CHARS)?,
         Direction::Internal => None,
     };
-    let queued = time(queueing_starts_at, &at("queueing_starts_at"))?;
+    let answered_at = time(dial_answered_at, &at("dial_answered_at"))?;
+    let ended_at = time(dial_ends_at, &at("dial_ends_at"))?;
+    let queued = time(queueing_starts_at, &at("queueing_starts_at"));
+    let dialled = time(dial_starts_at, &at("dial_starts_at"));
+    // A start that cannot be read is forgiven where another time says when the call was.
+    let placed =
+        ended_at.is_some() || matches!((&queued, &dialled), (Ok(Some(_)), _) | (_, Ok(Some(_))));
+    let start = |told: Result<_, _>| {
+        if placed {
+            Ok(told.unwrap_or(None))
+        } else {
+            told
+        }
+    };
+    let started_at = start(dialled)?.or(start(queued)?);
     Ok(Leg {
         id,
         call_id: call_id.map(str::to_owned),
         call_type,
         direction,
-        started_at: time(dial_starts_at, &at("dial_starts_at"))?.or(queued),
-        answered_at: time(dial_answered_at, &at("dial_answered_at"))?,
-        ended_at: time(dial_ends_at, &at("dial_ends_at"))?,
+        started_at,
+        answered_at,
+        ended_at,
         number,
         circuit_number: text(circuit_number, &at("circuit_number"), MAX_TEXT_CHARS)?,
         circuit_name: text(circuit_name, &at("circuit_name"), MAX_TEXT_CHARS)?,
@@ -442,8 +503,8 @@ mod tests {
             ),
             (br#"{"call":{}}"#.to_vec(), "call.details is missing"),
             (
-                payload(json!([{"id": "d", "call_type": "X"}, 3])),
-                "call.details[1] is not a JSON object",
+                payload(json!([3, {"id": "d"}])),
+                "call.details[0] is not a JSON object",
             ),
             (
                 payload(json!([{"call_type": "X"}])),
@@ -455,12 +516,113 @@ mod tests {
             ),
             (
                 payload(json!([{"id": "d", "call_type": "X", "dial_ends_at": "2023-11-28 07:26"}])),
-                "call.details[0].dial_ends_at is not a time with an offset",
+                "call.details[0].dial_ends_at is not a time; send ISO 8601 with an offset",
             ),
         ];
         for (body, says) in table {
             let said = refusal(&body);
             assert!(said.starts_with(says), "{said}");
         }
+    }
+
+    #[test]
+    fn one_bad_leg_is_named_and_the_others_are_kept() {
+        let good = |id: &str| json!({"id": id, "call_type": "X"});
+        let bad = [
+            (json!(3), "call.details[1] is not a JSON object"),
+            (json!({"call_type": "X"}), "call.details[1].id is missing"),
+            (
+                json!({"id": "d", "call_type": "X", "from_number": {}}),
+                "call.details[1].from_number is neither",
+            ),
+            (
+                json!({"id": "d", "call_type": "X", "dial_starts_at": "yesterday"}),
+                "call.details[1].dial_starts_at is not a time",
+            ),
+        ];
+        for (bad, says) in bad {
+            let body = payload(json!([good("a"), bad, good("c")]));
+            let Ok(Webhook::Calls(delivery)) = read(&body) else {
+                panic!("refused: {says}")
+            };
+            let kept: Vec<_> = delivery.legs.iter().map(|leg| leg.id.as_str()).collect();
+            assert_eq!(kept, ["a", "c"]);
+            let [refused] = &delivery.refused[..] else {
+                panic!("{:?}", delivery.refused)
+            };
+            assert!(refused.to_string().starts_with(says), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_iso_8601_or_seconds_or_milliseconds_since_1970() {
+        let start = |told: Value| {
+            let leg = json!([{"id": "d", "call_type": "X", "dial_starts_at": told}]);
+            match read(&payload(leg)) {
+                Ok(Webhook::Calls(delivery)) => {
+                    delivery.legs[0].started_at.map(|at| at.to_string())
+                }
+                other => panic!("{told}: {other:?}"),
+            }
+        };
+        for (told, is) in [
+            (json!(1_795_396_923), "2026-11-23T01:22:03Z"),
+            (json!(1_795_396_923_000_u64), "2026-11-23T01:22:03Z"),
+            (json!("1795396923"), "2026-11-23T01:22:03Z"),
+            (json!("1795396923000"), "2026-11-23T01:22:03Z"),
+            (json!(1_795_396_923.25), "2026-11-23T01:22:03.25Z"),
+            (json!(1_795_396_923_250.5), "2026-11-23T01:22:03.2505Z"),
+            (json!("2026-11-23T10:22:03+09:00"), "2026-11-23T01:22:03Z"),
+        ] {
+            assert_eq!(start(told.clone()).as_deref(), Some(is), "{told}");
+        }
+        assert_eq!(start(json!(null)), None);
+        assert_eq!(start(json!(" ")), None);
+
+        let mut sentences = std::collections::BTreeSet::new();
+        for nonsense in [
+            json!(0),
+            json!(-1_795_396_923),
+            json!(179_539_692),
+            json!(179_539_692_300_u64),
+            json!(1_795_396_923_000_000_u64),
+            json!(1e300),
+            json!("1795396923."),
+            json!("1795396923 s"),
+            json!("2026-11-23 07:26:06"),
+            json!("yesterday"),
+            json!(true),
+            json!([]),
+        ] {
+            let leg = json!([{"id": "d", "call_type": "X", "dial_starts_at": nonsense}]);
+            sentences.insert(refusal(&payload(leg)));
+        }
+        assert_eq!(sentences.len(), 1, "{sentences:?}");
+    }
+
+    #[test]
+    fn a_start_that_cannot_be_read_is_forgiven_where_the_end_is_known() {
+        let with = |start: Value, end: Value| {
+            read(&payload(
+                json!([{"id": "d", "call_type": "X", "dial_starts_at": start, "queueing_starts_at": start,
+                "dial_ends_at": end}]),
+            ))
+        };
+        let end = "2026-11-23T07:26:06Z";
+        for start in [json!("yesterday"), json!(0), json!("0000-00-00 00:00:00")] {
+            let Ok(Webhook::Calls(delivery)) = with(start.clone(), json!(end)) else {
+                panic!("{start} is refused")
+            };
+            let leg = &delivery.legs[0];
+            assert_eq!((leg.started_at, leg.ended_at), (None, end.parse().ok()));
+            assert!(with(start.clone(), json!(null)).is_err(), "{start}");
+            assert!(with(json!(null), start.clone()).is_err(), "{start}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_body() {
+        let body = [b"\xef\xbb\xbf".as_slice(), &payload(json!([]))].concat();
+        assert!(matches!(read(&body), Ok(Webhook::Calls(_))));
     }
 }

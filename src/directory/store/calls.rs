@@ -64,6 +64,8 @@ impl Store {
             received: legs.len() as u32,
             added: 0,
             changed: 0,
+            refused: 0,
+            problems: Vec::new(),
         };
         let mut transaction = self.database.begin().await?;
         let ids = legs.iter().map(|leg| leg.id.as_str());

@@ -15,6 +15,8 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 ///
 /// - A start in the future is ignored. Such a call would stay at the top of the history for ever,
 ///   and retention would never reach it.
+/// - A call does not begin after it ended: where the start is missing or later, the end counts as
+///   the start.
 /// - A value in the delivery counts; a missing one leaves the known value. A known end or answer is
 ///   never erased.
 /// - A number that is new or changes is looked up; one that is only repeated is not.
@@ -60,6 +62,7 @@ pub(crate) fn merge(known: Option<&CallRow>, leg: &Leg, region: Region, now: Tim
             .or_else(|| known.and_then(|call| call.circuit_name.clone())),
         lookup: "None".to_owned(),
     };
+    call.started_at = call.started_at.min(call.ended_at.unwrap_or(i64::MAX));
     if respelled {
         read_number(&mut call, region);
     }
@@ -171,6 +174,32 @@ mod tests {
         );
         assert_eq!(call.started_at, 7_000_000);
         assert_eq!(again(&call, &leg()).started_at, 100_000_000);
+    }
+
+    #[test]
+    fn a_call_does_not_begin_after_it_ended() {
+        let told = |start: Option<i64>| Leg {
+            started_at: start.map(at),
+            ended_at: Some(at(200)),
+            ..leg()
+        };
+        let now = at(500_000);
+        for start in [None, Some(201), Some(9_000_000)] {
+            let call = merge(None, &told(start), Region::JAPAN, now);
+            assert_eq!(
+                (call.started_at, call.ended_at),
+                (200_000_000, Some(200_000_000)),
+                "{start:?}"
+            );
+        }
+        let rings = Leg {
+            started_at: None,
+            ..leg()
+        };
+        let rings = merge(None, &rings, Region::JAPAN, now);
+        let ended = again(&rings, &told(None));
+        assert_eq!(ended.started_at, 200_000_000, "the end came later");
+        assert_eq!(again(&ended, &told(Some(100))).started_at, 100_000_000);
     }
 
     #[test]

@@ -130,6 +130,11 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
         }
         () if says("ip restricted") || says("ip address") => Some(Meaning::IpRestricted),
         () if says("login hours") => Some(Meaning::LoginHoursRestricted),
+        () if says("not installed in this org") || says("must be installed into org") => {
+            Some(Meaning::AppNotInstalled)
+        }
+        // Salesforce's own words for a failure that passes, whatever the code.
+        () if says("retry your request") => Some(Meaning::SalesforceError),
         () if says("app blocked") || says("app is blocked") => Some(Meaning::AppBlocked),
         () if says("client identifier invalid") || says("invalid client credentials") => {
             Some(Meaning::InvalidClient)
@@ -147,6 +152,8 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
         "invalid_client" | "invalid_client_id" | "invalid_client_credentials" => {
             Meaning::InvalidClient
         }
+        "app_not_found" | "oauth_ec_app_not_found" => Meaning::AppNotInstalled,
+        "unknown_error" => Meaning::SalesforceError,
         "oauth_app_blocked" => Meaning::AppBlocked,
         "oauth_app_access_denied" => Meaning::AppNotApproved,
         "unsupported_grant_type" | "unauthorized_client" => Meaning::LoginMethodDisabled,

@@ -153,6 +153,13 @@ meanings! {
         "Copy consumer key and secret of the connected app or External Client App into the Secret as clientId and clientSecret.",
         Never, refuses_login: true
     }
+    /// The app exists but not in this organization.
+    AppNotInstalled {
+        "The app is not installed in this organization",
+        "Salesforce knows the connected app or External Client App of this consumer key, but it is not installed or not enabled in the organization that was asked.",
+        "Install or enable the app in this organization (Setup > External Client App Manager, or Connected Apps OAuth Usage), or set loginUrl to the My Domain of the organization that has it. Then update the Secret, or ask for a new test.",
+        Never, refuses_login: true
+    }
     /// The user or an administrator has not approved the app.
     AppNotApproved {
         "The app is not approved for this user",
@@ -268,8 +275,8 @@ meanings! {
     /// The session is valid but not for REST. A new log-in does not help.
     SessionNotForApi {
         "The session may not be used for the API",
-        "The session is valid, but not for the REST API: the organization locks sessions to the log-in address, or requires a high-assurance session.",
-        "Relax 'Lock sessions to the IP address from which they originated' or the session security level for the integration user's profile, then ask for a new test.",
+        "The session is valid, but not for the REST API: the app of an OAuth method lacks the scope api, the organization locks sessions to the log-in address, or it requires a high-assurance session.",
+        "With an OAuth method, first add the scope 'Manage user data via APIs (api)' to the app. Otherwise relax 'Lock sessions to the IP address from which they originated' or the session security level for the integration user's profile, then ask for a new test.",
         Never, refuses_login: false
     }
     /// The user may not read or change the record or resource.

@@ -2,6 +2,7 @@
 //! identifies a credential without revealing it.
 
 pub(crate) mod environment;
+pub(crate) mod private_key;
 pub(crate) mod secret_keys;
 
 use std::fmt;

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{Credentials, Method};
+use super::private_key::NotAKey;
+use super::{Credentials, Method, private_key};
 
 /// A key of a Secret that a log-in method uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,21 +43,138 @@ pub enum Unusable {
     /// The value is empty after its line ends are removed.
     #[error("is empty")]
     Empty,
+    /// The value stands in quotes.
+    #[error("stands in quotes, as a file of environment variables keeps it; take the quotes away")]
+    Quoted,
+    /// The value has a blank or a line end in its middle.
+    #[error(
+        "has a blank, a line end or a control character in its middle, which Salesforce never puts there; copy it again"
+    )]
+    Blank,
+    /// The value was encoded twice.
+    #[error(
+        "is base64 of a text; data of a Secret is encoded once, so put the plain text under stringData, or encode it only once"
+    )]
+    Base64,
+    /// The security token stands twice in its key.
+    #[error("holds the security token twice; leave it once")]
+    TokenTwice,
+    /// The password has the security token behind it, which has a key of its own.
+    #[error(
+        "ends with the security token, which the key \"securityToken\" holds, too; leave only the password there"
+    )]
+    TokenAppended,
+    /// The value is not a private key for RSA.
+    #[error(transparent)]
+    NotAKey(#[from] NotAKey),
 }
 
-/// A secret's value as text, without the line ends at its end: `echo` and editors add them, and a
-/// PEM key does not need its last one.
+/// A secret's value as text, without the line ends and the byte order mark around it: `echo` and
+/// editors add them, and a PEM key does not need its last one.
 ///
 /// # Errors
-/// Fails if the value is not UTF-8 text, or is empty.
+/// Fails if the value is not text in UTF-8, or in UTF-16 with a byte order mark, or is empty.
 pub fn secret_text(bytes: &[u8]) -> Result<SecretString, Unusable> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Unusable::NotText)?
-        .trim_end_matches(['\r', '\n']);
+    let text = match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => std::str::from_utf8(bytes)
+            .ok()
+            .map(|text| Zeroizing::new(text.to_owned())),
+    };
+    let text = text.ok_or(Unusable::NotText)?;
+    let text = text.trim_matches(['\r', '\n', BYTE_ORDER_MARK]);
     if text.is_empty() {
         return Err(Unusable::Empty);
     }
     Ok(SecretString::from(text))
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// What PowerShell writes into a file.
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<Zeroizing<String>> {
+    let (units, []) = bytes.as_chunks::<2>() else {
+        return None;
+    };
+    let text: Result<String, _> =
+        char::decode_utf16(units.iter().map(|bytes| unit(*bytes))).collect();
+    text.ok().map(Zeroizing::new)
+}
+
+/// The value of one key as it is meant. What cannot belong to it is taken away where that leaves no
+/// doubt; otherwise it is refused before a log-in is spent.
+fn meant(key: SecretKey, bytes: &[u8]) -> Result<SecretString, Unusable> {
+    let text = secret_text(bytes);
+    if key.name == PRIVATE_KEY.name {
+        return match text {
+            Err(Unusable::NotText) => Ok(private_key::from_der(bytes)?),
+            text => Ok(private_key::read(text?.expose_secret())?),
+        };
+    }
+    let text = text?;
+    let mut text = text.expose_secret();
+    // A password may have blanks; everything else is made by Salesforce and has none.
+    if key.name != PASSWORD.name {
+        text = text.trim();
+        if text.is_empty() {
+            return Err(Unusable::Empty);
+        }
+    }
+    if quoted(text) {
+        return Err(Unusable::Quoted);
+    }
+    if key.name != PASSWORD.name && text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Unusable::Blank);
+    }
+    if encoded_twice(text) {
+        return Err(Unusable::Base64);
+    }
+    if key.name == SECURITY_TOKEN.name && twice(text) {
+        return Err(Unusable::TokenTwice);
+    }
+    Ok(SecretString::from(text))
+}
+
+fn quoted(text: &str) -> bool {
+    const QUOTES: [(char, char); 4] = [
+        ('"', '"'),
+        ('\'', '\''),
+        ('\u{201c}', '\u{201d}'),
+        ('\u{201e}', '\u{201c}'),
+    ];
+    let mut chars = text.chars();
+    let around = chars.next().zip(chars.next_back());
+    around.is_some_and(|around| QUOTES.contains(&around))
+}
+
+/// Whether a text is certainly base64 of a readable text. A random text of these lengths almost
+/// never decodes to one.
+fn encoded_twice(text: &str) -> bool {
+    const LONG: usize = 12;
+    const SHORT: usize = 5;
+    let Ok(bytes) = STANDARD.decode(text).map(Zeroizing::new) else {
+        return false;
+    };
+    let inner = bytes.trim_ascii_end();
+    let marked = text.ends_with('=') || inner.len() < bytes.len();
+    inner.iter().all(u8::is_ascii_graphic) && inner.len() >= if marked { SHORT } else { LONG }
+}
+
+/// Whether a text is another one, twice. Salesforce's tokens have 24 or 25 characters.
+fn twice(text: &str) -> bool {
+    const SHORTEST: usize = 20;
+    let half = text.len() / 2;
+    text.len() >= 2 * SHORTEST && text.get(..half) == text.get(half..)
+}
+
+/// Whether the security token stands behind the password, although it has a key of its own.
+fn token_appended(texts: &BTreeMap<&'static str, SecretString>) -> bool {
+    let text = |key: SecretKey| texts.get(key.name).map(ExposeSecret::expose_secret);
+    match (text(PASSWORD), text(SECURITY_TOKEN)) {
+        (Some(password), Some(token)) => password.len() > token.len() && password.ends_with(token),
+        _ => false,
+    }
 }
 
 const fn required(name: &'static str) -> SecretKey {
@@ -103,7 +223,7 @@ impl Credentials {
     ) -> Result<(Self, Vec<&'static str>), E> {
         let mut texts = BTreeMap::new();
         for key in method.keys() {
-            let text = value(*key)?.map(|bytes| secret_text(&bytes));
+            let text = value(*key)?.map(|bytes| meant(*key, &bytes));
             match text {
                 Some(Ok(text)) => {
                     texts.insert(key.name, text);
@@ -112,6 +232,9 @@ impl Credentials {
                 None => return Err(Incomplete::Missing(key.name).into()),
                 Some(Err(problem)) => return Err(Incomplete::Unusable(key.name, problem).into()),
             }
+        }
+        if token_appended(&texts) {
+            return Err(Incomplete::Unusable(PASSWORD.name, Unusable::TokenAppended).into());
         }
         let keys = texts.keys().copied().collect();
         let credentials = Self::assemble(method, username, texts)?;
@@ -163,11 +286,24 @@ mod tests {
         Method::ClientCredentials,
     ];
 
-    /// A Secret whose values are the names of its keys.
+    const KEY: &str = include_str!("../tests/data/rsa-pkcs8.pem");
+
+    /// A value that the key may have.
+    fn right(name: &str) -> Option<&'static str> {
+        Some(match name {
+            "privateKey" => KEY,
+            "securityToken" => TOKEN,
+            _ => "text",
+        })
+    }
+
+    const TOKEN: &str = "Xk3pQ9zLmV7tRb2NwYc8Jh5D";
+
+    /// Reads a Secret with these values.
     fn read(
         method: Method,
         username: Option<&str>,
-        value: impl Fn(&str) -> Option<&str>,
+        value: impl Fn(&str) -> Option<&'static str>,
     ) -> Result<(Credentials, Vec<&'static str>), Incomplete> {
         Credentials::read(method, username, |key| {
             Ok(value(key.name).map(|text| Zeroizing::new(text.as_bytes().to_vec())))
@@ -178,16 +314,16 @@ mod tests {
     fn each_method_is_made_from_its_required_keys_and_misses_each_of_them_by_name() {
         for method in ALL {
             let all: Vec<&str> = method.keys().iter().map(|key| key.name).collect();
-            let (credentials, mut keys) = read(method, Some("user"), |_| Some("text")).unwrap();
+            let (credentials, mut keys) = read(method, Some("user"), right).unwrap();
             assert_eq!(credentials.method(), method);
             keys.sort_by_key(|key| all.iter().position(|name| name == key));
             assert_eq!(keys, all);
             for key in method.keys() {
                 let missing = read(method, Some("user"), |name| {
-                    (name != key.name).then_some("text")
+                    right(name).filter(|_| name != key.name)
                 });
                 let empty = read(method, Some("user"), |name| {
-                    Some(if name == key.name { "\r\n" } else { "text" })
+                    right(name).map(|text| if name == key.name { "\r\n" } else { text })
                 });
                 if key.required {
                     assert_eq!(missing.unwrap_err(), Incomplete::Missing(key.name));
@@ -212,12 +348,139 @@ mod tests {
     #[test]
     fn a_user_is_named_unless_the_app_names_one() {
         for method in ALL {
-            let outcome = read(method, None, |_| Some("text"));
+            let outcome = read(method, None, right);
             assert_eq!(
                 outcome.is_ok(),
                 method == Method::ClientCredentials,
                 "{method}"
             );
         }
+    }
+
+    /// What becomes of a value of this key beside right values of the others.
+    fn one(key: &'static str, bytes: &[u8]) -> Result<String, Incomplete> {
+        let method = match key {
+            "privateKey" => Method::JwtBearer,
+            _ => Method::OauthPassword,
+        };
+        let read = Credentials::read(method, Some("user"), |wanted: SecretKey| {
+            let value = if wanted.name == key {
+                Some(bytes)
+            } else {
+                right(wanted.name).map(str::as_bytes)
+            };
+            Ok::<_, Incomplete>(value.map(|bytes| Zeroizing::new(bytes.to_vec())))
+        });
+        Ok(match (read?.0, key) {
+            (Credentials::JwtBearer { private_key, .. }, _) => {
+                private_key.expose_secret().to_owned()
+            }
+            (Credentials::OauthPassword { password, .. }, "password") => {
+                password.expose_secret().to_owned()
+            }
+            (Credentials::OauthPassword { security_token, .. }, "securityToken") => {
+                security_token.unwrap().expose_secret().to_owned()
+            }
+            (Credentials::OauthPassword { client_id, .. }, "clientId") => client_id,
+            (Credentials::OauthPassword { client_secret, .. }, _) => {
+                client_secret.expose_secret().to_owned()
+            }
+            (other, _) => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn what_cannot_belong_to_a_value_is_taken_away() {
+        for (pasted, meant) in [
+            ("\nhunter2", "hunter2"),
+            ("\r\n\r\nhunter2\r\n", "hunter2"),
+            ("\u{feff}hunter2", "hunter2"),
+            (" hunter 2 ", " hunter 2 "),
+            ("hunter\"2\"", "hunter\"2\""),
+        ] {
+            assert_eq!(
+                one("password", pasted.as_bytes()).as_deref(),
+                Ok(meant),
+                "{pasted:?}"
+            );
+        }
+        for key in ["securityToken", "clientId", "clientSecret"] {
+            for around in [("", " "), ("\t", "\n"), ("\u{feff}", "\u{a0}\r\n")] {
+                let pasted = format!("{}{TOKEN}{}", around.0, around.1);
+                assert_eq!(
+                    one(key, pasted.as_bytes()).as_deref(),
+                    Ok(TOKEN),
+                    "{pasted:?}"
+                );
+            }
+        }
+        let utf16 = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            "\u{feff}hunter2\r\n"
+                .encode_utf16()
+                .flat_map(order)
+                .collect()
+        };
+        for bytes in [utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)] {
+            assert_eq!(one("password", &bytes).as_deref(), Ok("hunter2"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_named_before_a_log_in_is_spent() {
+        use Unusable::*;
+        let twice = STANDARD.encode("hunter2");
+        let with_line_end = STANDARD.encode("hunter2sp\n\n\n");
+        let long = STANDARD.encode("correct-horse-battery");
+        let token = STANDARD.encode(TOKEN);
+        let table = [
+            ("password", "\"hunter2\"", Quoted),
+            ("password", "'hunter2'\n", Quoted),
+            ("password", "\u{201c}hunter2\u{201d}", Quoted),
+            ("password", &twice, Base64),
+            ("password", &with_line_end, Base64),
+            ("password", &long, Base64),
+            ("password", &format!("hunter2{TOKEN}"), TokenAppended),
+            ("securityToken", &format!("\"{TOKEN}\""), Quoted),
+            ("securityToken", &format!("{TOKEN}{TOKEN}"), TokenTwice),
+            ("securityToken", &token, Base64),
+            ("securityToken", "Xk3pQ9zLmV7t Rb2NwYc8Jh5D", Blank),
+            ("clientId", "\"3MVG9abc\"", Quoted),
+            ("clientSecret", "0123456789\nABCDEF", Blank),
+        ];
+        for (key, pasted, problem) in table {
+            let refused = one(key, pasted.as_bytes()).unwrap_err();
+            assert_eq!(refused, Incomplete::Unusable(key, problem), "{key}");
+            let said = refused.to_string();
+            assert!(
+                !said.contains("hunter2") && !said.contains("Xk3p"),
+                "{said}"
+            );
+        }
+        for password in [
+            "hunter2=",
+            "Summer2026!",
+            "abcdefgh",
+            "aGVsbG8",
+            "\"",
+            "it's",
+            "Passw0rdPassw0rd",
+        ] {
+            assert_eq!(
+                one("password", password.as_bytes()).as_deref(),
+                Ok(password)
+            );
+        }
+    }
+
+    #[test]
+    fn a_private_key_is_read_from_whatever_it_was_pasted_as_and_otherwise_named() {
+        let read = one("privateKey", STANDARD.encode(KEY).as_bytes());
+        assert_eq!(read.as_deref(), Ok(KEY));
+        let der: String = KEY.lines().filter(|line| !line.starts_with('-')).collect();
+        let read = one("privateKey", &STANDARD.decode(der).unwrap());
+        assert_eq!(read.as_deref(), Ok(KEY));
+        let refused = one("privateKey", b"\x30\x82\xff").unwrap_err();
+        let problem = Unusable::NotAKey(NotAKey::Binary);
+        assert_eq!(refused, Incomplete::Unusable("privateKey", problem));
     }
 }

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::meaning::Meaning;
+use crate::salesforce::credentials::private_key;
 
 /// Salesforce accepts assertions up to three minutes ahead. A shorter lifetime allows for a clock
 /// that is fast.
@@ -31,14 +32,9 @@ pub(crate) fn sign(
     now: Timestamp,
 ) -> Result<Zeroizing<String>, Error> {
     let unreadable = |detail: &str| Error::new(Meaning::InvalidPrivateKey, Phase::Login, detail);
-    // Keys that went through an environment variable or JSON often hold `\n` as two characters.
-    let pem = Zeroizing::new(private_key.expose_secret().trim().replace("\\n", "\n"));
-    if pem.contains("ENCRYPTED") {
-        return Err(unreadable(
-            "the key is encrypted; store it without a pass phrase.",
-        ));
-    }
-    let key = EncodingKey::from_rsa_pem(pem.as_bytes())
+    let pem = private_key::read(private_key.expose_secret())
+        .map_err(|problem| unreadable(&format!("privateKey {problem}.")))?;
+    let key = EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes())
         .map_err(|_| unreadable("privateKey holds no RSA private key in PEM."))?;
     let claims = Claims {
         iss: client_id,

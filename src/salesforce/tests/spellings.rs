@@ -110,6 +110,11 @@ fn oauth() {
         (ClientCredentials, "invalid_client", "invalid client credentials", Meaning::InvalidClient),
         (ClientCredentials, "OAUTH_APP_BLOCKED", "this app is blocked by admin", Meaning::AppBlocked),
         (ClientCredentials, "server_error", "", Meaning::Unreachable),
+        (ClientCredentials, "app_not_found", "External client app is not installed in this org", Meaning::AppNotInstalled),
+        (JwtBearer, "OAUTH_EC_APP_NOT_FOUND", "", Meaning::AppNotInstalled),
+        (JwtBearer, "invalid_client", "app must be installed into org", Meaning::AppNotInstalled),
+        (ClientCredentials, "unknown_error", "retry your request", Meaning::SalesforceError),
+        (OauthPassword, "unknown_error", "", Meaning::SalesforceError),
     ];
     for (method, error, description, expected) in table {
         let body = json!({"error": error, "error_description": description});

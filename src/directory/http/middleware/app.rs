@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::body::Room;
 use super::fairness::Shares;
 use super::health::Readiness;
 use super::metrics::Metrics;
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) keys: watch::Receiver<Arc<TokenKeys>>,
     pub(crate) limits: Limits,
     pub(crate) shares: Shares,
+    pub(crate) room: Room,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     /// Cancelled at shutdown. `/readyz` then fails, so that no new traffic arrives.

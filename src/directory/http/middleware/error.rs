@@ -1,6 +1,6 @@
 //! All errors that end a request, and their problem documents.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tracing::{error, warn};
@@ -41,6 +41,14 @@ pub(crate) enum ApiError {
     TooLarge,
     #[error("nobody is known under this number: {}", asked_in_words(.0))]
     UnknownNumber(Asked),
+    #[error(
+        "the body's Content-Encoding is neither gzip nor deflate; send it packed in one of them, or as it is"
+    )]
+    Packing,
+    #[error(
+        "the directory holds as many bodies as it has room for; send the request again later, repeating it does no harm"
+    )]
+    NoRoom,
     #[error("nobody can be known under this number: {0}")]
     NotANumber(NotLookedUp),
     #[error(
@@ -51,6 +59,11 @@ pub(crate) enum ApiError {
     NoSuchEndpoint,
     #[error("this endpoint does not take this method; see /v1/openapi.json")]
     WrongMethod,
+    #[error(
+        "calls are delivered here, and nothing is read; send them by POST, or try the address with \
+         POST and {{\"challenge\": \"TEXT\"}}"
+    )]
+    NotADelivery,
     #[error(
         "this company sends more than its share; send the request again later, repeating it does no harm"
     )]
@@ -81,10 +94,12 @@ impl ApiError {
             Self::UnknownNumber(_) | Self::NotANumber(_) | Self::NoSuchEndpoint => {
                 StatusCode::NOT_FOUND
             }
-            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Packing => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::WrongMethod | Self::NotADelivery => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(StoreError::Unavailable(..))
             | Self::TooSlow
+            | Self::NoRoom
             | Self::NotReady
             | Self::GoingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -111,7 +126,9 @@ impl ApiError {
             }) => "removed",
             Self::UnknownNumber(_) => "not-asked-yet",
             Self::NoSuchEndpoint => "no-such-endpoint",
-            Self::WrongMethod => "wrong-method",
+            Self::Packing => "content-encoding",
+            Self::NoRoom => "no-room",
+            Self::WrongMethod | Self::NotADelivery => "wrong-method",
             Self::TooMany => "too-many-requests",
             Self::TooSlow => "too-slow",
             Self::Store(StoreError::Unavailable(..)) | Self::NotReady => "storage-unavailable",
@@ -181,6 +198,9 @@ impl IntoResponse for ApiError {
         match status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"));
             }
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));

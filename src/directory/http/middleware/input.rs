@@ -1,16 +1,13 @@
 //! Extractors for bodies and query strings, with our own error messages.
 
-use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use super::app::App;
+use super::body::Body;
 use super::error::ApiError;
 use crate::directory::model::MAX_BULK;
-
-/// A request body within the size limit.
-pub(crate) struct Body(pub(crate) Bytes);
 
 /// A JSON body, whatever its content type.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -21,30 +18,18 @@ pub(crate) struct NumberInPath(pub(crate) String);
 /// The query string.
 pub(crate) struct Params<T>(pub(crate) T);
 
-impl<S: Send + Sync> FromRequest<S> for Body {
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        Bytes::from_request(request, state)
-            .await
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let body = Body::from_request(request, app).await?;
+        serde_json::from_slice(body.content())
             .map(Self)
-            .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-                _ => ApiError::Malformed("the body broke off; send it again".to_owned()),
+            .map_err(|error| {
+                ApiError::Malformed(format!(
+                    "the body is not what this endpoint takes: {error}; see /v1/openapi.json"
+                ))
             })
-    }
-}
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let Body(body) = Body::from_request(request, state).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| {
-            ApiError::Malformed(format!(
-                "the body is not what this endpoint takes: {error}; see /v1/openapi.json"
-            ))
-        })
     }
 }
 

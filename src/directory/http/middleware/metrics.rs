@@ -49,6 +49,7 @@ pub(crate) struct Metrics {
     key_files: Family<KeyFileRead, Counter>,
     database: Gauge<i64, AtomicI64>,
     database_limit: Family<[(&'static str, &'static str); 0], Gauge>,
+    refused_legs: Counter,
 }
 
 /// Decrements the number of requests in flight on drop, however the request ends.
@@ -90,6 +91,7 @@ impl Default for Metrics {
             Unit::Bytes,
             database_limit.clone(),
         );
+        let refused_legs = Counter::default();
         registry.register(
             "requests",
             "Requests answered, by route and status (429: over a tenant's share, 503: cannot serve)",
@@ -110,6 +112,11 @@ impl Default for Metrics {
             "Changes of the key file that were seen (refused: the keys stay as they were)",
             key_files.clone(),
         );
+        registry.register(
+            "refused_legs",
+            "Legs of calls that could not be read and are not kept, in deliveries whose other legs are kept",
+            refused_legs.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             answers,
@@ -118,6 +125,7 @@ impl Default for Metrics {
             key_files,
             database,
             database_limit,
+            refused_legs,
         }
     }
 }
@@ -139,6 +147,11 @@ impl Metrics {
             }
             None => self.database_limit.clear(),
         }
+    }
+
+    /// Counts legs that were not kept.
+    pub(crate) fn legs_refused(&self, count: u32) {
+        self.refused_legs.inc_by(u64::from(count));
     }
 
     fn answered(&self, method: String, route: String, status: u16, took: Duration) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod auth;
+pub(crate) mod body;
 pub(crate) mod cursor;
 pub(crate) mod error;
 pub(crate) mod fairness;

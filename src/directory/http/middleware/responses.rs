@@ -42,7 +42,12 @@ impl IntoResponses for BodyRefusals {
                 "The request is malformed; nothing of it is kept",
                 false,
             ),
-            problem(413, "The body is too large", false),
+            problem(413, "The body is too large, packed or unpacked", false),
+            problem(
+                415,
+                "The body is packed in another way than gzip or deflate",
+                false,
+            ),
         ]);
         responses
     }

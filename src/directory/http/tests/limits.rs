@@ -196,3 +196,60 @@ async fn a_body_that_does_not_come_is_given_up_and_its_place_is_free() {
     directory.ingest().ingest(&payload([leg])).await.unwrap();
     directory.stop().await;
 }
+
+#[tokio::test]
+async fn more_bodies_than_there_is_room_for_are_told_to_come_again_and_are_then_kept() {
+    let directory = impatient(|args| {
+        args.max_body = 4 * 1024 * 1024;
+        args.tenant_concurrency = 40;
+    })
+    .await;
+    let body = |n: usize| {
+        let leg = call(&format!("d{n}"), "0312345678", "2026-11-23T01:00:00Z");
+        let mut body = payload([leg]);
+        body["call"]["transcript"] = json!("x".repeat(4_000_000));
+        body.to_string()
+    };
+    let token = token("acme", Purpose::Ingest);
+    let mut begun = Vec::new();
+    // The room is 64 MiB.
+    for n in 0..16 {
+        let body = body(n);
+        let head = format!(
+            "POST /v1/webhooks/calls HTTP/1.1\r\nhost: directory\r\nconnection: close\r\n\
+             authorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+            token.expose_secret(),
+            body.len()
+        );
+        let (begins, ends) = body.split_at(body.len() - 10);
+        let mut stream = connect(&directory).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(begins.as_bytes()).await.unwrap();
+        begun.push((stream, ends.to_owned()));
+    }
+    let post = async || {
+        let request = directory
+            .http
+            .post(format!("{}/v1/webhooks/calls", directory.base));
+        let request = request.bearer_auth(token.expose_secret()).body(body(16));
+        request.send().await.unwrap()
+    };
+    eventually(async || {
+        let response = post().await;
+        response.status() == 503 && response.headers().contains_key("retry-after")
+    })
+    .await;
+    for (mut stream, ends) in begun {
+        stream.write_all(ends.as_bytes()).await.unwrap();
+        let said = ended(stream).await;
+        assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
+    }
+    assert_eq!(post().await.status(), 200);
+    let query = CallsQuery {
+        limit: Some(200),
+        ..CallsQuery::default()
+    };
+    let history = directory.lookup().calls(&query).await.unwrap();
+    assert_eq!(history.calls.len(), 17);
+    directory.stop().await;
+}

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::directory::http::{App, Limits, Metrics, Readiness, Share, Shares, router};
+use crate::directory::http::{App, Limits, Metrics, Readiness, Room, Share, Shares, router};
 use crate::directory::model::{CallsQuery, LookupState};
 use crate::directory::store::Store;
 
@@ -116,6 +116,7 @@ pub(crate) async fn app(database: &str, time: Duration) -> App {
             per_second: 100,
             at_once: 4,
         }),
+        room: Room::for_bodies_of(1024),
         metrics: Metrics::default(),
         readiness: Readiness::default(),
         shutdown: CancellationToken::new(),

@@ -1,0 +1,391 @@
+//! Private keys as people paste them: reads what is certainly an RSA key, and names everything
+//! else.
+
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
+use jsonwebtoken::EncodingKey;
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+/// Base64 with or without padding, in either alphabet.
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// How often base64 may be wrapped around a PEM text.
+const MAX_WRAPPINGS: usize = 2;
+
+const LINE: usize = 64;
+
+/// What stands in place of an RSA private key. The text continues a sentence that names the value,
+/// and does not contain it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum NotAKey {
+    /// Only a certificate.
+    #[error(
+        "is a certificate, which belongs into the app; put in the private key that was made with it, the file that has the line BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY"
+    )]
+    Certificate,
+    /// Only a public key.
+    #[error(
+        "is a public key; put in the private key that was made with it, the file that has the line BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY"
+    )]
+    PublicKey,
+    /// Only a certificate request.
+    #[error(
+        "is a certificate request; put in the private key that it was made with, the file that has the line BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY"
+    )]
+    CertificateRequest,
+    /// A key with a pass phrase.
+    #[error(
+        "is encrypted with a pass phrase; take it off with `openssl pkey -in encrypted.pem -out key.pem` and put key.pem in"
+    )]
+    Encrypted,
+    /// A key of an elliptic curve.
+    #[error(
+        "is an EC key, and Salesforce takes RSA only; make an RSA key with a certificate, upload the certificate to the app, and put the key in"
+    )]
+    EllipticCurve,
+    /// A key of another algorithm, for example DSA or Ed25519.
+    #[error(
+        "is a private key but not an RSA key, which is all that Salesforce takes; make an RSA key with a certificate, upload the certificate to the app, and put the key in"
+    )]
+    OtherAlgorithm,
+    /// A key in OpenSSH's own format.
+    #[error(
+        "is a key in OpenSSH's own format; if it is an RSA key turn it into PEM with `ssh-keygen -p -N '' -m PEM -f FILE`"
+    )]
+    OpenSsh,
+    /// A key in PuTTY's format.
+    #[error(
+        "is a key in PuTTY's format; turn an RSA key into PEM with `puttygen key.ppk -O private-openssh -o key.pem`"
+    )]
+    Putty,
+    /// A keystore: PKCS#12 or JKS.
+    #[error(
+        "is not text: a keystore (PKCS#12, JKS) or a key in DER; write the RSA key as PEM, for example with `openssl pkcs12 -in FILE -nodes -nocerts -out key.pem`"
+    )]
+    Binary,
+    /// More than one private key.
+    #[error("holds several private keys; leave only the one whose certificate is in the app")]
+    Several,
+    /// A PEM text without its end.
+    #[error("is cut off: a BEGIN line has no END line; put the whole file in")]
+    CutOff,
+    /// An RSA key with wrong content.
+    #[error(
+        "is damaged: between its BEGIN and END line is no RSA private key; put the file in again"
+    )]
+    Damaged,
+    /// Nothing that is known.
+    #[error("is no RSA private key in PEM; put the whole file in, from the BEGIN to the END line")]
+    Unknown,
+}
+
+/// A part of a PEM text.
+struct Block<'a> {
+    label: &'a str,
+    body: &'a str,
+}
+
+/// Reads an RSA private key from what was pasted: among certificates, wrapped in base64, on one
+/// line, or with `\n` in place of its line ends. Returns it as PEM.
+///
+/// # Errors
+/// Says what the text is instead.
+pub(crate) fn read(pasted: &str) -> Result<SecretString, NotAKey> {
+    let mut text = Zeroizing::new(with_line_ends(pasted));
+    for _ in 0..MAX_WRAPPINGS {
+        if text.contains("-----BEGIN") {
+            break;
+        }
+        let packed: Zeroizing<String> =
+            Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).collect());
+        let Some(bytes) = decode(&packed).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        match std::str::from_utf8(&bytes) {
+            Ok(inner) => text = Zeroizing::new(with_line_ends(inner)),
+            Err(_) => return from_der(&bytes),
+        }
+    }
+    from_pem(&text)
+}
+
+/// The text with true line ends, without byte order mark, quotes and blanks around it.
+fn with_line_ends(text: &str) -> String {
+    let text = Zeroizing::new(text.replace("\\r", "\n"));
+    let text = Zeroizing::new(text.replace("\\n", "\n"));
+    // A text that was escaped twice has backslashes left, and PEM has none.
+    let text = Zeroizing::new(text.replace(['\\', '\r'], "\n"));
+    let around = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '"' | '\'');
+    text.trim_matches(around).to_owned()
+}
+
+fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let bytes = STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text));
+    bytes.ok().map(Zeroizing::new)
+}
+
+/// A key without its BEGIN and END lines.
+pub(super) fn from_der(bytes: &[u8]) -> Result<SecretString, NotAKey> {
+    let body = base64::engine::general_purpose::STANDARD.encode(bytes);
+    let body = Zeroizing::new(body);
+    ["PRIVATE KEY", "RSA PRIVATE KEY"]
+        .into_iter()
+        .find_map(|label| rsa(label, &body))
+        .ok_or(NotAKey::Binary)
+}
+
+fn from_pem(text: &str) -> Result<SecretString, NotAKey> {
+    let blocks = blocks(text)?;
+    let labelled = |name: &str| blocks.iter().any(|block| block.label == name);
+    let locked = |block: &Block<'_>| {
+        block.label == "ENCRYPTED PRIVATE KEY" || block.body.contains("ENCRYPTED")
+    };
+    let candidates = || {
+        blocks
+            .iter()
+            .filter(|block| matches!(block.label, "PRIVATE KEY" | "RSA PRIVATE KEY"))
+            .filter(|block| !locked(block))
+    };
+    let mut keys = candidates()
+        .filter_map(|block| rsa(block.label, block.body))
+        .collect::<Vec<_>>();
+    keys.dedup_by(|a, b| {
+        use secrecy::ExposeSecret as _;
+        a.expose_secret() == b.expose_secret()
+    });
+    if keys.len() > 1 {
+        return Err(NotAKey::Several);
+    }
+    if let Some(key) = keys.pop() {
+        return Ok(key);
+    }
+    if let Some(block) = candidates().next() {
+        return Err(instead_of_rsa(block));
+    }
+    Err(if blocks.iter().any(locked) {
+        NotAKey::Encrypted
+    } else if labelled("EC PRIVATE KEY") || labelled("EC PARAMETERS") {
+        NotAKey::EllipticCurve
+    } else if labelled("OPENSSH PRIVATE KEY") {
+        NotAKey::OpenSsh
+    } else if blocks
+        .iter()
+        .any(|block| block.label.ends_with("PRIVATE KEY"))
+    {
+        NotAKey::OtherAlgorithm
+    } else if blocks
+        .iter()
+        .any(|block| block.label.ends_with("CERTIFICATE"))
+    {
+        NotAKey::Certificate
+    } else if blocks
+        .iter()
+        .any(|block| block.label.ends_with("PUBLIC KEY"))
+        || text.starts_with("ssh-")
+    {
+        NotAKey::PublicKey
+    } else if blocks
+        .iter()
+        .any(|block| block.label.ends_with("CERTIFICATE REQUEST"))
+    {
+        NotAKey::CertificateRequest
+    } else if text.starts_with("PuTTY-User-Key-File") {
+        NotAKey::Putty
+    } else {
+        NotAKey::Unknown
+    })
+}
+
+/// The parts of a PEM text, whatever stands between them.
+fn blocks(text: &str) -> Result<Vec<Block<'_>>, NotAKey> {
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("-----BEGIN ") {
+        let (label, after) = after.split_once("-----").ok_or(NotAKey::CutOff)?;
+        let (body, after) = after.split_once("-----END ").ok_or(NotAKey::CutOff)?;
+        if body.contains("-----BEGIN ") {
+            return Err(NotAKey::CutOff);
+        }
+        blocks.push(Block { label, body });
+        rest = after;
+    }
+    Ok(blocks)
+}
+
+/// The key as PEM, if it is one for RSA.
+fn rsa(label: &str, body: &str) -> Option<SecretString> {
+    let body: Zeroizing<String> = Zeroizing::new(body.split_whitespace().collect());
+    if body.is_empty() || !body.is_ascii() {
+        return None;
+    }
+    let mut pem = Zeroizing::new(format!("-----BEGIN {label}-----\n"));
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(LINE));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str(&format!("-----END {label}-----\n"));
+    EncodingKey::from_rsa_pem(pem.as_bytes()).ok()?;
+    Some(SecretString::from(pem.as_str()))
+}
+
+/// What the content of a block is that should be a key for RSA. The algorithm stands at the
+/// beginning of PKCS#8 (RFC 5208, section 5).
+fn instead_of_rsa(block: &Block<'_>) -> NotAKey {
+    /// id-ecPublicKey, 1.2.840.10045.2.1 (RFC 5480).
+    const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+    /// rsaEncryption, 1.2.840.113549.1.1.1 (RFC 8017).
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    /// The version before, and the tag of an object identifier.
+    const ALGORITHM: &[u8] = &[0x02, 0x01, 0x00, 0x30];
+    let body: Zeroizing<String> = Zeroizing::new(block.body.split_whitespace().collect());
+    let Some(der) = decode(&body) else {
+        return NotAKey::Damaged;
+    };
+    let head = der.get(..40).unwrap_or(&der);
+    let holds = |bytes: &[u8]| head.windows(bytes.len()).any(|window| window == bytes);
+    if holds(ELLIPTIC_CURVE) {
+        NotAKey::EllipticCurve
+    } else if block.label == "PRIVATE KEY" && holds(ALGORITHM) && !holds(RSA) {
+        NotAKey::OtherAlgorithm
+    } else {
+        NotAKey::Damaged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose;
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    macro_rules! data {
+        ($name:literal) => {
+            include_str!(concat!("../tests/data/", $name))
+        };
+    }
+
+    const KEY: &str = data!("rsa-pkcs8.pem");
+    const CERTIFICATE: &str = data!("pasted/certificate.pem");
+
+    fn reads(pasted: &str) -> Result<String, NotAKey> {
+        read(pasted).map(|key| key.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn a_key_is_read_however_it_was_pasted() {
+        let escaped = KEY.replace('\n', "\\n");
+        let base64 = general_purpose::STANDARD.encode(KEY);
+        let table = [
+            ("as it is", KEY.to_owned()),
+            ("without the last line end", KEY.trim_end().to_owned()),
+            ("line ends of Windows", KEY.replace('\n', "\r\n")),
+            ("literal \\n", escaped.clone()),
+            ("literal \\r\\n", KEY.replace('\n', "\\r\\n")),
+            ("escaped twice", KEY.replace('\n', "\\\\n")),
+            ("in quotes", format!("\"{escaped}\"")),
+            ("on one line", KEY.replace('\n', " ")),
+            ("indented", KEY.replace('\n', "\n    ")),
+            ("byte order mark", format!("\u{feff}{KEY}")),
+            ("certificate first", format!("{CERTIFICATE}{KEY}")),
+            ("certificate behind", format!("{KEY}{CERTIFICATE}")),
+            (
+                "with attributes",
+                format!("Bag Attributes\n  friendlyName: x\n{KEY}"),
+            ),
+            ("twice the same", format!("{KEY}{KEY}")),
+            (
+                "an EC key beside",
+                format!("{}{KEY}", data!("pasted/ec-sec1.pem")),
+            ),
+            ("base64", base64.clone()),
+            (
+                "base64 in lines",
+                base64
+                    .as_bytes()
+                    .chunks(76)
+                    .map(|line| format!("{}\n", std::str::from_utf8(line).unwrap()))
+                    .collect(),
+            ),
+            (
+                "base64 of base64",
+                general_purpose::STANDARD.encode(&base64),
+            ),
+            (
+                "base64 without padding",
+                general_purpose::URL_SAFE_NO_PAD.encode(KEY),
+            ),
+            (
+                "without BEGIN and END",
+                KEY.lines().filter(|line| !line.starts_with('-')).collect(),
+            ),
+        ];
+        for (how, pasted) in table {
+            assert_eq!(reads(&pasted).as_deref(), Ok(KEY), "{how}");
+        }
+        let pkcs1 = data!("rsa-pkcs1.pem");
+        assert_eq!(reads(&pkcs1.replace('\n', "\\r\\n")).as_deref(), Ok(pkcs1));
+    }
+
+    #[test]
+    fn what_is_no_key_is_named_for_what_it_is() {
+        use NotAKey::*;
+        let public = data!("rsa-public.pem");
+        let table = [
+            (CERTIFICATE, Certificate),
+            (public, PublicKey),
+            (&public.replace("PUBLIC", "RSA PUBLIC"), PublicKey),
+            (data!("pasted/openssh.pub.txt"), PublicKey),
+            (data!("pasted/request.pem"), CertificateRequest),
+            (data!("pasted/encrypted-pkcs1.pem"), Encrypted),
+            (data!("pasted/encrypted-pkcs8.pem"), Encrypted),
+            (data!("pasted/ec-sec1.pem"), EllipticCurve),
+            (data!("pasted/ec-pkcs8.pem"), EllipticCurve),
+            (data!("pasted/ed25519.pem"), OtherAlgorithm),
+            (data!("pasted/openssh.pem"), OpenSsh),
+            ("PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none", Putty),
+            (&format!("{KEY}{}", data!("pasted/other-rsa.pem")), Several),
+            (&KEY[..200], CutOff),
+            (&format!("{}{CERTIFICATE}", &KEY[..200]), CutOff),
+            (&KEY.replace("MII", "MIJ"), Damaged),
+            (&KEY.replace("QEFA", "!"), Damaged),
+            (
+                "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
+                Damaged,
+            ),
+            ("", Unknown),
+            ("hunter2", Unknown),
+        ];
+        for (pasted, is) in table {
+            let head: String = pasted.chars().take(40).collect();
+            assert_eq!(reads(pasted), Err(is), "{head}");
+            let packed = general_purpose::STANDARD.encode(pasted);
+            if pasted.contains("-----BEGIN") {
+                assert_eq!(reads(&packed), Err(is), "{head}, in base64");
+            }
+            let with_certificate = format!("{CERTIFICATE}{pasted}");
+            if matches!(is, Encrypted | EllipticCurve | OpenSsh | OtherAlgorithm) {
+                assert_eq!(
+                    reads(&with_certificate),
+                    Err(is),
+                    "{head}, beside a certificate"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_it_panic() {
+        for cut in (0..KEY.len()).step_by(7) {
+            let _ = reads(&KEY[cut..]);
+            let _ = reads(&format!("{}\u{1f511}{}", &KEY[..cut], &KEY[cut..]));
+        }
+    }
+}
