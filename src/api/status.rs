@@ -191,6 +191,10 @@ pub struct LoginRefusal {
     /// worked since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_version: Option<String>,
+    /// Whether the answer was never seen. The log-in then counts, but the credential may be tried
+    /// again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unanswered: bool,
 }
 
 fn is_zero<N: Default + PartialEq>(number: &N) -> bool {

@@ -123,8 +123,7 @@ impl Decision<'_> {
     /// it had another credential.
     fn known_refusal(&self, fingerprint: &str, user: &str) -> Option<Refusal> {
         let own = self.status.connection.as_ref().and_then(|connection| {
-            user_limit::refusals(connection, user)
-                .find(|refused| refused.credential.as_deref() == Some(fingerprint))
+            user_limit::refusals(connection, user).find(|refused| refused.refuses(fingerprint))
         });
         let own = own.map(|refused| remembered_refusal(refused.at));
         let elsewhere = self.observed.siblings.refusal.clone();
@@ -140,16 +139,22 @@ impl Decision<'_> {
         let unanswered = own
             .filter(|own| own.user_version.as_deref() == Some(user))
             .filter(|_| !self.observed.siblings.has_outcome)
-            .and_then(|own| own.attempted_at.as_ref())
-            .map(|time| time.0);
+            .and_then(|own| {
+                Some(Refused {
+                    at: own.attempted_at.as_ref()?.0,
+                    credential: own.credentials_version.clone(),
+                    unanswered: true,
+                })
+            });
         let refused = own
             .into_iter()
             .flat_map(|connection| user_limit::refusals(connection, user))
             .chain(self.observed.siblings.user_refusals.iter().cloned())
+            .chain(unanswered)
             .collect();
         let by_integration =
             own.and_then(|connection| user_limit::integration_gate(connection, self.now));
-        user_limit::gate(refused, unanswered, fingerprint, self.now).max(by_integration)
+        user_limit::gate(refused, fingerprint, self.now).max(by_integration)
     }
 
     /// Warns while refused log-ins of this integration hold up others that log in as the same user.

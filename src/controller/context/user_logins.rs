@@ -48,15 +48,14 @@ impl UserLogins {
         let logins = users.entry(user.to_owned()).or_default();
         logins.retain(|login| is_recent(login.at, now));
         refused.extend(logins.iter().filter_map(Login::refusal));
-        if let Some(opens) = user_limit::gate(refused.clone(), [], credential, now) {
+        if let Some(opens) = user_limit::gate(refused.clone(), credential, now) {
             return Err(opens);
         }
         let pending = logins.iter().filter(|login| !login.refused);
-        let pending = pending.map(|login| login.at);
+        refused.extend(pending.map(Login::counted));
         // Statuses have seconds: two log-ins of one second would look like one there.
         let twin = |login: &Login| login.at == now && login.credential == credential;
-        if user_limit::gate(refused, pending, credential, now).is_some() || logins.iter().any(twin)
-        {
+        if user_limit::gate(refused, credential, now).is_some() || logins.iter().any(twin) {
             return Err(now.checked_add(ANSWER).unwrap_or(now));
         }
         logins.push(Login {
@@ -103,10 +102,15 @@ impl UserLogins {
 
 impl Login {
     fn refusal(&self) -> Option<Refused> {
-        self.refused.then(|| Refused {
+        self.refused.then(|| self.counted())
+    }
+
+    fn counted(&self) -> Refused {
+        Refused {
             at: self.at,
             credential: Some(self.credential.clone()),
-        })
+            unanswered: !self.refused,
+        }
     }
 }
 
@@ -126,6 +130,7 @@ mod tests {
         Refused {
             at: at(second),
             credential: Some(credential.into()),
+            unanswered: false,
         }
     }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::proof::Proof;
+use super::user_limit::Refused;
 use super::{next_attempt, user_limit};
 use crate::api::status::{Connection, SalesforceIntegrationStatus};
 use crate::salesforce::Phase;
@@ -22,7 +23,7 @@ pub(crate) fn with_attempt(
     let connection = of_credential(&mut status, fingerprint, user);
     if let Some(unanswered) = connection.attempted_at.replace(Time(now)) {
         note_refused_at(connection, unanswered.0);
-        user_limit::record(connection, user, None, unanswered.0);
+        note_unanswered(connection, user, unanswered.0);
     }
     status
 }
@@ -40,7 +41,7 @@ pub(crate) fn of_credential<'a>(
             connection.attempted_at.take(),
             connection.user_version.clone(),
         ) {
-            user_limit::record(connection, &user, None, unanswered.0);
+            note_unanswered(connection, &user, unanswered.0);
         }
         *connection = Connection {
             credentials_version: Some(fingerprint.into()),
@@ -65,7 +66,7 @@ pub(crate) fn settle_attempt(connection: &mut Connection, proof: &Proof) {
     if !answered {
         note_refused_at(connection, attempted.0);
         if let Some(user) = connection.user_version.clone() {
-            user_limit::record(connection, &user, None, attempted.0);
+            note_unanswered(connection, &user, attempted.0);
         }
     }
 }
@@ -86,7 +87,22 @@ pub(crate) fn note_refusal(
     connection.transient_failures = 0;
     connection.next_attempt_at = None;
     note_refused_at(connection, at);
-    user_limit::record(connection, user, Some(fingerprint), at);
+    let refused = Refused {
+        at,
+        credential: Some(fingerprint.into()),
+        unanswered: false,
+    };
+    user_limit::record(connection, user, refused);
+}
+
+/// Counts a log-in with the credential on record, as this user, whose answer was never seen.
+fn note_unanswered(connection: &mut Connection, user: &str, at: Timestamp) {
+    let login = Refused {
+        at,
+        credential: connection.credentials_version.clone(),
+        unanswered: true,
+    };
+    user_limit::record(connection, user, login);
 }
 
 /// Counts a log-in that was sent at `at` towards the limit of two an hour.

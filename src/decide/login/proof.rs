@@ -119,7 +119,7 @@ impl SiblingLogins {
         };
         for refused in user_limit::refusals(connection, user) {
             let known = self.refusal.as_ref().map(|refusal| refusal.at);
-            if refused.credential.as_deref() == Some(fingerprint) && known < Some(refused.at) {
+            if refused.refuses(fingerprint) && known < Some(refused.at) {
                 self.refusal = Some(remembered_refusal(refused.at));
             }
             self.user_refusals.push(refused);
@@ -129,7 +129,8 @@ impl SiblingLogins {
             self.user_refusals
                 .extend(unanswered.filter(|sent| *sent < since).map(|at| Refused {
                     at,
-                    credential: None,
+                    credential: connection.credentials_version.clone(),
+                    unanswered: true,
                 }));
         }
     }

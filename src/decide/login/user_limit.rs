@@ -25,9 +25,19 @@ pub(crate) const MAX_KEPT: usize = 8;
 pub(crate) struct Refused {
     /// Time at which the log-in was sent.
     pub at: Timestamp,
-    /// Fingerprint of the credential; `None` if the answer is unknown, or the credential has
-    /// worked since.
+    /// Fingerprint of the credential; `None` if the credential has worked since.
     pub credential: Option<String>,
+    /// Whether the answer is unknown. The log-in counts, but the credential may be tried again.
+    pub unanswered: bool,
+}
+
+// === impl Refused ===
+
+impl Refused {
+    /// Whether Salesforce refused this credential.
+    pub(crate) fn refuses(&self, fingerprint: &str) -> bool {
+        !self.unanswered && self.credential.as_deref() == Some(fingerprint)
+    }
 }
 
 /// Returns the refusals of this user that a status has.
@@ -42,25 +52,22 @@ pub(crate) fn refusals<'a>(
         .map(|refusal| Refused {
             at: refusal.at.0,
             credential: refusal.credentials_version.clone(),
+            unanswered: refusal.unanswered,
         })
 }
 
 /// Returns the time from which a log-in with this credential is allowed to its user; `None` if it
-/// is allowed now. `unanswered` has the times of log-ins whose answer is not known: each may have
-/// been a refusal of any credential.
+/// is allowed now.
 pub(crate) fn gate(
     mut refused: Vec<Refused>,
-    unanswered: impl IntoIterator<Item = Timestamp>,
     credential: &str,
     now: Timestamp,
 ) -> Option<Timestamp> {
     // Several statuses may have one refusal: of one credential in one second there is one log-in.
     refused.sort_unstable();
-    refused.dedup_by(|one, other| one == other && one.credential.is_some());
-    refused.extend(unanswered.into_iter().map(|at| Refused {
-        at,
-        credential: None,
-    }));
+    refused.dedup_by(|one, other| {
+        (one.at, &one.credential) == (other.at, &other.credential) && one.credential.is_some()
+    });
     refused.retain(|refused| now.duration_since(refused.at) < REFUSAL_WINDOW);
     refused.sort_unstable_by_key(|refused| Reverse(refused.at));
     let again = refused
@@ -88,17 +95,14 @@ pub(crate) fn gate(
         .ok()
 }
 
-/// Records a refusal. `credential` is `None` if the answer is unknown.
-pub(crate) fn record(
-    connection: &mut Connection,
-    user: &str,
-    credential: Option<&str>,
-    at: Timestamp,
-) {
+/// Records a refused or unanswered log-in as this user.
+pub(crate) fn record(connection: &mut Connection, user: &str, login: Refused) {
+    let at = login.at;
     let refusal = LoginRefusal {
         at: Time(at),
         user_version: user.into(),
-        credentials_version: credential.map(str::to_owned),
+        credentials_version: login.credential,
+        unanswered: login.unanswered,
     };
     let refusals = &mut connection.refusals;
     if refusals.contains(&refusal) {
