@@ -331,6 +331,8 @@ fn dialled(code: &'static str) -> impl Strategy<Value = (Region, String)> {
         "US" => "[2-9][0-9]{2}[2-9][0-9]{6}",
         "GB" => "0[1-37][0-9]{9}",
         "DE" => "0[1-9][0-9]{7,10}",
+        // Service numbers (0900) have no international form.
+        "BR" => "0[1-9][1-9][2-5][0-9]{7}",
         _ => "0[1-9][0-9]{5,10}",
     };
     pattern.prop_map(move |text| (region(code), text))
