@@ -15,7 +15,6 @@ use super::rules::warnings::Origin;
 use super::rules::{error_log, schedule, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
-use crate::api::status::Warning;
 use crate::api::{Settings, TEST_REQUESTED_AT};
 use crate::reason::{Code, Reason};
 use crate::salesforce::Meaning;
@@ -119,13 +118,19 @@ impl Decision<'_> {
         None
     }
 
+    /// Returns the refusals of this user that the own status has.
+    fn own_refusals<'b>(&'b self, user: &'b str) -> impl Iterator<Item = Refused> + 'b {
+        let connection = self.status.connection.iter();
+        connection.flat_map(|connection| user_limit::refusals(connection, user))
+    }
+
     /// Returns the newest refusal of this credential: by a sibling, or by this integration before
     /// it had another credential.
     fn known_refusal(&self, fingerprint: &str, user: &str) -> Option<Refusal> {
-        let own = self.status.connection.as_ref().and_then(|connection| {
-            user_limit::refusals(connection, user).find(|refused| refused.refuses(fingerprint))
-        });
-        let own = own.map(|refused| remembered_refusal(refused.at));
+        let own = self
+            .own_refusals(user)
+            .find(|refused| refused.refuses(fingerprint))
+            .map(|refused| remembered_refusal(refused.at));
         let elsewhere = self.observed.siblings.refusal.clone();
         own.into_iter()
             .chain(elsewhere)
@@ -137,18 +142,10 @@ impl Decision<'_> {
     fn user_opens(&self, fingerprint: &str, user: &str) -> Option<Timestamp> {
         let own = self.status.connection.as_ref();
         let unanswered = own
-            .filter(|own| own.user_version.as_deref() == Some(user))
             .filter(|_| !self.observed.siblings.has_outcome)
-            .and_then(|own| {
-                Some(Refused {
-                    at: own.attempted_at.as_ref()?.0,
-                    credential: own.credentials_version.clone(),
-                    unanswered: true,
-                })
-            });
-        let refused = own
-            .into_iter()
-            .flat_map(|connection| user_limit::refusals(connection, user))
+            .and_then(|own| user_limit::unanswered(own, user));
+        let refused = self
+            .own_refusals(user)
             .chain(self.observed.siblings.user_refusals.iter().cloned())
             .chain(unanswered)
             .collect();
@@ -167,11 +164,7 @@ impl Decision<'_> {
             .is_some_and(|connection| connection.failed_logins > 0);
         let found = if refused && self.observed.siblings.user_is_shared {
             let reason = Reason::UserIsShared;
-            vec![Warning {
-                code: Code::from(reason).to_string(),
-                message: reason.cause().into(),
-                remedy: reason.remedy().to_string(),
-            }]
+            vec![warnings::of(reason, reason.cause().into())]
         } else {
             vec![]
         };
@@ -189,9 +182,7 @@ impl Decision<'_> {
             && self
                 .verdict(CONNECTED)
                 .is_some_and(|verdict| verdict.truth == Truth::True);
-        let own: Vec<Refused> = (self.status.connection.iter())
-            .flat_map(|connection| user_limit::refusals(connection, user))
-            .collect();
+        let own: Vec<Refused> = self.own_refusals(user).collect();
         let others = (self.observed.siblings.user_refusals.iter()).any(|refused| {
             self.now.duration_since(refused.at) < REFUSAL_WINDOW && !own.contains(refused)
         });

@@ -14,7 +14,7 @@ use super::runs::EndedRun;
 use super::{Decision, runs};
 use crate::api::conditions::{SYNCED, Verdict};
 use crate::api::status::{ApiUsage, QueryUrlLength, SharedWith};
-use crate::api::{API_CALLS, Settings, status};
+use crate::api::{API_CALLS, Settings};
 use crate::reason::Reason;
 use crate::salesforce::Usage;
 
@@ -150,11 +150,9 @@ impl Decision<'_> {
                 self.notice(true, *reason, note, "Reconcile");
             }
         }
-        let found = found.into_iter().map(|(reason, message)| status::Warning {
-            code: reason.to_string(),
-            message,
-            remedy: reason.remedy().to_string(),
-        });
+        let found = found
+            .into_iter()
+            .map(|(reason, message)| warnings::of(reason, message));
         warnings::replace(&mut self.status.warnings, Origin::Budget, found.collect());
     }
 

@@ -97,11 +97,7 @@ pub(crate) fn note_refusal(
 
 /// Counts a log-in with the credential on record, as this user, whose answer was never seen.
 fn note_unanswered(connection: &mut Connection, user: &str, at: Timestamp) {
-    let login = Refused {
-        at,
-        credential: connection.credentials_version.clone(),
-        unanswered: true,
-    };
+    let login = user_limit::unanswered_at(connection, at);
     user_limit::record(connection, user, login);
 }
 

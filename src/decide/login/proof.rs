@@ -124,15 +124,9 @@ impl SiblingLogins {
             }
             self.user_refusals.push(refused);
         }
-        if connection.user_version.as_deref() == Some(user) {
-            let unanswered = connection.attempted_at.as_ref().map(|time| time.0);
-            self.user_refusals
-                .extend(unanswered.filter(|sent| *sent < since).map(|at| Refused {
-                    at,
-                    credential: connection.credentials_version.clone(),
-                    unanswered: true,
-                }));
-        }
+        let unanswered = user_limit::unanswered(connection, user);
+        self.user_refusals
+            .extend(unanswered.filter(|login| login.at < since));
     }
 }
 

@@ -56,6 +56,26 @@ pub(crate) fn refusals<'a>(
         })
 }
 
+/// Returns the log-in of this status whose answer is not known, if it was sent as this user.
+pub(crate) fn unanswered(connection: &Connection, user: &str) -> Option<Refused> {
+    if connection.user_version.as_deref() != Some(user) {
+        return None;
+    }
+    Some(unanswered_at(
+        connection,
+        connection.attempted_at.as_ref()?.0,
+    ))
+}
+
+/// Returns a log-in with the credential on record whose answer was never seen.
+pub(crate) fn unanswered_at(connection: &Connection, at: Timestamp) -> Refused {
+    Refused {
+        at,
+        credential: connection.credentials_version.clone(),
+        unanswered: true,
+    }
+}
+
 /// Returns the time from which a log-in with this credential is allowed to its user; `None` if it
 /// is allowed now.
 pub(crate) fn gate(

@@ -72,7 +72,7 @@ pub(crate) fn switched_off(
 ) {
     status.notifications = None;
     let found = notifications.map(|_| {
-        warning(
+        warnings::of(
             Reason::MailNotConfigured,
             "spec.notifications is set, and this operator sends no mail.".to_owned(),
         )
@@ -389,20 +389,12 @@ fn recipients(
     }
     let warning = (!refused.is_empty()).then(|| {
         let refused = refused.join(", ");
-        warning(
+        warnings::of(
             Reason::MailRecipientRefused,
             format!("spec.notifications.email: no mail is sent to {refused}, because the operator does not send to that domain."),
         )
     });
     (to, warning.into_iter().collect())
-}
-
-fn warning(reason: Reason, message: String) -> Warning {
-    Warning {
-        code: reason.code().to_owned(),
-        message,
-        remedy: reason.remedy().text().to_owned(),
-    }
 }
 
 /// When fewer than `ceiling` mails were sent within the hour; `None` when that is so now.

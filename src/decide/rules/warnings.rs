@@ -56,6 +56,15 @@ pub(crate) fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Wa
     });
 }
 
+/// A warning of the controller's own.
+pub(crate) fn of(reason: Reason, message: String) -> Warning {
+    Warning {
+        code: reason.to_string(),
+        message,
+        remedy: reason.remedy().to_string(),
+    }
+}
+
 /// Converts a run's warning to the form in the status.
 pub(crate) fn of_run(note: &Note) -> Warning {
     Warning {
