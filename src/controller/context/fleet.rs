@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::labels::{CodeLabel, ConditionLabel, KindLabel, OrgLabel, ReasonLabel};
 use super::series;
 use crate::api::conditions::{CONNECTED, READY};
 use crate::api::status::{ApiUsage, SalesforceIntegrationStatus};
@@ -35,33 +36,6 @@ pub(crate) struct Scrape {
 struct ReadyLabel {
     ready: String,
     reason: Code,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ConditionLabel {
-    condition: String,
-    status: String,
-    reason: Code,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct CodeLabel {
-    code: Code,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: Code,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct KindLabel {
-    kind: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OrgLabel {
-    organization: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]

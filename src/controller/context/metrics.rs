@@ -14,6 +14,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::fleet::clamped;
+use super::labels::{KindLabel, RunLabel};
 use crate::api::status::LastRun;
 use crate::decide::Proof;
 use crate::reason::Code;
@@ -29,17 +31,6 @@ const UNKNOWN_CODE: &str = "Unknown";
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct KindLabel {
-    kind: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RunLabel {
-    kind: String,
-    outcome: Code,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -339,8 +330,7 @@ impl Metrics {
 
     /// How many mails wait for the mail server.
     pub(crate) fn mails_queued(&self, mails: usize) {
-        self.mails_queued
-            .set(i64::try_from(mails).unwrap_or(i64::MAX));
+        self.mails_queued.set(clamped(mails as u64));
     }
 
     /// The metrics as text, with those of another registry behind them.

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod fleet;
+mod labels;
 pub(crate) mod mail;
 pub(crate) mod metrics;
 pub(crate) mod prover;
@@ -148,8 +149,11 @@ impl Context {
         let keys = self.index().refused_as(user);
         keys.iter()
             .filter_map(|key| self.integration(key))
-            .filter_map(|integration| integration.status.as_ref()?.connection.clone())
-            .flat_map(|connection| user_limit::refusals(&connection, user).collect::<Vec<_>>())
+            .filter_map(|integration| {
+                let connection = integration.status.as_ref()?.connection.as_ref()?;
+                Some(user_limit::refusals(connection, user).collect::<Vec<_>>())
+            })
+            .flatten()
             .collect()
     }
 

@@ -10,10 +10,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::fleet::clamped;
+use super::labels::{CodeLabel, ConditionLabel, OrgLabel, ReasonLabel, RunLabel};
 use crate::api::conditions::CONNECTED;
 use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{SalesforceIntegration, conditions};
-use crate::reason::Code;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Name {
@@ -35,34 +35,6 @@ impl<L: EncodeLabelSet> EncodeLabelSet for Labelled<L> {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByOrg {
-    organization: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByCondition {
-    condition: String,
-    status: String,
-    reason: Code,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByReason {
-    reason: Code,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByCode {
-    code: Code,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByRun {
-    kind: String,
-    outcome: Code,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByResult {
     result: &'static str,
 }
@@ -73,11 +45,11 @@ type Of<L> = Family<Labelled<L>, Gauge>;
 /// The families of all integrations.
 #[derive(Default)]
 struct Series {
-    info: Of<ByOrg>,
-    transitions: Of<ByCondition>,
-    warnings: Of<ByCode>,
-    withheld: Of<ByReason>,
-    last_run: Of<ByRun>,
+    info: Of<OrgLabel>,
+    transitions: Of<ConditionLabel>,
+    warnings: Of<CodeLabel>,
+    withheld: Of<ReasonLabel>,
+    last_run: Of<RunLabel>,
     last_run_seconds: Plain,
     last_run_numbers: Of<ByResult>,
     last_run_ambiguous: Plain,
@@ -112,7 +84,7 @@ pub(crate) fn register(registry: &mut Registry, integrations: &[Arc<SalesforceIn
 impl Series {
     fn add(&self, name: &Name, status: &SalesforceIntegrationStatus) {
         let organization = status.organization.as_ref();
-        let by = ByOrg {
+        let by = OrgLabel {
             organization: organization.map_or(String::new(), |org| org.id.clone()),
         };
         set(&self.info, name, by, 1);
@@ -131,7 +103,7 @@ impl Series {
 
     fn add_concerns(&self, name: &Name, status: &SalesforceIntegrationStatus) {
         for condition in &status.conditions {
-            let by = ByCondition {
+            let by = ConditionLabel {
                 condition: condition.type_.clone(),
                 status: condition.status.clone(),
                 reason: conditions::reason_of(condition),
@@ -140,14 +112,14 @@ impl Series {
             set(&self.transitions, name, by, since);
         }
         for warning in &status.warnings {
-            let by = ByCode {
+            let by = CodeLabel {
                 code: warning.code(),
             };
             set(&self.warnings, name, by, 1);
         }
         let connected = conditions::find(&status.conditions, CONNECTED);
         if let Some(connected) = connected.filter(|_| status.is_login_withheld()) {
-            let by = ByReason {
+            let by = ReasonLabel {
                 reason: conditions::reason_of(connected),
             };
             set(&self.withheld, name, by, 1);
@@ -158,7 +130,7 @@ impl Series {
         let Some(run) = &status.last_run else {
             return;
         };
-        let by = ByRun {
+        let by = RunLabel {
             kind: run.kind.clone(),
             outcome: run.code(),
         };
