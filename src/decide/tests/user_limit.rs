@@ -159,6 +159,28 @@ fn a_test_that_a_person_asks_for_does_not_use_up_the_try_of_the_corrected_passwo
     assert_eq!(user.connected(0).0, Truth::True);
 }
 
+#[test]
+fn one_integration_is_refused_eight_times_an_hour_whichever_users_it_names() {
+    let mut world = World::new();
+    for user in 0..12 {
+        world.now = user;
+        world.credentials = Credentials::Available {
+            fingerprint: format!("f{user}"),
+            user: format!("u{user}"),
+            keys: vec!["password".into()],
+        };
+        world.step(refused());
+    }
+    assert_eq!(world.proofs, 8);
+    assert_eq!(
+        world.condition(CONNECTED),
+        Some((Truth::False, "LoginWithheld".into()))
+    );
+    world.now = 3600;
+    world.step(refused());
+    assert_eq!(world.proofs, 9);
+}
+
 #[derive(Clone, Debug)]
 enum Event {
     Secret(usize, usize),
