@@ -8,12 +8,16 @@ pub mod conditions;
 pub mod crd;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod run_spec;
 pub mod settings;
 mod spec;
 pub mod status;
 
 use jiff::Timestamp;
 
+pub use self::run_spec::{
+    RunAmounts, RunResources, RunSpec, RunToleration, TaintEffect, TolerationOperator,
+};
 pub(crate) use self::settings::canonical_user;
 pub use self::settings::{InvalidField, Settings};
 pub use self::spec::{
@@ -28,6 +32,9 @@ pub use self::status::SalesforceIntegrationStatus;
 pub const TEST_REQUESTED_AT: &str = "switchboard.dev/test-requested-at";
 /// Annotation that requests one run of the worker now. The request is a new value, such as a time.
 pub const RUN_REQUESTED_AT: &str = "switchboard.dev/run-requested-at";
+/// Annotation on an object of somebody else that gives it to an integration. The value is the name
+/// of the integration.
+pub const ADOPT: &str = "switchboard.dev/adopt";
 /// Label on every object that belongs to an integration. The value is the name of the integration.
 pub const INTEGRATION_LABEL: &str = "switchboard.dev/integration";
 /// Label on CronJobs, Jobs and pods: the kind of run, `sync` or `lookup`.
@@ -44,6 +51,11 @@ pub const API_CALLS: &str = "switchboard.dev/api-calls";
 /// Annotation on the Secret with the directory's tokens: the version of the sources that they were
 /// minted from.
 pub const TOKENS_VERSION: &str = "switchboard.dev/tokens-version";
+
+/// The name of the Secret with an integration's tokens for the directory.
+pub(crate) fn token_secret_name(integration: &str) -> String {
+    format!("{integration}-directory")
+}
 
 /// The current time in whole seconds, as Kubernetes writes times.
 pub(crate) fn now() -> Timestamp {

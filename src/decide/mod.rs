@@ -37,7 +37,7 @@ use crate::api::conditions::{
     CALL_CENTERS_VERIFIED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, Truth, Verdict,
 };
 use crate::api::status::SalesforceIntegrationStatus;
-use crate::api::{Settings, conditions};
+use crate::api::{InvalidField, Settings, conditions};
 use crate::reason::{Code, Reason};
 
 /// A run is overdue if none has ended this long after its deadline.
@@ -52,6 +52,9 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
         Ok(settings) => settings,
         Err(invalid) => return decision.refuse_spec(&invalid.to_string()),
     };
+    if let Err(invalid) = decision.may_run_so(settings) {
+        return decision.refuse_spec(&invalid.to_string());
+    }
     decision.credentials();
     decision.exclusive();
     decision.runs();
@@ -172,6 +175,16 @@ impl<'a> Decision<'a> {
             note,
             action,
         });
+    }
+
+    /// Checks `spec.run` against what the platform team allows, where that is known.
+    fn may_run_so(&self, settings: &Settings) -> Result<(), InvalidField> {
+        let config = self.observed.config;
+        let Some(may) = &config.tenants_may else {
+            return Ok(());
+        };
+        let (template, memory) = (&config.pod_template, &config.worker_memory);
+        rules::pods::check(&settings.run, template, may, memory)
     }
 
     /// Returns the plan for a spec that passed the schema but refers to something that does not

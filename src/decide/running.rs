@@ -118,7 +118,9 @@ impl Decision<'_> {
             self.hold_runs(cadence, settings);
         }
         let refused = self.observed.admission.verdict().is_some();
-        let nothing_starts = !may_run || refused && self.observed.cron_jobs.is_empty();
+        let nothing_starts = !may_run
+            || refused && self.observed.cron_jobs.is_empty()
+            || self.observed.admission.lacks_tokens();
         self.status.next_run = cadence
             .filter(|_| !nothing_starts)
             .and_then(|cadence| self.next_start(cadence, settings))
@@ -126,7 +128,10 @@ impl Decision<'_> {
         if let (Some(cadence), true) = (cadence, holds_company) {
             let allowance = self.allowance_by_clock(cadence, settings);
             let run = self.run_template(settings, allowance, None);
-            let suspend = !may_run || self.held.is_some() || allowance == Some(0);
+            let suspend = !may_run
+                || self.held.is_some()
+                || allowance == Some(0)
+                || self.observed.admission.lacks_tokens();
             let cron_job = children::cron_job(resource, settings, cadence, suspend, &run);
             self.plan.cron_job = Some(cron_job);
         }
@@ -247,8 +252,8 @@ impl Decision<'_> {
         let job = children::job_on_request(self.observed.resource, &run, request_id);
         match self.observed.admission.refuses_job(&job.name_any()) {
             None => Ok(job),
-            Some(refusal) => {
-                let (source, code) = (runs::source(run.kind), Reason::RefusedByCluster.into());
+            Some((reason, refusal)) => {
+                let (source, code) = (runs::source(run.kind), reason.into());
                 error_log::record(&mut self.status.errors, source, &code, &refusal, self.now);
                 Err(refusal)
             }
@@ -277,7 +282,8 @@ impl Decision<'_> {
     fn refused_by_cluster(&mut self, settings: &Settings) -> Option<Verdict> {
         let verdict = self.observed.admission.verdict()?;
         let old = self.verdict(SYNCED);
-        if old.is_none_or(|old| old.reason != verdict.reason) {
+        let fails = verdict.truth == Truth::False;
+        if fails && old.is_none_or(|old| old.reason != verdict.reason) {
             let source = runs::source(children::kind_of_run(settings));
             let (code, message) = (&verdict.reason, &verdict.message);
             error_log::record(&mut self.status.errors, source, code, message, self.now);
@@ -366,7 +372,7 @@ impl Decision<'_> {
 
     /// Whether a verdict states a refusal by the cluster that is over.
     fn is_accepted_now(&self, verdict: &Verdict) -> bool {
-        verdict.reason == Reason::RefusedByCluster && self.observed.admission == Admission::Accepted
+        conditions::is_of_admission(&verdict.reason) && self.observed.admission == Admission::Accepted
     }
 
     /// Returns the time by which a run should have ended; `None` while runs may not start or one is

@@ -129,6 +129,10 @@ reasons! {
             "The namespace does not take the CronJob, or the Secret with the directory's tokens: a quota is used up, or a policy is against it.",
             Act("A quota or a policy of the namespace stands in the way: ask the platform team. It is tried again every minute.")
         }
+        ObjectNotOurs {
+            "Under a name that the operator uses (the Secret NAME-directory, the CronJobs NAME-sync and NAME-lookup) stands an object that it did not make. It is neither changed nor deleted.",
+            Act("Rename or delete the object that the message names. To hand it over to the integration, which then overwrites it and deletes it with itself, set its annotation switchboard.dev/adopt to the name of the integration. It is looked at again every minute.")
+        }
         BudgetExhausted {
             "The run stopped at its share of the org's API requests. What it found is kept.",
             Act("Nothing is lost: the next run goes on. Give the integration a larger share (spec.apiBudget.dailyPercent), or ask for more API requests in Salesforce.")

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::owned::Failure;
+use crate::decide::runs::admission::NotOurs;
 use crate::directory::TokenError;
 
 /// A step of a reconcile that failed.
@@ -22,6 +24,9 @@ pub(crate) enum Error {
     /// Writing the Secret with the directory's tokens failed.
     #[error("the Secret with the directory's tokens could not be written")]
     TokenSecret(#[source] WithoutWords),
+    /// An object that stands under a name of ours belongs to somebody else.
+    #[error(transparent)]
+    NotOurs(NotOurs),
     /// Minting tokens failed.
     #[error("the directory's tokens could not be made")]
     Token(#[source] TokenError),
@@ -33,6 +38,14 @@ pub(crate) enum Error {
 // === impl Error ===
 
 impl Error {
+    /// The error of a write; `api` is the variant for an answer of the API server.
+    pub(crate) fn of(failure: Failure, api: impl FnOnce(kube::Error) -> Self) -> Self {
+        match failure {
+            Failure::Api(error) => api(error),
+            Failure::NotOurs(object) => Self::NotOurs(object),
+        }
+    }
+
     /// The error of the API server's client. `None` when the failure has another cause.
     pub(crate) fn cause(&self) -> Option<&kube::Error> {
         match self {

@@ -52,7 +52,7 @@ impl Gathered {
         resource: &SalesforceIntegration,
     ) -> Result<Self, Error> {
         let key = Key::of(resource);
-        let settings = Settings::read(&resource.spec);
+        let settings = Settings::of(resource);
         let read = match &settings {
             Ok(settings) => {
                 let name = &settings.auth.secret;
@@ -81,24 +81,24 @@ impl Gathered {
             active: active_jobs,
             stuck: stuck_runs,
             over: jobs,
-        } = runs(context, &key, resource.status.as_ref());
+        } = runs(context, &key, resource);
         let tokens_key = Key {
             namespace: key.namespace.clone(),
             name: children::token_secret_name(&key.name),
         };
-        // A separate statement: within one expression the index would stay locked until the end of
-        // it.
-        let tokens = context.index().tokens(&tokens_key).cloned();
+        let uid = resource.uid();
+        let tokens = {
+            let index = context.index();
+            index.tokens(&tokens_key, uid.as_deref()).cloned()
+        };
         Ok(Self {
             tokens_wanted: context
                 .token_sources()
                 .version(&resource.spec.company_id, &resource.spec.contacts.region),
             tokens,
             claim: claim(context, resource),
-            cron_jobs: context
-                .stores
-                .iter()
-                .flat_map(|stores| stores.cron_jobs.of(&key))
+            cron_jobs: cron_jobs(context, &key)
+                .filter(|live| live.owner_uid == uid)
                 .collect(),
             settings,
             credentials,
@@ -225,12 +225,23 @@ fn neighbours(
     })
 }
 
-fn runs(context: &Context, key: &Key, status: Option<&SalesforceIntegrationStatus>) -> Runs {
+/// The CronJobs that carry the label of the integration, whosever they are.
+fn cron_jobs(context: &Context, key: &Key) -> impl Iterator<Item = Arc<LiveCronJob>> {
+    let stores = context.stores.iter();
+    stores.flat_map(|stores| stores.cron_jobs.of(key))
+}
+
+fn runs(context: &Context, key: &Key, resource: &SalesforceIntegration) -> Runs {
     let stores = || context.stores.iter();
-    let jobs: Vec<Arc<Job>> = stores().flat_map(|stores| stores.jobs.of(key)).collect();
+    let cron_jobs: Vec<_> = cron_jobs(context, key).collect();
+    let jobs: Vec<Arc<Job>> = stores()
+        .flat_map(|stores| stores.jobs.of(key))
+        .filter(|job| children::is_run_of(job, resource, &cron_jobs))
+        .collect();
     let names = jobs.iter().map(|job| job.name_any()).collect();
     let lost_pod_results = context.memory.lost_pod_results(key, &names);
     let pods: Vec<Arc<Pod>> = stores().flat_map(|stores| stores.pods.of(key)).collect();
+    let status = resource.status.as_ref();
     let last = status.and_then(|status| status.last_run.as_ref());
     Runs::sort(jobs, &pods, &lost_pod_results, last, |job| {
         context.memory.is_recorded(key, job)

@@ -4,21 +4,26 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EnvVar, KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec,
-    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, Container, EnvVar, KeyToPath, LocalObjectReference, PodSecurityContext, PodSpec,
+    PodTemplateSpec, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 
 use super::tokens::short_hash;
 use super::{labels, metadata, token_secret_name};
 use crate::api::settings::AuthSettings;
 use crate::api::status::SalesforceIntegrationStatus;
-use crate::api::{API_CALLS, CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
+use crate::api::{
+    API_CALLS, CREDENTIALS_VERSION, MANAGED_BY_LABEL, MANAGER, Retrieval, SalesforceIntegration,
+    Settings,
+};
 use crate::decide::login::credentials::Credentials;
 use crate::decide::rules::config::Config;
-use crate::decide::rules::match_settings;
+use crate::decide::rules::pods::{Amount, PodTemplate};
+use crate::decide::rules::{match_settings, pods};
 use crate::decide::runs::labels::{CONTAINER, label};
 use crate::resolve::UrlLength;
 use crate::run as wire;
@@ -78,7 +83,13 @@ pub(crate) fn run_template(
 ) -> RunTemplate {
     let kind = kind_of_run(settings);
     let deadline = config.run_deadline.as_secs() as i64;
-    let mut annotations = BTreeMap::new();
+    let template = &config.pod_template;
+    let mut annotations = template.annotations.clone();
+    annotations.extend(settings.run.annotations.clone());
+    let mut pod_labels = template.labels.clone();
+    pod_labels.extend(settings.run.labels.clone());
+    // What we read must be what we wrote, so ours go over those of others.
+    pod_labels.extend(labels(resource, Some(kind)));
     if let Credentials::Available { fingerprint, .. } = credentials {
         annotations.insert(CREDENTIALS_VERSION.to_owned(), fingerprint.clone());
     }
@@ -92,7 +103,7 @@ pub(crate) fn run_template(
         active_deadline_seconds: Some(deadline + SCHEDULING_GRACE_SECONDS),
         template: PodTemplateSpec {
             metadata: Some(ObjectMeta {
-                labels: Some(labels(resource, Some(kind))),
+                labels: Some(pod_labels),
                 annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
                 ..ObjectMeta::default()
             }),
@@ -146,11 +157,39 @@ fn pod(
     worker_settings: String,
     config: &Config,
 ) -> PodSpec {
+    let template = &config.pod_template;
     PodSpec {
         // The worker needs nothing from the API server: settings and secrets are in the pod, and
         // the result is in its termination message.
         automount_service_account_token: Some(false),
+        service_account_name: given(&template.service_account_name),
         enable_service_links: Some(false),
+        image_pull_secrets: some(template.image_pull_secrets.iter().map(|name| {
+            LocalObjectReference {
+                name: name.clone(),
+            }
+        })),
+        node_selector: Some(node_selector(settings, template)).filter(|all| !all.is_empty()),
+        tolerations: some(
+            template
+                .tolerations
+                .iter()
+                .cloned()
+                .chain(settings.run.tolerations.iter().map(pods::toleration_of)),
+        ),
+        affinity: template.affinity.clone(),
+        topology_spread_constraints: some(
+            template
+                .topology_spread_constraints
+                .iter()
+                .cloned()
+                .map(among_workers),
+        ),
+        priority_class_name: given(&template.priority_class_name),
+        runtime_class_name: given(&template.runtime_class_name),
+        // The server's defaults are said, so that any difference to what stands is an edit.
+        dns_policy: Some("ClusterFirst".into()),
+        scheduler_name: Some("default-scheduler".into()),
         restart_policy: Some("Never".into()),
         // The pod needs its own deadline: at a Job's deadline, the pod is deleted together with its
         // report.
@@ -186,11 +225,7 @@ fn pod(
             image_pull_policy: Some(config.image_pull_policy.clone()),
             args: Some(arguments(kind, config)),
             env: Some(environment(worker_settings, config)),
-            resources: Some(ResourceRequirements {
-                requests: Some(quantities(&[("cpu", "10m"), ("memory", "32Mi")])),
-                limits: Some(quantities(&[("memory", &config.worker_memory)])),
-                ..ResourceRequirements::default()
-            }),
+            resources: Some(requirements(template, settings, &config.worker_memory)),
             security_context: Some(SecurityContext {
                 allow_privilege_escalation: Some(false),
                 read_only_root_filesystem: Some(true),
@@ -345,9 +380,53 @@ fn mount(name: &str, path: &str) -> VolumeMount {
     }
 }
 
-fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
-    pairs
-        .iter()
-        .map(|(name, quantity)| ((*name).to_owned(), Quantity((*quantity).to_owned())))
-        .collect()
+fn requirements(
+    template: &PodTemplate,
+    settings: &Settings,
+    worker_memory: &str,
+) -> ResourceRequirements {
+    let all = pods::resources(template, &settings.run, worker_memory);
+    let quantities = |amounts: BTreeMap<String, Amount>| {
+        let amounts = amounts.into_iter();
+        amounts
+            .map(|(name, Amount(amount))| (name, Quantity(amount)))
+            .collect()
+    };
+    ResourceRequirements {
+        requests: Some(quantities(all.requests)),
+        limits: Some(quantities(all.limits)),
+        ..ResourceRequirements::default()
+    }
+}
+
+fn node_selector(settings: &Settings, template: &PodTemplate) -> BTreeMap<String, String> {
+    let mut all = settings.run.node_selector.clone();
+    all.extend(template.node_selector.clone());
+    all
+}
+
+/// A constraint without a selector is about all workers.
+fn among_workers(mut constraint: TopologySpreadConstraint) -> TopologySpreadConstraint {
+    constraint.label_selector.get_or_insert_with(|| {
+        let worker = [
+            (MANAGED_BY_LABEL, MANAGER),
+            ("app.kubernetes.io/component", "worker"),
+        ];
+        let worker = worker.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        LabelSelector {
+            match_labels: Some(BTreeMap::from(worker)),
+            ..LabelSelector::default()
+        }
+    });
+    constraint
+}
+
+/// The items, unless there are none: an empty list on the server is no list.
+fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let items = Vec::from_iter(items);
+    (!items.is_empty()).then_some(items)
+}
+
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
