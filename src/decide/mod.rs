@@ -29,7 +29,7 @@ pub(crate) use self::login::ledger::with_attempt;
 use self::login::next_attempt::Cause;
 pub(crate) use self::login::proof::{Failure, Proof, Refusal, SiblingLogins};
 pub(crate) use self::observed::{Neighbours, Observed};
-pub(crate) use self::plan::{Notice, Plan, Retire};
+pub(crate) use self::plan::{EndJob, Notice, Plan, Retire};
 use self::rules::budget::Budget;
 use self::rules::error_log::{self, Source};
 use self::runs::EndedRun;
@@ -58,6 +58,7 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     decision.credentials();
     decision.exclusive();
     decision.runs();
+    decision.lingering();
     if settings.suspend {
         decision.handle_test_request("the integration is suspended");
     } else if let Some(cause) = decision.connection(settings) {
@@ -108,6 +109,7 @@ impl<'a> Decision<'a> {
                 cron_job: None,
                 retire: vec![],
                 run: None,
+                end_jobs: vec![],
                 mint_tokens: false,
                 status: SalesforceIntegrationStatus::default(),
                 ended_runs: vec![],

@@ -7,9 +7,13 @@ use kube::ResourceExt;
 
 use super::rules::error_log;
 use super::rules::schedule::Cadence;
+use super::rules::warnings;
+use super::rules::warnings::Origin;
 use super::runs::admission::Admission;
 use super::runs::{EndedRun, labels, stuck};
-use super::{Credentials, Decision, OVERDUE_GRACE, Retire, children, note_refusal, runs, verdicts};
+use super::{
+    Credentials, Decision, EndJob, OVERDUE_GRACE, Retire, children, note_refusal, runs, verdicts,
+};
 use crate::api::conditions::{
     AUTHORIZED, CALL_CENTERS_VERIFIED, CONNECTED, READY, SYNCED, Truth, Verdict,
 };
@@ -51,6 +55,29 @@ impl Decision<'_> {
                 );
             }
             self.refused_in_run(run);
+        }
+    }
+
+    /// Ends the Jobs whose report is taken and whose pods go on, and names the containers that do.
+    pub(crate) fn lingering(&mut self) {
+        let mut warning = None;
+        for run in self.observed.lingering {
+            match run.due() {
+                Some(due) if self.now < due => self.wake.push(due),
+                _ => {
+                    self.plan.end_jobs.push(EndJob {
+                        name: run.job.clone(),
+                        uid: run.job_uid.clone(),
+                    });
+                    warning = Some(warnings::of(Reason::ContainerStillRuns, run.message()));
+                }
+            }
+        }
+        let last = self.status.last_run.as_ref();
+        let is_over = last.is_some_and(|last| self.observed.settled_jobs.contains(&last.job));
+        if warning.is_some() || is_over {
+            let found = warning.into_iter().collect();
+            warnings::replace(&mut self.status.warnings, Origin::Pods, found);
         }
     }
 
@@ -125,6 +152,10 @@ impl Decision<'_> {
             .filter(|_| !nothing_starts)
             .and_then(|cadence| self.next_start(cadence, settings))
             .map(Time);
+        // A run that does not begin shows only by the clock.
+        let look = self.status.next_run.as_ref();
+        let look = look.and_then(|next| next.0.checked_add(stuck::LOOK_AFTER_START).ok());
+        self.wake.extend(look.filter(|look| *look > self.now));
         if let (Some(cadence), true) = (cadence, holds_company) {
             let allowance = self.allowance_by_clock(cadence, settings);
             let run = self.run_template(settings, allowance, None);
@@ -315,6 +346,7 @@ impl Decision<'_> {
         for stuck in self.observed.stuck_runs {
             if self.now < stuck.due {
                 self.wake.push(stuck.due);
+                self.wake.extend(stuck.next_question(self.now));
                 continue;
             }
             let source = runs::source(stuck.kind);

@@ -169,9 +169,13 @@ reasons! {
         }
     }
     LostRun {
+        JobNotCreated {
+            "The CronJob was to start a run, and the cluster made no Job.",
+            Act("A quota or a policy of the namespace stands in the way, in the words of the message: ask the platform team. The next run catches up.")
+        }
         PodNotCreated {
-            "The Job is there, and three minutes later it has no pod.",
-            Act("`kubectl describe job` says why: most often a quota or a policy of the namespace, which the platform team knows. The run starts by itself when nothing stands in the way any more, and the next one catches up.")
+            "The Job is there and has no pod: a quota or a policy of the namespace stands in the way, in Kubernetes' own words if it gave any.",
+            Act("Give the platform team the message. If a quota wants an amount, such as limits.cpu, the chart sets it (worker.podTemplate.resources). `kubectl describe job` says more. The run starts by itself when nothing stands in the way any more, and the next one catches up.")
         }
         RunDeadlineExceeded {
             "The run took longer than it may and was ended.",
@@ -230,6 +234,10 @@ reasons! {
         UserIsShared {
             "Salesforce refused log-ins of this integration, and others in the cluster log in as the same user with another credential: they have to wait, too, so that the user is not locked.",
             Act("Use the right password, or the right user name: every integration should have a user of its own.")
+        }
+        ContainerStillRuns {
+            "Another container of a run's pod, such as a sidecar that the cluster put into it, went on after the worker had ended. The report was taken; the Job was deleted after 30 seconds, so that the next run can start.",
+            Act("Keep the container out of the pods of runs, by the label or annotation that its maker names (sidecar.istio.io/inject: \"false\", say): ask the platform team to set it for all (chart: worker.podTemplate.annotations or labels), or set it in spec.run where the platform team allows it.")
         }
         MailRecipientRefused {
             "`spec.notifications.email` names an address in a domain that the operator sends no mail to.",

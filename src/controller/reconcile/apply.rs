@@ -121,12 +121,21 @@ async fn write_children(
             continue;
         };
         let done = match retire {
-            Retire::Delete(_) => delete(&cron_jobs, live).await,
+            Retire::Delete(_) => {
+                let deleted = delete(&cron_jobs, name, live.uid.as_ref()).await;
+                deleted.map_err(Error::CronJob)
+            }
             Retire::Suspend(_) => suspend(context, resource, live).await,
         };
         retired = retired.and(done);
     }
-    tokens.and(applied).and(retired)
+    let jobs = Api::<Job>::namespaced(context.client.clone(), &namespace);
+    let mut ended = Ok(());
+    for job in &plan.end_jobs {
+        let deleted = delete(&jobs, &job.name, job.uid.as_ref()).await;
+        ended = ended.and(deleted.map_err(Error::EndJob));
+    }
+    tokens.and(applied).and(retired).and(ended)
 }
 
 /// Writes the CronJob unless the one on the server is already as desired. The object is read from
@@ -245,8 +254,8 @@ async fn create_once(
     {
         return Ok(());
     }
-    let namespace = job.namespace().unwrap_or_default();
-    let found = owned::get::<Job>(client, &namespace, &job.name_any());
+    let (namespace, name) = (job.namespace().unwrap_or_default(), job.name_any());
+    let found = owned::job(client, &namespace, &name);
     match found.await.map_err(Error::Job)? {
         Some(found) => owned::judge(&found, resource).map_err(Error::NotOurs),
         // It has run and is gone.
@@ -273,17 +282,20 @@ async fn suspend(
     written.map(drop).map_err(Error::CronJob)
 }
 
-/// Deletes a CronJob, if it is still the one that was decided on.
-async fn delete(api: &Api<CronJob>, live: &LiveCronJob) -> Result<(), Error> {
+/// Deletes an object with its pods, if it is still the one that was decided on.
+async fn delete<K>(api: &Api<K>, name: &str, uid: Option<&String>) -> Result<(), kube::Error>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
     let same = Preconditions {
-        uid: live.uid.clone(),
+        uid: uid.cloned(),
         resource_version: None,
     };
     let params = DeleteParams::background().preconditions(same);
-    match api.delete(&live.name, &params).await {
+    match api.delete(name, &params).await {
         // It went, or another one stands there.
         Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => Ok(()),
-        deleted => deleted.map(drop).map_err(Error::CronJob),
+        deleted => deleted.map(drop),
     }
 }
 

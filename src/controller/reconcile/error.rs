@@ -21,6 +21,9 @@ pub(crate) enum Error {
     /// Creating a Job failed.
     #[error("the Job could not be created")]
     Job(#[source] kube::Error),
+    /// Deleting a Job whose run is over failed.
+    #[error("the Job of a run that is over could not be deleted")]
+    EndJob(#[source] kube::Error),
     /// Writing the Secret with the directory's tokens failed.
     #[error("the Secret with the directory's tokens could not be written")]
     TokenSecret(#[source] WithoutWords),
@@ -49,9 +52,11 @@ impl Error {
     /// The error of the API server's client. `None` when the failure has another cause.
     pub(crate) fn cause(&self) -> Option<&kube::Error> {
         match self {
-            Self::Secret(error) | Self::Status(error) | Self::CronJob(error) | Self::Job(error) => {
-                Some(error)
-            }
+            Self::Secret(error)
+            | Self::Status(error)
+            | Self::CronJob(error)
+            | Self::Job(error)
+            | Self::EndJob(error) => Some(error),
             Self::TokenSecret(WithoutWords(error)) => Some(error),
             _ => None,
         }

@@ -4,22 +4,26 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use super::error::Error;
-use crate::api::{InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
-use crate::controller::cluster::secret;
+use crate::api::{InvalidField, SalesforceIntegration, Settings, now};
+use crate::controller::cluster::{events, secret};
 use crate::controller::context::Context;
 use crate::controller::memory::key::Key;
 use crate::decide;
 use crate::decide::rules::company_claim;
 use crate::decide::rules::company_claim::Claim;
 use crate::decide::rules::user_claim::Users;
+use crate::decide::runs::lingering::Lingering;
+use crate::decide::runs::stuck;
 use crate::decide::runs::stuck::StuckRun;
 use crate::decide::runs::{EndedRun, Runs};
 use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children};
+use crate::error::Chain;
 use crate::salesforce::{Credentials, Fingerprint};
 
 /// The inputs for one integration. The decision borrows from it.
@@ -35,6 +39,8 @@ pub(crate) struct Gathered {
     pub jobs: BTreeSet<String>,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
+    lingering: Vec<Lingering>,
+    settled_jobs: BTreeSet<String>,
     pub cron_jobs: Vec<Arc<LiveCronJob>>,
     tokens: Option<String>,
     tokens_wanted: String,
@@ -79,9 +85,18 @@ impl Gathered {
         let Runs {
             ended: ended_runs,
             active: active_jobs,
-            stuck: stuck_runs,
+            stuck: mut stuck_runs,
             over: jobs,
+            lingering,
+            settled: settled_jobs,
         } = runs(context, &key, resource);
+        let cron_jobs: Vec<_> = cron_jobs(context, &key)
+            .filter(|live| live.owner_uid == resource.uid())
+            .collect();
+        stuck_runs = explained(context, &key, stuck_runs, &active_jobs).await;
+        if active_jobs.is_empty() && let Ok(settings) = &settings {
+            stuck_runs.extend(missed(context, resource, settings, &cron_jobs).await);
+        }
         let tokens_key = Key {
             namespace: key.namespace.clone(),
             name: children::token_secret_name(&key.name),
@@ -97,9 +112,7 @@ impl Gathered {
                 .version(&resource.spec.company_id, &resource.spec.contacts.region),
             tokens,
             claim: claim(context, resource),
-            cron_jobs: cron_jobs(context, &key)
-                .filter(|live| live.owner_uid == uid)
-                .collect(),
+            cron_jobs,
             settings,
             credentials,
             state,
@@ -108,6 +121,8 @@ impl Gathered {
             jobs,
             active_jobs,
             stuck_runs,
+            lingering,
+            settled_jobs,
         })
     }
 
@@ -138,6 +153,8 @@ impl Gathered {
             leader_since: context.leader_since,
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
+            lingering: &self.lingering,
+            settled_jobs: &self.settled_jobs,
             neighbours: neighbours(context, resource, proof),
             admission: context.memory.admission(&Key::of(resource)),
             cron_jobs: &self.cron_jobs,
@@ -223,6 +240,64 @@ fn neighbours(
     found.or(known).map_or_else(Neighbours::default, |org| {
         context.index().neighbours(org, &Key::of(resource))
     })
+}
+
+/// Asks the cluster why Jobs have no pod, and gives its words to the runs that wait.
+async fn explained(
+    context: &Context,
+    key: &Key,
+    stuck: Vec<StuckRun>,
+    jobs: &[Arc<Job>],
+) -> Vec<StuckRun> {
+    let mut all = Vec::with_capacity(stuck.len());
+    for run in stuck {
+        let job = jobs.iter().find(|job| job.name_any() == run.job);
+        let uid = job.and_then(|job| job.uid());
+        let words = match uid.filter(|_| run.is_in_question(now())) {
+            Some(uid) => not_created(context, key, &uid, None).await,
+            None => None,
+        };
+        all.push(match words {
+            Some(words) => run.explained(&words),
+            None => run,
+        });
+    }
+    all
+}
+
+/// The run that was due a moment ago and for which the cluster made no Job, if it says why.
+async fn missed(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    cron_jobs: &[Arc<LiveCronJob>],
+) -> Option<StuckRun> {
+    let due = resource.status.as_ref()?.next_run.as_ref()?.0;
+    if !stuck::is_missed(due, now()) {
+        return None;
+    }
+    let cron_job = cron_jobs.iter().find(|live| !live.suspended)?;
+    let uid = cron_job.uid.as_deref()?;
+    let words = not_created(context, &Key::of(resource), uid, Some(due)).await?;
+    let kind = children::kind_of_run(settings);
+    Some(stuck::without_job(&cron_job.name, kind, due, &words))
+}
+
+/// What the cluster last said about an object that it could not create for this one. An answer that
+/// cannot be had is none: it would only explain what shows anyway.
+async fn not_created(
+    context: &Context,
+    key: &Key,
+    uid: &str,
+    since: Option<Timestamp>,
+) -> Option<String> {
+    match events::failed_create(&context.client, &key.namespace, uid, since).await {
+        Ok(words) => words,
+        Err(error) => {
+            tracing::debug!(error = %Chain(&error), "the Events of a Job could not be read");
+            None
+        }
+    }
 }
 
 /// The CronJobs that carry the label of the integration, whosever they are.

@@ -3,11 +3,12 @@
 //! (docs/adr/0025).
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{GetParams, PostParams};
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{GetParams, ListParams, PostParams};
 use kube::core::{Request, Status};
 use kube::{Client, Resource, ResourceExt};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::api::{MANAGER, SalesforceIntegration};
 use crate::controller::cluster::api_server;
@@ -148,6 +149,27 @@ pub(crate) async fn get<K: Child>(
         Err(kube::Error::Api(error)) if error.code == 404 => Ok(None),
         found => found.map(Some),
     }
+}
+
+/// The Job of that name. Jobs are listed, for which the watch needs the right anyway.
+///
+/// # Errors
+/// Errors of the API server.
+pub(crate) async fn job(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Job>, kube::Error> {
+    let named = ListParams::default().fields(&format!("metadata.name={name}"));
+    let request = Request::new(Job::url_path(&(), Some(namespace))).list(&named);
+    let list: Jobs = api_server::request(client, request).await?;
+    Ok(list.items.into_iter().next())
+}
+
+/// A list of Jobs.
+#[derive(Deserialize)]
+struct Jobs {
+    items: Vec<Job>,
 }
 
 /// Replaces an object, if it still has the version that was read.

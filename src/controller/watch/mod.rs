@@ -28,7 +28,7 @@ use super::memory::index::{Tokens, WatchedKind};
 use super::memory::key::Key;
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
 use crate::decide::children::{integration_uid, summarize};
-use crate::decide::runs::judge_pod;
+use crate::decide::runs::{judge_pod, lingering};
 use crate::decide::runs::stuck::{StuckRun, judge_pending};
 use crate::error::Chain;
 
@@ -160,6 +160,7 @@ impl Watches {
                         judge_pending(pod)
                             .filter(StuckRun::has_reason)
                             .map(|stuck| (stuck.due, stuck.code)),
+                        lingering::judge(pod).map(|run| run.containers),
                     )
                 })
             },

@@ -15,7 +15,7 @@ use kube::{Resource, ResourceExt};
 pub(crate) use self::cron_job::cron_job;
 pub(crate) use self::live::{LiveCronJob, digest, is_busy, summarize};
 pub(crate) use self::ownership::{
-    Ownership, cron_job_onto, integration_uid, is_run_of, ownership, owns, token_secret_onto,
+    Ownership, cron_job_onto, integration_uid, is_run_of, ownership, token_secret_onto,
 };
 pub(crate) use self::run::{RunTemplate, job_on_request, kind_of_run, run_template};
 pub(crate) use self::tokens::{TokenSources, token_secret};

@@ -430,3 +430,69 @@ fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
 fn given(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::fixtures;
+    use crate::decide::rules::pods::PodRules;
+
+    #[test]
+    fn what_is_set_for_pods_reaches_them_and_nothing_of_ours_gives_way() {
+        let text = "podTemplate:
+  labels: {team: x}
+  annotations: {opt: out}
+  imagePullSecrets: [registry]
+  serviceAccountName: workers
+  nodeSelector: {pool: a}
+  tolerations: [{key: t, operator: Exists}]
+  topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]
+  priorityClassName: low
+  runtimeClassName: gvisor
+  resources: {limits: {cpu: 1}}
+";
+        let config = Config {
+            pod_template: PodRules::read(text, "128Mi").unwrap().pod_template,
+            ..Config::default()
+        };
+        let acme = fixtures::integration("acme");
+        let mut settings = Settings::of(&acme).unwrap();
+        settings.run.labels = BTreeMap::from([
+            ("cost".to_owned(), "7".to_owned()),
+            (MANAGED_BY_LABEL.to_owned(), "me".to_owned()),
+        ]);
+        settings.run.node_selector = BTreeMap::from([("arch".to_owned(), "arm64".to_owned())]);
+        let credentials = Credentials::NotRead;
+        let status = SalesforceIntegrationStatus::default();
+        let run = run_template(&acme, &settings, &status, &credentials, None, None, &config);
+        let metadata = run.spec.template.metadata.unwrap();
+        let labels = metadata.labels.unwrap();
+        assert_eq!(labels[MANAGED_BY_LABEL], MANAGER);
+        assert_eq!((&*labels["team"], &*labels["cost"]), ("x", "7"));
+        assert_eq!(metadata.annotations.unwrap()["opt"], "out");
+        let pod = serde_json::to_value(run.spec.template.spec.unwrap()).unwrap();
+        let limits = serde_json::json!({"cpu": "1", "memory": "128Mi"});
+        for (path, wanted) in [
+            ("/imagePullSecrets/0/name", "registry".into()),
+            ("/serviceAccountName", "workers".into()),
+            ("/automountServiceAccountToken", false.into()),
+            ("/nodeSelector/pool", "a".into()),
+            ("/nodeSelector/arch", "arm64".into()),
+            ("/tolerations/0/key", "t".into()),
+            ("/priorityClassName", "low".into()),
+            ("/runtimeClassName", "gvisor".into()),
+            ("/containers/0/resources/limits", limits),
+            (
+                "/topologySpreadConstraints/0/labelSelector/matchLabels/app.kubernetes.io~1component",
+                "worker".into(),
+            ),
+            ("/securityContext/runAsNonRoot", true.into()),
+            (
+                "/containers/0/securityContext/allowPrivilegeEscalation",
+                false.into(),
+            ),
+        ] {
+            assert_eq!(pod.pointer(path), Some(&wanted), "{path}: {pod}");
+        }
+    }
+}

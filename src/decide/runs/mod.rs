@@ -3,6 +3,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod labels;
+pub(crate) mod lingering;
 pub(crate) mod stuck;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use self::labels::{CONTAINER, JOB_NAME, kind_of, label};
+use self::lingering::Lingering;
 use self::stuck::{StuckRun, judge_pending, judge_without_pod};
 use super::rules::budget;
 use super::rules::error_log::Source;
@@ -29,6 +31,8 @@ use crate::run::{Outcome, RunKind, RunReport};
 pub(crate) struct EndedRun {
     /// Name of its Job.
     pub job: String,
+    /// UID of its Job, as the pod has it.
+    pub job_uid: Option<String>,
     /// Kind of the run.
     pub kind: RunKind,
     /// Start time of its container.
@@ -137,6 +141,7 @@ pub(crate) fn judge_pod(pod: &Pod) -> Option<EndedRun> {
     let (outcome, message, report) = judge(status, terminated, kind);
     Some(EndedRun {
         job,
+        job_uid: job_uid(pod),
         kind,
         started_at: terminated
             .and_then(|terminated| terminated.started_at.as_ref())
@@ -148,6 +153,13 @@ pub(crate) fn judge_pod(pod: &Pod) -> Option<EndedRun> {
         message,
         report,
     })
+}
+
+/// Returns the UID of the Job that owns a pod.
+fn job_uid(pod: &Pod) -> Option<String> {
+    let mut owners = pod.owner_references().iter();
+    let job = owners.find(|owner| owner.kind == "Job")?;
+    Some(job.uid.clone())
 }
 
 /// Returns the maximum number of API requests of a run, from the annotation of its Job or pod.
@@ -330,6 +342,7 @@ pub(crate) fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     };
     Some(EndedRun {
         job: job.name_any(),
+        job_uid: job.uid(),
         kind,
         started_at: job
             .status
@@ -361,6 +374,10 @@ pub(crate) struct Runs {
     pub stuck: Vec<StuckRun>,
     /// Names of all Jobs whose run has a known result, including runs that were recorded before.
     pub over: BTreeSet<String>,
+    /// Runs that are over and whose pods go on.
+    pub lingering: Vec<Lingering>,
+    /// Names of the Jobs whose pods have ended as a whole.
+    pub settled: BTreeSet<String>,
 }
 
 // === impl Runs ===
@@ -381,11 +398,17 @@ impl Runs {
         let mut runs = Self::default();
         for job in jobs {
             let name = job.name_any();
-            let of_job = |pod: &&Arc<Pod>| pod.labels().get(JOB_NAME) == Some(&name);
+            // A pod that others labelled reports nothing.
+            let of_job = |pod: &&Arc<Pod>| {
+                pod.labels().get(JOB_NAME) == Some(&name) && job_uid(pod) == job.uid()
+            };
             let pods: Vec<&Arc<Pod>> = pods.iter().filter(of_job).collect();
             let mut ended: Vec<EndedRun> = pods.iter().filter_map(|pod| judge_pod(pod)).collect();
             if ended.is_empty() {
-                let its = |run: &&EndedRun| run.job == name && ended_after(&job, run.finished_at);
+                let its = |run: &&EndedRun| {
+                    let same = run.job == name && run.job_uid == job.uid();
+                    same && ended_after(&job, run.finished_at)
+                };
                 ended.extend(lost_pod_results.iter().filter(its).cloned());
             }
             // An existing pod has yet to report its result, even if its Job already states one.
@@ -395,6 +418,12 @@ impl Runs {
             let recorded = is_recorded(&name);
             let is_last = last.is_some_and(|last| last.job == name && is_of(last, &job));
             if recorded || is_last || !ended.is_empty() {
+                let lingering = pods.iter().filter_map(|pod| lingering::judge(pod));
+                let before = runs.lingering.len();
+                runs.lingering.extend(lingering);
+                if runs.lingering.len() == before && !pods.is_empty() {
+                    runs.settled.insert(name.clone());
+                }
                 runs.over.insert(name);
                 runs.ended.extend(ended.into_iter().filter(|_| !recorded));
             } else if !has_finished(&job) {
