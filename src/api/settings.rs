@@ -11,8 +11,8 @@ use kube::ResourceExt;
 use url::Url;
 
 use super::{
-    Auth, CallCenter, Environment, Retrieval, RunSpec, SalesforceIntegration, SalesforceIntegrationSpec,
-    token_secret_name,
+    Auth, CallCenter, Environment, Retrieval, RunSpec, SalesforceIntegration,
+    SalesforceIntegrationSpec, token_secret_name,
 };
 use crate::company_id::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;

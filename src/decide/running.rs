@@ -5,10 +5,9 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::rules::error_log;
 use super::rules::schedule::Cadence;
-use super::rules::warnings;
 use super::rules::warnings::Origin;
+use super::rules::{error_log, warnings};
 use super::runs::admission::Admission;
 use super::runs::{EndedRun, labels, stuck};
 use super::{
@@ -404,7 +403,8 @@ impl Decision<'_> {
 
     /// Whether a verdict states a refusal by the cluster that is over.
     fn is_accepted_now(&self, verdict: &Verdict) -> bool {
-        conditions::is_of_admission(&verdict.reason) && self.observed.admission == Admission::Accepted
+        conditions::is_of_admission(&verdict.reason)
+            && self.observed.admission == Admission::Accepted
     }
 
     /// Returns the time by which a run should have ended; `None` while runs may not start or one is

@@ -282,7 +282,9 @@ impl Index {
     pub(crate) fn note_tokens(&mut self, secret: Key, seen: Tokens) -> Option<Key> {
         let owner = seen.owner.clone();
         match self.tokens.get_mut(&secret) {
-            Some(known) if (&known.version, &known.owner_uid) == (&seen.version, &seen.owner_uid) => {
+            Some(known)
+                if (&known.version, &known.owner_uid) == (&seen.version, &seen.owner_uid) =>
+            {
                 let before = known.resource_version.clone();
                 let edited = before.is_some() && before != seen.resource_version;
                 *known = Tokens {

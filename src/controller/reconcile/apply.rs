@@ -100,9 +100,7 @@ async fn write_children(
 ) -> Result<(), Error> {
     let namespace = resource.namespace().unwrap_or_default();
     let tokens = match settings {
-        Some(settings) if plan.mint_tokens => {
-            mint_tokens(context, resource, settings).await
-        }
+        Some(settings) if plan.mint_tokens => mint_tokens(context, resource, settings).await,
         _ => Ok(()),
     };
     let cron_jobs = Api::<CronJob>::namespaced(context.client.clone(), &namespace);
@@ -205,7 +203,12 @@ async fn mint_tokens(
         purpose.zip(token).is_some_and(|((_, purpose), token)| {
             let stands = context.token_keys.verify(token, now());
             let wanted = claims(*purpose);
-            stands.is_ok_and(|stands| Claims { issued_at: stands.issued_at, ..wanted } == stands)
+            stands.is_ok_and(|stands| {
+                Claims {
+                    issued_at: stands.issued_at,
+                    ..wanted
+                } == stands
+            })
         })
     };
     let onto = |found: Secret| {

@@ -19,9 +19,8 @@ use crate::decide::rules::company_claim;
 use crate::decide::rules::company_claim::Claim;
 use crate::decide::rules::user_claim::Users;
 use crate::decide::runs::lingering::Lingering;
-use crate::decide::runs::stuck;
 use crate::decide::runs::stuck::StuckRun;
-use crate::decide::runs::{EndedRun, Runs};
+use crate::decide::runs::{EndedRun, Runs, stuck};
 use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children};
 use crate::error::Chain;
 use crate::salesforce::{Credentials, Fingerprint};
@@ -94,7 +93,9 @@ impl Gathered {
             .filter(|live| live.owner_uid == resource.uid())
             .collect();
         stuck_runs = explained(context, &key, stuck_runs, &active_jobs).await;
-        if active_jobs.is_empty() && let Ok(settings) = &settings {
+        if active_jobs.is_empty()
+            && let Ok(settings) = &settings
+        {
             stuck_runs.extend(missed(context, resource, settings, &cron_jobs).await);
         }
         let tokens_key = Key {

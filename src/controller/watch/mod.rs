@@ -28,8 +28,8 @@ use super::memory::index::{Tokens, WatchedKind};
 use super::memory::key::Key;
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
 use crate::decide::children::{integration_uid, summarize};
-use crate::decide::runs::{judge_pod, lingering};
 use crate::decide::runs::stuck::{StuckRun, judge_pending};
+use crate::decide::runs::{judge_pod, lingering};
 use crate::error::Chain;
 
 /// Seconds after which a watch is renewed. The client drops it 5 seconds later when the API server

@@ -19,8 +19,8 @@ pub(crate) use self::ownership::{
 };
 pub(crate) use self::run::{RunTemplate, job_on_request, kind_of_run, run_template};
 pub(crate) use self::tokens::{TokenSources, token_secret};
-pub(crate) use crate::api::token_secret_name;
 use super::runs::labels as run_labels;
+pub(crate) use crate::api::token_secret_name;
 use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, RUN_LABEL, SalesforceIntegration};
 use crate::run::RunKind;
 

@@ -78,9 +78,7 @@ pub(crate) fn is_run_of(
     by_cron_job.any(|owner| {
         let mut live = cron_jobs.iter().map(AsRef::as_ref);
         match live.find(|live| live.name == owner.name) {
-            Some(live) => {
-                live.uid.as_ref() == Some(&owner.uid) && live.owner_uid == resource.uid()
-            }
+            Some(live) => live.uid.as_ref() == Some(&owner.uid) && live.owner_uid == resource.uid(),
             // A CronJob that was just deleted leaves its last Job for a moment.
             None => {
                 let integration = job.labels().get(INTEGRATION_LABEL);
@@ -222,11 +220,7 @@ mod tests {
         assert_eq!(*next.labels(), BTreeMap::from(labels));
         assert_eq!(next.annotations()["note"], "y");
         assert!(owns(&next.metadata, &acme));
-        assert_eq!(
-            cron_job_onto(next.clone(), &wanted),
-            next,
-            "once is enough"
-        );
+        assert_eq!(cron_job_onto(next.clone(), &wanted), next, "once is enough");
     }
 
     #[test]
@@ -271,7 +265,8 @@ mod tests {
             cron_job("acme-lookup", "theirs", "uid-birch"),
         ];
         let is_run = |owners: Value| {
-            let metadata = json!({"labels": {INTEGRATION_LABEL: "acme"}, "ownerReferences": owners});
+            let metadata =
+                json!({"labels": {INTEGRATION_LABEL: "acme"}, "ownerReferences": owners});
             let job: Job = serde_json::from_value(json!({"metadata": metadata})).unwrap();
             is_run_of(&job, &acme, &live)
         };

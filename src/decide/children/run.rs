@@ -164,11 +164,12 @@ fn pod(
         automount_service_account_token: Some(false),
         service_account_name: given(&template.service_account_name),
         enable_service_links: Some(false),
-        image_pull_secrets: some(template.image_pull_secrets.iter().map(|name| {
-            LocalObjectReference {
-                name: name.clone(),
-            }
-        })),
+        image_pull_secrets: some(
+            template
+                .image_pull_secrets
+                .iter()
+                .map(|name| LocalObjectReference { name: name.clone() }),
+        ),
         node_selector: Some(node_selector(settings, template)).filter(|all| !all.is_empty()),
         tolerations: some(
             template

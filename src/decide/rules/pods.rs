@@ -146,7 +146,10 @@ impl PodRules {
                     check_value(value).map_err(|problem| format!("{}: {problem}", at(field)))?;
                 }
                 if ours && is_in(key, "switchboard.dev") || ours && is_our_label(key) {
-                    return Err(format!("{}: {key:?} is set by the operator itself", at(field)));
+                    return Err(format!(
+                        "{}: {key:?} is set by the operator itself",
+                        at(field)
+                    ));
                 }
             }
         }
@@ -167,7 +170,8 @@ impl PodRules {
             }
         }
         for toleration in &template.tolerations {
-            check_toleration(toleration).map_err(|problem| format!("{}: {problem}", at("tolerations")))?;
+            check_toleration(toleration)
+                .map_err(|problem| format!("{}: {problem}", at("tolerations")))?;
         }
         for constraint in &template.topology_spread_constraints {
             let when = constraint.when_unsatisfiable.as_str();
@@ -207,9 +211,10 @@ fn unknown(given: &Value, known: &Value, path: &mut Vec<String>) -> bool {
             }
             found
         }),
-        (Value::Array(given), Value::Array(known)) => {
-            given.iter().zip(known).any(|(given, known)| unknown(given, known, path))
-        }
+        (Value::Array(given), Value::Array(known)) => given
+            .iter()
+            .zip(known)
+            .any(|(given, known)| unknown(given, known, path)),
         _ => false,
     }
 }
@@ -234,7 +239,12 @@ pub(crate) fn check(
     worker_memory: &str,
 ) -> Result<(), InvalidField> {
     let maps = [
-        ("spec.run.labels", &run.labels, &template.labels, &may.labels),
+        (
+            "spec.run.labels",
+            &run.labels,
+            &template.labels,
+            &may.labels,
+        ),
         (
             "spec.run.annotations",
             &run.annotations,
@@ -356,7 +366,8 @@ pub(crate) fn resources(template: &PodTemplate, run: &RunSpec, worker_memory: &s
     for (name, text) in REQUESTS {
         all.requests.insert(name.to_owned(), amount(text));
     }
-    all.limits.insert("memory".to_owned(), amount(worker_memory));
+    all.limits
+        .insert("memory".to_owned(), amount(worker_memory));
     all.requests.extend(template.resources.requests.clone());
     all.limits.extend(template.resources.limits.clone());
     if let Some(wanted) = &run.resources {
@@ -446,12 +457,16 @@ fn is_in(key: &str, domain: &str) -> bool {
     let Some((of, _)) = key.split_once('/') else {
         return false;
     };
-    of == domain || of.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+    of == domain
+        || of
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.ends_with('.'))
 }
 
 fn is_our_label(key: &str) -> bool {
     let ours = ["name", "managed-by", "component"];
-    key.strip_prefix("app.kubernetes.io/").is_some_and(|key| ours.contains(&key))
+    key.strip_prefix("app.kubernetes.io/")
+        .is_some_and(|key| ours.contains(&key))
 }
 
 /// Checks the key of a label, an annotation or a taint, as the API server does.
@@ -538,23 +553,74 @@ tenantsMay:
     #[test]
     fn a_wrong_field_is_named_with_what_to_do() {
         for (text, said) in [
-            ("podTemplate: {nodeSelektor: {a: b}}", "podTemplate.nodeSelektor: there is no such field"),
-            ("podTemplate: {tolerations: [{key: a, efect: NoSchedule}]}", "podTemplate.tolerations.efect: there is no such field"),
-            ("podTemplate: {hostNetwork: true}", "podTemplate.hostNetwork: there is no such field"),
-            ("podTemplate: {volumes: [{name: a}]}", "podTemplate.volumes: there is no such field"),
-            ("podTemplate: {tolerations: [{key: a, effect: Never}]}", "effect \"Never\""),
-            ("podTemplate: {tolerations: [{operator: Equal}]}", "without a key"),
-            ("podTemplate: {labels: {a b: c}}", "podTemplate.labels: \"a b\" is no key"),
-            ("podTemplate: {labels: {a: b c}}", "podTemplate.labels: \"b c\" is no value"),
-            ("podTemplate: {labels: {switchboard.dev/run: sync}}", "set by the operator itself"),
-            ("podTemplate: {labels: {app.kubernetes.io/managed-by: me}}", "set by the operator itself"),
-            ("podTemplate: {imagePullSecrets: [Registry]}", "podTemplate.imagePullSecrets: \"Registry\""),
-            ("podTemplate: {imagePullSecrets: [{name: a}]}", "invalid type"),
-            ("podTemplate: {resources: {limits: {cpu: lots}}}", "podTemplate.resources.limits.cpu: \"lots\" is no amount"),
-            ("podTemplate: {resources: {limits: {memory: 16Mi}}}", "podTemplate.resources.limits.memory: 16Mi is less than the 32Mi"),
-            ("podTemplate: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: Never}]}", "whenUnsatisfiable DoNotSchedule or ScheduleAnyway"),
-            ("tenantsMay: {resources: {gpu: 1}}", "tenantsMay.resources.gpu"),
-            ("tenantsMay: {image: [a]}", "tenantsMay.image: there is no such field"),
+            (
+                "podTemplate: {nodeSelektor: {a: b}}",
+                "podTemplate.nodeSelektor: there is no such field",
+            ),
+            (
+                "podTemplate: {tolerations: [{key: a, efect: NoSchedule}]}",
+                "podTemplate.tolerations.efect: there is no such field",
+            ),
+            (
+                "podTemplate: {hostNetwork: true}",
+                "podTemplate.hostNetwork: there is no such field",
+            ),
+            (
+                "podTemplate: {volumes: [{name: a}]}",
+                "podTemplate.volumes: there is no such field",
+            ),
+            (
+                "podTemplate: {tolerations: [{key: a, effect: Never}]}",
+                "effect \"Never\"",
+            ),
+            (
+                "podTemplate: {tolerations: [{operator: Equal}]}",
+                "without a key",
+            ),
+            (
+                "podTemplate: {labels: {a b: c}}",
+                "podTemplate.labels: \"a b\" is no key",
+            ),
+            (
+                "podTemplate: {labels: {a: b c}}",
+                "podTemplate.labels: \"b c\" is no value",
+            ),
+            (
+                "podTemplate: {labels: {switchboard.dev/run: sync}}",
+                "set by the operator itself",
+            ),
+            (
+                "podTemplate: {labels: {app.kubernetes.io/managed-by: me}}",
+                "set by the operator itself",
+            ),
+            (
+                "podTemplate: {imagePullSecrets: [Registry]}",
+                "podTemplate.imagePullSecrets: \"Registry\"",
+            ),
+            (
+                "podTemplate: {imagePullSecrets: [{name: a}]}",
+                "invalid type",
+            ),
+            (
+                "podTemplate: {resources: {limits: {cpu: lots}}}",
+                "podTemplate.resources.limits.cpu: \"lots\" is no amount",
+            ),
+            (
+                "podTemplate: {resources: {limits: {memory: 16Mi}}}",
+                "podTemplate.resources.limits.memory: 16Mi is less than the 32Mi",
+            ),
+            (
+                "podTemplate: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: Never}]}",
+                "whenUnsatisfiable DoNotSchedule or ScheduleAnyway",
+            ),
+            (
+                "tenantsMay: {resources: {gpu: 1}}",
+                "tenantsMay.resources.gpu",
+            ),
+            (
+                "tenantsMay: {image: [a]}",
+                "tenantsMay.image: there is no such field",
+            ),
             ("{", "not YAML"),
             ("[]", "must be a map"),
         ] {
@@ -566,7 +632,9 @@ tenantsMay:
     fn tenant(change: impl FnOnce(&mut RunSpec), may: &str) -> Result<(), String> {
         let mut run = RunSpec::default();
         change(&mut run);
-        let rules = rules(&format!("podTemplate: {{labels: {{team: all}}, annotations: {{opt.example/out: 'true'}}, nodeSelector: {{pool: workers}}}}\ntenantsMay: {may}"));
+        let rules = rules(&format!(
+            "podTemplate: {{labels: {{team: all}}, annotations: {{opt.example/out: 'true'}}, nodeSelector: {{pool: workers}}}}\ntenantsMay: {may}"
+        ));
         check(&run, &rules.pod_template, &rules.tenants_may, "128Mi").map_err(|e| e.to_string())
     }
 
@@ -582,14 +650,37 @@ tenantsMay:
         for (key, may, said) in [
             ("cost", "{}", "lets no tenant set it"),
             ("cost", "{labels: [other]}", "only other"),
-            ("team", "{labels: ['*']}", "set by the platform team for all"),
-            ("switchboard.dev/run", "{labels: ['*']}", "belongs to Kubernetes or to the operator"),
-            ("sub.switchboard.dev/run", "{labels: ['*']}", "belongs to Kubernetes"),
-            ("app.kubernetes.io/name", "{labels: ['*']}", "belongs to Kubernetes"),
-            ("b.a.example/b", "{labels: ['a.example/*']}", "only a.example/*"),
+            (
+                "team",
+                "{labels: ['*']}",
+                "set by the platform team for all",
+            ),
+            (
+                "switchboard.dev/run",
+                "{labels: ['*']}",
+                "belongs to Kubernetes or to the operator",
+            ),
+            (
+                "sub.switchboard.dev/run",
+                "{labels: ['*']}",
+                "belongs to Kubernetes",
+            ),
+            (
+                "app.kubernetes.io/name",
+                "{labels: ['*']}",
+                "belongs to Kubernetes",
+            ),
+            (
+                "b.a.example/b",
+                "{labels: ['a.example/*']}",
+                "only a.example/*",
+            ),
         ] {
             let error = label(key, may).unwrap_err();
-            assert!(error.contains("spec.run.labels: ") && error.contains(said), "{key}: {error}");
+            assert!(
+                error.contains("spec.run.labels: ") && error.contains(said),
+                "{key}: {error}"
+            );
         }
         let unconfined = "container.apparmor.security.beta.kubernetes.io/worker";
         let annotations = pair(unconfined, "unconfined");
@@ -599,7 +690,11 @@ tenantsMay:
         let error = tenant(|run| run.node_selector = pool, "{nodeSelector: ['*']}");
         assert!(error.unwrap_err().contains("set by the platform team"));
         let arch = pair("kubernetes.io/arch", "arm64");
-        tenant(|run| run.node_selector = arch, "{nodeSelector: [kubernetes.io/arch]}").unwrap();
+        tenant(
+            |run| run.node_selector = arch,
+            "{nodeSelector: [kubernetes.io/arch]}",
+        )
+        .unwrap();
         let taint = |key: &str, may: &str| {
             let toleration = RunToleration {
                 key: key.into(),
@@ -629,14 +724,27 @@ tenantsMay:
         let may = "{resources: {cpu: 1, memory: 512Mi}}";
         limit(Some("1"), Some("0.5Gi"), may).unwrap();
         for (cpu, memory, may, said) in [
-            (Some("1001m"), None, may, "above the 1 that the platform team allows"),
+            (
+                Some("1001m"),
+                None,
+                may,
+                "above the 1 that the platform team allows",
+            ),
             (None, Some("513Mi"), may, "above the 512Mi"),
             (None, Some("16Mi"), may, "less than the 32Mi"),
-            (Some("1"), None, "{resources: {memory: 1Gi}}", "lets no tenant set cpu"),
+            (
+                Some("1"),
+                None,
+                "{resources: {memory: 1Gi}}",
+                "lets no tenant set cpu",
+            ),
             (Some("1e9"), None, may, "above"),
         ] {
             let error = limit(cpu, memory, may).unwrap_err();
-            assert!(error.contains("spec.run.resources") && error.contains(said), "{error}");
+            assert!(
+                error.contains("spec.run.resources") && error.contains(said),
+                "{error}"
+            );
         }
     }
 }

@@ -70,7 +70,10 @@ pub(crate) fn judge(pod: &Pod) -> Option<Lingering> {
         .filter(|container| container.name != CONTAINER && ended(container).is_none())
         .map(|container| container.name.clone())
         .collect();
-    let owner = pod.owner_references().iter().find(|owner| owner.kind == "Job");
+    let owner = pod
+        .owner_references()
+        .iter()
+        .find(|owner| owner.kind == "Job");
     (!going_on.is_empty()).then(|| Lingering {
         job: pod.labels().get(JOB_NAME).cloned().unwrap_or_default(),
         job_uid: owner.map(|owner| owner.uid.clone()),

@@ -22,11 +22,7 @@ const GRACE_WITHOUT_REASON: Duration = Duration::from_secs(180);
 /// without one for a moment.
 const ASK_AFTER: Duration = Duration::from_secs(3);
 /// Times after the start of a Job at which the cluster is asked again.
-const ASK_AGAIN: [Duration; 3] = [
-    ASK_AFTER,
-    Duration::from_secs(15),
-    Duration::from_secs(60),
-];
+const ASK_AGAIN: [Duration; 3] = [ASK_AFTER, Duration::from_secs(15), Duration::from_secs(60)];
 /// Time after the start of a run at which it is noticed that there is no Job. CronJobs start their
 /// Jobs a second or two late (facts: Kubernetes 2.1).
 pub(crate) const LOOK_AFTER_START: Duration = Duration::from_secs(15);
@@ -67,7 +63,10 @@ impl StuckRun {
     /// When the cluster is asked next.
     pub(crate) fn next_question(&self, now: Timestamp) -> Option<Timestamp> {
         let times = ASK_AGAIN.into_iter().filter_map(|after| self.since(after));
-        times.filter(|at| *at > now).min().filter(|_| self.code == Reason::PodNotCreated)
+        times
+            .filter(|at| *at > now)
+            .min()
+            .filter(|_| self.code == Reason::PodNotCreated)
     }
 
     /// A time after the start of the Job that has no pod.
@@ -138,7 +137,12 @@ pub(crate) fn judge_pending(pod: &Pod) -> Option<StuckRun> {
                 "The container {before:?}, which the cluster put before the worker, does not let the {} run begin.",
                 label(kind)
             );
-            (Reason::WorkerNotStarted, began, GRACE_WITHOUT_REASON, message)
+            (
+                Reason::WorkerNotStarted,
+                began,
+                GRACE_WITHOUT_REASON,
+                message,
+            )
         }
         Some(waiting) => {
             let (code, grace) = waiting_code(waiting)?;

@@ -468,7 +468,8 @@ fn a_pod_that_others_labelled_reports_nothing() {
         runs.ended.len()
     };
     assert_eq!(ended(&owned), 0);
-    let owner = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "acme-lookup-1", "uid": "u"}]);
+    let owner =
+        json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "acme-lookup-1", "uid": "u"}]);
     owned.metadata.owner_references = serde_json::from_value(owner).unwrap();
     assert_eq!(ended(&owned), 1);
 }
