@@ -48,6 +48,8 @@ pub const CREDENTIALS_VERSION: &str = "switchboard.dev/credentials-version";
 /// Annotation on the Jobs of runs and on their pods: API requests that the run may make. Absent
 /// while the org's limit is not known.
 pub const API_CALLS: &str = "switchboard.dev/api-calls";
+/// Annotation on the Jobs of runs: digest of what is set for their pods.
+pub const POD_SETTINGS: &str = "switchboard.dev/pod-settings";
 /// Annotation on the Secret with the directory's tokens: the version of the sources that they were
 /// minted from.
 pub const TOKENS_VERSION: &str = "switchboard.dev/tokens-version";

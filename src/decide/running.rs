@@ -9,6 +9,7 @@ use super::rules::schedule::Cadence;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, warnings};
 use super::runs::admission::Admission;
+use super::runs::stuck::StuckRun;
 use super::runs::{EndedRun, labels, stuck};
 use super::{
     Credentials, Decision, EndJob, OVERDUE_GRACE, Retire, children, note_refusal, runs, verdicts,
@@ -17,7 +18,7 @@ use crate::api::conditions::{
     AUTHORIZED, CALL_CENTERS_VERIFIED, CONNECTED, READY, SYNCED, Truth, Verdict,
 };
 use crate::api::status::RequestedRun;
-use crate::api::{RUN_REQUESTED_AT, Settings, conditions};
+use crate::api::{POD_SETTINGS, RUN_REQUESTED_AT, Settings, conditions};
 use crate::reason::{Code, Reason};
 
 /// A request this soon after a requested run was started is answered by that run, if it is still
@@ -348,6 +349,7 @@ impl Decision<'_> {
                 self.wake.extend(stuck.next_question(self.now));
                 continue;
             }
+            self.plan.end_jobs.extend(self.outdated(stuck));
             let source = runs::source(stuck.kind);
             let code = Code::from(stuck.code);
             let known = error_log::last_seen(&self.status.errors, source, &code);
@@ -360,6 +362,20 @@ impl Decision<'_> {
             verdict = Some(verdicts::synced(&code, &stuck.message));
         }
         verdict
+    }
+
+    /// Returns the Job of a run that gets no pod, if other things are set for its pods by now. It
+    /// would keep what the cluster refused, and no run would follow before its deadline.
+    fn outdated(&self, stuck: &StuckRun) -> Option<EndJob> {
+        let settings = self.observed.settings.ok()?;
+        let wanted = children::pod_settings(settings, self.observed.config);
+        let mut jobs = self.observed.active_jobs.iter();
+        let job = jobs.find(|job| job.name_any() == stuck.job)?;
+        let given = job.annotations().get(POD_SETTINGS)?;
+        (stuck.code == Reason::PodNotCreated && *given != wanted).then(|| EndJob {
+            name: stuck.job.clone(),
+            uid: job.uid(),
+        })
     }
 
     pub(crate) fn synced_without_news(&mut self, settings: &Settings) -> Verdict {

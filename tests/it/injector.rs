@@ -1,7 +1,7 @@
 //! A mutating webhook that puts a sidecar into pods, as service meshes do: unless the pod carries
 //! the annotation that keeps it out.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 

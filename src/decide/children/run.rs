@@ -17,8 +17,8 @@ use super::{labels, metadata, token_secret_name};
 use crate::api::settings::AuthSettings;
 use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{
-    API_CALLS, CREDENTIALS_VERSION, MANAGED_BY_LABEL, MANAGER, Retrieval, SalesforceIntegration,
-    Settings,
+    API_CALLS, CREDENTIALS_VERSION, MANAGED_BY_LABEL, MANAGER, POD_SETTINGS, Retrieval,
+    SalesforceIntegration, Settings,
 };
 use crate::decide::login::credentials::Credentials;
 use crate::decide::rules::config::Config;
@@ -48,17 +48,28 @@ pub(crate) struct RunTemplate {
     pub spec: JobSpec,
     /// Number of API requests that the run may make; `None` means no limit.
     api_calls: Option<u64>,
+    /// Digest of what is set for the pod.
+    pod_settings: String,
 }
 
 // === impl RunTemplate ===
 
 impl RunTemplate {
-    /// Returns the annotation of the Job that states how many API requests the run may make; `None`
-    /// if there is no limit.
-    pub(crate) fn allowance(&self) -> Option<BTreeMap<String, String>> {
-        let calls = self.api_calls?.to_string();
-        Some(BTreeMap::from([(API_CALLS.to_owned(), calls)]))
+    /// Returns the annotations of the Job: what is set for its pod, and how many API requests the
+    /// run may make, if there is a limit.
+    pub(crate) fn annotations(&self) -> BTreeMap<String, String> {
+        let calls = self.api_calls.map(|calls| calls.to_string());
+        let calls = calls.map(|calls| (API_CALLS.to_owned(), calls));
+        let settings = (POD_SETTINGS.to_owned(), self.pod_settings.clone());
+        calls.into_iter().chain([settings]).collect()
     }
+}
+
+/// Returns a digest of what is set for the pods of an integration's runs.
+pub(crate) fn pod_settings(settings: &Settings, config: &Config) -> String {
+    let all = (&config.pod_template, &settings.run, &config.worker_memory);
+    // Serializing these types to JSON cannot fail.
+    short_hash("", &serde_json::to_string(&all).unwrap_or_default())
 }
 
 /// Returns the kind of run that an integration uses.
@@ -123,6 +134,7 @@ pub(crate) fn run_template(
         kind,
         spec,
         api_calls,
+        pod_settings: pod_settings(settings, config),
     }
 }
 
@@ -137,7 +149,7 @@ pub(crate) fn job_on_request(
     let name = format!("{}-{}-{hash}", resource.name_any(), label(run.kind));
     Job {
         metadata: ObjectMeta {
-            annotations: run.allowance(),
+            annotations: Some(run.annotations()),
             ..metadata(resource, name, Some(run.kind))
         },
         spec: Some(JobSpec {

@@ -473,3 +473,29 @@ fn a_pod_that_others_labelled_reports_nothing() {
     owned.metadata.owner_references = serde_json::from_value(owner).unwrap();
     assert_eq!(ended(&owned), 1);
 }
+
+#[test]
+fn a_job_that_gets_no_pod_goes_when_other_things_are_set_for_its_pods() {
+    let mut world = World::healthy();
+    let plan = world.step(Ok(findings()));
+    let template = plan.cron_job.unwrap().spec.unwrap().job_template;
+    let mut job = Job {
+        metadata: template.metadata.unwrap(),
+        ..Job::default()
+    };
+    job.metadata.name = Some("acme-lookup-1".into());
+    job.metadata.uid = Some("u".into());
+    world.active_jobs = vec![Arc::new(job)];
+    world.stuck_runs = vec![StuckRun {
+        job: "acme-lookup-1".into(),
+        kind: RunKind::Lookup,
+        due: at(10),
+        code: Reason::PodNotCreated,
+        message: "must specify limits.cpu".into(),
+    }];
+    world.now = 20;
+    assert_eq!(world.step(Ok(findings())).end_jobs, []);
+    world.config.worker_memory = "64Mi".into();
+    let ended = world.step(Ok(findings())).end_jobs;
+    assert_eq!(ended[0].name, "acme-lookup-1");
+}
