@@ -349,7 +349,10 @@ impl Decision<'_> {
                 self.wake.extend(stuck.next_question(self.now));
                 continue;
             }
-            self.plan.end_jobs.extend(self.outdated(stuck));
+            if let Some(job) = self.outdated(stuck) {
+                self.plan.end_jobs.push(job);
+                self.ask_again_for(&stuck.job);
+            }
             let source = runs::source(stuck.kind);
             let code = Code::from(stuck.code);
             let known = error_log::last_seen(&self.status.errors, source, &code);
@@ -376,6 +379,15 @@ impl Decision<'_> {
             name: stuck.job.clone(),
             uid: job.uid(),
         })
+    }
+
+    /// Reopens the request for a run whose Job is deleted before it ran.
+    fn ask_again_for(&mut self, job: &str) {
+        let requested = self.status.requested_run.as_ref();
+        if requested.is_some_and(|requested| requested.job == job) {
+            self.status.requested_run = None;
+            self.status.last_handled_run_at = None;
+        }
     }
 
     pub(crate) fn synced_without_news(&mut self, settings: &Settings) -> Verdict {

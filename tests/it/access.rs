@@ -14,7 +14,7 @@ use crate::bed;
 use crate::injector::Injector;
 use crate::leaders::{candidate, leads};
 use crate::rights::{Scope, cluster_wide};
-use crate::stage::{NEXT_MINUTES, SOON, Stage, names};
+use crate::stage::{NEXT_MINUTES, SOON, Stage, condition, names};
 use crate::world::{self, PASSWORD, TOKEN};
 
 /// Runs through the life of an integration, from creation to deletion.
@@ -45,13 +45,10 @@ async fn whole_life(stage: &Stage) {
         object?.pointer("/data/worker").map(drop)
     })
     .await;
-    // Another container goes on, and a quota is against the next pod.
+    // Another container goes on after the worker.
     let injector = Injector::start(stage).await;
     let outlived = stage.run_now("acme", "with a sidecar").await;
     injector.end(stage).await;
-    let none = ["create", "quota", "none", "--hard=pods=0"];
-    stage.kubectl(&none).await;
-    stage.annotate("acme", RUN_REQUESTED_AT, "no pod").await;
 
     let cron_jobs: Api<CronJob> = Api::namespaced(stage.client.clone(), stage.ns());
     stage
@@ -67,6 +64,15 @@ async fn whole_life(stage: &Stage) {
         (object?.pointer("/spec/suspend")? == false).then_some(())
     })
     .await;
+    let none = ["create", "quota", "none", "--hard=pods=0"];
+    stage.kubectl(&none).await;
+    stage.annotate("acme", RUN_REQUESTED_AT, "no pod").await;
+    stage
+        .until("acme", "the quota to be told", SOON, |object| {
+            let synced = condition(object, "Synced")?["message"].as_str()?;
+            synced.contains("exceeded quota: none").then_some(())
+        })
+        .await;
     stage
         .kubectl(&[
             "patch",

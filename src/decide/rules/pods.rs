@@ -116,7 +116,7 @@ impl PodRules {
             Err(error) => return Err(format!("it is not YAML: {error}")),
         };
         let mut path = Vec::new();
-        let rules = Self::deserialize(&value).map_err(|error| {
+        let mut rules = Self::deserialize(&value).map_err(|error| {
             format!("{error}; write the fields as Kubernetes has them in a pod")
         })?;
         // The types of Kubernetes pass over what they do not know.
@@ -128,6 +128,9 @@ impl PodRules {
             ));
         }
         rules.check(worker_memory)?;
+        // The chart writes every field.
+        let empty = Affinity::default();
+        rules.pod_template.affinity.take_if(|it| *it == empty);
         Ok(rules)
     }
 

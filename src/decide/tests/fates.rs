@@ -494,8 +494,18 @@ fn a_job_that_gets_no_pod_goes_when_other_things_are_set_for_its_pods() {
         message: "must specify limits.cpu".into(),
     }];
     world.now = 20;
+    let status = world.resource.status.as_mut().unwrap();
+    status.last_handled_run_at = Some("now".into());
+    status.requested_run = Some(crate::api::status::RequestedRun {
+        job: "acme-lookup-1".into(),
+        started_at: Time(at(5)),
+    });
+    world.ask(RUN_REQUESTED_AT, "now");
     assert_eq!(world.step(Ok(findings())).end_jobs, []);
     world.config.worker_memory = "64Mi".into();
     let ended = world.step(Ok(findings())).end_jobs;
     assert_eq!(ended[0].name, "acme-lookup-1");
+    world.active_jobs.clear();
+    world.stuck_runs.clear();
+    assert!(world.step(Ok(findings())).run.is_some(), "asked for still");
 }
