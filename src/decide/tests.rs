@@ -8,6 +8,7 @@ mod connection;
 mod credentials;
 mod fates;
 mod login_ledger;
+mod pods;
 mod rights;
 mod runs;
 mod spec;

@@ -9,16 +9,21 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::status::LastRun;
 use crate::decide::runs::stuck::judge_pending;
-use crate::decide::runs::{Runs, judge_job_without_pod, judge_pod, lingering, stuck};
+use crate::decide::runs::{Runs, judge_job_without_pod, judge_pod};
 
-const BEGAN: &str = "2027-01-15T08:00:00Z";
-const ENDED: &str = "2027-01-15T08:00:05Z";
+pub(super) const BEGAN: &str = "2027-01-15T08:00:00Z";
+pub(super) const ENDED: &str = "2027-01-15T08:00:05Z";
 
-fn labels() -> Value {
+/// A time after all ends in this file.
+pub(super) fn later() -> Timestamp {
+    at(3_600)
+}
+
+pub(super) fn labels() -> Value {
     json!({"switchboard.dev/run": "lookup", "batch.kubernetes.io/job-name": "acme-lookup-1"})
 }
 
-fn pod(status: Value) -> Pod {
+pub(super) fn pod(status: Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": "p", "labels": labels(), "creationTimestamp": BEGAN},
         "status": status,
@@ -27,20 +32,20 @@ fn pod(status: Value) -> Pod {
 }
 
 /// A pod whose container ended.
-fn terminated(exit_code: i32, reason: &str, message: &str) -> Value {
+pub(super) fn terminated(exit_code: i32, reason: &str, message: &str) -> Value {
     json!({"phase": "Failed", "containerStatuses": [container(json!({"terminated": {
         "exitCode": exit_code, "reason": reason, "message": message, "startedAt": BEGAN, "finishedAt": ENDED,
     }}))]})
 }
 
 /// A pod whose container waits.
-fn waiting(reason: &str) -> Value {
+pub(super) fn waiting(reason: &str) -> Value {
     json!({"phase": "Pending", "startTime": BEGAN, "containerStatuses": [container(json!({"waiting": {
         "reason": reason, "message": "the cluster's words",
     }}))]})
 }
 
-fn container(state: Value) -> Value {
+pub(super) fn container(state: Value) -> Value {
     json!({"name": "worker", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state})
 }
 
@@ -83,7 +88,7 @@ fn every_end_of_a_pod_is_told_apart() {
     let mut remedies = HashSet::new();
     let mut codes = HashSet::new();
     for (code, status) in cases {
-        let judged = judge_pod(&pod(status.clone())).unwrap_or_else(|| panic!("{status}"));
+        let judged = judge_pod(&pod(status.clone()), later()).unwrap_or_else(|| panic!("{status}"));
         assert_eq!(judged.outcome, code, "{status}: {}", judged.message);
         assert!(
             judged.message.ends_with('.') || code == "WorkerEvicted",
@@ -111,7 +116,7 @@ fn a_code_that_only_a_newer_worker_knows_reaches_the_tenant_as_it_is() {
     report.warnings = vec![note("PhotonsFew")];
     let mut world = World::healthy();
     for (now, job) in [(60, "acme-lookup-1"), (120, "acme-lookup-2")] {
-        let run = judge_pod(&pod(terminated(1, "Error", &report.to_json()))).unwrap();
+        let run = judge_pod(&pod(terminated(1, "Error", &report.to_json())), later()).unwrap();
         world.ended_runs = vec![EndedRun {
             job: job.into(),
             finished_at: at(now),
@@ -221,7 +226,7 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
     let names = |runs: &Runs| (runs.ended.len(), runs.active.len(), runs.over.len());
     let none_recorded = |_: &str| false;
 
-    let runs = Runs::sort(job(json!([])), &[], &[], None, none_recorded);
+    let runs = Runs::sort(job(json!([])), &[], &[], None, none_recorded, later());
     assert_eq!(names(&runs), (0, 1, 0), "its pod is yet to come");
     let late = runs.stuck[0].due.duration_since(BEGAN.parse().unwrap());
     assert_eq!(
@@ -231,24 +236,38 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
     );
     let coming = [Arc::new(pod(json!({"phase": "Pending"})))];
     assert_eq!(
-        Runs::sort(job(json!([])), &coming, &[], None, none_recorded).stuck,
+        Runs::sort(job(json!([])), &coming, &[], None, none_recorded, later()).stuck,
         []
     );
-    let runs = Runs::sort(job(json!([])), &killed, &[], None, none_recorded);
+    let runs = Runs::sort(job(json!([])), &killed, &[], None, none_recorded, later());
     assert_eq!(names(&runs), (1, 0, 1));
     let last = runs.ended[0].as_last_run();
     for conditions in [json!([]), failed.clone()] {
         let is_recorded = |job: &str| runs.over.contains(job);
-        let runs = Runs::sort(job(conditions.clone()), &[], &[], None, is_recorded);
+        let runs = Runs::sort(
+            job(conditions.clone()),
+            &[],
+            &[],
+            None,
+            is_recorded,
+            later(),
+        );
         assert_eq!(names(&runs), (0, 0, 1), "{conditions}");
     }
-    let runs = Runs::sort(job(json!([])), &[], &[], Some(&last), none_recorded);
+    let runs = Runs::sort(
+        job(json!([])),
+        &[],
+        &[],
+        Some(&last),
+        none_recorded,
+        later(),
+    );
     assert_eq!(names(&runs), (0, 0, 1), "after a restart");
-    let runs = Runs::sort(job(failed), &[], &[], None, none_recorded);
+    let runs = Runs::sort(job(failed), &[], &[], None, none_recorded, later());
     assert_eq!(runs.ended[0].outcome, "PodLost");
-    let results = [judge_pod(&killed[0]).unwrap()];
+    let results = [judge_pod(&killed[0], later()).unwrap()];
     for conditions in [json!([]), json!([{"type": "Failed", "status": "True"}])] {
-        let runs = Runs::sort(job(conditions), &[], &results, None, none_recorded);
+        let runs = Runs::sort(job(conditions), &[], &results, None, none_recorded, later());
         assert_eq!(
             (runs.ended.as_slice(), runs.active.len()),
             (&results[..], 0),
@@ -259,29 +278,36 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
         finished_at: at(-100_000_000),
         ..results[0].clone()
     }];
-    let runs = Runs::sort(job(json!([])), &[], &earlier, None, none_recorded);
+    let runs = Runs::sort(job(json!([])), &[], &earlier, None, none_recorded, later());
     assert_eq!(names(&runs), (0, 1, 0), "another of the same name said so");
     let running = [Arc::new(pod(json!({"phase": "Running"})))];
     let failed = json!([{"type": "Failed", "status": "True"}]);
-    let runs = Runs::sort(job(failed), &running, &[], None, none_recorded);
+    let runs = Runs::sort(job(failed), &running, &[], None, none_recorded, later());
     assert_eq!(names(&runs), (0, 0, 0), "its pod has yet to report");
     let namesake = LastRun {
         finished_at: Some(Time(at(-100_000_000))),
         ..last.clone()
     };
-    let runs = Runs::sort(job(json!([])), &[], &[], Some(&namesake), none_recorded);
+    let runs = Runs::sort(
+        job(json!([])),
+        &[],
+        &[],
+        Some(&namesake),
+        none_recorded,
+        later(),
+    );
     assert_eq!(names(&runs), (0, 1, 0), "another of the same name was last");
     let mut had_one = job(json!([]));
     let status = json!({"startTime": BEGAN, "active": 1, "uncountedTerminatedPods": {}});
     Arc::make_mut(&mut had_one[0]).status = serde_json::from_value(status).unwrap();
-    let runs = Runs::sort(had_one, &[], &[], None, none_recorded);
+    let runs = Runs::sort(had_one, &[], &[], None, none_recorded, later());
     assert_eq!(
         (runs.active.len(), runs.stuck.len()),
         (1, 0),
         "its pod went"
     );
     let complete = json!([{"type": "Complete", "status": "True"}]);
-    let runs = Runs::sort(job(complete), &[], &[], None, none_recorded);
+    let runs = Runs::sort(job(complete), &[], &[], None, none_recorded, later());
     assert_eq!(
         names(&runs),
         (0, 0, 0),
@@ -339,173 +365,126 @@ fn a_pod_that_hangs_is_told_after_a_minute_once_and_the_run_after_it_makes_up_fo
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
 }
 
-/// A pod whose worker ended, with another container in this state.
-fn beside_the_worker(state: Value) -> Pod {
-    let mut status = terminated(0, "Completed", "");
-    status["phase"] = "Running".into();
-    let mut other = container(state);
-    other["name"] = "proxy".into();
-    let all = status["containerStatuses"].as_array_mut().unwrap();
-    all.insert(0, other);
-    pod(status)
+/// A pod that ran for five seconds and left this report, changed by `change`.
+fn reported(change: impl FnOnce(&mut Value)) -> EndedRun {
+    let report = RunReport::begin(RunKind::Lookup, at(0));
+    let mut report = serde_json::to_value(&report).unwrap();
+    change(&mut report);
+    judge_pod(
+        &pod(terminated(0, "Completed", &report.to_string())),
+        later(),
+    )
+    .unwrap()
 }
 
 #[test]
-fn the_report_counts_when_the_worker_ended_whatever_the_other_containers_do() {
-    for state in [json!({"running": {}}), json!({"waiting": {}}), json!({})] {
-        let pod = beside_the_worker(state);
-        assert!(judge_pod(&pod).is_some());
-        let lingering = lingering::judge(&pod).unwrap();
-        assert_eq!(lingering.containers, ["proxy"]);
-        assert_eq!(lingering.since, ENDED.parse::<Timestamp>().unwrap());
-    }
-    let ended = json!({"terminated": {"exitCode": 0}});
-    assert_eq!(lingering::judge(&beside_the_worker(ended)), None);
-    let mut deleted = beside_the_worker(json!({"running": {}}));
-    deleted.metadata.deletion_timestamp = Some(Time(at(0)));
-    assert_eq!(lingering::judge(&deleted), None);
-    assert_eq!(lingering::judge(&pod(terminated(0, "Completed", ""))), None);
-}
-
-#[test]
-fn a_container_that_goes_on_gets_half_a_minute_and_is_named_until_a_run_ends_without_it() {
-    let mut world = World::healthy();
-    world.now = 100;
-    world.ended_runs = vec![ended("acme-lookup-1", 100, "Succeeded")];
-    world.lingering = vec![Lingering {
-        job: "acme-lookup-1".into(),
-        job_uid: Some("u".into()),
-        kind: RunKind::Lookup,
-        since: at(100),
-        containers: vec!["proxy".into()],
-    }];
-    let plan = world.step(Ok(findings()));
-    assert_eq!((plan.end_jobs.len(), plan.status.warnings.len()), (0, 0));
-    assert_eq!(plan.status.last_run.as_ref().unwrap().outcome, "Succeeded");
-    assert!(plan.requeue_after <= Duration::from_secs(31));
-    world.now = 130;
-    let plan = world.step(Ok(findings()));
-    assert_eq!(
-        plan.end_jobs,
-        [EndJob {
-            name: "acme-lookup-1".into(),
-            uid: Some("u".into())
-        }]
-    );
-    let warning = &plan.status.warnings[0];
-    assert_eq!(warning.code, "ContainerStillRuns");
-    assert!(warning.message.contains("\"proxy\""), "{}", warning.message);
-    assert!(warning.remedy.contains("worker.podTemplate.annotations"));
-    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
-
-    world.lingering.clear();
-    world.ended_runs.clear();
-    world.now = 150;
-    let plan = world.step(Ok(findings()));
-    assert_eq!(plan.status.warnings.len(), 1, "the Job is gone");
-    world.ended_runs = vec![ended("acme-lookup-2", 200, "Succeeded")];
-    world.settled_jobs = BTreeSet::from(["acme-lookup-2".to_owned()]);
-    world.now = 200;
-    let plan = world.step(Ok(findings()));
-    assert_eq!(plan.status.warnings, []);
-}
-
-#[test]
-fn the_clusters_own_words_on_a_pod_that_it_does_not_make_are_told_at_once() {
-    let job: Job = serde_json::from_value(json!({
-        "metadata": {"name": "acme-lookup-1", "labels": labels(), "creationTimestamp": BEGAN},
-        "status": {"startTime": BEGAN},
-    }))
-    .unwrap();
-    let stuck = stuck::judge_without_pod(&job).unwrap();
-    let began: Timestamp = BEGAN.parse().unwrap();
-    let after = |seconds| began + Duration::from_secs(seconds);
-    assert!(!stuck.is_in_question(after(2)), "every Job is young once");
-    assert_eq!(stuck.next_question(after(0)), Some(after(3)));
-    assert!(stuck.is_in_question(after(3)));
-    assert_eq!(stuck.next_question(after(3)), Some(after(15)));
-    assert_eq!(stuck.next_question(after(60)), None);
-    let words = "pods \"a\" is forbidden: failed quota: q: must specify limits.cpu for: worker";
-    let told = stuck.explained(&format!("{words}\u{1b}[2J"));
-    assert_eq!(told.due, began);
-    assert!(told.message.contains(words), "{}", told.message);
-    assert!(!told.message.contains('\u{1b}'));
-}
-
-#[test]
-fn a_container_before_the_worker_that_hangs_is_named() {
-    let initializing = |state: Value| {
-        let mut status = waiting("PodInitializing");
-        let mut before = container(state);
-        before["name"] = "mesh-init".into();
-        status["initContainerStatuses"] = json!([before]);
-        judge_pending(&pod(status))
-    };
-    for state in [
-        json!({"running": {}}),
-        json!({"terminated": {"exitCode": 1}}),
-    ] {
-        let stuck = initializing(state).unwrap();
-        assert_eq!(stuck.code, Reason::WorkerNotStarted);
-        assert!(stuck.message.contains("\"mesh-init\""), "{}", stuck.message);
-    }
-    assert_eq!(initializing(json!({"terminated": {"exitCode": 0}})), None);
-}
-
-#[test]
-fn a_pod_that_others_labelled_reports_nothing() {
-    let mut owned = pod(terminated(0, "Completed", ""));
-    let job = |uid: &str| -> Arc<Job> {
-        let metadata = json!({"name": "acme-lookup-1", "uid": uid, "labels": labels(), "creationTimestamp": BEGAN});
-        Arc::new(serde_json::from_value(json!({"metadata": metadata})).unwrap())
-    };
-    let ended = |pod: &Pod| {
-        let pods = [Arc::new(pod.clone())];
-        let runs = Runs::sort(vec![job("u")], &pods, &[], None, |_| false);
-        let lost = [judge_pod(pod).unwrap()];
-        let later = Runs::sort(vec![job("u")], &[], &lost, None, |_| false);
-        assert_eq!(runs.ended.len(), later.ended.len());
-        runs.ended.len()
-    };
-    assert_eq!(ended(&owned), 0);
-    let owner =
-        json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "acme-lookup-1", "uid": "u"}]);
-    owned.metadata.owner_references = serde_json::from_value(owner).unwrap();
-    assert_eq!(ended(&owned), 1);
-}
-
-#[test]
-fn a_job_that_gets_no_pod_goes_when_other_things_are_set_for_its_pods() {
-    let mut world = World::healthy();
-    let plan = world.step(Ok(findings()));
-    let template = plan.cron_job.unwrap().spec.unwrap().job_template;
-    let mut job = Job {
-        metadata: template.metadata.unwrap(),
-        ..Job::default()
-    };
-    job.metadata.name = Some("acme-lookup-1".into());
-    job.metadata.uid = Some("u".into());
-    world.active_jobs = vec![Arc::new(job)];
-    world.stuck_runs = vec![StuckRun {
-        job: "acme-lookup-1".into(),
-        kind: RunKind::Lookup,
-        due: at(10),
-        code: Reason::PodNotCreated,
-        message: "must specify limits.cpu".into(),
-    }];
-    world.now = 20;
-    let status = world.resource.status.as_mut().unwrap();
-    status.last_handled_run_at = Some("now".into());
-    status.requested_run = Some(crate::api::status::RequestedRun {
-        job: "acme-lookup-1".into(),
-        started_at: Time(at(5)),
+fn a_report_is_believed_as_far_as_it_can_be_true() {
+    let usage = |used: u64, limit: u64, second: i64| json!({"used": used, "limit": limit, "observedAt": at(second)});
+    let honest = reported(|report| {
+        report["usage"] = usage(16_000, 15_000, 5);
+        report["urlLength"] = json!({"bytes": 16_384, "refused": 65_536});
+        report["apiCalls"] = 60.into();
     });
-    world.ask(RUN_REQUESTED_AT, "now");
-    assert_eq!(world.step(Ok(findings())).end_jobs, []);
-    world.config.worker_memory = "64Mi".into();
-    let ended = world.step(Ok(findings())).end_jobs;
-    assert_eq!(ended[0].name, "acme-lookup-1");
-    world.active_jobs.clear();
-    world.stuck_runs.clear();
-    assert!(world.step(Ok(findings())).run.is_some(), "asked for still");
+    let report = honest.report.unwrap();
+    assert_eq!(report.warnings, []);
+    assert_eq!((report.api_calls, report.usage.unwrap().used), (60, 16_000));
+    assert_eq!(report.url_length.unwrap().refused, Some(65_536));
+
+    let forged: [(&str, Value, &str); 9] = [
+        (
+            "apiCalls",
+            1_000_000.into(),
+            "apiCalls 1000000 (at most 600)",
+        ),
+        ("remaining", u64::MAX.into(), "calls, numbers, remaining"),
+        (
+            "usage",
+            usage(1, 1_000_000_000_000_000_000, 5),
+            "usage 1 of 1000000000000000000",
+        ),
+        (
+            "usage",
+            usage(u64::MAX, 15_000, 5),
+            "usage 18446744073709551615 of 15000",
+        ),
+        ("usage", usage(1, 0, 5), "usage 1 of 0"),
+        (
+            "usage",
+            usage(1, 15_000, 400_000_000),
+            "usage 1 of 15000 at 2039",
+        ),
+        ("usage", usage(1, 15_000, -60), "usage 1 of 15000 at 2027"),
+        (
+            "urlLength",
+            json!({"bytes": 1}),
+            "urlLength 1 (from 2000 to 200000)",
+        ),
+        (
+            "urlLength",
+            json!({"bytes": 16_384, "refused": 1}),
+            "urlLength 1 (from 2000 to 200000)",
+        ),
+    ];
+    for (field, value, said) in forged {
+        let run = reported(|report| report[field] = value.clone());
+        assert_eq!(run.outcome, "Succeeded", "{field}: the report is kept");
+        let report = run.report.unwrap();
+        let [warning] = report.warnings.as_slice() else {
+            panic!("{field}: {:?}", report.warnings)
+        };
+        assert_eq!(warning.code, Reason::ReportValueRefused);
+        assert!(warning.message.contains(said), "{}", warning.message);
+        assert_eq!((report.usage, report.url_length), (None, None), "{field}");
+        assert!(report.api_calls <= 600 && report.remaining <= 120_000);
+    }
+}
+
+#[test]
+fn the_warning_about_a_report_stands_in_the_status_until_the_next_one() {
+    let mut world = World::healthy();
+    let codes = |world: &World| -> Vec<String> {
+        let warnings = &world.resource.status.as_ref().unwrap().warnings;
+        warnings
+            .iter()
+            .map(|warning| warning.code.clone())
+            .collect()
+    };
+    let run = |job: &str, now, change: &dyn Fn(&mut Value)| EndedRun {
+        job: job.into(),
+        finished_at: at(now),
+        ..reported(|report| change(report))
+    };
+    world.now = 60;
+    world.ended_runs = vec![run("one", 50, &|report| {
+        report["urlLength"] = json!({"bytes": 1})
+    })];
+    world.step(Ok(findings()));
+    assert_eq!(codes(&world), ["ReportValueRefused"]);
+    world.now = 120;
+    world.ended_runs = vec![run("two", 110, &|report| report["apiCalls"] = 1.into())];
+    world.step(Ok(findings()));
+    assert_eq!(codes(&world), [""; 0]);
+}
+
+#[test]
+fn the_times_of_a_pod_lie_between_its_creation_and_now() {
+    let ended = |started: &str, finished: &str| {
+        let mut status = terminated(137, "Error", "");
+        let times = &mut status["containerStatuses"][0]["state"]["terminated"];
+        times["startedAt"] = started.into();
+        times["finishedAt"] = finished.into();
+        let run = judge_pod(&pod(status), later()).unwrap();
+        (run.started_at.unwrap(), run.finished_at)
+    };
+    let began: Timestamp = BEGAN.parse().unwrap();
+    assert_eq!(ended(BEGAN, ENDED), (began, ENDED.parse().unwrap()));
+    assert_eq!(ended(BEGAN, "9999-12-30T00:00:00Z"), (began, later()));
+    assert_eq!(
+        ended("2038-01-19T03:14:07Z", "2038-01-19T03:14:07Z"),
+        (later(), later())
+    );
+    assert_eq!(
+        ended("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        (began, began)
+    );
 }
