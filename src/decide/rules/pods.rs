@@ -148,7 +148,7 @@ impl PodRules {
                 if values {
                     check_value(value).map_err(|problem| format!("{}: {problem}", at(field)))?;
                 }
-                if ours && is_in(key, "switchboard.dev") || ours && is_our_label(key) {
+                if ours && (is_in(key, "switchboard.dev") || is_our_label(key)) {
                     return Err(format!(
                         "{}: {key:?} is set by the operator itself",
                         at(field)
