@@ -11,7 +11,7 @@
     reason = "a bench that cannot be set up has failed"
 )]
 
-#[path = "../src/resolve/fake_salesforce.rs"]
+#[path = "../src/resolve/tests/fake_salesforce.rs"]
 mod fake_salesforce;
 #[path = "../tests/lookup/generated.rs"]
 mod generated;

@@ -22,11 +22,13 @@ pub struct Resolver {
     pub(super) instance: Option<Url>,
     pub(super) allowance: Allowance,
     room: UrlLimit,
+    /// Whether the search index is asked for what was not found.
+    pub(super) second_question: bool,
     pub(super) findings: Vec<Finding>,
 }
 
 /// The result of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LookedUp {
     /// The numbers that were found. No record holds the numbers that are missing here.
     pub found: HashMap<E164, Match>,
@@ -67,6 +69,7 @@ impl Resolver {
             instance: None,
             allowance: Allowance(None),
             room: UrlLimit::new(None),
+            second_question: true,
             findings: Vec::new(),
         }
     }
@@ -92,6 +95,15 @@ impl Resolver {
         Self { allowance, ..self }
     }
 
+    /// Sets whether [`resolve_again`](Self::resolve_again) asks at all.
+    #[must_use]
+    pub fn second_question(self, second_question: bool) -> Self {
+        Self {
+            second_question,
+            ..self
+        }
+    }
+
     /// Sets the URL lengths that an earlier run learned for this org.
     #[must_use]
     pub fn url_length(self, known: Option<UrlLength>) -> Self {
@@ -110,6 +122,7 @@ impl Resolver {
             Some(bytes) => pack(&self.shape, pending, &self.home, bytes),
             None => batch,
         }
+        .filled(&self.shape, &self.home)
     }
 
     /// Looks up the numbers of a batch. Returns `None` if they were too many for the org; the next

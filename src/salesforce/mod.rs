@@ -37,6 +37,7 @@ pub use self::probe::probe;
 pub use self::probe::users::{UserRow, UsersFound};
 pub use self::probe::warning_code::WarningCode;
 pub use self::rest::soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
+pub use self::rest::sosl::Sosl;
 pub use self::rest::usage::{Spent, Usage};
 pub use self::rest::{
     MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version,

@@ -23,6 +23,7 @@ use super::credentials::Credentials;
 use super::credentials::environment::{ApiVersion, Environment};
 use super::login::gate::{LoginGate, LoginWithheld};
 use super::login::session::{Granted, Session, SessionInfo, SessionKeeper, SharedSession};
+use super::rest::sosl::Sosl;
 use super::rest::usage::{Spent, Usage};
 use super::rest::{NextPage, Page, Path, Subrequest, Subresponse, Version};
 use super::text::Redactor;
@@ -191,6 +192,13 @@ impl Connection {
     pub async fn query<T: DeserializeOwned>(&self, soql: &str) -> Result<Page<T>, Error> {
         let incoming = self.get(&Path::Query(soql.to_owned())).await?;
         rest::read_page(&incoming, &self.shared.redactor)
+    }
+
+    /// Searches the index and returns object and Id of each record that it names: one API call. A
+    /// composite request takes no search (facts: Salesforce 2.7).
+    pub async fn search(&self, sosl: &Sosl) -> Result<Vec<(String, String)>, Error> {
+        let incoming = self.get(&Path::Search(sosl.as_str().to_owned())).await?;
+        rest::read_search(&incoming, &self.shared.redactor)
     }
 
     /// The next page of a query: one API call.

@@ -2,6 +2,7 @@
 //! and numbers may come as strings.
 
 pub(crate) mod soql;
+pub(crate) mod sosl;
 pub(crate) mod usage;
 
 use serde::de::{DeserializeOwned, Error as _};
@@ -46,6 +47,7 @@ pub struct Subrequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
     Query(String),
+    Search(String),
     Next(NextPage),
     Describe(String),
     Composite,
@@ -121,6 +123,9 @@ impl Path {
         match self {
             Self::Query(soql) => {
                 format!("/services/data/v{version}/query?q={}", query_encode(soql))
+            }
+            Self::Search(sosl) => {
+                format!("/services/data/v{version}/search/?q={}", query_encode(sosl))
             }
             Self::Next(next) => next.0.clone(),
             Self::Describe(sobject) => {
@@ -282,6 +287,39 @@ pub(crate) fn read_page<T: DeserializeOwned>(
         .ok_or_else(|| failure(incoming, Phase::Request, redactor))
 }
 
+/// Reads the response to a search: object and Id of each record. Before version 37.0 the array comes
+/// alone (facts: Salesforce 2.6).
+pub(crate) fn read_search(
+    incoming: &Incoming,
+    redactor: &Redactor,
+) -> Result<Vec<(String, String)>, Error> {
+    #[derive(Deserialize)]
+    struct Found {
+        attributes: Attributes,
+        #[serde(rename = "Id")]
+        id: String,
+    }
+    #[derive(Deserialize)]
+    struct Attributes {
+        #[serde(rename = "type")]
+        object: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Raw {
+        Wrapped {
+            #[serde(rename = "searchRecords")]
+            records: Vec<Found>,
+        },
+        Bare(Vec<Found>),
+    }
+    let raw: Raw = serde_json::from_str(&incoming.text)
+        .map_err(|_| failure(incoming, Phase::Request, redactor))?;
+    let (Raw::Wrapped { records } | Raw::Bare(records)) = raw;
+    let records = records.into_iter();
+    Ok(records.map(|found| (found.attributes.object, found.id)).collect())
+}
+
 /// Reads a composite response; the results are in the order of the requests.
 pub(crate) fn read_composite(
     incoming: &Incoming,
@@ -391,6 +429,16 @@ mod tests {
         );
         let missing = json!({"compositeResponse": []});
         assert!(read_composite(&incoming(missing), &requests, &Redactor::default()).is_err());
+    }
+
+    #[test]
+    fn a_search_is_answered_with_or_without_a_wrapper() {
+        let records = json!([{"attributes": {"type": "Contact", "url": "/x"}, "Id": "003A"}]);
+        for body in [json!({"searchRecords": records.clone()}), records] {
+            let found = read_search(&incoming(body), &Redactor::default()).unwrap();
+            assert_eq!(found, [("Contact".to_owned(), "003A".to_owned())]);
+        }
+        assert!(read_search(&incoming(json!({})), &Redactor::default()).is_err());
     }
 
     #[test]

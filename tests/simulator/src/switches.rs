@@ -6,6 +6,8 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::sosl::Index as SearchIndex;
+
 /// Undocumented behaviour of Salesforce, and the sizes of its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -91,6 +93,16 @@ pub struct Switches {
     pub min_batch_size: usize,
     /// Maximum open query cursors of a user (D, old: 10); one more closes the oldest.
     pub max_cursors: usize,
+    /// Whether the org answers searches; otherwise 404 (U: what an org without it says).
+    pub search_available: bool,
+    /// How phone text is split into words (U).
+    pub search_index: SearchIndex,
+    /// Whether the index takes full-width digits for half-width ones (U: yes).
+    pub search_folds_width: bool,
+    /// Time after a change until the index has it (C: one to three minutes, or longer).
+    pub search_lag: SignedDuration,
+    /// Characters of a search text beyond which AND and OR are dropped (D: 4,000).
+    pub search_text_limit: usize,
     /// Whether rows without ORDER BY come in an order unrelated to their creation (D: undefined).
     pub shuffle_unordered: bool,
     /// Whether SOQL errors have the statement and position before the message (C).
@@ -158,6 +170,11 @@ impl Default for Switches {
             batch_size: 2_000,
             min_batch_size: 200,
             max_cursors: 10,
+            search_available: true,
+            search_index: SearchIndex::Both,
+            search_folds_width: true,
+            search_lag: SignedDuration::ZERO,
+            search_text_limit: 4_000,
             shuffle_unordered: false,
             soql_error_context: false,
             invalid_type_tail: format!(

@@ -5,6 +5,7 @@ mod composite;
 pub(crate) mod error;
 mod info;
 mod query;
+mod search;
 mod sobjects;
 
 pub(crate) use composite::uri_too_long;
@@ -309,6 +310,10 @@ pub(crate) fn route(
         ["queryAll" | "queryall"] if get => ("queryAll", query::query(call, request, true)),
         ["query" | "queryAll" | "queryall", locator] if get => {
             ("queryMore", query::more(call, request, locator))
+        }
+        ["search"] if get => ("search", search::search(call, request)),
+        ["parameterizedSearch"] if request.method == Method::POST => {
+            ("search", search::parameterized(call, request))
         }
         ["limits"] if get => ("limits", info::limits(call)),
         ["composite"] if request.method == Method::POST => {

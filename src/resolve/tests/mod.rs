@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use salesforce_simulator::{Org, Record, Simulator, User, World};
 
-use super::{Match, Object, Resolver};
+use super::{FIRST_URL_BYTES, Match, Object, Resolver, UrlLength};
 use crate::phone::{E164, Region, parse, spellings};
 use crate::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transport};
 
-#[path = "fake_salesforce.rs"]
+mod calls;
 pub(crate) mod fake_salesforce;
 
 const USER: &str = "integration@acme.example";
