@@ -9,6 +9,7 @@ use jiff::civil::Time as WallClock;
 use jiff::tz::TimeZone;
 use url::Url;
 
+use super::spec::SecondQuestion;
 use super::{Auth, CallCenter, Environment, Retrieval, SalesforceIntegrationSpec};
 use crate::company_id::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub call_centers: Vec<CallCenter>,
     /// Days of the call history that a re-retrieval asks for again, 1 to 9,999.
     pub history_days: u32,
+    /// Whether the search index is asked for numbers that no query finds.
+    pub second_question: bool,
     /// Share of the org's API requests that this integration may use, in per cent, 1 to 100.
     pub daily_percent: u64,
     /// The time between two proofs of a healthy connection.
@@ -192,6 +195,7 @@ impl Settings {
             region,
             call_centers: spec.call_centers.clone(),
             history_days,
+            second_question: contacts.second_question.unwrap_or_default() == SecondQuestion::Search,
             daily_percent,
             interval,
             suspend: spec.suspend,

@@ -294,6 +294,11 @@ pub struct Contacts {
     #[schemars(length(max = 5))]
     #[serde(default = "default_history")]
     pub history: String,
+    /// What becomes of numbers that no query finds. `Search`, which counts if nothing is said, asks
+    /// Salesforce's search index, which finds numbers with extensions, labels and other numbers
+    /// beside them, for some further API calls; `Disabled` asks no second time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_question: Option<SecondQuestion>,
 }
 
 /// One call center and its users.
@@ -375,6 +380,16 @@ pub enum Retrieval {
     Disabled,
 }
 
+/// What becomes of numbers that no query finds.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SecondQuestion {
+    /// The search index is asked.
+    #[default]
+    Search,
+    /// They stay unknown.
+    Disabled,
+}
+
 /// Which kind of org it is; it decides where to log in.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Environment {
@@ -394,6 +409,7 @@ impl Default for Contacts {
             time_zone: default_time_zone(),
             region: default_region(),
             history: default_history(),
+            second_question: None,
         }
     }
 }

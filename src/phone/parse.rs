@@ -397,8 +397,13 @@ fn accept(number: &PhoneNumber, dialled: &str, region: Region) -> Option<E164> {
                 })
         }
     };
-    if written_in_full || number.is_valid() {
+    if number.is_valid() {
         E164::from_library(number)
+    } else if written_in_full {
+        // Outside of the known ranges, a prefix that the library strips from the national form may
+        // be a part of the international one (Brazil's 0900, Belarus). Such a number would not be
+        // itself when it is read again.
+        E164::from_library(number).filter(|read| read.as_str().parse().as_ref() == Ok(read))
     } else {
         None
     }

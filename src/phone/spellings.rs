@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         let reads = |text: &str| {
             parse(text, home).is_ok_and(|read| read == *number || Some(&read) == sibling)
         };
-        if spelling.chars().any(|c| !c.is_ascii() || c.is_ascii_alphabetic() || c == '*') {
+        if !spelling.bytes().all(|byte| byte.is_ascii_digit() || b"+ -.()/".contains(&byte)) {
             return reads(spelling);
         }
         let digits = spelling.chars().filter(|c| c.is_ascii_digit() || *c == '+');
@@ -130,6 +130,7 @@ impl<'a> Reader<'a> {
             let international = PhoneNumberFormat::International;
             found.add(PHONE_NUMBER_UTIL.format(library, international).into_owned());
             found.add(self.number.digits().to_owned());
+            found.add(format!("00{}", self.number.digits()));
             found.extend(self.sibling.as_ref().map(E164::to_string));
             found.extend(habits::ranked(parts));
         }

@@ -306,8 +306,15 @@ fn every_spelling_of_every_regions_example_comes_home() {
         for kind in [
             PhoneNumberType::FixedLine,
             PhoneNumberType::Mobile,
+            PhoneNumberType::FixedLineOrMobile,
             PhoneNumberType::VoIP,
             PhoneNumberType::TollFree,
+            PhoneNumberType::PremiumRate,
+            PhoneNumberType::SharedCost,
+            PhoneNumberType::PersonalNumber,
+            PhoneNumberType::Pager,
+            PhoneNumberType::UAN,
+            PhoneNumberType::VoiceMail,
         ] {
             let Ok(example) =
                 PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.library(), kind)
@@ -320,6 +327,7 @@ fn every_spelling_of_every_regions_example_comes_home() {
             assert_eq!(number.as_str().parse::<E164>().as_ref(), Ok(&number));
             assert_spellings_come_home(&number, &region);
             assert_spellings_come_home(&number, &Region::JAPAN);
+            assert_spellings_come_home(&number, &self::region("US"));
         }
     }
 }
@@ -333,6 +341,10 @@ fn dialled(code: &'static str) -> impl Strategy<Value = (Region, String)> {
         "DE" => "0[1-9][0-9]{7,10}",
         // Service numbers (0900) have no international form.
         "BR" => "0[1-9][1-9][2-5][0-9]{7}",
+        "MX" => "[2-9][0-9]{9}",
+        "AR" => "0(11|351|2966)[2-9][0-9]{6,7}",
+        "BY" => "8[0-9]{8,10}",
+        "BI" => "[2-7][0-9]{7}",
         _ => "0[1-9][0-9]{5,10}",
     };
     pattern.prop_map(move |text| (region(code), text))
@@ -343,11 +355,20 @@ proptest! {
 
     #[test]
     fn every_spelling_reads_back_to_the_same_number(
-        (home, text) in prop_oneof![dialled("JP"), dialled("US"), dialled("GB"), dialled("DE"), dialled("IT"), dialled("BR")]
+        (home, text) in prop_oneof![dialled("JP"), dialled("US"), dialled("GB"), dialled("DE"), dialled("IT"), dialled("BR"), dialled("MX"), dialled("AR"), dialled("BY"), dialled("BI"), dialled("CH"), dialled("AT"), dialled("KR"), dialled("CN")]
     ) {
         if let Ok(number) = parse(&text, &home) {
             assert_spellings_come_home(&number, &home);
             prop_assert_eq!(number.as_str().parse::<E164>(), Ok(number.clone()));
+        }
+    }
+
+    #[test]
+    fn a_number_of_any_region_is_asked_for_by_itself(at in 0_usize..250, text in "[0-9]{5,13}|0[0-9]{5,12}|\\+[1-9][0-9]{6,13}") {
+        let home = Region::all().nth(at % Region::all().count()).expect("a region");
+        if let Ok(number) = parse(&text, &home) {
+            prop_assert_eq!(number.as_str().parse::<E164>(), Ok(number.clone()));
+            assert_spellings_come_home(&number, &home);
         }
     }
 

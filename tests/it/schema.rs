@@ -198,6 +198,12 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         r#""365d""#,
     ),
     (
+        "/spec/contacts/secondQuestion",
+        r#""Sometimes""#,
+        "Unsupported value",
+        r#""Disabled""#,
+    ),
+    (
         "/spec/contacts/timeZone",
         r#""Local""#,
         "IANA name",

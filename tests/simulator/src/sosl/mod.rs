@@ -2,7 +2,8 @@
 
 mod index;
 
-pub(crate) use index::{Index, Term};
+pub use index::Index;
+pub(crate) use index::Term;
 
 use crate::soql::QueryError;
 
