@@ -294,9 +294,9 @@ pub struct Contacts {
     #[schemars(length(max = 5))]
     #[serde(default = "default_history")]
     pub history: String,
-    /// What becomes of numbers that no query finds. `Search`, which counts if nothing is said, asks
-    /// Salesforce's search index, which finds numbers with extensions, labels and other numbers
-    /// beside them, for some further API calls; `Disabled` asks no second time.
+    /// What becomes of numbers that no query finds. `Search`, which counts if nothing is said,
+    /// asks Salesforce's search index, which finds numbers with extensions, labels and other
+    /// numbers beside them, for some further API calls; `Disabled` asks no second time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_question: Option<SecondQuestion>,
 }

@@ -192,7 +192,9 @@ impl Job {
             let Some(brought) = brought else { continue };
             let spellings = |number: &E164| {
                 let place = batch.numbers().iter().position(|asked| asked == number);
-                place.map_or(&[][..], |place| batch.spellings(place)).to_vec()
+                place
+                    .map_or(&[][..], |place| batch.spellings(place))
+                    .to_vec()
             };
             self.keep(batch.numbers(), &brought, places, &spellings);
             let is_unknown = |number: &&E164| !brought.found.contains_key(*number);
@@ -212,8 +214,10 @@ impl Job {
             };
             unknown.retain(|number| found.contains_key(number));
             let phrases = |number: &E164| search_phrases(number, &self.region);
-            let phrases: HashMap<E164, Vec<String>> =
-                unknown.iter().map(|number| (number.clone(), phrases(number))).collect();
+            let phrases: HashMap<E164, Vec<String>> = unknown
+                .iter()
+                .map(|number| (number.clone(), phrases(number)))
+                .collect();
             let asked = |number: &E164| phrases.get(number).cloned().unwrap_or_default();
             self.keep(&unknown, &answer.looked_up, places, &asked);
         }

@@ -5,8 +5,8 @@ use super::NotLookedUp;
 /// The number that an address names, as it is dialled; `None` for text that is no address.
 ///
 /// `"Sato" <sip:+81312345678@pbx.example>` is a `name-addr` of RFC 3261, 25.1;
-/// `tel:0312345678;phone-context=+81` a local number of RFC 3966, 5.1.5, whose context goes in front
-/// of it.
+/// `tel:0312345678;phone-context=+81` a local number of RFC 3966, 5.1.5, whose context goes in
+/// front of it.
 pub(super) fn dialled_in(plain: &str) -> Option<Result<String, NotLookedUp>> {
     let bare = match plain.rfind('<') {
         Some(open) => {
@@ -18,7 +18,11 @@ pub(super) fn dialled_in(plain: &str) -> Option<Result<String, NotLookedUp>> {
     let bare = bare.trim();
     let (scheme, rest) = bare.split_once(':')?;
     let is_tel = scheme.eq_ignore_ascii_case("tel");
-    if !is_tel && !["sip", "sips"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+    if !is_tel
+        && !["sip", "sips"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+    {
         return None;
     }
     Some(number(rest.trim(), is_tel))
@@ -51,7 +55,9 @@ fn number(rest: &str, is_tel: bool) -> Result<String, NotLookedUp> {
     }
     let context = parameters.find_map(|parameter| {
         let (key, value) = parameter.split_once('=')?;
-        key.trim().eq_ignore_ascii_case("phone-context").then_some(value.trim())
+        key.trim()
+            .eq_ignore_ascii_case("phone-context")
+            .then_some(value.trim())
     });
     Ok(match context {
         Some(context) if context.starts_with('+') && !name.starts_with('+') => {

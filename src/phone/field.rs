@@ -4,11 +4,42 @@
 /// Words and marks between a number and its extension, in lower case. A single letter counts too:
 /// what follows decides.
 const EXTENSION: [&str; 36] = [
-    "x", "ex", "ext", "extn", "extension", "xtn", // English
-    "int", "interno", "anexo", "ramal", "r", "p", "poste", "centralita", // Romance languages
-    "dw", "durchwahl", "nst", "nebenstelle", "kl", "klappe", "app", "apparat", // German
-    "w", "wew", "linka", "l", "доб", "вн", // Slavic languages
-    "内線", "内线", "內線", "分機", "分机", "转", "轉", "내선",
+    "x",
+    "ex",
+    "ext",
+    "extn",
+    "extension",
+    "xtn", // English
+    "int",
+    "interno",
+    "anexo",
+    "ramal",
+    "r",
+    "p",
+    "poste",
+    "centralita", // Romance languages
+    "dw",
+    "durchwahl",
+    "nst",
+    "nebenstelle",
+    "kl",
+    "klappe",
+    "app",
+    "apparat", // German
+    "w",
+    "wew",
+    "linka",
+    "l",
+    "доб",
+    "вн", // Slavic languages
+    "内線",
+    "内线",
+    "內線",
+    "分機",
+    "分机",
+    "转",
+    "轉",
+    "내선",
 ];
 /// The longest extension, in digits.
 const MAX_EXTENSION_DIGITS: usize = 7;
@@ -22,7 +53,14 @@ const BETWEEN: [char; 9] = [',', ';', '\n', '\r', '|', '、', '，', '；', '｜
 const MAYBE_BETWEEN: [char; 4] = ['/', '／', '・', '\\'];
 /// Words that separate two numbers, with the blanks around them.
 const WORDS_BETWEEN: [&str; 8] = [
-    " / ", "　/　", " ／ ", " or ", " and ", " & ", "または", "及び",
+    " / ",
+    "　/　",
+    " ／ ",
+    " or ",
+    " and ",
+    " & ",
+    "または",
+    "及び",
 ];
 
 /// The parts of a text that may be the one number in it, in the order in which they are to be
@@ -61,7 +99,9 @@ pub(super) fn main_line(plain: &str) -> MainLine<'_> {
     let cut = first + cut_extension(number, end);
     let whole = trim_end(&plain[..cut]);
     let mut line = only(whole);
-    if let Some((before, inside)) = whole.strip_suffix(')').and_then(|text| text.rsplit_once('('))
+    if let Some((before, inside)) = whole
+        .strip_suffix(')')
+        .and_then(|text| text.rsplit_once('('))
         && !inside.is_empty()
         && inside.bytes().all(|byte| byte.is_ascii_digit())
         && count_digits(before) > 0
@@ -97,7 +137,10 @@ fn cut_extension(number: &str, end: usize) -> usize {
         let digits = after.trim_start_matches([' ', '.', ':', '=', '#', '-', '°', '(']);
         let is_extension = is_extension_word(&number[begin..word_end])
             && digits.starts_with(|c: char| c.is_ascii_digit())
-            && digits.trim_end_matches(')').bytes().all(|byte| byte.is_ascii_digit())
+            && digits
+                .trim_end_matches(')')
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
             && count_digits(digits) <= MAX_EXTENSION_DIGITS;
         if is_extension {
             return begin.min(end);
@@ -109,18 +152,23 @@ fn cut_extension(number: &str, end: usize) -> usize {
 
 fn is_extension_word(text: &str) -> bool {
     let word = text.trim_matches(|c: char| !c.is_alphabetic());
-    !word.is_empty() && EXTENSION.iter().any(|known| known.eq_ignore_ascii_case(word) || known == &word.to_lowercase())
+    !word.is_empty()
+        && EXTENSION
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(word) || known == &word.to_lowercase())
 }
 
 /// Where words begin that end the text, such as `(main)` or `mobile`, with no digit after them.
 fn trailing_words(whole: &str) -> Option<usize> {
     let last = whole.rfind(|c: char| c.is_ascii_digit())?;
     let tail = &whole[last + 1..];
-    tail.contains(|c: char| c.is_ascii_alphabetic()).then_some(last + 1)
+    tail.contains(|c: char| c.is_ascii_alphabetic())
+        .then_some(last + 1)
 }
 
 fn trim_end(text: &str) -> &str {
-    let mut text = text.trim_end_matches([' ', '-', ',', '/', ':', ';', '.', '[', '(', '・', '*', '|']);
+    let mut text =
+        text.trim_end_matches([' ', '-', ',', '/', ':', ';', '.', '[', '(', '・', '*', '|']);
     // A parenthesis that the cut left open closes nothing: `(03` of `(03)` stays.
     if text.ends_with('#') {
         text = text.trim_end_matches('#');
@@ -142,7 +190,10 @@ pub(super) fn parts(text: &str) -> Vec<&str> {
     let mut parts: Vec<&str> = text.split(BETWEEN).collect();
     for word in WORDS_BETWEEN {
         if text.contains(word) {
-            parts = parts.into_iter().flat_map(|part| part.split(word)).collect();
+            parts = parts
+                .into_iter()
+                .flat_map(|part| part.split(word))
+                .collect();
         }
     }
     let parts = parts.into_iter().map(str::trim);
@@ -156,7 +207,10 @@ pub(super) fn small_parts(text: &str) -> Vec<&str> {
     coarse
         .flat_map(|part| {
             // A blank separates numbers only where each has no blank itself.
-            let words: Vec<&str> = part.split_whitespace().filter(|word| has_enough_digits(word)).collect();
+            let words: Vec<&str> = part
+                .split_whitespace()
+                .filter(|word| has_enough_digits(word))
+                .collect();
             if words.len() > 1 { words } else { vec![part] }
         })
         .filter(|part| has_enough_digits(part))

@@ -158,7 +158,10 @@ pub fn numbers_in(text: &str, region: &Region) -> Vec<E164> {
     }
     let read = |parts: Vec<&str>| {
         let mut numbers: Vec<E164> = Vec::new();
-        for number in parts.into_iter().filter_map(|part| parse(part, region).ok()) {
+        for number in parts
+            .into_iter()
+            .filter_map(|part| parse(part, region).ok())
+        {
             if !numbers.contains(&number) {
                 numbers.push(number);
             }
@@ -290,14 +293,18 @@ fn mexican(dialled: &str, region: Region) -> Option<String> {
         None if is_foreign => digits.strip_prefix("52")?,
         None if region.library() == rlibphonenumber::Region::MX => {
             let without_plus = digits.strip_prefix("52");
-            without_plus.filter(|rest| rest.len() >= NATIONAL_DIGITS).unwrap_or(&digits)
+            without_plus
+                .filter(|rest| rest.len() >= NATIONAL_DIGITS)
+                .unwrap_or(&digits)
         }
         None => return None,
     };
     let with_country = national.len() < digits.len();
     ["1", "01", "044", "045"].into_iter().find_map(|prefix| {
         // A 1 alone may begin a number of North America.
-        let rest = national.strip_prefix(prefix).filter(|_| with_country || prefix != "1")?;
+        let rest = national
+            .strip_prefix(prefix)
+            .filter(|_| with_country || prefix != "1")?;
         (rest.len() == NATIONAL_DIGITS && !rest.starts_with('0')).then(|| format!("+52{rest}"))
     })
 }

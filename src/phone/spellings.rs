@@ -61,7 +61,11 @@ pub(crate) fn search_phrases(number: &E164, home: &Region) -> Vec<String> {
     for groups in habits::local_groups(&parts) {
         let is_short = groups.concat().len() < LEAST_DIGITS;
         let area = parts.groups.first().filter(|_| is_short);
-        let phrase: Vec<&str> = area.into_iter().chain(&groups).map(String::as_str).collect();
+        let phrase: Vec<&str> = area
+            .into_iter()
+            .chain(&groups)
+            .map(String::as_str)
+            .collect();
         found.add(phrase.join(" "));
     }
     if home.calling_code() == number.calling_code() {
@@ -107,11 +111,17 @@ impl<'a> Reader<'a> {
         let reads = |text: &str| {
             parse(text, home).is_ok_and(|read| read == *number || Some(&read) == sibling)
         };
-        if !spelling.bytes().all(|byte| byte.is_ascii_digit() || b"+ -.()/".contains(&byte)) {
+        if !spelling
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"+ -.()/".contains(&byte))
+        {
             return reads(spelling);
         }
         let digits = spelling.chars().filter(|c| c.is_ascii_digit() || *c == '+');
-        *self.read.entry(digits.collect()).or_insert_with(|| reads(spelling))
+        *self
+            .read
+            .entry(digits.collect())
+            .or_insert_with(|| reads(spelling))
     }
 
     fn likely(&mut self) -> Vec<String> {
@@ -128,14 +138,22 @@ impl<'a> Reader<'a> {
             found.add(national.into_owned());
             found.add(digits);
             let international = PhoneNumberFormat::International;
-            found.add(PHONE_NUMBER_UTIL.format(library, international).into_owned());
+            found.add(
+                PHONE_NUMBER_UTIL
+                    .format(library, international)
+                    .into_owned(),
+            );
             found.add(self.number.digits().to_owned());
             found.add(format!("00{}", self.number.digits()));
             found.extend(self.sibling.as_ref().map(E164::to_string));
             found.extend(habits::ranked(parts));
         }
         let mut list = found.0;
-        let most = if [1, 81].contains(&library.country_code) { MOST } else { LIKELY };
+        let most = if [1, 81].contains(&library.country_code) {
+            MOST
+        } else {
+            LIKELY
+        };
         list = self.keep(list, most);
         list
     }
@@ -146,7 +164,9 @@ impl<'a> Reader<'a> {
         };
         let mut found = List::default();
         let ranked = habits::ranked(parts);
-        let plain = likely.iter().find(|text| text.starts_with('0') && text.contains('-'));
+        let plain = likely
+            .iter()
+            .find(|text| text.starts_with('0') && text.contains('-'));
         if let Some(hyphens) = plain.filter(|_| parts.code == 81) {
             found.extend(ranked.iter().take(BEFORE_TEXTS).cloned());
             found.extend(japanese_texts(hyphens));
@@ -157,7 +177,9 @@ impl<'a> Reader<'a> {
     }
 
     fn keep(&mut self, list: Vec<String>, most: usize) -> Vec<String> {
-        let kept = list.into_iter().filter(|spelling| self.is_read_back(spelling));
+        let kept = list
+            .into_iter()
+            .filter(|spelling| self.is_read_back(spelling));
         kept.take(most).collect()
     }
 }
@@ -168,7 +190,10 @@ fn parts(number: &PhoneNumber) -> Parts {
     let mut national = number.get_national_significant_number();
     let mut abroad = international_groups(number);
     let written = groups(&formatted).concat();
-    let mut trunk = written.strip_suffix(national.as_str()).unwrap_or_default().to_owned();
+    let mut trunk = written
+        .strip_suffix(national.as_str())
+        .unwrap_or_default()
+        .to_owned();
     if number.country_code == 54 {
         "0".clone_into(&mut trunk);
         if national.len() == 11 && abroad.first().is_some_and(|group| group == "9") {
@@ -184,8 +209,8 @@ fn parts(number: &PhoneNumber) -> Parts {
     }
 }
 
-/// What Japanese forms, cards and CSV files leave in a field: full-width text, other dashes, labels,
-/// and the apostrophe by which a spreadsheet keeps the leading zero.
+/// What Japanese forms, cards and CSV files leave in a field: full-width text, other dashes,
+/// labels, and the apostrophe by which a spreadsheet keeps the leading zero.
 fn japanese_texts(hyphens: &str) -> Vec<String> {
     let wide = |dash: char| -> String {
         let wide = |c: char| match c {

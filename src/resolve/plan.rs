@@ -71,7 +71,10 @@ impl Batch {
         /// With less room for each number, nothing fits that is worth the search for it.
         const WORTH_IT: usize = 24;
         let limit = Room::of(shape, self.url_bytes);
-        let taken = self.spellings.iter().map(|list| Room::taken_by(&literals(list)));
+        let taken = self
+            .spellings
+            .iter()
+            .map(|list| Room::taken_by(&literals(list)));
         let mut used = taken.fold(Room::default(), Room::plus);
         let left = limit.url_bytes.saturating_sub(used.url_bytes);
         if left < WORTH_IT * self.numbers.len() {
@@ -99,7 +102,10 @@ impl Batch {
 
     /// The spellings that are asked for the number at a position.
     pub fn spellings(&self, place: usize) -> &[String] {
-        self.spellings.get(place).map(Vec::as_slice).unwrap_or_default()
+        self.spellings
+            .get(place)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// The list of literals for the numbers at these positions.

@@ -92,6 +92,7 @@ impl<'a> Search<'a> {
         let asks = std::mem::take(&mut self.open);
         let mut findings = Vec::new();
         let mut changed = BTreeSet::new();
+        let before = shape.clone();
         let mut again = Vec::new();
         let mut read_on = Vec::new();
         for (at, ask) in asks.into_iter().enumerate() {
@@ -106,9 +107,10 @@ impl<'a> Search<'a> {
                 Err(error) if is_too_much(&error) => return Ok(Absorbed::TooMuch(error)),
                 Err(error) => {
                     let finding = shrink(shape, &ask.slot, &error);
-                    // Two queries of an object fail because of the same field; only the first one
-                    // gives a finding.
-                    if finding.is_none() && !changed.contains(&ask.slot.object) {
+                    // Two queries fail because of the same field; only the first one gives a
+                    // finding. What is said of person accounts is said of two objects.
+                    let is_other = before.soql(&ask.slot, "") != shape.soql(&ask.slot, "");
+                    if finding.is_none() && !changed.contains(&ask.slot.object) && !is_other {
                         return Err(error.into());
                     }
                     changed.insert(ask.slot.object);
@@ -329,6 +331,21 @@ mod tests {
         assert_eq!(search.requests(&shape).len(), 1);
         answered(search.absorb(&mut shape, vec![empty(0)]));
         assert!(search.requests(&shape).is_empty());
+    }
+
+    #[test]
+    fn an_org_without_person_accounts_refuses_two_objects_and_the_search_goes_on() {
+        let mut shape = Shape::new(None);
+        let batch = planned(&shape, &numbers(&["0312345678"]));
+        let mut search = Search::new(&shape, &batch, Region::JAPAN);
+        let message = "No such column 'IsPersonAccount' on entity 'Account'.";
+        let mut answers: Vec<_> = (0..5).map(empty).collect();
+        for at in 0..3 {
+            answers[at] = refused(at, "INVALID_FIELD", message);
+        }
+        let findings = answered(search.absorb(&mut shape, answers));
+        assert_eq!(findings, [Finding::NoPersonAccounts]);
+        assert_eq!(search.requests(&shape).len(), 3);
     }
 
     #[test]

@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tracing::debug;
 
+use super::query::Slot;
 use super::record::Row;
 use super::resolver::Resolver;
+use super::search::shrink;
 use super::{LookedUp, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE, Object, ResolveError, choose};
 use crate::phone::{E164, Region, search_phrases};
 use crate::salesforce::{Error, Meaning, Page, Sosl, Subrequest};
@@ -46,10 +48,7 @@ impl Resolver {
     /// Asks the search index for numbers that [`resolve`](Self::resolve) did not find. It asks for
     /// none where the second question is switched off, where Salesforce has refused it before, and
     /// where the allowance or the org's requests are nearly used up.
-    pub async fn resolve_again(
-        &mut self,
-        numbers: &[E164],
-    ) -> Result<SecondAnswer, ResolveError> {
+    pub async fn resolve_again(&mut self, numbers: &[E164]) -> Result<SecondAnswer, ResolveError> {
         let mut answer = SecondAnswer::default();
         let before = self.connection.spent().calls;
         let mut pending = numbers;
@@ -90,18 +89,24 @@ impl Resolver {
     }
 
     /// Reads the records that the index named and chooses among them.
-    async fn read(&self, asked: &[E164], hits: BTreeSet<Hit>) -> Result<LookedUp, ResolveError> {
+    async fn read(
+        &mut self,
+        asked: &[E164],
+        hits: BTreeSet<Hit>,
+    ) -> Result<LookedUp, ResolveError> {
         let mut ids: BTreeMap<Object, Vec<String>> = BTreeMap::new();
         for (object, id) in hits {
             ids.entry(object).or_default().push(id);
         }
-        let queries: Vec<(Object, &[String])> = ids
+        let mut pending: Vec<(Object, &[String])> = ids
             .iter()
             .flat_map(|(object, ids)| ids.chunks(MAX_IDS).map(|ids| (*object, ids)))
             .collect();
         let mut records = Vec::new();
-        for queries in queries.chunks(MAX_QUERIES_PER_COMPOSITE) {
+        while !pending.is_empty() {
             self.allowance.check(self.connection.spent())?;
+            let more = pending.split_off(pending.len().min(MAX_QUERIES_PER_COMPOSITE));
+            let queries = std::mem::replace(&mut pending, more);
             let requests: Vec<Subrequest> = queries
                 .iter()
                 .enumerate()
@@ -111,10 +116,30 @@ impl Resolver {
                 })
                 .collect();
             let answers = self.connection.composite(&requests).await?;
-            for ((object, _), answer) in queries.iter().zip(answers) {
-                let page: Page<Row> = answer.into_page()?;
+            let mut changed: BTreeSet<Object> = BTreeSet::new();
+            for ((object, ids), answer) in queries.into_iter().zip(answers) {
+                let page: Page<Row> = match answer.into_page() {
+                    Ok(page) => page,
+                    Err(error) => {
+                        // What the user does not see is left out, as in the first question.
+                        let slot = Slot {
+                            object,
+                            fields: Vec::new(),
+                        };
+                        match shrink(&mut self.shape, &slot, &error) {
+                            Some(finding) => self.findings.push(finding),
+                            None if changed.contains(&object) => {}
+                            None => return Err(error.into()),
+                        }
+                        changed.insert(object);
+                        if self.shape.objects().any(|searched| searched == object) {
+                            pending.push((object, ids));
+                        }
+                        continue;
+                    }
+                };
                 let rows = page.records.into_iter();
-                records.extend(rows.filter_map(|row| row.into_record(*object, &self.home)));
+                records.extend(rows.filter_map(|row| row.into_record(object, &self.home)));
             }
         }
         // Without counts: the index may know fewer records of a number than there are.
@@ -124,11 +149,7 @@ impl Resolver {
 }
 
 /// The search for as many of the first numbers as one search text can name, at least one.
-fn search(
-    home: &Region,
-    pending: &[E164],
-    objects: impl Iterator<Item = Object>,
-) -> (usize, Sosl) {
+fn search(home: &Region, pending: &[E164], objects: impl Iterator<Item = Object>) -> (usize, Sosl) {
     let mut text = String::new();
     let mut count = 0;
     for number in pending {
@@ -152,7 +173,9 @@ fn search(
 
 /// The record of a hit. An Id goes into a query, so it must look like one.
 fn hit((object, id): (String, String)) -> Option<Hit> {
-    let object = Object::ALL.into_iter().find(|known| known.as_str() == object)?;
+    let object = Object::ALL
+        .into_iter()
+        .find(|known| known.as_str() == object)?;
     let is_id = matches!(id.len(), 15 | 18) && id.bytes().all(|b| b.is_ascii_alphanumeric());
     is_id.then_some((object, id))
 }
@@ -179,7 +202,10 @@ mod tests {
         let text = statement.as_str();
         assert!(count > 70 && count < 100, "{count}");
         assert!(text.len() < 4_200, "{}", text.len());
-        assert!(text.starts_with("FIND {\"3123 0000\" OR \"0331230000\" OR \"81331230000\" OR"), "{text}");
+        assert!(
+            text.starts_with("FIND {\"3123 0000\" OR \"0331230000\" OR \"81331230000\" OR"),
+            "{text}"
+        );
         assert!(
             text.ends_with("} IN PHONE FIELDS RETURNING Contact(Id), Account(Id), Lead(Id) WITH SPELL_CORRECTION = false"),
             "{text}"

@@ -217,7 +217,8 @@ impl Run {
                 progress.resolved.extend(asked);
                 pending = pending.get(count..).unwrap_or_default();
             }
-            self.ask_again(unknown, &todo, resolver, &mut progress).await?;
+            self.ask_again(unknown, &todo, resolver, &mut progress)
+                .await?;
         }
     }
 

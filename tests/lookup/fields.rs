@@ -7,10 +7,15 @@ use switchboard::phone::{E164, Region, parse};
 use switchboard::resolve::{Allowance, Object};
 
 use crate::habits::{habits, recall, start, table};
-use crate::{acme, resolver, resolver_of};
+use crate::{acme, resolver_of};
 
 fn number(text: &str) -> E164 {
     parse(text, &Region::JAPAN).unwrap()
+}
+
+/// A resolver that knows that the org has no person accounts.
+fn resolver(salesforce: &Simulator) -> switchboard::resolve::Resolver {
+    crate::resolver(salesforce).person_accounts(Some(false))
 }
 
 async fn org(texts: &[&str]) -> Simulator {
@@ -25,14 +30,21 @@ async fn numbers_as_people_write_them_are_found_in_every_country() {
     for (code, habits) in habits() {
         let home: Region = code.parse().unwrap();
         let salesforce = start(acme(), &habits).await;
-        rows.insert(code, recall(resolver_of(&salesforce, home), home, &habits).await);
+        rows.insert(
+            code,
+            recall(resolver_of(&salesforce, home), home, &habits).await,
+        );
     }
     println!("{}", table(&rows));
     let lost: Vec<&String> = rows.values().flat_map(|row| &row.lost).collect();
     assert!(lost.is_empty(), "{} lost: {lost:#?}", lost.len());
     for (code, row) in &rows {
         assert!(row.first_calls <= 3 && row.second_calls <= 2, "{code}");
-        assert!(row.by_first * 100 >= row.numbers * 55, "{code}: {}", row.by_first);
+        assert!(
+            row.by_first * 100 >= row.numbers * 55,
+            "{code}: {}",
+            row.by_first
+        );
     }
 }
 
@@ -48,9 +60,16 @@ async fn a_hit_counts_only_if_the_field_holds_exactly_the_number() {
     ])
     .await;
     let mut resolver = resolver(&salesforce);
-    let answer = resolver.resolve_again(&[number("03-1234-5678")]).await.unwrap();
+    let answer = resolver
+        .resolve_again(&[number("03-1234-5678")])
+        .await
+        .unwrap();
     assert_eq!(answer.asked, 1);
-    assert!(answer.looked_up.found.is_empty(), "{:?}", answer.looked_up.found);
+    assert!(
+        answer.looked_up.found.is_empty(),
+        "{:?}",
+        answer.looked_up.found
+    );
     // The neighbours of all habits are nobody's.
     for (code, habits) in habits() {
         let home: Region = code.parse().unwrap();
@@ -66,7 +85,11 @@ async fn a_hit_counts_only_if_the_field_holds_exactly_the_number() {
         let first = resolver.resolve(&batch).await.unwrap().unwrap();
         assert!(first.found.is_empty(), "{code}: {:?}", first.found);
         let second = resolver.resolve_again(&near).await.unwrap();
-        assert!(second.looked_up.found.is_empty(), "{code}: {:?}", second.looked_up.found);
+        assert!(
+            second.looked_up.found.is_empty(),
+            "{code}: {:?}",
+            second.looked_up.found
+        );
     }
 }
 
@@ -74,9 +97,14 @@ async fn a_hit_counts_only_if_the_field_holds_exactly_the_number() {
 async fn a_thousand_unknown_numbers_cost_few_searches() {
     let salesforce = org(&["TEL 03-3999-0000 内線12"]).await;
     let mut resolver = resolver(&salesforce);
-    let numbers: Vec<E164> = (0..1_000).map(|at| number(&format!("03{:08}", 39_990_000 + at))).collect();
+    let numbers: Vec<E164> = (0..1_000)
+        .map(|at| number(&format!("03{:08}", 39_990_000 + at)))
+        .collect();
     let answer = resolver.resolve_again(&numbers).await.unwrap();
-    println!("1,000 unknown numbers: {} calls for the second question", answer.calls);
+    println!(
+        "1,000 unknown numbers: {} calls for the second question",
+        answer.calls
+    );
     assert_eq!(answer.asked, 1_000);
     assert_eq!(answer.looked_up.found.len(), 1);
     assert!(answer.calls <= 15, "{}", answer.calls);
@@ -95,9 +123,13 @@ async fn it_is_not_asked_where_calls_are_nearly_used_or_somebody_switched_it_off
     }
     assert_eq!(salesforce.counters().api_calls(), 0);
     // The org's own requests, which the last answer told.
-    salesforce.edit_org("acme", |org| org.daily_limit = Some(10)).unwrap();
+    salesforce
+        .edit_org("acme", |org| org.daily_limit = Some(10))
+        .unwrap();
     let mut resolver = resolver(&salesforce);
-    let unknown: Vec<E164> = (0..9).map(|at| number(&format!("06123456{at:02}"))).collect();
+    let unknown: Vec<E164> = (0..9)
+        .map(|at| number(&format!("06123456{at:02}")))
+        .collect();
     for number in &unknown {
         let batch = resolver.batch(std::slice::from_ref(number));
         resolver.resolve(&batch).await.unwrap();
@@ -109,11 +141,20 @@ async fn it_is_not_asked_where_calls_are_nearly_used_or_somebody_switched_it_off
 #[tokio::test(flavor = "multi_thread")]
 async fn an_org_without_a_search_costs_one_call_and_loses_nothing_else() {
     let salesforce = org(&["03-1234-5678 内線12"]).await;
-    salesforce.edit(|world| world.switches.search_available = false).unwrap();
+    salesforce
+        .edit(|world| world.switches.search_available = false)
+        .unwrap();
     let mut resolver = resolver(&salesforce);
     for calls in [1, 0] {
-        let answer = resolver.resolve_again(&[number("03-1234-5678")]).await.unwrap();
-        assert_eq!((answer.asked, answer.calls), (0, calls), "it is not tried again");
+        let answer = resolver
+            .resolve_again(&[number("03-1234-5678")])
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.asked, answer.calls),
+            (0, calls),
+            "it is not tried again"
+        );
     }
 }
 
@@ -137,14 +178,22 @@ async fn any_index_is_understood_and_one_that_lags_finds_later() {
         (SearchIndex::Both, "０３－１２３４－５６７８ 内線12"),
     ] {
         let salesforce = org(&[text]).await;
-        salesforce.edit(|world| world.switches.search_index = index).unwrap();
+        salesforce
+            .edit(|world| world.switches.search_index = index)
+            .unwrap();
         let answer = resolver(&salesforce).resolve_again(&asked).await.unwrap();
-        assert_eq!(answer.looked_up.found[&asked[0]].object, Object::Contact, "{text}");
+        assert_eq!(
+            answer.looked_up.found[&asked[0]].object,
+            Object::Contact,
+            "{text}"
+        );
         assert_eq!(answer.calls, 2, "a search, and the record");
     }
     let salesforce = org(&["03-1234-5678 内線12"]).await;
     let minutes = jiff::SignedDuration::from_mins;
-    salesforce.edit(|world| world.switches.search_lag = minutes(3)).unwrap();
+    salesforce
+        .edit(|world| world.switches.search_lag = minutes(3))
+        .unwrap();
     let early = resolver(&salesforce).resolve_again(&asked).await.unwrap();
     assert!(early.looked_up.found.is_empty());
     salesforce.advance(minutes(4));

@@ -73,7 +73,11 @@ pub(crate) async fn recall(mut resolver: Resolver, home: Region, habits: &[Habit
     let numbers: Vec<E164> = habits.iter().map(read).collect();
     let first = first_question(&mut resolver, &numbers).await;
     let first_calls = resolver.connection().spent().calls;
-    let unknown: Vec<E164> = numbers.iter().filter(|n| !first.contains_key(n)).cloned().collect();
+    let unknown: Vec<E164> = numbers
+        .iter()
+        .filter(|n| !first.contains_key(n))
+        .cloned()
+        .collect();
     let second = resolver.resolve_again(&unknown).await.unwrap();
     let mut recall = Recall {
         numbers: numbers.len(),
@@ -82,11 +86,14 @@ pub(crate) async fn recall(mut resolver: Resolver, home: Region, habits: &[Habit
         ..Recall::default()
     };
     for (habit, number) in habits.iter().zip(&numbers) {
-        let name = |found: &HashMap<E164, Match>| found.get(number).and_then(|found| found.person.clone());
+        let name =
+            |found: &HashMap<E164, Match>| found.get(number).and_then(|found| found.person.clone());
         match (name(&first), name(&second.looked_up.found)) {
             (Some(name), _) if name == habit.text => recall.by_first += 1,
             (None, Some(name)) if name == habit.text => recall.by_second += 1,
-            other => recall.lost.push(format!("{number} {:?}: {other:?}", habit.text)),
+            other => recall
+                .lost
+                .push(format!("{number} {:?}: {other:?}", habit.text)),
         }
     }
     recall
@@ -111,7 +118,12 @@ pub(crate) fn table(rows: &BTreeMap<String, Recall>) -> String {
     for (region, row) in rows {
         text.push_str(&format!(
             "{region:<6}  {:>7}  {:>14}  {:>15}  {:>4}  {:>4} + {}\n",
-            row.numbers, row.by_first, row.by_second, row.lost.len(), row.first_calls, row.second_calls
+            row.numbers,
+            row.by_first,
+            row.by_second,
+            row.lost.len(),
+            row.first_calls,
+            row.second_calls
         ));
     }
     text

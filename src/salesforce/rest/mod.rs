@@ -287,8 +287,8 @@ pub(crate) fn read_page<T: DeserializeOwned>(
         .ok_or_else(|| failure(incoming, Phase::Request, redactor))
 }
 
-/// Reads the response to a search: object and Id of each record. Before version 37.0 the array comes
-/// alone (facts: Salesforce 2.6).
+/// Reads the response to a search: object and Id of each record. Before version 37.0 the array
+/// comes alone (facts: Salesforce 2.6).
 pub(crate) fn read_search(
     incoming: &Incoming,
     redactor: &Redactor,
@@ -317,7 +317,9 @@ pub(crate) fn read_search(
         .map_err(|_| failure(incoming, Phase::Request, redactor))?;
     let (Raw::Wrapped { records } | Raw::Bare(records)) = raw;
     let records = records.into_iter();
-    Ok(records.map(|found| (found.attributes.object, found.id)).collect())
+    Ok(records
+        .map(|found| (found.attributes.object, found.id))
+        .collect())
 }
 
 /// Reads a composite response; the results are in the order of the requests.

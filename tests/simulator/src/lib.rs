@@ -20,8 +20,8 @@
 //! ```
 //!
 //! Modules: [`org`] holds configuration and records, `schema` objects and fields, `soql` the query
-//! language, `sosl` the search, `login` and `rest` the endpoints, `faults` deliberate faults, `admin` the endpoint
-//! that changes all of it, `server` the client connections.
+//! language, `sosl` the search, `login` and `rest` the endpoints, `faults` deliberate faults,
+//! `admin` the endpoint that changes all of it, `server` the client connections.
 
 mod admin;
 mod clock;

@@ -43,7 +43,15 @@ pub(super) fn search(call: &Call<'_>, request: &Request) -> Outcome {
                 false => MOST_OF_OBJECT.min(MOST_ROWS / search.returning.len()),
             };
             if count <= NOTHING_FROM {
-                records.extend(hits(call, scope, &soql, object, &terms, most, &search.fields)?);
+                records.extend(hits(
+                    call,
+                    scope,
+                    &soql,
+                    object,
+                    &terms,
+                    most,
+                    &search.fields,
+                )?);
             }
         }
         records.truncate(MOST_ROWS);
@@ -62,23 +70,56 @@ pub(super) fn parameterized(call: &Call<'_>, request: &Request) -> Outcome {
     call.read(false, |scope| {
         available(scope)?;
         let words = text("q").split_whitespace().map(|word| {
-            let plain: String = word.chars().map(|c| if c.is_alphanumeric() || "*?".contains(c) { c } else { ' ' }).collect();
+            let plain: String = word
+                .chars()
+                .map(|c| {
+                    if c.is_alphanumeric() || "*?".contains(c) {
+                        c
+                    } else {
+                        ' '
+                    }
+                })
+                .collect();
             Term::read(plain.trim())
         });
-        let terms: Vec<Term> = words.collect::<Result<_, _>>().map_err(|message| RestError::new(400, "MALFORMED_SEARCH", message))?;
+        let terms: Vec<Term> = words
+            .collect::<Result<_, _>>()
+            .map_err(|message| RestError::new(400, "MALFORMED_SEARCH", message))?;
         let terms = vec![terms];
-        let objects = body.get("sobjects").and_then(Json::as_array).cloned().unwrap_or_default();
-        let number = |value: Option<&Json>| value.and_then(Json::as_u64).and_then(|n| usize::try_from(n).ok());
+        let objects = body
+            .get("sobjects")
+            .and_then(Json::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let number = |value: Option<&Json>| {
+            value
+                .and_then(Json::as_u64)
+                .and_then(|n| usize::try_from(n).ok())
+        };
         let mut records = Vec::new();
         for object in &objects {
-            let name = object.get("name").and_then(Json::as_str).unwrap_or_default();
+            let name = object
+                .get("name")
+                .and_then(Json::as_str)
+                .unwrap_or_default();
             let fields = names(object.get("fields")).or_else(|| names(body.get("fields")));
             let condition = object.get("where").and_then(Json::as_str);
             let condition = condition.map_or_else(String::new, |text| format!(" WHERE {text}"));
-            let soql = format!("SELECT {} FROM {name}{condition}", fields.as_deref().unwrap_or("Id"));
+            let soql = format!(
+                "SELECT {} FROM {name}{condition}",
+                fields.as_deref().unwrap_or("Id")
+            );
             let most = number(object.get("limit")).or_else(|| number(body.get("defaultLimit")));
             let most = most.unwrap_or(MOST_OF_OBJECT.min(MOST_ROWS / objects.len().max(1)));
-            records.extend(hits(call, scope, &soql, name, &terms, most, &text("in").to_uppercase())?);
+            records.extend(hits(
+                call,
+                scope,
+                &soql,
+                name,
+                &terms,
+                most,
+                &text("in").to_uppercase(),
+            )?);
         }
         records.truncate(number(body.get("overallLimit")).unwrap_or(MOST_ROWS));
         answer(call, records)
@@ -97,7 +138,14 @@ fn answer(call: &Call<'_>, records: Vec<Json>) -> Outcome {
     call.core.runtime().counters.rows_returned += records.len() as u64;
     let version: f64 = call.version.parse().unwrap_or_default();
     let bare = version < 37.0;
-    Ok(Answer::json(200, if bare { Json::from(records) } else { json!({"searchRecords": records}) }))
+    Ok(Answer::json(
+        200,
+        if bare {
+            Json::from(records)
+        } else {
+            json!({"searchRecords": records})
+        },
+    ))
 }
 
 /// The records of an object that have one of the alternatives in a field.
@@ -112,7 +160,10 @@ fn hits(
 ) -> Result<Vec<Json>, RestError> {
     let error = |error| RestError::query(error, soql, scope.switches);
     let plan = soql::prepare(soql, scope).map_err(error)?;
-    let (Some(table), Some(kind)) = (scope.org.table(&plan.object), scope.org.schema.object(object)) else {
+    let (Some(table), Some(kind)) = (
+        scope.org.table(&plan.object),
+        scope.org.schema.object(object),
+    ) else {
         return Ok(Vec::new());
     };
     let searched = searched(scope, kind, fields);
@@ -121,14 +172,23 @@ fn hits(
     };
     let is_hit = |row: &Row| {
         is_indexed(scope, kind, row)
-            && searched.iter().filter_map(|ix| row.get(*ix).as_text()).any(|text| {
-                let has = |term: &Term| {
-                    term.is_in(text, scope.switches.search_index, scope.switches.search_folds_width)
-                };
-                alternatives.iter().any(|terms| terms.iter().all(has))
-            })
+            && searched
+                .iter()
+                .filter_map(|ix| row.get(*ix).as_text())
+                .any(|text| {
+                    let has = |term: &Term| {
+                        term.is_in(
+                            text,
+                            scope.switches.search_index,
+                            scope.switches.search_folds_width,
+                        )
+                    };
+                    alternatives.iter().any(|terms| terms.iter().all(has))
+                })
     };
-    let found = rows.into_iter().filter(|number| table.row(*number).is_some_and(is_hit));
+    let found = rows
+        .into_iter()
+        .filter(|number| table.row(*number).is_some_and(is_hit));
     let found: Vec<u32> = found.take(most).collect();
     Ok(project::records(&plan, &found, scope, &call.version))
 }
@@ -144,7 +204,9 @@ fn searched(scope: &Scope<'_>, object: &ObjectType, fields: &str) -> Vec<FieldIx
                 "ALL" => field.kind.is_text(),
                 _ => false,
             };
-            wanted && !(object.name == "Account" && field.person) && scope.access.sees_field(scope.org, object, field)
+            wanted
+                && !(object.name == "Account" && field.person)
+                && scope.access.sees_field(scope.org, object, field)
         })
         .map(|(ix, _)| ix as FieldIx)
         .collect()
@@ -153,7 +215,9 @@ fn searched(scope: &Scope<'_>, object: &ObjectType, fields: &str) -> Vec<FieldIx
 /// Whether the index has a row: it lags, and it never takes a converted lead (facts: Salesforce
 /// changes D).
 fn is_indexed(scope: &Scope<'_>, object: &ObjectType, row: &Row) -> bool {
-    let converted = object.field("IsConverted").is_some_and(|ix| *row.get(ix) == Value::Bool(true));
+    let converted = object
+        .field("IsConverted")
+        .is_some_and(|ix| *row.get(ix) == Value::Bool(true));
     let changed = match row.get(system::SYSTEM_MODSTAMP) {
         Value::DateTime(at) => *at,
         _ => return !converted,

@@ -30,7 +30,11 @@ impl Term {
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
             match c {
-                '\\' => plain.extend(chars.next().map(|c| if c.is_alphanumeric() { c } else { ' ' })),
+                '\\' => plain.extend(
+                    chars
+                        .next()
+                        .map(|c| if c.is_alphanumeric() { c } else { ' ' }),
+                ),
                 '*' | '?' if plain.is_empty() => return Err(format!("unexpected token: '{c}'")),
                 c if RESERVED.contains(c) => return Err(format!("unexpected token: '{c}'")),
                 c => plain.push(c),
@@ -45,10 +49,17 @@ impl Term {
 
     /// Whether a text has the term.
     pub(crate) fn is_in(&self, text: &str, index: Index, folds_width: bool) -> bool {
-        let text = if folds_width { narrow(text) } else { text.to_owned() };
+        let text = if folds_width {
+            narrow(text)
+        } else {
+            text.to_owned()
+        };
         let in_order = |words: &[String]| {
             words.windows(self.words.len()).any(|window| {
-                window.iter().zip(&self.words).all(|(word, pattern)| fits(word, pattern))
+                window
+                    .iter()
+                    .zip(&self.words)
+                    .all(|(word, pattern)| fits(word, pattern))
             })
         };
         let split_words = || in_order(&split(&text, false));
@@ -140,8 +151,14 @@ mod tests {
 
     #[test]
     fn a_number_is_found_by_its_groups_or_by_its_digits() {
-        let has = |text: &str, term: &str, index| Term::read(term).unwrap().is_in(text, index, true);
-        for text in ["03-1234-5678", "TEL 03-1234-5678 内線12", "０３－１２３４－５６７８", "+81 3 1234 5678"] {
+        let has =
+            |text: &str, term: &str, index| Term::read(term).unwrap().is_in(text, index, true);
+        for text in [
+            "03-1234-5678",
+            "TEL 03-1234-5678 内線12",
+            "０３－１２３４－５６７８",
+            "+81 3 1234 5678",
+        ] {
             assert!(has(text, "1234 5678", Index::Split), "{text}");
             assert!(!has(text, "0312345678", Index::Split), "{text}");
         }
@@ -151,6 +168,10 @@ mod tests {
             assert!(!has(text, "5678", Index::Digits), "{text}");
         }
         assert!(!has("5678 1234", "1234 5678", Index::Both), "another order");
-        assert!(!Term::read("1234").unwrap().is_in("０３－１２３４", Index::Split, false));
+        assert!(
+            !Term::read("1234")
+                .unwrap()
+                .is_in("０３－１２３４", Index::Split, false)
+        );
     }
 }

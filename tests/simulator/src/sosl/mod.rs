@@ -21,14 +21,15 @@ pub(crate) struct Search {
 /// Parses a statement.
 pub(crate) fn parse(statement: &str) -> Result<Search, QueryError> {
     let malformed = |message: &str| QueryError::new("MALFORMED_SEARCH", message);
-    let no_term =
-        || malformed("No search term found. The search term must be enclosed in braces.");
+    let no_term = || malformed("No search term found. The search term must be enclosed in braces.");
     let rest = strip_word(statement, "FIND").ok_or_else(no_term)?;
     let rest = rest.strip_prefix('{').ok_or_else(no_term)?;
     let (text, rest) = split_unescaped(rest, '}').ok_or_else(no_term)?;
     let (fields, rest) = match strip_word(rest, "IN") {
         Some(rest) => {
-            let (name, rest) = rest.split_once(' ').ok_or_else(|| malformed("unexpected token: '<EOF>'"))?;
+            let (name, rest) = rest
+                .split_once(' ')
+                .ok_or_else(|| malformed("unexpected token: '<EOF>'"))?;
             let rest = strip_word(rest, "FIELDS").ok_or_else(|| malformed("expecting FIELDS"))?;
             (name.to_uppercase(), rest)
         }
@@ -37,7 +38,9 @@ pub(crate) fn parse(statement: &str) -> Result<Search, QueryError> {
     let mut returning = Vec::new();
     if let Some(mut list) = strip_word(rest, "RETURNING") {
         loop {
-            let end = list.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(list.len());
+            let end = list
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(list.len());
             let (object, after) = list.split_at(end);
             if object.is_empty() {
                 return Err(malformed("unexpected token in RETURNING"));
@@ -128,7 +131,9 @@ pub(crate) fn alternatives(text: &str, limit: usize) -> Result<Vec<Vec<Term>>, Q
         }
     }
     if found.iter().any(Vec::is_empty) {
-        return Err(malformed("No search term found. The search term must be enclosed in braces."));
+        return Err(malformed(
+            "No search term found. The search term must be enclosed in braces.",
+        ));
     }
     Ok(found)
 }
@@ -147,13 +152,27 @@ mod tests {
         assert_eq!(
             search.returning,
             [
-                ("Contact".to_owned(), "Id, Name WHERE (Name != ')') LIMIT 3".to_owned()),
+                (
+                    "Contact".to_owned(),
+                    "Id, Name WHERE (Name != ')') LIMIT 3".to_owned()
+                ),
                 ("Lead".to_owned(), "Id".to_owned())
             ]
         );
         assert_eq!(alternatives(&search.text, 4_000).unwrap().len(), 3);
-        assert_eq!(alternatives(&search.text, 10).unwrap().len(), 1, "OR is dropped");
-        for bad in ["FIND x", "FIND {}", "FIND {a OR }", "FIND {+81312345678}", "FIND {*12}", "FIND {1}"] {
+        assert_eq!(
+            alternatives(&search.text, 10).unwrap().len(),
+            1,
+            "OR is dropped"
+        );
+        for bad in [
+            "FIND x",
+            "FIND {}",
+            "FIND {a OR }",
+            "FIND {+81312345678}",
+            "FIND {*12}",
+            "FIND {1}",
+        ] {
             let read = parse(bad).and_then(|search| alternatives(&search.text, 4_000));
             assert_eq!(read.unwrap_err().code, "MALFORMED_SEARCH", "{bad}");
         }
