@@ -341,6 +341,10 @@ fn areas(number: &Parts) -> Vec<(u8, usize)> {
         // The metadata cuts German mobile numbers behind the block: 01511 2345679.
         49 if number.national.starts_with(['1']) => found.push((0, 3)),
         43 | 49 => found.extend([(3, 3), (3, 4), (3, 2)]),
+        // Madrid and Barcelona are 91 and 93, whatever the metadata groups.
+        34 => found.push((0, 2)),
+        // The metadata does not group Brazil's numbers without the ninth digit.
+        55 => found.push((0, 2)),
         _ if known.is_none() => found.extend([(1, 2), (1, 3)]),
         _ => {}
     }
@@ -353,6 +357,8 @@ fn areas(number: &Parts) -> Vec<(u8, usize)> {
 fn of_rest(code: i32, rest: &str) -> Vec<Grouping> {
     let cuts: &[(u8, &[usize])] = match (code, rest.len()) {
         // Fixed by custom; only the whole is another way.
+        (55, 8) => &[(0, &[4, 4]), (2, &[])],
+        (55, 9) => &[(0, &[5, 4]), (2, &[])],
         (1 | 52 | 54 | 55 | 81 | 82, _) => &[(2, &[])],
         (33, _) => &[(0, &[2, 2, 2, 2]), (2, &[])],
         (86, _) => &[(0, &[]), (1, &[4, 4]), (2, &[3, 4])],
@@ -496,17 +502,18 @@ fn cut_at(digits: &str, lengths: &[usize]) -> Vec<String> {
 /// the metadata's grouping first, then the others that people use.
 pub(super) fn local_groups(number: &Parts) -> Vec<Vec<String>> {
     const FEW: usize = 3;
-    let Some((area, rest)) = number.groups.split_first() else {
-        return Vec::new();
-    };
     let mut found: Vec<Vec<String>> = Vec::new();
-    if !rest.is_empty() {
+    if let Some((_, rest)) = number.groups.split_first()
+        && !rest.is_empty()
+    {
         found.push(rest.to_vec());
     }
-    let digits = number.national.get(area.len()..).unwrap_or_default();
-    for (cost, groups) in of_rest(number.code, digits) {
-        if cost < 2 && !found.contains(&groups) {
-            found.push(groups);
+    for (area_cost, length) in areas(number) {
+        let digits = number.national.get(length..).unwrap_or_default();
+        for (cost, groups) in of_rest(number.code, digits) {
+            if area_cost + cost < 2 && !found.contains(&groups) {
+                found.push(groups);
+            }
         }
     }
     found.truncate(FEW);

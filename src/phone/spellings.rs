@@ -58,7 +58,13 @@ pub(crate) fn search_phrases(number: &E164, home: &Region) -> Vec<String> {
         found.add(number.digits().to_owned());
         return found.0;
     };
-    for groups in habits::local_groups(&parts) {
+    let sibling = number.same_subscriber();
+    let other = sibling.as_ref().and_then(E164::library);
+    let others = other.map(|other| habits::local_groups(&self::parts(&other)));
+    for groups in habits::local_groups(&parts)
+        .into_iter()
+        .chain(others.into_iter().flatten())
+    {
         let is_short = groups.concat().len() < LEAST_DIGITS;
         let area = parts.groups.first().filter(|_| is_short);
         let phrase: Vec<&str> = area
@@ -72,9 +78,18 @@ pub(crate) fn search_phrases(number: &E164, home: &Region) -> Vec<String> {
         found.add(format!("{}{}", parts.trunk, parts.national));
     }
     found.add(number.digits().to_owned());
-    if let Some(sibling) = number.same_subscriber() {
-        found.add(sibling.digits().to_owned());
-    }
+    found.extend(sibling.map(|sibling| sibling.digits().to_owned()));
+    // Mexico's abolished prefixes, without blanks.
+    let prefixes: &[&str] = if parts.code == 52 {
+        &["521", "044", "045", "01"]
+    } else {
+        &[]
+    };
+    found.extend(
+        prefixes
+            .iter()
+            .map(|prefix| format!("{prefix}{}", parts.national)),
+    );
     found.0
 }
 
@@ -146,6 +161,9 @@ impl<'a> Reader<'a> {
             found.add(self.number.digits().to_owned());
             found.add(format!("00{}", self.number.digits()));
             found.extend(self.sibling.as_ref().map(E164::to_string));
+            if parts.code == 52 {
+                found.add(format!("+521{}", parts.national));
+            }
             found.extend(habits::ranked(parts));
         }
         let mut list = found.0;
