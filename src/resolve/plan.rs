@@ -66,6 +66,13 @@ impl Batch {
         &self.numbers
     }
 
+    /// The batch with at most so many of its numbers.
+    pub(crate) fn first(mut self, count: usize) -> Self {
+        self.numbers.truncate(count.max(1));
+        self.spellings.truncate(count.max(1));
+        self
+    }
+
     /// Adds rarer spellings while there is room, the likeliest of each number first.
     pub(crate) fn filled(mut self, shape: &Shape, home: &Region) -> Self {
         /// With less room for each number, nothing fits that is worth the search for it.

@@ -14,6 +14,9 @@ use super::{Batch, Match, Object, Record, ResolveError, choose};
 use crate::phone::{E164, Region};
 use crate::salesforce::{Connection, Spent};
 
+/// Up to so many calls, numbers are spread over them evenly.
+const FEW_CALLS: usize = 3;
+
 /// Looks up numbers over one connection.
 pub struct Resolver {
     pub(super) connection: Connection,
@@ -120,6 +123,8 @@ impl Resolver {
         let calls = pending.len().div_ceil(batch.numbers().len().max(1));
         match self.room.longer(calls) {
             Some(bytes) => pack(&self.shape, pending, &self.home, bytes),
+            // The same number of calls with numbers spread evenly leaves room in each.
+            None if calls <= FEW_CALLS => batch.first(pending.len().div_ceil(calls.max(1))),
             None => batch,
         }
         .filled(&self.shape, &self.home)
