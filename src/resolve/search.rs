@@ -340,8 +340,8 @@ mod tests {
         let mut search = Search::new(&shape, &batch, Region::JAPAN);
         let message = "No such column 'IsPersonAccount' on entity 'Account'.";
         let mut answers: Vec<_> = (0..5).map(empty).collect();
-        for at in 0..3 {
-            answers[at] = refused(at, "INVALID_FIELD", message);
+        for (at, answer) in answers.iter_mut().enumerate().take(3) {
+            *answer = refused(at, "INVALID_FIELD", message);
         }
         let findings = answered(search.absorb(&mut shape, answers));
         assert_eq!(findings, [Finding::NoPersonAccounts]);
