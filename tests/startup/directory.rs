@@ -89,6 +89,11 @@ fn a_postgresql_that_cannot_be_reached() {
     ];
     let database = |host: &str| format!("postgres://user:{MARKER}@{host}/calls");
     start(&keys_file, &database(&server)).tells(1, ROLE, &parts);
+    let port = std::net::TcpListener::bind("[::1]:0").unwrap();
+    let server = port.local_addr().unwrap().to_string();
+    drop(port);
+    let parts = ["check that it runs there", "Connection refused"];
+    start(&keys_file, &database(&server)).tells(1, ROLE, &parts);
     let parts = ["nowhere.invalid", "failed to lookup address information"];
     start(&keys_file, &database("nowhere.invalid")).tells(1, ROLE, &parts);
 }
