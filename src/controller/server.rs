@@ -94,8 +94,8 @@ impl Health {
 }
 
 pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    let listener = http_server::listen(address)
-        .map_err(|source| Error::Listen { address, source })?;
+    let listener =
+        http_server::listen(address).map_err(|source| Error::Listen { address, source })?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "health is told here");
     }

@@ -14,6 +14,7 @@ mod reasons;
 mod reference;
 mod rooms;
 mod story;
+mod words;
 
 use std::path::{Path, PathBuf};
 

@@ -61,7 +61,8 @@ fn every_document_of_the_examples_says_what_it_is() {
 }
 
 fn yaml_blocks(text: &str) -> impl Iterator<Item = String> {
-    text.split("\n```yaml\n")
+    text.split("\n```yaml")
         .skip(1)
-        .filter_map(|rest| rest.split_once("\n```").map(|(block, _)| block.to_owned()))
+        .filter_map(|rest| rest.split_once('\n'))
+        .filter_map(|(_, rest)| rest.split_once("\n```").map(|(block, _)| block.to_owned()))
 }

@@ -124,3 +124,25 @@ fn a_postgresql_that_speaks_no_tls() {
     start(&keys, &database).tells(1, ROLE, &parts);
     server.join().unwrap();
 }
+
+/// The chart has one flag for clusters of IPv4, of IPv6 and of both.
+#[test]
+fn it_answers_at_ipv6_and_at_ipv4_where_it_listens_for_all() {
+    let files = Files::new();
+    let keys = files.write("keys", KEY);
+    let port = closed_port();
+    let mut running = crate::program::start(&mut switchboard(&format!(
+        "directory --listen=[::]:{port} --token-keys={keys} --database=sqlite:{}",
+        files.path("a.db").display()
+    )));
+    running.says("the directory listens");
+    for address in [format!("[::1]:{port}"), format!("127.0.0.1:{port}")] {
+        let mut client = std::net::TcpStream::connect(&address).unwrap();
+        let request =
+            format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{address}: {answer}");
+    }
+}

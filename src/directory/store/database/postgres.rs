@@ -102,7 +102,10 @@ impl Postgres {
 /// resolved.
 fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
     let host = options.get_host();
-    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+    match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
         Some(bare) => {
             let bare = bare.to_owned();
             options.host(&bare)
