@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use kube::Api;
 use kube::api::ListParams;
-use salesforce_simulator::{ConnectedApp, Org, Simulator, User, World};
+use salesforce_simulator::{Org, Simulator};
 use serde::Deserialize as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use switchboard::api::SalesforceIntegration;
 use switchboard_testbed::pages::{Block, Kind, Run};
 use switchboard_testbed::{
@@ -18,13 +18,13 @@ use switchboard_testbed::{
 use tempfile::TempDir;
 
 use super::operator::{NAMESPACE, Operator};
+use super::surroundings::{others_have, salesforce, wrong_tenant};
 use crate::bed;
 use crate::runbooks::masked;
 use crate::stage::{SOON, condition, program};
-use crate::world::{self, PASSWORD, TOKEN, USER};
 
 /// What stands in the documents where every reader has something else, and what this one has.
-const OWN: [(&str, &str); 8] = [
+const OWN: [(&str, &str); 9] = [
     ("clientId: \"3MVG9…\"", "clientId: consumer"),
     ("clientSecret: \"…\"", "clientSecret: app+secret"),
     ("password: \"…\"", "password: marker&<right>password"),
@@ -33,13 +33,15 @@ const OWN: [(&str, &str); 8] = [
     ("clientSecret='…'", "clientSecret=app+secret"),
     ("password='…'", "password='marker&<right>password'"),
     ("securityToken='…'", "securityToken=markerRightToken"),
+    // The runbooks have both of their tenants in one namespace.
+    ("-n acme annotate sfi birch", "-n birch annotate sfi birch"),
 ];
 const MY_DOMAIN: &str = "https://acme.my.salesforce.com";
 const DIRECTORY: &str = "https://calls.example.com";
 /// The namespaces whose integrations become Ready.
 const TENANTS: [&str; 1] = ["acme"];
 /// The tenant whose password is wrong.
-const WRONG: &str = "birch";
+pub(super) const WRONG: &str = "birch";
 /// The longest time that a block takes.
 const BLOCK: Duration = Duration::from_secs(120);
 
@@ -51,15 +53,6 @@ pub(super) struct Reader {
     served: BTreeSet<String>,
     notes_read: bool,
     dir: TempDir,
-}
-
-fn salesforce() -> World {
-    let app = ConnectedApp::new("consumer", "app+secret").run_as(USER);
-    let trial = User::integration("integration@acme.example.uat");
-    let trial = trial.password(PASSWORD).token(TOKEN);
-    World::new()
-        .org(world::org().app(app))
-        .org(Org::sandbox("Acme UAT").user(trial))
 }
 
 // === impl Reader ===
@@ -322,16 +315,8 @@ impl Reader {
 
     /// Another tenant, who has not noticed yet that the password is wrong.
     async fn wrong_tenant(&self) {
-        let namespace =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WRONG}});
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret",
-            "metadata": {"name": format!("{WRONG}-salesforce"), "namespace": WRONG},
-            "stringData": {"password": "not-the-password"},
-        });
-        let mut integration = bed::integration(WRONG, WRONG);
-        integration["spec"]["salesforce"]["loginUrl"] = self.simulator.url().into();
-        for manifest in [namespace, secret, integration] {
+        let salesforce = self.simulator.url();
+        for manifest in wrong_tenant(&salesforce, self.simulator.ca_pem()) {
             self.apply(&manifest.to_string()).await;
         }
     }
@@ -407,12 +392,13 @@ impl Reader {
             .map(|line| format!("{line}\n"))
             .collect();
         assert!(commands.contains("kubectl wait"), "{notes}");
-        let here = self.settle("NOTES");
-        here.await;
-        // The pods of runs need the namespace, the wait needs nothing.
         let output = self.shell(&commands).await;
         assert!(output.success(), "NOTES:\n{commands}\n{output:?}");
         self.settle("NOTES").await;
+    }
+
+    pub(super) fn has_read_the_notes(&self) -> bool {
+        self.notes_read
     }
 
     /// Ends all programs.
@@ -434,33 +420,4 @@ impl Drop for Reader {
             );
         }
     }
-}
-
-/// The Prometheus operator's kinds, and the namespaces of Argo CD and Prometheus.
-fn others_have() -> Vec<Value> {
-    let namespace =
-        |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-    let kind = |kind: &str, plural: &str| {
-        json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {
-                "name": format!("{plural}.monitoring.coreos.com"),
-                "annotations": {"api-approved.kubernetes.io": "unapproved, of a test"},
-            },
-            "spec": {
-                "group": "monitoring.coreos.com", "scope": "Namespaced",
-                "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
-                "versions": [{
-                    "name": "v1", "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
-                }],
-            },
-        })
-    };
-    vec![
-        namespace("argocd"),
-        namespace("monitoring"),
-        kind("ServiceMonitor", "servicemonitors"),
-        kind("PrometheusRule", "prometheusrules"),
-    ]
 }
