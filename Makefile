@@ -46,7 +46,7 @@ chart-scan: tools ## checkov over what the chart renders; no finding without a r
 postgresql: ## Look for PostgreSQL's server, which the tests start; install Debian's as root
 	@tests/support/postgresql.sh
 
-prometheus: ## Look for Prometheus, promtool and Lua 5.1, which the tests run; install Debian's as root
+prometheus: ## Look for Prometheus, promtool, Lua 5.1, curl, jq and openssl, which the tests run; install Debian's as root
 	@tests/support/prometheus.sh
 
 runbooks: prometheus cluster tools ## Have the commands of the documents answered again, and the resources of tests/chart/health recorded

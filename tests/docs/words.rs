@@ -130,6 +130,8 @@ impl House {
         names.extend(conditions::ORDER.map(str::to_owned));
         let schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
         enumerated(&schema, &mut names);
+        let of_values = read("charts/switchboard/values.schema.json");
+        enumerated(&serde_json::from_str(&of_values).unwrap(), &mut names);
         Self {
             flags: flags(),
             values,

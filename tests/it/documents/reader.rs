@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use salesforce_simulator::{Org, Simulator};
 use serde::Deserialize as _;
 use serde_json::Value;
-use switchboard::api::SalesforceIntegration;
+use switchboard::api::{RUN_REQUESTED_AT, SalesforceIntegration};
 use switchboard_testbed::pages::{Block, Kind, Run};
 use switchboard_testbed::{
     CommandOutput, ControlPlane, Helm, PodRunner, repository, target_dir, wait_for,
@@ -366,6 +366,14 @@ impl Reader {
             });
             if !as_wanted {
                 return Err(format!("{}: {ready:?}", object["metadata"]["name"]));
+            }
+            // A run that the documents ask for reaches the directory and Salesforce.
+            let asked = &object["metadata"]["annotations"][RUN_REQUESTED_AT];
+            let status = &object["status"];
+            let handled =
+                *asked == status["lastHandledRunAt"] && status["lastRun"]["outcome"] == "Succeeded";
+            if asked.is_string() && !handled {
+                return Err(format!("the run of {asked}: {}", status["lastRun"]));
             }
         }
         Ok(())
