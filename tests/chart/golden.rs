@@ -114,5 +114,10 @@ async fn what_was_installed_says_what_to_do_next() {
             notes.contains("kind: SalesforceIntegration"),
             "{name}: {notes}"
         );
+        // The method that Salesforce keeps; passwords go with Summer '27.
+        assert!(
+            notes.contains("clientCredentials:") && !notes.contains("password"),
+            "{name}: {notes}"
+        );
     }
 }

@@ -118,6 +118,7 @@ impl House {
                 }
             }
         }
+        code += &read("Makefile");
         let metrics = [
             "src/controller/context/metrics.rs",
             "src/controller/context/fleet.rs",
@@ -170,8 +171,9 @@ impl House {
         if first.starts_with("switchboard_") {
             return (!self.counts(first)).then_some("no code counts it");
         }
-        if first.starts_with("SWITCHBOARD_") {
-            return (!self.code.contains(first)).then_some("no code reads it");
+        let variable = first.split('=').next().unwrap_or_default();
+        if looks_like_a_variable(variable) {
+            return (!self.code.contains(variable)).then_some("no code has this word");
         }
         let route = word
             .strip_prefix("GET ")
@@ -312,6 +314,12 @@ fn field(schema: &Value, path: &[&str]) -> bool {
     }
 }
 
+/// A variable of the environment, or a code of Salesforce: INVALID_LOGIN.
+fn looks_like_a_variable(word: &str) -> bool {
+    let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    word.contains('_') && word.len() > 3 && word.chars().all(upper)
+}
+
 /// Two humps or more, and letters only: InvalidLogin.
 fn looks_like_a_reason(word: &str) -> bool {
     let letters = word.chars().all(|c| c.is_ascii_alphabetic());
@@ -379,6 +387,8 @@ fn a_word_that_is_not_there_is_noticed() {
         ("/v1/webhook", false),
         ("SWITCHBOARD_WORKER_SETTINGS", true),
         ("SWITCHBOARD_SETTINGS_OF_WORKER", false),
+        ("IMAGE_NAME=a:b", true),
+        ("NAME_OF_IMAGE", false),
         ("InvalidLogin", true),
         ("LoginInvalid", false),
         ("src/exit.rs", true),
