@@ -394,7 +394,7 @@ fn a_report_is_believed_as_far_as_it_can_be_true() {
         (
             "apiCalls",
             1_000_000.into(),
-            "apiCalls 1000000 (at most 60)",
+            "apiCalls 1000000 (at most 600)",
         ),
         ("remaining", u64::MAX.into(), "calls, numbers, remaining"),
         (
@@ -435,7 +435,7 @@ fn a_report_is_believed_as_far_as_it_can_be_true() {
         assert_eq!(warning.code, Reason::ReportValueRefused);
         assert!(warning.message.contains(said), "{}", warning.message);
         assert_eq!((report.usage, report.url_length), (None, None), "{field}");
-        assert!(report.api_calls <= 60 && report.remaining <= 120_000);
+        assert!(report.api_calls <= 600 && report.remaining <= 120_000);
     }
 }
 
