@@ -18,6 +18,7 @@ mod crowd;
 mod definition;
 mod deletion;
 mod disturbed;
+mod documents;
 mod examples;
 mod gateway;
 mod health;

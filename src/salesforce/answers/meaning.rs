@@ -367,14 +367,14 @@ meanings! {
     CertificateUntrusted {
         "The server's certificate is not trusted",
         "The TLS certificate does not come from a known authority, has expired, or is for another name: often a proxy that opens TLS.",
-        "If a proxy of your company is in between, the operator of Switchboard adds its authority with --ca-bundle. Otherwise check loginUrl.",
+        "If a proxy of your company is in between, the operator of Switchboard adds its authority (salesforce.caBundle in the chart, --ca-bundle). Otherwise check loginUrl.",
         AtInterval, refuses_login: false
     }
     /// The dial guard refuses the host.
     HostNotAllowed {
         "This host is not allowed",
         "The host is not on the operator's list, is not https, or resolves to a private address. No connection was made.",
-        "Use a loginUrl on salesforce.com, or ask the operator of Switchboard to allow the host (--salesforce-hosts, --allow-private-networks).",
+        "Use a loginUrl on salesforce.com, or ask the operator of Switchboard to allow the host (salesforce.hosts and salesforce.allowPrivateNetworks in the chart, --salesforce-hosts and --allow-private-networks).",
         Never, refuses_login: false
     }
     /// A log-in was needed but is not allowed now.

@@ -9,6 +9,7 @@
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
 //! - [`Prometheus`] is a Prometheus server; [`promtool`] runs its tool, and [`argo_health`] a
 //!   script of Argo CD in a real Lua.
+//! - [`pages`] reads the blocks of the documents, which tests run.
 //! - [`Process`] is a program under test: its output, signals, exit code, memory and processor
 //!   time.
 //! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for a condition, and report
@@ -24,6 +25,7 @@ mod helm;
 mod lua;
 mod mail_server;
 mod namespace;
+pub mod pages;
 mod phone;
 mod pods;
 mod postgres;
