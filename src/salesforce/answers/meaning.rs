@@ -377,6 +377,13 @@ meanings! {
         "Use a loginUrl on salesforce.com, or ask the operator of Switchboard to allow the host (--salesforce-hosts, --allow-private-networks).",
         Never, refuses_login: false
     }
+    /// Salesforce redirects to another of its hosts.
+    LoginUrlMoved {
+        "Salesforce answers at another host",
+        "The host redirects to another one of Salesforce's own: My Domain was renamed, or loginUrl is the address of pages for browsers. A redirect is not followed, because credentials would go with it.",
+        "Write the host that the message names into loginUrl, or leave loginUrl out. Setup > My Domain shows the host of the organization.",
+        Never, refuses_login: false
+    }
     /// A log-in was needed but is not allowed now.
     LoginWithheld {
         "No log-in was made",

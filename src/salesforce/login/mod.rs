@@ -49,7 +49,9 @@ impl Request<'_> {
                 .inspect_err(|withheld| debug!(%withheld, "no log-in is sent"))?;
         }
         self.keeper.count_login();
-        self.transport.send(outgoing, Phase::Login).await
+        self.transport
+            .send(outgoing, Phase::Login, self.redactor)
+            .await
     }
 }
 

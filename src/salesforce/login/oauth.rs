@@ -9,6 +9,7 @@ use super::{Granted, Request, assertion, endpoint, id18, instance_url, organizat
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::{Incoming, oauth_failure, unexpected};
 use crate::salesforce::credentials::Credentials;
+use crate::salesforce::credentials::hosts::jwt_audience;
 use crate::salesforce::text::encode::percent_encode;
 use crate::salesforce::transport::Outgoing;
 
@@ -65,7 +66,7 @@ fn form(request: &Request<'_>) -> Result<Zeroizing<String>, Error> {
             client_id,
             private_key,
         } => {
-            let audience = request.environment.jwt_audience();
+            let audience = jwt_audience(request.login_url, request.environment);
             signed = assertion::sign(client_id, username, audience, private_key, request.now)?;
             vec![
                 ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),

@@ -27,7 +27,9 @@ use self::pace::{Outcome, Pace};
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::answers::{Incoming, error_codes};
+use super::credentials::hosts;
 use super::text;
+use super::text::Redactor;
 use crate::error::CauseText;
 
 /// The user agent by which an administrator recognises this client in the organization's logs.
@@ -239,8 +241,14 @@ impl Transport {
         silence
     }
 
-    /// Sends one request exactly once.
-    pub(crate) async fn send(&self, outgoing: Outgoing, phase: Phase) -> Result<Incoming, Error> {
+    /// Sends one request exactly once. An error contains none of the redactor's secrets, even if the
+    /// server names a host after one.
+    pub(crate) async fn send(
+        &self,
+        outgoing: Outgoing,
+        phase: Phase,
+        redactor: &Redactor,
+    ) -> Result<Incoming, Error> {
         self.policy
             .check(&outgoing.url)
             .map_err(|refusal| refused(&refusal, phase))?;
@@ -262,7 +270,8 @@ impl Transport {
         let began = Instant::now();
         let outcome = timeout(limits.total, self.exchange(outgoing, phase, limits, &host))
             .await
-            .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)));
+            .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)))
+            .map_err(|error| error.redacted(redactor));
         sending.ended(&outcome, began.elapsed());
         self.pace.note(&url, outcome_of(&outcome));
         outcome
@@ -347,16 +356,29 @@ pub(crate) fn refused(refusal: &DialError, phase: Phase) -> Error {
     Error::new(Meaning::HostNotAllowed, phase, format!("{refusal}."))
 }
 
+/// The error for a redirect, which is never followed: it would take the credentials with it.
 fn redirected(headers: &HeaderMap, host: &str, status: u16, phase: Phase) -> Error {
     let target = headers
         .get(LOCATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|location| Some(Url::parse(location).ok()?.host_str()?.to_owned()))
         .unwrap_or_else(|| host.to_owned());
-    let detail = format!(
-        "{host} answered with a redirect to {target} (HTTP {status}), which is not followed: a captive portal or a proxy, or a host that moved."
-    );
-    Error::new(Meaning::UnexpectedAnswer, phase, detail).with_status(status)
+    let told = format!("{host} answered with a redirect to {target} (HTTP {status}), which is not");
+    let (meaning, detail) = if hosts::is_salesforces(&target) {
+        let instead = match hosts::for_browsers(&target) {
+            Some(pages) => pages.instead,
+            None => Some(target.clone()),
+        };
+        let advice = match instead.filter(|instead| !instead.eq_ignore_ascii_case(host)) {
+            Some(instead) => format!("write https://{instead} into loginUrl."),
+            None => "it is a page for browsers; write the host that Setup > My Domain shows into loginUrl.".to_owned(),
+        };
+        (Meaning::LoginUrlMoved, format!("{told} followed: {advice}"))
+    } else {
+        let advice = "a captive portal or a proxy, or a host that moved.";
+        (Meaning::UnexpectedAnswer, format!("{told} followed: {advice}"))
+    };
+    Error::new(meaning, phase, detail).with_status(status)
 }
 
 /// The cause of a failure, found in the chain of errors. The text of the HTTP library is not

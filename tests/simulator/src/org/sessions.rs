@@ -32,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) last_used: Timestamp,
     /// Whether the session may only change the password.
     pub(crate) password_expired: bool,
+    /// Whether REST takes the session: the app has the scope `api`.
+    pub(crate) for_rest: bool,
 }
 
 /// The sessions of all orgs.
