@@ -52,7 +52,12 @@ func starts(schedule cron.Schedule, from, until int64) string {
 			fmt.Fprintf(&text, " %d*%d", step, count)
 		}
 	}
-	for at := schedule.Next(time.Unix(from, 0)).Unix(); at < until; at = schedule.Next(time.Unix(at, 0)).Unix() {
+	for next := schedule.Next(time.Unix(from, 0)); !next.IsZero() && next.Unix() < until; next = schedule.Next(next) {
+		at := next.Unix()
+		if last != 0 && at <= last {
+			// The library does so where the clock is put back in the middle of an hour: asked again and again, it never comes past that day.
+			return text.String() + " backwards"
+		}
 		if last == 0 {
 			fmt.Fprint(&text, at)
 		} else if at-last == step {

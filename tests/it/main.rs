@@ -9,6 +9,7 @@ mod again;
 mod bed;
 mod budget;
 mod call_centers;
+mod calendar;
 mod calls;
 mod chart;
 mod check;

@@ -200,7 +200,7 @@ meanings! {
         "The private key cannot be read",
         "privateKey is not an RSA private key in PEM (PKCS#1 or PKCS#8, not encrypted).",
         "Put the whole PEM file, from BEGIN to END line, into the Secret as privateKey.",
-        Never, refuses_login: true
+        Never, refuses_login: false
     }
     /// Client credentials were sent to a host that does not serve them.
     MyDomainRequired {

@@ -91,7 +91,8 @@ impl Connection {
                 Ok(Outgoing::post(url, kind, body.clone()))
             })
             .await?;
-        let parts = rest::read_composite(&incoming, requests, &self.shared.redactor)?;
+        let redactor = self.shared.redactor.and(&session.token);
+        let parts = rest::read_composite(&incoming, requests, &redactor)?;
         Ok((parts, session))
     }
 }

@@ -358,8 +358,14 @@ impl Connection {
         if (200..300).contains(&incoming.status) {
             Ok(incoming)
         } else {
-            Err(failure(&incoming, Phase::Request, &shared.redactor))
+            let redactor = shared.redactor.and(&session.token);
+            Err(failure(&incoming, Phase::Request, &redactor))
         }
+    }
+
+    /// A text of Salesforce's without the secrets of this connection.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        self.shared.redactor.scrub(text)
     }
 }
 

@@ -118,15 +118,16 @@ fn read(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
         .unwrap_or_default()
         .trim_end_matches('/')
         .rsplit('/');
-    let user = ids.next().filter(|id| id.starts_with("005")).map(id18);
-    let organization = ids.next().filter(|id| id.starts_with("00D")).map(id18);
+    let clean = |id: &str| id18(&request.redactor.scrub(id));
+    let user = ids.next().filter(|id| id.starts_with("005")).map(clean);
+    let organization = ids.next().filter(|id| id.starts_with("00D")).map(clean);
     let info = SessionInfo {
         organization_id: organization
             .or_else(|| organization_of_token(&answer.access_token))
             .unwrap_or_default(),
         user_id: user.unwrap_or_default(),
         username: request.credentials.username().map(str::to_owned),
-        instance_url: instance_url(named, request.transport.policy())?,
+        instance_url: instance_url(named, request.transport.policy(), request.redactor)?,
         organization_name: None,
         sandbox: None,
         person_accounts: None,

@@ -4,30 +4,30 @@
 pub(crate) mod address;
 pub(crate) mod dial;
 pub(crate) mod expiry;
+mod failure;
 mod log;
 pub(crate) mod pace;
 
-use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 use url::Url;
 use zeroize::Zeroizing;
 
 use self::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
+pub(crate) use self::failure::refused;
+use self::failure::{broken, redirected};
 use self::log::Sending;
 pub(crate) use self::log::millis;
 use self::pace::{Outcome, Pace};
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::answers::{Incoming, error_codes};
-use super::credentials::hosts;
 use super::text;
 use super::text::Redactor;
 use crate::error::CauseText;
@@ -348,108 +348,5 @@ fn outcome_of(outcome: &Result<Incoming, Error>) -> Outcome {
         Err(error) if error.meaning() == Meaning::Unreachable => Outcome::Silence(error.clone()),
         Ok(incoming) if error_codes::status(incoming.status).edge => Outcome::Edge,
         _ => Outcome::Answer,
-    }
-}
-
-/// Converts the dial guard's refusal to the client's error.
-pub(crate) fn refused(refusal: &DialError, phase: Phase) -> Error {
-    Error::new(Meaning::HostNotAllowed, phase, format!("{refusal}."))
-}
-
-/// The error for a redirect, which is never followed: it would take the credentials with it.
-fn redirected(headers: &HeaderMap, host: &str, status: u16, phase: Phase) -> Error {
-    let target = headers
-        .get(LOCATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|location| Some(Url::parse(location).ok()?.host_str()?.to_owned()))
-        .unwrap_or_else(|| host.to_owned());
-    let told = format!("{host} answered with a redirect to {target} (HTTP {status}), which is not");
-    let (meaning, detail) = if hosts::is_salesforces(&target) {
-        let instead = match hosts::for_browsers(&target) {
-            Some(pages) => pages.instead,
-            None => Some(target.clone()),
-        };
-        let advice = match instead.filter(|instead| !instead.eq_ignore_ascii_case(host)) {
-            Some(instead) => format!("write https://{instead} into loginUrl."),
-            None => "it is a page for browsers; write the host that Setup > My Domain shows into loginUrl.".to_owned(),
-        };
-        (Meaning::LoginUrlMoved, format!("{told} followed: {advice}"))
-    } else {
-        let advice = "a captive portal or a proxy, or a host that moved.";
-        (Meaning::UnexpectedAnswer, format!("{told} followed: {advice}"))
-    };
-    Error::new(meaning, phase, detail).with_status(status)
-}
-
-/// The cause of a failure, found in the chain of errors. The text of the HTTP library is not
-/// quoted, because it may contain the URL.
-fn broken(error: &reqwest::Error, host: &str, phase: Phase) -> Error {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    let mut io_kind = None;
-    while let Some(current) = cause {
-        if let Some(refusal) = current.downcast_ref::<DialError>() {
-            return refused(refusal, phase);
-        }
-        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
-            return tls_error(tls, host, phase);
-        }
-        if let Some(io) = current.downcast_ref::<io::Error>() {
-            io_kind = Some(io.kind());
-            // An io::Error does not return its inner error from source(), so the inner error is
-            // read directly.
-            let inner = io.get_ref().map(|inner| inner as &(dyn StdError + 'static));
-            if inner.is_some() {
-                cause = inner;
-                continue;
-            }
-        }
-        cause = current.source();
-    }
-    let unreachable = |detail: String| Error::new(Meaning::Unreachable, phase, detail);
-    if error.is_dns() {
-        return unreachable(format!("the name {host} cannot be resolved."));
-    }
-    if error.is_connect() && error.is_timeout() {
-        return unreachable(format!("no connection to {host} came about in time.")).repeatable();
-    }
-    if error.is_connect() {
-        let reason = match io_kind {
-            Some(io::ErrorKind::ConnectionRefused) => "refuses the connection",
-            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) => {
-                "breaks the connection off"
-            }
-            Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => {
-                "has no route from here"
-            }
-            _ => "cannot be connected to",
-        };
-        return unreachable(format!("{host} {reason}.")).repeatable();
-    }
-    if error.is_timeout() {
-        return unreachable(format!("{host} did not answer in time."));
-    }
-    if error.is_decode() {
-        return unreachable(format!(
-            "the answer of {host} broke off or is not what its headers say."
-        ))
-        .repeatable();
-    }
-    unreachable(format!(
-        "the connection to {host} broke before the answer was complete."
-    ))
-    .repeatable()
-}
-
-fn tls_error(error: &rustls::Error, host: &str, phase: Phase) -> Error {
-    match error {
-        rustls::Error::InvalidCertificate(reason) => {
-            let detail = format!("the certificate of {host} was not accepted ({reason}).");
-            Error::new(Meaning::CertificateUntrusted, phase, detail)
-        }
-        other => Error::new(
-            Meaning::Unreachable,
-            phase,
-            format!("no TLS session with {host} came about ({other})."),
-        ),
     }
 }
