@@ -9,14 +9,14 @@ use jiff::civil::Time as WallClock;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use super::{Auth, suggest, CallCenter, Environment, Retrieval, SalesforceIntegrationSpec};
+use super::{Auth, CallCenter, Environment, Retrieval, SalesforceIntegrationSpec, suggest};
 use crate::company_id::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;
 use crate::salesforce;
 use crate::salesforce::{ApiVersion, Method};
 
-/// The shortest time between two proofs. An integration of an earlier version of the schema may name
-/// a shorter one, and is proved at this one.
+/// The shortest time between two proofs. An integration of an earlier version of the schema may
+/// name a shorter one, and is proved at this one.
 const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A field whose value is unusable, such as a name of something that does not exist.
@@ -117,7 +117,9 @@ impl Settings {
         if let Some(instead) = salesforce::host_instead_of_pages(&login_url) {
             return Err(InvalidField {
                 field: "spec.salesforce.loginUrl",
-                problem: format!("{login_url} is an address of pages for browsers, where nobody can log in by API; write {instead}"),
+                problem: format!(
+                    "{login_url} is an address of pages for browsers, where nobody can log in by API; write {instead}"
+                ),
             });
         }
         let api_version = salesforce.api_version.parse().map_err(|_| InvalidField {

@@ -50,7 +50,12 @@ pub(crate) fn time_zone(name: &str) -> Option<String> {
     if let Some((_, zone)) = abbreviated {
         return Some((*zone).to_owned());
     }
-    let place = |zone: &str| zone.rsplit('/').next().map(str::to_owned).unwrap_or_default();
+    let place = |zone: &str| {
+        zone.rsplit('/')
+            .next()
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
     let wanted_place = place(&wanted);
     tz::db()
         .available()
@@ -109,6 +114,9 @@ mod tests {
 
     #[test]
     fn a_language_leads_to_its_region() {
-        assert_eq!((region("JA"), region("UK"), region("QQ")), (Some("JP"), Some("GB"), None));
+        assert_eq!(
+            (region("JA"), region("UK"), region("QQ")),
+            (Some("JP"), Some("GB"), None)
+        );
     }
 }

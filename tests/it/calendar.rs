@@ -18,8 +18,7 @@ const UNTIL: &str = "2029-01-01T00:00:00Z";
 
 /// Times of day near the hours at which clocks change, and far from them.
 const TIMES: &[&str] = &[
-    "00:00", "00:30", "01:00", "01:30", "02:00", "02:30", "02:59", "03:00", "03:50", "04:15",
-    "12:10", "22:30", "23:00", "23:30",
+    "02:30", "00:00", "01:30", "03:00", "03:50", "04:15", "12:10", "22:30", "23:30",
 ];
 
 fn settings(zone: &str, retrieval: &str, daily_at: &str, every: &str) -> Settings {
@@ -108,17 +107,29 @@ async fn agrees_with_the_cronjob_controller(cases: &[Case]) {
             compared += 1;
         }
     }
-    assert!(compared * 10 > cases.len() * 9, "only {compared} of {} zones", cases.len());
+    assert!(
+        compared * 10 > cases.len() * 9,
+        "only {compared} of {} zones",
+        cases.len()
+    );
 }
 
 #[tokio::test]
 async fn each_day_has_the_daily_run_that_was_said_in_every_zone() {
     let (from, until) = (FROM.parse().unwrap(), UNTIL.parse().unwrap());
     let mut cases = vec![];
+    // Many zones are one under several names, or change their clocks alike.
+    let mut seen = BTreeSet::new();
     for (zone, changes) in zones() {
-        let times = if changes.is_empty() { &TIMES[5..6] } else { TIMES };
+        let offset = TimeZone::get(&zone).unwrap().to_offset(from);
+        let alike = !seen.insert((changes.clone(), offset.seconds()));
+        let times = if changes.is_empty() || alike {
+            &TIMES[..1]
+        } else {
+            TIMES
+        };
         let mut crons = BTreeSet::new();
-        for (at, window) in times.iter().flat_map(|at| [(at, 1), (at, 30)]) {
+        for (at, window) in times.iter().zip([1, 30].into_iter().cycle()) {
             let settings = settings(&zone, "Daily", at, "5m");
             let case = Case::new(settings, Duration::from_secs(60 * window), from, until);
             if crons.insert(case.cadence.cron()) {
@@ -126,7 +137,7 @@ async fn each_day_has_the_daily_run_that_was_said_in_every_zone() {
             }
         }
     }
-    assert!(cases.len() > 2_000, "{}", cases.len());
+    assert!(cases.len() > 500, "{}", cases.len());
     for case in &cases {
         let zone = &case.settings.time_zone;
         let days: Vec<_> = case

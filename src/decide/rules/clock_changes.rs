@@ -20,8 +20,8 @@ const UNTIL: Timestamp = Timestamp::constant(2_524_608_000, 0);
 struct Change {
     /// The first minute of the day that is skipped or repeated, at the beginning of an hour.
     start: i64,
-    /// The first minute after it that is neither, at the beginning of an hour. It may be one of the
-    /// next day.
+    /// The first minute after it that is neither, at the beginning of an hour. It may be one of
+    /// the next day.
     end: i64,
     /// How far the clock moves, in minutes.
     by: i64,
@@ -35,10 +35,10 @@ pub(crate) struct ClockChanges(BTreeSet<Change>);
 
 impl Change {
     fn touches(self, minute: i64) -> bool {
-        // Kubernetes' cron library goes on from hour to hour. After a change by half an hour it
-        // arrives in the middle of each hour, and misses what is before.
+        // Kubernetes' cron library goes on from hour to hour until the next start. After a change
+        // by half an hour it arrives in the middle of each hour, and misses what is before.
         let arrives = self.by.rem_euclid(60);
-        let missed = arrives != 0 && minute >= self.start && minute % 60 < arrives;
+        let missed = minute % 60 < arrives;
         let within = |minute: i64| (self.start..self.end).contains(&minute);
         missed || within(minute) || within(minute + DAY)
     }

@@ -5,8 +5,7 @@
 use bytes::Bytes;
 use tracing::debug;
 
-use super::Connection;
-use super::resource;
+use super::{Connection, resource};
 use crate::salesforce::answers::concerns_the_connection;
 use crate::salesforce::answers::error::Error;
 use crate::salesforce::answers::meaning::Meaning;
@@ -57,7 +56,10 @@ impl Connection {
                     return Err(error);
                 }
                 replaced = true;
-                debug!(parts = open.len(), "the session has expired: a part is asked again with another");
+                debug!(
+                    parts = open.len(),
+                    "the session has expired: a part is asked again with another"
+                );
             } else if let Some(error) = passing {
                 failed += 1;
                 let pause = self.retry.pause(&error, failed, rand::random());

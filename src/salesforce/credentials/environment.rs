@@ -46,7 +46,8 @@ impl Environment {
     }
 
     /// The environment that a login URL belongs to: `test.salesforce.com` and
-    /// `….sandbox.my.salesforce.com` are sandboxes, in each of Salesforce's clouds, all others count as production.
+    /// `….sandbox.my.salesforce.com` are sandboxes, in each of Salesforce's clouds, all others
+    /// count as production.
     pub fn of_login_url(login_url: &Url) -> Self {
         let host = login_url
             .host_str()

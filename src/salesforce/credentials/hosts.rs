@@ -32,27 +32,45 @@ const CLOUDS: &[Cloud] = &[
             "my.site.com",
         ],
         pages: &["lightning.force.com", "my.salesforce-setup.com"],
-        package_pages: &["vf.force.com", "visual.force.com", "file.force.com", "content.force.com"],
-        audiences: ("https://login.salesforce.com", "https://test.salesforce.com"),
+        package_pages: &[
+            "vf.force.com",
+            "visual.force.com",
+            "file.force.com",
+            "content.force.com",
+        ],
+        audiences: (
+            "https://login.salesforce.com",
+            "https://test.salesforce.com",
+        ),
     },
     Cloud {
         domain: "salesforce.mil",
         domains: &["salesforce.mil", "crmforce.mil", "salesforce-setup.mil"],
         pages: &["lightning.crmforce.mil", "my.salesforce-setup.mil"],
         package_pages: &["vf.crmforce.mil", "file.crmforce.mil"],
-        audiences: ("https://login.salesforce.mil", "https://test.salesforce.mil"),
+        audiences: (
+            "https://login.salesforce.mil",
+            "https://test.salesforce.mil",
+        ),
     },
     Cloud {
         domain: "sfcrmproducts.cn",
         domains: &["sfcrmproducts.cn", "sfcrmapps.cn"],
         pages: &["lightning.sfcrmapps.cn"],
         package_pages: &["vf.sfcrmapps.cn", "file.sfcrmapps.cn"],
-        audiences: ("https://login.sfcrmproducts.cn", "https://test.sfcrmproducts.cn"),
+        audiences: (
+            "https://login.sfcrmproducts.cn",
+            "https://test.sfcrmproducts.cn",
+        ),
     },
 ];
 
 /// Salesforce's own pages for people, which are no organization's.
-const WEB_SITES: &[&str] = &["salesforce.com", "www.salesforce.com", "welcome.salesforce.com"];
+const WEB_SITES: &[&str] = &[
+    "salesforce.com",
+    "www.salesforce.com",
+    "welcome.salesforce.com",
+];
 
 /// A host that only serves pages for browsers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +99,8 @@ pub(crate) fn for_browsers(host: &str) -> Option<Pages> {
     }
     let front = below(cloud.package_pages)?;
     let (first, rest) = front.split_once('.').unwrap_or((front, ""));
-    // acme--c, a sandbox acme--uat--c; an older host has the instance behind it, such as na1 or cs5.
+    // acme--c, a sandbox acme--uat--c; an older host has the instance behind it, such as na1 or
+    // cs5.
     let instead = first.rsplit_once("--").map(|(org, _package)| {
         let partition = match rest {
             "sandbox" | "develop" | "scratch" | "demo" | "patch" | "trailblaze" | "free" => rest,
@@ -154,17 +173,44 @@ mod tests {
         for (page, instead) in [
             ("acme.lightning.force.com", Some("acme.my.salesforce.com")),
             ("ACME.Lightning.Force.com.", Some("acme.my.salesforce.com")),
-            ("acme--uat.sandbox.lightning.force.com", Some("acme--uat.sandbox.my.salesforce.com")),
-            ("acme-dev-ed.develop.lightning.force.com", Some("acme-dev-ed.develop.my.salesforce.com")),
-            ("acme.my.salesforce-setup.com", Some("acme.my.salesforce.com")),
-            ("acme--uat.sandbox.my.salesforce-setup.com", Some("acme--uat.sandbox.my.salesforce.com")),
+            (
+                "acme--uat.sandbox.lightning.force.com",
+                Some("acme--uat.sandbox.my.salesforce.com"),
+            ),
+            (
+                "acme-dev-ed.develop.lightning.force.com",
+                Some("acme-dev-ed.develop.my.salesforce.com"),
+            ),
+            (
+                "acme.my.salesforce-setup.com",
+                Some("acme.my.salesforce.com"),
+            ),
+            (
+                "acme--uat.sandbox.my.salesforce-setup.com",
+                Some("acme--uat.sandbox.my.salesforce.com"),
+            ),
             ("acme--c.vf.force.com", Some("acme.my.salesforce.com")),
-            ("acme--uat--c.sandbox.vf.force.com", Some("acme--uat.sandbox.my.salesforce.com")),
-            ("acme--c.na1.visual.force.com", Some("acme.my.salesforce.com")),
-            ("acme--uat--c.cs5.visual.force.com", Some("acme--uat.sandbox.my.salesforce.com")),
+            (
+                "acme--uat--c.sandbox.vf.force.com",
+                Some("acme--uat.sandbox.my.salesforce.com"),
+            ),
+            (
+                "acme--c.na1.visual.force.com",
+                Some("acme.my.salesforce.com"),
+            ),
+            (
+                "acme--uat--c.cs5.visual.force.com",
+                Some("acme--uat.sandbox.my.salesforce.com"),
+            ),
             ("c.na1.visual.force.com", None),
-            ("acme.lightning.crmforce.mil", Some("acme.my.salesforce.mil")),
-            ("acme.lightning.sfcrmapps.cn", Some("acme.my.sfcrmproducts.cn")),
+            (
+                "acme.lightning.crmforce.mil",
+                Some("acme.my.salesforce.mil"),
+            ),
+            (
+                "acme.lightning.sfcrmapps.cn",
+                Some("acme.my.sfcrmproducts.cn"),
+            ),
             ("www.salesforce.com", Some("login.salesforce.com")),
         ] {
             let found = for_browsers(page).expect(page);
@@ -186,10 +232,21 @@ mod tests {
 
     #[test]
     fn a_host_is_salesforces_by_its_whole_labels() {
-        for own in ["login.salesforce.com", "acme.my.salesforce.mil", "acme.cloudforce.com", "acme.my.site.com"] {
+        for own in [
+            "login.salesforce.com",
+            "acme.my.salesforce.mil",
+            "acme.cloudforce.com",
+            "acme.my.site.com",
+        ] {
             assert!(is_salesforces(own), "{own}");
         }
-        for foreign in ["evilsalesforce.com", "salesforce.com.evil.example", "site.com", "portal.hotel.example", ""] {
+        for foreign in [
+            "evilsalesforce.com",
+            "salesforce.com.evil.example",
+            "site.com",
+            "portal.hotel.example",
+            "",
+        ] {
             assert!(!is_salesforces(foreign), "{foreign}");
         }
     }
@@ -199,14 +256,46 @@ mod tests {
         let audience = |url: &str, environment| jwt_audience(&url.parse().unwrap(), environment);
         use Environment::*;
         for (url, environment, expected) in [
-            ("https://acme.my.salesforce.com", Production, "https://login.salesforce.com"),
-            ("https://acme--uat.sandbox.my.salesforce.com", Sandbox, "https://test.salesforce.com"),
-            ("https://acme.cloudforce.com", Production, "https://login.salesforce.com"),
-            ("https://acme.my.salesforce.mil", Production, "https://login.salesforce.mil"),
-            ("https://acme.my.salesforce.mil", Sandbox, "https://test.salesforce.mil"),
-            ("https://acme.crmforce.mil", Production, "https://login.salesforce.mil"),
-            ("https://acme.my.sfcrmproducts.cn", Production, "https://login.sfcrmproducts.cn"),
-            ("https://localhost:8443", Production, "https://login.salesforce.com"),
+            (
+                "https://acme.my.salesforce.com",
+                Production,
+                "https://login.salesforce.com",
+            ),
+            (
+                "https://acme--uat.sandbox.my.salesforce.com",
+                Sandbox,
+                "https://test.salesforce.com",
+            ),
+            (
+                "https://acme.cloudforce.com",
+                Production,
+                "https://login.salesforce.com",
+            ),
+            (
+                "https://acme.my.salesforce.mil",
+                Production,
+                "https://login.salesforce.mil",
+            ),
+            (
+                "https://acme.my.salesforce.mil",
+                Sandbox,
+                "https://test.salesforce.mil",
+            ),
+            (
+                "https://acme.crmforce.mil",
+                Production,
+                "https://login.salesforce.mil",
+            ),
+            (
+                "https://acme.my.sfcrmproducts.cn",
+                Production,
+                "https://login.sfcrmproducts.cn",
+            ),
+            (
+                "https://localhost:8443",
+                Production,
+                "https://login.salesforce.com",
+            ),
         ] {
             assert_eq!(audience(url, environment), expected, "{url}");
         }
@@ -214,9 +303,19 @@ mod tests {
 
     #[test]
     fn the_hosts_of_all_organizations_are_known() {
-        assert_eq!(shared_by_all("LOGIN.salesforce.com"), Some(Environment::Production));
-        assert_eq!(shared_by_all("test.salesforce.mil"), Some(Environment::Sandbox));
-        for own in ["acme.my.salesforce.com", "login.acme.my.salesforce.com", "login.example"] {
+        assert_eq!(
+            shared_by_all("LOGIN.salesforce.com"),
+            Some(Environment::Production)
+        );
+        assert_eq!(
+            shared_by_all("test.salesforce.mil"),
+            Some(Environment::Sandbox)
+        );
+        for own in [
+            "acme.my.salesforce.com",
+            "login.acme.my.salesforce.com",
+            "login.example",
+        ] {
             assert_eq!(shared_by_all(own), None, "{own}");
         }
     }

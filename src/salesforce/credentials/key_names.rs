@@ -9,7 +9,19 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("securityToken", &["token", "sectoken", "usertoken"]),
     ("clientId", &["consumerkey", "appid"]),
     ("clientSecret", &["consumersecret", "appsecret"]),
-    ("privateKey", &["key", "pem", "privatekeypem", "privkey", "rsakey", "serverkey", "tlskey", "keypem"]),
+    (
+        "privateKey",
+        &[
+            "key",
+            "pem",
+            "privatekeypem",
+            "privkey",
+            "rsakey",
+            "serverkey",
+            "tlskey",
+            "keypem",
+        ],
+    ),
 ];
 
 /// The length from which two letters may be wrong; in a shorter name it is one.
@@ -26,7 +38,10 @@ pub struct Misspelt {
 
 /// Finds a key that the method needs or reads, that is not there, and that stands there in another
 /// spelling. `names` are all keys of the Secret.
-pub fn misspelt<'a>(method: Method, names: impl Iterator<Item = &'a str> + Clone) -> Option<Misspelt> {
+pub fn misspelt<'a>(
+    method: Method,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Option<Misspelt> {
     let known = |name: &str| method.keys().iter().any(|key| key.name == name);
     method
         .keys()
@@ -71,16 +86,52 @@ mod tests {
     fn a_key_in_another_spelling_is_found() {
         use Method::*;
         for (method, names, expected) in [
-            (Password, vec!["password", "security_token"], ("security_token", "securityToken")),
-            (Password, vec!["password", "SecurityToken"], ("SecurityToken", "securityToken")),
-            (Password, vec!["password", "token"], ("token", "securityToken")),
-            (Password, vec!["Password", "securityToken"], ("Password", "password")),
+            (
+                Password,
+                vec!["password", "security_token"],
+                ("security_token", "securityToken"),
+            ),
+            (
+                Password,
+                vec!["password", "SecurityToken"],
+                ("SecurityToken", "securityToken"),
+            ),
+            (
+                Password,
+                vec!["password", "token"],
+                ("token", "securityToken"),
+            ),
+            (
+                Password,
+                vec!["Password", "securityToken"],
+                ("Password", "password"),
+            ),
             (Password, vec!["passwort"], ("passwort", "password")),
-            (JwtBearer, vec!["clientId", "private_key"], ("private_key", "privateKey")),
-            (JwtBearer, vec!["clientId", "tls.key", "tls.crt"], ("tls.key", "privateKey")),
-            (JwtBearer, vec!["client-id", "privateKey"], ("client-id", "clientId")),
-            (ClientCredentials, vec!["clientId", "client_secret"], ("client_secret", "clientSecret")),
-            (ClientCredentials, vec!["consumerKey", "clientSecret"], ("consumerKey", "clientId")),
+            (
+                JwtBearer,
+                vec!["clientId", "private_key"],
+                ("private_key", "privateKey"),
+            ),
+            (
+                JwtBearer,
+                vec!["clientId", "tls.key", "tls.crt"],
+                ("tls.key", "privateKey"),
+            ),
+            (
+                JwtBearer,
+                vec!["client-id", "privateKey"],
+                ("client-id", "clientId"),
+            ),
+            (
+                ClientCredentials,
+                vec!["clientId", "client_secret"],
+                ("client_secret", "clientSecret"),
+            ),
+            (
+                ClientCredentials,
+                vec!["consumerKey", "clientSecret"],
+                ("consumerKey", "clientId"),
+            ),
         ] {
             let expected = (expected.0.to_owned(), expected.1);
             assert_eq!(found(method, &names), Some(expected), "{names:?}");
@@ -92,10 +143,19 @@ mod tests {
         use Method::*;
         for (method, names) in [
             (Password, vec!["password", "private_key", "client_id"]),
-            (Password, vec!["password", "securityToken", "security_token", "Password"]),
+            (
+                Password,
+                vec!["password", "securityToken", "security_token", "Password"],
+            ),
             (Password, vec!["password", "username", "url", "notes"]),
-            (ClientCredentials, vec!["clientId", "clientSecret", "token", "password"]),
-            (OauthPassword, vec!["password", "clientId", "clientSecret", "old-password"]),
+            (
+                ClientCredentials,
+                vec!["clientId", "clientSecret", "token", "password"],
+            ),
+            (
+                OauthPassword,
+                vec!["password", "clientId", "clientSecret", "old-password"],
+            ),
         ] {
             assert_eq!(found(method, &names), None, "{names:?}");
         }

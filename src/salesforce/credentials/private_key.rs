@@ -162,9 +162,7 @@ fn from_pem(text: &str) -> Result<SecretString, NotAKey> {
     let mut keys = candidates()
         .filter_map(|block| rsa(block.label, block.body))
         .collect::<Vec<_>>();
-    keys.dedup_by(|a, b| {
-        a.expose_secret() == b.expose_secret()
-    });
+    keys.dedup_by(|a, b| a.expose_secret() == b.expose_secret());
     if keys.len() > 1 {
         return Err(NotAKey::Several);
     }
@@ -243,8 +241,8 @@ fn rsa(label: &str, body: &str) -> Option<SecretString> {
     Some(SecretString::from(pem.as_str()))
 }
 
-/// Returns the key if it can sign an assertion, which it is tried with: nothing else tells a key that
-/// is too short or whose numbers do not fit together before a log-in is due.
+/// Returns the key if it can sign an assertion, which it is tried with: nothing else tells a key
+/// that is too short or whose numbers do not fit together before a log-in is due.
 fn can_sign(key: SecretString) -> Result<SecretString, NotAKey> {
     let pem = key.expose_secret();
     let signed = EncodingKey::from_rsa_pem(pem.as_bytes())

@@ -177,13 +177,17 @@ mod tests {
             "https://na1.salesforce.com@evil.example/",
         ] {
             assert_eq!(
-                instance_url(hostile, &policy, &Redactor::default()).unwrap_err().meaning(),
+                instance_url(hostile, &policy, &Redactor::default())
+                    .unwrap_err()
+                    .meaning(),
                 Meaning::HostNotAllowed,
                 "{hostile}"
             );
         }
         assert_eq!(
-            instance_url("na1", &policy, &Redactor::default()).unwrap_err().meaning(),
+            instance_url("na1", &policy, &Redactor::default())
+                .unwrap_err()
+                .meaning(),
             Meaning::UnexpectedAnswer
         );
     }

@@ -44,7 +44,9 @@ pub(crate) fn of_version(version: ApiVersion) -> Option<Warning> {
     if version > NEWEST_KNOWN {
         return Some(warning(
             WarningCode::ApiVersionUntried,
-            format!("API version {version} is newer than {NEWEST_KNOWN}, the newest that this version of Switchboard knows."),
+            format!(
+                "API version {version} is newer than {NEWEST_KNOWN}, the newest that this version of Switchboard knows."
+            ),
             WarningCode::ApiVersionUntried.remedy(),
         ));
     }

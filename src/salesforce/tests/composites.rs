@@ -1,5 +1,5 @@
-//! Tests of composite requests of which a part fails: each inner status does what the same status of
-//! the whole does, and only the failed part is asked again.
+//! Tests of composite requests of which a part fails: each inner status does what the same status
+//! of the whole does, and only the failed part is asked again.
 
 use serde_json::{Value, json};
 
@@ -60,8 +60,16 @@ async fn a_part_that_fails_in_passing_is_asked_again_alone() {
         (500, "UNKNOWN_EXCEPTION", "An unexpected error occurred"),
         (503, "SERVER_UNAVAILABLE", "Server is unavailable"),
         (502, "SOMETHING_NEW", ""),
-        (403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded"),
-        (400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"),
+        (
+            403,
+            "REQUEST_LIMIT_EXCEEDED",
+            "ConcurrentPerOrgLongTxn Limit exceeded",
+        ),
+        (
+            400,
+            "UNABLE_TO_LOCK_ROW",
+            "unable to obtain exclusive access to this record",
+        ),
     ] {
         let played = failing(2, move || bad("Account", status, code, message)).await;
         let connection = played.connection(password());
@@ -72,8 +80,15 @@ async fn a_part_that_fails_in_passing_is_asked_again_alone() {
             .collect();
         assert_eq!(ids, ["Contact", "Account", "Lead"], "{code}");
         let all = vec!["Contact", "Account", "Lead"];
-        assert_eq!(asked_for(&played), [all, vec!["Account"], vec!["Account"]], "{code}");
-        assert_eq!((connection.spent().logins, connection.spent().calls), (1, 3));
+        assert_eq!(
+            asked_for(&played),
+            [all, vec!["Account"], vec!["Account"]],
+            "{code}"
+        );
+        assert_eq!(
+            (connection.spent().logins, connection.spent().calls),
+            (1, 3)
+        );
     }
 }
 
@@ -82,10 +97,34 @@ async fn a_part_that_keeps_failing_ends_the_whole_as_the_same_answer_to_all_woul
     for (status, code, message, meaning, asked) in [
         (500, "UNKNOWN_EXCEPTION", "", Meaning::SalesforceError, 4),
         (503, "SERVER_UNAVAILABLE", "", Meaning::Unreachable, 4),
-        (403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", Meaning::RequestLimitExceeded, 1),
-        (403, "API_DISABLED_FOR_ORG", "The REST API is not enabled", Meaning::ApiDisabledForOrg, 1),
-        (401, "INVALID_SESSION_ID", "This session is not valid for use with the REST API", Meaning::SessionNotForApi, 1),
-        (401, "INVALID_SESSION_ID", "Session expired or invalid", Meaning::SessionExpired, 2),
+        (
+            403,
+            "REQUEST_LIMIT_EXCEEDED",
+            "TotalRequests Limit exceeded.",
+            Meaning::RequestLimitExceeded,
+            1,
+        ),
+        (
+            403,
+            "API_DISABLED_FOR_ORG",
+            "The REST API is not enabled",
+            Meaning::ApiDisabledForOrg,
+            1,
+        ),
+        (
+            401,
+            "INVALID_SESSION_ID",
+            "This session is not valid for use with the REST API",
+            Meaning::SessionNotForApi,
+            1,
+        ),
+        (
+            401,
+            "INVALID_SESSION_ID",
+            "Session expired or invalid",
+            Meaning::SessionExpired,
+            2,
+        ),
     ] {
         let played = failing(99, move || bad("Account", status, code, message)).await;
         let connection = played.connection(password());
@@ -98,7 +137,14 @@ async fn a_part_that_keeps_failing_ends_the_whole_as_the_same_answer_to_all_woul
 
 #[tokio::test]
 async fn a_part_for_which_the_session_has_ended_is_asked_again_with_another() {
-    let expired = || bad("Account", 401, "INVALID_SESSION_ID", "Session expired or invalid");
+    let expired = || {
+        bad(
+            "Account",
+            401,
+            "INVALID_SESSION_ID",
+            "Session expired or invalid",
+        )
+    };
     let played = failing(1, expired).await;
     let connection = played.connection(password());
     let answers = connection.composite(&requests()).await.unwrap();
@@ -118,7 +164,14 @@ async fn a_part_for_which_the_session_has_ended_is_asked_again_with_another() {
 #[tokio::test]
 async fn a_session_that_no_part_takes_brings_one_log_in_and_no_storm() {
     let played = salesforce(|asked, _| {
-        let expired = |name: &String| bad(name, 401, "INVALID_SESSION_ID", "Session expired or invalid");
+        let expired = |name: &String| {
+            bad(
+                name,
+                401,
+                "INVALID_SESSION_ID",
+                "Session expired or invalid",
+            )
+        };
         let answers: Vec<Value> = parts(asked).iter().map(expired).collect();
         Reply::json(200, json!({"compositeResponse": answers}))
     })
@@ -133,15 +186,36 @@ async fn a_session_that_no_part_takes_brings_one_log_in_and_no_storm() {
 
 #[tokio::test]
 async fn a_failure_of_the_question_is_left_to_the_caller_and_an_answer_without_its_rows_is_none() {
-    let hidden = || bad("Account", 400, "INVALID_FIELD", "No such column 'Phone' on entity 'Account'.");
+    let hidden = || {
+        bad(
+            "Account",
+            400,
+            "INVALID_FIELD",
+            "No such column 'Phone' on entity 'Account'.",
+        )
+    };
     let played = failing(99, hidden).await;
-    let answers = played.connection(password()).composite(&requests()).await.unwrap();
+    let answers = played
+        .connection(password())
+        .composite(&requests())
+        .await
+        .unwrap();
     assert_eq!(asked_for(&played).len(), 1);
-    assert_eq!(answers[1].page::<Value>().unwrap_err().meaning(), Meaning::FieldUnavailable);
+    assert_eq!(
+        answers[1].page::<Value>().unwrap_err().meaning(),
+        Meaning::FieldUnavailable
+    );
     assert!(answers[2].page::<Value>().is_ok());
 
     let cut = || json!({"referenceId": "Account", "httpStatusCode": 200, "body": {"totalSize": 3, "done": false, "records": []}});
     let played = failing(99, cut).await;
-    let answers = played.connection(password()).composite(&requests()).await.unwrap();
-    assert_eq!(answers[1].page::<Value>().unwrap_err().meaning(), Meaning::UnexpectedAnswer);
+    let answers = played
+        .connection(password())
+        .composite(&requests())
+        .await
+        .unwrap();
+    assert_eq!(
+        answers[1].page::<Value>().unwrap_err().meaning(),
+        Meaning::UnexpectedAnswer
+    );
 }

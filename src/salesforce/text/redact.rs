@@ -324,11 +324,11 @@ mod tests {
     }
 
     fn ascii_json(text: &str) -> String {
-        let escape = |char: char| match char {
-            '\0'..='\x7f' => json(&char.to_string()),
-            other => format!("\\u{:04x}", u32::from(other)),
+        let escape = |unit: u16| match char::from_u32(unit.into()) {
+            Some(char) if char.is_ascii() => json(&char.to_string()),
+            _ => format!("\\u{unit:04x}"),
         };
-        text.chars().map(escape).collect()
+        text.encode_utf16().map(escape).collect()
     }
 
     fn html(text: &str) -> String {
@@ -340,18 +340,32 @@ mod tests {
     }
 
     fn decimal(text: &str) -> String {
-        text.chars().map(|char| format!("&#{};", u32::from(char))).collect()
+        text.chars()
+            .map(|char| format!("&#{};", u32::from(char)))
+            .collect()
     }
 
     /// Every form of a secret that a server may send.
     fn forms(secret: &str) -> Vec<String> {
-        let once: [fn(&str) -> String; 8] =
-            [str::to_owned, json, ascii_json, xml, html, form, percent_encode, decimal];
+        let once: [fn(&str) -> String; 8] = [
+            str::to_owned,
+            json,
+            ascii_json,
+            xml,
+            html,
+            form,
+            percent_encode,
+            decimal,
+        ];
         let mut forms: Vec<String> = once
             .iter()
             .flat_map(|outer| once.iter().map(move |inner| outer(&inner(secret))))
             .collect();
-        forms.extend([secret.nfd().collect(), secret.nfc().collect(), secret.nfkc().collect()]);
+        forms.extend([
+            secret.nfd().collect(),
+            secret.nfc().collect(),
+            secret.nfkc().collect(),
+        ]);
         forms.push(secret.to_uppercase());
         for before in ["", "x", "xy", "user:"] {
             let text = format!("{before}{secret}@host");
@@ -370,13 +384,25 @@ mod tests {
 
     #[test]
     fn a_secret_is_found_in_every_form() {
-        for secret in [SECRET, "correct horse+battery%41&amp;staple", "\u{5bc6}\u{7801}-\u{1f511}\u{e9}\u{e8}x"] {
+        for secret in [
+            SECRET,
+            "correct horse+battery%41&amp;staple",
+            "\u{5bc6}\u{7801}-\u{1f511}\u{e9}\u{e8}x",
+        ] {
             for form in forms(secret) {
                 let clean = scrubbed(secret, &format!("before >>{form}<< behind"));
                 assert!(clean.contains("[redacted]"), "{form}");
-                assert!(clean.starts_with("before >>") && clean.ends_with("<< behind"), "{clean}");
-                let left = clean.trim_start_matches("before >>").trim_end_matches("<< behind");
-                assert!(left.chars().count() < "[redacted]".len() + 30, "{form} leaves {left}");
+                assert!(
+                    clean.starts_with("before >>") && clean.ends_with("<< behind"),
+                    "{clean}"
+                );
+                let left = clean
+                    .trim_start_matches("before >>")
+                    .trim_end_matches("<< behind");
+                assert!(
+                    left.chars().count() < "[redacted]".len() + 30,
+                    "{form} leaves {left}"
+                );
             }
         }
     }
@@ -395,7 +421,10 @@ mod tests {
         assert!(scrubbed(SECRET, &cut).starts_with("[redacted]"), "{cut}");
         let text = "INVALID_LOGIN: Invalid username, password, security token; or user locked out.";
         assert_eq!(scrubbed(secret, text), text);
-        assert_eq!(scrubbed(SECRET, "100% of &c; \\u12 p4s %zz &#x110000;"), "100% of &c; \\u12 p4s %zz &#x110000;");
+        assert_eq!(
+            scrubbed(SECRET, "100% of &c; \\u12 p4s %zz &#x110000;"),
+            "100% of &c; \\u12 p4s %zz &#x110000;"
+        );
     }
 
     proptest! {

@@ -1,5 +1,5 @@
-//! What it means when no usable response came: redirects, and failures of network and TLS with their
-//! exact causes.
+//! What it means when no usable response came: redirects, and failures of network and TLS with
+//! their exact causes.
 
 use std::error::Error as StdError;
 use std::io;
@@ -38,7 +38,10 @@ pub(super) fn redirected(headers: &HeaderMap, host: &str, status: u16, phase: Ph
         (Meaning::LoginUrlMoved, format!("{told} followed: {advice}"))
     } else {
         let advice = "a captive portal or a proxy, or a host that moved.";
-        (Meaning::UnexpectedAnswer, format!("{told} followed: {advice}"))
+        (
+            Meaning::UnexpectedAnswer,
+            format!("{told} followed: {advice}"),
+        )
     };
     Error::new(meaning, phase, detail).with_status(status)
 }
@@ -132,15 +135,47 @@ mod tests {
     fn a_redirect_to_a_host_of_salesforces_says_what_to_write() {
         let old = "old.my.salesforce.com";
         for (host, target, says) in [
-            (old, "https://acme.my.salesforce.com/services/oauth2/token", "write https://acme.my.salesforce.com into loginUrl"),
-            (old, "https://acme.my.salesforce.com:443/services/Soap/u/50.0", "write https://acme.my.salesforce.com into loginUrl"),
-            ("acme.lightning.force.com", "https://acme.my.salesforce.com/services/Soap/u/50.0", "write https://acme.my.salesforce.com into loginUrl"),
-            (old, "https://acme.lightning.force.com/one", "write https://acme.my.salesforce.com into loginUrl"),
-            (old, "https://acme.my.salesforce.mil/", "write https://acme.my.salesforce.mil into loginUrl"),
-            (old, "https://acme--uat.sandbox.my.salesforce.com/", "write https://acme--uat.sandbox.my.salesforce.com into loginUrl"),
+            (
+                old,
+                "https://acme.my.salesforce.com/services/oauth2/token",
+                "write https://acme.my.salesforce.com into loginUrl",
+            ),
+            (
+                old,
+                "https://acme.my.salesforce.com:443/services/Soap/u/50.0",
+                "write https://acme.my.salesforce.com into loginUrl",
+            ),
+            (
+                "acme.lightning.force.com",
+                "https://acme.my.salesforce.com/services/Soap/u/50.0",
+                "write https://acme.my.salesforce.com into loginUrl",
+            ),
+            (
+                old,
+                "https://acme.lightning.force.com/one",
+                "write https://acme.my.salesforce.com into loginUrl",
+            ),
+            (
+                old,
+                "https://acme.my.salesforce.mil/",
+                "write https://acme.my.salesforce.mil into loginUrl",
+            ),
+            (
+                old,
+                "https://acme--uat.sandbox.my.salesforce.com/",
+                "write https://acme--uat.sandbox.my.salesforce.com into loginUrl",
+            ),
             (old, "/login", "Setup > My Domain shows"),
-            (old, "https://old.lightning.force.com/", "Setup > My Domain shows"),
-            ("login.salesforce.com", "https://LOGIN.salesforce.com/?ec=302", "Setup > My Domain shows"),
+            (
+                old,
+                "https://old.lightning.force.com/",
+                "Setup > My Domain shows",
+            ),
+            (
+                "login.salesforce.com",
+                "https://LOGIN.salesforce.com/?ec=302",
+                "Setup > My Domain shows",
+            ),
         ] {
             for status in [301, 302, 307, 308] {
                 let error = redirected(&location(target), host, status, Phase::Login);
@@ -148,10 +183,17 @@ mod tests {
                 assert_eq!(error.meaning(), Meaning::LoginUrlMoved, "{target}: {said}");
                 assert!(said.contains(says), "{target}: {said}");
                 let all = format!("{said} {} {}", error.meaning().cause(), error.remedy());
-                assert!(!all.contains("captive portal") && !error.refused_login(), "{all}");
+                assert!(
+                    !all.contains("captive portal") && !error.refused_login(),
+                    "{all}"
+                );
             }
         }
-        for target in ["https://portal.hotel.example/", "https://salesforce.com.evil.example/", "https://evilsalesforce.com/"] {
+        for target in [
+            "https://portal.hotel.example/",
+            "https://salesforce.com.evil.example/",
+            "https://evilsalesforce.com/",
+        ] {
             let error = redirected(&location(target), old, 302, Phase::Login);
             assert_eq!(error.meaning(), Meaning::UnexpectedAnswer, "{target}");
             assert!(error.message().contains("captive portal"), "{error}");
@@ -164,7 +206,11 @@ mod tests {
             expected: ServerName::try_from("login.salesforce.com").unwrap(),
             presented: vec!["DnsName(\"marker-password.example\")".to_owned()],
         };
-        let error = tls_error(&rustls::Error::InvalidCertificate(names), "login.salesforce.com", Phase::Login);
+        let error = tls_error(
+            &rustls::Error::InvalidCertificate(names),
+            "login.salesforce.com",
+            Phase::Login,
+        );
         assert!(error.message().contains("marker"), "{error}");
         let error = error.redacted(&Redactor::new(["marker-password".into()]));
         assert!(!error.message().contains("marker"), "{error}");

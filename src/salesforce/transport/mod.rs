@@ -241,8 +241,8 @@ impl Transport {
         silence
     }
 
-    /// Sends one request exactly once. An error contains none of the redactor's secrets, even if the
-    /// server names a host after one.
+    /// Sends one request exactly once. An error contains none of the redactor's secrets, even if
+    /// the server names a host after one.
     pub(crate) async fn send(
         &self,
         outgoing: Outgoing,

@@ -24,8 +24,8 @@ pub fn target_dir() -> PathBuf {
 
 static STAND_IN: OnceLock<PathBuf> = OnceLock::new();
 
-/// The times at which the CronJob controller starts Jobs, by its own library: one line for each line
-/// of the input, as `cluster calendar` reads and writes them.
+/// The times at which the CronJob controller starts Jobs, by its own library: one line for each
+/// line of the input, as `cluster calendar` reads and writes them.
 ///
 /// # Errors
 /// Fails if the binary cannot be built, or refuses a line.
