@@ -1,28 +1,45 @@
 //! The HTTP server: limits the number of client connections and their idle time, and ends them.
 //!
-//! HTTP/1.1 only (docs/adr/0017). Client connections above the limit wait in the kernel's queue and
-//! cost nothing here. A client connection is closed when it sends a request's headers slowly, when
-//! it idles, or when its client does not read the response. Nobody can therefore use up the limit
-//! with connections that are only held open.
+//! HTTP/1.1 only (docs/adr/0017). A client connection is closed when it sends a request's headers
+//! slowly, when it idles, or when its client does not read the response; and at the limit, before
+//! that, to make room for another client (`seats`). Nobody can therefore use up the limit with
+//! connections that are only held open.
 
+mod proxies;
+mod seats;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONNECTION, RETRY_AFTER};
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use tracing::{debug, warn};
 
+pub(crate) use self::proxies::{AddressRange, Proxies};
+use self::seats::{Admission, SeatId, Seats};
 use crate::error::Chain;
 
 /// The advice for a listener that cannot be opened.
@@ -48,15 +65,36 @@ const MAX_HEAD: usize = 64 * 1024;
 const NO_FILES: Duration = Duration::from_millis(100);
 
 /// The limits of client connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ConnectionLimits {
-    /// The most client connections that are open at once.
+    /// The most client connections that are open at once. Those that have shown no token have
+    /// three quarters of them.
     pub(crate) most: usize,
+    /// The most client connections of one address that have shown no token; behind a proxy, the
+    /// most requests of one address that are answered at once.
+    pub(crate) per_address: usize,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub(crate) proxies: Proxies,
     /// The longest time for a request's headers, counted from the previous response. Also the
     /// longest time that a client may leave a response unread.
     pub(crate) idle: Duration,
     /// The longest time for requests in flight after the shutdown.
     pub(crate) grace: Duration,
+}
+
+/// The client of a request, as a handler sees it: an extension of the request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Visitor {
+    known: Arc<AtomicBool>,
+}
+
+// === impl Visitor ===
+
+impl Visitor {
+    /// Records that the request has shown a valid token. Its connection then keeps its place.
+    pub(crate) fn has_shown_a_token(&self) {
+        self.known.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Serves client connections until the shutdown. Then finishes the requests in flight, and cuts off
@@ -68,13 +106,17 @@ pub(crate) async fn serve(
     limits: ConnectionLimits,
     shutdown: CancellationToken,
 ) -> bool {
-    let room = Arc::new(Semaphore::new(limits.most));
+    let floor = Arc::new(Floor::new(&limits));
     let mut connections = JoinSet::new();
-    while let Some((stream, room)) = shutdown.run_until_cancelled(accept(&listener, &room)).await {
+    while let Some((stream, seat)) = shutdown
+        .run_until_cancelled(accept(&listener, &floor))
+        .await
+    {
         while connections.try_join_next().is_some() {}
-        let connection = ClientConnection::new(stream, limits.idle, room);
+        let connection = ClientConnection::new(stream, limits.idle);
         connections.spawn(converse(
             connection,
+            seat,
             router.clone(),
             limits.idle,
             shutdown.clone(),
@@ -88,16 +130,16 @@ pub(crate) async fn serve(
     all
 }
 
-/// Accepts the next client connection when the limit allows it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed.
-    let room = room.clone().acquire_owned().await.ok();
+/// Accepts the next client connection that gets a seat.
+async fn accept(listener: &TcpListener, floor: &Arc<Floor>) -> (TcpStream, TakenSeat) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, room),
+            Ok((stream, peer)) => {
+                if let Some(seat) = floor.seat(peer.ip().to_canonical()).await {
+                    return (stream, seat);
+                }
+                debug!(address = %peer.ip(), "an address has all the connections that one may have");
+            }
             // An error of this client connection, not of the listener: the client left before the
             // accept.
             Err(error)
@@ -115,21 +157,31 @@ async fn accept(
     }
 }
 
-/// Answers the requests of one client connection.
+/// Answers the requests of one client connection, until somebody else needs its seat.
 async fn converse(
     connection: ClientConnection,
+    seat: TakenSeat,
     router: Router,
     idle: Duration,
     shutdown: CancellationToken,
 ) {
+    let seat = Arc::new(seat);
+    let answer = {
+        let seat = Arc::clone(&seat);
+        move |request| Arc::clone(&seat).answer(router.clone(), request)
+    };
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(idle)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(connection), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(connection), service_fn(answer));
     tokio::pin!(serving);
     let result = tokio::select! {
         result = serving.as_mut() => result,
+        () = seat.given_up.cancelled() => {
+            debug!("a slow connection made room for another");
+            return;
+        }
         () = shutdown.cancelled() => {
             serving.as_mut().graceful_shutdown();
             serving.await
@@ -140,20 +192,220 @@ async fn converse(
     }
 }
 
-/// A client connection that fails when the client leaves written data unread. Its slot is free when
-/// it closes.
+/// The connections that are open, and who waits for one to close.
+struct Floor {
+    state: Mutex<FloorState>,
+    left: Notify,
+    proxies: Proxies,
+    per_address: usize,
+}
+
+struct FloorState {
+    seats: Seats,
+    given_up: HashMap<SeatId, CancellationToken>,
+    /// Requests in flight, by the address that a proxy names.
+    forwarded: HashMap<IpAddr, usize>,
+}
+
+// === impl Floor ===
+
+impl Floor {
+    fn new(limits: &ConnectionLimits) -> Self {
+        Self {
+            state: Mutex::new(FloorState {
+                seats: Seats::new(limits.most, limits.per_address),
+                given_up: HashMap::new(),
+                forwarded: HashMap::new(),
+            }),
+            left: Notify::new(),
+            proxies: limits.proxies.clone(),
+            per_address: limits.per_address,
+        }
+    }
+
+    /// Waits for a seat. Returns `None` if the address has too many.
+    async fn seat(self: &Arc<Self>, address: IpAddr) -> Option<TakenSeat> {
+        let is_proxy = self.proxies.contains(address);
+        loop {
+            let left = self.left.notified();
+            let wait_until = {
+                let mut state = self.state.lock();
+                let counted = (!is_proxy).then_some(address);
+                match state.seats.admit(counted, Instant::now()) {
+                    Admission::Seated(id, leaves) => {
+                        let leaves = leaves.and_then(|leaves| state.given_up.remove(&leaves));
+                        if let Some(leaves) = leaves {
+                            leaves.cancel();
+                        }
+                        let given_up = CancellationToken::new();
+                        state.given_up.insert(id, given_up.clone());
+                        return Some(TakenSeat {
+                            id,
+                            floor: Arc::clone(self),
+                            is_proxy,
+                            given_up,
+                        });
+                    }
+                    Admission::Refused => return None,
+                    Admission::Wait(until) => until,
+                }
+            };
+            // Whoever is first: either way the question is asked again.
+            let _ = tokio::time::timeout_at(wait_until, left).await;
+        }
+    }
+}
+
+/// The seat of one client connection.
+struct TakenSeat {
+    id: SeatId,
+    floor: Arc<Floor>,
+    is_proxy: bool,
+    /// Cancelled when another client gets the seat.
+    given_up: CancellationToken,
+}
+
+/// A request in flight of an address that a proxy names.
+struct Forwarded {
+    address: IpAddr,
+    floor: Arc<Floor>,
+}
+
+// === impl TakenSeat ===
+
+impl TakenSeat {
+    async fn answer(
+        self: Arc<Self>,
+        router: Router,
+        mut request: Request<Incoming>,
+    ) -> Result<Response, Infallible> {
+        if !self.floor.state.lock().seats.begin(self.id) {
+            return Ok(busy(
+                "Another client got this connection's place. Connect again.",
+            ));
+        }
+        let visitor = Visitor::default();
+        let answering = Answering {
+            visitor: visitor.clone(),
+            seat: Arc::clone(&self),
+        };
+        let Ok(forwarded) = self.forwarded(request.headers()) else {
+            return Ok(busy(
+                "Too many requests of this address are answered at once. Wait for their answers.",
+            ));
+        };
+        request.extensions_mut().insert(visitor);
+        let response = router.oneshot(request).await?;
+        Ok(response.map(|body| {
+            Body::new(AnswerBody {
+                body,
+                _forwarded: forwarded,
+                _answering: answering,
+            })
+        }))
+    }
+
+    /// Counts a request to the address that the proxy names. `Ok(None)` without a proxy, `Err` if
+    /// that address has too many.
+    fn forwarded(&self, headers: &HeaderMap) -> Result<Option<Forwarded>, ()> {
+        let named = self.is_proxy.then(|| self.floor.proxies.client_of(headers));
+        let Some(address) = named.flatten() else {
+            return Ok(None);
+        };
+        let mut state = self.floor.state.lock();
+        let count = state.forwarded.entry(address).or_default();
+        if *count >= self.floor.per_address {
+            return Err(());
+        }
+        *count += 1;
+        Ok(Some(Forwarded {
+            address,
+            floor: Arc::clone(&self.floor),
+        }))
+    }
+}
+
+/// A request in flight, until all of its answer is written.
+struct Answering {
+    visitor: Visitor,
+    seat: Arc<TakenSeat>,
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let known = self.visitor.known.load(Ordering::Relaxed);
+        let mut state = self.seat.floor.state.lock();
+        state.seats.answered(self.seat.id, known, Instant::now());
+    }
+}
+
+/// The body of an answer. The request counts as in flight as long as it is there.
+struct AnswerBody {
+    body: Body,
+    _forwarded: Option<Forwarded>,
+    _answering: Answering,
+}
+
+impl hyper::body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for TakenSeat {
+    fn drop(&mut self) {
+        let mut state = self.floor.state.lock();
+        state.seats.leave(self.id);
+        state.given_up.remove(&self.id);
+        drop(state);
+        self.floor.left.notify_waiters();
+    }
+}
+
+impl Drop for Forwarded {
+    fn drop(&mut self) {
+        let mut state = self.floor.state.lock();
+        if let Entry::Occupied(mut count) = state.forwarded.entry(self.address) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+/// The answer to a request for which there is no room now.
+fn busy(sentence: &'static str) -> Response {
+    let headers = [(RETRY_AFTER, "1"), (CONNECTION, "close")];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, sentence).into_response()
+}
+
+/// A client connection that fails when the client leaves written data unread.
 struct ClientConnection {
     stream: TcpStream,
     idle: Duration,
     /// The timer that runs while a write waits for the client.
     unread: Option<Pin<Box<Sleep>>>,
-    _room: Option<OwnedSemaphorePermit>,
 }
 
 // === impl ClientConnection ===
 
 impl ClientConnection {
-    fn new(stream: TcpStream, idle: Duration, room: Option<OwnedSemaphorePermit>) -> Self {
+    fn new(stream: TcpStream, idle: Duration) -> Self {
         // Sends responses at once. Otherwise the second of two writes waits for the acknowledgement
         // of the first.
         if let Err(error) = stream.set_nodelay(true) {
@@ -163,7 +415,6 @@ impl ClientConnection {
             stream,
             idle,
             unread: None,
-            _room: room,
         }
     }
 

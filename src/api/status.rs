@@ -195,6 +195,10 @@ pub struct LoginRefusal {
     /// again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unanswered: bool,
+    /// Whether only the report of a run says so. It then counts for this integration alone, until
+    /// a log-in of the controller is refused, too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reported: bool,
 }
 
 fn is_zero<N: Default + PartialEq>(number: &N) -> bool {

@@ -66,7 +66,12 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         args.metrics_per_integration as usize,
     ));
     let listening = server::listen(args.listen).await?;
-    let served = server::serve(listening, Arc::clone(&health), server::LIMITS, stop.clone());
+    let served = server::serve(
+        listening,
+        Arc::clone(&health),
+        server::limits(),
+        stop.clone(),
+    );
     let server = tokio::spawn(served);
 
     let identity = args.identity();

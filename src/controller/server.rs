@@ -20,15 +20,19 @@ use super::context::fleet::{self, Scrape};
 use super::context::metrics::Metrics;
 use super::context::stores::Stores;
 use crate::http_server;
-use crate::http_server::ConnectionLimits;
+use crate::http_server::{ConnectionLimits, Proxies};
 
 /// The kubelet and Prometheus need a handful of connections. The limit leaves file descriptors for
 /// the API server and Salesforce, and idle connections close soon enough for the next probe.
-pub(crate) const LIMITS: ConnectionLimits = ConnectionLimits {
-    most: 128,
-    idle: Duration::from_secs(5),
-    grace: Duration::from_secs(5),
-};
+pub(crate) fn limits() -> ConnectionLimits {
+    ConnectionLimits {
+        most: 128,
+        per_address: 96,
+        proxies: Proxies::default(),
+        idle: Duration::from_secs(5),
+        grace: Duration::from_secs(5),
+    }
+}
 
 /// The state behind the endpoints.
 pub(crate) struct Health {
@@ -150,7 +154,7 @@ mod tests {
         let limits = ConnectionLimits {
             most: 3,
             idle: Duration::from_millis(200),
-            ..LIMITS
+            ..limits()
         };
         let stop = CancellationToken::new();
         let server = tokio::spawn(serve(listener, health, limits, stop.clone()));

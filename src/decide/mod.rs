@@ -26,7 +26,7 @@ pub(crate) use self::children::LiveCronJob;
 pub(crate) use self::login::credentials::Credentials;
 use self::login::ledger::note_refusal;
 pub(crate) use self::login::ledger::with_attempt;
-use self::login::next_attempt::Cause;
+pub(crate) use self::login::next_attempt::Cause;
 pub(crate) use self::login::proof::{Failure, Proof, Refusal, SiblingLogins};
 pub(crate) use self::observed::{Neighbours, Observed};
 pub(crate) use self::plan::{Notice, Plan, Retire};
@@ -39,11 +39,18 @@ use crate::api::conditions::{
 use crate::api::status::SalesforceIntegrationStatus;
 use crate::api::{Settings, conditions};
 use crate::reason::{Code, Reason};
+use crate::run::shorten;
 
 /// A run is overdue if none has ended this long after its deadline.
 const OVERDUE_GRACE: Duration = Duration::from_secs(600);
 /// Maximum time between two reconciles of an integration.
 const MAX_REQUEUE: Duration = Duration::from_secs(6 * 3600);
+
+/// Maximum length of a condition's message, in bytes. Some quote what the cluster or Salesforce
+/// says.
+const MAX_CONDITION_BYTES: usize = 1_024;
+/// Maximum length of all errors and warnings in a status together, in bytes.
+const MAX_TEXT_BYTES: usize = 10_240;
 
 /// Decides what to do for one integration at `now`.
 pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
@@ -121,7 +128,8 @@ impl<'a> Decision<'a> {
         }
     }
 
-    fn set(&mut self, type_: &str, verdict: Verdict) {
+    fn set(&mut self, type_: &str, mut verdict: Verdict) {
+        shorten(&mut verdict.message, MAX_CONDITION_BYTES);
         let generation = self.observed.resource.metadata.generation;
         conditions::set(
             &mut self.status.conditions,
@@ -294,7 +302,32 @@ impl<'a> Decision<'a> {
         if let Some(wake) = self.wake.iter().min() {
             self.plan.wake_at(*wake, self.now);
         }
+        fit_texts(&mut self.status);
         self.plan.status = self.status;
         self.plan
+    }
+}
+
+/// Shortens the messages of errors and warnings, the longest first, until all texts together have
+/// at most [`MAX_TEXT_BYTES`].
+fn fit_texts(status: &mut SalesforceIntegrationStatus) {
+    let mut longest = MAX_TEXT_BYTES;
+    loop {
+        let errors = status.errors.iter();
+        let errors =
+            errors.map(|error| error.code.len() + error.message.len() + error.remedy.len());
+        let warnings = status.warnings.iter();
+        let warnings = warnings
+            .map(|warning| warning.code.len() + warning.message.len() + warning.remedy.len());
+        if errors.chain(warnings).sum::<usize>() <= MAX_TEXT_BYTES || longest == 0 {
+            return;
+        }
+        longest = longest * 3 / 4;
+        for error in &mut status.errors {
+            shorten(&mut error.message, longest);
+        }
+        for warning in &mut status.warnings {
+            shorten(&mut warning.message, longest);
+        }
     }
 }

@@ -14,7 +14,6 @@ use super::rules::user_claim::Users;
 use super::runs::EndedRun;
 use super::runs::admission::Admission;
 use super::runs::stuck::StuckRun;
-use crate::api::status::QueryUrlLength;
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
 
 /// Everything that a decision about one integration depends on.
@@ -103,8 +102,6 @@ pub(crate) struct Neighbours {
     /// Part of the org's API requests that they ask for together, without the suspended ones, in
     /// per cent.
     pub percent: u64,
-    /// URL lengths that their runs have found for the org.
-    pub url_lengths: Vec<QueryUrlLength>,
 }
 
 // === impl Neighbours ===

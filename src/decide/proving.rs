@@ -17,7 +17,7 @@ use super::{Credentials, Decision, Failure, Proof, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
 use crate::api::{Settings, TEST_REQUESTED_AT};
 use crate::reason::{Code, Reason};
-use crate::salesforce::Meaning;
+use crate::salesforce::{Findings, Meaning};
 
 impl Decision<'_> {
     /// Records the finished proof, or decides when the next one is due. Returns the cause if the
@@ -57,13 +57,12 @@ impl Decision<'_> {
             fingerprint: &fingerprint,
             last: connection,
             refused: connection.is_some_and(|connection| connection.failed_logins > 0),
+            only_reported: connection
+                .is_some_and(|connection| user_limit::is_only_reported(connection, &fingerprint)),
             pending: self
                 .verdict(CONNECTED)
                 .is_none_or(|verdict| verdict.truth == Truth::Unknown),
-            // A log-in is recorded before anything else in the status. Then no generation is
-            // observed yet, because no spec was fully processed.
-            spec_changed: self.status.observed_generation.is_some()
-                && self.status.observed_generation != self.observed.resource.metadata.generation,
+            spec_changed: self.spec_changed(),
             requested: self.test_requested(),
             refused_elsewhere: &self.observed.siblings.refused_at,
             refusal_elsewhere: refusal.as_ref().map(|refusal| refusal.at),
@@ -116,6 +115,14 @@ impl Decision<'_> {
             Next::OnChange => {}
         }
         None
+    }
+
+    /// Whether the spec has changed since the status was written. A log-in is recorded before
+    /// anything else in the status. Then no generation is observed yet, because no spec was fully
+    /// processed.
+    fn spec_changed(&self) -> bool {
+        self.status.observed_generation.is_some()
+            && self.status.observed_generation != self.observed.resource.metadata.generation
     }
 
     /// Returns the refusals of this user that the own status has.
@@ -289,6 +296,7 @@ impl Decision<'_> {
     fn record_proof(&mut self, proof: &Proof, user: &str, settings: &Settings) {
         self.record_organization(proof);
         self.spend(proof.at, proof.calls, Spender::Proof);
+        let nobody_asked = !self.test_requested() && !self.spec_changed();
         let connection = of_credential(&mut self.status, &proof.fingerprint, user);
         connection.username = settings
             .auth
@@ -298,7 +306,12 @@ impl Decision<'_> {
         connection.api_version = Some(settings.api_version.to_string());
         settle_attempt(connection, proof);
         connection.next_attempt_at = None;
+        let only_in_runs =
+            nobody_asked && user_limit::is_only_reported(connection, &proof.fingerprint);
         match &proof.outcome {
+            Ok(findings) if only_in_runs => {
+                self.record_refused_in_runs_only(findings, proof.at);
+            }
             Ok(findings) => {
                 connection.verified_at = Some(Time(proof.at));
                 connection.failed_logins = 0;
@@ -342,6 +355,28 @@ impl Decision<'_> {
         }
     }
 
+    /// Records that Salesforce accepts the log-in that a run reports as refused. The runs are still
+    /// held back: a log-in of theirs is refused again, and locks the user sooner or later.
+    fn record_refused_in_runs_only(&mut self, findings: &Findings, at: Timestamp) {
+        let connection = self.status.connection.get_or_insert_default();
+        connection.verified_at = Some(Time(at));
+        connection.transient_failures = 0;
+        if let Some(usage) = &findings.usage {
+            self.usage(usage);
+        }
+        let Some(refused) = self.verdict(CONNECTED) else {
+            return;
+        };
+        let hint = format!(
+            " A log-in of the controller with the same credential was accepted at {at}: look at what is different for the pods of runs, such as the address from which they reach Salesforce."
+        );
+        let mut message = refused.message;
+        if !message.ends_with(&hint) {
+            message.push_str(&hint);
+        }
+        self.set(CONNECTED, Verdict::fails(refused.reason, message));
+    }
+
     /// Records the org of the proof. If the org has changed, counts and findings of the previous
     /// org are dropped.
     fn record_organization(&mut self, proof: &Proof) {
@@ -375,7 +410,7 @@ impl Decision<'_> {
         };
         let connection = self.status.connection.get_or_insert_default();
         if failure.refused_login() {
-            note_refusal(connection, &proof.fingerprint, user, proof.at);
+            note_refusal(connection, &proof.fingerprint, user, proof.at, false);
         } else {
             if failure.postponed_login() {
                 note_refused_at(connection, proof.at);

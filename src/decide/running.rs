@@ -86,7 +86,8 @@ impl Decision<'_> {
         {
             return;
         }
-        note_refusal(connection, fingerprint, user, run.finished_at);
+        let at = run.finished_at.min(self.now);
+        note_refusal(connection, fingerprint, user, at, true);
         self.set(
             CONNECTED,
             Verdict::fails(error.code.clone(), error.message.clone()),

@@ -16,6 +16,7 @@ use crate::api::conditions::{SYNCED, Verdict};
 use crate::api::status::{ApiUsage, QueryUrlLength, SharedWith};
 use crate::api::{API_CALLS, Settings};
 use crate::reason::Reason;
+use crate::run::Note;
 use crate::salesforce::Usage;
 
 impl Decision<'_> {
@@ -26,7 +27,11 @@ impl Decision<'_> {
             self.status.api_usage = Some(ApiUsage {
                 used: usage.used,
                 limit: usage.limit,
-                percent: (usage.used * 100).checked_div(usage.limit).unwrap_or(0),
+                percent: usage
+                    .used
+                    .saturating_mul(100)
+                    .checked_div(usage.limit)
+                    .unwrap_or(0),
                 by_this_integration: old.map_or(0, |old| old.by_this_integration),
                 observed_at: Time(usage.observed_at),
             });
@@ -49,10 +54,15 @@ impl Decision<'_> {
         let Some(report) = &run.report else {
             return;
         };
-        if let Some(usage) = &report.usage {
+        // The org's limit is what the controller itself was told: a pod may claim any.
+        let limit = self.status.api_usage.as_ref().map(|usage| usage.limit);
+        if let Some(usage) = &report.usage
+            && limit.is_none_or(|limit| limit == usage.limit)
+        {
             self.usage(usage);
         }
-        if report.api_calls > 0 {
+        let doubts = |note: &Note| note.code == Reason::ReportValueRefused;
+        if report.api_calls > 0 || report.warnings.iter().any(doubts) {
             let found = report.warnings.iter().map(warnings::of_run).collect();
             warnings::replace(&mut self.status.warnings, Origin::Run, found);
         }
@@ -90,9 +100,10 @@ impl Decision<'_> {
                 names: neighbours.names.clone(),
                 integrations: neighbours.count,
             });
-            let known = organization.query_url_length.iter();
-            organization.query_url_length =
-                budget::url_length(known.chain(&neighbours.url_lengths), self.now);
+            // A run learned it in the tenant's own pod, so it is for this integration alone.
+            if let Some(known) = &mut organization.query_url_length {
+                budget::forget_url_refusal(known, self.now);
+            }
         }
         let limit = self.status.api_usage.as_ref().map(|usage| usage.limit);
         let share = limit

@@ -19,13 +19,14 @@ use super::{CompanyId, TokenError, upkeep};
 use crate::cli::{PrintError, bytes, print};
 use crate::error::print_error;
 use crate::exit::Exit;
-use crate::http_server::{self, listen_remedy};
+use crate::http_server::{self, AddressRange, Proxies, listen_remedy};
 use crate::shutdown::{Shutdown, Stopped};
 
 const MAX_BODY: usize = 4 * 1024 * 1024;
 const TENANT_RATE: u32 = 500;
 const TENANT_CONCURRENCY: u32 = 4;
 const MAX_CONNECTIONS: u32 = 2_048;
+const MAX_PER_ADDRESS: u32 = 1_024;
 const REQUEST_SECONDS: u64 = 20;
 const IDLE_SECONDS: u64 = 30;
 const GRACE_SECONDS: u64 = 20;
@@ -99,9 +100,23 @@ pub struct Args {
     /// for their turn.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_TENANT_CONCURRENCY", default_value_t = TENANT_CONCURRENCY, value_parser = clap::value_parser!(u32).range(1..=1_000), value_name = "REQUESTS")]
     pub tenant_concurrency: u32,
-    /// How many connections are open at once; more wait to be accepted.
+    /// How many connections are open at once. At the limit, one that is slow to send its first
+    /// request makes room for the next; those that have shown a token keep a quarter of all.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_CONNECTIONS", default_value_t = MAX_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "CONNECTIONS")]
     pub max_connections: u32,
+    /// How many connections of one address that have shown no token are open at once; behind a
+    /// trusted proxy, how many requests of one address are answered at once.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = MAX_PER_ADDRESS, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "CONNECTIONS")]
+    pub max_connections_per_address: u32,
+    /// Proxies in front of the directory, as addresses or ranges such as 10.0.0.0/8: their
+    /// X-Forwarded-For is believed, and they may have any number of connections.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DIRECTORY_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "RANGE"
+    )]
+    pub trusted_proxies: Vec<AddressRange>,
     /// How long a request may take, in seconds.
     #[arg(
         long,
@@ -271,6 +286,8 @@ impl Args {
             tenant_rate: TENANT_RATE,
             tenant_concurrency: TENANT_CONCURRENCY,
             max_connections: MAX_CONNECTIONS,
+            max_connections_per_address: MAX_PER_ADDRESS,
+            trusted_proxies: vec![],
             request_timeout: REQUEST_SECONDS,
             idle_timeout: IDLE_SECONDS,
             grace: GRACE_SECONDS,
@@ -326,6 +343,8 @@ impl Server {
             keys,
             connections: http_server::ConnectionLimits {
                 most: args.max_connections as usize,
+                per_address: args.max_connections_per_address as usize,
+                proxies: Proxies::new(args.trusted_proxies.iter().copied()),
                 idle: Duration::from_secs(args.idle_timeout),
                 grace: Duration::from_secs(args.grace),
             },

@@ -223,6 +223,10 @@ reasons! {
             "The integrations of one org ask for more than all of its API requests together; each gets that much less.",
             Act("Lower spec.apiBudget.dailyPercent of the org's integrations until they add up to 100.")
         }
+        ReportValueRefused {
+            "The report of the last run names a value that cannot be true, such as more API requests than the run had seconds for. It is not taken; the rest is.",
+            Act("If nobody but the worker can write into its pod, ask the platform team: the clocks of the nodes may differ, or the worker's image may not fit the controller. Otherwise look who runs pods in the namespace.")
+        }
         UserIsShared {
             "Salesforce refused log-ins of this integration, and others in the cluster log in as the same user with another credential: they have to wait, too, so that the user is not locked.",
             Act("Use the right password, or the right user name: every integration should have a user of its own.")

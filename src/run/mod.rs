@@ -5,6 +5,7 @@
 mod report;
 pub(crate) mod settings;
 
+pub(crate) use self::report::shorten;
 pub use self::report::{
     MAX_REPORT_BYTES, Matched, Note, Outcome, REPORT_VERSION, ReportError, RunKind, RunReport,
 };

@@ -177,6 +177,12 @@ impl RunReport {
         }
     }
 
+    /// Adds a warning before all others, in the place of the last one if there is no space.
+    pub fn warn_first(&mut self, warning: Note) {
+        self.warnings.truncate(MAX_WARNINGS.saturating_sub(1));
+        self.warnings.insert(0, warning);
+    }
+
     /// Returns the JSON document, with at most [`MAX_REPORT_BYTES`] whatever the texts are.
     pub fn to_json(&self) -> String {
         let mut report = self.clone();
@@ -270,7 +276,7 @@ impl RunReport {
 }
 
 /// Cuts a text at a character boundary to at most `longest` bytes, and marks that it was cut.
-fn shorten(text: &mut String, longest: usize) {
+pub(crate) fn shorten(text: &mut String, longest: usize) {
     const MARK: char = '…';
     if text.len() <= longest {
         return;

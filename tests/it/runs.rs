@@ -285,3 +285,106 @@ async fn a_cron_job_starts_within_the_window_as_next_run_says_and_edits_by_hand_
     }
     stage.end().await;
 }
+
+/// What a report may say who may write any.
+fn forged(refused: bool) -> String {
+    let mut report = json!({
+        "version": "v1", "kind": "Lookup", "startedAt": "2038-01-19T03:14:07Z", "finishedAt": "9999-12-30T00:00:00Z",
+        "outcome": "Succeeded", "error": null, "loginRefused": false, "calls": 0, "numbers": 0,
+        "matched": {"contact": 0, "account": 0, "lead": 0}, "unmatched": 0, "written": 0, "skipped": 0,
+        "apiCalls": 1_000_000_000_u64, "usage": {"used": 0, "limit": 1_000_000_000_000_000_000_u64, "observedAt": "9999-12-30T00:00:00Z"},
+        "urlLength": {"bytes": 1},
+        "warnings": [{"code": "PhotonsFew", "message": format!("\u{1b}[2J{}", "x".repeat(3_000))}],
+    });
+    if refused {
+        report["outcome"] = "Failed".into();
+        report["error"] = json!({"code": "InvalidLogin", "message": "made up"});
+        report["loginRefused"] = true.into();
+    }
+    report.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_report_is_believed_within_bounds_and_reaches_nobody_else() {
+    let stage = Stage::start("forged", world::acme()).await;
+    for name in ["acme", "beta"] {
+        stage.apply(&stage.secret(name, PASSWORD, TOKEN)).await;
+        let mut manifest = stage.integration(name);
+        manifest["spec"]["salesforce"]["auth"]["password"]["username"] = world::USER.into();
+        stage.apply(&manifest).await;
+        stage.ready(name).await;
+    }
+    stage.test_now("beta", "who else?").await;
+    let before = stage.get("beta").await;
+    let logins = stage.simulator.counters().logins_ok();
+
+    let rule = stage.runner.replace_message(Select::all(), forged(false));
+    let run = stage.run_now("acme", "to forge").await;
+    assert_eq!(run["outcome"], "Succeeded", "the report is kept: {run}");
+    let status = stage.get("acme").await["status"].clone();
+    assert_eq!(
+        run["apiCalls"].as_u64().map(|calls| calls < 10_000),
+        Some(true),
+        "{run}"
+    );
+    let warnings = status["warnings"].as_array().unwrap();
+    let warning = |code: &str| warnings.iter().find(|warning| warning["code"] == code);
+    let doubt = warning("ReportValueRefused").unwrap();
+    for value in ["apiCalls", "usage", "urlLength"] {
+        assert!(
+            doubt["message"].as_str().unwrap().contains(value),
+            "{doubt}"
+        );
+    }
+    let other = warning("PhotonsFew").unwrap()["message"].as_str().unwrap();
+    assert!(other.len() <= 512 && !other.contains('\u{1b}'), "{other}");
+    assert_eq!(status["organization"]["queryUrlLength"], Value::Null);
+    assert_eq!(
+        status["apiUsage"]["limit"],
+        before["status"]["apiUsage"]["limit"]
+    );
+    assert!(status.to_string().len() < 16 * 1_024, "{status}");
+    rule.release();
+
+    let rule = stage.runner.replace_message(Select::all(), forged(true));
+    stage
+        .annotate("acme", switchboard::api::RUN_REQUESTED_AT, "to be refused")
+        .await;
+    let connected = stage
+        .condition("acme", "Connected", "False", "InvalidLogin")
+        .await;
+    let message = connected["message"].as_str().unwrap();
+    assert!(
+        message.contains("A log-in of the controller with the same credential was accepted"),
+        "{message}"
+    );
+    assert_eq!(
+        stage.simulator.counters().logins_ok(),
+        logins + 1,
+        "one look of its own"
+    );
+    rule.release();
+
+    // Whatever was said, the neighbour's next look finds what it found before.
+    stage.test_now("beta", "and now?").await;
+    let mut after = stage.get("beta").await;
+    let mut before = before;
+    for object in [&mut before, &mut after] {
+        let status = object["status"].as_object_mut().unwrap();
+        for moves in [
+            "lastHandledTestAt",
+            "apiUsage",
+            "apiBudget",
+            "nextRun",
+            "connection",
+        ] {
+            status.remove(moves);
+        }
+    }
+    assert_eq!(before["status"], after["status"]);
+    stage.test_now("acme", "I have looked").await;
+    stage
+        .condition("acme", "Connected", "True", "AsExpected")
+        .await;
+    stage.end().await;
+}

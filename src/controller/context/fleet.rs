@@ -2,7 +2,7 @@
 //! scrape, so that a series is gone with the last resource that it describes.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::labels::{CodeLabel, ConditionLabel, KindLabel, OrgLabel, ReasonLabel};
+use super::labels::{CodeLabel, CodeValue, ConditionLabel, KindLabel, OrgLabel, ReasonLabel};
 use super::series;
 use crate::api::conditions::{CONNECTED, READY};
 use crate::api::status::{ApiUsage, SalesforceIntegrationStatus};
@@ -35,7 +35,7 @@ pub(crate) struct Scrape {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReadyLabel {
     ready: String,
-    reason: Code,
+    reason: CodeValue,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -118,7 +118,9 @@ fn conditions_stand(registry: &mut Registry, integrations: &[Arc<SalesforceInteg
         let ready = status.and_then(|status| conditions::find(&status.conditions, READY));
         let label = ReadyLabel {
             ready: ready.map_or("Unknown", |ready| &ready.status).to_owned(),
-            reason: ready.map_or(Reason::Pending.into(), conditions::reason_of),
+            reason: ready
+                .map_or(Reason::Pending.into(), conditions::reason_of)
+                .into(),
         };
         by_ready.get_or_create(&label).inc();
         if status.and_then(|status| status.observed_generation) != one.metadata.generation {
@@ -129,11 +131,11 @@ fn conditions_stand(registry: &mut Registry, integrations: &[Arc<SalesforceInteg
             let label = ConditionLabel {
                 condition: condition.type_.clone(),
                 status: condition.status.clone(),
-                reason: conditions::reason_of(condition),
+                reason: conditions::reason_of(condition).into(),
             };
             count.get_or_create(&label).inc();
             let since = condition.last_transition_time.0.as_second();
-            let key = (label.condition, label.status, label.reason.to_string());
+            let key = (label.condition, label.status, label.reason);
             let kept = oldest.entry(key).or_insert(since);
             *kept = since.min(*kept);
         }
@@ -148,7 +150,7 @@ fn conditions_stand(registry: &mut Registry, integrations: &[Arc<SalesforceInteg
         let label = ConditionLabel {
             condition,
             status,
-            reason: Code::from(reason.as_str()),
+            reason,
         };
         since.get_or_create(&label).set(at);
     }
@@ -169,7 +171,7 @@ fn warnings_stand(registry: &mut Registry, integrations: &[Arc<SalesforceIntegra
     );
     for code in WarningCode::ALL {
         if let Some(at) = code.ends() {
-            let code = Reason::Warning(*code).into();
+            let code = Code::from(Reason::Warning(*code)).into();
             ends.get_or_create(&CodeLabel { code }).set(at.as_second());
         }
     }
@@ -180,19 +182,17 @@ fn warnings_stand(registry: &mut Registry, integrations: &[Arc<SalesforceIntegra
         withheld.clone(),
     );
     for status in wanted(integrations) {
-        let mut codes: Vec<Code> = status
+        let codes: BTreeSet<CodeValue> = status
             .warnings
             .iter()
-            .map(|warning| warning.code())
+            .map(|warning| warning.code().into())
             .collect();
-        codes.sort_by(|one, other| one.as_str().cmp(other.as_str()));
-        codes.dedup();
         for code in codes {
             count.get_or_create(&CodeLabel { code }).inc();
         }
         let connected = conditions::find(&status.conditions, CONNECTED);
         if let Some(connected) = connected.filter(|_| status.is_login_withheld()) {
-            let reason = conditions::reason_of(connected);
+            let reason = conditions::reason_of(connected).into();
             withheld.get_or_create(&ReasonLabel { reason }).inc();
         }
     }

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,15 +18,10 @@ use super::fleet::clamped;
 use super::labels::{KindLabel, RunLabel};
 use crate::api::status::LastRun;
 use crate::decide::Proof;
-use crate::reason::Code;
 
 /// The most that one run adds to a counter. A worker's report may hold any numbers that add up, and
 /// a counter of the whole fleet must not overflow by those of one tenant.
 const MOST_OF_A_RUN: u64 = 10_000_000;
-
-/// The label of a code that this version does not know. A worker's report may hold any word, and
-/// each would become a series.
-const UNKNOWN_CODE: &str = "Unknown";
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
@@ -42,15 +37,6 @@ struct ResultLabel {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct NamespaceLabel {
     namespace: String,
-}
-
-impl EncodeLabelValue for Code {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        match self.reason() {
-            Some(reason) => reason.code().encode(encoder),
-            None => UNKNOWN_CODE.encode(encoder),
-        }
-    }
 }
 
 /// The controller's metrics.
@@ -244,7 +230,7 @@ impl Metrics {
         };
         let label = RunLabel {
             kind: run.kind.clone(),
-            outcome: run.code(),
+            outcome: run.code().into(),
         };
         self.runs.get_or_create(&label).inc();
         if let Some(took) = run.duration() {

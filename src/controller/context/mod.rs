@@ -144,7 +144,7 @@ impl Context {
             .find_map(|stores| stores.integrations.get(&reference))
     }
 
-    /// The log-ins as this user that Salesforce refused, as statuses show them.
+    /// The log-ins as this user that Salesforce refused to the controller, as statuses show them.
     pub(crate) fn user_refusals(&self, user: &str) -> Vec<Refused> {
         let keys = self.index().refused_as(user);
         keys.iter()
@@ -154,6 +154,7 @@ impl Context {
                 Some(user_limit::refusals(connection, user).collect::<Vec<_>>())
             })
             .flatten()
+            .filter(|refused| !refused.reported)
             .collect()
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct ProofRequest<'a> {
     pub credentials: Credentials,
     /// Fingerprint of the credential.
     pub fingerprint: Fingerprint,
+    /// Whether to log in although there is a session, which is kept for the others.
+    pub afresh: bool,
     /// ID of the org, when an earlier proof has found it.
     pub organization: Option<&'a str>,
     /// Time at which the reconcile began to read the state that led to this proof.
@@ -131,12 +133,13 @@ impl Prover {
             };
         }
         let began = Instant::now();
+        let own_session = request.afresh.then(SharedSession::default);
         let (mut proof, logins) = prove(
             self.transport.clone(),
             request.settings,
             request.credentials,
             &request.fingerprint,
-            &slot.session,
+            own_session.as_ref().unwrap_or(&slot.session),
             Some(request.gate),
         )
         .await;

@@ -106,21 +106,21 @@ impl Series {
             let by = ConditionLabel {
                 condition: condition.type_.clone(),
                 status: condition.status.clone(),
-                reason: conditions::reason_of(condition),
+                reason: conditions::reason_of(condition).into(),
             };
             let since = condition.last_transition_time.0.as_second();
             set(&self.transitions, name, by, since);
         }
         for warning in &status.warnings {
             let by = CodeLabel {
-                code: warning.code(),
+                code: warning.code().into(),
             };
             set(&self.warnings, name, by, 1);
         }
         let connected = conditions::find(&status.conditions, CONNECTED);
         if let Some(connected) = connected.filter(|_| status.is_login_withheld()) {
             let by = ReasonLabel {
-                reason: conditions::reason_of(connected),
+                reason: conditions::reason_of(connected).into(),
             };
             set(&self.withheld, name, by, 1);
         }
@@ -132,7 +132,7 @@ impl Series {
         };
         let by = RunLabel {
             kind: run.kind.clone(),
-            outcome: run.code(),
+            outcome: run.code().into(),
         };
         let finished = run.finished_at.as_ref();
         let finished = finished.map_or(0, |time| time.0.as_second());

@@ -110,6 +110,7 @@ impl Login {
             at: self.at,
             credential: Some(self.credential.clone()),
             unanswered: !self.refused,
+            reported: false,
         }
     }
 }
@@ -131,6 +132,7 @@ mod tests {
             at: at(second),
             credential: Some(credential.into()),
             unanswered: false,
+            reported: false,
         }
     }
 

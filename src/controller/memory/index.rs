@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use super::key::Key;
 use super::user_index::UserIndex;
 use crate::api::SalesforceIntegration;
-use crate::api::status::{Connection, QueryUrlLength};
+use crate::api::status::Connection;
 use crate::decide::Neighbours;
 use crate::decide::rules::user_claim::Users;
 
@@ -78,7 +78,6 @@ struct Entry {
     org: Option<String>,
     /// Share of the org's API requests that it requests, in percent.
     percent: u64,
-    url_length: Option<QueryUrlLength>,
     /// Hash of the parts of the resource whose change requires a reconcile.
     desired_hash: u64,
     /// The count of refused log-ins, and whether the credential works.
@@ -143,7 +142,6 @@ impl Index {
             } else {
                 percent.into()
             },
-            url_length: org.and_then(|org| org.query_url_length.clone()),
             desired_hash: hash(&(
                 resource.metadata.generation,
                 &resource.metadata.uid,
@@ -254,7 +252,6 @@ impl Index {
             };
             neighbours.count = neighbours.count.saturating_add(1);
             neighbours.percent = neighbours.percent.saturating_add(entry.percent);
-            neighbours.url_lengths.extend(entry.url_length.clone());
             let names = neighbours.names.len();
             if key.namespace == own.namespace && names < Neighbours::MAX_NAMES {
                 neighbours.names.push(key.name.clone());

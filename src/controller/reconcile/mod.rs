@@ -26,8 +26,8 @@ use super::context::prover::ProofRequest;
 use super::memory::key::Key;
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions, now};
 use crate::decide;
-use crate::decide::decide;
 use crate::decide::runs::admission::{Admission, RefusedObject, WriteResult};
+use crate::decide::{Cause, decide};
 
 pub(crate) async fn reconcile(
     key: &Key,
@@ -105,6 +105,7 @@ async fn reconcile_once(
             settings,
             credentials,
             fingerprint,
+            afresh: cause == Cause::RefusedInRun,
             organization,
             asked_at,
             gate: record.clone(),

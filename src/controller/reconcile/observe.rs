@@ -232,7 +232,6 @@ fn runs(context: &Context, key: &Key, status: Option<&SalesforceIntegrationStatu
     let lost_pod_results = context.memory.lost_pod_results(key, &names);
     let pods: Vec<Arc<Pod>> = stores().flat_map(|stores| stores.pods.of(key)).collect();
     let last = status.and_then(|status| status.last_run.as_ref());
-    Runs::sort(jobs, &pods, &lost_pod_results, last, |job| {
-        context.memory.is_recorded(key, job)
-    })
+    let is_recorded = |job: &str| context.memory.is_recorded(key, job);
+    Runs::sort(jobs, &pods, &lost_pod_results, last, is_recorded, now())
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::core::PartialObjectMeta;
@@ -26,7 +27,7 @@ use super::memory::child_store::{ChildStore, owner};
 use super::memory::fingerprint_of;
 use super::memory::index::WatchedKind;
 use super::memory::key::Key;
-use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION};
+use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION, now};
 use crate::decide::children::summarize;
 use crate::decide::runs::judge_pod;
 use crate::decide::runs::stuck::{StuckRun, judge_pending};
@@ -150,13 +151,13 @@ impl Watches {
             context,
             |context, event| {
                 if let Change::Removed(_, Some(pod)) = &event
-                    && let (Some(integration), Some(run)) = (owner(pod), judge_pod(pod))
+                    && let (Some(integration), Some(run)) = (owner(pod), judge_pod(pod, now()))
                 {
                     context.memory.add_lost_pod_result(&integration, run);
                 }
                 owner_if_changed(context, WatchedKind::Pod, event, |pod: &Pod| {
                     (
-                        judge_pod(pod).map(|run| (run.finished_at, run.outcome)),
+                        judge_pod(pod, Timestamp::MAX).map(|run| (run.finished_at, run.outcome)),
                         judge_pending(pod)
                             .filter(StuckRun::has_reason)
                             .map(|stuck| (stuck.due, stuck.code)),

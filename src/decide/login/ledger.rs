@@ -71,12 +71,14 @@ pub(crate) fn settle_attempt(connection: &mut Connection, proof: &Proof) {
     }
 }
 
-/// Records that Salesforce refused the log-in that was sent at `at`.
+/// Records that Salesforce refused the log-in that was sent at `at`. `reported` states that a run
+/// says so, and not an answer to the controller.
 pub(crate) fn note_refusal(
     connection: &mut Connection,
     fingerprint: &str,
     user: &str,
     at: Timestamp,
+    reported: bool,
 ) {
     if connection.credentials_version.as_deref() != Some(fingerprint) {
         connection.refused_at.clear();
@@ -91,6 +93,7 @@ pub(crate) fn note_refusal(
         at,
         credential: Some(fingerprint.into()),
         unanswered: false,
+        reported,
     };
     user_limit::record(connection, user, refused);
 }

@@ -42,6 +42,9 @@ pub(crate) enum Cause {
     Due,
     /// Another resource proved the same credential after Salesforce refused it for this resource.
     ProvedElsewhere,
+    /// A run reports a refused log-in, which the controller looks at itself before anybody else
+    /// who has the credential relies on it.
+    RefusedInRun,
 }
 
 /// Whether and when to prove the connection.
@@ -69,6 +72,8 @@ pub(crate) struct Known<'a> {
     pub last: Option<&'a Connection>,
     /// Whether the last proof ended in a refused log-in.
     pub refused: bool,
+    /// Whether only the report of a run says that the log-in was refused.
+    pub only_reported: bool,
     /// Whether the status does not state whether the connection works, because an earlier
     /// condition is not true.
     pub pending: bool,
@@ -117,18 +122,22 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
     let own: Vec<Timestamp> = last.refused_at.iter().map(|time| time.0).collect();
     if known.refused {
         let refused = newest(&own);
-        if known
-            .proved_elsewhere
-            .is_some_and(|proved| refused.is_none_or(|refused| proved > refused))
+        if !known.only_reported
+            && known
+                .proved_elsewhere
+                .is_some_and(|proved| refused.is_none_or(|refused| proved > refused))
         {
             return free(Cause::ProvedElsewhere, &own, known, now);
         }
         // A request that was deferred by the hourly limit is in the status as the next attempt.
         let postponed = last.next_attempt_at.as_ref().map(|time| time.0);
+        let verified = last.verified_at.as_ref().map(|time| time.0);
+        let unverified = known.only_reported && verified < refused;
         return match postponed {
             _ if known.requested => gated(Cause::Requested, &own, known, now),
             _ if known.spec_changed => gated(Cause::SpecChanged, &own, known, now),
             Some(opens) if opens > now => Next::At(opens),
+            _ if unverified => gated(Cause::RefusedInRun, &own, known, now),
             Some(_) => gated(Cause::Requested, &own, known, now),
             None => Next::OnChange,
         };
@@ -269,6 +278,7 @@ mod tests {
             fingerprint: "f1",
             last,
             refused: last.is_some_and(|last| last.failed_logins > 0),
+            only_reported: false,
             pending: false,
             spec_changed: false,
             requested: false,

@@ -88,12 +88,15 @@ impl SiblingLogins {
         else {
             return;
         };
-        if connection.failed_logins == 0 {
-            let verified = connection.verified_at.as_ref().map(|time| time.0);
+        let verified = connection.verified_at.as_ref().map(|time| time.0);
+        let refused = connection.refused_at.first().map(|time| time.0);
+        // What a report says is nothing to others, nor what the controller finds when it looks.
+        if connection.failed_logins == 0
+            || user_limit::is_only_reported(connection, fingerprint) && verified < refused
+        {
             self.proved_at = self.proved_at.max(verified);
         }
-        let refused = connection.refused_at.iter().map(|time| time.0);
-        self.refused_at.extend(refused);
+        self.refused_at.extend(user_limit::seen_here(connection));
         let attempted = connection.attempted_at.as_ref().map(|time| time.0);
         self.unanswered.extend(attempted);
         let known = self.refusal.as_ref().map(|refusal| refusal.at);
@@ -117,7 +120,7 @@ impl SiblingLogins {
         let Some(connection) = &status.connection else {
             return;
         };
-        for refused in user_limit::refusals(connection, user) {
+        for refused in user_limit::refusals(connection, user).filter(|refused| !refused.reported) {
             let known = self.refusal.as_ref().map(|refusal| refusal.at);
             if refused.refuses(fingerprint) && known < Some(refused.at) {
                 self.refusal = Some(remembered_refusal(refused.at));
@@ -146,7 +149,7 @@ pub(crate) fn remembered_refusal(at: Timestamp) -> Refusal {
 
 /// Returns the refusal in a status, if it is still valid.
 fn valid_refusal(status: &SalesforceIntegrationStatus, connection: &Connection) -> Option<Refusal> {
-    let at = connection.refused_at.first()?.0;
+    let at = user_limit::seen_here(connection).next()?;
     let reported = conditions::verdict(&status.conditions, CONNECTED).and_then(|connected| {
         let failure = Failure {
             meaning: connected.reason.meaning()?,

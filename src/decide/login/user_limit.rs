@@ -29,6 +29,9 @@ pub(crate) struct Refused {
     pub credential: Option<String>,
     /// Whether the answer is unknown. The log-in counts, but the credential may be tried again.
     pub unanswered: bool,
+    /// Whether only the report of a run says so, which a tenant's pod may have made up. It counts
+    /// for that integration alone.
+    pub reported: bool,
 }
 
 // === impl Refused ===
@@ -53,7 +56,30 @@ pub(crate) fn refusals<'a>(
             at: refusal.at.0,
             credential: refusal.credentials_version.clone(),
             unanswered: refusal.unanswered,
+            reported: refusal.reported,
         })
+}
+
+/// Whether only the report of a run says that this credential was refused the last time.
+pub(crate) fn is_only_reported(connection: &Connection, fingerprint: &str) -> bool {
+    let mut refusals = connection.refusals.iter();
+    refusals
+        .find(|refusal| refusal.credentials_version.as_deref() == Some(fingerprint))
+        .is_some_and(|refusal| refusal.reported)
+}
+
+/// Returns the times of refused log-ins in a status that the controller itself has seen, newest
+/// first. Others may rely on them.
+pub(crate) fn seen_here(connection: &Connection) -> impl Iterator<Item = Timestamp> + '_ {
+    let reported = |at: &Time| {
+        let mut refusals = connection.refusals.iter();
+        refusals.any(|refusal| refusal.reported && refusal.at == *at)
+    };
+    connection
+        .refused_at
+        .iter()
+        .filter(move |at| !reported(at))
+        .map(|at| at.0)
 }
 
 /// Returns the log-in of this status whose answer is not known, if it was sent as this user.
@@ -73,6 +99,7 @@ pub(crate) fn unanswered_at(connection: &Connection, at: Timestamp) -> Refused {
         at,
         credential: connection.credentials_version.clone(),
         unanswered: true,
+        reported: false,
     }
 }
 
@@ -123,6 +150,7 @@ pub(crate) fn record(connection: &mut Connection, user: &str, login: Refused) {
         user_version: user.into(),
         credentials_version: login.credential,
         unanswered: login.unanswered,
+        reported: login.reported,
     };
     let refusals = &mut connection.refusals;
     if refusals.contains(&refusal) {

@@ -162,28 +162,14 @@ impl Budget {
     }
 }
 
-/// Combines the findings of an org's runs about its URLs. Lengths that one of them saw refused are
-/// excluded, and the longest of the rest is used.
-pub fn url_length<'a>(
-    known: impl Iterator<Item = &'a QueryUrlLength> + Clone,
-    now: Timestamp,
-) -> Option<QueryUrlLength> {
-    let refusal = known
-        .clone()
-        .filter_map(|known| Some((known.refused?, known.refused_at.as_ref()?.0)))
-        .filter(|(_, at)| {
-            at.saturating_add(URL_REFUSAL_KEPT)
-                .is_ok_and(|end| end > now)
-        })
-        .min();
-    let lengths = known.map(|known| known.bytes);
-    let taken = lengths
-        .clone()
-        .filter(|bytes| refusal.is_none_or(|(refused, _)| *bytes < refused))
-        .max();
-    Some(QueryUrlLength {
-        bytes: taken.or_else(|| lengths.min())?,
-        refused: refusal.map(|(refused, _)| refused),
-        refused_at: refusal.map(|(_, at)| Time(at)),
-    })
+/// Drops the record of a refused URL length after a week. What stood in the way may be gone.
+pub fn forget_url_refusal(known: &mut QueryUrlLength, now: Timestamp) {
+    let kept = known.refused_at.as_ref().is_some_and(|at| {
+        at.0.saturating_add(URL_REFUSAL_KEPT)
+            .is_ok_and(|end| end > now)
+    });
+    if !kept {
+        known.refused = None;
+        known.refused_at = None;
+    }
 }

@@ -5,9 +5,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::status::ErrorEntry;
 use crate::reason::Code;
+use crate::run::shorten;
 
 /// Maximum number of kinds of failure in a status.
 pub const MAX_ERRORS: usize = 10;
+/// Maximum length of a message in the log, in bytes.
+const MAX_MESSAGE_BYTES: usize = 512;
 
 /// The place where a failure was observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,7 @@ pub fn record(
             count: 0,
         });
     entry.message = message.into();
+    shorten(&mut entry.message, MAX_MESSAGE_BYTES);
     entry.remedy = code.remedy().into();
     entry.last_seen = Time(at);
     entry.count = entry.count.saturating_add(1);

@@ -31,7 +31,8 @@ impl Origin {
             Some(
                 Reason::Salesforce(Meaning::ObjectUnavailable)
                 | Reason::Warning(WarningCode::FieldHidden)
-                | Reason::CallsComeBack,
+                | Reason::CallsComeBack
+                | Reason::ReportValueRefused,
             ) => Self::Run,
             Some(_) => Self::Proof,
             // Only a worker can be newer than the controller, so an unknown code comes from a run.

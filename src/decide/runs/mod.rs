@@ -2,6 +2,7 @@
 //! or broken report is a failure of its own kind, never a success.
 
 pub(crate) mod admission;
+mod belief;
 pub(crate) mod labels;
 pub(crate) mod stuck;
 
@@ -14,6 +15,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use self::belief::Lifetime;
 use self::labels::{CONTAINER, JOB_NAME, kind_of, label};
 use self::stuck::{StuckRun, judge_pending, judge_without_pod};
 use super::rules::budget;
@@ -106,9 +108,9 @@ impl EndedRun {
     }
 }
 
-/// Judges a pod of a run. Returns `None` while the pod is running, or if it does not belong to a
-/// run.
-pub(crate) fn judge_pod(pod: &Pod) -> Option<EndedRun> {
+/// Judges a pod of a run at `now`. Returns `None` while the pod is running, or if it does not
+/// belong to a run.
+pub(crate) fn judge_pod(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
     let kind = kind_of(pod.labels())?;
     let job = pod.labels().get(JOB_NAME)?.clone();
     let status = pod.status.as_ref()?;
@@ -134,14 +136,15 @@ pub(crate) fn judge_pod(pod: &Pod) -> Option<EndedRun> {
         })
         .or(pod.metadata.creation_timestamp.as_ref())?
         .0;
-    let (outcome, message, report) = judge(status, terminated, kind);
+    let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let started = terminated.and_then(|terminated| terminated.started_at.as_ref());
+    let lifetime = Lifetime::new(created, started.map(|time| time.0), finished_at, now);
+    let (outcome, message, report) = judge(status, terminated, kind, lifetime);
     Some(EndedRun {
         job,
         kind,
-        started_at: terminated
-            .and_then(|terminated| terminated.started_at.as_ref())
-            .map(|time| time.0),
-        finished_at,
+        started_at: started.map(|_| lifetime.started_at),
+        finished_at: lifetime.finished_at,
         credentials_version: pod.annotations().get(CREDENTIALS_VERSION).cloned(),
         allowance: allowance(pod),
         outcome,
@@ -159,12 +162,13 @@ fn judge(
     status: &PodStatus,
     terminated: Option<&ContainerStateTerminated>,
     kind: RunKind,
+    lifetime: Lifetime,
 ) -> (Code, String, Option<RunReport>) {
     let text = terminated
         .and_then(|terminated| terminated.message.as_deref())
         .unwrap_or("")
         .trim();
-    let report = RunReport::parse(text);
+    let report = RunReport::parse(text).map(|report| belief::bounded(report, lifetime));
     let known = |code: Reason, message: String| (Code::from(code), message);
     let disrupted = status
         .conditions
@@ -377,13 +381,15 @@ impl Runs {
         lost_pod_results: &[EndedRun],
         last: Option<&LastRun>,
         is_recorded: impl Fn(&str) -> bool,
+        now: Timestamp,
     ) -> Self {
         let mut runs = Self::default();
         for job in jobs {
             let name = job.name_any();
             let of_job = |pod: &&Arc<Pod>| pod.labels().get(JOB_NAME) == Some(&name);
             let pods: Vec<&Arc<Pod>> = pods.iter().filter(of_job).collect();
-            let mut ended: Vec<EndedRun> = pods.iter().filter_map(|pod| judge_pod(pod)).collect();
+            let mut ended: Vec<EndedRun> =
+                pods.iter().filter_map(|pod| judge_pod(pod, now)).collect();
             if ended.is_empty() {
                 let its = |run: &&EndedRun| run.job == name && ended_after(&job, run.finished_at);
                 ended.extend(lost_pod_results.iter().filter(its).cloned());

@@ -391,7 +391,6 @@ fn shares_that_add_up_to_more_than_there_is_are_scaled_and_said() {
         count: 19,
         names: vec!["b".into()],
         percent: 380,
-        url_lengths: vec![],
     };
     world.step(Ok(of_org(15_000, 0)));
     assert_eq!(status(&world).api_budget.as_ref().unwrap().share, Some(750));
@@ -446,30 +445,20 @@ fn a_steady_flow_of_runs_rewrites_the_cron_job_rarely() {
 }
 
 #[test]
-fn what_was_found_out_about_urls_is_put_together_for_the_org() {
-    let known = |bytes, refused: Option<(u64, i64)>| QueryUrlLength {
-        bytes,
-        refused: refused.map(|(bytes, _)| bytes),
-        refused_at: refused.map(|(_, second)| Time(at(second))),
+fn a_refused_url_length_is_tried_again_after_a_week() {
+    let known = |second| QueryUrlLength {
+        bytes: 8_192,
+        refused: Some(16_384),
+        refused_at: Some(Time(at(second))),
     };
-    let together = |lengths: &[QueryUrlLength]| budget::url_length(lengths.iter(), at(100));
-    assert_eq!(together(&[]), None);
+    let mut recent = known(90);
+    budget::forget_url_refusal(&mut recent, at(100));
+    assert_eq!(recent, known(90));
+    let mut old = known(100 - 8 * DAY);
+    budget::forget_url_refusal(&mut old, at(100));
     assert_eq!(
-        together(&[known(16_384, None), known(65_536, Some((200_000, 50)))]),
-        Some(known(65_536, Some((200_000, 50))))
-    );
-    assert_eq!(
-        together(&[
-            known(65_536, Some((200_000, 50))),
-            known(8_192, Some((16_384, 90)))
-        ]),
-        Some(known(8_192, Some((16_384, 90)))),
-        "what one saw refused is not tried by another"
-    );
-    assert_eq!(
-        together(&[known(8_192, Some((16_384, 100 - 8 * DAY)))]),
-        Some(known(8_192, None)),
-        "after a week it is tried again"
+        (old.bytes, old.refused, old.refused_at),
+        (8_192, None, None)
     );
 }
 

@@ -14,6 +14,11 @@ use crate::decide::runs::{Runs, judge_job_without_pod, judge_pod};
 const BEGAN: &str = "2027-01-15T08:00:00Z";
 const ENDED: &str = "2027-01-15T08:00:05Z";
 
+/// A time after all ends in this file.
+fn later() -> Timestamp {
+    at(3_600)
+}
+
 fn labels() -> Value {
     json!({"switchboard.dev/run": "lookup", "batch.kubernetes.io/job-name": "acme-lookup-1"})
 }
@@ -83,7 +88,7 @@ fn every_end_of_a_pod_is_told_apart() {
     let mut remedies = HashSet::new();
     let mut codes = HashSet::new();
     for (code, status) in cases {
-        let judged = judge_pod(&pod(status.clone())).unwrap_or_else(|| panic!("{status}"));
+        let judged = judge_pod(&pod(status.clone()), later()).unwrap_or_else(|| panic!("{status}"));
         assert_eq!(judged.outcome, code, "{status}: {}", judged.message);
         assert!(
             judged.message.ends_with('.') || code == "WorkerEvicted",
@@ -111,7 +116,7 @@ fn a_code_that_only_a_newer_worker_knows_reaches_the_tenant_as_it_is() {
     report.warnings = vec![note("PhotonsFew")];
     let mut world = World::healthy();
     for (now, job) in [(60, "acme-lookup-1"), (120, "acme-lookup-2")] {
-        let run = judge_pod(&pod(terminated(1, "Error", &report.to_json()))).unwrap();
+        let run = judge_pod(&pod(terminated(1, "Error", &report.to_json())), later()).unwrap();
         world.ended_runs = vec![EndedRun {
             job: job.into(),
             finished_at: at(now),
@@ -221,7 +226,7 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
     let names = |runs: &Runs| (runs.ended.len(), runs.active.len(), runs.over.len());
     let none_recorded = |_: &str| false;
 
-    let runs = Runs::sort(job(json!([])), &[], &[], None, none_recorded);
+    let runs = Runs::sort(job(json!([])), &[], &[], None, none_recorded, later());
     assert_eq!(names(&runs), (0, 1, 0), "its pod is yet to come");
     let late = runs.stuck[0].due.duration_since(BEGAN.parse().unwrap());
     assert_eq!(
@@ -231,24 +236,38 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
     );
     let coming = [Arc::new(pod(json!({"phase": "Pending"})))];
     assert_eq!(
-        Runs::sort(job(json!([])), &coming, &[], None, none_recorded).stuck,
+        Runs::sort(job(json!([])), &coming, &[], None, none_recorded, later()).stuck,
         []
     );
-    let runs = Runs::sort(job(json!([])), &killed, &[], None, none_recorded);
+    let runs = Runs::sort(job(json!([])), &killed, &[], None, none_recorded, later());
     assert_eq!(names(&runs), (1, 0, 1));
     let last = runs.ended[0].as_last_run();
     for conditions in [json!([]), failed.clone()] {
         let is_recorded = |job: &str| runs.over.contains(job);
-        let runs = Runs::sort(job(conditions.clone()), &[], &[], None, is_recorded);
+        let runs = Runs::sort(
+            job(conditions.clone()),
+            &[],
+            &[],
+            None,
+            is_recorded,
+            later(),
+        );
         assert_eq!(names(&runs), (0, 0, 1), "{conditions}");
     }
-    let runs = Runs::sort(job(json!([])), &[], &[], Some(&last), none_recorded);
+    let runs = Runs::sort(
+        job(json!([])),
+        &[],
+        &[],
+        Some(&last),
+        none_recorded,
+        later(),
+    );
     assert_eq!(names(&runs), (0, 0, 1), "after a restart");
-    let runs = Runs::sort(job(failed), &[], &[], None, none_recorded);
+    let runs = Runs::sort(job(failed), &[], &[], None, none_recorded, later());
     assert_eq!(runs.ended[0].outcome, "PodLost");
-    let results = [judge_pod(&killed[0]).unwrap()];
+    let results = [judge_pod(&killed[0], later()).unwrap()];
     for conditions in [json!([]), json!([{"type": "Failed", "status": "True"}])] {
-        let runs = Runs::sort(job(conditions), &[], &results, None, none_recorded);
+        let runs = Runs::sort(job(conditions), &[], &results, None, none_recorded, later());
         assert_eq!(
             (runs.ended.as_slice(), runs.active.len()),
             (&results[..], 0),
@@ -259,29 +278,36 @@ fn a_run_that_was_taken_in_is_over_although_its_job_does_not_say_so_yet() {
         finished_at: at(-100_000_000),
         ..results[0].clone()
     }];
-    let runs = Runs::sort(job(json!([])), &[], &earlier, None, none_recorded);
+    let runs = Runs::sort(job(json!([])), &[], &earlier, None, none_recorded, later());
     assert_eq!(names(&runs), (0, 1, 0), "another of the same name said so");
     let running = [Arc::new(pod(json!({"phase": "Running"})))];
     let failed = json!([{"type": "Failed", "status": "True"}]);
-    let runs = Runs::sort(job(failed), &running, &[], None, none_recorded);
+    let runs = Runs::sort(job(failed), &running, &[], None, none_recorded, later());
     assert_eq!(names(&runs), (0, 0, 0), "its pod has yet to report");
     let namesake = LastRun {
         finished_at: Some(Time(at(-100_000_000))),
         ..last.clone()
     };
-    let runs = Runs::sort(job(json!([])), &[], &[], Some(&namesake), none_recorded);
+    let runs = Runs::sort(
+        job(json!([])),
+        &[],
+        &[],
+        Some(&namesake),
+        none_recorded,
+        later(),
+    );
     assert_eq!(names(&runs), (0, 1, 0), "another of the same name was last");
     let mut had_one = job(json!([]));
     let status = json!({"startTime": BEGAN, "active": 1, "uncountedTerminatedPods": {}});
     Arc::make_mut(&mut had_one[0]).status = serde_json::from_value(status).unwrap();
-    let runs = Runs::sort(had_one, &[], &[], None, none_recorded);
+    let runs = Runs::sort(had_one, &[], &[], None, none_recorded, later());
     assert_eq!(
         (runs.active.len(), runs.stuck.len()),
         (1, 0),
         "its pod went"
     );
     let complete = json!([{"type": "Complete", "status": "True"}]);
-    let runs = Runs::sort(job(complete), &[], &[], None, none_recorded);
+    let runs = Runs::sort(job(complete), &[], &[], None, none_recorded, later());
     assert_eq!(
         names(&runs),
         (0, 0, 0),
@@ -337,4 +363,128 @@ fn a_pod_that_hangs_is_told_after_a_minute_once_and_the_run_after_it_makes_up_fo
     world.now = 300;
     world.step(Ok(findings()));
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+}
+
+/// A pod that ran for five seconds and left this report, changed by `change`.
+fn reported(change: impl FnOnce(&mut Value)) -> EndedRun {
+    let report = RunReport::begin(RunKind::Lookup, at(0));
+    let mut report = serde_json::to_value(&report).unwrap();
+    change(&mut report);
+    judge_pod(
+        &pod(terminated(0, "Completed", &report.to_string())),
+        later(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_report_is_believed_as_far_as_it_can_be_true() {
+    let usage = |used: u64, limit: u64, second: i64| json!({"used": used, "limit": limit, "observedAt": at(second)});
+    let honest = reported(|report| {
+        report["usage"] = usage(16_000, 15_000, 5);
+        report["urlLength"] = json!({"bytes": 16_384, "refused": 65_536});
+        report["apiCalls"] = 60.into();
+    });
+    let report = honest.report.unwrap();
+    assert_eq!(report.warnings, []);
+    assert_eq!((report.api_calls, report.usage.unwrap().used), (60, 16_000));
+    assert_eq!(report.url_length.unwrap().refused, Some(65_536));
+
+    let forged: [(&str, Value, &str); 9] = [
+        (
+            "apiCalls",
+            1_000_000.into(),
+            "apiCalls 1000000 (at most 600)",
+        ),
+        ("remaining", u64::MAX.into(), "calls, numbers, remaining"),
+        (
+            "usage",
+            usage(1, 1_000_000_000_000_000_000, 5),
+            "usage 1 of 1000000000000000000",
+        ),
+        (
+            "usage",
+            usage(u64::MAX, 15_000, 5),
+            "usage 18446744073709551615 of 15000",
+        ),
+        ("usage", usage(1, 0, 5), "usage 1 of 0"),
+        (
+            "usage",
+            usage(1, 15_000, 400_000_000),
+            "usage 1 of 15000 at 2039",
+        ),
+        ("usage", usage(1, 15_000, -60), "usage 1 of 15000 at 2027"),
+        (
+            "urlLength",
+            json!({"bytes": 1}),
+            "urlLength 1 (from 2000 to 200000)",
+        ),
+        (
+            "urlLength",
+            json!({"bytes": 16_384, "refused": 1}),
+            "urlLength 1 (from 2000 to 200000)",
+        ),
+    ];
+    for (field, value, said) in forged {
+        let run = reported(|report| report[field] = value.clone());
+        assert_eq!(run.outcome, "Succeeded", "{field}: the report is kept");
+        let report = run.report.unwrap();
+        let [warning] = report.warnings.as_slice() else {
+            panic!("{field}: {:?}", report.warnings)
+        };
+        assert_eq!(warning.code, Reason::ReportValueRefused);
+        assert!(warning.message.contains(said), "{}", warning.message);
+        assert_eq!((report.usage, report.url_length), (None, None), "{field}");
+        assert!(report.api_calls <= 600 && report.remaining <= 120_000);
+    }
+}
+
+#[test]
+fn the_warning_about_a_report_stands_in_the_status_until_the_next_one() {
+    let mut world = World::healthy();
+    let codes = |world: &World| -> Vec<String> {
+        let warnings = &world.resource.status.as_ref().unwrap().warnings;
+        warnings
+            .iter()
+            .map(|warning| warning.code.clone())
+            .collect()
+    };
+    let run = |job: &str, now, change: &dyn Fn(&mut Value)| EndedRun {
+        job: job.into(),
+        finished_at: at(now),
+        ..reported(|report| change(report))
+    };
+    world.now = 60;
+    world.ended_runs = vec![run("one", 50, &|report| {
+        report["urlLength"] = json!({"bytes": 1})
+    })];
+    world.step(Ok(findings()));
+    assert_eq!(codes(&world), ["ReportValueRefused"]);
+    world.now = 120;
+    world.ended_runs = vec![run("two", 110, &|report| report["apiCalls"] = 1.into())];
+    world.step(Ok(findings()));
+    assert_eq!(codes(&world), [""; 0]);
+}
+
+#[test]
+fn the_times_of_a_pod_lie_between_its_creation_and_now() {
+    let ended = |started: &str, finished: &str| {
+        let mut status = terminated(137, "Error", "");
+        let times = &mut status["containerStatuses"][0]["state"]["terminated"];
+        times["startedAt"] = started.into();
+        times["finishedAt"] = finished.into();
+        let run = judge_pod(&pod(status), later()).unwrap();
+        (run.started_at.unwrap(), run.finished_at)
+    };
+    let began: Timestamp = BEGAN.parse().unwrap();
+    assert_eq!(ended(BEGAN, ENDED), (began, ENDED.parse().unwrap()));
+    assert_eq!(ended(BEGAN, "9999-12-30T00:00:00Z"), (began, later()));
+    assert_eq!(
+        ended("2038-01-19T03:14:07Z", "2038-01-19T03:14:07Z"),
+        (later(), later())
+    );
+    assert_eq!(
+        ended("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        (began, began)
+    );
 }

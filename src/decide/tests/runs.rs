@@ -120,15 +120,81 @@ fn a_log_in_refused_to_a_worker_suspends_the_runs_and_is_not_repeated() {
         (world.condition(READY), world.suspended()),
         (Some((Truth::False, "InvalidLogin".into())), Some(true))
     );
+    assert_eq!(world.proofs, 2, "the controller logs in once itself");
+    let message = |world: &World| {
+        let conditions = &world.resource.status.as_ref().unwrap().conditions;
+        conditions::verdict(conditions, CONNECTED).unwrap().message
+    };
+    assert!(
+        message(&world)
+            .contains("A log-in of the controller with the same credential was accepted"),
+        "{}",
+        message(&world)
+    );
     world.now = 90_000;
+    world.siblings.proved_at = Some(at(80_000));
     world.step(Ok(findings()));
-    assert_eq!(world.proofs, 1);
+    assert_eq!(world.proofs, 2);
+    assert_eq!(world.suspended(), Some(true));
+    world.ask(TEST_REQUESTED_AT, "now");
+    world.step(Ok(findings()));
+    assert_eq!((world.proofs, world.suspended()), (3, Some(false)));
     world.credentials = available("f2");
     world.step(Ok(findings()));
     assert_eq!(
         (world.condition(CONNECTED).unwrap().0, world.suspended()),
         (Truth::True, Some(false))
     );
+}
+
+#[test]
+fn a_refusal_that_a_run_reports_is_nobody_elses_until_the_controller_has_it_too() {
+    let report = |now| {
+        let mut report = RunReport::begin(RunKind::Lookup, at(now - 3));
+        report.outcome = Outcome::Failed;
+        report.error = Some(Note {
+            code: "InvalidLogin".into(),
+            message: "refused".into(),
+        });
+        report.login_refused = true;
+        EndedRun {
+            report: Some(report),
+            ..ended("acme-lookup-1", now, "InvalidLogin")
+        }
+    };
+    let others_know = |world: &World| {
+        let mut siblings = SiblingLogins::default();
+        let status = world.resource.status.as_ref().unwrap();
+        siblings.add("f1", status);
+        siblings.add_user("u1", "f1", status, at(0));
+        (siblings.refusal.is_some(), siblings.user_refusals.len())
+    };
+    let away = || Failure {
+        meaning: Meaning::Unreachable,
+        message: "away".into(),
+        phase: Phase::Login,
+    };
+    let refused = || Failure {
+        meaning: Meaning::InvalidLogin,
+        message: "refused".into(),
+        phase: Phase::Login,
+    };
+    let mut world = World::healthy();
+    world.now = 60;
+    world.ended_runs = vec![report(50)];
+    world.step(Err(away()));
+    assert_eq!((world.proofs, world.suspended()), (2, Some(true)));
+    assert_eq!(others_know(&world), (false, 0));
+    world.now = 62;
+    world.step(Err(refused()));
+    assert_eq!(world.proofs, 2, "what passes is waited for");
+    world.now = 300;
+    world.step(Err(refused()));
+    assert_eq!((world.proofs, world.suspended()), (3, Some(true)));
+    assert_eq!(others_know(&world), (true, 1));
+    world.now = 90_000;
+    world.step(Ok(findings()));
+    assert_eq!(world.proofs, 3, "not repeated by itself");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::span;
 use crate::company_id::CompanyId;
 use crate::directory::model::tokens::Purpose;
 use crate::error::Chain;
+use crate::http_server::Visitor;
 use crate::phone::Region;
 
 /// A caller whose token permits `P`. Every query of the request is bound to its company.
@@ -82,6 +83,9 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
                 has: claims.purpose,
                 takes: P::WORDS,
             }));
+        }
+        if let Some(visitor) = parts.extensions.get::<Visitor>() {
+            visitor.has_shown_a_token();
         }
         let turn = app.shares.enter(&claims.company, claims.purpose).await?;
         Ok(Self {

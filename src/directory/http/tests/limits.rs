@@ -118,6 +118,112 @@ async fn connections_that_say_nothing_keep_nobody_out() {
     directory.stop().await;
 }
 
+/// Sends a byte of its headers now and then, until it is closed.
+async fn trickles(mut stream: TcpStream) {
+    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nx: ").await;
+    while stream.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_arrives_beside_slow_and_silent_connections() {
+    // With the default of 30 seconds for a head, nobody leaves by himself.
+    let directory = impatient(|args| {
+        args.idle_timeout = 30;
+        args.max_connections = 256;
+        args.max_connections_per_address = 200;
+    })
+    .await;
+    let (begins, ends) = halves();
+    let mut early = connect(&directory).await;
+    early
+        .write_all((begins.clone() + &ends).as_bytes())
+        .await
+        .unwrap();
+    let mut first = [0; 15];
+    early.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    let mut hostile = tokio::task::JoinSet::new();
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(connect(&directory).await);
+    }
+    for _ in 0..300 {
+        let address = directory.base.clone();
+        let stream = TcpStream::connect(address.strip_prefix("http://").unwrap());
+        hostile.spawn(trickles(stream.await.unwrap()));
+    }
+    // Ten seconds: by their time for a head alone, there would be room after thirty.
+    let delivers = async {
+        let mut stream = connect(&directory).await;
+        stream
+            .write_all((begins.clone() + &ends).as_bytes())
+            .await
+            .unwrap();
+        let mut said = [0; 15];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"HTTP/1.1 200 OK");
+    };
+    let delivered = tokio::time::timeout(Duration::from_secs(10), delivers).await;
+    delivered.expect("a delivery is answered");
+    // Who has shown a token keeps the connection.
+    early.write_all((begins + &ends).as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    let again = async {
+        while !String::from_utf8_lossy(&said).contains("HTTP/1.1 200 OK") {
+            let mut piece = [0; 4096];
+            let count = early.read(&mut piece).await.unwrap();
+            assert!(count > 0, "it is closed");
+            said.extend_from_slice(&piece[..count]);
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(10), again).await;
+    waited.expect("the old connection is answered, too");
+    hostile.shutdown().await;
+    directory.stop().await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_the_address_is_the_one_that_it_names() {
+    let directory = impatient(|args| {
+        args.idle_timeout = 30;
+        args.max_connections_per_address = 1;
+        args.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let (begins, _) = halves();
+    let through = |client: &str| {
+        let forwarded = format!("\r\nx-forwarded-for: {client}\r\ncontent-length");
+        begins.replace("\r\ncontent-length", &forwarded)
+    };
+    // It is answered as long as its body does not end.
+    let mut held = connect(&directory).await;
+    held.write_all(through("192.0.2.1").as_bytes())
+        .await
+        .unwrap();
+    in_flight(&directory, 2).await;
+    let ask = |client: &'static str| {
+        let directory = &directory;
+        async move {
+            let mut stream = connect(directory).await;
+            let request = format!(
+                "GET /healthz HTTP/1.1\r\nhost: directory\r\nconnection: close\r\nx-forwarded-for: {client}\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).await.unwrap();
+            ended(stream).await
+        }
+    };
+    let said = ask("192.0.2.1").await;
+    assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+    assert!(said.contains("Too many requests of this address"), "{said}");
+    let said = ask("198.51.100.7, 192.0.2.2").await;
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    drop(held);
+    eventually(async || ask("192.0.2.1").await.starts_with("HTTP/1.1 200")).await;
+    directory.stop().await;
+}
+
 #[tokio::test]
 async fn a_client_that_reads_no_answer_is_cut_off() {
     let directory = impatient(|_| {}).await;
