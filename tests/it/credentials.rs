@@ -6,7 +6,7 @@ use kube::Api;
 use salesforce_simulator::{Org, User, World};
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, Stage, condition};
+use crate::stage::{NEXT_MINUTES, SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
 /// Integrations in this number, which all use the user of `world::acme` and the Secret `shared`.
