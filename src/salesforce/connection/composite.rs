@@ -31,7 +31,7 @@ impl Connection {
             let mut passing = None;
             for (at, part) in open.into_iter().zip(parts) {
                 let error = part.success().err();
-                match error.filter(|error| concerns_the_connection(error)) {
+                match error.filter(concerns_the_connection) {
                     None => answers[at] = Some(part),
                     Some(error) => {
                         left.push(at);

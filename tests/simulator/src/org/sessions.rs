@@ -215,6 +215,7 @@ mod tests {
             method: LoginMethod::Soap,
             last_used: start,
             password_expired: false,
+            for_rest: true,
         });
         assert!(token.starts_with("00D300000000001!"));
         assert!(sessions.touch(&token, start + MINUTE * 119, ttl).is_some());
