@@ -13,6 +13,7 @@ use crate::cli::{BadInput, FlagError, Manifests, in_thread, print};
 use crate::error::print_error;
 use crate::exit::Exit;
 use crate::phone::{E164, Region, parse, spellings};
+use crate::plain_text::escaped;
 use crate::reason::Reason;
 use crate::resolve::{LookedUp, MAX_ALTERNATIVES, ResolveError, Resolver, why};
 use crate::salesforce::{Connection, Credentials, FingerprintKey, Transport};
@@ -69,7 +70,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     let (mut outcome, result) = job.execute(&shutdown).await;
     outcome.took = begun.elapsed();
     let printed = print(&output::text(&outcome, format));
-    eprintln!("{}", output::cost(&outcome));
+    eprintln!("{}", escaped(&output::cost(&outcome)));
     match (result, printed) {
         (Err(problem @ Ended::Stopped), _) => end(&problem, Exit::Interrupted),
         (Err(problem), _) => end(&problem, Exit::Failed),
@@ -193,7 +194,7 @@ impl Job {
         bar.finish_and_clear();
         for finding in resolver.findings() {
             if Reason::of_finding(finding).is_some() {
-                eprintln!("switchboard lookup: {finding}");
+                eprintln!("{}", escaped(&format!("switchboard lookup: {finding}")));
             }
         }
         Ok(())

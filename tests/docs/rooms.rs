@@ -16,6 +16,7 @@ const ROOMS: &[&str] = &[
     "telemetry",
     "http_server",
     "company_id",
+    "plain_text",
     "url_text",
     "phone",
     "salesforce/text",
