@@ -129,6 +129,9 @@ fn credentials(
     }
     let problem = match read.state {
         decide::Credentials::KeyMissing { key, .. } => format!("lacks the key {key:?}"),
+        decide::Credentials::KeyMisspelt { key, meant, .. } => {
+            format!("has a key {key:?}; the key is {meant:?}")
+        }
         decide::Credentials::KeyInvalid { key, problem, .. } => {
             format!("the key {key:?} {problem}")
         }

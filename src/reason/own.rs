@@ -78,8 +78,8 @@ reasons! {
             Act("Create the Secret in this namespace, or correct the name in secretRef. It is noticed at once.")
         }
         SecretKeyMissing {
-            "The Secret lacks a key that the log-in method needs.",
-            Act("Add the key to the Secret. It is noticed at once.")
+            "The Secret lacks a key that the log-in method needs, or has it in another spelling.",
+            Act("Add the key to the Secret, or rename it as the message says. It is noticed at once.")
         }
         SecretKeyInvalid {
             "A key of the Secret is empty, not text, or not what the key is for.",

@@ -47,7 +47,7 @@ pub use phone::incoming_call;
 pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, Select, Signal};
 pub use postgres::Postgres;
 pub use process::{Line, Process, ProcessBuilder, Stream, Usage};
-pub use program::{repository, stand_in_for_cluster_binary, target_dir};
+pub use program::{cron_calendar, repository, stand_in_for_cluster_binary, target_dir};
 pub use prometheus::{Prometheus, promtool};
 pub use supervise::supervise;
 pub use wait::{
