@@ -7,6 +7,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::plain_text::escaped;
+
 /// Prints an error with all its causes, separated by colons. The causes are on one line, and each
 /// is printed once.
 ///
@@ -75,7 +77,7 @@ pub fn print_error(role: &str, error: &(dyn Error + 'static)) {
     // There is no other place to report to when standard error cannot be written.
     let _ = std::io::Write::write_all(
         &mut std::io::stderr(),
-        format!("switchboard {role}: {}\n", Chain(error)).as_bytes(),
+        escaped(&format!("switchboard {role}: {}\n", Chain(error))).as_bytes(),
     );
 }
 

@@ -14,6 +14,7 @@ mod http_server;
 pub mod lookup;
 mod mail;
 pub mod phone;
+mod plain_text;
 mod prove;
 pub mod reason;
 pub mod resolve;

@@ -11,6 +11,7 @@ pub(crate) mod fixtures;
 pub mod settings;
 mod spec;
 pub mod status;
+mod suggest;
 
 use jiff::Timestamp;
 

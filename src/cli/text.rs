@@ -1,14 +1,6 @@
 //! Text on a terminal. Names come from outside, and none of them may control it.
 
-/// Replaces every character that moves the cursor or changes the text direction.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if c.is_control() || turns { ' ' } else { c }
-        })
-        .collect()
-}
+pub(crate) use crate::plain_text::plain;
 
 /// The terminal columns of a text: two for each wide character of East Asia.
 pub(crate) fn width(text: &str) -> usize {

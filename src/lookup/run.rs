@@ -13,6 +13,7 @@ use crate::cli::{BadInput, FlagError, Manifests, in_thread, print};
 use crate::error::print_error;
 use crate::exit::Exit;
 use crate::phone::{E164, Region, parse, search_phrases};
+use crate::plain_text::escaped;
 use crate::reason::Reason;
 use crate::resolve::{LookedUp, MAX_ALTERNATIVES, ResolveError, Resolver, why};
 use crate::salesforce::{Connection, Credentials, FingerprintKey, Transport};
@@ -71,7 +72,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     let (mut outcome, result) = job.execute(&shutdown).await;
     outcome.took = begun.elapsed();
     let printed = print(&output::text(&outcome, format));
-    eprintln!("{}", output::cost(&outcome));
+    eprintln!("{}", escaped(&output::cost(&outcome)));
     match (result, printed) {
         (Err(problem @ Ended::Stopped), _) => end(&problem, Exit::Interrupted),
         (Err(problem), _) => end(&problem, Exit::Failed),
@@ -132,6 +133,9 @@ fn credentials(
     }
     let problem = match read.state {
         decide::Credentials::KeyMissing { key, .. } => format!("lacks the key {key:?}"),
+        decide::Credentials::KeyMisspelt { key, meant, .. } => {
+            format!("has a key {key:?}; the key is {meant:?}")
+        }
         decide::Credentials::KeyInvalid { key, problem, .. } => {
             format!("the key {key:?} {problem}")
         }
@@ -224,7 +228,7 @@ impl Job {
         bar.finish_and_clear();
         for finding in resolver.findings() {
             if Reason::of_finding(finding).is_some() {
-                eprintln!("switchboard lookup: {finding}");
+                eprintln!("{}", escaped(&format!("switchboard lookup: {finding}")));
             }
         }
         Ok(())

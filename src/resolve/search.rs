@@ -114,6 +114,10 @@ impl<'a> Search<'a> {
                         return Err(error.into());
                     }
                     changed.insert(ask.slot.object);
+                    if finding == Some(Finding::NoPersonAccounts) {
+                        // Contacts name them, too, in the same request.
+                        changed.extend([Object::Contact, Object::Account]);
+                    }
                     findings.extend(finding);
                     again.push(ask);
                 }
@@ -330,6 +334,33 @@ mod tests {
         // Only Contact.Phone is queried again, without the hidden field.
         assert_eq!(search.requests(&shape).len(), 1);
         answered(search.absorb(&mut shape, vec![empty(0)]));
+        assert!(search.requests(&shape).is_empty());
+    }
+
+    /// OAuth does not tell whether an org has person accounts, so `switchboard lookup` asks.
+    #[test]
+    fn an_org_without_person_accounts_refuses_contacts_and_accounts_at_once() {
+        let mut shape = Shape::new(None);
+        let batch = planned(&shape, &numbers(&["0312345678"]));
+        let mut search = Search::new(&shape, &batch, Region::JAPAN);
+        let requests = search.requests(&shape).len();
+        let (person, mobile) = (
+            "No such column 'IsPersonAccount' on entity 'Account'.",
+            "No such column 'PersonMobilePhone' on entity 'Account'.",
+        );
+        let mut answers: Vec<_> = (0..requests).map(empty).collect();
+        for (at, ask) in search.open.iter().enumerate() {
+            match ask.slot.object {
+                Object::Contact => answers[at] = refused(at, "INVALID_FIELD", person),
+                Object::Account => answers[at] = refused(at, "INVALID_FIELD", mobile),
+                Object::Lead => {}
+            }
+        }
+        let findings = answered(search.absorb(&mut shape, answers));
+        assert_eq!(findings, [Finding::NoPersonAccounts]);
+        let again = search.requests(&shape).len();
+        assert!(again > 1);
+        answered(search.absorb(&mut shape, (0..again).map(empty).collect()));
         assert!(search.requests(&shape).is_empty());
     }
 

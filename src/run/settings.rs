@@ -205,8 +205,12 @@ impl WorkerSettings {
     }
 
     /// Returns the document for the CronJob. The same settings always give the same bytes.
+    ///
+    /// It becomes the value of an environment variable, in which Kubernetes replaces `$(NAME)` and
+    /// `$$`. So it has no `$`: JSON has another way to write the character.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let json = serde_json::to_string(self).unwrap_or_default();
+        json.replace('$', "\\u0024")
     }
 }
 
@@ -298,6 +302,15 @@ mod tests {
         "region": "JP",
         "timeZone": "Asia/Tokyo"
     }"#;
+
+    #[test]
+    fn nothing_in_the_document_is_expanded_as_an_environment_variable() {
+        let mut settings = WorkerSettings::parse(DOCUMENT).unwrap();
+        settings.time_zone = "$(HOME)$$Asia".into();
+        let json = settings.to_json();
+        assert!(!json.contains('$'), "{json}");
+        assert_eq!(WorkerSettings::parse(&json).unwrap(), settings);
+    }
 
     #[test]
     fn a_document_with_what_is_needed_is_read_and_comes_back() {

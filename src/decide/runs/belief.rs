@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use crate::plain_text::plain;
 use crate::reason::Reason;
 use crate::resolve::MAX_URL_BYTES;
 use crate::run::{Note, RunReport, shorten};
@@ -110,7 +111,7 @@ pub(crate) fn bounded(mut report: RunReport, lifetime: Lifetime) -> RunReport {
         ));
     }
     for note in report.error.iter_mut().chain(&mut report.warnings) {
-        note.message = printable(&note.message);
+        note.message = plain(&note.message);
         shorten(&mut note.message, MAX_MESSAGE_BYTES);
     }
     if !doubts.is_empty() {
@@ -118,15 +119,6 @@ pub(crate) fn bounded(mut report: RunReport, lifetime: Lifetime) -> RunReport {
         report.warn_first(Note::new(Reason::ReportValueRefused, message));
     }
     report
-}
-
-/// Replaces the characters that a terminal would obey instead of showing them.
-fn printable(text: &str) -> String {
-    let acts = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.replace(acts, " ")
 }
 
 fn is_possible(usage: &Usage, lifetime: Lifetime) -> bool {

@@ -15,6 +15,7 @@ use crate::directory::model::Contact;
 use crate::directory::store::StoreError;
 use crate::error::Chain;
 use crate::phone::E164;
+use crate::plain_text::acts;
 
 /// MiiTel's header: company, person, phone number, categories.
 const HEADER: &str = "取引先会社名,取引先担当者名,電話番号,カテゴリー\r\n";
@@ -96,20 +97,26 @@ fn number(number: &E164) -> String {
     }
 }
 
+/// Signs with which a formula begins. Wide, small and mathematical ones are included, because
+/// spreadsheets with a Japanese input method read them as the plain ones.
+const FORMULA_SIGNS: [char; 16] = [
+    '=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '−', '|',
+];
+
 /// A field as in RFC 4180 that no spreadsheet runs as a formula.
 fn field(text: Option<&str>) -> String {
     let text = text.unwrap_or_default();
-    // Full-width signs are included, because a spreadsheet with a Japanese input method reads them
-    // as the half-width ones.
+    // What has no shape does not count: some spreadsheets drop it first.
     let formula = text
-        .trim_start()
-        .starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+        .trim_start_matches(|c: char| !matches!(c, '\t' | '\r') && (c.is_whitespace() || acts(c)))
+        .starts_with(FORMULA_SIGNS);
     let guarded = if formula {
         format!("'{text}")
     } else {
         text.to_owned()
     };
-    if guarded.contains([',', '"', '\r', '\n']) {
+    // A semicolon or a tab separates fields where the system's language says so.
+    if guarded.contains([',', ';', '\t', '"', '\r', '\n']) {
         format!("\"{}\"", guarded.replace('"', "\"\""))
     } else {
         guarded
@@ -118,6 +125,8 @@ fn field(text: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -132,11 +141,30 @@ mod tests {
             ("@SUM(A1)", "'@SUM(A1)"),
             (" =1", "' =1"),
             ("＝1", "'＝1"),
+            ("\u{feff}=1+1", "'\u{feff}=1+1"),
+            ("\u{200b}\u{ad} −1", "'\u{200b}\u{ad} −1"),
+            ("Acme;=1+1", "\"Acme;=1+1\""),
+            ("\t=1", "\"'\t=1\""),
             ("a\nb", "\"a\nb\""),
         ] {
             assert_eq!(field(Some(text)), written);
         }
         assert_eq!(field(None), "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_cell_begins_with_a_sign(text in "[\\PC\u{0}-\u{20}\u{200b}-\u{206f}\u{feff}=+@;,\"-]{0,12}") {
+            let written = field(Some(&text));
+            let quoted = written.len() > 1 && written.starts_with('"') && written.ends_with('"');
+            let cell = match quoted {
+                true => written[1..written.len() - 1].replace("\"\"", "\""),
+                false => written.clone(),
+            };
+            let cell = cell.trim_start_matches(|c: char| c.is_whitespace() || acts(c));
+            prop_assert!(!cell.starts_with(FORMULA_SIGNS), "{:?} becomes {:?}", text, written);
+            prop_assert!(quoted || !written.contains([',', ';', '\t', '"', '\r', '\n']));
+        }
     }
 
     #[test]

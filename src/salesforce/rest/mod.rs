@@ -265,6 +265,8 @@ impl<T> RawPage<T> {
     fn page(self) -> Option<Page<T>> {
         let next = match self.next {
             Some(url) if self.done != Some(true) => Some(NextPage::from_answer(&url)?),
+            // Rows are missing, and nothing says where they are: not a whole answer.
+            None if self.done == Some(false) => return None,
             _ => None,
         };
         let total_size = self.total_size.unwrap_or(self.records.len() as u64);
@@ -347,13 +349,23 @@ pub(crate) fn read_composite(
                 .status
                 .and_then(|status| u16::try_from(status).ok())
                 .unwrap_or_default();
+            let body = match status {
+                200..300 => answer.body,
+                _ => redacted(&answer.body, redactor),
+            };
             Ok(Subresponse {
                 reference_id: answer.reference_id,
                 status,
-                body: answer.body,
+                body,
             })
         })
         .collect()
+}
+
+/// The body of a failure, from which a message may quote.
+fn redacted(body: &Value, redactor: &Redactor) -> Value {
+    let text = redactor.scrub(&body.to_string());
+    serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
 #[cfg(test)]

@@ -50,6 +50,11 @@ pub struct Switches {
     pub jwt_audience_description: String,
     /// `error_description` of a JWT for an app that the user has not approved (W).
     pub jwt_unapproved_description: String,
+    /// `error` of a log-in by an External Client App that the org has not installed (W
+    /// `app_not_found`, C `OAUTH_EC_APP_NOT_FOUND`; a connected app: `invalid_client`).
+    pub app_not_found_error: String,
+    /// `error_description` of the same (W; a connected app: `app must be installed into org`).
+    pub app_not_found_description: String,
     /// Maximum time from now to a JWT's `exp` (U: not enforced).
     pub jwt_max_ahead: Option<SignedDuration>,
     /// Time for which a JWT's `exp` may be in the past (U).
@@ -150,6 +155,8 @@ impl Default for Switches {
             oauth_failure_description: "authentication failure".into(),
             jwt_audience_description: "audience is invalid".into(),
             jwt_unapproved_description: "user hasn't approved this consumer".into(),
+            app_not_found_error: "app_not_found".into(),
+            app_not_found_description: "External client app is not installed in this org".into(),
             jwt_max_ahead: None,
             jwt_leeway: SignedDuration::ZERO,
             jwt_extra_audiences: Vec::new(),

@@ -9,7 +9,7 @@ mod record;
 pub(crate) mod sessions;
 pub(crate) mod table;
 mod user;
-mod world;
+pub(crate) mod world;
 pub(crate) mod write;
 
 use std::collections::BTreeMap;

@@ -18,6 +18,7 @@ use serde_json::Value as Json;
 use crate::core::{Core, Runtime};
 use crate::message::{Answer, Request};
 use crate::org::access::Access;
+use crate::org::sessions::Session;
 use crate::org::{Org, User, World};
 use crate::soql::Scope;
 
@@ -234,7 +235,7 @@ fn admit<'a>(
         version,
         now,
     };
-    match refuse(core, &world, org, user, session.password_expired, now) {
+    match refuse(core, &world, org, user, &session, now) {
         Some(error) => Err(Box::new((Some(call), error))),
         None => Ok(call),
     }
@@ -245,7 +246,7 @@ fn refuse(
     world: &World,
     org: &Org,
     user: &User,
-    password_expired: bool,
+    session: &Session,
     now: Timestamp,
 ) -> Option<RestError> {
     let access = Access::of(org, user, &world.switches);
@@ -256,11 +257,11 @@ fn refuse(
             "We are performing maintenance. Try again later.",
         ));
     }
-    if user.rest_session_refused {
+    if user.rest_session_refused || !session.for_rest {
         let message = "This session is not valid for use with the REST API";
         return Some(RestError::new(401, "INVALID_SESSION_ID", message));
     }
-    if password_expired {
+    if session.password_expired {
         let message = "The users password has expired, you must call SetPassword before attempting any other API operations";
         return Some(RestError::new(
             403,
