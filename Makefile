@@ -46,11 +46,12 @@ chart-scan: tools ## checkov over what the chart renders; no finding without a r
 postgresql: ## Look for PostgreSQL's server, which the tests start; install Debian's as root
 	@tests/support/postgresql.sh
 
-prometheus: ## Look for Prometheus, promtool and Lua 5.1, which the tests run; install Debian's as root
+prometheus: ## Look for Prometheus, promtool, Lua 5.1, curl, jq and openssl, which the tests run; install Debian's as root
 	@tests/support/prometheus.sh
 
-runbooks: prometheus cluster ## Have the commands of docs/runbooks answered again, and the resources of tests/chart/health recorded
+runbooks: prometheus cluster tools ## Have the commands of the documents answered again, and the resources of tests/chart/health recorded
 	UPDATE_GENERATED=1 cargo test --test it every_output_in_the_pages
+	UPDATE_GENERATED=1 cargo test --test it a_reader_runs
 	UPDATE_GENERATED=1 cargo test --test it argo_cd_and_kstatus
 
 # rustfmt.toml groups imports and wraps comments, which nightly's rustfmt alone can; the stable one checks the rest.

@@ -1,7 +1,8 @@
 //! The cost of look-ups: API calls, time and memory for 1,000 and 10,000 Japanese numbers in an org
 //! of 200,000 records. It measures 0 and 150 ms per call, URLs of at most 16,384 bytes and longer
 //! ones. It compares them with the product document's 3 calls per number, and with two other
-//! methods that were measured on a stand-in.
+//! methods that were measured on a stand-in. It also prints what is found of the field habits of
+//! each country (`tests/lookup/data/habits.tsv`), by the first question and by the second.
 //!
 //! `make bench-lookup`, or `cargo bench --bench lookup -- [--records N] [--numbers N]...`.
 
@@ -11,12 +12,14 @@
     reason = "a bench that cannot be set up has failed"
 )]
 
-#[path = "../src/resolve/fake_salesforce.rs"]
+#[path = "../src/resolve/tests/fake_salesforce.rs"]
 mod fake_salesforce;
 #[path = "../tests/lookup/generated.rs"]
 mod generated;
+#[path = "../tests/lookup/habits.rs"]
+mod habits;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use salesforce_simulator::{Org, Record, Simulator, User, World};
@@ -90,8 +93,49 @@ async fn main() {
             }
         }
     }
+    print_second_questions().await;
+    print_recall().await;
     print_misses().await;
     print_others();
+}
+
+/// What unknown numbers cost with the second question.
+async fn print_second_questions() {
+    println!("\nunknown numbers  calls of the first question  of the second  seconds");
+    for count in [20, 1_000] {
+        let org = Org::unlimited("acme").user(User::integration(USER).password("password"));
+        let salesforce = Simulator::start(World::new().org(org)).await.unwrap();
+        let numbers: Vec<E164> = (0..count)
+            .map(|at| parse(&format!("032{:07}", 1_000_000 + at), &Region::JAPAN).unwrap())
+            .collect();
+        let begun = Instant::now();
+        look_up(&salesforce, &numbers).await;
+        let first = salesforce.counters().api_calls();
+        let connection = fake_salesforce::connection(&salesforce, USER);
+        let mut resolver = Resolver::new(connection, Region::JAPAN);
+        let second = resolver.resolve_again(&numbers).await.unwrap().calls;
+        let seconds = begun.elapsed().as_secs_f64();
+        println!("{count:>15}  {first:>27}  {second:>13}  {seconds:>7.2}");
+    }
+}
+
+/// What is found of numbers as people write them, by country.
+async fn print_recall() {
+    let mut rows = BTreeMap::new();
+    for (code, habits) in habits::habits() {
+        let home: Region = code.parse().unwrap();
+        let org = Org::unlimited("acme").user(User::integration(USER).password("password"));
+        let salesforce = habits::start(org, &habits).await;
+        let connection = fake_salesforce::connection(&salesforce, USER);
+        let resolver = Resolver::new(connection, home).person_accounts(Some(false));
+        rows.insert(code, habits::recall(resolver, home, &habits).await);
+    }
+    println!("\nfield habits by country\n{}", habits::table(&rows));
+    for (code, row) in &rows {
+        for lost in &row.lost {
+            println!("  lost in {code}: {lost}");
+        }
+    }
 }
 
 /// The further calls for misses that are due, by what changed since they were asked.

@@ -5,6 +5,7 @@
 //! that, to make room for another client (`seats`). Nobody can therefore use up the limit with
 //! connections that are only held open.
 
+mod listen;
 mod proxies;
 mod seats;
 
@@ -38,25 +39,10 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+pub(crate) use self::listen::{listen, listen_remedy};
 pub(crate) use self::proxies::{AddressRange, Proxies};
 use self::seats::{Admission, SeatId, Seats};
 use crate::error::Chain;
-
-/// The advice for a listener that cannot be opened.
-pub(crate) fn listen_remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another process has the port: end it, or choose another with --listen"
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "the address is none of this machine: choose one with --listen"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "this process may not use the port: choose one above 1023 with --listen"
-        }
-        _ => "choose another address or port with --listen",
-    }
-}
 
 /// The largest request line with its headers, in bytes. A token and a number are far shorter.
 const MAX_HEAD: usize = 64 * 1024;

@@ -12,6 +12,7 @@ mod run_spec;
 pub mod settings;
 mod spec;
 pub mod status;
+mod suggest;
 
 use jiff::Timestamp;
 

@@ -10,14 +10,19 @@ use jiff::tz::TimeZone;
 use kube::ResourceExt;
 use url::Url;
 
+use super::spec::SecondQuestion;
 use super::{
     Auth, CallCenter, Environment, Retrieval, RunSpec, SalesforceIntegration,
-    SalesforceIntegrationSpec, token_secret_name,
+    SalesforceIntegrationSpec, suggest, token_secret_name,
 };
 use crate::company_id::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;
 use crate::salesforce;
 use crate::salesforce::{ApiVersion, Method};
+
+/// The shortest time between two proofs. An integration of an earlier version of the schema may
+/// name a shorter one, and is proved at this one.
+const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A field whose value is unusable, such as a name of something that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +65,8 @@ pub struct Settings {
     pub history_days: u32,
     /// What the pods of its runs have beside what the operator gives to all.
     pub run: RunSpec,
+    /// Whether the search index is asked for numbers that no query finds.
+    pub second_question: bool,
     /// Share of the org's API requests that this integration may use, in per cent, 1 to 100.
     pub daily_percent: u64,
     /// The time between two proofs of a healthy connection.
@@ -134,6 +141,14 @@ impl Settings {
             })?,
             None => environment.login_url(),
         };
+        if let Some(instead) = salesforce::host_instead_of_pages(&login_url) {
+            return Err(InvalidField {
+                field: "spec.salesforce.loginUrl",
+                problem: format!(
+                    "{login_url} is an address of pages for browsers, where nobody can log in by API; write {instead}"
+                ),
+            });
+        }
         let api_version = salesforce.api_version.parse().map_err(|_| InvalidField {
             field: "spec.salesforce.apiVersion",
             problem: format!(
@@ -156,17 +171,29 @@ impl Settings {
         })?;
         let time_zone = TimeZone::get(&contacts.time_zone).map_err(|_| InvalidField {
             field: "spec.contacts.timeZone",
-            problem: format!(
-                "there is no time zone {:?}; write an IANA name such as Asia/Tokyo",
-                contacts.time_zone
-            ),
+            problem: match suggest::time_zone(&contacts.time_zone) {
+                Some(zone) => format!(
+                    "there is no time zone {:?}; write {zone} if that is meant",
+                    contacts.time_zone
+                ),
+                None => format!(
+                    "there is no time zone {:?}; write an IANA name such as Asia/Tokyo",
+                    contacts.time_zone
+                ),
+            },
         })?;
         let region = contacts.region.parse().map_err(|_| InvalidField {
             field: "spec.contacts.region",
-            problem: format!(
-                "there is no region {:?}; write an ISO 3166-1 code such as JP",
-                contacts.region
-            ),
+            problem: match suggest::region(&contacts.region) {
+                Some(region) => format!(
+                    "there is no region {:?}; write {region} if that is meant",
+                    contacts.region
+                ),
+                None => format!(
+                    "there is no region {:?}; write an ISO 3166-1 code such as JP",
+                    contacts.region
+                ),
+            },
         })?;
         let history_days = days(&contacts.history).ok_or_else(|| InvalidField {
             field: "spec.contacts.history",
@@ -180,14 +207,14 @@ impl Settings {
             .parse::<SignedDuration>()
             .ok()
             .and_then(|interval| Duration::try_from(interval).ok())
-            .filter(|interval| *interval >= Duration::from_secs(10))
             .ok_or_else(|| InvalidField {
                 field: "spec.interval",
                 problem: format!(
-                    "{:?} is no duration from 10s to 24h; write one such as 30m",
+                    "{:?} is no duration from 1m to 24h; write one such as 30m",
                     spec.interval
                 ),
-            })?;
+            })?
+            .max(MIN_INTERVAL);
         let daily_percent = Some(u64::from(spec.api_budget.daily_percent))
             .filter(|percent| (1..=100).contains(percent))
             .ok_or_else(|| InvalidField {
@@ -211,12 +238,17 @@ impl Settings {
             retrieval: contacts.retrieval,
             daily_at,
             lookup_every_minutes,
+            // Kubernetes minds capitals in the name of a zone.
+            time_zone_name: time_zone
+                .iana_name()
+                .unwrap_or(&contacts.time_zone)
+                .to_owned(),
             time_zone,
-            time_zone_name: contacts.time_zone.clone(),
             region,
             call_centers: spec.call_centers.clone(),
             history_days,
             run: spec.run.clone().unwrap_or_default(),
+            second_question: contacts.second_question.unwrap_or_default() == SecondQuestion::Search,
             daily_percent,
             interval,
             suspend: spec.suspend,

@@ -81,12 +81,12 @@ pub struct SalesforceIntegrationSpec {
     /// Who is told by e-mail when the integration is not ready for a while, and when it is again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications: Option<Notifications>,
-    /// How often a healthy connection is proved again, as a duration from `10s` to `24h`. The
+    /// How often a healthy connection is proved again, as a duration from `1m` to `24h`. The
     /// controller spreads the proofs around it.
     #[serde(default = "default_interval")]
     #[x_kube(
-        validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && self.size() > 1 && duration(self) >= duration('10s') && duration(self) <= duration('24h')")
-            .message("must be a duration from 10s to 24h, such as 30m or 1h30m"),
+        validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && self.size() > 1 && duration(self) >= duration('1m') && duration(self) <= duration('24h')")
+            .message("must be a duration from 1m to 24h, such as 30m or 1h30m"),
     )]
     #[schemars(length(max = 18))]
     pub interval: String,
@@ -99,7 +99,13 @@ pub struct SalesforceIntegrationSpec {
 /// The Salesforce org and how to log in to it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!has(self.auth.clientCredentials) || has(self.loginUrl)")
-    .message("loginUrl: must be set to the org's My Domain (https://acme.my.salesforce.com) for auth.clientCredentials, which Salesforce takes nowhere else"))]
+    .message("loginUrl: must be set to the org's My Domain (https://acme.my.salesforce.com) for auth.clientCredentials, which Salesforce takes nowhere else"),
+    validation = Rule::new("!has(self.auth.clientCredentials) || !has(self.loginUrl) || !self.loginUrl.lowerAscii().matches('^https://(login|test)[.](salesforce[.](com|mil)|sfcrmproducts[.]cn)(:[0-9]+)?/?$')")
+    .message("loginUrl: must be the org's My Domain (https://acme.my.salesforce.com) for auth.clientCredentials, which Salesforce takes neither at login.salesforce.com nor at test.salesforce.com"),
+    validation = Rule::new("self.environment != 'Sandbox' || !has(self.loginUrl) || !self.loginUrl.lowerAscii().matches('^https://login[.](salesforce[.](com|mil)|sfcrmproducts[.]cn)(:[0-9]+)?/?$')")
+    .message("loginUrl: takes no log-in of a sandbox; with environment: Sandbox leave loginUrl out (test.salesforce.com is used then), or write the sandbox's My Domain (https://acme--uat.sandbox.my.salesforce.com)"),
+    validation = Rule::new("self.environment != 'Production' || !has(self.loginUrl) || !self.loginUrl.lowerAscii().matches('^https://(test|[a-z0-9-]+[.]sandbox[.]my)[.](salesforce[.](com|mil)|sfcrmproducts[.]cn)(:[0-9]+)?/?$')")
+    .message("environment: must be Sandbox, because loginUrl is the address of a sandbox"))]
 #[serde(rename_all = "camelCase")]
 pub struct SalesforceSpec {
     /// `Production` logs in at login.salesforce.com, `Sandbox` at test.salesforce.com. Developer
@@ -114,14 +120,21 @@ pub struct SalesforceSpec {
             .message("must begin with https://, because credentials are sent to it"),
         validation = Rule::new("!self.startsWith('https://') || self.matches('^https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?/?$')")
             .message("must be https:// and a host, with a port at most: no user, path, query or fragment, as in https://acme.my.salesforce.com"),
+        validation = Rule::new("!self.lowerAscii().matches('[.](lightning[.]force[.]com|my[.]salesforce-setup[.]com|lightning[.]crmforce[.]mil|my[.]salesforce-setup[.]mil|lightning[.]sfcrmapps[.]cn)(:[0-9]+)?/?$')")
+            .message(Message::Expression("'is an address of pages for browsers, where nobody can log in by API; write ' + self.lowerAscii().replace('.lightning.force.com', '.my.salesforce.com').replace('.my.salesforce-setup.', '.my.salesforce.').replace('.lightning.crmforce.mil', '.my.salesforce.mil').replace('.lightning.sfcrmapps.cn', '.my.sfcrmproducts.cn')".to_owned())),
+        validation = Rule::new("!self.lowerAscii().matches('[.]((vf|visual|file|content)[.]force[.]com|(vf|file)[.](crmforce[.]mil|sfcrmapps[.]cn))(:[0-9]+)?/?$|^https://((www|welcome)[.])?salesforce[.]com(:[0-9]+)?/?$')")
+            .message("is an address of pages for browsers, where nobody can log in by API; write the org's My Domain (https://acme.my.salesforce.com), which Setup > My Domain shows"),
     )]
     #[schemars(length(max = 253))]
     pub login_url: Option<String>,
-    /// Version of the Salesforce API to speak, such as `50.0`.
+    /// Version of the Salesforce API to speak, such as `50.0`. Salesforce has retired the versions
+    /// before 31.0.
     #[serde(default = "default_api_version")]
     #[x_kube(
         validation = Rule::new("self.matches('^[1-9][0-9]{1,2}[.]0$')")
             .message("must be a version of the Salesforce API such as \"50.0\" (in quotes, without a leading v)"),
+        validation = Rule::new("!self.matches('^([1-9]|[12][0-9]|30)[.]0$')")
+            .message("must be 31.0 or newer, because Salesforce has retired the versions before it; write \"50.0\""),
     )]
     #[schemars(length(max = 5))]
     pub api_version: String,
@@ -258,7 +271,8 @@ pub struct Contacts {
     pub retrieval: Retrieval,
     /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The
     /// controller spreads tenants over the time before it, half an hour if the operator says
-    /// nothing else.
+    /// nothing else. An hour that the clock of the zone skips or repeats when daylight saving
+    /// begins or ends is left out all year: the run is before it, so that each day has one.
     #[x_kube(
         validation = Rule::new("self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')")
             .message("must be a time of day from 00:00 to 23:59, such as \"23:00\" (in quotes)"),
@@ -278,16 +292,18 @@ pub struct Contacts {
     #[x_kube(
         validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$') && self != 'Local'")
             .message("must be the IANA name of a time zone, such as Asia/Tokyo"),
+        validation = Rule::new("self.contains('/') || self.lowerAscii() in ['cet', 'cst6cdt', 'cuba', 'eet', 'egypt', 'eire', 'est', 'est5edt', 'gb', 'gb-eire', 'gmt', 'gmt0', 'greenwich', 'hongkong', 'hst', 'iceland', 'iran', 'israel', 'jamaica', 'japan', 'kwajalein', 'libya', 'local', 'met', 'mst', 'mst7mdt', 'navajo', 'nz', 'nz-chat', 'poland', 'portugal', 'prc', 'pst8pdt', 'roc', 'rok', 'singapore', 'turkey', 'uct', 'universal', 'utc', 'w-su', 'wet', 'zulu']")
+            .message(Message::Expression("'must be the IANA name of a time zone, of the form Asia/Tokyo' + (self.upperAscii() in {'JST': 1, 'KST': 1, 'SGT': 1, 'HKT': 1, 'IST': 1, 'CEST': 1, 'BST': 1, 'EDT': 1, 'CST': 1, 'CDT': 1, 'MDT': 1, 'PST': 1, 'PDT': 1, 'BRT': 1, 'AEST': 1, 'AEDT': 1} ? ' and not an abbreviation; write ' + {'JST': 'Asia/Tokyo', 'KST': 'Asia/Seoul', 'SGT': 'Asia/Singapore', 'HKT': 'Asia/Hong_Kong', 'IST': 'Asia/Kolkata', 'CEST': 'Europe/Berlin', 'BST': 'Europe/London', 'EDT': 'America/New_York', 'CST': 'America/Chicago', 'CDT': 'America/Chicago', 'MDT': 'America/Denver', 'PST': 'America/Los_Angeles', 'PDT': 'America/Los_Angeles', 'BRT': 'America/Sao_Paulo', 'AEST': 'Australia/Sydney', 'AEDT': 'Australia/Sydney'}[self.upperAscii()] : '')".to_owned())),
     )]
     #[schemars(length(max = 64))]
     #[serde(default = "default_time_zone")]
     pub time_zone: String,
     /// How national numbers are read: an ISO 3166-1 alpha-2 code, such as `JP`.
     #[x_kube(
-        validation = Rule::new("self.matches('^[A-Z]{2}$')")
-            .message("must be an ISO 3166-1 code of two capital letters, such as JP"),
+        validation = Rule::new("self.matches('^[A-Z]{2}$') && self != 'UK'")
+            .message(Message::Expression("'must be an ISO 3166-1 code of two capital letters, such as JP' + (self.upperAscii() == 'UK' ? '; the code of the United Kingdom is GB' : self.matches('^[A-Za-z]{2}$') ? '; write ' + self.upperAscii() : ': the country whose rules national numbers follow, not its name')".to_owned())),
     )]
-    #[schemars(length(max = 2))]
+    #[schemars(length(max = 64))]
     #[serde(default = "default_region")]
     pub region: String,
     /// How far back a run on request (`switchboard.dev/run-requested-at`) asks again for the
@@ -301,6 +317,11 @@ pub struct Contacts {
     #[schemars(length(max = 5))]
     #[serde(default = "default_history")]
     pub history: String,
+    /// What becomes of numbers that no query finds. `Search`, which counts if nothing is said,
+    /// asks Salesforce's search index, which finds numbers with extensions, labels and other
+    /// numbers beside them, for some further API calls; `Disabled` asks no second time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_question: Option<SecondQuestion>,
 }
 
 /// One call center and its users.
@@ -382,6 +403,16 @@ pub enum Retrieval {
     Disabled,
 }
 
+/// What becomes of numbers that no query finds.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SecondQuestion {
+    /// The search index is asked.
+    #[default]
+    Search,
+    /// They stay unknown.
+    Disabled,
+}
+
 /// Which kind of org it is; it decides where to log in.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Environment {
@@ -401,6 +432,7 @@ impl Default for Contacts {
             time_zone: default_time_zone(),
             region: default_region(),
             history: default_history(),
+            second_question: None,
         }
     }
 }

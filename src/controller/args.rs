@@ -113,8 +113,9 @@ pub struct Args {
     /// Namespace of the Lease; the pod's own when not given.
     #[arg(long, env = "POD_NAMESPACE")]
     pub lease_namespace: Option<String>,
-    /// Where /healthz, /readyz and /metrics answer.
-    #[arg(long, env = "SWITCHBOARD_LISTEN", default_value = "0.0.0.0:8080")]
+    /// Where /healthz, /readyz and /metrics answer; `[::]` takes IPv6 and IPv4, and IPv4 alone
+    /// where there is no IPv6.
+    #[arg(long, env = "SWITCHBOARD_LISTEN", default_value = "[::]:8080")]
     pub listen: SocketAddr,
     /// Give each integration series of its own in /metrics, by namespace and name: of the oldest
     /// so many, 1000 without a number. Without the flag there are series of the whole fleet

@@ -65,7 +65,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         Arc::clone(&metrics),
         args.metrics_per_integration as usize,
     ));
-    let listening = server::listen(args.listen).await?;
+    let listening = server::listen(args.listen)?;
     let served = server::serve(
         listening,
         Arc::clone(&health),

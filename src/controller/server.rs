@@ -97,10 +97,9 @@ impl Health {
     }
 }
 
-pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| Error::Listen { address, source })?;
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let listener =
+        http_server::listen(address).map_err(|source| Error::Listen { address, source })?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "health is told here");
     }
@@ -148,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn clients_that_say_nothing_do_not_keep_the_kubelet_out() {
-        let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::new(Arc::new(Metrics::default()), 0));
         let limits = ConnectionLimits {

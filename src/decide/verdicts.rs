@@ -20,6 +20,10 @@ pub(crate) fn credentials(credentials: &Credentials) -> Verdict {
             Reason::SecretKeyMissing,
             format!("The Secret {secret:?} has no key {key:?}."),
         ),
+        Credentials::KeyMisspelt { secret, key, meant } => Verdict::fails(
+            Reason::SecretKeyMissing,
+            format!("The Secret {secret:?} has a key {key:?}; the key is {meant:?}."),
+        ),
         Credentials::KeyInvalid {
             secret,
             key,

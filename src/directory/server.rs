@@ -38,11 +38,11 @@ pub struct Args {
     /// Something else than serving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Where to listen.
+    /// Where to listen; `[::]` takes IPv6 and IPv4, and IPv4 alone where there is no IPv6.
     #[arg(
         long,
         env = "SWITCHBOARD_DIRECTORY_LISTEN",
-        default_value = "0.0.0.0:8080",
+        default_value = "[::]:8080",
         value_name = "ADDRESS:PORT"
     )]
     pub listen: SocketAddr,
@@ -317,7 +317,7 @@ impl Server {
         let keys = KeyFile::open(key_file).await?;
         let store = Store::open(args.database_address().await?.expose_secret()).await?;
         let cannot = |error| Error::Listen(args.listen, error);
-        let listener = TcpListener::bind(args.listen).await.map_err(cannot)?;
+        let listener = http_server::listen(args.listen).map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let limits = Limits {
             body_bytes: args.max_body,

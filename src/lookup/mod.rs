@@ -53,7 +53,17 @@ struct Explanation {
 struct Outcome {
     lines: Vec<NumberResult>,
     api_calls: u64,
+    /// What of it the second question was.
+    second: Second,
     took: Duration,
+}
+
+/// The second question about numbers that the first did not find.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Second {
+    asked: usize,
+    found: usize,
+    api_calls: u64,
 }
 
 // === impl NumberResult ===

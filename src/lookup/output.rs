@@ -23,20 +23,32 @@ pub(crate) fn text(outcome: &Outcome, format: Format) -> String {
 /// The cost, in a sentence.
 pub(crate) fn cost(outcome: &Outcome) -> String {
     let asked = outcome.asked();
-    format!(
+    let second = outcome.second;
+    let calls = outcome.api_calls.saturating_sub(second.api_calls);
+    let first = format!(
         "{} of {} numbers asked, {} found, {} API {} in {:.1} s ({} at {CALLS_PER_NUMBER} a number)",
         asked,
         outcome.lines.len(),
         outcome.matched(),
-        outcome.api_calls,
-        if outcome.api_calls == 1 {
-            "call"
-        } else {
-            "calls"
-        },
+        calls,
+        calls_in_words(calls),
         outcome.took.as_secs_f64(),
         asked as u64 * CALLS_PER_NUMBER,
+    );
+    if second.asked == 0 {
+        return first;
+    }
+    format!(
+        "{first}; of these {} found by a second question about {} to the search index, {} more API {}",
+        second.found,
+        second.asked,
+        second.api_calls,
+        calls_in_words(second.api_calls),
     )
+}
+
+fn calls_in_words(calls: u64) -> &'static str {
+    if calls == 1 { "call" } else { "calls" }
 }
 
 fn e164(line: &NumberResult) -> Option<&str> {
@@ -51,13 +63,20 @@ fn json_lines(outcome: &Outcome) -> String {
         text.push_str(&json_line(line).to_string());
         text.push('\n');
     }
-    let summary = json!({"summary": {
+    let mut summary = json!({"summary": {
         "numbers": outcome.lines.len(),
         "asked": outcome.asked(),
         "matched": outcome.matched(),
         "apiCalls": outcome.api_calls,
         "seconds": (outcome.took.as_secs_f64() * 1_000.0).round() / 1_000.0,
     }});
+    if outcome.second.asked > 0 {
+        summary["summary"]["secondQuestion"] = json!({
+            "asked": outcome.second.asked,
+            "found": outcome.second.found,
+            "apiCalls": outcome.second.api_calls,
+        });
+    }
     text.push_str(&summary.to_string());
     text.push('\n');
     text

@@ -7,12 +7,12 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use kube::ResourceExt;
 
-use super::{Args, Explanation, NumberResult, Outcome, Resolution, output};
+use super::{Args, Explanation, NumberResult, Outcome, Resolution, Second, output};
 use crate::api::Settings;
 use crate::cli::{BadInput, FlagError, Manifests, in_thread, print};
 use crate::error::print_error;
 use crate::exit::Exit;
-use crate::phone::{E164, Region, parse, spellings};
+use crate::phone::{E164, Region, parse, search_phrases};
 use crate::plain_text::escaped;
 use crate::reason::Reason;
 use crate::resolve::{LookedUp, MAX_ALTERNATIVES, ResolveError, Resolver, why};
@@ -29,6 +29,8 @@ struct Job {
     region: Region,
     connection: Connection,
     explain: bool,
+    second_question: bool,
+    second: Second,
 }
 
 /// Why not all numbers were asked for. What was found before is printed.
@@ -113,6 +115,8 @@ fn prepare(args: &Args) -> Result<Job, BadInput> {
         region,
         connection,
         explain: args.explain,
+        second_question: settings.second_question,
+        second: Second::default(),
     })
 }
 
@@ -129,6 +133,9 @@ fn credentials(
     }
     let problem = match read.state {
         decide::Credentials::KeyMissing { key, .. } => format!("lacks the key {key:?}"),
+        decide::Credentials::KeyMisspelt { key, meant, .. } => {
+            format!("has a key {key:?}; the key is {meant:?}")
+        }
         decide::Credentials::KeyInvalid { key, problem, .. } => {
             format!("the key {key:?} {problem}")
         }
@@ -156,6 +163,7 @@ impl Job {
         let outcome = Outcome {
             lines: self.lines,
             api_calls: self.connection.spent().calls,
+            second: self.second,
             took: std::time::Duration::ZERO,
         };
         (outcome, result)
@@ -176,7 +184,9 @@ impl Job {
             .await??;
         let mut resolver = Resolver::new(self.connection.clone(), self.region)
             .person_accounts(session.person_accounts)
+            .second_question(self.second_question)
             .instance(Some(session.instance_url));
+        let mut unknown: Vec<E164> = Vec::new();
         let mut pending = numbers;
         while !pending.is_empty() {
             let batch = resolver.batch(pending);
@@ -184,9 +194,36 @@ impl Job {
                 .unless_requested(resolver.resolve(&batch))
                 .await??;
             let Some(brought) = brought else { continue };
-            self.keep(batch.numbers(), &brought, places);
+            let spellings = |number: &E164| {
+                let place = batch.numbers().iter().position(|asked| asked == number);
+                place
+                    .map_or(&[][..], |place| batch.spellings(place))
+                    .to_vec()
+            };
+            self.keep(batch.numbers(), &brought, places, &spellings);
+            let is_unknown = |number: &&E164| !brought.found.contains_key(*number);
+            unknown.extend(batch.numbers().iter().filter(is_unknown).cloned());
             bar.inc(batch.numbers().len() as u64);
             pending = pending.get(batch.numbers().len()..).unwrap_or_default();
+        }
+        if !unknown.is_empty() {
+            let answer = shutdown
+                .unless_requested(resolver.resolve_again(&unknown))
+                .await??;
+            let found = &answer.looked_up.found;
+            self.second = Second {
+                asked: answer.asked,
+                found: found.len(),
+                api_calls: answer.calls,
+            };
+            unknown.retain(|number| found.contains_key(number));
+            let phrases = |number: &E164| search_phrases(number, &self.region);
+            let phrases: HashMap<E164, Vec<String>> = unknown
+                .iter()
+                .map(|number| (number.clone(), phrases(number)))
+                .collect();
+            let asked = |number: &E164| phrases.get(number).cloned().unwrap_or_default();
+            self.keep(&unknown, &answer.looked_up, places, &asked);
         }
         bar.finish_and_clear();
         for finding in resolver.findings() {
@@ -197,7 +234,13 @@ impl Job {
         Ok(())
     }
 
-    fn keep(&mut self, asked: &[E164], brought: &LookedUp, places: &HashMap<E164, Vec<usize>>) {
+    fn keep(
+        &mut self,
+        asked: &[E164],
+        brought: &LookedUp,
+        places: &HashMap<E164, Vec<usize>>,
+        spellings: &dyn Fn(&E164) -> Vec<String>,
+    ) {
         for number in asked {
             let answer = match brought.found.get(number) {
                 Some(found) => Resolution::Found(found.clone()),
@@ -208,7 +251,7 @@ impl Job {
                 let found = brought.found.get(number);
                 let others = found.and_then(|found| found.alternatives.as_ref());
                 Explanation {
-                    spellings: spellings(number, &self.region),
+                    spellings: spellings(number),
                     records: records
                         .into_iter()
                         .take(1 + MAX_ALTERNATIVES)

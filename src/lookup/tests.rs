@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Explanation, Format, NumberResult, Outcome, Resolution, output};
+use super::{Explanation, Format, NumberResult, Outcome, Resolution, Second, output};
 use crate::phone::{Region, parse};
 use crate::resolve::{Match, Object, Record, Rule};
 
@@ -36,6 +36,7 @@ fn outcome() -> Outcome {
             line("0312345670", Resolution::NotAsked),
         ],
         api_calls: 1,
+        second: Second::default(),
         took: Duration::from_millis(1_234),
     }
 }

@@ -229,8 +229,9 @@ async fn read_line(path: &PathBuf) -> Result<SecretString, SendError> {
 fn host_and_port(address: &str, tls: Encryption) -> Result<(String, u16), ServerError> {
     let invalid = || ServerError::Address(address.to_owned());
     let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().map_err(|_| invalid())?),
-        None => (
+        // The last colon of an IPv6 address without a port stands within its brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| invalid())?),
+        _ => (
             address,
             match tls {
                 Encryption::StartTls => 587,
@@ -239,6 +240,17 @@ fn host_and_port(address: &str, tls: Encryption) -> Result<(String, u16), Server
             },
         ),
     };
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    if let Some(bare) = bare {
+        let is_address = bare.parse::<std::net::Ipv6Addr>().is_ok();
+        return if is_address && port != 0 {
+            Ok((bare.to_owned(), port))
+        } else {
+            Err(invalid())
+        };
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     if host.is_empty() || port == 0 || !host.chars().all(plain) {
         return Err(invalid());
@@ -269,6 +281,10 @@ mod tests {
         assert_eq!(port("smtp.example.com", Encryption::StartTls), 587);
         assert_eq!(port("smtp.example.com", Encryption::Wrapped), 465);
         assert_eq!(port("smtp.example.com:2525", Encryption::Wrapped), 2525);
+        for (address, port) in [("[fd00:10::25]:2525", 2525), ("[fd00:10::25]", 587)] {
+            let server = server(address, Encryption::StartTls).unwrap();
+            assert_eq!((server.host.as_str(), server.port), ("fd00:10::25", port));
+        }
         for wrong in [
             "",
             ":25",
@@ -276,6 +292,10 @@ mod tests {
             "smtp.example.com:0",
             "smtp.example.com:70000",
             "smtp://x",
+            "fd00:10::25",
+            "[fd00:10::25",
+            "[smtp.example.com]:25",
+            "[::1]:0",
             "a b",
         ] {
             let said = server(wrong, Encryption::StartTls)
@@ -290,6 +310,7 @@ mod tests {
     fn nothing_leaves_the_machine_unencrypted() {
         assert!(server("localhost:25", Encryption::Off).is_ok());
         assert!(server("127.0.0.1:25", Encryption::Off).is_ok());
+        assert!(server("[::1]:25", Encryption::Off).is_ok());
         for elsewhere in ["smtp.example.com", "10.0.0.1:25", "localhost.example.com"] {
             let said = server(elsewhere, Encryption::Off)
                 .err()

@@ -45,6 +45,8 @@ fn clean_char(character: char) -> Option<char> {
         | '\u{FE63}'
         | '\u{FF0D}'
         | '\u{FF70}' => '-',
+        // The wave dash, which Japanese keyboards produce for a tilde.
+        '\u{301C}' | '\u{3030}' => '~',
         '\u{FF01}'..='\u{FF5E}' => {
             char::from_u32(u32::from(character) - 0xFF01 + 0x21).unwrap_or(character)
         }

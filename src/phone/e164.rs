@@ -48,6 +48,32 @@ impl E164 {
             .unwrap_or_default()
     }
 
+    /// The other number that reaches the same subscriber, where a country has two.
+    ///
+    /// Argentina: mobile numbers have a 9 after +54 that many leave out. Brazil: mobile numbers got
+    /// a ninth digit, 9, from 2012 to 2016, and stand in records without it (ANATEL, resolution
+    /// 553/2010).
+    pub fn same_subscriber(&self) -> Option<Self> {
+        let other = if let Some(national) = self.0.strip_prefix("+54") {
+            match (national.len(), national.as_bytes().first()?) {
+                (11, b'9') => format!("+54{}", national.get(1..)?),
+                // Area codes begin with 1 to 3; 0800 and 0600 are no mobile lines.
+                (10, b'1'..=b'3') => format!("+549{national}"),
+                _ => return None,
+            }
+        } else if let Some(national) = self.0.strip_prefix("+55") {
+            let (area, line) = national.split_at_checked(2)?;
+            match (line.len(), line.as_bytes()) {
+                (9, [b'9', b'6' | b'8' | b'9', ..]) => format!("+55{area}{}", line.get(1..)?),
+                (8, [b'6' | b'8' | b'9', ..]) => format!("+55{area}9{line}"),
+                _ => return None,
+            }
+        } else {
+            return None;
+        };
+        other.parse().ok()
+    }
+
     /// The number as libphonenumber's type. The library has already parsed this text once.
     pub(crate) fn library(&self) -> Option<PhoneNumber> {
         PHONE_NUMBER_UTIL.parse(&*self.0, None).ok()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clean::clean;
 use super::special::{is_emergency, is_service};
-use super::{E164, Region};
+use super::{E164, Region, address, field};
 
 /// Why a text is not looked up in Salesforce. Such a text is never sent there.
 #[derive(
@@ -56,19 +56,23 @@ pub enum NotLookedUp {
 /// The words in place of a withheld number. The platform itself sends `Anonymous`
 /// (revcomm/miitel-developers-public, schema/incoming_webhook); SIP networks and Japanese carriers
 /// send the others. They are compared in lower case without blanks and punctuation.
-const WITHHELD: [&str; 17] = [
+const WITHHELD: [&str; 21] = [
     "anonymous",
     "blocked",
     "callerunknown",
     "coinline",
     "nocallerid",
     "nonumber",
+    "notavailable",
     "private",
     "privatenumber",
     "restricted",
+    "suppressed",
     "unavailable",
     "unknown",
     "withheld",
+    "番号非通知",
+    "発信者番号非通知",
     "公衆電話",
     "表示圏外",
     "通知不可能",
@@ -81,6 +85,8 @@ const WITHHELD: [&str; 17] = [
 const MAX_TEXT_CHARS: usize = 250;
 /// Up to this length, digits that are no subscriber's number count as an extension.
 const MAX_EXTENSION_DIGITS: usize = 6;
+/// Fewer digits may be an extension or a local number, whatever they spell.
+const LEAST_KEYPAD_DIGITS: usize = 7;
 
 impl NotLookedUp {
     /// A stable name for logs, reports and stored reasons.
@@ -105,36 +111,105 @@ impl NotLookedUp {
 /// use switchboard::phone::{NotLookedUp, Region, parse};
 /// let japan: Region = "JP".parse()?;
 /// assert_eq!(parse("０３－１２３４－５６７８", &japan)?.as_str(), "+81312345678");
+/// assert_eq!(parse("sip:0312345678@pbx.example", &japan)?.as_str(), "+81312345678");
 /// assert_eq!(parse("Anonymous", &japan), Err(NotLookedUp::Anonymous));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn parse(text: &str, region: &Region) -> Result<E164, NotLookedUp> {
     let region = *region;
-    if text.len() > MAX_TEXT_CHARS * 4 || text.chars().count() > MAX_TEXT_CHARS {
+    if is_too_long(text) {
         return Err(NotLookedUp::NotANumber);
     }
-    let plain = clean(text);
+    let mut plain = clean(text);
     if plain.is_empty() || plain.eq_ignore_ascii_case("null") {
         return Err(NotLookedUp::Empty);
     }
     if is_withheld(&plain) {
         return Err(NotLookedUp::Anonymous);
     }
-    let main_line = strip_extension(&plain);
-    if main_line.is_empty() {
+    if let Some(dialled) = address::dialled_in(&plain) {
+        return dial(&dialled?, region);
+    }
+    if is_brazil(region) {
+        plain = without_carrier_blank(plain);
+    }
+    let line = field::main_line(&plain);
+    if line.whole.is_empty() {
         return Err(NotLookedUp::Extension);
     }
+    let is_valid = |number: &E164| number.library().is_some_and(|number| number.is_valid());
+    if let Some(sure) = line.sure
+        && let Ok(number) = dial(sure, region)
+        && is_valid(&number)
+    {
+        return Ok(number);
+    }
+    dial(line.whole, region).or_else(|reason| {
+        let shorter = line.shorter.and_then(|shorter| dial(shorter, region).ok());
+        shorter.filter(is_valid).ok_or(reason)
+    })
+}
+
+/// The numbers in a phone field of a record: one, or those of a text such as
+/// `03-1234-5678 / 090-1234-5678`. A number with an extension is the number of its main line.
+pub fn numbers_in(text: &str, region: &Region) -> Vec<E164> {
+    if is_too_long(text) {
+        return Vec::new();
+    }
+    let read = |parts: Vec<&str>| {
+        let mut numbers: Vec<E164> = Vec::new();
+        for number in parts
+            .into_iter()
+            .filter_map(|part| parse(part, region).ok())
+        {
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+        numbers
+    };
+    // A slash or a comma may also stand within a number: `030 / 123456`. It separates numbers where
+    // the text before it is one.
+    if field::may_be_several(text) {
+        let parts = field::parts(text);
+        if let Some(first) = parts.first()
+            && text.trim_start().starts_with(first)
+            && parse(first, region).is_ok()
+        {
+            return read(parts);
+        }
+    }
+    match parse(text, region) {
+        Ok(number) => vec![number],
+        Err(NotLookedUp::NotANumber | NotLookedUp::Invalid) => read(field::small_parts(text)),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn is_too_long(text: &str) -> bool {
+    text.len() > MAX_TEXT_CHARS * 4 || text.chars().count() > MAX_TEXT_CHARS
+}
+
+/// Reads what is dialled: a number without labels and extensions, but with what the library knows.
+fn dial(main_line: &str, region: Region) -> Result<E164, NotLookedUp> {
     let dialled = strip_caller_id_code(main_line, region);
     if dialled.starts_with(['*', '#']) {
         return Err(NotLookedUp::Service);
     }
+    if is_withheld_on_a_keypad(&dialled, region) {
+        return Err(NotLookedUp::Anonymous);
+    }
     if let Some(short) = short_number(&dialled, region) {
         return Err(short);
     }
-    read(&dialled, region)
+    match mexican(&dialled, region) {
+        Some(international) => read(&international, region),
+        None => read(&dialled, region),
+    }
 }
 
-fn is_withheld(plain: &str) -> bool {
+/// Whether the text is a word in place of a withheld number.
+pub(super) fn is_withheld(plain: &str) -> bool {
     let word: String = plain
         .chars()
         .filter(|c| c.is_alphanumeric())
@@ -143,17 +218,95 @@ fn is_withheld(plain: &str) -> bool {
     WITHHELD.contains(&word.as_str())
 }
 
-/// Cuts off everything after the main line, as in `03-1234-5678 内線12`. The library handles the
-/// Latin markers.
-fn strip_extension(plain: &str) -> &str {
-    match ["内線", "内线", "內線"]
-        .iter()
-        .filter_map(|marker| plain.find(marker))
-        .min()
-    {
-        Some(end) => plain[..end].trim_end_matches([' ', '(', '-', ',', '/', ':']),
-        None => plain,
+/// Whether the digits are such a word as a keypad spells it: gateways that need digits send
+/// `+86282452253` for UNAVAILABLE and `+266696687` for ANONYMOUS. A number that exists is no word.
+fn is_withheld_on_a_keypad(dialled: &str, region: Region) -> bool {
+    let (plus, bare) = match dialled.strip_prefix('+') {
+        Some(bare) => ("+", bare),
+        None => ("", dialled),
+    };
+    let is_word = |digits: &str| {
+        digits.len() >= LEAST_KEYPAD_DIGITS
+            && WITHHELD.iter().any(|word| is_spelled_by(word, digits))
+    };
+    if !bare.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
     }
+    let code = region.calling_code().to_string();
+    let national = bare.strip_prefix(&code).unwrap_or(bare);
+    (is_word(bare) || is_word(national))
+        && !PHONE_NUMBER_UTIL
+            .parse(format!("{plus}{bare}"), Some(region.library()))
+            .is_ok_and(|number| number.is_valid())
+}
+
+fn is_spelled_by(word: &str, digits: &str) -> bool {
+    word.len() == digits.len()
+        && word.bytes().zip(digits.bytes()).all(|(letter, digit)| {
+            let key = match letter {
+                b'a'..=b'c' => b'2',
+                b'd'..=b'f' => b'3',
+                b'g'..=b'i' => b'4',
+                b'j'..=b'l' => b'5',
+                b'm'..=b'o' => b'6',
+                b'p'..=b's' => b'7',
+                b't'..=b'v' => b'8',
+                b'w'..=b'z' => b'9',
+                _ => return false,
+            };
+            key == digit
+        })
+}
+
+fn is_brazil(region: Region) -> bool {
+    region.library() == rlibphonenumber::Region::BR
+}
+
+/// Letter-heads in Brazil leave the carrier to the caller: `(0xx11) 3333-4444`, `0**11 …`.
+fn without_carrier_blank(plain: String) -> String {
+    let mut plain = plain;
+    for blank in ["0xx", "0XX", "0**", "0 xx ", "0 XX "] {
+        if let Some(at) = plain.find(blank)
+            && !plain[..at].contains(|c: char| c.is_ascii_digit())
+        {
+            plain.replace_range(at..at + blank.len(), "0");
+        }
+    }
+    plain
+}
+
+/// A Mexican number without the prefixes that were abolished in 2019 and 2020: 1 after +52, 044 and
+/// 045 for mobile phones, 01 for long distance (Instituto Federal de Telecomunicaciones). They
+/// lead to the same subscriber.
+fn mexican(dialled: &str, region: Region) -> Option<String> {
+    const NATIONAL_DIGITS: usize = 10;
+    let digits: String = dialled
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')' | '/' | '[' | ']' | '+'))
+        .collect();
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let is_foreign = dialled.trim_start_matches('(').starts_with('+');
+    let national = match digits.strip_prefix("0052") {
+        Some(rest) => rest,
+        None if is_foreign => digits.strip_prefix("52")?,
+        None if region.library() == rlibphonenumber::Region::MX => {
+            let without_plus = digits.strip_prefix("52");
+            without_plus
+                .filter(|rest| rest.len() >= NATIONAL_DIGITS)
+                .unwrap_or(&digits)
+        }
+        None => return None,
+    };
+    let with_country = national.len() < digits.len();
+    ["1", "01", "044", "045"].into_iter().find_map(|prefix| {
+        // A 1 alone may begin a number of North America.
+        let rest = national
+            .strip_prefix(prefix)
+            .filter(|_| with_country || prefix != "1")?;
+        (rest.len() == NATIONAL_DIGITS && !rest.starts_with('0')).then(|| format!("+52{rest}"))
+    })
 }
 
 /// Removes 184 or 186 before a number. In Japan they hide and show the caller's own number, and are
@@ -251,8 +404,13 @@ fn accept(number: &PhoneNumber, dialled: &str, region: Region) -> Option<E164> {
                 })
         }
     };
-    if written_in_full || number.is_valid() {
+    if number.is_valid() {
         E164::from_library(number)
+    } else if written_in_full {
+        // Outside of the known ranges, a prefix that the library strips from the national form may
+        // be a part of the international one (Brazil's 0900, Belarus). Such a number would not be
+        // itself when it is read again.
+        E164::from_library(number).filter(|read| read.as_str().parse().as_ref() == Ok(read))
     } else {
         None
     }

@@ -4,27 +4,270 @@
 //! `(xxx) xxx-xxxx`. A field holds 40 characters, and `=` and `IN` compare the raw text:
 //! <https://help.salesforce.com/s/articleView?id=000385963&type=1>.
 
+use std::collections::HashMap;
+
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
 
+use super::habits::{self, Parts};
 use super::{E164, Region, parse};
 
 /// The most characters that a Salesforce phone field holds.
 pub const MAX_SPELLING_CHARS: usize = 40;
 
-/// The spellings of `number` to query in the org of a tenant whose region is `home`.
+/// How many of the spellings of a number take part in deciding how many numbers go into a request,
+/// outside of Japan and North America. The others fill what room is left.
+const LIKELY: usize = 26;
+/// The groupings that go before Japan's long texts, of which each takes the room of five.
+const BEFORE_TEXTS: usize = 60;
+/// The most spellings that are asked for.
+const MOST: usize = 160;
+
+/// The spellings of `number` that are asked for in the org of a tenant whose region is `home`, the
+/// likeliest first.
 ///
 /// Each spelling parses back to the same number there. Other spellings are left out, because a
 /// record found by one of them could not be matched to the number. Examples are a foreign number in
 /// its own national form, and digits without a plus sign that are another number of the region.
 pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
-    let Some(read) = number.library() else {
-        return vec![number.to_string()];
+    let mut reader = Reader::new(number, home);
+    reader.sibling = None;
+    let mut list = reader.likely();
+    let rare = reader.rare(&list);
+    list.extend(rare);
+    list
+}
+
+/// The spellings that every request has room for, those of the
+/// [same subscriber](E164::same_subscriber) among them.
+pub(crate) fn likely(number: &E164, home: &Region) -> Vec<String> {
+    Reader::new(number, home).likely()
+}
+
+/// Further spellings, the likeliest first, without those in `likely`.
+pub(crate) fn rare(number: &E164, home: &Region, likely: &[String]) -> Vec<String> {
+    Reader::new(number, home).rare(likely)
+}
+
+/// What a search index is asked for to find a number whatever stands around it: words of digits,
+/// and groups of digits that follow each other.
+pub(crate) fn search_phrases(number: &E164, home: &Region) -> Vec<String> {
+    /// Fewer digits are in too many numbers.
+    const LEAST_DIGITS: usize = 6;
+    let mut found = List::default();
+    let Some(parts) = Reader::new(number, home).parts else {
+        found.add(number.digits().to_owned());
+        return found.0;
     };
-    let mut found = Spellings::default();
-    found.add(number.to_string());
-    let formatted = PHONE_NUMBER_UTIL.format(&read, PhoneNumberFormat::National);
+    let sibling = number.same_subscriber();
+    let other = sibling.as_ref().and_then(E164::library);
+    let others = other.map(|other| habits::local_groups(&self::parts(&other)));
+    for groups in habits::local_groups(&parts)
+        .into_iter()
+        .chain(others.into_iter().flatten())
+    {
+        let is_short = groups.concat().len() < LEAST_DIGITS;
+        let area = parts.groups.first().filter(|_| is_short);
+        let phrase: Vec<&str> = area
+            .into_iter()
+            .chain(&groups)
+            .map(String::as_str)
+            .collect();
+        found.add(phrase.join(" "));
+    }
+    if home.calling_code() == number.calling_code() {
+        found.add(format!("{}{}", parts.trunk, parts.national));
+    }
+    found.add(number.digits().to_owned());
+    found.extend(sibling.map(|sibling| sibling.digits().to_owned()));
+    // Mexico's abolished prefixes, without blanks.
+    let prefixes: &[&str] = if parts.code == 52 {
+        &["521", "044", "045", "01"]
+    } else {
+        &[]
+    };
+    found.extend(
+        prefixes
+            .iter()
+            .map(|prefix| format!("{prefix}{}", parts.national)),
+    );
+    found.0
+}
+
+/// Finds the spellings of one number and reads each back.
+struct Reader<'a> {
+    number: &'a E164,
+    home: &'a Region,
+    /// The other number of the same subscriber.
+    sibling: Option<E164>,
+    parts: Option<Parts>,
+    library: Option<PhoneNumber>,
+    /// What texts of the same digits were read as. Marks between digits do not matter.
+    read: HashMap<String, bool>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(number: &'a E164, home: &'a Region) -> Self {
+        let library = number.library();
+        Self {
+            number,
+            home,
+            sibling: number.same_subscriber(),
+            parts: library.as_ref().map(parts),
+            library,
+            read: HashMap::new(),
+        }
+    }
+
+    /// Whether a spelling is read as the number. Parsing is what a look-up costs of the processor,
+    /// so digits are read once.
+    fn is_read_back(&mut self, spelling: &str) -> bool {
+        let (number, sibling) = (self.number, self.sibling.as_ref());
+        let home = self.home;
+        let reads = |text: &str| {
+            parse(text, home).is_ok_and(|read| read == *number || Some(&read) == sibling)
+        };
+        if !spelling
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"+ -.()/".contains(&byte))
+        {
+            return reads(spelling);
+        }
+        let digits = spelling.chars().filter(|c| c.is_ascii_digit() || *c == '+');
+        *self
+            .read
+            .entry(digits.collect())
+            .or_insert_with(|| reads(spelling))
+    }
+
+    fn likely(&mut self) -> Vec<String> {
+        let mut found = List::default();
+        found.add(self.number.to_string());
+        let (Some(library), Some(parts)) = (&self.library, &self.parts) else {
+            return found.0;
+        };
+        if [1, 81].contains(&library.country_code) {
+            counted_to_the_byte(self.number, library, &mut found);
+        } else {
+            let national = PHONE_NUMBER_UTIL.format(library, PhoneNumberFormat::National);
+            let digits = groups(&national).concat();
+            found.add(national.into_owned());
+            found.add(digits);
+            let international = PhoneNumberFormat::International;
+            found.add(
+                PHONE_NUMBER_UTIL
+                    .format(library, international)
+                    .into_owned(),
+            );
+            found.add(self.number.digits().to_owned());
+            found.add(format!("00{}", self.number.digits()));
+            found.extend(self.sibling.as_ref().map(E164::to_string));
+            if parts.code == 52 {
+                found.add(format!("+521{}", parts.national));
+            }
+            found.extend(habits::ranked(parts));
+        }
+        let mut list = found.0;
+        let most = if [1, 81].contains(&library.country_code) {
+            MOST
+        } else {
+            LIKELY
+        };
+        list = self.keep(list, most);
+        list
+    }
+
+    fn rare(&mut self, likely: &[String]) -> Vec<String> {
+        let Some(parts) = &self.parts else {
+            return Vec::new();
+        };
+        let mut found = List::default();
+        let ranked = habits::ranked(parts);
+        let plain = likely
+            .iter()
+            .find(|text| text.starts_with('0') && text.contains('-'));
+        if let Some(hyphens) = plain.filter(|_| parts.code == 81) {
+            found.extend(ranked.iter().take(BEFORE_TEXTS).cloned());
+            found.extend(japanese_texts(hyphens));
+        }
+        found.extend(ranked);
+        found.0.retain(|text| !likely.contains(text));
+        self.keep(found.0, MOST.saturating_sub(likely.len()))
+    }
+
+    fn keep(&mut self, list: Vec<String>, most: usize) -> Vec<String> {
+        let kept = list
+            .into_iter()
+            .filter(|spelling| self.is_read_back(spelling));
+        kept.take(most).collect()
+    }
+}
+
+/// The parts of a number, without the prefix that Argentina's mobile numbers have from abroad.
+fn parts(number: &PhoneNumber) -> Parts {
+    let formatted = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::National);
+    let mut national = number.get_national_significant_number();
+    let mut abroad = international_groups(number);
+    let written = groups(&formatted).concat();
+    let mut trunk = written
+        .strip_suffix(national.as_str())
+        .unwrap_or_default()
+        .to_owned();
+    if number.country_code == 54 {
+        "0".clone_into(&mut trunk);
+        if national.len() == 11 && abroad.first().is_some_and(|group| group == "9") {
+            national.remove(0);
+            abroad.remove(0);
+        }
+    }
+    Parts {
+        code: number.country_code,
+        trunk,
+        national,
+        groups: abroad,
+    }
+}
+
+/// What Japanese forms, cards and CSV files leave in a field: full-width text, other dashes,
+/// labels, and the apostrophe by which a spreadsheet keeps the leading zero.
+fn japanese_texts(hyphens: &str) -> Vec<String> {
+    let wide = |dash: char| -> String {
+        let wide = |c: char| match c {
+            '-' => dash,
+            digit => char::from_u32(u32::from(digit) + 0xFEE0).unwrap_or(digit),
+        };
+        hyphens.chars().map(wide).collect()
+    };
+    let dashes = |dash: &str| hyphens.replace('-', dash);
+    vec![
+        wide('－'),
+        wide('ー'),
+        wide('−'),
+        wide('‐'),
+        wide('-'),
+        wide('－').replace('－', ""),
+        dashes("－"),
+        dashes("ー"),
+        dashes("‐"),
+        dashes("−"),
+        dashes("–"),
+        format!("TEL {hyphens}"),
+        format!("TEL:{hyphens}"),
+        format!("TEL：{hyphens}"),
+        format!("{hyphens}(代表)"),
+        format!("{hyphens}（代表）"),
+        format!("{hyphens}(代)"),
+        format!("{hyphens}（代）"),
+        format!("代表 {hyphens}"),
+        format!("'{hyphens}"),
+    ]
+}
+
+/// The spellings of Japan and North America. A thousand numbers are asked for in as many requests
+/// as their length allows.
+fn counted_to_the_byte(number: &E164, read: &PhoneNumber, found: &mut List) {
+    let formatted = PHONE_NUMBER_UTIL.format(read, PhoneNumberFormat::National);
     let national = groups(&formatted);
-    let abroad = international_groups(&read);
+    let abroad = international_groups(read);
     let code = read.country_code.to_string();
     // Ten digits after the country code: 090, 050, 0800. They have no area code to separate.
     let is_japanese_mobile = read.country_code == 81 && abroad.concat().len() == 10;
@@ -36,7 +279,7 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
     found.add(formatted.to_string());
     found.add(
         PHONE_NUMBER_UTIL
-            .format(&read, PhoneNumberFormat::International)
+            .format(read, PhoneNumberFormat::International)
             .into_owned(),
     );
     found.add(number.digits().to_owned());
@@ -61,38 +304,35 @@ pub fn spellings(number: &E164, home: &Region) -> Vec<String> {
     found.add(national.join(" "));
     found.add(national.join("."));
     if read.country_code == 1 {
-        north_america(&mut found, &abroad);
+        north_america(found, &abroad);
     }
-    for grouping in other_groupings(&read) {
+    for grouping in other_groupings(read) {
         found.add(grouping);
     }
-    if national.concat() != abroad.concat() && read.country_code != 1 {
+    if national.concat() != abroad.concat()
+        && read.country_code != 1
+        && let Some(prefix) = national.concat().strip_suffix(&abroad.concat())
+    {
         // The trunk prefix in parentheses, as on letterheads.
-        if let Some(prefix) = national.concat().strip_suffix(&abroad.concat()) {
-            found.add(format!("+{code} ({prefix}){}", abroad.join("-")));
-            if read.country_code != 81 {
-                found.add(format!("+{code} ({prefix}){}", abroad.join(" ")));
-                found.add(format!("+{code} ({prefix}) {}", abroad.join(" ")));
-            }
-        }
-    }
-    if ![1, 81].contains(&read.country_code) {
-        elsewhere(&mut found, &code, &abroad);
+        found.add(format!("+{code} ({prefix}){}", abroad.join("-")));
     }
     found.add(format!("+{code} {}", abroad.concat()));
-    let mut list = found.0;
-    list.retain(|spelling| parse(spelling, home).as_ref() == Ok(number));
-    list
 }
 
 /// A list without duplicates that keeps its order.
 #[derive(Default)]
-struct Spellings(Vec<String>);
+struct List(Vec<String>);
 
-impl Spellings {
+impl List {
     fn add(&mut self, spelling: String) {
-        if spelling.len() <= MAX_SPELLING_CHARS && !self.0.contains(&spelling) {
+        if spelling.chars().count() <= MAX_SPELLING_CHARS && !self.0.contains(&spelling) {
             self.0.push(spelling);
+        }
+    }
+
+    fn extend(&mut self, spellings: impl IntoIterator<Item = String>) {
+        for spelling in spellings {
+            self.add(spelling);
         }
     }
 }
@@ -116,7 +356,7 @@ fn with_separator(groups: &[String], separator: &str) -> Option<String> {
 
 /// Adds `1-415-555-0132` and similar forms: in North America the country code is the long-distance
 /// prefix.
-fn north_america(found: &mut Spellings, groups: &[String]) {
+fn north_america(found: &mut List, groups: &[String]) {
     if let [area, exchange, line] = groups {
         found.add(format!("+1 ({area}) {exchange}-{line}"));
         found.add(format!("1-{area}-{exchange}-{line}"));
@@ -128,18 +368,6 @@ fn north_america(found: &mut Spellings, groups: &[String]) {
         found.add(format!("+1({area}){exchange}-{line}"));
         found.add(format!("1 {area} {exchange} {line}"));
     }
-}
-
-/// Adds the forms that Europe and most of the world use besides those of the metadata. Japan does
-/// not use them, and its spellings are counted to the byte.
-fn elsewhere(found: &mut Spellings, code: &str, groups: &[String]) {
-    if let [area, rest @ ..] = groups
-        && !rest.is_empty()
-    {
-        found.add(format!("+{code} ({area}) {}", rest.join(" ")));
-    }
-    found.add(format!("00{code} {}", groups.join(" ")));
-    found.add(format!("00{code}{}", groups.concat()));
 }
 
 /// The groupings that people really use besides those of the metadata. Japanese area codes have two
@@ -159,8 +387,6 @@ fn other_groupings(number: &PhoneNumber) -> Vec<String> {
         }
         (81, 9) => &[&[3, 3], &[4, 2]],
         (81, 10) => &[&[3, 4]],
-        (44, 10) => &[&[3, 4], &[4, 3], &[5], &[5, 3]],
-        (49, length) if length > 6 => &[&[3], &[4], &[5]],
         _ => &[],
     };
     let written = format!("0{national}");
@@ -176,15 +402,7 @@ fn other_groupings(number: &PhoneNumber) -> Vec<String> {
             rest = after;
         }
         parts.push(rest);
-        match number.country_code {
-            44 => spellings.push(parts.join(" ")),
-            49 => {
-                spellings.extend(["/", "-", " "].map(|separator| parts.join(separator)));
-                let abroad = parts.join(" ");
-                spellings.push(format!("+49 {}", &abroad[1..]));
-            }
-            _ => spellings.push(parts.join("-")),
-        }
+        spellings.push(parts.join("-"));
     }
     spellings
 }

@@ -211,6 +211,141 @@ fn e164_is_only_made_from_its_own_form() {
 }
 
 #[test]
+fn a_field_may_hold_more_than_a_number() {
+    let read = |text: &str, code: &str| -> Vec<String> {
+        let numbers = numbers_in(text, &region(code));
+        numbers.iter().map(E164::to_string).collect()
+    };
+    for (text, code, expected) in [
+        ("03-1234-5678", "JP", &["+81312345678"][..]),
+        (
+            "03-1234-5678 / 090-1234-5678",
+            "JP",
+            &["+81312345678", "+819012345678"],
+        ),
+        (
+            "03-1234-5678/090-1234-5678",
+            "JP",
+            &["+81312345678", "+819012345678"],
+        ),
+        (
+            "03-1234-5678、090-1234-5678",
+            "JP",
+            &["+81312345678", "+819012345678"],
+        ),
+        (
+            "03-1234-5678\n090-1234-5678",
+            "JP",
+            &["+81312345678", "+819012345678"],
+        ),
+        (
+            "03-1234-5678 090-1234-5678",
+            "JP",
+            &["+81312345678", "+819012345678"],
+        ),
+        ("03-1234-5678 / 5679", "JP", &["+81312345678"]),
+        ("03-1234-5678, 内線12", "JP", &["+81312345678"]),
+        (
+            "(415) 555-0132 or (415) 555-0133",
+            "US",
+            &["+14155550132", "+14155550133"],
+        ),
+        ("+1 415-555-0132;ext=12", "US", &["+14155550132"]),
+        ("+49 (0)30 / 1234567", "DE", &["+49301234567"]),
+        ("030 / 1234567", "DE", &["+49301234567"]),
+        (
+            "030/1234567, 0151/12345678",
+            "DE",
+            &["+49301234567", "+4915112345678"],
+        ),
+        ("415-555-0132 cell", "US", &["+14155550132"]),
+        ("1-800-FLOWERS", "US", &["+18003569377"]),
+        ("030 1234567 work", "DE", &["+49301234567"]),
+        ("020 7946 (0958)", "GB", &["+442079460958"]),
+        ("110", "JP", &[]),
+        ("内線 12", "JP", &[]),
+        ("hello", "JP", &[]),
+    ] {
+        assert_eq!(read(text, code), expected, "{text:?} in {code}");
+    }
+    assert!(read(&"1".repeat(100_000), "JP").is_empty());
+}
+
+#[test]
+fn callers_are_read_as_platforms_send_them() {
+    for text in [
+        "sip:+81312345678@pbx.example.com",
+        "\"Sato\" <sip:+81312345678@pbx.example>",
+        "\"佐藤 花子\" <sips:0312345678@pbx.example;user=phone>;tag=1",
+        "<sip:0312345678@192.0.2.1:5060;transport=udp>",
+        "sip:%2B81312345678@pbx.example",
+        "sip:0312345678;phone-context=+81@pbx.example;user=phone",
+        "SIP:0312345678:secret@pbx.example",
+        "tel:0312345678;phone-context=+81",
+        "tel:0312345678;phone-context=pbx.example",
+        "tel:+81-3-1234-5678;ext=12",
+        "<tel:+81312345678>",
+        "+81(0)3-1234-5678",
+        "(+81)3-1234-5678",
+        "+81 03-1234-5678",
+        "0081-3-1234-5678",
+        "010 81 3 1234 5678",
+    ] {
+        reads(text, "JP", "+81312345678");
+    }
+    reads("tel:0301234567;phone-context=+49", "JP", "+49301234567");
+    for text in [
+        "+86282452253",
+        "86282452253",
+        "+266696687",
+        "+7378742833",
+        "+8656696",
+        "sip:anonymous@anonymous.invalid",
+        "\"Anonymous\" <sip:anonymous@anonymous.invalid>",
+        "sip:unavailable@unknown.invalid",
+        "非通知",
+    ] {
+        refuses(text, "JP", NotLookedUp::Anonymous);
+    }
+    // A number that exists is not a word: 737 is an area code of Austin.
+    reads("7378742833", "US", "+17378742833");
+    refuses("sip:sato@pbx.example", "JP", NotLookedUp::NotANumber);
+    refuses("sip:201@pbx.example", "JP", NotLookedUp::Extension);
+    refuses("sip:110@pbx.example", "JP", NotLookedUp::Emergency);
+}
+
+#[test]
+fn the_two_numbers_of_a_subscriber_lead_to_each_other() {
+    for (one, other) in [
+        ("+5491123450001", "+541123450001"),
+        ("+5493514567890", "+543514567890"),
+        ("+5511987650001", "+551187650001"),
+    ] {
+        let (one, other): (E164, E164) = (one.parse().unwrap(), other.parse().unwrap());
+        assert_eq!(one.same_subscriber().as_ref(), Some(&other));
+        assert_eq!(other.same_subscriber(), Some(one));
+    }
+    for alone in ["+81312345678", "+551133330005", "+548001234567"] {
+        assert_eq!(alone.parse::<E164>().unwrap().same_subscriber(), None);
+    }
+    for text in [
+        "+52 1 55 4123 0001",
+        "0052 1 55 4123 0001",
+        "+52 044 55 4123 0001",
+    ] {
+        reads(text, "JP", "+525541230001");
+    }
+    for text in [
+        "044 55 4123 0001",
+        "045 55 4123 0001",
+        "01 55 4123 0001",
+        "+521 5541230001",
+    ] {
+        reads(text, "MX", "+525541230001");
+    }
+}
+
+#[test]
 fn spellings_begin_with_what_people_store_most() {
     let number = parse("03-1234-5678", &region("JP")).expect("a number");
     let list = spellings(&number, &region("JP"));
@@ -306,8 +441,15 @@ fn every_spelling_of_every_regions_example_comes_home() {
         for kind in [
             PhoneNumberType::FixedLine,
             PhoneNumberType::Mobile,
+            PhoneNumberType::FixedLineOrMobile,
             PhoneNumberType::VoIP,
             PhoneNumberType::TollFree,
+            PhoneNumberType::PremiumRate,
+            PhoneNumberType::SharedCost,
+            PhoneNumberType::PersonalNumber,
+            PhoneNumberType::Pager,
+            PhoneNumberType::UAN,
+            PhoneNumberType::VoiceMail,
         ] {
             let Ok(example) =
                 PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.library(), kind)
@@ -320,6 +462,7 @@ fn every_spelling_of_every_regions_example_comes_home() {
             assert_eq!(number.as_str().parse::<E164>().as_ref(), Ok(&number));
             assert_spellings_come_home(&number, &region);
             assert_spellings_come_home(&number, &Region::JAPAN);
+            assert_spellings_come_home(&number, &self::region("US"));
         }
     }
 }
@@ -333,6 +476,10 @@ fn dialled(code: &'static str) -> impl Strategy<Value = (Region, String)> {
         "DE" => "0[1-9][0-9]{7,10}",
         // Service numbers (0900) have no international form.
         "BR" => "0[1-9][1-9][2-5][0-9]{7}",
+        "MX" => "[2-9][0-9]{9}",
+        "AR" => "0(11|351|2966)[2-9][0-9]{6,7}",
+        "BY" => "8[0-9]{8,10}",
+        "BI" => "[2-7][0-9]{7}",
         _ => "0[1-9][0-9]{5,10}",
     };
     pattern.prop_map(move |text| (region(code), text))
@@ -343,11 +490,20 @@ proptest! {
 
     #[test]
     fn every_spelling_reads_back_to_the_same_number(
-        (home, text) in prop_oneof![dialled("JP"), dialled("US"), dialled("GB"), dialled("DE"), dialled("IT"), dialled("BR")]
+        (home, text) in prop_oneof![dialled("JP"), dialled("US"), dialled("GB"), dialled("DE"), dialled("IT"), dialled("BR"), dialled("MX"), dialled("AR"), dialled("BY"), dialled("BI"), dialled("CH"), dialled("AT"), dialled("KR"), dialled("CN")]
     ) {
         if let Ok(number) = parse(&text, &home) {
             assert_spellings_come_home(&number, &home);
             prop_assert_eq!(number.as_str().parse::<E164>(), Ok(number.clone()));
+        }
+    }
+
+    #[test]
+    fn a_number_of_any_region_is_asked_for_by_itself(at in 0_usize..250, text in "[0-9]{5,13}|0[0-9]{5,12}|\\+[1-9][0-9]{6,13}") {
+        let home = Region::all().nth(at % Region::all().count()).expect("a region");
+        if let Ok(number) = parse(&text, &home) {
+            prop_assert_eq!(number.as_str().parse::<E164>(), Ok(number.clone()));
+            assert_spellings_come_home(&number, &home);
         }
     }
 

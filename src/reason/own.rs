@@ -78,8 +78,8 @@ reasons! {
             Act("Create the Secret in this namespace, or correct the name in secretRef. It is noticed at once.")
         }
         SecretKeyMissing {
-            "The Secret lacks a key that the log-in method needs.",
-            Act("Add the key to the Secret. It is noticed at once.")
+            "The Secret lacks a key that the log-in method needs, or has it in another spelling.",
+            Act("Add the key to the Secret, or rename it as the message says. It is noticed at once.")
         }
         SecretKeyInvalid {
             "A key of the Secret is empty, not text, or not what the key is for.",
@@ -245,11 +245,11 @@ reasons! {
         }
         MailRecipientRefused {
             "`spec.notifications.email` names an address in a domain that the operator sends no mail to.",
-            Act("Name an address in a domain of your own that the platform team has allowed, or ask the platform team to allow this one (--mail-recipient-domains).")
+            Act("Name an address in a domain of your own that the platform team has allowed, or ask the platform team to allow this one (mail.recipientDomains in the chart, --mail-recipient-domains).")
         }
         MailNotConfigured {
             "`spec.notifications` is set, and the operator has no mail server.",
-            Act("Ask the platform team to configure a mail server (--smtp-server), or take spec.notifications out.")
+            Act("Ask the platform team to configure a mail server (mail.server in the chart, --smtp-server), or take spec.notifications out.")
         }
         MailNotDelivered {
             "A mail was given up: the mail server refused it, did not take it for an hour, or too many were waiting.",

@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::query::Slot;
 use super::record::Row;
-use super::resolver::Resolver;
+use super::resolver::{Finding, Resolver};
 use super::search::shrink;
 use super::url_limit::is_too_much;
 use super::{LookedUp, MAX_ROWS_PER_PAGE, Object, ResolveError, choose};
@@ -70,6 +70,8 @@ impl Resolver {
             calls += 1;
             let mut calls_left = 0;
             let mut further = Vec::new();
+            // Contacts and accounts both name what an org without person accounts lacks.
+            let mut persons_dropped = false;
             for mut reading in readings {
                 let named = |answer: &_| is_of(answer, reading.object);
                 let Some(at) = answers.iter().position(named) else {
@@ -84,7 +86,12 @@ impl Resolver {
                             fields: Vec::new(),
                         };
                         let finding = shrink(&mut self.shape, &slot, &error);
-                        self.findings.push(finding.ok_or(error)?);
+                        if finding.is_none() && !(persons_dropped && reading.object != Object::Lead)
+                        {
+                            return Err(error.into());
+                        }
+                        persons_dropped |= finding == Some(Finding::NoPersonAccounts);
+                        self.findings.extend(finding);
                         if self.shape.objects().any(|object| object == reading.object) {
                             further.push(Reading::of(reading.object));
                         }

@@ -1,7 +1,8 @@
 //! Finds the people and companies in Salesforce that belong to phone numbers.
 //!
 //! [`Resolver`] packs many numbers into few composite requests and sends them, or reads the records
-//! that changed where many numbers were not known before. [`choose()`] reads
+//! that changed where many numbers were not known before, and asks Salesforce's search index for
+//! what no query found. [`choose()`] reads
 //! the records that come back and picks one for each number. Only the resolver does I/O.
 //!
 //! One composite request holds at most five queries and costs one API call. There are five pairs of
@@ -9,8 +10,6 @@
 //! query of its own. Therefore each URL contains a list of spellings only once, and a field that
 //! the user may not see removes nothing but itself.
 
-#[cfg(test)]
-mod calls;
 mod changes;
 mod choose;
 mod plan;
@@ -18,6 +17,7 @@ mod query;
 mod record;
 mod resolver;
 mod search;
+mod second;
 #[cfg(test)]
 pub(crate) mod tests;
 mod url_limit;
@@ -31,6 +31,7 @@ pub use self::plan::{Batch, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE};
 pub use self::query::{PhoneField, Shape};
 pub use self::record::Record;
 pub use self::resolver::{Allowance, Finding, LookedUp, Resolver};
+pub use self::second::SecondAnswer;
 pub use self::url_limit::{FIRST_URL_BYTES, MAX_URL_BYTES, UrlLength};
 use crate::salesforce::Error;
 

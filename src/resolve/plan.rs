@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 
 use super::query::{Shape, literals};
-use crate::phone::{E164, Region, spellings};
+use crate::phone::{E164, Region, likely, rare};
 use crate::salesforce::{MAX_STATEMENT_CHARS, Soql};
 
 /// The maximum number of queries in one composite request: "Up to 5 of these subrequests can be
@@ -28,29 +28,31 @@ const URL_OVERHEAD_BYTES: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     numbers: Vec<E164>,
-    /// The spellings of each number, as a SOQL list.
-    literals: Vec<String>,
+    /// The spellings of each number that are asked for.
+    spellings: Vec<Vec<String>>,
     /// The maximum URL length for which the batch was packed, in bytes.
     pub(crate) url_bytes: usize,
 }
 
-/// Packs as many of the first numbers as fit into URLs of this length, but at least one.
+/// Packs as many of the first numbers as fit into URLs of this length, but at least one. Their
+/// likely spellings decide how many these are; [`Batch::filled`] uses the room that is left.
 pub(crate) fn pack(shape: &Shape, pending: &[E164], home: &Region, url_bytes: usize) -> Batch {
     let limit = Room::of(shape, url_bytes);
     let mut batch = Batch {
         numbers: Vec::new(),
-        literals: Vec::new(),
+        spellings: Vec::new(),
         url_bytes,
     };
     let mut seen = HashSet::new();
     let mut used = Room::default();
     for number in pending.iter().filter(|number| seen.insert(*number)) {
-        let asked = literals(&spellings(number, home));
-        used = used.plus(Room::taken_by(&asked));
-        if !used.fits(limit) && !batch.numbers.is_empty() {
+        let asked = likely(number, home);
+        let with_it = used.plus(Room::taken_by(&literals(&asked)));
+        if !with_it.fits(limit) && !batch.numbers.is_empty() {
             break;
         }
-        batch.literals.push(asked);
+        used = with_it;
+        batch.spellings.push(asked);
         batch.numbers.push(number.clone());
     }
     batch
@@ -64,14 +66,58 @@ impl Batch {
         &self.numbers
     }
 
+    /// The batch with at most so many of its numbers.
+    pub(crate) fn first(mut self, count: usize) -> Self {
+        self.numbers.truncate(count.max(1));
+        self.spellings.truncate(count.max(1));
+        self
+    }
+
+    /// Adds rarer spellings while there is room, the likeliest of each number first.
+    pub(crate) fn filled(mut self, shape: &Shape, home: &Region) -> Self {
+        /// With less room for each number, nothing fits that is worth the search for it.
+        const WORTH_IT: usize = 24;
+        let limit = Room::of(shape, self.url_bytes);
+        let taken = self
+            .spellings
+            .iter()
+            .map(|list| Room::taken_by(&literals(list)));
+        let mut used = taken.fold(Room::default(), Room::plus);
+        let left = limit.url_bytes.saturating_sub(used.url_bytes);
+        if left < WORTH_IT * self.numbers.len() {
+            return self;
+        }
+        let rare = |(number, known): (&E164, &Vec<String>)| rare(number, home, known).into_iter();
+        let mut further: Vec<_> = self.numbers.iter().zip(&self.spellings).map(rare).collect();
+        let mut is_full = false;
+        while !is_full {
+            is_full = true;
+            for (list, further) in self.spellings.iter_mut().zip(&mut further) {
+                let Some(spelling) = further.next() else {
+                    continue;
+                };
+                let with_it = used.plus(Room::taken_by(&literals([&spelling])));
+                if with_it.fits(limit) {
+                    used = with_it;
+                    list.push(spelling);
+                    is_full = false;
+                }
+            }
+        }
+        self
+    }
+
+    /// The spellings that are asked for the number at a position.
+    pub fn spellings(&self, place: usize) -> &[String] {
+        self.spellings
+            .get(place)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
     /// The list of literals for the numbers at these positions.
     pub(crate) fn literals(&self, places: &[usize]) -> String {
-        let asked: Vec<&str> = places
-            .iter()
-            .filter_map(|place| self.literals.get(*place))
-            .map(String::as_str)
-            .collect();
-        asked.join(",")
+        literals(places.iter().flat_map(|place| self.spellings(*place)))
     }
 }
 

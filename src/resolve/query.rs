@@ -222,6 +222,25 @@ impl Shape {
         ))
     }
 
+    /// The query of an object for records of these Ids, which must look like Ids.
+    pub(crate) fn soql_by_id(&self, object: Object, ids: &[String]) -> Soql {
+        let mut fields = vec!["Id"];
+        fields.extend(self.readable(object));
+        let phones = self.searched().filter(|field| field.object == object);
+        fields.extend(phones.map(|field| field.name));
+        let open = match object {
+            Object::Lead if !self.hidden_fields.contains(&(Object::Lead, CONVERTED)) => {
+                format!("{CONVERTED}=false AND ")
+            }
+            Object::Contact | Object::Account | Object::Lead => String::new(),
+        };
+        Soql::text(&format!(
+            "SELECT {} FROM {object} WHERE {open}Id IN ({}) {ORDER}",
+            fields.join(","),
+            literals(ids),
+        ))
+    }
+
     fn readable(&self, object: Object) -> impl Iterator<Item = &'static str> + '_ {
         let (always, with_persons) = read(object);
         let with_persons = if self.person_accounts {

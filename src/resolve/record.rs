@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::Object;
-use crate::phone::{E164, Region, parse};
+use crate::phone::{E164, Region, numbers_in};
 
 /// A record of Salesforce with a phone number on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub struct Record {
     pub modified: Option<Timestamp>,
     /// The texts of its phone fields, as they are stored.
     pub phones: Vec<String>,
-    /// The numbers in these fields, parsed for the tenant's region. They are parsed only here,
-    /// once.
+    /// The numbers in these fields, parsed for the tenant's region, with the other number of the
+    /// same subscriber where there is one. They are parsed only here, once.
     pub numbers: Vec<E164>,
 }
 
@@ -92,7 +92,15 @@ impl Row {
             .flatten()
             .filter(|text| !text.is_empty())
             .collect();
-        let numbers = phones.iter().filter_map(|text| parse(text, home).ok());
+        let mut numbers: Vec<E164> = Vec::new();
+        for number in phones.iter().flat_map(|text| numbers_in(text, home)) {
+            let both = [number.same_subscriber(), Some(number)];
+            for number in both.into_iter().flatten() {
+                if !numbers.contains(&number) {
+                    numbers.push(number);
+                }
+            }
+        }
         // A person account has no title in the accounts' own fields, so its person contact has none
         // either: both rows are one record.
         let title = self.title.filter(|_| object != Object::Account);
@@ -105,7 +113,7 @@ impl Row {
             title: told(title),
             owner: told(self.owner.and_then(|owner| owner.name)),
             modified: self.last_modified_date.as_deref().and_then(timestamp),
-            numbers: numbers.collect(),
+            numbers,
             phones,
         })
     }

@@ -14,6 +14,9 @@ use super::{Batch, Match, Object, Record, ResolveError, choose};
 use crate::phone::{E164, Region};
 use crate::salesforce::{Connection, Spent};
 
+/// Up to so many calls, numbers are spread over them evenly.
+const FEW_CALLS: usize = 3;
+
 /// Looks up numbers over one connection.
 pub struct Resolver {
     pub(super) connection: Connection,
@@ -22,11 +25,13 @@ pub struct Resolver {
     pub(super) instance: Option<Url>,
     pub(super) allowance: Allowance,
     room: UrlLimit,
+    /// Whether the search index is asked for what was not found.
+    pub(super) second_question: bool,
     pub(super) findings: Vec<Finding>,
 }
 
 /// The result of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LookedUp {
     /// The numbers that were found. No record holds the numbers that are missing here.
     pub found: HashMap<E164, Match>,
@@ -67,6 +72,7 @@ impl Resolver {
             instance: None,
             allowance: Allowance(None),
             room: UrlLimit::new(None),
+            second_question: true,
             findings: Vec::new(),
         }
     }
@@ -92,6 +98,15 @@ impl Resolver {
         Self { allowance, ..self }
     }
 
+    /// Sets whether [`resolve_again`](Self::resolve_again) asks at all.
+    #[must_use]
+    pub fn second_question(self, second_question: bool) -> Self {
+        Self {
+            second_question,
+            ..self
+        }
+    }
+
     /// Sets the URL lengths that an earlier run learned for this org.
     #[must_use]
     pub fn url_length(self, known: Option<UrlLength>) -> Self {
@@ -108,8 +123,11 @@ impl Resolver {
         let calls = pending.len().div_ceil(batch.numbers().len().max(1));
         match self.room.longer(calls) {
             Some(bytes) => pack(&self.shape, pending, &self.home, bytes),
+            // The same number of calls with numbers spread evenly leaves room in each.
+            None if calls <= FEW_CALLS => batch.first(pending.len().div_ceil(calls.max(1))),
             None => batch,
         }
+        .filled(&self.shape, &self.home)
     }
 
     /// Looks up the numbers of a batch. Returns `None` if they were too many for the org; the next

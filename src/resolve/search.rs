@@ -92,6 +92,7 @@ impl<'a> Search<'a> {
         let asks = std::mem::take(&mut self.open);
         let mut findings = Vec::new();
         let mut changed = BTreeSet::new();
+        let before = shape.clone();
         let mut again = Vec::new();
         let mut read_on = Vec::new();
         for (at, ask) in asks.into_iter().enumerate() {
@@ -106,12 +107,17 @@ impl<'a> Search<'a> {
                 Err(error) if is_too_much(&error) => return Ok(Absorbed::TooMuch(error)),
                 Err(error) => {
                     let finding = shrink(shape, &ask.slot, &error);
-                    // Two queries of an object fail because of the same field; only the first one
-                    // gives a finding.
-                    if finding.is_none() && !changed.contains(&ask.slot.object) {
+                    // Two queries fail because of the same field; only the first one gives a
+                    // finding. What is said of person accounts is said of two objects.
+                    let is_other = before.soql(&ask.slot, "") != shape.soql(&ask.slot, "");
+                    if finding.is_none() && !changed.contains(&ask.slot.object) && !is_other {
                         return Err(error.into());
                     }
                     changed.insert(ask.slot.object);
+                    if finding == Some(Finding::NoPersonAccounts) {
+                        // Contacts name them, too, in the same request.
+                        changed.extend([Object::Contact, Object::Account]);
+                    }
                     findings.extend(finding);
                     again.push(ask);
                 }
@@ -329,6 +335,48 @@ mod tests {
         assert_eq!(search.requests(&shape).len(), 1);
         answered(search.absorb(&mut shape, vec![empty(0)]));
         assert!(search.requests(&shape).is_empty());
+    }
+
+    /// OAuth does not tell whether an org has person accounts, so `switchboard lookup` asks.
+    #[test]
+    fn an_org_without_person_accounts_refuses_contacts_and_accounts_at_once() {
+        let mut shape = Shape::new(None);
+        let batch = planned(&shape, &numbers(&["0312345678"]));
+        let mut search = Search::new(&shape, &batch, Region::JAPAN);
+        let requests = search.requests(&shape).len();
+        let (person, mobile) = (
+            "No such column 'IsPersonAccount' on entity 'Account'.",
+            "No such column 'PersonMobilePhone' on entity 'Account'.",
+        );
+        let mut answers: Vec<_> = (0..requests).map(empty).collect();
+        for (at, ask) in search.open.iter().enumerate() {
+            match ask.slot.object {
+                Object::Contact => answers[at] = refused(at, "INVALID_FIELD", person),
+                Object::Account => answers[at] = refused(at, "INVALID_FIELD", mobile),
+                Object::Lead => {}
+            }
+        }
+        let findings = answered(search.absorb(&mut shape, answers));
+        assert_eq!(findings, [Finding::NoPersonAccounts]);
+        let again = search.requests(&shape).len();
+        assert!(again > 1);
+        answered(search.absorb(&mut shape, (0..again).map(empty).collect()));
+        assert!(search.requests(&shape).is_empty());
+    }
+
+    #[test]
+    fn an_org_without_person_accounts_refuses_two_objects_and_the_search_goes_on() {
+        let mut shape = Shape::new(None);
+        let batch = planned(&shape, &numbers(&["0312345678"]));
+        let mut search = Search::new(&shape, &batch, Region::JAPAN);
+        let message = "No such column 'IsPersonAccount' on entity 'Account'.";
+        let mut answers: Vec<_> = (0..5).map(empty).collect();
+        for (at, answer) in answers.iter_mut().enumerate().take(3) {
+            *answer = refused(at, "INVALID_FIELD", message);
+        }
+        let findings = answered(search.absorb(&mut shape, answers));
+        assert_eq!(findings, [Finding::NoPersonAccounts]);
+        assert_eq!(search.requests(&shape).len(), 3);
     }
 
     #[test]

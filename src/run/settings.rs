@@ -65,6 +65,9 @@ pub struct WorkerSettings {
     /// asked with another one are asked again at once.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub match_settings: String,
+    /// Whether the search index is asked for numbers that no query finds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second_question: bool,
     /// The re-retrieval that the tenant requested with this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub re_retrieve: Option<ReRetrieve>,

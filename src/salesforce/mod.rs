@@ -27,6 +27,8 @@ pub use self::answers::meaning::{Meaning, Retry};
 pub use self::connection::Connection;
 pub use self::connection::retry::RetryPolicy;
 pub use self::credentials::environment::{ApiVersion, Environment, InvalidApiVersion};
+pub use self::credentials::hosts::host_instead_of_pages;
+pub use self::credentials::key_names::misspelt;
 pub use self::credentials::private_key::NotAKey;
 pub use self::credentials::secret_keys::{Incomplete, SecretKey, Unusable, secret_text};
 pub use self::credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
@@ -37,6 +39,7 @@ pub use self::probe::probe;
 pub use self::probe::users::{UserRow, UsersFound};
 pub use self::probe::warning_code::WarningCode;
 pub use self::rest::soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
+pub use self::rest::sosl::Sosl;
 pub use self::rest::usage::{Spent, Usage};
 pub use self::rest::{
     MAX_SUBQUERIES, MAX_SUBREQUESTS, NextPage, Page, Subrequest, Subresponse, Version,

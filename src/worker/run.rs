@@ -185,6 +185,9 @@ impl Run {
                 }
             }
             numbers.append(&mut misses);
+            // What the first question did not find. It is not on record as unknown before the
+            // second has been asked: a name that only the second question finds would go and come.
+            let mut unknown: Vec<E164> = Vec::new();
             let mut pending = numbers.as_slice();
             while !pending.is_empty() {
                 check_not_stopped()?;
@@ -200,13 +203,53 @@ impl Run {
                 progress.report_findings(resolver);
                 let Some(answer) = answer? else { continue };
                 let searched = resolver.fully_searched().map(record_object).collect();
-                let asked = batch.numbers();
-                self.finish(asked, &todo, answer.found, searched, &mut progress)
+                let asks_again = |number: &&E164| {
+                    self.settings.second_question
+                        && !answer.found.contains_key(*number)
+                        && !todo.missed.contains(*number)
+                };
+                let (again, asked): (Vec<&E164>, Vec<&E164>) =
+                    batch.numbers().iter().partition(asks_again);
+                unknown.extend(again.into_iter().cloned());
+                let asked: Vec<E164> = asked.into_iter().cloned().collect();
+                self.finish(&asked, &todo, answer.found, searched, &mut progress)
                     .await?;
-                progress.resolved.extend(batch.numbers().iter().cloned());
+                progress.resolved.extend(asked);
                 pending = pending.get(count..).unwrap_or_default();
             }
+            self.ask_again(unknown, &todo, resolver, &mut progress)
+                .await?;
         }
+    }
+
+    /// Asks the second question about numbers that the first did not find.
+    async fn ask_again(
+        &self,
+        unknown: Vec<E164>,
+        todo: &Todo,
+        resolver: &mut Resolver,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), Failure> {
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let answer = resolver.resolve_again(&unknown).await?;
+        info!(
+            asked = answer.asked,
+            found = answer.looked_up.found.len(),
+            api_calls = answer.calls,
+            "second question"
+        );
+        let (asked, not_asked) = unknown.split_at(answer.asked.min(unknown.len()));
+        let searched = resolver.fully_searched().map(record_object).collect();
+        self.finish(asked, todo, answer.looked_up.found, searched, progress)
+            .await?;
+        // Nobody says that Salesforce does not know what the index was not asked for, so a name
+        // that came from there stays.
+        self.finish(not_asked, todo, HashMap::new(), Vec::new(), progress)
+            .await?;
+        progress.resolved.extend(unknown);
+        Ok(())
     }
 
     /// Leases calls, and returns whether there are more. `None` means that nothing is left.
@@ -311,6 +354,7 @@ impl Run {
             .person_accounts(self.settings.person_accounts.or(session.person_accounts))
             .instance(Some(instance))
             .allowance(allowance)
+            .second_question(self.settings.second_question)
             .url_length(self.settings.url_length))
     }
 
@@ -324,6 +368,9 @@ impl Run {
         searched: Vec<RecordObject>,
         progress: &mut Progress<'_>,
     ) -> Result<(), Failure> {
+        if asked.is_empty() {
+            return Ok(());
+        }
         let matched = found.len();
         let mut outcomes = Vec::with_capacity(matched);
         for numbers in asked.chunks(MAX_BULK) {

@@ -12,6 +12,8 @@ pub(crate) struct Todo {
     pub(crate) done: Vec<DoneCall>,
     /// Numbers to look up, in the order in which they came.
     pub(crate) numbers: Vec<E164>,
+    /// Those of them that Salesforce did not know not long ago.
+    pub(crate) missed: HashSet<E164>,
     /// IDs of the calls of these numbers.
     calls: BTreeMap<E164, Vec<String>>,
 }
@@ -22,7 +24,10 @@ impl Todo {
     /// Parses the numbers of the calls with the tenant's region, and sorts the calls.
     pub(crate) fn sort(calls: Vec<ClaimedCall>, home: &Region, resolved: &HashSet<E164>) -> Self {
         let mut todo = Self::default();
-        for ClaimedCall { id, number, .. } in calls {
+        for call in calls {
+            let ClaimedCall {
+                id, number, missed, ..
+            } = call;
             match parse(&number, home) {
                 Ok(number) if resolved.contains(&number) => {
                     todo.done.push(DoneCall {
@@ -31,6 +36,9 @@ impl Todo {
                     });
                 }
                 Ok(number) => {
+                    if missed {
+                        todo.missed.insert(number.clone());
+                    }
                     let calls = todo.calls.entry(number.clone()).or_default();
                     if calls.is_empty() {
                         todo.numbers.push(number);
@@ -87,6 +95,7 @@ mod tests {
             e164: None,
             started_at: jiff::Timestamp::UNIX_EPOCH,
             ended_at: None,
+            missed: false,
         }
     }
 

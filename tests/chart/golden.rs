@@ -3,7 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use switchboard_testbed::Helm;
 
-use crate::{chart, matrix, render, repository, same_as_file, text};
+use crate::{MAKE_KEYS, chart, matrix, render, repository, same_as_file, text};
 
 /// Removes keys, which are random when there is no cluster with existing ones.
 fn without_random(rendered: &str) -> String {
@@ -100,6 +100,7 @@ async fn what_was_installed_says_what_to_do_next() {
             text(&chart),
             "--namespace=switchboard",
             "--dry-run=client",
+            MAKE_KEYS,
             "--values",
             text(&values),
         ];
@@ -111,6 +112,11 @@ async fn what_was_installed_says_what_to_do_next() {
         );
         assert!(
             notes.contains("kind: SalesforceIntegration"),
+            "{name}: {notes}"
+        );
+        // The method that Salesforce keeps; passwords go with Summer '27.
+        assert!(
+            notes.contains("clientCredentials:") && !notes.contains("password"),
             "{name}: {notes}"
         );
     }

@@ -10,9 +10,11 @@
 )]
 
 mod alerts;
+mod families;
 mod flags;
 mod gitops;
 mod golden;
+mod keys;
 mod refusals;
 mod rights;
 mod table;
@@ -42,8 +44,16 @@ fn matrix() -> Vec<(String, PathBuf)> {
     files
 }
 
-/// Renders the chart as release `switchboard` in the namespace `switchboard`.
+/// Asks for keys where there is no cluster that may have some.
+const MAKE_KEYS: &str = "--set=keys.generate=true";
+
+/// Renders the chart as release `switchboard` in the namespace `switchboard`, with keys of its own.
 async fn render(flags: &[&str]) -> CommandOutput {
+    render_as_asked(&[&[MAKE_KEYS], flags].concat()).await
+}
+
+/// Renders the chart with these flags and no other.
+async fn render_as_asked(flags: &[&str]) -> CommandOutput {
     let chart = chart();
     let mut arguments = vec![
         "template",
@@ -57,7 +67,11 @@ async fn render(flags: &[&str]) -> CommandOutput {
 
 /// The objects that the chart renders.
 async fn objects(flags: &[&str]) -> Vec<Value> {
-    let rendered = render(flags).await.expect_success();
+    objects_of(render(flags).await)
+}
+
+fn objects_of(rendered: CommandOutput) -> Vec<Value> {
+    let rendered = rendered.expect_success();
     serde_yaml::Deserializer::from_str(&rendered)
         .map(|document| serde::Deserialize::deserialize(document).unwrap())
         .filter(|object: &Value| !object.is_null())

@@ -69,6 +69,15 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
     ("directory.retainDays=0", &["/directory/retainDays"]),
     ("directory.service.port=70000", &["/directory/service/port"]),
+    (
+        "directory.service.ipFamilyPolicy=DualStack",
+        &["/directory/service/ipFamilyPolicy"],
+    ),
+    (
+        "directory.service.ipFamilies[0]=IPv5",
+        &["/directory/service/ipFamilies/0"],
+    ),
+    ("keys.generate=once", &["/keys/generate"]),
     ("directory.url=directory:8080", &["/directory/url"]),
     (
         "directory.ingress.tlsSecret=calls,directory.ingress.enabled=true",

@@ -17,7 +17,7 @@ tests/tools/build.sh
 rendered=$(mktemp -d)
 trap 'rm -rf "$rendered"' EXIT
 for values in charts/switchboard/ci/*-values.yaml; do
-    target/tools/helm template switchboard charts/switchboard --namespace switchboard --values "$values" \
+    target/tools/helm template switchboard charts/switchboard --namespace switchboard --set keys.generate=true --values "$values" \
         >"$rendered/$(basename "$values" -values.yaml).yaml"
 done
 

@@ -1,4 +1,4 @@
-//! Links between the documents lead to files and headings that exist.
+//! Links between the documents lead to files and headings that exist, and so do names of files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -85,3 +85,67 @@ fn headings(text: &str) -> BTreeSet<String> {
         })
         .collect()
 }
+
+/// What files of the repository end with.
+const ENDINGS: [&str; 12] = [
+    ".rs", ".md", ".yaml", ".sh", ".lua", ".json", ".toml", ".tsv", ".txt", ".go", ".db", ".tar",
+];
+
+/// Whether a word in backquotes names a file of the repository.
+pub(crate) fn looks_like_a_file(word: &str) -> bool {
+    ENDINGS.iter().any(|ending| {
+        word.split("::")
+            .next()
+            .unwrap_or_default()
+            .ends_with(ending)
+    }) || ["src/", "tests/", "docs/", "charts/", "examples/", "image/"]
+        .iter()
+        .any(|folder| word.starts_with(folder))
+}
+
+/// A file of the repository, of the page's folder, of the chart, or one by its name alone; or a
+/// file of the reader's.
+pub(crate) fn is_file(word: &str, page: &str) -> bool {
+    let name = word.split("::").next().unwrap_or_default();
+    // Of a built tree, of another machine, or with a part that differs.
+    if ["target/", "/", "~", "."]
+        .iter()
+        .any(|start| name.starts_with(start))
+        || name.contains(['<', '*', '{'])
+        || name
+            .chars()
+            .any(|c| c.is_ascii_uppercase() && name.contains("NAME"))
+    {
+        return true;
+    }
+    let beside = Path::new(page).parent().unwrap_or(Path::new(""));
+    let places = [
+        root().to_owned(),
+        root().join(beside),
+        root().join("charts/switchboard"),
+    ];
+    if places.iter().any(|place| place.join(name).exists()) {
+        return true;
+    }
+    let by_name = !name.contains('/')
+        && ["", "charts"].iter().any(|folder| {
+            let ending = ENDINGS
+                .iter()
+                .find(|ending| name.ends_with(**ending))
+                .unwrap_or(&"");
+            files(folder, ending)
+                .iter()
+                .any(|file| file.ends_with(name))
+        });
+    by_name || READERS_FILES.contains(&name)
+}
+
+/// Files that a reader makes, or a program.
+const READERS_FILES: [&str; 6] = [
+    "acme.yaml",
+    "integration.yaml",
+    "secret.yaml",
+    "directory.db",
+    "key.pem",
+    "out.db",
+];

@@ -14,6 +14,7 @@ mod reasons;
 mod reference;
 mod rooms;
 mod story;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -55,4 +56,28 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// docs/install.md says with which versions the tests run.
+#[test]
+fn the_versions_on_the_page_are_those_of_the_tests() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let page = read("docs/install.md");
+    for (file, module, sentence) in [
+        (
+            "tests/cluster/go.mod",
+            "k8s.io/kubernetes v",
+            "1.30 or newer; the tests run ",
+        ),
+        (
+            "tests/tools/go.mod",
+            "helm.sh/helm/v4 v",
+            "3 or 4; the tests run ",
+        ),
+    ] {
+        let versions = read(file);
+        let (_, version) = versions.split_once(module).unwrap();
+        let minor = version.split('.').take(2).collect::<Vec<_>>().join(".");
+        assert!(page.contains(&format!("{sentence}{minor} |")), "{minor}");
+    }
 }

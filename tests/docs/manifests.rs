@@ -60,8 +60,36 @@ fn every_document_of_the_examples_says_what_it_is() {
     }
 }
 
+/// A new user's cluster has no namespace of a tenant.
+#[test]
+fn every_example_of_a_tenant_makes_the_namespace_that_it_needs() {
+    for folder in ["examples/integrations", "examples/quickstart"] {
+        for file in files(folder, ".yaml") {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let documents: Vec<serde_yaml::Value> = serde_yaml::Deserializer::from_str(&text)
+                .map(|document| serde_yaml::Value::deserialize(document).unwrap())
+                .collect();
+            let made: Vec<_> = documents
+                .iter()
+                .filter(|document| document["kind"] == "Namespace")
+                .map(|document| &document["metadata"]["name"])
+                .collect();
+            for document in &documents {
+                if let Some(namespace) = document["metadata"].get("namespace") {
+                    assert!(
+                        made.contains(&namespace),
+                        "{}: {namespace:?}",
+                        file.display()
+                    );
+                }
+            }
+        }
+    }
+}
+
 fn yaml_blocks(text: &str) -> impl Iterator<Item = String> {
-    text.split("\n```yaml\n")
+    text.split("\n```yaml")
         .skip(1)
-        .filter_map(|rest| rest.split_once("\n```").map(|(block, _)| block.to_owned()))
+        .filter_map(|rest| rest.split_once('\n'))
+        .filter_map(|(_, rest)| rest.split_once("\n```").map(|(block, _)| block.to_owned()))
 }

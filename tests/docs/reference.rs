@@ -13,7 +13,7 @@ const HEAD: &str = "\
 
 <!-- Generated from the CustomResourceDefinition by `make docs`; edit the doc comments in src/api/ instead. -->
 
-`kubectl explain sfi.spec --recursive` prints the same from a cluster. Group `switchboard.dev`, version `v1alpha1`, short name `sfi`.
+`kubectl explain sfi.spec.contacts` prints the meaning of the same fields from a cluster, `--recursive` their names and types. Group `switchboard.dev`, version `v1alpha1`, short name `sfi`.
 What a rule refuses is refused by `kubectl apply`, with the sentence that stands here.
 ";
 

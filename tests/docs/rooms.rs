@@ -10,13 +10,13 @@ use crate::root;
 /// list, so that imports have one direction and no two rooms import each other. A folder follows
 /// its own sub-folders, because its files combine them.
 const ROOMS: &[&str] = &[
+    "plain_text",
     "error",
     "exit",
     "shutdown",
     "telemetry",
     "http_server",
     "company_id",
-    "plain_text",
     "url_text",
     "phone",
     "salesforce/text",

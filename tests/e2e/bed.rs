@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::{Args, Failure};
 
 /// Namespace of the release.
-pub(crate) const OPERATOR: &str = "switchboard";
+pub(crate) const OPERATOR: &str = "switchboard-system";
 /// Name of the release, and the prefix of its objects' names.
 pub(crate) const RELEASE: &str = "switchboard";
 /// Time limit for events that take seconds, on a busy machine.

@@ -3,6 +3,7 @@
 //! `make e2e` runs it; README.md describes the cluster.
 
 mod bed;
+mod documents;
 mod facts;
 mod installation;
 mod limits;
@@ -135,6 +136,7 @@ async fn run(args: Args) -> Result<u32, Failure> {
 
 async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
     installation::install(bed, progress).await?;
+    documents::read(bed, progress).await?;
     story::tell(bed, progress).await?;
     facts::print(bed, progress).await?;
     limits::try_each(bed, progress).await?;

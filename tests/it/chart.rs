@@ -268,6 +268,82 @@ async fn keys_integrations_and_data_survive_upgrade_uninstall_and_reinstall() {
     assert_eq!(cluster.keys().await, keys, "what was made once is kept");
 }
 
+/// Other keys would void every token that was given out, without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_gone_are_not_made_anew_unless_that_is_asked_for() {
+    let cluster = Cluster::start().await;
+    cluster.helm(&["install"]).await.expect_success();
+    let keys = cluster.keys().await;
+    let delete = [
+        "delete",
+        "secret",
+        "switchboard-keys",
+        "--namespace=switchboard",
+    ];
+    let deleted = cluster.control_plane.kubectl(delete).await.unwrap();
+    deleted.expect_success();
+    let upgrade = cluster.helm(&["upgrade"]).await;
+    assert!(!upgrade.success());
+    for part in [
+        "the Secret switchboard-keys",
+        "void every token",
+        "keys.generate=true",
+        "keys.existingSecret",
+    ] {
+        assert!(upgrade.stderr.contains(part), "{part}: {}", upgrade.stderr);
+    }
+    let asked = ["upgrade", "--set=keys.generate=true"];
+    cluster.helm(&asked).await.expect_success();
+    assert_ne!(cluster.keys().await, keys);
+    let made = cluster.keys().await;
+    cluster.helm(&asked).await.expect_success();
+    assert_eq!(
+        cluster.keys().await,
+        made,
+        "what is there is kept all the same"
+    );
+}
+
+/// Whoever may install into one namespace only may read that namespace, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_of_one_namespace_sees_the_cluster_well_enough() {
+    let cluster = Cluster::start().await;
+    let crd = switchboard::api::crd::yaml().unwrap();
+    let served = cluster.control_plane.kubectl_apply(&crd).await.unwrap();
+    served.expect_success();
+    for manifest in [
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "installer", "namespace": "switchboard"}}),
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "installer", "namespace": "switchboard"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "installer", "namespace": "switchboard"}],
+        }),
+    ] {
+        cluster.apply(&manifest).await;
+    }
+    let installer = cluster
+        .control_plane
+        .kubeconfig_for_service_account("switchboard", "installer")
+        .await
+        .unwrap();
+    let arguments = [
+        "install",
+        "switchboard",
+        &cluster.chart,
+        "--namespace=switchboard",
+        "--dry-run=server",
+        "--set=crds.install=false",
+        "--set=rbac.aggregate=false",
+        "--set=rbac.create=false",
+        "--set=scope.namespaces={switchboard}",
+    ];
+    let helm = Helm::ready().await.unwrap();
+    let tried = helm.run_with(&installer, arguments).await.unwrap();
+    assert!(tried.success(), "{}", tried.stderr);
+    assert!(tried.stdout.contains("name: switchboard-keys"));
+}
+
 /// Fields that a server defaulted and nobody owns can conflict with other values.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_may_change_any_value_and_change_it_back() {

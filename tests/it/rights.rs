@@ -240,6 +240,7 @@ pub(crate) async fn template(flags: &[&str]) -> String {
         "switchboard",
         chart.to_str().unwrap(),
         &namespace,
+        "--set=keys.generate=true",
     ];
     arguments.extend(flags);
     let helm = Helm::ready().await.unwrap();

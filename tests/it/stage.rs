@@ -301,7 +301,12 @@ impl Stage {
             .await
     }
 
-    async fn condition_within(&self, deadline: Duration, name: &str, wanted: [&str; 3]) -> Value {
+    pub(crate) async fn condition_within(
+        &self,
+        deadline: Duration,
+        name: &str,
+        wanted: [&str; 3],
+    ) -> Value {
         let [type_, status, reason] = wanted;
         let what = format!("{type_}={status} {reason}");
         self.until(name, &what, deadline, |object| {

@@ -31,7 +31,8 @@ pub(crate) fn acme_without_view_all_on_contact() -> World {
     World::new().org(org().grants("Integration", |grants| grants.without_view_all("Contact")))
 }
 
-fn org() -> Org {
+/// The org of [`acme`].
+pub(crate) fn org() -> Org {
     Org::enterprise("Acme")
         .user(User::integration(USER).password(PASSWORD).token(TOKEN))
         .account(Record::account("Acme Trading"))

@@ -8,7 +8,9 @@
 )]
 
 mod command;
+mod fields;
 mod generated;
+mod habits;
 mod recall;
 
 use salesforce_simulator::{Org, Simulator, User};
@@ -24,6 +26,10 @@ fn acme() -> Org {
 }
 
 fn resolver(salesforce: &Simulator) -> Resolver {
+    resolver_of(salesforce, Region::JAPAN)
+}
+
+fn resolver_of(salesforce: &Simulator, home: Region) -> Resolver {
     let ca = salesforce.ca_pem().as_bytes().to_vec();
     let policy = DialPolicy::new(&["localhost".to_owned()], true, Some(ca)).unwrap();
     let connection = Connection::new(
@@ -36,5 +42,5 @@ fn resolver(salesforce: &Simulator) -> Resolver {
             security_token: None,
         },
     );
-    Resolver::new(connection, Region::JAPAN)
+    Resolver::new(connection, home)
 }

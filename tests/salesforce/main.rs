@@ -9,6 +9,7 @@
 mod logins;
 mod probing;
 mod requests;
+mod words;
 
 use salesforce_simulator::{ConnectedApp, Org, Record, Simulator, User, World};
 use switchboard::salesforce::{

@@ -89,6 +89,11 @@ fn a_postgresql_that_cannot_be_reached() {
     ];
     let database = |host: &str| format!("postgres://user:{MARKER}@{host}/calls");
     start(&keys_file, &database(&server)).tells(1, ROLE, &parts);
+    let port = std::net::TcpListener::bind("[::1]:0").unwrap();
+    let server = port.local_addr().unwrap().to_string();
+    drop(port);
+    let parts = ["check that it runs there", "Connection refused"];
+    start(&keys_file, &database(&server)).tells(1, ROLE, &parts);
     let parts = ["nowhere.invalid", "failed to lookup address information"];
     start(&keys_file, &database("nowhere.invalid")).tells(1, ROLE, &parts);
 }
@@ -118,4 +123,26 @@ fn a_postgresql_that_speaks_no_tls() {
     let parts = ["check that it runs there", "server does not support TLS"];
     start(&keys, &database).tells(1, ROLE, &parts);
     server.join().unwrap();
+}
+
+/// The chart has one flag for clusters of IPv4, of IPv6 and of both.
+#[test]
+fn it_answers_at_ipv6_and_at_ipv4_where_it_listens_for_all() {
+    let files = Files::new();
+    let keys = files.write("keys", KEY);
+    let port = closed_port();
+    let mut running = crate::program::start(&mut switchboard(&format!(
+        "directory --listen=[::]:{port} --token-keys={keys} --database=sqlite:{}",
+        files.path("a.db").display()
+    )));
+    running.says("the directory listens");
+    for address in [format!("[::1]:{port}"), format!("127.0.0.1:{port}")] {
+        let mut client = std::net::TcpStream::connect(&address).unwrap();
+        let request =
+            format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{address}: {answer}");
+    }
 }

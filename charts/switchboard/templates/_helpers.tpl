@@ -48,6 +48,14 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- default (printf "%s-keys" (include "switchboard.fullname" .)) .Values.keys.existingSecret -}}
 {{- end -}}
 
+{{/* "yes" where `lookup` sees the cluster. The release's own namespace is asked for first, since whoever may install into it may read it; with
+--create-namespace it is not there yet, and whoever makes namespaces may read kube-system. */}}
+{{- define "switchboard.seesCluster" -}}
+{{- if lookup "v1" "Namespace" "" .Release.Namespace -}}yes
+{{- else if lookup "v1" "Namespace" "" "kube-system" -}}yes
+{{- end -}}
+{{- end -}}
+
 {{/* Name with the namespace before it, for objects that stand beside those of other releases. */}}
 {{- define "switchboard.clusterName" -}}
 {{- printf "%s:%s" .Release.Namespace (include "switchboard.fullname" .) -}}

@@ -24,6 +24,15 @@ pub(crate) enum Credentials {
         /// Name of the missing key.
         key: String,
     },
+    /// A key that the log-in method reads stands there in another spelling.
+    KeyMisspelt {
+        /// Name of the Secret.
+        secret: String,
+        /// The key as it stands there.
+        key: String,
+        /// The key that is read.
+        meant: String,
+    },
     /// A key's value cannot be used.
     KeyInvalid {
         /// Name of the Secret.
@@ -72,6 +81,14 @@ pub(crate) fn read(secret: Option<&Secret>, settings: &Settings, key: &Fingerpri
             secret: name.clone(),
         });
     };
+    let names = secret.data.iter().flat_map(|data| data.keys());
+    if let Some(misspelt) = salesforce::misspelt(auth.method, names.map(String::as_str)) {
+        return Read::failed(Credentials::KeyMisspelt {
+            secret: name.clone(),
+            key: misspelt.found,
+            meant: misspelt.meant.to_owned(),
+        });
+    }
     let value = |key: &str| {
         let bytes = secret.data.as_ref().and_then(|data| data.get(key))?;
         Some(Zeroizing::new(bytes.0.clone()))

@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub(crate) mod call_centers;
+pub(crate) mod clock_changes;
 pub mod company_claim;
 pub mod config;
 pub mod error_log;

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use sha2::{Digest, Sha256};
 
+use super::clock_changes::ClockChanges;
 use crate::api::{Retrieval, Settings};
 
 /// Maximum window before `dailyAt`.
@@ -37,7 +38,7 @@ pub enum Cadence {
 
 impl Cadence {
     /// Returns the cadence of an integration; `None` if retrieval is disabled. Daily runs are
-    /// spread over `window` before `dailyAt`.
+    /// spread over `window` before `dailyAt`, or before the hour that the clock skips or repeats.
     pub fn of(settings: &Settings, uid: &str, window: Duration) -> Option<Self> {
         match settings.retrieval {
             Retrieval::Disabled => None,
@@ -45,8 +46,10 @@ impl Cadence {
                 let at = settings.daily_at.hour() as u32 * 60 + settings.daily_at.minute() as u32;
                 let minutes = (window.as_secs() / 60).clamp(1, MAX_WINDOW_MINUTES);
                 let early = (stable_hash(uid, "daily") % minutes) as u32;
+                let wanted = (at + 1440 - early) % 1440;
+                let changes = ClockChanges::of(&settings.time_zone);
                 Some(Self::Daily {
-                    minute_of_day: (at + 1440 - early) % 1440,
+                    minute_of_day: changes.last_before(wanted, early),
                 })
             }
             Retrieval::AfterCall => {
@@ -76,7 +79,7 @@ impl Cadence {
         match self {
             Self::Daily { minute_of_day } => {
                 let today = now.to_zoned(zone.clone()).date();
-                // Two days ahead covers a day whose wall clock skips the minute.
+                // No day skips or repeats the minute: `of` has seen to that.
                 (0..=2)
                     .filter_map(|days| {
                         let day = today.checked_add(days.days()).ok()?;
@@ -96,14 +99,14 @@ impl Cadence {
                     .find(|start| *start > now)
             }
             Self::Every { period, offset } => {
-                // Today, the offsets of zones are at least whole quarters of an hour. But cron
-                // counts the minutes of the wall clock.
-                let local = now.to_zoned(zone.clone());
-                let minute = local.minute() as u32;
-                let ahead = (1..=60).find(|ahead| ((minute + ahead) % 60) % period == offset)?;
-                let full_minute =
-                    Timestamp::from_second(now.as_second() - i64::from(local.second())).ok()?;
-                full_minute.checked_add(i64::from(ahead).minutes()).ok()
+                // Cron counts the minutes of the wall clock, which a change may move by half an
+                // hour.
+                let full_minute = now.as_second().div_euclid(60) * 60;
+                (1..=120).find_map(|ahead| {
+                    let start = Timestamp::from_second(full_minute + 60 * ahead).ok()?;
+                    let minute = zone.to_datetime(start).minute() as u32;
+                    (minute % period == offset).then_some(start)
+                })
             }
         }
     }

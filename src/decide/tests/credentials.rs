@@ -126,7 +126,7 @@ fn a_user_who_logged_in_too_often_is_left_alone_for_an_hour_by_all_who_use_it() 
 }
 
 /// The columns are the failure, its phase, and the shortest and longest wait in seconds at an
-/// interval of 10 s. `None` means that only a change causes the next attempt.
+/// interval of a minute. `None` means that only a change causes the next attempt.
 #[test]
 fn each_failure_waits_as_long_as_it_should() {
     #[rustfmt::skip]
@@ -149,7 +149,7 @@ fn each_failure_waits_as_long_as_it_should() {
     ];
     for (meaning, phase, expected) in table {
         let mut world = World::new();
-        world.resource.spec.interval = "10s".into();
+        world.resource.spec.interval = "1m".into();
         let plan = world.step(Err(failed(meaning, phase)));
         let connection = plan.status.connection.unwrap();
         let wait = connection

@@ -367,6 +367,10 @@ pub struct ClaimedCall {
     /// When the call ended, where the platform said so.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+    /// Whether Salesforce did not know the number when it was last asked, and the time to ask
+    /// again has not come. The worker then spends no second question on it.
+    #[serde(default)]
+    pub missed: bool,
 }
 
 /// Marks calls as done (`POST /v1/worker/calls/done`). Repeating it changes nothing.

@@ -41,7 +41,8 @@ pub(crate) const CLAIM: &str = "WITH keys AS (\
        WHERE c.company = $1 AND c.lookup = 'Pending' AND c.started_at >= $3 AND c.started_at < $4 \
        AND (c.ended_at IS NOT NULL OR c.started_at < $5) \
        ORDER BY k.held DESC, k.oldest, k.lookup_key, c.started_at LIMIT $9) \
-     RETURNING id, number, e164, started_at, ended_at, lookup_key";
+     RETURNING id, number, e164, started_at, ended_at, lookup_key, \
+       (SELECT q.due_at FROM questions q WHERE q.company = calls.company AND q.number = calls.e164) AS due_at";
 
 /// Parameters: $1 company, $2 ID, $3 number or null, $4 reason or null, $5 now. An internal call
 /// does not change.
@@ -60,6 +61,7 @@ row! {
         started_at: i64,
         ended_at: Option<i64>,
         lookup_key: Option<String>,
+        due_at: Option<i64>,
     }
 }
 
@@ -80,7 +82,7 @@ impl Store {
             .await
             .map_err(|error| StoreError::sort("hand out calls", error))?;
         Ok(ClaimedCalls {
-            calls: in_order(rows)?,
+            calls: in_order(rows, now)?,
             claimed_until,
             settled,
         })
@@ -193,7 +195,7 @@ impl Store {
 
 /// Sorts the oldest number first and keeps its calls together. A database returns updated rows in
 /// any order.
-fn in_order(mut rows: Vec<ClaimedRow>) -> Result<Vec<ClaimedCall>, StoreError> {
+fn in_order(mut rows: Vec<ClaimedRow>, now: Timestamp) -> Result<Vec<ClaimedCall>, StoreError> {
     let mut oldest: HashMap<Option<String>, i64> = HashMap::new();
     for row in &rows {
         let first = oldest
@@ -219,6 +221,7 @@ fn in_order(mut rows: Vec<ClaimedRow>) -> Result<Vec<ClaimedCall>, StoreError> {
                 e164: row.e164.as_deref().and_then(e164),
                 started_at: time(row.started_at)?,
                 ended_at: row.ended_at.map(time).transpose()?,
+                missed: row.due_at.is_some_and(|due_at| due_at > micros(now)),
                 id: row.id,
             })
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::meaning::{Meaning, Retry};
+use crate::salesforce::text::Redactor;
 
 /// The activity of the client at the time of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +57,15 @@ impl Error {
     /// repeat.
     pub(crate) fn repeatable(self) -> Self {
         self.change(|inner| inner.repeatable = true)
+    }
+
+    /// Removes the secrets from the text.
+    pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
+        let clean = redactor.scrub(&self.0.detail);
+        if clean == self.0.detail {
+            return self;
+        }
+        self.change(|inner| inner.detail = clean)
     }
 
     fn change(self, change: impl FnOnce(&mut Inner)) -> Self {

@@ -200,7 +200,7 @@ meanings! {
         "The private key cannot be read",
         "privateKey is not an RSA private key in PEM (PKCS#1 or PKCS#8, not encrypted).",
         "Put the whole PEM file, from BEGIN to END line, into the Secret as privateKey.",
-        Never, refuses_login: true
+        Never, refuses_login: false
     }
     /// Client credentials were sent to a host that does not serve them.
     MyDomainRequired {
@@ -367,14 +367,21 @@ meanings! {
     CertificateUntrusted {
         "The server's certificate is not trusted",
         "The TLS certificate does not come from a known authority, has expired, or is for another name: often a proxy that opens TLS.",
-        "If a proxy of your company is in between, the operator of Switchboard adds its authority with --ca-bundle. Otherwise check loginUrl.",
+        "If a proxy of your company is in between, the operator of Switchboard adds its authority (salesforce.caBundle in the chart, --ca-bundle). Otherwise check loginUrl.",
         AtInterval, refuses_login: false
     }
     /// The dial guard refuses the host.
     HostNotAllowed {
         "This host is not allowed",
         "The host is not on the operator's list, is not https, or resolves to a private address. No connection was made.",
-        "Use a loginUrl on salesforce.com, or ask the operator of Switchboard to allow the host (--salesforce-hosts, --allow-private-networks).",
+        "Use a loginUrl on salesforce.com, or ask the operator of Switchboard to allow the host (salesforce.hosts and salesforce.allowPrivateNetworks in the chart, --salesforce-hosts and --allow-private-networks).",
+        Never, refuses_login: false
+    }
+    /// Salesforce redirects to another of its hosts.
+    LoginUrlMoved {
+        "Salesforce answers at another host",
+        "The host redirects to another one of Salesforce's own: My Domain was renamed, or loginUrl is the address of pages for browsers. A redirect is not followed, because credentials would go with it.",
+        "Write the host that the message names into loginUrl, or leave loginUrl out. Setup > My Domain shows the host of the organization.",
         Never, refuses_login: false
     }
     /// A log-in was needed but is not allowed now.

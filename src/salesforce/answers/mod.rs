@@ -274,6 +274,28 @@ fn says(quoted: &str) -> String {
     format!("Salesforce says: {quoted}.")
 }
 
+/// Whether the failure of one part of a composite request is not about its question, so that it
+/// does what the same answer to the whole request would do.
+pub(crate) fn concerns_the_connection(error: &Error) -> bool {
+    error.is_repeatable()
+        || matches!(
+            error.meaning(),
+            Meaning::SessionExpired
+                | Meaning::SessionNotForApi
+                | Meaning::RequestLimitExceeded
+                | Meaning::ConcurrentLimit
+                | Meaning::ApiDisabledForOrg
+                | Meaning::ApiDisabledForUser
+                | Meaning::OrganizationUnavailable
+                | Meaning::OrganizationInMaintenance
+                | Meaning::BlockedBySecurityPolicy
+                | Meaning::UserInactive
+                | Meaning::PasswordExpired
+                | Meaning::SalesforceError
+                | Meaning::Unreachable
+        )
+}
+
 /// Whether the failure is about the user's rights, and not about the connection.
 pub(crate) fn is_about_rights(meaning: Meaning) -> bool {
     matches!(

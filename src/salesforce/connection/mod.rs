@@ -1,5 +1,6 @@
 //! The connection of one credential to Salesforce: its session, its queries, its cost.
 
+mod composite;
 pub(crate) mod retry;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,8 +24,9 @@ use super::credentials::Credentials;
 use super::credentials::environment::{ApiVersion, Environment};
 use super::login::gate::{LoginGate, LoginWithheld};
 use super::login::session::{Granted, Session, SessionInfo, SessionKeeper, SharedSession};
+use super::rest::sosl::Sosl;
 use super::rest::usage::{Spent, Usage};
-use super::rest::{NextPage, Page, Path, Subrequest, Subresponse, Version};
+use super::rest::{NextPage, Page, Path, Version};
 use super::text::Redactor;
 use super::transport::{Outgoing, Transport, millis};
 use super::{login, rest};
@@ -193,28 +195,17 @@ impl Connection {
         rest::read_page(&incoming, &self.shared.redactor)
     }
 
+    /// Searches the index and returns object and Id of each record that it names: one API call. A
+    /// composite request takes no search (facts: Salesforce 2.7).
+    pub async fn search(&self, sosl: &Sosl) -> Result<Vec<(String, String)>, Error> {
+        let incoming = self.get(&Path::Search(sosl.as_str().to_owned())).await?;
+        rest::read_search(&incoming, &self.shared.redactor)
+    }
+
     /// The next page of a query: one API call.
     pub async fn query_next<T: DeserializeOwned>(&self, next: &NextPage) -> Result<Page<T>, Error> {
         let incoming = self.get(&Path::Next(next.clone())).await?;
         rest::read_page(&incoming, &self.shared.redactor)
-    }
-
-    /// Sends several requests as one API call (facts: Salesforce 2.7): at most 25, at most 5 of
-    /// them queries. All of them only read, so the call is safe to repeat.
-    pub async fn composite(&self, requests: &[Subrequest]) -> Result<Vec<Subresponse>, Error> {
-        let version = self.shared.api_version;
-        let body = bytes::Bytes::from(rest::composite_body(requests, version));
-        let incoming = self
-            .call(&|session| {
-                let url = resource(session, &Path::Composite.path(version))?;
-                Ok(Outgoing::post(
-                    url,
-                    "application/json; charset=UTF-8",
-                    body.clone(),
-                ))
-            })
-            .await?;
-        rest::read_composite(&incoming, requests, &self.shared.redactor)
     }
 
     /// The description of an object: one API call.
@@ -279,24 +270,31 @@ impl Connection {
 
     async fn get(&self, path: &Path) -> Result<Incoming, Error> {
         let path = path.path(self.shared.api_version);
-        self.call(&|session| resource(session, &path).map(Outgoing::get))
-            .await
+        let (incoming, session) = self
+            .call(&|session| resource(session, &path).map(Outgoing::get))
+            .await?;
+        session.prove();
+        Ok(incoming)
     }
 
-    /// Sends a request that is safe to repeat. An expired session is replaced once.
+    /// Sends a request that is safe to repeat, and returns the session that it was sent with. A
+    /// session that has expired, or whose host has moved, is replaced once.
     async fn call(
         &self,
         make: &(dyn Fn(&Session) -> Result<Outgoing, Error> + Sync),
-    ) -> Result<Incoming, Error> {
+    ) -> Result<(Incoming, Arc<Session>), Error> {
         let mut replaced = false;
         let mut sent = 0;
         loop {
             let session = self.obtain().await?;
             let error = match self.repeat(make, &session, &mut sent).await {
-                Ok(incoming) => return Ok(incoming),
+                Ok(incoming) => return Ok((incoming, session)),
                 Err(error) => error,
             };
-            let expired = error.meaning() == Meaning::SessionExpired;
+            let expired = matches!(
+                error.meaning(),
+                Meaning::SessionExpired | Meaning::LoginUrlMoved
+            );
             let last = replaced || !self.may_repeat();
             if !expired || !self.shared.keeper.drop_expired(&session, &error) || last {
                 return Err(error);
@@ -322,10 +320,7 @@ impl Connection {
             *sent += 1;
             let outgoing = make(session)?.attempt(*sent);
             let error = match self.exchange(outgoing, session, true).await {
-                Ok(incoming) => {
-                    session.prove();
-                    return Ok(incoming);
-                }
+                Ok(incoming) => return Ok(incoming),
                 Err(error) => error,
             };
             failed += 1;
@@ -355,7 +350,10 @@ impl Connection {
             shared.calls.fetch_add(1, Ordering::Relaxed);
         }
         let outgoing = outgoing.header(AUTHORIZATION, bearer(&session.token)?);
-        let incoming = shared.transport.send(outgoing, Phase::Request).await?;
+        let incoming = shared
+            .transport
+            .send(outgoing, Phase::Request, &shared.redactor)
+            .await?;
         const LIMIT_INFO: HeaderName = HeaderName::from_static("sforce-limit-info");
         let header = incoming
             .headers
@@ -368,8 +366,14 @@ impl Connection {
         if (200..300).contains(&incoming.status) {
             Ok(incoming)
         } else {
-            Err(failure(&incoming, Phase::Request, &shared.redactor))
+            let redactor = shared.redactor.and(&session.token);
+            Err(failure(&incoming, Phase::Request, &redactor))
         }
+    }
+
+    /// A text of Salesforce's without the secrets of this connection.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        self.shared.redactor.scrub(text)
     }
 }
 

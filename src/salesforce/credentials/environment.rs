@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::hosts;
+
 /// Production (and Developer Edition) or a sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Environment {
@@ -44,25 +46,17 @@ impl Environment {
     }
 
     /// The environment that a login URL belongs to: `test.salesforce.com` and
-    /// `….sandbox.my.salesforce.com` are sandboxes, all others count as production.
+    /// `….sandbox.my.salesforce.com` are sandboxes, in each of Salesforce's clouds, all others
+    /// count as production.
     pub fn of_login_url(login_url: &Url) -> Self {
         let host = login_url
             .host_str()
             .unwrap_or_default()
             .to_ascii_lowercase();
-        if host == "test.salesforce.com" || host.contains(".sandbox.") {
+        if hosts::shared_by_all(&host) == Some(Self::Sandbox) || host.contains(".sandbox.") {
             Self::Sandbox
         } else {
             Self::Production
-        }
-    }
-
-    /// The audience of a JWT. It is never the My Domain host
-    /// (<https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_jwt_flow.htm>).
-    pub fn jwt_audience(self) -> &'static str {
-        match self {
-            Self::Production => "https://login.salesforce.com",
-            Self::Sandbox => "https://test.salesforce.com",
         }
     }
 }

@@ -2,6 +2,8 @@
 //! identifies a credential without revealing it.
 
 pub(crate) mod environment;
+pub(crate) mod hosts;
+pub(crate) mod key_names;
 pub(crate) mod private_key;
 pub(crate) mod secret_keys;
 

@@ -3,8 +3,8 @@
 
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
-use jsonwebtoken::EncodingKey;
-use secrecy::SecretString;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 /// Base64 with or without padding, in either alphabet.
@@ -17,6 +17,9 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 const MAX_WRAPPINGS: usize = 2;
 
 const LINE: usize = 64;
+
+/// Every RSA key of 2048 bits is longer in PEM, every one of 1536 bits shorter; in bytes.
+const SHORT_PEM: usize = 1_500;
 
 /// What stands in place of an RSA private key. The text continues a sentence that names the value,
 /// and does not contain it.
@@ -78,6 +81,11 @@ pub enum NotAKey {
         "is damaged: between its BEGIN and END line is no RSA private key; put the file in again"
     )]
     Damaged,
+    /// An RSA key that is too short to sign with.
+    #[error(
+        "is an RSA key of fewer than 2048 bits, which cannot sign for Salesforce; make one of 2048 bits or more with a certificate, upload the certificate to the app, and put the key in"
+    )]
+    TooShort,
     /// Nothing that is known.
     #[error("is no RSA private key in PEM; put the whole file in, from the BEGIN to the END line")]
     Unknown,
@@ -136,6 +144,7 @@ pub(super) fn from_der(bytes: &[u8]) -> Result<SecretString, NotAKey> {
         .into_iter()
         .find_map(|label| rsa(label, &body))
         .ok_or(NotAKey::Binary)
+        .and_then(can_sign)
 }
 
 fn from_pem(text: &str) -> Result<SecretString, NotAKey> {
@@ -153,15 +162,12 @@ fn from_pem(text: &str) -> Result<SecretString, NotAKey> {
     let mut keys = candidates()
         .filter_map(|block| rsa(block.label, block.body))
         .collect::<Vec<_>>();
-    keys.dedup_by(|a, b| {
-        use secrecy::ExposeSecret as _;
-        a.expose_secret() == b.expose_secret()
-    });
+    keys.dedup_by(|a, b| a.expose_secret() == b.expose_secret());
     if keys.len() > 1 {
         return Err(NotAKey::Several);
     }
     if let Some(key) = keys.pop() {
-        return Ok(key);
+        return can_sign(key);
     }
     if let Some(block) = candidates().next() {
         return Err(instead_of_rsa(block));
@@ -235,6 +241,19 @@ fn rsa(label: &str, body: &str) -> Option<SecretString> {
     Some(SecretString::from(pem.as_str()))
 }
 
+/// Returns the key if it can sign an assertion, which it is tried with: nothing else tells a key
+/// that is too short or whose numbers do not fit together before a log-in is due.
+fn can_sign(key: SecretString) -> Result<SecretString, NotAKey> {
+    let pem = key.expose_secret();
+    let signed = EncodingKey::from_rsa_pem(pem.as_bytes())
+        .and_then(|key| jsonwebtoken::crypto::sign(b"switchboard", &key, Algorithm::RS256));
+    match signed {
+        Ok(_) => Ok(key),
+        Err(_) if pem.len() < SHORT_PEM => Err(NotAKey::TooShort),
+        Err(_) => Err(NotAKey::Damaged),
+    }
+}
+
 /// What the content of a block is that should be a key for RSA. The algorithm stands at the
 /// beginning of PKCS#8 (RFC 5208, section 5).
 fn instead_of_rsa(block: &Block<'_>) -> NotAKey {
@@ -262,7 +281,6 @@ fn instead_of_rsa(block: &Block<'_>) -> NotAKey {
 #[cfg(test)]
 mod tests {
     use base64::engine::general_purpose;
-    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -349,6 +367,8 @@ mod tests {
             (data!("pasted/ec-sec1.pem"), EllipticCurve),
             (data!("pasted/ec-pkcs8.pem"), EllipticCurve),
             (data!("pasted/ed25519.pem"), OtherAlgorithm),
+            (data!("pasted/short-rsa.pem"), TooShort),
+            (data!("pasted/short-rsa-pkcs8.pem"), TooShort),
             (data!("pasted/openssh.pem"), OpenSsh),
             ("PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none", Putty),
             (&format!("{KEY}{}", data!("pasted/other-rsa.pem")), Several),

@@ -49,7 +49,9 @@ impl Request<'_> {
                 .inspect_err(|withheld| debug!(%withheld, "no log-in is sent"))?;
         }
         self.keeper.count_login();
-        self.transport.send(outgoing, Phase::Login).await
+        self.transport
+            .send(outgoing, Phase::Login, self.redactor)
+            .await
     }
 }
 
@@ -88,7 +90,7 @@ fn endpoint(login_url: &Url, path: &str) -> Result<Url, Error> {
 }
 
 /// The host for all further calls from the log-in response, if the dial guard permits it.
-fn instance_url(named: &str, policy: &DialPolicy) -> Result<Url, Error> {
+fn instance_url(named: &str, policy: &DialPolicy, redactor: &Redactor) -> Result<Url, Error> {
     let unexpected = || {
         Error::new(
             Meaning::UnexpectedAnswer,
@@ -99,7 +101,7 @@ fn instance_url(named: &str, policy: &DialPolicy) -> Result<Url, Error> {
     let url = Url::parse(named.trim()).map_err(|_| unexpected())?;
     policy.check(&url).map_err(|refusal| {
         let detail = format!("the log-in was answered with an instance elsewhere: {refusal}.");
-        Error::new(Meaning::HostNotAllowed, Phase::Login, detail)
+        Error::new(Meaning::HostNotAllowed, Phase::Login, detail).redacted(redactor)
     })?;
     // A SOAP serverUrl ends in /services/Soap/…; the path before that belongs to an emulator.
     let prefix = url
@@ -165,6 +167,7 @@ mod tests {
         let url = instance_url(
             "https://na1.salesforce.com/services/Soap/u/50.0/00Dx",
             &policy,
+            &Redactor::default(),
         )
         .unwrap();
         assert_eq!(url.as_str(), "https://na1.salesforce.com/");
@@ -174,13 +177,17 @@ mod tests {
             "https://na1.salesforce.com@evil.example/",
         ] {
             assert_eq!(
-                instance_url(hostile, &policy).unwrap_err().meaning(),
+                instance_url(hostile, &policy, &Redactor::default())
+                    .unwrap_err()
+                    .meaning(),
                 Meaning::HostNotAllowed,
                 "{hostile}"
             );
         }
         assert_eq!(
-            instance_url("na1", &policy).unwrap_err().meaning(),
+            instance_url("na1", &policy, &Redactor::default())
+                .unwrap_err()
+                .meaning(),
             Meaning::UnexpectedAnswer
         );
     }

@@ -9,6 +9,7 @@ use super::{Granted, Request, assertion, endpoint, id18, instance_url, organizat
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::{Incoming, oauth_failure, unexpected};
 use crate::salesforce::credentials::Credentials;
+use crate::salesforce::credentials::hosts::jwt_audience;
 use crate::salesforce::text::encode::percent_encode;
 use crate::salesforce::transport::Outgoing;
 
@@ -65,7 +66,7 @@ fn form(request: &Request<'_>) -> Result<Zeroizing<String>, Error> {
             client_id,
             private_key,
         } => {
-            let audience = request.environment.jwt_audience();
+            let audience = jwt_audience(request.login_url, request.environment);
             signed = assertion::sign(client_id, username, audience, private_key, request.now)?;
             vec![
                 ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
@@ -117,15 +118,16 @@ fn read(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
         .unwrap_or_default()
         .trim_end_matches('/')
         .rsplit('/');
-    let user = ids.next().filter(|id| id.starts_with("005")).map(id18);
-    let organization = ids.next().filter(|id| id.starts_with("00D")).map(id18);
+    let clean = |id: &str| id18(&request.redactor.scrub(id));
+    let user = ids.next().filter(|id| id.starts_with("005")).map(clean);
+    let organization = ids.next().filter(|id| id.starts_with("00D")).map(clean);
     let info = SessionInfo {
         organization_id: organization
             .or_else(|| organization_of_token(&answer.access_token))
             .unwrap_or_default(),
         user_id: user.unwrap_or_default(),
         username: request.credentials.username().map(str::to_owned),
-        instance_url: instance_url(named, request.transport.policy())?,
+        instance_url: instance_url(named, request.transport.policy(), request.redactor)?,
         organization_name: None,
         sandbox: None,
         person_accounts: None,

@@ -91,15 +91,17 @@ fn read(request: &Request<'_>, username: &str, incoming: &Incoming) -> Result<Gr
         .unwrap_or(request.login_url.as_str());
     let user = result.child("userInfo");
     let of_user = |name: &str| user.and_then(|user| user.text_of(name));
+    // What is printed later is searched for the secrets that were sent, as every answer is.
+    let clean = |text: &str| request.redactor.scrub(text);
     let organization_id = of_user("organizationId")
-        .map(id18)
+        .map(|id| id18(&clean(id)))
         .or_else(|| organization_of_token(&token))
         .or_else(|| {
             server
                 .rsplit('/')
                 .next()
                 .filter(|id| id.starts_with("00D"))
-                .map(id18)
+                .map(|id| id18(&clean(id)))
         })
         .unwrap_or_default();
     let info = SessionInfo {
@@ -107,11 +109,11 @@ fn read(request: &Request<'_>, username: &str, incoming: &Incoming) -> Result<Gr
         user_id: result
             .text_of("userId")
             .or_else(|| of_user("userId"))
-            .map(id18)
+            .map(|id| id18(&clean(id)))
             .unwrap_or_default(),
-        username: Some(of_user("userName").unwrap_or(username).to_owned()),
-        instance_url: instance_url(server, request.transport.policy())?,
-        organization_name: of_user("organizationName").map(str::to_owned),
+        username: Some(of_user("userName").map_or_else(|| username.to_owned(), clean)),
+        instance_url: instance_url(server, request.transport.policy(), request.redactor)?,
+        organization_name: of_user("organizationName").map(clean),
         sandbox: result.text_of("sandbox").map(is_true),
         person_accounts: of_user("orgHasPersonAccounts").map(is_true),
         seconds_valid: of_user("sessionSecondsValid").and_then(|seconds| seconds.parse().ok()),

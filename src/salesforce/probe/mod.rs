@@ -42,6 +42,22 @@ struct OrganizationRow {
     trial_expiration_date: Option<String>,
 }
 
+// === impl OrganizationRow ===
+
+impl OrganizationRow {
+    /// The row as it may be printed.
+    fn redacted(self, connection: &Connection) -> Self {
+        let clean = |text: Option<String>| text.map(|text| connection.clean(&text));
+        Self {
+            id: clean(self.id),
+            name: clean(self.name),
+            organization_type: clean(self.organization_type),
+            instance_name: clean(self.instance_name),
+            ..self
+        }
+    }
+}
+
 /// The part of Task's description that the probe needs.
 #[derive(Deserialize)]
 struct Description {
@@ -70,7 +86,7 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
         Ok(about) => about,
         Err(error) => return Err(explain(connection, error).await),
     };
-    let row = organization_row(&about[0])?;
+    let row = organization_row(&about[0])?.redacted(connection);
     let objects = [
         Subrequest::query(
             "contact",
@@ -98,7 +114,7 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
     let mut session = connection.session().await?;
     session.username = session
         .username
-        .or_else(|| first_text(&about[4], "Username"));
+        .or_else(|| first_text(&about[4], "Username").map(|name| connection.clean(&name)));
 
     let organization = organization(&session, row, objects.get(3));
     let grants = Grants::read(&about[2], &about[3]);

@@ -57,6 +57,10 @@ warning_codes! {
         "Salesforce ends the API version that the integration speaks.",
         "Set spec.salesforce.apiVersion to 50.0 or newer."
     }
+    ApiVersionUntried {
+        "The API version that the integration speaks is newer than those that this version of Switchboard knows.",
+        "Nothing to do while everything works. Otherwise set spec.salesforce.apiVersion to 68.0 or older."
+    }
     CannotCreateTask {
         "The user may not create Tasks, which only an integration needs that registers calls as activities.",
         "To register calls as activities, give the integration user's profile or a permission set the permission Edit Tasks."

@@ -32,9 +32,24 @@ pub(crate) fn of_method(method: Method) -> Option<Warning> {
     }
 }
 
-/// The warning for an API version that is about to be retired
+/// The newest version of which anything is known, that of Winter '27 (facts: Salesforce changes I).
+const NEWEST_KNOWN: ApiVersion = ApiVersion {
+    major: 68,
+    minor: 0,
+};
+
+/// The warning for an API version that is about to be retired, or of which nothing is known yet
 /// (<https://help.salesforce.com/s/articleView?id=005321531&type=1>).
 pub(crate) fn of_version(version: ApiVersion) -> Option<Warning> {
+    if version > NEWEST_KNOWN {
+        return Some(warning(
+            WarningCode::ApiVersionUntried,
+            format!(
+                "API version {version} is newer than {NEWEST_KNOWN}, the newest that this version of Switchboard knows."
+            ),
+            WarningCode::ApiVersionUntried.remedy(),
+        ));
+    }
     (version < ApiVersion { major: 41, minor: 0 }).then(|| {
         warning(
             WarningCode::ApiVersionRetiring,
@@ -138,6 +153,10 @@ mod tests {
             code(of_version("40.0".parse().unwrap())),
             Some(WarningCode::ApiVersionRetiring)
         );
-        assert_eq!(code(of_version("50.0".parse().unwrap())), None);
+        for known in ["50.0", "68.0"] {
+            assert_eq!(code(of_version(known.parse().unwrap())), None);
+        }
+        let untried = of_version("69.0".parse().unwrap());
+        assert_eq!(code(untried), Some(WarningCode::ApiVersionUntried));
     }
 }

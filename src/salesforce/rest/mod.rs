@@ -2,6 +2,7 @@
 //! and numbers may come as strings.
 
 pub(crate) mod soql;
+pub(crate) mod sosl;
 pub(crate) mod usage;
 
 use serde::de::{DeserializeOwned, Error as _};
@@ -46,6 +47,7 @@ pub struct Subrequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
     Query(String),
+    Search(String),
     Next(NextPage),
     Describe(String),
     Composite,
@@ -121,6 +123,9 @@ impl Path {
         match self {
             Self::Query(soql) => {
                 format!("/services/data/v{version}/query?q={}", query_encode(soql))
+            }
+            Self::Search(sosl) => {
+                format!("/services/data/v{version}/search/?q={}", query_encode(sosl))
             }
             Self::Next(next) => next.0.clone(),
             Self::Describe(sobject) => {
@@ -260,6 +265,8 @@ impl<T> RawPage<T> {
     fn page(self) -> Option<Page<T>> {
         let next = match self.next {
             Some(url) if self.done != Some(true) => Some(NextPage::from_answer(&url)?),
+            // Rows are missing, and nothing says where they are: not a whole answer.
+            None if self.done == Some(false) => return None,
             _ => None,
         };
         let total_size = self.total_size.unwrap_or(self.records.len() as u64);
@@ -280,6 +287,41 @@ pub(crate) fn read_page<T: DeserializeOwned>(
         .ok()
         .and_then(RawPage::page)
         .ok_or_else(|| failure(incoming, Phase::Request, redactor))
+}
+
+/// Reads the response to a search: object and Id of each record. Before version 37.0 the array
+/// comes alone (facts: Salesforce 2.6).
+pub(crate) fn read_search(
+    incoming: &Incoming,
+    redactor: &Redactor,
+) -> Result<Vec<(String, String)>, Error> {
+    #[derive(Deserialize)]
+    struct Found {
+        attributes: Attributes,
+        #[serde(rename = "Id")]
+        id: String,
+    }
+    #[derive(Deserialize)]
+    struct Attributes {
+        #[serde(rename = "type")]
+        object: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Raw {
+        Wrapped {
+            #[serde(rename = "searchRecords")]
+            records: Vec<Found>,
+        },
+        Bare(Vec<Found>),
+    }
+    let raw: Raw = serde_json::from_str(&incoming.text)
+        .map_err(|_| failure(incoming, Phase::Request, redactor))?;
+    let (Raw::Wrapped { records } | Raw::Bare(records)) = raw;
+    let records = records.into_iter();
+    Ok(records
+        .map(|found| (found.attributes.object, found.id))
+        .collect())
 }
 
 /// Reads a composite response; the results are in the order of the requests.
@@ -307,13 +349,23 @@ pub(crate) fn read_composite(
                 .status
                 .and_then(|status| u16::try_from(status).ok())
                 .unwrap_or_default();
+            let body = match status {
+                200..300 => answer.body,
+                _ => redacted(&answer.body, redactor),
+            };
             Ok(Subresponse {
                 reference_id: answer.reference_id,
                 status,
-                body: answer.body,
+                body,
             })
         })
         .collect()
+}
+
+/// The body of a failure, from which a message may quote.
+fn redacted(body: &Value, redactor: &Redactor) -> Value {
+    let text = redactor.scrub(&body.to_string());
+    serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
 #[cfg(test)]
@@ -391,6 +443,16 @@ mod tests {
         );
         let missing = json!({"compositeResponse": []});
         assert!(read_composite(&incoming(missing), &requests, &Redactor::default()).is_err());
+    }
+
+    #[test]
+    fn a_search_is_answered_with_or_without_a_wrapper() {
+        let records = json!([{"attributes": {"type": "Contact", "url": "/x"}, "Id": "003A"}]);
+        for body in [json!({"searchRecords": records.clone()}), records] {
+            let found = read_search(&incoming(body), &Redactor::default()).unwrap();
+            assert_eq!(found, [("Contact".to_owned(), "003A".to_owned())]);
+        }
+        assert!(read_search(&incoming(json!({})), &Redactor::default()).is_err());
     }
 
     #[test]

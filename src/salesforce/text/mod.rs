@@ -1,15 +1,15 @@
 //! Text from outside: decoding it, and quoting it in a message without its secrets.
 
 pub(crate) mod encode;
+mod redact;
 pub(crate) mod xml;
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::Zeroizing;
 
-use self::encode::percent_encode;
-use self::xml::escape;
+/// The longest text that is looked at, in characters.
+const MAX_CHARS: usize = 20_000;
 
 /// The maximum length of a quotation in a message, in characters.
 const EXCERPT_CHARS: usize = 300;
@@ -45,25 +45,30 @@ impl Redactor {
         cap(&words.join(" "))
     }
 
-    /// The text with the secrets replaced, also in their escaped forms. It must run before any
-    /// other processing, so that no half of a secret escapes.
+    /// The text with the secrets and parts of them replaced, in whatever form they are in it
+    /// ([`redact`]). It must run before any other processing, so that no half of a secret escapes.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        let mut text: String = text.chars().take(20_000).collect();
-        for secret in &self.secrets {
-            let secret = secret.expose_secret();
-            let escapes = [
-                Zeroizing::new(escape(secret)),
-                Zeroizing::new(percent_encode(secret)),
-            ];
-            for spelling in
-                std::iter::once(secret).chain(escapes.iter().map(|escape| escape.as_str()))
-            {
-                if text.contains(spelling) {
-                    text = text.replace(spelling, "[redacted]");
-                }
-            }
+        let text: String = text.chars().take(MAX_CHARS).collect();
+        let places = redact::places(&text, self.secrets.iter().map(ExposeSecret::expose_secret));
+        if places.is_empty() {
+            return text;
         }
-        text
+        let mut clean = String::with_capacity(text.len());
+        let mut chars = text.chars();
+        let mut at = 0;
+        for place in places {
+            clean.extend(chars.by_ref().take(place.start - at));
+            clean.push_str("[redacted]");
+            chars.by_ref().take(place.len()).for_each(drop);
+            at = place.end;
+        }
+        clean.extend(chars);
+        clean
+    }
+
+    /// A redactor of one more secret.
+    pub(crate) fn and(&self, secret: &SecretString) -> Self {
+        Self::new(self.secrets.iter().chain([secret]).cloned())
     }
 }
 

@@ -18,8 +18,16 @@ use super::address;
 use super::address::Refusal;
 use crate::error::CauseText;
 
-/// The hosts of Salesforce: log-in, My Domain and instance hosts, sandboxes.
-pub const DEFAULT_HOSTS: &[&str] = &["*.salesforce.com", "*.force.com"];
+/// The hosts of Salesforce: log-in, My Domain and instance hosts, sandboxes, in each of its clouds
+/// (facts: Salesforce 1.4).
+pub const DEFAULT_HOSTS: &[&str] = &[
+    "*.salesforce.com",
+    "*.force.com",
+    "*.cloudforce.com",
+    "*.salesforce.mil",
+    "*.crmforce.mil",
+    "*.sfcrmproducts.cn",
+];
 
 /// The hosts that may be dialled, and the addresses behind them.
 #[derive(Clone)]

@@ -4,23 +4,24 @@
 pub(crate) mod address;
 pub(crate) mod dial;
 pub(crate) mod expiry;
+mod failure;
 mod log;
 pub(crate) mod pace;
 
-use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 use url::Url;
 use zeroize::Zeroizing;
 
 use self::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
+pub(crate) use self::failure::refused;
+use self::failure::{broken, redirected};
 use self::log::Sending;
 pub(crate) use self::log::millis;
 use self::pace::{Outcome, Pace};
@@ -28,6 +29,7 @@ use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::answers::{Incoming, error_codes};
 use super::text;
+use super::text::Redactor;
 use crate::error::CauseText;
 
 /// The user agent by which an administrator recognises this client in the organization's logs.
@@ -239,8 +241,14 @@ impl Transport {
         silence
     }
 
-    /// Sends one request exactly once.
-    pub(crate) async fn send(&self, outgoing: Outgoing, phase: Phase) -> Result<Incoming, Error> {
+    /// Sends one request exactly once. An error contains none of the redactor's secrets, even if
+    /// the server names a host after one.
+    pub(crate) async fn send(
+        &self,
+        outgoing: Outgoing,
+        phase: Phase,
+        redactor: &Redactor,
+    ) -> Result<Incoming, Error> {
         self.policy
             .check(&outgoing.url)
             .map_err(|refusal| refused(&refusal, phase))?;
@@ -262,7 +270,8 @@ impl Transport {
         let began = Instant::now();
         let outcome = timeout(limits.total, self.exchange(outgoing, phase, limits, &host))
             .await
-            .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)));
+            .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)))
+            .map_err(|error| error.redacted(redactor));
         sending.ended(&outcome, began.elapsed());
         self.pace.note(&url, outcome_of(&outcome));
         outcome
@@ -339,95 +348,5 @@ fn outcome_of(outcome: &Result<Incoming, Error>) -> Outcome {
         Err(error) if error.meaning() == Meaning::Unreachable => Outcome::Silence(error.clone()),
         Ok(incoming) if error_codes::status(incoming.status).edge => Outcome::Edge,
         _ => Outcome::Answer,
-    }
-}
-
-/// Converts the dial guard's refusal to the client's error.
-pub(crate) fn refused(refusal: &DialError, phase: Phase) -> Error {
-    Error::new(Meaning::HostNotAllowed, phase, format!("{refusal}."))
-}
-
-fn redirected(headers: &HeaderMap, host: &str, status: u16, phase: Phase) -> Error {
-    let target = headers
-        .get(LOCATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|location| Some(Url::parse(location).ok()?.host_str()?.to_owned()))
-        .unwrap_or_else(|| host.to_owned());
-    let detail = format!(
-        "{host} answered with a redirect to {target} (HTTP {status}), which is not followed: a captive portal or a proxy, or a host that moved."
-    );
-    Error::new(Meaning::UnexpectedAnswer, phase, detail).with_status(status)
-}
-
-/// The cause of a failure, found in the chain of errors. The text of the HTTP library is not
-/// quoted, because it may contain the URL.
-fn broken(error: &reqwest::Error, host: &str, phase: Phase) -> Error {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    let mut io_kind = None;
-    while let Some(current) = cause {
-        if let Some(refusal) = current.downcast_ref::<DialError>() {
-            return refused(refusal, phase);
-        }
-        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
-            return tls_error(tls, host, phase);
-        }
-        if let Some(io) = current.downcast_ref::<io::Error>() {
-            io_kind = Some(io.kind());
-            // An io::Error does not return its inner error from source(), so the inner error is
-            // read directly.
-            let inner = io.get_ref().map(|inner| inner as &(dyn StdError + 'static));
-            if inner.is_some() {
-                cause = inner;
-                continue;
-            }
-        }
-        cause = current.source();
-    }
-    let unreachable = |detail: String| Error::new(Meaning::Unreachable, phase, detail);
-    if error.is_dns() {
-        return unreachable(format!("the name {host} cannot be resolved."));
-    }
-    if error.is_connect() && error.is_timeout() {
-        return unreachable(format!("no connection to {host} came about in time.")).repeatable();
-    }
-    if error.is_connect() {
-        let reason = match io_kind {
-            Some(io::ErrorKind::ConnectionRefused) => "refuses the connection",
-            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) => {
-                "breaks the connection off"
-            }
-            Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => {
-                "has no route from here"
-            }
-            _ => "cannot be connected to",
-        };
-        return unreachable(format!("{host} {reason}.")).repeatable();
-    }
-    if error.is_timeout() {
-        return unreachable(format!("{host} did not answer in time."));
-    }
-    if error.is_decode() {
-        return unreachable(format!(
-            "the answer of {host} broke off or is not what its headers say."
-        ))
-        .repeatable();
-    }
-    unreachable(format!(
-        "the connection to {host} broke before the answer was complete."
-    ))
-    .repeatable()
-}
-
-fn tls_error(error: &rustls::Error, host: &str, phase: Phase) -> Error {
-    match error {
-        rustls::Error::InvalidCertificate(reason) => {
-            let detail = format!("the certificate of {host} was not accepted ({reason}).");
-            Error::new(Meaning::CertificateUntrusted, phase, detail)
-        }
-        other => Error::new(
-            Meaning::Unreachable,
-            phase,
-            format!("no TLS session with {host} came about ({other})."),
-        ),
     }
 }

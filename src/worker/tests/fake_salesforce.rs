@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use salesforce_simulator::{Org, Record, Simulator, World};
+use salesforce_simulator::{Fault, Org, Record, Simulator, World};
 
 /// Maximum wait of a test, on a busy machine, for something that should come within a second.
 const SOON: Duration = Duration::from_secs(60);
@@ -45,6 +45,11 @@ impl Played {
         };
         let waited = tokio::time::timeout(SOON, made).await;
         waited.unwrap_or_else(|_| panic!("the org counts no {calls} calls"));
+    }
+
+    /// Lets requests fail.
+    pub(crate) fn fault(&self, fault: Fault) {
+        self.0.fault(fault);
     }
 
     /// Creates a contact.

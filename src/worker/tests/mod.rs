@@ -3,5 +3,6 @@
 mod bed;
 mod fake_salesforce;
 mod log;
+mod parts;
 mod with_salesforce;
 mod without_salesforce;

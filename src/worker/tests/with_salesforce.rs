@@ -212,6 +212,33 @@ async fn misses_are_asked_again_at_once_when_the_settings_of_a_match_change() {
 }
 
 #[tokio::test]
+async fn a_name_that_only_the_second_question_finds_stays_and_a_known_miss_costs_no_search() {
+    let org = acme().contact(Record::person("Sato").phone("03-1234-5678 内線12"));
+    let (mut bed, played) = bed(org).await;
+    bed.settings["secondQuestion"] = true.into();
+    bed.calls_from(0, &["0312345678", "0399999999"]).await;
+    let report = bed.succeed(RunKind::Lookup).await;
+    // The question, the search, and the record that it named.
+    assert_eq!((report.numbers, report.unmatched), (2, 1));
+    assert_eq!((report.written, report.api_calls), (1, 3));
+    // Both call again. One has a contact, which must not go; the other is a miss and is not due.
+    for (id, number, calls) in [(2, "0399999999", 1), (3, "0312345678", 3)] {
+        let before = played.api_calls();
+        bed.calls_from(id, &[number]).await;
+        bed.succeed(RunKind::Lookup).await;
+        assert_eq!(played.api_calls() - before, calls, "{number}");
+        let who = bed.who("0312345678").await.unwrap();
+        assert_eq!(who.1.as_deref(), Some("Sato"), "{number}");
+    }
+    // Nearly used up, it is not asked, and the name stays.
+    bed.settings["maxApiCalls"] = 2.into();
+    bed.calls_from(4, &["0312345678"]).await;
+    assert_eq!(bed.succeed(RunKind::Lookup).await.api_calls, 1);
+    let who = bed.who("0312345678").await.unwrap();
+    assert_eq!(who.1.as_deref(), Some("Sato"));
+}
+
+#[tokio::test]
 async fn a_daily_run_asks_again_for_the_misses_that_are_due_and_for_no_others() {
     let (bed, played) = bed(acme()).await;
     bed.calls_from(0, &["0312345678"]).await;

@@ -20,8 +20,8 @@
 //! ```
 //!
 //! Modules: [`org`] holds configuration and records, `schema` objects and fields, `soql` the query
-//! language, `login` and `rest` the endpoints, `faults` deliberate faults, `admin` the endpoint
-//! that changes all of it, `server` the client connections.
+//! language, `sosl` the search, `login` and `rest` the endpoints, `faults` deliberate faults,
+//! `admin` the endpoint that changes all of it, `server` the client connections.
 
 mod admin;
 mod clock;
@@ -39,6 +39,7 @@ mod schema;
 mod server;
 mod simulator;
 mod soql;
+mod sosl;
 mod switches;
 
 pub use counters::{Counters, LoggedRequest, Login};
@@ -50,4 +51,5 @@ pub use org::{
 };
 pub use schema::{CustomField, Kind, Value};
 pub use simulator::{Error, Simulator};
+pub use sosl::Index as SearchIndex;
 pub use switches::Switches;

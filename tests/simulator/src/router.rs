@@ -1,12 +1,13 @@
 //! Dispatches requests to the endpoints.
 
-use http::Method;
+use http::{Method, header};
 
 use crate::admin;
 use crate::core::Core;
 use crate::login::soap::Dialect;
 use crate::login::{identity, oauth, soap, userinfo};
 use crate::message::{Answer, Request};
+use crate::org::HostRole;
 use crate::rest::{self, Handled, RestError};
 
 /// First path segment of the admin endpoint.
@@ -16,6 +17,14 @@ pub(crate) const ADMIN: &str = "__admin";
 pub(crate) fn dispatch(core: &Core, request: &Request) -> Handled {
     let segments = request.segments();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if let HostRole::Moved(to) = core.world().role(&request.host)
+        && path.first() != Some(&ADMIN)
+    {
+        let query = if request.query.is_empty() { "" } else { "?" };
+        let target = format!("https://{to}{}{query}{}", request.path, request.query);
+        let answer = Answer::empty(301).with(header::LOCATION, &target);
+        return Handled::new("moved", answer);
+    }
     match path.as_slice() {
         [ADMIN, rest @ ..] => Handled::new("admin", admin::handle(core, request, rest)),
         ["services", "Soap", "u", version, ..] => {

@@ -6,6 +6,8 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::sosl::Index as SearchIndex;
+
 /// Undocumented behaviour of Salesforce, and the sizes of its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -48,6 +50,11 @@ pub struct Switches {
     pub jwt_audience_description: String,
     /// `error_description` of a JWT for an app that the user has not approved (W).
     pub jwt_unapproved_description: String,
+    /// `error` of a log-in by an External Client App that the org has not installed (W
+    /// `app_not_found`, C `OAUTH_EC_APP_NOT_FOUND`; a connected app: `invalid_client`).
+    pub app_not_found_error: String,
+    /// `error_description` of the same (W; a connected app: `app must be installed into org`).
+    pub app_not_found_description: String,
     /// Maximum time from now to a JWT's `exp` (U: not enforced).
     pub jwt_max_ahead: Option<SignedDuration>,
     /// Time for which a JWT's `exp` may be in the past (U).
@@ -91,6 +98,16 @@ pub struct Switches {
     pub min_batch_size: usize,
     /// Maximum open query cursors of a user (D, old: 10); one more closes the oldest.
     pub max_cursors: usize,
+    /// Whether the org answers searches; otherwise 404 (U: what an org without it says).
+    pub search_available: bool,
+    /// How phone text is split into words (U).
+    pub search_index: SearchIndex,
+    /// Whether the index takes full-width digits for half-width ones (U: yes).
+    pub search_folds_width: bool,
+    /// Time after a change until the index has it (C: one to three minutes, or longer).
+    pub search_lag: SignedDuration,
+    /// Characters of a search text beyond which AND and OR are dropped (D: 4,000).
+    pub search_text_limit: usize,
     /// Whether rows without ORDER BY come in an order unrelated to their creation (D: undefined).
     pub shuffle_unordered: bool,
     /// Whether SOQL errors have the statement and position before the message (C).
@@ -138,6 +155,8 @@ impl Default for Switches {
             oauth_failure_description: "authentication failure".into(),
             jwt_audience_description: "audience is invalid".into(),
             jwt_unapproved_description: "user hasn't approved this consumer".into(),
+            app_not_found_error: "app_not_found".into(),
+            app_not_found_description: "External client app is not installed in this org".into(),
             jwt_max_ahead: None,
             jwt_leeway: SignedDuration::ZERO,
             jwt_extra_audiences: Vec::new(),
@@ -158,6 +177,11 @@ impl Default for Switches {
             batch_size: 2_000,
             min_batch_size: 200,
             max_cursors: 10,
+            search_available: true,
+            search_index: SearchIndex::Both,
+            search_folds_width: true,
+            search_lag: SignedDuration::ZERO,
+            search_text_limit: 4_000,
             shuffle_unordered: false,
             soql_error_context: false,
             invalid_type_tail: format!(

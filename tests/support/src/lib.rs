@@ -9,6 +9,7 @@
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
 //! - [`Prometheus`] is a Prometheus server; [`promtool`] runs its tool, and [`argo_health`] a
 //!   script of Argo CD in a real Lua.
+//! - [`pages`] reads the blocks of the documents, which tests run.
 //! - [`Process`] is a program under test: its output, signals, exit code, memory and processor
 //!   time.
 //! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for a condition, and report
@@ -24,6 +25,7 @@ mod helm;
 mod lua;
 mod mail_server;
 mod namespace;
+pub mod pages;
 mod phone;
 mod pods;
 mod postgres;
@@ -45,7 +47,7 @@ pub use phone::incoming_call;
 pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, Select, Signal};
 pub use postgres::Postgres;
 pub use process::{Line, Process, ProcessBuilder, Stream, Usage};
-pub use program::{repository, stand_in_for_cluster_binary, target_dir};
+pub use program::{cron_calendar, repository, stand_in_for_cluster_binary, target_dir};
 pub use prometheus::{Prometheus, promtool};
 pub use supervise::supervise;
 pub use wait::{

@@ -24,6 +24,41 @@ pub fn target_dir() -> PathBuf {
 
 static STAND_IN: OnceLock<PathBuf> = OnceLock::new();
 
+/// The times at which the CronJob controller starts Jobs, by its own library: one line for each
+/// line of the input, as `cluster calendar` reads and writes them.
+///
+/// # Errors
+/// Fails if the binary cannot be built, or refuses a line.
+pub async fn cron_calendar(input: String) -> Result<String> {
+    let program = cluster_binary().await?;
+    let run = move || -> std::io::Result<std::process::Output> {
+        let mut child = Command::new(program)
+            .arg("calendar")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut stdin = child.stdin.take();
+        // Both ends at once: a pipe holds less than the answer.
+        let writer = std::thread::spawn(move || match stdin.as_mut() {
+            Some(stdin) => std::io::Write::write_all(stdin, input.as_bytes()),
+            None => Ok(()),
+        });
+        let output = child.wait_with_output()?;
+        let _ = writer.join();
+        Ok(output)
+    };
+    let output = tokio::task::spawn_blocking(run)
+        .await
+        .map_err(|error| Error::Build(error.to_string()))?
+        .context(|| "run cluster calendar".to_owned())?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Error::Build(format!("cluster calendar failed: {said}")));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// From here on this program is asked for what the `cluster` binary does otherwise, which then need
 /// not be built: `supervise -- COMMAND` ([`crate::supervise()`]) and `kubectl ARGS`. Only for
 /// clusters that are there already: it cannot start one.

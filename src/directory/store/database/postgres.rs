@@ -59,7 +59,7 @@ impl Postgres {
     pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
         // The address may hold a password, so it never appears in an error.
         let options = PgConnectOptions::from_str(address).map_err(|_| StoreError::Address)?;
-        let options = options.application_name("switchboard-directory");
+        let options = without_brackets(options).application_name("switchboard-directory");
         let server = format!(
             "{} on {}:{}",
             options.get_database().unwrap_or(options.get_username()),
@@ -95,6 +95,22 @@ impl Postgres {
             .after_release(|connection, _| Box::pin(is_alive(connection, ENDED)))
             .connect_lazy_with(options);
         Ok(Self { pool })
+    }
+}
+
+/// An IPv6 address stands in brackets in the database's address, and without them where it is
+/// resolved.
+fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
+    let host = options.get_host();
+    match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        Some(bare) => {
+            let bare = bare.to_owned();
+            options.host(&bare)
+        }
+        None => options,
     }
 }
 

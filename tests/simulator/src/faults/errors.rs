@@ -58,6 +58,10 @@ fn entry<'c>(code: &'c str, switches: &Switches) -> (u16, &'c str, String) {
             "Your request was running for too long, and has been stopped.",
         ),
         "NOT_FOUND" => (404, "The requested resource does not exist"),
+        "app_not_found" | "OAUTH_EC_APP_NOT_FOUND" => {
+            (400, switches.app_not_found_description.as_str())
+        }
+        "unknown_error" => (400, "retry your request"),
         "SERVER_UNAVAILABLE" => (503, "Server is unavailable"),
         "UNKNOWN_EXCEPTION" => (500, "An unexpected error occurred."),
         _ => (400, "An error occurred."),

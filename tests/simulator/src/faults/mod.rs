@@ -86,6 +86,15 @@ pub enum Effect {
     MissingHeader(String),
     /// A redirect to this address.
     Redirect(String),
+    /// The real answer to a composite request, in which one part failed.
+    Part {
+        /// Position of the part, beginning with 0.
+        at: usize,
+        /// The part's own HTTP status.
+        status: u16,
+        /// The part's body.
+        body: Json,
+    },
 }
 
 fn html() -> String {
@@ -155,6 +164,12 @@ impl Fault {
     /// A fault that delays answers by this many milliseconds.
     pub fn delay(ms: u64) -> Self {
         Self::new(Effect::Delay { ms })
+    }
+
+    /// A fault that fails one part of a composite answer with this code; the others are real.
+    pub fn part(at: usize, status: u16, code: &str, message: &str) -> Self {
+        let body = serde_json::json!([{"errorCode": code, "message": message}]);
+        Self::new(Effect::Part { at, status, body }).on_path("*/composite")
     }
 
     /// Limits the fault to requests with this method.

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::oauth::{OauthError, app};
 use crate::core::Core;
 use crate::message::Request;
+use crate::org::world::host_name;
 use crate::org::{HostRole, Org, User, World};
 
 /// The JWT claims that the flow uses.
@@ -91,13 +92,22 @@ pub(super) fn verify<'w>(
     Ok((org, user))
 }
 
+/// The domain of the log-in hosts of the cloud that a host belongs to (U for all but the first).
+fn cloud(host: &str) -> &'static str {
+    let within = |domains: &[&str]| domains.iter().any(|domain| host.ends_with(domain));
+    if within(&[".salesforce.mil", ".crmforce.mil"]) {
+        "salesforce.mil"
+    } else if within(&[".sfcrmproducts.cn"]) {
+        "sfcrmproducts.cn"
+    } else {
+        "salesforce.com"
+    }
+}
+
 fn audience_fits(world: &World, org: &Org, request: &Request, audience: &str) -> bool {
     let audience = audience.trim_end_matches('/');
-    let documented = if org.sandbox {
-        "https://test.salesforce.com"
-    } else {
-        "https://login.salesforce.com"
-    };
+    let name = if org.sandbox { "test" } else { "login" };
+    let documented = format!("https://{name}.{}", cloud(host_name(&request.host)));
     let my_domain = matches!(world.role(&request.host), HostRole::MyDomain(_))
         && audience == request.base_url();
     audience == documented

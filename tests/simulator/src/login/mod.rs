@@ -73,6 +73,7 @@ fn serves(role: &HostRole, org: &Org) -> bool {
         HostRole::Production => !org.sandbox,
         HostRole::Sandbox => org.sandbox,
         HostRole::MyDomain(name) => *name == org.name,
+        HostRole::Moved(_) => false,
     }
 }
 
@@ -182,13 +183,20 @@ pub(crate) fn authenticate<'w>(
 }
 
 /// Opens a session and returns its token.
-pub(crate) fn open_session(core: &Core, org: &Org, user: &User, method: LoginMethod) -> String {
+pub(crate) fn open_session(
+    core: &Core,
+    org: &Org,
+    user: &User,
+    method: LoginMethod,
+    for_rest: bool,
+) -> String {
     let session = Session {
         org_id: org.id.clone(),
         username: user.username.clone(),
         method,
         last_used: core.clock.now(),
         password_expired: user.password_expired,
+        for_rest,
     };
     core.runtime().sessions.open(session)
 }

@@ -119,7 +119,8 @@ pub(crate) fn token(core: &Core, request: &Request) -> Handled {
     match outcome {
         Ok((org, user)) => {
             remember(core, &username, method, "OK", "");
-            let answer = grant(core, org, user, method, request);
+            let scopes = scopes(&world, method, &form);
+            let answer = grant(core, org, user, method, request, &scopes);
             Handled {
                 user: Some(user.username.clone()),
                 ..Handled::new("token", answer)
@@ -136,8 +137,26 @@ pub(crate) fn token(core: &Core, request: &Request) -> Handled {
     }
 }
 
-fn grant(core: &Core, org: &Org, user: &User, method: LoginMethod, request: &Request) -> Answer {
-    let token = open_session(core, org, user, method);
+/// The scopes of the app that logs in. The password flow has none, and its sessions may do all.
+fn scopes(world: &World, method: LoginMethod, form: &Form) -> Vec<String> {
+    let issuer = jwt::unverified(get(form, "assertion")).map(|claims| claims.iss);
+    let client = issuer.unwrap_or_else(|_| get(form, "client_id").to_owned());
+    match app(world, &client) {
+        Ok((_, app)) if method != LoginMethod::OauthPassword => app.scopes.clone(),
+        _ => vec!["full".to_owned()],
+    }
+}
+
+fn grant(
+    core: &Core,
+    org: &Org,
+    user: &User,
+    method: LoginMethod,
+    request: &Request,
+    scopes: &[String],
+) -> Answer {
+    let for_rest = scopes.iter().any(|scope| scope == "api" || scope == "full");
+    let token = open_session(core, org, user, method, for_rest);
     let issued = core.clock.now().as_millisecond().to_string();
     let signature = STANDARD.encode(rand::random::<[u8; 32]>());
     let mut body = json!({
@@ -152,7 +171,7 @@ fn grant(core: &Core, org: &Org, user: &User, method: LoginMethod, request: &Req
     if method != LoginMethod::OauthPassword
         && let Some(map) = body.as_object_mut()
     {
-        map.insert("scope".into(), json!("api"));
+        map.insert("scope".into(), json!(scopes.join(" ")));
     }
     no_store(Answer::json(200, body))
 }
@@ -173,6 +192,12 @@ pub(super) fn app<'w>(
         return Err(OauthError::new(
             "OAUTH_APP_BLOCKED",
             "this app is blocked by admin",
+        ));
+    }
+    if !app.installed {
+        return Err(OauthError::new(
+            &world.switches.app_not_found_error,
+            &world.switches.app_not_found_description,
         ));
     }
     Ok((org, app))

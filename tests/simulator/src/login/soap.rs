@@ -175,7 +175,7 @@ fn do_login(
     let secret = login.child_text("password").unwrap_or_default();
     match authenticate(core, world, request, username, secret, LoginMethod::Soap) {
         Ok((org, user)) => {
-            let token = open_session(core, org, user, LoginMethod::Soap);
+            let token = open_session(core, org, user, LoginMethod::Soap, true);
             remember(core, username, LoginMethod::Soap, "OK", "");
             let result = login_result(org, user, &token, request, dialect, version, world);
             let body = format!("<loginResponse><result>{result}</result></loginResponse>");

@@ -7,9 +7,9 @@ mod permissions;
 pub(crate) mod quota;
 mod record;
 pub(crate) mod sessions;
-mod table;
+pub(crate) mod table;
 mod user;
-mod world;
+pub(crate) mod world;
 pub(crate) mod write;
 
 use std::collections::BTreeMap;

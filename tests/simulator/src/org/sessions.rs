@@ -32,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) last_used: Timestamp,
     /// Whether the session may only change the password.
     pub(crate) password_expired: bool,
+    /// Whether REST takes the session: the app has the scope `api`.
+    pub(crate) for_rest: bool,
 }
 
 /// The sessions of all orgs.
@@ -213,6 +215,7 @@ mod tests {
             method: LoginMethod::Soap,
             last_used: start,
             password_expired: false,
+            for_rest: true,
         });
         assert!(token.starts_with("00D300000000001!"));
         assert!(sessions.touch(&token, start + MINUTE * 119, ttl).is_some());

@@ -188,6 +188,10 @@ pub struct ConnectedApp {
     pub client_credentials: bool,
     /// Whether an administrator has blocked the app.
     pub blocked: bool,
+    /// Whether the app is installed in the org of the user.
+    pub installed: bool,
+    /// The app's scopes. Without `api` or `full` its sessions are refused by REST.
+    pub scopes: Vec<String>,
 }
 
 impl Default for ConnectedApp {
@@ -201,6 +205,8 @@ impl Default for ConnectedApp {
             run_as: None,
             client_credentials: true,
             blocked: false,
+            installed: true,
+            scopes: vec!["api".to_owned()],
         }
     }
 }

@@ -24,6 +24,9 @@ pub enum HostRole {
     Sandbox,
     /// The My Domain of the org with this name.
     MyDomain(String),
+    /// A My Domain that was renamed, or a host of pages for browsers: every request is redirected
+    /// to the same path of this host.
+    Moved(String),
 }
 
 /// Error: an item that was requested by name does not exist.

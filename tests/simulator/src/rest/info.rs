@@ -28,7 +28,15 @@ fn label(version: i64) -> String {
 /// `GET /services/data/vXX.X`.
 pub(super) fn resources(call: &Call<'_>) -> Outcome {
     let base = format!("/services/data/v{}", call.version);
-    let names = ["sobjects", "query", "queryAll", "limits", "composite"];
+    let names = [
+        "sobjects",
+        "query",
+        "queryAll",
+        "search",
+        "parameterizedSearch",
+        "limits",
+        "composite",
+    ];
     let map: Map<String, Json> = names
         .iter()
         .map(|name| ((*name).to_owned(), Json::from(format!("{base}/{name}"))))

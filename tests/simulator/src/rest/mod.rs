@@ -5,6 +5,7 @@ mod composite;
 pub(crate) mod error;
 mod info;
 mod query;
+mod search;
 mod sobjects;
 
 pub(crate) use composite::uri_too_long;
@@ -17,6 +18,7 @@ use serde_json::Value as Json;
 use crate::core::{Core, Runtime};
 use crate::message::{Answer, Request};
 use crate::org::access::Access;
+use crate::org::sessions::Session;
 use crate::org::{Org, User, World};
 use crate::soql::Scope;
 
@@ -233,7 +235,7 @@ fn admit<'a>(
         version,
         now,
     };
-    match refuse(core, &world, org, user, session.password_expired, now) {
+    match refuse(core, &world, org, user, &session, now) {
         Some(error) => Err(Box::new((Some(call), error))),
         None => Ok(call),
     }
@@ -244,7 +246,7 @@ fn refuse(
     world: &World,
     org: &Org,
     user: &User,
-    password_expired: bool,
+    session: &Session,
     now: Timestamp,
 ) -> Option<RestError> {
     let access = Access::of(org, user, &world.switches);
@@ -255,11 +257,11 @@ fn refuse(
             "We are performing maintenance. Try again later.",
         ));
     }
-    if user.rest_session_refused {
+    if user.rest_session_refused || !session.for_rest {
         let message = "This session is not valid for use with the REST API";
         return Some(RestError::new(401, "INVALID_SESSION_ID", message));
     }
-    if password_expired {
+    if session.password_expired {
         let message = "The users password has expired, you must call SetPassword before attempting any other API operations";
         return Some(RestError::new(
             403,
@@ -309,6 +311,10 @@ pub(crate) fn route(
         ["queryAll" | "queryall"] if get => ("queryAll", query::query(call, request, true)),
         ["query" | "queryAll" | "queryall", locator] if get => {
             ("queryMore", query::more(call, request, locator))
+        }
+        ["search"] if get => ("search", search::search(call, request)),
+        ["parameterizedSearch"] if request.method == Method::POST => {
+            ("search", search::parameterized(call, request))
         }
         ["limits"] if get => ("limits", info::limits(call)),
         ["composite"] if request.method == Method::POST => {

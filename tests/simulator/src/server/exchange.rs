@@ -217,6 +217,18 @@ async fn struck(
         pause(ms).await;
     }
     match &fault.effect {
+        Effect::Part { at, status, body } => {
+            let part = handled
+                .answer
+                .json
+                .as_mut()
+                .and_then(|answer| answer.get_mut("compositeResponse")?.get_mut(*at));
+            if let Some(part) = part {
+                part["httpStatusCode"] = (*status).into();
+                part["body"] = body.clone();
+            }
+            Ok(finish(core, request, handled))
+        }
         Effect::MissingHeader(name) => {
             let mut response = finish(core, request, handled);
             response.headers_mut().remove(name.as_str());

@@ -2,8 +2,7 @@
 
 use salesforce_simulator::{Record, Simulator, Switches, World};
 
-use super::tests::{look_up, org, resolver};
-use super::{FIRST_URL_BYTES, UrlLength};
+use super::{FIRST_URL_BYTES, UrlLength, look_up, org, resolver};
 use crate::phone::{E164, Region, parse};
 
 /// Fixed-line numbers of Tokyo, Osaka and Yokohama and mobile numbers, in turn.

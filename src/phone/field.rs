@@ -1,0 +1,224 @@
+//! Separates the number in a text from what people write around it: labels, extensions, further
+//! numbers. It works on cleaned text and does not know numbering plans.
+
+/// Words and marks between a number and its extension, in lower case. A single letter counts too:
+/// what follows decides.
+const EXTENSION: [&str; 36] = [
+    "x",
+    "ex",
+    "ext",
+    "extn",
+    "extension",
+    "xtn", // English
+    "int",
+    "interno",
+    "anexo",
+    "ramal",
+    "r",
+    "p",
+    "poste",
+    "centralita", // Romance languages
+    "dw",
+    "durchwahl",
+    "nst",
+    "nebenstelle",
+    "kl",
+    "klappe",
+    "app",
+    "apparat", // German
+    "w",
+    "wew",
+    "linka",
+    "l",
+    "доб",
+    "вн", // Slavic languages
+    "内線",
+    "内线",
+    "內線",
+    "分機",
+    "分机",
+    "转",
+    "轉",
+    "내선",
+];
+/// The longest extension, in digits.
+const MAX_EXTENSION_DIGITS: usize = 7;
+/// An extension in parentheses after a number of unknown length: `(12)`. More digits may be the end
+/// of the number, as in `020 7946 (0958)`.
+const SURE_EXTENSION_DIGITS: usize = 3;
+
+/// Marks that separate two numbers, whatever stands around them.
+const BETWEEN: [char; 9] = [',', ';', '\n', '\r', '|', '、', '，', '；', '｜'];
+/// Marks that separate two numbers and also the groups of one.
+const MAYBE_BETWEEN: [char; 4] = ['/', '／', '・', '\\'];
+/// Words that separate two numbers, with the blanks around them.
+const WORDS_BETWEEN: [&str; 8] = [
+    " / ",
+    "　/　",
+    " ／ ",
+    " or ",
+    " and ",
+    " & ",
+    "または",
+    "及び",
+];
+
+/// The parts of a text that may be the one number in it, in the order in which they are to be
+/// tried. Each part is whole or the beginning of the text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MainLine<'a> {
+    /// Only if it is a number of the plan: what follows may be part of the number as well.
+    pub(super) sure: Option<&'a str>,
+    /// Everything up to a mark that ends a number. Empty if the text is an extension only.
+    pub(super) whole: &'a str,
+    /// If the whole is no number.
+    pub(super) shorter: Option<&'a str>,
+}
+
+/// Separates the main line from what follows it, as in `03-1234-5678 内線12`, `03-1234-5678(代表)`,
+/// `415-555-0132 x12`, `03-1234-5661~3`.
+pub(super) fn main_line(plain: &str) -> MainLine<'_> {
+    let only = |whole| MainLine {
+        sure: None,
+        whole,
+        shorter: None,
+    };
+    let is_plain = |byte: u8| byte.is_ascii_digit() || b"+ -.(/".contains(&byte);
+    // Most texts: digits and what groups them.
+    if plain.bytes().all(|byte| is_plain(byte) || byte == b')') && !plain.ends_with(')') {
+        return only(plain);
+    }
+    let Some(first) = plain.find(|c: char| c.is_ascii_digit()) else {
+        return only(plain);
+    };
+    let (label, number) = plain.split_at(first);
+    if is_extension_word(label) && count_digits(number) <= MAX_EXTENSION_DIGITS {
+        return only("");
+    }
+    let end = number.find(ends_number).unwrap_or(number.len());
+    let cut = first + cut_extension(number, end);
+    let whole = trim_end(&plain[..cut]);
+    let mut line = only(whole);
+    if let Some((before, inside)) = whole
+        .strip_suffix(')')
+        .and_then(|text| text.rsplit_once('('))
+        && !inside.is_empty()
+        && inside.bytes().all(|byte| byte.is_ascii_digit())
+        && count_digits(before) > 0
+    {
+        let before = trim_end(before);
+        if inside.len() <= SURE_EXTENSION_DIGITS {
+            line.sure = Some(before);
+        } else {
+            line.shorter = Some(before);
+        }
+    } else if let Some(word) = trailing_words(whole) {
+        line.sure = Some(trim_end(&whole[..word]));
+    }
+    line
+}
+
+/// Characters that are in no number and its grouping: the text after one is a label or an
+/// extension.
+fn ends_number(c: char) -> bool {
+    !c.is_ascii() || matches!(c, '~' | '<' | '"' | '{' | '=' | '@' | '!' | '?')
+}
+
+/// Where an extension begins that a word announces, or `end`.
+fn cut_extension(number: &str, end: usize) -> usize {
+    let letters = |c: char| c.is_alphabetic();
+    let mut at = 0;
+    while let Some(begin) = number.get(at..).and_then(|rest| rest.find(letters)) {
+        let begin = at + begin;
+        let word_end = number[begin..]
+            .find(|c: char| !c.is_alphabetic())
+            .map_or(number.len(), |length| begin + length);
+        let after = &number[word_end..];
+        let digits = after.trim_start_matches([' ', '.', ':', '=', '#', '-', '°', '(']);
+        let is_extension = is_extension_word(&number[begin..word_end])
+            && digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits
+                .trim_end_matches(')')
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+            && count_digits(digits) <= MAX_EXTENSION_DIGITS;
+        if is_extension {
+            return begin.min(end);
+        }
+        at = word_end;
+    }
+    end
+}
+
+fn is_extension_word(text: &str) -> bool {
+    let word = text.trim_matches(|c: char| !c.is_alphabetic());
+    !word.is_empty()
+        && EXTENSION
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(word) || known == &word.to_lowercase())
+}
+
+/// Where words begin that end the text, such as `(main)` or `mobile`, with no digit after them.
+fn trailing_words(whole: &str) -> Option<usize> {
+    let last = whole.rfind(|c: char| c.is_ascii_digit())?;
+    let tail = &whole[last + 1..];
+    tail.contains(|c: char| c.is_ascii_alphabetic())
+        .then_some(last + 1)
+}
+
+fn trim_end(text: &str) -> &str {
+    let mut text =
+        text.trim_end_matches([' ', '-', ',', '/', ':', ';', '.', '[', '(', '・', '*', '|']);
+    // A parenthesis that the cut left open closes nothing: `(03` of `(03)` stays.
+    if text.ends_with('#') {
+        text = text.trim_end_matches('#');
+    }
+    text
+}
+
+fn count_digits(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).count()
+}
+
+/// Whether a text may hold two numbers.
+pub(super) fn may_be_several(text: &str) -> bool {
+    text.contains(BETWEEN) || WORDS_BETWEEN.iter().any(|word| text.contains(word))
+}
+
+/// The parts of a text between marks and words that separate numbers.
+pub(super) fn parts(text: &str) -> Vec<&str> {
+    let mut parts: Vec<&str> = text.split(BETWEEN).collect();
+    for word in WORDS_BETWEEN {
+        if text.contains(word) {
+            parts = parts
+                .into_iter()
+                .flat_map(|part| part.split(word))
+                .collect();
+        }
+    }
+    let parts = parts.into_iter().map(str::trim);
+    parts.filter(|part| has_enough_digits(part)).collect()
+}
+
+/// The parts of a text that is no number as a whole: also between slashes and blanks.
+pub(super) fn small_parts(text: &str) -> Vec<&str> {
+    let between = |c: char| BETWEEN.contains(&c) || MAYBE_BETWEEN.contains(&c);
+    let coarse = text.split(between).map(str::trim);
+    coarse
+        .flat_map(|part| {
+            // A blank separates numbers only where each has no blank itself.
+            let words: Vec<&str> = part
+                .split_whitespace()
+                .filter(|word| has_enough_digits(word))
+                .collect();
+            if words.len() > 1 { words } else { vec![part] }
+        })
+        .filter(|part| has_enough_digits(part))
+        .collect()
+}
+
+/// Fewer digits are an extension or a street number: no part of a field is read as a local number.
+fn has_enough_digits(part: &str) -> bool {
+    const LEAST_DIGITS: usize = 7;
+    part.chars().filter(|c| c.is_numeric()).count() >= LEAST_DIGITS
+}
