@@ -33,6 +33,7 @@ const ROOMS: &[&str] = &[
     "api",
     "mail",
     "run",
+    "decide/rules/pods",
     "decide/rules",
     "decide/login",
     "decide/runs",

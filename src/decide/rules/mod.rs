@@ -8,7 +8,6 @@ pub mod config;
 pub mod error_log;
 pub(crate) mod match_settings;
 pub mod pods;
-mod quantity;
 pub mod schedule;
 pub(crate) mod user_claim;
 pub(crate) mod warnings;
