@@ -116,9 +116,14 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     find(conditions, type_).is_some_and(|condition| condition.status == Truth::True.as_str())
 }
 
-/// Whether runs wait because the cluster refuses an object that they need.
+/// Whether runs wait for an object that they need and that cannot be written.
 pub fn is_refused_by_cluster(conditions: &[Condition]) -> bool {
-    find(conditions, SYNCED).is_some_and(|synced| reason_of(synced) == Reason::RefusedByCluster)
+    find(conditions, SYNCED).is_some_and(|synced| is_of_admission(&reason_of(synced)))
+}
+
+/// Whether a reason says that an object cannot be written.
+pub(crate) fn is_of_admission(reason: &Code) -> bool {
+    *reason == Reason::RefusedByCluster || *reason == Reason::ObjectNotOurs
 }
 
 /// The reason of a condition.

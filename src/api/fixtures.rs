@@ -26,6 +26,7 @@ pub(crate) fn integration(name: &str) -> SalesforceIntegration {
             },
             contacts: Default::default(),
             call_centers: vec![],
+            run: None,
             api_budget: Default::default(),
             notifications: None,
             interval: "30m".into(),

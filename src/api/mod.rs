@@ -8,6 +8,7 @@ pub mod conditions;
 pub mod crd;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod run_spec;
 pub mod settings;
 mod spec;
 pub mod status;
@@ -15,6 +16,9 @@ mod suggest;
 
 use jiff::Timestamp;
 
+pub use self::run_spec::{
+    RunAmounts, RunResources, RunSpec, RunToleration, TaintEffect, TolerationOperator,
+};
 pub(crate) use self::settings::canonical_user;
 pub use self::settings::{InvalidField, Settings};
 pub use self::spec::{
@@ -29,6 +33,9 @@ pub use self::status::SalesforceIntegrationStatus;
 pub const TEST_REQUESTED_AT: &str = "switchboard.dev/test-requested-at";
 /// Annotation that requests one run of the worker now. The request is a new value, such as a time.
 pub const RUN_REQUESTED_AT: &str = "switchboard.dev/run-requested-at";
+/// Annotation on an object of somebody else that gives it to an integration. The value is the name
+/// of the integration.
+pub const ADOPT: &str = "switchboard.dev/adopt";
 /// Label on every object that belongs to an integration. The value is the name of the integration.
 pub const INTEGRATION_LABEL: &str = "switchboard.dev/integration";
 /// Label on CronJobs, Jobs and pods: the kind of run, `sync` or `lookup`.
@@ -42,9 +49,16 @@ pub const CREDENTIALS_VERSION: &str = "switchboard.dev/credentials-version";
 /// Annotation on the Jobs of runs and on their pods: API requests that the run may make. Absent
 /// while the org's limit is not known.
 pub const API_CALLS: &str = "switchboard.dev/api-calls";
+/// Annotation on the Jobs of runs: digest of what is set for their pods.
+pub const POD_SETTINGS: &str = "switchboard.dev/pod-settings";
 /// Annotation on the Secret with the directory's tokens: the version of the sources that they were
 /// minted from.
 pub const TOKENS_VERSION: &str = "switchboard.dev/tokens-version";
+
+/// The name of the Secret with an integration's tokens for the directory.
+pub(crate) fn token_secret_name(integration: &str) -> String {
+    format!("{integration}-directory")
+}
 
 /// The current time in whole seconds, as Kubernetes writes times.
 pub(crate) fn now() -> Timestamp {

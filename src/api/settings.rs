@@ -7,10 +7,14 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use jiff::civil::Time as WallClock;
 use jiff::tz::TimeZone;
+use kube::ResourceExt;
 use url::Url;
 
 use super::spec::SecondQuestion;
-use super::{Auth, CallCenter, Environment, Retrieval, SalesforceIntegrationSpec, suggest};
+use super::{
+    Auth, CallCenter, Environment, Retrieval, RunSpec, SalesforceIntegration,
+    SalesforceIntegrationSpec, suggest, token_secret_name,
+};
 use crate::company_id::{CompanyId, InvalidCompanyId};
 use crate::phone::Region;
 use crate::salesforce;
@@ -59,6 +63,8 @@ pub struct Settings {
     pub call_centers: Vec<CallCenter>,
     /// Days of the call history that a re-retrieval asks for again, 1 to 9,999.
     pub history_days: u32,
+    /// What the pods of its runs have beside what the operator gives to all.
+    pub run: RunSpec,
     /// Whether the search index is asked for numbers that no query finds.
     pub second_question: bool,
     /// Share of the org's API requests that this integration may use, in per cent, 1 to 100.
@@ -99,6 +105,24 @@ impl AuthSettings {
 // === impl Settings ===
 
 impl Settings {
+    /// Validates the spec of a resource.
+    ///
+    /// # Errors
+    /// The first field with an unusable value.
+    pub fn of(resource: &SalesforceIntegration) -> Result<Self, InvalidField> {
+        let settings = Self::read(&resource.spec)?;
+        let (name, secret) = (resource.name_any(), &settings.auth.secret);
+        if *secret == token_secret_name(&name) {
+            return Err(InvalidField {
+                field: "spec.salesforce.auth",
+                problem: format!(
+                    "secretRef.name {secret:?} is the name of the Secret that the operator makes with the tokens for the directory; give the Secret with the credentials another name, such as \"{name}-salesforce\""
+                ),
+            });
+        }
+        Ok(settings)
+    }
+
     /// Validates a spec. When it has no URL, the environment decides where to log in.
     ///
     /// # Errors
@@ -223,6 +247,7 @@ impl Settings {
             region,
             call_centers: spec.call_centers.clone(),
             history_days,
+            run: spec.run.clone().unwrap_or_default(),
             second_question: contacts.second_question.unwrap_or_default() == SecondQuestion::Search,
             daily_percent,
             interval,

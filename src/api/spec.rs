@@ -11,7 +11,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SalesforceIntegrationStatus;
+use super::{RunSpec, SalesforceIntegrationStatus};
 use crate::salesforce::Method;
 
 /// Links one tenant of the phone platform to its Salesforce org.
@@ -32,6 +32,10 @@ use crate::salesforce::Method;
         .message("metadata.name: must have at most 40 characters, because the names of the CronJobs and Jobs are made from it; choose a shorter name"),
     validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')")
         .message("metadata.name: must consist of lower-case letters, digits and '-', without dots, because it becomes a label; choose another name"),
+    validation = Rule::new("(has(self.status) && has(self.status.conditions) && self.status.conditions.size() > 0) || ((!has(self.spec.salesforce.auth.password) || self.spec.salesforce.auth.password.secretRef.name != self.metadata.name + '-directory') && (!has(self.spec.salesforce.auth.oauthPassword) || self.spec.salesforce.auth.oauthPassword.secretRef.name != self.metadata.name + '-directory') && (!has(self.spec.salesforce.auth.jwtBearer) || self.spec.salesforce.auth.jwtBearer.secretRef.name != self.metadata.name + '-directory') && (!has(self.spec.salesforce.auth.clientCredentials) || self.spec.salesforce.auth.clientCredentials.secretRef.name != self.metadata.name + '-directory'))")
+        .message("spec.salesforce.auth: secretRef.name must not be metadata.name with -directory, because the operator makes a Secret of that name with the tokens for the directory; choose another name for the Secret with the credentials"),
+    validation = Rule::new("((!has(self.spec.salesforce.auth.password) || self.spec.salesforce.auth.password.secretRef.name != self.metadata.name + '-directory') && (!has(self.spec.salesforce.auth.oauthPassword) || self.spec.salesforce.auth.oauthPassword.secretRef.name != self.metadata.name + '-directory') && (!has(self.spec.salesforce.auth.jwtBearer) || self.spec.salesforce.auth.jwtBearer.secretRef.name != self.metadata.name + '-directory') && (!has(self.spec.salesforce.auth.clientCredentials) || self.spec.salesforce.auth.clientCredentials.secretRef.name != self.metadata.name + '-directory')) || !((!has(oldSelf.spec.salesforce.auth.password) || oldSelf.spec.salesforce.auth.password.secretRef.name != oldSelf.metadata.name + '-directory') && (!has(oldSelf.spec.salesforce.auth.oauthPassword) || oldSelf.spec.salesforce.auth.oauthPassword.secretRef.name != oldSelf.metadata.name + '-directory') && (!has(oldSelf.spec.salesforce.auth.jwtBearer) || oldSelf.spec.salesforce.auth.jwtBearer.secretRef.name != oldSelf.metadata.name + '-directory') && (!has(oldSelf.spec.salesforce.auth.clientCredentials) || oldSelf.spec.salesforce.auth.clientCredentials.secretRef.name != oldSelf.metadata.name + '-directory'))")
+        .message("spec.salesforce.auth: secretRef.name must not be metadata.name with -directory, because the operator makes a Secret of that name with the tokens for the directory; choose another name for the Secret with the credentials"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Whether everything that this integration asks for works"),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is ready, or not"),
     printcolumn(name = "Org", type_ = "string", json_path = ".status.organization.name", description = "Name of the Salesforce org"),
@@ -68,6 +72,9 @@ pub struct SalesforceIntegrationSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub call_centers: Vec<CallCenter>,
+    /// What the pods of the runs have beside what the operator gives to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunSpec>,
     /// How much of the org's API requests this integration may use.
     #[serde(default)]
     pub api_budget: ApiBudget,

@@ -85,7 +85,7 @@ async fn check(
     let bundle = args.salesforce.ca_bundle()?;
     let policy = args.salesforce.policy(bundle.as_deref())?;
     let transport = Transport::new(policy).map_err(FlagError::from)?;
-    let settings = Settings::read(&resource.spec);
+    let settings = Settings::of(&resource);
     // The fingerprint is compared with nothing: any key will do.
     let key = FingerprintKey::new(b"switchboard check".to_vec());
     let mut state = decide::Credentials::NotRead;

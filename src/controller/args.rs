@@ -18,6 +18,7 @@ use super::mail_args::{MailArgs, MailSetup};
 use crate::api::now;
 use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, quantity, read};
 use crate::decide::rules::config::{CallCenterConflicts, Config, proxy_variables};
+use crate::decide::rules::pods::PodRules;
 use crate::directory::TokenKeys;
 use crate::salesforce::{DialPolicy, FingerprintKey, first_expiry};
 
@@ -52,6 +53,10 @@ pub struct Args {
     /// Memory limit of worker pods, at least 32Mi, which they ask for.
     #[arg(long, env = "SWITCHBOARD_WORKER_MEMORY", default_value = "128Mi", value_parser = worker_memory)]
     pub worker_memory: String,
+    /// File with what the pods of runs have (podTemplate: nodes, tolerations, resources and the
+    /// like) and what tenants may set of it (tenantsMay).
+    #[arg(long, env = "SWITCHBOARD_WORKER_PODS", value_name = "FILE")]
+    pub worker_pods: Option<PathBuf>,
     /// RUST_LOG of worker pods.
     #[arg(long, env = "SWITCHBOARD_WORKER_LOG", default_value = "info")]
     pub worker_log: String,
@@ -164,6 +169,14 @@ impl Args {
             }
         };
         let ca_bundle = self.salesforce.ca_bundle()?;
+        let pods = match &self.worker_pods {
+            None => PodRules::default(),
+            Some(path) => {
+                let text = read(path, "--worker-pods")?;
+                PodRules::read(&text, &self.worker_memory)
+                    .map_err(|problem| Error::WorkerPods(path.clone(), problem))?
+            }
+        };
         let (worker_proxy, left_out) = proxy_variables(|name| std::env::var(name).ok());
         if !left_out.is_empty() {
             tracing::warn!(variables = ?left_out, "worker pods do not get these: they hold a user or a password, which tenants could read; let the proxy know the pods by their address");
@@ -183,6 +196,8 @@ impl Args {
                 run_deadline: self.run_deadline,
                 daily_window: self.daily_window,
                 worker_memory: self.worker_memory.clone(),
+                pod_template: pods.pod_template,
+                tenants_may: Some(pods.tenants_may),
                 worker_log: self.worker_log.clone(),
                 call_center_conflicts: self.call_center_conflicts,
                 worker_proxy,

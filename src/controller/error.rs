@@ -28,6 +28,9 @@ pub enum Error {
     /// The file with the key for fingerprints holds too short a key.
     #[error("--fingerprint-key-file {}: the key must have 32 bytes or more", .0.display())]
     FingerprintKey(PathBuf),
+    /// The file of `--worker-pods` cannot be used.
+    #[error("--worker-pods {}: {}", .0.display(), .1)]
+    WorkerPods(PathBuf, String),
     /// The flags of the mail server are unusable.
     #[error("the mail server cannot be set up; check --smtp-server, --smtp-tls and --smtp-ca-file")]
     Mail(#[from] ServerError),
@@ -54,6 +57,7 @@ impl Error {
             Self::Cluster(_)
             | Self::TokenKeys(..)
             | Self::FingerprintKey(_)
+            | Self::WorkerPods(..)
             | Self::Mail(_)
             | Self::Flag(_) => Exit::Usage,
             Self::Lease(_) | Self::LeadershipLost | Self::Listen { .. } => Exit::Failed,

@@ -29,7 +29,7 @@ pub(crate) use self::login::ledger::with_attempt;
 pub(crate) use self::login::next_attempt::Cause;
 pub(crate) use self::login::proof::{Failure, Proof, Refusal, SiblingLogins};
 pub(crate) use self::observed::{Neighbours, Observed};
-pub(crate) use self::plan::{Notice, Plan, Retire};
+pub(crate) use self::plan::{EndJob, Notice, Plan, Retire};
 use self::rules::budget::Budget;
 use self::rules::error_log::{self, Source};
 use self::runs::EndedRun;
@@ -37,7 +37,7 @@ use crate::api::conditions::{
     CALL_CENTERS_VERIFIED, CREDENTIALS_AVAILABLE, EXCLUSIVE, READY, STALLED, Truth, Verdict,
 };
 use crate::api::status::SalesforceIntegrationStatus;
-use crate::api::{Settings, conditions};
+use crate::api::{InvalidField, Settings, conditions};
 use crate::reason::{Code, Reason};
 use crate::run::shorten;
 
@@ -59,9 +59,13 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
         Ok(settings) => settings,
         Err(invalid) => return decision.refuse_spec(&invalid.to_string()),
     };
+    if let Err(invalid) = decision.may_run_so(settings) {
+        return decision.refuse_spec(&invalid.to_string());
+    }
     decision.credentials();
     decision.exclusive();
     decision.runs();
+    decision.lingering();
     if settings.suspend {
         decision.handle_test_request("the integration is suspended");
     } else if let Some(cause) = decision.connection(settings) {
@@ -112,6 +116,7 @@ impl<'a> Decision<'a> {
                 cron_job: None,
                 retire: vec![],
                 run: None,
+                end_jobs: vec![],
                 mint_tokens: false,
                 status: SalesforceIntegrationStatus::default(),
                 ended_runs: vec![],
@@ -180,6 +185,16 @@ impl<'a> Decision<'a> {
             note,
             action,
         });
+    }
+
+    /// Checks `spec.run` against what the platform team allows, where that is known.
+    fn may_run_so(&self, settings: &Settings) -> Result<(), InvalidField> {
+        let config = self.observed.config;
+        let Some(may) = &config.tenants_may else {
+            return Ok(());
+        };
+        let (template, memory) = (&config.pod_template, &config.worker_memory);
+        rules::pods::check(&settings.run, template, may, memory)
     }
 
     /// Returns the plan for a spec that passed the schema but refers to something that does not

@@ -1,5 +1,6 @@
 //! The input of `decide`: plain values that `observe` collects.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use super::rules::config::Config;
 use super::rules::user_claim::Users;
 use super::runs::EndedRun;
 use super::runs::admission::Admission;
+use super::runs::lingering::Lingering;
 use super::runs::stuck::StuckRun;
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
 
@@ -43,6 +45,10 @@ pub(crate) struct Observed<'a> {
     pub active_jobs: &'a [Arc<Job>],
     /// Its runs whose pod does not start.
     pub stuck_runs: &'a [StuckRun],
+    /// Its runs that are over and whose pods go on.
+    pub lingering: &'a [Lingering],
+    /// Names of its Jobs whose pods have ended as a whole.
+    pub settled_jobs: &'a BTreeSet<String>,
     /// The other integrations of its org.
     pub neighbours: Neighbours,
     /// The cluster's response to the last writes for the integration.
@@ -82,6 +88,8 @@ impl<'a> Observed<'a> {
             leader_since: now,
             active_jobs: &[],
             stuck_runs: &[],
+            lingering: &[],
+            settled_jobs: const { &BTreeSet::new() },
             neighbours: Neighbours::default(),
             admission: Admission::Unknown,
             cron_jobs: &[],

@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub retire: Vec<Retire>,
     /// Job of a run that the tenant requested.
     pub run: Option<Job>,
+    /// Jobs to delete, because their runs are over and their pods go on.
+    pub end_jobs: Vec<EndJob>,
     /// Whether to mint new tokens for the directory.
     pub mint_tokens: bool,
     /// The desired status. It is written only if it differs.
@@ -75,6 +77,15 @@ pub(crate) enum Retire {
     Delete(String),
     /// A run is active and is not interrupted: suspend the CronJob for now.
     Suspend(String),
+}
+
+/// A Job to delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EndJob {
+    /// Name of the Job.
+    pub name: String,
+    /// UID of the Job; another one of the same name is not deleted.
+    pub uid: Option<String>,
 }
 
 /// An Event to publish.

@@ -5,16 +5,20 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::rules::error_log;
 use super::rules::schedule::Cadence;
+use super::rules::warnings::Origin;
+use super::rules::{error_log, warnings};
 use super::runs::admission::Admission;
+use super::runs::stuck::StuckRun;
 use super::runs::{EndedRun, labels, stuck};
-use super::{Credentials, Decision, OVERDUE_GRACE, Retire, children, note_refusal, runs, verdicts};
+use super::{
+    Credentials, Decision, EndJob, OVERDUE_GRACE, Retire, children, note_refusal, runs, verdicts,
+};
 use crate::api::conditions::{
     AUTHORIZED, CALL_CENTERS_VERIFIED, CONNECTED, READY, SYNCED, Truth, Verdict,
 };
 use crate::api::status::RequestedRun;
-use crate::api::{RUN_REQUESTED_AT, Settings, conditions};
+use crate::api::{POD_SETTINGS, RUN_REQUESTED_AT, Settings, conditions};
 use crate::reason::{Code, Reason};
 
 /// A request this soon after a requested run was started is answered by that run, if it is still
@@ -51,6 +55,29 @@ impl Decision<'_> {
                 );
             }
             self.refused_in_run(run);
+        }
+    }
+
+    /// Ends the Jobs whose report is taken and whose pods go on, and names the containers that do.
+    pub(crate) fn lingering(&mut self) {
+        let mut warning = None;
+        for run in self.observed.lingering {
+            match run.due() {
+                Some(due) if self.now < due => self.wake.push(due),
+                _ => {
+                    self.plan.end_jobs.push(EndJob {
+                        name: run.job.clone(),
+                        uid: run.job_uid.clone(),
+                    });
+                    warning = Some(warnings::of(Reason::ContainerStillRuns, run.message()));
+                }
+            }
+        }
+        let last = self.status.last_run.as_ref();
+        let is_over = last.is_some_and(|last| self.observed.settled_jobs.contains(&last.job));
+        if warning.is_some() || is_over {
+            let found = warning.into_iter().collect();
+            warnings::replace(&mut self.status.warnings, Origin::Pods, found);
         }
     }
 
@@ -119,15 +146,24 @@ impl Decision<'_> {
             self.hold_runs(cadence, settings);
         }
         let refused = self.observed.admission.verdict().is_some();
-        let nothing_starts = !may_run || refused && self.observed.cron_jobs.is_empty();
+        let nothing_starts = !may_run
+            || refused && self.observed.cron_jobs.is_empty()
+            || self.observed.admission.lacks_tokens();
         self.status.next_run = cadence
             .filter(|_| !nothing_starts)
             .and_then(|cadence| self.next_start(cadence, settings))
             .map(Time);
+        // A run that does not begin shows only by the clock.
+        let look = self.status.next_run.as_ref();
+        let look = look.and_then(|next| next.0.checked_add(stuck::LOOK_AFTER_START).ok());
+        self.wake.extend(look.filter(|look| *look > self.now));
         if let (Some(cadence), true) = (cadence, holds_company) {
             let allowance = self.allowance_by_clock(cadence, settings);
             let run = self.run_template(settings, allowance, None);
-            let suspend = !may_run || self.held.is_some() || allowance == Some(0);
+            let suspend = !may_run
+                || self.held.is_some()
+                || allowance == Some(0)
+                || self.observed.admission.lacks_tokens();
             let cron_job = children::cron_job(resource, settings, cadence, suspend, &run);
             self.plan.cron_job = Some(cron_job);
         }
@@ -248,8 +284,8 @@ impl Decision<'_> {
         let job = children::job_on_request(self.observed.resource, &run, request_id);
         match self.observed.admission.refuses_job(&job.name_any()) {
             None => Ok(job),
-            Some(refusal) => {
-                let (source, code) = (runs::source(run.kind), Reason::RefusedByCluster.into());
+            Some((reason, refusal)) => {
+                let (source, code) = (runs::source(run.kind), reason.into());
                 error_log::record(&mut self.status.errors, source, &code, &refusal, self.now);
                 Err(refusal)
             }
@@ -278,7 +314,8 @@ impl Decision<'_> {
     fn refused_by_cluster(&mut self, settings: &Settings) -> Option<Verdict> {
         let verdict = self.observed.admission.verdict()?;
         let old = self.verdict(SYNCED);
-        if old.is_none_or(|old| old.reason != verdict.reason) {
+        let fails = verdict.truth == Truth::False;
+        if fails && old.is_none_or(|old| old.reason != verdict.reason) {
             let source = runs::source(children::kind_of_run(settings));
             let (code, message) = (&verdict.reason, &verdict.message);
             error_log::record(&mut self.status.errors, source, code, message, self.now);
@@ -310,7 +347,12 @@ impl Decision<'_> {
         for stuck in self.observed.stuck_runs {
             if self.now < stuck.due {
                 self.wake.push(stuck.due);
+                self.wake.extend(stuck.next_question(self.now));
                 continue;
+            }
+            if let Some(job) = self.outdated(stuck) {
+                self.plan.end_jobs.push(job);
+                self.ask_again_for(&stuck.job);
             }
             let source = runs::source(stuck.kind);
             let code = Code::from(stuck.code);
@@ -324,6 +366,29 @@ impl Decision<'_> {
             verdict = Some(verdicts::synced(&code, &stuck.message));
         }
         verdict
+    }
+
+    /// Returns the Job of a run that gets no pod, if other things are set for its pods by now. It
+    /// would keep what the cluster refused, and no run would follow before its deadline.
+    fn outdated(&self, stuck: &StuckRun) -> Option<EndJob> {
+        let settings = self.observed.settings.ok()?;
+        let wanted = children::pod_settings(settings, self.observed.config);
+        let mut jobs = self.observed.active_jobs.iter();
+        let job = jobs.find(|job| job.name_any() == stuck.job)?;
+        let given = job.annotations().get(POD_SETTINGS)?;
+        (stuck.code == Reason::PodNotCreated && *given != wanted).then(|| EndJob {
+            name: stuck.job.clone(),
+            uid: job.uid(),
+        })
+    }
+
+    /// Reopens the request for a run whose Job is deleted before it ran.
+    fn ask_again_for(&mut self, job: &str) {
+        let requested = self.status.requested_run.as_ref();
+        if requested.is_some_and(|requested| requested.job == job) {
+            self.status.requested_run = None;
+            self.status.last_handled_run_at = None;
+        }
     }
 
     pub(crate) fn synced_without_news(&mut self, settings: &Settings) -> Verdict {
@@ -367,7 +432,8 @@ impl Decision<'_> {
 
     /// Whether a verdict states a refusal by the cluster that is over.
     fn is_accepted_now(&self, verdict: &Verdict) -> bool {
-        verdict.reason == Reason::RefusedByCluster && self.observed.admission == Admission::Accepted
+        conditions::is_of_admission(&verdict.reason)
+            && self.observed.admission == Admission::Accepted
     }
 
     /// Returns the time by which a run should have ended; `None` while runs may not start or one is

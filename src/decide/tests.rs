@@ -8,12 +8,14 @@ mod connection;
 mod credentials;
 mod fates;
 mod login_ledger;
+mod pods;
 mod rights;
 mod runs;
 mod spec;
 mod tenants;
 mod user_limit;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -25,7 +27,8 @@ use super::rules::company_claim::Claim;
 use super::rules::config::{CallCenterConflicts, Config};
 use super::rules::user_claim::Users;
 use super::runs::EndedRun;
-use super::runs::admission::{Admission, RefusedObject, WriteResult};
+use super::runs::admission::{Admission, NotOurs, RefusedObject, Whose, WriteResult};
+use super::runs::lingering::Lingering;
 use super::runs::stuck::StuckRun;
 use super::*;
 use crate::api::conditions::{AUTHORIZED, CONNECTED, SYNCED};
@@ -57,6 +60,8 @@ struct World {
     leader_since: Timestamp,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
+    lingering: Vec<Lingering>,
+    settled_jobs: BTreeSet<String>,
     admission: Admission,
     neighbours: Neighbours,
     cron_jobs: Vec<CronJob>,
@@ -81,6 +86,8 @@ impl World {
             leader_since: Timestamp::MAX,
             active_jobs: vec![],
             stuck_runs: vec![],
+            lingering: vec![],
+            settled_jobs: BTreeSet::new(),
             admission: Admission::Unknown,
             neighbours: Neighbours::default(),
             cron_jobs: vec![],
@@ -112,6 +119,8 @@ impl World {
             leader_since: self.leader_since,
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
+            lingering: &self.lingering,
+            settled_jobs: &self.settled_jobs,
             admission: self.admission.clone(),
             neighbours: self.neighbours.clone(),
             cron_jobs: &cron_jobs,
@@ -244,6 +253,7 @@ fn unreachable() -> Result<Findings, Failure> {
 fn ended(job: &str, second: i64, outcome: &str) -> EndedRun {
     EndedRun {
         job: job.into(),
+        job_uid: None,
         kind: RunKind::Lookup,
         started_at: Some(at(second - 3)),
         finished_at: at(second),

@@ -188,7 +188,7 @@ pub(crate) fn synced(outcome: &Code, message: &str) -> Verdict {
 /// Whether a condition that is False stays so until a human acts.
 pub(crate) fn needs_a_person(type_: &str, code: &Code) -> bool {
     match type_ {
-        SYNCED => false,
+        SYNCED => *code == Reason::ObjectNotOurs,
         CONNECTED => code
             .meaning()
             .is_none_or(|meaning| meaning.retry() == Retry::Never),

@@ -86,7 +86,7 @@ fn prepare(args: &Args) -> Result<Job, BadInput> {
     let texts = args.texts()?;
     let manifests = Manifests::read(&args.file, args.secret_file.as_deref())?;
     let resource = manifests.integration(args.name.as_deref())?;
-    let settings = Settings::read(&resource.spec)?;
+    let settings = Settings::of(&resource)?;
     let found = manifests.secret(&settings.auth.secret, resource.namespace().as_deref());
     let credentials = credentials(found.as_ref(), &settings)?;
     let bundle = args.salesforce.ca_bundle()?;

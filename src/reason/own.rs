@@ -129,6 +129,10 @@ reasons! {
             "The namespace does not take the CronJob, or the Secret with the directory's tokens: a quota is used up, or a policy is against it.",
             Act("A quota or a policy of the namespace stands in the way: ask the platform team. It is tried again every minute.")
         }
+        ObjectNotOurs {
+            "Under a name that the operator uses (the Secret NAME-directory, the CronJobs NAME-sync and NAME-lookup) stands an object that it did not make. It is neither changed nor deleted.",
+            Act("Rename or delete the object that the message names. To hand it over to the integration, which then overwrites it and deletes it with itself, set its annotation switchboard.dev/adopt to the name of the integration. It is looked at again every minute.")
+        }
         BudgetExhausted {
             "The run stopped at its share of the org's API requests. What it found is kept.",
             Act("Nothing is lost: the next run goes on. Give the integration a larger share (spec.apiBudget.dailyPercent), or ask for more API requests in Salesforce.")
@@ -165,9 +169,13 @@ reasons! {
         }
     }
     LostRun {
+        JobNotCreated {
+            "The CronJob was to start a run, and the cluster made no Job.",
+            Act("A quota or a policy of the namespace stands in the way, in the words of the message: ask the platform team. The next run catches up.")
+        }
         PodNotCreated {
-            "The Job is there, and three minutes later it has no pod.",
-            Act("`kubectl describe job` says why: most often a quota or a policy of the namespace, which the platform team knows. The run starts by itself when nothing stands in the way any more, and the next one catches up.")
+            "The Job is there and has no pod: a quota or a policy of the namespace stands in the way, in Kubernetes' own words if it gave any.",
+            Act("Give the platform team the message. If a quota wants an amount, such as limits.cpu, the chart sets it (worker.podTemplate.resources). `kubectl describe job` says more. The run starts by itself when nothing stands in the way any more, and the next one catches up.")
         }
         RunDeadlineExceeded {
             "The run took longer than it may and was ended.",
@@ -230,6 +238,10 @@ reasons! {
         UserIsShared {
             "Salesforce refused log-ins of this integration, and others in the cluster log in as the same user with another credential: they have to wait, too, so that the user is not locked.",
             Act("Use the right password, or the right user name: every integration should have a user of its own.")
+        }
+        ContainerStillRuns {
+            "Another container of a run's pod, such as a sidecar that the cluster put into it, went on after the worker had ended. The report was taken; the Job was deleted after 30 seconds, so that the next run can start.",
+            Act("Keep the container out of the pods of runs, by the label or annotation that its maker names (sidecar.istio.io/inject: \"false\", say): ask the platform team to set it for all (chart: worker.podTemplate.annotations or labels), or set it in spec.run where the platform team allows it.")
         }
         MailRecipientRefused {
             "`spec.notifications.email` names an address in a domain that the operator sends no mail to.",

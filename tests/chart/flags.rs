@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use switchboard::decide::rules::pods::PodRules;
+
 use crate::{matrix, objects, of_kind, text};
 
 #[tokio::test]
@@ -47,5 +49,24 @@ fn it_would_be_told_of_a_flag_or_a_value_that_is_wrong() {
             .output()
             .unwrap();
         assert!(!output.status.success(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn the_program_takes_the_file_for_pods_that_the_chart_makes() {
+    for (name, values) in matrix() {
+        let objects = objects(&["--values", text(&values)]).await;
+        let mut seen = 0;
+        for map in of_kind(&objects, &["ConfigMap"]) {
+            let Some(file) = map["data"]["pods.yaml"].as_str() else {
+                continue;
+            };
+            seen += 1;
+            let read = PodRules::read(file, "128Mi");
+            assert!(read.is_ok(), "{name}: {}\n{file}", read.unwrap_err());
+            let set = read.unwrap() != PodRules::default();
+            assert_eq!(set, name == "everything", "{file}");
+        }
+        assert_eq!(seen, 1, "{name}");
     }
 }

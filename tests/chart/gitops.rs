@@ -129,7 +129,8 @@ async fn the_values_of_the_examples_are_values_of_the_chart() {
                 .count()
         };
         assert_eq!(kinds("ServiceMonitor"), 2, "{example}");
-        assert_eq!(kinds("ConfigMap"), 4, "{example}");
+        // Four dashboards, and what is set for the pods of runs.
+        assert_eq!(kinds("ConfigMap"), 5, "{example}");
         // Argo CD renders without a cluster, and keys that are made anew would lock everybody out.
         let made = objects
             .iter()

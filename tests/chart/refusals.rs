@@ -25,6 +25,34 @@ const REFUSED: &[(&str, &[&str])] = &[
         "salesforce.proxy.url=http://user:secret@proxy.example:3128",
         &["/salesforce/proxy/url"],
     ),
+    (
+        "worker.podTemplate.nodeSelektor.a=b",
+        &["/worker/podTemplate", "nodeSelektor"],
+    ),
+    (
+        "worker.podTemplate.hostNetwork=true",
+        &["/worker/podTemplate", "hostNetwork"],
+    ),
+    (
+        "worker.podTemplate.tolerations[0].effect=Never",
+        &["/worker/podTemplate/tolerations/0/effect"],
+    ),
+    (
+        "worker.podTemplate.imagePullSecrets[0]=Registry",
+        &["/worker/podTemplate/imagePullSecrets/0"],
+    ),
+    (
+        "worker.podTemplate.resources.limit.cpu=1",
+        &["/worker/podTemplate/resources", "limit"],
+    ),
+    (
+        "worker.tenantsMay.resources.gpu=1",
+        &["/worker/tenantsMay/resources", "gpu"],
+    ),
+    (
+        "worker.tenantsMay.serviceAccountName=x",
+        &["/worker/tenantsMay", "serviceAccountName"],
+    ),
     ("mail.tls=Off", &["/mail/tls"]),
     ("mail.server=smtp.example:25", &["/mail/server"]),
     (

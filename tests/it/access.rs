@@ -1,18 +1,20 @@
 //! Tests that the chart's roles are sufficient and minimal: the controller uses each right in the
 //! life of an integration, and none of its requests is refused.
 
-use k8s_openapi::api::batch::v1::CronJob;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
 use kube::api::ListParams;
 use salesforce_simulator::Fault;
 use serde_json::json;
+use switchboard::api::RUN_REQUESTED_AT;
 use switchboard_testbed::{wait_for, wait_for_object};
 
 use crate::bed;
+use crate::injector::Injector;
 use crate::leaders::{candidate, leads};
 use crate::rights::{Scope, cluster_wide};
-use crate::stage::{SOON, Stage};
+use crate::stage::{NEXT_MINUTES, SOON, Stage, condition, names};
 use crate::world::{self, PASSWORD, TOKEN};
 
 /// Runs through the life of an integration, from creation to deletion.
@@ -35,6 +37,19 @@ async fn whole_life(stage: &Stage) {
     stage.ready("acme").await;
     stage.run_now("acme", "now").await;
 
+    let edit = r#"[{"op":"remove","path":"/data/worker"}]"#;
+    let patch = ["patch", "secret/acme-directory", "--type=json", "-p", edit];
+    stage.kubectl(&patch).await;
+    let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), stage.ns());
+    wait_for_object(&secrets, "acme-directory", "to be mended", SOON, |object| {
+        object?.pointer("/data/worker").map(drop)
+    })
+    .await;
+    // Another container goes on after the worker.
+    let injector = Injector::start(stage).await;
+    let outlived = stage.run_now("acme", "with a sidecar").await;
+    injector.end(stage).await;
+
     let cron_jobs: Api<CronJob> = Api::namespaced(stage.client.clone(), stage.ns());
     stage
         .kubectl(&[
@@ -49,6 +64,15 @@ async fn whole_life(stage: &Stage) {
         (object?.pointer("/spec/suspend")? == false).then_some(())
     })
     .await;
+    let none = ["create", "quota", "none", "--hard=pods=0"];
+    stage.kubectl(&none).await;
+    stage.annotate("acme", RUN_REQUESTED_AT, "no pod").await;
+    stage
+        .until("acme", "the quota to be told", SOON, |object| {
+            let synced = condition(object, "Synced")?["message"].as_str()?;
+            synced.contains("exceeded quota: none").then_some(())
+        })
+        .await;
     stage
         .kubectl(&[
             "patch",
@@ -60,6 +84,12 @@ async fn whole_life(stage: &Stage) {
         .await;
     wait_for_object(&cron_jobs, "acme-sync", "to be gone", SOON, |object| {
         object.is_none().then_some(())
+    })
+    .await;
+    wait_for("the Job with the sidecar to go", NEXT_MINUTES, async || {
+        let jobs = names::<Job>(&stage.client, stage.ns()).await;
+        let gone = !jobs.iter().any(|job| outlived["job"] == job.as_str());
+        gone.then_some(()).ok_or(format!("{jobs:?}"))
     })
     .await;
     assert_eq!(

@@ -149,3 +149,26 @@ fn without_a_lease_it_goes_on_asking_and_says_why_it_must() {
     running.signal("TERM");
     assert_eq!(running.ended().code, Some(0));
 }
+
+#[test]
+fn a_file_for_pods_that_is_missing_or_wrong() {
+    let mut bed = Bed::new();
+    let missing = bed.files.missing();
+    bed.flags = format!("--worker-pods={missing}");
+    let parts = ["--worker-pods", missing.as_str(), "No such file"];
+    bed.run().tells(2, ROLE, &parts);
+    for (text, said) in [
+        (
+            "podTemplate: {hostNetwork: true}",
+            "podTemplate.hostNetwork: there is no such field; correct its name or take it out",
+        ),
+        (
+            "podTemplate: {tolerations: [{effect: Never, operator: Exists}]}",
+            "podTemplate.tolerations: effect \"Never\"",
+        ),
+    ] {
+        let file = bed.files.write("pods", text);
+        bed.flags = format!("--worker-pods={file}");
+        bed.run().tells(2, ROLE, &["--worker-pods", said]);
+    }
+}

@@ -136,3 +136,8 @@ topologySpreadConstraints:
 {{- toYaml $annotations -}}
 {{- end -}}
 {{- end -}}
+
+{{/* The file of --worker-pods. */}}
+{{- define "switchboard.workerPods" -}}
+{{- toYaml (dict "podTemplate" .Values.worker.podTemplate "tenantsMay" .Values.worker.tenantsMay) -}}
+{{- end -}}

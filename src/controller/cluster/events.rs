@@ -2,12 +2,13 @@
 //! None is kept here.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::core::v1::{Event as CoreEvent, ObjectReference};
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::api::{ObjectMeta, PostParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
+use kube::api::{ListParams, ObjectMeta, PostParams};
 use kube::core::Request;
 use kube::{Client, Resource};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::api_server;
@@ -17,6 +18,49 @@ use crate::decide::Notice;
 const CONTROLLER: &str = "switchboard.dev/controller";
 /// The longest note that the API server accepts, in characters.
 const MAX_NOTE_CHARS: usize = 1000;
+/// The most Events about one object that are read. Kubernetes combines those beyond a few.
+const MAX_SAID: u32 = 50;
+
+/// What Kubernetes' controllers last said, not before `since`, about an object that they could not
+/// create for the object with this UID. `None` if they said nothing.
+///
+/// # Errors
+/// Errors of the API server.
+pub(crate) async fn failed_create(
+    client: &Client,
+    namespace: &str,
+    uid: &str,
+    since: Option<Timestamp>,
+) -> Result<Option<String>, kube::Error> {
+    let about = format!("involvedObject.uid={uid},reason=FailedCreate");
+    let params = ListParams::default().fields(&about).limit(MAX_SAID);
+    let request = Request::new(CoreEvent::url_path(&(), Some(namespace))).list(&params);
+    let Said { items } = api_server::request(client, request).await?;
+    let said = items.into_iter().filter_map(|item| {
+        let at = item.last_timestamp.map(|time| time.0);
+        let at = at.or(item.event_time.map(|time| time.0))?;
+        Some((at, item.message?))
+    });
+    let last = said
+        .filter(|(at, _)| since.is_none_or(|since| *at >= since))
+        .max_by_key(|(at, _)| *at);
+    Ok(last.map(|(_, message)| message))
+}
+
+/// The Events of a list.
+#[derive(Deserialize)]
+struct Said {
+    items: Vec<SaidItem>,
+}
+
+/// The parts that are read of an Event.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SaidItem {
+    message: Option<String>,
+    last_timestamp: Option<Time>,
+    event_time: Option<MicroTime>,
+}
 
 /// Writes Events.
 pub(crate) struct Recorder {

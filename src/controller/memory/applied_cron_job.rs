@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use super::child_store::owner;
 use super::index::{Index, WatchedKind};
 use super::key::Key;
-use crate::decide::children::{LiveCronJob, digest, is_busy};
+use crate::decide::children::{LiveCronJob, digest, integration_uid, is_busy};
 
 /// Digests of a CronJob as it was desired and as it was on the server when both agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,8 @@ pub(crate) fn fingerprint_of(cron_job: &CronJob) -> impl Hash + use<> {
 }
 
 fn fingerprint(generation: Option<i64>, cron_job: &CronJob, busy: bool) -> impl Hash + use<> {
-    (generation, cron_job.labels().clone(), busy)
+    let owner = integration_uid(&cron_job.metadata).map(str::to_owned);
+    (generation, cron_job.labels().clone(), owner, busy)
 }
 
 /// Keeps the watch event of our own write from causing a reconcile. The event may arrive before the

@@ -51,10 +51,19 @@ pub(crate) enum WatchedKind {
     Secret,
 }
 
-#[derive(Debug)]
-struct Tokens {
-    version: String,
-    owner: Option<Key>,
+/// A Secret with the directory's tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    /// Version of the sources that the tokens were minted from.
+    pub version: String,
+    /// The integration that its label names.
+    pub owner: Option<Key>,
+    /// UID of the integration that owns it; `None` if none does.
+    pub owner_uid: Option<String>,
+    /// Its resource version; `None` while our own write is under way.
+    pub resource_version: Option<String>,
+    /// Whether somebody else has changed it since it was last looked at.
+    pub edited: bool,
 }
 
 #[derive(Debug)]
@@ -266,19 +275,39 @@ impl Index {
         self.users.taken(&Key::of(resource), resource, org)
     }
 
-    /// Records the sources of the tokens in a Secret. Returns the owner when they changed.
-    pub(crate) fn note_tokens(
-        &mut self,
-        secret: Key,
-        owner: Option<Key>,
-        version: String,
-    ) -> Option<Key> {
-        let tokens = Tokens {
-            version: version.clone(),
-            owner: owner.clone(),
-        };
-        let old = self.tokens.insert(secret, tokens);
-        owner.filter(|_| old.is_none_or(|old| old.version != version))
+    /// Records a Secret with tokens as the watch has it. Returns the owner when it has changed.
+    pub(crate) fn note_tokens(&mut self, secret: Key, seen: Tokens) -> Option<Key> {
+        let owner = seen.owner.clone();
+        match self.tokens.get_mut(&secret) {
+            Some(known)
+                if (&known.version, &known.owner_uid) == (&seen.version, &seen.owner_uid) =>
+            {
+                let before = known.resource_version.clone();
+                let edited = before.is_some() && before != seen.resource_version;
+                *known = Tokens {
+                    edited: known.edited || edited,
+                    ..seen
+                };
+                owner.filter(|_| edited)
+            }
+            _ => {
+                self.tokens.insert(secret, seen);
+                owner
+            }
+        }
+    }
+
+    /// Records a Secret that is about to be written: the watch event of that is no change.
+    pub(crate) fn expect_tokens(&mut self, secret: Key, expected: Tokens) {
+        self.tokens.insert(secret, expected);
+    }
+
+    /// Records that a Secret of this version has good tokens.
+    pub(crate) fn tokens_are(&mut self, secret: &Key, resource_version: Option<String>) {
+        if let Some(tokens) = self.tokens.get_mut(secret) {
+            tokens.resource_version = resource_version;
+            tokens.edited = false;
+        }
     }
 
     /// Removes the tokens of a Secret that is gone or has none. Returns the owner.
@@ -286,9 +315,18 @@ impl Index {
         self.tokens.remove(secret)?.owner
     }
 
-    /// The sources of the tokens in a Secret.
-    pub(crate) fn tokens(&self, secret: &Key) -> Option<&String> {
-        self.tokens.get(secret).map(|tokens| &tokens.version)
+    /// The sources of the tokens in a Secret of the integration with this UID. `None` when it has
+    /// none, or somebody else has changed them.
+    pub(crate) fn tokens(&self, secret: &Key, uid: Option<&str>) -> Option<&String> {
+        let tokens = self.tokens.get(secret)?;
+        let good = tokens.owner_uid.as_deref() == uid && !tokens.edited;
+        good.then_some(&tokens.version)
+    }
+
+    /// Whether a Secret with tokens belongs to the integration with this UID.
+    pub(crate) fn holds_tokens(&self, secret: &Key, uid: Option<&str>) -> bool {
+        let tokens = self.tokens.get(secret);
+        tokens.is_some_and(|tokens| tokens.owner_uid.as_deref() == uid)
     }
 
     /// Records an object. Returns whether the parts that decisions depend on have changed.
@@ -481,7 +519,11 @@ mod tests {
         };
         index.changed(WatchedKind::Pod, key("pod"), Some(key("old")), &1);
         index.changed(WatchedKind::Pod, elsewhere.clone(), None, &1);
-        index.note_tokens(key("old-directory"), Some(key("old")), "v1".into());
+        let tokens = Tokens {
+            owner: Some(key("old")),
+            ..Tokens::default()
+        };
+        index.note_tokens(key("old-directory"), tokens);
         assert_eq!(
             index.known(WatchedKind::Integration, Some("tenant")),
             HashSet::from([key("old"), key("young")])
@@ -507,6 +549,41 @@ mod tests {
             Some(key("old"))
         );
         assert_eq!(index.forget_tokens(&key("old-directory")), Some(key("old")));
+    }
+
+    #[test]
+    fn tokens_are_those_of_their_owner_and_an_edit_by_others_is_noticed() {
+        let mut index = Index::default();
+        let secret = key("acme-directory");
+        let seen = |uid: &str, version: &str| Tokens {
+            version: "v1".into(),
+            owner: Some(key("acme")),
+            owner_uid: Some(uid.into()),
+            resource_version: Some(version.into()),
+            edited: false,
+        };
+        let pending = Tokens {
+            resource_version: None,
+            ..seen("u", "")
+        };
+        index.expect_tokens(secret.clone(), pending);
+        let note = |index: &mut Index, tokens| index.note_tokens(key("acme-directory"), tokens);
+        assert_eq!(note(&mut index, seen("u", "5")), None, "our own write");
+        index.tokens_are(&secret, Some("5".into()));
+        assert_eq!(note(&mut index, seen("u", "5")), None, "a list");
+        assert!(index.tokens(&secret, Some("u")).is_some());
+        assert_eq!(index.tokens(&secret, Some("another")), None);
+        assert_eq!(note(&mut index, seen("u", "6")), Some(key("acme")));
+        assert_eq!(index.tokens(&secret, Some("u")), None, "edited");
+        assert!(index.holds_tokens(&secret, Some("u")));
+        index.tokens_are(&secret, Some("6".into()));
+        assert!(index.tokens(&secret, Some("u")).is_some());
+        let orphan = Tokens {
+            owner_uid: None,
+            ..seen("u", "7")
+        };
+        assert_eq!(note(&mut index, orphan), Some(key("acme")));
+        assert_eq!(index.tokens(&secret, Some("u")), None);
     }
 
     #[test]

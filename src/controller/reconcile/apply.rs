@@ -8,24 +8,31 @@ use std::time::Instant;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::core::Request;
+use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use secrecy::ExposeSecret;
-use serde::de::IgnoredAny;
-use serde_json::{Value, json};
 
 use super::error::{Error, WithoutWords};
+use super::owned;
+use super::owned::Write;
 use super::status::write_status;
-use crate::api::{MANAGER, SalesforceIntegration, Settings, TOKENS_VERSION, now};
-use crate::controller::cluster::api_server;
+use crate::api::{SalesforceIntegration, Settings, TOKENS_VERSION, now};
 use crate::controller::context::Context;
 use crate::controller::context::mail::QUEUE_FULL;
+use crate::controller::memory::index::{Tokens, WatchedKind};
 use crate::controller::memory::key::Key;
 use crate::controller::memory::{expect_write, observed_write};
 use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
 use crate::directory::{Claims, Purpose};
 use crate::error::Chain;
+
+/// What the tokens are for, by their key in the Secret.
+const PURPOSES: [(&str, Purpose); 4] = [
+    ("ingest", Purpose::Ingest),
+    ("lookup", Purpose::Lookup),
+    ("worker", Purpose::Worker),
+    ("admin", Purpose::Admin),
+];
 
 /// How much of a plan was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,15 +55,11 @@ pub(crate) async fn apply(
     plan: &Plan,
     live: &[Arc<LiveCronJob>],
 ) -> Result<Applied, Error> {
-    let namespace = resource.namespace().unwrap_or_default();
     let key = Key::of(resource);
     // The Job is created before the status records the request as handled. Its name makes a second
     // attempt harmless.
     let started = match &plan.run {
-        Some(job) => {
-            let jobs = Api::<Job>::namespaced(context.client.clone(), &namespace);
-            create_once(&jobs, job).await
-        }
+        Some(job) => create_once(context, resource, job).await,
         None => Ok(()),
     };
     let plan = match &started {
@@ -97,9 +100,7 @@ async fn write_children(
 ) -> Result<(), Error> {
     let namespace = resource.namespace().unwrap_or_default();
     let tokens = match settings {
-        Some(settings) if plan.mint_tokens => {
-            mint_tokens(context, resource, settings, &namespace).await
-        }
+        Some(settings) if plan.mint_tokens => mint_tokens(context, resource, settings).await,
         _ => Ok(()),
     };
     let cron_jobs = Api::<CronJob>::namespaced(context.client.clone(), &namespace);
@@ -107,22 +108,32 @@ async fn write_children(
         // Without tokens no run could start, so no new CronJob is written. An existing CronJob is
         // written all the same: the plan may suspend it.
         Some(wanted) if tokens.is_ok() || !live.is_empty() => {
-            apply_cron_job(context, resource, &cron_jobs, wanted, live).await
+            apply_cron_job(context, resource, wanted, live).await
         }
         _ => Ok(()),
     };
     let mut retired = Ok(());
     for retire in &plan.retire {
+        let (Retire::Delete(name) | Retire::Suspend(name)) = retire;
+        let Some(live) = live.iter().find(|live| live.name == *name) else {
+            continue;
+        };
         let done = match retire {
-            Retire::Delete(name) => {
-                let deleted = cron_jobs.delete(name, &DeleteParams::background()).await;
-                ignore_absent(deleted.map(drop)).map_err(Error::CronJob)
+            Retire::Delete(_) => {
+                let deleted = delete(&cron_jobs, name, live.uid.as_ref()).await;
+                deleted.map_err(Error::CronJob)
             }
-            Retire::Suspend(name) => suspend(&cron_jobs, live, name).await,
+            Retire::Suspend(_) => suspend(context, resource, live).await,
         };
         retired = retired.and(done);
     }
-    tokens.and(applied).and(retired)
+    let jobs = Api::<Job>::namespaced(context.client.clone(), &namespace);
+    let mut ended = Ok(());
+    for job in &plan.end_jobs {
+        let deleted = delete(&jobs, &job.name, job.uid.as_ref()).await;
+        ended = ended.and(deleted.map_err(Error::EndJob));
+    }
+    tokens.and(applied).and(retired).and(ended)
 }
 
 /// Writes the CronJob unless the one on the server is already as desired. The object is read from
@@ -130,33 +141,28 @@ async fn write_children(
 async fn apply_cron_job(
     context: &Context,
     resource: &SalesforceIntegration,
-    api: &Api<CronJob>,
     wanted: &CronJob,
     live: &[Arc<LiveCronJob>],
 ) -> Result<(), Error> {
     let (key, name) = (Key::of(resource), wanted.name_any());
-    let mut found = None;
     let kept = live.iter().find(|live| live.name == name);
-    if let Some(kept) = kept {
-        if context.memory.is_applied(&key, wanted, kept) {
-            return Ok(());
-        }
-        let whole = api.get_opt(&name).await.map_err(Error::CronJob)?;
-        found = whole.filter(|whole| says(whole, wanted));
+    if kept.is_some_and(|kept| context.memory.is_applied(&key, wanted, kept)) {
+        return Ok(());
     }
-    let stands = match found {
-        Some(stands) => stands,
-        None => {
-            let apply = PatchParams::apply(MANAGER).force();
-            expect_write(&mut context.index(), wanted, kept.map(AsRef::as_ref));
-            let written = api
-                .patch(&name, &apply, &Patch::Apply(typed(wanted)))
-                .await
-                .map_err(Error::CronJob)?;
-            observed_write(&mut context.index(), &written);
-            written
-        }
+    let expect = || expect_write(&mut context.index(), wanted, kept.map(AsRef::as_ref));
+    let write = Write {
+        client: &context.client,
+        resource,
+        wanted,
+        stands: kept.is_some(),
     };
+    let onto = |found| children::cron_job_onto(found, wanted);
+    let stands = write.apply(onto, expect).await.map_err(|failure| {
+        let key = Key::of(wanted);
+        let _ = context.index().forget_observed(WatchedKind::CronJob, &key);
+        Error::of(failure, Error::CronJob)
+    })?;
+    observed_write(&mut context.index(), &stands);
     context.memory.record_applied(&key, wanted, &stands);
     Ok(())
 }
@@ -165,90 +171,134 @@ async fn mint_tokens(
     context: &Context,
     resource: &SalesforceIntegration,
     settings: &Settings,
-    namespace: &str,
 ) -> Result<(), Error> {
     let mut tokens = BTreeMap::new();
-    for (name, purpose) in [
-        ("ingest", Purpose::Ingest),
-        ("lookup", Purpose::Lookup),
-        ("worker", Purpose::Worker),
-        ("admin", Purpose::Admin),
-    ] {
-        let claims = Claims {
-            company: settings.company_id.clone(),
-            purpose,
-            region: settings.region,
-            issued_at: now(),
-            expires_at: None,
-        };
-        let token = context.token_keys.mint(&claims).map_err(Error::Token)?;
+    let claims = |purpose| Claims {
+        company: settings.company_id.clone(),
+        purpose,
+        region: settings.region,
+        issued_at: now(),
+        expires_at: None,
+    };
+    for (name, purpose) in PURPOSES {
+        let token = context.token_keys.mint(&claims(purpose));
+        let token = token.map_err(Error::Token)?;
         tokens.insert(name, token.expose_secret().to_owned());
     }
     let sources = context.token_sources();
     let secret = children::token_secret(resource, settings, &sources, tokens);
     let key = Key::of(&secret);
-    let version = secret.annotations().get(TOKENS_VERSION).cloned();
+    let version = secret.annotations().get(TOKENS_VERSION);
+    let uid = resource.uid();
+    let stands = context.index().holds_tokens(&key, uid.as_deref());
+    let write = Write {
+        client: &context.client,
+        resource,
+        wanted: &secret,
+        stands,
+    };
+    let is_good = |name: &str, value: &[u8]| {
+        let purpose = PURPOSES.iter().find(|(known, _)| *known == name);
+        let token = std::str::from_utf8(value).ok();
+        purpose.zip(token).is_some_and(|((_, purpose), token)| {
+            let stands = context.token_keys.verify(token, now());
+            let wanted = claims(*purpose);
+            stands.is_ok_and(|stands| {
+                Claims {
+                    issued_at: stands.issued_at,
+                    ..wanted
+                } == stands
+            })
+        })
+    };
+    let onto = |found: Secret| {
+        // A changed key or company wants new tokens, all of them.
+        let same_sources = found.annotations().get(TOKENS_VERSION) == version;
+        children::token_secret_onto(found, &secret, |name, value| {
+            same_sources && is_good(name, value)
+        })
+    };
     // This happens before the write, so that the watch event causes no reconcile. The event may
     // arrive before the response.
-    if let Some(version) = version {
-        let owner = Some(Key::of(resource));
-        context.index().note_tokens(key.clone(), owner, version);
+    let expect = || {
+        let expected = Tokens {
+            version: version.cloned().unwrap_or_default(),
+            owner: Some(Key::of(resource)),
+            owner_uid: uid.clone(),
+            ..Tokens::default()
+        };
+        context.index().expect_tokens(key.clone(), expected);
+    };
+    match write.apply(onto, expect).await {
+        Ok(written) => {
+            let version = written.resource_version();
+            context.index().tokens_are(&key, version);
+            Ok(())
+        }
+        Err(failure) => {
+            context.index().forget_tokens(&key);
+            Err(Error::of(failure, |error| {
+                Error::TokenSecret(WithoutWords(error))
+            }))
+        }
     }
-    let request = Request::new(Secret::url_path(&(), Some(namespace))).patch(
-        &secret.name_any(),
-        &PatchParams::apply(MANAGER).force(),
-        &Patch::Apply(typed(&secret)),
-    );
-    let written = api_server::request::<IgnoredAny>(&context.client, request).await;
-    if written.is_err() {
-        context.index().forget_tokens(&key);
-    }
-    written
-        .map(drop)
-        .map_err(|error| Error::TokenSecret(WithoutWords(error)))
 }
 
-async fn create_once(api: &Api<Job>, job: &Job) -> Result<(), Error> {
-    match api
-        .create(
-            &PostParams {
-                field_manager: Some(MANAGER.into()),
-                ..PostParams::default()
-            },
-            job,
-        )
+async fn create_once(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    job: &Job,
+) -> Result<(), Error> {
+    let client = &context.client;
+    if owned::create(client, job)
         .await
+        .map_err(Error::Job)?
+        .is_some()
     {
-        Err(kube::Error::Api(error)) if error.is_already_exists() => Ok(()),
-        created => created.map(drop).map_err(Error::Job),
-    }
-}
-
-async fn suspend(api: &Api<CronJob>, live: &[Arc<LiveCronJob>], name: &str) -> Result<(), Error> {
-    let already = live.iter().any(|live| live.name == name && live.suspended);
-    if already {
         return Ok(());
     }
-    let patch = Patch::Merge(json!({"spec": {"suspend": true}}));
-    ignore_absent(
-        api.patch(
-            name,
-            &PatchParams {
-                field_manager: Some(MANAGER.into()),
-                ..PatchParams::default()
-            },
-            &patch,
-        )
-        .await
-        .map(drop),
-    )
-    .map_err(Error::CronJob)
+    let (namespace, name) = (job.namespace().unwrap_or_default(), job.name_any());
+    let found = owned::job(client, &namespace, &name);
+    match found.await.map_err(Error::Job)? {
+        Some(found) => owned::judge(&found, resource).map_err(Error::NotOurs),
+        // It has run and is gone.
+        None => Ok(()),
+    }
 }
 
-fn ignore_absent(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
-    match result {
-        Err(kube::Error::Api(error)) if error.code == 404 => Ok(()),
-        result => result,
+async fn suspend(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    live: &LiveCronJob,
+) -> Result<(), Error> {
+    if live.suspended {
+        return Ok(());
+    }
+    let namespace = resource.namespace().unwrap_or_default();
+    let found = owned::get::<CronJob>(&context.client, &namespace, &live.name);
+    let Some(mut found) = found.await.map_err(Error::CronJob)? else {
+        return Ok(());
+    };
+    owned::judge(&found, resource).map_err(Error::NotOurs)?;
+    found.spec.get_or_insert_default().suspend = Some(true);
+    let written = owned::replace(&context.client, &found).await;
+    written.map(drop).map_err(Error::CronJob)
+}
+
+/// Deletes an object with its pods, if it is still the one that was decided on.
+async fn delete<K>(api: &Api<K>, name: &str, uid: Option<&String>) -> Result<(), kube::Error>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let same = Preconditions {
+        uid: uid.cloned(),
+        resource_version: None,
+    };
+    let params = DeleteParams::background().preconditions(same);
+    match api.delete(name, &params).await {
+        // It went, or another one stands there.
+        Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => Ok(()),
+        deleted => deleted.map(drop),
     }
 }
 
@@ -261,71 +311,5 @@ async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &N
         .await
     {
         tracing::warn!(error = %Chain(&error), reason = notice.reason.as_str(), "the Event could not be written");
-    }
-}
-
-/// Adds `apiVersion` and `kind` to an object. Server-side apply requires them.
-fn typed<K: Resource<DynamicType = ()> + serde::Serialize>(object: &K) -> Value {
-    let mut value = serde_json::to_value(object).unwrap_or_default();
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("apiVersion".into(), K::api_version(&()).into());
-        fields.insert("kind".into(), K::kind(&()).into());
-    }
-    value
-}
-
-/// Whether an object contains everything that is desired. Additions by others or by the server's
-/// defaults do not matter.
-fn says<K: serde::Serialize>(is: &K, wanted: &K) -> bool {
-    match (serde_json::to_value(is), serde_json::to_value(wanted)) {
-        (Ok(is), Ok(wanted)) => contains(&is, &wanted),
-        _ => false,
-    }
-}
-
-fn contains(is: &Value, wanted: &Value) -> bool {
-    match (is, wanted) {
-        (Value::Object(is), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, wanted)| match is.get(key) {
-                Some(is) => contains(is, wanted),
-                None => matches!(wanted, Value::Object(empty) if empty.is_empty()),
-            })
-        }
-        (Value::Array(is), Value::Array(wanted)) => {
-            is.len() == wanted.len()
-                && is
-                    .iter()
-                    .zip(wanted)
-                    .all(|(is, wanted)| contains(is, wanted))
-        }
-        (is, wanted) => is == wanted,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::contains;
-
-    #[test]
-    fn defaults_of_the_server_are_no_difference_and_edits_are() {
-        let wanted = json!({"spec": {"suspend": false, "list": [{"name": "a"}]}});
-        assert!(contains(
-            &json!({"spec": {"suspend": false, "list": [{"name": "a", "default": 1}], "x": 1}, "status": {}}),
-            &wanted
-        ));
-        assert!(!contains(
-            &json!({"spec": {"suspend": true, "list": [{"name": "a"}]}}),
-            &wanted
-        ));
-        assert!(!contains(
-            &json!({"spec": {"suspend": false, "list": [{"name": "a"}, {"name": "b"}]}}),
-            &wanted
-        ));
-        assert!(!contains(
-            &json!({"spec": {"list": [{"name": "a"}]}}),
-            &wanted
-        ));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::owned::Failure;
+use crate::decide::runs::admission::NotOurs;
 use crate::directory::TokenError;
 
 /// A step of a reconcile that failed.
@@ -19,9 +21,15 @@ pub(crate) enum Error {
     /// Creating a Job failed.
     #[error("the Job could not be created")]
     Job(#[source] kube::Error),
+    /// Deleting a Job whose run is over failed.
+    #[error("the Job of a run that is over could not be deleted")]
+    EndJob(#[source] kube::Error),
     /// Writing the Secret with the directory's tokens failed.
     #[error("the Secret with the directory's tokens could not be written")]
     TokenSecret(#[source] WithoutWords),
+    /// An object that stands under a name of ours belongs to somebody else.
+    #[error(transparent)]
+    NotOurs(NotOurs),
     /// Minting tokens failed.
     #[error("the directory's tokens could not be made")]
     Token(#[source] TokenError),
@@ -33,12 +41,22 @@ pub(crate) enum Error {
 // === impl Error ===
 
 impl Error {
+    /// The error of a write; `api` is the variant for an answer of the API server.
+    pub(crate) fn of(failure: Failure, api: impl FnOnce(kube::Error) -> Self) -> Self {
+        match failure {
+            Failure::Api(error) => api(error),
+            Failure::NotOurs(object) => Self::NotOurs(object),
+        }
+    }
+
     /// The error of the API server's client. `None` when the failure has another cause.
     pub(crate) fn cause(&self) -> Option<&kube::Error> {
         match self {
-            Self::Secret(error) | Self::Status(error) | Self::CronJob(error) | Self::Job(error) => {
-                Some(error)
-            }
+            Self::Secret(error)
+            | Self::Status(error)
+            | Self::CronJob(error)
+            | Self::Job(error)
+            | Self::EndJob(error) => Some(error),
             Self::TokenSecret(WithoutWords(error)) => Some(error),
             _ => None,
         }

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod error;
 pub(crate) mod login_record;
 pub(crate) mod observe;
+mod owned;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
@@ -170,6 +171,9 @@ fn write_result(applied: &Result<Applied, Error>, job: Option<&Job>) -> WriteRes
     let error = match applied {
         Ok(Applied::Whole) => return WriteResult::Applied,
         Ok(Applied::Deferred) => return WriteResult::Unknown,
+        Err(Error::NotOurs(object)) => {
+            return WriteResult::Refused(RefusedObject::NotOurs(object.clone()));
+        }
         Err(error) => error,
     };
     let Some(kube::Error::Api(status)) = error.cause() else {

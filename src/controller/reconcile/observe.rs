@@ -4,22 +4,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use super::error::Error;
-use crate::api::{InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
-use crate::controller::cluster::secret;
+use crate::api::{InvalidField, SalesforceIntegration, Settings, now};
+use crate::controller::cluster::{events, secret};
 use crate::controller::context::Context;
 use crate::controller::memory::key::Key;
 use crate::decide;
 use crate::decide::rules::company_claim;
 use crate::decide::rules::company_claim::Claim;
 use crate::decide::rules::user_claim::Users;
+use crate::decide::runs::lingering::Lingering;
 use crate::decide::runs::stuck::StuckRun;
-use crate::decide::runs::{EndedRun, Runs};
+use crate::decide::runs::{EndedRun, Runs, stuck};
 use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children};
+use crate::error::Chain;
 use crate::salesforce::{Credentials, Fingerprint};
 
 /// The inputs for one integration. The decision borrows from it.
@@ -35,6 +38,8 @@ pub(crate) struct Gathered {
     pub jobs: BTreeSet<String>,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
+    lingering: Vec<Lingering>,
+    settled_jobs: BTreeSet<String>,
     pub cron_jobs: Vec<Arc<LiveCronJob>>,
     tokens: Option<String>,
     tokens_wanted: String,
@@ -52,7 +57,7 @@ impl Gathered {
         resource: &SalesforceIntegration,
     ) -> Result<Self, Error> {
         let key = Key::of(resource);
-        let settings = Settings::read(&resource.spec);
+        let settings = Settings::of(resource);
         let read = match &settings {
             Ok(settings) => {
                 let name = &settings.auth.secret;
@@ -79,27 +84,36 @@ impl Gathered {
         let Runs {
             ended: ended_runs,
             active: active_jobs,
-            stuck: stuck_runs,
+            stuck: mut stuck_runs,
             over: jobs,
-        } = runs(context, &key, resource.status.as_ref());
+            lingering,
+            settled: settled_jobs,
+        } = runs(context, &key, resource);
+        let cron_jobs: Vec<_> = cron_jobs(context, &key)
+            .filter(|live| live.owner_uid == resource.uid())
+            .collect();
+        stuck_runs = explained(context, &key, stuck_runs, &active_jobs).await;
+        if active_jobs.is_empty()
+            && let Ok(settings) = &settings
+        {
+            stuck_runs.extend(missed(context, resource, settings, &cron_jobs).await);
+        }
         let tokens_key = Key {
             namespace: key.namespace.clone(),
             name: children::token_secret_name(&key.name),
         };
-        // A separate statement: within one expression the index would stay locked until the end of
-        // it.
-        let tokens = context.index().tokens(&tokens_key).cloned();
+        let uid = resource.uid();
+        let tokens = {
+            let index = context.index();
+            index.tokens(&tokens_key, uid.as_deref()).cloned()
+        };
         Ok(Self {
             tokens_wanted: context
                 .token_sources()
                 .version(&resource.spec.company_id, &resource.spec.contacts.region),
             tokens,
             claim: claim(context, resource),
-            cron_jobs: context
-                .stores
-                .iter()
-                .flat_map(|stores| stores.cron_jobs.of(&key))
-                .collect(),
+            cron_jobs,
             settings,
             credentials,
             state,
@@ -108,6 +122,8 @@ impl Gathered {
             jobs,
             active_jobs,
             stuck_runs,
+            lingering,
+            settled_jobs,
         })
     }
 
@@ -138,6 +154,8 @@ impl Gathered {
             leader_since: context.leader_since,
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
+            lingering: &self.lingering,
+            settled_jobs: &self.settled_jobs,
             neighbours: neighbours(context, resource, proof),
             admission: context.memory.admission(&Key::of(resource)),
             cron_jobs: &self.cron_jobs,
@@ -225,12 +243,81 @@ fn neighbours(
     })
 }
 
-fn runs(context: &Context, key: &Key, status: Option<&SalesforceIntegrationStatus>) -> Runs {
+/// Asks the cluster why Jobs have no pod, and gives its words to the runs that wait.
+async fn explained(
+    context: &Context,
+    key: &Key,
+    stuck: Vec<StuckRun>,
+    jobs: &[Arc<Job>],
+) -> Vec<StuckRun> {
+    let mut all = Vec::with_capacity(stuck.len());
+    for run in stuck {
+        let job = jobs.iter().find(|job| job.name_any() == run.job);
+        let uid = job.and_then(|job| job.uid());
+        let words = match uid.filter(|_| run.is_in_question(now())) {
+            Some(uid) => not_created(context, key, &uid, None).await,
+            None => None,
+        };
+        all.push(match words {
+            Some(words) => run.explained(&words),
+            None => run,
+        });
+    }
+    all
+}
+
+/// The run that was due a moment ago and for which the cluster made no Job, if it says why.
+async fn missed(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    cron_jobs: &[Arc<LiveCronJob>],
+) -> Option<StuckRun> {
+    let due = resource.status.as_ref()?.next_run.as_ref()?.0;
+    if !stuck::is_missed(due, now()) {
+        return None;
+    }
+    let cron_job = cron_jobs.iter().find(|live| !live.suspended)?;
+    let uid = cron_job.uid.as_deref()?;
+    let words = not_created(context, &Key::of(resource), uid, Some(due)).await?;
+    let kind = children::kind_of_run(settings);
+    Some(stuck::without_job(&cron_job.name, kind, due, &words))
+}
+
+/// What the cluster last said about an object that it could not create for this one. An answer that
+/// cannot be had is none: it would only explain what shows anyway.
+async fn not_created(
+    context: &Context,
+    key: &Key,
+    uid: &str,
+    since: Option<Timestamp>,
+) -> Option<String> {
+    match events::failed_create(&context.client, &key.namespace, uid, since).await {
+        Ok(words) => words,
+        Err(error) => {
+            tracing::debug!(error = %Chain(&error), "the Events of a Job could not be read");
+            None
+        }
+    }
+}
+
+/// The CronJobs that carry the label of the integration, whosever they are.
+fn cron_jobs(context: &Context, key: &Key) -> impl Iterator<Item = Arc<LiveCronJob>> {
+    let stores = context.stores.iter();
+    stores.flat_map(|stores| stores.cron_jobs.of(key))
+}
+
+fn runs(context: &Context, key: &Key, resource: &SalesforceIntegration) -> Runs {
     let stores = || context.stores.iter();
-    let jobs: Vec<Arc<Job>> = stores().flat_map(|stores| stores.jobs.of(key)).collect();
+    let cron_jobs: Vec<_> = cron_jobs(context, key).collect();
+    let jobs: Vec<Arc<Job>> = stores()
+        .flat_map(|stores| stores.jobs.of(key))
+        .filter(|job| children::is_run_of(job, resource, &cron_jobs))
+        .collect();
     let names = jobs.iter().map(|job| job.name_any()).collect();
     let lost_pod_results = context.memory.lost_pod_results(key, &names);
     let pods: Vec<Arc<Pod>> = stores().flat_map(|stores| stores.pods.of(key)).collect();
+    let status = resource.status.as_ref();
     let last = status.and_then(|status| status.last_run.as_ref());
     let is_recorded = |job: &str| context.memory.is_recorded(key, job);
     Runs::sort(jobs, &pods, &lost_pod_results, last, is_recorded, now())

@@ -25,12 +25,12 @@ use super::context::access::ScopeAccess;
 use super::context::stores::Stores;
 use super::memory::child_store::{ChildStore, owner};
 use super::memory::fingerprint_of;
-use super::memory::index::WatchedKind;
+use super::memory::index::{Tokens, WatchedKind};
 use super::memory::key::Key;
 use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION, now};
-use crate::decide::children::summarize;
-use crate::decide::runs::judge_pod;
+use crate::decide::children::{integration_uid, summarize};
 use crate::decide::runs::stuck::{StuckRun, judge_pending};
+use crate::decide::runs::{judge_pod, lingering};
 use crate::error::Chain;
 
 /// Seconds after which a watch is renewed. The client drops it 5 seconds later when the API server
@@ -161,6 +161,7 @@ impl Watches {
                         judge_pending(pod)
                             .filter(StuckRun::has_reason)
                             .map(|stuck| (stuck.due, stuck.code)),
+                        lingering::judge(pod).map(|run| run.containers),
                     )
                 })
             },
@@ -343,26 +344,33 @@ fn secret(context: &Context, seen: Change<PartialObjectMeta<Secret>>) -> Vec<Key
     let key = Key::of(&secret);
     let listed = context.is_synced(&key.namespace);
     let mut index = context.index();
-    if secret
-        .labels()
-        .get(MANAGED_BY_LABEL)
-        .is_some_and(|manager| manager == MANAGER)
-    {
-        let affected = match secret.annotations().get(TOKENS_VERSION) {
-            Some(version) => index.note_tokens(key, owner(&secret), version.clone()),
-            None => index.forget_tokens(&key),
-        };
-        return affected.into_iter().filter(|_| listed).collect();
-    }
+    let ours = secret.labels().get(MANAGED_BY_LABEL);
+    let version = secret.annotations().get(TOKENS_VERSION);
+    let of_tokens = match (ours, version) {
+        (Some(manager), Some(version)) if manager == MANAGER => {
+            let tokens = Tokens {
+                version: version.clone(),
+                owner: owner(&secret),
+                owner_uid: integration_uid(&secret.metadata).map(str::to_owned),
+                resource_version: secret.resource_version(),
+                edited: false,
+            };
+            index.note_tokens(key.clone(), tokens)
+        }
+        _ => index.forget_tokens(&key),
+    };
+    let mut affected: BTreeSet<Key> = of_tokens.into_iter().collect();
+    // A Secret with credentials may carry any label.
     let readers = index.readers(&key);
-    if readers.is_empty() {
-        return vec![];
+    if !readers.is_empty() {
+        // A list that is read again contains the same versions.
+        let metadata = &secret.metadata;
+        let matters = (&metadata.uid, &metadata.resource_version);
+        if index.changed(WatchedKind::Secret, key, None, &matters) {
+            affected.extend(readers);
+        }
     }
-    // A list that is read again contains the same versions.
-    let metadata = &secret.metadata;
-    let matters = (&metadata.uid, &metadata.resource_version);
-    let changed = index.changed(WatchedKind::Secret, key, None, &matters);
-    readers.into_iter().filter(|_| changed && listed).collect()
+    affected.into_iter().filter(|_| listed).collect()
 }
 
 #[cfg(test)]

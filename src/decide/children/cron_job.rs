@@ -34,7 +34,7 @@ pub(crate) fn cron_job(
             job_template: JobTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(labels(resource, Some(run.kind))),
-                    annotations: run.allowance(),
+                    annotations: Some(run.annotations()),
                     ..ObjectMeta::default()
                 }),
                 spec: Some(run.spec.clone()),

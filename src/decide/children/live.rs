@@ -7,12 +7,18 @@ use k8s_openapi::api::batch::v1::CronJob;
 use kube::ResourceExt;
 use serde::Serialize;
 
+use super::ownership::integration_uid;
+
 /// The parts of a CronJob on the API server that the controller reads. The pod template is left
 /// out: for a fleet, it would be by far the largest part in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LiveCronJob {
     /// Name of the CronJob.
     pub name: String,
+    /// UID of the CronJob.
+    pub uid: Option<String>,
+    /// UID of the integration that owns it; `None` if none does.
+    pub owner_uid: Option<String>,
     /// Creation time from the metadata.
     pub created_at: Option<Timestamp>,
     /// `metadata.generation`, which counts the changes of the spec.
@@ -29,6 +35,8 @@ pub(crate) struct LiveCronJob {
 pub(crate) fn summarize(cron_job: &CronJob) -> LiveCronJob {
     LiveCronJob {
         name: cron_job.name_any(),
+        uid: cron_job.uid(),
+        owner_uid: integration_uid(&cron_job.metadata).map(str::to_owned),
         created_at: cron_job
             .metadata
             .creation_timestamp

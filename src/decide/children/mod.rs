@@ -3,6 +3,7 @@
 
 mod cron_job;
 mod live;
+mod ownership;
 mod run;
 mod tokens;
 
@@ -13,9 +14,13 @@ use kube::{Resource, ResourceExt};
 
 pub(crate) use self::cron_job::cron_job;
 pub(crate) use self::live::{LiveCronJob, digest, is_busy, summarize};
-pub(crate) use self::run::{RunTemplate, job_on_request, kind_of_run, run_template};
-pub(crate) use self::tokens::{TokenSources, token_secret, token_secret_name};
+pub(crate) use self::ownership::{
+    Ownership, cron_job_onto, integration_uid, is_run_of, ownership, token_secret_onto,
+};
+pub(crate) use self::run::{RunTemplate, job_on_request, kind_of_run, pod_settings, run_template};
+pub(crate) use self::tokens::{TokenSources, token_secret};
 use super::runs::labels as run_labels;
+pub(crate) use crate::api::token_secret_name;
 use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, MANAGER, RUN_LABEL, SalesforceIntegration};
 use crate::run::RunKind;
 

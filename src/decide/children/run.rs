@@ -4,21 +4,26 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EnvVar, KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec,
-    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, Container, EnvVar, KeyToPath, LocalObjectReference, PodSecurityContext, PodSpec,
+    PodTemplateSpec, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 
 use super::tokens::short_hash;
 use super::{labels, metadata, token_secret_name};
 use crate::api::settings::AuthSettings;
 use crate::api::status::SalesforceIntegrationStatus;
-use crate::api::{API_CALLS, CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
+use crate::api::{
+    API_CALLS, CREDENTIALS_VERSION, MANAGED_BY_LABEL, MANAGER, POD_SETTINGS, Retrieval,
+    SalesforceIntegration, Settings,
+};
 use crate::decide::login::credentials::Credentials;
 use crate::decide::rules::config::Config;
-use crate::decide::rules::match_settings;
+use crate::decide::rules::pods::{Amount, PodTemplate};
+use crate::decide::rules::{match_settings, pods};
 use crate::decide::runs::labels::{CONTAINER, label};
 use crate::resolve::UrlLength;
 use crate::run as wire;
@@ -43,17 +48,28 @@ pub(crate) struct RunTemplate {
     pub spec: JobSpec,
     /// Number of API requests that the run may make; `None` means no limit.
     api_calls: Option<u64>,
+    /// Digest of what is set for the pod.
+    pod_settings: String,
 }
 
 // === impl RunTemplate ===
 
 impl RunTemplate {
-    /// Returns the annotation of the Job that states how many API requests the run may make; `None`
-    /// if there is no limit.
-    pub(crate) fn allowance(&self) -> Option<BTreeMap<String, String>> {
-        let calls = self.api_calls?.to_string();
-        Some(BTreeMap::from([(API_CALLS.to_owned(), calls)]))
+    /// Returns the annotations of the Job: what is set for its pod, and how many API requests the
+    /// run may make, if there is a limit.
+    pub(crate) fn annotations(&self) -> BTreeMap<String, String> {
+        let calls = self.api_calls.map(|calls| calls.to_string());
+        let calls = calls.map(|calls| (API_CALLS.to_owned(), calls));
+        let settings = (POD_SETTINGS.to_owned(), self.pod_settings.clone());
+        calls.into_iter().chain([settings]).collect()
     }
+}
+
+/// Returns a digest of what is set for the pods of an integration's runs.
+pub(crate) fn pod_settings(settings: &Settings, config: &Config) -> String {
+    let all = (&config.pod_template, &settings.run, &config.worker_memory);
+    // Serializing these types to JSON cannot fail.
+    short_hash("", &serde_json::to_string(&all).unwrap_or_default())
 }
 
 /// Returns the kind of run that an integration uses.
@@ -78,7 +94,13 @@ pub(crate) fn run_template(
 ) -> RunTemplate {
     let kind = kind_of_run(settings);
     let deadline = config.run_deadline.as_secs() as i64;
-    let mut annotations = BTreeMap::new();
+    let template = &config.pod_template;
+    let mut annotations = template.annotations.clone();
+    annotations.extend(settings.run.annotations.clone());
+    let mut pod_labels = template.labels.clone();
+    pod_labels.extend(settings.run.labels.clone());
+    // What we read must be what we wrote, so ours go over those of others.
+    pod_labels.extend(labels(resource, Some(kind)));
     if let Credentials::Available { fingerprint, .. } = credentials {
         annotations.insert(CREDENTIALS_VERSION.to_owned(), fingerprint.clone());
     }
@@ -92,7 +114,7 @@ pub(crate) fn run_template(
         active_deadline_seconds: Some(deadline + SCHEDULING_GRACE_SECONDS),
         template: PodTemplateSpec {
             metadata: Some(ObjectMeta {
-                labels: Some(labels(resource, Some(kind))),
+                labels: Some(pod_labels),
                 annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
                 ..ObjectMeta::default()
             }),
@@ -112,6 +134,7 @@ pub(crate) fn run_template(
         kind,
         spec,
         api_calls,
+        pod_settings: pod_settings(settings, config),
     }
 }
 
@@ -126,7 +149,7 @@ pub(crate) fn job_on_request(
     let name = format!("{}-{}-{hash}", resource.name_any(), label(run.kind));
     Job {
         metadata: ObjectMeta {
-            annotations: run.allowance(),
+            annotations: Some(run.annotations()),
             ..metadata(resource, name, Some(run.kind))
         },
         spec: Some(JobSpec {
@@ -146,11 +169,40 @@ fn pod(
     worker_settings: String,
     config: &Config,
 ) -> PodSpec {
+    let template = &config.pod_template;
     PodSpec {
         // The worker needs nothing from the API server: settings and secrets are in the pod, and
         // the result is in its termination message.
         automount_service_account_token: Some(false),
+        service_account_name: given(&template.service_account_name),
         enable_service_links: Some(false),
+        image_pull_secrets: some(
+            template
+                .image_pull_secrets
+                .iter()
+                .map(|name| LocalObjectReference { name: name.clone() }),
+        ),
+        node_selector: Some(node_selector(settings, template)).filter(|all| !all.is_empty()),
+        tolerations: some(
+            template
+                .tolerations
+                .iter()
+                .cloned()
+                .chain(settings.run.tolerations.iter().map(pods::toleration_of)),
+        ),
+        affinity: template.affinity.clone(),
+        topology_spread_constraints: some(
+            template
+                .topology_spread_constraints
+                .iter()
+                .cloned()
+                .map(among_workers),
+        ),
+        priority_class_name: given(&template.priority_class_name),
+        runtime_class_name: given(&template.runtime_class_name),
+        // The server's defaults are said, so that any difference to what stands is an edit.
+        dns_policy: Some("ClusterFirst".into()),
+        scheduler_name: Some("default-scheduler".into()),
         restart_policy: Some("Never".into()),
         // The pod needs its own deadline: at a Job's deadline, the pod is deleted together with its
         // report.
@@ -186,11 +238,7 @@ fn pod(
             image_pull_policy: Some(config.image_pull_policy.clone()),
             args: Some(arguments(kind, config)),
             env: Some(environment(worker_settings, config)),
-            resources: Some(ResourceRequirements {
-                requests: Some(quantities(&[("cpu", "10m"), ("memory", "32Mi")])),
-                limits: Some(quantities(&[("memory", &config.worker_memory)])),
-                ..ResourceRequirements::default()
-            }),
+            resources: Some(requirements(template, settings, &config.worker_memory)),
             security_context: Some(SecurityContext {
                 allow_privilege_escalation: Some(false),
                 read_only_root_filesystem: Some(true),
@@ -346,9 +394,119 @@ fn mount(name: &str, path: &str) -> VolumeMount {
     }
 }
 
-fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
-    pairs
-        .iter()
-        .map(|(name, quantity)| ((*name).to_owned(), Quantity((*quantity).to_owned())))
-        .collect()
+fn requirements(
+    template: &PodTemplate,
+    settings: &Settings,
+    worker_memory: &str,
+) -> ResourceRequirements {
+    let all = pods::resources(template, &settings.run, worker_memory);
+    let quantities = |amounts: BTreeMap<String, Amount>| {
+        let amounts = amounts.into_iter();
+        amounts
+            .map(|(name, Amount(amount))| (name, Quantity(amount)))
+            .collect()
+    };
+    ResourceRequirements {
+        requests: Some(quantities(all.requests)),
+        limits: Some(quantities(all.limits)),
+        ..ResourceRequirements::default()
+    }
+}
+
+fn node_selector(settings: &Settings, template: &PodTemplate) -> BTreeMap<String, String> {
+    let mut all = settings.run.node_selector.clone();
+    all.extend(template.node_selector.clone());
+    all
+}
+
+/// A constraint without a selector is about all workers.
+fn among_workers(mut constraint: TopologySpreadConstraint) -> TopologySpreadConstraint {
+    constraint.label_selector.get_or_insert_with(|| {
+        let worker = [
+            (MANAGED_BY_LABEL, MANAGER),
+            ("app.kubernetes.io/component", "worker"),
+        ];
+        let worker = worker.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        LabelSelector {
+            match_labels: Some(BTreeMap::from(worker)),
+            ..LabelSelector::default()
+        }
+    });
+    constraint
+}
+
+/// The items, unless there are none: an empty list on the server is no list.
+fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let items = Vec::from_iter(items);
+    (!items.is_empty()).then_some(items)
+}
+
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::fixtures;
+    use crate::decide::rules::pods::PodRules;
+
+    #[test]
+    fn what_is_set_for_pods_reaches_them_and_nothing_of_ours_gives_way() {
+        let text = "podTemplate:
+  labels: {team: x}
+  annotations: {opt: out}
+  imagePullSecrets: [registry]
+  serviceAccountName: workers
+  nodeSelector: {pool: a}
+  tolerations: [{key: t, operator: Exists}]
+  topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]
+  priorityClassName: low
+  runtimeClassName: gvisor
+  resources: {limits: {cpu: 1}}
+";
+        let config = Config {
+            pod_template: PodRules::read(text, "128Mi").unwrap().pod_template,
+            ..Config::default()
+        };
+        let acme = fixtures::integration("acme");
+        let mut settings = Settings::of(&acme).unwrap();
+        settings.run.labels = BTreeMap::from([
+            ("cost".to_owned(), "7".to_owned()),
+            (MANAGED_BY_LABEL.to_owned(), "me".to_owned()),
+        ]);
+        settings.run.node_selector = BTreeMap::from([("arch".to_owned(), "arm64".to_owned())]);
+        let credentials = Credentials::NotRead;
+        let status = SalesforceIntegrationStatus::default();
+        let run = run_template(&acme, &settings, &status, &credentials, None, None, &config);
+        let metadata = run.spec.template.metadata.unwrap();
+        let labels = metadata.labels.unwrap();
+        assert_eq!(labels[MANAGED_BY_LABEL], MANAGER);
+        assert_eq!((&*labels["team"], &*labels["cost"]), ("x", "7"));
+        assert_eq!(metadata.annotations.unwrap()["opt"], "out");
+        let pod = serde_json::to_value(run.spec.template.spec.unwrap()).unwrap();
+        let limits = serde_json::json!({"cpu": "1", "memory": "128Mi"});
+        for (path, wanted) in [
+            ("/imagePullSecrets/0/name", "registry".into()),
+            ("/serviceAccountName", "workers".into()),
+            ("/automountServiceAccountToken", false.into()),
+            ("/nodeSelector/pool", "a".into()),
+            ("/nodeSelector/arch", "arm64".into()),
+            ("/tolerations/0/key", "t".into()),
+            ("/priorityClassName", "low".into()),
+            ("/runtimeClassName", "gvisor".into()),
+            ("/containers/0/resources/limits", limits),
+            (
+                "/topologySpreadConstraints/0/labelSelector/matchLabels/app.kubernetes.io~1component",
+                "worker".into(),
+            ),
+            ("/securityContext/runAsNonRoot", true.into()),
+            (
+                "/containers/0/securityContext/allowPrivilegeEscalation",
+                false.into(),
+            ),
+        ] {
+            assert_eq!(pod.pointer(path), Some(&wanted), "{path}: {pod}");
+        }
+    }
 }

@@ -8,13 +8,11 @@ use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
 use super::metadata;
-use crate::api::{SalesforceIntegration, Settings, TOKENS_VERSION};
+use crate::api::{SalesforceIntegration, Settings, TOKENS_VERSION, token_secret_name};
 use crate::decide::rules::schedule;
 
-/// Returns the name of the Secret with the directory's tokens.
-pub(crate) fn token_secret_name(integration: &str) -> String {
-    format!("{integration}-directory")
-}
+/// Key of the Secret with additional certificate authorities.
+pub(super) const CA_KEY: &str = "ca.crt";
 
 /// The inputs from which tokens are minted. When they change, new tokens are minted.
 #[derive(Clone, Debug)]
@@ -61,7 +59,7 @@ pub(crate) fn token_secret(
         .map(|(purpose, token)| (purpose.to_owned(), ByteString(token.into_bytes())))
         .collect();
     if let Some(bundle) = sources.ca_bundle {
-        data.insert("ca.crt".into(), ByteString(bundle.as_bytes().to_vec()));
+        data.insert(CA_KEY.into(), ByteString(bundle.as_bytes().to_vec()));
     }
     Secret {
         metadata,

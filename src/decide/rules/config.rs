@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::pods::{PodTemplate, TenantsMay};
+
 /// What becomes of an integration's runs while another integration holds one of its users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum CallCenterConflicts {
@@ -37,6 +39,10 @@ pub struct Config {
     pub daily_window: Duration,
     /// Memory limit of worker pods, as a Kubernetes quantity.
     pub worker_memory: String,
+    /// What the pods of all runs have.
+    pub pod_template: PodTemplate,
+    /// What tenants may set of it; `None` if that is not known, as on a laptop.
+    pub tenants_may: Option<TenantsMay>,
     /// Value of `RUST_LOG` in worker pods.
     pub worker_log: String,
     /// What becomes of runs while a user of the call centers belongs to another integration.
@@ -58,6 +64,8 @@ impl Default for Config {
             run_deadline: Duration::from_secs(30 * 60),
             daily_window: Duration::from_secs(30 * 60),
             worker_memory: "128Mi".into(),
+            pod_template: PodTemplate::default(),
+            tenants_may: None,
             worker_log: "info".into(),
             call_center_conflicts: CallCenterConflicts::default(),
             worker_proxy: vec![],

@@ -7,6 +7,8 @@ pub mod company_claim;
 pub mod config;
 pub mod error_log;
 pub(crate) mod match_settings;
+pub mod pods;
+mod quantity;
 pub mod schedule;
 pub(crate) mod user_claim;
 pub(crate) mod warnings;

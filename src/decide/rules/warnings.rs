@@ -1,4 +1,4 @@
-//! Warnings come from four sources, and each source replaces only its own warnings.
+//! Warnings come from several sources, and each source replaces only its own warnings.
 
 use crate::api::status::Warning;
 use crate::reason::{Code, Reason};
@@ -18,6 +18,8 @@ pub(crate) enum Origin {
     Login,
     /// The addresses for mails.
     Mail,
+    /// The pods of the runs.
+    Pods,
 }
 
 // === impl Origin ===
@@ -27,6 +29,7 @@ impl Origin {
         match code.reason() {
             Some(Reason::ApiBudgetNearlyUsed | Reason::ApiBudgetsOverbooked) => Self::Budget,
             Some(Reason::UserIsShared) => Self::Login,
+            Some(Reason::ContainerStillRuns) => Self::Pods,
             Some(Reason::MailRecipientRefused | Reason::MailNotConfigured) => Self::Mail,
             Some(
                 Reason::Salesforce(Meaning::ObjectUnavailable)
@@ -54,6 +57,7 @@ pub(crate) fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Wa
         Origin::Budget => 2,
         Origin::Login => 3,
         Origin::Mail => 4,
+        Origin::Pods => 5,
     });
 }
 

@@ -3,6 +3,7 @@
 //! tenant meanwhile.
 
 use super::stuck::quote;
+use crate::api::ADOPT;
 use crate::api::conditions::Verdict;
 use crate::reason::Reason;
 
@@ -49,6 +50,70 @@ pub(crate) enum RefusedObject {
     Tokens,
     /// The Job that a tenant requested: its name, and the cluster's message.
     Job(String, String),
+    /// An object that stands under the name and belongs to somebody else.
+    NotOurs(NotOurs),
+}
+
+/// An object of somebody else under a name that the controller uses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.message())]
+pub(crate) struct NotOurs {
+    /// Kind of the object.
+    pub kind: &'static str,
+    /// Name of the object.
+    pub name: String,
+    /// Name of the integration.
+    pub integration: String,
+    /// Whose it is.
+    pub whose: Whose,
+}
+
+/// The owner of an object that is not ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// A deleted integration of the same name. The cluster will delete the object.
+    Predecessor,
+    /// Somebody else.
+    Foreign {
+        /// The object that manages it, if there is one.
+        manager: Option<String>,
+    },
+}
+
+// === impl NotOurs ===
+
+impl NotOurs {
+    fn message(&self) -> String {
+        let Self {
+            kind,
+            name,
+            integration,
+            whose,
+        } = self;
+        match whose {
+            Whose::Predecessor => format!(
+                "The {kind} {name:?} still belongs to a deleted SalesforceIntegration {integration:?}. It is made anew when the cluster has cleared it away."
+            ),
+            Whose::Foreign {
+                manager: Some(manager),
+            } => format!(
+                "There is a {kind} {name:?} already, which {manager} manages. It is left as it is."
+            ),
+            Whose::Foreign { manager: None } if *kind == "Job" => format!(
+                "There is a {kind} {name:?} already, which was not made here. It is left as it is."
+            ),
+            Whose::Foreign { manager: None } => format!(
+                "There is a {kind} {name:?} already, which was not made here. It is left as it is; to hand it over, set its annotation {ADOPT}={integration}."
+            ),
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self.whose {
+            Whose::Predecessor => Verdict::unknown(Reason::Pending, self.message()),
+            Whose::Foreign { .. } => Verdict::fails(Reason::ObjectNotOurs, self.message()),
+        }
+    }
 }
 
 // === impl Admission ===
@@ -79,18 +144,31 @@ impl Admission {
         };
         match object {
             RefusedObject::Job(..) => None,
+            RefusedObject::NotOurs(NotOurs { kind: "Job", .. }) => None,
+            RefusedObject::NotOurs(object) => Some(object.verdict()),
             object => Some(Verdict::fails(Reason::RefusedByCluster, object.message())),
         }
     }
 
-    /// Returns the message about the Job of that name, if the cluster refused it.
-    pub(crate) fn refuses_job(&self, name: &str) -> Option<String> {
+    /// Returns the reason and the message about the Job of that name, if it cannot be created.
+    pub(crate) fn refuses_job(&self, name: &str) -> Option<(Reason, String)> {
         match self {
             Self::Refused(object @ RefusedObject::Job(refused, _)) if refused == name => {
-                Some(object.message())
+                Some((Reason::RefusedByCluster, object.message()))
+            }
+            Self::Refused(RefusedObject::NotOurs(object))
+                if object.kind == "Job" && object.name == name =>
+            {
+                Some((Reason::ObjectNotOurs, object.message()))
             }
             _ => None,
         }
+    }
+
+    /// Whether the Secret under the name of the tokens belongs to somebody else, so that no run may
+    /// mount it.
+    pub(crate) fn lacks_tokens(&self) -> bool {
+        matches!(self, Self::Refused(RefusedObject::NotOurs(object)) if object.kind == "Secret")
     }
 }
 
@@ -103,6 +181,7 @@ impl RefusedObject {
                 format!("The cluster refuses the CronJob{}", quote(Some(message)))
             }
             Self::Tokens => "The cluster refuses the Secret with the directory's tokens.".into(),
+            Self::NotOurs(object) => object.message(),
             Self::Job(_, message) => {
                 format!(
                     "The cluster refuses the Job that was asked for{}",

@@ -4,6 +4,7 @@
 pub(crate) mod admission;
 mod belief;
 pub(crate) mod labels;
+pub(crate) mod lingering;
 pub(crate) mod stuck;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use kube::ResourceExt;
 
 use self::belief::Lifetime;
 use self::labels::{CONTAINER, JOB_NAME, kind_of, label};
+use self::lingering::Lingering;
 use self::stuck::{StuckRun, judge_pending, judge_without_pod};
 use super::rules::budget;
 use super::rules::error_log::Source;
@@ -31,6 +33,8 @@ use crate::run::{Outcome, RunKind, RunReport};
 pub(crate) struct EndedRun {
     /// Name of its Job.
     pub job: String,
+    /// UID of its Job, as the pod has it.
+    pub job_uid: Option<String>,
     /// Kind of the run.
     pub kind: RunKind,
     /// Start time of its container.
@@ -142,6 +146,7 @@ pub(crate) fn judge_pod(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
     let (outcome, message, report) = judge(status, terminated, kind, lifetime);
     Some(EndedRun {
         job,
+        job_uid: job_uid(pod),
         kind,
         started_at: started.map(|_| lifetime.started_at),
         finished_at: lifetime.finished_at,
@@ -151,6 +156,13 @@ pub(crate) fn judge_pod(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
         message,
         report,
     })
+}
+
+/// Returns the UID of the Job that owns a pod.
+fn job_uid(pod: &Pod) -> Option<String> {
+    let mut owners = pod.owner_references().iter();
+    let job = owners.find(|owner| owner.kind == "Job")?;
+    Some(job.uid.clone())
 }
 
 /// Returns the maximum number of API requests of a run, from the annotation of its Job or pod.
@@ -334,6 +346,7 @@ pub(crate) fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     };
     Some(EndedRun {
         job: job.name_any(),
+        job_uid: job.uid(),
         kind,
         started_at: job
             .status
@@ -365,6 +378,10 @@ pub(crate) struct Runs {
     pub stuck: Vec<StuckRun>,
     /// Names of all Jobs whose run has a known result, including runs that were recorded before.
     pub over: BTreeSet<String>,
+    /// Runs that are over and whose pods go on.
+    pub lingering: Vec<Lingering>,
+    /// Names of the Jobs whose pods have ended as a whole.
+    pub settled: BTreeSet<String>,
 }
 
 // === impl Runs ===
@@ -386,12 +403,18 @@ impl Runs {
         let mut runs = Self::default();
         for job in jobs {
             let name = job.name_any();
-            let of_job = |pod: &&Arc<Pod>| pod.labels().get(JOB_NAME) == Some(&name);
+            // A pod that others labelled reports nothing.
+            let of_job = |pod: &&Arc<Pod>| {
+                pod.labels().get(JOB_NAME) == Some(&name) && job_uid(pod) == job.uid()
+            };
             let pods: Vec<&Arc<Pod>> = pods.iter().filter(of_job).collect();
             let mut ended: Vec<EndedRun> =
                 pods.iter().filter_map(|pod| judge_pod(pod, now)).collect();
             if ended.is_empty() {
-                let its = |run: &&EndedRun| run.job == name && ended_after(&job, run.finished_at);
+                let its = |run: &&EndedRun| {
+                    let same = run.job == name && run.job_uid == job.uid();
+                    same && ended_after(&job, run.finished_at)
+                };
                 ended.extend(lost_pod_results.iter().filter(its).cloned());
             }
             // An existing pod has yet to report its result, even if its Job already states one.
@@ -401,6 +424,12 @@ impl Runs {
             let recorded = is_recorded(&name);
             let is_last = last.is_some_and(|last| last.job == name && is_of(last, &job));
             if recorded || is_last || !ended.is_empty() {
+                let lingering = pods.iter().filter_map(|pod| lingering::judge(pod));
+                let before = runs.lingering.len();
+                runs.lingering.extend(lingering);
+                if runs.lingering.len() == before && !pods.is_empty() {
+                    runs.settled.insert(name.clone());
+                }
                 runs.over.insert(name);
                 runs.ended.extend(ended.into_iter().filter(|_| !recorded));
             } else if !has_finished(&job) {

@@ -18,6 +18,16 @@ const GRACE: Duration = Duration::from_secs(60);
 /// The same for a container that is being created and gives no reason. The node may be pulling a
 /// large image.
 const GRACE_WITHOUT_REASON: Duration = Duration::from_secs(180);
+/// Time after the start of a Job from which the cluster is asked why it has no pod. Every Job is
+/// without one for a moment.
+const ASK_AFTER: Duration = Duration::from_secs(3);
+/// Times after the start of a Job at which the cluster is asked again.
+const ASK_AGAIN: [Duration; 3] = [ASK_AFTER, Duration::from_secs(15), Duration::from_secs(60)];
+/// Time after the start of a run at which it is noticed that there is no Job. CronJobs start their
+/// Jobs a second or two late (facts: Kubernetes 2.1).
+pub(crate) const LOOK_AFTER_START: Duration = Duration::from_secs(15);
+/// Time after the start of a run for which the lack of a Job is looked at.
+const LOOK_UNTIL: Duration = Duration::from_secs(3600);
 /// Maximum length of a quoted message, in characters.
 const MAX_QUOTE_CHARS: usize = 300;
 
@@ -44,6 +54,63 @@ impl StuckRun {
     pub(crate) fn has_reason(&self) -> bool {
         self.code != Reason::WorkerNotStarted
     }
+
+    /// Whether the cluster is asked why the Job has no pod.
+    pub(crate) fn is_in_question(&self, now: Timestamp) -> bool {
+        self.code == Reason::PodNotCreated && self.since(ASK_AFTER).is_some_and(|at| at <= now)
+    }
+
+    /// When the cluster is asked next.
+    pub(crate) fn next_question(&self, now: Timestamp) -> Option<Timestamp> {
+        let times = ASK_AGAIN.into_iter().filter_map(|after| self.since(after));
+        times
+            .filter(|at| *at > now)
+            .min()
+            .filter(|_| self.code == Reason::PodNotCreated)
+    }
+
+    /// A time after the start of the Job that has no pod.
+    fn since(&self, after: Duration) -> Option<Timestamp> {
+        let started = self.due.checked_sub(GRACE_WITHOUT_REASON).ok()?;
+        started.checked_add(after).ok()
+    }
+
+    /// The same with the cluster's words, which need no patience.
+    pub(crate) fn explained(self, words: &str) -> Self {
+        let due = self.since(Duration::ZERO).unwrap_or(self.due);
+        let message = format!(
+            "The cluster makes no pod for the {} run{}",
+            label(self.kind),
+            quote(Some(words))
+        );
+        Self {
+            due,
+            message,
+            ..self
+        }
+    }
+}
+
+/// Whether the cluster is asked why there is no Job for the run that was due at `next_run`.
+pub(crate) fn is_missed(next_run: Timestamp, now: Timestamp) -> bool {
+    let after = |after: Duration| next_run.checked_add(after).ok();
+    after(LOOK_AFTER_START).is_some_and(|from| from <= now)
+        && after(LOOK_UNTIL).is_some_and(|until| now < until)
+}
+
+/// A run for which the cluster made no Job, in its words.
+pub(crate) fn without_job(cron_job: &str, kind: RunKind, due: Timestamp, words: &str) -> StuckRun {
+    StuckRun {
+        job: cron_job.to_owned(),
+        kind,
+        due,
+        code: Reason::JobNotCreated,
+        message: format!(
+            "The cluster makes no Job for the {} run{}",
+            label(kind),
+            quote(Some(words))
+        ),
+    }
 }
 
 /// Returns the time at which a running Job is checked for a pod that does not start and gives no
@@ -64,6 +131,19 @@ pub(crate) fn judge_pending(pod: &Pod) -> Option<StuckRun> {
     let created = pod.metadata.creation_timestamp.as_ref()?.0;
     let began = status.start_time.as_ref().map_or(created, |time| time.0);
     let (code, since, grace, message) = match waiting(status) {
+        Some(waiting) if waiting.reason.as_deref() == Some("PodInitializing") => {
+            let before = initializing(status)?;
+            let message = format!(
+                "The container {before:?}, which the cluster put before the worker, does not let the {} run begin.",
+                label(kind)
+            );
+            (
+                Reason::WorkerNotStarted,
+                began,
+                GRACE_WITHOUT_REASON,
+                message,
+            )
+        }
         Some(waiting) => {
             let (code, grace) = waiting_code(waiting)?;
             (code, began, grace, waiting_message(code, waiting, kind))
@@ -146,6 +226,18 @@ fn waiting(status: &PodStatus) -> Option<&ContainerStateWaiting> {
         .as_ref()
 }
 
+/// The container that must end, or start, before the worker's does. There is none in our pods: the
+/// cluster put it there.
+fn initializing(status: &PodStatus) -> Option<&str> {
+    let all = status.init_container_statuses.iter().flatten();
+    let mut open = all.filter(|container| {
+        let state = container.state.as_ref();
+        let ended = state.and_then(|state| state.terminated.as_ref());
+        ended.is_none_or(|ended| ended.exit_code != 0) && container.started != Some(true)
+    });
+    Some(&open.next()?.name)
+}
+
 /// Maps the kubelet's reasons (kubernetes/pkg/kubelet/images/types.go,
 /// kubelet/container/sync_result.go and kuberuntime).
 fn waiting_code(waiting: &ContainerStateWaiting) -> Option<(Reason, Duration)> {
@@ -189,7 +281,8 @@ pub(crate) fn quote(message: Option<&str>) -> String {
     if message.is_empty() {
         return ".".into();
     }
-    let short: String = message.chars().take(MAX_QUOTE_CHARS).collect();
+    let printable = message.chars().filter(|c| !c.is_control());
+    let short: String = printable.take(MAX_QUOTE_CHARS).collect();
     let end = if short.ends_with('.') { "" } else { "." };
     format!(": {short}{end}")
 }

@@ -145,3 +145,81 @@ fn a_cluster_that_goes_on_failing_over_an_object_refuses_it() {
     known = known.after(failed(), true);
     assert!(known.verdict().is_some());
 }
+
+fn not_ours(kind: &'static str, name: &str, whose: Whose) -> Admission {
+    Admission::Refused(RefusedObject::NotOurs(NotOurs {
+        kind,
+        name: name.into(),
+        integration: "acme".into(),
+        whose,
+    }))
+}
+
+fn foreign() -> Whose {
+    Whose::Foreign { manager: None }
+}
+
+#[test]
+fn an_object_of_somebody_else_is_named_with_the_way_out_until_it_is_gone() {
+    let mut world = World::healthy();
+    world.admission = not_ours("Secret", "acme-directory", foreign());
+    let plan = world.step(Ok(findings()));
+    assert_eq!(world.suspended(), Some(true), "no run mounts it");
+    assert_eq!(plan.status.next_run, None);
+    for type_ in [SYNCED, READY] {
+        let verdict = conditions::verdict(&plan.status.conditions, type_).unwrap();
+        assert_eq!(verdict.truth, Truth::False);
+        assert_eq!(verdict.reason, "ObjectNotOurs");
+        for word in ["Secret \"acme-directory\"", "switchboard.dev/adopt=acme"] {
+            assert!(verdict.message.contains(word), "{}", verdict.message);
+        }
+    }
+    assert!(world.condition(STALLED).is_some(), "a person has to act");
+    assert_eq!(plan.status.errors[0].code, "ObjectNotOurs");
+    let note = &plan.notices[0].note;
+    assert!(note.contains("Rename or delete"), "{note}");
+
+    world.admission = Admission::Unknown;
+    world.step(Ok(findings()));
+    assert_eq!(
+        world.condition(SYNCED).unwrap().1,
+        "ObjectNotOurs",
+        "a controller that has just started knows it from the status"
+    );
+    world.admission = Admission::Accepted;
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+    assert_eq!(world.condition(STALLED), None);
+}
+
+#[test]
+fn what_a_deleted_namesake_left_is_waited_for() {
+    let mut world = World::healthy();
+    world.cron_jobs = vec![];
+    world.admission = not_ours("CronJob", "acme-lookup", Whose::Predecessor);
+    let plan = world.step(Ok(findings()));
+    assert_eq!(
+        world.condition(READY),
+        Some((Truth::Unknown, "Pending".into()))
+    );
+    assert_eq!(
+        (plan.status.errors.len(), world.condition(STALLED)),
+        (0, None)
+    );
+    world.admission = Admission::Unknown;
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+}
+
+#[test]
+fn a_job_of_somebody_else_refuses_one_wish_and_nothing_else() {
+    let mut world = World::healthy();
+    world.ask(RUN_REQUESTED_AT, "one");
+    let job = world.decide(None).run.unwrap().name_any();
+    world.admission = not_ours("Job", &job, foreign());
+    let plan = world.step(Ok(findings()));
+    assert!(plan.run.is_none());
+    assert_eq!(plan.notices[0].reason, "RunRefused");
+    assert_eq!(plan.status.errors[0].code, "ObjectNotOurs");
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+}

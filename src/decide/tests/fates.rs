@@ -11,19 +11,19 @@ use crate::api::status::LastRun;
 use crate::decide::runs::stuck::judge_pending;
 use crate::decide::runs::{Runs, judge_job_without_pod, judge_pod};
 
-const BEGAN: &str = "2027-01-15T08:00:00Z";
-const ENDED: &str = "2027-01-15T08:00:05Z";
+pub(super) const BEGAN: &str = "2027-01-15T08:00:00Z";
+pub(super) const ENDED: &str = "2027-01-15T08:00:05Z";
 
 /// A time after all ends in this file.
-fn later() -> Timestamp {
+pub(super) fn later() -> Timestamp {
     at(3_600)
 }
 
-fn labels() -> Value {
+pub(super) fn labels() -> Value {
     json!({"switchboard.dev/run": "lookup", "batch.kubernetes.io/job-name": "acme-lookup-1"})
 }
 
-fn pod(status: Value) -> Pod {
+pub(super) fn pod(status: Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": "p", "labels": labels(), "creationTimestamp": BEGAN},
         "status": status,
@@ -32,20 +32,20 @@ fn pod(status: Value) -> Pod {
 }
 
 /// A pod whose container ended.
-fn terminated(exit_code: i32, reason: &str, message: &str) -> Value {
+pub(super) fn terminated(exit_code: i32, reason: &str, message: &str) -> Value {
     json!({"phase": "Failed", "containerStatuses": [container(json!({"terminated": {
         "exitCode": exit_code, "reason": reason, "message": message, "startedAt": BEGAN, "finishedAt": ENDED,
     }}))]})
 }
 
 /// A pod whose container waits.
-fn waiting(reason: &str) -> Value {
+pub(super) fn waiting(reason: &str) -> Value {
     json!({"phase": "Pending", "startTime": BEGAN, "containerStatuses": [container(json!({"waiting": {
         "reason": reason, "message": "the cluster's words",
     }}))]})
 }
 
-fn container(state: Value) -> Value {
+pub(super) fn container(state: Value) -> Value {
     json!({"name": "worker", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state})
 }
 

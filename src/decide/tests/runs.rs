@@ -301,3 +301,15 @@ fn a_run_that_never_comes_is_overdue() {
     world.step(Ok(findings()));
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
 }
+
+#[test]
+fn a_run_that_does_not_begin_is_looked_at_and_its_time_does_not_stand_in_the_past() {
+    let mut world = World::healthy();
+    let plan = world.step(Ok(findings()));
+    let next = plan.status.next_run.unwrap().0;
+    let wait = next.duration_since(at(0)).as_secs() as u64;
+    assert_eq!(plan.requeue_after, Duration::from_secs(wait + 15 + 1));
+    world.now += wait as i64 + 16;
+    let plan = world.step(Ok(findings()));
+    assert!(plan.status.next_run.unwrap().0 > at(world.now));
+}

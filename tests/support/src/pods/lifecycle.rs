@@ -21,7 +21,7 @@ use super::message;
 use super::report::{self, Container, PodFailure, Subject, Termination};
 use super::sandbox::{Builder, Obstacle, Sandbox};
 use super::state::{Order, RunState, Shared};
-use super::support::runnable;
+use super::support::{main_container, runnable, sidecars};
 
 /// The state that all pods of a runner share.
 pub(super) struct Runner {
@@ -71,7 +71,7 @@ pub(super) async fn run(runner: Arc<Runner>, pod: Pod, changes: watch::Receiver<
     let uid = pod.uid().unwrap_or_default();
     let dir = runner.dir.join(&uid);
     let (record, orders) = runner.shared.open(&pod, dir.join("log"));
-    let container = pod.spec.as_ref().and_then(|spec| spec.containers.first());
+    let container = pod.spec.as_ref().and_then(main_container);
     let started = Timestamp::now();
     let seconds = pod
         .spec
@@ -92,6 +92,7 @@ pub(super) async fn run(runner: Arc<Runner>, pod: Pod, changes: watch::Receiver<
                 .and_then(|container| container.image.clone())
                 .unwrap_or_default(),
             started,
+            sidecars: pod.spec.as_ref().map(sidecars).unwrap_or_default(),
         },
         record,
         pod: changes,
@@ -265,6 +266,11 @@ impl Lifecycle<'_> {
                 started: Some(started),
                 finished,
             };
+            if cause.is_none() && !self.subject.sidecars.is_empty() {
+                self.report(&Container::Outlived(termination.clone()), None)
+                    .await;
+                cause = Some(self.must_end().await);
+            }
             let failure = matches!(cause, Some(Cause::Deadline(_))).then(deadline_exceeded);
             self.report(&Container::Terminated(termination), failure.as_ref())
                 .await;

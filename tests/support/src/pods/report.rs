@@ -15,6 +15,8 @@ pub(super) enum Container {
         since: Timestamp,
     },
     Terminated(Termination),
+    /// It has ended, and the sidecars of the pod go on.
+    Outlived(Termination),
 }
 
 /// The end of a container.
@@ -41,6 +43,8 @@ pub(super) struct Subject {
     pub(super) container: String,
     pub(super) image: String,
     pub(super) started: Timestamp,
+    /// Names and images of the played sidecars.
+    pub(super) sidecars: Vec<(String, String)>,
 }
 
 /// The patch that reports on a pod. It is a strategic merge, so conditions of other writers stay.
@@ -54,6 +58,7 @@ pub(super) fn patch(
         _ if failure.is_some() => ("Failed", "PodFailed"),
         Container::Waiting { .. } => ("Pending", "ContainersNotReady"),
         Container::Running { .. } => ("Running", ""),
+        Container::Outlived(_) => ("Running", "ContainersNotReady"),
         Container::Terminated(Termination { exit_code: 0, .. }) => ("Succeeded", "PodCompleted"),
         Container::Terminated(_) => ("Failed", "PodFailed"),
     };
@@ -89,6 +94,37 @@ pub(super) fn patch(
             "lastState": {},
         }],
     });
+    if let Some(all) = status["containerStatuses"].as_array_mut() {
+        all.extend(subject.sidecars.iter().map(|(name, image)| {
+            let runs = matches!(
+                container,
+                Container::Running { .. } | Container::Outlived(_)
+            );
+            let its = match container {
+                Container::Outlived(_) => Container::Running {
+                    since: subject.started,
+                },
+                Container::Terminated(end) => Container::Terminated(Termination {
+                    exit_code: 0,
+                    reason: "Completed",
+                    message: String::new(),
+                    ..end.clone()
+                }),
+                other => other.clone(),
+            };
+            json!({
+                "name": name,
+                "image": image,
+                "imageID": "",
+                "containerID": format!("process://{}-{name}", subject.uid),
+                "ready": runs,
+                "started": runs,
+                "restartCount": 0,
+                "state": state(subject, &its),
+                "lastState": {},
+            })
+        }));
+    }
     if let Some(failure) = failure {
         status["reason"] = failure.reason.into();
         status["message"] = failure.message.clone().into();
@@ -107,14 +143,16 @@ fn state(subject: &Subject, container: &Container) -> Value {
         Container::Running { since } => {
             json!({"running": {"startedAt": time(*since)}, "waiting": null, "terminated": null})
         }
-        Container::Terminated(end) => json!({"waiting": null, "running": null, "terminated": {
-            "exitCode": end.exit_code,
-            "reason": end.reason,
-            "message": end.message,
-            "startedAt": end.started.map(time),
-            "finishedAt": time(end.finished),
-            "containerID": format!("process://{}", subject.uid),
-        }}),
+        Container::Terminated(end) | Container::Outlived(end) => {
+            json!({"waiting": null, "running": null, "terminated": {
+                "exitCode": end.exit_code,
+                "reason": end.reason,
+                "message": end.message,
+                "startedAt": end.started.map(time),
+                "finishedAt": time(end.finished),
+                "containerID": format!("process://{}", subject.uid),
+            }})
+        }
     }
 }
 

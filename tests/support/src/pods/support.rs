@@ -11,14 +11,44 @@ const VOLUMES: [&str; 5] = [
     "projected",
 ];
 
-/// The only container of a pod, or the reason why the pod cannot run.
+/// Image of a container that is only played: it runs until the pod is told to end.
+const SIDECAR: &str = "switchboard-testbed/sidecar";
+
+/// The container that is run. Played sidecars stand beside it.
+pub(super) fn main_container(spec: &PodSpec) -> Option<&Container> {
+    let mut real = spec
+        .containers
+        .iter()
+        .filter(|container| !is_played(container));
+    real.next()
+}
+
+/// The names and images of the played sidecars of a pod.
+pub(super) fn sidecars(spec: &PodSpec) -> Vec<(String, String)> {
+    let played = spec
+        .containers
+        .iter()
+        .filter(|container| is_played(container));
+    played
+        .map(|container| (container.name.clone(), SIDECAR.to_owned()))
+        .collect()
+}
+
+fn is_played(container: &Container) -> bool {
+    container.image.as_deref() == Some(SIDECAR)
+}
+
+/// The only container of a pod that is run, or the reason why the pod cannot run.
 pub(super) fn runnable(pod: &Pod) -> Result<(&PodSpec, &Container), String> {
     let spec = pod.spec.as_ref().ok_or("no spec")?;
-    let [container] = spec.containers.as_slice() else {
-        return Err(format!(
-            "{} containers: only one is supported",
-            spec.containers.len()
-        ));
+    let real = spec.containers.len() - sidecars(spec).len();
+    let container = match main_container(spec) {
+        Some(container) if real == 1 => container,
+        _ => {
+            return Err(format!(
+                "{real} containers: only one is supported, and played sidecars beside it"
+            ));
+        }
     };
     if let Some(what) = unsupported_in_pod(spec).or_else(|| unsupported_in_container(container)) {
         return Err(format!("{what} is not supported"));

@@ -272,3 +272,40 @@ async fn nothing_is_left_behind() {
     .await;
     namespace.delete().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_sidecar_goes_on_after_the_program_until_the_pod_is_deleted() {
+    let bed = Bed::new("sidecar").await;
+    bed.job("outlived", "exit 0", |spec| {
+        let sidecar = json!({
+            "name": "proxy", "image": "switchboard-testbed/sidecar",
+            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+        });
+        spec["containers"].as_array_mut().unwrap().insert(0, sidecar);
+    })
+    .await;
+    let state = |pod: &Value, name: &str| -> Option<Value> {
+        let all = pod.pointer("/status/containerStatuses")?.as_array()?;
+        let its = all.iter().find(|container| container["name"] == name)?;
+        Some(its["state"].clone())
+    };
+    let pod = bed
+        .pod("outlived", "to be outlived", |pod| {
+            let ended = state(pod, "main")?.get("terminated").is_some();
+            let goes_on = state(pod, "proxy")?.get("running").is_some();
+            (ended && goes_on).then(|| pod.clone())
+        })
+        .await;
+    assert_eq!(pod["status"]["phase"], "Running");
+    let jobs = bed.jobs.get("outlived").await.unwrap();
+    assert_eq!(jobs.status.unwrap().active, Some(1));
+    bed.jobs
+        .delete("outlived", &DeleteParams::background())
+        .await
+        .unwrap();
+    let name = pod["metadata"]["name"].as_str().unwrap();
+    wait_for_object(&bed.pods, name, "to go", SOON, |pod| {
+        pod.is_none().then_some(())
+    })
+    .await;
+}
