@@ -4,6 +4,8 @@
 //! grouping of the rest. The costs say how far each is from what most people write. The sum
 //! ranks the spellings: what combines two rare habits comes after what has one.
 
+use std::collections::HashSet;
+
 /// The highest sum of costs of a spelling that is asked for.
 const MOST: u8 = 6;
 
@@ -302,9 +304,10 @@ fn begin(pattern: &str, number: &Parts, area: &str) -> String {
 /// The groupings of a number, with their costs.
 fn groupings(number: &Parts) -> Vec<Grouping> {
     let mut found: Vec<Grouping> = Vec::new();
+    let mut seen = HashSet::new();
     let mut add = |cost: u8, groups: Vec<String>| {
         let is_whole = !groups.is_empty() && groups.iter().all(|group| !group.is_empty());
-        if is_whole && !found.iter().any(|(_, known)| *known == groups) {
+        if is_whole && seen.insert(groups.clone()) {
             found.push((cost, groups));
         }
     };

@@ -4,7 +4,7 @@
 //! `(xxx) xxx-xxxx`. A field holds 40 characters, and `=` and `IN` compare the raw text:
 //! <https://help.salesforce.com/s/articleView?id=000385963&type=1>.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
 
@@ -56,7 +56,7 @@ pub(crate) fn search_phrases(number: &E164, home: &Region) -> Vec<String> {
     let mut found = List::default();
     let Some(parts) = Reader::new(number, home).parts else {
         found.add(number.digits().to_owned());
-        return found.0;
+        return found.spellings;
     };
     let sibling = number.same_subscriber();
     let other = sibling.as_ref().and_then(E164::library);
@@ -90,7 +90,7 @@ pub(crate) fn search_phrases(number: &E164, home: &Region) -> Vec<String> {
             .iter()
             .map(|prefix| format!("{prefix}{}", parts.national)),
     );
-    found.0
+    found.spellings
 }
 
 /// Finds the spellings of one number and reads each back.
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
         let mut found = List::default();
         found.add(self.number.to_string());
         let (Some(library), Some(parts)) = (&self.library, &self.parts) else {
-            return found.0;
+            return found.spellings;
         };
         if [1, 81].contains(&library.country_code) {
             counted_to_the_byte(self.number, library, &mut found);
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
             }
             found.extend(habits::ranked(parts));
         }
-        let mut list = found.0;
+        let mut list = found.spellings;
         let most = if [1, 81].contains(&library.country_code) {
             MOST
         } else {
@@ -180,7 +180,10 @@ impl<'a> Reader<'a> {
         let Some(parts) = &self.parts else {
             return Vec::new();
         };
-        let mut found = List::default();
+        let mut found = List {
+            spellings: Vec::new(),
+            seen: likely.iter().cloned().collect(),
+        };
         let ranked = habits::ranked(parts);
         let plain = likely
             .iter()
@@ -190,8 +193,7 @@ impl<'a> Reader<'a> {
             found.extend(japanese_texts(hyphens));
         }
         found.extend(ranked);
-        found.0.retain(|text| !likely.contains(text));
-        self.keep(found.0, MOST.saturating_sub(likely.len()))
+        self.keep(found.spellings, MOST.saturating_sub(likely.len()))
     }
 
     fn keep(&mut self, list: Vec<String>, most: usize) -> Vec<String> {
@@ -319,14 +321,17 @@ fn counted_to_the_byte(number: &E164, read: &PhoneNumber, found: &mut List) {
     found.add(format!("+{code} {}", abroad.concat()));
 }
 
-/// A list without duplicates that keeps its order.
+/// A list without duplicates that keeps its order. There are hundreds of candidates a number.
 #[derive(Default)]
-struct List(Vec<String>);
+struct List {
+    spellings: Vec<String>,
+    seen: HashSet<String>,
+}
 
 impl List {
     fn add(&mut self, spelling: String) {
-        if spelling.chars().count() <= MAX_SPELLING_CHARS && !self.0.contains(&spelling) {
-            self.0.push(spelling);
+        if spelling.chars().count() <= MAX_SPELLING_CHARS && self.seen.insert(spelling.clone()) {
+            self.spellings.push(spelling);
         }
     }
 
