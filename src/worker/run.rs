@@ -68,9 +68,18 @@ struct Progress<'a> {
     again: bool,
     /// Numbers of the re-retrieval that this run has not asked yet, as far as it knows them.
     retrieval: HashSet<E164>,
+    /// Numbers that the first question did not find. They are not on record as unknown before the
+    /// second has been asked: a name that only the second question finds would go and come.
+    unknown: Vec<E164>,
 }
 
 // === impl Progress ===
+fn not_stopped(shutdown: &Shutdown) -> Result<(), Failure> {
+    match shutdown.is_requested() {
+        true => Err(Failure::Interrupted),
+        false => Ok(()),
+    }
+}
 
 impl Progress<'_> {
     /// Reports what Salesforce does not show the user.
@@ -123,17 +132,11 @@ impl Run {
             finished: HashSet::new(),
             again: false,
             retrieval: HashSet::new(),
+            unknown: Vec::new(),
         };
         self.begin_asking_again(&mut progress).await?;
-        let check_not_stopped = || {
-            if shutdown.is_requested() {
-                Err(Failure::Interrupted)
-            } else {
-                Ok(())
-            }
-        };
         loop {
-            check_not_stopped()?;
+            not_stopped(shutdown)?;
             let mut taken = self.take(&mut progress).await?;
             let is_finished = |call: &str| progress.finished.contains(call);
             if taken
@@ -166,7 +169,7 @@ impl Run {
                 }
                 return Ok(());
             }
-            check_not_stopped()?;
+            not_stopped(shutdown)?;
             // The log-in happens only if there is a number to look up.
             let resolver = match &mut resolver {
                 Some(resolver) => resolver,
@@ -185,55 +188,86 @@ impl Run {
                 }
             }
             numbers.append(&mut misses);
-            // What the first question did not find. It is not on record as unknown before the
-            // second has been asked: a name that only the second question finds would go and come.
-            let mut unknown: Vec<E164> = Vec::new();
-            let mut pending = numbers.as_slice();
-            while !pending.is_empty() {
-                check_not_stopped()?;
-                let batch = resolver.batch(pending);
-                let count = batch.numbers().len();
-                if more && count == pending.len() && count < numbers.len() {
-                    // The last batch is not full. Its numbers come again with the next lease, and
-                    // the batch is full then.
-                    break;
-                }
-                let answer = resolver.resolve(&batch).await;
-                progress.report.url_length = resolver.learned();
-                progress.report_findings(resolver);
-                let Some(answer) = answer? else { continue };
-                let searched = resolver.fully_searched().map(record_object).collect();
-                let asks_again = |number: &&E164| {
-                    self.settings.second_question
-                        && !answer.found.contains_key(*number)
-                        && !todo.missed.contains(*number)
-                };
-                let (again, asked): (Vec<&E164>, Vec<&E164>) =
-                    batch.numbers().iter().partition(asks_again);
-                unknown.extend(again.into_iter().cloned());
-                let asked: Vec<E164> = asked.into_iter().cloned().collect();
-                self.finish(&asked, &todo, answer.found, searched, &mut progress)
-                    .await?;
-                progress.resolved.extend(asked);
-                pending = pending.get(count..).unwrap_or_default();
+            let asked = self.ask(&numbers, more, &todo, resolver, &mut progress, shutdown);
+            let asked = match asked.await {
+                Ok(()) => self.ask_again(&todo, resolver, &mut progress).await,
+                stopped => stopped,
+            };
+            if let Err(ends) = asked {
+                self.keep_unknown(&ends, &todo, &mut progress).await;
+                return Err(ends);
             }
-            self.ask_again(unknown, &todo, resolver, &mut progress)
+        }
+    }
+
+    /// Asks the first question about numbers, in as many requests as they need. Those that it does
+    /// not find and that are asked about again become unknown; all others are finished.
+    async fn ask(
+        &self,
+        numbers: &[E164],
+        more: bool,
+        todo: &Todo,
+        resolver: &mut Resolver,
+        progress: &mut Progress<'_>,
+        shutdown: &Shutdown,
+    ) -> Result<(), Failure> {
+        let mut pending = numbers;
+        while !pending.is_empty() {
+            not_stopped(shutdown)?;
+            let batch = resolver.batch(pending);
+            let count = batch.numbers().len();
+            if more && count == pending.len() && count < numbers.len() {
+                // The last batch is not full. Its numbers come again with the next lease, and the
+                // batch is full then.
+                break;
+            }
+            let answer = resolver.resolve(&batch).await;
+            progress.report.url_length = resolver.learned();
+            progress.report_findings(resolver);
+            let Some(answer) = answer? else { continue };
+            let searched = resolver.fully_searched().map(record_object).collect();
+            let asks_again = |number: &&E164| {
+                self.settings.second_question
+                    && !answer.found.contains_key(*number)
+                    && !todo.missed.contains(*number)
+            };
+            let (again, asked): (Vec<&E164>, Vec<&E164>) =
+                batch.numbers().iter().partition(asks_again);
+            progress.unknown.extend(again.into_iter().cloned());
+            let asked: Vec<E164> = asked.into_iter().cloned().collect();
+            self.finish(&asked, todo, answer.found, searched, progress)
                 .await?;
+            progress.resolved.extend(asked);
+            pending = pending.get(count..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Keeps what the first question said about numbers when the run `ends` before the second: the
+    /// work is paid for, and the next run would begin with it again.
+    async fn keep_unknown(&self, ends: &Failure, todo: &Todo, progress: &mut Progress<'_>) {
+        if matches!(ends, Failure::Directory(_)) {
+            return;
+        }
+        let unknown = std::mem::take(&mut progress.unknown);
+        let kept = self.finish(&unknown, todo, HashMap::new(), Vec::new(), progress);
+        if let Err(error) = kept.await {
+            warn!(error = %Chain(&error), "what was found out is lost");
         }
     }
 
     /// Asks the second question about numbers that the first did not find.
     async fn ask_again(
         &self,
-        unknown: Vec<E164>,
         todo: &Todo,
         resolver: &mut Resolver,
         progress: &mut Progress<'_>,
     ) -> Result<(), Failure> {
-        if unknown.is_empty() {
+        if progress.unknown.is_empty() {
             return Ok(());
         }
-        let answer = resolver.resolve_again(&unknown).await?;
+        let answer = resolver.resolve_again(&progress.unknown).await?;
+        let unknown = std::mem::take(&mut progress.unknown);
         info!(
             asked = answer.asked,
             found = answer.looked_up.found.len(),

@@ -114,8 +114,8 @@ async fn a_run_by_schedule_brings_names_to_call_history_and_call_screen() {
         "{run}"
     );
     assert_eq!(
-        run["apiCalls"], 1,
-        "four numbers are one composite request: {run}"
+        run["apiCalls"], 2,
+        "four numbers are one composite request, and the one that nobody has is one search: {run}"
     );
     assert_names(&stage, "acme").await;
     // The next run has no work, because each call was resolved once.

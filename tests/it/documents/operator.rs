@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use switchboard_testbed::{ControlPlane, Process};
 
@@ -45,8 +45,17 @@ impl Operator {
         for (name, value) in keys.data.unwrap() {
             std::fs::write(folder.join(name), value.0).unwrap();
         }
+        let maps: Api<ConfigMap> = Api::namespaced(control_plane.client(), NAMESPACE);
+        let pods = maps.get("switchboard-worker-pods").await.unwrap();
+        for (name, text) in pods.data.unwrap() {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
         let own = |argument: &String| {
             argument
+                .replace(
+                    "/etc/switchboard/worker-pods",
+                    &folder.display().to_string(),
+                )
                 .replace("/etc/switchboard/keys", &folder.display().to_string())
                 .replace("/var/lib/switchboard", &folder.display().to_string())
                 .replace("[::]:8080", "[::]:0")
