@@ -46,7 +46,10 @@ impl Operator {
             std::fs::write(folder.join(name), value.0).unwrap();
         }
         let maps: Api<ConfigMap> = Api::namespaced(control_plane.client(), NAMESPACE);
-        let pods = maps.get("switchboard-worker-pods").await.unwrap();
+        let pods = maps
+            .get("switchboard-controller-worker-pods")
+            .await
+            .unwrap();
         for (name, text) in pods.data.unwrap() {
             std::fs::write(folder.join(name), text).unwrap();
         }
