@@ -57,7 +57,7 @@ pub(super) enum Admission {
     Seated(SeatId, Option<SeatId>),
     /// None is free and nobody is slow before that time.
     Wait(Instant),
-    /// Its address has all that one may have.
+    /// Its address has all that one may have, and all are answered now.
     Refused,
 }
 
@@ -81,8 +81,11 @@ impl Seats {
     pub(super) fn admit(&mut self, address: Option<IpAddr>, now: Instant) -> Admission {
         let of_address = address.and_then(|address| self.by_address.get(&address));
         let leaves = if let Some(full) = of_address.filter(|own| own.count >= self.per_address) {
-            match newest_slow(&full.waiting, now) {
-                Some(slow) => Some(slow),
+            // In a burst nobody is slow yet, and who has waited longest has had the most time. To
+            // wait here would let one address hold up all others.
+            let slow = newest_slow(&full.waiting, now);
+            match slow.or_else(|| full.waiting.first().map(|(_, id)| *id)) {
+                Some(leaves) => Some(leaves),
                 None => return Admission::Refused,
             }
         } else if self.strangers >= self.most_strangers() {
@@ -266,9 +269,15 @@ mod tests {
         let mut seats = Seats::new(100, 2);
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        seated(seats.admit(address(1), at(0)));
+        let (first, _) = seated(seats.admit(address(1), at(0)));
         let (second, _) = seated(seats.admit(address(1), at(1)));
+        let (third, leaves) = seated(seats.admit(address(1), at(2)));
+        assert_eq!(leaves, Some(first), "in a burst the oldest makes room");
+        seats.begin(second);
+        seats.begin(third);
         assert_eq!(seats.admit(address(1), at(2)), Admission::Refused);
+        seats.answered(second, false, at(2));
+        seats.answered(third, false, at(1));
         assert_eq!(seated(seats.admit(address(2), at(3))).1, None);
         for _ in 0..10 {
             assert_eq!(seated(seats.admit(None, at(4))).1, None, "a proxy is many");
