@@ -15,4 +15,4 @@ pub(crate) use self::cluster::{client_of, cluster_config};
 pub(crate) use self::in_thread::in_thread;
 pub use self::manifest::{BadInput, Manifests};
 pub use self::output::{PrintError, print};
-pub(crate) use self::text::{plain, width};
+pub(crate) use self::text::width;

@@ -1,6 +1,4 @@
-//! Text on a terminal. Names come from outside, and none of them may control it.
-
-pub(crate) use crate::plain_text::plain;
+//! The width of text on a terminal.
 
 /// The terminal columns of a text: two for each wide character of East Asia.
 pub(crate) fn width(text: &str) -> usize {

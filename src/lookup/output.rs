@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{Explanation, Format, NumberResult, Outcome};
-use crate::cli::{plain, width};
+use crate::cli::width;
+use crate::plain_text::plain;
 use crate::resolve::Record;
 
 /// API calls per number with the product document's own method: one query for each of Contact,

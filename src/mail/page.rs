@@ -1,6 +1,7 @@
 //! One content, written as plain text and as HTML. What comes from outside is made harmless here:
 //! one line, no control characters, no telephone numbers.
 
+use crate::plain_text::plain;
 use crate::salesforce::escape_markup;
 
 /// The longest value of a row, in characters.
@@ -85,15 +86,7 @@ impl Page {
 /// The text on one line, without characters that control a terminal, a header or the direction of
 /// writing.
 pub(super) fn clean(text: &str) -> String {
-    let harmless = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let spaced: String = text
-        .chars()
-        .map(|c| if harmless(c) { c } else { ' ' })
-        .collect();
-    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+    plain(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The first `most` characters.

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use super::time::{distance, span, when};
 use super::view::{self, Failing, Integration, Look, State};
-use crate::cli::{plain, width};
+use crate::cli::width;
+use crate::plain_text::plain;
 
 /// Keys of a run that have a place of their own; all other ones are its counts.
 const NO_COUNTS: [&str; 5] = ["kind", "job", "startedAt", "finishedAt", "outcome"];
