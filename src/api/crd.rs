@@ -8,6 +8,7 @@ use serde::ser::Error;
 use serde_json::json;
 
 use super::SalesforceIntegration;
+use super::status::UNOBSERVED;
 
 /// The CustomResourceDefinition as YAML. `crds/` holds this text, and CI fails when it drifts.
 ///
@@ -42,7 +43,7 @@ fn definition() -> CustomResourceDefinition {
             .as_mut()
             .and_then(|properties| properties.get_mut("status"))
         {
-            status.default = Some(JSON(json!({"observedGeneration": -1})));
+            status.default = Some(JSON(json!({"observedGeneration": UNOBSERVED})));
         }
     }
     definition

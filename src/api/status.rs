@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{self, CONNECTED, Truth};
 use crate::reason::Code;
 
+/// The `observedGeneration` that the API server writes into a new resource. A record of a log-in
+/// leaves it as it is.
+pub(crate) const UNOBSERVED: i64 = -1;
+
 /// What the controller found and did for an integration.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]

@@ -15,6 +15,7 @@ use super::rules::warnings::Origin;
 use super::rules::{error_log, schedule, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
+use crate::api::status::UNOBSERVED;
 use crate::api::{Settings, TEST_REQUESTED_AT};
 use crate::reason::{Code, Reason};
 use crate::salesforce::{Findings, Meaning};
@@ -121,8 +122,9 @@ impl Decision<'_> {
     /// anything else in the status. Then no generation is observed yet, because no spec was fully
     /// processed.
     fn spec_changed(&self) -> bool {
-        self.status.observed_generation.is_some()
-            && self.status.observed_generation != self.observed.resource.metadata.generation
+        let observed = self.status.observed_generation;
+        observed.is_some_and(|observed| observed != UNOBSERVED)
+            && observed != self.observed.resource.metadata.generation
     }
 
     /// Returns the refusals of this user that the own status has.

@@ -31,6 +31,7 @@ use super::runs::admission::{Admission, NotOurs, RefusedObject, Whose, WriteResu
 use super::runs::lingering::Lingering;
 use super::runs::stuck::StuckRun;
 use super::*;
+use crate::api::status::UNOBSERVED;
 use crate::api::conditions::{AUTHORIZED, CONNECTED, SYNCED};
 use crate::api::{
     InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
@@ -75,6 +76,10 @@ impl World {
     fn new() -> Self {
         let mut resource = fixtures::integration("acme");
         resource.spec.contacts.retrieval = Retrieval::AfterCall;
+        resource.status = Some(SalesforceIntegrationStatus {
+            observed_generation: Some(UNOBSERVED),
+            ..SalesforceIntegrationStatus::default()
+        });
         Self {
             resource,
             credentials: available("f1"),

@@ -509,13 +509,12 @@ impl Stage {
     }
 }
 
-/// Prints the programs' output next to the reason of a test failure.
+/// Prints the output of the pods next to the reason of a test failure. The programs print theirs.
 impl Drop for Stage {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
-                "--- programs ---\n{}\n--- pods ---\n{}\n{:?}",
-                self.logs(),
+                "--- pods ---\n{}\n{:?}",
                 self.pod_logs(),
                 self.runner.refusals()
             );

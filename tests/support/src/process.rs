@@ -408,8 +408,12 @@ impl Process {
     }
 }
 
+/// Ends the program. Where a test has failed, its output stands next to the reason.
 impl Drop for Process {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("--- {} ---\n{}", self.name, self.text());
+        }
         self.cut_lifeline();
         // This usually takes milliseconds. It does not use Tokio, because the drop may be on any
         // thread.
