@@ -192,7 +192,7 @@ pub(crate) struct Status {
 }
 
 /// The only table of Salesforce's statuses (facts: Salesforce 2.9, "Status table"). Theirs does not
-/// list 429, 431 and 504: an edge or a proxy returns these.
+/// list 408, 429, 431, 504, 520 to 524 and 529: an edge or a proxy returns these.
 pub(crate) fn status(status: u16) -> Status {
     const ALWAYS: Option<u32> = Some(u32::MAX);
     let (meaning, retries, edge) = match status {
@@ -200,11 +200,12 @@ pub(crate) fn status(status: u16) -> Status {
         404 => (Meaning::NotFound, None, false),
         410 => (Meaning::UnsupportedApiVersion, None, false),
         414 | 431 => (Meaning::RequestTooLong, None, false),
-        // The edge has no routing for the host, which rarely recovers within seconds.
-        420 => (Meaning::Unreachable, Some(2), true),
+        // The edge has no routing for the host, which rarely recovers within seconds. 406 passes,
+        // too (facts: Salesforce changes E6).
+        406 | 420 => (Meaning::Unreachable, Some(2), true),
         429 => (Meaning::ConcurrentLimit, ALWAYS, false),
         500 => (Meaning::SalesforceError, ALWAYS, false),
-        502..=504 => (Meaning::Unreachable, ALWAYS, true),
+        408 | 502..=504 | 520..=524 | 529 => (Meaning::Unreachable, ALWAYS, true),
         _ => {
             return Status {
                 meaning: None,
@@ -240,7 +241,7 @@ mod tests {
                 edge,
             } = status(code);
             assert_eq!(edge, meaning == Some(Meaning::Unreachable), "{code}");
-            let again = [420, 429, 500, 502, 503, 504].contains(&code);
+            let again = matches!(code, 406 | 408 | 420 | 429 | 500 | 502..=504 | 520..=524 | 529);
             assert_eq!(retries.is_some(), again, "{code}");
         }
         assert_eq!(status(420).retries, Some(2));
