@@ -99,15 +99,6 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         .map(|namespace| Watches::of(&client, ScopeAccess::of(namespace, Arc::clone(&metrics))))
         .collect();
     let user_logins = UserLogins::new(LoginStore::new(client.clone(), namespace));
-    match stop.run_until_cancelled(user_logins.load()).await {
-        Some(loaded) => loaded?,
-        None => {
-            if let Some(leadership) = leadership {
-                leadership.release().await;
-            }
-            return Ok(());
-        }
-    }
     let context = Arc::new(Context::new(
         client.clone(),
         Recorder::new(client, identity),
@@ -151,7 +142,14 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         tracing::info!("the controller watches");
         std::future::pending().await
     };
+    let no_record = async {
+        match context.user_logins.load().await {
+            Ok(()) => std::future::pending().await,
+            Err(error) => error,
+        }
+    };
     tokio::select! {
+        error = no_record => return Err(error),
         () = work(&context, watches, args.concurrency, &stop) => {}
         () = synced => {}
         // Running reconciles are dropped at once: the new leader repeats them, and each write is

@@ -17,10 +17,10 @@ use crate::error::Chain;
 
 /// Attempts to store the logbook against other writers.
 const MAX_CONFLICTS: usize = 5;
-/// Attempts to read the logbook at the start while the API server refuses it.
-const MAX_FIRST_ATTEMPTS: u32 = 10;
+/// Attempts to read the logbook at the start that the API server may refuse.
+const MAX_REFUSED: u32 = 5;
 /// The pause after a failed attempt to read the logbook.
-const PAUSE: Duration = Duration::from_millis(700);
+const PAUSE: Duration = Duration::from_secs(2);
 /// The time after which an answer is in the stored text. Until then a log-in stands there as
 /// unanswered, which counts as much.
 const STORED_WITHIN: Duration = Duration::from_secs(2);
@@ -64,25 +64,20 @@ impl UserLogins {
         }
     }
 
-    /// Reads what earlier controllers have stored. An API server that cannot be reached is waited
-    /// for.
+    /// Reads what earlier controllers have stored, so that it is known before the first log-in. An
+    /// API server that cannot be reached is waited for.
     ///
     /// # Errors
     /// When the API server refuses it again and again.
     pub(crate) async fn load(&self) -> Result<(), Error> {
         let mut refused = 0;
-        loop {
-            let mut stored = self.stored.lock().await;
-            let Err(error) = self.read(&mut stored).await else {
-                return Ok(());
-            };
-            drop(stored);
+        while let Err(error) = self.read_once().await {
             let (namespace, name) = self.store.place();
             tracing::warn!(error = %Chain(&error), namespace, name, "the record of log-ins could not be read; it is tried again");
             if matches!(&error, kube::Error::Api(status) if status.code < 500) {
                 refused += 1;
             }
-            if refused == MAX_FIRST_ATTEMPTS {
+            if refused == MAX_REFUSED {
                 return Err(Error::Logins {
                     namespace: namespace.to_owned(),
                     name,
@@ -91,6 +86,7 @@ impl UserLogins {
             }
             tokio::time::sleep(PAUSE).await;
         }
+        Ok(())
     }
 
     /// Admits one log-in and stores it; it counts until [`Self::settle`]. `refused` returns the
@@ -103,6 +99,7 @@ impl UserLogins {
         attempt: Attempt<'_>,
         refused: impl Fn() -> Vec<Refused>,
     ) -> Result<(), NotAdmitted> {
+        self.read_once().await.map_err(NotAdmitted::NotStored)?;
         for _ in 0..MAX_CONFLICTS {
             let on_record = refused();
             let change = {
@@ -145,7 +142,9 @@ impl UserLogins {
                 .await
                 .is_none();
             let changes = self.book.lock().changes();
-            if let Err(error) = self.store(changes).await {
+            if changes > 0
+                && let Err(error) = self.store(changes).await
+            {
                 tracing::debug!(error = %Chain(&error), "the record of log-ins could not be written; it is tried again");
             }
             if ended {
@@ -161,6 +160,10 @@ impl UserLogins {
         for _ in 0..MAX_CONFLICTS {
             if stored.changes >= change {
                 return Ok(());
+            }
+            // A write that is bound to no version would overwrite what another one stored.
+            if stored.of_object.is_none() {
+                self.read(&mut stored).await?;
             }
             let (text, changes) = {
                 let mut book = self.book.lock();
@@ -183,6 +186,14 @@ impl UserLogins {
         match conflict {
             Some(error) if stored.changes < change => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    async fn read_once(&self) -> Result<(), kube::Error> {
+        let mut stored = self.stored.lock().await;
+        match stored.of_object {
+            Some(_) => Ok(()),
+            None => self.read(&mut stored).await,
         }
     }
 

@@ -82,7 +82,8 @@ impl Logbook {
     ) -> Result<(), Timestamp> {
         let now = attempt.at;
         self.forget_old(now);
-        let logins = self.users.get(attempt.user).map_or(&[][..], Vec::as_slice);
+        let known = self.users.get(attempt.user);
+        let logins = known.map(Vec::as_slice).unwrap_or_default();
         refused.extend(
             logins
                 .iter()

@@ -235,7 +235,7 @@ fn whoever_deletes_and_makes_anew_has_no_more_tries() {
         let status = attack.cluster.integrations[&name].resource.status.clone();
         if guess > 2 {
             let connected = conditions::verdict(&status.unwrap().conditions, CONNECTED).unwrap();
-            assert_eq!(connected.reason, Meaning::LoginWithheld.into());
+            assert_eq!(connected.reason.as_str(), "LoginWithheld");
             assert!(
                 connected.message.contains("one that was deleted"),
                 "{}",

@@ -258,11 +258,11 @@ impl Credentials {
         if token_appended(&texts) {
             return Err(Incomplete::Unusable(PASSWORD.name, Unusable::TokenAppended).into());
         }
-        let named = |key: &&'static str| match *key {
+        let in_secret = |key: &&'static str| match *key {
             key if by_alias && key == SECURITY_TOKEN.name => TOKEN_ALIAS.name,
             key => key,
         };
-        let keys = texts.keys().map(|key| named(&key)).collect();
+        let keys = texts.keys().map(in_secret).collect();
         let credentials = Self::assemble(method, username, texts)?;
         Ok((credentials, keys))
     }
