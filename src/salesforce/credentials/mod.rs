@@ -437,6 +437,44 @@ mod tests {
     }
 
     #[test]
+    fn a_user_is_the_same_at_all_hosts_of_a_cloud() {
+        let key = FingerprintKey::new(*b"key");
+        let user = |url: &str| {
+            let url = Url::parse(url).unwrap();
+            password("a@acme.example", "secret", None).user_fingerprint(&key, &url)
+        };
+        for (one, other) in [
+            (
+                "https://login.salesforce.com",
+                "https://acme.cloudforce.com",
+            ),
+            ("https://login.salesforce.com", "https://acme.force.com"),
+            (
+                "https://login.salesforce.mil",
+                "https://acme.my.salesforce.mil",
+            ),
+            (
+                "https://acme.crmforce.mil",
+                "https://acme.my.salesforce.mil",
+            ),
+            (
+                "https://login.sfcrmproducts.cn",
+                "https://acme.my.sfcrmproducts.cn",
+            ),
+        ] {
+            assert_eq!(user(one), user(other), "{one} {other}");
+        }
+        assert_ne!(
+            user("https://login.salesforce.com"),
+            user("https://login.salesforce.mil")
+        );
+        assert_ne!(
+            user("https://login.salesforce.com"),
+            user("https://salesforce.com.evil.example")
+        );
+    }
+
+    #[test]
     fn a_fingerprint_survives_its_text_form() {
         let fingerprint =
             password("a@b", "secret", None).fingerprint(&FingerprintKey::new(*b"key"), &url());
