@@ -30,6 +30,7 @@ mod kubectl;
 mod leaders;
 mod mail;
 mod markers;
+mod memory;
 mod methods;
 mod metrics;
 mod objects;
