@@ -80,24 +80,25 @@ async fn nothing_that_a_tenant_keeps_in_the_cluster_costs_the_controller_half_of
                 "labels": {"app.kubernetes.io/managed-by": "switchboard"}
             },
         }));
-        let created = secrets.create(&PostParams::default(), &secret.unwrap());
-        created.await.unwrap();
+        let secret = secret.unwrap();
+        let created = secrets.create(&PostParams::default(), &secret).await;
+        created.unwrap();
     }
     let (controller, watch) = bounded(&stage).await;
     stage.apply(&tenants(&stage, 1)).await;
     stage.all("True", "Ready", 2 * SOON).await;
     let peak = watch.so_far();
-    println!("{SECRETS} Secrets with 256 KiB of annotations: {} MiB", peak / MIB);
+    println!(
+        "{SECRETS} Secrets with 256 KiB of annotations: {} MiB",
+        peak / MIB
+    );
     assert!(peak < CONTROLLER, "{} MiB", peak / MIB);
 
     // A megabyte in the place of a password.
     let large = json!({"stringData": {"password": "x".repeat(900_000)}});
-    let change = secrets.patch(
-        "tenant-0-salesforce",
-        &PatchParams::default(),
-        &Patch::Merge(large),
-    );
-    change.await.unwrap();
+    let (name, params) = ("tenant-0-salesforce", PatchParams::default());
+    let changed = secrets.patch(name, &params, &Patch::Merge(large)).await;
+    changed.unwrap();
     let said = wait_for("the Secret to be refused", SOON, async || {
         let object = stage.get("tenant-0").await.to_string();
         match object.contains("no key, password or token has more than") {

@@ -153,7 +153,11 @@ const OWN_ANNOTATIONS: &str = "switchboard.dev/";
 /// The most labels that are kept of an object besides those with a known prefix.
 const MAX_LABELS: usize = 64;
 /// The prefixes of the labels that are read.
-const KNOWN_LABELS: [&str; 3] = ["switchboard.dev/", "app.kubernetes.io/", "batch.kubernetes.io/"];
+const KNOWN_LABELS: [&str; 3] = [
+    "switchboard.dev/",
+    "app.kubernetes.io/",
+    "batch.kubernetes.io/",
+];
 
 fn own_annotations<'de, D: Deserializer<'de>>(
     deserializer: D,

@@ -323,7 +323,9 @@ fn outline(text: &str) -> String {
 
     match json::read(text) {
         Ok(Outlined(outline)) => outline,
-        Err(json::JsonError::TooDeep) => "lists or objects that lie too deep in each other".to_owned(),
+        Err(json::JsonError::TooDeep) => {
+            "lists or objects that lie too deep in each other".to_owned()
+        }
         Err(json::JsonError::Unreadable(_)) => "a single value".to_owned(),
     }
 }

@@ -230,11 +230,9 @@ impl Connection {
         let path = Path::Describe(sobject.to_owned());
         let incoming = self.get(&path, Wanted::Flag("createable")).await?;
         match incoming.flag {
-            None if !incoming.text.trim_start().starts_with('{') => Err(failure(
-                &incoming,
-                Phase::Request,
-                &self.shared.redactor,
-            )),
+            None if !incoming.text.trim_start().starts_with('{') => {
+                Err(failure(&incoming, Phase::Request, &self.shared.redactor))
+            }
             flag => Ok(flag),
         }
     }

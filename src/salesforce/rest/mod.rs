@@ -189,7 +189,6 @@ impl Subrequest {
     pub fn url_len(&self, version: ApiVersion) -> usize {
         self.path.path(version).len()
     }
-
 }
 
 /// The body of a composite request. A request that fails does not undo the others: all of them only
@@ -344,7 +343,10 @@ pub(crate) fn read_search(
 }
 
 /// Reads the list of API versions.
-pub(crate) fn read_versions(incoming: &Incoming, redactor: &Redactor) -> Result<Vec<Version>, Error> {
+pub(crate) fn read_versions(
+    incoming: &Incoming,
+    redactor: &Redactor,
+) -> Result<Vec<Version>, Error> {
     json::read::<Few<_, MAX_VERSIONS>>(&incoming.text)
         .map(|Few(versions)| versions)
         .map_err(|_| failure(incoming, Phase::Request, redactor))

@@ -114,7 +114,10 @@ pub(crate) fn decode(headers: &HeaderMap, mut body: Vec<u8>, most: usize) -> Dec
         let (pairs, _) = bytes.as_chunks();
         let units = pairs.iter().map(|pair| unit(*pair));
         let chars = char::decode_utf16(units);
-        capped(chars.map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)), most)
+        capped(
+            chars.map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)),
+            most,
+        )
     };
     match body.as_slice() {
         [0xef, 0xbb, 0xbf, ..] => {

@@ -227,7 +227,9 @@ mod tests {
         assert_eq!(Element::parse(entities), Err(XmlError::DocumentType));
         assert_eq!(Element::parse("<a>&x;</a>"), Err(XmlError::DocumentType));
         assert_eq!(Element::parse(&"<a>".repeat(100)), Err(XmlError::TooBig));
-        let many: String = (0..=MAX_ATTRIBUTES).map(|at| format!(" x{at}=''")).collect();
+        let many: String = (0..=MAX_ATTRIBUTES)
+            .map(|at| format!(" x{at}=''"))
+            .collect();
         for element in [format!("<a{many}/>"), format!("<a{many}></a>")] {
             assert_eq!(Element::parse(&element), Err(XmlError::TooBig));
         }

@@ -336,7 +336,8 @@ mod tests {
 
     #[test]
     fn a_flag_is_found_in_any_amount_of_text_and_nowhere_else() {
-        let fields = "{\"createable\":false,\"label\":\"a \\\"createable\\\":false\"},".repeat(2_000);
+        let fields =
+            "{\"createable\":false,\"label\":\"a \\\"createable\\\":false\"},".repeat(2_000);
         let text = format!(
             "{{\"label\": \"createable\", \"fields\": [{fields}{{}}], \"createable\" : true, \"x\": 1}}"
         );

@@ -349,7 +349,14 @@ impl Transport {
             Error::new(Meaning::UnexpectedAnswer, phase, detail).with_status(status)
         };
         let mut intake = Intake::new(&headers, wanted, limits.max_body);
-        let filled = fill(&mut intake, &mut response, limits.between_bytes, host, phase).await;
+        let filled = fill(
+            &mut intake,
+            &mut response,
+            limits.between_bytes,
+            host,
+            phase,
+        )
+        .await;
         let filled = filled.map_err(|error| error.with_status(status))?;
         let Received { bytes, flag } = intake.into_received();
         match filled {

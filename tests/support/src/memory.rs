@@ -1,7 +1,7 @@
 //! A bound on a program's memory, and how much of it the program had.
 //!
-//! The bound is RLIMIT_DATA, which any machine has and which needs no privilege: a program that asks
-//! for more is ended by its own allocator, as a kernel would end it. It counts what is mapped,
+//! The bound is RLIMIT_DATA, which any machine has and which needs no privilege: a program that
+//! asks for more is ended by its own allocator, as a kernel would end it. It counts what is mapped,
 //! whether touched or not, so there is an allowance for the stacks of threads and for parts of the
 //! heap that are free. The pages that are really there are watched beside it.
 

@@ -40,12 +40,11 @@ pub(super) fn chunks(of: Flood, size: usize, request: &[u8]) -> Chunks {
         Flood::Rows => pages(request, move |at| page(ROWS, rows(at, size))),
         Flood::Elements => around("<a>", "<b/>", size, "</a>"),
         Flood::Attributes => {
-            let names = (0_u32..).map(|at| Bytes::from(format!(" a{at}=''")));
-            Box::new(
-                text("<a")
-                    .chain(up_to(size, names))
-                    .chain(text("/>")),
-            )
+            let names = (0_u64..).map(|chunk| {
+                let names = (0..4_000).map(|at| format!(" a{}=''", 4_000 * chunk + at));
+                Bytes::from(names.collect::<String>())
+            });
+            Box::new(text("<a").chain(up_to(size, names)).chain(text("/>")))
         }
         Flood::Blanks => around("", " ", size, ""),
         Flood::Bytes => Box::new(up_to(size, iter::repeat(Bytes::from(vec![0xff; CHUNK])))),
@@ -67,18 +66,24 @@ pub(super) fn packed(chunks: Chunks) -> impl Iterator<Item = Bytes> + Send {
         };
         Some(Bytes::from(packed))
     });
-    // Much goes in before anything comes out, and clients end a connection that sends nothing often.
+    // Much goes in before anything comes out, and clients end a connection that sends nothing
+    // often.
     packed.filter(|chunk| !chunk.is_empty())
 }
 
 /// The answer to a request: a page, or a composite answer with a page for each of its parts.
 fn pages(request: &[u8], page: impl Fn(usize) -> Chunks + Send + 'static) -> Chunks {
     let asked: Option<Json> = serde_json::from_slice(request).ok();
-    let asked = asked.as_ref().and_then(|body| body["compositeRequest"].as_array());
+    let asked = asked
+        .as_ref()
+        .and_then(|body| body["compositeRequest"].as_array());
     let Some(asked) = asked else {
         return page(0);
     };
-    let names: Vec<Json> = asked.iter().map(|part| part["referenceId"].clone()).collect();
+    let names: Vec<Json> = asked
+        .iter()
+        .map(|part| part["referenceId"].clone())
+        .collect();
     let parts = names.into_iter().enumerate().flat_map(move |(at, name)| {
         let comma = if at == 0 { "" } else { "," };
         let head = format!(
@@ -134,7 +139,10 @@ fn around(head: &'static str, unit: &str, size: usize, tail: &'static str) -> Ch
     Box::new(text(head).chain(many).chain(text(tail)))
 }
 
-fn up_to(size: usize, pieces: impl Iterator<Item = Bytes> + Send) -> impl Iterator<Item = Bytes> + Send {
+fn up_to(
+    size: usize,
+    pieces: impl Iterator<Item = Bytes> + Send,
+) -> impl Iterator<Item = Bytes> + Send {
     let mut sent = 0;
     pieces.take_while(move |piece| {
         sent += piece.len();
@@ -159,18 +167,30 @@ mod tests {
         const SIZE: usize = 1 << 20;
         for of in [Flood::Objects, Flood::Fields, Flood::Records, Flood::Rows] {
             let text = body(chunks(of, SIZE, b""));
-            assert!((SIZE / 3..2 * SIZE).contains(&text.len()), "{of:?} {}", text.len());
+            assert!(
+                (SIZE / 3..2 * SIZE).contains(&text.len()),
+                "{of:?} {}",
+                text.len()
+            );
             serde_json::from_slice::<Json>(&text).unwrap();
         }
-        let objects: Json = serde_json::from_slice(&body(chunks(Flood::Objects, SIZE, b""))).unwrap();
+        let objects: Json =
+            serde_json::from_slice(&body(chunks(Flood::Objects, SIZE, b""))).unwrap();
         assert!(objects.as_array().unwrap().len() > SIZE / 4);
         let asked = json!({"compositeRequest": [{"referenceId": "q0"}, {"referenceId": "q1"}]});
         let asked = asked.to_string().into_bytes();
-        let answer: Json = serde_json::from_slice(&body(chunks(Flood::Rows, SIZE, &asked))).unwrap();
+        let answer: Json =
+            serde_json::from_slice(&body(chunks(Flood::Rows, SIZE, &asked))).unwrap();
         let parts = answer["compositeResponse"].as_array().unwrap();
         assert_eq!((parts.len(), &parts[1]["referenceId"]), (2, &json!("q1")));
         assert_eq!(parts[1]["body"]["records"].as_array().unwrap().len(), ROWS);
-        for of in [Flood::Attributes, Flood::Depth, Flood::Elements, Flood::Blanks, Flood::Bytes] {
+        for of in [
+            Flood::Attributes,
+            Flood::Depth,
+            Flood::Elements,
+            Flood::Blanks,
+            Flood::Bytes,
+        ] {
             let size = body(chunks(of, SIZE, b"")).len();
             assert!((SIZE / 2..2 * SIZE).contains(&size), "{of:?} {size}");
         }
@@ -182,7 +202,9 @@ mod tests {
         let packed = body(packed(chunks(Flood::Objects, 1 << 20, b"")));
         assert!(packed.len() < plain.len() / 100);
         let mut unpacked = Vec::new();
-        GzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).unwrap();
+        GzDecoder::new(packed.as_slice())
+            .read_to_end(&mut unpacked)
+            .unwrap();
         assert_eq!(unpacked, plain);
     }
 }
