@@ -6,7 +6,7 @@
 //! - [`PodRunner`] runs the pods of Jobs as local processes and reports on them as a kubelet does.
 //! - [`Helm`] is the real helm with its tools.
 //! - [`MailServer`] is a real mail server with TLS and log-in.
-//! - [`bounded_to`] and [`bound`] bound the memory of a program, and [`MemoryWatch`] watches it.
+//! - [`bounded_to`] bounds the memory of a program, and [`MemoryWatch`] watches it.
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
 //! - [`Prometheus`] is a Prometheus server; [`promtool`] runs its tool, and [`argo_health`] a
 //!   script of Argo CD in a real Lua.
@@ -44,7 +44,7 @@ pub use error::{Error, Result};
 pub use helm::Helm;
 pub use lua::argo_health;
 pub use mail_server::{MailServer, MailTls};
-pub use memory::{MemoryWatch, bound, bounded_to};
+pub use memory::{MemoryWatch, bounded_to};
 pub use namespace::Namespace;
 pub use phone::incoming_call;
 pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, Select, Signal};

@@ -6,13 +6,10 @@
 //! heap that are free. The pages that are really there are watched beside it.
 
 use std::ffi::OsString;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-use crate::error::{Context, Error, Result};
 
 /// What is mapped and not there, in bytes: a stack of 2 MiB for each thread, and free parts of the
 /// heap.
@@ -23,22 +20,6 @@ pub fn bounded_to(bytes: u64) -> Vec<OsString> {
     let kib = ((bytes + ALLOWANCE) / 1024).to_string();
     let script = r#"ulimit -d "$1" || exit 9; shift; exec "$@""#;
     ["sh", "-c", script, "sh", &kib].map(OsString::from).into()
-}
-
-/// Bounds the memory of a program that runs.
-///
-/// # Errors
-/// Fails if `prlimit` (util-linux) is not there, or refuses.
-pub fn bound(pid: u32, bytes: u64) -> Result<()> {
-    let status = Command::new("prlimit")
-        .arg(format!("--pid={pid}"))
-        .arg(format!("--data={}", bytes + ALLOWANCE))
-        .status()
-        .context(|| "run prlimit".to_owned())?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(Error::Build(format!("prlimit failed ({status})"))),
-    }
 }
 
 /// Watches how much memory a program has of its own, until it ends.
@@ -86,6 +67,8 @@ fn own_memory(pid: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
