@@ -135,7 +135,7 @@ fn text(text: impl Into<String>) -> iter::Once<Bytes> {
 /// A unit, as often as it fits into the size, between two texts.
 fn around(head: &'static str, unit: &str, size: usize, tail: &'static str) -> Chunks {
     let units = Bytes::from(unit.repeat(CHUNK / unit.len()));
-    let many = iter::repeat(units).take(size.div_ceil(CHUNK));
+    let many = iter::repeat_n(units, size.div_ceil(CHUNK));
     Box::new(text(head).chain(many).chain(text(tail)))
 }
 
