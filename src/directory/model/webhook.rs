@@ -239,6 +239,21 @@ fn text(value: Option<&RawValue>, path: &str, max: usize) -> Result<Option<Strin
     Ok((!text.is_empty()).then(|| text.chars().take(max).collect()))
 }
 
+/// A text that no call depends on: a number is its digits, anything else than text is none.
+fn loose_text(value: Option<&RawValue>, max: usize) -> Option<String> {
+    let value = value?;
+    let written = value.get();
+    let is_number = written.starts_with(|c: char| c.is_ascii_digit());
+    let told = if is_number {
+        Some(written.to_owned())
+    } else {
+        string(value)
+    };
+    let told: String = told?.chars().filter(|c| !c.is_control()).collect();
+    let told = told.trim();
+    (!told.is_empty()).then(|| told.chars().take(max).collect())
+}
+
 /// A time: text in ISO 8601 with an offset, or a number since 1970 whose digits tell its unit. No
 /// number of 10 digits is a plausible time in milliseconds, and none of 13 is one in seconds.
 fn time(value: Option<&RawValue>, path: &str) -> Result<Option<Timestamp>, Malformed> {
@@ -354,8 +369,8 @@ fn leg(detail: &RawValue, path: &str, call_id: Option<&str>) -> Result<Leg, Malf
         answered_at,
         ended_at,
         number,
-        circuit_number: text(circuit_number, &at("circuit_number"), MAX_TEXT_CHARS)?,
-        circuit_name: text(circuit_name, &at("circuit_name"), MAX_TEXT_CHARS)?,
+        circuit_number: loose_text(circuit_number, MAX_TEXT_CHARS),
+        circuit_name: loose_text(circuit_name, MAX_TEXT_CHARS),
     })
 }
 
@@ -456,6 +471,22 @@ mod tests {
             (at("2023-11-28T07:26:07Z"), None)
         );
         assert_eq!(read[1].number, None);
+    }
+
+    #[test]
+    fn no_leg_is_refused_for_a_text_that_no_call_depends_on() {
+        for (sent, kept) in [
+            (json!(5), Some("5")),
+            (json!([5]), None),
+            (json!(true), None),
+            (json!(null), None),
+            (json!("  "), None),
+        ] {
+            let leg = json!({"id": "d", "call_type": "X", "from_number": "1", "circuit_number": sent, "circuit_name": sent});
+            let read = legs(json!([leg]));
+            assert_eq!(read[0].circuit_number.as_deref(), kept, "{sent}");
+            assert_eq!(read[0].circuit_name.as_deref(), kept, "{sent}");
+        }
     }
 
     #[test]

@@ -211,8 +211,7 @@ fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Re
 
 /// The error for a code that is not in our tables. The status may still give its meaning.
 fn unknown_code(status: u16, quoted: &str, phase: Phase) -> Error {
-    let meaning =
-        error_codes::meaning_of_status(status, phase).unwrap_or(Meaning::UnexpectedAnswer);
+    let meaning = error_codes::meaning_of_status(status, phase).unwrap_or(Meaning::UnknownCode);
     Error::new(
         meaning,
         phase,

@@ -238,6 +238,16 @@ fn twice(text: &str) -> bool {
     text.len() >= 2 * SHORTEST && text.get(..half) == text.get(half..)
 }
 
+/// Whether a value certainly is a security token of Salesforce's: 24 or 25 letters and digits, of
+/// each some.
+pub fn is_security_token(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii();
+    (24..=25).contains(&text.len())
+        && text.iter().all(u8::is_ascii_alphanumeric)
+        && text.iter().any(u8::is_ascii_digit)
+        && text.iter().any(u8::is_ascii_alphabetic)
+}
+
 /// Whether the security token stands behind the password, although it has a key of its own.
 fn token_appended(texts: &BTreeMap<&'static str, SecretString>) -> bool {
     let text = |key: SecretKey| texts.get(key.name).map(ExposeSecret::expose_secret);
@@ -272,6 +282,11 @@ const SECURITY_TOKEN: SecretKey = SecretKey {
     name: "securityToken",
     required: false,
 };
+/// Another name that people give to the security token.
+const TOKEN_ALIAS: SecretKey = SecretKey {
+    name: "token",
+    required: false,
+};
 const CLIENT_ID: SecretKey = required("clientId");
 const CLIENT_SECRET: SecretKey = required("clientSecret");
 const PRIVATE_KEY: SecretKey = required("privateKey");
@@ -294,7 +309,8 @@ impl Method {
 
 impl Credentials {
     /// Builds a credential from the values of a Secret's keys, and returns the names of the keys
-    /// that it used. An optional key with an empty value counts as missing.
+    /// that it used. An optional key with an empty value counts as missing. A security token under
+    /// the key `token` is read, too.
     ///
     /// # Errors
     /// Returns the error of `value`, or an error if something that the method needs is missing or
@@ -305,8 +321,14 @@ impl Credentials {
         mut value: impl FnMut(SecretKey) -> Result<Option<Zeroizing<Vec<u8>>>, E>,
     ) -> Result<(Self, Vec<&'static str>), E> {
         let mut texts = BTreeMap::new();
+        let mut by_alias = false;
         for key in method.keys() {
-            let text = value(*key)?.map(|bytes| meant(*key, &bytes));
+            let mut bytes = value(*key)?;
+            if bytes.is_none() && key.name == SECURITY_TOKEN.name {
+                bytes = value(TOKEN_ALIAS)?.filter(|bytes| is_security_token(bytes));
+                by_alias = bytes.is_some();
+            }
+            let text = bytes.map(|bytes| meant(*key, &bytes));
             match text {
                 Some(Ok(text)) => {
                     texts.insert(key.name, text);
@@ -323,7 +345,11 @@ impl Credentials {
             let problem = Unusable::PasswordInFront;
             return Err(Incomplete::Unusable(SECURITY_TOKEN.name, problem).into());
         }
-        let keys = texts.keys().copied().collect();
+        let in_secret = |key: &&'static str| match *key {
+            key if by_alias && key == SECURITY_TOKEN.name => TOKEN_ALIAS.name,
+            key => key,
+        };
+        let keys = texts.keys().map(in_secret).collect();
         let credentials = Self::assemble(method, username, texts)?;
         Ok((credentials, keys))
     }
@@ -385,6 +411,41 @@ mod tests {
     }
 
     const TOKEN: &str = "Xk3pQ9zLmV7tRb2NwYc8Jh5D";
+
+    #[test]
+    fn a_security_token_under_the_key_token_is_read_and_anything_else_there_is_not() {
+        let with = |token: &'static str| {
+            read(Method::Password, Some("user"), |name| match name {
+                "password" => Some("text"),
+                "token" => Some(token),
+                _ => None,
+            })
+            .unwrap()
+        };
+        let (credentials, keys) = with(TOKEN);
+        let Credentials::Password { security_token, .. } = credentials else {
+            panic!("{credentials:?}")
+        };
+        assert_eq!(security_token.unwrap().expose_secret(), TOKEN);
+        assert_eq!(keys, ["password", "token"]);
+        for other in [
+            "eyJhbGciOiJub25lIn0.e30.x",
+            "123456789012345678901234",
+            "short1",
+            "",
+        ] {
+            let (credentials, keys) = with(other);
+            assert_eq!(keys, ["password"], "{other}");
+            assert_eq!(credentials.secrets().len(), 1);
+        }
+        let both = |name: &str| match name {
+            "securityToken" => Some("bJ4tRw8ZqX2mN6vKc9Ly5HpD"),
+            "token" => Some(TOKEN),
+            _ => Some("text"),
+        };
+        let (_, keys) = read(Method::Password, Some("user"), both).unwrap();
+        assert_eq!(keys, ["password", "securityToken"]);
+    }
 
     /// Reads a Secret with these values.
     fn read(

@@ -176,7 +176,7 @@ fn rest() {
         (410, "UNSUPPORTED_API_VERSION", "", Meaning::UnsupportedApiVersion),
         (500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.", Meaning::SalesforceError),
         (503, "SERVER_UNAVAILABLE", "", Meaning::Unreachable),
-        (403, "SOMETHING_NEW", "words", Meaning::UnexpectedAnswer),
+        (403, "SOMETHING_NEW", "words", Meaning::UnknownCode),
         (410, "SOMETHING_NEW", "words", Meaning::UnsupportedApiVersion),
         (401, "SOMETHING_NEW", "words", Meaning::SessionExpired),
     ];
@@ -209,6 +209,54 @@ fn rest() {
     assert_eq!(stale.meaning(), Meaning::SessionExpired);
 }
 
+/// What the facts name as a code of an error has words of its own; nothing known sends a tenant to
+/// look for a captive portal.
+#[test]
+fn every_code_of_the_facts_is_known() {
+    let facts = [
+        include_str!("../../../docs/facts/salesforce.md"),
+        include_str!("../../../docs/facts/salesforce-changes.md"),
+    ]
+    .concat();
+    // A clause of SOSL.
+    let no_codes = ["SPELL_CORRECTION"];
+    let is_code = |word: &&str| {
+        let letters = |c: char| c.is_ascii_uppercase() || c == '_';
+        word.len() > 6 && word.contains('_') && word.chars().all(letters)
+    };
+    let words = facts.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let codes: std::collections::BTreeSet<&str> = words
+        .map(|word| word.trim_matches('_'))
+        .filter(is_code)
+        .filter(|word| !no_codes.contains(word))
+        .collect();
+    assert!(codes.len() > 40, "{codes:?}");
+    let unknown: Vec<&&str> = codes
+        .iter()
+        .filter(|code| {
+            let rest = json!([{"errorCode": code, "message": ""}]);
+            let rest = failure(&incoming(400, rest), Phase::Request, &Redactor::default());
+            let oauth = json!({"error": code, "error_description": ""});
+            let oauth = oauth_failure(
+                &incoming(400, oauth),
+                Method::JwtBearer,
+                &Redactor::default(),
+            );
+            [rest, oauth]
+                .iter()
+                .all(|error| error.meaning() == Meaning::UnknownCode)
+        })
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    let body = json!({"error": "something_new", "error_description": ""});
+    let new = oauth_failure(
+        &incoming(400, body),
+        Method::JwtBearer,
+        &Redactor::default(),
+    );
+    assert_eq!(new.meaning(), Meaning::UnknownCode);
+}
+
 /// Responses that do not come from Salesforce are described by their kind.
 #[test]
 fn oddities() {
@@ -219,7 +267,7 @@ fn oddities() {
         (200, "<html><head><title>Welcome to Café WiFi</title></head></html>", Meaning::UnexpectedAnswer, "an HTML page"),
         (200, "<html><head><title>Welcome to Café WiFi</title></head></html>", Meaning::UnexpectedAnswer, "Welcome to Café WiFi"),
         (511, "<html><body>Log in</body></html>", Meaning::UnexpectedAnswer, "captive portal"),
-        (407, "", Meaning::UnexpectedAnswer, "the proxy wants a user and a password"),
+        (407, "", Meaning::ProxyLoginRequired, "the proxy wants a user and a password"),
         (403, "<!DOCTYPE html><html><body>Access denied</body></html>", Meaning::UnexpectedAnswer, "an HTML page"),
         (414, "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>", Meaning::RequestTooLong, "URI Too Long"),
         (431, "", Meaning::RequestTooLong, "HTTP 431"),
