@@ -11,6 +11,7 @@ pub mod error;
 pub mod exit;
 pub mod explain;
 mod http_server;
+mod json;
 pub mod lookup;
 mod mail;
 pub mod phone;

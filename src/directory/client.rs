@@ -24,9 +24,10 @@ use super::model::{
     WriteContactsReceipt, WriteContactsRequest,
 };
 use crate::error::{CauseText, Chain, cause};
+use crate::json;
 
-/// The largest response body that the client reads.
-const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// The largest response body that the client reads: more than the largest lease has.
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 /// A client for one company and one purpose, both set by its token.
 #[derive(Debug, Clone)]
@@ -336,16 +337,16 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(answer(action, "it is larger than 16 MiB".into()));
+                return Err(answer(action, "it is larger than 8 MiB".into()));
             }
             bytes.extend_from_slice(&chunk);
         }
         if status.is_success() {
-            return serde_json::from_slice(&bytes)
+            return json::read_bytes(&bytes)
                 .map(Reply::Done)
                 .map_err(|error| answer(action, CauseText::of(&error)));
         }
-        let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem::bare(status));
+        let problem = json::read_bytes(&bytes).unwrap_or_else(|_| Problem::bare(status));
         let problem = Box::new(problem);
         if will_pass(status.as_u16()) {
             Ok(Reply::Later { problem, after })

@@ -25,6 +25,10 @@ const OVERLAP: SignedDuration = SignedDuration::from_hours(1);
 /// Up to so many calls, numbers are asked for as any others.
 const FEW_CALLS: usize = 2;
 
+/// The most bytes of records that are kept. More records of a few thousand numbers are an org in
+/// which everything changed.
+const MAX_KEPT_BYTES: usize = 8 << 20;
+
 /// The query of an object, before its first page or at a later one.
 struct Reading {
     object: Object,
@@ -48,6 +52,7 @@ impl Resolver {
         let since = since.checked_sub(OVERLAP).unwrap_or(since);
         let asked: HashSet<&E164> = numbers.iter().collect();
         let mut records = Vec::new();
+        let mut kept_bytes = 0;
         let mut readings: Vec<Reading> = self.shape.objects().map(Reading::of).collect();
         let mut calls = 0;
         while !readings.is_empty() {
@@ -77,7 +82,8 @@ impl Resolver {
                 let Some(at) = answers.iter().position(named) else {
                     return Err(ResolveError::AnswerMissing(reading.object));
                 };
-                let page: Page<Row> = match answers.swap_remove(at).into_page() {
+                let page = answers.swap_remove(at).page();
+                let page: Page<Row> = match page {
                     Ok(page) => page,
                     Err(error) if is_too_much(&error) => return Ok(None),
                     Err(error) => {
@@ -105,8 +111,13 @@ impl Resolver {
                 let found = found.filter_map(|row| row.into_record(reading.object, &self.home));
                 for record in found {
                     if record.numbers.iter().any(|number| asked.contains(number)) {
+                        kept_bytes += record.bytes();
                         records.push(record);
                     }
+                }
+                if kept_bytes > MAX_KEPT_BYTES {
+                    debug!("too much changed: the numbers are asked for");
+                    return Ok(None);
                 }
                 reading.next = page.next;
                 further.extend(Some(reading).filter(|reading| reading.next.is_some()));

@@ -4,7 +4,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::Object;
+use crate::json;
 use crate::phone::{E164, Region, numbers_in};
+
+/// The longest text of a phone field that is looked at, in bytes: Salesforce's have 40 characters.
+/// A longer one comes from elsewhere, and would hold hundreds of numbers.
+const MAX_PHONE_BYTES: usize = 200;
 
 /// A record of Salesforce with a phone number on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,27 +35,38 @@ pub struct Record {
     pub numbers: Vec<E164>,
 }
 
-/// The fields of all three objects; a row has only those of its own object.
+/// The fields of all three objects; a row has only those of its own object. A field that is longer
+/// than any of Salesforce's makes the answer unreadable: it is not Salesforce's.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Row {
-    id: String,
+    #[serde(deserialize_with = "json::short")]
+    id: Option<String>,
+    #[serde(deserialize_with = "json::short")]
     name: Option<String>,
+    #[serde(deserialize_with = "json::short")]
     company: Option<String>,
+    #[serde(deserialize_with = "json::short")]
     account_id: Option<String>,
     account: Option<ParentAccount>,
     is_person_account: Option<bool>,
+    #[serde(deserialize_with = "json::short")]
     title: Option<String>,
     owner: Option<Owner>,
+    #[serde(deserialize_with = "json::short")]
     last_modified_date: Option<String>,
+    #[serde(deserialize_with = "json::short")]
     phone: Option<String>,
+    #[serde(deserialize_with = "json::short")]
     mobile_phone: Option<String>,
+    #[serde(deserialize_with = "json::short")]
     person_mobile_phone: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct ParentAccount {
+    #[serde(deserialize_with = "json::short")]
     name: Option<String>,
     is_person_account: Option<bool>,
 }
@@ -58,15 +74,14 @@ struct ParentAccount {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Owner {
+    #[serde(deserialize_with = "json::short")]
     name: Option<String>,
 }
 
 impl Row {
     /// The record of this row; `None` for a row without an Id.
     pub(crate) fn into_record(self, object: Object, home: &Region) -> Option<Record> {
-        if self.id.is_empty() {
-            return None;
-        }
+        let own_id = self.id.filter(|id| !id.is_empty())?;
         let parent = self.account.unwrap_or_default();
         let is_person_contact = parent.is_person_account == Some(true);
         let (object, id, company, person) = match object {
@@ -76,21 +91,21 @@ impl Row {
             // both rows become that account.
             Object::Contact if is_person_contact => (
                 Object::Account,
-                self.account_id.unwrap_or(self.id),
+                self.account_id.unwrap_or(own_id),
                 None,
                 self.name,
             ),
-            Object::Contact => (object, self.id, parent.name, self.name),
+            Object::Contact => (object, own_id, parent.name, self.name),
             Object::Account if self.is_person_account == Some(true) => {
-                (object, self.id, None, self.name)
+                (object, own_id, None, self.name)
             }
-            Object::Account => (object, self.id, self.name, None),
-            Object::Lead => (object, self.id, self.company, self.name),
+            Object::Account => (object, own_id, self.name, None),
+            Object::Lead => (object, own_id, self.company, self.name),
         };
         let phones: Vec<String> = [self.phone, self.mobile_phone, self.person_mobile_phone]
             .into_iter()
             .flatten()
-            .filter(|text| !text.is_empty())
+            .filter(|text| (1..=MAX_PHONE_BYTES).contains(&text.len()))
             .collect();
         let mut numbers: Vec<E164> = Vec::new();
         for number in phones.iter().flat_map(|text| numbers_in(text, home)) {
@@ -116,6 +131,18 @@ impl Row {
             numbers,
             phones,
         })
+    }
+}
+
+// === impl Record ===
+
+impl Record {
+    /// About how much memory the record takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = [&self.company, &self.person, &self.title, &self.owner];
+        let texts = texts.into_iter().flatten().chain(&self.phones);
+        let texts: usize = texts.map(String::len).sum();
+        size_of::<Self>() + self.id.len() + texts + self.numbers.len() * 2 * size_of::<E164>()
     }
 }
 

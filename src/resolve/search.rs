@@ -102,7 +102,8 @@ impl<'a> Search<'a> {
             let Some(place) = place else {
                 return Err(ResolveError::AnswerMissing(ask.slot.object));
             };
-            match answers.swap_remove(place).into_page::<Row>() {
+            let page = answers.swap_remove(place).page::<Row>();
+            match page {
                 Ok(page) => read_on.extend(self.keep(ask, page)),
                 Err(error) if is_too_much(&error) => return Ok(Absorbed::TooMuch(error)),
                 Err(error) => {
@@ -145,13 +146,18 @@ impl<'a> Search<'a> {
     /// any.
     fn keep(&mut self, mut ask: Ask, page: Page<Row>) -> Option<(Ask, u64)> {
         let rows = page.records.len() as u64;
+        // An answer may hold numbers that nobody asked for, as many as fit into it.
+        let places = ask.places.iter();
+        let asked: HashSet<E164> = places
+            .filter_map(|place| self.batch.numbers().get(*place).cloned())
+            .collect();
         for record in page
             .records
             .into_iter()
             .filter_map(|row| row.into_record(ask.slot.object, &self.home))
         {
             let mut is_kept = false;
-            for number in &record.numbers {
+            for number in record.numbers.iter().filter(|n| asked.contains(n)) {
                 let best = self.found_on.entry(number.clone()).or_insert(record.object);
                 *best = record.object.min(*best);
                 let seen = ask.seen.entry((number.clone(), record.object)).or_default();
@@ -278,11 +284,7 @@ mod tests {
     }
 
     fn answer(at: usize, status: u16, body: Value) -> Subresponse {
-        Subresponse {
-            reference_id: reference(at),
-            status,
-            body,
-        }
+        Subresponse::played(&reference(at), status, &body)
     }
 
     fn empty(at: usize) -> Subresponse {
@@ -297,12 +299,16 @@ mod tests {
         answer(at, 400, json!([{"errorCode": code, "message": message}]))
     }
 
-    fn first_page(at: usize, phone: &str) -> Subresponse {
+    fn first_page(at: usize, row: Value) -> Subresponse {
         let body = json!({
             "totalSize": 5000, "done": false, "nextRecordsUrl": "/services/data/v50.0/query/01g-2000",
-            "records": [{"Id": "003A", "Name": "Sato", "Phone": phone}],
+            "records": [row],
         });
         answer(at, 200, body)
+    }
+
+    fn sato(phone: &str) -> Value {
+        json!({"Id": "003A", "Name": "Sato", "Phone": phone})
     }
 
     #[test]
@@ -418,7 +424,7 @@ mod tests {
         let answers: Vec<_> = (0..5)
             .map(|at| {
                 if at == 0 {
-                    first_page(at, "03-1234-5678")
+                    first_page(at, sato("03-1234-5678"))
                 } else {
                     empty(at)
                 }
@@ -430,7 +436,7 @@ mod tests {
             1,
             "the second number may be on a later page"
         );
-        answered(search.absorb(&mut shape, vec![first_page(0, "03-1234-5679")]));
+        answered(search.absorb(&mut shape, vec![first_page(0, sato("03-1234-5679"))]));
         assert!(
             search.requests(&shape).is_empty(),
             "both numbers have their newest contact"
@@ -446,10 +452,11 @@ mod tests {
         let mut search = Search::new(&shape, &batch, Region::JAPAN);
         let mut answers: Vec<_> = (0..5).map(empty).collect();
         let crowd = json!({"Id": "003A", "Name": "Sato", "Phone": "03-1234-5678"});
-        answers[0].body = json!({
+        let body = json!({
             "totalSize": 9_000, "done": false, "nextRecordsUrl": "/services/data/v50.0/query/01g-2000",
             "records": vec![crowd; 2_000],
         });
+        answers[0] = answer(0, 200, body);
         answered(search.absorb(&mut shape, answers));
         let requests = search.requests(&shape);
         assert_eq!(requests.len(), 1);
@@ -480,7 +487,8 @@ mod tests {
         ] {
             let mut search = Search::new(&shape, &batch, Region::JAPAN);
             let mut answers: Vec<_> = (0..5).map(empty).collect();
-            answers[0].body = json!({"totalSize": 2, "done": true, "records": rows});
+            let body = json!({"totalSize": 2, "done": true, "records": rows});
+            answers[0] = answer(0, 200, body);
             answered(search.absorb(&mut shape, answers));
             let (records, counts) = search.into_records();
             let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
@@ -495,12 +503,12 @@ mod tests {
         let batch = planned(&shape, &asked);
         let mut search = Search::new(&shape, &batch, Region::JAPAN);
         let mut answers: Vec<_> = (0..5).map(empty).collect();
-        let mut page = first_page(0, "03-1234-5678");
-        page.body["records"][0]["Account"] = json!({"IsPersonAccount": true});
-        answers[0] = page;
+        let mut person = sato("03-1234-5678");
+        person["Account"] = json!({"IsPersonAccount": true});
+        answers[0] = first_page(0, person);
         answered(search.absorb(&mut shape, answers));
         assert_eq!(search.requests(&shape).len(), 1);
-        answered(search.absorb(&mut shape, vec![first_page(0, "03-1234-5678")]));
+        answered(search.absorb(&mut shape, vec![first_page(0, sato("03-1234-5678"))]));
         assert!(search.requests(&shape).is_empty());
     }
 

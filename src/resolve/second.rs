@@ -118,7 +118,7 @@ impl Resolver {
             let answers = self.connection.composite(&requests).await?;
             let mut changed: BTreeSet<Object> = BTreeSet::new();
             for ((object, ids), answer) in queries.into_iter().zip(answers) {
-                let page: Page<Row> = match answer.into_page() {
+                let page: Page<Row> = match answer.page() {
                     Ok(page) => page,
                     Err(error) => {
                         // What the user does not see is left out, as in the first question.

@@ -11,6 +11,7 @@ use crate::root;
 /// its own sub-folders, because its files combine them.
 const ROOMS: &[&str] = &[
     "plain_text",
+    "json",
     "error",
     "exit",
     "shutdown",

@@ -31,6 +31,7 @@ mod kubectl;
 mod leaders;
 mod mail;
 mod markers;
+mod memory;
 mod methods;
 mod metrics;
 mod objects;

@@ -53,6 +53,8 @@ pub(crate) struct Stage {
     run_deadline: Duration,
     rights: Rights,
     log: &'static str,
+    /// The command before the program's own: empty, or one that bounds its memory.
+    wrapper: Vec<String>,
 }
 
 // === impl Stage ===
@@ -146,6 +148,7 @@ impl Stage {
             kubeconfig: rights.kubeconfig().to_owned(),
             rights,
             log,
+            wrapper: Vec::new(),
             directory_url,
             dir,
             run_deadline: Duration::from_secs(120),
@@ -165,6 +168,15 @@ impl Stage {
         self
     }
 
+    /// Bounds the memory of controllers, in bytes.
+    pub(crate) fn bounded_to(mut self, bytes: u64) -> Self {
+        let wrapper = switchboard_testbed::bounded_to(bytes).into_iter();
+        self.wrapper = wrapper
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        self
+    }
+
     /// Starts the controller and waits until its watches are complete.
     pub(crate) async fn start_controller(&mut self) {
         self.controller = Some(self.another_controller("controller", &[]).await);
@@ -173,7 +185,9 @@ impl Stage {
     /// Starts a further controller with extra flags for the test, and waits until it is ready: as
     /// leader or on standby.
     pub(crate) async fn another_controller(&self, name: &str, flags: &[&str]) -> Process {
-        let controller = Process::builder(name, program())
+        let mut line = self.wrapper.iter().map(String::as_str).chain([program()]);
+        let controller = Process::builder(name, line.next().unwrap_or_default())
+            .args(line)
             .arg("controller")
             .arg("--listen=127.0.0.1:0")
             .arg("--worker-image=switchboard:test")

@@ -1,6 +1,7 @@
 //! A tenant with a directory, an org, and the files of a worker's pod.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +125,11 @@ impl Bed {
         self.directory = Some(directory);
     }
 
+    /// The address of the directory.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     fn report_path(&self, holder: &str) -> PathBuf {
         self.folder.path().join(format!("report-of-{holder}"))
     }
@@ -135,12 +141,26 @@ impl Bed {
 
     /// Starts a worker with this name, which uses this replica of the directory.
     pub(crate) fn spawn_as(&self, holder: &str, kind: &str, base: &str) -> Child {
+        self.spawn_in(&[], holder, kind, base)
+    }
+
+    /// The same, inside a wrapper command that replaces itself by the program.
+    pub(crate) fn spawn_in(
+        &self,
+        wrapper: &[OsString],
+        holder: &str,
+        kind: &str,
+        base: &str,
+    ) -> Child {
         let report = self.report_path(holder);
         let _ = std::fs::remove_file(&report);
         let path = |name: &str| self.folder.path().join(name);
         let mut settings = self.settings.clone();
         settings["directory"]["url"] = base.into();
-        Command::new(env!("CARGO_BIN_EXE_switchboard"))
+        let program = OsString::from(env!("CARGO_BIN_EXE_switchboard"));
+        let mut line = wrapper.iter().cloned().chain([program]);
+        Command::new(line.next().unwrap())
+            .args(line)
             .args(["worker", kind, "--credentials-dir"])
             .arg(self.folder.path())
             .arg("--directory-token-file")
@@ -150,6 +170,7 @@ impl Bed {
             .arg("--termination-log")
             .arg(report)
             .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("SWITCHBOARD_WORKER_SETTINGS", settings.to_string())
             .env("SWITCHBOARD_WORKER_HOLDER", holder)
             .env("RUST_LOG", "error")
@@ -339,8 +360,12 @@ fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
 }
 
 pub(crate) fn token(purpose: Purpose) -> SecretString {
+    token_of("acme", purpose)
+}
+
+pub(crate) fn token_of(company: &str, purpose: Purpose) -> SecretString {
     let claims = Claims {
-        company: "acme".parse().unwrap(),
+        company: company.parse().unwrap(),
         purpose,
         region: Region::JAPAN,
         issued_at: Timestamp::from_second(1_700_000_000).unwrap(),

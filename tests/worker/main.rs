@@ -12,6 +12,7 @@ mod bed;
 mod disks;
 mod endings;
 mod kills;
+mod memory;
 mod outages;
 mod replica;
 mod replicas;

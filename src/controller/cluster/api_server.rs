@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, CronJobStatus, Job, JobStatus};
@@ -13,7 +14,7 @@ use kube::api::ObjectMeta;
 use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
 use kube::runtime::watcher::Event;
 use kube::{Client, Resource};
-use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::api::{SalesforceIntegration, SalesforceIntegrationSpec, SalesforceIntegrationStatus};
@@ -140,17 +141,75 @@ struct Metadata {
     generation: Option<i64>,
     creation_timestamp: Option<Time>,
     deletion_timestamp: Option<Time>,
+    #[serde(default, deserialize_with = "few_labels")]
     labels: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "own_annotations")]
     annotations: Option<BTreeMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
 }
 
+/// The prefix of the annotations that are read. All annotations of an object have up to 256 KiB.
+const OWN_ANNOTATIONS: &str = "switchboard.dev/";
+/// The most labels that are kept of an object besides those with a known prefix.
+const MAX_LABELS: usize = 64;
+/// The prefixes of the labels that are read.
+const KNOWN_LABELS: [&str; 3] = [
+    "switchboard.dev/",
+    "app.kubernetes.io/",
+    "batch.kubernetes.io/",
+];
+
+fn own_annotations<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    some_of(deserializer, |key, _| key.starts_with(OWN_ANNOTATIONS))
+}
+
+fn few_labels<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    some_of(deserializer, |key, kept| {
+        kept < MAX_LABELS || KNOWN_LABELS.iter().any(|known| key.starts_with(known))
+    })
+}
+
+/// Reads the entries of a map that are `wanted`, by their key and the number of those that are kept
+/// already. The others are never in memory.
+fn some_of<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    wanted: impl Fn(&str, usize) -> bool,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    struct Wanted<F>(F);
+
+    impl<'de, F: Fn(&str, usize) -> bool> Visitor<'de> for Wanted<F> {
+        type Value = Option<BTreeMap<String, String>>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a map of texts")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut kept = BTreeMap::new();
+            while let Some(key) = map.next_key::<String>()? {
+                if (self.0)(&key, kept.len()) {
+                    kept.insert(key, map.next_value()?);
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(Some(kept))
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+    }
+
+    deserializer.deserialize_any(Wanted(wanted))
+}
+
 impl From<Metadata> for ObjectMeta {
     fn from(read: Metadata) -> Self {
-        let mut annotations = read.annotations;
-        if let Some(annotations) = &mut annotations {
-            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-        }
         Self {
             name: read.name,
             namespace: read.namespace,
@@ -160,7 +219,7 @@ impl From<Metadata> for ObjectMeta {
             creation_timestamp: read.creation_timestamp,
             deletion_timestamp: read.deletion_timestamp,
             labels: read.labels,
-            annotations,
+            annotations: read.annotations,
             owner_references: read.owner_references,
             ..Self::default()
         }
@@ -266,7 +325,10 @@ mod tests {
                 "name": "acme", "namespace": "tenant", "uid": "u", "resourceVersion": "7", "generation": 3,
                 "creationTimestamp": "2026-01-01T00:00:00Z", "deletionTimestamp": "2026-01-02T00:00:00Z",
                 "labels": {"a": "b"},
-                "annotations": {"c": "d", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+                "annotations": {
+                    "switchboard.dev/run-requested-at": "d", "big": "x".repeat(1_000),
+                    "kubectl.kubernetes.io/last-applied-configuration": "{}"
+                },
                 "ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "o"}],
                 "finalizers": ["x"],
                 "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
@@ -287,8 +349,23 @@ mod tests {
         whole.metadata.managed_fields = None;
         whole.metadata.finalizers = None;
         let annotations = whole.metadata.annotations.as_mut().unwrap();
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        annotations.retain(|key, _| key.starts_with("switchboard.dev/"));
+        assert_eq!(annotations.len(), 1);
         assert_eq!(slim, whole);
+    }
+
+    #[test]
+    fn a_tenant_cannot_fill_memory_with_labels_and_hides_none_that_is_read() {
+        let labels: BTreeMap<String, String> = (0..1_000)
+            .map(|at| (format!("a{at}"), "x".to_owned()))
+            .chain([("switchboard.dev/integration".to_owned(), "acme".to_owned())])
+            .collect();
+        let mut object = object();
+        object["metadata"]["labels"] = json!(labels);
+        let Trimmed(slim): Trimmed<CronJob> = serde_json::from_value(object).unwrap();
+        let kept = slim.metadata.labels.unwrap();
+        assert_eq!(kept.len(), MAX_LABELS + 1);
+        assert_eq!(kept["switchboard.dev/integration"], "acme");
     }
 
     #[test]

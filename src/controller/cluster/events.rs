@@ -18,8 +18,9 @@ use crate::decide::Notice;
 const CONTROLLER: &str = "switchboard.dev/controller";
 /// The longest note that the API server accepts, in characters.
 const MAX_NOTE_CHARS: usize = 1000;
-/// The most Events about one object that are read. Kubernetes combines those beyond a few.
-const MAX_SAID: u32 = 50;
+/// The most Events about one object that are read. Kubernetes combines those beyond a few, and
+/// those that a tenant writes may have a megabyte each.
+const MAX_SAID: u32 = 10;
 
 /// What Kubernetes' controllers last said, not before `since`, about an object that they could not
 /// create for the object with this UID. `None` if they said nothing.

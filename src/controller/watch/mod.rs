@@ -36,8 +36,9 @@ use crate::error::Chain;
 /// Seconds after which a watch is renewed. The client drops it 5 seconds later when the API server
 /// does not end it: events behind a dead connection arrive that much later.
 const WATCH_SECONDS: u32 = 60;
-/// Objects in one page of a list. A whole page is in memory several times over.
-const PAGE: u32 = 100;
+/// Objects in one page of a list. A whole page is in memory several times over, and a tenant can
+/// make each of its objects a megabyte and a half.
+const PAGE: u32 = 25;
 
 /// An integration that an event affects.
 pub(crate) type Affected = ObjectRef<SalesforceIntegration>;

@@ -85,7 +85,7 @@ pub(crate) async fn put(
     caller: Caller<Edit>,
     NumberInPath(number): NumberInPath,
     Params(params): Params<NumberParams>,
-    Json(edit): Json<ContactEdit>,
+    Json(edit, _): Json<ContactEdit>,
 ) -> Result<Answer<Contact>, ApiError> {
     let region = params.region.unwrap_or(caller.region);
     let contact = Contact {

@@ -14,7 +14,7 @@ use super::middleware::responses::BodyRefusals;
 use super::{App, now};
 use crate::directory::model::{
     AgainRequest, Alternatives, ClaimRequest, ClaimedCalls, DoneReceipt, DoneRequest, FoundContact,
-    NumbersToAsk, Reading, ReleaseReceipt, ReleaseRequest, WriteContactsReceipt,
+    MAX_NUMBERS, NumbersToAsk, Reading, ReleaseReceipt, ReleaseRequest, WriteContactsReceipt,
     WriteContactsRequest,
 };
 use crate::resolve::MAX_ALTERNATIVES;
@@ -25,7 +25,6 @@ const MAX_RECORD_ID_CHARS: usize = 32;
 const MAX_REASON_CHARS: usize = 200;
 const MAX_HOLDER_CHARS: usize = 100;
 const MAX_FINGERPRINT_CHARS: usize = 100;
-const MAX_NUMBERS: u32 = 10_000;
 const MAX_HISTORY_DAYS: u32 = 9_999;
 const MAX_ROUND_SECONDS: u32 = 86_400;
 
@@ -48,7 +47,7 @@ const MAX_ROUND_SECONDS: u32 = 86_400;
 pub(crate) async fn claim(
     State(app): State<App>,
     caller: Caller<Work>,
-    Json(request): Json<ClaimRequest>,
+    Json(request, _): Json<ClaimRequest>,
 ) -> Result<Answer<ClaimedCalls>, ApiError> {
     check_holder(&request.holder)?;
     within("limit", request.limit, 1, 1_000)?;
@@ -81,7 +80,7 @@ pub(crate) async fn claim(
 pub(crate) async fn done(
     State(app): State<App>,
     caller: Caller<Work>,
-    Json(mut request): Json<DoneRequest>,
+    Json(mut request, _): Json<DoneRequest>,
 ) -> Result<Answer<DoneReceipt>, ApiError> {
     bulk("calls", request.calls.len())?;
     for (index, call) in request.calls.iter_mut().enumerate() {
@@ -122,7 +121,7 @@ pub(crate) async fn done(
 pub(crate) async fn release(
     State(app): State<App>,
     caller: Caller<Work>,
-    Json(request): Json<ReleaseRequest>,
+    Json(request, _): Json<ReleaseRequest>,
 ) -> Result<Answer<ReleaseReceipt>, ApiError> {
     check_holder(&request.holder)?;
     let released = app.store.release(&caller.company, &request.holder).await?;
@@ -151,7 +150,7 @@ pub(crate) async fn release(
 pub(crate) async fn write_contacts(
     State(app): State<App>,
     caller: Caller<Work>,
-    Json(mut request): Json<WriteContactsRequest>,
+    Json(mut request, _): Json<WriteContactsRequest>,
 ) -> Result<Answer<WriteContactsReceipt>, ApiError> {
     bulk("contacts", request.contacts.len())?;
     bulk("notFound", request.not_found.len())?;
@@ -212,10 +211,10 @@ pub(crate) async fn write_contacts(
 pub(crate) async fn numbers_to_ask(
     State(app): State<App>,
     caller: Caller<Work>,
-    Json(request): Json<AgainRequest>,
+    Json(request, _): Json<AgainRequest>,
 ) -> Result<Answer<NumbersToAsk>, ApiError> {
     check_fingerprint(&request.settings)?;
-    within("limit", request.limit, 0, MAX_NUMBERS)?;
+    within("limit", request.limit, 0, MAX_NUMBERS as u32)?;
     within("roundEvery", request.round_every, 0, MAX_ROUND_SECONDS)?;
     if let Some(begin) = &request.begin {
         check_word("begin.request", &begin.request)?;

@@ -13,10 +13,22 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::json::few;
 use crate::phone::{E164, Region};
 
 /// The most entries of one request: entries from a worker, or legs of a call in a webhook.
 pub const MAX_BULK: usize = 1_000;
+
+/// The most entries of a list that are read: enough to say that a list is too long, and by how
+/// much.
+const MAX_READ: usize = 10 * MAX_BULK;
+
+/// The most calls of a lease, however many numbers they have. All of them fit into the memory of a
+/// worker, whatever the platform wrote into them.
+pub(crate) const MAX_CLAIMED: usize = 2_500;
+
+/// The most numbers that are handed out to be asked again.
+pub(crate) const MAX_NUMBERS: usize = 10_000;
 
 // === Calls ===
 
@@ -340,6 +352,7 @@ pub struct ClaimRequest {
 #[serde(rename_all = "camelCase")]
 pub struct ClaimedCalls {
     /// The calls, those of one number next to each other. Empty: nothing is left to do.
+    #[serde(deserialize_with = "few::<_, _, MAX_READ>")]
     pub calls: Vec<ClaimedCall>,
     /// Until when they belong to the holder.
     #[schema(value_type = String, format = DateTime)]
@@ -378,6 +391,7 @@ pub struct ClaimedCall {
 #[serde(rename_all = "camelCase")]
 pub struct DoneRequest {
     /// The calls, at most 1,000.
+    #[serde(deserialize_with = "few::<_, _, MAX_READ>")]
     #[schema(max_items = 1000)]
     pub calls: Vec<DoneCall>,
 }
@@ -476,9 +490,11 @@ pub struct BeginRetrieval {
 #[serde(rename_all = "camelCase")]
 pub struct NumbersToAsk {
     /// Those of the re-retrieval, the newest call first.
+    #[serde(deserialize_with = "few::<_, _, MAX_NUMBERS>")]
     #[schema(value_type = Vec<String>)]
     pub retrieval: Vec<E164>,
     /// Numbers that Salesforce did not know and that are due, the longest due first.
+    #[serde(deserialize_with = "few::<_, _, MAX_NUMBERS>")]
     #[schema(value_type = Vec<String>)]
     pub misses: Vec<E164>,
     /// When the first of `misses` was last asked, if all of them were asked with these settings.
@@ -501,17 +517,26 @@ pub struct WriteContactsRequest {
     /// What happens to a number that has a contact.
     pub policy: WritePolicy,
     /// The contacts, at most 1,000, each number once.
+    #[serde(deserialize_with = "few::<_, _, MAX_READ>")]
     #[schema(max_items = 1000)]
     pub contacts: Vec<FoundContact>,
     /// Numbers that Salesforce does not know, at most 1,000, each once and none of `contacts`.
     /// With `overwrite`, a contact that came from Salesforce goes and its name is kept as what
     /// it was; one that was written by hand stays.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "few::<_, _, MAX_READ>"
+    )]
     #[schema(value_type = Vec<String>, max_items = 1000)]
     pub not_found: Vec<E164>,
     /// The kinds of record that were searched on all phone fields. A contact from a record of
     /// another kind does not go, since Salesforce was not asked about it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "few::<_, _, MAX_READ>"
+    )]
     pub searched: Vec<RecordObject>,
     /// Fingerprint of the settings that decided whether a record matches; misses are asked again
     /// when it changes.

@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{Direction, MAX_BULK};
+use crate::json;
+use crate::json::JsonError;
 
 const MAX_ID_CHARS: usize = 100;
 const MAX_TEXT_CHARS: usize = 255;
@@ -76,11 +78,11 @@ pub(crate) struct Malformed {
 /// not stored, whatever their size: a webhook carries the transcript of its call, and a hostile one
 /// may carry anything large.
 pub(crate) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
-    let not_json = |error| {
+    let not_json = |error: JsonError| {
         let reason = format!("is not JSON ({error}); send one JSON object");
         Malformed::new("body", reason)
     };
-    let whole: &RawValue = serde_json::from_slice(without_bom(body)).map_err(not_json)?;
+    let whole: &RawValue = json::read_bytes(without_bom(body)).map_err(not_json)?;
     let [call, challenge, video] = object(whole, "body", ["call", "challenge", "video"])?;
     if let (None, Some(challenge)) = (call, challenge) {
         return match string(challenge) {
@@ -519,7 +521,7 @@ mod tests {
         );
         assert_eq!(
             refusal(deep.as_bytes()),
-            "call is not a JSON object; send the platform's own format"
+            "body is not JSON (it is nested more than 64 levels deep); send one JSON object"
         );
     }
 

@@ -10,15 +10,12 @@ use super::row::{e164, micros, time};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::{
-    ClaimRequest, ClaimedCall, ClaimedCalls, DoneCall, DoneReceipt, Reading,
+    ClaimRequest, ClaimedCall, ClaimedCalls, DoneCall, DoneReceipt, MAX_CLAIMED, Reading,
 };
 
 /// A call whose end was never reported counts as ended this long after its start, so that no call
 /// is lost.
 const SURELY_OVER: SignedDuration = SignedDuration::from_hours(4);
-
-/// The most calls in one lease, however many numbers they have.
-const MAX_CALLS: i64 = 10_000;
 
 /// Parameters: $1 company, $2 holder, $3 since, $4 until, $5 a call that started before this time
 /// has ended, $6 now.
@@ -117,7 +114,7 @@ impl Store {
         args.extend(args![
             i64::from(request.limit),
             micros(claimed_until),
-            MAX_CALLS
+            MAX_CLAIMED as i64
         ]);
         transaction.expect_many_rows().await?;
         let rows = transaction.all(CLAIM, args).await?;

@@ -4,20 +4,27 @@ pub(crate) mod error;
 pub(crate) mod error_codes;
 pub(crate) mod meaning;
 
+use std::fmt;
+
 use http::HeaderMap;
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use self::error::{Error, Phase};
 use self::meaning::Meaning;
 use super::credentials::Method;
 use super::text::xml::Element;
 use super::text::{BodyKind, Redactor, html_words, kind};
+use crate::json;
 
 /// A complete, decoded response.
 pub(crate) struct Incoming {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+    /// The value of the flag that was asked for, if the answer has it.
+    pub(crate) flag: Option<bool>,
 }
 
 /// One entry of REST's error array (facts: Salesforce 2.9).
@@ -37,18 +44,42 @@ struct OauthError {
     error_description: Option<String>,
 }
 
-/// Reads REST's errors: an array, or the single object that some edges send.
-pub(crate) fn rest_errors(body: &serde_json::Value) -> Option<Vec<RestError>> {
-    let list = match body {
-        serde_json::Value::Array(list) => list.clone(),
-        object @ serde_json::Value::Object(_) => vec![object.clone()],
-        _ => return None,
-    };
-    let errors: Vec<RestError> = list
-        .into_iter()
-        .filter_map(|entry| serde_json::from_value(entry).ok())
-        .collect();
-    (!errors.is_empty()).then_some(errors)
+/// The first of REST's errors: an array, or the single object that some edges send.
+pub(crate) fn first_rest_error(text: &str) -> Option<RestError> {
+    struct First;
+
+    impl<'de> Visitor<'de> for First {
+        type Value = Option<RestError>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of errors")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut first = None;
+            while first.is_none() {
+                match list.next_element::<&RawValue>()? {
+                    Some(entry) => first = serde_json::from_str(entry.get()).ok(),
+                    None => return Ok(None),
+                }
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(first)
+        }
+    }
+
+    struct Errors(Option<RestError>);
+
+    impl<'de> Deserialize<'de> for Errors {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_seq(First).map(Errors)
+        }
+    }
+
+    if text.starts_with('{') {
+        return json::read(text).ok();
+    }
+    json::read::<Errors>(text).ok()?.0
 }
 
 /// The error of a REST response, or of one part of a composite response.
@@ -65,13 +96,10 @@ pub(crate) fn rest_error(
 /// The error of a response that is not a success.
 pub(crate) fn failure(incoming: &Incoming, phase: Phase, redactor: &Redactor) -> Error {
     let text = incoming.text.trim_start_matches('\u{feff}').trim();
-    if let Ok(body) = serde_json::from_str::<serde_json::Value>(text) {
-        if let Some(error) = rest_errors(&body).and_then(|errors| errors.into_iter().next()) {
-            return rest_error(incoming.status, &error, phase, redactor);
-        }
-        if let Ok(error) = serde_json::from_value::<OauthError>(body) {
-            return oauth_error(incoming.status, &error, Method::Password, phase, redactor);
-        }
+    if let Some(error) = first_rest_error(text) {
+        return rest_error(incoming.status, &error, phase, redactor);
+    } else if let Ok(error) = json::read::<OauthError>(text) {
+        return oauth_error(incoming.status, &error, Method::Password, phase, redactor);
     } else if let Some((code, message)) = soap_fault(text) {
         let ours = |c: char| c.is_ascii_uppercase() || c == '_';
         let name = code.rsplit(':').next().unwrap_or_default().trim();
@@ -97,7 +125,7 @@ pub(crate) fn failure(incoming: &Incoming, phase: Phase, redactor: &Redactor) ->
 
 /// The error of an OAuth response.
 pub(crate) fn oauth_failure(incoming: &Incoming, method: Method, redactor: &Redactor) -> Error {
-    match serde_json::from_str::<OauthError>(incoming.text.trim()) {
+    match json::read::<OauthError>(incoming.text.trim()) {
         Ok(error) => oauth_error(incoming.status, &error, method, Phase::Login, redactor),
         Err(_) => failure(incoming, Phase::Login, redactor),
     }
@@ -280,19 +308,51 @@ pub(crate) fn unexpected(incoming: &Incoming, phase: Phase, redactor: &Redactor)
 
 /// The outline of a JSON value: its type and its field names.
 fn outline(text: &str) -> String {
-    match serde_json::from_str(text) {
-        Ok(serde_json::Value::Object(fields)) => {
-            format!(
-                "an object with {}",
-                fields
-                    .keys()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )
+    /// More names than a message can quote.
+    const MOST_NAMES: usize = 50;
+
+    struct Outline;
+
+    impl<'de> Visitor<'de> for Outline {
+        type Value = String;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object or a list")
         }
-        Ok(serde_json::Value::Array(list)) => format!("an array of {}", list.len()),
-        _ => "a single value".to_owned(),
+
+        fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<String, A::Error> {
+            let mut names = Vec::new();
+            while let Some((name, _)) = fields.next_entry::<String, IgnoredAny>()? {
+                if names.len() < MOST_NAMES && !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            Ok(format!("an object with {}", names.join(", ")))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<String, A::Error> {
+            let mut count = 0_usize;
+            while list.next_element::<IgnoredAny>()?.is_some() {
+                count += 1;
+            }
+            Ok(format!("an array of {count}"))
+        }
+    }
+
+    struct Outlined(String);
+
+    impl<'de> Deserialize<'de> for Outlined {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(Outline).map(Outlined)
+        }
+    }
+
+    match json::read(text) {
+        Ok(Outlined(outline)) => outline,
+        Err(json::JsonError::TooDeep) => {
+            "lists or objects that lie too deep in each other".to_owned()
+        }
+        Err(json::JsonError::Unreadable(_)) => "a single value".to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::salesforce::answers::error::Error;
 use crate::salesforce::answers::meaning::Meaning;
 use crate::salesforce::rest;
 use crate::salesforce::rest::{Path, Subrequest, Subresponse};
-use crate::salesforce::transport::{Outgoing, millis};
+use crate::salesforce::transport::{Outgoing, Wanted, millis};
 
 impl Connection {
     /// Sends several requests as one API call (facts: Salesforce 2.7): at most 25, at most 5 of
@@ -25,7 +25,10 @@ impl Connection {
         let mut replaced = false;
         loop {
             let asked: Vec<Subrequest> = open.iter().map(|at| requests[*at].clone()).collect();
-            let (parts, session) = self.send_parts(&asked).await?;
+            // What is asked again adds to what is kept already: all answers share one bound.
+            let kept: usize = answers.iter().flatten().map(Subresponse::kept_bytes).sum();
+            let most = self.composites_at_most.saturating_sub(kept);
+            let (parts, session) = self.send_parts(&asked, most).await?;
             let mut left = Vec::new();
             let mut expired = None;
             let mut passing = None;
@@ -83,6 +86,7 @@ impl Connection {
     async fn send_parts(
         &self,
         requests: &[Subrequest],
+        most: usize,
     ) -> Result<(Vec<Subresponse>, std::sync::Arc<super::Session>), Error> {
         let version = self.shared.api_version;
         let body = Bytes::from(rest::composite_body(requests, version));
@@ -90,7 +94,8 @@ impl Connection {
             .call(&|session| {
                 let url = resource(session, &Path::Composite.path(version))?;
                 let kind = "application/json; charset=UTF-8";
-                Ok(Outgoing::post(url, kind, body.clone()))
+                let wanted = Wanted::Text(most);
+                Ok(Outgoing::post(url, kind, body.clone(), wanted))
             })
             .await?;
         let redactor = self.shared.redactor.and(&session.token);

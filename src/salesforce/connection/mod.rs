@@ -11,7 +11,6 @@ use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tracing::debug;
 use url::Url;
 use zeroize::Zeroizing;
@@ -28,7 +27,7 @@ use super::rest::sosl::Sosl;
 use super::rest::usage::{Spent, Usage};
 use super::rest::{NextPage, Page, Path, Version};
 use super::text::Redactor;
-use super::transport::{Outgoing, Transport, millis};
+use super::transport::{Outgoing, Transport, Wanted, millis};
 use super::{login, rest};
 
 /// The connection of one credential. Clones share session and counters.
@@ -41,6 +40,7 @@ pub struct Connection {
     logins_at_most: Option<u64>,
     gate: Option<Arc<dyn LoginGate>>,
     calls_at_most: Option<u64>,
+    composites_at_most: usize,
 }
 
 struct Shared {
@@ -101,6 +101,7 @@ impl Connection {
             logins_at_most: None,
             gate: None,
             calls_at_most: None,
+            composites_at_most: rest::MOST_OF_A_COMPOSITE,
         }
     }
 
@@ -158,6 +159,16 @@ impl Connection {
         }
     }
 
+    /// A clone that reads no answer to a composite request with more bytes than this: for questions
+    /// with few rows.
+    #[must_use]
+    pub(crate) fn composites_at_most(&self, bytes: usize) -> Self {
+        Self {
+            composites_at_most: bytes,
+            ..self.clone()
+        }
+    }
+
     /// Removes a recorded refusal of the log-in, because the tenant requested a new attempt.
     pub fn allow_login_again(&self) {
         self.shared.keeper.forgive();
@@ -191,34 +202,39 @@ impl Connection {
 
     /// Runs a query and returns its first page: one API call.
     pub async fn query<T: DeserializeOwned>(&self, soql: &str) -> Result<Page<T>, Error> {
-        let incoming = self.get(&Path::Query(soql.to_owned())).await?;
+        let wanted = Wanted::Text(rest::MOST_OF_A_PAGE);
+        let incoming = self.get(&Path::Query(soql.to_owned()), wanted).await?;
         rest::read_page(&incoming, &self.shared.redactor)
     }
 
     /// Searches the index and returns object and Id of each record that it names: one API call. A
     /// composite request takes no search (facts: Salesforce 2.7).
     pub async fn search(&self, sosl: &Sosl) -> Result<Vec<(String, String)>, Error> {
-        let incoming = self.get(&Path::Search(sosl.as_str().to_owned())).await?;
+        let wanted = Wanted::Text(rest::MOST_OF_A_SEARCH);
+        let path = Path::Search(sosl.as_str().to_owned());
+        let incoming = self.get(&path, wanted).await?;
         rest::read_search(&incoming, &self.shared.redactor)
     }
 
     /// The next page of a query: one API call.
     pub async fn query_next<T: DeserializeOwned>(&self, next: &NextPage) -> Result<Page<T>, Error> {
-        let incoming = self.get(&Path::Next(next.clone())).await?;
+        let wanted = Wanted::Text(rest::MOST_OF_A_PAGE);
+        let incoming = self.get(&Path::Next(next.clone()), wanted).await?;
         rest::read_page(&incoming, &self.shared.redactor)
     }
 
-    /// The description of an object: one API call.
-    pub async fn describe(&self, sobject: &str) -> Result<Value, Error> {
-        self.describe_as(sobject).await
-    }
-
-    /// The parts of an object's description that `T` names. A description is large; the other parts
-    /// are skipped and not kept.
-    pub async fn describe_as<T: DeserializeOwned>(&self, sobject: &str) -> Result<T, Error> {
-        let incoming = self.get(&Path::Describe(sobject.to_owned())).await?;
-        serde_json::from_str(&incoming.text)
-            .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
+    /// Whether the user may create records of an object, by its description: one API call. `None`
+    /// if the description does not say it. A description may have megabytes; nothing else of it is
+    /// kept.
+    pub async fn may_create(&self, sobject: &str) -> Result<Option<bool>, Error> {
+        let path = Path::Describe(sobject.to_owned());
+        let incoming = self.get(&path, Wanted::Flag("createable")).await?;
+        match incoming.flag {
+            None if !incoming.text.trim_start().starts_with('{') => {
+                Err(failure(&incoming, Phase::Request, &self.shared.redactor))
+            }
+            flag => Ok(flag),
+        }
     }
 
     /// The API versions that the instance supports. Salesforce requires no session for them, and
@@ -226,9 +242,10 @@ impl Connection {
     pub async fn versions(&self) -> Result<Vec<Version>, Error> {
         let session = self.obtain().await?;
         let url = resource(&session, "/services/data/")?;
-        let incoming = self.exchange(Outgoing::get(url), &session, false).await?;
-        serde_json::from_str(&incoming.text)
-            .map_err(|_| failure(&incoming, Phase::Request, &self.shared.redactor))
+        let wanted = Wanted::Text(rest::MOST_OF_THE_VERSIONS);
+        let outgoing = Outgoing::get(url, wanted);
+        let incoming = self.exchange(outgoing, &session, false).await?;
+        rest::read_versions(&incoming, &self.shared.redactor)
     }
 
     /// The organization's API usage from the last response that reported it; `None` before that.
@@ -268,11 +285,13 @@ impl Connection {
         }
     }
 
-    async fn get(&self, path: &Path) -> Result<Incoming, Error> {
+    async fn get(&self, path: &Path, wanted: Wanted) -> Result<Incoming, Error> {
         let path = path.path(self.shared.api_version);
-        let (incoming, session) = self
-            .call(&|session| resource(session, &path).map(Outgoing::get))
-            .await?;
+        let make = |session: &Session| {
+            let url = resource(session, &path)?;
+            Ok(Outgoing::get(url, wanted))
+        };
+        let (incoming, session) = self.call(&make).await?;
         session.prove();
         Ok(incoming)
     }

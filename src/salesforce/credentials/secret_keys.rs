@@ -37,6 +37,11 @@ pub enum Incomplete {
 /// Why a secret's value cannot be used. The text continues a sentence that names the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
+    /// The value is larger than any credential.
+    #[error(
+        "has {0} bytes, and no key, password or token has more than {MAX_BYTES}; put only the credential there"
+    )]
+    TooLong(usize),
     /// The value is not UTF-8.
     #[error("is not text in UTF-8")]
     NotText,
@@ -93,8 +98,12 @@ pub enum Unusable {
 /// editors add them, and a PEM key does not need its last one.
 ///
 /// # Errors
-/// Fails if the value is not text in UTF-8, or in UTF-16 with a byte order mark, or is empty.
+/// Fails if the value is not text in UTF-8, or in UTF-16 with a byte order mark, is empty, or is
+/// larger than any credential.
 pub fn secret_text(bytes: &[u8]) -> Result<SecretString, Unusable> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Unusable::TooLong(bytes.len()));
+    }
     let text = match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
@@ -109,6 +118,10 @@ pub fn secret_text(bytes: &[u8]) -> Result<SecretString, Unusable> {
     }
     Ok(SecretString::from(text))
 }
+
+/// The most bytes of a value: a private key with its chain of certificates, in base64 of base64,
+/// has a third.
+const MAX_BYTES: usize = 64 << 10;
 
 /// Marks without a width, which web pages and messengers leave around what is copied, and the byte
 /// order mark.

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::session::SessionInfo;
 use super::{Granted, Request, assertion, endpoint, id18, instance_url, organization_of_token};
+use crate::json;
 use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::{Incoming, oauth_failure, unexpected};
 use crate::salesforce::credentials::Credentials;
@@ -100,7 +101,7 @@ fn form(request: &Request<'_>) -> Result<Zeroizing<String>, Error> {
 
 fn read(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
     let method = request.credentials.method();
-    let answer = match serde_json::from_str::<TokenAnswer>(incoming.text.trim()) {
+    let answer = match json::read::<TokenAnswer>(incoming.text.trim()) {
         Ok(answer) if incoming.status < 300 => answer,
         _ => return Err(oauth_failure(incoming, method, request.redactor)),
     };

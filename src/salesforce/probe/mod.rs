@@ -10,7 +10,6 @@ pub(crate) mod warnings;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 
 use self::findings::{Access, Findings, Organization, Visibility, Warning};
 use self::permissions::{Grants, Sharing};
@@ -23,6 +22,7 @@ use super::credentials::environment::ApiVersion;
 use super::login::session::SessionInfo;
 use super::rest::soql::{Soql, SoqlLiteral};
 use super::rest::{MAX_SUBQUERIES, Subrequest, Subresponse};
+use crate::json;
 
 /// The oldest version with composite requests, which the client requires (facts: Salesforce 2.7).
 const OLDEST: ApiVersion = ApiVersion {
@@ -34,11 +34,16 @@ const OLDEST: ApiVersion = ApiVersion {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct OrganizationRow {
+    #[serde(deserialize_with = "json::short")]
     id: Option<String>,
+    #[serde(deserialize_with = "json::short")]
     name: Option<String>,
+    #[serde(deserialize_with = "json::short")]
     organization_type: Option<String>,
     is_sandbox: Option<bool>,
+    #[serde(deserialize_with = "json::short")]
     instance_name: Option<String>,
+    #[serde(deserialize_with = "json::short")]
     trial_expiration_date: Option<String>,
 }
 
@@ -58,12 +63,17 @@ impl OrganizationRow {
     }
 }
 
-/// The part of Task's description that the probe needs.
-#[derive(Deserialize)]
-struct Description {
-    #[serde(default)]
-    createable: Option<bool>,
+/// The row of User.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct UsernameRow {
+    #[serde(deserialize_with = "json::short")]
+    username: Option<String>,
 }
+
+/// The most bytes of the answer to a composite request of the probe: some rows for each permission
+/// set of the user, and up to a thousand users of call centers. Many proofs run at once.
+const MOST_OF_AN_ANSWER: usize = 1 << 20;
 
 /// Runs the connection test. It costs at most four API calls, and a log-in if there is no session.
 /// `users` are the user names of call centers; some hundreds of them cost nothing more.
@@ -79,6 +89,7 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
             detail,
         ));
     }
+    let connection = &connection.composites_at_most(MOST_OF_AN_ANSWER);
     let session = connection.session().await?;
     // This call runs first and alone, so that an expired session is replaced once here and not
     // three times at the same moment.
@@ -87,6 +98,10 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
         Err(error) => return Err(explain(connection, error).await),
     };
     let row = organization_row(&about[0])?.redacted(connection);
+    let sharing = Sharing::read(&about[1]);
+    let grants = Grants::read(&about[2], &about[3]);
+    let username = username(&about[4]);
+    drop(about);
     let objects = [
         Subrequest::query(
             "contact",
@@ -105,7 +120,7 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
     let together = [asked, users.along()].concat();
     let (answers, task) = tokio::join!(
         connection.composite(&together),
-        connection.describe_as::<Description>("Task")
+        connection.may_create("Task")
     );
     let answers = answers?;
     let (objects, along) = answers.split_at(asked.len());
@@ -114,11 +129,9 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
     let mut session = connection.session().await?;
     session.username = session
         .username
-        .or_else(|| first_text(&about[4], "Username").map(|name| connection.clean(&name)));
+        .or_else(|| username.map(|name| connection.clean(&name)));
 
     let organization = organization(&session, row, objects.get(3));
-    let grants = Grants::read(&about[2], &about[3]);
-    let sharing = Sharing::read(&about[1]);
     let mut warnings: Vec<Warning> = warnings::of_method(connection.credentials().method())
         .into_iter()
         .collect();
@@ -234,8 +247,8 @@ fn organization(
 
 /// `createable` of the describe is the value that the platform itself decides by, independent of
 /// the permission that grants it (facts: Salesforce 4.3).
-fn may_create_task(description: Result<Description, Error>) -> Result<Visibility, Error> {
-    match description.map(|description| description.createable) {
+fn may_create_task(createable: Result<Option<bool>, Error>) -> Result<Visibility, Error> {
+    match createable {
         Ok(Some(true)) => Ok(Visibility::Yes),
         Ok(Some(false)) => Ok(Visibility::No),
         Ok(None) => {
@@ -255,9 +268,9 @@ fn may_create_task(description: Result<Description, Error>) -> Result<Visibility
     }
 }
 
-fn first_text(answer: &Subresponse, field: &str) -> Option<String> {
-    let page = answer.page::<Value>().ok()?;
-    Some(page.records.first()?.get(field)?.as_str()?.to_owned())
+fn username(answer: &Subresponse) -> Option<String> {
+    let page = answer.page::<UsernameRow>().ok()?;
+    page.records.into_iter().next()?.username
 }
 
 /// Salesforce writes `2026-12-01T00:00:00.000+0000`, without the colon that RFC 3339 requires.

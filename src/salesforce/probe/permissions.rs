@@ -179,20 +179,11 @@ mod tests {
     use super::*;
 
     fn rows(rows: Value) -> Subresponse {
-        Subresponse {
-            reference_id: "r".to_owned(),
-            status: 200,
-            body: json!({"records": rows}),
-        }
+        Subresponse::played("r", 200, &json!({"records": rows}))
     }
 
     fn error(code: &str) -> Subresponse {
-        let body = json!([{"errorCode": code, "message": "…"}]);
-        Subresponse {
-            reference_id: "r".to_owned(),
-            status: 400,
-            body,
-        }
+        Subresponse::played("r", 400, &json!([{"errorCode": code, "message": "…"}]))
     }
 
     fn contact(read: bool, view_all: bool) -> Value {

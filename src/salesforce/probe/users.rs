@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::json;
 use crate::salesforce::answers::error::Error;
 use crate::salesforce::connection::Connection;
 use crate::salesforce::credentials::environment::ApiVersion;
@@ -34,7 +35,7 @@ pub struct UserRow {
     /// Whether the user may log in. Users are never deleted (facts: Salesforce changes G2).
     pub is_active: bool,
     /// The id of the user's call center; `None` if the user has none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::short")]
     pub call_center_id: Option<String>,
 }
 

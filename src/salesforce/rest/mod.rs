@@ -5,21 +5,41 @@ pub(crate) mod soql;
 pub(crate) mod sosl;
 pub(crate) mod usage;
 
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
-use super::answers::{Incoming, failure, rest_error, rest_errors, unexpected};
+use super::answers::{Incoming, failure, first_rest_error, rest_error, unexpected};
 use super::credentials::environment::ApiVersion;
 use super::text::Redactor;
 use super::text::encode::{percent_encode, query_encode};
+use crate::json;
+use crate::json::Few;
 
 /// The maximum number of requests in one composite request (facts: Salesforce 2.7).
 pub const MAX_SUBREQUESTS: usize = 25;
 /// The maximum number of queries in one composite request (facts: Salesforce 2.7).
 pub const MAX_SUBQUERIES: usize = 5;
+/// The maximum number of rows in a page, and of records that a search names (facts: Salesforce 2.5,
+/// 2.6).
+const MAX_ROWS: usize = 2_000;
+
+/// The most bytes of a page: twice what 2,000 rows of a look-up have when all their fields are
+/// long.
+pub(crate) const MOST_OF_A_PAGE: usize = 4 << 20;
+/// The most bytes of the answer to a composite request, unless the caller allows less: five pages
+/// of 2,000 rows with 1,200 bytes each. A row of a look-up has 500 to 800.
+pub(crate) const MOST_OF_A_COMPOSITE: usize = 12 << 20;
+/// The most bytes of the answer to a search: 2,000 records with 500 bytes each. Each is an Id with
+/// an address.
+pub(crate) const MOST_OF_A_SEARCH: usize = 1 << 20;
+/// The most bytes of the list of API versions. Each of them has a hundred, and there are three a
+/// year.
+pub(crate) const MOST_OF_THE_VERSIONS: usize = 128 << 10;
+/// The most versions in that list.
+const MAX_VERSIONS: usize = 1_000;
 
 /// One page of a query's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,14 +74,14 @@ pub(crate) enum Path {
 }
 
 /// The response to one request within a composite request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Subresponse {
     /// The ID that the request gave itself.
     pub reference_id: String,
     /// The HTTP status.
     pub status: u16,
-    /// The body: a page, or an array of errors.
-    pub body: Value,
+    /// The body of a success as JSON, which is read when its type is known.
+    body: Result<Box<str>, Error>,
 }
 
 /// An API version that an instance supports.
@@ -77,42 +97,29 @@ pub struct Version {
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct RawPage<T> {
-    records: Vec<T>,
-    #[serde(rename = "totalSize", default, deserialize_with = "number")]
+    records: Few<T, MAX_ROWS>,
+    #[serde(rename = "totalSize", default, deserialize_with = "json::count")]
     total_size: Option<u64>,
     #[serde(default)]
     done: Option<bool>,
-    #[serde(rename = "nextRecordsUrl", default)]
+    #[serde(rename = "nextRecordsUrl", default, deserialize_with = "json::short")]
     next: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct RawComposite {
     #[serde(rename = "compositeResponse")]
-    responses: Vec<RawSubresponse>,
+    responses: Few<RawSubresponse, MAX_SUBREQUESTS>,
 }
 
 #[derive(Deserialize)]
 struct RawSubresponse {
     #[serde(default)]
-    body: Value,
-    #[serde(rename = "httpStatusCode", deserialize_with = "number")]
+    body: Option<Box<RawValue>>,
+    #[serde(rename = "httpStatusCode", deserialize_with = "json::count")]
     status: Option<u64>,
     #[serde(rename = "referenceId")]
     reference_id: String,
-}
-
-/// Reads a number, or a number in quotes.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Null => Ok(None),
-        Value::Number(number) => number
-            .as_u64()
-            .map(Some)
-            .ok_or_else(|| D::Error::custom("a count is not negative")),
-        Value::String(text) => text.trim().parse().map(Some).map_err(D::Error::custom),
-        _ => Err(D::Error::custom("a count is a number")),
-    }
 }
 
 // === impl Path ===
@@ -182,81 +189,93 @@ impl Subrequest {
     pub fn url_len(&self, version: ApiVersion) -> usize {
         self.path.path(version).len()
     }
-
-    /// The JSON form in the body of a composite request.
-    fn to_json(&self, version: ApiVersion) -> Value {
-        serde_json::json!({
-            "method": "GET",
-            "url": self.path.path(version),
-            "referenceId": self.reference_id,
-        })
-    }
 }
 
 /// The body of a composite request. A request that fails does not undo the others: all of them only
 /// read.
 pub(crate) fn composite_body(requests: &[Subrequest], version: ApiVersion) -> String {
-    let requests: Vec<Value> = requests
-        .iter()
-        .map(|request| request.to_json(version))
-        .collect();
-    serde_json::json!({ "allOrNone": false, "compositeRequest": requests }).to_string()
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        all_or_none: bool,
+        composite_request: Vec<Part<'a>>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Part<'a> {
+        method: &'static str,
+        url: String,
+        reference_id: &'a str,
+    }
+    let parts = requests.iter().map(|request| Part {
+        method: "GET",
+        url: request.path.path(version),
+        reference_id: &request.reference_id,
+    });
+    let body = Body {
+        all_or_none: false,
+        composite_request: parts.collect(),
+    };
+    // Serializing a struct of strings cannot fail.
+    serde_json::to_string(&body).unwrap_or_default()
 }
 
 // === impl Subresponse ===
 
 impl Subresponse {
-    /// The response as a page of rows, or as the error that it reports.
-    pub fn page<T: DeserializeOwned>(&self) -> Result<Page<T>, Error> {
-        self.success()?;
-        serde_json::from_value::<RawPage<T>>(self.body.clone())
-            .ok()
-            .and_then(RawPage::page)
-            .ok_or_else(|| self.odd())
+    /// Reads the body of a failure. That of a success is kept as it is.
+    fn new(reference_id: String, status: u16, body: Box<RawValue>, redactor: &Redactor) -> Self {
+        Self {
+            reference_id,
+            status,
+            body: match status {
+                200..300 => Ok(body.into()),
+                _ => Err(failure_of_part(status, body.get(), redactor)),
+            },
+        }
     }
 
-    /// Like [`page`](Self::page), but does not copy the rows: for pages that may be large.
-    pub fn into_page<T: DeserializeOwned>(mut self) -> Result<Page<T>, Error> {
-        self.success()?;
-        let body = self.body.take();
-        serde_json::from_value::<RawPage<T>>(body)
-            .ok()
-            .and_then(RawPage::page)
-            .ok_or_else(|| {
-                let detail = "one part of a composite answer holds rows of another shape.";
-                Error::new(Meaning::UnexpectedAnswer, Phase::Request, detail)
-                    .with_status(self.status)
-            })
+    /// The response as a page of rows, or as the error that it reports.
+    pub fn page<T: DeserializeOwned>(&self) -> Result<Page<T>, Error> {
+        let body = self.body.as_ref().map_err(Error::clone)?;
+        let page = json::read::<RawPage<T>>(body).ok();
+        page.and_then(RawPage::page).ok_or_else(|| {
+            let detail = "one part of a composite answer holds rows of another shape.";
+            Error::new(Meaning::UnexpectedAnswer, Phase::Request, detail).with_status(self.status)
+        })
     }
 
     /// Succeeds if the response is a success; otherwise returns the error that it reports.
     pub fn success(&self) -> Result<(), Error> {
-        if (200..300).contains(&self.status) {
-            return Ok(());
-        }
-        match rest_errors(&self.body).and_then(|errors| errors.into_iter().next()) {
-            Some(error) => Err(rest_error(
-                self.status,
-                &error,
-                Phase::Request,
-                &Redactor::default(),
-            )),
-            None => Err(self.odd()),
-        }
+        self.body.as_ref().map(|_| ()).map_err(Error::clone)
     }
 
-    fn odd(&self) -> Error {
-        let text = match &self.body {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let incoming = Incoming {
-            status: self.status,
-            headers: http::HeaderMap::new(),
-            text,
-        };
-        unexpected(&incoming, Phase::Request, &Redactor::default())
+    /// The size of the body that is kept, in bytes.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, |body| body.len())
     }
+
+    /// A response with this body, as a test makes it.
+    #[cfg(test)]
+    pub(crate) fn played(reference_id: &str, status: u16, body: &serde_json::Value) -> Self {
+        let body = serde_json::value::to_raw_value(body).unwrap();
+        Self::new(reference_id.to_owned(), status, body, &Redactor::default())
+    }
+}
+
+/// The error that one part of a composite answer reports.
+fn failure_of_part(status: u16, body: &str, redactor: &Redactor) -> Error {
+    if let Some(error) = first_rest_error(body) {
+        return rest_error(status, &error, Phase::Request, redactor);
+    }
+    let incoming = Incoming {
+        status,
+        headers: http::HeaderMap::new(),
+        // The page of a proxy comes as a text.
+        text: json::read(body).unwrap_or_else(|_| body.to_owned()),
+        flag: None,
+    };
+    unexpected(&incoming, Phase::Request, redactor)
 }
 
 // === Reading answers ===
@@ -269,9 +288,10 @@ impl<T> RawPage<T> {
             None if self.done == Some(false) => return None,
             _ => None,
         };
-        let total_size = self.total_size.unwrap_or(self.records.len() as u64);
+        let Few(records) = self.records;
+        let total_size = self.total_size.unwrap_or(records.len() as u64);
         Some(Page {
-            records: self.records,
+            records,
             total_size,
             next,
         })
@@ -283,7 +303,7 @@ pub(crate) fn read_page<T: DeserializeOwned>(
     incoming: &Incoming,
     redactor: &Redactor,
 ) -> Result<Page<T>, Error> {
-    serde_json::from_str::<RawPage<T>>(&incoming.text)
+    json::read::<RawPage<T>>(&incoming.text)
         .ok()
         .and_then(RawPage::page)
         .ok_or_else(|| failure(incoming, Phase::Request, redactor))
@@ -307,21 +327,29 @@ pub(crate) fn read_search(
         object: String,
     }
     #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Raw {
-        Wrapped {
-            #[serde(rename = "searchRecords")]
-            records: Vec<Found>,
-        },
-        Bare(Vec<Found>),
+    struct Wrapped {
+        #[serde(rename = "searchRecords")]
+        records: Few<Found, MAX_ROWS>,
     }
-    let raw: Raw = serde_json::from_str(&incoming.text)
-        .map_err(|_| failure(incoming, Phase::Request, redactor))?;
-    let (Raw::Wrapped { records } | Raw::Bare(records)) = raw;
-    let records = records.into_iter();
+    let read = match incoming.text.trim_start().starts_with('[') {
+        true => json::read(&incoming.text),
+        false => json::read(&incoming.text).map(|Wrapped { records }| records),
+    };
+    let Few(found) = read.map_err(|_| failure(incoming, Phase::Request, redactor))?;
+    let records = found.into_iter();
     Ok(records
         .map(|found| (found.attributes.object, found.id))
         .collect())
+}
+
+/// Reads the list of API versions.
+pub(crate) fn read_versions(
+    incoming: &Incoming,
+    redactor: &Redactor,
+) -> Result<Vec<Version>, Error> {
+    json::read::<Few<_, MAX_VERSIONS>>(&incoming.text)
+        .map(|Few(versions)| versions)
+        .map_err(|_| failure(incoming, Phase::Request, redactor))
 }
 
 /// Reads a composite response; the results are in the order of the requests.
@@ -330,9 +358,9 @@ pub(crate) fn read_composite(
     requests: &[Subrequest],
     redactor: &Redactor,
 ) -> Result<Vec<Subresponse>, Error> {
-    let mut answers = serde_json::from_str::<RawComposite>(&incoming.text)
-        .map_err(|_| failure(incoming, Phase::Request, redactor))?
-        .responses;
+    let RawComposite {
+        responses: Few(mut answers),
+    } = json::read(&incoming.text).map_err(|_| failure(incoming, Phase::Request, redactor))?;
     requests
         .iter()
         .map(|request| {
@@ -349,28 +377,20 @@ pub(crate) fn read_composite(
                 .status
                 .and_then(|status| u16::try_from(status).ok())
                 .unwrap_or_default();
-            let body = match status {
-                200..300 => answer.body,
-                _ => redacted(&answer.body, redactor),
-            };
-            Ok(Subresponse {
-                reference_id: answer.reference_id,
+            let body = answer.body.unwrap_or_else(|| RawValue::NULL.to_owned());
+            Ok(Subresponse::new(
+                answer.reference_id,
                 status,
                 body,
-            })
+                redactor,
+            ))
         })
         .collect()
 }
 
-/// The body of a failure, from which a message may quote.
-fn redacted(body: &Value, redactor: &Redactor) -> Value {
-    let text = redactor.scrub(&body.to_string());
-    serde_json::from_str(&text).unwrap_or(Value::Null)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -379,6 +399,7 @@ mod tests {
             status: 200,
             headers: http::HeaderMap::new(),
             text: text.to_string(),
+            flag: None,
         }
     }
 

@@ -16,6 +16,7 @@ fn incoming(status: u16, text: impl ToString) -> Incoming {
         status,
         headers: HeaderMap::new(),
         text: text.to_string(),
+        flag: None,
     }
 }
 
@@ -303,7 +304,7 @@ proptest::proptest! {
     ) {
         let mut bytes = start.as_bytes().to_vec();
         bytes.extend(body);
-        let text = crate::salesforce::text::decode(&HeaderMap::new(), bytes);
+        let text = crate::salesforce::text::decode(&HeaderMap::new(), bytes, 64 << 10).text;
         let error = failure(&incoming(status, text), Phase::Request, &Redactor::new(["secret".into()]));
         proptest::prop_assert!(error.message().chars().count() < 900);
     }

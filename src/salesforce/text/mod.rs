@@ -8,6 +8,9 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::json;
+use crate::json::JsonError;
+
 /// The longest text that is looked at, in characters.
 const MAX_CHARS: usize = 20_000;
 
@@ -95,13 +98,34 @@ fn cap(text: &str) -> String {
     capped
 }
 
-/// Decodes a body: byte-order marks first, then the charset of `Content-Type` or of an XML
-/// declaration, else UTF-8. Invalid bytes become U+FFFD.
-pub(crate) fn decode(headers: &HeaderMap, body: Vec<u8>) -> String {
+/// A decoded body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Decoded {
+    pub(crate) text: String,
+    /// Whether the text was longer than it may be, so that its end is missing.
+    pub(crate) is_cut: bool,
+}
+
+/// Decodes a body to at most `most` bytes: byte-order marks first, then the charset of
+/// `Content-Type` or of an XML declaration, else UTF-8. Invalid bytes become U+FFFD. A text can be
+/// three times as long as the bytes that it comes from.
+pub(crate) fn decode(headers: &HeaderMap, mut body: Vec<u8>, most: usize) -> Decoded {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, _) = bytes.as_chunks();
+        let units = pairs.iter().map(|pair| unit(*pair));
+        let chars = char::decode_utf16(units);
+        capped(
+            chars.map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)),
+            most,
+        )
+    };
     match body.as_slice() {
-        [0xef, 0xbb, 0xbf, rest @ ..] => return String::from_utf8_lossy(rest).into_owned(),
-        [0xfe, 0xff, rest @ ..] => return decode_utf16(rest, u16::from_be_bytes),
-        [0xff, 0xfe, rest @ ..] => return decode_utf16(rest, u16::from_le_bytes),
+        [0xef, 0xbb, 0xbf, ..] => {
+            body.drain(..3);
+            return utf8(body, most);
+        }
+        [0xfe, 0xff, rest @ ..] => return utf16(rest, u16::from_be_bytes),
+        [0xff, 0xfe, rest @ ..] => return utf16(rest, u16::from_le_bytes),
         _ => {}
     }
     let declared = headers
@@ -113,21 +137,45 @@ pub(crate) fn decode(headers: &HeaderMap, body: Vec<u8>) -> String {
         .as_deref()
     {
         Some("iso-8859-1" | "latin1" | "windows-1252" | "us-ascii") => {
-            body.iter().map(|byte| char::from(*byte)).collect()
+            capped(body.iter().map(|byte| char::from(*byte)), most)
         }
-        Some("utf-16" | "utf-16be") => decode_utf16(&body, u16::from_be_bytes),
-        Some("utf-16le") => decode_utf16(&body, u16::from_le_bytes),
-        _ => String::from_utf8(body)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        Some("utf-16" | "utf-16be") => utf16(&body, u16::from_be_bytes),
+        Some("utf-16le") => utf16(&body, u16::from_le_bytes),
+        _ => utf8(body, most),
     }
 }
 
-fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
-    let units: Vec<u16> = bytes
-        .chunks_exact(2)
-        .map(|pair| unit([pair[0], pair[1]]))
-        .collect();
-    String::from_utf16_lossy(&units)
+fn utf8(body: Vec<u8>, most: usize) -> Decoded {
+    match String::from_utf8(body) {
+        Ok(text) if text.len() <= most => Decoded {
+            text,
+            is_cut: false,
+        },
+        Ok(text) => capped(text.chars(), most),
+        Err(error) => {
+            let chunks = error.as_bytes().utf8_chunks();
+            let chars = chunks.flat_map(|chunk| {
+                let invalid = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+                chunk.valid().chars().chain(invalid)
+            });
+            capped(chars, most)
+        }
+    }
+}
+
+/// The characters as a text that ends before it would have more than `most` bytes.
+fn capped(chars: impl Iterator<Item = char>, most: usize) -> Decoded {
+    let mut text = String::new();
+    for char in chars {
+        if text.len() + char.len_utf8() > most {
+            return Decoded { text, is_cut: true };
+        }
+        text.push(char);
+    }
+    Decoded {
+        text,
+        is_cut: false,
+    }
 }
 
 fn charset_of_header(content_type: &str) -> Option<String> {
@@ -190,7 +238,10 @@ pub(crate) fn kind(text: &str) -> BodyKind {
         BodyKind::Html
     } else if head.starts_with('<') {
         BodyKind::Xml
-    } else if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+    } else if matches!(
+        json::read::<serde::de::IgnoredAny>(text),
+        Ok(_) | Err(JsonError::TooDeep)
+    ) {
         BodyKind::Json
     } else {
         BodyKind::Other
@@ -230,6 +281,10 @@ mod tests {
 
     use super::*;
 
+    fn decode(headers: &HeaderMap, body: Vec<u8>) -> String {
+        super::decode(headers, body, 1_000).text
+    }
+
     fn headers(content_type: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))])
     }
@@ -258,6 +313,26 @@ mod tests {
             )
             .contains('é')
         );
+    }
+
+    #[test]
+    fn no_charset_makes_a_text_longer_than_it_may_be() {
+        let plain = HeaderMap::new();
+        let latin = headers("text/plain; charset=iso-8859-1");
+        let mark = |mark: &[u8]| [mark, &[0x42; 1_000]].concat();
+        for (headers, body) in [
+            (&plain, vec![0xff; 1_000]),
+            (&latin, vec![0xe9; 1_000]),
+            (&plain, mark(b"\xfe\xff")),
+            (&plain, mark(b"\xff\xfe")),
+            (&plain, "あ".repeat(400).into_bytes()),
+        ] {
+            let whole = super::decode(headers, body.clone(), 3_000);
+            assert!(!whole.is_cut && whole.text.len() > 1_000, "{whole:?}");
+            let cut = super::decode(headers, body, 1_000);
+            assert!(cut.is_cut && cut.text.len() <= 1_000, "{cut:?}");
+            assert!(whole.text.starts_with(&cut.text));
+        }
     }
 
     #[test]

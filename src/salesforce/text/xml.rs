@@ -7,6 +7,7 @@ use quick_xml::reader::Reader;
 
 const MAX_DEPTH: usize = 32;
 const MAX_ELEMENTS: usize = 10_000;
+const MAX_ATTRIBUTES: usize = 32;
 
 /// An element: its name without the prefix, its text, its children.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(crate) enum XmlError {
     Malformed,
     #[error("it carries a document type or an entity")]
     DocumentType,
-    #[error("it is nested too deeply or has too many elements")]
+    #[error("it is nested too deeply or has too many elements or attributes")]
     TooBig,
 }
 
@@ -127,7 +128,11 @@ impl Element {
 
     fn named(start: &quick_xml::events::BytesStart<'_>) -> Result<Self, XmlError> {
         let mut nil = false;
-        for attribute in start.attributes() {
+        // Whether a name comes twice is not checked: that compares each with all others.
+        for (count, attribute) in start.attributes().with_checks(false).enumerate() {
+            if count == MAX_ATTRIBUTES {
+                return Err(XmlError::TooBig);
+            }
             let attribute = attribute.map_err(|_| XmlError::Malformed)?;
             if attribute.key.local_name().as_ref() == "nil" {
                 nil = matches!(&*attribute.value, "true" | "1");
@@ -222,6 +227,12 @@ mod tests {
         assert_eq!(Element::parse(entities), Err(XmlError::DocumentType));
         assert_eq!(Element::parse("<a>&x;</a>"), Err(XmlError::DocumentType));
         assert_eq!(Element::parse(&"<a>".repeat(100)), Err(XmlError::TooBig));
+        let many: String = (0..=MAX_ATTRIBUTES)
+            .map(|at| format!(" x{at}=''"))
+            .collect();
+        for element in [format!("<a{many}/>"), format!("<a{many}></a>")] {
+            assert_eq!(Element::parse(&element), Err(XmlError::TooBig));
+        }
         let wide = format!("<a>{}</a>", "<b/>".repeat(MAX_ELEMENTS));
         assert_eq!(Element::parse(&wide), Err(XmlError::TooBig));
         for broken in ["", "<a>", "<a></b>", "text", "<a/><b/>", "<a/>text", "</a>"] {

@@ -99,15 +99,18 @@ pub(super) fn broken(error: &reqwest::Error, host: &str, phase: Phase) -> Error 
         return unreachable(format!("{host} did not answer in time."));
     }
     if error.is_decode() {
-        return unreachable(format!(
-            "the answer of {host} broke off or is not what its headers say."
-        ))
-        .repeatable();
+        return broken_off(host, phase);
     }
     unreachable(format!(
         "the connection to {host} broke before the answer was complete."
     ))
     .repeatable()
+}
+
+/// The error for a body that is not packed as its headers say.
+pub(super) fn broken_off(host: &str, phase: Phase) -> Error {
+    let detail = format!("the answer of {host} broke off or is not what its headers say.");
+    Error::new(Meaning::Unreachable, phase, detail).repeatable()
 }
 
 fn tls_error(error: &rustls::Error, host: &str, phase: Phase) -> Error {

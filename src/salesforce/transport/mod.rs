@@ -2,6 +2,7 @@
 //! failures with their exact causes.
 
 pub(crate) mod address;
+mod body;
 pub(crate) mod dial;
 pub(crate) mod expiry;
 mod failure;
@@ -12,16 +13,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Method};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 use url::Url;
 use zeroize::Zeroizing;
 
+pub(crate) use self::body::Wanted;
+use self::body::{Intake, MOST_OF_A_FAILURE, Received, Stop};
 use self::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
 pub(crate) use self::failure::refused;
-use self::failure::{broken, redirected};
+use self::failure::{broken, broken_off, redirected};
 use self::log::Sending;
 pub(crate) use self::log::millis;
 use self::pace::{Outcome, Pace};
@@ -29,7 +32,7 @@ use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::answers::{Incoming, error_codes};
 use super::text;
-use super::text::Redactor;
+use super::text::{Decoded, Redactor};
 use crate::error::CauseText;
 
 /// The user agent by which an administrator recognises this client in the organization's logs.
@@ -46,6 +49,13 @@ const CALL_OPTIONS: (HeaderName, HeaderValue) = (
     HeaderValue::from_static(concat!("client=switchboard/", env!("CARGO_PKG_VERSION"))),
 );
 
+/// The maximum size of the answer to a log-in, in bytes. One with an identity token has three
+/// thousand.
+const MOST_OF_A_LOGIN: usize = 64 << 10;
+
+/// How much of an answer may be on its way before it is read, in bytes, for each connection.
+const WINDOW: u32 = 512 << 10;
+
 /// The limits on time and size of the exchange with a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
@@ -58,7 +68,8 @@ pub struct HttpLimits {
     pub between_bytes: Duration,
     /// For the whole exchange.
     pub total: Duration,
-    /// The maximum size of a body in bytes, after decompression.
+    /// The maximum size of any body in bytes, packed and unpacked. Most requests allow less: a
+    /// log-in has kilobytes, a page of records a bound.
     pub max_body: usize,
 }
 
@@ -80,7 +91,6 @@ impl HttpLimits {
         Self {
             first_byte: self.first_byte.min(Duration::from_secs(30)),
             total: self.total.min(Duration::from_secs(60)),
-            max_body: self.max_body.min(1 << 20),
             ..self
         }
     }
@@ -101,6 +111,8 @@ pub(crate) struct Outgoing {
     pub(crate) url: Url,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Option<(&'static str, Bytes)>,
+    /// What is wanted of the answer, and so how much of it is kept.
+    pub(crate) wanted: Wanted,
     /// The number of this attempt, beginning with 1.
     pub(crate) attempt: u32,
 }
@@ -108,28 +120,35 @@ pub(crate) struct Outgoing {
 // === impl Outgoing ===
 
 impl Outgoing {
-    pub(crate) fn get(url: Url) -> Self {
+    pub(crate) fn get(url: Url, wanted: Wanted) -> Self {
         Self {
             method: Method::GET,
             url,
             headers: Vec::new(),
             body: None,
+            wanted,
             attempt: 1,
         }
     }
 
-    pub(crate) fn post(url: Url, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn post(
+        url: Url,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+        wanted: Wanted,
+    ) -> Self {
         Self {
             method: Method::POST,
             url,
             headers: Vec::new(),
             body: Some((content_type, body.into())),
+            wanted,
             attempt: 1,
         }
     }
 
-    /// A request whose body holds secrets. The body is wiped when the last reference to it is
-    /// dropped.
+    /// A request to log in, whose body holds secrets. The body is wiped when the last reference to
+    /// it is dropped.
     pub(crate) fn post_secret(
         url: Url,
         content_type: &'static str,
@@ -141,7 +160,8 @@ impl Outgoing {
                 self.0.as_bytes()
             }
         }
-        Self::post(url, content_type, Bytes::from_owner(Wiped(body)))
+        let body = Bytes::from_owner(Wiped(body));
+        Self::post(url, content_type, body, Wanted::Text(MOST_OF_A_LOGIN))
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -184,6 +204,10 @@ impl Transport {
                 // safe to repeat.
                 .retry(reqwest::retry::never())
                 .referer(false)
+                // Unpacked here, where the size is watched.
+                .no_gzip()
+                .http2_initial_stream_window_size(WINDOW)
+                .http2_initial_connection_window_size(WINDOW)
                 .user_agent(USER_AGENT)
                 .connect_timeout(limits.connect)
                 .pool_idle_timeout(Duration::from_secs(55))
@@ -295,7 +319,9 @@ impl Transport {
             .client
             .request(outgoing.method, outgoing.url)
             .header(ACCEPT, "application/json, text/xml;q=0.9, */*;q=0.1")
+            .header(ACCEPT_ENCODING, body::ACCEPTED)
             .header(CALL_OPTIONS.0, CALL_OPTIONS.1);
+        let wanted = outgoing.wanted;
         for (name, value) in outgoing.headers {
             request = request.header(name, value);
         }
@@ -312,34 +338,73 @@ impl Transport {
         if response.status().is_redirection() && headers.contains_key(LOCATION) {
             return Err(redirected(&headers, host, status, phase));
         }
-        let mut body = Vec::new();
-        loop {
-            let chunk = timeout(limits.between_bytes, response.chunk())
-                .await
-                .map_err(|_| {
-                    late(
-                        "stopped in the middle of its answer and sent nothing more",
-                        limits.between_bytes,
-                    )
-                })?
-                .map_err(|error| broken(&error, host, phase).with_status(status))?;
-            let Some(chunk) = chunk else { break };
-            if body.len() + chunk.len() > limits.max_body {
-                let detail = format!(
-                    "{host} sent more than {} bytes; the rest was not read.",
-                    limits.max_body
-                );
-                return Err(
-                    Error::new(Meaning::UnexpectedAnswer, phase, detail).with_status(status)
-                );
+        let is_success = response.status().is_success();
+        let wanted = match is_success {
+            true => wanted,
+            // The words at the beginning tell what failed.
+            false => Wanted::Text(MOST_OF_A_FAILURE),
+        };
+        let too_large = |most: usize| {
+            let detail = format!("{host} sent more than {most} bytes; the rest was not read.");
+            Error::new(Meaning::UnexpectedAnswer, phase, detail).with_status(status)
+        };
+        let mut intake = Intake::new(&headers, wanted, limits.max_body);
+        let filled = fill(
+            &mut intake,
+            &mut response,
+            limits.between_bytes,
+            host,
+            phase,
+        )
+        .await;
+        let filled = filled.map_err(|error| error.with_status(status))?;
+        let Received { bytes, flag } = intake.into_received();
+        match filled {
+            Err(Stop::Broken) => return Err(broken_off(host, phase).with_status(status)),
+            Err(Stop::TooLarge(most)) if is_success && flag.is_none() => {
+                return Err(too_large(most));
             }
-            body.extend_from_slice(&chunk);
+            Ok(()) | Err(Stop::TooLarge(_)) => {}
+        }
+        let most = wanted.most_kept().min(limits.max_body);
+        let Decoded { text, is_cut } = text::decode(&headers, bytes, most);
+        if is_cut && matches!(wanted, Wanted::Text(_)) && is_success {
+            return Err(too_large(most));
         }
         Ok(Incoming {
             status,
-            text: text::decode(&headers, body),
+            text,
+            flag,
             headers,
         })
+    }
+}
+
+/// Receives a body until it ends or is stopped.
+async fn fill(
+    intake: &mut Intake,
+    response: &mut reqwest::Response,
+    between_bytes: Duration,
+    host: &str,
+    phase: Phase,
+) -> Result<Result<(), Stop>, Error> {
+    loop {
+        let chunk = timeout(between_bytes, response.chunk())
+            .await
+            .map_err(|_| {
+                let detail = format!(
+                    "{host} stopped in the middle of its answer and sent nothing more within {} s.",
+                    between_bytes.as_secs_f32()
+                );
+                Error::new(Meaning::Unreachable, phase, detail)
+            })?
+            .map_err(|error| broken(&error, host, phase))?;
+        let Some(chunk) = chunk else {
+            return Ok(intake.finish());
+        };
+        if let Err(stop) = intake.push(&chunk) {
+            return Ok(Err(stop));
+        }
     }
 }
 

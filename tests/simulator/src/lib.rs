@@ -43,7 +43,7 @@ mod sosl;
 mod switches;
 
 pub use counters::{Counters, LoggedRequest, Login};
-pub use faults::{Effect, Fault, Matcher};
+pub use faults::{Effect, Fault, Flood, Matcher};
 pub use org::sessions::LoginMethod;
 pub use org::{
     ConnectedApp, Grants, HostRole, LoginHours, NotThere, ObjectAccess, Org, PermissionSet,

@@ -6,6 +6,7 @@
 //! - [`PodRunner`] runs the pods of Jobs as local processes and reports on them as a kubelet does.
 //! - [`Helm`] is the real helm with its tools.
 //! - [`MailServer`] is a real mail server with TLS and log-in.
+//! - [`bounded_to`] bounds the memory of a program, and [`MemoryWatch`] watches it.
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
 //! - [`Prometheus`] is a Prometheus server; [`promtool`] runs its tool, and [`argo_health`] a
 //!   script of Argo CD in a real Lua.
@@ -24,6 +25,7 @@ mod error;
 mod helm;
 mod lua;
 mod mail_server;
+mod memory;
 mod namespace;
 pub mod pages;
 mod phone;
@@ -42,6 +44,7 @@ pub use error::{Error, Result};
 pub use helm::Helm;
 pub use lua::argo_health;
 pub use mail_server::{MailServer, MailTls};
+pub use memory::{MemoryWatch, bounded_to};
 pub use namespace::Namespace;
 pub use phone::incoming_call;
 pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, Select, Signal};

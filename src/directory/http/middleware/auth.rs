@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
 use super::app::App;
+use super::body::Sender;
 use super::error::ApiError;
 use super::span;
 use crate::company_id::CompanyId;
@@ -87,6 +88,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
         if let Some(visitor) = parts.extensions.get::<Visitor>() {
             visitor.has_shown_a_token();
         }
+        parts.extensions.insert(Sender(claims.company.clone()));
         let turn = app.shares.enter(&claims.company, claims.purpose).await?;
         Ok(Self {
             _turn: turn,

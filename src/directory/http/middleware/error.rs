@@ -46,7 +46,7 @@ pub(crate) enum ApiError {
     )]
     Packing,
     #[error(
-        "the directory holds as many bodies as it has room for; send the request again later, repeating it does no harm"
+        "the directory holds as many bodies as it has room for, of all companies or of this one; send the request again later, repeating it does no harm"
     )]
     NoRoom,
     #[error("nobody can be known under this number: {0}")]

@@ -5,12 +5,16 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::app::App;
-use super::body::Body;
+use super::body::{Body, Place};
 use super::error::ApiError;
 use crate::directory::model::MAX_BULK;
+use crate::json;
 
-/// A JSON body, whatever its content type.
-pub(crate) struct Json<T>(pub(crate) T);
+/// A JSON body, whatever its content type. It keeps its room while the handler works on it.
+pub(crate) struct Json<T>(
+    pub(crate) T,
+    #[expect(dead_code, reason = "it is dropped at the end of the request")] pub(crate) Place,
+);
 
 /// The number in the path, as the client spelled it.
 pub(crate) struct NumberInPath(pub(crate) String);
@@ -23,13 +27,12 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let body = Body::from_request(request, app).await?;
-        serde_json::from_slice(body.content())
-            .map(Self)
-            .map_err(|error| {
-                ApiError::Malformed(format!(
-                    "the body is not what this endpoint takes: {error}; see /v1/openapi.json"
-                ))
-            })
+        let read = json::read_bytes(body.content()).map_err(|error| {
+            ApiError::Malformed(format!(
+                "the body is not what this endpoint takes: {error}; see /v1/openapi.json"
+            ))
+        })?;
+        Ok(Self(read, body.into_place()))
     }
 }
 

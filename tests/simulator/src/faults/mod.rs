@@ -82,6 +82,20 @@ pub enum Effect {
         /// Megabytes after unpacking.
         megabytes: usize,
     },
+    /// An answer of this size that is made while it is sent, as a server makes it that means to
+    /// use up its client's memory.
+    Flood {
+        /// What it consists of.
+        of: Flood,
+        /// Megabytes of the body, unpacked.
+        megabytes: usize,
+        /// The HTTP status.
+        #[serde(default = "ok")]
+        status: u16,
+        /// Whether it is packed with gzip, to about a thousandth.
+        #[serde(default)]
+        gzip: bool,
+    },
     /// The real answer without this header.
     MissingHeader(String),
     /// A redirect to this address.
@@ -95,6 +109,35 @@ pub enum Effect {
         /// The part's body.
         body: Json,
     },
+}
+
+/// What the body of a flood consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Flood {
+    /// A JSON array of empty objects.
+    Objects,
+    /// JSON arrays, each in the one before.
+    Depth,
+    /// A JSON object with many fields, each an empty object.
+    Fields,
+    /// A page of empty records; in a composite request, the page of its first part.
+    Records,
+    /// Pages of 2,000 records with an Id, and as many kilobytes of other fields as the size needs.
+    /// The first part of a composite request brings half of it, the others share the rest.
+    Rows,
+    /// An XML document of empty elements.
+    Elements,
+    /// One XML element with many attributes.
+    Attributes,
+    /// Blanks.
+    Blanks,
+    /// Bytes that are no UTF-8.
+    Bytes,
+}
+
+fn ok() -> u16 {
+    200
 }
 
 fn html() -> String {
@@ -170,6 +213,16 @@ impl Fault {
     pub fn part(at: usize, status: u16, code: &str, message: &str) -> Self {
         let body = serde_json::json!([{"errorCode": code, "message": message}]);
         Self::new(Effect::Part { at, status, body }).on_path("*/composite")
+    }
+
+    /// A fault that answers with a body of this many megabytes.
+    pub fn flood(of: Flood, megabytes: usize) -> Self {
+        Self::new(Effect::Flood {
+            of,
+            megabytes,
+            status: 200,
+            gzip: false,
+        })
     }
 
     /// Limits the fault to requests with this method.

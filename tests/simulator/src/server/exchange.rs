@@ -16,6 +16,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 
+use super::flood;
 use super::wire::Knife;
 use crate::core::Core;
 use crate::counters::LoggedRequest;
@@ -194,6 +195,28 @@ async fn struck(
             "fault"
         };
         return Ok(finish(core, request, Handled::new(kind, answer)));
+    }
+    if let Effect::Flood {
+        of,
+        megabytes,
+        status,
+        gzip,
+    } = fault.effect
+    {
+        log(core, request, "fault", None, status);
+        let mut answer = Answer::empty(status).with(header::CONTENT_TYPE, flood::content_type(of));
+        if gzip {
+            answer = answer.with(header::CONTENT_ENCODING, "gzip");
+        }
+        let chunks = flood::chunks(of, megabytes << 20, &request.body);
+        let chunks: flood::Chunks = match gzip {
+            true => Box::new(flood::packed(chunks)),
+            false => chunks,
+        };
+        let mut response = head(&answer, None);
+        let frames = stream::iter(chunks.map(|chunk| Ok(Frame::data(chunk))));
+        *response.body_mut() = BodyExt::boxed_unsync(StreamBody::new(frames));
+        return Ok(response);
     }
     if fault.effect == Effect::Reset {
         let kind = if fault.after {

@@ -1,6 +1,7 @@
 //! The HTTP server: listener, TLS, HTTP/1.1 and h2, and simulated downtime.
 
 mod exchange;
+mod flood;
 mod tls;
 mod wire;
 
