@@ -99,12 +99,12 @@ fn number(number: &E164) -> String {
 
 /// Signs with which a formula begins. Wide, small and mathematical ones are included, because
 /// spreadsheets with a Japanese input method read them as the plain ones.
-const FORMULA_SIGNS: [char; 16] = [
+pub(super) const FORMULA_SIGNS: [char; 16] = [
     '=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '−', '|',
 ];
 
 /// A field as in RFC 4180 that no spreadsheet runs as a formula.
-fn field(text: Option<&str>) -> String {
+pub(super) fn field(text: Option<&str>) -> String {
     let text = text.unwrap_or_default();
     // What has no shape does not count: some spreadsheets drop it first.
     let formula = text

@@ -98,7 +98,7 @@ fn form(request: &Request<'_>) -> Result<Zeroizing<String>, Error> {
     Ok(form)
 }
 
-fn read(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
+pub(super) fn read(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
     let method = request.credentials.method();
     let answer = match serde_json::from_str::<TokenAnswer>(incoming.text.trim()) {
         Ok(answer) if incoming.status < 300 => answer,

@@ -4,13 +4,13 @@
 
 pub(crate) mod findings;
 pub(crate) mod permissions;
+mod rights;
 pub(crate) mod users;
 pub(crate) mod warning_code;
 pub(crate) mod warnings;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 
 use self::findings::{Access, Findings, Organization, Visibility, Warning};
 use self::permissions::{Grants, Sharing};
@@ -21,7 +21,7 @@ use super::answers::meaning::Meaning;
 use super::connection::Connection;
 use super::credentials::environment::ApiVersion;
 use super::login::session::SessionInfo;
-use super::rest::soql::{Soql, SoqlLiteral};
+use super::rest::soql::SoqlLiteral;
 use super::rest::{MAX_SUBQUERIES, Subrequest, Subresponse};
 
 /// The oldest version with composite requests, which the client requires (facts: Salesforce 2.7).
@@ -65,6 +65,13 @@ struct Description {
     createable: Option<bool>,
 }
 
+/// The user's record.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Named {
+    username: String,
+}
+
 /// Runs the connection test. It costs at most four API calls, and a log-in if there is no session.
 /// `users` are the user names of call centers; some hundreds of them cost nothing more.
 pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings, Error> {
@@ -82,7 +89,8 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
     let session = connection.session().await?;
     // This call runs first and alone, so that an expired session is replaced once here and not
     // three times at the same moment.
-    let about = match connection.composite(&about_user(&session.user_id)).await {
+    let about = about_user(&session.user_id, session.username.is_some());
+    let about = match connection.composite(&about).await {
         Ok(about) => about,
         Err(error) => return Err(explain(connection, error).await),
     };
@@ -114,7 +122,7 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
     let mut session = connection.session().await?;
     session.username = session
         .username
-        .or_else(|| first_text(&about[4], "Username").map(|name| connection.clean(&name)));
+        .or_else(|| Some(connection.clean(&about.get(5)?.record::<Named>().ok()?.username)));
 
     let organization = organization(&session, row, objects.get(3));
     let grants = Grants::read(&about[2], &about[3]);
@@ -129,6 +137,8 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
         lead: permissions::sees_all("Lead", &objects[2], &grants, &sharing, &mut warnings)?,
     };
     warnings.extend(warnings::of_create_task(&create_task));
+    let method = connection.credentials().method();
+    warnings.extend(rights::of(&about[4], &grants, method));
     let users = users.read(connection, along).await;
     Ok(Findings {
         session,
@@ -142,8 +152,9 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
 }
 
 /// The first call: it reads the user and the organization. Five queries are the maximum for one
-/// call.
-fn about_user(user_id: &str) -> [Subrequest; 5] {
+/// call; the user's name is a record and no query, and is asked for where the log-in did not tell
+/// it.
+fn about_user(user_id: &str, is_named: bool) -> Vec<Subrequest> {
     let user = SoqlLiteral::new(user_id);
     let assigned =
         format!("SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = {user}");
@@ -152,19 +163,24 @@ fn about_user(user_id: &str) -> [Subrequest; 5] {
     let sharing =
         "SELECT DefaultContactAccess, DefaultAccountAccess, DefaultLeadAccess FROM Organization";
     let objects = format!(
-        "SELECT SobjectType, PermissionsRead, PermissionsViewAllRecords FROM ObjectPermissions WHERE SobjectType IN ('Contact', 'Account', 'Lead') AND ParentId IN ({assigned})"
+        "SELECT SobjectType, PermissionsRead, PermissionsViewAllRecords, PermissionsCreate, PermissionsEdit, PermissionsDelete, PermissionsModifyAllRecords FROM ObjectPermissions WHERE SobjectType IN ('Contact', 'Account', 'Lead') AND ParentId IN ({assigned})"
     );
     let sets = format!(
         "SELECT PermissionsViewAllData, PermissionsModifyAllData FROM PermissionSet WHERE Id IN ({assigned})"
     );
-    let name = Soql::select(&["Username"], "User").and(&format!("Id = {user}"));
-    [
+    let mut requests = vec![
         Subrequest::query("organization", organization),
         Subrequest::query("sharing", sharing),
         Subrequest::query("objectPermissions", &objects),
         Subrequest::query("permissionSets", &sets),
-        Subrequest::query("user", name.as_str()),
-    ]
+        Subrequest::query("rights", rights::QUERY),
+    ];
+    let is_id = !user_id.is_empty() && user_id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_id && !is_named {
+        let name = Subrequest::record("user", "User", user_id, &["Username"]);
+        requests.push(name);
+    }
+    requests
 }
 
 /// Checks an error for an API version that the instance does not know. Salesforce answers it like a
@@ -255,11 +271,6 @@ fn may_create_task(description: Result<Description, Error>) -> Result<Visibility
     }
 }
 
-fn first_text(answer: &Subresponse, field: &str) -> Option<String> {
-    let page = answer.page::<Value>().ok()?;
-    Some(page.records.first()?.get(field)?.as_str()?.to_owned())
-}
-
 /// Salesforce writes `2026-12-01T00:00:00.000+0000`, without the colon that RFC 3339 requires.
 fn timestamp(text: &str) -> Option<Timestamp> {
     text.parse()
@@ -286,9 +297,23 @@ mod tests {
 
     #[test]
     fn the_first_call_has_no_more_queries_than_it_may() {
-        let requests = about_user("005' OR Id != '");
-        assert!(requests.len() <= crate::salesforce::rest::MAX_SUBQUERIES);
+        let requests = about_user("005' OR Id != '", false);
         let body = crate::salesforce::rest::composite_body(&requests, ApiVersion::DEFAULT);
+        assert!(
+            body.matches("/query?q=").count() <= MAX_SUBQUERIES,
+            "{body}"
+        );
         assert!(body.contains("'005%5C'+OR"), "the id is escaped: {body}");
+        assert!(
+            !body.contains("/sobjects/"),
+            "what is no id is no path: {body}"
+        );
+        let requests = about_user("005A0000006Vm9rIAC", false);
+        let body = crate::salesforce::rest::composite_body(&requests, ApiVersion::DEFAULT);
+        assert!(
+            body.contains("/sobjects/User/005A0000006Vm9rIAC?fields=Username\""),
+            "{body}"
+        );
+        assert_eq!(about_user("005", true).len(), MAX_SUBQUERIES);
     }
 }

@@ -50,6 +50,11 @@ pub(crate) enum Path {
     Search(String),
     Next(NextPage),
     Describe(String),
+    Record {
+        sobject: String,
+        id: String,
+        fields: String,
+    },
     Composite,
 }
 
@@ -134,6 +139,15 @@ impl Path {
                     percent_encode(sobject)
                 )
             }
+            Self::Record {
+                sobject,
+                id,
+                fields,
+            } => {
+                let (sobject, id) = (percent_encode(sobject), percent_encode(id));
+                let fields = query_encode(fields);
+                format!("/services/data/v{version}/sobjects/{sobject}/{id}?fields={fields}")
+            }
             Self::Composite => format!("/services/data/v{version}/composite"),
         }
     }
@@ -178,6 +192,23 @@ impl Subrequest {
         }
     }
 
+    /// A request for fields of one record. It does not count as a query.
+    pub fn record(
+        reference_id: impl Into<String>,
+        sobject: &str,
+        id: &str,
+        fields: &[&str],
+    ) -> Self {
+        Self {
+            reference_id: reference_id.into(),
+            path: Path::Record {
+                sobject: sobject.to_owned(),
+                id: id.to_owned(),
+                fields: fields.join(","),
+            },
+        }
+    }
+
     /// The length of this request's URL in bytes.
     pub fn url_len(&self, version: ApiVersion) -> usize {
         self.path.path(version).len()
@@ -213,6 +244,12 @@ impl Subresponse {
             .ok()
             .and_then(RawPage::page)
             .ok_or_else(|| self.odd())
+    }
+
+    /// The response as one record, or as the error that it reports.
+    pub fn record<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        self.success()?;
+        serde_json::from_value(self.body.clone()).map_err(|_| self.odd())
     }
 
     /// Like [`page`](Self::page), but does not copy the rows: for pages that may be large.
