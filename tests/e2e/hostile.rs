@@ -22,8 +22,8 @@ const BODIES: usize = 40;
 const BODY_BYTES: usize = 3_900_000;
 /// Connections that begin a request and never end it.
 const SLOW: usize = 300;
-/// Numbers in an answer of Salesforce: 12 MB of text, which a tree of values would make 190 MB of.
-const NUMBERS: usize = 6_000_000;
+/// Bytes of an answer of Salesforce. A tree of its values would take half a gigabyte.
+const ANSWER_BYTES: usize = 30_000_000;
 
 /// The most that the memory of a role's containers was, in bytes.
 type Peaks = BTreeMap<&'static str, u64>;
@@ -59,12 +59,16 @@ async fn hostile(bed: &Bed) -> Result<String, Failure> {
     look(bed, &mut peaks);
     slow_ones(bed).await?;
     look(bed, &mut peaks);
-    for answer in [
-        json!({"json": {"status": 200, "body": vec![0; NUMBERS]}}),
+    for effect in [
+        answer(&repeated("[0", ",0", "]")),
+        answer(&repeated(
+            "{\"compositeResponse\":[{}",
+            ",{\"referenceId\":\"x\",\"httpStatusCode\":200,\"body\":{\"records\":[{}]}}",
+            "]}",
+        )),
         json!({"gzipBomb": {"megabytes": 1_000}}),
-        json!({"json": {"status": 200, "body": {"compositeResponse": vec![json!({"body": {}}); 200_000]}}}),
     ] {
-        salesforce::fault(bed, answer).await?;
+        salesforce::fault(bed, effect).await?;
         let wish = jiff::Timestamp::now().to_string();
         tenant::test_now(bed, &wish).await?;
         look(bed, &mut peaks);
@@ -89,6 +93,17 @@ async fn hostile(bed: &Bed) -> Result<String, Failure> {
     Ok(lines.join("\n           "))
 }
 
+/// A text of that many bytes.
+fn repeated(begin: &str, again: &str, end: &str) -> String {
+    let times = ANSWER_BYTES / again.len();
+    format!("{begin}{}{end}", again.repeat(times))
+}
+
+/// The answer to every look-up and every proof.
+fn answer(body: &str) -> Value {
+    json!({"status": {"status": 200, "body": body, "contentType": "application/json;charset=UTF-8"}})
+}
+
 /// Many large bodies at once. Some are told to come again; a good delivery arrives afterwards.
 async fn flood(bed: &Bed) -> Result<usize, Failure> {
     let (forward, _client) = tenant::directory(bed, "ingest").await?;
@@ -107,14 +122,18 @@ async fn flood(bed: &Bed) -> Result<usize, Failure> {
             .timeout(SOON)
             .send()
     };
-    let mut taken = 0;
+    let (mut taken, mut answered) = (0, 0);
     for answer in join_all((0..BODIES).map(|_| post())).await {
         // A connection that is closed on a sender is an answer, too.
+        answered += usize::from(answer.is_ok());
         match answer.map(|answer| answer.status().as_u16()) {
             Ok(200 | 202 | 204) => taken += 1,
             Ok(400 | 408 | 413 | 429 | 503) | Err(_) => {}
             Ok(other) => return Err(format!("a large body was answered with {other}").into()),
         }
+    }
+    if answered == 0 {
+        return Err("none of the large bodies was answered at all".into());
     }
     drop(forward);
     tenant::call(bed, "60", &tenant::stranger("60")).await?;
@@ -125,8 +144,9 @@ async fn flood(bed: &Bed) -> Result<usize, Failure> {
 async fn slow_ones(bed: &Bed) -> Result<(), Failure> {
     let service = format!("service/{RELEASE}-directory");
     let forward = Forward::to(bed, OPERATOR, &service, 80).await?;
-    let begun = (0..SLOW).map(async |_| {
-        let mut stream = TcpStream::connect(("127.0.0.1", forward.port)).await?;
+    let port = forward.port;
+    let begun = (0..SLOW).map(|_| async move {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream
             .write_all(b"POST /v1/webhooks/calls HTTP/1.1\r\nHost: directory\r\nX-Slow: ")
             .await?;
