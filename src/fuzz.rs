@@ -6,13 +6,15 @@
 
 use std::path::Path;
 
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 use crate::api::Settings;
 use crate::cli::Manifests;
 use crate::directory::model::webhook;
-use crate::directory::{TokenKeys, fuzz as directory};
+use crate::directory::{TokenKeys, client, fuzz as directory};
 use crate::phone::{E164, MAX_SPELLING_CHARS, Region, numbers_in, parse, spellings};
 use crate::run::{RunReport, WorkerSettings};
 use crate::salesforce::fuzz as salesforce;
@@ -39,7 +41,7 @@ pub const TARGETS: &[Target] = &[
     target("quote", salesforce::quote),
     target("report", report),
     target("rest", salesforce::rest),
-    target("retry-after", directory::retry_after),
+    target("retry-after", retry_after),
     target("secret", salesforce::secret),
     target("settings", settings),
     target("soap", salesforce::soap),
@@ -60,6 +62,14 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 fn webhook(data: &[u8]) {
     if let Err(malformed) = webhook::read(data) {
         assert!(malformed.to_string().len() < 1_024, "a sentence is short");
+    }
+}
+
+/// `Retry-After`, as a worker reads it.
+fn retry_after(data: &[u8]) {
+    if let Ok(value) = HeaderValue::from_bytes(data) {
+        let headers: HeaderMap = [(RETRY_AFTER, value)].into_iter().collect();
+        client::retry_after(&headers);
     }
 }
 

@@ -36,7 +36,7 @@ const MAX_ERROR_BYTES: usize = 4_096;
 struct Row {
     id: Option<String>,
     name: Option<String>,
-    account: Option<Box<Row>>,
+    account: Option<Box<Self>>,
     phone: Option<String>,
 }
 

@@ -60,6 +60,7 @@ const ROOMS: &[&str] = &[
     "explain",
     "status",
     "selftest",
+    "fuzz",
     "main",
 ];
 

@@ -1,29 +1,24 @@
 //! Requests from outside, as functions of bytes for the fuzzer.
 
-use axum::http::header::{CONTENT_ENCODING, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, HeaderValue};
 
 use super::contacts_csv::{FORMULA_SIGNS, field};
 use super::middleware::{body, cursor as cursors};
-use crate::directory::client;
 use crate::plain_text::acts;
 
 /// The cap on a body in the chart.
 const MAX_BODY_BYTES: usize = 4 << 20;
-
-fn headers(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {
-    let value = HeaderValue::from_bytes(value).ok()?;
-    Some([(name, value)].into_iter().collect())
-}
 
 /// `Content-Encoding` in the first line, then the body.
 pub(crate) fn body(data: &[u8]) {
     let Some(end) = data.iter().position(|byte| *byte == b'\n') else {
         return;
     };
-    let Some(headers) = headers(CONTENT_ENCODING, &data[..end]) else {
+    let Ok(packing) = HeaderValue::from_bytes(&data[..end]) else {
         return;
     };
+    let headers: HeaderMap = [(CONTENT_ENCODING, packing)].into_iter().collect();
     if let Ok(length) = body::unpacked(&headers, &data[end + 1..], MAX_BODY_BYTES) {
         assert!(length <= MAX_BODY_BYTES, "{length} bytes");
     }
@@ -50,10 +45,4 @@ pub(crate) fn csv(data: &[u8]) {
     assert!(cell == text || cell.strip_prefix('\'') == Some(&text));
     let seen = cell.trim_start_matches(|c: char| c.is_whitespace() || acts(c));
     assert!(!seen.starts_with(FORMULA_SIGNS), "{cell:?} is a formula");
-}
-
-pub(crate) fn retry_after(data: &[u8]) {
-    if let Some(headers) = headers(RETRY_AFTER, data) {
-        client::retry_after(&headers);
-    }
 }

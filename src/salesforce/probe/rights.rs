@@ -52,7 +52,8 @@ pub(crate) fn of(own: &Subresponse, grants: &Grants, method: Method) -> Option<W
     ];
     let mut rights: Vec<String> = everywhere
         .into_iter()
-        .filter_map(|(is, name)| is.then(|| name.to_owned()))
+        .filter(|(is, _)| *is)
+        .map(|(_, name)| name.to_owned())
         .collect();
     // Modify All Data says it of every object.
     if !modifies_all {

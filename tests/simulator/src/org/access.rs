@@ -113,10 +113,9 @@ impl Access {
                 .copied()
                 .unwrap_or_default(),
             "CallCenter" if !self.call_centers => ObjectAccess::default(),
-            OWN_PERMISSIONS if !self.own_permissions => ObjectAccess::default(),
             OWN_PERMISSIONS => {
                 return ObjectAccess {
-                    read: true,
+                    read: self.own_permissions,
                     ..ObjectAccess::default()
                 };
             }

@@ -164,6 +164,10 @@ const PERMISSION_COLUMNS: [(&str, &str); 6] = [
     (USER_PERMISSIONS[3], "PermissionsEditTask"),
     (USER_PERMISSIONS[4], "PermissionsViewSetup"),
     (USER_PERMISSIONS[5], "PermissionsUseAnyApiAuth"),
+    ("AuthorApex", "PermissionsAuthorApex"),
+    ("CustomizeApplication", "PermissionsCustomizeApplication"),
+    ("ManageUsers", "PermissionsManageUsers"),
+    ("PasswordNeverExpires", "PermissionsPasswordNeverExpires"),
 ];
 
 fn with_permissions(
