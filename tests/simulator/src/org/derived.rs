@@ -157,7 +157,7 @@ fn license_id(org: &Org, name: &str) -> String {
     ids::named_id("100", &[&org.id, name])
 }
 
-const PERMISSION_COLUMNS: [(&str, &str); 6] = [
+const PERMISSION_COLUMNS: [(&str, &str); 10] = [
     (USER_PERMISSIONS[0], "PermissionsApiEnabled"),
     (USER_PERMISSIONS[1], "PermissionsViewAllData"),
     (USER_PERMISSIONS[2], "PermissionsModifyAllData"),
