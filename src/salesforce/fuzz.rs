@@ -19,7 +19,7 @@ use super::login::session::SessionKeeper;
 use super::login::{Request, read_answer};
 use super::rest::{Page, Subrequest, read_composite, read_page, read_search};
 use super::text::{Redactor, decode};
-use super::transport::dial::DialPolicy;
+use super::transport::dial::{DEFAULT_HOSTS, DialPolicy};
 use super::transport::{Transport, expiry};
 use super::{Method, Usage};
 
@@ -207,7 +207,10 @@ pub(crate) fn url(data: &[u8]) {
     super::host_instead_of_pages(&url);
     if policy.check(&url).is_ok() {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-        let known = [".salesforce.com", ".force.com"];
-        assert!(url.scheme() == "https" && known.iter().any(|end| host.ends_with(end)));
+        let mut ends = DEFAULT_HOSTS.iter().map(|known| known.trim_matches('*'));
+        assert!(
+            url.scheme() == "https" && ends.any(|end| host.ends_with(end)),
+            "{url}"
+        );
     }
 }

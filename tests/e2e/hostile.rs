@@ -156,7 +156,8 @@ async fn slow_ones(bed: &Bed) -> Result<(), Failure> {
     if slow.len() < SLOW / 2 {
         return Err(format!("only {} slow connections could be made", slow.len()).into());
     }
-    let delivery = tenant::call(bed, "61", &tenant::stranger("61"));
+    let number = tenant::stranger("61");
+    let delivery = tenant::call(bed, "61", &number);
     match tokio::time::timeout(Duration::from_secs(20), delivery).await {
         Ok(delivered) => delivered,
         Err(_) => Err(format!(
