@@ -16,6 +16,8 @@ use crate::cli::Manifests;
 use crate::directory::model::webhook;
 use crate::directory::{TokenKeys, client, fuzz as directory};
 use crate::phone::{E164, MAX_SPELLING_CHARS, Region, numbers_in, parse, spellings};
+use crate::plain_text::acts;
+use crate::plain_text::csv::{FORMULA_SIGNS, field};
 use crate::run::{RunReport, WorkerSettings};
 use crate::salesforce::fuzz as salesforce;
 
@@ -33,7 +35,7 @@ pub const TARGETS: &[Target] = &[
     target("body", directory::body),
     target("certificate", salesforce::certificate),
     target("composite", salesforce::composite),
-    target("csv", directory::csv),
+    target("csv", csv),
     target("cursor", directory::cursor),
     target("keys", keys),
     target("oauth", salesforce::oauth),
@@ -137,6 +139,21 @@ fn phone(data: &[u8]) {
             "{spelling:?} in {region}"
         );
     }
+}
+
+/// A name becomes one cell that no spreadsheet runs.
+fn csv(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let written = field(&text);
+    let quoted = written.len() > 1 && written.starts_with('"') && written.ends_with('"');
+    assert!(quoted || !written.contains([',', ';', '\t', '"', '\r', '\n']));
+    let cell = match quoted {
+        true => written[1..written.len() - 1].replace("\"\"", "\""),
+        false => written,
+    };
+    assert!(cell == text || cell.strip_prefix('\'') == Some(&text));
+    let seen = cell.trim_start_matches(|c: char| c.is_whitespace() || acts(c));
+    assert!(!seen.starts_with(FORMULA_SIGNS), "{cell:?} is a formula");
 }
 
 /// The inputs that the fuzzer found worth keeping.

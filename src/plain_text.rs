@@ -1,6 +1,8 @@
 //! Text from outside, before it is shown: none of it may act on the terminal, the page or the
 //! spreadsheet that shows it.
 
+pub(crate) mod csv;
+
 /// Replaces every character that moves the cursor, changes the text's direction or hides what
 /// stands there with a blank.
 pub(crate) fn plain(text: &str) -> String {

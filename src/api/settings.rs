@@ -149,13 +149,21 @@ impl Settings {
                 ),
             });
         }
-        let api_version = salesforce.api_version.parse().map_err(|_| InvalidField {
+        let api_version: ApiVersion = salesforce.api_version.parse().map_err(|_| InvalidField {
             field: "spec.salesforce.apiVersion",
             problem: format!(
                 "{:?} is no version of the Salesforce API; write one such as \"50.0\"",
                 salesforce.api_version
             ),
         })?;
+        if api_version < ApiVersion::WITH_COMPOSITE {
+            return Err(InvalidField {
+                field: "spec.salesforce.apiVersion",
+                problem: format!(
+                    "{api_version} has no composite request, with which many numbers are asked for at once; write \"50.0\""
+                ),
+            });
+        }
         let auth = AuthSettings::read(&salesforce.auth)?;
         let daily_at =
             WallClock::strptime("%H:%M", &contacts.daily_at).map_err(|_| InvalidField {

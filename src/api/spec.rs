@@ -127,14 +127,18 @@ pub struct SalesforceSpec {
     )]
     #[schemars(length(max = 253))]
     pub login_url: Option<String>,
-    /// Version of the Salesforce API to speak, such as `50.0`. Salesforce has retired the versions
-    /// before 31.0.
+    /// Version of the Salesforce API to speak, such as `50.0`; 38.0 or newer, the first one in
+    /// which one request asks for many numbers. Salesforce has retired the versions before
+    /// 31.0.
     #[serde(default = "default_api_version")]
     #[x_kube(
         validation = Rule::new("self.matches('^[1-9][0-9]{1,2}[.]0$')")
             .message("must be a version of the Salesforce API such as \"50.0\" (in quotes, without a leading v)"),
         validation = Rule::new("!self.matches('^([1-9]|[12][0-9]|30)[.]0$')")
             .message("must be 31.0 or newer, because Salesforce has retired the versions before it; write \"50.0\""),
+        // Composite requests came with 38.0 (facts: Salesforce 2.7).
+        validation = Rule::new("!self.matches('^3[1-7][.]0$')")
+            .message("must be 38.0 or newer, because older versions have no composite request, with which many numbers are asked for at once; write \"50.0\""),
     )]
     #[schemars(length(max = 5))]
     pub api_version: String,
@@ -232,6 +236,8 @@ pub struct UserAuth {
     #[x_kube(
         validation = Rule::new("self.matches('^[^@\\\\s]+@[^@\\\\s]+$')")
             .message("must be a Salesforce user name, in the form of an e-mail address"),
+        validation = Rule::new("!self.matches('[\\\\p{Cc}\\\\p{Cf}\\\\p{Zl}\\\\p{Zp}\\\\x{2065}]')")
+            .message("must not have control characters, nor characters that show nothing or turn the direction of writing; type it anew instead of pasting it"),
     )]
     #[schemars(length(max = 80))]
     pub username: String,
@@ -332,6 +338,8 @@ pub struct CallCenter {
     #[x_kube(
         validation = Rule::new("self.matches('^[^\\\\s]([^\\\\n\\\\r\\\\t]*[^\\\\s])?$')")
             .message("must be 1 to 80 characters on one line, not beginning or ending with a space"),
+        validation = Rule::new("!self.matches('[\\\\p{Cc}\\\\p{Cf}\\\\p{Zl}\\\\p{Zp}\\\\x{2065}]')")
+            .message("must not have control characters, nor characters that show nothing or turn the direction of writing; type it anew instead of pasting it"),
     )]
     #[schemars(length(max = 80))]
     pub name: String,
@@ -339,6 +347,8 @@ pub struct CallCenter {
     #[x_kube(
         validation = Rule::new("self.all(user, user.matches('^[^@\\\\s]+@[^@\\\\s]+$'))")
             .message("must be Salesforce user names, in the form of e-mail addresses"),
+        validation = Rule::new("self.all(user, !user.matches('[\\\\p{Cc}\\\\p{Cf}\\\\p{Zl}\\\\p{Zp}\\\\x{2065}]'))")
+            .message("must not have control characters, nor characters that show nothing or turn the direction of writing; type it anew instead of pasting it"),
     )]
     #[schemars(length(max = 200), inner(length(max = 80)), extend("x-kubernetes-list-type" = "set"))]
     pub users: Vec<String>,

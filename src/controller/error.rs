@@ -19,6 +19,19 @@ pub enum Error {
         "the Lease for leader election could not be read or made; check that the API server answers and that the controller's role allows leases"
     )]
     Lease(#[source] kube_lease_manager::LeaseManagerError),
+    /// The record of log-ins could not be read or created.
+    #[error(
+        "the record of log-ins, ConfigMap {name} in namespace {namespace}, could not be read or made; check that the namespace exists and that the controller's role allows configmaps there (get, create, update)"
+    )]
+    Logins {
+        /// Namespace of the ConfigMap.
+        namespace: String,
+        /// Name of the ConfigMap.
+        name: &'static str,
+        /// Error of the API server.
+        #[source]
+        source: Box<kube::Error>,
+    },
     /// Another replica leads now; this one ends so that it starts afresh.
     #[error("the Lease was lost; another replica leads")]
     LeadershipLost,
@@ -60,7 +73,9 @@ impl Error {
             | Self::WorkerPods(..)
             | Self::Mail(_)
             | Self::Flag(_) => Exit::Usage,
-            Self::Lease(_) | Self::LeadershipLost | Self::Listen { .. } => Exit::Failed,
+            Self::Lease(_) | Self::Logins { .. } | Self::LeadershipLost | Self::Listen { .. } => {
+                Exit::Failed
+            }
         }
     }
 }

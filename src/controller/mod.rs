@@ -22,11 +22,14 @@ pub use self::args::Args;
 use self::cluster::events::Recorder;
 pub use self::cluster::leader::LEASE;
 use self::cluster::leader::{ANSWER_WITHIN, Leadership};
+pub use self::cluster::login_store::LOGINS;
+use self::cluster::login_store::LoginStore;
 use self::context::Context;
 use self::context::access::ScopeAccess;
 use self::context::mail::Mail;
 use self::context::metrics::Metrics;
 use self::context::prover::Prover;
+use self::context::user_logins::UserLogins;
 pub use self::error::Error;
 pub use self::mail_args::MailArgs;
 use self::queue::work;
@@ -75,9 +78,9 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let server = tokio::spawn(served);
 
     let identity = args.identity();
+    let namespace = args.lease_namespace(&client);
     let mut leadership = None;
     if args.leader_elect {
-        let namespace = args.lease_namespace(&client);
         let leases = args.client_that_waits(ANSWER_WITHIN).await?;
         match Leadership::acquire(leases, &namespace, &identity, &stop)
             .await
@@ -95,6 +98,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         .into_iter()
         .map(|namespace| Watches::of(&client, ScopeAccess::of(namespace, Arc::clone(&metrics))))
         .collect();
+    let user_logins = UserLogins::new(LoginStore::new(client.clone(), namespace));
     let context = Arc::new(Context::new(
         client.clone(),
         Recorder::new(client, identity),
@@ -110,8 +114,14 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
             setup.mail.as_ref().map(|mail| mail.rules.clone()),
             Arc::clone(&metrics),
         ),
+        user_logins,
         metrics,
     ));
+    let last_answers = CancellationToken::new();
+    let book = AbortOnDropHandle::new(tokio::spawn({
+        let (context, over) = (Arc::clone(&context), last_answers.clone());
+        async move { context.user_logins.keep_stored(over).await }
+    }));
     let last_mails = CancellationToken::new();
     let mailer = setup.mail.map(|mail| {
         let delivering = mailer::deliver(Arc::clone(&context), mail, last_mails.clone());
@@ -132,7 +142,14 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         tracing::info!("the controller watches");
         std::future::pending().await
     };
+    let no_record = async {
+        match context.user_logins.load().await {
+            Ok(()) => std::future::pending().await,
+            Err(error) => error,
+        }
+    };
     tokio::select! {
+        error = no_record => return Err(error),
         () = work(&context, watches, args.concurrency, &stop) => {}
         () = synced => {}
         // Running reconciles are dropped at once: the new leader repeats them, and each write is
@@ -140,6 +157,9 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         () = lost => return Err(Error::LeadershipLost),
     }
     stop.cancel();
+    last_answers.cancel();
+    // What is not stored counts as unanswered.
+    let _ = tokio::time::timeout(ANSWER_WITHIN, book).await;
     if let Some(mailer) = mailer {
         last_mails.cancel();
         if tokio::time::timeout(mailer::FLUSH_WITHIN, mailer)

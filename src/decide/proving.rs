@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
 
 use super::login::ledger::{note_refusal, note_refused_at, of_credential, settle_attempt};
 use super::login::next_attempt::{Cause, Next, REFUSAL_WINDOW};
@@ -12,7 +11,7 @@ use super::login::{next_attempt, user_limit};
 use super::rules::budget::Spender;
 use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
-use super::rules::{error_log, schedule, warnings};
+use super::rules::{error_log, requests, schedule, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
 use crate::api::status::UNOBSERVED;
@@ -196,7 +195,7 @@ impl Decision<'_> {
             self.now.duration_since(refused.at) < REFUSAL_WINDOW && !own.contains(refused)
         });
         let whose = if others {
-            ", at least one of them for another integration of this cluster"
+            ", at least one of them for another integration of this cluster, or for one that was deleted"
         } else {
             ""
         };
@@ -442,13 +441,13 @@ impl Decision<'_> {
     }
 
     pub(crate) fn test_requested(&self) -> bool {
-        let requested_at = self.observed.resource.annotations().get(TEST_REQUESTED_AT);
-        requested_at.is_some() && requested_at != self.status.last_handled_test_at.as_ref()
+        let requested = requests::value(self.observed.resource, TEST_REQUESTED_AT);
+        requested.is_some() && requested != self.status.last_handled_test_at
     }
 
     pub(crate) fn mark_test_handled(&mut self) {
-        if let Some(requested_at) = self.observed.resource.annotations().get(TEST_REQUESTED_AT) {
-            self.status.last_handled_test_at = Some(requested_at.clone());
+        if let Some(requested) = requests::value(self.observed.resource, TEST_REQUESTED_AT) {
+            self.status.last_handled_test_at = Some(requested);
         }
     }
 

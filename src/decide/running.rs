@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::rules::schedule::Cadence;
 use super::rules::warnings::Origin;
-use super::rules::{error_log, warnings};
+use super::rules::{error_log, requests, warnings};
 use super::runs::admission::Admission;
 use super::runs::stuck::StuckRun;
 use super::runs::{EndedRun, labels, stuck};
@@ -209,8 +209,8 @@ impl Decision<'_> {
 
     /// Returns the request for a run that is not handled yet.
     fn run_requested(&self) -> Option<String> {
-        let request_id = self.observed.resource.annotations().get(RUN_REQUESTED_AT)?;
-        (self.status.last_handled_run_at.as_ref() != Some(request_id)).then(|| request_id.clone())
+        requests::value(self.observed.resource, RUN_REQUESTED_AT)
+            .filter(|value| self.status.last_handled_run_at.as_ref() != Some(value))
     }
 
     /// Starts the run that the tenant requests, or refuses it with a message. `settings` is `None`

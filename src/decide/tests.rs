@@ -7,6 +7,7 @@ mod call_centers;
 mod connection;
 mod credentials;
 mod fates;
+mod hostile_logins;
 mod login_ledger;
 mod pods;
 mod rights;

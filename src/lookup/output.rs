@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Explanation, Format, NumberResult, Outcome};
 use crate::cli::width;
-use crate::plain_text::plain;
+use crate::plain_text::{csv as csv_text, plain};
 use crate::resolve::Record;
 
 /// API calls per number with the product document's own method: one query for each of Contact,
@@ -120,9 +120,8 @@ fn csv(outcome: &Outcome) -> String {
     let mut text = String::from("number,e164,object,id,company,person,link,reason\r\n");
     for line in &outcome.lines {
         let found = line.found();
-        let fields = [
-            Some(line.text.as_str()),
-            e164(line),
+        let numbers = [Some(line.text.as_str()), e164(line)];
+        let texts = [
             found.map(|found| found.object.as_str()),
             found.map(|found| found.id.as_str()),
             found.and_then(|found| found.company.as_deref()),
@@ -130,32 +129,13 @@ fn csv(outcome: &Outcome) -> String {
             found.and_then(|found| found.link.as_deref()),
             line.reason(),
         ];
-        let fields: Vec<String> = fields
-            .into_iter()
-            .map(|field| csv_field(field.unwrap_or_default()))
-            .collect();
+        let numbers = numbers.map(|number| csv_text::number(number.unwrap_or_default()));
+        let texts = texts.map(|text| csv_text::field(text.unwrap_or_default()));
+        let fields = [numbers.as_slice(), texts.as_slice()].concat();
         text.push_str(&fields.join(","));
         text.push_str("\r\n");
     }
     text
-}
-
-/// A field as in RFC 4180. A text that a spreadsheet would treat as a formula gets an apostrophe,
-/// unless it is a number.
-fn csv_field(value: &str) -> String {
-    let is_number = value
-        .strip_prefix(['+', '-'])
-        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-    let mut text = String::with_capacity(value.len());
-    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number {
-        text.push('\'');
-    }
-    text.push_str(value);
-    if text.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
 }
 
 // === Table ===

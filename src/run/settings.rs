@@ -312,6 +312,18 @@ mod tests {
         assert_eq!(WorkerSettings::parse(&json).unwrap(), settings);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn an_environment_variable_reads_back_whatever_a_tenant_writes(text in "[$(){}A-Z\\\\\"\n\u{0}-\u{20}\u{202e}]{0,30}") {
+            let mut settings = WorkerSettings::parse(DOCUMENT).unwrap();
+            settings.salesforce.auth = AuthSettings::JwtBearer(UserSettings { username: text.clone() });
+            settings.run = Some(text);
+            let json = settings.to_json();
+            proptest::prop_assert!(!json.contains(['$', '\n', '\u{0}']), "{}", json);
+            proptest::prop_assert_eq!(WorkerSettings::parse(&json).unwrap(), settings);
+        }
+    }
+
     #[test]
     fn a_document_with_what_is_needed_is_read_and_comes_back() {
         let settings = WorkerSettings::parse(DOCUMENT).unwrap();

@@ -32,7 +32,9 @@ pub use self::credentials::environment::{ApiVersion, Environment, InvalidApiVers
 pub use self::credentials::hosts::host_instead_of_pages;
 pub use self::credentials::key_names::misspelt;
 pub use self::credentials::private_key::NotAKey;
-pub use self::credentials::secret_keys::{Incomplete, SecretKey, Unusable, secret_text};
+pub use self::credentials::secret_keys::{
+    Incomplete, SecretKey, Unusable, is_security_token, secret_text,
+};
 pub use self::credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
 pub use self::login::gate::{LoginGate, LoginWithheld};
 pub use self::login::session::{SessionInfo, SharedSession};

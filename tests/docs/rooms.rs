@@ -421,3 +421,30 @@ fn every_file_that_contributing_names_exists() {
         );
     }
 }
+
+/// What shows that a file escapes text by itself, and the one file that may (docs/security.md).
+const ESCAPES: &[(&str, &str)] = &[
+    (r#"replace('"', "\"\"")"#, "src/plain_text/csv.rs"),
+    (r#""&lt;""#, "src/salesforce/text/xml.rs"),
+    (r#"push_str("\\'")"#, "src/salesforce/rest/soql.rs"),
+    ("?&|!{}[]()^~*:", "src/salesforce/rest/sosl.rs"),
+    ("EnvVar {", "src/decide/children/run.rs"),
+    (r"..='\u{202e}'", "src/plain_text.rs"),
+];
+
+#[test]
+fn each_kind_of_text_is_escaped_in_one_place() {
+    for (sign, home) in ESCAPES {
+        let mut found = vec![];
+        for path in crate::files("src", ".rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            // Tests say what must come of it.
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let name = path.strip_prefix(root()).unwrap().display().to_string();
+            if code.contains(sign) && !name.contains("/tests") {
+                found.push(name);
+            }
+        }
+        assert_eq!(found, [*home], "{sign}");
+    }
+}

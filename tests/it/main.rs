@@ -22,6 +22,7 @@ mod disturbed;
 mod documents;
 mod examples;
 mod gateway;
+mod guessing;
 mod health;
 mod injector;
 mod interrupted;

@@ -72,7 +72,6 @@ fn cases() -> Vec<Case> {
         Case { name: "soap-off", org: |org| org.with(|org| org.soap_login = false), reason: "LoginMethodDisabled", ..ANY },
         Case { name: "professional", org: |org| org.with(|org| { org.api = false; org.edition = "Professional Edition".into(); }), reason: "ApiDisabledForOrg", ..ANY },
         Case { name: "user-without-api", org: |org| org.grants("Integration", |grants| grants.deny("ApiEnabled")), reason: "ApiDisabledForUser", ..ANY },
-        Case { name: "old-version", manifest: |manifest| api_version(manifest, "31.0"), reason: "UnsupportedApiVersion", ..ANY },
         Case { name: "new-version", manifest: |manifest| api_version(manifest, "99.0"), reason: "UnsupportedApiVersion", ..ANY },
         Case { name: "address", org: |org| org.with(|org| user(org).login_ip_ranges = vec!["192.0.2.0/24".into()]), reason: "IpRestricted", ..ANY },
         Case { name: "rate", reason: "LoginRateExceeded", stalled: false, ..ANY },

@@ -244,7 +244,37 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         "/spec/salesforce/apiVersion",
         r#""30.0""#,
         "must be 31.0 or newer",
-        r#""31.0""#,
+        r#""38.0""#,
+    ),
+    (
+        "/spec/salesforce/apiVersion",
+        r#""37.0""#,
+        "must be 38.0 or newer",
+        r#""68.0""#,
+    ),
+    (
+        "/spec/salesforce/auth/password/username",
+        r#""a\u001b[2J@b""#,
+        "must not have control characters",
+        r#""$(HOME)@b""#,
+    ),
+    (
+        "/spec/salesforce/auth/password/username",
+        r#""a\u202e@b""#,
+        "turn the direction of writing",
+        r#""\u5c71\u7530@b""#,
+    ),
+    (
+        "/spec/callCenters",
+        r#"[{"name": "a\u009bb", "users": ["a@b"]}]"#,
+        "must not have control characters",
+        r#"[{"name": "\u53d7\u4ed8", "users": ["a@b"]}]"#,
+    ),
+    (
+        "/spec/callCenters",
+        r#"[{"name": "a", "users": ["a@b", "\u2066a@c"]}]"#,
+        "must not have control characters",
+        r#"[{"name": "a", "users": ["a@b", "a@c"]}]"#,
     ),
     (
         "/spec/salesforce/loginUrl",

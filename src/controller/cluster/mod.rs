@@ -3,4 +3,5 @@
 pub(crate) mod api_server;
 pub(crate) mod events;
 pub(crate) mod leader;
+pub(crate) mod login_store;
 pub(crate) mod secret;

@@ -78,3 +78,48 @@ pub(super) struct RunLabel {
     pub(super) kind: String,
     pub(super) outcome: CodeValue,
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::metrics::family::Family;
+    use prometheus_client::metrics::gauge::Gauge;
+    use prometheus_client::registry::Registry;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reads a label's value as Prometheus does.
+    fn unquote(text: &str) -> Option<String> {
+        let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+        let mut value = String::new();
+        let mut chars = inner.chars();
+        while let Some(char) = chars.next() {
+            match char {
+                '"' | '\n' => return None,
+                '\\' => value.push(match chars.next()? {
+                    'n' => '\n',
+                    escaped @ ('"' | '\\') => escaped,
+                    _ => return None,
+                }),
+                plain => value.push(plain),
+            }
+        }
+        Some(value)
+    }
+
+    proptest! {
+        #[test]
+        fn a_label_always_reads_back_as_its_value(organization in "\\PC{0,20}|[\"\\\\\n{},= a]{0,20}") {
+            let mut registry = Registry::default();
+            let family = Family::<OrgLabel, Gauge>::default();
+            registry.register("x", "x", family.clone());
+            family.get_or_create(&OrgLabel { organization: organization.clone() }).set(1);
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            let line = text.split("\nx{organization=").nth(1).unwrap();
+            let quoted = line.strip_suffix("} 1\n# EOF\n").unwrap();
+            prop_assert_eq!(unquote(quoted), Some(organization));
+        }
+    }
+}

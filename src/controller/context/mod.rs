@@ -82,6 +82,7 @@ impl Context {
         token_keys: TokenKeys,
         stores: Vec<Stores>,
         mail: Mail,
+        user_logins: UserLogins,
         metrics: Arc<Metrics>,
     ) -> Self {
         // Identifies the signing key without revealing anything of it.
@@ -97,7 +98,7 @@ impl Context {
             recorder,
             config,
             prover,
-            user_logins: UserLogins::default(),
+            user_logins,
             fingerprint_key,
             token_keys,
             index: Mutex::default(),
@@ -156,6 +157,28 @@ impl Context {
             .flatten()
             .filter(|refused| !refused.reported)
             .collect()
+    }
+
+    /// The log-ins as this user that count within the hour, whether or not their integrations still
+    /// exist.
+    pub(crate) fn logged_refusals(&self, user: &str) -> Vec<Refused> {
+        self.user_logins
+            .forget_answered(user, |credential, sent| self.has_worked(credential, sent));
+        self.user_logins.refusals(user, now())
+    }
+
+    /// Whether a status tells that this credential has worked at this time or later.
+    fn has_worked(&self, credential: &str, since: Timestamp) -> bool {
+        let keys = self.index().sharing(credential);
+        keys.iter()
+            .filter_map(|key| self.integration(key))
+            .filter_map(|integration| integration.status.as_ref()?.connection.clone())
+            .any(|connection| {
+                connection.credentials_version.as_deref() == Some(credential)
+                    && connection.failed_logins == 0
+                    && connection.attempted_at.is_none()
+                    && connection.verified_at.is_some_and(|at| at.0 >= since)
+            })
     }
 
     /// Drops the session of a credential that this integration no longer uses, unless another

@@ -1,169 +1,212 @@
-//! The log-ins of the last hour by user, of this controller. The statuses have the refusals too,
-//! but later, and without the log-ins that are under way: three integrations that try three
-//! passwords of one user at once must not send three.
+//! The log-ins of the last hour by user. The statuses have the refusals too, but later, without the
+//! log-ins that are under way, and only while their integrations exist. A log-in is stored in a
+//! ConfigMap before it is sent; many that wait for that are stored with one write.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
-use crate::decide::login::next_attempt::REFUSAL_WINDOW;
-use crate::decide::login::user_limit::{self, Refused};
+use crate::api::now;
+use crate::controller::Error;
+use crate::controller::cluster::login_store::LoginStore;
+use crate::decide::login::logbook::{Attempt, Logbook};
+use crate::decide::login::user_limit::Refused;
+use crate::error::Chain;
 
-/// Wait for the answer to a log-in that is under way.
-const ANSWER: SignedDuration = SignedDuration::from_secs(15);
-/// Number of users above which those without a recent log-in are dropped at the next one.
-const TIDY_ABOVE: usize = 1024;
+/// Attempts to store the logbook against other writers.
+const MAX_CONFLICTS: usize = 5;
+/// Attempts to read the logbook at the start that the API server may refuse.
+const MAX_REFUSED: u32 = 5;
+/// The pause after a failed attempt to read the logbook.
+const PAUSE: Duration = Duration::from_secs(2);
+/// The time after which an answer is in the stored text. Until then a log-in stands there as
+/// unanswered, which counts as much.
+const STORED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The log-ins of each user.
-#[derive(Default)]
-pub(crate) struct UserLogins(Mutex<HashMap<String, Vec<Login>>>);
+pub(crate) struct UserLogins {
+    book: Mutex<Logbook>,
+    store: LoginStore,
+    stored: tokio::sync::Mutex<Version>,
+}
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Login {
-    at: Timestamp,
-    credential: String,
-    refused: bool,
+/// What of the logbook is stored.
+#[derive(Default)]
+struct Version {
+    of_object: Option<String>,
+    /// The last change of the logbook that is in the stored text.
+    changes: u64,
+}
+
+/// Why a log-in must not be sent.
+#[derive(Debug)]
+pub(crate) enum NotAdmitted {
+    /// Log-ins as this user were refused, or are not answered yet. The value is the time from which
+    /// it may be asked for again.
+    Until(Timestamp),
+    /// Another controller writes the record again and again.
+    Overtaken,
+    /// The log-in could not be stored.
+    NotStored(kube::Error),
 }
 
 // === impl UserLogins ===
 
 impl UserLogins {
-    /// Admits one log-in as this user with this credential at `now`, and counts it until
-    /// [`Self::settle`]. `refused` has the refusals that statuses show.
+    /// Log-ins that are kept there. Nothing is read yet.
+    pub(crate) fn new(store: LoginStore) -> Self {
+        Self {
+            book: Mutex::default(),
+            store,
+            stored: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Reads what earlier controllers have stored, so that it is known before the first log-in. An
+    /// API server that cannot be reached is waited for.
     ///
     /// # Errors
-    /// The time at which the next log-in may be asked for.
-    pub(crate) fn admit(
-        &self,
-        user: &str,
-        credential: &str,
-        mut refused: Vec<Refused>,
-        now: Timestamp,
-    ) -> Result<(), Timestamp> {
-        let mut users = self.0.lock();
-        if users.len() > TIDY_ABOVE {
-            users.retain(|_, logins| logins.iter().any(|login| is_recent(login.at, now)));
+    /// When the API server refuses it again and again.
+    pub(crate) async fn load(&self) -> Result<(), Error> {
+        let mut refused = 0;
+        while let Err(error) = self.read_once().await {
+            let (namespace, name) = self.store.place();
+            tracing::warn!(error = %Chain(&error), namespace, name, "the record of log-ins could not be read; it is tried again");
+            if matches!(&error, kube::Error::Api(status) if status.code < 500) {
+                refused += 1;
+            }
+            if refused == MAX_REFUSED {
+                return Err(Error::Logins {
+                    namespace: namespace.to_owned(),
+                    name,
+                    source: Box::new(error),
+                });
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        let logins = users.entry(user.to_owned()).or_default();
-        logins.retain(|login| is_recent(login.at, now));
-        refused.extend(logins.iter().filter_map(Login::refusal));
-        if let Some(opens) = user_limit::gate(refused.clone(), credential, now) {
-            return Err(opens);
-        }
-        let pending = logins.iter().filter(|login| !login.refused);
-        refused.extend(pending.map(Login::counted));
-        // Statuses have seconds: two log-ins of one second would look like one there.
-        let twin = |login: &Login| login.at == now && login.credential == credential;
-        if user_limit::gate(refused, credential, now).is_some() || logins.iter().any(twin) {
-            return Err(now.checked_add(ANSWER).unwrap_or(now));
-        }
-        logins.push(Login {
-            at: now,
-            credential: credential.into(),
-            refused: false,
-        });
         Ok(())
     }
 
-    /// Records the answer to the log-in with this credential that was sent at `at`.
-    pub(crate) fn settle(&self, user: &str, credential: &str, at: Timestamp, refused: bool) {
-        let mut users = self.0.lock();
-        let Some(logins) = users.get_mut(user) else {
-            return;
-        };
-        if let Some(place) = logins
-            .iter()
-            .position(|login| login.at == at && login.credential == credential && !login.refused)
-        {
-            if refused {
-                logins[place].refused = true;
-            } else {
-                logins.remove(place);
+    /// Admits one log-in and stores it; it counts until [`Self::settle`]. `refused` returns the
+    /// refusals that statuses show.
+    ///
+    /// # Errors
+    /// Why it must not be sent.
+    pub(crate) async fn admit(
+        &self,
+        attempt: Attempt<'_>,
+        refused: impl Fn() -> Vec<Refused>,
+    ) -> Result<(), NotAdmitted> {
+        self.read_once().await.map_err(NotAdmitted::NotStored)?;
+        for _ in 0..MAX_CONFLICTS {
+            let on_record = refused();
+            let change = {
+                let mut book = self.book.lock();
+                book.admit(attempt, on_record).map_err(NotAdmitted::Until)?;
+                book.changes()
+            };
+            if let Err(error) = self.store(change).await {
+                self.settle(attempt, false); // it is not sent
+                return Err(NotAdmitted::NotStored(error));
+            }
+            if self.book.lock().holds(attempt) {
+                return Ok(());
             }
         }
-        if logins.is_empty() {
-            users.remove(user);
-        }
+        Err(NotAdmitted::Overtaken)
     }
 
-    /// Returns the log-ins as this user that Salesforce refused within the hour.
+    /// Records the answer to this log-in.
+    pub(crate) fn settle(&self, attempt: Attempt<'_>, refused: bool) {
+        self.book.lock().settle(attempt, refused);
+    }
+
+    /// Forgets the log-ins of ended controllers that succeeded, as statuses tell.
+    pub(crate) fn forget_answered(&self, user: &str, succeeded: impl Fn(&str, Timestamp) -> bool) {
+        self.book.lock().forget_answered(user, succeeded);
+    }
+
+    /// Returns the log-ins as this user that Salesforce refused within the hour, or did not answer
+    /// as far as is known.
     pub(crate) fn refusals(&self, user: &str, now: Timestamp) -> Vec<Refused> {
-        let users = self.0.lock();
-        let logins = users.get(user).into_iter().flatten();
-        logins
-            .filter(|login| is_recent(login.at, now))
-            .filter_map(Login::refusal)
-            .collect()
-    }
-}
-
-// === impl Login ===
-
-impl Login {
-    fn refusal(&self) -> Option<Refused> {
-        self.refused.then(|| self.counted())
+        self.book.lock().refusals(user, now)
     }
 
-    fn counted(&self) -> Refused {
-        Refused {
-            at: self.at,
-            credential: Some(self.credential.clone()),
-            unanswered: !self.refused,
-            reported: false,
-        }
-    }
-}
-
-fn is_recent(at: Timestamp, now: Timestamp) -> bool {
-    now.duration_since(at) < REFUSAL_WINDOW
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).unwrap()
-    }
-
-    fn refused(second: i64, credential: &str) -> Refused {
-        Refused {
-            at: at(second),
-            credential: Some(credential.into()),
-            unanswered: false,
-            reported: false,
+    /// Stores answers until `over`, and then what is left.
+    pub(crate) async fn keep_stored(&self, over: CancellationToken) {
+        loop {
+            let ended = over
+                .run_until_cancelled(tokio::time::sleep(STORED_WITHIN))
+                .await
+                .is_none();
+            let changes = self.book.lock().changes();
+            if changes > 0
+                && let Err(error) = self.store(changes).await
+            {
+                tracing::debug!(error = %Chain(&error), "the record of log-ins could not be written; it is tried again");
+            }
+            if ended {
+                return;
+            }
         }
     }
 
-    #[test]
-    fn three_at_once_are_two_and_one_that_waits_for_the_answers() {
-        let logins = UserLogins::default();
-        assert_eq!(logins.admit("u", "a", vec![], at(0)), Ok(()));
-        assert_eq!(logins.admit("u", "b", vec![], at(0)), Ok(()));
-        assert_eq!(logins.admit("u", "c", vec![], at(2)), Err(at(17)));
-        assert_eq!(logins.admit("another", "c", vec![], at(2)), Ok(()));
-        logins.settle("u", "a", at(0), false);
-        assert_eq!(logins.admit("u", "c", vec![], at(3)), Ok(()));
-        logins.settle("u", "b", at(0), true);
-        logins.settle("u", "c", at(3), true);
-        assert_eq!(logins.admit("u", "d", vec![], at(4)), Err(at(3600)));
-        assert_eq!(
-            logins.refusals("u", at(4)),
-            [refused(0, "b"), refused(3, "c")]
-        );
-        assert_eq!(logins.admit("u", "d", vec![], at(3600)), Ok(()));
+    /// Returns when all changes up to this one are stored.
+    async fn store(&self, change: u64) -> Result<(), kube::Error> {
+        let mut stored = self.stored.lock().await;
+        let mut conflict = None;
+        for _ in 0..MAX_CONFLICTS {
+            if stored.changes >= change {
+                return Ok(());
+            }
+            // A write that is bound to no version would overwrite what another one stored.
+            if stored.of_object.is_none() {
+                self.read(&mut stored).await?;
+            }
+            let (text, changes) = {
+                let mut book = self.book.lock();
+                (book.text(now()), book.changes())
+            };
+            match self.store.replace(stored.of_object.as_deref(), &text).await {
+                Ok(version) => {
+                    stored.of_object = version;
+                    stored.changes = changes;
+                    self.book.lock().stored(changes);
+                }
+                // Another controller has written, or somebody has deleted the object.
+                Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => {
+                    conflict = Some(kube::Error::Api(error));
+                    self.read(&mut stored).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match conflict {
+            Some(error) if stored.changes < change => Err(error),
+            _ => Ok(()),
+        }
     }
 
-    #[test]
-    fn a_refusal_that_a_status_shows_too_counts_once() {
-        let logins = UserLogins::default();
-        assert_eq!(logins.admit("u", "a", vec![], at(0)), Ok(()));
-        logins.settle("u", "a", at(0), true);
-        assert_eq!(logins.admit("u", "b", vec![refused(0, "a")], at(1)), Ok(()));
-        logins.settle("u", "b", at(1), false);
-        let on_record = vec![refused(0, "a"), refused(0, "z")];
-        assert_eq!(logins.admit("u", "b", on_record, at(2)), Err(at(3600)));
-        assert_eq!(logins.admit("u", "a", vec![], at(0)), Err(at(15)));
+    async fn read_once(&self) -> Result<(), kube::Error> {
+        let mut stored = self.stored.lock().await;
+        match stored.of_object {
+            Some(_) => Ok(()),
+            None => self.read(&mut stored).await,
+        }
+    }
+
+    async fn read(&self, stored: &mut Version) -> Result<(), kube::Error> {
+        let found = self.store.read().await?;
+        let unread = self.book.lock().merge(&found.text, stored.changes, now());
+        if unread > 0 {
+            tracing::warn!(
+                lines = unread,
+                "the record of log-ins has lines that cannot be read; they are left out"
+            );
+        }
+        stored.of_object = found.version;
+        Ok(())
     }
 }

@@ -15,6 +15,9 @@ pub(crate) enum Error {
     /// Writing a status failed.
     #[error("the status could not be written")]
     Status(#[source] kube::Error),
+    /// Writing the log-ins of all users failed.
+    #[error("the record of log-ins could not be written")]
+    Logins(#[source] kube::Error),
     /// Writing a CronJob failed.
     #[error("the CronJob could not be written")]
     CronJob(#[source] kube::Error),
@@ -54,6 +57,7 @@ impl Error {
         match self {
             Self::Secret(error)
             | Self::Status(error)
+            | Self::Logins(error)
             | Self::CronJob(error)
             | Self::Job(error)
             | Self::EndJob(error) => Some(error),

@@ -1,5 +1,6 @@
-//! Records a log-in in the status before it is sent. When the record cannot be written, the log-in
-//! is not sent: either another controller leads, or the log-in would never become known.
+//! Records a log-in in the logbook and in the status before it is sent. When the record cannot be
+//! written, the log-in is not sent: either another controller leads, or the log-in would never
+//! become known.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +12,9 @@ use super::error::Error;
 use super::status;
 use crate::api::{SalesforceIntegration, now};
 use crate::controller::context::Context;
+use crate::controller::context::user_logins::NotAdmitted;
 use crate::decide;
+use crate::decide::login::logbook::Attempt;
 use crate::salesforce::{LoginGate, LoginWithheld};
 
 /// The log-in that a proof of one integration may send, and its record.
@@ -64,8 +67,8 @@ impl LoginRecord {
     pub(crate) fn finish(&self, refused: bool) -> Result<Arc<SalesforceIntegration>, Error> {
         let mut state = self.state();
         if let Some(sent) = state.sent_at {
-            let logins = &self.context.user_logins;
-            logins.settle(&self.user, &self.fingerprint, sent, refused);
+            let attempt = self.attempt(&state.resource, sent);
+            self.context.user_logins.settle(attempt, refused);
         }
         match state.failed.take() {
             Some(error) => Err(error),
@@ -79,12 +82,21 @@ impl LoginRecord {
         let logins = &self.context.user_logins;
         if let Some(sent) = self.state().sent_at {
             // There is a second log-in because the session of the first one has ended.
-            logins.settle(&self.user, &self.fingerprint, sent, false);
+            logins.settle(self.attempt(&before, sent), false);
         }
-        let on_record = self.context.user_refusals(&self.user);
-        logins
-            .admit(&self.user, &self.fingerprint, on_record, at)
-            .map_err(LoginWithheld::Refused)?;
+        let attempt = self.attempt(&before, at);
+        let on_record = || self.context.user_refusals(&self.user);
+        match logins.admit(attempt, on_record).await {
+            Ok(()) => {}
+            Err(NotAdmitted::Until(opens)) => return Err(LoginWithheld::Refused(opens)),
+            Err(NotAdmitted::Overtaken) => return Err(LoginWithheld::Overtaken),
+            Err(NotAdmitted::NotStored(error)) => {
+                let error = Error::Logins(error);
+                let withheld = withheld(&error);
+                self.state().failed = Some(error);
+                return Err(withheld);
+            }
+        }
         let status =
             decide::with_attempt(before.status.as_ref(), &self.fingerprint, &self.user, at);
         let written = status::write_status(&self.context, &before, &status).await;
@@ -103,11 +115,20 @@ impl LoginRecord {
                 Ok(())
             }
             Err(error) => {
-                logins.settle(&self.user, &self.fingerprint, at, false); // it is not sent
+                logins.settle(attempt, false); // it is not sent
                 let withheld = withheld(&error);
                 state.failed = Some(error);
                 Err(withheld)
             }
+        }
+    }
+
+    fn attempt<'a>(&'a self, resource: &'a SalesforceIntegration, at: Timestamp) -> Attempt<'a> {
+        Attempt {
+            user: &self.user,
+            credential: &self.fingerprint,
+            namespace: resource.metadata.namespace.as_deref().unwrap_or_default(),
+            at,
         }
     }
 
@@ -127,7 +148,11 @@ impl LoginGate for LoginRecord {
 pub(super) fn withheld(error: &Error) -> LoginWithheld {
     match error {
         Error::Gone => LoginWithheld::Overtaken,
-        Error::Status(kube::Error::Api(status)) if status.code == 409 => LoginWithheld::Overtaken,
+        Error::Status(kube::Error::Api(status)) | Error::Logins(kube::Error::Api(status))
+            if status.code == 409 =>
+        {
+            LoginWithheld::Overtaken
+        }
         _ => LoginWithheld::NotOnRecord,
     }
 }

@@ -205,8 +205,7 @@ fn siblings(context: &Context, own: &Key, fingerprint: &str, user: &str) -> Sibl
             found.add_user(user, fingerprint, status, context.leader_since);
         }
     }
-    let here = context.user_logins.refusals(user, now());
-    found.user_refusals.extend(here);
+    found.add_logged(fingerprint, context.logged_refusals(user));
     found
 }
 

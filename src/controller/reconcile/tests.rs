@@ -15,11 +15,13 @@ use super::login_record::withheld;
 use super::*;
 use crate::api::fixtures::integration;
 use crate::controller::cluster::events::Recorder;
+use crate::controller::cluster::login_store::LoginStore;
 use crate::controller::context::access::ScopeAccess;
 use crate::controller::context::mail::Mail;
 use crate::controller::context::metrics::Metrics;
 use crate::controller::context::prover::Prover;
 use crate::controller::context::stores::Stores;
+use crate::controller::context::user_logins::UserLogins;
 use crate::controller::memory::child_store::ChildStore;
 use crate::controller::queue::error_policy;
 use crate::decide::rules::config::Config;
@@ -51,7 +53,9 @@ fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
     let newer = serde_json::to_value(&resource).unwrap();
     let service = tower::service_fn(move |request: Request<Body>| {
         let is_secret = request.uri().path().contains("/secrets/");
+        let is_logbook = request.uri().path().contains("/configmaps");
         let answer = match *request.method() {
+            _ if is_logbook => answer(200, &json!({"metadata": {"resourceVersion": "1"}})),
             Method::GET if is_secret => answer(200, &secret),
             Method::GET => answer(200, &newer),
             _ => failure(refusal),
@@ -80,13 +84,14 @@ fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
     let transport = Transport::new(policy).unwrap();
     Arc::new(Context::new(
         client.clone(),
-        Recorder::new(client, "test".into()),
+        Recorder::new(client.clone(), "test".into()),
         Config::default(),
         Prover::new(transport, Arc::clone(&metrics)),
         FingerprintKey::new([7; 32]),
         TokenKeys::parse("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap(),
         vec![stores],
         Mail::new(None, Arc::clone(&metrics)),
+        UserLogins::new(LoginStore::new(client, "switchboard-system".into())),
         metrics,
     ))
 }

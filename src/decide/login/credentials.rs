@@ -81,8 +81,14 @@ pub(crate) fn read(secret: Option<&Secret>, settings: &Settings, key: &Fingerpri
             secret: name.clone(),
         });
     };
-    let names = secret.data.iter().flat_map(|data| data.keys());
-    if let Some(misspelt) = salesforce::misspelt(auth.method, names.map(String::as_str)) {
+    // Under this name a security token is read, and only that.
+    let is_read =
+        |name: &str, value: &[u8]| name == "token" && salesforce::is_security_token(value);
+    let names = secret.data.iter().flatten();
+    let names = names
+        .filter(|(name, value)| !is_read(name, &value.0))
+        .map(|(name, _)| name.as_str());
+    if let Some(misspelt) = salesforce::misspelt(auth.method, names) {
         return Read::failed(Credentials::KeyMisspelt {
             secret: name.clone(),
             key: misspelt.found,

@@ -3,6 +3,7 @@
 
 pub(crate) mod credentials;
 pub(crate) mod ledger;
+pub(crate) mod logbook;
 pub(crate) mod next_attempt;
 pub(crate) mod proof;
 pub(crate) mod user_limit;

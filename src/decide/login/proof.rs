@@ -120,16 +120,26 @@ impl SiblingLogins {
         let Some(connection) = &status.connection else {
             return;
         };
-        for refused in user_limit::refusals(connection, user).filter(|refused| !refused.reported) {
+        let refusals = user_limit::refusals(connection, user);
+        self.add_logged(fingerprint, refusals.filter(|refused| !refused.reported));
+        let unanswered = user_limit::unanswered(connection, user);
+        self.user_refusals
+            .extend(unanswered.filter(|login| login.at < since));
+    }
+
+    /// Adds refused log-ins as this user, whatever became of the integrations that made them.
+    pub(crate) fn add_logged(
+        &mut self,
+        fingerprint: &str,
+        refusals: impl IntoIterator<Item = Refused>,
+    ) {
+        for refused in refusals {
             let known = self.refusal.as_ref().map(|refusal| refusal.at);
             if refused.refuses(fingerprint) && known < Some(refused.at) {
                 self.refusal = Some(remembered_refusal(refused.at));
             }
             self.user_refusals.push(refused);
         }
-        let unanswered = user_limit::unanswered(connection, user);
-        self.user_refusals
-            .extend(unanswered.filter(|login| login.at < since));
     }
 }
 

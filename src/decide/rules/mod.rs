@@ -8,6 +8,7 @@ pub mod config;
 pub mod error_log;
 pub(crate) mod match_settings;
 pub mod pods;
+pub(crate) mod requests;
 pub mod schedule;
 pub(crate) mod user_claim;
 pub(crate) mod warnings;

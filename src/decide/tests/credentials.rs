@@ -170,6 +170,44 @@ fn each_failure_waits_as_long_as_it_should() {
 }
 
 #[test]
+fn a_token_endpoint_that_stumbles_is_asked_again_within_seconds_and_after_an_hour_every_few_minutes()
+ {
+    let stumbles = || Err(failed(Meaning::SalesforceError, Phase::Login));
+    let mut world = World::healthy();
+    let mut tried = vec![];
+    for now in 1800..1800 + 2 * 3600 {
+        let before = world.proofs;
+        world.now = now;
+        world.siblings.has_outcome = false;
+        world.step(stumbles());
+        if world.proofs > before {
+            tried.push(now);
+        }
+    }
+    let waits: Vec<i64> = tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(waits[0] <= 15 && waits[1] <= 30, "{waits:?}");
+    assert!(waits.iter().all(|wait| *wait <= 1800), "{waits:?}");
+    assert!((5..=20).contains(&waits.len()), "{waits:?}");
+    assert_eq!(
+        (world.condition(READY), world.condition(STALLED)),
+        (Some((Truth::False, "SalesforceError".into())), None)
+    );
+    let status = world.resource.status.clone().unwrap();
+    let connection = status.connection.unwrap();
+    assert_eq!(connection.failed_logins, 0);
+    assert!(connection.refusals.is_empty() && connection.refused_at.is_empty());
+    let told = conditions::verdict(&status.conditions, CONNECTED).unwrap();
+    assert!(!told.message.contains("captive"), "{}", told.message);
+    assert!(status.errors[0].remedy.contains("tried again by itself"));
+    // Runs are not held back: each logs in for itself.
+    assert_eq!(world.suspended(), Some(false));
+
+    world.now += 1800;
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY), Some((Truth::True, "Ready".into())));
+}
+
+#[test]
 fn an_org_that_loses_the_api_under_a_good_session_is_no_refused_log_in() {
     let mut world = World::healthy();
     world.now = 3600;

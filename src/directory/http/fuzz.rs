@@ -3,9 +3,7 @@
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, HeaderValue};
 
-use super::contacts_csv::{FORMULA_SIGNS, field};
 use super::middleware::{body, cursor as cursors};
-use crate::plain_text::acts;
 
 /// The cap on a body in the chart.
 const MAX_BODY_BYTES: usize = 4 << 20;
@@ -30,19 +28,4 @@ pub(crate) fn cursor(data: &[u8]) {
         let again = cursors::read(&cursors::write(&position)).ok();
         assert_eq!(again, Some(position));
     }
-}
-
-/// A name becomes one cell that no spreadsheet runs.
-pub(crate) fn csv(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let written = field(Some(&text));
-    let quoted = written.len() > 1 && written.starts_with('"') && written.ends_with('"');
-    assert!(quoted || !written.contains([',', ';', '\t', '"', '\r', '\n']));
-    let cell = match quoted {
-        true => written[1..written.len() - 1].replace("\"\"", "\""),
-        false => written,
-    };
-    assert!(cell == text || cell.strip_prefix('\'') == Some(&text));
-    let seen = cell.trim_start_matches(|c: char| c.is_whitespace() || acts(c));
-    assert!(!seen.starts_with(FORMULA_SIGNS), "{cell:?} is a formula");
 }

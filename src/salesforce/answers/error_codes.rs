@@ -47,8 +47,13 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         "INVALID_CLIENT" => Meaning::InvalidClient,
         "OAUTH_APP_BLOCKED" => Meaning::AppBlocked,
         "MUTUAL_AUTHENTICATION_FAILED" => Meaning::BlockedBySecurityPolicy,
+        // The evaluation of a policy took longer than three seconds
+        // (facts: Salesforce changes E6, I3).
+        "TXN_SECURITY_METERING_ERROR" => Meaning::SalesforceError,
         code if code.starts_with("TXN_SECURITY") => Meaning::BlockedBySecurityPolicy,
-        "FUNCTIONALITY_NOT_ENABLED" if login => Meaning::LoginMethodDisabled,
+        // "SOAP API login() is disabled by default in this org. Contact the org administrator …"
+        // (https://github.com/jsforce/jsforce/issues/1771).
+        "INVALID_OPERATION" | "FUNCTIONALITY_NOT_ENABLED" if login => Meaning::LoginMethodDisabled,
         "FUNCTIONALITY_NOT_ENABLED" => Meaning::ObjectUnavailable,
         // For login() it means that the permission Use Any API Auth is missing
         // (facts: Salesforce 1.1).
@@ -67,7 +72,7 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         }
         "INVALID_FIELD" | "INVALID_FIELD_FOR_INSERT_UPDATE" => Meaning::FieldUnavailable,
         "INVALID_TYPE" => Meaning::ObjectUnavailable,
-        "NOT_FOUND" => Meaning::NotFound,
+        "NOT_FOUND" | "ENTITY_IS_DELETED" => Meaning::NotFound,
         "MALFORMED_QUERY"
         | "MALFORMED_SEARCH"
         | "MALFORMED_ID"
@@ -78,7 +83,11 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         | "JSON_PARSER_ERROR"
         | "INVALID_ID_FIELD"
         | "METHOD_NOT_ALLOWED"
-        | "INVALID_CROSS_REFERENCE_KEY" => Meaning::RequestRejected,
+        | "INVALID_CROSS_REFERENCE_KEY"
+        | "INVALID_REPLICATION_DATE"
+        | "EXCEEDED_ID_LIMIT"
+        | "CANNOT_UPDATE_CONVERTED_LEAD"
+        | "API_ERROR" => Meaning::RequestRejected,
         "INVALID_QUERY_LOCATOR" => Meaning::CursorExpired,
         "QUERY_TIMEOUT" | "REQUEST_RUNNING_TOO_LONG" => Meaning::QueryTimeout,
         "QUERY_TOO_COMPLICATED" => Meaning::QueryTooComplicated,
@@ -130,9 +139,15 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
         }
         () if says("ip restricted") || says("ip address") => Some(Meaning::IpRestricted),
         () if says("login hours") => Some(Meaning::LoginHoursRestricted),
-        () if says("not installed in this org") || says("must be installed into org") => {
+        // The last is said of an External Client App of another org
+        // (https://unified.to/blog/salesforce_external_client_apps_on_multiple_organizations).
+        () if says("not installed in this org")
+            || says("must be installed into org")
+            || says("cross-org oauth") =>
+        {
             Some(Meaning::AppNotInstalled)
         }
+        () if says("security token required") => Some(Meaning::SecurityTokenRequired),
         // Salesforce's own words for a failure that passes, whatever the code.
         () if says("retry your request") => Some(Meaning::SalesforceError),
         () if says("app blocked") || says("app is blocked") => Some(Meaning::AppBlocked),
@@ -152,10 +167,15 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
         "invalid_client" | "invalid_client_id" | "invalid_client_credentials" => {
             Meaning::InvalidClient
         }
-        "app_not_found" | "oauth_ec_app_not_found" => Meaning::AppNotInstalled,
+        "app_not_found"
+        | "oauth_ec_app_not_found"
+        | "oauth_authorization_blocked"
+        | "oauth_approval_error_generic" => Meaning::AppNotInstalled,
         "unknown_error" => Meaning::SalesforceError,
         "oauth_app_blocked" => Meaning::AppBlocked,
-        "oauth_app_access_denied" => Meaning::AppNotApproved,
+        "oauth_app_access_denied" | "invalid_app_access" | "access_denied" => {
+            Meaning::AppNotApproved
+        }
         "unsupported_grant_type" | "unauthorized_client" => Meaning::LoginMethodDisabled,
         "invalid_assertion" => Meaning::InvalidAssertion,
         "inactive_user" => Meaning::UserInactive,
@@ -179,19 +199,21 @@ pub(crate) struct Status {
 }
 
 /// The only table of Salesforce's statuses (facts: Salesforce 2.9, "Status table"). Theirs does not
-/// list 429, 431 and 504: an edge or a proxy returns these.
+/// list 407, 408, 429, 431, 504, 520 to 524 and 529: an edge or a proxy returns these.
 pub(crate) fn status(status: u16) -> Status {
     const ALWAYS: Option<u32> = Some(u32::MAX);
     let (meaning, retries, edge) = match status {
         401 => (Meaning::SessionExpired, None, false),
+        407 => (Meaning::ProxyLoginRequired, None, false),
         404 => (Meaning::NotFound, None, false),
         410 => (Meaning::UnsupportedApiVersion, None, false),
         414 | 431 => (Meaning::RequestTooLong, None, false),
-        // The edge has no routing for the host, which rarely recovers within seconds.
-        420 => (Meaning::Unreachable, Some(2), true),
+        // The edge has no routing for the host, which rarely recovers within seconds. 406 passes,
+        // too (facts: Salesforce changes E6).
+        406 | 420 => (Meaning::Unreachable, Some(2), true),
         429 => (Meaning::ConcurrentLimit, ALWAYS, false),
         500 => (Meaning::SalesforceError, ALWAYS, false),
-        502..=504 => (Meaning::Unreachable, ALWAYS, true),
+        408 | 502..=504 | 520..=524 | 529 => (Meaning::Unreachable, ALWAYS, true),
         _ => {
             return Status {
                 meaning: None,
@@ -227,7 +249,7 @@ mod tests {
                 edge,
             } = status(code);
             assert_eq!(edge, meaning == Some(Meaning::Unreachable), "{code}");
-            let again = [420, 429, 500, 502, 503, 504].contains(&code);
+            let again = matches!(code, 406 | 408 | 420 | 429 | 500 | 502..=504 | 520..=524 | 529);
             assert_eq!(retries.is_some(), again, "{code}");
         }
         assert_eq!(status(420).retries, Some(2));

@@ -370,6 +370,13 @@ meanings! {
         "If a proxy of your company is in between, the operator of Switchboard adds its authority (salesforce.caBundle in the chart, --ca-bundle). Otherwise check loginUrl.",
         AtInterval, refuses_login: false
     }
+    /// The proxy on the way wants to know who asks.
+    ProxyLoginRequired {
+        "The proxy wants a user and a password",
+        "On the way to Salesforce is a proxy that lets nobody through without a user and a password (HTTP 407).",
+        "The operator of Switchboard lets the proxy know the controller and the pods of runs by their addresses. A user and a password in the controller's HTTPS_PROXY help the controller only: pods of runs do not get them, because tenants could read them.",
+        AtInterval, refuses_login: false
+    }
     /// The dial guard refuses the host.
     HostNotAllowed {
         "This host is not allowed",
@@ -389,6 +396,13 @@ meanings! {
         "No log-in was made",
         "A log-in would be needed, but Salesforce refused log-ins as this user within the hour, with this credential or with others, and one more could lock the user.",
         "Put the right credential into the Secret: it is tried by itself at status.connection.nextAttemptAt. If the Secret is right, find out who else logs in as this user with a wrong password.",
+        AtInterval, refuses_login: false
+    }
+    /// Salesforce's own answer, with a code that this version does not know.
+    UnknownCode {
+        "Salesforce answers with an unknown code",
+        "Salesforce answers with an error code that this version of Switchboard does not know.",
+        "Look up the code that the message names in Salesforce's documentation; what concerns a log-in also stands in Setup > Login History. Report the message to the operator of Switchboard.",
         AtInterval, refuses_login: false
     }
     /// Salesforce never gives such a response.

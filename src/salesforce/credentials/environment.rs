@@ -73,6 +73,12 @@ impl fmt::Display for Environment {
 // === impl ApiVersion ===
 
 impl ApiVersion {
+    /// The first version with composite requests (facts: Salesforce 2.7).
+    pub const WITH_COMPOSITE: Self = Self {
+        major: 38,
+        minor: 0,
+    };
+
     /// The version for manifests that name none.
     pub const DEFAULT: Self = Self {
         major: 50,

@@ -84,6 +84,23 @@ pub(crate) fn is_salesforces(host: &str) -> bool {
     cloud(&name(host)).is_some()
 }
 
+/// The place where a user name is of one user: a cloud of Salesforce, whichever of its hosts takes
+/// the log-in, or the gateway or test server of this address (facts: Salesforce 1.3).
+pub(crate) fn one_user_base(login_url: &Url) -> String {
+    let host = name(login_url.host_str().unwrap_or_default());
+    if let Some(cloud) = cloud(&host) {
+        return cloud.domain.to_owned();
+    }
+    let port = login_url.port_or_known_default().unwrap_or_default();
+    let is_loopback = match login_url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        _ => host == "localhost",
+    };
+    let host = if is_loopback { "localhost" } else { &host };
+    format!("{host}:{port}")
+}
+
 /// Whether the host only serves pages for browsers, and what to write instead.
 pub(crate) fn for_browsers(host: &str) -> Option<Pages> {
     let host = name(host);

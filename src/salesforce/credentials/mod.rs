@@ -14,7 +14,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use unicode_normalization::UnicodeNormalization;
 use url::Url;
+
+use crate::plain_text;
 
 /// The secrets of one log-in method. `Debug` does not print them.
 #[derive(Clone)]
@@ -213,23 +216,29 @@ impl Credentials {
     /// A keyed digest of whom Salesforce locks after refused log-ins: the user, or the app of a
     /// log-in that names no user. The password and the app of a user do not change it. User
     /// names are unique over all orgs and sandboxes of Salesforce and do not depend on letter
-    /// case, so all hosts of Salesforce count as one (facts: Salesforce 1.3).
+    /// case, so all hosts of one of its clouds count as one (facts: Salesforce 1.3).
     pub fn user_fingerprint(&self, key: &FingerprintKey, login_url: &Url) -> Fingerprint {
-        let host = login_url.host_str().unwrap_or_default();
-        let place = if host.ends_with(".salesforce.com") {
-            "salesforce.com".to_owned()
-        } else {
-            let port = login_url.port_or_known_default().unwrap_or_default();
-            format!("{host}:{port}")
-        };
+        let place = hosts::one_user_base(login_url);
         let (kind, name) = match self {
             Self::Password { username, .. }
             | Self::OauthPassword { username, .. }
-            | Self::JwtBearer { username, .. } => ("user", username.trim().to_lowercase()),
-            Self::ClientCredentials { client_id, .. } => ("app", client_id.clone()),
+            | Self::JwtBearer { username, .. } => ("user", folded(username)),
+            Self::ClientCredentials { client_id, .. } => ("app", client_id.trim().to_owned()),
         };
         key.digest(&[kind.as_bytes(), place.as_bytes(), name.as_bytes()])
     }
+}
+
+/// A user name as Salesforce might read it: without blanks and characters that show nothing, in one
+/// width and letter case. What is folded too far only shares a count.
+fn folded(username: &str) -> String {
+    let shown = |c: &char| !c.is_whitespace() && !plain_text::acts(*c);
+    username
+        .nfkc()
+        .filter(shown)
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 fn optional(secret: Option<&SecretString>) -> &[u8] {
@@ -376,6 +385,93 @@ mod tests {
         for other in others {
             assert_ne!(base, other);
         }
+    }
+
+    #[test]
+    fn a_user_is_one_however_the_name_and_the_host_are_spelled() {
+        let key = FingerprintKey::new(*b"key");
+        let user = |name: &str, url: &str| {
+            password(name, "secret", None).user_fingerprint(&key, &url.parse().unwrap())
+        };
+        let one = user("ito@acme.example", "https://login.salesforce.com");
+        for (name, url) in [
+            ("ITO@Acme.example", "https://LOGIN.salesforce.com:443/"),
+            (" ito@acme.example\t", "https://login.salesforce.com./"),
+            ("ito@acme.example\u{200b}", "https://test.salesforce.com"),
+            (
+                "\u{ff49}to@acme.example",
+                "https://acme.my.salesforce.com/x?y#z",
+            ),
+            (
+                "ito@acme.example",
+                "https://x@acme--uat.sandbox.my.salesforce.com.:8443",
+            ),
+            ("ito@acme.example", "https://acme.cloudforce.com"),
+            ("ito@acme.example", "https://na1.force.com"),
+            ("ito@acme.example", "https://salesforce.com"),
+        ] {
+            assert_eq!(user(name, url), one, "{name} {url}");
+        }
+        for (name, url) in [
+            ("ito@acme.examples", "https://login.salesforce.com"),
+            ("ito@acme.example", "https://login.salesforce.mil"),
+            ("ito@acme.example", "https://gateway.example"),
+            ("ito@acme.example", "https://evilsalesforce.com"),
+        ] {
+            assert_ne!(user(name, url), one, "{name} {url}");
+        }
+        let gateway = user("ito@acme.example", "https://gateway.example");
+        assert_eq!(
+            user("Ito@acme.example", "https://Gateway.example.:443"),
+            gateway
+        );
+        let here = user("ito@acme.example", "https://localhost:8443");
+        for url in [
+            "https://127.0.0.1:8443",
+            "https://[::1]:8443",
+            "https://LOCALHOST.:8443",
+            "https://0x7f.1:8443",
+        ] {
+            assert_eq!(user("ito@acme.example", url), here, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_the_same_at_all_hosts_of_a_cloud() {
+        let key = FingerprintKey::new(*b"key");
+        let user = |url: &str| {
+            let url = Url::parse(url).unwrap();
+            password("a@acme.example", "secret", None).user_fingerprint(&key, &url)
+        };
+        for (one, other) in [
+            (
+                "https://login.salesforce.com",
+                "https://acme.cloudforce.com",
+            ),
+            ("https://login.salesforce.com", "https://acme.force.com"),
+            (
+                "https://login.salesforce.mil",
+                "https://acme.my.salesforce.mil",
+            ),
+            (
+                "https://acme.crmforce.mil",
+                "https://acme.my.salesforce.mil",
+            ),
+            (
+                "https://login.sfcrmproducts.cn",
+                "https://acme.my.sfcrmproducts.cn",
+            ),
+        ] {
+            assert_eq!(user(one), user(other), "{one} {other}");
+        }
+        assert_ne!(
+            user("https://login.salesforce.com"),
+            user("https://login.salesforce.mil")
+        );
+        assert_ne!(
+            user("https://login.salesforce.com"),
+            user("https://salesforce.com.evil.example")
+        );
     }
 
     #[test]

@@ -280,14 +280,12 @@ async fn child_behind_a_proxy() {
     let transport = Transport::with_limits(policy, quick()).unwrap();
     let url: Url = "https://acme.my.salesforce.com/".parse().unwrap();
     let connection = Connection::new(transport, url, ApiVersion::DEFAULT, password());
-    assert_eq!(
-        connection.session().await.unwrap_err().meaning(),
-        Meaning::Unreachable
-    );
+    let error = connection.session().await.unwrap_err();
+    assert_eq!(error.meaning(), Meaning::ProxyLoginRequired, "{error}");
 }
 
 #[tokio::test]
-async fn the_proxy_of_the_environment_is_used_though_it_is_private() {
+async fn the_proxy_of_the_environment_is_used_though_it_is_private_and_may_want_a_password() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = format!("http://localhost:{}", listener.local_addr().unwrap().port());
     let child = tokio::task::spawn_blocking(move || {
@@ -309,6 +307,10 @@ async fn the_proxy_of_the_environment_is_used_though_it_is_private() {
         .await
         .unwrap();
     let asked = String::from_utf8_lossy(&buffer[..count]).into_owned();
+    let wants = b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, wants)
+        .await
+        .unwrap();
     drop(stream);
     assert!(
         asked.starts_with("CONNECT acme.my.salesforce.com:443 "),

@@ -38,6 +38,8 @@ fn soap() {
         ("API_DISABLED_FOR_ORG", "API is not enabled for this Organization or Partner", Meaning::ApiDisabledForOrg),
         ("INSUFFICIENT_ACCESS", "", Meaning::LoginMethodDisabled),
         ("FUNCTIONALITY_NOT_ENABLED", "", Meaning::LoginMethodDisabled),
+        ("INVALID_OPERATION", "SOAP API login() is disabled by default in this org. Contact the org administrator to enable SOAP API login().", Meaning::LoginMethodDisabled),
+        ("NEVER_HEARD", "no", Meaning::InvalidLogin),
         ("LOGIN_RATE_EXCEEDED", "Login Rate Exceeded", Meaning::LoginRateExceeded),
         ("INVALID_LOGIN", "Login Rate Exceeded", Meaning::LoginRateExceeded),
         ("SOMETHING_NEW", "Login Rate Exceeded", Meaning::LoginRateExceeded),
@@ -115,6 +117,12 @@ fn oauth() {
         (JwtBearer, "invalid_client", "app must be installed into org", Meaning::AppNotInstalled),
         (ClientCredentials, "unknown_error", "retry your request", Meaning::SalesforceError),
         (OauthPassword, "unknown_error", "", Meaning::SalesforceError),
+        (OauthPassword, "invalid_grant", "authentication failure - Failed: API security token required", Meaning::SecurityTokenRequired),
+        (OauthPassword, "never_heard", "no", Meaning::InvalidLogin),
+        (JwtBearer, "OAUTH_AUTHORIZATION_BLOCKED", "Cross-org OAuth flows are not supported for this external client app", Meaning::AppNotInstalled),
+        (ClientCredentials, "invalid_grant", "Cross-org OAuth flows are not supported for this external client app", Meaning::AppNotInstalled),
+        (JwtBearer, "OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occured during authentication. Please try again.", Meaning::AppNotInstalled),
+        (JwtBearer, "invalid_app_access", "", Meaning::AppNotApproved),
     ];
     for (method, error, description, expected) in table {
         let body = json!({"error": error, "error_description": description});
@@ -167,7 +175,7 @@ fn rest() {
         (410, "UNSUPPORTED_API_VERSION", "", Meaning::UnsupportedApiVersion),
         (500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.", Meaning::SalesforceError),
         (503, "SERVER_UNAVAILABLE", "", Meaning::Unreachable),
-        (403, "SOMETHING_NEW", "words", Meaning::UnexpectedAnswer),
+        (403, "SOMETHING_NEW", "words", Meaning::UnknownCode),
         (410, "SOMETHING_NEW", "words", Meaning::UnsupportedApiVersion),
         (401, "SOMETHING_NEW", "words", Meaning::SessionExpired),
     ];
@@ -200,6 +208,54 @@ fn rest() {
     assert_eq!(stale.meaning(), Meaning::SessionExpired);
 }
 
+/// What the facts name as a code of an error has words of its own; nothing known sends a tenant to
+/// look for a captive portal.
+#[test]
+fn every_code_of_the_facts_is_known() {
+    let facts = [
+        include_str!("../../../docs/facts/salesforce.md"),
+        include_str!("../../../docs/facts/salesforce-changes.md"),
+    ]
+    .concat();
+    // A clause of SOSL.
+    let no_codes = ["SPELL_CORRECTION"];
+    let is_code = |word: &&str| {
+        let letters = |c: char| c.is_ascii_uppercase() || c == '_';
+        word.len() > 6 && word.contains('_') && word.chars().all(letters)
+    };
+    let words = facts.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let codes: std::collections::BTreeSet<&str> = words
+        .map(|word| word.trim_matches('_'))
+        .filter(is_code)
+        .filter(|word| !no_codes.contains(word))
+        .collect();
+    assert!(codes.len() > 40, "{codes:?}");
+    let unknown: Vec<&&str> = codes
+        .iter()
+        .filter(|code| {
+            let rest = json!([{"errorCode": code, "message": ""}]);
+            let rest = failure(&incoming(400, rest), Phase::Request, &Redactor::default());
+            let oauth = json!({"error": code, "error_description": ""});
+            let oauth = oauth_failure(
+                &incoming(400, oauth),
+                Method::JwtBearer,
+                &Redactor::default(),
+            );
+            [rest, oauth]
+                .iter()
+                .all(|error| error.meaning() == Meaning::UnknownCode)
+        })
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    let body = json!({"error": "something_new", "error_description": ""});
+    let new = oauth_failure(
+        &incoming(400, body),
+        Method::JwtBearer,
+        &Redactor::default(),
+    );
+    assert_eq!(new.meaning(), Meaning::UnknownCode);
+}
+
 /// Responses that do not come from Salesforce are described by their kind.
 #[test]
 fn oddities() {
@@ -210,7 +266,7 @@ fn oddities() {
         (200, "<html><head><title>Welcome to Café WiFi</title></head></html>", Meaning::UnexpectedAnswer, "an HTML page"),
         (200, "<html><head><title>Welcome to Café WiFi</title></head></html>", Meaning::UnexpectedAnswer, "Welcome to Café WiFi"),
         (511, "<html><body>Log in</body></html>", Meaning::UnexpectedAnswer, "captive portal"),
-        (407, "", Meaning::UnexpectedAnswer, "the proxy wants a user and a password"),
+        (407, "", Meaning::ProxyLoginRequired, "the proxy wants a user and a password"),
         (403, "<!DOCTYPE html><html><body>Access denied</body></html>", Meaning::UnexpectedAnswer, "an HTML page"),
         (414, "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>", Meaning::RequestTooLong, "URI Too Long"),
         (431, "", Meaning::RequestTooLong, "HTTP 431"),

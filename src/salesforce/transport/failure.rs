@@ -55,6 +55,11 @@ pub(super) fn broken(error: &reqwest::Error, host: &str, phase: Phase) -> Error 
         if let Some(refusal) = current.downcast_ref::<DialError>() {
             return refused(refusal, phase);
         }
+        // The library does not export the type of this error.
+        if current.to_string() == "proxy authorization required" {
+            let detail = format!("the proxy on the way to {host} wants a user and a password.");
+            return Error::new(Meaning::ProxyLoginRequired, phase, detail);
+        }
         if let Some(tls) = current.downcast_ref::<rustls::Error>() {
             return tls_error(tls, host, phase);
         }
