@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql prometheus image e2e outage chart chart-golden chart-scan cluster tools fmt lint deny crds openapi docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-directory clean
+.PHONY: help quickstart test unit it postgresql prometheus image e2e outage chart chart-golden chart-scan cluster tools fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ runbooks: prometheus cluster tools ## Have the commands of the documents answere
 	UPDATE_GENERATED=1 cargo test --test it a_reader_runs
 	UPDATE_GENERATED=1 cargo test --test it argo_cd_and_kstatus
 
+fuzz: ## Fuzz what reads text from outside, each for FUZZ_SECONDS (600); TARGET=phone for one (nightly; about 2 hours for all)
+	tests/fuzz/run.sh $(TARGET)
+
 # rustfmt.toml groups imports and wraps comments, which nightly's rustfmt alone can; the stable one checks the rest.
 FMT = cargo $(shell rustup run nightly rustfmt --version >/dev/null 2>&1 && echo +nightly) fmt --all
 
@@ -73,6 +76,9 @@ crds: ## Write crds/, and the chart's copy, from the code
 
 openapi: ## Write docs/directory-openapi.json from the code
 	UPDATE_GENERATED=1 cargo test --quiet --lib directory
+
+permission-set: ## Write docs/salesforce/SwitchboardIntegration.permissionset-meta.xml from the code
+	UPDATE_GENERATED=1 cargo test --quiet --lib permission_set
 
 docs: ## Write docs/reference.md, docs/reasons.md and docs/exit-codes.md from the code
 	UPDATE_GENERATED=1 cargo test --quiet --test docs

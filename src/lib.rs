@@ -10,6 +10,8 @@ pub mod directory;
 pub mod error;
 pub mod exit;
 pub mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod http_server;
 mod json;
 pub mod lookup;

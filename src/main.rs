@@ -10,8 +10,8 @@ use switchboard::error::print_error;
 use switchboard::exit::Exit;
 use switchboard::shutdown::Shutdown;
 use switchboard::{
-    api, check, cli, controller, directory, exit, explain, lookup, selftest, status, telemetry,
-    worker,
+    api, check, cli, controller, directory, exit, explain, lookup, resolve, selftest, status,
+    telemetry, worker,
 };
 use tokio::runtime::Builder;
 
@@ -46,6 +46,9 @@ enum Role {
     Selftest(Box<selftest::Args>),
     /// Prints the CustomResourceDefinition.
     Crds,
+    /// Prints the least permission set for the integration's user in Salesforce, as metadata to
+    /// deploy.
+    PermissionSet,
 }
 
 /// The time that a worker has for its report after a second signal. The other roles have nothing to
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let cli = parse();
     match &cli.role {
         Role::Crds => return print_crds().into(),
+        Role::PermissionSet => return print_permission_set().into(),
         Role::Explain(args) => return explain::run(args).into(),
         _ => {}
     }
@@ -114,6 +118,7 @@ impl Role {
             Self::Status(_) => "status",
             Self::Selftest(_) => "selftest",
             Self::Crds => "crds",
+            Self::PermissionSet => "permission-set",
         }
     }
 
@@ -147,21 +152,29 @@ async fn dispatch(role: Role, shutdown: Shutdown) -> Exit {
         Role::Status(args) => status::run(*args, shutdown).await,
         Role::Selftest(args) => selftest::run(*args, shutdown).await,
         Role::Crds => print_crds(),
+        Role::PermissionSet => print_permission_set(),
     }
 }
 
 fn print_crds() -> Exit {
-    let printed = match api::crd::yaml() {
-        Ok(text) => cli::print(&text),
+    match api::crd::yaml() {
+        Ok(text) => print("crds", &text),
         Err(error) => {
             print_error("crds", &error);
-            return Exit::Failed;
+            Exit::Failed
         }
-    };
-    match printed {
+    }
+}
+
+fn print_permission_set() -> Exit {
+    print("permission-set", &resolve::permission_set())
+}
+
+fn print(role: &str, text: &str) -> Exit {
+    match cli::print(text) {
         Ok(()) => Exit::Done,
         Err(error) => {
-            print_error("crds", &error);
+            print_error(role, &error);
             Exit::Failed
         }
     }

@@ -97,6 +97,20 @@ impl Manifests {
         Ok(manifests)
     }
 
+    /// Reads the documents of a text: the entrance for the fuzzer.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of_text(text: &str) -> Result<Self, BadInput> {
+        let mut manifests = Self {
+            file: PathBuf::from("-"),
+            integrations: vec![],
+            secrets: vec![],
+        };
+        for document in documents_in(text, &manifests.file)? {
+            manifests.sort_in(document)?;
+        }
+        Ok(manifests)
+    }
+
     fn sort_in(&mut self, document: Value) -> Result<(), BadInput> {
         let text = |key: &str| {
             document
@@ -181,7 +195,11 @@ fn documents(path: &Path) -> Result<Vec<Value>, BadInput> {
         path: path.to_owned(),
         source,
     })?;
-    let parsed: Result<Vec<Value>, _> = serde_yaml::Deserializer::from_str(&text)
+    documents_in(&text, path)
+}
+
+fn documents_in(text: &str, path: &Path) -> Result<Vec<Value>, BadInput> {
+    let parsed: Result<Vec<Value>, _> = serde_yaml::Deserializer::from_str(text)
         .map(Value::deserialize)
         .collect();
     let documents = parsed.map_err(|error| BadInput::Yaml {

@@ -10,7 +10,7 @@ mod tests;
 use std::time::Duration;
 
 use rand::Rng as _;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -333,7 +333,7 @@ impl Client {
         }
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        let after = retry_after(&response);
+        let after = retry_after(response.headers());
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
@@ -444,9 +444,10 @@ fn without_user(address: &str) -> String {
     }
 }
 
-fn retry_after(response: &reqwest::Response) -> Option<Duration> {
-    response
-        .headers()
+/// The wait that an answer asks for, in whole seconds. A date (RFC 9110, section 10.2.3) is not
+/// read: the directory sends none.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers
         .get(RETRY_AFTER)?
         .to_str()
         .ok()?

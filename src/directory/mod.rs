@@ -21,6 +21,8 @@ mod testing;
 mod upkeep;
 
 pub use self::client::{Client, ClientError};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::http::fuzz;
 pub use self::model::tokens::{Claims, Purpose, TokenError, TokenKeys};
 pub use self::server::{Args, Command, Error, Server, run};
 pub use self::store::StoreError;

@@ -5,7 +5,7 @@ use super::acts;
 
 /// Signs with which a formula begins. Wide, small and mathematical ones are included, because
 /// spreadsheets with a Japanese input method read them as the plain ones.
-const FORMULA_SIGNS: [char; 16] = [
+pub(crate) const FORMULA_SIGNS: [char; 16] = [
     '=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '−', '|',
 ];
 

@@ -12,6 +12,7 @@
 
 mod changes;
 mod choose;
+mod permission_set;
 mod plan;
 mod query;
 mod record;
@@ -27,6 +28,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::choose::{Rule, choose, why};
+pub use self::permission_set::{PERMISSION_SET, permission_set};
 pub use self::plan::{Batch, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE};
 pub use self::query::{PhoneField, Shape};
 pub use self::record::Record;

@@ -175,10 +175,7 @@ impl Shape {
 
     /// The query of a slot for a list of literals that are separated by commas.
     pub(crate) fn soql(&self, slot: &Slot, literals: &str) -> Soql {
-        let mut fields = vec!["Id"];
-        fields.extend(self.readable(slot.object));
-        let phones = self.searched().filter(|field| field.object == slot.object);
-        fields.extend(phones.map(|field| field.name));
+        let fields: Vec<&str> = self.fields(slot.object).collect();
         let found = slot
             .fields
             .iter()
@@ -204,9 +201,7 @@ impl Shape {
     pub(crate) fn soql_changed(&self, object: Object, since: Timestamp) -> Soql {
         let phones = self.searched().filter(|field| field.object == object);
         let phones: Vec<&str> = phones.map(|field| field.name).collect();
-        let mut fields = vec!["Id"];
-        fields.extend(self.readable(object));
-        fields.extend(&phones);
+        let fields: Vec<&str> = self.fields(object).collect();
         let has_phone: Vec<String> = phones.iter().map(|name| format!("{name}!=null")).collect();
         let open = match object {
             Object::Lead if !self.hidden_fields.contains(&(Object::Lead, CONVERTED)) => {
@@ -224,10 +219,7 @@ impl Shape {
 
     /// The query of an object for records of these Ids, which must look like Ids.
     pub(crate) fn soql_by_id(&self, object: Object, ids: &[String]) -> Soql {
-        let mut fields = vec!["Id"];
-        fields.extend(self.readable(object));
-        let phones = self.searched().filter(|field| field.object == object);
-        fields.extend(phones.map(|field| field.name));
+        let fields: Vec<&str> = self.fields(object).collect();
         let open = match object {
             Object::Lead if !self.hidden_fields.contains(&(Object::Lead, CONVERTED)) => {
                 format!("{CONVERTED}=false AND ")
@@ -239,6 +231,31 @@ impl Shape {
             fields.join(","),
             literals(ids),
         ))
+    }
+
+    /// The fields that are read of the records of an object.
+    pub(crate) fn fields(&self, object: Object) -> impl Iterator<Item = &'static str> + '_ {
+        let phones = self.searched().filter(move |field| field.object == object);
+        std::iter::once("Id")
+            .chain(self.readable(object))
+            .chain(phones.map(|field| field.name))
+    }
+
+    /// Every query that a look-up may send, for the number `x`.
+    #[cfg(test)]
+    pub(crate) fn every_query(&self) -> Vec<String> {
+        let slots = self.slots();
+        let by_number = slots.iter().map(|slot| self.soql(slot, "'x'"));
+        let since = Timestamp::UNIX_EPOCH;
+        let ids = ["x".to_owned()];
+        let by_object = self.objects().flat_map(|object| {
+            let changed = self.soql_changed(object, since);
+            [changed, self.soql_by_id(object, &ids)]
+        });
+        by_number
+            .chain(by_object)
+            .map(|soql| soql.to_string())
+            .collect()
     }
 
     fn readable(&self, object: Object) -> impl Iterator<Item = &'static str> + '_ {

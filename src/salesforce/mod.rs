@@ -14,6 +14,8 @@
 mod answers;
 mod connection;
 mod credentials;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod login;
 mod probe;
 mod rest;

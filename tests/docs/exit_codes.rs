@@ -20,7 +20,7 @@ One table for every subcommand. `switchboard --help` prints it in short.
 const TAIL: &str = "
 The first SIGTERM or SIGINT asks for an orderly end. The second ends the process at once, whatever it is doing; a worker has one second more
 to leave its report. 101 is a bug: please report it with what stands on standard error. A signal in the first moment, and always
-for `crds` and `explain`, ends the process by itself (130, 143 in a shell). 137 is the kernel's or a kubelet's SIGKILL.
+for `crds`, `permission-set` and `explain`, ends the process by itself (130, 143 in a shell). 137 is the kernel's or a kubelet's SIGKILL.
 ";
 
 #[test]

@@ -13,6 +13,7 @@ mod manifests;
 mod reasons;
 mod reference;
 mod rooms;
+mod security;
 mod story;
 mod words;
 

@@ -61,6 +61,7 @@ const ROOMS: &[&str] = &[
     "explain",
     "status",
     "selftest",
+    "fuzz",
     "main",
 ];
 

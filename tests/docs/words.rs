@@ -69,6 +69,7 @@ fn flags() -> BTreeSet<String> {
         &["explain"],
         &["selftest"],
         &["crds"],
+        &["permission-set"],
     ];
     let mut found: BTreeSet<String> = FLAGS.map(str::to_owned).into();
     for role in roles {

@@ -5,6 +5,7 @@
 mod bed;
 mod documents;
 mod facts;
+mod hostile;
 mod installation;
 mod limits;
 mod node;
@@ -140,5 +141,6 @@ async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
     story::tell(bed, progress).await?;
     facts::print(bed, progress).await?;
     limits::try_each(bed, progress).await?;
+    hostile::try_each(bed, progress).await?;
     upheaval::try_each(bed, progress).await
 }

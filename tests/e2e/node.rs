@@ -41,6 +41,27 @@ impl Inmate {
             .ok_or_else(|| format!("no {field} in its status").into())
     }
 
+    /// The most memory that the container of the process ever held, in bytes, as its control group
+    /// counts it.
+    pub(crate) fn memory_peak(&self) -> Result<u64, Failure> {
+        let groups = fs::read_to_string(self.0.join("cgroup"))?;
+        let file = groups.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':');
+            let (_, kinds, path) = (parts.next()?, parts.next()?, parts.next()?);
+            match kinds {
+                "" => Some(format!("/sys/fs/cgroup{path}/memory.peak")),
+                "memory" => Some(format!(
+                    "/sys/fs/cgroup/memory{path}/memory.max_usage_in_bytes"
+                )),
+                _ => None,
+            }
+            // Where both are mounted, only one counts memory.
+            .filter(|file| Path::new(file).exists())
+        });
+        let file = file.ok_or("its control group does not count memory")?;
+        Ok(fs::read_to_string(file)?.trim().parse()?)
+    }
+
     /// Whether the path exists for the process.
     pub(crate) fn sees(&self, path: &str) -> bool {
         self.path(path).exists()

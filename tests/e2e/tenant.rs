@@ -141,11 +141,8 @@ pub(crate) async fn worker(
     .await
 }
 
-/// A directory client with the tenant's token for this purpose.
-pub(crate) async fn directory(
-    bed: &Bed,
-    purpose: &str,
-) -> Result<(Forward, directory::Client), Failure> {
+/// The tenant's token for this purpose.
+pub(crate) async fn token(bed: &Bed, purpose: &str) -> Result<SecretString, Failure> {
     let path = format!("jsonpath={{.data.{purpose}}}");
     let secret = format!("{NAME}-directory");
     let encoded = bed
@@ -155,12 +152,18 @@ pub(crate) async fn directory(
         &base64::engine::general_purpose::STANDARD,
         encoded,
     )?)?;
+    Ok(token.into())
+}
+
+/// A directory client with the tenant's token for this purpose.
+pub(crate) async fn directory(
+    bed: &Bed,
+    purpose: &str,
+) -> Result<(Forward, directory::Client), Failure> {
+    let token = token(bed, purpose).await?;
     let service = format!("service/{RELEASE}-directory");
     let forward = Forward::to(bed, OPERATOR, &service, 80).await?;
-    let client = directory::Client::new(
-        &format!("http://127.0.0.1:{}", forward.port),
-        SecretString::from(token),
-    )?;
+    let client = directory::Client::new(&format!("http://127.0.0.1:{}", forward.port), token)?;
     Ok((forward, client))
 }
 

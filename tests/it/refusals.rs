@@ -83,6 +83,7 @@ fn cases() -> Vec<Case> {
         Case { name: "no-view-all", org: |org| org.grants("Integration", |grants| grants.without_view_all("Account")), reason: "MissingViewAll", on: "Authorized", ..ANY },
         Case { name: "no-contact", org: |org| org.grants("Integration", |grants| grants.without_object("Contact")), reason: "ObjectUnavailable", on: "Authorized", ..ANY },
         Case { name: "no-task", org: |org| org.grants("Integration", |grants| grants.deny("EditTask").without_object("Task")), reason: "Ready", warning: Some("CannotCreateTask"), ..ANY },
+        Case { name: "administrator", org: |org| org.with(|org| user(org).profile = "System Administrator".into()), reason: "Ready", warning: Some("ExcessRights"), ..ANY },
         Case { name: "no-secret", secret: |secret| *secret = Value::Null, reason: "SecretNotFound", on: "CredentialsAvailable", ..ANY },
         Case { name: "no-key", secret: |secret| { keys(secret).remove("password"); }, reason: "SecretKeyMissing", on: "CredentialsAvailable", ..ANY },
         Case { name: "empty-key", secret: |secret| { keys(secret).insert("password".into(), "".into()); }, reason: "SecretKeyInvalid", on: "CredentialsAvailable", ..ANY },
@@ -181,6 +182,10 @@ async fn every_reason_comes_from_the_real_cause_and_check_says_the_same() {
                 "{name}: {warnings}"
             );
         }
+
+        let has_too_many_rights = case.warning == Some("ExcessRights");
+        let told = warnings.to_string().contains("ExcessRights");
+        assert_eq!(told, has_too_many_rights, "{name}: {warnings}");
 
         let (exit, out, err) = check(&stage, &documents(index), &["-o", "json"]);
         assert_eq!(exit, Some(i32::from(!healthy)), "{name}: {out}{err}");

@@ -9,6 +9,7 @@
 mod logins;
 mod probing;
 mod requests;
+mod rights;
 mod words;
 
 use salesforce_simulator::{ConnectedApp, Org, Record, Simulator, User, World};

@@ -113,6 +113,7 @@ fn what_was_found_and_cannot_be_printed() {
         ("check", laptop.command("check", "")),
         ("lookup", laptop.asking("lookup", "", "110")),
         ("crds", switchboard("crds")),
+        ("permission-set", switchboard("permission-set")),
         ("explain", switchboard("explain")),
         (
             "selftest",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What comes into the program: licences, sources, bans, and known vulnerabilities where the advisory database can be had.
 # ADVISORY_DB names a checkout of https://github.com/RustSec/advisory-db; without it the database is fetched. Where that fails, the
-# rest is checked all the same, and the last line says what was not.
+# rest is checked all the same, and the last line says what was not; with ADVISORIES=required, as in a release, that is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -22,4 +22,5 @@ elif timeout 60 cargo deny fetch db 2>"$folder/said"; then
 else
   grep -im1 'fatal\|error' "$folder/said" >&2 || true
   echo "advisories were NOT checked: the database could not be fetched; name a checkout with ADVISORY_DB=DIR" >&2
+  [[ ${ADVISORIES:-} != required ]] || exit 1
 fi

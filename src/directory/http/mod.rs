@@ -6,6 +6,8 @@
 mod calls;
 mod contacts;
 mod contacts_csv;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod middleware;
 pub(crate) mod openapi;
 mod webhook;

@@ -72,6 +72,15 @@ pub(crate) async fn log_in(request: &Request<'_>) -> Result<Granted, Error> {
     }
 }
 
+/// Reads the answer to a log-in: the entrance for the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_answer(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
+    match request.credentials {
+        Credentials::Password { username, .. } => soap::read(request, username, incoming),
+        _ => oauth::read(request, incoming),
+    }
+}
+
 /// Appends a path to `login_url`. A path that the URL already has (an emulator's) is kept.
 fn endpoint(login_url: &Url, path: &str) -> Result<Url, Error> {
     let base = login_url

@@ -99,7 +99,7 @@ fn form(request: &Request<'_>) -> Result<Zeroizing<String>, Error> {
     Ok(form)
 }
 
-fn read(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
+pub(super) fn read(request: &Request<'_>, incoming: &Incoming) -> Result<Granted, Error> {
     let method = request.credentials.method();
     let answer = match json::read::<TokenAnswer>(incoming.text.trim()) {
         Ok(answer) if incoming.status < 300 => answer,

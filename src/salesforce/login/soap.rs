@@ -66,7 +66,11 @@ fn envelope(
     text
 }
 
-fn read(request: &Request<'_>, username: &str, incoming: &Incoming) -> Result<Granted, Error> {
+pub(super) fn read(
+    request: &Request<'_>,
+    username: &str,
+    incoming: &Incoming,
+) -> Result<Granted, Error> {
     let text = incoming.text.as_str();
     let root = Element::parse(text).ok();
     let result = root

@@ -4,6 +4,7 @@
 
 pub(crate) mod findings;
 pub(crate) mod permissions;
+mod rights;
 pub(crate) mod users;
 pub(crate) mod warning_code;
 pub(crate) mod warnings;
@@ -20,7 +21,7 @@ use super::answers::meaning::Meaning;
 use super::connection::Connection;
 use super::credentials::environment::ApiVersion;
 use super::login::session::SessionInfo;
-use super::rest::soql::{Soql, SoqlLiteral};
+use super::rest::soql::SoqlLiteral;
 use super::rest::{MAX_SUBQUERIES, Subrequest, Subresponse};
 use crate::json;
 
@@ -93,14 +94,19 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
     let session = connection.session().await?;
     // This call runs first and alone, so that an expired session is replaced once here and not
     // three times at the same moment.
-    let about = match connection.composite(&about_user(&session.user_id)).await {
+    let about = about_user(&session.user_id, session.username.is_some());
+    let about = match connection.composite(&about).await {
         Ok(about) => about,
         Err(error) => return Err(explain(connection, error).await),
     };
     let row = organization_row(&about[0])?.redacted(connection);
     let sharing = Sharing::read(&about[1]);
     let grants = Grants::read(&about[2], &about[3]);
-    let username = username(&about[4]);
+    let method = connection.credentials().method();
+    let excess = rights::of(&about[4], &grants, method);
+    let username = about
+        .get(5)
+        .and_then(|answer| answer.record::<UsernameRow>().ok()?.username);
     drop(about);
     let objects = [
         Subrequest::query(
@@ -132,9 +138,7 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
         .or_else(|| username.map(|name| connection.clean(&name)));
 
     let organization = organization(&session, row, objects.get(3));
-    let mut warnings: Vec<Warning> = warnings::of_method(connection.credentials().method())
-        .into_iter()
-        .collect();
+    let mut warnings: Vec<Warning> = warnings::of_method(method).into_iter().collect();
     warnings.extend(warnings::of_version(version));
     let access = Access {
         contact: permissions::sees_all("Contact", &objects[0], &grants, &sharing, &mut warnings)?,
@@ -142,6 +146,7 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
         lead: permissions::sees_all("Lead", &objects[2], &grants, &sharing, &mut warnings)?,
     };
     warnings.extend(warnings::of_create_task(&create_task));
+    warnings.extend(excess);
     let users = users.read(connection, along).await;
     Ok(Findings {
         session,
@@ -155,8 +160,9 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
 }
 
 /// The first call: it reads the user and the organization. Five queries are the maximum for one
-/// call.
-fn about_user(user_id: &str) -> [Subrequest; 5] {
+/// call; the user's name is a record and no query, and is asked for where the log-in did not tell
+/// it.
+fn about_user(user_id: &str, is_named: bool) -> Vec<Subrequest> {
     let user = SoqlLiteral::new(user_id);
     let assigned =
         format!("SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = {user}");
@@ -165,19 +171,24 @@ fn about_user(user_id: &str) -> [Subrequest; 5] {
     let sharing =
         "SELECT DefaultContactAccess, DefaultAccountAccess, DefaultLeadAccess FROM Organization";
     let objects = format!(
-        "SELECT SobjectType, PermissionsRead, PermissionsViewAllRecords FROM ObjectPermissions WHERE SobjectType IN ('Contact', 'Account', 'Lead') AND ParentId IN ({assigned})"
+        "SELECT SobjectType, PermissionsRead, PermissionsViewAllRecords, PermissionsCreate, PermissionsEdit, PermissionsDelete, PermissionsModifyAllRecords FROM ObjectPermissions WHERE SobjectType IN ('Contact', 'Account', 'Lead') AND ParentId IN ({assigned})"
     );
     let sets = format!(
         "SELECT PermissionsViewAllData, PermissionsModifyAllData FROM PermissionSet WHERE Id IN ({assigned})"
     );
-    let name = Soql::select(&["Username"], "User").and(&format!("Id = {user}"));
-    [
+    let mut requests = vec![
         Subrequest::query("organization", organization),
         Subrequest::query("sharing", sharing),
         Subrequest::query("objectPermissions", &objects),
         Subrequest::query("permissionSets", &sets),
-        Subrequest::query("user", name.as_str()),
-    ]
+        Subrequest::query("rights", rights::QUERY),
+    ];
+    let is_id = !user_id.is_empty() && user_id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_id && !is_named {
+        let name = Subrequest::record("user", "User", user_id, &["Username"]);
+        requests.push(name);
+    }
+    requests
 }
 
 /// Checks an error for an API version that the instance does not know. Salesforce answers it like a
@@ -268,11 +279,6 @@ fn may_create_task(createable: Result<Option<bool>, Error>) -> Result<Visibility
     }
 }
 
-fn username(answer: &Subresponse) -> Option<String> {
-    let page = answer.page::<UsernameRow>().ok()?;
-    page.records.into_iter().next()?.username
-}
-
 /// Salesforce writes `2026-12-01T00:00:00.000+0000`, without the colon that RFC 3339 requires.
 fn timestamp(text: &str) -> Option<Timestamp> {
     text.parse()
@@ -299,9 +305,23 @@ mod tests {
 
     #[test]
     fn the_first_call_has_no_more_queries_than_it_may() {
-        let requests = about_user("005' OR Id != '");
-        assert!(requests.len() <= crate::salesforce::rest::MAX_SUBQUERIES);
+        let requests = about_user("005' OR Id != '", false);
         let body = crate::salesforce::rest::composite_body(&requests, ApiVersion::DEFAULT);
+        assert!(
+            body.matches("/query?q=").count() <= MAX_SUBQUERIES,
+            "{body}"
+        );
         assert!(body.contains("'005%5C'+OR"), "the id is escaped: {body}");
+        assert!(
+            !body.contains("/sobjects/"),
+            "what is no id is no path: {body}"
+        );
+        let requests = about_user("005A0000006Vm9rIAC", false);
+        let body = crate::salesforce::rest::composite_body(&requests, ApiVersion::DEFAULT);
+        assert!(
+            body.contains("/sobjects/User/005A0000006Vm9rIAC?fields=Username\""),
+            "{body}"
+        );
+        assert_eq!(about_user("005", true).len(), MAX_SUBQUERIES);
     }
 }

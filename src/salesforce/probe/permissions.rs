@@ -14,8 +14,7 @@ use crate::salesforce::rest::Subresponse;
 /// facts: Salesforce 4.2).
 pub(crate) struct Grants {
     objects: Result<Vec<ObjectRow>, String>,
-    /// Whether any of the sets grants View All Data or Modify All Data.
-    all_data: Result<bool, String>,
+    sets: Result<Vec<SetRow>, String>,
 }
 
 /// The organization-wide sharing defaults.
@@ -33,6 +32,10 @@ struct ObjectRow {
     sobject_type: String,
     permissions_read: Option<bool>,
     permissions_view_all_records: Option<bool>,
+    permissions_create: Option<bool>,
+    permissions_edit: Option<bool>,
+    permissions_delete: Option<bool>,
+    permissions_modify_all_records: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,12 +45,8 @@ struct SetRow {
     permissions_modify_all_data: Option<bool>,
 }
 
-impl SetRow {
-    fn sees_all_data(&self) -> bool {
-        self.permissions_view_all_data == Some(true)
-            || self.permissions_modify_all_data == Some(true)
-    }
-}
+/// The objects that are looked up, in the order of their rank.
+const OBJECTS: [&str; 3] = ["Contact", "Account", "Lead"];
 
 // === impl Grants ===
 
@@ -56,11 +55,47 @@ impl Grants {
         let reason = |error: Error| error.message();
         Self {
             objects: objects.page().map(|page| page.records).map_err(reason),
-            all_data: sets
-                .page::<SetRow>()
-                .map(|page| page.records.iter().any(|set| set.sees_all_data()))
-                .map_err(reason),
+            sets: sets.page().map(|page| page.records).map_err(reason),
         }
+    }
+
+    /// Whether any of the sets grants Modify All Data.
+    pub(crate) fn modifies_all_data(&self) -> bool {
+        let modifies = |set: &SetRow| set.permissions_modify_all_data == Some(true);
+        self.sets.iter().flatten().any(modifies)
+    }
+
+    /// Whether any of the sets grants View All Data itself.
+    pub(crate) fn views_all_data(&self) -> bool {
+        let views = |set: &SetRow| set.permissions_view_all_data == Some(true);
+        self.sets.iter().flatten().any(views)
+    }
+
+    /// Whether the user sees all data of the org.
+    fn all_data(&self) -> Result<bool, &String> {
+        self.sets.as_ref()?;
+        Ok(self.views_all_data() || self.modifies_all_data())
+    }
+
+    /// The rights to change the objects that are only read: `Edit/Delete on Contact`.
+    pub(crate) fn writes(&self) -> impl Iterator<Item = String> {
+        OBJECTS.into_iter().filter_map(|object| {
+            let rows = self.rows(object).ok()?;
+            let any = |right: fn(&ObjectRow) -> Option<bool>| {
+                rows.iter().any(|row| right(row) == Some(true))
+            };
+            let rights = [
+                (any(|row| row.permissions_create), "Create"),
+                (any(|row| row.permissions_edit), "Edit"),
+                (any(|row| row.permissions_delete), "Delete"),
+                (any(|row| row.permissions_modify_all_records), "Modify All"),
+            ];
+            let rights: Vec<&str> = rights
+                .into_iter()
+                .filter_map(|(is, name)| is.then_some(name))
+                .collect();
+            (!rights.is_empty()).then(|| format!("{} on {object}", rights.join("/")))
+        })
     }
 
     fn rows(&self, object: &str) -> Result<Vec<&ObjectRow>, &String> {
@@ -144,7 +179,7 @@ fn has_view_all(object: &str, grants: &Grants) -> bool {
         rows.iter()
             .any(|row| row.permissions_view_all_records == Some(true))
     });
-    by_object || grants.all_data == Ok(true)
+    by_object || grants.all_data() == Ok(true)
 }
 
 fn decide(object: &str, grants: &Grants, sharing: &Sharing) -> Visibility {
@@ -164,7 +199,7 @@ fn decide(object: &str, grants: &Grants, sharing: &Sharing) -> Visibility {
         }
         // A missing row means no access (facts: Salesforce 4.2), but View All Data could still
         // replace it.
-        Ok(_) => match &grants.all_data {
+        Ok(_) => match grants.all_data() {
             Ok(_) => Visibility::No,
             Err(reason) => unknown(reason),
         },

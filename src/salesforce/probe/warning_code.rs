@@ -85,6 +85,10 @@ warning_codes! {
         "Whether the user sees all records of an object cannot be told.",
         "Give the integration user View All on the object that the message names, and View Setup and Configuration, so that it can be proved."
     }
+    ExcessRights {
+        "The user may do more than the integration needs, and so may whoever gets hold of its credential.",
+        "Give the integration user the permission set that the command permission-set prints, and take the rights away that the message names, with the profile or the permission sets that grant them. Limit the profile's log-in IP ranges to the cluster's addresses as well; whether they are cannot be seen from here."
+    }
 }
 
 impl WarningCode {

@@ -133,6 +133,18 @@ pub(crate) fn access_unknown(object: &str, reason: &str) -> Warning {
     )
 }
 
+/// The warning for rights that the integration does not need.
+pub(crate) fn excess_rights(rights: &[String]) -> Warning {
+    warning(
+        WarningCode::ExcessRights,
+        format!(
+            "The user may do more than the integration needs: {}.",
+            rights.join(", ")
+        ),
+        WarningCode::ExcessRights.remedy(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,6 +70,11 @@ pub(crate) enum Path {
     Search(String),
     Next(NextPage),
     Describe(String),
+    Record {
+        sobject: String,
+        id: String,
+        fields: String,
+    },
     Composite,
 }
 
@@ -141,6 +146,15 @@ impl Path {
                     percent_encode(sobject)
                 )
             }
+            Self::Record {
+                sobject,
+                id,
+                fields,
+            } => {
+                let (sobject, id) = (percent_encode(sobject), percent_encode(id));
+                let fields = query_encode(fields);
+                format!("/services/data/v{version}/sobjects/{sobject}/{id}?fields={fields}")
+            }
             Self::Composite => format!("/services/data/v{version}/composite"),
         }
     }
@@ -182,6 +196,23 @@ impl Subrequest {
         Self {
             reference_id: reference_id.into(),
             path: Path::Describe(sobject.to_owned()),
+        }
+    }
+
+    /// A request for fields of one record. It does not count as a query.
+    pub fn record(
+        reference_id: impl Into<String>,
+        sobject: &str,
+        id: &str,
+        fields: &[&str],
+    ) -> Self {
+        Self {
+            reference_id: reference_id.into(),
+            path: Path::Record {
+                sobject: sobject.to_owned(),
+                id: id.to_owned(),
+                fields: fields.join(","),
+            },
         }
     }
 
@@ -241,6 +272,15 @@ impl Subresponse {
         let page = json::read::<RawPage<T>>(body).ok();
         page.and_then(RawPage::page).ok_or_else(|| {
             let detail = "one part of a composite answer holds rows of another shape.";
+            Error::new(Meaning::UnexpectedAnswer, Phase::Request, detail).with_status(self.status)
+        })
+    }
+
+    /// The response as one record, or as the error that it reports.
+    pub fn record<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let body = self.body.as_ref().map_err(Error::clone)?;
+        json::read::<T>(body).map_err(|_| {
+            let detail = "one part of a composite answer is a record of another shape.";
             Error::new(Meaning::UnexpectedAnswer, Phase::Request, detail).with_status(self.status)
         })
     }

@@ -34,7 +34,13 @@ fn healthy(reference_id: &str) -> (u16, Value) {
             object("Lead")
         ])),
         "permissionSets" => rows(json!([{"PermissionsViewAllData": false}])),
-        "user" => rows(json!([{"Username": "integration@acme.example"}])),
+        "rights" => {
+            rows(json!([{"PermissionsModifyAllData": false, "PermissionsAuthorApex": false}]))
+        }
+        "user" => (
+            200,
+            json!({"attributes": {"type": "User"}, "Username": "integration@acme.example"}),
+        ),
         _ => rows(json!([])),
     }
 }

@@ -29,6 +29,8 @@ pub mod config;
 mod core;
 mod counters;
 mod faults;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod login;
 mod message;
 pub mod org;

@@ -123,6 +123,8 @@ pub struct Switches {
     pub limits_need_view_setup: bool,
     /// Whether permission sets, their assignments and ObjectPermissions need View Setup (U: no).
     pub permission_objects_need_view_setup: bool,
+    /// Whether UserPermissionAccess can be read (D from 41.0 on; U in every edition).
+    pub user_permission_access: bool,
     /// Whether CallCenter and `User.CallCenterId` need Manage Call Centers to be read (U: no).
     pub call_centers_need_permission: bool,
     /// Whether Contact has `IsPersonAccount` in orgs with person accounts (U: yes).
@@ -191,6 +193,7 @@ impl Default for Switches {
             lock_row_status: 400,
             limits_need_view_setup: true,
             permission_objects_need_view_setup: false,
+            user_permission_access: true,
             call_centers_need_permission: false,
             contact_is_person_account: true,
         }

@@ -259,6 +259,19 @@ fn zlib(packed: &[u8]) -> bool {
     }
 }
 
+/// The length of what a body unpacks to, up to the cap: the entrance for the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn unpacked(headers: &HeaderMap, packed: &[u8], most: usize) -> Result<usize, ApiError> {
+    let room = Room::for_bodies_of(most);
+    let body = match Packing::told(headers)? {
+        Packing::None => Body::unpack(packed, most, &room),
+        Packing::Gzip => Body::unpack(MultiGzDecoder::new(packed), most, &room),
+        Packing::Deflate if zlib(packed) => Body::unpack(ZlibDecoder::new(packed), most, &room),
+        Packing::Deflate => Body::unpack(DeflateDecoder::new(packed), most, &room),
+    };
+    Ok(body?.content().len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,11 @@ pub(crate) struct Access {
     permission_objects: bool,
     contact_is_person_account: bool,
     call_centers: bool,
+    own_permissions: bool,
 }
+
+/// The object whose only row is that of the user who asks.
+const OWN_PERMISSIONS: &str = "UserPermissionAccess";
 
 const PERMISSION_OBJECTS: [&str; 3] = [
     "PermissionSet",
@@ -48,6 +52,7 @@ impl Access {
             permission_objects: true,
             contact_is_person_account: switches.contact_is_person_account,
             call_centers: true,
+            own_permissions: switches.user_permission_access,
         };
         if let Some(profile) = profile {
             access
@@ -108,6 +113,12 @@ impl Access {
                 .copied()
                 .unwrap_or_default(),
             "CallCenter" if !self.call_centers => ObjectAccess::default(),
+            OWN_PERMISSIONS => {
+                return ObjectAccess {
+                    read: self.own_permissions,
+                    ..ObjectAccess::default()
+                };
+            }
             name if PERMISSION_OBJECTS.contains(&name) && !self.permission_objects => {
                 ObjectAccess::default()
             }
@@ -177,11 +188,14 @@ impl Access {
                 org.sharing_of(object.name),
                 Sharing::Read | Sharing::ReadWrite
             )
-            || !object.stored
+            || !(object.stored || object.name == OWN_PERMISSIONS)
     }
 
     /// Whether this row is shared with the user.
     pub(crate) fn sees_row(&self, org: &Org, object: &ObjectType, row: &Row) -> bool {
+        if object.name == OWN_PERMISSIONS {
+            return row.id() == self.user_id;
+        }
         if self.sees_all_rows(org, object) || self.owns(row) {
             return true;
         }

@@ -1,6 +1,6 @@
 //! The objects that describe the org itself: Organization, User, Profile, PermissionSet,
-//! PermissionSetAssignment, ObjectPermissions, UserLicense and CallCenter. Their rows are derived
-//! from the org's settings, users and permissions.
+//! PermissionSetAssignment, ObjectPermissions, UserPermissionAccess, UserLicense and CallCenter.
+//! Their rows are derived from the org's settings, users and permissions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,7 @@ pub(super) fn tables(org: &Org) -> BTreeMap<&'static str, Table> {
             "PermissionSet" => permission_sets(org, add),
             "PermissionSetAssignment" => assignments(org, add),
             "ObjectPermissions" => object_permissions(org, add),
+            "UserPermissionAccess" => own_permissions(org, add),
             "UserLicense" => licenses(org, add),
             "CallCenter" => call_centers(org, add),
             _ => {}
@@ -156,13 +157,17 @@ fn license_id(org: &Org, name: &str) -> String {
     ids::named_id("100", &[&org.id, name])
 }
 
-const PERMISSION_COLUMNS: [(&str, &str); 6] = [
+const PERMISSION_COLUMNS: [(&str, &str); 10] = [
     (USER_PERMISSIONS[0], "PermissionsApiEnabled"),
     (USER_PERMISSIONS[1], "PermissionsViewAllData"),
     (USER_PERMISSIONS[2], "PermissionsModifyAllData"),
     (USER_PERMISSIONS[3], "PermissionsEditTask"),
     (USER_PERMISSIONS[4], "PermissionsViewSetup"),
     (USER_PERMISSIONS[5], "PermissionsUseAnyApiAuth"),
+    ("AuthorApex", "PermissionsAuthorApex"),
+    ("CustomizeApplication", "PermissionsCustomizeApplication"),
+    ("ManageUsers", "PermissionsManageUsers"),
+    ("PasswordNeverExpires", "PermissionsPasswordNeverExpires"),
 ];
 
 fn with_permissions(
@@ -228,6 +233,27 @@ fn permission_sets(org: &Org, mut add: impl FnMut(Vec<(&'static str, Value)>)) {
                 ),
             ],
         ));
+    }
+}
+
+/// A row for each user, who sees no other. Its id is that of the user.
+fn own_permissions(org: &Org, mut add: impl FnMut(Vec<(&'static str, Value)>)) {
+    for user in &org.users {
+        let profile = org.profiles.iter().filter(|p| p.name == user.profile);
+        let sets = org.permission_sets.iter();
+        let sets = sets.filter(|set| user.permission_sets.contains(&set.name));
+        let granted = profile
+            .map(|p| &p.grants)
+            .chain(sets.map(|set| &set.grants));
+        let mut own = Grants::default();
+        for grants in granted {
+            own.permissions.extend(grants.permissions.iter().cloned());
+        }
+        if own.has("ModifyAllData") {
+            own = own.allow("ViewAllData");
+        }
+        let id = vec![("Id", Value::text(user.id.as_str()))];
+        add(with_permissions(&own, id));
     }
 }
 

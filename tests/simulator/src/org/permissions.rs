@@ -41,10 +41,14 @@ impl ObjectAccess {
         view_all: false,
         modify_all: false,
     };
-    /// Create, read, edit, delete, and read all records.
+    /// Read all records, and change none.
     pub const VIEW_ALL: Self = Self {
+        read: true,
+        create: false,
+        edit: false,
+        delete: false,
         view_all: true,
-        ..Self::SHARED
+        modify_all: false,
     };
 
     pub(crate) fn or(self, other: Self) -> Self {
@@ -64,7 +68,8 @@ impl ObjectAccess {
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Grants {
     /// User permissions without their prefix: ApiEnabled, ViewAllData, ModifyAllData, EditTask,
-    /// ViewSetup, UseAnyApiAuth, ManageCallCenters.
+    /// ViewSetup, UseAnyApiAuth, ManageCallCenters, AuthorApex, CustomizeApplication, ManageUsers,
+    /// PasswordNeverExpires.
     pub permissions: BTreeSet<String>,
     /// Rights on objects; key: the object.
     pub objects: BTreeMap<String, ObjectAccess>,
@@ -154,10 +159,11 @@ impl Profile {
         }
     }
 
-    /// `System Administrator`: all rights.
+    /// `System Administrator`: all rights, with a password that expires as everybody's does.
     pub fn system_administrator() -> Self {
         let permissions = crate::schema::USER_PERMISSIONS
             .iter()
+            .filter(|permission| **permission != "PasswordNeverExpires")
             .map(|p| (*p).to_owned())
             .collect();
         Self::new(
@@ -170,7 +176,7 @@ impl Profile {
         )
     }
 
-    /// `Integration`: the API, View All on the CRM objects and tasks, and nothing more.
+    /// `Integration`: the API, View All on the CRM objects, tasks, and nothing more.
     pub fn integration() -> Self {
         let grants = Grants {
             objects: on_all(ObjectAccess::VIEW_ALL),

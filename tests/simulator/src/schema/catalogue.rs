@@ -149,6 +149,7 @@ pub(super) fn objects() -> Vec<ObjectType> {
         permission_set(),
         assignment(),
         object_permissions(),
+        user_permission_access(),
         user_license(),
         call_center(),
     ]
@@ -333,8 +334,8 @@ fn call_center() -> ObjectType {
     )
 }
 
-/// The user permissions that have a column on Profile and PermissionSet.
-pub(crate) const USER_PERMISSIONS: [&str; 7] = [
+/// The user permissions that have a column on Profile, PermissionSet and UserPermissionAccess.
+pub(crate) const USER_PERMISSIONS: [&str; 11] = [
     "ApiEnabled",
     "ViewAllData",
     "ModifyAllData",
@@ -342,6 +343,10 @@ pub(crate) const USER_PERMISSIONS: [&str; 7] = [
     "ViewSetup",
     "UseAnyApiAuth",
     "ManageCallCenters",
+    "AuthorApex",
+    "CustomizeApplication",
+    "ManageUsers",
+    "PasswordNeverExpires",
 ];
 
 fn permission_columns() -> impl Iterator<Item = Field> {
@@ -412,6 +417,16 @@ fn object_permissions() -> ObjectType {
             fixed("PermissionsViewAllRecords", Kind::Boolean),
             fixed("PermissionsModifyAllRecords", Kind::Boolean),
         ],
+    )
+}
+
+/// The permissions of the user who asks, in one row (facts: Salesforce 4.5).
+fn user_permission_access() -> ObjectType {
+    derived(
+        "UserPermissionAccess",
+        "User Permission Access",
+        "0UP",
+        permission_columns(),
     )
 }
 
