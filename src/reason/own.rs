@@ -151,6 +151,10 @@ reasons! {
             "The worker could not reach the directory.",
             Act("Nothing is lost: the next run tries again. If it lasts, ask the platform team to look at the directory.")
         }
+        DirectoryNotTrusted {
+            "The worker reached the directory and does not trust its certificate: it is of another authority, has expired, or is for another host. Nothing was sent, the token neither.",
+            Act("Nothing is lost: the next run tries again. Give the platform team the message: the directory's certificate (directory.tls) and the authorities that workers trust (directory.tls.caBundle.configMap) must belong together.")
+        }
         DirectoryRefused {
             "The directory answered and did not do what the worker asked; its words stand in the message.",
             Act("Nothing is lost: the next run tries again. If it happens again, give the platform team the message: the worker's token or its image may not fit the directory.")

@@ -20,6 +20,7 @@ mod definition;
 mod deletion;
 mod disturbed;
 mod documents;
+mod encrypted;
 mod examples;
 mod gateway;
 mod health;

@@ -1,6 +1,7 @@
 //! The shared state of all reconciles.
 
 pub(crate) mod access;
+pub(crate) mod directory;
 pub(crate) mod fleet;
 mod labels;
 pub(crate) mod mail;
@@ -18,6 +19,7 @@ use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use parking_lot::{Mutex, MutexGuard};
 
+use self::directory::DirectoryTrust;
 use self::mail::Mail;
 use self::metrics::Metrics;
 use self::prover::Prover;
@@ -52,6 +54,8 @@ pub(crate) struct Context {
     /// Signs the tokens for the directory.
     pub token_keys: TokenKeys,
     token_key_id: String,
+    /// Whom worker pods trust to be the directory.
+    pub directory_trust: DirectoryTrust,
     /// The metrics of the controller.
     pub metrics: Arc<Metrics>,
     /// Finds the integrations that an event affects.
@@ -80,6 +84,7 @@ impl Context {
         prover: Prover,
         fingerprint_key: FingerprintKey,
         token_keys: TokenKeys,
+        directory_trust: DirectoryTrust,
         stores: Vec<Stores>,
         mail: Mail,
         metrics: Arc<Metrics>,
@@ -100,6 +105,7 @@ impl Context {
             user_logins: UserLogins::default(),
             fingerprint_key,
             token_keys,
+            directory_trust,
             index: Mutex::default(),
             stores,
             metrics,
@@ -127,6 +133,7 @@ impl Context {
         TokenSources {
             key_id: &self.token_key_id,
             ca_bundle: self.config.ca_bundle.as_deref(),
+            directory_ca: self.directory_trust.pem(),
         }
     }
 

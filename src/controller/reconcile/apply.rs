@@ -213,7 +213,10 @@ async fn mint_tokens(
     };
     let onto = |found: Secret| {
         // A changed key or company wants new tokens, all of them.
-        let same_sources = found.annotations().get(TOKENS_VERSION) == version;
+        let found_version = found.annotations().get(TOKENS_VERSION);
+        let same_sources = found_version
+            .zip(version)
+            .is_some_and(|(found, wanted)| children::are_same_tokens(found, wanted));
         children::token_secret_onto(found, &secret, |name, value| {
             same_sources && is_good(name, value)
         })

@@ -16,6 +16,7 @@ use super::*;
 use crate::api::fixtures::integration;
 use crate::controller::cluster::events::Recorder;
 use crate::controller::context::access::ScopeAccess;
+use crate::controller::context::directory::DirectoryTrust;
 use crate::controller::context::mail::Mail;
 use crate::controller::context::metrics::Metrics;
 use crate::controller::context::prover::Prover;
@@ -85,6 +86,7 @@ fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
         Prover::new(transport, Arc::clone(&metrics)),
         FingerprintKey::new([7; 32]),
         TokenKeys::parse("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap(),
+        DirectoryTrust::new(None),
         vec![stores],
         Mail::new(None, Arc::clone(&metrics)),
         metrics,

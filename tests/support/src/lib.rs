@@ -5,6 +5,7 @@
 //! - [`Namespace`] is a namespace of one test, deleted when the test ends.
 //! - [`PodRunner`] runs the pods of Jobs as local processes and reports on them as a kubelet does.
 //! - [`Helm`] is the real helm with its tools.
+//! - [`Authority`] issues certificates, and [`MountedFiles`] swaps files as a kubelet does.
 //! - [`MailServer`] is a real mail server with TLS and log-in.
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
 //! - [`Prometheus`] is a Prometheus server; [`promtool`] runs its tool, and [`argo_health`] a
@@ -19,6 +20,7 @@
 //! `tests/cluster/README.md`.
 
 mod audit;
+mod authority;
 mod control_plane;
 mod error;
 mod helm;
@@ -37,6 +39,7 @@ mod supervisor;
 mod wait;
 
 pub use audit::{AuditEvent, AuditMark};
+pub use authority::{Authority, Issued, MountedFiles};
 pub use control_plane::{CommandOutput, ControlPlane};
 pub use error::{Error, Result};
 pub use helm::Helm;

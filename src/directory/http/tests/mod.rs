@@ -1,6 +1,7 @@
 //! The directory over real HTTP on a loopback port, with a real database file.
 
 mod contacts;
+mod encrypted;
 mod failover;
 mod history;
 mod hostile;
