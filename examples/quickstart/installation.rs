@@ -58,7 +58,9 @@ impl Installation {
 
 /// A control plane of our own, with the CRD.
 pub(crate) async fn control_plane(progress: &Progress) -> Result<ControlPlane, Failure> {
-    progress.step("control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler");
+    progress.step(
+        "control plane: etcd, kube-apiserver, the controllers of Jobs and of what is deleted",
+    );
     let control_plane = ControlPlane::start().await?;
     progress.step(&format!(
         "Kubernetes {} serves at {}",
@@ -109,12 +111,14 @@ pub(crate) async fn start(
         address(&directory, "the directory listens").await?
     );
     progress.step(&format!("the directory listens at {directory_url}"));
-    let mut runner = PodRunner::builder(&control_plane).program("switchboard:quickstart", &program);
+    // The control plane of the quick start has no scheduler.
+    let mut runner = PodRunner::builder(&control_plane)
+        .program("switchboard:quickstart", &program)
+        .without_node();
     if guest {
         runner = NAMESPACES
             .into_iter()
-            .fold(runner, |r, name| r.namespace(name))
-            .without_node();
+            .fold(runner, |runner, name| runner.namespace(name));
     }
     let runner = runner.start().await?;
     let mut controller = Process::builder("controller", &program)

@@ -31,8 +31,8 @@ use super::runs::admission::{Admission, NotOurs, RefusedObject, Whose, WriteResu
 use super::runs::lingering::Lingering;
 use super::runs::stuck::StuckRun;
 use super::*;
-use crate::api::status::UNOBSERVED;
 use crate::api::conditions::{AUTHORIZED, CONNECTED, SYNCED};
+use crate::api::status::UNOBSERVED;
 use crate::api::{
     InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
 };

@@ -12,8 +12,8 @@ cd "$module"
 
 binaries=(cluster)
 [[ ${1:-} != node ]] || binaries+=(node)
-quick=
-[[ ${CONTROL_PLANE:-} != quick ]] || quick=yes
+quick='' tags=()
+[[ ${CONTROL_PLANE:-} != quick ]] || quick=yes tags=(-tags quick)
 packages_of() { if [[ $1 == node ]]; then echo ./node; else echo .; fi; }
 sources_of() { if [[ $1 == node ]]; then echo node/*.go; else echo ./*.go; fi; }
 key_of() { # shellcheck disable=SC2046 # names without spaces
@@ -90,7 +90,7 @@ todo=()
 for binary in "${binaries[@]}"; do built "$binary" || todo+=("$binary"); done
 packages=()
 for binary in "${todo[@]}"; do packages+=("$(packages_of "$binary")"); done
-watch "modules downloaded" 0 "" go list -deps "${packages[@]}"
+watch "modules downloaded" 0 "" go list "${tags[@]}" -deps "${packages[@]}"
 total=$(wc -l <"$work/out")
 
 # Without these the server would call itself v0.0.0-master.
@@ -110,7 +110,7 @@ self=$(awk '$1 == "module" { print $2 }' go.mod)
 # -dwarf=false as the linker would leave out what only a debugger reads. tests/tools builds with the same flags and so out of the same cache.
 compile="-dwarf=false"
 [[ -z $quick ]] || compile+=" -N -l"
-watch "packages built" "$total" "$self" go build -v -trimpath "-gcflags=all=$compile" -ldflags "$flags" -o "$work/" "${packages[@]}"
+watch "packages built" "$total" "$self" go build "${tags[@]}" -v -trimpath "-gcflags=all=$compile" -ldflags "$flags" -o "$work/" "${packages[@]}"
 
 for binary in "${todo[@]}"; do
     mv -f "$work/$binary" "$out/$binary"

@@ -217,10 +217,12 @@ func (p *controlPlane) prepare() error {
 			"--cluster-signing-cert-file=" + path("pki/ca.crt"), "--cluster-signing-key-file=" + path("pki/ca.key"),
 			"--kube-api-qps=300", "--kube-api-burst=600", // the defaults cost a fresh cluster five seconds
 		}},
-		{"kube-scheduler", []string{
+	}
+	if os.Getenv("CONTROL_PLANE") != "quick" {
+		programs = append(programs, program{"kube-scheduler", []string{
 			"--kubeconfig=" + path("kube-scheduler.kubeconfig"),
 			"--leader-elect=false", "--secure-port=0",
-		}},
+		}})
 	}
 	if p.withNode {
 		if programs, err = p.addNode(programs); err != nil {
@@ -279,7 +281,7 @@ func (p *controlPlane) makeIdentities(pki string) error {
 	p.authority = authority
 	for _, user := range []struct{ file, name, group string }{
 		{p.kubeconfig, "admin", "system:masters"},
-		{filepath.Join(p.dir, "kube-controller-manager.kubeconfig"), "system:kube-controller-manager", ""},
+		{filepath.Join(p.dir, "kube-controller-manager.kubeconfig"), "system:kube-controller-manager", controllersGroup},
 		{filepath.Join(p.dir, "kube-scheduler.kubeconfig"), "system:kube-scheduler", ""},
 	} {
 		pair, err := p.makeUser(user.file, user.name, strings.Fields(user.group)...)

@@ -48,7 +48,7 @@ pub(super) enum Control {
 pub(super) struct Kubelet {
     name: String,
     exclusive: bool,
-    /// Without a node of its own: the namespaces whose pods it takes.
+    /// Without a node of its own: the namespaces whose pods it takes; none are all.
     guest_of: Option<Vec<String>>,
     capacity: u32,
     version: String,
@@ -170,7 +170,7 @@ impl Kubelet {
         let node = if owns_node { &*self.name } else { "" };
         let selector = format!("spec.nodeName={node}");
         let is_mine = |pod: &Pod| match (&self.guest_of, &pod.metadata.namespace) {
-            (Some(mine), Some(namespace)) => mine.contains(namespace),
+            (Some(mine), Some(namespace)) => mine.is_empty() || mine.contains(namespace),
             _ => true,
         };
         let events = watcher::watcher(

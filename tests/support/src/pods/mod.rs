@@ -86,8 +86,9 @@ impl PodRunnerBuilder<'_> {
     }
 
     /// Registers no node: runs the pods of its namespaces that are on none, and acts as the
-    /// administrator. For a cluster of somebody else, where a node that is none would attract
-    /// pods of theirs. What keeps the scheduler from those pods is the caller's business.
+    /// administrator. For a control plane without a scheduler, and for a cluster of somebody else,
+    /// where a node that is none would attract pods of theirs: there, what keeps the scheduler from
+    /// those pods is the caller's business.
     #[must_use]
     pub fn without_node(mut self) -> Self {
         self.guest = true;
