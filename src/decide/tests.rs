@@ -9,6 +9,7 @@ mod credentials;
 mod fates;
 mod login_ledger;
 mod pods;
+mod revocation;
 mod rights;
 mod runs;
 mod spec;

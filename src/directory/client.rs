@@ -9,6 +9,7 @@ mod tests;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rand::Rng as _;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, StatusCode, redirect};
@@ -22,7 +23,7 @@ use super::Authorities;
 use super::model::{
     AgainRequest, CallsPage, CallsQuery, ClaimRequest, ClaimedCalls, Contact, ContactEdit,
     DoneReceipt, DoneRequest, NumbersToAsk, Problem, Receipt, ReleaseReceipt, ReleaseRequest,
-    WriteContactsReceipt, WriteContactsRequest,
+    TokensNotBefore, WriteContactsReceipt, WriteContactsRequest,
 };
 use crate::error::{CauseText, Chain, cause};
 
@@ -212,6 +213,18 @@ impl Client {
     ) -> Result<NumbersToAsk, ClientError> {
         let action = "find the numbers to ask again";
         self.post(action, "v1/worker/numbers/again", request).await
+    }
+
+    // --- for the controller ---
+
+    /// Has tokens of the company refused that were issued before this time. Returns the time that
+    /// holds.
+    pub async fn revoke_tokens_before(&self, at: Timestamp) -> Result<Timestamp, ClientError> {
+        let action = "revoke tokens";
+        let body = encode(action, &TokensNotBefore { not_before: at })?;
+        let url = self.url("v1/tokens/not-before")?;
+        let answer = self.send(action, Method::PUT, url, Some(body)).await;
+        answer.map(|holds: TokensNotBefore| holds.not_before)
     }
 
     // --- for screens ---

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::certificate::CertificateFiles;
 use super::http::{App, Limits, Metrics, Readiness, Room, Share, Shares, router};
 use super::key_file::KeyFile;
+use super::model::revoked::Revoked;
 use super::store::{Store, StoreError};
 use super::{CompanyId, TokenError, upkeep};
 use crate::cli::{PrintError, bytes, print};
@@ -353,6 +354,8 @@ impl Server {
             _ => None,
         };
         let store = Store::open(args.database_address().await?.expose_secret()).await?;
+        let revoked = Revoked::default();
+        revoked.learn(store.revocations().await?);
         let cannot = |error| Error::Listen(args.listen, error);
         let listener = http_server::listen(args.listen).map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
@@ -363,6 +366,7 @@ impl Server {
         let app = App {
             store,
             keys: keys.current(),
+            revoked,
             limits,
             shares: Shares::new(Share {
                 per_second: args.tenant_rate,
@@ -422,6 +426,11 @@ impl Server {
             store.clone(),
             app.metrics.clone(),
             database_limit,
+            shutdown.clone(),
+        ));
+        tokio::spawn(upkeep::learn_revocations(
+            store.clone(),
+            app.revoked.clone(),
             shutdown.clone(),
         ));
         if let Some(days) = retain_days {

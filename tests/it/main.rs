@@ -38,6 +38,7 @@ mod outage;
 mod pods;
 mod refusals;
 mod refused;
+mod revoked;
 mod rights;
 mod runbooks;
 mod runs;

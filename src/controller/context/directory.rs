@@ -22,6 +22,11 @@ impl DirectoryTrust {
         self.0.borrow().as_ref().map(Authorities::pem)
     }
 
+    /// The current authorities.
+    pub(crate) fn authorities(&self) -> Option<Authorities> {
+        self.0.borrow().clone()
+    }
+
     /// Replaces the authorities. Every integration then gets them.
     pub(crate) fn replace(&self, authorities: Authorities) {
         self.0.send_replace(Some(authorities));

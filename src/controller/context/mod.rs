@@ -33,6 +33,7 @@ use crate::api::{SalesforceIntegration, now};
 use crate::decide::children::TokenSources;
 use crate::decide::login::user_limit;
 use crate::decide::login::user_limit::Refused;
+use crate::decide::revocation;
 use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
@@ -128,12 +129,13 @@ impl Context {
         self.index.lock()
     }
 
-    /// The sources of the tokens that would be minted now.
-    pub(crate) fn token_sources(&self) -> TokenSources<'_> {
+    /// The sources of the integration's tokens that would be minted now.
+    pub(crate) fn token_sources(&self, resource: &SalesforceIntegration) -> TokenSources<'_> {
         TokenSources {
             key_id: &self.token_key_id,
             ca_bundle: self.config.ca_bundle.as_deref(),
             directory_ca: self.directory_trust.pem(),
+            not_before: revocation::not_before(resource, now()),
         }
     }
 

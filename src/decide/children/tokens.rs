@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -27,27 +28,32 @@ pub(crate) struct TokenSources<'a> {
     pub ca_bundle: Option<&'a str>,
     /// Certificate authorities for the directory, which are stored beside them.
     pub directory_ca: Option<Arc<str>>,
+    /// Time since when the tokens have to be issued.
+    pub not_before: Option<Timestamp>,
 }
 
 // === impl TokenSources ===
 
 impl TokenSources<'_> {
     /// Returns a digest of everything that the Secret's content depends on: of the tokens, and
-    /// behind a hyphen of the authorities. It does not reveal the key itself.
+    /// behind a hyphen of what may differ beside the same tokens. It does not reveal the key
+    /// itself.
     pub(crate) fn version(&self, company_id: &str, region: &str) -> String {
         let tokens = format!("v1\0{company_id}\0{region}\0{}\0", self.key_id);
         let authorities = [self.ca_bundle, self.directory_ca.as_deref()];
         let tokens = short_digest(&[&tokens]);
-        if authorities.iter().all(Option::is_none) {
+        let not_before = self.not_before.map(|at| at.to_string());
+        if authorities.iter().all(Option::is_none) && not_before.is_none() {
             return tokens;
         }
-        let authorities = authorities.map(Option::unwrap_or_default);
-        format!("{tokens}-{}", short_digest(&authorities))
+        let [salesforce, directory] = authorities.map(Option::unwrap_or_default);
+        let beside = [salesforce, directory, &not_before.unwrap_or_default()];
+        format!("{tokens}-{}", short_digest(&beside))
     }
 }
 
-/// Whether tokens of these versions were minted from the same sources; the authorities beside them
-/// may differ.
+/// Whether tokens of these versions were minted from the same sources; the authorities beside them,
+/// and since when they have to be issued, may differ.
 pub(crate) fn are_same_tokens(version: &str, other: &str) -> bool {
     version.split('-').next() == other.split('-').next()
 }
@@ -113,6 +119,7 @@ mod tests {
                 key_id,
                 ca_bundle,
                 directory_ca: directory_ca.map(Arc::from),
+                not_before: None,
             };
             sources.version("acme", "JP")
         };

@@ -9,6 +9,7 @@ mod ingest;
 mod limits;
 mod log;
 mod numbers;
+mod revoked;
 mod running;
 mod tokens;
 mod work;
