@@ -76,7 +76,7 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     decision.call_centers(settings);
     decision.update_share(settings);
     decision.children(settings);
-    decision.revocation(settings);
+    decision.revocation();
     decision.synced(settings);
     decision.summary(settings);
     decision.finish()

@@ -9,7 +9,7 @@ use super::Decision;
 use super::rules::warnings;
 use super::rules::warnings::Origin;
 use crate::api::status::RevokedTokens;
-use crate::api::{SalesforceIntegration, Settings, TOKENS_NOT_BEFORE};
+use crate::api::{SalesforceIntegration, TOKENS_NOT_BEFORE};
 use crate::reason::Reason;
 
 /// How far ahead of this clock a time may be: the clock of whoever wrote it may be another one.
@@ -52,14 +52,14 @@ fn asked(
 
 impl Decision<'_> {
     /// Has the directory refuse the company's older tokens, if the tenant asks for it.
-    pub(crate) fn revocation(&mut self, settings: &Settings) {
+    pub(crate) fn revocation(&mut self) {
         let resource = self.observed.resource;
         let mut found = vec![];
         match asked(resource, self.now) {
             Some(Ok(at)) if self.holds_company() && told(resource) < Some(at) => {
                 self.plan.revoke = Some(at);
                 self.status.revoked_tokens = Some(RevokedTokens {
-                    company_id: settings.company_id.to_string(),
+                    company_id: resource.spec.company_id.clone(),
                     not_before: Time(at),
                 });
                 let note = format!(
