@@ -77,7 +77,7 @@ fn the_future_and_nonsense_revoke_nothing_and_get_a_sentence() {
         assert_eq!(plan.revoke, None, "{value:.20}");
         assert_eq!(not_before(&world.resource, at(0)), None);
         assert_eq!(warned(&plan), ["TokensNotBeforeInvalid"], "{value:.20}");
-        let message = &plan.status.warnings[0].message;
+        let message = &plan.status.warnings.last().unwrap().message;
         assert!(message.contains(part) && message.len() < 200, "{message}");
         // What is corrected is no warning any more.
         world.resource.status = Some(plan.status);
@@ -112,8 +112,7 @@ fn a_directory_that_was_not_told_is_told_again_and_the_status_says_so() {
     );
     assert_eq!(warned(&plan), ["TokensNotRevoked"]);
     assert!(
-        plan.status.warnings[0]
-            .message
+        plan.status.warnings.last().unwrap().message
             .contains("it did not answer")
     );
     world.resource.status = Some(plan.status);
