@@ -79,7 +79,9 @@ async fn a_leaked_token_is_refused_and_runs_go_on() {
         })
         .await;
     assert_eq!(object["status"]["revokedTokens"]["companyId"], "acme");
-    let wrong = warnings(&object).into_iter().find(|code| code.starts_with("Tokens"));
+    let wrong = warnings(&object)
+        .into_iter()
+        .find(|code| code.starts_with("Tokens"));
     assert_eq!(wrong, None);
     let error = asked(&stage, &leaked).await.unwrap_err();
     let ClientError::Refused { problem, .. } = &error else {

@@ -112,7 +112,11 @@ fn a_directory_that_was_not_told_is_told_again_and_the_status_says_so() {
     );
     assert_eq!(warned(&plan), ["TokensNotRevoked"]);
     assert!(
-        plan.status.warnings.last().unwrap().message
+        plan.status
+            .warnings
+            .last()
+            .unwrap()
+            .message
             .contains("it did not answer")
     );
     world.resource.status = Some(plan.status);
