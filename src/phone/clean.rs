@@ -45,6 +45,8 @@ fn clean_char(character: char) -> Option<char> {
         | '\u{FE63}'
         | '\u{FF0D}'
         | '\u{FF70}' => '-',
+        // Marks between groups: 01_45_67_89_00, and Switzerland's 079 123'45'67.
+        '_' | '\'' | '\u{2019}' | '\u{30FB}' | '\u{FF65}' => ' ',
         // The wave dash, which Japanese keyboards produce for a tilde.
         '\u{301C}' | '\u{3030}' => '~',
         '\u{FF01}'..='\u{FF5E}' => {

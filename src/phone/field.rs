@@ -3,7 +3,7 @@
 
 /// Words and marks between a number and its extension, in lower case. A single letter counts too:
 /// what follows decides.
-const EXTENSION: [&str; 36] = [
+const EXTENSION: [&str; 56] = [
     "x",
     "ex",
     "ext",
@@ -17,7 +17,11 @@ const EXTENSION: [&str; 36] = [
     "r",
     "p",
     "poste",
-    "centralita", // Romance languages
+    "centralita",
+    "extensión",
+    "extensao",
+    "extensão",
+    "anx", // Romance languages
     "dw",
     "durchwahl",
     "nst",
@@ -26,6 +30,22 @@ const EXTENSION: [&str; 36] = [
     "klappe",
     "app",
     "apparat", // German
+    "toestel",
+    "tst",
+    "toest", // Dutch
+    "anknytning",
+    "ankn",
+    "ank",
+    "lokal",
+    "lok",
+    "internnr",
+    "alanumero", // Nordic languages
+    "option",
+    "opt",
+    "press", // menus
+    "klapka",
+    "dahili",
+    "dah",
     "w",
     "wew",
     "linka",
@@ -52,7 +72,7 @@ const BETWEEN: [char; 9] = [',', ';', '\n', '\r', '|', '、', '，', '；', '｜
 /// Marks that separate two numbers and also the groups of one.
 const MAYBE_BETWEEN: [char; 4] = ['/', '／', '・', '\\'];
 /// Words that separate two numbers, with the blanks around them.
-const WORDS_BETWEEN: [&str; 8] = [
+const WORDS_BETWEEN: [&str; 24] = [
     " / ",
     "　/　",
     " ／ ",
@@ -61,6 +81,22 @@ const WORDS_BETWEEN: [&str; 8] = [
     " & ",
     "または",
     "及び",
+    " oder ",
+    " od. ",
+    " und ",
+    " u. ",
+    " ou ",
+    " et ",
+    " o ",
+    " e ",
+    " y ",
+    " of ",
+    " en ",
+    " lub ",
+    " i ",
+    " eller ",
+    " och ",
+    "또는",
 ];
 
 /// The parts of a text that may be the one number in it, in the order in which they are to be
@@ -86,7 +122,11 @@ pub(super) fn main_line(plain: &str) -> MainLine<'_> {
     let is_plain = |byte: u8| byte.is_ascii_digit() || b"+ -.(/".contains(&byte);
     // Most texts: digits and what groups them.
     if plain.bytes().all(|byte| is_plain(byte) || byte == b')') && !plain.ends_with(')') {
-        return only(plain);
+        let shorter = before_short_group(plain);
+        return MainLine {
+            shorter,
+            ..only(plain)
+        };
     }
     let Some(first) = plain.find(|c: char| c.is_ascii_digit()) else {
         return only(plain);
@@ -99,6 +139,7 @@ pub(super) fn main_line(plain: &str) -> MainLine<'_> {
     let cut = first + cut_extension(number, end);
     let whole = trim_end(&plain[..cut]);
     let mut line = only(whole);
+    line.shorter = before_short_group(whole);
     if let Some((before, inside)) = whole
         .strip_suffix(')')
         .and_then(|text| text.rsplit_once('('))
@@ -112,10 +153,41 @@ pub(super) fn main_line(plain: &str) -> MainLine<'_> {
         } else {
             line.shorter = Some(before);
         }
+    } else if let Some(before) = before_words(whole) {
+        line.sure = Some(before);
     } else if let Some(word) = trailing_words(whole) {
         line.sure = Some(trim_end(&whole[..word]));
     }
     line
+}
+
+/// What stands before words, or before a parenthesis with more than digits, behind a number:
+/// `030/123456 (9-12 Uhr)`, `415-555-0132 press 2`.
+fn before_words(whole: &str) -> Option<&str> {
+    let marks = |c: char| c.is_alphabetic() || c == ':';
+    let word = whole
+        .match_indices(marks)
+        .map(|(at, _)| at)
+        .find(|at| count_digits(&whole[..*at]) >= LEAST_DIGITS)?;
+    let before = &whole[..word];
+    let open = before
+        .rfind('(')
+        .filter(|open| !before[*open..].contains(')'));
+    let before = trim_end(&before[..open.unwrap_or(word)]);
+    (count_digits(before) >= LEAST_DIGITS).then_some(before)
+}
+
+/// What stands before a short last group, which may be an extension where the whole is no number:
+/// `03-1234-5678-12`, `02-2345-6789*123`.
+fn before_short_group(whole: &str) -> Option<&str> {
+    /// A longer group is the line of a number.
+    const SHORT: usize = 5;
+    let (before, last) = whole.rsplit_once(['-', '*', '/'])?;
+    let last = last.trim_start();
+    let is_short =
+        !last.is_empty() && last.len() <= SHORT && last.bytes().all(|byte| byte.is_ascii_digit());
+    let before = trim_end(before);
+    (is_short && count_digits(before) >= LEAST_DIGITS).then_some(before)
 }
 
 /// Characters that are in no number and its grouping: the text after one is a label or an
@@ -200,25 +272,80 @@ pub(super) fn parts(text: &str) -> Vec<&str> {
     parts.filter(|part| has_enough_digits(part)).collect()
 }
 
-/// The parts of a text that is no number as a whole: also between slashes and blanks.
+/// The parts of a text that is no number as a whole: also between slashes and blanks. Digits behind
+/// a short group, as in `0347/1234567`, are the rest of its number and none by themselves.
 pub(super) fn small_parts(text: &str) -> Vec<&str> {
     let between = |c: char| BETWEEN.contains(&c) || MAYBE_BETWEEN.contains(&c);
-    let coarse = text.split(between).map(str::trim);
-    coarse
-        .flat_map(|part| {
-            // A blank separates numbers only where each has no blank itself.
-            let words: Vec<&str> = part
-                .split_whitespace()
-                .filter(|word| has_enough_digits(word))
-                .collect();
-            if words.len() > 1 { words } else { vec![part] }
-        })
-        .filter(|part| has_enough_digits(part))
-        .collect()
+    let mut parts = Vec::new();
+    let mut is_rest = false;
+    for part in text.split(between).map(str::trim) {
+        let is_short = part.contains(char::is_numeric) && !has_enough_digits(part);
+        let is_rest = std::mem::replace(&mut is_rest, is_short);
+        if is_rest || !has_enough_digits(part) {
+            continue;
+        }
+        // A blank separates numbers only where each has no blank itself.
+        let words = part
+            .split_whitespace()
+            .filter(|word| word.contains(char::is_numeric));
+        let words: Vec<&str> = words.collect();
+        if words.len() > 1 && words.iter().all(|word| has_enough_digits(word)) {
+            parts.extend(words);
+        } else {
+            parts.push(part);
+        }
+    }
+    parts
+}
+
+/// The parts of a cleaned text between its words, without those behind a word for an extension:
+/// `Tel. 030 123456 Fax 030 123457`.
+pub(super) fn between_words(plain: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut begin, mut is_extension) = (0, false);
+    while let Some(word) = plain[begin..].find(char::is_alphabetic) {
+        let word = begin + word;
+        let end = plain[word..]
+            .find(|c: char| !c.is_alphabetic())
+            .map_or(plain.len(), |length| word + length);
+        if !is_extension {
+            parts.push(&plain[begin..word]);
+        }
+        is_extension = is_extension_word(&plain[word..end]);
+        begin = end;
+    }
+    if !is_extension {
+        parts.push(&plain[begin..]);
+    }
+    let around = |c: char| matches!(c, ' ' | '.' | ':' | ',' | ';' | ')' | '-' | '/' | '[' | ']');
+    let parts = parts.into_iter().flat_map(at_openings).map(|part| {
+        let part = part.trim_start_matches(around);
+        // A parenthesis that a word has opened.
+        match part.rfind('(') {
+            Some(open) if !part[open..].contains(')') => trim_end(&part[..open]),
+            _ => trim_end(part),
+        }
+    });
+    parts.filter(|part| has_enough_digits(part)).collect()
+}
+
+/// The parts of a text before each mark that begins a further number: `(415) 555-0132 (415)
+/// 555-0133`.
+fn at_openings(text: &str) -> Vec<&str> {
+    let (mut parts, mut begin) = (Vec::new(), 0);
+    for (at, _) in text.match_indices(['(', '+']) {
+        if count_digits(&text[begin..at]) >= LEAST_DIGITS {
+            parts.push(&text[begin..at]);
+            begin = at;
+        }
+    }
+    parts.push(&text[begin..]);
+    parts
 }
 
 /// Fewer digits are an extension or a street number: no part of a field is read as a local number.
+const LEAST_DIGITS: usize = 7;
+
 fn has_enough_digits(part: &str) -> bool {
-    const LEAST_DIGITS: usize = 7;
     part.chars().filter(|c| c.is_numeric()).count() >= LEAST_DIGITS
 }

@@ -152,6 +152,17 @@ const BRAZIL: &[Beginning] = &[
     (5, "(0**A)"),
 ];
 
+/// The zero for long distance was abolished in 2009.
+const POLAND: &[Beginning] = &[
+    (3, "0A"),
+    (3, "(0A)"),
+    (3, "0 A"),
+    (3, "+C (0)A"),
+    (4, "+C (0) A"),
+    (4, "(0 A)"),
+    (4, "0-A"),
+];
+
 /// The area code keeps its zero from abroad.
 const ITALY: &[Beginning] = &[(2, "+C (A)")];
 /// The country code is the prefix of long-distance calls, too.
@@ -233,6 +244,7 @@ pub(super) fn ranked(number: &Parts) -> Vec<String> {
     };
     let own: &[Beginning] = match number.code {
         39 => ITALY,
+        48 => POLAND,
         1 => NORTH_AMERICA,
         52 => MEXICO,
         54 => ARGENTINA,
@@ -520,5 +532,12 @@ pub(super) fn local_groups(number: &Parts) -> Vec<Vec<String>> {
         }
     }
     found.truncate(FEW);
+    // Who writes London as 0207 and 0208.
+    for (cost, cut) in other_cuts(number) {
+        let groups = cut_at(&number.national, cut).split_off(1);
+        if cost < 2 && number.code == 44 && !found.contains(&groups) {
+            found.push(groups);
+        }
+    }
     found
 }

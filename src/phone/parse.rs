@@ -179,11 +179,25 @@ pub fn numbers_in(text: &str, region: &Region) -> Vec<E164> {
             return read(parts);
         }
     }
-    match parse(text, region) {
+    let plain = clean(text);
+    let first = match parse(text, region) {
         Ok(number) => vec![number],
         Err(NotLookedUp::NotANumber | NotLookedUp::Invalid) => read(field::small_parts(text)),
-        Err(_) => Vec::new(),
+        Err(_) => return Vec::new(),
+    };
+    // Of several numbers with words between them, each is to be one that exists.
+    let parts = field::between_words(&plain);
+    if parts.len() < 2 && !first.is_empty() {
+        return first;
     }
+    let mut numbers = first;
+    let valid = |number: &E164| number.library().is_some_and(|number| number.is_valid());
+    for number in read(parts).into_iter().filter(valid) {
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+    numbers
 }
 
 fn is_too_long(text: &str) -> bool {
@@ -204,7 +218,12 @@ fn dial(main_line: &str, region: Region) -> Result<E164, NotLookedUp> {
     }
     match mexican(&dialled, region) {
         Some(international) => read(&international, region),
-        None => read(&dialled, region),
+        None => read(&dialled, region).or_else(|reason| {
+            without_abolished_zero(&dialled, region)
+                .and_then(|international| read(&international, region).ok())
+                .filter(|number| number.library().is_some_and(|number| number.is_valid()))
+                .ok_or(reason)
+        }),
     }
 }
 
@@ -306,6 +325,33 @@ fn mexican(dialled: &str, region: Region) -> Option<String> {
             .strip_prefix(prefix)
             .filter(|_| with_country || prefix != "1")?;
         (rest.len() == NATIONAL_DIGITS && !rest.starts_with('0')).then(|| format!("+52{rest}"))
+    })
+}
+
+/// A number without the zero for long distance that its country abolished, and that stands in
+/// records still: Portugal 1999, Italy's mobile numbers 2001, the Czech Republic 2002, Poland 2009.
+fn without_abolished_zero(dialled: &str, region: Region) -> Option<String> {
+    const ABOLISHED: [(&str, &str, usize); 4] = [
+        ("351", "", 9),
+        ("39", "3", 10),
+        ("420", "", 9),
+        ("48", "", 9),
+    ];
+    let digits = digits_of(&dialled.replace('+', ""))?;
+    let is_foreign = dialled.trim_start_matches('(').starts_with('+');
+    let own = region.calling_code().to_string();
+    ABOLISHED.into_iter().find_map(|(code, begins, length)| {
+        let national = if is_foreign {
+            digits.strip_prefix(code)?
+        } else {
+            let abroad = digits
+                .strip_prefix("00")
+                .and_then(|rest| rest.strip_prefix(code));
+            abroad.or((own == code).then_some(&*digits))?
+        };
+        let national = national.strip_prefix('0')?;
+        (national.len() == length && national.starts_with(begins))
+            .then(|| format!("+{code}{national}"))
     })
 }
 

@@ -74,10 +74,30 @@ pub(crate) fn search_phrases(number: &E164, home: &Region) -> Vec<String> {
             .collect();
         found.add(phrase.join(" "));
     }
-    if home.calling_code() == number.calling_code() {
+    let is_home = home.calling_code() == number.calling_code();
+    if is_home {
         found.add(format!("{}{}", parts.trunk, parts.national));
     }
     found.add(number.digits().to_owned());
+    // Of `+44 (0)20 7946 0958` the digits are one word. Japan's numbers are found by their groups.
+    if !parts.trunk.is_empty() && parts.code != 81 {
+        found.add(format!("{}{}{}", parts.code, parts.trunk, parts.national));
+        if is_home {
+            // A spreadsheet takes the zero away.
+            found.add(parts.national.clone());
+        }
+    }
+    if is_home && [48, 420, 351].contains(&parts.code) {
+        found.add(format!("0{}", parts.national));
+    }
+    // Argentina's 15 of mobile phones.
+    if parts.code == 54
+        && let Some((area, rest)) = parts.groups.split_first()
+    {
+        let rest = rest.concat();
+        found.add(format!("0{area}15{rest}"));
+        found.add(rest);
+    }
     found.extend(sibling.map(|sibling| sibling.digits().to_owned()));
     // Mexico's abolished prefixes, without blanks.
     let prefixes: &[&str] = if parts.code == 52 {
@@ -185,6 +205,13 @@ impl<'a> Reader<'a> {
             seen: likely.iter().cloned().collect(),
         };
         let ranked = habits::ranked(parts);
+        // A spreadsheet takes the zero away; forms write it behind the country's code.
+        if !parts.trunk.is_empty() {
+            found.extend([
+                parts.national.clone(),
+                format!("+{}({}){}", parts.code, parts.trunk, parts.national),
+            ]);
+        }
         let plain = likely
             .iter()
             .find(|text| text.starts_with('0') && text.contains('-'));

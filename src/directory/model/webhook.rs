@@ -16,6 +16,8 @@ use super::{Direction, MAX_BULK};
 const MAX_ID_CHARS: usize = 100;
 const MAX_TEXT_CHARS: usize = 255;
 const MAX_CHALLENGE_BYTES: usize = 1_024;
+/// The year 2000. A time before it is what a sender's language has for no time: the year 1 or 1970.
+const EARLIEST: Timestamp = Timestamp::constant(946_684_800, 0);
 
 /// The content of a webhook request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,8 +255,8 @@ fn time(value: Option<&RawValue>, path: &str) -> Result<Option<Timestamp>, Malfo
     let Some(told) = told else {
         return Ok(None);
     };
-    match told.parse() {
-        Ok(time) if !number => Ok(Some(time)),
+    match told.parse::<Timestamp>() {
+        Ok(time) if !number && time >= EARLIEST => Ok(Some(time)),
         _ => since_1970(&told).map(Some).ok_or_else(wrong),
     }
 }
@@ -325,7 +327,8 @@ fn leg(detail: &RawValue, path: &str, call_id: Option<&str>) -> Result<Leg, Malf
         Direction::Incoming => text(from_number, &at("from_number"), MAX_TEXT_CHARS)?,
         Direction::Internal => None,
     };
-    let answered_at = time(dial_answered_at, &at("dial_answered_at"))?;
+    // Nothing depends on when somebody answered.
+    let answered_at = time(dial_answered_at, &at("dial_answered_at")).unwrap_or_default();
     let ended_at = time(dial_ends_at, &at("dial_ends_at"))?;
     let queued = time(queueing_starts_at, &at("queueing_starts_at"));
     let dialled = time(dial_starts_at, &at("dial_starts_at"));
@@ -609,7 +612,13 @@ mod tests {
             ))
         };
         let end = "2026-11-23T07:26:06Z";
-        for start in [json!("yesterday"), json!(0), json!("0000-00-00 00:00:00")] {
+        for start in [
+            json!("yesterday"),
+            json!(0),
+            json!("0000-00-00 00:00:00"),
+            json!("0001-01-01T00:00:00Z"),
+            json!("1970-01-01T00:00:00Z"),
+        ] {
             let Ok(Webhook::Calls(delivery)) = with(start.clone(), json!(end)) else {
                 panic!("{start} is refused")
             };
@@ -617,6 +626,14 @@ mod tests {
             assert_eq!((leg.started_at, leg.ended_at), (None, end.parse().ok()));
             assert!(with(start.clone(), json!(null)).is_err(), "{start}");
             assert!(with(json!(null), start.clone()).is_err(), "{start}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_costs_no_leg() {
+        for answered in [json!(0), json!("0001-01-01T00:00:00Z"), json!("never")] {
+            let leg = json!([{"id": "d", "call_type": "X", "dial_starts_at": "2026-11-23T07:26:06Z", "dial_answered_at": answered}]);
+            assert_eq!(legs(leg)[0].answered_at, None);
         }
     }
 

@@ -48,7 +48,9 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         "OAUTH_APP_BLOCKED" => Meaning::AppBlocked,
         "MUTUAL_AUTHENTICATION_FAILED" => Meaning::BlockedBySecurityPolicy,
         code if code.starts_with("TXN_SECURITY") => Meaning::BlockedBySecurityPolicy,
-        "FUNCTIONALITY_NOT_ENABLED" if login => Meaning::LoginMethodDisabled,
+        // "SOAP API login() is disabled by default in this org. Contact the org administrator …"
+        // (https://github.com/jsforce/jsforce/issues/1771).
+        "INVALID_OPERATION" | "FUNCTIONALITY_NOT_ENABLED" if login => Meaning::LoginMethodDisabled,
         "FUNCTIONALITY_NOT_ENABLED" => Meaning::ObjectUnavailable,
         // For login() it means that the permission Use Any API Auth is missing
         // (facts: Salesforce 1.1).
@@ -130,9 +132,15 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
         }
         () if says("ip restricted") || says("ip address") => Some(Meaning::IpRestricted),
         () if says("login hours") => Some(Meaning::LoginHoursRestricted),
-        () if says("not installed in this org") || says("must be installed into org") => {
+        // The last is said of an External Client App of another org
+        // (https://unified.to/blog/salesforce_external_client_apps_on_multiple_organizations).
+        () if says("not installed in this org")
+            || says("must be installed into org")
+            || says("cross-org oauth") =>
+        {
             Some(Meaning::AppNotInstalled)
         }
+        () if says("security token required") => Some(Meaning::SecurityTokenRequired),
         // Salesforce's own words for a failure that passes, whatever the code.
         () if says("retry your request") => Some(Meaning::SalesforceError),
         () if says("app blocked") || says("app is blocked") => Some(Meaning::AppBlocked),
@@ -152,10 +160,15 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
         "invalid_client" | "invalid_client_id" | "invalid_client_credentials" => {
             Meaning::InvalidClient
         }
-        "app_not_found" | "oauth_ec_app_not_found" => Meaning::AppNotInstalled,
+        "app_not_found"
+        | "oauth_ec_app_not_found"
+        | "oauth_authorization_blocked"
+        | "oauth_approval_error_generic" => Meaning::AppNotInstalled,
         "unknown_error" => Meaning::SalesforceError,
         "oauth_app_blocked" => Meaning::AppBlocked,
-        "oauth_app_access_denied" => Meaning::AppNotApproved,
+        "oauth_app_access_denied" | "invalid_app_access" | "access_denied" => {
+            Meaning::AppNotApproved
+        }
         "unsupported_grant_type" | "unauthorized_client" => Meaning::LoginMethodDisabled,
         "invalid_assertion" => Meaning::InvalidAssertion,
         "inactive_user" => Meaning::UserInactive,

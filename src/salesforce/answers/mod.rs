@@ -73,6 +73,19 @@ pub(crate) fn failure(incoming: &Incoming, phase: Phase, redactor: &Redactor) ->
             return oauth_error(incoming.status, &error, Method::Password, phase, redactor);
         }
     } else if let Some((code, message)) = soap_fault(text) {
+        let ours = |c: char| c.is_ascii_uppercase() || c == '_';
+        let name = code.rsplit(':').next().unwrap_or_default().trim();
+        let is_new = phase == Phase::Login
+            && error_codes::exception(&code, &message, phase).is_none()
+            && !name.is_empty()
+            && name.chars().all(ours);
+        if is_new {
+            // The status of each fault is 500, so it says nothing.
+            let quoted = quote(name, &message, redactor);
+            return refused_in_new_words(&quoted)
+                .with_status(incoming.status)
+                .with_code(redactor.excerpt(name));
+        }
         return exception(incoming.status, &code, &message, phase, redactor);
     } else if text.eq_ignore_ascii_case("Bad_OAuth_Token") {
         // The identity service returns this for a stale token: 403 and plain text
@@ -117,27 +130,41 @@ fn oauth_error(
             ),
         ),
         Some(meaning) => Error::new(meaning, phase, says(&quoted)),
+        None if phase == Phase::Login
+            && (400..500).contains(&status)
+            && error_codes::meaning_of_status(status, phase).is_none() =>
+        {
+            refused_in_new_words(&quoted)
+        }
         None => unknown_code(status, &quoted, phase),
     }
     .with_status(status)
     .with_code(redactor.excerpt(&error.error))
 }
 
-fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Redactor) -> Error {
-    let plain = code.rsplit(':').next().unwrap_or(code).trim();
+/// The error for a refused log-in whose words are not in our tables. It counts as a refusal: the
+/// next one might lock the user.
+fn refused_in_new_words(quoted: &str) -> Error {
+    let detail = format!("Salesforce refuses it in words that are not known here: {quoted}.");
+    Error::new(Meaning::InvalidLogin, Phase::Login, detail)
+}
+
+/// A message of Salesforce's with its code.
+fn quote(code: &str, message: &str, redactor: &Redactor) -> String {
     // SOAP repeats the code at the start of the message.
     let message = message.trim();
     let message = message
-        .strip_prefix(plain)
+        .strip_prefix(code)
         .map_or(message, |rest| rest.trim_start_matches([':', ' ']));
-    let quoted = match message {
-        "" => redactor.excerpt(plain),
-        message => format!(
-            "{} ({})",
-            redactor.excerpt(message),
-            redactor.excerpt(plain)
-        ),
-    };
+    match message {
+        "" => redactor.excerpt(code),
+        message => format!("{} ({})", redactor.excerpt(message), redactor.excerpt(code)),
+    }
+}
+
+fn exception(status: u16, code: &str, message: &str, phase: Phase, redactor: &Redactor) -> Error {
+    let plain = code.rsplit(':').next().unwrap_or(code).trim();
+    let quoted = quote(plain, message, redactor);
     let error = match error_codes::exception(code, message, phase) {
         Some(meaning) => Error::new(meaning, phase, says(&quoted)),
         None => unknown_code(status, &quoted, phase),

@@ -84,6 +84,11 @@ pub(crate) fn is_salesforces(host: &str) -> bool {
     cloud(&name(host)).is_some()
 }
 
+/// The cloud that the host belongs to, by its domain.
+pub(crate) fn cloud_of(host: &str) -> Option<&'static str> {
+    cloud(&name(host)).map(|cloud| cloud.domain)
+}
+
 /// Whether the host only serves pages for browsers, and what to write instead.
 pub(crate) fn for_browsers(host: &str) -> Option<Pages> {
     let host = name(host);

@@ -213,14 +213,15 @@ impl Credentials {
     /// A keyed digest of whom Salesforce locks after refused log-ins: the user, or the app of a
     /// log-in that names no user. The password and the app of a user do not change it. User
     /// names are unique over all orgs and sandboxes of Salesforce and do not depend on letter
-    /// case, so all hosts of Salesforce count as one (facts: Salesforce 1.3).
+    /// case, so all hosts of one of its clouds count as one (facts: Salesforce 1.3).
     pub fn user_fingerprint(&self, key: &FingerprintKey, login_url: &Url) -> Fingerprint {
         let host = login_url.host_str().unwrap_or_default();
-        let place = if host.ends_with(".salesforce.com") {
-            "salesforce.com".to_owned()
-        } else {
-            let port = login_url.port_or_known_default().unwrap_or_default();
-            format!("{host}:{port}")
+        let place = match hosts::cloud_of(host) {
+            Some(cloud) => cloud.to_owned(),
+            None => {
+                let port = login_url.port_or_known_default().unwrap_or_default();
+                format!("{host}:{port}")
+            }
         };
         let (kind, name) = match self {
             Self::Password { username, .. }
@@ -376,6 +377,44 @@ mod tests {
         for other in others {
             assert_ne!(base, other);
         }
+    }
+
+    #[test]
+    fn a_user_is_the_same_at_all_hosts_of_a_cloud() {
+        let key = FingerprintKey::new(*b"key");
+        let user = |url: &str| {
+            let url = Url::parse(url).unwrap();
+            password("a@acme.example", "secret", None).user_fingerprint(&key, &url)
+        };
+        for (one, other) in [
+            (
+                "https://login.salesforce.com",
+                "https://acme.cloudforce.com",
+            ),
+            ("https://login.salesforce.com", "https://acme.force.com"),
+            (
+                "https://login.salesforce.mil",
+                "https://acme.my.salesforce.mil",
+            ),
+            (
+                "https://acme.crmforce.mil",
+                "https://acme.my.salesforce.mil",
+            ),
+            (
+                "https://login.sfcrmproducts.cn",
+                "https://acme.my.sfcrmproducts.cn",
+            ),
+        ] {
+            assert_eq!(user(one), user(other), "{one} {other}");
+        }
+        assert_ne!(
+            user("https://login.salesforce.com"),
+            user("https://login.salesforce.mil")
+        );
+        assert_ne!(
+            user("https://login.salesforce.com"),
+            user("https://salesforce.com.evil.example")
+        );
     }
 
     #[test]

@@ -56,6 +56,26 @@ pub enum Unusable {
         "is base64 of a text; data of a Secret is encoded once, so put the plain text under stringData, or encode it only once"
     )]
     Base64,
+    /// The value has a mark in it that Salesforce never puts there.
+    #[error(
+        "has a quote, comma, backslash, bracket or the like in it, which Salesforce never puts there; copy the value alone"
+    )]
+    Mark,
+    /// The value has a line end or a control character in its middle.
+    #[error(
+        "has a line end or a control character in its middle, which nobody can type as a password; copy it again"
+    )]
+    Control,
+    /// The value was to be replaced by a tool that did not run.
+    #[error(
+        "is a placeholder that some tool was to replace; put the value itself into the Secret, or see why the tool did not"
+    )]
+    Placeholder,
+    /// The security token has the password in front of it, which has a key of its own.
+    #[error(
+        "begins with the password, which the key \"password\" holds, too; leave only the security token there"
+    )]
+    PasswordInFront,
     /// The security token stands twice in its key.
     #[error("holds the security token twice; leave it once")]
     TokenTwice,
@@ -83,14 +103,21 @@ pub fn secret_text(bytes: &[u8]) -> Result<SecretString, Unusable> {
             .map(|text| Zeroizing::new(text.to_owned())),
     };
     let text = text.ok_or(Unusable::NotText)?;
-    let text = text.trim_matches(['\r', '\n', BYTE_ORDER_MARK]);
+    let text = text.trim_matches(|c: char| matches!(c, '\r' | '\n') || invisible(c));
     if text.is_empty() {
         return Err(Unusable::Empty);
     }
     Ok(SecretString::from(text))
 }
 
-const BYTE_ORDER_MARK: char = '\u{feff}';
+/// Marks without a width, which web pages and messengers leave around what is copied, and the byte
+/// order mark.
+fn invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
+}
 
 /// What PowerShell writes into a file.
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<Zeroizing<String>> {
@@ -116,7 +143,7 @@ fn meant(key: SecretKey, bytes: &[u8]) -> Result<SecretString, Unusable> {
     let mut text = text.expose_secret();
     // A password may have blanks; everything else is made by Salesforce and has none.
     if key.name != PASSWORD.name {
-        text = text.trim();
+        text = text.trim_matches(|c: char| c.is_whitespace() || invisible(c));
         if text.is_empty() {
             return Err(Unusable::Empty);
         }
@@ -124,8 +151,17 @@ fn meant(key: SecretKey, bytes: &[u8]) -> Result<SecretString, Unusable> {
     if quoted(text) {
         return Err(Unusable::Quoted);
     }
-    if key.name != PASSWORD.name && text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    if is_placeholder(text) {
+        return Err(Unusable::Placeholder);
+    }
+    if key.name == PASSWORD.name {
+        if text.contains(char::is_control) {
+            return Err(Unusable::Control);
+        }
+    } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Unusable::Blank);
+    } else if text.contains(|c: char| "\"'`\\,;<>(){}[]".contains(c) || invisible(c)) {
+        return Err(Unusable::Mark);
     }
     if encoded_twice(text) {
         return Err(Unusable::Base64);
@@ -137,15 +173,36 @@ fn meant(key: SecretKey, bytes: &[u8]) -> Result<SecretString, Unusable> {
 }
 
 fn quoted(text: &str) -> bool {
-    const QUOTES: [(char, char); 4] = [
+    const QUOTES: [(char, char); 11] = [
         ('"', '"'),
         ('\'', '\''),
+        ('`', '`'),
         ('\u{201c}', '\u{201d}'),
+        ('\u{201d}', '\u{201d}'),
         ('\u{201e}', '\u{201c}'),
+        ('\u{2018}', '\u{2019}'),
+        ('\u{201a}', '\u{2018}'),
+        ('\u{ab}', '\u{bb}'),
+        ('\u{300c}', '\u{300d}'),
+        ('\u{ff02}', '\u{ff02}'),
     ];
     let mut chars = text.chars();
     let around = chars.next().zip(chars.next_back());
     around.is_some_and(|around| QUOTES.contains(&around))
+}
+
+/// Whether a text is what a tool was to replace: a shell, Kubernetes, Helm, Argo CD's plugin for
+/// Vault, SOPS.
+fn is_placeholder(text: &str) -> bool {
+    [
+        ("${", "}"),
+        ("$(", ")"),
+        ("{{", "}}"),
+        ("<path:", ">"),
+        ("ENC[AES256_GCM,", "]"),
+    ]
+    .iter()
+    .any(|(begin, end)| text.starts_with(begin) && text.ends_with(end))
 }
 
 /// Whether a text is certainly base64 of a readable text. A random text of these lengths almost
@@ -173,6 +230,19 @@ fn token_appended(texts: &BTreeMap<&'static str, SecretString>) -> bool {
     let text = |key: SecretKey| texts.get(key.name).map(ExposeSecret::expose_secret);
     match (text(PASSWORD), text(SECURITY_TOKEN)) {
         (Some(password), Some(token)) => password.len() > token.len() && password.ends_with(token),
+        _ => false,
+    }
+}
+
+/// Whether the password stands before the security token, although it has a key of its own.
+fn password_in_front(texts: &BTreeMap<&'static str, SecretString>) -> bool {
+    /// Salesforce's tokens have 24 or 25 characters.
+    const TOKEN: usize = 24;
+    let text = |key: SecretKey| texts.get(key.name).map(ExposeSecret::expose_secret);
+    match (text(PASSWORD), text(SECURITY_TOKEN)) {
+        (Some(password), Some(token)) => token
+            .strip_prefix(password)
+            .is_some_and(|rest| rest.len() >= TOKEN),
         _ => false,
     }
 }
@@ -235,6 +305,10 @@ impl Credentials {
         }
         if token_appended(&texts) {
             return Err(Incomplete::Unusable(PASSWORD.name, Unusable::TokenAppended).into());
+        }
+        if password_in_front(&texts) {
+            let problem = Unusable::PasswordInFront;
+            return Err(Incomplete::Unusable(SECURITY_TOKEN.name, problem).into());
         }
         let keys = texts.keys().copied().collect();
         let credentials = Self::assemble(method, username, texts)?;
@@ -395,6 +469,7 @@ mod tests {
             ("\nhunter2", "hunter2"),
             ("\r\n\r\nhunter2\r\n", "hunter2"),
             ("\u{feff}hunter2", "hunter2"),
+            ("\u{200b}hunter2\u{200b}\n", "hunter2"),
             (" hunter 2 ", " hunter 2 "),
             ("hunter\"2\"", "hunter\"2\""),
         ] {
@@ -405,7 +480,12 @@ mod tests {
             );
         }
         for key in ["securityToken", "clientId", "clientSecret"] {
-            for around in [("", " "), ("\t", "\n"), ("\u{feff}", "\u{a0}\r\n")] {
+            for around in [
+                ("", " "),
+                ("\t", "\n"),
+                ("\u{feff}", "\u{a0}\r\n"),
+                ("\u{200b}", "\u{2060} "),
+            ] {
                 let pasted = format!("{}{TOKEN}{}", around.0, around.1);
                 assert_eq!(
                     one(key, pasted.as_bytes()).as_deref(),
@@ -446,6 +526,22 @@ mod tests {
             ("securityToken", "Xk3pQ9zLmV7t Rb2NwYc8Jh5D", Blank),
             ("clientId", "\"3MVG9abc\"", Quoted),
             ("clientSecret", "0123456789\nABCDEF", Blank),
+            ("password", "`hunter2`", Quoted),
+            ("password", "\u{ab}hunter2\u{bb}", Quoted),
+            ("password", "hunter2\nhunter3", Control),
+            ("password", "h\0u\0n\0t\0e\0r\02\0", Control),
+            ("password", "\u{1b}[200~hunter2\u{1b}[201~", Control),
+            ("password", "${SF_PASSWORD}", Placeholder),
+            (
+                "password",
+                "ENC[AES256_GCM,data:q1,iv:z,tag:y,type:str]",
+                Placeholder,
+            ),
+            ("clientSecret", "<path:secret/data/sf#secret>", Placeholder),
+            ("securityToken", &format!("{TOKEN}\\n"), Mark),
+            ("securityToken", &format!("{TOKEN},"), Mark),
+            ("clientId", "3MVG9abc;", Mark),
+            ("securityToken", &format!("text{TOKEN}"), PasswordInFront),
         ];
         for (key, pasted, problem) in table {
             let refused = one(key, pasted.as_bytes()).unwrap_err();

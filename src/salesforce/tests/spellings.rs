@@ -38,6 +38,8 @@ fn soap() {
         ("API_DISABLED_FOR_ORG", "API is not enabled for this Organization or Partner", Meaning::ApiDisabledForOrg),
         ("INSUFFICIENT_ACCESS", "", Meaning::LoginMethodDisabled),
         ("FUNCTIONALITY_NOT_ENABLED", "", Meaning::LoginMethodDisabled),
+        ("INVALID_OPERATION", "SOAP API login() is disabled by default in this org. Contact the org administrator to enable SOAP API login().", Meaning::LoginMethodDisabled),
+        ("NEVER_HEARD", "no", Meaning::InvalidLogin),
         ("LOGIN_RATE_EXCEEDED", "Login Rate Exceeded", Meaning::LoginRateExceeded),
         ("INVALID_LOGIN", "Login Rate Exceeded", Meaning::LoginRateExceeded),
         ("SOMETHING_NEW", "Login Rate Exceeded", Meaning::LoginRateExceeded),
@@ -115,6 +117,12 @@ fn oauth() {
         (JwtBearer, "invalid_client", "app must be installed into org", Meaning::AppNotInstalled),
         (ClientCredentials, "unknown_error", "retry your request", Meaning::SalesforceError),
         (OauthPassword, "unknown_error", "", Meaning::SalesforceError),
+        (OauthPassword, "invalid_grant", "authentication failure - Failed: API security token required", Meaning::SecurityTokenRequired),
+        (OauthPassword, "never_heard", "no", Meaning::InvalidLogin),
+        (JwtBearer, "OAUTH_AUTHORIZATION_BLOCKED", "Cross-org OAuth flows are not supported for this external client app", Meaning::AppNotInstalled),
+        (ClientCredentials, "invalid_grant", "Cross-org OAuth flows are not supported for this external client app", Meaning::AppNotInstalled),
+        (JwtBearer, "OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occured during authentication. Please try again.", Meaning::AppNotInstalled),
+        (JwtBearer, "invalid_app_access", "", Meaning::AppNotApproved),
     ];
     for (method, error, description, expected) in table {
         let body = json!({"error": error, "error_description": description});
