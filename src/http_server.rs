@@ -5,9 +5,11 @@
 //! that, to make room for another client (`seats`). Nobody can therefore use up the limit with
 //! connections that are only held open.
 
+mod connection;
 mod listen;
 mod proxies;
 mod seats;
+mod tls;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -30,18 +32,20 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use self::connection::ClientConnection;
 pub(crate) use self::listen::{listen, listen_remedy};
 pub(crate) use self::proxies::{AddressRange, Proxies};
 use self::seats::{Admission, SeatId, Seats};
+pub(crate) use self::tls::{CurrentTls, Pair, PairError, Validity};
 use crate::error::Chain;
 
 /// The largest request line with its headers, in bytes. A token and a number are far shorter.
@@ -86,9 +90,13 @@ impl Visitor {
 /// Serves client connections until the shutdown. Then finishes the requests in flight, and cuts off
 /// the rest after the grace period. Returns whether every request was answered. No work for a
 /// client connection continues when this returns.
+///
+/// With `tls`, connections are encrypted. Who does not end the handshake counts as one that is slow
+/// to send a request.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
+    tls: Option<CurrentTls>,
     limits: ConnectionLimits,
     shutdown: CancellationToken,
 ) -> bool {
@@ -100,13 +108,16 @@ pub(crate) async fn serve(
     {
         while connections.try_join_next().is_some() {}
         let connection = ClientConnection::new(stream, limits.idle);
-        connections.spawn(converse(
-            connection,
-            seat,
-            router.clone(),
-            limits.idle,
-            shutdown.clone(),
-        ));
+        let conversation = Conversation {
+            seat: Arc::new(seat),
+            router: router.clone(),
+            idle: limits.idle,
+            shutdown: shutdown.clone(),
+        };
+        match &tls {
+            None => connections.spawn(conversation.go(connection)),
+            Some(tls) => connections.spawn(conversation.go_encrypted(connection, tls.clone())),
+        };
     }
     // New client connections are refused from here on, and go to another replica.
     drop(listener);
@@ -143,38 +154,66 @@ async fn accept(listener: &TcpListener, floor: &Arc<Floor>) -> (TcpStream, Taken
     }
 }
 
-/// Answers the requests of one client connection, until somebody else needs its seat.
-async fn converse(
-    connection: ClientConnection,
-    seat: TakenSeat,
+/// What a client connection is answered with, until somebody else needs its seat.
+struct Conversation {
+    seat: Arc<TakenSeat>,
     router: Router,
     idle: Duration,
     shutdown: CancellationToken,
-) {
-    let seat = Arc::new(seat);
-    let answer = {
-        let seat = Arc::clone(&seat);
-        move |request| Arc::clone(&seat).answer(router.clone(), request)
-    };
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(idle)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(connection), service_fn(answer));
-    tokio::pin!(serving);
-    let result = tokio::select! {
-        result = serving.as_mut() => result,
-        () = seat.given_up.cancelled() => {
-            debug!("a slow connection made room for another");
-            return;
+}
+
+// === impl Conversation ===
+
+impl Conversation {
+    /// Begins TLS, then answers the requests.
+    async fn go_encrypted(self, connection: ClientConnection, tls: CurrentTls) {
+        let shaken = tokio::select! {
+            shaken = connection.handshake(&tls) => shaken,
+            () = self.seat.given_up.cancelled() => {
+                debug!("a slow connection made room for another");
+                return;
+            }
+            // It has sent no request yet.
+            () = self.shutdown.cancelled() => return,
+        };
+        match shaken {
+            Ok(stream) => self.go(stream).await,
+            Err(error) => debug!(error = %Chain(&error), "a TLS handshake failed"),
         }
-        () = shutdown.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    }
+
+    /// Answers the requests.
+    async fn go(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let Self {
+            seat,
+            router,
+            idle,
+            shutdown,
+        } = self;
+        let answer = {
+            let seat = Arc::clone(&seat);
+            move |request| Arc::clone(&seat).answer(router.clone(), request)
+        };
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(idle)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), service_fn(answer));
+        tokio::pin!(serving);
+        let result = tokio::select! {
+            result = serving.as_mut() => result,
+            () = seat.given_up.cancelled() => {
+                debug!("a slow connection made room for another");
+                return;
+            }
+            () = shutdown.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = result {
+            debug!(error = %Chain(&error), "a connection ended");
         }
-    };
-    if let Err(error) = result {
-        debug!(error = %Chain(&error), "a connection ended");
     }
 }
 
@@ -378,91 +417,4 @@ impl Drop for Forwarded {
 fn busy(sentence: &'static str) -> Response {
     let headers = [(RETRY_AFTER, "1"), (CONNECTION, "close")];
     (StatusCode::SERVICE_UNAVAILABLE, headers, sentence).into_response()
-}
-
-/// A client connection that fails when the client leaves written data unread.
-struct ClientConnection {
-    stream: TcpStream,
-    idle: Duration,
-    /// The timer that runs while a write waits for the client.
-    unread: Option<Pin<Box<Sleep>>>,
-}
-
-// === impl ClientConnection ===
-
-impl ClientConnection {
-    fn new(stream: TcpStream, idle: Duration) -> Self {
-        // Sends responses at once. Otherwise the second of two writes waits for the acknowledgement
-        // of the first.
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(error = %Chain(&error), "a connection goes without TCP_NODELAY");
-        }
-        Self {
-            stream,
-            idle,
-            unread: None,
-        }
-    }
-
-    /// Returns the result of a write, or an error if the write has waited too long.
-    fn in_time<T>(
-        &mut self,
-        written: Poll<io::Result<T>>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.unread = None;
-            return written;
-        }
-        let idle = self.idle;
-        let unread = self
-            .unread
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + idle)));
-        unread
-            .as_mut()
-            .poll(context)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for ClientConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for ClientConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.in_time(written, context)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
-        self.in_time(written, context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
 }

@@ -33,6 +33,9 @@ pub use self::status::SalesforceIntegrationStatus;
 pub const TEST_REQUESTED_AT: &str = "switchboard.dev/test-requested-at";
 /// Annotation that requests one run of the worker now. The request is a new value, such as a time.
 pub const RUN_REQUESTED_AT: &str = "switchboard.dev/run-requested-at";
+/// Annotation that revokes the company's tokens for the directory that were issued before. The
+/// value is a time (RFC 3339).
+pub const TOKENS_NOT_BEFORE: &str = "switchboard.dev/tokens-not-before";
 /// Annotation on an object of somebody else that gives it to an integration. The value is the name
 /// of the integration.
 pub const ADOPT: &str = "switchboard.dev/adopt";

@@ -40,6 +40,10 @@ pub struct SalesforceIntegrationStatus {
     /// The run that was last started on request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_run: Option<RequestedRun>,
+    /// The tokens for the directory that are revoked, as the annotation
+    /// `switchboard.dev/tokens-not-before` asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_tokens: Option<RevokedTokens>,
     /// The org's API requests, as Salesforce last told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_usage: Option<ApiUsage>,
@@ -75,6 +79,16 @@ pub struct RequestedRun {
     pub job: String,
     /// When it was started. A request within 15 seconds is answered by it while it is under way.
     pub started_at: Time,
+}
+
+/// Tokens that the directory refuses.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedTokens {
+    /// The company ID that they are for.
+    pub company_id: String,
+    /// Those that were issued before are refused.
+    pub not_before: Time,
 }
 
 /// The Salesforce org behind the connection.

@@ -14,12 +14,13 @@ use tower::timeout::TimeoutLayer;
 use url::Url;
 
 use super::Error;
+use super::authorities::read_authorities;
 use super::mail_args::{MailArgs, MailSetup};
 use crate::api::now;
 use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, quantity, read};
 use crate::decide::rules::config::{CallCenterConflicts, Config, proxy_variables};
 use crate::decide::rules::pods::PodRules;
-use crate::directory::TokenKeys;
+use crate::directory::{Authorities, TokenKeys};
 use crate::salesforce::{DialPolicy, FingerprintKey, first_expiry};
 
 /// Label under which the fingerprint key is derived when no file is given.
@@ -63,6 +64,11 @@ pub struct Args {
     /// Where worker pods reach the directory, such as `http://switchboard-directory.switchboard.svc`.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_URL")]
     pub directory_url: Url,
+    /// File with the authorities that workers trust for the directory, and no others, PEM: a copy
+    /// goes into each tenant's Secret with the tokens. Those of the system when not given. Read
+    /// again when it changes.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_CA_BUNDLE", value_name = "FILE")]
+    pub directory_ca_bundle: Option<PathBuf>,
     /// File with the keys that sign the directory's tokens: base64 of 32 bytes or more, one a
     /// line, the signing key first.
     #[arg(
@@ -144,6 +150,8 @@ pub(crate) struct Setup {
     pub config: Config,
     pub dial: DialPolicy,
     pub token_keys: TokenKeys,
+    /// Whom workers trust to be the directory; `None` for the system's authorities.
+    pub directory_authorities: Option<Authorities>,
     pub fingerprint_key: FingerprintKey,
     /// `None` when no mail is sent.
     pub mail: Option<MailSetup>,
@@ -168,6 +176,7 @@ impl Args {
                 FingerprintKey::new(key.trim().as_bytes().to_vec())
             }
         };
+        let directory_authorities = self.directory_authorities()?;
         let ca_bundle = self.salesforce.ca_bundle()?;
         let pods = match &self.worker_pods {
             None => PodRules::default(),
@@ -190,6 +199,7 @@ impl Args {
                 worker_image: self.worker_image.clone(),
                 image_pull_policy: self.worker_image_pull_policy.clone(),
                 directory_url: self.directory_url.clone(),
+                directory_ca: directory_authorities.is_some(),
                 salesforce_hosts: self.salesforce.salesforce_hosts.clone(),
                 allow_private_networks: self.salesforce.allow_private_networks,
                 ca_bundle,
@@ -203,9 +213,20 @@ impl Args {
                 worker_proxy,
             },
             token_keys,
+            directory_authorities,
             fingerprint_key,
             mail: self.mail.read()?,
         })
+    }
+
+    fn directory_authorities(&self) -> Result<Option<Authorities>, Error> {
+        let Some(path) = &self.directory_ca_bundle else {
+            return Ok(None);
+        };
+        if self.directory_url.scheme() != "https" {
+            return Err(Error::AuthoritiesWithoutTls(self.directory_url.clone()));
+        }
+        read_authorities(path).map(Some).map_err(Error::Authorities)
     }
 
     /// The name of this replica.

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use url::Url;
+
+use super::authorities::AuthoritiesFileError;
 use crate::cli::{ClusterError, FlagError};
 use crate::directory::TokenError;
 use crate::exit::Exit;
@@ -47,6 +50,14 @@ pub enum Error {
     /// The flags of the mail server are unusable.
     #[error("the mail server cannot be set up; check --smtp-server, --smtp-tls and --smtp-ca-file")]
     Mail(#[from] ServerError),
+    /// The file of `--directory-ca-bundle` cannot be used.
+    #[error(transparent)]
+    Authorities(AuthoritiesFileError),
+    /// Authorities are given for a directory that is reached without TLS.
+    #[error(
+        "--directory-ca-bundle is given, and --directory-url {0} is not https; write https://, or leave the authorities out"
+    )]
+    AuthoritiesWithoutTls(Url),
     /// A flag that several roles share is unusable.
     #[error(transparent)]
     Flag(#[from] FlagError),
@@ -72,6 +83,8 @@ impl Error {
             | Self::FingerprintKey(_)
             | Self::WorkerPods(..)
             | Self::Mail(_)
+            | Self::Authorities(_)
+            | Self::AuthoritiesWithoutTls(_)
             | Self::Flag(_) => Exit::Usage,
             Self::Lease(_) | Self::Logins { .. } | Self::LeadershipLost | Self::Listen { .. } => {
                 Exit::Failed

@@ -2,6 +2,7 @@
 //! controller does the I/O around it.
 
 mod args;
+mod authorities;
 mod cluster;
 mod context;
 mod error;
@@ -26,6 +27,7 @@ pub use self::cluster::login_store::LOGINS;
 use self::cluster::login_store::LoginStore;
 use self::context::Context;
 use self::context::access::ScopeAccess;
+use self::context::directory::DirectoryTrust;
 use self::context::mail::Mail;
 use self::context::metrics::Metrics;
 use self::context::prover::Prover;
@@ -106,6 +108,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         Prover::new(transport, Arc::clone(&metrics)),
         setup.fingerprint_key,
         setup.token_keys,
+        DirectoryTrust::new(setup.directory_authorities),
         watches
             .iter()
             .map(|watches| watches.stores.clone())
@@ -122,6 +125,10 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         let (context, over) = (Arc::clone(&context), last_answers.clone());
         async move { context.user_logins.keep_stored(over).await }
     }));
+    if let Some(path) = args.directory_ca_bundle.clone() {
+        let context = Arc::clone(&context);
+        tokio::spawn(authorities::watch(path, context, stop.clone()));
+    }
     let last_mails = CancellationToken::new();
     let mailer = setup.mail.map(|mail| {
         let delivering = mailer::deliver(Arc::clone(&context), mail, last_mails.clone());

@@ -118,7 +118,7 @@ pub(crate) async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(health);
-    http_server::serve(listener, router, limits, stop).await;
+    http_server::serve(listener, router, None, limits, stop).await;
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {

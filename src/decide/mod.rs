@@ -9,6 +9,7 @@ pub(crate) mod notify;
 mod observed;
 mod plan;
 mod proving;
+pub(crate) mod revocation;
 pub mod rules;
 mod running;
 pub(crate) mod runs;
@@ -75,6 +76,7 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     decision.call_centers(settings);
     decision.update_share(settings);
     decision.children(settings);
+    decision.revocation();
     decision.synced(settings);
     decision.summary(settings);
     decision.finish()
@@ -118,6 +120,7 @@ impl<'a> Decision<'a> {
                 run: None,
                 end_jobs: vec![],
                 mint_tokens: false,
+                revoke: None,
                 status: SalesforceIntegrationStatus::default(),
                 ended_runs: vec![],
                 notices: vec![],

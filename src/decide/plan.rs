@@ -6,10 +6,16 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 
 use super::login::next_attempt::Cause;
+use super::rules::warnings;
+use super::rules::warnings::Origin;
 use crate::api::SalesforceIntegrationStatus;
 use crate::api::status::LastRun;
 use crate::mail::Letter;
 use crate::reason::{Code, Reason};
+use crate::run::shorten;
+
+/// Maximum length of what is said about a revocation that failed, in bytes.
+const MAX_PROBLEM_BYTES: usize = 512;
 
 /// The work to do for one integration.
 #[derive(Clone, Debug)]
@@ -27,6 +33,9 @@ pub(crate) struct Plan {
     pub end_jobs: Vec<EndJob>,
     /// Whether to mint new tokens for the directory.
     pub mint_tokens: bool,
+    /// Time before which the company's tokens are revoked now: the directory is told, once the new
+    /// ones are there.
+    pub revoke: Option<Timestamp>,
     /// The desired status. It is written only if it differs.
     pub status: SalesforceIntegrationStatus,
     /// Runs that ended and that the desired status records for the first time.
@@ -66,6 +75,29 @@ impl Plan {
         self.status.requested_run = before.and_then(|before| before.requested_run.clone());
         self.notices
             .retain(|notice| notice.reason != Reason::RunStarted);
+        self
+    }
+}
+
+impl Plan {
+    /// Returns the plan without the revocation, of which the directory could not be told. The
+    /// request stays open, and everything else is unchanged.
+    pub(crate) fn without_revocation(
+        mut self,
+        before: Option<&SalesforceIntegrationStatus>,
+        problem: &str,
+    ) -> Self {
+        let Some(at) = self.revoke.take() else {
+            return self;
+        };
+        self.status.revoked_tokens = before.and_then(|before| before.revoked_tokens.clone());
+        self.notices
+            .retain(|notice| notice.reason != Reason::TokensRevoked);
+        let mut message =
+            format!("The tokens that were issued before {at} are still taken: {problem}");
+        shorten(&mut message, MAX_PROBLEM_BYTES);
+        let warning = warnings::of(Reason::TokensNotRevoked, message);
+        warnings::replace(&mut self.status.warnings, Origin::Tokens, vec![warning]);
         self
     }
 }

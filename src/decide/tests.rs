@@ -10,6 +10,7 @@ mod fates;
 mod hostile_logins;
 mod login_ledger;
 mod pods;
+mod revocation;
 mod rights;
 mod runs;
 mod spec;

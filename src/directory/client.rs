@@ -9,6 +9,7 @@ mod tests;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rand::Rng as _;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode, redirect};
@@ -18,10 +19,11 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 use url::Url;
 
+use super::Authorities;
 use super::model::{
     AgainRequest, CallsPage, CallsQuery, ClaimRequest, ClaimedCalls, Contact, ContactEdit,
     DoneReceipt, DoneRequest, NumbersToAsk, Problem, Receipt, ReleaseReceipt, ReleaseRequest,
-    WriteContactsReceipt, WriteContactsRequest,
+    TokensNotBefore, WriteContactsReceipt, WriteContactsRequest,
 };
 use crate::error::{CauseText, Chain, cause};
 use crate::json;
@@ -54,7 +56,9 @@ pub struct Retry {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The client cannot be made from its settings.
-    #[error("the directory's address {0} cannot be used; write it as http://HOST:PORT")]
+    #[error(
+        "the directory's address {0} cannot be used; write it as http://HOST:PORT or https://HOST:PORT"
+    )]
     Address(String, #[source] CauseText),
     /// The HTTP client could not be set up.
     #[error("the HTTP client for the directory could not be set up")]
@@ -74,6 +78,20 @@ pub enum ClientError {
         /// The error of the last attempt.
         #[source]
         source: reqwest::Error,
+    },
+    /// The directory's certificate is not trusted.
+    #[error(
+        "could not {action}: the certificate of the directory at {address} is not trusted; {}",
+        untrusted_remedy(.source)
+    )]
+    NotTrusted {
+        /// The requested action, in words for the message.
+        action: &'static str,
+        /// Where: scheme, host and port.
+        address: String,
+        /// What is wrong with the certificate.
+        #[source]
+        source: rustls::Error,
     },
     /// The directory returned an error status.
     #[error("could not {action}: the directory answered {} ({}): {}", .problem.status, .problem.code, .problem.detail)]
@@ -102,7 +120,22 @@ impl Client {
     /// A client for the directory at `base`, for example
     /// `http://switchboard-directory.switchboard:8080`.
     pub fn new(base: &str, token: SecretString) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder()
+        Self::trusting(None, base, token)
+    }
+
+    /// Like [`new`](Self::new); over HTTPS it trusts these authorities and no others, or those of
+    /// the system.
+    pub fn trusting(
+        authorities: Option<&Authorities>,
+        base: &str,
+        token: SecretString,
+    ) -> Result<Self, ClientError> {
+        let http = reqwest::Client::builder();
+        let http = match authorities {
+            Some(authorities) => authorities.for_client(http),
+            None => http,
+        };
+        let http = http
             .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .no_proxy()
@@ -181,6 +214,18 @@ impl Client {
     ) -> Result<NumbersToAsk, ClientError> {
         let action = "find the numbers to ask again";
         self.post(action, "v1/worker/numbers/again", request).await
+    }
+
+    // --- for the controller ---
+
+    /// Has tokens of the company refused that were issued before this time. Returns the time that
+    /// holds.
+    pub async fn revoke_tokens_before(&self, at: Timestamp) -> Result<Timestamp, ClientError> {
+        let action = "revoke tokens";
+        let body = encode(action, &TokensNotBefore { not_before: at })?;
+        let url = self.url("v1/tokens/not-before")?;
+        let answer = self.send(action, Method::PUT, url, Some(body)).await;
+        answer.map(|holds: TokensNotBefore| holds.not_before)
     }
 
     // --- for screens ---
@@ -315,12 +360,23 @@ impl Client {
         url: &Url,
         body: Option<Vec<u8>>,
     ) -> Result<Reply<T>, ClientError> {
-        // The URL is removed, because it may hold a phone number and errors end up in logs.
-        let unreachable = |source: reqwest::Error| ClientError::Unreachable {
-            action,
-            address: url.origin().ascii_serialization(),
-            attempts: 1,
-            source: source.without_url(),
+        let unreachable = |source: reqwest::Error| {
+            let address = url.origin().ascii_serialization();
+            match cause::<rustls::Error>(&source) {
+                Some(wrong @ rustls::Error::InvalidCertificate(_)) => ClientError::NotTrusted {
+                    action,
+                    address,
+                    source: wrong.clone(),
+                },
+                _ => ClientError::Unreachable {
+                    action,
+                    address,
+                    attempts: 1,
+                    // The URL is removed, because it may hold a phone number and errors end up in
+                    // logs.
+                    source: source.without_url(),
+                },
+            }
         };
         let mut request = self
             .http
@@ -428,11 +484,33 @@ fn remedy(error: &reqwest::Error) -> &'static str {
     if error.is_dns() {
         "check the host's name in the directory's address (--directory-url of the controller)"
     } else if cause::<rustls::Error>(error).is_some() {
-        "its certificate must be one of an authority that the system trusts, for the host of its address (--directory-url of the controller)"
+        "it does not speak TLS as it should: check that its address (--directory-url of the controller) and the directory agree on http or https"
     } else if error.is_timeout() {
         "check that it is not overloaded, and that NetworkPolicies let workers reach it"
     } else {
         "check that it runs, the port in its address (--directory-url of the controller), and that NetworkPolicies let workers reach it"
+    }
+}
+
+/// What the platform team does about a certificate.
+fn untrusted_remedy(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Wrong;
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        return "check it";
+    };
+    match wrong {
+        Wrong::Expired | Wrong::ExpiredContext { .. } => {
+            "it has expired: renew the one in the Secret of directory.tls, the directory takes it up by itself"
+        }
+        Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => {
+            "it is not good yet: check the clocks of the nodes"
+        }
+        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => {
+            "it is for another host than that of its address: have it issued for the host in --directory-url of the controller"
+        }
+        _ => {
+            "it is of none of the trusted authorities: put its authority into the ConfigMap that directory.tls.caBundle.configMap names (--directory-ca-bundle of the controller)"
+        }
     }
 }
 

@@ -10,6 +10,8 @@
 //! nothing to look up. A call is *matched* as long as its number has a contact, because names are
 //! joined on read. A number without a contact is looked up again when it calls again.
 
+mod authorities;
+mod certificate;
 pub mod client;
 mod http;
 mod key_file;
@@ -20,6 +22,7 @@ mod store;
 mod testing;
 mod upkeep;
 
+pub use self::authorities::{Authorities, AuthoritiesError};
 pub use self::client::{Client, ClientError};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::fuzz;

@@ -12,14 +12,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+use super::certificate::CertificateFiles;
 use super::http::{App, Limits, Metrics, Readiness, Room, Share, Shares, router};
 use super::key_file::KeyFile;
+use super::model::revoked::Revoked;
 use super::store::{Store, StoreError};
 use super::{CompanyId, TokenError, upkeep};
 use crate::cli::{PrintError, bytes, print};
 use crate::error::print_error;
 use crate::exit::Exit;
-use crate::http_server::{self, AddressRange, Proxies, listen_remedy};
+use crate::http_server::{self, AddressRange, PairError, Proxies, listen_remedy};
 use crate::shutdown::{Shutdown, Stopped};
 
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -85,6 +87,23 @@ pub struct Args {
         value_name = "FILE"
     )]
     pub token_keys: Option<PathBuf>,
+    /// The directory's certificate, then those of the authorities in between, PEM: HTTPS is spoken
+    /// then, and nothing else. Read again when it changes.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DIRECTORY_TLS_CERTIFICATE",
+        requires = "tls_key",
+        value_name = "FILE"
+    )]
+    pub tls_certificate: Option<PathBuf>,
+    /// The private key of that certificate, PEM, not encrypted.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DIRECTORY_TLS_KEY",
+        requires = "tls_certificate",
+        value_name = "FILE"
+    )]
+    pub tls_key: Option<PathBuf>,
     /// Takes calls away this many days after they started, and what Salesforce said about numbers
     /// that no call shows any more. Everything is kept when absent.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_RETAIN_DAYS", value_parser = clap::value_parser!(u32).range(1..), value_name = "DAYS")]
@@ -171,6 +190,14 @@ pub enum Error {
     /// The content of the key file is invalid.
     #[error("the key file {0} cannot be used")]
     Keys(PathBuf, #[source] TokenError),
+    /// A file of the certificate cannot be read.
+    #[error(
+        "the file {0} cannot be read; check --tls-certificate and --tls-key, and that this process may read the files"
+    )]
+    PairFile(PathBuf, #[source] io::Error),
+    /// The certificate and its key cannot be used.
+    #[error("the certificate {0} and the key {1} cannot be used")]
+    Pair(PathBuf, PathBuf, #[source] PairError),
     /// No key file is named, although serving needs one.
     #[error("no key file is named; name it with --token-keys")]
     NoKeyFile,
@@ -200,6 +227,7 @@ pub struct Server {
     address: SocketAddr,
     app: App,
     keys: KeyFile,
+    certificate: Option<CertificateFiles>,
     connections: http_server::ConnectionLimits,
     retain_days: Option<u32>,
     database_limit: Option<u64>,
@@ -260,6 +288,8 @@ impl Error {
         match self {
             Self::KeyFile(..)
             | Self::Keys(..)
+            | Self::PairFile(..)
+            | Self::Pair(..)
             | Self::NoKeyFile
             | Self::DatabaseFile(..)
             | Self::Store(StoreError::Address) => Exit::Usage,
@@ -281,6 +311,8 @@ impl Args {
             database_url_file: None,
             database_limit: None,
             token_keys: Some(token_keys),
+            tls_certificate: None,
+            tls_key: None,
             retain_days: None,
             max_body: MAX_BODY,
             tenant_rate: TENANT_RATE,
@@ -315,7 +347,15 @@ impl Server {
     pub async fn bind(args: Args, shutdown: CancellationToken) -> Result<Self, Error> {
         let key_file = args.token_keys.clone().ok_or(Error::NoKeyFile)?;
         let keys = KeyFile::open(key_file).await?;
+        let certificate = match (&args.tls_certificate, &args.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(CertificateFiles::open(certificate.clone(), key.clone()).await?)
+            }
+            _ => None,
+        };
         let store = Store::open(args.database_address().await?.expose_secret()).await?;
+        let revoked = Revoked::default();
+        revoked.learn(store.revocations().await?);
         let cannot = |error| Error::Listen(args.listen, error);
         let listener = http_server::listen(args.listen).map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
@@ -326,6 +366,7 @@ impl Server {
         let app = App {
             store,
             keys: keys.current(),
+            revoked,
             limits,
             shares: Shares::new(Share {
                 per_second: args.tenant_rate,
@@ -341,6 +382,7 @@ impl Server {
             address,
             app,
             keys,
+            certificate,
             connections: http_server::ConnectionLimits {
                 most: args.max_connections as usize,
                 per_address: args.max_connections_per_address as usize,
@@ -366,24 +408,35 @@ impl Server {
             address,
             app,
             keys,
+            certificate,
             connections,
             retain_days,
             database_limit,
         } = self;
         let (store, shutdown) = (app.store.clone(), app.shutdown.clone());
-        info!(%address, "the directory listens");
+        let tls = certificate.as_ref().map(CertificateFiles::current);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        info!(%address, scheme, "the directory listens");
         // All tasks end at shutdown.
         tokio::spawn(keys.watch(app.metrics.clone(), shutdown.clone()));
+        if let Some(certificate) = certificate {
+            tokio::spawn(certificate.watch(app.metrics.clone(), shutdown.clone()));
+        }
         tokio::spawn(upkeep::measure(
             store.clone(),
             app.metrics.clone(),
             database_limit,
             shutdown.clone(),
         ));
+        tokio::spawn(upkeep::learn_revocations(
+            store.clone(),
+            app.revoked.clone(),
+            shutdown.clone(),
+        ));
         if let Some(days) = retain_days {
             tokio::spawn(upkeep::retain(store.clone(), days, shutdown.clone()));
         }
-        if !http_server::serve(listener, router(app), connections, shutdown).await {
+        if !http_server::serve(listener, router(app), tls, connections, shutdown).await {
             warn!(
                 "requests in flight took too long and were cut off; their transactions are rolled back"
             );

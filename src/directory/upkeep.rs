@@ -8,12 +8,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::http::Metrics;
+use super::model::revoked::Revoked;
 use super::store::Store;
 use crate::error::Chain;
 
 const FIRST_PURGE_AFTER: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3_600);
 const MEASURED_EVERY: Duration = Duration::from_secs(60);
+/// The longest time for which a replica takes a token that another one was told is revoked.
+const LEARNED_EVERY: Duration = Duration::from_secs(2);
 
 /// Deletes what is older than this many days. Several replicas may do this at the same time,
 /// because a second deletion finds nothing.
@@ -56,6 +59,30 @@ pub(crate) async fn measure(
         let pause = tokio::time::sleep(MEASURED_EVERY);
         if shutdown.run_until_cancelled(pause).await.is_none() {
             return;
+        }
+    }
+}
+
+/// Reads which tokens are revoked, as another replica may have been told. While the database does
+/// not answer, what is known holds.
+pub(crate) async fn learn_revocations(store: Store, revoked: Revoked, shutdown: CancellationToken) {
+    let mut failed = false;
+    while shutdown
+        .run_until_cancelled(tokio::time::sleep(LEARNED_EVERY))
+        .await
+        .is_some()
+    {
+        match store.revocations().await {
+            Ok(all) => {
+                failed = false;
+                revoked.learn(all);
+            }
+            Err(error) => {
+                if !failed {
+                    warn!(error = %Chain(&error), "which tokens are revoked was not read");
+                }
+                failed = true;
+            }
         }
     }
 }

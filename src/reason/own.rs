@@ -151,6 +151,10 @@ reasons! {
             "The worker could not reach the directory.",
             Act("Nothing is lost: the next run tries again. If it lasts, ask the platform team to look at the directory.")
         }
+        DirectoryNotTrusted {
+            "The worker reached the directory and does not trust its certificate: it is of another authority, has expired, or is for another host. Nothing was sent, the token neither.",
+            Act("Nothing is lost: the next run tries again. Give the platform team the message: the directory's certificate (directory.tls) and the authorities that workers trust (directory.tls.caBundle.configMap) must belong together.")
+        }
         DirectoryRefused {
             "The directory answered and did not do what the worker asked; its words stand in the message.",
             Act("Nothing is lost: the next run tries again. If it happens again, give the platform team the message: the worker's token or its image may not fit the directory.")
@@ -243,6 +247,14 @@ reasons! {
             "Another container of a run's pod, such as a sidecar that the cluster put into it, went on after the worker had ended. The report was taken; the Job was deleted after 30 seconds, so that the next run can start.",
             Act("Keep the container out of the pods of runs, by the label or annotation that its maker names (sidecar.istio.io/inject: \"false\", say): ask the platform team to set it for all (chart: worker.podTemplate.annotations or labels), or set it in spec.run where the platform team allows it.")
         }
+        TokensNotBeforeInvalid {
+            "The annotation switchboard.dev/tokens-not-before holds no time that has passed. No token is revoked.",
+            Act("Write a time such as 2026-11-29T12:00:00Z, which `date -u +%FT%TZ` prints, or remove the annotation.")
+        }
+        TokensNotRevoked {
+            "Tokens are to be revoked, and the directory could not be told: it still takes them. The Secret has new ones already.",
+            Act("It is tried again by itself within minutes. If it lasts, ask the platform team: the controller must reach the directory (--directory-url), and both must have the same keys and version.")
+        }
         MailRecipientRefused {
             "`spec.notifications.email` names an address in a domain that the operator sends no mail to.",
             Act("Name an address in a domain of your own that the platform team has allowed, or ask the platform team to allow this one (mail.recipientDomains in the chart, --mail-recipient-domains).")
@@ -282,6 +294,10 @@ reasons! {
         NoRunYet { "No run was due yet.", Nothing }
         RunSucceeded { "The last run succeeded.", Nothing }
         Succeeded { "The outcome of a run that did what it was to do.", Nothing }
+        TokensRevoked {
+            "Tokens of the company that were issued before the time in the message are refused. Whoever else uses one needs the new one from the Secret.",
+            Nothing
+        }
         RunStarted { "A run that was asked for has started.", Nothing }
     }
 }

@@ -266,6 +266,11 @@ pub(crate) fn read_secret(path: &Path) -> Result<SecretString, SettingsError> {
     secret_text(&read_file(path)?).map_err(|problem| content(path, problem.to_string()))
 }
 
+/// The error of a file that can be read and not used.
+pub(crate) fn unusable(path: &Path, problem: &dyn std::error::Error) -> SettingsError {
+    content(path, format!("cannot be used: {problem}"))
+}
+
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
     let file = |source| SettingsError::File {
         path: path.to_owned(),

@@ -2,6 +2,7 @@
 //! as a pod of its own, because the image has no shell. It sends nothing to Salesforce: the
 //! controller judges an integration without a Secret without asking Salesforce.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,8 +14,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::api::SalesforceIntegration;
-use crate::cli::{ClusterError, client_of, cluster_config, duration, print};
+use crate::cli::{ClusterError, client_of, cluster_config, duration, print, read};
 use crate::controller::LEASE;
+use crate::directory::Authorities;
 use crate::error::{Chain, print_error};
 use crate::exit::Exit;
 use crate::shutdown::Shutdown;
@@ -38,6 +40,10 @@ pub struct Args {
     /// Where worker pods reach the directory.
     #[arg(long)]
     pub directory_url: Url,
+    /// File with the authorities to trust for the directory, and no others, PEM. Those of the
+    /// system when not given.
+    #[arg(long, value_name = "FILE")]
+    pub directory_ca_bundle: Option<PathBuf>,
     /// How long to wait for each finding, such as 60s.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub timeout: Duration,
@@ -84,7 +90,7 @@ async fn look(args: &Args) -> Result<[Finding; 4], ClusterError> {
     Ok([
         persist(args.timeout, async || served(&client).await).await,
         persist(args.timeout, async || leads(&leases).await).await,
-        persist(args.timeout, async || answers(&args.directory_url).await).await,
+        persist(args.timeout, async || answers(args).await).await,
         judged(&integrations, args.timeout).await,
     ])
 }
@@ -138,7 +144,8 @@ fn leader(lease: &Lease, now: Timestamp) -> Option<&str> {
     (alive && !holder.is_empty()).then_some(holder)
 }
 
-async fn answers(directory: &Url) -> Finding {
+async fn answers(args: &Args) -> Finding {
+    let directory = &args.directory_url;
     let problem = |what: String| {
         format!(
             "the directory at {} does not answer; look at its pod, its address (--directory-url) and the NetworkPolicies: {what}",
@@ -148,7 +155,10 @@ async fn answers(directory: &Url) -> Finding {
     let url = directory
         .join("readyz")
         .map_err(|error| problem(Chain(&error).to_string()))?;
-    let answer = reqwest::get(url)
+    let http = http_client(args.directory_ca_bundle.as_deref()).map_err(problem)?;
+    let answer = http
+        .get(url)
+        .send()
         .await
         .map_err(|error| problem(Chain(&error.without_url()).to_string()))?;
     if answer.status().is_success() {
@@ -159,6 +169,22 @@ async fn answers(directory: &Url) -> Finding {
     } else {
         Err(problem(format!("status {}", answer.status())))
     }
+}
+
+/// A client that trusts the directory as workers do.
+fn http_client(authorities: Option<&Path>) -> Result<reqwest::Client, String> {
+    let builder = reqwest::Client::builder();
+    let builder = match authorities {
+        Some(path) => {
+            let pem = read(path, "--directory-ca-bundle");
+            let pem = pem.map_err(|error| Chain(&error).to_string())?;
+            let trusted = Authorities::parse(&pem)
+                .map_err(|error| format!("--directory-ca-bundle {}: {error}", path.display()))?;
+            trusted.for_client(builder)
+        }
+        None => builder,
+    };
+    builder.build().map_err(|error| Chain(&error).to_string())
 }
 
 /// Creates an integration whose Secret does not exist, waits for the controller's verdict, and

@@ -36,6 +36,10 @@ pub struct Options {
     /// PEM file with an authority to trust for Salesforce besides the public ones.
     #[arg(long, value_name = "FILE")]
     pub ca_bundle: Option<PathBuf>,
+    /// PEM file with the authorities to trust for the directory, and no others. Those of the
+    /// system when not given.
+    #[arg(long, value_name = "FILE")]
+    pub directory_ca_bundle: Option<PathBuf>,
     /// Where the run's report is left.
     #[arg(long, value_name = "FILE", default_value = "/dev/termination-log")]
     pub termination_log: PathBuf,

@@ -66,6 +66,7 @@ impl Failure {
             Self::Directory(ClientError::Refused { problem, .. }) if problem.status < 500 => {
                 Reason::DirectoryRefused
             }
+            Self::Directory(ClientError::NotTrusted { .. }) => Reason::DirectoryNotTrusted,
             Self::Directory(ClientError::Answer { .. }) => Reason::DirectoryAnswerUnreadable,
             Self::Directory(_) => Reason::DirectoryUnavailable,
             Self::Interrupted | Self::CutOff => Reason::Interrupted,

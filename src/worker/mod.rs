@@ -14,13 +14,14 @@ mod todo;
 
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret;
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, error, error_span, info};
 
 pub use self::args::{Args, Options};
 use self::failure::Failure;
 use self::run::Run;
-use crate::directory::Client;
+use crate::directory::{Authorities, Client};
 use crate::error::print_error;
 use crate::exit::Exit;
 use crate::run::{Outcome, RunKind, RunReport, SettingsError, WorkerSettings, settings};
@@ -86,7 +87,10 @@ fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
     )
     .environment(settings.salesforce.environment);
     let token = settings::read_secret(&options.directory_token_file)?;
-    let directory = Client::new(settings.directory.url.as_str(), token)?;
+    let authorities = options.directory_ca_bundle.as_deref();
+    let authorities = authorities.map(read_authorities).transpose()?;
+    let base = settings.directory.url.as_str();
+    let directory = Client::trusting(authorities.as_ref(), base, token)?;
     let holder = options
         .holder
         .clone()
@@ -98,6 +102,11 @@ fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
         directory,
         connection,
     })
+}
+
+fn read_authorities(path: &Path) -> Result<Authorities, SettingsError> {
+    let text = settings::read_secret(path)?;
+    Authorities::parse(text.expose_secret()).map_err(|error| settings::unusable(path, &error))
 }
 
 fn write_report(report: &RunReport, path: &Path) -> Result<(), ReportNotWritten> {

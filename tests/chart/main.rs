@@ -10,6 +10,7 @@
 )]
 
 mod alerts;
+mod encrypted;
 mod families;
 mod flags;
 mod gitops;

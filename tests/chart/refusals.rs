@@ -77,6 +77,30 @@ const REFUSED: &[(&str, &[&str])] = &[
         "directory.service.ipFamilies[0]=IPv5",
         &["/directory/service/ipFamilies/0"],
     ),
+    (
+        "directory.tls.secretName=Tls",
+        &["/directory/tls/secretName"],
+    ),
+    ("directory.tls.secret=tls", &["/directory/tls", "secret"]),
+    (
+        "directory.tls.certManager.duration=90d",
+        &["/directory/tls/certManager/duration"],
+    ),
+    (
+        "directory.tls.certManager.issuerRef.kind=ClusterIssuer",
+        &["directory.tls.certManager.issuerRef", "name the issuer"],
+    ),
+    (
+        "directory.tls.secretName=tls,directory.url=http://directory.example",
+        &["directory.url", "write https://"],
+    ),
+    (
+        "directory.tls.caBundle.configMap=ca",
+        &[
+            "directory.tls.caBundle.configMap",
+            "directory.tls.secretName",
+        ],
+    ),
     ("keys.generate=once", &["/keys/generate"]),
     ("directory.url=directory:8080", &["/directory/url"]),
     (

@@ -14,8 +14,8 @@ use crate::rights::template;
 use crate::stage::{SOON, Stage, program};
 use crate::{bed, world};
 
-/// Kinds of the Prometheus operator, which no test cluster has.
-const FOREIGN: &str = "ServiceMonitor,PrometheusRule";
+/// Kinds of the Prometheus operator and of cert-manager, which no test cluster has.
+const FOREIGN: &str = "ServiceMonitor,PrometheusRule,Certificate";
 
 /// Writes one JSON schema for each kind of the server, in the form that kubeconform needs; unknown
 /// keys are refused.

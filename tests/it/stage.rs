@@ -10,12 +10,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use salesforce_simulator::{Simulator, World};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use switchboard::api::SalesforceIntegration;
 use switchboard::directory;
 use switchboard_testbed::{
-    ControlPlane, Namespace, PodRunner, Process, Select, wait_for, wait_for_object,
+    Authority, ControlPlane, MountedFiles, Namespace, PodRunner, Process, Select, wait_for,
+    wait_for_object,
 };
 use tempfile::TempDir;
 
@@ -49,12 +49,37 @@ pub(crate) struct Stage {
     /// The kubeconfig of controllers.
     pub kubeconfig: PathBuf,
     directory_url: String,
+    tls: Option<StageTls>,
     dir: TempDir,
     run_deadline: Duration,
     rights: Rights,
     log: &'static str,
     /// The command before the program's own: empty, or one that bounds its memory.
     wrapper: Vec<String>,
+}
+
+/// What the directory and its clients need for TLS.
+pub(crate) struct StageTls {
+    /// The authority that issued the directory's first certificate.
+    pub authority: Authority,
+    /// The directory's `tls.crt` and `tls.key`.
+    pub pair: MountedFiles,
+    /// The controller's `ca.crt`, with whom workers trust.
+    pub trusted: MountedFiles,
+}
+
+// === impl StageTls ===
+
+impl StageTls {
+    fn new() -> Self {
+        let authority = Authority::new("directory authority").unwrap();
+        let pair = authority.issue(&["localhost"]).unwrap();
+        Self {
+            pair: MountedFiles::pair(&pair).unwrap(),
+            trusted: MountedFiles::new(&[("ca.crt", &authority.pem())]).unwrap(),
+            authority,
+        }
+    }
 }
 
 // === impl Stage ===
@@ -81,14 +106,24 @@ impl Stage {
         prefix: &str,
         world: World,
     ) -> Self {
-        Self::set_logging(scope, control_plane, prefix, world, "info").await
+        Self::set_logging(scope, control_plane, prefix, world, "info", None).await
+    }
+
+    /// Everything, with a directory that speaks TLS.
+    pub(crate) async fn start_encrypted(prefix: &str, world: World) -> Self {
+        let control_plane = bed::control_plane().await;
+        let tls = Some(StageTls::new());
+        let scope = Scope::Namespace;
+        let mut stage = Self::set_logging(scope, control_plane, prefix, world, "info", tls).await;
+        stage.start_controller().await;
+        stage
     }
 
     /// Everything, with programs that log as `RUST_LOG` says.
     pub(crate) async fn start_logging(prefix: &str, world: World, log: &'static str) -> Self {
         let control_plane = bed::control_plane().await;
         let mut stage =
-            Self::set_logging(Scope::Namespace, control_plane, prefix, world, log).await;
+            Self::set_logging(Scope::Namespace, control_plane, prefix, world, log, None).await;
         stage.start_controller().await;
         stage
     }
@@ -99,6 +134,7 @@ impl Stage {
         prefix: &str,
         world: World,
         log: &'static str,
+        tls: Option<StageTls>,
     ) -> Self {
         let client = control_plane.client();
         let namespace = control_plane.namespace(prefix).await.unwrap();
@@ -110,8 +146,16 @@ impl Stage {
         )
         .unwrap();
         std::fs::write(dir.path().join("salesforce-ca.pem"), simulator.ca_pem()).unwrap();
+        let pair = tls.iter().flat_map(|tls| {
+            let flag = |flag, file| format!("{flag}={}", tls.pair.path(file).display());
+            [
+                flag("--tls-certificate", "tls.crt"),
+                flag("--tls-key", "tls.key"),
+            ]
+        });
         let directory = Process::builder("directory", program())
             .arg("directory")
+            .args(pair.collect::<Vec<_>>())
             .arg("--listen=127.0.0.1:0")
             .arg(format!(
                 "--database=sqlite:{}",
@@ -125,10 +169,11 @@ impl Stage {
             .start()
             .await
             .unwrap();
-        let directory_url = format!(
-            "http://{}",
-            listening(&directory, "the directory listens").await
-        );
+        let listens = listening(&directory, "the directory listens").await;
+        let directory_url = match &tls {
+            None => format!("http://{listens}"),
+            Some(_) => listens.replace("127.0.0.1", "https://localhost"),
+        };
         let runner = PodRunner::builder(control_plane)
             .namespace(namespace.name())
             .program("switchboard:test", program())
@@ -150,6 +195,7 @@ impl Stage {
             log,
             wrapper: Vec::new(),
             directory_url,
+            tls,
             dir,
             run_deadline: Duration::from_secs(120),
         }
@@ -200,6 +246,10 @@ impl Stage {
                 "--ca-bundle={}",
                 self.dir.path().join("salesforce-ca.pem").display()
             ))
+            .args(self.tls.iter().map(|tls| {
+                let trusted = tls.trusted.path("ca.crt");
+                format!("--directory-ca-bundle={}", trusted.display())
+            }))
             .arg("--salesforce-hosts=localhost,127.0.0.1")
             .arg("--allow-private-networks")
             .args(self.rights.flags())
@@ -462,7 +512,10 @@ impl Stage {
             String::from_utf8(token.0.clone()).map_err(|error| error.to_string())
         })
         .await;
-        directory::Client::new(&self.directory_url, SecretString::from(token)).unwrap()
+        let tls = self.tls.as_ref();
+        let trusted = tls.map(|tls| std::fs::read_to_string(tls.trusted.path("ca.crt")).unwrap());
+        let trusted = trusted.map(|pem| directory::Authorities::parse(&pem).unwrap());
+        directory::Client::trusting(trusted.as_ref(), &self.directory_url, token.into()).unwrap()
     }
 
     /// What a controller's `/metrics` serves now.
@@ -471,6 +524,11 @@ impl Stage {
         let address = listening(controller, HEALTH).await;
         let answer = reqwest::get(format!("http://{address}/metrics")).await;
         answer.unwrap().text().await.unwrap()
+    }
+
+    /// The directory's TLS.
+    pub(crate) fn tls(&self) -> &StageTls {
+        self.tls.as_ref().unwrap()
     }
 
     /// The URL of the directory.

@@ -35,8 +35,13 @@ impl Bed {
         } else {
             "--listen=127.0.0.1:0"
         };
+        let url = if self.flags.contains("--directory-url") {
+            ""
+        } else {
+            "--directory-url=http://directory"
+        };
         let mut command = switchboard(&format!(
-            "controller --worker-image=i --directory-url=http://directory --token-keys={} {listen} {}",
+            "controller --worker-image=i {url} --token-keys={} {listen} {}",
             self.keys, self.flags
         ));
         command.env("KUBECONFIG", &self.kubeconfig);
@@ -88,6 +93,25 @@ fn a_ca_bundle_that_is_missing_or_holds_no_certificate() {
     bed.run().tells(2, ROLE, &["--ca-bundle", "No such file"]);
     bed.flags = format!("--ca-bundle={}", bed.files.write("ca.pem", "no PEM"));
     let parts = ["--ca-bundle", "holds no certificate", "in PEM"];
+    bed.run().tells(2, ROLE, &parts);
+}
+
+#[test]
+fn authorities_for_the_directory_that_are_missing_or_none_or_for_plain_http() {
+    let mut bed = Bed::new();
+    let with = |url: &str, bundle: &str| {
+        format!("--directory-url={url} --directory-ca-bundle={bundle}")
+    };
+    let bundle = bed.files.missing();
+    bed.flags = with("https://directory", &bundle);
+    let parts = ["--directory-ca-bundle", &bundle, "No such file"];
+    bed.run().tells(2, ROLE, &parts);
+    let bundle = bed.files.write("directory-ca.pem", "no PEM");
+    bed.flags = with("https://directory", &bundle);
+    let parts = ["--directory-ca-bundle", &bundle, "holds no certificate"];
+    bed.run().tells(2, ROLE, &parts);
+    bed.flags = with("http://directory", &bundle);
+    let parts = ["--directory-ca-bundle", "is not https", "write https://"];
     bed.run().tells(2, ROLE, &parts);
 }
 

@@ -38,6 +38,27 @@ fn a_key_file_that_is_missing_unreadable_or_broken() {
 }
 
 #[test]
+fn a_certificate_without_its_key_or_that_is_none() {
+    let files = Files::new();
+    let keys = files.write("keys", KEY);
+    let database = format!("sqlite:{}", files.path("a.db").display());
+    let start = |flags: &str| {
+        run(&mut switchboard(&format!(
+            "directory --listen=127.0.0.1:0 --token-keys={keys} --database={database} {flags}"
+        )))
+    };
+    let certificate = files.write("tls.crt", MARKER);
+    start(&format!("--tls-certificate={certificate}")).says(2, &["--tls-key"]);
+    let missing = files.missing();
+    let flags = format!("--tls-certificate={certificate} --tls-key={missing}");
+    let parts = ["--tls-key", missing.as_str(), "No such file"];
+    start(&flags).tells(2, ROLE, &parts);
+    let flags = format!("--tls-certificate={certificate} --tls-key={certificate}");
+    let parts = [certificate.as_str(), "cannot be used", "holds no certificate"];
+    start(&flags).tells(2, ROLE, &parts);
+}
+
+#[test]
 fn a_port_that_is_taken() {
     let files = Files::new();
     let keys = files.write("keys", KEY);

@@ -16,6 +16,7 @@ pub(crate) struct Bed {
     pub settings: Value,
     pub token: String,
     pub ca_bundle: Option<String>,
+    pub directory_ca_bundle: Option<String>,
 }
 
 impl Bed {
@@ -39,6 +40,7 @@ impl Bed {
             }),
             token,
             ca_bundle: None,
+            directory_ca_bundle: None,
         }
     }
 
@@ -58,6 +60,9 @@ impl Bed {
         ));
         if let Some(bundle) = &self.ca_bundle {
             command.arg(format!("--ca-bundle={bundle}"));
+        }
+        if let Some(bundle) = &self.directory_ca_bundle {
+            command.arg(format!("--directory-ca-bundle={bundle}"));
         }
         if !self.settings.is_null() {
             command.env("SWITCHBOARD_WORKER_SETTINGS", self.settings.to_string());
@@ -147,6 +152,17 @@ fn a_ca_bundle_that_is_missing_or_holds_no_certificate() {
 }
 
 #[test]
+fn authorities_for_the_directory_that_are_missing_or_none() {
+    let mut bed = Bed::new("https://directory");
+    bed.directory_ca_bundle = Some(bed.files.missing());
+    bed.fails(2, "SettingsInvalid", &["No such file"]);
+    let wrong = bed.files.write("directory-ca.pem", "no PEM");
+    bed.directory_ca_bundle = Some(wrong.clone());
+    let parts = [wrong.as_str(), "holds no certificate", "in PEM"];
+    bed.fails(2, "SettingsInvalid", &parts);
+}
+
+#[test]
 fn a_directory_of_an_unknown_name() {
     let parts = [
         "http://nowhere.invalid",
@@ -173,8 +189,9 @@ async fn a_directory_of_an_unknown_authority() {
     let server = unknown_authority().await;
     let parts = [
         &server.url(),
-        "its certificate must be one of an authority that the system trusts",
+        "is of none of the trusted authorities",
+        "--directory-ca-bundle",
         "UnknownIssuer",
     ];
-    Bed::new(&server.url()).fails(1, "DirectoryUnavailable", &parts);
+    Bed::new(&server.url()).fails(1, "DirectoryNotTrusted", &parts);
 }

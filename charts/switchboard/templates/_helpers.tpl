@@ -61,10 +61,47 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- printf "%s:%s" .Release.Namespace (include "switchboard.fullname" .) -}}
 {{- end -}}
 
+{{/* Secret with the directory's certificate; empty without TLS. */}}
+{{- define "switchboard.directoryTls" -}}
+{{- $tls := .Values.directory.tls -}}
+{{- $made := ternary (printf "%s-directory-tls" (include "switchboard.fullname" .)) "" (ne (default "" $tls.certManager.issuerRef.name) "") -}}
+{{- default $made $tls.secretName -}}
+{{- end -}}
+
+{{- define "switchboard.directoryScheme" -}}
+{{- ternary "https" "http" (ne (include "switchboard.directoryTls" .) "") -}}
+{{- end -}}
+
+{{- define "switchboard.directoryPort" -}}
+{{- $usual := ternary 443 80 (eq (include "switchboard.directoryScheme" .) "https") -}}
+{{- int (default $usual .Values.directory.service.port) -}}
+{{- end -}}
+
+{{/* The directory's name inside the cluster. */}}
+{{- define "switchboard.directoryHost" -}}
+{{- printf "%s-directory.%s.svc" (include "switchboard.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
 {{- define "switchboard.directoryUrl" -}}
-{{- $service := .Values.directory.service -}}
-{{- $port := ternary "" (printf ":%d" (int $service.port)) (eq (int $service.port) 80) -}}
-{{- default (printf "http://%s-directory.%s.svc%s" (include "switchboard.fullname" .) .Release.Namespace $port) .Values.directory.url -}}
+{{- $scheme := include "switchboard.directoryScheme" . -}}
+{{- $port := int (include "switchboard.directoryPort" .) -}}
+{{- $port = ternary "" (printf ":%d" $port) (eq $port (ternary 443 80 (eq $scheme "https"))) -}}
+{{- default (printf "%s://%s%s" $scheme (include "switchboard.directoryHost" .) $port) .Values.directory.url -}}
+{{- end -}}
+
+{{/* Refuses values about TLS that do not go together. */}}
+{{- define "switchboard.checkTls" -}}
+{{- $tls := .Values.directory.tls -}}
+{{- $encrypted := include "switchboard.directoryTls" . -}}
+{{- if and $tls.certManager.issuerRef (not $tls.certManager.issuerRef.name) -}}
+{{- fail "directory.tls.certManager.issuerRef: name the issuer in name" -}}
+{{- end -}}
+{{- if and $encrypted (hasPrefix "http://" .Values.directory.url) -}}
+{{- fail "directory.url: it begins with http://, and with directory.tls the directory speaks HTTPS only; write https://" -}}
+{{- end -}}
+{{- if and $tls.caBundle.configMap (hasPrefix "http://" (include "switchboard.directoryUrl" .)) -}}
+{{- fail "directory.tls.caBundle.configMap: the directory is reached by http://, where no authority is asked; name its certificate in directory.tls.secretName, or an https:// address in directory.url" -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Where `helm test` has a resource judged: a namespace that the controller works in. */}}
@@ -124,12 +161,15 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* Annotations of the pods of a part. Called with (list . .Values.controller). */}}
+{{/* Annotations of the pods of a part. Called with (list . .Values.controller "http"). */}}
 {{- define "switchboard.podAnnotations" -}}
 {{- $root := index . 0 -}}
 {{- $annotations := dict -}}
 {{- if $root.Values.metrics.scrapeAnnotations -}}
 {{- $annotations = dict "prometheus.io/scrape" "true" "prometheus.io/port" "8080" "prometheus.io/path" "/metrics" -}}
+{{- if eq (index . 2) "https" -}}
+{{- $annotations = set $annotations "prometheus.io/scheme" "https" -}}
+{{- end -}}
 {{- end -}}
 {{- $annotations = mustMerge (dict) (index . 1).podAnnotations $annotations -}}
 {{- if $annotations -}}

@@ -1,6 +1,7 @@
 //! The shared state of all reconciles.
 
 pub(crate) mod access;
+pub(crate) mod directory;
 pub(crate) mod fleet;
 mod labels;
 pub(crate) mod mail;
@@ -18,6 +19,7 @@ use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use parking_lot::{Mutex, MutexGuard};
 
+use self::directory::DirectoryTrust;
 use self::mail::Mail;
 use self::metrics::Metrics;
 use self::prover::Prover;
@@ -31,6 +33,7 @@ use crate::api::{SalesforceIntegration, now};
 use crate::decide::children::TokenSources;
 use crate::decide::login::user_limit;
 use crate::decide::login::user_limit::Refused;
+use crate::decide::revocation;
 use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
@@ -52,6 +55,8 @@ pub(crate) struct Context {
     /// Signs the tokens for the directory.
     pub token_keys: TokenKeys,
     token_key_id: String,
+    /// Whom worker pods trust to be the directory.
+    pub directory_trust: DirectoryTrust,
     /// The metrics of the controller.
     pub metrics: Arc<Metrics>,
     /// Finds the integrations that an event affects.
@@ -80,6 +85,7 @@ impl Context {
         prover: Prover,
         fingerprint_key: FingerprintKey,
         token_keys: TokenKeys,
+        directory_trust: DirectoryTrust,
         stores: Vec<Stores>,
         mail: Mail,
         user_logins: UserLogins,
@@ -101,6 +107,7 @@ impl Context {
             user_logins,
             fingerprint_key,
             token_keys,
+            directory_trust,
             index: Mutex::default(),
             stores,
             metrics,
@@ -123,11 +130,13 @@ impl Context {
         self.index.lock()
     }
 
-    /// The sources of the tokens that would be minted now.
-    pub(crate) fn token_sources(&self) -> TokenSources<'_> {
+    /// The sources of the integration's tokens that would be minted now.
+    pub(crate) fn token_sources(&self, resource: &SalesforceIntegration) -> TokenSources<'_> {
         TokenSources {
             key_id: &self.token_key_id,
             ca_bundle: self.config.ca_bundle.as_deref(),
+            directory_ca: self.directory_trust.pem(),
+            not_before: revocation::not_before(resource, now()),
         }
     }
 

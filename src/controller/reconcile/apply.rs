@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Preconditions};
@@ -23,6 +24,8 @@ use crate::controller::memory::index::{Tokens, WatchedKind};
 use crate::controller::memory::key::Key;
 use crate::controller::memory::{expect_write, observed_write};
 use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
+use crate::directory;
+use crate::directory::client::Retry;
 use crate::directory::{Claims, Purpose};
 use crate::error::Chain;
 
@@ -33,6 +36,9 @@ const PURPOSES: [(&str, Purpose); 4] = [
     ("worker", Purpose::Worker),
     ("admin", Purpose::Admin),
 ];
+
+/// How long a token is good that the controller mints for itself.
+const OWN_TOKEN_GOOD_FOR: SignedDuration = SignedDuration::from_mins(5);
 
 /// How much of a plan was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +68,22 @@ pub(crate) async fn apply(
         Some(job) => create_once(context, resource, job).await,
         None => Ok(()),
     };
+    let before = resource.status.as_ref();
     let plan = match &started {
         Ok(()) => Cow::Borrowed(plan),
-        Err(_) => Cow::Owned(plan.clone().without_run(resource.status.as_ref())),
+        Err(_) => Cow::Owned(plan.clone().without_run(before)),
+    };
+    // The directory is told before the status says so; to tell it twice does no harm.
+    let revoked = match (plan.revoke, settings) {
+        (Some(at), Some(settings)) => revoke(context, resource, settings, at).await,
+        _ => Ok(()),
+    };
+    let plan = match &revoked {
+        Ok(()) => plan,
+        Err(error) => {
+            let problem = Chain(error).to_string();
+            Cow::Owned(plan.into_owned().without_revocation(before, &problem))
+        }
     };
     write_status(context, resource, &plan.status).await?;
     for run in &plan.ended_runs {
@@ -88,7 +107,7 @@ pub(crate) async fn apply(
     {
         publish(context, resource, notice).await;
     }
-    started.and(written).map(|()| Applied::Whole)
+    started.and(written).and(revoked).map(|()| Applied::Whole)
 }
 
 async fn write_children(
@@ -167,17 +186,50 @@ async fn apply_cron_job(
     Ok(())
 }
 
+/// Mints new tokens, then has the directory refuse the older ones. In this order runs find a token
+/// that is good.
+async fn revoke(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    at: Timestamp,
+) -> Result<(), Error> {
+    mint_tokens(context, resource, settings).await?;
+    let claims = Claims {
+        company: settings.company_id.clone(),
+        purpose: Purpose::Controller,
+        region: settings.region,
+        issued_at: now().max(at),
+        expires_at: now().checked_add(OWN_TOKEN_GOOD_FOR).ok(),
+    };
+    let token = context.token_keys.mint(&claims).map_err(Error::Token)?;
+    let authorities = context.directory_trust.authorities();
+    let url = context.config.directory_url.as_str();
+    let directory = directory::Client::trusting(authorities.as_ref(), url, token)
+        .map_err(Error::Revocation)?
+        .with_retry(Retry {
+            attempts: 1,
+            ..Retry::default()
+        });
+    let holds = directory.revoke_tokens_before(at).await;
+    let holds = holds.map_err(Error::Revocation)?;
+    tracing::info!(%holds, "the directory refuses older tokens of the company");
+    Ok(())
+}
+
 async fn mint_tokens(
     context: &Context,
     resource: &SalesforceIntegration,
     settings: &Settings,
 ) -> Result<(), Error> {
     let mut tokens = BTreeMap::new();
+    let sources = context.token_sources(resource);
+    let not_before = sources.not_before.unwrap_or(Timestamp::MIN);
     let claims = |purpose| Claims {
         company: settings.company_id.clone(),
         purpose,
         region: settings.region,
-        issued_at: now(),
+        issued_at: now().max(not_before),
         expires_at: None,
     };
     for (name, purpose) in PURPOSES {
@@ -185,7 +237,6 @@ async fn mint_tokens(
         let token = token.map_err(Error::Token)?;
         tokens.insert(name, token.expose_secret().to_owned());
     }
-    let sources = context.token_sources();
     let secret = children::token_secret(resource, settings, &sources, tokens);
     let key = Key::of(&secret);
     let version = secret.annotations().get(TOKENS_VERSION);
@@ -204,16 +255,20 @@ async fn mint_tokens(
             let stands = context.token_keys.verify(token, now());
             let wanted = claims(*purpose);
             stands.is_ok_and(|stands| {
-                Claims {
-                    issued_at: stands.issued_at,
-                    ..wanted
-                } == stands
+                stands.issued_at >= not_before
+                    && Claims {
+                        issued_at: stands.issued_at,
+                        ..wanted
+                    } == stands
             })
         })
     };
     let onto = |found: Secret| {
         // A changed key or company wants new tokens, all of them.
-        let same_sources = found.annotations().get(TOKENS_VERSION) == version;
+        let found_version = found.annotations().get(TOKENS_VERSION);
+        let same_sources = found_version
+            .zip(version)
+            .is_some_and(|(found, wanted)| children::are_same_tokens(found, wanted));
         children::token_secret_onto(found, &secret, |name, value| {
             same_sources && is_good(name, value)
         })

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::owned::Failure;
 use crate::decide::runs::admission::NotOurs;
-use crate::directory::TokenError;
+use crate::directory::{ClientError, TokenError};
 
 /// A step of a reconcile that failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,9 @@ pub(crate) enum Error {
     /// Minting tokens failed.
     #[error("the directory's tokens could not be made")]
     Token(#[source] TokenError),
+    /// The directory could not be told which tokens are revoked.
+    #[error("tokens could not be revoked")]
+    Revocation(#[source] ClientError),
     /// The integration was deleted during the reconcile.
     #[error("the resource is gone")]
     Gone,

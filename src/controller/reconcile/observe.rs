@@ -109,7 +109,7 @@ impl Gathered {
         };
         Ok(Self {
             tokens_wanted: context
-                .token_sources()
+                .token_sources(resource)
                 .version(&resource.spec.company_id, &resource.spec.contacts.region),
             tokens,
             claim: claim(context, resource),

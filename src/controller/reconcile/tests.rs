@@ -17,6 +17,7 @@ use crate::api::fixtures::integration;
 use crate::controller::cluster::events::Recorder;
 use crate::controller::cluster::login_store::LoginStore;
 use crate::controller::context::access::ScopeAccess;
+use crate::controller::context::directory::DirectoryTrust;
 use crate::controller::context::mail::Mail;
 use crate::controller::context::metrics::Metrics;
 use crate::controller::context::prover::Prover;
@@ -89,6 +90,7 @@ fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
         Prover::new(transport, Arc::clone(&metrics)),
         FingerprintKey::new([7; 32]),
         TokenKeys::parse("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap(),
+        DirectoryTrust::new(None),
         vec![stores],
         Mail::new(None, Arc::clone(&metrics)),
         UserLogins::new(LoginStore::new(client, "switchboard-system".into())),

@@ -113,6 +113,7 @@ impl Watches {
         context: &Arc<Context>,
     ) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
         let scope = self.namespace.as_deref();
+        let authorities = of_new_authorities(context, self.stores.clone());
         let integrations = flatten(
             WatchedKind::Integration,
             scope,
@@ -168,8 +169,28 @@ impl Watches {
             },
         );
         let secrets = flatten(WatchedKind::Secret, scope, self.secrets, context, secret);
-        stream::select_all([integrations, cron_jobs, jobs, pods, secrets]).boxed()
+        stream::select_all([integrations, cron_jobs, jobs, pods, secrets, authorities]).boxed()
     }
+}
+
+/// All integrations of the scope, whenever the authorities for the directory change.
+fn of_new_authorities(
+    context: &Arc<Context>,
+    stores: Stores,
+) -> Pin<Box<dyn Stream<Item = Affected> + Send>> {
+    let context = Arc::clone(context);
+    let changes = stream::unfold(context.directory_trust.changes(), async |mut changes| {
+        changes.changed().await.ok()?;
+        Some(((), changes))
+    });
+    changes
+        .flat_map(move |()| {
+            let all = stores.integrations.state();
+            let keys = all.iter().map(|one| Key::of(one.as_ref())).collect();
+            mark_enqueued(&context, &keys);
+            stream::iter(refs(keys))
+        })
+        .boxed()
 }
 
 /// One object in an event of a watch.

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use super::live::LiveCronJob;
-use super::tokens::CA_KEY;
+use super::tokens::{CA_KEY, DIRECTORY_CA_KEY};
 use crate::api::{ADOPT, INTEGRATION_LABEL, SalesforceIntegration};
 
 /// Whose an object is.
@@ -124,8 +124,15 @@ pub(crate) fn token_secret_onto(
 ) -> Secret {
     metadata_onto(&mut found.metadata, &wanted.metadata);
     let data = found.data.get_or_insert_default();
-    if !wanted.data.iter().flatten().any(|(key, _)| key == CA_KEY) {
-        data.remove(CA_KEY);
+    for authorities in [CA_KEY, DIRECTORY_CA_KEY] {
+        if !wanted
+            .data
+            .iter()
+            .flatten()
+            .any(|(key, _)| key == authorities)
+        {
+            data.remove(authorities);
+        }
     }
     for (key, value) in wanted.data.iter().flatten() {
         let stands = data.get(key).is_some_and(|stands| is_good(key, &stands.0));

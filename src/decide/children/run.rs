@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 
-use super::tokens::short_hash;
+use super::tokens::{CA_KEY, DIRECTORY_CA_KEY, short_hash};
 use super::{labels, metadata, token_secret_name};
 use crate::api::settings::AuthSettings;
 use crate::api::status::SalesforceIntegrationStatus;
@@ -225,11 +225,7 @@ fn pod(
             secret_volume(
                 "directory",
                 &token_secret_name(&resource.name_any()),
-                if config.ca_bundle.is_some() {
-                    &["worker", "ca.crt"]
-                } else {
-                    &["worker"]
-                },
+                &directory_keys(config),
             ),
         ]),
         containers: vec![Container {
@@ -285,9 +281,24 @@ fn arguments(kind: RunKind, config: &Config) -> Vec<String> {
         format!("--termination-log={TERMINATION_LOG}"),
     ];
     if config.ca_bundle.is_some() {
-        arguments.push(format!("--ca-bundle={DIRECTORY_DIR}/ca.crt"));
+        arguments.push(format!("--ca-bundle={DIRECTORY_DIR}/{CA_KEY}"));
+    }
+    if config.directory_ca {
+        let file = format!("{DIRECTORY_DIR}/{DIRECTORY_CA_KEY}");
+        arguments.push(format!("--directory-ca-bundle={file}"));
     }
     arguments
+}
+
+/// The keys of the Secret with the tokens that the pod gets. It never starts without one of them.
+fn directory_keys(config: &Config) -> Vec<&'static str> {
+    let salesforce = config.ca_bundle.is_some().then_some(CA_KEY);
+    let directory = config.directory_ca.then_some(DIRECTORY_CA_KEY);
+    ["worker"]
+        .into_iter()
+        .chain(salesforce)
+        .chain(directory)
+        .collect()
 }
 
 fn worker_settings(

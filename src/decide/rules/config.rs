@@ -27,6 +27,8 @@ pub struct Config {
     pub image_pull_policy: String,
     /// URL at which worker pods reach the directory.
     pub directory_url: Url,
+    /// Whether worker pods get authorities of their own for the directory.
+    pub directory_ca: bool,
     /// Hosts that credentials may be sent to, as patterns; see `salesforce::DialPolicy`.
     pub salesforce_hosts: Vec<String>,
     /// Whether Salesforce may be at private addresses (tests, gateways).
@@ -58,6 +60,7 @@ impl Default for Config {
             image_pull_policy: "IfNotPresent".into(),
             directory_url: Url::parse("http://switchboard-directory")
                 .unwrap_or_else(|_| unreachable!("a constant URL parses")),
+            directory_ca: false,
             salesforce_hosts: vec![],
             allow_private_networks: false,
             ca_bundle: None,

@@ -20,6 +20,8 @@ pub(crate) enum Origin {
     Mail,
     /// The pods of the runs.
     Pods,
+    /// Tokens that were to be revoked.
+    Tokens,
 }
 
 // === impl Origin ===
@@ -30,6 +32,7 @@ impl Origin {
             Some(Reason::ApiBudgetNearlyUsed | Reason::ApiBudgetsOverbooked) => Self::Budget,
             Some(Reason::UserIsShared) => Self::Login,
             Some(Reason::ContainerStillRuns) => Self::Pods,
+            Some(Reason::TokensNotBeforeInvalid | Reason::TokensNotRevoked) => Self::Tokens,
             Some(Reason::MailRecipientRefused | Reason::MailNotConfigured) => Self::Mail,
             Some(
                 Reason::Salesforce(Meaning::ObjectUnavailable)
@@ -58,6 +61,7 @@ pub(crate) fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Wa
         Origin::Login => 3,
         Origin::Mail => 4,
         Origin::Pods => 5,
+        Origin::Tokens => 6,
     });
 }
 

@@ -147,7 +147,7 @@ fn an_address_is_shown_without_its_user_and_password() {
         let error = Client::new(address, "secret".into()).unwrap_err();
         let told = Chain(&error).to_string();
         assert!(
-            told.contains("cannot be used; write it as http://HOST:PORT: "),
+            told.contains("cannot be used; write it as http://HOST:PORT or https://HOST:PORT: "),
             "{told}"
         );
         assert!(!told.contains("marker"), "{told}");

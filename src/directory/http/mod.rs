@@ -10,6 +10,7 @@ mod contacts_csv;
 pub(crate) mod fuzz;
 mod middleware;
 pub(crate) mod openapi;
+mod tokens;
 mod webhook;
 mod worker;
 
@@ -24,7 +25,7 @@ use axum::http::HeaderValue;
 use axum::http::header::X_CONTENT_TYPE_OPTIONS;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
 
@@ -62,6 +63,7 @@ fn endpoints(app: App) -> Router {
         .route("/v1/worker/calls/release", post(worker::release))
         .route("/v1/worker/contacts", post(worker::write_contacts))
         .route("/v1/worker/numbers/again", post(worker::numbers_to_ask))
+        .route("/v1/tokens/not-before", put(tokens::revoke))
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/healthz", get(middleware::health::healthz))
         .route("/readyz", get(middleware::health::readyz))

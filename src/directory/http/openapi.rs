@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::middleware::error::ApiError;
-use super::{calls, contacts, contacts_csv, webhook, worker};
+use super::{calls, contacts, contacts_csv, tokens, webhook, worker};
 use crate::directory::model::Problem;
 use crate::directory::model::tokens::Purpose;
 
@@ -31,6 +31,7 @@ use crate::directory::model::tokens::Purpose;
         worker::release,
         worker::write_contacts,
         worker::numbers_to_ask,
+        tokens::revoke,
     ),
     components(schemas(Problem)),
     tags(
@@ -38,6 +39,7 @@ use crate::directory::model::tokens::Purpose;
         (name = "lookup", description = "For screens that read"),
         (name = "admin", description = "For edits by hand"),
         (name = "worker", description = "For the workers; every request may be repeated without harm"),
+        (name = "controller", description = "For the controller alone"),
     ),
     modifiers(&Tokens),
 )]
@@ -64,6 +66,13 @@ impl Modify for Tokens {
                 .build();
             components.add_security_scheme(purpose.to_string(), SecurityScheme::Http(scheme));
         }
+        let own = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("A token that the controller mints for itself"))
+            .build();
+        let purpose = Purpose::Controller.to_string();
+        components.add_security_scheme(purpose, SecurityScheme::Http(own));
     }
 }
 

@@ -4,6 +4,7 @@
 //! platform spelled it". A reader ignores unknown keys, so that a newer server can talk to an older
 //! worker.
 
+pub(crate) mod revoked;
 pub mod tokens;
 pub(crate) mod webhook;
 
@@ -609,6 +610,15 @@ pub enum WriteOutcome {
 }
 
 // === Errors ===
+
+/// Since when the tokens of a company have to be issued, to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokensNotBefore {
+    /// The first good time of issue.
+    #[schema(value_type = String, format = DateTime)]
+    pub not_before: Timestamp,
+}
 
 /// An error as the directory answers it (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -42,6 +42,8 @@ pub enum Purpose {
     /// Editing contacts by hand, and reading what `lookup` reads: an administration page. It needs
     /// a separate token, because the lookup token is in every softphone and must not allow writes.
     Admin,
+    /// Saying which tokens are revoked: the controller itself, for minutes.
+    Controller,
 }
 
 /// The JWT claims of a token.
@@ -95,6 +97,11 @@ pub enum TokenError {
     /// The token has expired.
     #[error("the token has expired; use the newest token from the tenant's Secret")]
     Expired,
+    /// The token was issued before the time that its company's tokens have to be issued since.
+    #[error(
+        "the token was revoked, with all of its company that were issued before; use the newest token from the tenant's Secret"
+    )]
+    Revoked,
 }
 
 #[derive(Clone)]
@@ -247,6 +254,7 @@ impl fmt::Display for Purpose {
             Self::Lookup => "lookup",
             Self::Worker => "worker",
             Self::Admin => "admin",
+            Self::Controller => "controller",
         })
     }
 }

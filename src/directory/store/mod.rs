@@ -11,6 +11,7 @@ mod database;
 mod merge;
 mod misses;
 mod purge;
+mod revocations;
 mod row;
 mod work;
 

@@ -69,11 +69,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: Value) -> Subresponse {
-        Subresponse {
-            reference_id: "r".to_owned(),
-            status,
-            body,
-        }
+        Subresponse::played("r", status, &body)
     }
 
     fn rows(rows: Value) -> Subresponse {

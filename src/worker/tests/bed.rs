@@ -100,6 +100,7 @@ impl Bed {
             credentials_dir: self.folder().to_owned(),
             directory_token_file: self.folder().join("token"),
             ca_bundle: self.ca_bundle.clone(),
+            directory_ca_bundle: None,
             termination_log: self.folder().join("termination-log"),
             holder: None,
         }

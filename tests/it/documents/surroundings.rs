@@ -18,9 +18,9 @@ pub(super) fn salesforce() -> World {
         .org(Org::sandbox("Acme UAT").user(trial))
 }
 
-/// Another tenant, who has not noticed yet that the password is wrong, and the authorities that a
-/// runbook looks at.
-pub(super) fn wrong_tenant(login_url: &str, authority: &str) -> [Value; 4] {
+/// Another tenant, who has not noticed yet that the password is wrong, and the authorities and the
+/// certificate that runbooks look at.
+pub(super) fn wrong_tenant(login_url: &str, authority: &str) -> [Value; 5] {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WRONG}});
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",
@@ -35,7 +35,12 @@ pub(super) fn wrong_tenant(login_url: &str, authority: &str) -> [Value; 4] {
         "metadata": {"name": "gateway-ca", "namespace": NAMESPACE},
         "data": {"ca.crt": authority},
     });
-    [namespace, secret, integration, bundle]
+    let certificate = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "switchboard-directory-tls", "namespace": NAMESPACE},
+        "stringData": {"tls.crt": authority},
+    });
+    [namespace, secret, integration, bundle, certificate]
 }
 
 /// The Prometheus operator's kinds, and the namespaces of Argo CD and Prometheus.

@@ -5,6 +5,7 @@
 //! - [`Namespace`] is a namespace of one test, deleted when the test ends.
 //! - [`PodRunner`] runs the pods of Jobs as local processes and reports on them as a kubelet does.
 //! - [`Helm`] is the real helm with its tools.
+//! - [`Authority`] issues certificates, and [`MountedFiles`] swaps files as a kubelet does.
 //! - [`MailServer`] is a real mail server with TLS and log-in.
 //! - [`bounded_to`] bounds the memory of a program, and [`MemoryWatch`] watches it.
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
@@ -20,6 +21,7 @@
 //! `tests/cluster/README.md`.
 
 mod audit;
+mod authority;
 mod control_plane;
 mod error;
 mod helm;
@@ -39,6 +41,7 @@ mod supervisor;
 mod wait;
 
 pub use audit::{AuditEvent, AuditMark};
+pub use authority::{Authority, Issued, MountedFiles};
 pub use control_plane::{CommandOutput, ControlPlane};
 pub use error::{Error, Result};
 pub use helm::Helm;

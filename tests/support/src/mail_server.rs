@@ -4,16 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
-};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::error::Context as _;
 use crate::program::{built_by, target_dir};
-use crate::{Error, Process, Result, try_wait_for};
+use crate::{Authority, Error, Process, Result, try_wait_for};
 
 /// The user that may send.
 const USER: &str = "switchboard";
@@ -49,9 +45,11 @@ impl MailServer {
     pub async fn start(tls: MailTls) -> Result<Self> {
         built_by("tests/tools/mail/build.sh").await?;
         let dir = tempfile::tempdir().context(|| "make a folder for the mail server")?;
-        let identity = identity().map_err(|error| Error::Unsupported(error.to_string()))?;
+        let authority = Authority::new("mail server authority")?;
+        let identity = authority.issue(&["localhost"])?;
+        let authority = authority.pem();
         for (file, text) in [
-            ("ca.pem", identity.authority.as_str()),
+            ("ca.pem", authority.as_str()),
             ("server.pem", &identity.certificate),
             ("server.key", &identity.key),
             ("username", USER),
@@ -167,30 +165,4 @@ fn free_port() -> Result<u16> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context(|| "look for a free port")?;
     let address = listener.local_addr().context(|| "look for a free port")?;
     Ok(address.port())
-}
-
-struct Identity {
-    authority: String,
-    certificate: String,
-    key: String,
-}
-
-/// An authority, and a certificate for localhost.
-fn identity() -> std::result::Result<Identity, rcgen::Error> {
-    let mut authority = CertificateParams::new(Vec::new())?;
-    let name = &mut authority.distinguished_name;
-    name.push(DnType::CommonName, "mail server authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
-    let mut server = CertificateParams::new(vec!["localhost".to_owned()])?;
-    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    server.use_authority_key_identifier_extension = true;
-    let key = KeyPair::generate()?;
-    let certificate = server.signed_by(&key, &issuer)?;
-    Ok(Identity {
-        authority: issuer.pem(),
-        certificate: certificate.pem(),
-        key: key.serialize_pem(),
-    })
 }

@@ -11,6 +11,7 @@ use super::body::Room;
 use super::fairness::Shares;
 use super::health::Readiness;
 use super::metrics::Metrics;
+use crate::directory::model::revoked::Revoked;
 use crate::directory::model::tokens::TokenKeys;
 use crate::directory::store::Store;
 
@@ -19,6 +20,7 @@ use crate::directory::store::Store;
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) keys: watch::Receiver<Arc<TokenKeys>>,
+    pub(crate) revoked: Revoked,
     pub(crate) limits: Limits,
     pub(crate) shares: Shares,
     pub(crate) room: Room,

@@ -44,6 +44,8 @@ pub(crate) struct Read;
 pub(crate) struct Work;
 /// Access for edits by hand.
 pub(crate) struct Edit;
+/// Access for the controller.
+pub(crate) struct Control;
 
 impl Takes for Ingest {
     const PURPOSES: &'static [Purpose] = &[Purpose::Ingest];
@@ -65,6 +67,11 @@ impl Takes for Edit {
     const WORDS: &'static str = "admin";
 }
 
+impl Takes for Control {
+    const PURPOSES: &'static [Purpose] = &[Purpose::Controller];
+    const WORDS: &'static str = "controller";
+}
+
 impl<P: Takes> FromRequestParts<App> for Caller<P> {
     type Rejection = ApiError;
 
@@ -79,6 +86,9 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
             .verify(token, Timestamp::now())
             .map_err(|error| refused(error.into()))?;
         span::is_of(&claims.company);
+        app.revoked
+            .check(&claims)
+            .map_err(|error| refused(error.into()))?;
         if !P::PURPOSES.contains(&claims.purpose) {
             return Err(refused(ApiError::WrongPurpose {
                 has: claims.purpose,

@@ -111,6 +111,7 @@ impl ApiError {
         match self {
             Self::NoToken => "no-token",
             Self::Token(TokenError::Expired) => "token-expired",
+            Self::Token(TokenError::Revoked) => "token-revoked",
             Self::Token(_) => "token-invalid",
             Self::WrongPurpose { .. } => "wrong-purpose",
             Self::WrongCompany => "wrong-company",

@@ -20,6 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::app::App;
 use super::error::ApiError;
 use crate::directory::store::DatabaseSize;
+use crate::http_server::Validity;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Endpoint {
@@ -35,8 +36,17 @@ struct StatusLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KeyFileRead {
+struct FileRead {
     outcome: &'static str,
+}
+
+// === impl FileRead ===
+
+impl FileRead {
+    fn of(in_use: bool) -> Self {
+        let outcome = if in_use { "used" } else { "refused" };
+        Self { outcome }
+    }
 }
 
 /// All metrics of the directory. Cheap to clone.
@@ -46,10 +56,22 @@ pub(crate) struct Metrics {
     answers: Family<StatusLabel, Counter>,
     seconds: Family<Endpoint, Histogram, fn() -> Histogram>,
     in_flight: Gauge<i64, AtomicI64>,
-    key_files: Family<KeyFileRead, Counter>,
+    key_files: Family<FileRead, Counter>,
     database: Gauge<i64, AtomicI64>,
-    database_limit: Family<[(&'static str, &'static str); 0], Gauge>,
+    database_limit: Optional,
     refused_legs: Counter,
+    certificate: CertificateMetrics,
+}
+
+/// A gauge that is absent until it is set.
+type Optional = Family<[(&'static str, &'static str); 0], Gauge>;
+
+/// What is told of the directory's own certificate; nothing without TLS.
+#[derive(Debug, Clone, Default)]
+struct CertificateMetrics {
+    start: Optional,
+    expiry: Optional,
+    changes: Family<FileRead, Counter>,
 }
 
 /// Decrements the number of requests in flight on drop, however the request ends.
@@ -71,7 +93,7 @@ impl Default for Metrics {
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 16));
         let seconds = Family::new_with_constructor(buckets);
         let in_flight = Gauge::default();
-        let key_files = Family::<KeyFileRead, Counter>::default();
+        let key_files = Family::<FileRead, Counter>::default();
         let database = Gauge::default();
         let database_limit = Family::default();
         registry.register(
@@ -117,6 +139,22 @@ impl Default for Metrics {
             "Legs of calls that could not be read and are not kept, in deliveries whose other legs are kept",
             refused_legs.clone(),
         );
+        let certificate = CertificateMetrics::default();
+        registry.register(
+            "tls_certificate_start_timestamp_seconds",
+            "Since when the certificate in use is good; absent without TLS",
+            certificate.start.clone(),
+        );
+        registry.register(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in use expires; absent without TLS",
+            certificate.expiry.clone(),
+        );
+        registry.register(
+            "tls_certificate_changes",
+            "Changes of the certificate's files that were seen (refused: the old one stays in use)",
+            certificate.changes.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             answers,
@@ -126,6 +164,7 @@ impl Default for Metrics {
             database,
             database_limit,
             refused_legs,
+            certificate,
         }
     }
 }
@@ -133,8 +172,27 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts a change of the key file.
     pub(crate) fn key_file_changed(&self, in_use: bool) {
-        let outcome = if in_use { "used" } else { "refused" };
-        self.key_files.get_or_create(&KeyFileRead { outcome }).inc();
+        self.key_files.get_or_create(&FileRead::of(in_use)).inc();
+    }
+
+    /// Counts a change of the certificate's files.
+    pub(crate) fn certificate_changed(&self, in_use: bool) {
+        let changes = &self.certificate.changes;
+        changes.get_or_create(&FileRead::of(in_use)).inc();
+    }
+
+    /// How long the certificate in use is good.
+    pub(crate) fn certificate_in_use(&self, validity: Validity) {
+        let Validity { from, until } = validity;
+        let certificate = &self.certificate;
+        certificate.start.get_or_create(&[]).set(from.as_second());
+        certificate.expiry.get_or_create(&[]).set(until.as_second());
+    }
+
+    /// All metrics, as `/metrics` serves them.
+    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).map(|()| text)
     }
 
     /// The size of the database, and the most that it may become.
@@ -195,8 +253,7 @@ pub(crate) async fn count(
 
 /// `GET /metrics`.
 pub(crate) async fn serve(State(app): State<App>) -> Result<Response, ApiError> {
-    let mut text = String::new();
-    encode(&mut text, &app.metrics.registry).map_err(|_| ApiError::Internal)?;
+    let text = app.metrics.text().map_err(|_| ApiError::Internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, kind)], text).into_response())
 }

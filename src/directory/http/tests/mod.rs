@@ -1,6 +1,7 @@
 //! The directory over real HTTP on a loopback port, with a real database file.
 
 mod contacts;
+mod encrypted;
 mod failover;
 mod history;
 mod hostile;
@@ -8,6 +9,7 @@ mod ingest;
 mod limits;
 mod log;
 mod numbers;
+mod revoked;
 mod running;
 mod tokens;
 mod work;

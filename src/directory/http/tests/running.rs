@@ -7,6 +7,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::directory::http::{App, Limits, Metrics, Readiness, Room, Share, Shares, router};
+use crate::directory::model::revoked::Revoked;
 use crate::directory::model::{CallsQuery, LookupState};
 use crate::directory::store::Store;
 
@@ -108,6 +109,7 @@ pub(crate) async fn app(database: &str, time: Duration) -> App {
     App {
         store: Store::open(database).await.unwrap(),
         keys: tokio::sync::watch::channel(Arc::new(TokenKeys::parse(KEY).unwrap())).1,
+        revoked: Revoked::default(),
         limits: Limits {
             body_bytes: 1024,
             time,

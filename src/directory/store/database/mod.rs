@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[
@@ -449,10 +449,22 @@ mod tests {
         // The first bytes of the SHA-384 of each file: every database compares them.
         let later = ["84a78daeb6164e2897397988", "6273482b0fb2dd3689832dc6"];
         let (first, questions) = ("232e57f49900efff4f22bb34", "3f0f495f279441ac6b0f2baa");
-        let of_sqlite = [first, later[0], later[1], questions];
+        let of_sqlite = [
+            first,
+            later[0],
+            later[1],
+            questions,
+            "6c93f3024717d7082f17a0f9",
+        ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
-        let of_postgres = [first, later[0], later[1], questions];
+        let of_postgres = [
+            first,
+            later[0],
+            later[1],
+            questions,
+            "07087859527e2287c0bc1358",
+        ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }
 

@@ -4,6 +4,7 @@ mod again;
 mod cost;
 mod plans;
 mod replicas;
+mod revocations;
 
 use jiff::Timestamp;
 use tempfile::TempDir;

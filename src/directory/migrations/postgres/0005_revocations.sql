@@ -1,0 +1,5 @@
+-- Since when the tokens of a company have to be issued, to be taken. Only forward: what was revoked stays so.
+create table revocations (
+    company    text   collate "C" not null primary key,
+    not_before bigint not null
+);
