@@ -48,6 +48,9 @@ impl Row {
     }
 }
 
+/// More than any input has.
+const MOST_OF_TEXT: usize = 1 << 20;
+
 /// An answer: its status and its content type in the first line, then its body.
 fn incoming(data: &[u8]) -> Incoming {
     let (head, body) = match data.iter().position(|byte| *byte == b'\n') {
@@ -62,8 +65,9 @@ fn incoming(data: &[u8]) -> Incoming {
     }
     Incoming {
         status: status.parse().unwrap_or(200),
-        text: decode(&headers, body.to_vec()),
+        text: decode(&headers, body.to_vec(), MOST_OF_TEXT).text,
         headers,
+        flag: None,
     }
 }
 

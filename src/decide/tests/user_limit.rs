@@ -203,7 +203,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn in_every_history_three_log_ins_an_hour_are_refused_at_most_and_the_right_password_works_within_the_hour(
+    fn in_every_history_two_log_ins_an_hour_are_refused_at_most_and_the_right_password_works_within_the_hour(
         events in prop::collection::vec((event(), 1..900_i64), 1..60),
     ) {
         let mut user = OneUser::new(4);

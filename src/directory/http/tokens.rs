@@ -34,7 +34,7 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 pub(crate) async fn revoke(
     State(app): State<App>,
     caller: Caller<Control>,
-    Json(request): Json<TokensNotBefore>,
+    Json(request, _): Json<TokensNotBefore>,
 ) -> Result<Answer<TokensNotBefore>, ApiError> {
     if request.not_before.duration_since(Timestamp::now()) > AHEAD {
         return Err(ApiError::Malformed(
