@@ -603,7 +603,7 @@ mod tests {
             ("password", "`hunter2`", Quoted),
             ("password", "\u{ab}hunter2\u{bb}", Quoted),
             ("password", "hunter2\nhunter3", Control),
-            ("password", "h\0u\0n\0t\0e\0r\02\0", Control),
+            ("password", "h\0u\0n\0t\0e\0r\x002\0", Control),
             ("password", "\u{1b}[200~hunter2\u{1b}[201~", Control),
             ("password", "${SF_PASSWORD}", Placeholder),
             (
