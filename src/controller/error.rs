@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::authorities::AuthoritiesFileError;
+use super::cluster::login_store::LoginsUnavailable;
 use crate::cli::{ClusterError, FlagError};
 use crate::directory::TokenError;
 use crate::exit::Exit;
@@ -23,18 +24,8 @@ pub enum Error {
     )]
     Lease(#[source] kube_lease_manager::LeaseManagerError),
     /// The record of log-ins could not be read or created.
-    #[error(
-        "the record of log-ins, ConfigMap {name} in namespace {namespace}, could not be read or made; check that the namespace exists and that the controller's role allows configmaps there (get, create, update)"
-    )]
-    Logins {
-        /// Namespace of the ConfigMap.
-        namespace: String,
-        /// Name of the ConfigMap.
-        name: &'static str,
-        /// Error of the API server.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Logins(#[from] LoginsUnavailable),
     /// Another replica leads now; this one ends so that it starts afresh.
     #[error("the Lease was lost; another replica leads")]
     LeadershipLost,

@@ -156,7 +156,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         }
     };
     tokio::select! {
-        error = no_record => return Err(error),
+        error = no_record => return Err(error.into()),
         () = work(&context, watches, args.concurrency, &stop) => {}
         () = synced => {}
         // Running reconciles are dropped at once: the new leader repeats them, and each write is

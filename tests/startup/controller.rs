@@ -99,9 +99,8 @@ fn a_ca_bundle_that_is_missing_or_holds_no_certificate() {
 #[test]
 fn authorities_for_the_directory_that_are_missing_or_none_or_for_plain_http() {
     let mut bed = Bed::new();
-    let with = |url: &str, bundle: &str| {
-        format!("--directory-url={url} --directory-ca-bundle={bundle}")
-    };
+    let with =
+        |url: &str, bundle: &str| format!("--directory-url={url} --directory-ca-bundle={bundle}");
     let bundle = bed.files.missing();
     bed.flags = with("https://directory", &bundle);
     let parts = ["--directory-ca-bundle", &bundle, "No such file"];

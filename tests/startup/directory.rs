@@ -54,7 +54,11 @@ fn a_certificate_without_its_key_or_that_is_none() {
     let parts = ["--tls-key", missing.as_str(), "No such file"];
     start(&flags).tells(2, ROLE, &parts);
     let flags = format!("--tls-certificate={certificate} --tls-key={certificate}");
-    let parts = [certificate.as_str(), "cannot be used", "holds no certificate"];
+    let parts = [
+        certificate.as_str(),
+        "cannot be used",
+        "holds no certificate",
+    ];
     start(&flags).tells(2, ROLE, &parts);
 }
 

@@ -15,6 +15,21 @@ pub const LOGINS: &str = "switchboard-logins";
 /// The key under which the logbook stands.
 const KEY: &str = "logins";
 
+/// The record of log-ins could not be read or created.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the record of log-ins, ConfigMap {name} in namespace {namespace}, could not be read or made; check that the namespace exists and that the controller's role allows configmaps there (get, create, update)"
+)]
+pub struct LoginsUnavailable {
+    /// Namespace of the ConfigMap.
+    pub(crate) namespace: String,
+    /// Name of the ConfigMap.
+    pub(crate) name: &'static str,
+    /// Error of the API server.
+    #[source]
+    pub(crate) source: Box<kube::Error>,
+}
+
 /// Where the logbook is stored.
 pub(crate) struct LoginStore {
     client: Client,

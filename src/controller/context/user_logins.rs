@@ -9,8 +9,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::now;
-use crate::controller::Error;
-use crate::controller::cluster::login_store::LoginStore;
+use crate::controller::cluster::login_store::{LoginStore, LoginsUnavailable};
 use crate::decide::login::logbook::{Attempt, Logbook};
 use crate::decide::login::user_limit::Refused;
 use crate::error::Chain;
@@ -69,7 +68,7 @@ impl UserLogins {
     ///
     /// # Errors
     /// When the API server refuses it again and again.
-    pub(crate) async fn load(&self) -> Result<(), Error> {
+    pub(crate) async fn load(&self) -> Result<(), LoginsUnavailable> {
         let mut refused = 0;
         while let Err(error) = self.read_once().await {
             let (namespace, name) = self.store.place();
@@ -78,7 +77,7 @@ impl UserLogins {
                 refused += 1;
             }
             if refused == MAX_REFUSED {
-                return Err(Error::Logins {
+                return Err(LoginsUnavailable {
                     namespace: namespace.to_owned(),
                     name,
                     source: Box::new(error),
