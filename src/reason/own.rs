@@ -253,7 +253,7 @@ reasons! {
         }
         TokensNotRevoked {
             "Tokens are to be revoked, and the directory could not be told: it still takes them. The Secret has new ones already.",
-            Act("It is tried again by itself within minutes. If it lasts, ask the platform team: the controller must reach the directory (--directory-url), and both must have the same keys and version.")
+            Act("It is tried again by itself within minutes. If it lasts, ask the platform team: the controller must reach the directory (directory.url in the chart, --directory-url), and both must have the same keys and version.")
         }
         MailRecipientRefused {
             "`spec.notifications.email` names an address in a domain that the operator sends no mail to.",

@@ -80,7 +80,8 @@ fn known(schema: &Value, prefix: &str, found: &mut BTreeSet<String>) {
         } else {
             format!("{prefix}.{key}")
         };
-        if schema.get("properties").is_some() && key != "resources" {
+        if schema.get("properties").is_some() && !["resources", "issuerRef"].contains(&key.as_str())
+        {
             known(schema, &path, found);
         } else {
             found.insert(path);

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::private_key::NotAKey;
 use super::{Credentials, Method, private_key};
+use crate::plain_text::acts;
 
 /// A key of a Secret that a log-in method uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,10 +127,7 @@ const MAX_BYTES: usize = 64 << 10;
 /// Marks without a width, which web pages and messengers leave around what is copied, and the byte
 /// order mark.
 fn invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-    )
+    acts(c) && !c.is_control()
 }
 
 /// What PowerShell writes into a file.

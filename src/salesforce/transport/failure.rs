@@ -56,7 +56,10 @@ pub(super) fn broken(error: &reqwest::Error, host: &str, phase: Phase) -> Error 
             return refused(refusal, phase);
         }
         // The library does not export the type of this error.
-        if current.to_string() == "proxy authorization required" {
+        if current
+            .to_string()
+            .ends_with("proxy authorization required")
+        {
             let detail = format!("the proxy on the way to {host} wants a user and a password.");
             return Error::new(Meaning::ProxyLoginRequired, phase, detail);
         }

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-const ENDPOINTS: [(&str, &str, &[Purpose]); 11] = [
+const ENDPOINTS: [(&str, &str, &[Purpose]); 12] = [
     ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
     (
         "GET",
@@ -24,13 +24,15 @@ const ENDPOINTS: [(&str, &str, &[Purpose]); 11] = [
     ("POST", "/v1/worker/calls/release", &[Purpose::Worker]),
     ("POST", "/v1/worker/contacts", &[Purpose::Worker]),
     ("POST", "/v1/worker/numbers/again", &[Purpose::Worker]),
+    ("PUT", "/v1/tokens/not-before", &[Purpose::Controller]),
 ];
 
-const PURPOSES: [Purpose; 4] = [
+const PURPOSES: [Purpose; 5] = [
     Purpose::Ingest,
     Purpose::Lookup,
     Purpose::Worker,
     Purpose::Admin,
+    Purpose::Controller,
 ];
 
 #[tokio::test]
