@@ -355,14 +355,18 @@ async fn an_upgrade_may_change_any_value_and_change_it_back() {
     }
     cluster.helm(&["install"]).await.expect_success();
     for values in value_sets() {
-        // The test cluster has no Prometheus operator.
-        let other = [
+        // The test cluster has neither a Prometheus operator nor cert-manager.
+        let mut other = vec![
             "upgrade",
             "--reset-values",
             &values,
             "--set=metrics.serviceMonitor.enabled=false",
             "--set=metrics.prometheusRule.create=Auto",
         ];
+        if values.ends_with("encrypted-values.yaml") {
+            other.push("--set=directory.tls.certManager.issuerRef=null");
+            other.push("--set=directory.tls.secretName=directory-tls");
+        }
         cluster.helm(&other).await.expect_success();
         cluster
             .helm(&["upgrade", "--reset-values"])

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use serde_json::json;
+use switchboard::controller::LOGINS;
+use switchboard_testbed::wait_for;
 
 use crate::stage::{SOON, Stage, condition};
 use crate::world::{self, PASSWORD, TOKEN};
@@ -223,6 +225,17 @@ async fn a_steady_state_makes_no_api_writes() {
             (object["status"]["lastHandledTestAt"] == "settle").then_some(())
         })
         .await;
+    // The answer to the log-in is on record a moment later.
+    wait_for("the record of log-ins to be settled", SOON, async || {
+        let maps: Api<ConfigMap> = Api::namespaced(stage.client.clone(), stage.ns());
+        let map = maps.get(LOGINS).await.map_err(|error| error.to_string())?;
+        let text = map.data.and_then(|data| data.get("logins").cloned());
+        match text.unwrap_or_default() {
+            text if text.trim().is_empty() => Ok(()),
+            text => Err(text),
+        }
+    })
+    .await;
     let mark = stage.control_plane.audit_mark().unwrap();
     // The API server sends watch events before it writes the log, so the expected write may come
     // after the mark.

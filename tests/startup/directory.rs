@@ -53,7 +53,8 @@ fn a_certificate_without_its_key_or_that_is_none() {
     let flags = format!("--tls-certificate={certificate} --tls-key={missing}");
     let parts = ["--tls-key", missing.as_str(), "No such file"];
     start(&flags).tells(2, ROLE, &parts);
-    let flags = format!("--tls-certificate={certificate} --tls-key={certificate}");
+    let key = files.write("tls.key", MARKER);
+    let flags = format!("--tls-certificate={certificate} --tls-key={key}");
     let parts = [
         certificate.as_str(),
         "cannot be used",
