@@ -68,7 +68,7 @@ impl Decision<'_> {
             refusal_elsewhere: refusal.as_ref().map(|refusal| refusal.at),
             proved_elsewhere: self.observed.siblings.proved_at,
             unanswered: &unanswered,
-            user_opens: self.user_opens(&user),
+            user_opens: self.user_opens(&fingerprint, &user),
             has_session: self.observed.siblings.has_outcome,
             interval: settings.interval,
             uid: &self.uid,
@@ -146,8 +146,8 @@ impl Decision<'_> {
     }
 
     /// Returns the time from which the refusals of this user, whoever sent them, and those of this
-    /// integration allow a log-in; `None` if they do now.
-    fn user_opens(&self, user: &str) -> Option<Timestamp> {
+    /// integration allow a log-in with this credential; `None` if they do now.
+    fn user_opens(&self, fingerprint: &str, user: &str) -> Option<Timestamp> {
         let own = self.status.connection.as_ref();
         let unanswered = own
             .filter(|_| !self.observed.siblings.has_outcome)
@@ -159,7 +159,7 @@ impl Decision<'_> {
             .collect();
         let by_integration =
             own.and_then(|connection| user_limit::integration_gate(connection, self.now));
-        user_limit::gate(refused, self.now).max(by_integration)
+        user_limit::gate(refused, fingerprint, self.now).max(by_integration)
     }
 
     /// Warns while refused log-ins of this integration hold up others that log in as the same user.

@@ -90,14 +90,14 @@ impl Logbook {
                 .filter(|login| login.counts())
                 .map(Login::refusal),
         );
-        if let Some(opens) = user_limit::gate(refused.clone(), now) {
+        if let Some(opens) = user_limit::gate(refused.clone(), attempt.credential, now) {
             return Err(opens);
         }
         let pending = logins.iter().filter(|login| !login.counts());
         refused.extend(pending.map(Login::refusal));
         // Statuses have seconds: two log-ins of one second would look like one there.
         let twin = |login: &Login| login.at == now && login.credential == attempt.credential;
-        if user_limit::gate(refused, now).is_some() || logins.iter().any(twin) {
+        if user_limit::gate(refused, attempt.credential, now).is_some() || logins.iter().any(twin) {
             return Err(now.checked_add(ANSWER).unwrap_or(now));
         }
         if let Some(opens) = self.room(attempt.namespace) {

@@ -2,10 +2,12 @@
 //!
 //! Salesforce counts refused log-ins for each user, whatever password was sent, and locks the user
 //! after as few as 3 (facts: Salesforce 1.3, `maxLoginAttempts`). The rule: as one user, over all
-//! Secrets, integrations, replicas and restarts, at most two log-ins are refused within an hour,
-//! and a credential that was refused is tried again only when a person asks for it.
+//! Secrets, integrations, replicas and restarts, at most two credentials are refused within an
+//! hour, each once, and the first of them once more when a person asks for it or changes the spec;
+//! a credential that was refused is not tried again by itself.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -101,9 +103,13 @@ pub(crate) fn unanswered_at(connection: &Connection, at: Timestamp) -> Refused {
     }
 }
 
-/// Returns the time from which a log-in is allowed to the user of these refusals; `None` if it is
-/// allowed now.
-pub(crate) fn gate(mut refused: Vec<Refused>, now: Timestamp) -> Option<Timestamp> {
+/// Returns the time from which a log-in with this credential is allowed to its user; `None` if it
+/// is allowed now.
+pub(crate) fn gate(
+    mut refused: Vec<Refused>,
+    credential: &str,
+    now: Timestamp,
+) -> Option<Timestamp> {
     // Several statuses may have one refusal: of one credential in one second there is one log-in.
     refused.sort_unstable();
     refused.dedup_by(|one, other| {
@@ -111,9 +117,27 @@ pub(crate) fn gate(mut refused: Vec<Refused>, now: Timestamp) -> Option<Timestam
     });
     refused.retain(|refused| now.duration_since(refused.at) < REFUSAL_WINDOW);
     refused.sort_unstable_by_key(|refused| Reverse(refused.at));
-    refused
-        .get(MAX_REFUSALS - 1)?
-        .at
+    let again = refused
+        .iter()
+        .any(|refused| refused.credential.as_deref() == Some(credential));
+    let most = if again {
+        MAX_REFUSALS
+    } else {
+        MAX_REFUSALS + 1
+    };
+    let by_number = refused.get(most - 1).map(|refused| refused.at);
+    let mut seen = BTreeSet::new();
+    let by_credential = refused
+        .iter()
+        .filter(|refused| {
+            let credential = refused.credential.as_deref();
+            credential.is_none_or(|credential| seen.insert(credential))
+        })
+        .nth(MAX_REFUSALS - 1)
+        .map(|refused| refused.at)
+        .filter(|_| !again);
+    by_number
+        .max(by_credential)?
         .checked_add(REFUSAL_WINDOW)
         .ok()
 }
