@@ -27,6 +27,8 @@ pub(crate) const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 const USER: &str = "integration@acme.example";
 /// Time limit for events that take about a second, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// Time limit for a whole run of some thousand numbers, unoptimised and on a busy machine.
+const RUN: Duration = Duration::from_secs(240);
 pub(crate) const PASSWORD: &str = "marker-of-the-password";
 
 pub(crate) struct Bed {
