@@ -45,7 +45,8 @@ struct Shared {
 
 impl Gateway {
     /// Starts a proxy for the API server of this client, and writes its kubeconfig into the folder.
-    pub(crate) async fn start(client: Client, dir: &Path) -> Self {
+    /// Who uses it stands in this namespace.
+    pub(crate) async fn start(client: Client, namespace: &str, dir: &Path) -> Self {
         let shared = Arc::new(Shared {
             client,
             rule: Mutex::default(),
@@ -59,7 +60,7 @@ impl Gateway {
             "kind": "Config",
             "clusters": [{"name": "gateway", "cluster": {"server": server}}],
             "users": [{"name": "gateway", "user": {}}],
-            "contexts": [{"name": "gateway", "context": {"cluster": "gateway", "user": "gateway"}}],
+            "contexts": [{"name": "gateway", "context": {"cluster": "gateway", "user": "gateway", "namespace": namespace}}],
             "current-context": "gateway",
         });
         std::fs::write(&kubeconfig, config.to_string()).unwrap();

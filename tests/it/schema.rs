@@ -266,7 +266,7 @@ const RULES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "/spec/callCenters",
-        r#"[{"name": "a\u009bb", "users": ["a@b"]}]"#,
+        r#"[{"name": "a\u202eb", "users": ["a@b"]}]"#,
         "must not have control characters",
         r#"[{"name": "\u53d7\u4ed8", "users": ["a@b"]}]"#,
     ),

@@ -25,7 +25,7 @@ pub(crate) async fn stage(prefix: &str, tenants: usize) -> (Stage, Gateway) {
         .client_for_service_account(stage.ns(), "switchboard-controller")
         .await
         .unwrap();
-    let gateway = Gateway::start(controller, &stage.path("")).await;
+    let gateway = Gateway::start(controller, stage.ns(), &stage.path("")).await;
     stage.kubeconfig = gateway.kubeconfig().to_owned();
     (stage, gateway)
 }

@@ -189,7 +189,7 @@ impl Bed {
 
     /// Waits until the run of this worker ends without intervention.
     pub(crate) async fn ended_as(&self, holder: &str, mut child: Child) -> Ended {
-        let status = tokio::time::timeout(SOON, child.wait());
+        let status = tokio::time::timeout(RUN, child.wait());
         let status = status.await.expect("the run ends").unwrap();
         let text = std::fs::read_to_string(self.report_path(holder)).ok();
         Ended {
