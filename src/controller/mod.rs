@@ -149,15 +149,16 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         tracing::info!("the controller watches");
         std::future::pending().await
     };
-    let no_record = async {
-        match context.user_logins.load().await {
-            Ok(()) => std::future::pending().await,
-            Err(error) => error,
+    let working = async {
+        // No decision is made before it is known what earlier controllers have sent.
+        if let Some(loaded) = stop.run_until_cancelled(context.user_logins.load()).await {
+            loaded?;
+            work(&context, watches, args.concurrency, &stop).await;
         }
+        Ok::<(), Error>(())
     };
     tokio::select! {
-        error = no_record => return Err(error.into()),
-        () = work(&context, watches, args.concurrency, &stop) => {}
+        ended = working => ended?,
         () = synced => {}
         // Running reconciles are dropped at once: the new leader repeats them, and each write is
         // bound to a version.

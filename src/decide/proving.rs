@@ -74,6 +74,8 @@ impl Decision<'_> {
             uid: &self.uid,
         };
         let next = next_attempt::next(&known, self.now);
+        let without_answer =
+            matches!(next, Next::At(due) if known.waits_without_answer(due, self.now));
         let (requested, refused, pending) = (known.requested, known.refused, known.pending);
         if refused && pending && !matches!(next, Next::Now(_)) {
             self.recall_refusal();
@@ -81,7 +83,7 @@ impl Decision<'_> {
         match next {
             Next::Now(cause) => return Some(cause),
             Next::At(due) => {
-                if !unanswered.is_empty() && !refused {
+                if without_answer {
                     self.wait_without_answer(due);
                 }
                 if requested || refused || !unanswered.is_empty() {
@@ -191,16 +193,26 @@ impl Decision<'_> {
                 .verdict(CONNECTED)
                 .is_some_and(|verdict| verdict.truth == Truth::True);
         let own: Vec<Refused> = self.own_refusals(user).collect();
-        let others = (self.observed.siblings.user_refusals.iter()).any(|refused| {
-            self.now.duration_since(refused.at) < REFUSAL_WINDOW && !own.contains(refused)
-        });
+        let elsewhere = self.observed.siblings.user_refusals.iter();
+        let within_the_hour: Vec<&Refused> = own
+            .iter()
+            .chain(elsewhere)
+            .filter(|login| self.now.duration_since(login.at) < REFUSAL_WINDOW)
+            .collect();
+        let others = within_the_hour.iter().any(|login| !own.contains(login));
+        let unanswered = |login: &&Refused| login.unanswered;
+        let what = if !within_the_hour.is_empty() && within_the_hour.iter().all(unanswered) {
+            "It is not known whether Salesforce refused log-ins as this user within the hour, because the controller was ended in the middle of them"
+        } else {
+            "Salesforce refused log-ins as this user within the hour"
+        };
         let whose = if others {
             ", at least one of them for another integration of this cluster, or for one that was deleted"
         } else {
             ""
         };
         let message = format!(
-            "Salesforce refused log-ins as this user within the hour{whose}; to keep the user from being locked the next attempt is at {due}."
+            "{what}{whose}; to keep the user from being locked the next attempt is at {due}."
         );
         let connection = of_credential(&mut self.status, fingerprint, user);
         let already = connection.next_attempt_at.replace(Time(due)) == Some(Time(due));

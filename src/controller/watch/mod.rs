@@ -38,7 +38,7 @@ use crate::error::Chain;
 const WATCH_SECONDS: u32 = 60;
 /// Objects in one page of a list. A whole page is in memory several times over, and a tenant can
 /// make each of its objects a megabyte and a half.
-const PAGE: u32 = 25;
+const PAGE: u32 = 12;
 
 /// An integration that an event affects.
 pub(crate) type Affected = ObjectRef<SalesforceIntegration>;

@@ -9,7 +9,7 @@ use super::proof::Proof;
 use super::user_limit::Refused;
 use super::{next_attempt, user_limit};
 use crate::api::status::{Connection, SalesforceIntegrationStatus};
-use crate::salesforce::Phase;
+use crate::salesforce::{Meaning, Phase};
 
 /// Returns the status to write before a log-in with this credential, as this user, is sent at
 /// `now`.
@@ -54,8 +54,12 @@ pub(crate) fn of_credential<'a>(
 }
 
 /// Settles the recorded attempt with the result of the proof, if the proof made that attempt. The
-/// result of an older attempt is unknown, so it counts as a refusal.
+/// result of an older attempt is unknown, so it counts as a refusal. A proof whose log-in was
+/// withheld settles nothing.
 pub(crate) fn settle_attempt(connection: &mut Connection, proof: &Proof) {
+    if matches!(&proof.outcome, Err(failure) if failure.meaning == Meaning::LoginWithheld) {
+        return;
+    }
     let Some(attempted) = connection.attempted_at.take() else {
         return;
     };

@@ -208,11 +208,34 @@ pub(crate) fn wait(
     }
 }
 
+// === impl Known ===
+
+impl Known<'_> {
+    /// Returns the time from which the refused and unanswered log-ins allow another one; `None` if
+    /// they do now. `own` has the refusals of this integration with the current credential.
+    fn opens(&self, own: &[Timestamp], now: Timestamp) -> Option<Timestamp> {
+        let refused = own.iter().chain(self.refused_elsewhere);
+        gate(refused, self.unanswered, now).max(self.user_opens)
+    }
+
+    /// Whether the attempt waits until `due` because answers to log-ins were lost, and for nothing
+    /// else.
+    pub(crate) fn waits_without_answer(&self, due: Timestamp, now: Timestamp) -> bool {
+        let last = self
+            .last
+            .filter(|last| last.credentials_version.as_deref() == Some(self.fingerprint));
+        let own: Vec<Timestamp> = last
+            .iter()
+            .flat_map(|last| last.refused_at.iter().map(|time| time.0))
+            .collect();
+        !self.refused && !self.unanswered.is_empty() && self.opens(&own, now) == Some(due)
+    }
+}
+
 /// Decides on a log-in that somebody wants although the credential was refused: now, or when the
 /// limit of two an hour allows it again.
 fn gated(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> Next {
-    let refused = own.iter().chain(known.refused_elsewhere);
-    match gate(refused, known.unanswered, now).max(known.user_opens) {
+    match known.opens(own, now) {
         None => Next::Now(cause),
         Some(opens) => Next::At(opens),
     }

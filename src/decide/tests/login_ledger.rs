@@ -178,3 +178,35 @@ fn a_log_in_that_failed_for_a_passing_reason_is_no_refusal() {
     let next = world.connection().next_attempt_at.as_ref().unwrap().0;
     assert!(next > at(30), "the wait begins when the answer stayed away");
 }
+
+#[test]
+fn a_log_in_that_is_withheld_in_the_second_of_one_without_an_answer_leaves_that_one_on_record() {
+    let mut world = World::new();
+    world.begin_login();
+    // The next process starts within the same second.
+    world.step(Err(Failure {
+        meaning: Meaning::LoginWithheld,
+        message: "A log-in of this second is not answered yet.".into(),
+        phase: Phase::Login,
+    }));
+    assert_eq!(world.proofs, 1);
+    let on_record = world.connection().attempted_at.clone();
+    assert_eq!(on_record, Some(Time(at(0))));
+    // One lost answer is no reason to wait for the hour, nor to speak of two.
+    world.now = 1;
+    let plan = world.decide(None);
+    let connected = conditions::verdict(&plan.status.conditions, CONNECTED).unwrap();
+    assert_eq!(connected.reason, "LoginWithheld");
+    world.now = 60;
+    assert!(world.decide(None).prove.is_some());
+    world.begin_login();
+    world.now = 61;
+    world.step(Ok(findings()));
+    assert_eq!(world.proofs, 1, "two are not answered");
+    let next = world.connection().next_attempt_at.clone();
+    assert_eq!(next, Some(Time(at(3600))));
+    assert_eq!(
+        world.condition(CONNECTED),
+        Some((Truth::Unknown, Code::from(Reason::Pending)))
+    );
+}
