@@ -96,11 +96,11 @@ drift: ## Fail when crds/, the chart's copy or the fuzzer's lock file is not wha
 	  || { echo "tests/fuzz/Cargo.lock is behind: run 'cargo update --workspace --manifest-path tests/fuzz/Cargo.toml'"; exit 1; }
 
 bench-fleet: cluster ## 500 resources at once: time to all Ready, log-ins, memory, API writes (COUNT=500)
-	cargo build --profile dist --bin switchboard
+	image/compile.sh
 	cargo bench --bench fleet -- --count $(or $(COUNT),500) $(FLEET)
 
 bench-fleets: cluster ## 1,000 and 5,000 resources, without and with 300 foreign Secrets of 1 MB: about 15 minutes
-	cargo build --profile dist --bin switchboard
+	image/compile.sh
 	for count in 1000 5000; do for foreign in 0 300; do \
 	  cargo bench --bench fleet -- --count $$count --foreign-secrets $$foreign --scenario start || exit 1; \
 	done; done
