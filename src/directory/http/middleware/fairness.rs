@@ -80,8 +80,6 @@ impl Shares {
             self.share.at_once as usize,
         );
         let burst = 2.0 * rate;
-        // A poisoned lock is safe to use: each entry is one value, so a panic leaves none
-        // half-made.
         let mut tenants = self.tenants.lock();
         if tenants.len() > MANY {
             tenants.retain(|_, tenant| {
