@@ -116,13 +116,13 @@ pub struct SalesforceSpec {
     /// The operator's list of allowed hosts must contain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
-        validation = Rule::new("self.startsWith('https://')")
+        validation = Rule::new("self.lowerAscii().startsWith('https://')")
             .message("must begin with https://, because credentials are sent to it"),
-        validation = Rule::new("!self.startsWith('https://') || self.matches('^https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?/?$') || self.lowerAscii().matches('^https://([a-z0-9.-]*([.](lightning[.]force[.]com|my[.]salesforce-setup[.]com|lightning[.]crmforce[.]mil|my[.]salesforce-setup[.]mil|lightning[.]sfcrmapps[.]cn)|[.]((vf|visual|file|content)[.]force[.]com|(vf|file)[.](crmforce[.]mil|sfcrmapps[.]cn)))|((www|welcome)[.])?salesforce[.]com)(:[0-9]+)?/')")
+        validation = Rule::new("!self.lowerAscii().startsWith('https://') || self.matches('^(?i:https)://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?/?$') || self.lowerAscii().matches('^https://([a-z0-9.-]*([.](lightning[.]force[.]com|my[.]salesforce-setup[.]com|lightning[.]crmforce[.]mil|my[.]salesforce-setup[.]mil|lightning[.]sfcrmapps[.]cn)|[.]((vf|visual|file|content)[.]force[.]com|(vf|file)[.](crmforce[.]mil|sfcrmapps[.]cn)))|((www|welcome|help|status|trust|trailhead|developer|appexchange|setup|my)[.])?salesforce[.]com)(:[0-9]+)?/')")
             .message("must be https:// and a host, with a port at most: no user, path, query or fragment, as in https://acme.my.salesforce.com"),
         validation = Rule::new("!self.lowerAscii().matches('^https://[a-z0-9.-]*[.](lightning[.]force[.]com|my[.]salesforce-setup[.]com|lightning[.]crmforce[.]mil|my[.]salesforce-setup[.]mil|lightning[.]sfcrmapps[.]cn)(:[0-9]+)?(/.*)?$')")
             .message(Message::Expression("'is an address of pages for browsers, where nobody can log in by API; write https://' + self.lowerAscii().split('/')[2].replace('.lightning.force.com', '.my.salesforce.com').replace('.my.salesforce-setup.', '.my.salesforce.').replace('.lightning.crmforce.mil', '.my.salesforce.mil').replace('.lightning.sfcrmapps.cn', '.my.sfcrmproducts.cn')".to_owned())),
-        validation = Rule::new("!self.lowerAscii().matches('^https://([a-z0-9.-]*[.]((vf|visual|file|content)[.]force[.]com|(vf|file)[.](crmforce[.]mil|sfcrmapps[.]cn))|((www|welcome)[.])?salesforce[.]com)(:[0-9]+)?(/.*)?$')")
+        validation = Rule::new("!self.lowerAscii().matches('^https://([a-z0-9.-]*[.]((vf|visual|file|content)[.]force[.]com|(vf|file)[.](crmforce[.]mil|sfcrmapps[.]cn))|((www|welcome|help|status|trust|trailhead|developer|appexchange|setup|my)[.])?salesforce[.]com)(:[0-9]+)?(/.*)?$')")
             .message("is an address of pages for browsers, where nobody can log in by API; write the org's My Domain (https://acme.my.salesforce.com), which Setup > My Domain shows"),
     )]
     #[schemars(length(max = 253))]

@@ -68,9 +68,9 @@ const MAX_EXTENSION_DIGITS: usize = 7;
 const SURE_EXTENSION_DIGITS: usize = 3;
 
 /// Marks that separate two numbers, whatever stands around them.
-const BETWEEN: [char; 9] = [',', ';', '\n', '\r', '|', '、', '，', '；', '｜'];
+const BETWEEN: [char; 11] = [',', ';', '\n', '\r', '|', '、', '，', '；', '｜', '&', '＆'];
 /// Marks that separate two numbers and also the groups of one.
-const MAYBE_BETWEEN: [char; 4] = ['/', '／', '・', '\\'];
+const MAYBE_BETWEEN: [char; 5] = ['/', '／', '・', '･', '\\'];
 /// Words that separate two numbers, with the blanks around them.
 const WORDS_BETWEEN: [&str; 24] = [
     " / ",
@@ -182,12 +182,26 @@ fn before_words(whole: &str) -> Option<&str> {
 fn before_short_group(whole: &str) -> Option<&str> {
     /// A longer group is the line of a number.
     const SHORT: usize = 5;
-    let (before, last) = whole.rsplit_once(['-', '*', '/'])?;
+    let (before, last) = whole.rsplit_once(['-', '*', '/', ' '])?;
     let last = last.trim_start();
     let is_short =
         !last.is_empty() && last.len() <= SHORT && last.bytes().all(|byte| byte.is_ascii_digit());
     let before = trim_end(before);
     (is_short && count_digits(before) >= LEAST_DIGITS).then_some(before)
+}
+
+/// The main line before the extension of its switchboard, as letter-heads in countries with numbers
+/// of any length have it: `089 123456-0`, `01/5123404-10 DW`. Nobody dials the zero.
+pub(super) fn before_direct_dialling(plain: &str) -> Option<&str> {
+    /// A longer group is the line of a number.
+    const SHORT: usize = 4;
+    let last = plain.rfind(|c: char| c.is_ascii_digit())? + 1;
+    let (number, behind) = plain.split_at(last);
+    let (before, group) = number.rsplit_once('-')?;
+    let (before, group) = (trim_end(before), group.trim_start());
+    let is_short = group.len() <= SHORT && group.bytes().all(|byte| byte.is_ascii_digit());
+    let is_told = group == "0" || is_extension_word(behind);
+    (is_short && is_told && count_digits(before) >= LEAST_DIGITS).then_some(before)
 }
 
 /// Characters that are in no number and its grouping: the text after one is a label or an
@@ -346,6 +360,6 @@ fn at_openings(text: &str) -> Vec<&str> {
 /// Fewer digits are an extension or a street number: no part of a field is read as a local number.
 const LEAST_DIGITS: usize = 7;
 
-fn has_enough_digits(part: &str) -> bool {
+pub(super) fn has_enough_digits(part: &str) -> bool {
     part.chars().filter(|c| c.is_numeric()).count() >= LEAST_DIGITS
 }

@@ -56,7 +56,7 @@ pub enum NotLookedUp {
 /// The words in place of a withheld number. The platform itself sends `Anonymous`
 /// (revcomm/miitel-developers-public, schema/incoming_webhook); SIP networks and Japanese carriers
 /// send the others. They are compared in lower case without blanks and punctuation.
-const WITHHELD: [&str; 21] = [
+const WITHHELD: [&str; 54] = [
     "anonymous",
     "blocked",
     "callerunknown",
@@ -78,6 +78,39 @@ const WITHHELD: [&str; 21] = [
     "通知不可能",
     "非通知",
     "非通知設定",
+    "非通知電話",
+    "非通知184",
+    "匿名",
+    "ヒツウチ",
+    "コウシュウデンワ",
+    "コウシュウ",
+    "サービス競合",
+    "通知圏外",
+    "ヒョウジケンガイ",
+    "unavailablenumber",
+    "privatecaller",
+    "blockedcaller",
+    "blockednumber",
+    "unknowncaller",
+    "unknownnumber",
+    "payphone",
+    "anonym",
+    "unbekannt",
+    "unbekanntenummer",
+    "unterdrückt",
+    "numéroprivé",
+    "numéromasqué",
+    "inconnu",
+    "privato",
+    "sconosciuto",
+    "oculto",
+    "desconocido",
+    "anoniem",
+    "발신번호표시제한",
+    "隱藏號碼",
+    "numerzastrzeżony",
+    "hemligtnummer",
+    "skyddatnummer",
 ];
 
 /// Longest text that is parsed, in characters. It is more than any phone field holds, and the limit
@@ -121,7 +154,7 @@ pub fn parse(text: &str, region: &Region) -> Result<E164, NotLookedUp> {
         return Err(NotLookedUp::NotANumber);
     }
     let mut plain = clean(text);
-    if plain.is_empty() || plain.eq_ignore_ascii_case("null") {
+    if is_nothing(&plain) {
         return Err(NotLookedUp::Empty);
     }
     if is_withheld(&plain) {
@@ -133,7 +166,7 @@ pub fn parse(text: &str, region: &Region) -> Result<E164, NotLookedUp> {
     if is_brazil(region) {
         plain = without_carrier_blank(plain);
     }
-    let line = field::main_line(&plain);
+    let line = field::main_line(without_fraction(&plain));
     if line.whole.is_empty() {
         return Err(NotLookedUp::Extension);
     }
@@ -148,6 +181,32 @@ pub fn parse(text: &str, region: &Region) -> Result<E164, NotLookedUp> {
         let shorter = line.shorter.and_then(|shorter| dial(shorter, region).ok());
         shorter.filter(is_valid).ok_or(reason)
     })
+}
+
+/// Whether a text is none, or what programs write where there is none.
+fn is_nothing(plain: &str) -> bool {
+    const NOTHING: [&str; 7] = [
+        "null",
+        "(null)",
+        "undefined",
+        "nan",
+        "none",
+        "[object object]",
+        "n/a",
+    ];
+    let is = |nothing: &&str| plain.eq_ignore_ascii_case(nothing);
+    plain.is_empty() || NOTHING.iter().any(|nothing| is(&nothing))
+}
+
+/// A number as a spreadsheet makes it of one: `0312345678.0`.
+fn without_fraction(plain: &str) -> &str {
+    let whole = plain.strip_suffix(".0").filter(|whole| {
+        let digits = whole.strip_prefix('+').unwrap_or(whole);
+        digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-')
+    });
+    whole.unwrap_or(plain)
 }
 
 /// The numbers in a phone field of a record: one, or those of a text such as
@@ -181,7 +240,13 @@ pub fn numbers_in(text: &str, region: &Region) -> Vec<E164> {
     }
     let plain = clean(text);
     let first = match parse(text, region) {
-        Ok(number) => vec![number],
+        Ok(number) => {
+            let main = field::before_direct_dialling(&plain)
+                .filter(|_| matches!(region.calling_code(), 43 | 49))
+                .and_then(|main| parse(main, region).ok());
+            let main = main.filter(|main| *main != number);
+            std::iter::once(number).chain(main).collect()
+        }
         Err(NotLookedUp::NotANumber | NotLookedUp::Invalid) => read(field::small_parts(text)),
         Err(_) => return Vec::new(),
     };
@@ -208,7 +273,11 @@ fn is_too_long(text: &str) -> bool {
 fn dial(main_line: &str, region: Region) -> Result<E164, NotLookedUp> {
     let dialled = strip_caller_id_code(main_line, region);
     if dialled.starts_with(['*', '#']) {
-        return Err(NotLookedUp::Service);
+        let behind = behind_a_service_code(&dialled).and_then(|rest| read(rest, region).ok());
+        return behind.ok_or(NotLookedUp::Service);
+    }
+    if let Some(number) = behind_a_carrier(&dialled, region) {
+        return Ok(number);
     }
     if is_withheld_on_a_keypad(&dialled, region) {
         return Err(NotLookedUp::Anonymous);
@@ -225,6 +294,47 @@ fn dial(main_line: &str, region: Region) -> Result<E164, NotLookedUp> {
                 .ok_or(reason)
         }),
     }
+}
+
+/// The number behind a code that hides or shows the caller's own number, or that asks for a
+/// service for this call: `*31#`, `#31#` (3GPP TS 22.030), `*67`, `*82` (North America), `*23#`
+/// (Korea).
+fn behind_a_service_code(dialled: &str) -> Option<&str> {
+    const CODES: [&str; 8] = ["*31#", "#31#", "*30#", "#30#", "*31*", "*67", "*82", "*23#"];
+    CODES
+        .iter()
+        .find_map(|code| dialled.strip_prefix(code))
+        .map(str::trim_start)
+        .filter(|rest| field::has_enough_digits(rest))
+}
+
+/// The number behind the prefix of a carrier, or behind a code that hides the caller's own number.
+/// A number that exists as it stands has none.
+fn behind_a_carrier(dialled: &str, region: Region) -> Option<E164> {
+    let prefixes: &[&str] = match region.to_string().as_str() {
+        // 00XY of Japan's carriers (Ministry of Internal Affairs, 電気通信番号計画), and 122, which
+        // switches a carrier off.
+        "JP" => &[
+            "0033", "0036", "0039", "0041", "0046", "0061", "0077", "0088", "001", "122",
+        ],
+        // 141 hides, 1470 shows (Ofcom).
+        "GB" | "IE" => &["141", "1470"],
+        "FR" => &["3651"],
+        "ES" => &["067"],
+        _ => &[],
+    };
+    let digits = digits_of(dialled)?;
+    let exists = |text: &str| {
+        let number = read(text, region).ok()?;
+        number.library()?.is_valid().then_some(number)
+    };
+    prefixes.iter().find_map(|prefix| {
+        let rest = digits.strip_prefix(prefix)?;
+        let is_dialled = rest.starts_with('0') || region.to_string() == "ES";
+        (is_dialled && exists(dialled).is_none())
+            .then(|| exists(rest))
+            .flatten()
+    })
 }
 
 /// Whether the text is a word in place of a withheld number.
@@ -359,6 +469,17 @@ fn without_abolished_zero(dialled: &str, region: Region) -> Option<String> {
 /// not part of the dialled one.
 fn strip_caller_id_code(plain: &str, region: Region) -> String {
     if region == Region::JAPAN && !plain.starts_with('+') {
+        let with_country = ["184+", "186+"];
+        if let Some(rest) = with_country
+            .iter()
+            .find_map(|code| plain.strip_prefix(code))
+        {
+            return format!("+{rest}");
+        }
+        // The mark is typed where the exit code of Japan ends: 010+1….
+        if let Some(rest) = plain.strip_prefix("010+") {
+            return format!("+{rest}");
+        }
         let digits = digits_of(plain);
         if let Some(digits) = digits.as_deref()
             && let Some(rest) = digits

@@ -94,6 +94,49 @@ fn foreign_numbers_keep_their_country() {
 }
 
 #[test]
+fn codes_before_a_number_and_what_programs_make_of_one_are_no_part_of_it() {
+    for (text, code, number) in [
+        ("0033010 1 415 555 0132", "JP", "+14155550132"),
+        ("001-010-1-415-555-0132", "JP", "+14155550132"),
+        ("0036 03-1234-5678", "JP", "+81312345678"),
+        ("122 03 1234 5678", "JP", "+81312345678"),
+        ("186+81312345678", "JP", "+81312345678"),
+        ("010+14155550132", "JP", "+14155550132"),
+        ("0312345678.0", "JP", "+81312345678"),
+        ("81312345678.0", "JP", "+81312345678"),
+        ("*31#030123456", "DE", "+4930123456"),
+        ("#31# 030 123456", "DE", "+4930123456"),
+        ("*67 (415) 555-0132", "US", "+14155550132"),
+        ("141 020 7183 8750", "GB", "+442071838750"),
+        ("1470 020 7183 8750", "GB", "+442071838750"),
+        ("3651 01 42 68 53 00", "FR", "+33142685300"),
+        ("067 912 345 678", "ES", "+34912345678"),
+        // Australia, and not a carrier.
+        ("0061 2 9374 4000", "JP", "+61293744000"),
+        ("0033 1 42 68 53 00", "JP", "+33142685300"),
+    ] {
+        reads(text, code, number);
+    }
+}
+
+#[test]
+fn the_main_line_stands_before_its_direct_dialling() {
+    for (text, code, main) in [
+        ("089 123456-0", "DE", "+4989123456"),
+        ("+49 89 123458-0", "DE", "+4989123458"),
+        ("089 12 34 57 - 0", "DE", "+4989123457"),
+        ("01 5123401-0", "AT", "+4315123401"),
+        ("01/5123404-10 DW", "AT", "+4315123404"),
+    ] {
+        let main: E164 = main.parse().unwrap();
+        let numbers = numbers_in(text, &region(code));
+        assert!(numbers.contains(&main), "{text}: {numbers:?}");
+    }
+    let whole = numbers_in("03-1234-5600", &region("JP"));
+    assert_eq!(whole.len(), 1);
+}
+
+#[test]
 fn what_is_no_customers_number_is_named_for_what_it_is() {
     use NotLookedUp::*;
     for (text, code, expected) in [
@@ -102,6 +145,13 @@ fn what_is_no_customers_number_is_named_for_what_it_is() {
         ("null", "JP", Empty),
         ("Anonymous", "JP", Anonymous),
         ("ANONYMOUS ", "JP", Anonymous),
+        ("(null)", "JP", Empty),
+        ("[object Object]", "JP", Empty),
+        ("ヒツウチ", "JP", Anonymous),
+        ("非通知(184)", "JP", Anonymous),
+        ("Unbekannte Nummer", "DE", Anonymous),
+        ("Numéro privé", "FR", Anonymous),
+        ("발신번호 표시제한", "KR", Anonymous),
         ("非通知", "JP", Anonymous),
         ("Unknown", "JP", Anonymous),
         ("No Caller ID", "US", Anonymous),

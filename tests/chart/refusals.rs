@@ -14,6 +14,15 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
     ("image.pullPolicy=Sometimes", &["/image/pullPolicy"]),
     ("image.digest=latest", &["/image/digest"]),
+    (
+        "image.repository=localhost/switchboard:dev",
+        &["/image/repository"],
+    ),
+    ("directory=null", &["missing", "directory"]),
+    (
+        "directory.ingress.host=https://calls.example.com",
+        &["/directory/ingress/host"],
+    ),
     ("scope.namespaces=acme", &["/scope/namespaces"]),
     ("scope.namespaces[0]=Acme_1", &["/scope/namespaces/0"]),
     ("scope.namespace=acme", &["/scope", "namespace"]),

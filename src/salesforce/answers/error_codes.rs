@@ -147,10 +147,26 @@ pub(crate) fn oauth(error: &str, description: &str) -> Option<Meaning> {
         {
             Some(Meaning::AppNotInstalled)
         }
-        () if says("security token required") => Some(Meaning::SecurityTokenRequired),
+        () if says("security token required") || says("must_use_security_token") => {
+            Some(Meaning::SecurityTokenRequired)
+        }
+        () if says("expired password") => Some(Meaning::PasswordExpired),
+        () if says("restricted ip") => Some(Meaning::IpRestricted),
+        () if says("assertion expired") || says("jwt expired") || says("assertion has expired") => {
+            Some(Meaning::ClockSkew)
+        }
+        () if says("rate limit exceeded") => Some(Meaning::LoginRateExceeded),
         // Salesforce's own words for a failure that passes, whatever the code.
-        () if says("retry your request") => Some(Meaning::SalesforceError),
-        () if says("app blocked") || says("app is blocked") => Some(Meaning::AppBlocked),
+        () if says("retry your request") || says("already being processed") => {
+            Some(Meaning::SalesforceError)
+        }
+        () if says("app blocked")
+            || says("app is blocked")
+            || says("app has been blocked")
+            || says("app is disabled") =>
+        {
+            Some(Meaning::AppBlocked)
+        }
         () if says("client identifier invalid") || says("invalid client credentials") => {
             Some(Meaning::InvalidClient)
         }

@@ -73,7 +73,7 @@ meanings! {
     InvalidLogin {
         "The log-in was refused",
         "Salesforce does not accept this user name, password and security token here. It gives the same answer for a wrong password or token, a user that is locked, frozen or inactive, and a sandbox user sent to production (or the other way round).",
-        "Check user name, password and security token in the Secret and that environment (Production or Sandbox) is right. In Salesforce, Setup > Login History says which of them it was. Then update the Secret, or ask for a new test.",
+        "Check user name, password and security token in the Secret (for a log-in by an app: its client id, secret or key, and what the app allows), and that environment (Production or Sandbox) is right. In Salesforce, Setup > Login History says which of them it was. Then update the Secret, or ask for a new test.",
         Never, refuses_login: true
     }
     /// The password is right, but this network also needs a security token.

@@ -44,6 +44,24 @@ struct OauthError {
     error_description: Option<String>,
 }
 
+// === impl OauthError ===
+
+impl OauthError {
+    /// Reads `error=…&error_description=…`, which some answers are instead of JSON
+    /// (facts: Salesforce 1.2).
+    fn of_form(text: &str) -> Option<Self> {
+        text.starts_with("error").then_some(())?;
+        let value = |name: &str| {
+            let mut pairs = url::form_urlencoded::parse(text.as_bytes());
+            pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+        };
+        Some(Self {
+            error: value("error").filter(|error| !error.is_empty())?,
+            error_description: value("error_description"),
+        })
+    }
+}
+
 /// The first of REST's errors: an array, or the single object that some edges send.
 pub(crate) fn first_rest_error(text: &str) -> Option<RestError> {
     struct First;
@@ -138,9 +156,13 @@ pub(crate) fn failure(incoming: &Incoming, phase: Phase, redactor: &Redactor) ->
 
 /// The error of an OAuth response.
 pub(crate) fn oauth_failure(incoming: &Incoming, method: Method, redactor: &Redactor) -> Error {
-    match json::read::<OauthError>(incoming.text.trim()) {
-        Ok(error) => oauth_error(incoming.status, &error, method, Phase::Login, redactor),
-        Err(_) => failure(incoming, Phase::Login, redactor),
+    let text = incoming.text.trim();
+    let error = json::read::<OauthError>(text)
+        .ok()
+        .or_else(|| OauthError::of_form(text));
+    match error {
+        Some(error) => oauth_error(incoming.status, &error, method, Phase::Login, redactor),
+        None => failure(incoming, Phase::Login, redactor),
     }
 }
 

@@ -15,8 +15,6 @@ struct Cloud {
     pages: &'static [&'static str],
     /// Domains of Visualforce and file pages, below which the name has a package's behind it.
     package_pages: &'static [&'static str],
-    /// Domains of sites for customers and partners, where no integration logs in.
-    sites: &'static [&'static str],
     /// The audiences of a JWT for production and for a sandbox.
     audiences: (&'static str, &'static str),
 }
@@ -40,11 +38,6 @@ const CLOUDS: &[Cloud] = &[
             "file.force.com",
             "content.force.com",
         ],
-        sites: &[
-            "my.site.com",
-            "salesforce-sites.com",
-            "salesforce-experience.com",
-        ],
         audiences: (
             "https://login.salesforce.com",
             "https://test.salesforce.com",
@@ -55,7 +48,6 @@ const CLOUDS: &[Cloud] = &[
         domains: &["salesforce.mil", "crmforce.mil", "salesforce-setup.mil"],
         pages: &["lightning.crmforce.mil", "my.salesforce-setup.mil"],
         package_pages: &["vf.crmforce.mil", "file.crmforce.mil"],
-        sites: &[],
         audiences: (
             "https://login.salesforce.mil",
             "https://test.salesforce.mil",
@@ -66,7 +58,6 @@ const CLOUDS: &[Cloud] = &[
         domains: &["sfcrmproducts.cn", "sfcrmapps.cn"],
         pages: &["lightning.sfcrmapps.cn"],
         package_pages: &["vf.sfcrmapps.cn", "file.sfcrmapps.cn"],
-        sites: &[],
         audiences: (
             "https://login.sfcrmproducts.cn",
             "https://test.sfcrmproducts.cn",
@@ -79,6 +70,14 @@ const WEB_SITES: &[&str] = &[
     "salesforce.com",
     "www.salesforce.com",
     "welcome.salesforce.com",
+    "help.salesforce.com",
+    "status.salesforce.com",
+    "trust.salesforce.com",
+    "trailhead.salesforce.com",
+    "developer.salesforce.com",
+    "appexchange.salesforce.com",
+    "setup.salesforce.com",
+    "my.salesforce.com",
 ];
 
 /// A host that only serves pages for browsers.
@@ -139,11 +138,22 @@ pub(crate) fn for_browsers(host: &str) -> Option<Pages> {
     Some(Pages { instead })
 }
 
-/// Whether the host is a site for customers and partners.
-pub(crate) fn is_a_site(host: &str) -> bool {
+/// Whether the host takes log-ins by its name: that of all organizations, a My Domain, or an older
+/// instance such as na1.
+pub(crate) fn takes_log_ins(host: &str) -> bool {
     let host = name(host);
-    let mut sites = CLOUDS.iter().flat_map(|cloud| cloud.sites);
-    sites.any(|site| front(&host, site).is_some())
+    let Some(cloud) = cloud(&host) else {
+        return false;
+    };
+    let is_instance = |front: &str| {
+        let letters = front.trim_end_matches(|c: char| c.is_ascii_digit());
+        letters.len() < front.len() && (2..=4).contains(&letters.len())
+    };
+    let of_org = front(&host, cloud.domain).is_some_and(|front| {
+        let my_domain = front.strip_suffix(".my");
+        my_domain.is_some_and(|org| !org.is_empty()) || is_instance(front)
+    });
+    of_org || shared_by_all(&host).is_some() || front(&host, "cloudforce.com").is_some()
 }
 
 /// What to write instead of a log-in URL that only serves pages for browsers; `None` for all other
@@ -269,6 +279,32 @@ mod tests {
             "acme.lightning.force.com.evil.example",
         ] {
             assert_eq!(for_browsers(takes_log_ins), None, "{takes_log_ins}");
+        }
+    }
+
+    #[test]
+    fn a_host_for_log_ins_is_known_by_its_name() {
+        for takes in [
+            "login.salesforce.com",
+            "test.salesforce.mil",
+            "acme.my.salesforce.com",
+            "acme--uat.sandbox.my.salesforce.com",
+            "acme.my.sfcrmproducts.cn",
+            "na1.salesforce.com",
+            "acme.cloudforce.com",
+        ] {
+            assert!(takes_log_ins(takes), "{takes}");
+        }
+        for page in [
+            "status.salesforce.com",
+            "help.salesforce.com",
+            "c.salesforce.com",
+            "maintenance.force.com",
+            "acme.my.site.com",
+            "my.salesforce.com",
+            "acme.my.salesforce.com.evil.example",
+        ] {
+            assert!(!takes_log_ins(page), "{page}");
         }
     }
 

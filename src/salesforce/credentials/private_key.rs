@@ -146,9 +146,8 @@ fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 /// # Errors
 /// Says what the bytes are instead.
 pub(super) fn from_der(bytes: &[u8]) -> Result<SecretString, NotAKey> {
-    // The library would take the numbers of a certificate for those of a key.
-    let otherwise = instead_of_der(bytes);
-    if !matches!(otherwise, NotAKey::Binary | NotAKey::Unknown) {
+    // The library would take the numbers of a certificate or a keystore for those of a key.
+    if let Some(otherwise) = instead_of_der(bytes) {
         return Err(otherwise);
     }
     let body = base64::engine::general_purpose::STANDARD.encode(bytes);
@@ -156,7 +155,7 @@ pub(super) fn from_der(bytes: &[u8]) -> Result<SecretString, NotAKey> {
     ["PRIVATE KEY", "RSA PRIVATE KEY"]
         .into_iter()
         .find_map(|label| rsa(label, &body))
-        .ok_or(otherwise)
+        .ok_or(NotAKey::Damaged)
         .and_then(can_sign)
 }
 
@@ -173,7 +172,10 @@ fn from_pem(text: &str) -> Result<SecretString, NotAKey> {
             .filter(|block| !locked(block))
     };
     let mut keys = candidates()
-        .filter_map(|block| rsa(block.label, block.body))
+        .filter_map(|block| {
+            let labels = [block.label, "PRIVATE KEY", "RSA PRIVATE KEY"];
+            labels.into_iter().find_map(|label| rsa(label, block.body))
+        })
         .collect::<Vec<_>>();
     keys.dedup_by(|a, b| a.expose_secret() == b.expose_secret());
     if keys.len() > 1 {
@@ -277,8 +279,8 @@ const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const PASS_PHRASE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05];
 
 /// What DER is that should be a key for RSA, by the first elements within its outermost sequence
-/// (RFC 5280, 5208, 5915, 2986, 7292).
-fn instead_of_der(bytes: &[u8]) -> NotAKey {
+/// (RFC 5280, 5208, 5915, 2986, 7292); `None` if it may be one.
+fn instead_of_der(bytes: &[u8]) -> Option<NotAKey> {
     const SEQUENCE: u8 = 0x30;
     const INTEGER: u8 = 0x02;
     const OBJECT_IDENTIFIER: u8 = 0x06;
@@ -287,18 +289,18 @@ fn instead_of_der(bytes: &[u8]) -> NotAKey {
     /// The first bytes of a Java keystore.
     const JKS: &[u8] = &[0xfe, 0xed, 0xfe, 0xed];
     if bytes.starts_with(JKS) {
-        return NotAKey::Binary;
+        return Some(NotAKey::Binary);
     }
     let Some((SEQUENCE, inner)) = element(bytes) else {
-        return match bytes.first() {
+        return Some(match bytes.first() {
             Some(&SEQUENCE) => NotAKey::Binary,
             _ => NotAKey::Unknown,
-        };
+        });
     };
     let head = inner.get(..40).unwrap_or(inner);
     let holds = |bytes: &[u8]| head.windows(bytes.len()).any(|window| window == bytes);
-    match element(inner) {
-        Some((SEQUENCE, first)) => match element(first) {
+    Some(match element(inner)? {
+        (SEQUENCE, first) => match element(first) {
             Some((OBJECT_IDENTIFIER, _)) if holds(PASS_PHRASE) => NotAKey::Encrypted,
             Some((OBJECT_IDENTIFIER, _)) => NotAKey::PublicKey,
             Some((VERSION, _)) => NotAKey::Certificate,
@@ -309,17 +311,17 @@ fn instead_of_der(bytes: &[u8]) -> NotAKey {
             Some((INTEGER, _)) => NotAKey::Certificate,
             _ => NotAKey::Binary,
         },
-        Some((INTEGER, _)) if inner.starts_with(&[INTEGER, 1, 1, 0x04]) => NotAKey::EllipticCurve,
-        Some((INTEGER, _)) if holds(ELLIPTIC_CURVE) => NotAKey::EllipticCurve,
-        Some((INTEGER, _)) if inner.starts_with(&[INTEGER, 1, 0, SEQUENCE]) && !holds(RSA) => {
+        (INTEGER, _) if inner.starts_with(&[INTEGER, 1, 1, 0x04]) => NotAKey::EllipticCurve,
+        (INTEGER, _) if holds(ELLIPTIC_CURVE) => NotAKey::EllipticCurve,
+        (INTEGER, _) if inner.starts_with(&[INTEGER, 1, 0, SEQUENCE]) && !holds(RSA) => {
             NotAKey::OtherAlgorithm
         }
+        (INTEGER, _) if inner.starts_with(&[INTEGER, 1, 0]) => return None,
         // The modulus of a public key of PKCS#1; everything else begins with a short version.
-        Some((INTEGER, _)) if inner.get(1).is_some_and(|length| *length > 0x40) => {
-            NotAKey::PublicKey
-        }
+        (INTEGER, _) if inner.get(1).is_some_and(|length| *length > 0x40) => NotAKey::PublicKey,
+        // Also version 3, a keystore.
         _ => NotAKey::Binary,
-    }
+    })
 }
 
 /// The tag and the rest of DER behind the length, which itself is not followed: the text may be cut
@@ -506,6 +508,8 @@ mod tests {
         for (pasted, is) in [
             (r#"{"kty":"RSA","n":"AQAB","e":"AQAB","d":"AQAB"}"#, Jwk),
             (r#"{ "kid": "1", "kty": "RSA" }"#, Jwk),
+            // PKCS#12, version 3, and PKCS#7 behind it.
+            ("MIIJqAIBAzCCCW4GCSqGSIb3DQEHAaCCCV8EgglbMIIJVzCC", Binary),
             // A client secret in the place of the key is no keystore.
             (&"0123456789ABCDEF".repeat(4), Unknown),
             ("3MVG9lKcPoNINVBIPJjdw1J9LLM82HnFVVX19KY1uA5mu0", Unknown),

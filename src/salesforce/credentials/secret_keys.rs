@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -64,7 +64,7 @@ pub enum Unusable {
     Base64,
     /// The value has a mark in it that Salesforce never puts there.
     #[error(
-        "has a quote, comma, backslash, bracket or the like in it, which Salesforce never puts there; copy the value alone"
+        "has a quote, comma, backslash, bracket, accent, full-width letter or the like in it, which Salesforce never puts there; copy the value alone"
     )]
     Mark,
     /// The value has a line end or a control character in its middle.
@@ -92,9 +92,19 @@ pub enum Unusable {
         "begins with the password, which the key \"password\" holds, too; leave only the security token there"
     )]
     PasswordInFront,
-    /// The security token stands twice in its key.
-    #[error("holds the security token twice; leave it once")]
-    TokenTwice,
+    /// The value stands twice in its key.
+    #[error("holds the same value twice; leave it once")]
+    Twice,
+    /// The same value stands under another key.
+    #[error(
+        "holds the same value as the key {0:?}; each has a value of its own, so put the right one into each"
+    )]
+    SameAs(&'static str),
+    /// The client id has a mark that none has.
+    #[error(
+        "is an address, a link or a pair of values, and no client id; copy the consumer key of the app alone"
+    )]
+    NotAClientId,
     /// The password has the security token behind it, which has a key of its own.
     #[error(
         "ends with the security token, which the key \"securityToken\" holds, too; leave only the password there"
@@ -187,14 +197,16 @@ fn meant(key: SecretKey, bytes: &[u8]) -> Result<SecretString, Unusable> {
         }
     } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Unusable::Blank);
-    } else if text.contains(|c: char| "\"'`\\,;<>(){}[]".contains(c) || invisible(c)) {
+    } else if text.contains(|c: char| "\"'`\\,;<>(){}[]".contains(c) || !c.is_ascii()) {
         return Err(Unusable::Mark);
+    } else if key.name == CLIENT_ID.name && text.contains(['@', '/', ':']) {
+        return Err(Unusable::NotAClientId);
     }
     if encoded_twice(text) {
         return Err(Unusable::Base64);
     }
-    if key.name == SECURITY_TOKEN.name && twice(text) {
-        return Err(Unusable::TokenTwice);
+    if key.name != PASSWORD.name && twice(text) {
+        return Err(Unusable::Twice);
     }
     Ok(SecretString::from(text))
 }
@@ -213,18 +225,71 @@ fn quoted(text: &str) -> bool {
         ('\u{300c}', '\u{300d}'),
         ('\u{ff02}', '\u{ff02}'),
     ];
+    // As the line of a JSON file has it.
+    let text = text.trim().trim_end_matches([',', ';']);
     let mut chars = text.chars();
     let around = chars.next().zip(chars.next_back());
     around.is_some_and(|around| QUOTES.contains(&around))
 }
 
-/// Whether a text is what a tool was to replace: a shell, Kubernetes, Helm, Argo CD's plugin for
-/// Vault, SOPS.
+/// Whether a text is what a tool or a person was to replace: a shell, Kubernetes, Helm, Argo CD's
+/// plugin for Vault, SOPS, Ansible, clouds; or an example.
 fn is_placeholder(text: &str) -> bool {
+    const REFERENCES: [&str; 8] = [
+        "vault:",
+        "ref+",
+        "op://",
+        "arn:aws:",
+        "@Microsoft.KeyVault(",
+        "$ANSIBLE_VAULT;",
+        "projects/",
+        "keyvault://",
+    ];
+    const WORDS: [&str; 8] = [
+        "changeme",
+        "change-me",
+        "change_me",
+        "replaceme",
+        "replace_me",
+        "redacted",
+        "todo",
+        "tbd",
+    ];
+    let is_name = |text: &str| {
+        text.len() > 2
+            && text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+            && text.contains('_')
+    };
+    let is_variable = text.strip_prefix('$').is_some_and(is_name)
+        || text
+            .strip_prefix('%')
+            .and_then(|text| text.strip_suffix('%'))
+            .is_some_and(is_name);
+    let is_hidden = text.chars().count() > 2
+        && text
+            .chars()
+            .all(|c| matches!(c, '*' | '\u{2022}' | '\u{25cf}' | '.' | '\u{2026}'));
+    let is_bracketed = text
+        .strip_prefix('<')
+        .and_then(|text| text.strip_suffix('>'))
+        .is_some_and(|text| text.chars().all(|c| c.is_alphabetic() || "-_ ".contains(c)));
+    if is_variable
+        || is_hidden
+        || is_bracketed
+        || text.ends_with('\u{2026}')
+        || REFERENCES.iter().any(|begin| text.starts_with(begin))
+        || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    {
+        return true;
+    }
     [
         ("${", "}"),
         ("$(", ")"),
         ("{{", "}}"),
+        ("{\"", "}"),
         ("<path:", ">"),
         ("ENC[AES256_GCM,", "]"),
     ]
@@ -275,16 +340,20 @@ fn with_name(key: SecretKey, text: &str) -> bool {
 fn encoded_twice(text: &str) -> bool {
     const LONG: usize = 12;
     const SHORT: usize = 5;
-    let Ok(bytes) = STANDARD.decode(text).map(Zeroizing::new) else {
+    let decoded = STANDARD
+        .decode(text)
+        .or_else(|_| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')));
+    let Ok(bytes) = decoded.map(Zeroizing::new) else {
         return false;
     };
     let inner = bytes.trim_ascii_end();
     let marked = text.ends_with('=') || inner.len() < bytes.len();
     // Blanks and letters such as umlauts make it likelier that chance did it.
-    let least = if marked && inner.iter().all(u8::is_ascii_graphic) {
-        SHORT
-    } else {
-        LONG
+    const WITH_ACCENTS: usize = 8;
+    let least = match inner.iter().all(u8::is_ascii_graphic) {
+        true if marked => SHORT,
+        false if marked => WITH_ACCENTS,
+        _ => LONG,
     };
     let readable = |c: char| c.is_alphanumeric() || c == ' ' || c.is_ascii_graphic();
     inner.len() >= least && std::str::from_utf8(inner).is_ok_and(|text| text.chars().all(readable))
@@ -294,7 +363,7 @@ fn encoded_twice(text: &str) -> bool {
 fn twice(text: &str) -> bool {
     const SHORTEST: usize = 20;
     let half = text.len() / 2;
-    text.len() >= 2 * SHORTEST && text.get(..half) == text.get(half..)
+    text.len() >= 2 * SHORTEST && text.split_at_checked(half).is_some_and(|(a, b)| a == b)
 }
 
 /// Whether a value certainly is a security token of Salesforce's: 24 or 25 letters and digits, of
@@ -397,6 +466,13 @@ impl Credentials {
                 Some(Err(problem)) => return Err(Incomplete::Unusable(key.name, problem).into()),
             }
         }
+        for (one, other) in [(SECURITY_TOKEN, PASSWORD), (CLIENT_SECRET, CLIENT_ID)] {
+            let text = |key: SecretKey| texts.get(key.name).map(ExposeSecret::expose_secret);
+            if text(one).is_some() && text(one) == text(other) {
+                let problem = Unusable::SameAs(other.name);
+                return Err(Incomplete::Unusable(one.name, problem).into());
+            }
+        }
         if token_appended(&texts) {
             return Err(Incomplete::Unusable(PASSWORD.name, Unusable::TokenAppended).into());
         }
@@ -465,6 +541,7 @@ mod tests {
         Some(match name {
             "privateKey" => KEY,
             "securityToken" => TOKEN,
+            "clientId" => "client",
             _ => "text",
         })
     }
@@ -654,6 +731,25 @@ mod tests {
             ("password", "password: hunter2!", WithName),
             ("clientId", "clientId: 3MVG9abc", WithName),
             ("clientSecret", "export SF_CLIENT_SECRET=hunter2", WithName),
+            ("password", "\"hunter2\",", Quoted),
+            ("password", " \"hunter2\" ", Quoted),
+            ("password", "changeme", Placeholder),
+            ("password", "********", Placeholder),
+            ("password", "<your password>", Placeholder),
+            ("password", "$SF_PASSWORD", Placeholder),
+            ("clientSecret", "op://vault/item/secret", Placeholder),
+            ("clientSecret", "1D9F\u{2026}", Placeholder),
+            ("clientSecret", "{\"password\":\"hunter2\"}", Placeholder),
+            ("clientId", "3MVG9\u{2026}E1B3", Mark),
+            ("clientId", "integration@acme.example", NotAClientId),
+            ("clientId", "https://acme.my.salesforce.com", NotAClientId),
+            (
+                "securityToken",
+                "\u{ff38}\u{ff4b}3\u{ff50}\u{ff31}9zLmV7tRb2NwYc8Jh5D",
+                Mark,
+            ),
+            ("securityToken", "text", SameAs("password")),
+            ("clientSecret", "client", SameAs("clientId")),
             ("securityToken", "null", NoValue),
             ("securityToken", "None\n", NoValue),
             ("password", "undefined", NoValue),
@@ -666,7 +762,7 @@ mod tests {
             ("password", &long, Base64),
             ("password", &format!("hunter2{TOKEN}"), TokenAppended),
             ("securityToken", &format!("\"{TOKEN}\""), Quoted),
-            ("securityToken", &format!("{TOKEN}{TOKEN}"), TokenTwice),
+            ("securityToken", &format!("{TOKEN}{TOKEN}"), Twice),
             ("securityToken", &token, Base64),
             ("securityToken", "Xk3pQ9zLmV7t Rb2NwYc8Jh5D", Blank),
             ("clientId", "\"3MVG9abc\"", Quoted),

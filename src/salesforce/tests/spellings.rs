@@ -258,6 +258,13 @@ fn every_code_of_the_facts_is_known() {
         &Redactor::default(),
     );
     assert!(is_new(&new), "{new}");
+    let form = "error=invalid_client&error_description=app+must+be+installed+into+org";
+    let absent = oauth_failure(
+        &incoming(400, form),
+        Method::ClientCredentials,
+        &Redactor::default(),
+    );
+    assert_eq!(absent.meaning(), Meaning::AppNotInstalled);
     // Gateways answer a log-in in the shape of the REST API.
     let body = json!([{"errorCode": "SOMETHING_NEW", "message": "words"}]);
     for (status, is) in [(400, true), (403, true), (500, false), (503, false)] {

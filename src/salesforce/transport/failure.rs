@@ -23,18 +23,21 @@ pub(super) fn redirected(headers: &HeaderMap, host: &str, status: u16, phase: Ph
     let target = headers
         .get(LOCATION)
         .and_then(|value| value.to_str().ok())
-        .and_then(|location| Some(Url::parse(location).ok()?.host_str()?.to_owned()))
+        .and_then(|location| {
+            let from = Url::parse(&format!("https://{host}/")).ok()?;
+            Some(from.join(location).ok()?.host_str()?.to_owned())
+        })
         .unwrap_or_else(|| host.to_owned());
     let told = format!("{host} answered with a redirect to {target} (HTTP {status}), which is not");
     let (meaning, detail) = if hosts::is_salesforces(&target) {
         let instead = match hosts::for_browsers(&target) {
             Some(pages) => pages.instead,
-            None if hosts::is_a_site(&target) => None,
             None => Some(target.clone()),
         };
+        let instead = instead.filter(|instead| hosts::takes_log_ins(instead));
         let advice = match instead.filter(|instead| !instead.eq_ignore_ascii_case(host)) {
             Some(instead) => format!("write https://{instead} into loginUrl."),
-            None => "it is a page for browsers; write the host that Setup > My Domain shows into loginUrl.".to_owned(),
+            None => "it is a page for people, of maintenance perhaps; if it goes on, write the host that Setup > My Domain shows into loginUrl.".to_owned(),
         };
         (Meaning::LoginUrlMoved, format!("{told} followed: {advice}"))
     } else {
