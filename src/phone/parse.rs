@@ -200,13 +200,13 @@ fn is_nothing(plain: &str) -> bool {
 
 /// A number as a spreadsheet makes it of one: `0312345678.0`.
 fn without_fraction(plain: &str) -> &str {
-    let whole = plain.strip_suffix(".0").filter(|whole| {
+    /// In fewer digits the point may group them.
+    const LEAST_DIGITS: usize = 9;
+    let is_whole = |whole: &&str| {
         let digits = whole.strip_prefix('+').unwrap_or(whole);
-        digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'-')
-    });
-    whole.unwrap_or(plain)
+        digits.len() >= LEAST_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    plain.strip_suffix(".0").filter(is_whole).unwrap_or(plain)
 }
 
 /// The numbers in a phone field of a record: one, or those of a text such as

@@ -187,7 +187,9 @@ async fn a_secret_that_comes_back_is_seen_nowhere() {
         stage.apply(&stage.integration(name)).await;
     }
     for (name, form) in names.iter().zip(&forms) {
-        let told = stage.condition(name, "Ready", "False", "InvalidLogin").await;
+        let told = stage
+            .condition(name, "Ready", "False", "InvalidLogin")
+            .await;
         let message = told["message"].as_str().unwrap();
         assert!(message.contains("[redacted]"), "{form}: {message}");
         let object = stage.get(name).await;

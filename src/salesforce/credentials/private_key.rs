@@ -172,10 +172,7 @@ fn from_pem(text: &str) -> Result<SecretString, NotAKey> {
             .filter(|block| !locked(block))
     };
     let mut keys = candidates()
-        .filter_map(|block| {
-            let labels = [block.label, "PRIVATE KEY", "RSA PRIVATE KEY"];
-            labels.into_iter().find_map(|label| rsa(label, block.body))
-        })
+        .filter_map(|block| rsa(label_of(block), block.body))
         .collect::<Vec<_>>();
     keys.dedup_by(|a, b| a.expose_secret() == b.expose_secret());
     if keys.len() > 1 {
@@ -256,6 +253,20 @@ fn rsa(label: &str, body: &str) -> Option<SecretString> {
     pem.push_str(&format!("-----END {label}-----\n"));
     EncodingKey::from_rsa_pem(pem.as_bytes()).ok()?;
     Some(SecretString::from(pem.as_str()))
+}
+
+/// The label that belongs to the content of a block: PKCS#8 has the algorithm behind its version,
+/// PKCS#1 the modulus (RFC 5208, 8017).
+fn label_of<'a>(block: &Block<'a>) -> &'a str {
+    const WITH_ALGORITHM: &[u8] = &[0x02, 0x01, 0x00, 0x30];
+    const WITH_MODULUS: &[u8] = &[0x02, 0x01, 0x00, 0x02];
+    let body: Zeroizing<String> = Zeroizing::new(block.body.split_whitespace().collect());
+    let der = decode(&body);
+    match der.as_deref().and_then(|der| element(der)) {
+        Some((_, inner)) if inner.starts_with(WITH_ALGORITHM) => "PRIVATE KEY",
+        Some((_, inner)) if inner.starts_with(WITH_MODULUS) => "RSA PRIVATE KEY",
+        _ => block.label,
+    }
 }
 
 /// Returns the key if it can sign an assertion, which it is tried with: nothing else tells a key
@@ -417,6 +428,10 @@ mod tests {
             (
                 "base64 without padding",
                 general_purpose::URL_SAFE_NO_PAD.encode(KEY),
+            ),
+            (
+                "under the label of the other form",
+                KEY.replace(" PRIVATE", " RSA PRIVATE"),
             ),
             (
                 "without BEGIN and END",

@@ -182,11 +182,11 @@ fn meant(key: SecretKey, bytes: &[u8]) -> Result<SecretString, Unusable> {
     if quoted(text) {
         return Err(Unusable::Quoted);
     }
-    if is_placeholder(text) {
-        return Err(Unusable::Placeholder);
-    }
     if says_none(text) {
         return Err(Unusable::NoValue);
+    }
+    if is_placeholder(text) {
+        return Err(Unusable::Placeholder);
     }
     if with_name(key, text) {
         return Err(Unusable::WithName);
