@@ -194,8 +194,8 @@ fn is_nothing(plain: &str) -> bool {
         "[object object]",
         "n/a",
     ];
-    let is = |nothing: &&str| plain.eq_ignore_ascii_case(nothing);
-    plain.is_empty() || NOTHING.iter().any(|nothing| is(&nothing))
+    let is = |nothing: &str| plain.eq_ignore_ascii_case(nothing);
+    plain.is_empty() || NOTHING.iter().any(|nothing| is(nothing))
 }
 
 /// A number as a spreadsheet makes it of one: `0312345678.0`.
