@@ -69,11 +69,15 @@ async fn hostile(bed: &Bed) -> Result<String, Failure> {
         json!({"gzipBomb": {"megabytes": 1_000}}),
     ] {
         salesforce::fault(bed, effect).await?;
+        // The run first: without a connection none is started.
+        run(bed, &mut peaks).await?;
         let wish = jiff::Timestamp::now().to_string();
         tenant::test_now(bed, &wish).await?;
         look(bed, &mut peaks);
-        run(bed, &mut peaks).await?;
         salesforce::well(bed).await?;
+        let wish = jiff::Timestamp::now().to_string();
+        tenant::test_now(bed, &wish).await?;
+        tenant::ready(bed).await?;
     }
     nobody_was_killed(bed).await?;
     let wish = jiff::Timestamp::now().to_string();
