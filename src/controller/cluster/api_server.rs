@@ -146,6 +146,7 @@ struct Metadata {
     #[serde(default, deserialize_with = "own_annotations")]
     annotations: Option<BTreeMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
+    finalizers: Option<Vec<String>>,
 }
 
 /// The prefix of the annotations that are read. All annotations of an object have up to 256 KiB.
@@ -221,6 +222,7 @@ impl From<Metadata> for ObjectMeta {
             labels: read.labels,
             annotations: read.annotations,
             owner_references: read.owner_references,
+            finalizers: read.finalizers,
             ..Self::default()
         }
     }

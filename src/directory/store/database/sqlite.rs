@@ -53,7 +53,9 @@ impl Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(ACQUIRE_TIMEOUT)
-            .foreign_keys(true);
+            .foreign_keys(true)
+            // What is deleted is overwritten: nothing of an erased number stays in the file.
+            .pragma("secure_delete", "on");
         let cannot = |error| StoreError::Open(path.clone(), error);
         // The writer's lock protects the migration: `sqlx` takes no lock on SQLite, and a purge may
         // start beside the server.
@@ -110,6 +112,29 @@ impl Sqlite {
         });
         let measured = measured.await.map_err(std::io::Error::other)?;
         Ok(measured?)
+    }
+
+    /// Writes the journal back into the file, and empties it. It waits for readers as long as a
+    /// request would.
+    ///
+    /// # Errors
+    /// `Busy` while somebody still reads from the journal.
+    pub(crate) async fn empty_journal(&self) -> Result<(), sqlx::Error> {
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&self.writer)
+            .await?;
+        if busy == 0 {
+            Ok(())
+        } else {
+            Err(std::io::Error::from(std::io::ErrorKind::ResourceBusy).into())
+        }
+    }
+
+    /// Writes the file anew. Copies of rows that SQLite left behind when it split a page go with
+    /// it, which `secure_delete` does not reach.
+    pub(crate) async fn compact(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("VACUUM").execute(&self.writer).await?;
+        self.empty_journal().await
     }
 
     pub(crate) async fn close(&self) {
