@@ -50,9 +50,11 @@ pub(crate) async fn bring(
         ..PatchParams::default()
     };
     let namespace = resource.namespace();
-    let request = Request::new(SalesforceIntegration::url_path(&(), namespace.as_deref()))
-        .patch(&resource.name_any(), &params, &Patch::Merge(&patch))
-        .map_err(|error| Error::Finalizer(kube::Error::BuildRequest(error)))?;
+    let request = Request::new(SalesforceIntegration::url_path(&(), namespace.as_deref())).patch(
+        &resource.name_any(),
+        &params,
+        &Patch::Merge(&patch),
+    );
     let written: Result<Written, _> = api_server::request(&context.client, request).await;
     match written {
         Ok(written) => {

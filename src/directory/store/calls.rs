@@ -34,12 +34,20 @@ const KEEP: &str = "INSERT INTO calls (company, id, call_id, call_type, directio
 pub(crate) const REMOVE: &str = "DELETE FROM calls WHERE company = $1 AND id = $2";
 
 /// The start of every page statement. It contains the condition on the company.
-const PAGE: &str = "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_at, c.answered_at, c.ended_at, \
+macro_rules! named {
+    () => {
+        "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_at, c.answered_at, c.ended_at, \
      c.number, c.e164, c.not_looked_up, c.lookup_key, c.circuit_number, c.circuit_name, c.lookup, \
      p.number AS contact_number, p.company_name, p.person_name, p.object, p.record_id, p.link, p.title, p.owner_name, \
      p.alternatives, p.source, p.updated_at, q.asked_at, q.misses, q.settings, q.was_company, q.was_person, q.gone_at \
-     FROM calls c LEFT JOIN contacts p ON p.company = c.company AND p.number = c.e164 \
-     LEFT JOIN questions q ON q.company = c.company AND q.number = c.e164 WHERE c.company = $1";
+         FROM calls c LEFT JOIN contacts p ON p.company = c.company AND p.number = c.e164 \
+         LEFT JOIN questions q ON q.company = c.company AND q.number = c.e164 WHERE c.company = $1"
+    };
+}
+
+const PAGE: &str = named!();
+
+const ONE: &str = concat!(named!(), " AND c.id = $2");
 
 // === impl Store ===
 
@@ -117,6 +125,20 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(receipt)
+    }
+
+    /// One call.
+    pub(crate) async fn call(
+        &self,
+        company: &CompanyId,
+        id: &str,
+    ) -> Result<Option<Call>, StoreError> {
+        let row: Option<NamedCallRow> = self
+            .database
+            .optional(ONE, args![company.as_str(), id])
+            .await
+            .map_err(|error| StoreError::sort("read a call", error))?;
+        row.map(Call::try_from).transpose()
     }
 
     /// A page of the history, newest first. The second value is the start of the next page, if

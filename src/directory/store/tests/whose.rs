@@ -71,8 +71,10 @@ fn claimed_by(owner: &Owner) -> CompanySettings {
 }
 
 async fn claims(store: &Store, settings: &CompanySettings) -> CompanyState {
-    let claimed = store.claim_company(&acme(), settings, Some(90), &actor(), at(0));
-    claimed.await.unwrap()
+    store
+        .claim_company(&acme(), settings, Some(90), &actor(), at(0))
+        .await
+        .unwrap()
 }
 
 async fn erase_all(store: &Store, owner: &Owner, budget: Duration) -> ErasedCompany {
@@ -81,8 +83,10 @@ async fn erase_all(store: &Store, owner: &Owner, budget: Duration) -> ErasedComp
         had_tokens: false,
         not_before: at(500),
     };
-    let erased = store.erase_company(&acme(), &request, &actor(), at(500), budget);
-    erased.await.unwrap()
+    store
+        .erase_company(&acme(), &request, &actor(), at(500), budget)
+        .await
+        .unwrap()
 }
 
 async fn held(store: &Store, company: &CompanyId) -> (usize, usize) {
@@ -108,8 +112,11 @@ fn number(text: &str) -> NumberFilter {
 }
 
 async fn erase(store: &Store, text: &str) -> u64 {
-    let erased = store.erase_number(&acme(), &number(text), Region::JAPAN, &actor(), at(300));
-    erased.await.unwrap().calls
+    store
+        .erase_number(&acme(), &number(text), Region::JAPAN, &actor(), at(300))
+        .await
+        .unwrap()
+        .calls
 }
 
 async fn actions(store: &Store, company: &CompanyId) -> Vec<String> {
@@ -307,13 +314,11 @@ async fn the_shorter_retention_counts_for_each_company(on: Backend) {
             had_tokens: true,
             ..claimed_by(&owner("u1", "acme", "link"))
         };
-        let claimed = store.claim_company(company, &settings, Some(90), &actor(), at(0));
+        let claimed = store
+            .claim_company(company, &settings, Some(90), &actor(), at(0))
+            .await;
         let expected = retain_days.map_or(90, |days: u32| days.min(90));
-        assert_eq!(
-            claimed.await.unwrap().retain_days,
-            Some(expected),
-            "{company}"
-        );
+        assert_eq!(claimed.unwrap().retain_days, Some(expected), "{company}");
     }
     let left = async || {
         let mut left = vec![];
@@ -463,8 +468,10 @@ async fn a_number_that_is_restored_is_kept_again(on: Backend) {
     assert_eq!(held(&store, &acme()).await.0, 0);
     let number = number(NUMBER);
     let restored = async || {
-        let restored = store.restore_number(&acme(), &number, &actor(), at(9));
-        restored.await.unwrap()
+        store
+            .restore_number(&acme(), &number, &actor(), at(9))
+            .await
+            .unwrap()
     };
     assert!(restored().await);
     assert!(!restored().await, "it is restored already");
@@ -505,8 +512,10 @@ async fn the_audit_tells_who_did_what_and_ends_after_its_time(on: Backend) {
         .remove_contact(&acme(), &e164, &actor(), at(10))
         .await
         .unwrap();
-    let held = store.export_number(&acme(), &number(NUMBER), Region::JAPAN, &actor(), at(20));
-    let held = held.await.unwrap();
+    let held = store
+        .export_number(&acme(), &number(NUMBER), Region::JAPAN, &actor(), at(20))
+        .await;
+    let held = held.unwrap();
     assert_eq!((held.calls.len(), held.erased_at), (1, None));
     assert_eq!(held.audit.len(), 3);
     erase(&store, NUMBER).await;
