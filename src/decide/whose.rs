@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::Decision;
 use super::data::claim;
 use super::data::claim::{Answer, Holding};
+use super::rules::company_claim::Claim;
 use super::rules::warnings;
 use super::rules::warnings::Origin;
 use crate::api::Settings;
@@ -26,6 +27,9 @@ impl Decision<'_> {
 
     /// Records whose the data is, what is taken over and for how long it is kept.
     pub(crate) fn data(&mut self, settings: &Settings) {
+        if self.observed.claim != Claim::Held {
+            return;
+        }
         let (resource, answer) = (self.observed.resource, &self.observed.data);
         self.status.data = claim::kept(resource, answer, settings.retain_days, self.now);
         if let Answer::Ours {

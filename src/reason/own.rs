@@ -299,10 +299,6 @@ reasons! {
         }
     }
     DataErased {
-        Erasing {
-            "The directory erases what it keeps about the company.",
-            Nothing
-        }
         ErasureWaits {
             "With `deletionPolicy: Erase` the deletion waits until the directory has erased what it keeps about the company, and the directory could not be asked.",
             Act("It is tried again every 10 seconds, for 10 minutes after the deletion; then the deletion goes on, and the data stays. To let it go at once, set spec.deletionPolicy to Retain. If it lasts, ask the platform team to look at the directory.")
@@ -313,6 +309,10 @@ reasons! {
         }
     }
     Harmless {
+        Erasing {
+            "An integration with `deletionPolicy: Erase` is being deleted, and the directory erases what it keeps about the company.",
+            Nothing
+        }
         CompanyErased {
             "An integration with `deletionPolicy: Erase` is gone, and so is what the directory kept about the company.",
             Nothing

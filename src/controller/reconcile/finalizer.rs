@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams};
+use kube::api::{GetParams, Patch, PatchParams};
 use kube::core::Request;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::error::Error;
@@ -23,7 +24,23 @@ use crate::decide::data::erasure::{self, Step};
 /// The pause between two parts of an erasure.
 const SOON: Duration = Duration::from_millis(200);
 
-/// Sets the finalizer or takes it away. Returns the integration as it then is.
+/// The parts of an integration that are read before its finalizers are written.
+#[derive(Deserialize)]
+struct Stands {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    uid: Option<String>,
+    resource_version: Option<String>,
+    #[serde(default)]
+    finalizers: Vec<String>,
+}
+
+/// Sets the finalizer or takes it away. Those of others stay. Returns the integration as it then
+/// is.
 ///
 /// # Errors
 /// When the API server refuses it, or the integration has changed meanwhile.
@@ -32,8 +49,19 @@ pub(crate) async fn bring(
     resource: &SalesforceIntegration,
     wanted: bool,
 ) -> Result<SalesforceIntegration, Error> {
-    let mut changed = resource.clone();
-    let finalizers = changed.finalizers_mut();
+    let failed = |error| match error {
+        kube::Error::Api(error) if error.code == 404 => Error::Gone,
+        error => Error::Finalizer(error),
+    };
+    let (name, namespace) = (resource.name_any(), resource.namespace());
+    let request = || Request::new(SalesforceIntegration::url_path(&(), namespace.as_deref()));
+    let read = request().get(&name, &GetParams::default());
+    let found: Result<Stands, _> = api_server::request(&context.client, read).await;
+    let found = found.map_err(failed)?.metadata;
+    if found.uid != resource.uid() {
+        return Err(Error::Gone);
+    }
+    let mut finalizers = found.finalizers;
     finalizers.retain(|one| one != ERASE_DATA);
     if wanted {
         finalizers.push(ERASE_DATA.to_owned());
@@ -41,30 +69,27 @@ pub(crate) async fn bring(
     // A patch and not a whole object: nothing that a tenant wrote is written. The version is that
     // of the list which is replaced.
     let patch = json!({"metadata": {
-        "uid": resource.uid(),
-        "resourceVersion": resource.resource_version(),
+        "uid": found.uid,
+        "resourceVersion": found.resource_version,
         "finalizers": finalizers,
     }});
     let params = PatchParams {
         field_manager: Some(MANAGER.into()),
         ..PatchParams::default()
     };
-    let namespace = resource.namespace();
-    let request = Request::new(SalesforceIntegration::url_path(&(), namespace.as_deref())).patch(
-        &resource.name_any(),
-        &params,
-        &Patch::Merge(&patch),
-    );
-    let written: Result<Written, _> = api_server::request(&context.client, request).await;
-    match written {
-        Ok(written) => {
-            changed.metadata.resource_version = written.metadata.resource_version;
-            tracing::info!(wanted, "the finalizer is as it should be");
-            Ok(changed)
-        }
-        Err(kube::Error::Api(error)) if error.code == 404 => Err(Error::Gone),
-        Err(error) => Err(Error::Finalizer(error)),
+    let write = request().patch(&name, &params, &Patch::Merge(&patch));
+    let written: Result<Written, _> = api_server::request(&context.client, write).await;
+    let written = written.map_err(failed)?.metadata.resource_version;
+    tracing::info!(wanted, "the finalizer is as it should be");
+    let mut changed = resource.clone();
+    let own = changed.finalizers_mut();
+    own.clear();
+    own.extend(wanted.then(|| ERASE_DATA.to_owned()));
+    // A status that was decided on an older version is not written over a newer one.
+    if found.resource_version == resource.resource_version() {
+        changed.metadata.resource_version = written;
     }
+    Ok(changed)
 }
 
 /// Goes on with the deletion of an integration: has its data erased, tells why it waits, and lets

@@ -179,7 +179,7 @@ fn a_directory_that_is_away_holds_up_who_is_new_and_nobody_else() {
         world.data = away();
         world.step(Ok(findings()));
         assert_eq!(world.suspended(), Some(false));
-        assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+        assert_eq!(world.condition(EXCLUSIVE).unwrap().0, Truth::True);
     }
 }
 
