@@ -190,7 +190,10 @@ impl Bed {
             .arg("--listen=127.0.0.1:0")
             .arg("--worker-image=switchboard:bench")
             .arg(format!("--directory-url={}", self.directory_url))
-            .arg(format!("--token-key-file={}", self.path("token.key").display()))
+            .arg(format!(
+                "--token-key-file={}",
+                self.path("token.key").display()
+            ))
             .arg(format!(
                 "--ca-bundle={}",
                 self.path("salesforce-ca.pem").display()
