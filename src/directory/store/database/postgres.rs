@@ -106,7 +106,8 @@ impl Postgres {
         for table in WITH_NUMBERS {
             self.unlimited(&format!("VACUUM (ANALYZE) {table}")).await?;
         }
-        Ok(())
+        // The statistics of before quote common values.
+        self.unlimited("VACUUM pg_catalog.pg_statistic").await
     }
 
     /// Writes the tables anew, and those of the statistics, which quote common values.

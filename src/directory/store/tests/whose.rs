@@ -616,7 +616,13 @@ async fn no_byte_of_an_erased_number_is_in_the_files(on: Backend) {
         let some: Vec<_> = (start..start + 500).collect();
         let legs: Vec<_> = some
             .iter()
-            .map(|n| leg(&format!("c{}", (n * 53) % 3_000), &of(*n), *n as i64))
+            .map(|n| {
+                leg(
+                    &format!("c{}", (n * 53) % 3_000),
+                    &spelled(&of(*n)),
+                    *n as i64,
+                )
+            })
             .collect();
         record(&store, &legs).await;
         let contacts: Vec<_> = some.iter().map(|n| found(&of(*n))).collect();
@@ -629,7 +635,11 @@ async fn no_byte_of_an_erased_number_is_in_the_files(on: Backend) {
         assert_eq!(erase(&store, number).await, 1);
     }
     store.clean_up().await.unwrap();
-    store.compact().await.unwrap();
+    // PostgreSQL's indexes keep deleted keys as separators of their pages, and a page of a table
+    // may keep its last row, until they are written anew.
+    if on == Backend::Postgres {
+        store.compact().await.unwrap();
+    }
     let bytes = files(&store, on, &folder).await;
     assert!(holds(&bytes, &kept), "the search finds what is there");
     let left: Vec<_> = gone.iter().filter(|number| holds(&bytes, number)).collect();
@@ -638,18 +648,21 @@ async fn no_byte_of_an_erased_number_is_in_the_files(on: Backend) {
 
 /// All bytes of the database: SQLite's file and journal, or PostgreSQL's tables, indexes and
 /// statistics.
-async fn files(store: &Store, on: Backend, folder: &TempDir) -> Vec<Vec<u8>> {
+async fn files(store: &Store, on: Backend, folder: &TempDir) -> Vec<(String, Vec<u8>)> {
     if on == Backend::Sqlite {
         let files = std::fs::read_dir(folder.path()).unwrap();
         return files
-            .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+            .map(|file| {
+                let path = file.unwrap().path();
+                (path.display().to_string(), std::fs::read(&path).unwrap())
+            })
             .collect();
     }
     // What is in memory is written, so that the files are what is searched.
     let paths: Vec<NameRow> = store
         .database
         .all(
-            "SELECT current_setting('data_directory') || '/' || pg_relation_filepath(c.oid) AS name \
+            "SELECT c.relname || ' ' || current_setting('data_directory') || '/' || pg_relation_filepath(c.oid) AS name \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.relkind IN ('r', 'i', 't') AND pg_relation_filepath(c.oid) IS NOT NULL \
              AND (n.nspname IN ('public', 'pg_toast') OR c.relname LIKE 'pg_statistic%') \
@@ -664,17 +677,24 @@ async fn files(store: &Store, on: Backend, folder: &TempDir) -> Vec<Vec<u8>> {
     paths
         .into_iter()
         .map(|path| {
-            std::fs::read(&path.name).unwrap_or_else(|error| panic!("{}: {error}", path.name))
+            let (relation, file) = path.name.split_once(' ').unwrap();
+            let read = std::fs::read(file);
+            let bytes = read.unwrap_or_else(|error| panic!("{}: {error}", path.name));
+            (relation.to_owned(), bytes)
         })
         .collect()
 }
 
-fn holds(files: &[Vec<u8>], number: &str) -> bool {
-    let national = format!("0{}", &number[3..]);
-    [number.trim_start_matches('+'), &national]
+/// As the platform may spell it.
+fn spelled(number: &str) -> String {
+    format!("03-1234-{}", &number[8..])
+}
+
+fn holds(files: &[(String, Vec<u8>)], number: &str) -> bool {
+    [number.trim_start_matches('+'), &spelled(number)]
         .iter()
         .any(|text| {
-            files.iter().any(|bytes| {
+            files.iter().any(|(_, bytes)| {
                 bytes
                     .windows(text.len())
                     .any(|window| window == text.as_bytes())
