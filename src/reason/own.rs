@@ -93,7 +93,7 @@ reasons! {
         }
         DataOfAnother {
             "The directory keeps data under this company ID that another integration has left. Nobody gets it without a word.",
-            Act("If the data is yours, set the annotation switchboard.dev/adopt-data to the UID of the integration that it belonged to; the platform team finds it in the directory's log. Otherwise correct spec.companyId, or ask the platform team to erase the data (switchboard directory erase). It is looked at again every ten minutes.")
+            Act("If the data is yours, set the annotation switchboard.dev/adopt-data to the UID of the integration that it belonged to; the platform team finds it in the directory's log. Otherwise correct spec.companyId, or ask the platform team to erase the data (`switchboard directory erase`). It is looked at again every ten minutes.")
         }
         DirectoryNotAsked {
             "The directory could not be asked whether it keeps data of somebody else under the company ID. Until then there are no tokens and no runs.",
@@ -305,7 +305,7 @@ reasons! {
         }
         CompanyNotErased {
             "An integration with `deletionPolicy: Erase` is gone, and the directory still keeps data of the company.",
-            Act("Ask the platform team to erase it: switchboard directory erase --company ID, in a pod of the directory.")
+            Act("Ask the platform team to erase it, by `switchboard directory erase` in a pod of the directory.")
         }
     }
     Harmless {
