@@ -192,7 +192,8 @@ pub enum Command {
         company: Option<CompanyId>,
     },
     /// Erases everything that is held about a company now, whosever it is, and refuses its tokens;
-    /// prints how many rows.
+    /// prints how many rows. An integration that still claims the company needs new tokens then, by
+    /// the annotation switchboard.dev/tokens-not-before.
     Erase {
         /// The company.
         #[arg(long, value_name = "ID")]
@@ -574,6 +575,45 @@ mod tests {
         }
         let both = "directory --token-keys k --database sqlite:a --database-url-file f";
         assert!(parse(both).is_err(), "one address only");
+    }
+
+    #[tokio::test]
+    async fn a_company_is_erased_by_hand_and_the_file_written_anew() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("d.db").display());
+        let (acme, birch): (CompanyId, CompanyId) =
+            ("acme".parse().unwrap(), "birch".parse().unwrap());
+        let store = Store::open(&database).await.unwrap();
+        for company in [&acme, &birch] {
+            let at = Timestamp::UNIX_EPOCH;
+            store.refuse_tokens_before(company, at).await.unwrap();
+            let request = crate::directory::model::WriteContactsRequest {
+                not_found: vec!["+81312345678".parse().unwrap()],
+                ..crate::directory::model::WriteContactsRequest::new(
+                    crate::directory::model::WritePolicy::Overwrite,
+                    vec![],
+                )
+            };
+            store.write_contacts(company, &request, at).await.unwrap();
+        }
+        store.close().await;
+        for line in ["erase --company acme", "compact"] {
+            let line = format!("directory {line} --database {database}");
+            let args = parse(&line).unwrap();
+            serve(args, CancellationToken::new()).await.unwrap();
+        }
+        let store = Store::open(&database).await.unwrap();
+        let number = "+81312345678".parse().unwrap();
+        assert_eq!(store.asked(&acme, &number).await.unwrap().asked_at, None);
+        assert!(
+            store
+                .asked(&birch, &number)
+                .await
+                .unwrap()
+                .asked_at
+                .is_some()
+        );
+        assert!(parse("directory erase").is_err(), "of which company?");
     }
 
     #[tokio::test]

@@ -310,7 +310,9 @@ pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
 /// Whether a body begins with a byte order mark of UTF-16, or with a brace in it.
 fn is_utf16(body: &[u8]) -> bool {
     const BEGINNINGS: [[u8; 2]; 4] = [[0xff, 0xfe], [0xfe, 0xff], [b'{', 0], [0, b'{']];
-    BEGINNINGS.iter().any(|beginning| body.starts_with(beginning))
+    BEGINNINGS
+        .iter()
+        .any(|beginning| body.starts_with(beginning))
 }
 
 fn leg(detail: &RawValue, path: &str, call_id: Option<&str>) -> Result<Leg, Malformed> {

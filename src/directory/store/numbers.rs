@@ -20,6 +20,8 @@ use crate::phone::{E164, Region, numbers_in};
 const BATCH: i64 = 1_000;
 /// The most hashes that one statement compares.
 const MOST_HASHES: usize = 200;
+/// The most calls that one statement names.
+const MOST_IDS: usize = 500;
 /// The most calls of an export.
 const MAX_CALLS: u32 = 5_000;
 /// The most entries of the audit in an export.
@@ -31,16 +33,14 @@ const CLOSE: &str = "INSERT INTO erased_numbers (company, number_hash, erased_at
 const RESTORE: &str = "DELETE FROM erased_numbers WHERE company = $1 AND number_hash = $2";
 
 /// Parameters: $1 company, $2 number, $3 most rows.
-const CALLS: &str = "DELETE FROM calls WHERE company = $1 AND id IN \
+pub(crate) const CALLS: &str = "DELETE FROM calls WHERE company = $1 AND id IN \
      (SELECT id FROM calls WHERE company = $1 AND e164 = $2 LIMIT $3)";
 
 /// Parameters: $1 company, $2 after this ID, $3 most rows. Calls whose number is not only that of
 /// `e164`.
 pub(crate) const OTHERWISE: &str = "SELECT id, number, e164, lookup_key FROM calls \
-     WHERE company = $1 AND id > $2 AND number IS NOT NULL \
-     AND (e164 IS NULL OR lookup_key IS NULL OR lookup_key <> e164) ORDER BY id LIMIT $3";
+     WHERE company = $1 AND id > $2 AND number IS NOT NULL AND (e164 IS NULL OR lookup_key IS NULL OR lookup_key <> e164) ORDER BY id LIMIT $3";
 
-const CALL: &str = "DELETE FROM calls WHERE company = $1 AND id = $2";
 const CONTACT: &str = "DELETE FROM contacts WHERE company = $1 AND number = $2";
 const QUESTION: &str = "DELETE FROM questions WHERE company = $1 AND number = $2";
 
@@ -144,12 +144,22 @@ impl Store {
                 .await
                 .map_err(sort)?;
         }
-        for row in &found {
-            let args = args![company.as_str(), row.id.as_str()];
-            erased.calls += self.take_away(CALL, args).await.map_err(sort)?;
+        for some in found.chunks(MOST_IDS) {
+            let (sql, args) = among_ids(company, some);
+            let rows = uncrossed(|| self.take_away_built(&sql, &args)).await;
+            erased.calls += rows.map_err(sort)?;
         }
         self.has_deleted();
         Ok(erased)
+    }
+
+    async fn take_away_built(&self, sql: &str, args: &[Arg]) -> Result<u64, sqlx::Error> {
+        let mut transaction = self.database.begin().await?;
+        let rows = transaction
+            .execute(AssertSqlSafe(sql.to_owned()), args.to_vec())
+            .await?;
+        transaction.commit().await?;
+        Ok(rows)
     }
 
     async fn close_numbers(
@@ -382,23 +392,34 @@ pub(crate) fn texts(call: &CallRow) -> impl Iterator<Item = &str> {
     texts.into_iter().filter_map(Option::as_deref)
 }
 
+/// Builds the statement that deletes these calls.
+fn among_ids(company: &CompanyId, calls: &[OtherwiseRow]) -> (String, Vec<Arg>) {
+    let mut args = args![company.as_str()];
+    let places = placed(&mut args, calls.iter().map(|call| call.id.as_str()));
+    let sql = format!("DELETE FROM calls WHERE company = $1 AND id IN ({places})");
+    (sql, args)
+}
+
+/// Adds values to the parameters, and returns their places in a list of SQL.
+fn placed<'a>(args: &mut Vec<Arg>, values: impl Iterator<Item = &'a str>) -> String {
+    let places = values.map(|value| {
+        args.push(value.into());
+        format!("${}", args.len())
+    });
+    let places: Vec<String> = places.collect();
+    if places.is_empty() {
+        "NULL".to_owned()
+    } else {
+        places.join(", ")
+    }
+}
+
 /// Builds the statement that finds which of the hashes are there.
 fn among(company: &CompanyId, hashes: &[String]) -> (String, Vec<Arg>) {
     let mut args = args![company.as_str()];
-    let places: Vec<String> = hashes
-        .iter()
-        .map(|hash| {
-            args.push(hash.as_str().into());
-            format!("${}", args.len())
-        })
-        .collect();
+    let places = placed(&mut args, hashes.iter().map(String::as_str));
     let sql = format!(
-        "SELECT number_hash, erased_at FROM erased_numbers WHERE company = $1 AND number_hash IN ({})",
-        if places.is_empty() {
-            "NULL".to_owned()
-        } else {
-            places.join(", ")
-        }
+        "SELECT number_hash, erased_at FROM erased_numbers WHERE company = $1 AND number_hash IN ({places})"
     );
     (sql, args)
 }

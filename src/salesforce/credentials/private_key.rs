@@ -481,7 +481,9 @@ mod tests {
     fn what_stands_without_its_begin_and_end_lines_is_named_too() {
         use NotAKey::*;
         let body = |pem: &str| -> String {
-            let lines = pem.lines().skip_while(|line| !line.starts_with("-----BEGIN"));
+            let lines = pem
+                .lines()
+                .skip_while(|line| !line.starts_with("-----BEGIN"));
             lines
                 .take_while(|line| !line.starts_with("-----END"))
                 .filter(|line| !line.starts_with('-'))
@@ -490,16 +492,8 @@ mod tests {
         for (what, pem, is) in [
             ("certificate", CERTIFICATE, Certificate),
             ("public key", data!("rsa-public.pem"), PublicKey),
-            (
-                "request",
-                data!("pasted/request.pem"),
-                CertificateRequest,
-            ),
-            (
-                "encrypted",
-                data!("pasted/encrypted-pkcs8.pem"),
-                Encrypted,
-            ),
+            ("request", data!("pasted/request.pem"), CertificateRequest),
+            ("encrypted", data!("pasted/encrypted-pkcs8.pem"), Encrypted),
             ("EC", data!("pasted/ec-pkcs8.pem"), EllipticCurve),
             ("Ed25519", data!("pasted/ed25519.pem"), OtherAlgorithm),
         ] {

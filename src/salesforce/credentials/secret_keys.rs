@@ -244,7 +244,8 @@ fn says_none(text: &str) -> bool {
         "undefined",
         "(none)",
     ];
-    NONE.iter().any(|none| text.trim().eq_ignore_ascii_case(none))
+    NONE.iter()
+        .any(|none| text.trim().eq_ignore_ascii_case(none))
 }
 
 /// Whether a text is a line of a file, with the name of the key in front: `SF_PASSWORD=…`,

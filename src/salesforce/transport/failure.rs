@@ -178,7 +178,11 @@ mod tests {
                 "write https://acme--uat.sandbox.my.salesforce.com into loginUrl",
             ),
             (old, "/login", "Setup > My Domain shows"),
-            (old, "https://acme.my.site.com/s/", "Setup > My Domain shows"),
+            (
+                old,
+                "https://acme.my.site.com/s/",
+                "Setup > My Domain shows",
+            ),
             (
                 old,
                 "https://old.lightning.force.com/",

@@ -29,3 +29,7 @@ create table audit (
     detail      text,
     primary key (company, at, id)
 );
+
+-- The calls that name a number otherwise than by e164 are found without reading the others.
+create index calls_otherwise on calls (company, id)
+    where number is not null and (e164 is null or lookup_key is null or lookup_key <> e164);

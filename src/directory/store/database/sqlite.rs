@@ -26,6 +26,9 @@ const READERS: u32 = 12;
 /// schema of a large file up to date.
 const OPENING: Duration = Duration::from_secs(60);
 
+/// How long the journal's emptying waits for those who read from it.
+const READERS_LEAVE: Duration = Duration::from_millis(500);
+
 /// The pause before the next attempt to open the file.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -114,15 +117,19 @@ impl Sqlite {
         Ok(measured?)
     }
 
-    /// Writes the journal back into the file, and empties it. It waits for readers as long as a
-    /// request would.
+    /// Writes the journal back into the file, and empties it. Writers wait meanwhile, so that it
+    /// waits for readers only a moment.
     ///
     /// # Errors
     /// `Busy` while somebody still reads from the journal.
     pub(crate) async fn empty_journal(&self) -> Result<(), sqlx::Error> {
-        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-            .fetch_one(&self.writer)
-            .await?;
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(READERS_LEAVE);
+        let mut connection = options.connect().await?;
+        let emptied = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
+        let (busy, _, _): (i64, i64, i64) = emptied.fetch_one(&mut connection).await?;
+        connection.close().await?;
         if busy == 0 {
             Ok(())
         } else {
