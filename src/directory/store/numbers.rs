@@ -36,10 +36,11 @@ const RESTORE: &str = "DELETE FROM erased_numbers WHERE company = $1 AND number_
 pub(crate) const CALLS: &str = "DELETE FROM calls WHERE company = $1 AND id IN \
      (SELECT id FROM calls WHERE company = $1 AND e164 = $2 LIMIT $3)";
 
-/// Parameters: $1 company, $2 after this ID, $3 most rows. Calls whose number is not only that of
-/// `e164`.
+/// Parameters: $1 company, $2 after this key, $3 and this ID, $4 most rows. Calls whose number is
+/// not only that of `e164`. Ordered by the key, so that its own index is read and no other call.
 pub(crate) const OTHERWISE: &str = "SELECT id, number, e164, lookup_key FROM calls \
-     WHERE company = $1 AND id > $2 AND number IS NOT NULL AND (e164 IS NULL OR lookup_key IS NULL OR lookup_key <> e164) ORDER BY id LIMIT $3";
+     WHERE company = $1 AND (lookup_key, id) > ($2, $3) AND (e164 IS NULL OR lookup_key <> e164) \
+     ORDER BY lookup_key, id LIMIT $4";
 
 const CONTACT: &str = "DELETE FROM contacts WHERE company = $1 AND number = $2";
 const QUESTION: &str = "DELETE FROM questions WHERE company = $1 AND number = $2";
@@ -191,14 +192,15 @@ impl Store {
         number: &NumberFilter,
         region: Region,
     ) -> Result<Vec<OtherwiseRow>, sqlx::Error> {
-        let (mut found, mut after) = (vec![], String::new());
+        let (mut found, mut after) = (vec![], (String::new(), String::new()));
         loop {
-            let args = args![company.as_str(), after.as_str(), BATCH];
+            let (key, id) = (after.0.as_str(), after.1.as_str());
+            let args = args![company.as_str(), key, id, BATCH];
             let rows: Vec<OtherwiseRow> = self.database.all(OTHERWISE, args).await?;
             let Some(last) = rows.last() else {
                 return Ok(found);
             };
-            after.clone_from(&last.id);
+            after = (last.lookup_key.clone().unwrap_or_default(), last.id.clone());
             let is_last = rows.len() < BATCH as usize;
             found.extend(rows.into_iter().filter(|row| row.names(number, &region)));
             if is_last {

@@ -31,5 +31,4 @@ create table audit (
 ) strict, without rowid;
 
 -- The calls that name a number otherwise than by e164 are found without reading the others.
-create index calls_otherwise on calls (company, id)
-    where number is not null and (e164 is null or lookup_key is null or lookup_key <> e164);
+create index calls_otherwise on calls (company, lookup_key, id) where e164 is null or lookup_key <> e164;

@@ -485,7 +485,7 @@ mod tests {
             later[1],
             questions,
             "6c93f3024717d7082f17a0f9",
-            "8c950f3e19f6621b7615b9fb",
+            "c4d1bc8b3738fc30e9213cfb",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -495,7 +495,7 @@ mod tests {
             later[1],
             questions,
             "07087859527e2287c0bc1358",
-            "dd9359e43cb4eb475d658add",
+            "2d4fa64d22a94555e3d2ed6e",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }
