@@ -3,12 +3,13 @@
 mod composite;
 pub(crate) mod retry;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tracing::debug;
@@ -250,11 +251,7 @@ impl Connection {
 
     /// The organization's API usage from the last response that reported it; `None` before that.
     pub fn usage(&self) -> Option<Usage> {
-        *self
-            .shared
-            .usage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.shared.usage.lock()
     }
 
     /// The cost of this connection so far.
@@ -379,7 +376,7 @@ impl Connection {
             .get(LIMIT_INFO)
             .and_then(|value| value.to_str().ok());
         if let Some(usage) = header.and_then(|value| Usage::from_header(value, Timestamp::now())) {
-            let mut known = shared.usage.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = shared.usage.lock();
             *known = Some(usage.after(*known));
         }
         if (200..300).contains(&incoming.status) {
