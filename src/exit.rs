@@ -63,7 +63,7 @@ impl Exit {
             Self::Usage => "all; `explain`: also for a code that no reason has",
             Self::BudgetExhausted => "`worker`",
             Self::Interrupted => {
-                "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `status`, `selftest`: at the first signal; `lookup` prints what was found before. `directory purge`: at the first signal; what it had removed stays removed. `controller`, `directory`: when a second signal cuts their orderly end off"
+                "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `status`, `selftest`: at the first signal; `lookup` prints what was found before. `directory purge`, `directory erase`, `directory compact`: at the first signal; what it had removed stays removed. `controller`, `directory`: when a second signal cuts their orderly end off"
             }
             Self::Unknown => {
                 "`status`: the API server does not answer, does not let the caller read integrations, or there is none of that name or none at all"

@@ -63,6 +63,27 @@ pub(crate) struct Bed {
     client: Client,
     pub simulator: Simulator,
     dir: TempDir,
+    /// It tells the controller whose each company's data is.
+    #[allow(dead_code, reason = "it ends with the bed")]
+    directory: Process,
+    directory_url: String,
+}
+
+/// The program that is measured.
+fn binary(args: &Args) -> PathBuf {
+    if args.binary.is_absolute() {
+        args.binary.clone()
+    } else {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(&args.binary)
+    }
+}
+
+/// The address that a program tells in the log line with this text.
+async fn told(process: &Process, text: &str) -> Result<String> {
+    let line = process.wait_for_text(text, DEADLINE).await?;
+    let line: Value = serde_json::from_str(&line)?;
+    let address = line["address"].as_str().ok_or("no address in the log")?;
+    Ok(format!("http://{address}"))
 }
 
 // === impl Bed ===
@@ -84,16 +105,28 @@ impl Bed {
             ])
             .await?
             .expect_success();
+        let dir = tempfile::tempdir()?;
+        let keys = dir.path().join("token.key");
+        std::fs::write(
+            &keys,
+            base64::engine::general_purpose::STANDARD.encode([7; 32]),
+        )?;
+        let database = dir.path().join("directory.db");
+        let directory = Process::builder("directory", binary(args))
+            .arg("directory")
+            .arg("--listen=127.0.0.1:0")
+            .arg(format!("--database=sqlite:{}", database.display()))
+            .arg(format!("--token-keys={}", keys.display()))
+            .start()
+            .await?;
         let bed = Self {
             client: control_plane.client(),
             control_plane,
             simulator: Simulator::start(world(args)).await?,
-            dir: tempfile::tempdir()?,
+            dir,
+            directory_url: told(&directory, "the directory listens").await?,
+            directory,
         };
-        std::fs::write(
-            bed.path("token.key"),
-            base64::engine::general_purpose::STANDARD.encode([7; 32]),
-        )?;
         std::fs::write(bed.path("salesforce-ca.pem"), bed.simulator.ca_pem())?;
         for namespace in [FLEET, FOREIGN] {
             let namespace: Namespace =
@@ -152,16 +185,11 @@ impl Bed {
     }
 
     pub(crate) async fn start_controller(&self, args: &Args) -> Result<Controller> {
-        let binary = if args.binary.is_absolute() {
-            args.binary.clone()
-        } else {
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(&args.binary)
-        };
-        let process = Process::builder("controller", binary)
+        let process = Process::builder("controller", binary(args))
             .arg("controller")
             .arg("--listen=127.0.0.1:0")
             .arg("--worker-image=switchboard:bench")
-            .arg("--directory-url=http://127.0.0.1:9")
+            .arg(format!("--directory-url={}", self.directory_url))
             .arg(format!(
                 "--token-key-file={}",
                 self.path("token.key").display()
@@ -175,13 +203,8 @@ impl Bed {
             .env("KUBECONFIG", self.control_plane.kubeconfig_path().display())
             .start()
             .await?;
-        let line = process
-            .wait_for_text("health is told here", DEADLINE)
-            .await?;
-        let line: Value = serde_json::from_str(&line)?;
-        let address = line["address"].as_str().ok_or("no address in the log")?;
         Ok(Controller {
-            url: format!("http://{address}"),
+            url: told(&process, "health is told here").await?,
             process,
         })
     }

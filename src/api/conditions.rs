@@ -25,6 +25,10 @@ pub const STALLED: &str = "Stalled";
 /// Ready, and present only while the spec has call centers.
 pub const CALL_CENTERS_VERIFIED: &str = "CallCentersVerified";
 
+/// What the directory kept about the company is erased. Present only while the integration is being
+/// deleted and waits for that.
+pub const DATA_ERASED: &str = "DataErased";
+
 /// The conditions that Ready summarises. Each one depends on those before it, and Ready reports the
 /// first one that does not hold.
 pub const ORDER: [&str; 5] = [

@@ -29,6 +29,7 @@ pub(crate) fn integration(name: &str) -> SalesforceIntegration {
             run: None,
             api_budget: Default::default(),
             notifications: None,
+            deletion_policy: Default::default(),
             interval: "30m".into(),
             suspend: false,
         },

@@ -22,9 +22,9 @@ pub use self::run_spec::{
 pub(crate) use self::settings::canonical_user;
 pub use self::settings::{InvalidField, Settings};
 pub use self::spec::{
-    ApiBudget, AppAuth, Auth, CallCenter, Chosen, Contacts, Environment, Language, Notifications,
-    Retrieval, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec, SecretRef,
-    UserAuth,
+    ApiBudget, AppAuth, Auth, CallCenter, Chosen, Contacts, DeletionPolicy, Environment, Language,
+    Notifications, Retrieval, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec,
+    SecretRef, UserAuth,
 };
 pub use self::status::SalesforceIntegrationStatus;
 
@@ -39,6 +39,11 @@ pub const TOKENS_NOT_BEFORE: &str = "switchboard.dev/tokens-not-before";
 /// Annotation on an object of somebody else that gives it to an integration. The value is the name
 /// of the integration.
 pub const ADOPT: &str = "switchboard.dev/adopt";
+/// Annotation that takes over the data that another integration has left under the company ID. The
+/// value is the UID of that integration.
+pub const ADOPT_DATA: &str = "switchboard.dev/adopt-data";
+/// Finalizer of integrations whose data goes with them.
+pub const ERASE_DATA: &str = "switchboard.dev/erase-data";
 /// Label on every object that belongs to an integration. The value is the name of the integration.
 pub const INTEGRATION_LABEL: &str = "switchboard.dev/integration";
 /// Label on CronJobs, Jobs and pods: the kind of run, `sync` or `lookup`.

@@ -24,6 +24,9 @@ use crate::salesforce::{ApiVersion, Method};
 /// name a shorter one, and is proved at this one.
 const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The longest time for which calls are kept, in days.
+const MAX_DAYS: u32 = 9_999;
+
 /// A field whose value is unusable, such as a name of something that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
@@ -63,6 +66,9 @@ pub struct Settings {
     pub call_centers: Vec<CallCenter>,
     /// Days of the call history that a re-retrieval asks for again, 1 to 9,999.
     pub history_days: u32,
+    /// Days for which the directory keeps calls, 1 to 9,999; `None` for as long as the operator
+    /// says.
+    pub retain_days: Option<u32>,
     /// What the pods of its runs have beside what the operator gives to all.
     pub run: RunSpec,
     /// Whether the search index is asked for numbers that no query finds.
@@ -210,6 +216,17 @@ impl Settings {
                 contacts.history
             ),
         })?;
+        let retain_days = match contacts.retain_days {
+            Some(days) if !(1..=MAX_DAYS).contains(&days) => {
+                return Err(InvalidField {
+                    field: "spec.contacts.retainDays",
+                    problem: format!(
+                        "{days} is no number of days from 1 to {MAX_DAYS}; write one such as 90"
+                    ),
+                });
+            }
+            days => days,
+        };
         let interval = spec
             .interval
             .parse::<SignedDuration>()
@@ -255,6 +272,7 @@ impl Settings {
             region,
             call_centers: spec.call_centers.clone(),
             history_days,
+            retain_days,
             run: spec.run.clone().unwrap_or_default(),
             second_question: contacts.second_question.unwrap_or_default() == SecondQuestion::Search,
             daily_percent,

@@ -81,6 +81,11 @@ pub struct SalesforceIntegrationSpec {
     /// Who is told by e-mail when the integration is not ready for a while, and when it is again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications: Option<Notifications>,
+    /// What becomes of calls and contacts in the directory when this resource is deleted. `Retain`
+    /// keeps them for an integration of the same namespace and name; `Erase` deletes all that is
+    /// kept about the company, and the deletion waits for that, 10 minutes at most.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
     /// How often a healthy connection is proved again, as a duration from `1m` to `24h`. The
     /// controller spreads the proofs around it.
     #[serde(default = "default_interval")]
@@ -323,6 +328,15 @@ pub struct Contacts {
     #[schemars(length(max = 5))]
     #[serde(default = "default_history")]
     pub history: String,
+    /// For how many days the directory keeps calls, from 1 to 9999, with what Salesforce said
+    /// about numbers that no call shows any more. The operator's own maximum holds beside it,
+    /// and alone if nothing is said here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 9999")
+            .message("must be a number of days from 1 to 9999; leave it out to keep calls as long as the operator does"),
+    )]
+    pub retain_days: Option<u32>,
     /// What becomes of numbers that no query finds. `Search`, which counts if nothing is said,
     /// asks Salesforce's search index, which finds numbers with extensions, labels and other
     /// numbers beside them, for some further API calls; `Disabled` asks no second time.
@@ -423,6 +437,16 @@ pub enum SecondQuestion {
     Disabled,
 }
 
+/// What becomes of calls and contacts when the resource is deleted.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DeletionPolicy {
+    /// They stay.
+    #[default]
+    Retain,
+    /// They go.
+    Erase,
+}
+
 /// Which kind of org it is; it decides where to log in.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Environment {
@@ -442,6 +466,7 @@ impl Default for Contacts {
             time_zone: default_time_zone(),
             region: default_region(),
             history: default_history(),
+            retain_days: None,
             second_question: None,
         }
     }

@@ -44,6 +44,10 @@ pub struct SalesforceIntegrationStatus {
     /// `switchboard.dev/tokens-not-before` asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_tokens: Option<RevokedTokens>,
+    /// What the directory keeps under the company ID, once it has said that it is this
+    /// integration's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<KeptData>,
     /// The org's API requests, as Salesforce last told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_usage: Option<ApiUsage>,
@@ -89,6 +93,25 @@ pub struct RevokedTokens {
     pub company_id: String,
     /// Those that were issued before are refused.
     pub not_before: Time,
+}
+
+/// What the directory keeps for an integration, as it last said.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptData {
+    /// The company ID under which it is kept.
+    pub company_id: String,
+    /// Since when it is this integration's.
+    pub since: Time,
+    /// For how many days calls are kept: `spec.contacts.retainDays`, or the operator's maximum if
+    /// that is shorter. Absent: without an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_days: Option<u32>,
+    /// What of `spec.contacts.retainDays` the directory was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_retain_days: Option<u32>,
+    /// When the directory was last asked.
+    pub asked_at: Time,
 }
 
 /// The Salesforce org behind the connection.

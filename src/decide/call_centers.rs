@@ -1,6 +1,8 @@
 //! The call centers: whether another integration holds one of their users, and whether Salesforce
 //! has them as the spec says.
 
+use super::data::claim;
+use super::data::claim::Holding;
 use super::rules::call_centers;
 use super::rules::company_claim::Claim;
 use super::rules::config::CallCenterConflicts;
@@ -12,16 +14,21 @@ use crate::reason::Reason;
 use crate::salesforce::Findings;
 
 impl Decision<'_> {
-    /// Whether the integration holds its company ID.
+    /// Whether the integration holds its company ID, and no stranger's data is kept under it.
     pub(crate) fn holds_company(&self) -> bool {
-        self.observed.claim == Claim::Held
+        self.observed.claim == Claim::Held && self.holding() != Holding::NotOurs
     }
 
     /// Sets Exclusive: first the company ID, then the users of the call centers.
     pub(crate) fn exclusive(&mut self) {
         let spec = &self.observed.resource.spec;
         let mut verdict = verdicts::exclusive(&self.observed.claim, &spec.company_id);
-        if self.holds_company() && !spec.call_centers.is_empty() {
+        let of_data = claim::verdict(self.observed.resource, &self.observed.data);
+        if self.observed.claim == Claim::Held
+            && let Some(of_data) = of_data
+        {
+            verdict = of_data;
+        } else if self.holds_company() && !spec.call_centers.is_empty() {
             let is_proved = self.status.organization.is_some() || self.findings().is_some();
             let own = own_duplicates(&spec.call_centers);
             verdict = verdicts::exclusive_users(&own, &self.observed.taken_users, is_proved);

@@ -4,6 +4,7 @@
 
 mod call_centers;
 pub(crate) mod children;
+pub(crate) mod data;
 pub(crate) mod login;
 pub(crate) mod notify;
 mod observed;
@@ -17,6 +18,7 @@ mod spending;
 #[cfg(test)]
 mod tests;
 mod verdicts;
+mod whose;
 
 use std::time::Duration;
 
@@ -64,6 +66,7 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
         return decision.refuse_spec(&invalid.to_string());
     }
     decision.credentials();
+    decision.data(settings);
     decision.exclusive();
     decision.runs();
     decision.lingering();
@@ -121,6 +124,7 @@ impl<'a> Decision<'a> {
                 end_jobs: vec![],
                 mint_tokens: false,
                 revoke: None,
+                finalizer: data::erasure::wanted(observed.resource),
                 status: SalesforceIntegrationStatus::default(),
                 ended_runs: vec![],
                 notices: vec![],

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::children::LiveCronJob;
+use super::data::claim::Answer;
 use super::login::credentials::Credentials;
 use super::login::proof::{Proof, SiblingLogins};
 use super::rules::company_claim::Claim;
@@ -29,6 +30,8 @@ pub(crate) struct Observed<'a> {
     pub credentials: Credentials,
     /// Whether the integration holds its company ID.
     pub claim: Claim,
+    /// What the directory said whose the company's data is.
+    pub data: Answer,
     /// The users of its call centers that older integrations of its org hold.
     pub taken_users: Users,
     /// The login results of other integrations that use the same credential.
@@ -81,6 +84,7 @@ impl<'a> Observed<'a> {
             settings,
             credentials,
             claim: Claim::Held,
+            data: Answer::NotAsked,
             taken_users: Users::default(),
             siblings: SiblingLogins::default(),
             proof: None,

@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     /// Time before which the company's tokens are revoked now: the directory is told, once the new
     /// ones are there.
     pub revoke: Option<Timestamp>,
+    /// Whether the integration gets the finalizer by which its data goes with it, or loses it.
+    pub finalizer: Option<bool>,
     /// The desired status. It is written only if it differs.
     pub status: SalesforceIntegrationStatus,
     /// Runs that ended and that the desired status records for the first time.

@@ -35,7 +35,7 @@ impl Decision<'_> {
         };
         // A clash of users does not stop the proof: it shows which org the users are in.
         if !self.holds_company() {
-            let why = "The company ID belongs to another resource.";
+            let why = "The company ID, or the data under it, belongs to another resource.";
             self.set(CONNECTED, Verdict::unknown(Reason::Pending, why));
             self.set(AUTHORIZED, Verdict::unknown(Reason::Pending, why));
             self.handle_test_request("the company ID belongs to another resource");

@@ -5,6 +5,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::data::claim::Holding;
 use super::rules::schedule::Cadence;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, requests, warnings};
@@ -186,8 +187,10 @@ impl Decision<'_> {
                 }
             })
             .collect();
+        // Before it is known whose the data is, nobody gets a token for it.
+        let may_have = holds_company && self.holding() == Holding::Ours;
         self.plan.mint_tokens =
-            holds_company && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
+            may_have && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
     }
 
     fn run_template(

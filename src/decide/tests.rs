@@ -16,6 +16,7 @@ mod runs;
 mod spec;
 mod tenants;
 mod user_limit;
+mod whose;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::data::claim::Answer;
 use super::rules::company_claim::Claim;
 use super::rules::config::{CallCenterConflicts, Config};
 use super::rules::user_claim::Users;
@@ -57,6 +59,7 @@ struct World {
     resource: SalesforceIntegration,
     credentials: Credentials,
     claim: Claim,
+    data: Answer,
     taken_users: Users,
     siblings: SiblingLogins,
     ended_runs: Vec<EndedRun>,
@@ -86,6 +89,7 @@ impl World {
             resource,
             credentials: available("f1"),
             claim: Claim::Held,
+            data: Answer::NotAsked,
             taken_users: Users::default(),
             siblings: SiblingLogins::default(),
             ended_runs: vec![],
@@ -119,6 +123,7 @@ impl World {
         let credentials = self.credentials.clone();
         let observed = Observed {
             claim: self.claim.clone(),
+            data: self.data.clone(),
             taken_users: self.taken_users.clone(),
             siblings: self.siblings.clone(),
             proof,

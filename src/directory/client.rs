@@ -20,6 +20,10 @@ use tracing::warn;
 use url::Url;
 
 use super::Authorities;
+use super::model::company::{CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany};
+use super::model::privacy::{
+    AuditPage, AuditQuery, ErasedNumber, NumberExport, NumberRequest, RestoredNumber,
+};
 use super::model::{
     AgainRequest, CallsPage, CallsQuery, ClaimRequest, ClaimedCalls, Contact, ContactEdit,
     DoneReceipt, DoneRequest, NumbersToAsk, Problem, Receipt, ReleaseReceipt, ReleaseRequest,
@@ -130,23 +134,7 @@ impl Client {
         base: &str,
         token: SecretString,
     ) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder();
-        let http = match authorities {
-            Some(authorities) => authorities.for_client(http),
-            None => http,
-        };
-        let http = http
-            .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(30))
-            // Shorter than the directory's idle timeout, so that no client connection is reused
-            // while the directory closes it.
-            .pool_idle_timeout(Duration::from_secs(20))
-            .build()
-            .map_err(ClientError::Setup)?;
-        Self::with_http(http, base, token)
+        Self::with_http(http(authorities)?, base, token)
     }
 
     /// A client that uses the caller's HTTP client, with its timeouts and certificate authorities.
@@ -228,6 +216,56 @@ impl Client {
         answer.map(|holds: TokensNotBefore| holds.not_before)
     }
 
+    /// Claims the company's data for an integration, and says for how long it is kept.
+    pub async fn claim_company(
+        &self,
+        settings: &CompanySettings,
+    ) -> Result<CompanyState, ClientError> {
+        let action = "find out whose the company's data is";
+        let body = encode(action, settings)?;
+        let url = self.url("v1/company")?;
+        self.send(action, Method::PUT, url, Some(body)).await
+    }
+
+    /// Erases what is held about the company, or a part of it; repeat it until it is done.
+    pub async fn erase_company(
+        &self,
+        request: &EraseCompanyRequest,
+    ) -> Result<ErasedCompany, ClientError> {
+        self.post("erase the company's data", "v1/company/erase", request)
+            .await
+    }
+
+    // --- for who answers for the protection of data ---
+
+    /// Erases what is held about a number.
+    pub async fn erase_number(&self, number: &NumberRequest) -> Result<ErasedNumber, ClientError> {
+        self.post("erase a number", "v1/numbers/erase", number)
+            .await
+    }
+
+    /// Lets an erased number be kept again.
+    pub async fn restore_number(
+        &self,
+        number: &NumberRequest,
+    ) -> Result<RestoredNumber, ClientError> {
+        self.post("restore a number", "v1/numbers/restore", number)
+            .await
+    }
+
+    /// Everything that is held about a number.
+    pub async fn export_number(&self, number: &NumberRequest) -> Result<NumberExport, ClientError> {
+        self.post("export a number", "v1/numbers/export", number)
+            .await
+    }
+
+    /// One page of the audit.
+    pub async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, ClientError> {
+        let action = "read the audit";
+        let url = self.url_with("v1/audit", action, query)?;
+        self.send(action, Method::GET, url, None).await
+    }
+
     // --- for screens ---
 
     /// The contact of a number in any spelling; `None` when the number has no contact.
@@ -261,15 +299,7 @@ impl Client {
     /// One page of the call history.
     pub async fn calls(&self, query: &CallsQuery) -> Result<CallsPage, ClientError> {
         let action = "read the call history";
-        let mut url = self.url("v1/calls")?;
-        let fields =
-            serde_json::to_value(query).map_err(|error| answer(action, CauseText::of(&error)))?;
-        for (key, value) in fields.as_object().into_iter().flatten() {
-            let text = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            url.query_pairs_mut().append_pair(key, &text);
-        }
+        let url = self.url_with("v1/calls", action, query)?;
         self.send(action, Method::GET, url, None).await
     }
 
@@ -287,6 +317,25 @@ impl Client {
         self.base
             .join(path)
             .map_err(|error| self.no_address(CauseText::of(&error)))
+    }
+
+    /// A URL with the fields of a document as its query.
+    fn url_with(
+        &self,
+        path: &str,
+        action: &'static str,
+        query: &impl Serialize,
+    ) -> Result<Url, ClientError> {
+        let mut url = self.url(path)?;
+        let fields =
+            serde_json::to_value(query).map_err(|error| answer(action, CauseText::of(&error)))?;
+        for (key, value) in fields.as_object().into_iter().flatten() {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            url.query_pairs_mut().append_pair(key, &text);
+        }
+        Ok(url)
     }
 
     fn contact_url(&self, number: &str) -> Result<Url, ClientError> {
@@ -462,6 +511,30 @@ impl Problem {
             was: None,
         }
     }
+}
+
+/// An HTTP client that trusts these authorities; those of the system where there are none.
+///
+/// # Errors
+/// When it cannot be set up.
+pub(crate) fn http(authorities: Option<&Authorities>) -> Result<reqwest::Client, ClientError> {
+    let http = reqwest::Client::builder();
+    let http = match authorities {
+        Some(authorities) => authorities.for_client(http),
+        None => http,
+    };
+    let http = http
+        .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(30))
+        // Shorter than the directory's idle timeout, so that no client connection is reused
+        // while the directory closes it.
+        .pool_idle_timeout(Duration::from_secs(20))
+        .build()
+        .map_err(ClientError::Setup)?;
+    Ok(http)
 }
 
 /// Whether the same request may be answered otherwise a little later: the directory's own 429 and

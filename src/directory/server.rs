@@ -15,15 +15,18 @@ use zeroize::Zeroizing;
 use super::certificate::CertificateFiles;
 use super::http::{App, Limits, Metrics, Readiness, Room, Share, Shares, router};
 use super::key_file::KeyFile;
+use super::model::number_hash::NumberKeys;
 use super::model::revoked::Revoked;
-use super::store::{Store, StoreError};
-use super::{CompanyId, TokenError, upkeep};
+use super::store::{Store, StoreError, days_before};
+use super::upkeep::Retention;
+use super::{CompanyId, TokenError, TokenKeys, upkeep};
 use crate::cli::{PrintError, bytes, print};
 use crate::error::print_error;
 use crate::exit::Exit;
 use crate::http_server::{self, AddressRange, PairError, Proxies, listen_remedy};
 use crate::shutdown::{Shutdown, Stopped};
 
+const AUDIT_DAYS: u32 = 400;
 const MAX_BODY: usize = 4 * 1024 * 1024;
 const TENANT_RATE: u32 = 500;
 const TENANT_CONCURRENCY: u32 = 4;
@@ -105,10 +108,20 @@ pub struct Args {
         value_name = "FILE"
     )]
     pub tls_key: Option<PathBuf>,
+    /// The file with the keys by which numbers are hashed that were erased, or that the audit
+    /// names: one base64 key of at least 32 bytes a line, the newest first. A line that is
+    /// taken out lets the numbers of its time come back. The keys of the tokens are used when
+    /// absent.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_NUMBER_KEYS", value_name = "FILE")]
+    pub number_keys: Option<PathBuf>,
     /// Takes calls away this many days after they started, and what Salesforce said about numbers
-    /// that no call shows any more. Everything is kept when absent.
+    /// that no call shows any more; an integration may ask for fewer days. Everything is kept when
+    /// absent.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_RETAIN_DAYS", value_parser = clap::value_parser!(u32).range(1..), value_name = "DAYS")]
     pub retain_days: Option<u32>,
+    /// For how many days the audit is kept: who read, edited, erased or exported what.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_AUDIT_RETAIN_DAYS", default_value_t = AUDIT_DAYS, value_parser = clap::value_parser!(u32).range(1..), value_name = "DAYS")]
+    pub audit_retain_days: u32,
     /// The largest request body, in bytes, unpacked. A webhook carries the transcript of its call.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_BODY", default_value_t = MAX_BODY, value_name = "BYTES")]
     pub max_body: usize,
@@ -178,6 +191,17 @@ pub enum Command {
         #[arg(long, value_name = "ID")]
         company: Option<CompanyId>,
     },
+    /// Erases everything that is held about a company now, whosever it is, and refuses its tokens;
+    /// prints how many rows. An integration that still claims the company needs new tokens then, by
+    /// the annotation switchboard.dev/tokens-not-before.
+    Erase {
+        /// The company.
+        #[arg(long, value_name = "ID")]
+        company: CompanyId,
+    },
+    /// Writes the database's files anew, so that nothing that was erased or taken away is in them.
+    /// Writers wait meanwhile, with PostgreSQL readers as well.
+    Compact,
 }
 
 /// Why the directory does not run.
@@ -202,6 +226,14 @@ pub enum Error {
     /// No key file is named, although serving needs one.
     #[error("no key file is named; name it with --token-keys")]
     NoKeyFile,
+    /// The file with the keys of numbers cannot be read.
+    #[error(
+        "the key file {0} cannot be read; check --number-keys, and that this process may read the file"
+    )]
+    NumberKeysFile(PathBuf, #[source] io::Error),
+    /// The content of the file with the keys of numbers is invalid.
+    #[error("the key file {0} of --number-keys cannot be used")]
+    NumberKeys(PathBuf, #[source] TokenError),
     /// The file with the database's address cannot be read.
     #[error(
         "the file {0} with the database's address cannot be read; check --database-url-file, and that this process may read the file"
@@ -230,7 +262,8 @@ pub struct Server {
     keys: KeyFile,
     certificate: Option<CertificateFiles>,
     connections: http_server::ConnectionLimits,
-    retain_days: Option<u32>,
+    own_keys: Option<TokenKeys>,
+    retention: Retention,
     database_limit: Option<u64>,
 }
 
@@ -262,7 +295,7 @@ async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
         }) => {
             let purge = async {
                 let store = Store::open(args.database_address().await?.expose_secret()).await?;
-                let before = upkeep::days_before(Timestamp::now(), *older_than_days);
+                let before = days_before(Timestamp::now(), *older_than_days);
                 let purged = store.purge(company.as_ref(), before).await;
                 store.close().await;
                 Ok::<_, Error>(purged?)
@@ -276,6 +309,38 @@ async fn serve(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
                 "calls {}, contacts {}\n",
                 purged.calls, purged.contacts
             ))?;
+            Ok(())
+        }
+        Some(Command::Erase { company }) => {
+            let erase = async {
+                let store = Store::open(args.database_address().await?.expose_secret()).await?;
+                let rows = store.erase_any(company, Timestamp::now()).await?;
+                store.clean_up().await?;
+                store.close().await;
+                Ok::<_, Error>(rows)
+            };
+            // It goes on where it was stopped, as a purge.
+            let rows = shutdown
+                .run_until_cancelled(erase)
+                .await
+                .ok_or(Error::Stopped(Stopped))??;
+            print(&format!("rows {rows}\n"))?;
+            Ok(())
+        }
+        Some(Command::Compact) => {
+            let compact = async {
+                let store = Store::open(args.database_address().await?.expose_secret()).await?;
+                let before = store.size().await?;
+                store.compact().await?;
+                let after = store.size().await?;
+                store.close().await;
+                Ok::<_, Error>((before.bytes, after.bytes))
+            };
+            let (before, after) = shutdown
+                .run_until_cancelled(compact)
+                .await
+                .ok_or(Error::Stopped(Stopped))??;
+            print(&format!("bytes before {before}, after {after}\n"))?;
             Ok(())
         }
     }
@@ -292,6 +357,8 @@ impl Error {
             | Self::PairFile(..)
             | Self::Pair(..)
             | Self::NoKeyFile
+            | Self::NumberKeysFile(..)
+            | Self::NumberKeys(..)
             | Self::DatabaseFile(..)
             | Self::Store(StoreError::Address) => Exit::Usage,
             Self::Stopped(_) => Exit::Interrupted,
@@ -314,7 +381,9 @@ impl Args {
             token_keys: Some(token_keys),
             tls_certificate: None,
             tls_key: None,
+            number_keys: None,
             retain_days: None,
+            audit_retain_days: AUDIT_DAYS,
             max_body: MAX_BODY,
             tenant_rate: TENANT_RATE,
             tenant_concurrency: TENANT_CONCURRENCY,
@@ -355,6 +424,13 @@ impl Server {
             _ => None,
         };
         let store = Store::open(args.database_address().await?.expose_secret()).await?;
+        let own_keys = match &args.number_keys {
+            Some(file) => Some(number_keys(file).await?),
+            None => None,
+        };
+        let token_keys = keys.current();
+        let number_keys = NumberKeys::new(own_keys.as_ref(), &token_keys.borrow().clone());
+        store.use_number_keys(number_keys);
         let revoked = Revoked::default();
         revoked.learn(store.revocations().await?);
         let cannot = |error| Error::Listen(args.listen, error);
@@ -376,6 +452,7 @@ impl Server {
             room: Room::for_bodies_of(args.max_body),
             metrics: Metrics::default(),
             readiness: Readiness::default(),
+            retain_days: args.retain_days,
             shutdown,
         };
         Ok(Self {
@@ -391,7 +468,11 @@ impl Server {
                 idle: Duration::from_secs(args.idle_timeout),
                 grace: Duration::from_secs(args.grace),
             },
-            retain_days: args.retain_days,
+            own_keys,
+            retention: Retention {
+                calls: args.retain_days,
+                audit: args.audit_retain_days,
+            },
             database_limit: args.database_limit,
         })
     }
@@ -411,7 +492,8 @@ impl Server {
             keys,
             certificate,
             connections,
-            retain_days,
+            own_keys,
+            retention,
             database_limit,
         } = self;
         let (store, shutdown) = (app.store.clone(), app.shutdown.clone());
@@ -434,9 +516,14 @@ impl Server {
             app.revoked.clone(),
             shutdown.clone(),
         ));
-        if let Some(days) = retain_days {
-            tokio::spawn(upkeep::retain(store.clone(), days, shutdown.clone()));
-        }
+        tokio::spawn(upkeep::follow_keys(
+            store.clone(),
+            own_keys,
+            app.keys.clone(),
+            shutdown.clone(),
+        ));
+        tokio::spawn(upkeep::retain(store.clone(), retention, shutdown.clone()));
+        tokio::spawn(upkeep::clean_up(store.clone(), shutdown.clone()));
         if !http_server::serve(listener, router(app), tls, connections, shutdown).await {
             warn!(
                 "requests in flight took too long and were cut off; their transactions are rolled back"
@@ -446,6 +533,15 @@ impl Server {
         info!("the directory went down");
         Ok(())
     }
+}
+
+/// Reads the keys by which numbers are hashed.
+async fn number_keys(file: &PathBuf) -> Result<TokenKeys, Error> {
+    let text = tokio::fs::read_to_string(file)
+        .await
+        .map(Zeroizing::new)
+        .map_err(|error| Error::NumberKeysFile(file.clone(), error))?;
+    TokenKeys::parse(&text).map_err(|error| Error::NumberKeys(file.clone(), error))
 }
 
 #[cfg(test)]
@@ -479,6 +575,45 @@ mod tests {
         }
         let both = "directory --token-keys k --database sqlite:a --database-url-file f";
         assert!(parse(both).is_err(), "one address only");
+    }
+
+    #[tokio::test]
+    async fn a_company_is_erased_by_hand_and_the_file_written_anew() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("d.db").display());
+        let (acme, birch): (CompanyId, CompanyId) =
+            ("acme".parse().unwrap(), "birch".parse().unwrap());
+        let store = Store::open(&database).await.unwrap();
+        for company in [&acme, &birch] {
+            let at = Timestamp::UNIX_EPOCH;
+            store.refuse_tokens_before(company, at).await.unwrap();
+            let request = crate::directory::model::WriteContactsRequest {
+                not_found: vec!["+81312345678".parse().unwrap()],
+                ..crate::directory::model::WriteContactsRequest::new(
+                    crate::directory::model::WritePolicy::Overwrite,
+                    vec![],
+                )
+            };
+            store.write_contacts(company, &request, at).await.unwrap();
+        }
+        store.close().await;
+        for line in ["erase --company acme", "compact"] {
+            let line = format!("directory {line} --database {database}");
+            let args = parse(&line).unwrap();
+            serve(args, CancellationToken::new()).await.unwrap();
+        }
+        let store = Store::open(&database).await.unwrap();
+        let number = "+81312345678".parse().unwrap();
+        assert_eq!(store.asked(&acme, &number).await.unwrap().asked_at, None);
+        assert!(
+            store
+                .asked(&birch, &number)
+                .await
+                .unwrap()
+                .asked_at
+                .is_some()
+        );
+        assert!(parse("directory erase").is_err(), "of which company?");
     }
 
     #[tokio::test]

@@ -1,26 +1,40 @@
 //! What happens beside the requests while the directory serves: old rows are deleted once an hour,
 //! and the database is measured once a minute.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::TokenKeys;
 use super::http::Metrics;
+use super::model::number_hash::NumberKeys;
 use super::model::revoked::Revoked;
-use super::store::Store;
+use super::store::{Store, days_before};
 use crate::error::Chain;
 
 const FIRST_PURGE_AFTER: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3_600);
+const CLEANED_EVERY: Duration = Duration::from_secs(30);
 const MEASURED_EVERY: Duration = Duration::from_secs(60);
 /// The longest time for which a replica takes a token that another one was told is revoked.
 const LEARNED_EVERY: Duration = Duration::from_secs(2);
 
-/// Deletes what is older than this many days. Several replicas may do this at the same time,
-/// because a second deletion finds nothing.
-pub(crate) async fn retain(store: Store, days: u32, shutdown: CancellationToken) {
+/// For how long data is kept, as the operator says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Retention {
+    /// The most days for calls; `None` for no end.
+    pub(crate) calls: Option<u32>,
+    /// Days for the audit.
+    pub(crate) audit: u32,
+}
+
+/// Deletes what is older than it may be: than the operator says, or the integration of its company.
+/// Several replicas may do this at the same time, because a second deletion finds nothing.
+pub(crate) async fn retain(store: Store, retention: Retention, shutdown: CancellationToken) {
     let mut pause = FIRST_PURGE_AFTER;
     while shutdown
         .run_until_cancelled(tokio::time::sleep(pause))
@@ -28,14 +42,19 @@ pub(crate) async fn retain(store: Store, days: u32, shutdown: CancellationToken)
         .is_some()
     {
         pause = EVERY;
-        match store.purge(None, days_before(Timestamp::now(), days)).await {
+        let now = Timestamp::now();
+        match store.retain(retention.calls, now).await {
             Ok(purged) => info!(
                 calls = purged.calls,
                 contacts = purged.contacts,
-                days,
+                days = retention.calls,
                 "took away what is older than it may be"
             ),
             Err(error) => warn!(error = %Chain(&error), "old calls stay for another hour"),
+        }
+        let before = days_before(now, retention.audit);
+        if let Err(error) = store.purge_audit(before).await {
+            warn!(error = %Chain(&error), "old entries of the audit stay for another hour");
         }
     }
 }
@@ -87,8 +106,28 @@ pub(crate) async fn learn_revocations(store: Store, revoked: Revoked, shutdown: 
     }
 }
 
-/// The time this many days before `now`, or the earliest possible time if it is out of range.
-pub(crate) fn days_before(now: Timestamp, days: u32) -> Timestamp {
-    now.checked_sub(SignedDuration::from_hours(24 * i64::from(days)))
-        .unwrap_or(Timestamp::MIN)
+/// Takes what was erased out of the files, within a minute after it was.
+pub(crate) async fn clean_up(store: Store, shutdown: CancellationToken) {
+    while shutdown
+        .run_until_cancelled(tokio::time::sleep(CLEANED_EVERY))
+        .await
+        .is_some()
+    {
+        if let Err(error) = store.clean_up().await {
+            warn!(error = %Chain(&error), "what was erased may be in the files for another minute");
+        }
+    }
+}
+
+/// Hashes numbers by the keys that the files have, whenever those of the tokens change.
+pub(crate) async fn follow_keys(
+    store: Store,
+    own: Option<TokenKeys>,
+    mut tokens: watch::Receiver<Arc<TokenKeys>>,
+    shutdown: CancellationToken,
+) {
+    while let Some(Ok(())) = shutdown.run_until_cancelled(tokens.changed()).await {
+        let keys = NumberKeys::new(own.as_ref(), &tokens.borrow_and_update().clone());
+        store.use_number_keys(keys);
+    }
 }

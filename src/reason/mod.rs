@@ -47,6 +47,8 @@ pub enum Chapter {
     Warnings,
     /// The results of a test or a run that the tenant requested.
     Requests,
+    /// What becomes of the data when an integration is deleted.
+    DataErased,
     /// Reasons that report no problem.
     Harmless,
 }
@@ -73,7 +75,7 @@ impl fmt::Display for Remedy {
 
 impl Chapter {
     /// Every chapter, in the order of docs/reasons.md.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CredentialsAvailable,
         Self::Exclusive,
         Self::CallCentersVerified,
@@ -84,6 +86,7 @@ impl Chapter {
         Self::LostRun,
         Self::Warnings,
         Self::Requests,
+        Self::DataErased,
         Self::Harmless,
     ];
 
@@ -100,6 +103,7 @@ impl Chapter {
             Self::LostRun => "How a run ended without saying why",
             Self::Warnings => "Warnings",
             Self::Requests => "What became of a test or a run that was asked for",
+            Self::DataErased => "DataErased, while an integration is being deleted",
             Self::Harmless => "When nothing is wrong",
         }
     }

@@ -91,6 +91,14 @@ reasons! {
             "An older integration claims the same company ID; the older one keeps it.",
             Act("Correct spec.companyId, or ask for the other resource to be deleted; this one then recovers by itself.")
         }
+        DataOfAnother {
+            "The directory keeps data under this company ID that another integration has left. Nobody gets it without a word.",
+            Act("If the data is yours, set the annotation switchboard.dev/adopt-data to the UID of the integration that it belonged to; the platform team finds it in the directory's log. Otherwise correct spec.companyId, or ask the platform team to erase the data (`switchboard directory erase`). It is looked at again every ten minutes.")
+        }
+        DirectoryNotAsked {
+            "The directory could not be asked whether it keeps data of somebody else under the company ID. Until then there are no tokens and no runs.",
+            Act("It is tried again by itself every 15 seconds. If it lasts, ask the platform team: the controller must reach the directory (directory.url in the chart, --directory-url), and both must have the same keys and version.")
+        }
         UserInOtherCallCenter {
             "A user of spec.callCenters stands in a call center of an older integration of the same org, which keeps the user, or twice in this one.",
             Act("Take the users that the message names out of spec.callCenters, or ask the platform team which integration they belong to. When the other one gives them up, this one recovers by itself.")
@@ -255,6 +263,14 @@ reasons! {
             "Tokens are to be revoked, and the directory could not be told: it still takes them. The Secret has new ones already.",
             Act("It is tried again by itself within minutes. If it lasts, ask the platform team: the controller must reach the directory (directory.url in the chart, --directory-url), and both must have the same keys and version.")
         }
+        RetentionShorter {
+            "`spec.contacts.retainDays` is more than the operator keeps calls for. The operator's days count.",
+            Act("Lower spec.contacts.retainDays to what the message names, or ask the platform team for more (directory.retainDays in the chart, --retain-days of the directory).")
+        }
+        RetentionNotTold {
+            "`spec.contacts.retainDays` has changed, and the directory could not be told: it keeps calls for the time of before.",
+            Act("It is tried again by itself every 15 seconds. If it lasts, ask the platform team: the controller must reach the directory (directory.url in the chart, --directory-url), and both must have the same keys and version.")
+        }
         MailRecipientRefused {
             "`spec.notifications.email` names an address in a domain that the operator sends no mail to.",
             Act("Name an address in a domain of your own that the platform team has allowed, or ask the platform team to allow this one (mail.recipientDomains in the chart, --mail-recipient-domains).")
@@ -282,7 +298,29 @@ reasons! {
             Act("Put right what the message names, then ask again with another value of the annotation switchboard.dev/run-requested-at.")
         }
     }
+    DataErased {
+        ErasureWaits {
+            "With `deletionPolicy: Erase` the deletion waits until the directory has erased what it keeps about the company, and the directory could not be asked.",
+            Act("It is tried again every 10 seconds, for 10 minutes after the deletion; then the deletion goes on, and the data stays. To let it go at once, set spec.deletionPolicy to Retain. If it lasts, ask the platform team to look at the directory.")
+        }
+        CompanyNotErased {
+            "An integration with `deletionPolicy: Erase` is gone, and the directory still keeps data of the company.",
+            Act("Ask the platform team to erase it, by `switchboard directory erase` in a pod of the directory.")
+        }
+    }
     Harmless {
+        Erasing {
+            "An integration with `deletionPolicy: Erase` is being deleted, and the directory erases what it keeps about the company.",
+            Nothing
+        }
+        CompanyErased {
+            "An integration with `deletionPolicy: Erase` is gone, and so is what the directory kept about the company.",
+            Nothing
+        }
+        DataTakenOver {
+            "The integration has taken over what an earlier one of the same namespace and name, or the one that switchboard.dev/adopt-data names, had left in the directory.",
+            Nothing
+        }
         Ready { "Everything works.", Nothing }
         AsExpected { "The condition holds.", Nothing }
         Pending {

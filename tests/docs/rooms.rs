@@ -36,6 +36,7 @@ const ROOMS: &[&str] = &[
     "run",
     "decide/rules/pods",
     "decide/rules",
+    "decide/data",
     "decide/login",
     "decide/runs",
     "decide/children",

@@ -25,7 +25,9 @@ async fn whole_life(stage: &Stage) {
     // version.
     stage.simulator.fault(Fault::delay(3_000).once());
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
-    stage.apply(&stage.integration("acme")).await;
+    let mut manifest = stage.integration("acme");
+    manifest["spec"]["deletionPolicy"] = "Erase".into();
+    stage.apply(&manifest).await;
     wait_for("the proof to hang", SOON, async || {
         match stage.simulator.counters().faults {
             0 => Err("no fault struck"),
@@ -92,6 +94,8 @@ async fn whole_life(stage: &Stage) {
         gone.then_some(()).ok_or(format!("{jobs:?}"))
     })
     .await;
+    // Its data goes with it.
+    stage.kubectl(&["delete", "sfi", "acme", "--wait"]).await;
     assert_eq!(
         controller.terminate(SOON).await.unwrap(),
         0,

@@ -52,5 +52,6 @@ mod tenant;
 mod tenants;
 mod throttled;
 mod unanswered;
+mod whose;
 mod words;
 mod world;

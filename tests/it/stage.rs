@@ -277,6 +277,29 @@ impl Stage {
         controller
     }
 
+    /// Ends the directory with a signal and waits for its end.
+    pub(crate) async fn stop_directory(&self) {
+        assert_eq!(self.directory.terminate(SOON).await.unwrap(), 0);
+    }
+
+    /// Starts the directory again at the address that it had.
+    pub(crate) async fn start_directory(&mut self) {
+        let address = self.directory_url.trim_start_matches("http://");
+        self.directory = Process::builder("directory", program())
+            .arg("directory")
+            .arg(format!("--listen={address}"))
+            .arg(format!(
+                "--database=sqlite:{}",
+                self.path("directory.db").display()
+            ))
+            .arg(format!("--token-keys={}", self.path("token.key").display()))
+            .env("RUST_LOG", self.log)
+            .start()
+            .await
+            .unwrap();
+        listening(&self.directory, "the directory listens").await;
+    }
+
     /// Ends the controller with a signal and waits for its end.
     pub(crate) async fn stop_controller(&mut self) {
         if let Some(controller) = self.controller.take() {

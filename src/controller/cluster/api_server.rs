@@ -17,7 +17,9 @@ use kube::{Client, Resource};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::api::{SalesforceIntegration, SalesforceIntegrationSpec, SalesforceIntegrationStatus};
+use crate::api::{
+    ERASE_DATA, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceIntegrationStatus,
+};
 
 /// The parts of a resource that the controller reads.
 pub(crate) trait TrimmedResource:
@@ -146,6 +148,8 @@ struct Metadata {
     #[serde(default, deserialize_with = "own_annotations")]
     annotations: Option<BTreeMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
+    #[serde(default, deserialize_with = "own_finalizers")]
+    finalizers: Option<Vec<String>>,
 }
 
 /// The prefix of the annotations that are read. All annotations of an object have up to 256 KiB.
@@ -158,6 +162,16 @@ const KNOWN_LABELS: [&str; 3] = [
     "app.kubernetes.io/",
     "batch.kubernetes.io/",
 ];
+
+/// Whether ours is there. Of the others nothing is kept.
+fn own_finalizers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    let all = Option::<Vec<String>>::deserialize(deserializer)?;
+    let own = all.into_iter().flatten().filter(|one| one == ERASE_DATA);
+    let own: Vec<String> = own.take(1).collect();
+    Ok((!own.is_empty()).then_some(own))
+}
 
 fn own_annotations<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -221,6 +235,7 @@ impl From<Metadata> for ObjectMeta {
             labels: read.labels,
             annotations: read.annotations,
             owner_references: read.owner_references,
+            finalizers: read.finalizers,
             ..Self::default()
         }
     }
@@ -330,7 +345,7 @@ mod tests {
                     "kubectl.kubernetes.io/last-applied-configuration": "{}"
                 },
                 "ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "o"}],
-                "finalizers": ["x"],
+                "finalizers": ["x", "switchboard.dev/erase-data", "y"],
                 "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
             },
             "spec": {
@@ -347,7 +362,7 @@ mod tests {
             serde_json::from_value(object()).unwrap();
         let mut whole: SalesforceIntegration = serde_json::from_value(object()).unwrap();
         whole.metadata.managed_fields = None;
-        whole.metadata.finalizers = None;
+        whole.metadata.finalizers = Some(vec![ERASE_DATA.into()]);
         let annotations = whole.metadata.annotations.as_mut().unwrap();
         annotations.retain(|key, _| key.starts_with("switchboard.dev/"));
         assert_eq!(annotations.len(), 1);

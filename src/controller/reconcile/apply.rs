@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Preconditions};
@@ -14,9 +14,9 @@ use kube::{Api, Resource, ResourceExt};
 use secrecy::ExposeSecret;
 
 use super::error::{Error, WithoutWords};
-use super::owned;
 use super::owned::Write;
 use super::status::write_status;
+use super::{directory, finalizer, owned};
 use crate::api::{SalesforceIntegration, Settings, TOKENS_VERSION, now};
 use crate::controller::context::Context;
 use crate::controller::context::mail::QUEUE_FULL;
@@ -24,21 +24,17 @@ use crate::controller::memory::index::{Tokens, WatchedKind};
 use crate::controller::memory::key::Key;
 use crate::controller::memory::{expect_write, observed_write};
 use crate::decide::{LiveCronJob, Notice, Plan, Retire, children};
-use crate::directory;
-use crate::directory::client::Retry;
 use crate::directory::{Claims, Purpose};
 use crate::error::Chain;
 
 /// What the tokens are for, by their key in the Secret.
-const PURPOSES: [(&str, Purpose); 4] = [
+const PURPOSES: [(&str, Purpose); 5] = [
     ("ingest", Purpose::Ingest),
     ("lookup", Purpose::Lookup),
     ("worker", Purpose::Worker),
     ("admin", Purpose::Admin),
+    ("privacy", Purpose::Privacy),
 ];
-
-/// How long a token is good that the controller mints for itself.
-const OWN_TOKEN_GOOD_FOR: SignedDuration = SignedDuration::from_mins(5);
 
 /// How much of a plan was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +58,18 @@ pub(crate) async fn apply(
     live: &[Arc<LiveCronJob>],
 ) -> Result<Applied, Error> {
     let key = Key::of(resource);
+    // The finalizer comes before anything is kept for the integration.
+    let finalized = match plan.finalizer {
+        Some(wanted) => finalizer::bring(context, resource, wanted).await.map(Some),
+        None => Ok(None),
+    };
+    let (resource, finalized) = match finalized {
+        Ok(Some(brought)) => (Cow::Owned(brought), Ok(())),
+        Ok(None) => (Cow::Borrowed(resource), Ok(())),
+        Err(Error::Gone) => return Err(Error::Gone),
+        Err(error) => (Cow::Borrowed(resource), Err(error)),
+    };
+    let resource = resource.as_ref();
     // The Job is created before the status records the request as handled. Its name makes a second
     // attempt harmless.
     let started = match &plan.run {
@@ -107,7 +115,8 @@ pub(crate) async fn apply(
     {
         publish(context, resource, notice).await;
     }
-    started.and(written).and(revoked).map(|()| Applied::Whole)
+    let all = started.and(written).and(revoked).and(finalized);
+    all.map(|()| Applied::Whole)
 }
 
 async fn write_children(
@@ -195,24 +204,12 @@ async fn revoke(
     at: Timestamp,
 ) -> Result<(), Error> {
     mint_tokens(context, resource, settings).await?;
-    let claims = Claims {
-        company: settings.company_id.clone(),
-        purpose: Purpose::Controller,
-        region: settings.region,
-        issued_at: now().max(at),
-        expires_at: now().checked_add(OWN_TOKEN_GOOD_FOR).ok(),
-    };
-    let token = context.token_keys.mint(&claims).map_err(Error::Token)?;
-    let authorities = context.directory_trust.authorities();
-    let url = context.config.directory_url.as_str();
-    let directory = directory::Client::trusting(authorities.as_ref(), url, token)
-        .map_err(Error::Revocation)?
-        .with_retry(Retry {
-            attempts: 1,
-            ..Retry::default()
-        });
+    let (company, region) = (&settings.company_id, settings.region);
+    let issued_at = now().max(at);
+    let directory = directory::client(context, company, Purpose::Controller, region, issued_at)
+        .map_err(Error::Revocation)?;
     let holds = directory.revoke_tokens_before(at).await;
-    let holds = holds.map_err(Error::Revocation)?;
+    let holds = holds.map_err(|error| Error::Revocation(error.into()))?;
     tracing::info!(%holds, "the directory refuses older tokens of the company");
     Ok(())
 }
@@ -358,7 +355,7 @@ where
 }
 
 /// Publishes an Event once, without a retry: the status holds the same information.
-async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &Notice) {
+pub(crate) async fn publish(context: &Context, resource: &SalesforceIntegration, notice: &Notice) {
     tracing::info!(reason = notice.reason.as_str(), "{}", notice.note);
     if let Err(error) = context
         .recorder

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::owned::Failure;
+use super::directory::Failure;
+use super::owned;
 use crate::decide::runs::admission::NotOurs;
-use crate::directory::{ClientError, TokenError};
+use crate::directory::TokenError;
 
 /// A step of a reconcile that failed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub(crate) enum Error {
     /// Writing a CronJob failed.
     #[error("the CronJob could not be written")]
     CronJob(#[source] kube::Error),
+    /// Setting or removing the finalizer failed.
+    #[error("the finalizer could not be set or taken away")]
+    Finalizer(#[source] kube::Error),
     /// Creating a Job failed.
     #[error("the Job could not be created")]
     Job(#[source] kube::Error),
@@ -38,7 +42,7 @@ pub(crate) enum Error {
     Token(#[source] TokenError),
     /// The directory could not be told which tokens are revoked.
     #[error("tokens could not be revoked")]
-    Revocation(#[source] ClientError),
+    Revocation(#[source] Failure),
     /// The integration was deleted during the reconcile.
     #[error("the resource is gone")]
     Gone,
@@ -48,10 +52,10 @@ pub(crate) enum Error {
 
 impl Error {
     /// The error of a write; `api` is the variant for an answer of the API server.
-    pub(crate) fn of(failure: Failure, api: impl FnOnce(kube::Error) -> Self) -> Self {
+    pub(crate) fn of(failure: owned::Failure, api: impl FnOnce(kube::Error) -> Self) -> Self {
         match failure {
-            Failure::Api(error) => api(error),
-            Failure::NotOurs(object) => Self::NotOurs(object),
+            owned::Failure::Api(error) => api(error),
+            owned::Failure::NotOurs(object) => Self::NotOurs(object),
         }
     }
 
@@ -62,6 +66,7 @@ impl Error {
             | Self::Status(error)
             | Self::Logins(error)
             | Self::CronJob(error)
+            | Self::Finalizer(error)
             | Self::Job(error)
             | Self::EndJob(error) => Some(error),
             Self::TokenSecret(WithoutWords(error)) => Some(error),

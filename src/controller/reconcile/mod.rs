@@ -1,7 +1,9 @@
 //! Reconciles one integration: observes, decides, and applies the decision.
 
 pub(crate) mod apply;
+mod directory;
 pub(crate) mod error;
+mod finalizer;
 pub(crate) mod login_record;
 pub(crate) mod observe;
 mod owned;
@@ -81,7 +83,7 @@ async fn reconcile_once(
     context: &Arc<Context>,
 ) -> Result<Action, Error> {
     if resource.metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
+        return finalizer::finish(context, resource).await;
     }
     let credential_before = credential_of(resource.status.as_ref());
     let asked_at = now();

@@ -1,5 +1,5 @@
 //! Gathers the inputs of a decision. The only request to the API server is for the Secret;
-//! everything else is watched.
+//! everything else is watched. The directory is asked whose the data is, once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,19 +9,21 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
+use super::directory;
 use super::error::Error;
 use crate::api::{InvalidField, SalesforceIntegration, Settings, now};
 use crate::controller::cluster::{events, secret};
 use crate::controller::context::Context;
 use crate::controller::memory::key::Key;
 use crate::decide;
+use crate::decide::data::claim::Answer;
 use crate::decide::rules::company_claim;
 use crate::decide::rules::company_claim::Claim;
 use crate::decide::rules::user_claim::Users;
 use crate::decide::runs::lingering::Lingering;
 use crate::decide::runs::stuck::StuckRun;
 use crate::decide::runs::{EndedRun, Runs, stuck};
-use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children};
+use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children, data};
 use crate::error::Chain;
 use crate::salesforce::{Credentials, Fingerprint};
 
@@ -31,6 +33,7 @@ pub(crate) struct Gathered {
     pub credentials: Option<(Credentials, Fingerprint)>,
     state: decide::Credentials,
     claim: Claim,
+    data: Answer,
     siblings: SiblingLogins,
     ended_runs: Vec<EndedRun>,
     /// Names of all Jobs whose result is known, including those that the status has already
@@ -107,12 +110,18 @@ impl Gathered {
             let index = context.index();
             index.tokens(&tokens_key, uid.as_deref()).cloned()
         };
+        let claim = claim(context, resource);
+        let data = match (&claim, &settings) {
+            (Claim::Held, Ok(settings)) => data(context, resource, settings).await,
+            _ => Answer::NotAsked,
+        };
         Ok(Self {
+            data,
             tokens_wanted: context
                 .token_sources(resource)
                 .version(&resource.spec.company_id, &resource.spec.contacts.region),
             tokens,
-            claim: claim(context, resource),
+            claim,
             cron_jobs,
             settings,
             credentials,
@@ -147,6 +156,7 @@ impl Gathered {
             settings: self.settings.as_ref(),
             credentials: self.state.clone(),
             claim: self.claim.clone(),
+            data: self.data.clone(),
             taken_users: taken_users(context, resource, proof),
             siblings: self.siblings.clone(),
             proof,
@@ -163,6 +173,17 @@ impl Gathered {
             tokens_wanted: self.tokens_wanted.clone(),
             config: &context.config,
         }
+    }
+}
+
+/// Asks the directory whose the company's data is, unless what it last said still holds.
+async fn data(context: &Context, resource: &SalesforceIntegration, settings: &Settings) -> Answer {
+    match data::claim::question(resource, settings, now()) {
+        Some(question) => {
+            let not_before = context.token_sources(resource).not_before;
+            directory::claim(context, resource, settings, question, not_before).await
+        }
+        None => Answer::NotAsked,
     }
 }
 

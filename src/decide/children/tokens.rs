@@ -18,6 +18,10 @@ pub(super) const CA_KEY: &str = "ca.crt";
 /// Key of the Secret with the certificate authorities for the directory.
 pub(super) const DIRECTORY_CA_KEY: &str = "directory-ca.crt";
 
+/// Counts the sets of purposes that there are tokens for: a Secret of before gets those that it
+/// lacks, and keeps the others.
+const WITH_TOKENS_FOR: &str = "privacy";
+
 /// The inputs from which tokens are minted. When they change, new tokens are minted.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenSources<'a> {
@@ -43,11 +47,9 @@ impl TokenSources<'_> {
         let authorities = [self.ca_bundle, self.directory_ca.as_deref()];
         let tokens = short_digest(&[&tokens]);
         let not_before = self.not_before.map(|at| at.to_string());
-        if authorities.iter().all(Option::is_none) && not_before.is_none() {
-            return tokens;
-        }
         let [salesforce, directory] = authorities.map(Option::unwrap_or_default);
-        let beside = [salesforce, directory, &not_before.unwrap_or_default()];
+        let not_before = not_before.unwrap_or_default();
+        let beside = [salesforce, directory, &not_before, WITH_TOKENS_FOR];
         format!("{tokens}-{}", short_digest(&beside))
     }
 }
@@ -70,7 +72,8 @@ fn short_digest(parts: &[&str]) -> String {
 }
 
 /// Builds the Secret: `ingest` for the platform's webhook, `lookup` for the call screen, `worker`
-/// for the runs, and the certificate authorities.
+/// for the runs, `admin` for edits, `privacy` for erasures and exports, and the certificate
+/// authorities.
 pub(crate) fn token_secret(
     resource: &SalesforceIntegration,
     settings: &Settings,

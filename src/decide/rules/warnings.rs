@@ -22,6 +22,8 @@ pub(crate) enum Origin {
     Pods,
     /// Tokens that were to be revoked.
     Tokens,
+    /// The data that the directory keeps.
+    Data,
 }
 
 // === impl Origin ===
@@ -33,6 +35,7 @@ impl Origin {
             Some(Reason::UserIsShared) => Self::Login,
             Some(Reason::ContainerStillRuns) => Self::Pods,
             Some(Reason::TokensNotBeforeInvalid | Reason::TokensNotRevoked) => Self::Tokens,
+            Some(Reason::RetentionShorter | Reason::RetentionNotTold) => Self::Data,
             Some(Reason::MailRecipientRefused | Reason::MailNotConfigured) => Self::Mail,
             Some(
                 Reason::Salesforce(Meaning::ObjectUnavailable)
@@ -62,6 +65,7 @@ pub(crate) fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Wa
         Origin::Mail => 4,
         Origin::Pods => 5,
         Origin::Tokens => 6,
+        Origin::Data => 7,
     });
 }
 

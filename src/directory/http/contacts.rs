@@ -42,7 +42,7 @@ pub(crate) struct NumberParams {
         (status = 400, description = "The region does not exist", body = Problem,
             content_type = "application/problem+json"),
         (status = 404, description = "Nobody is known under this number. The code says why: `not-asked-yet`, \
-            `not-found-in-salesforce`, `gone-from-salesforce`, `removed` (by hand) or `not-a-phone-number`", body = Problem,
+            `not-found-in-salesforce`, `gone-from-salesforce`, `removed` (by hand), `erased` or `not-a-phone-number`", body = Problem,
             content_type = "application/problem+json"),
         Refusals,
     )
@@ -57,6 +57,14 @@ pub(crate) async fn find(
     let number = phone::parse(&number, &region).map_err(ApiError::NotANumber)?;
     match app.store.contact(&caller.company, &number).await? {
         Some(contact) => Ok(Answer(contact)),
+        None if app
+            .store
+            .number_erased_at(&caller.company, &number)
+            .await?
+            .is_some() =>
+        {
+            Err(ApiError::NobodyErased)
+        }
         None => {
             let asked = app.store.asked(&caller.company, &number).await?;
             Err(ApiError::UnknownNumber(asked))
@@ -77,6 +85,8 @@ pub(crate) async fn find(
     request_body = ContactEdit,
     responses(
         (status = 200, description = "The contact as it is now", body = Contact),
+        (status = 409, description = "The number was erased", body = Problem,
+            content_type = "application/problem+json"),
         BodyRefusals,
     )
 )]
@@ -108,7 +118,14 @@ pub(crate) async fn put(
             "companyName and personName are both empty; write at least one".to_owned(),
         ));
     }
-    app.store.put_contact(&caller.company, &contact).await?;
+    let actor = caller.actor();
+    if !app
+        .store
+        .put_contact(&caller.company, &contact, &actor)
+        .await?
+    {
+        return Err(ApiError::ErasedNumber);
+    }
     info!("a contact was edited by hand");
     let asked = app.store.asked(&caller.company, &contact.number).await?;
     Ok(Answer(Contact {
@@ -143,7 +160,11 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let region = params.region.unwrap_or(caller.region);
     let number = phone::parse(&number, &region).map_err(ApiError::NumberRefused)?;
-    let removed = app.store.remove_contact(&caller.company, &number).await?;
+    let actor = caller.actor();
+    let removed = app
+        .store
+        .remove_contact(&caller.company, &number, &actor, now())
+        .await?;
     info!(removed, "a contact was removed by hand");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,12 +7,13 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tracing::{Span, info, warn};
 
-use super::App;
 use super::middleware::auth::{Caller, Read};
 use super::middleware::error::ApiError;
 use super::middleware::responses::Refusals;
+use super::{App, now};
 use crate::directory::model::Contact;
-use crate::directory::store::StoreError;
+use crate::directory::store::audit::Record;
+use crate::directory::store::{StoreError, audit};
 use crate::error::Chain;
 use crate::phone::E164;
 use crate::plain_text::csv;
@@ -43,6 +44,10 @@ pub(crate) async fn export(
     State(app): State<App>,
     caller: Caller<Read>,
 ) -> Result<Response, ApiError> {
+    let record = Record::new(audit::CONTACTS_EXPORTED);
+    app.store
+        .record(&caller.company, &caller.actor(), &record, now())
+        .await?;
     let company = caller.company;
     // Read before the status is sent, so that an unavailable database gives a 503 instead of a
     // broken file.

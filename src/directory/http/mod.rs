@@ -4,12 +4,14 @@
 //! learns only that it is wrong. Every error is a problem document with a sentence.
 
 mod calls;
+mod company;
 mod contacts;
 mod contacts_csv;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod middleware;
 pub(crate) mod openapi;
+mod privacy;
 mod tokens;
 mod webhook;
 mod worker;
@@ -63,6 +65,12 @@ fn endpoints(app: App) -> Router {
         .route("/v1/worker/calls/release", post(worker::release))
         .route("/v1/worker/contacts", post(worker::write_contacts))
         .route("/v1/worker/numbers/again", post(worker::numbers_to_ask))
+        .route("/v1/numbers/erase", post(privacy::erase))
+        .route("/v1/numbers/export", post(privacy::export))
+        .route("/v1/numbers/restore", post(privacy::restore))
+        .route("/v1/audit", get(privacy::audit))
+        .route("/v1/company", put(company::claim))
+        .route("/v1/company/erase", post(company::erase))
         .route("/v1/tokens/not-before", put(tokens::revoke))
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/healthz", get(middleware::health::healthz))

@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::middleware::error::ApiError;
-use super::{calls, contacts, contacts_csv, tokens, webhook, worker};
+use super::{calls, company, contacts, contacts_csv, privacy, tokens, webhook, worker};
 use crate::directory::model::Problem;
 use crate::directory::model::tokens::Purpose;
 
@@ -31,6 +31,12 @@ use crate::directory::model::tokens::Purpose;
         worker::release,
         worker::write_contacts,
         worker::numbers_to_ask,
+        privacy::erase,
+        privacy::export,
+        privacy::restore,
+        privacy::audit,
+        company::claim,
+        company::erase,
         tokens::revoke,
     ),
     components(schemas(Problem)),
@@ -38,6 +44,7 @@ use crate::directory::model::tokens::Purpose;
         (name = "ingest", description = "For the phone platform"),
         (name = "lookup", description = "For screens that read"),
         (name = "admin", description = "For edits by hand"),
+        (name = "privacy", description = "For who answers for the protection of data"),
         (name = "worker", description = "For the workers; every request may be repeated without harm"),
         (name = "controller", description = "For the controller alone"),
     ),
@@ -56,6 +63,7 @@ impl Modify for Tokens {
             Purpose::Lookup,
             Purpose::Admin,
             Purpose::Worker,
+            Purpose::Privacy,
         ] {
             let scheme = HttpBuilder::new()
                 .scheme(HttpAuthScheme::Bearer)
@@ -66,13 +74,14 @@ impl Modify for Tokens {
                 .build();
             components.add_security_scheme(purpose.to_string(), SecurityScheme::Http(scheme));
         }
-        let own = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .description(Some("A token that the controller mints for itself"))
-            .build();
-        let purpose = Purpose::Controller.to_string();
-        components.add_security_scheme(purpose, SecurityScheme::Http(own));
+        for purpose in [Purpose::Controller, Purpose::Erase] {
+            let own = HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("JWT")
+                .description(Some("A token that the controller mints for itself"))
+                .build();
+            components.add_security_scheme(purpose.to_string(), SecurityScheme::Http(own));
+        }
     }
 }
 

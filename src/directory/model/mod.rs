@@ -4,6 +4,10 @@
 //! platform spelled it". A reader ignores unknown keys, so that a newer server can talk to an older
 //! worker.
 
+pub mod company;
+pub(crate) mod misses;
+pub(crate) mod number_hash;
+pub mod privacy;
 pub(crate) mod revoked;
 pub mod tokens;
 pub(crate) mod webhook;
@@ -162,6 +166,9 @@ pub struct Receipt {
     /// Legs that cannot be read and are not kept.
     #[serde(default)]
     pub refused: u32,
+    /// Legs with a number that was erased. They are not kept; do not send them again.
+    #[serde(default)]
+    pub erased: u32,
     /// Why legs are refused: for each of the first 20 its field, what is wrong and what to send.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 20)]
@@ -424,7 +431,8 @@ pub enum Reading {
 pub struct DoneReceipt {
     /// Calls that are done now, those that were before included.
     pub done: u32,
-    /// Calls that the directory does not know, or of which there is nothing to look up.
+    /// Calls that the directory does not know, of which there is nothing to look up, or whose
+    /// number was erased.
     pub unknown: u32,
 }
 
@@ -605,7 +613,8 @@ pub struct WriteContactsReceipt {
 pub enum WriteOutcome {
     /// The directory holds what the worker sent.
     Written,
-    /// A contact was there, and it stayed as it was.
+    /// A contact was there, and it stayed as it was; or the number was erased, and nothing is
+    /// kept about it.
     Kept,
 }
 

@@ -42,8 +42,15 @@ pub enum Purpose {
     /// Editing contacts by hand, and reading what `lookup` reads: an administration page. It needs
     /// a separate token, because the lookup token is in every softphone and must not allow writes.
     Admin,
-    /// Saying which tokens are revoked: the controller itself, for minutes.
+    /// Saying which tokens are revoked, whose the company's data is and how long it is kept: the
+    /// controller itself, for minutes.
     Controller,
+    /// Erasing everything that is held about a company: the controller itself, for minutes, when
+    /// an integration goes whose data is to go with it.
+    Erase,
+    /// Erasing and exporting what is held about a number, and reading the audit: who answers for
+    /// the protection of data. No other token may.
+    Privacy,
 }
 
 /// The JWT claims of a token.
@@ -59,6 +66,15 @@ pub struct Claims {
     pub issued_at: Timestamp,
     /// Expiry time. `None`: the token is valid until its key is removed.
     pub expires_at: Option<Timestamp>,
+}
+
+/// A token that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// What it says.
+    pub claims: Claims,
+    /// Recognises the key that signed it, and tells nothing of it.
+    pub key_id: String,
 }
 
 /// The keys that sign and verify tokens. They are not printed, and they are wiped on drop.
@@ -174,6 +190,12 @@ impl TokenKeys {
     /// Verifies a token and returns its JWT claims. Fails if none of these keys signed it, or if it
     /// has expired.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        self.verified(token, now).map(|verified| verified.claims)
+    }
+
+    /// Verifies a token and returns its JWT claims and the key that signed it. Fails if none of
+    /// these keys did, or if it has expired.
+    pub fn verified(&self, token: &str, now: Timestamp) -> Result<Verified, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         let key = self
             .keys
@@ -199,20 +221,30 @@ impl TokenKeys {
         {
             return Err(TokenError::Expired);
         }
-        Ok(Claims {
+        let claims = Claims {
             company: wire.sub,
             purpose: wire.purpose,
             region: wire.region,
             issued_at: time(wire.iat)?,
             expires_at: wire.exp.map(time).transpose()?,
-        })
+        };
+        let key_id = key.id.clone();
+        Ok(Verified { claims, key_id })
+    }
+
+    /// Derives a key for another use from each of the keys, the signing key's first: HMAC-SHA256
+    /// over the label.
+    pub(crate) fn derive_each(&self, label: &str) -> Vec<Zeroizing<[u8; 32]>> {
+        let text = labelled(label);
+        let keys = self.keys.iter();
+        keys.map(|key| Zeroizing::new(hmac_sha256(&key.bytes, text.as_bytes())))
+            .collect()
     }
 
     /// Derives a key for another use from the signing key: HMAC-SHA256 over the label. It changes
     /// with the signing key.
     pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
-        // The signed text of a token starts with `eyJ`, so no label can collide with a token.
-        let text = format!("switchboard derived key\n{label}");
+        let text = labelled(label);
         Zeroizing::new(
             self.keys
                 .first()
@@ -255,13 +287,21 @@ impl fmt::Display for Purpose {
             Self::Worker => "worker",
             Self::Admin => "admin",
             Self::Controller => "controller",
+            Self::Erase => "erase",
+            Self::Privacy => "privacy",
         })
     }
 }
 
+/// The text from which a key for another use is derived. The signed text of a token starts with
+/// `eyJ`, so that no label can collide with a token.
+fn labelled(label: &str) -> String {
+    format!("switchboard derived key\n{label}")
+}
+
 /// HMAC-SHA256. The key is brought to the block size here, as the standard requires, so that no
 /// step can fail.
-fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
+pub(crate) fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
     let mut block = Zeroizing::new([0_u8; 64]);
     if key.len() <= block.len() {
         block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);

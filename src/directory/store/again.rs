@@ -9,10 +9,11 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::database::{Arg, args, row, uncrossed};
-use super::misses::due;
+use super::numbers::Gate;
 use super::row::{e164, micros, time};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
+use crate::directory::model::misses::due;
 use crate::directory::model::{AgainRequest, NumbersToAsk};
 use crate::phone::E164;
 
@@ -177,6 +178,9 @@ impl Store {
         }
         let mut transaction = self.database.begin().await?;
         transaction.lock("again", [company.as_str()]).await?;
+        if Gate::open(&mut transaction, company).await?.is_closed() {
+            return Ok(state);
+        }
         let known: Option<StateRow> = transaction.optional(STATE, key()).await?;
         let state = next_state(known.as_ref(), request, now);
         let settings = state.settings.as_str();

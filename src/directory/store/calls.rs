@@ -5,6 +5,7 @@ use sqlx::AssertSqlSafe;
 
 use super::database::{Arg, args, uncrossed};
 use super::merge::merge;
+use super::numbers::{Gate, texts};
 use super::row::{CallRow, NamedCallRow, direction_text, micros};
 use super::{CallFilter, NumberFilter, Position, Store, StoreError};
 use crate::company_id::CompanyId;
@@ -29,13 +30,24 @@ const KEEP: &str = "INSERT INTO calls (company, id, call_id, call_type, directio
      claimed_until = CASE WHEN calls.lookup_key IS NOT DISTINCT FROM excluded.lookup_key THEN calls.claimed_until END, \
      lookup_key = excluded.lookup_key";
 
+/// A call about which nothing is kept any more.
+pub(crate) const REMOVE: &str = "DELETE FROM calls WHERE company = $1 AND id = $2";
+
 /// The start of every page statement. It contains the condition on the company.
-const PAGE: &str = "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_at, c.answered_at, c.ended_at, \
+macro_rules! named {
+    () => {
+        "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_at, c.answered_at, c.ended_at, \
      c.number, c.e164, c.not_looked_up, c.lookup_key, c.circuit_number, c.circuit_name, c.lookup, \
      p.number AS contact_number, p.company_name, p.person_name, p.object, p.record_id, p.link, p.title, p.owner_name, \
      p.alternatives, p.source, p.updated_at, q.asked_at, q.misses, q.settings, q.was_company, q.was_person, q.gone_at \
-     FROM calls c LEFT JOIN contacts p ON p.company = c.company AND p.number = c.e164 \
-     LEFT JOIN questions q ON q.company = c.company AND q.number = c.e164 WHERE c.company = $1";
+         FROM calls c LEFT JOIN contacts p ON p.company = c.company AND p.number = c.e164 \
+         LEFT JOIN questions q ON q.company = c.company AND q.number = c.e164 WHERE c.company = $1"
+    };
+}
+
+const PAGE: &str = named!();
+
+const ONE: &str = concat!(named!(), " AND c.id = $2");
 
 // === impl Store ===
 
@@ -65,16 +77,27 @@ impl Store {
             added: 0,
             changed: 0,
             refused: 0,
+            erased: 0,
             problems: Vec::new(),
         };
+        let keys = self.number_keys();
         let mut transaction = self.database.begin().await?;
         let ids = legs.iter().map(|leg| leg.id.as_str());
         transaction.lock(&calls_of(company), ids).await?;
+        let gate = Gate::open(&mut transaction, company).await?;
         for leg in legs {
             let known: Option<CallRow> = transaction
                 .optional(FIND, args![company.as_str(), leg.id.as_str()])
                 .await?;
             let call = merge(known.as_ref(), leg, region, now);
+            let gone = gate.erased(&mut transaction, &keys, texts(&call)).await?;
+            if gate.is_closed() || !gone.is_empty() {
+                transaction
+                    .execute(REMOVE, args![company.as_str(), call.id.as_str()])
+                    .await?;
+                receipt.erased += 1;
+                continue;
+            }
             match &known {
                 Some(known) if *known == call => continue,
                 Some(_) => receipt.changed += 1,
@@ -102,6 +125,20 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(receipt)
+    }
+
+    /// One call.
+    pub(crate) async fn call(
+        &self,
+        company: &CompanyId,
+        id: &str,
+    ) -> Result<Option<Call>, StoreError> {
+        let row: Option<NamedCallRow> = self
+            .database
+            .optional(ONE, args![company.as_str(), id])
+            .await
+            .map_err(|error| StoreError::sort("read a call", error))?;
+        row.map(Call::try_from).transpose()
     }
 
     /// A page of the history, newest first. The second value is the start of the next page, if

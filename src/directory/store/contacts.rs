@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::audit::{Actor, Record};
 use super::database::{Arg, args, uncrossed};
-use super::misses::{Miss, due_at, missed};
+use super::numbers::Gate;
 use super::row::{KnownRow, QuestionRow, micros, object_text, source_text, time};
-use super::{Store, StoreError};
+use super::{Store, StoreError, audit};
 use crate::company_id::CompanyId;
+use crate::directory::model::misses::{Miss, due_at, missed};
 use crate::directory::model::{
     Asked, Contact, ContactSource, FoundContact, WriteContactsReceipt, WriteContactsRequest,
     WriteOutcome, WritePolicy,
@@ -91,19 +93,45 @@ impl Store {
         row.map_or(Ok(Asked::default()), QuestionRow::into_asked)
     }
 
-    /// Writes a contact, and replaces an existing one.
+    /// Writes a contact, and replaces an existing one. Returns whether it was written: nothing is
+    /// kept about a number that was erased.
     pub(crate) async fn put_contact(
         &self,
         company: &CompanyId,
         contact: &Contact,
-    ) -> Result<(), StoreError> {
-        let sort = |error| StoreError::sort("write a contact", error);
-        let mut transaction = self.database.begin().await.map_err(sort)?;
-        transaction
-            .execute(PUT, columns(company, contact))
+        actor: &Actor,
+    ) -> Result<bool, StoreError> {
+        uncrossed(|| self.try_put_contact(company, contact, actor))
             .await
-            .map_err(sort)?;
-        transaction.commit().await.map_err(sort)
+            .map_err(|error| StoreError::sort("write a contact", error))
+    }
+
+    async fn try_put_contact(
+        &self,
+        company: &CompanyId,
+        contact: &Contact,
+        actor: &Actor,
+    ) -> Result<bool, sqlx::Error> {
+        let keys = self.number_keys();
+        let number = contact.number.as_str();
+        let mut transaction = self.database.begin().await?;
+        let gate = Gate::open(&mut transaction, company).await?;
+        let gone = gate.erased(&mut transaction, &keys, [number]).await?;
+        if !gone.is_empty() {
+            return Ok(false);
+        }
+        transaction.execute(PUT, columns(company, contact)).await?;
+        let record = Record::about(audit::CONTACT_EDITED, keys.hash(company, number));
+        audit::write(
+            &mut transaction,
+            company,
+            actor,
+            &record,
+            contact.updated_at,
+        )
+        .await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Removes a contact. Returns whether there was one.
@@ -111,14 +139,30 @@ impl Store {
         &self,
         company: &CompanyId,
         number: &E164,
+        actor: &Actor,
+        now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sort = |error| StoreError::sort("remove a contact", error);
-        let mut transaction = self.database.begin().await.map_err(sort)?;
-        let rows = transaction
-            .execute(REMOVE, args![company.as_str(), number.as_str()])
+        uncrossed(|| self.try_remove_contact(company, number, actor, now))
             .await
-            .map_err(sort)?;
-        transaction.commit().await.map_err(sort)?;
+            .map_err(|error| StoreError::sort("remove a contact", error))
+    }
+
+    async fn try_remove_contact(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.database.begin().await?;
+        let key = args![company.as_str(), number.as_str()];
+        let rows = transaction.execute(REMOVE, key).await?;
+        if rows > 0 {
+            let hash = self.number_hash(company, number.as_str());
+            let record = Record::about(audit::CONTACT_REMOVED, hash);
+            audit::write(&mut transaction, company, actor, &record, now).await?;
+        }
+        transaction.commit().await?;
         Ok(rows > 0)
     }
 
@@ -167,8 +211,18 @@ impl Store {
             outcomes: BTreeMap::new(),
             gone: 0,
         };
+        let keys = self.number_keys();
         let mut transaction = self.database.begin().await?;
+        let gate = Gate::open(&mut transaction, company).await?;
+        let found = request.contacts.iter().map(|found| &found.number);
+        let numbers = found.chain(&request.not_found).map(E164::as_str);
+        let gone = gate.erased(&mut transaction, &keys, numbers).await?;
         for found in contacts {
+            if gone.contains(found.number.as_str()) {
+                let number = found.number.clone();
+                receipt.outcomes.insert(number, WriteOutcome::Kept);
+                continue;
+            }
             let key = args![company.as_str(), found.number.as_str()];
             let row: Option<KnownRow> = transaction.optional(FIND, key).await?;
             let known = match row.map_or(Ok(None), KnownRow::into_contact) {
@@ -198,6 +252,7 @@ impl Store {
             transaction.execute(ASKED, question).await?;
             receipt.outcomes.insert(found.number.clone(), outcome);
         }
+        not_found.retain(|number| !gone.contains(number.as_str()));
         for number in not_found {
             let key = || args![company.as_str(), number.as_str()];
             let row: Option<KnownRow> = transaction.optional(FIND, key()).await?;

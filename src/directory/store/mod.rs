@@ -2,14 +2,17 @@
 //!
 //! Every method takes the company first, and every row is keyed by it, so that no query can omit
 //! the company. Time is an argument. A method that returns `Ok` has committed. The methods are in
-//! the modules of their subjects: `calls`, `contacts`, `work`, `again`.
+//! the modules of their subjects: `calls`, `contacts`, `work`, `again`, `companies`, `numbers`,
+//! `audit`.
 
 mod again;
+pub(crate) mod audit;
 mod calls;
+mod companies;
 mod contacts;
 mod database;
 mod merge;
-mod misses;
+mod numbers;
 mod purge;
 mod revocations;
 mod row;
@@ -18,18 +21,28 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
+use parking_lot::RwLock;
+
+pub(crate) use self::companies::shorter;
 use self::database::Database;
 pub(crate) use self::database::DatabaseSize;
 pub use self::database::error::StoreError;
+pub(crate) use self::purge::days_before;
 use super::model::Direction;
+use super::model::number_hash::NumberKeys;
 use crate::phone::E164;
 
 /// The store. Cheap to clone; all clones share the database connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     database: Database,
+    number_keys: Arc<RwLock<Arc<NumberKeys>>>,
+    /// Whether something was erased that may still be in the files.
+    deleted: Arc<AtomicBool>,
 }
 
 /// Selects the calls of a page.
@@ -76,7 +89,43 @@ impl Store {
     /// date.
     pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
         let database = Database::open(address).await?;
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            number_keys: Arc::default(),
+            deleted: Arc::default(),
+        })
+    }
+
+    /// The keys by which numbers are hashed from now on.
+    pub(crate) fn use_number_keys(&self, keys: NumberKeys) {
+        *self.number_keys.write() = Arc::new(keys);
+    }
+
+    fn number_keys(&self) -> Arc<NumberKeys> {
+        Arc::clone(&self.number_keys.read())
+    }
+
+    fn has_deleted(&self) {
+        self.deleted.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes what was erased out of the files, as far as that holds up nobody. Does nothing unless
+    /// something was erased.
+    pub(crate) async fn clean_up(&self) -> Result<(), StoreError> {
+        if !self.deleted.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let cleaned = self.database.clean_up().await;
+        cleaned.map_err(|error| {
+            self.has_deleted();
+            StoreError::sort("take what was erased out of the files", error)
+        })
+    }
+
+    /// Writes all files anew, so that nothing that was deleted is in them.
+    pub(crate) async fn compact(&self) -> Result<(), StoreError> {
+        let compacted = self.database.compact().await;
+        compacted.map_err(|error| StoreError::sort("write the database anew", error))
     }
 
     /// Checks that the database answers.

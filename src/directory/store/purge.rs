@@ -3,11 +3,11 @@
 //! Every transaction reads at most a thousand rows, however many there are and however few of them
 //! it deletes. On SQLite the webhooks of all tenants wait for it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::database::{Arg, args, row, uncrossed};
 use super::row::micros;
-use super::{Store, StoreError};
+use super::{Store, StoreError, shorter};
 use crate::company_id::CompanyId;
 
 /// The most rows that one transaction reads.
@@ -66,6 +66,21 @@ row! {
 // === impl Store ===
 
 impl Store {
+    /// Deletes what is older than it may be: than its company asks for, and than `most` days.
+    pub(crate) async fn retain(
+        &self,
+        most: Option<u32>,
+        now: Timestamp,
+    ) -> Result<Purged, StoreError> {
+        let sort = |error| StoreError::sort("take old calls and contacts away", error);
+        let own = self.retentions().await.map_err(sort)?;
+        let before = |company: &str| {
+            let days = shorter(own.get(company).copied(), most)?;
+            Some(micros(days_before(now, days)))
+        };
+        self.purge_each(before).await.map_err(sort)
+    }
+
     /// Deletes calls that started before this time, and older Salesforce contacts whose numbers no
     /// call shows any more, with what Salesforce was asked about such numbers. A contact written by
     /// hand stays until somebody removes it.
@@ -74,22 +89,32 @@ impl Store {
         company: Option<&CompanyId>,
         before: Timestamp,
     ) -> Result<Purged, StoreError> {
-        self.purge_each(company.map(CompanyId::as_str), micros(before))
-            .await
-            .map_err(|error| StoreError::sort("take old calls and contacts away", error))
+        let before = micros(before);
+        let purged = match company {
+            Some(company) => self.purge_one(company.as_str(), before).await,
+            None => self.purge_each(|_| Some(before)).await,
+        };
+        purged.map_err(|error| StoreError::sort("take old calls and contacts away", error))
     }
 
-    async fn purge_each(&self, only: Option<&str>, before: i64) -> Result<Purged, sqlx::Error> {
+    async fn purge_one(&self, company: &str, before: i64) -> Result<Purged, sqlx::Error> {
+        let calls = self.purge_calls(company, before).await?;
+        let contacts = self.purge_contacts(company, before).await?;
+        self.purge_questions(company, before).await?;
+        Ok(Purged { calls, contacts })
+    }
+
+    /// Goes through all companies; `before` tells of each what is too old, if anything is.
+    async fn purge_each(
+        &self,
+        before: impl Fn(&str) -> Option<i64>,
+    ) -> Result<Purged, sqlx::Error> {
         let mut purged = Purged::default();
-        if let Some(company) = only {
-            purged.calls = self.purge_calls(company, before).await?;
-            purged.contacts = self.purge_contacts(company, before).await?;
-            self.purge_questions(company, before).await?;
-            return Ok(purged);
-        }
         let mut company = String::new();
         while let Some(next) = self.key(NEXT_WITH_CALLS, args![company.as_str()]).await? {
-            purged.calls += self.purge_calls(&next, before).await?;
+            if let Some(before) = before(&next) {
+                purged.calls += self.purge_calls(&next, before).await?;
+            }
             company = next;
         }
         let mut company = String::new();
@@ -97,7 +122,9 @@ impl Store {
             .key(NEXT_WITH_CONTACTS, args![company.as_str()])
             .await?
         {
-            purged.contacts += self.purge_contacts(&next, before).await?;
+            if let Some(before) = before(&next) {
+                purged.contacts += self.purge_contacts(&next, before).await?;
+            }
             company = next;
         }
         let mut company = String::new();
@@ -105,7 +132,9 @@ impl Store {
             .key(NEXT_WITH_QUESTIONS, args![company.as_str()])
             .await?
         {
-            self.purge_questions(&next, before).await?;
+            if let Some(before) = before(&next) {
+                self.purge_questions(&next, before).await?;
+            }
             company = next;
         }
         Ok(purged)
@@ -157,12 +186,20 @@ impl Store {
         }
     }
 
-    async fn key(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<String>, sqlx::Error> {
+    pub(crate) async fn key(
+        &self,
+        sql: &'static str,
+        args: Vec<Arg>,
+    ) -> Result<Option<String>, sqlx::Error> {
         let row: Option<KeyRow> = self.database.optional(sql, args).await?;
         Ok(row.map(|row| row.key))
     }
 
-    async fn take_away(&self, sql: &'static str, args: Vec<Arg>) -> Result<u64, sqlx::Error> {
+    pub(crate) async fn take_away(
+        &self,
+        sql: &'static str,
+        args: Vec<Arg>,
+    ) -> Result<u64, sqlx::Error> {
         uncrossed(|| async {
             let mut transaction = self.database.begin().await?;
             let rows = transaction.execute(sql, args.clone()).await?;
@@ -171,4 +208,10 @@ impl Store {
         })
         .await
     }
+}
+
+/// The time this many days before `now`, or the earliest possible time if it is out of range.
+pub(crate) fn days_before(now: Timestamp, days: u32) -> Timestamp {
+    now.checked_sub(SignedDuration::from_hours(24 * i64::from(days)))
+        .unwrap_or(Timestamp::MIN)
 }

@@ -8,7 +8,7 @@ use super::{Store, StoreError};
 use crate::company_id::CompanyId;
 
 /// Parameters: $1 company, $2 time. A time only goes forward.
-const RAISE: &str = "INSERT INTO revocations (company, not_before) VALUES ($1, $2) \
+pub(crate) const RAISE: &str = "INSERT INTO revocations (company, not_before) VALUES ($1, $2) \
      ON CONFLICT (company) DO UPDATE SET not_before = \
      CASE WHEN excluded.not_before > revocations.not_before THEN excluded.not_before ELSE revocations.not_before END \
      RETURNING company, not_before";

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::calls::calls_of;
+use super::calls::{REMOVE, calls_of};
 use super::database::{args, row, uncrossed};
+use super::numbers::Gate;
 use super::row::{e164, micros, time};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
@@ -143,15 +144,29 @@ impl Store {
             done: 0,
             unknown: 0,
         };
+        let keys = self.number_keys();
         let mut transaction = self.database.begin().await?;
         // The lock keeps a webhook that completes the call at this moment from undoing the change.
         let ids = calls.iter().map(|call| call.id.as_str());
         transaction.lock(&calls_of(company), ids).await?;
+        let gate = Gate::open(&mut transaction, company).await?;
+        let numbers = calls.iter().filter_map(|call| match &call.reading {
+            Reading::E164(number) => Some(number.as_str()),
+            Reading::NotLookedUp(_) => None,
+        });
+        let gone = gate.erased(&mut transaction, &keys, numbers).await?;
         for call in calls {
             let (number, reason) = match &call.reading {
                 Reading::E164(number) => (Some(number.as_str()), None),
                 Reading::NotLookedUp(reason) => (None, Some(reason.as_str())),
             };
+            if number.is_some_and(|number| gone.contains(number)) {
+                // The worker read it otherwise than the directory.
+                let key = args![company.as_str(), call.id.as_str()];
+                transaction.execute(REMOVE, key).await?;
+                receipt.unknown += 1;
+                continue;
+            }
             let args = args![
                 company.as_str(),
                 call.id.as_str(),

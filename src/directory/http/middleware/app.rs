@@ -26,6 +26,8 @@ pub(crate) struct App {
     pub(crate) room: Room,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
+    /// The operator's maximum of days for which calls are kept.
+    pub(crate) retain_days: Option<u32>,
     /// Cancelled at shutdown. `/readyz` then fails, so that no new traffic arrives.
     pub(crate) shutdown: CancellationToken,
 }

@@ -15,7 +15,8 @@ use super::body::Sender;
 use super::error::ApiError;
 use super::span;
 use crate::company_id::CompanyId;
-use crate::directory::model::tokens::Purpose;
+use crate::directory::model::tokens::{Purpose, Verified};
+use crate::directory::store::audit::Actor;
 use crate::error::Chain;
 use crate::http_server::Visitor;
 use crate::phone::Region;
@@ -24,6 +25,8 @@ use crate::phone::Region;
 pub(crate) struct Caller<P> {
     pub(crate) company: CompanyId,
     pub(crate) region: Region,
+    /// Who it is, for the audit.
+    actor: Actor,
     purpose: PhantomData<P>,
     /// The request's slot among those of its company, released when the handler ends.
     _turn: OwnedSemaphorePermit,
@@ -46,6 +49,10 @@ pub(crate) struct Work;
 pub(crate) struct Edit;
 /// Access for the controller.
 pub(crate) struct Control;
+/// Access for the controller that erases a company.
+pub(crate) struct EraseAll;
+/// Access for who answers for the protection of data.
+pub(crate) struct Protect;
 
 impl Takes for Ingest {
     const PURPOSES: &'static [Purpose] = &[Purpose::Ingest];
@@ -72,6 +79,25 @@ impl Takes for Control {
     const WORDS: &'static str = "controller";
 }
 
+impl Takes for EraseAll {
+    const PURPOSES: &'static [Purpose] = &[Purpose::Erase];
+    const WORDS: &'static str = "erase";
+}
+
+impl Takes for Protect {
+    const PURPOSES: &'static [Purpose] = &[Purpose::Privacy];
+    const WORDS: &'static str = "privacy";
+}
+
+// === impl Caller ===
+
+impl<P> Caller<P> {
+    /// Who it is, for the audit.
+    pub(crate) fn actor(&self) -> Actor {
+        self.actor.clone()
+    }
+}
+
 impl<P: Takes> FromRequestParts<App> for Caller<P> {
     type Rejection = ApiError;
 
@@ -82,8 +108,8 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
         };
         let token = bearer(&parts.headers).ok_or_else(|| refused(ApiError::NoToken))?;
         let keys = app.keys.borrow().clone();
-        let claims = keys
-            .verify(token, Timestamp::now())
+        let Verified { claims, key_id } = keys
+            .verified(token, Timestamp::now())
             .map_err(|error| refused(error.into()))?;
         span::is_of(&claims.company);
         app.revoked
@@ -102,6 +128,10 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
         let turn = app.shares.enter(&claims.company, claims.purpose).await?;
         Ok(Self {
             _turn: turn,
+            actor: Actor {
+                purpose: claims.purpose.to_string(),
+                key_id,
+            },
             company: claims.company,
             region: claims.region,
             purpose: PhantomData,

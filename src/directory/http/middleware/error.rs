@@ -49,6 +49,14 @@ pub(crate) enum ApiError {
         "the directory holds as many bodies as it has room for, of all companies or of this one; send the request again later, repeating it does no harm"
     )]
     NoRoom,
+    #[error(
+        "this number was erased, and nothing is kept about it; POST /v1/numbers/restore, with the token for privacy, lets it be kept again"
+    )]
+    ErasedNumber,
+    #[error(
+        "nobody is known under this number: it was erased at the request of who may ask for that, and nothing is kept about it"
+    )]
+    NobodyErased,
     #[error("nobody can be known under this number: {0}")]
     NotANumber(NotLookedUp),
     #[error(
@@ -91,9 +99,11 @@ impl ApiError {
                 StatusCode::BAD_REQUEST
             }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnknownNumber(_) | Self::NotANumber(_) | Self::NoSuchEndpoint => {
-                StatusCode::NOT_FOUND
-            }
+            Self::ErasedNumber => StatusCode::CONFLICT,
+            Self::UnknownNumber(_)
+            | Self::NobodyErased
+            | Self::NotANumber(_)
+            | Self::NoSuchEndpoint => StatusCode::NOT_FOUND,
             Self::Packing => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod | Self::NotADelivery => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
@@ -126,6 +136,7 @@ impl ApiError {
                 asked_at: Some(_), ..
             }) => "removed",
             Self::UnknownNumber(_) => "not-asked-yet",
+            Self::ErasedNumber | Self::NobodyErased => "erased",
             Self::NoSuchEndpoint => "no-such-endpoint",
             Self::Packing => "content-encoding",
             Self::NoRoom => "no-room",

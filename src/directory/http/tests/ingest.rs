@@ -56,6 +56,7 @@ async fn a_call_that_is_delivered_again_stays_one_call(on: Backend) {
         call("d2", "0398765432", "2026-11-23T01:01:00Z"),
     ]);
     let receipt = |added, changed| Receipt {
+        erased: 0,
         received: 2,
         added,
         changed,

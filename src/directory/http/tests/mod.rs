@@ -12,6 +12,7 @@ mod numbers;
 mod revoked;
 mod running;
 mod tokens;
+mod whose;
 mod work;
 
 use std::time::Duration;

@@ -121,6 +121,7 @@ pub(crate) async fn app(database: &str, time: Duration) -> App {
         room: Room::for_bodies_of(1024),
         metrics: Metrics::default(),
         readiness: Readiness::default(),
+        retain_days: None,
         shutdown: CancellationToken::new(),
     }
 }

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-const ENDPOINTS: [(&str, &str, &[Purpose]); 12] = [
+const ENDPOINTS: [(&str, &str, &[Purpose]); 18] = [
     ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
     (
         "GET",
@@ -24,15 +24,23 @@ const ENDPOINTS: [(&str, &str, &[Purpose]); 12] = [
     ("POST", "/v1/worker/calls/release", &[Purpose::Worker]),
     ("POST", "/v1/worker/contacts", &[Purpose::Worker]),
     ("POST", "/v1/worker/numbers/again", &[Purpose::Worker]),
+    ("POST", "/v1/numbers/erase", &[Purpose::Privacy]),
+    ("POST", "/v1/numbers/export", &[Purpose::Privacy]),
+    ("POST", "/v1/numbers/restore", &[Purpose::Privacy]),
+    ("GET", "/v1/audit", &[Purpose::Privacy]),
+    ("PUT", "/v1/company", &[Purpose::Controller]),
+    ("POST", "/v1/company/erase", &[Purpose::Erase]),
     ("PUT", "/v1/tokens/not-before", &[Purpose::Controller]),
 ];
 
-const PURPOSES: [Purpose; 5] = [
+const PURPOSES: [Purpose; 7] = [
     Purpose::Ingest,
     Purpose::Lookup,
     Purpose::Worker,
     Purpose::Admin,
     Purpose::Controller,
+    Purpose::Erase,
+    Purpose::Privacy,
 ];
 
 #[tokio::test]

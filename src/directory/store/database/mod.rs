@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[
@@ -73,6 +73,9 @@ pub(crate) enum Transaction {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
+
+/// The tables in which numbers and names are.
+pub(crate) const WITH_NUMBERS: [&str; 3] = ["calls", "contacts", "questions"];
 
 /// A parameter of a statement. The tables hold only texts and integers.
 #[derive(Debug, Clone)]
@@ -227,6 +230,24 @@ impl Database {
         }
     }
 
+    /// Takes what was deleted out of the files, as far as that holds up nobody: SQLite's journal is
+    /// written back and emptied, PostgreSQL's dead rows are freed.
+    pub(crate) async fn clean_up(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.empty_journal().await,
+            Self::Postgres(postgres) => postgres.vacuum().await,
+        }
+    }
+
+    /// Writes all files anew, so that nothing that was deleted is in them. Writers wait meanwhile,
+    /// on PostgreSQL readers as well.
+    pub(crate) async fn compact(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.compact().await,
+            Self::Postgres(postgres) => postgres.compact().await,
+        }
+    }
+
     /// Begins a transaction that may write.
     pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         match self {
@@ -251,6 +272,15 @@ impl Transaction {
             Self::Postgres(transaction) => {
                 postgres::lock(transaction, kind, things.into_iter().collect()).await
             }
+        }
+    }
+
+    /// Locks these things of a kind against who locks them alone, and not against others who share
+    /// them. It does nothing on SQLite, which has only one writer.
+    pub(crate) async fn share(&mut self, kind: &str, thing: &str) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(transaction) => postgres::share(transaction, kind, thing).await,
         }
     }
 
@@ -455,6 +485,7 @@ mod tests {
             later[1],
             questions,
             "6c93f3024717d7082f17a0f9",
+            "c4d1bc8b3738fc30e9213cfb",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -464,6 +495,7 @@ mod tests {
             later[1],
             questions,
             "07087859527e2287c0bc1358",
+            "2d4fa64d22a94555e3d2ed6e",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }

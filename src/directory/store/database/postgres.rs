@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{Connection as _, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 
-use super::{ACQUIRE_TIMEOUT, Arg};
+use super::{ACQUIRE_TIMEOUT, Arg, WITH_NUMBERS};
 use crate::directory::store::database::error::StoreError;
 
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = migrations!("postgres");
@@ -45,6 +45,10 @@ const ENDED: Duration = Duration::from_secs(22);
 const LOCK: &str = "SELECT pg_advisory_xact_lock(thing) FROM (\
      SELECT DISTINCT hashtextextended($1, 0) # (hashtextextended(name, 0) & 31) AS thing \
      FROM unnest($2::text[]) AS name ORDER BY thing) AS things";
+
+/// Parameters: $1 kind, $2 name: the lock that [`LOCK`] takes, shared.
+const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(\
+     hashtextextended($1, 0) # (hashtextextended($2, 0) & 31))";
 
 pub(crate) const BYTES: &str = "SELECT pg_database_size(current_database()) AS bytes";
 
@@ -96,6 +100,37 @@ impl Postgres {
             .connect_lazy_with(options);
         Ok(Self { pool })
     }
+
+    /// Frees the dead rows.
+    pub(crate) async fn vacuum(&self) -> Result<(), sqlx::Error> {
+        for table in WITH_NUMBERS {
+            self.unlimited(&format!("VACUUM (ANALYZE) {table}")).await?;
+        }
+        // The statistics of before quote common values.
+        self.unlimited("VACUUM pg_catalog.pg_statistic").await
+    }
+
+    /// Writes the tables anew, and those of the statistics, which quote common values.
+    pub(crate) async fn compact(&self) -> Result<(), sqlx::Error> {
+        for table in WITH_NUMBERS {
+            self.unlimited(&format!("VACUUM (FULL, ANALYZE) {table}"))
+                .await?;
+        }
+        self.unlimited("VACUUM FULL pg_catalog.pg_statistic").await
+    }
+
+    /// Runs a statement of ours, without values, on a connection of its own and for as long as it
+    /// takes.
+    async fn unlimited(&self, statement: &str) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?.detach();
+        sqlx::raw_sql("SET statement_timeout = 0")
+            .execute(&mut connection)
+            .await?;
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+            .execute(&mut connection)
+            .await?;
+        connection.close().await
+    }
 }
 
 /// An IPv6 address stands in brackets in the database's address, and without them where it is
@@ -129,6 +164,19 @@ pub(crate) async fn lock(
     sqlx::query(LOCK)
         .bind(kind)
         .bind(names)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+pub(crate) async fn share(
+    connection: &mut PgConnection,
+    kind: &str,
+    name: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(SHARE)
+        .bind(kind)
+        .bind(name)
         .execute(connection)
         .await
         .map(drop)

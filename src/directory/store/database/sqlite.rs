@@ -26,6 +26,9 @@ const READERS: u32 = 12;
 /// schema of a large file up to date.
 const OPENING: Duration = Duration::from_secs(60);
 
+/// How long the journal's emptying waits for those who read from it.
+const READERS_LEAVE: Duration = Duration::from_millis(500);
+
 /// The pause before the next attempt to open the file.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,7 +56,9 @@ impl Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(ACQUIRE_TIMEOUT)
-            .foreign_keys(true);
+            .foreign_keys(true)
+            // What is deleted is overwritten: nothing of an erased number stays in the file.
+            .pragma("secure_delete", "on");
         let cannot = |error| StoreError::Open(path.clone(), error);
         // The writer's lock protects the migration: `sqlx` takes no lock on SQLite, and a purge may
         // start beside the server.
@@ -110,6 +115,33 @@ impl Sqlite {
         });
         let measured = measured.await.map_err(std::io::Error::other)?;
         Ok(measured?)
+    }
+
+    /// Writes the journal back into the file, and empties it. Writers wait meanwhile, so that it
+    /// waits for readers only a moment.
+    ///
+    /// # Errors
+    /// `Busy` while somebody still reads from the journal.
+    pub(crate) async fn empty_journal(&self) -> Result<(), sqlx::Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(READERS_LEAVE);
+        let mut connection = options.connect().await?;
+        let emptied = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
+        let (busy, _, _): (i64, i64, i64) = emptied.fetch_one(&mut connection).await?;
+        connection.close().await?;
+        if busy == 0 {
+            Ok(())
+        } else {
+            Err(std::io::Error::from(std::io::ErrorKind::ResourceBusy).into())
+        }
+    }
+
+    /// Writes the file anew. Copies of rows that SQLite left behind when it split a page go with
+    /// it, which `secure_delete` does not reach.
+    pub(crate) async fn compact(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("VACUUM").execute(&self.writer).await?;
+        self.empty_journal().await
     }
 
     pub(crate) async fn close(&self) {

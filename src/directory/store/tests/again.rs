@@ -4,8 +4,8 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
+use crate::directory::model::misses::{Miss, due, missed};
 use crate::directory::model::{AgainRequest, BeginRetrieval, Contact, ContactSource, NumbersToAsk};
-use crate::directory::store::misses::{Miss, due, missed};
 use crate::phone::E164;
 
 on_each_database! {
@@ -217,7 +217,8 @@ async fn by_hand(store: &Store, text: &str) {
         asked_at: None,
         not_found: false,
     };
-    store.put_contact(&acme(), &contact).await.unwrap();
+    let actor = crate::directory::store::audit::Actor::operator();
+    store.put_contact(&acme(), &contact, &actor).await.unwrap();
 }
 
 async fn a_known_number_that_salesforce_forgot_loses_its_name_and_keeps_what_it_was(on: Backend) {

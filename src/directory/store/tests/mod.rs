@@ -5,6 +5,7 @@ mod cost;
 mod plans;
 mod replicas;
 mod revocations;
+mod whose;
 
 use jiff::Timestamp;
 use tempfile::TempDir;

@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::directory::store::database::{Arg, args, row};
-use crate::directory::store::{again, calls, contacts, purge, work};
+use crate::directory::store::{again, calls, contacts, numbers, purge, work};
 
 row! {
     struct Step {
@@ -68,6 +68,22 @@ async fn what_is_asked_again_is_read_in_order_and_never_sorted() {
     for plan in [retrieve, misses] {
         assert!(!plan.contains("SCAN") && !plan.contains("TEMP"), "{plan}");
     }
+}
+
+#[tokio::test]
+async fn an_erasure_reads_the_calls_of_its_number_and_the_odd_ones_only() {
+    let odd = plan(numbers::OTHERWISE, args!["acme", "", "", 1_000]).await;
+    assert!(
+        odd.contains("SEARCH calls USING INDEX calls_otherwise"),
+        "{odd}"
+    );
+    assert!(!odd.contains("TEMP"), "{odd}");
+    let calls = plan(numbers::CALLS, args!["acme", "+81312345678", 1_000]).await;
+    assert!(
+        calls.contains("calls_of_a_number (company=? AND e164=?)"),
+        "{calls}"
+    );
+    assert!(!calls.contains("SCAN"), "{calls}");
 }
 
 #[tokio::test]

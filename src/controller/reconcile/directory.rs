@@ -1,0 +1,164 @@
+//! The controller's requests to the directory, each with a token for one company and one purpose
+//! that it mints for itself and that is good for minutes.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::api::{SalesforceIntegration, Settings, now};
+use crate::company_id::CompanyId;
+use crate::controller::context::Context;
+use crate::decide::data::claim::{Answer, Other, Question};
+use crate::decide::data::erasure::Outcome;
+use crate::directory::client::Retry;
+use crate::directory::model::company::{
+    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, Owner,
+};
+use crate::directory::{Claims, Client, ClientError, Purpose, TokenError};
+use crate::error::Chain;
+use crate::phone::Region;
+
+/// How long a token is good that the controller mints for itself.
+const OWN_TOKEN_GOOD_FOR: SignedDuration = SignedDuration::from_mins(5);
+/// How long a reconcile waits for the directory.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Why the directory could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The token could not be made.
+    #[error("the token for the directory could not be made")]
+    Token(#[from] TokenError),
+    /// The directory did not do what it was asked.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// It takes too long.
+    #[error("the directory did not answer within {} seconds", PATIENCE.as_secs())]
+    TooSlow,
+}
+
+/// A client for one company and one purpose. It tries once: the reconcile comes again.
+pub(crate) fn client(
+    context: &Context,
+    company: &CompanyId,
+    purpose: Purpose,
+    region: Region,
+    issued_at: Timestamp,
+) -> Result<Client, Failure> {
+    let claims = Claims {
+        company: company.clone(),
+        purpose,
+        region,
+        issued_at,
+        expires_at: now().checked_add(OWN_TOKEN_GOOD_FOR).ok(),
+    };
+    let token = context.token_keys.mint(&claims)?;
+    let http = context.directory_trust.http()?;
+    let url = context.config.directory_url.as_str();
+    let client = Client::with_http(http, url, token)?;
+    Ok(client.with_retry(Retry {
+        attempts: 1,
+        ..Retry::default()
+    }))
+}
+
+/// Asks whose the company's data is, and claims it for the integration.
+pub(crate) async fn claim(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    question: Question,
+    not_before: Option<Timestamp>,
+) -> Answer {
+    let request = CompanySettings {
+        owner: owner(resource),
+        adopt: question.adopt,
+        had_tokens: question.held_before,
+        retain_days: question.retain_days,
+    };
+    let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
+    let asked = async {
+        let (company, region) = (&settings.company_id, settings.region);
+        let client = client(context, company, Purpose::Controller, region, issued_at)?;
+        Ok(client.claim_company(&request).await?)
+    };
+    match in_time(asked).await {
+        Ok(state) => answer(state),
+        Err(failure) => {
+            let problem = Chain(&failure).to_string();
+            tracing::warn!(
+                problem,
+                "the directory could not be asked whose the data is"
+            );
+            Answer::Unknown(problem)
+        }
+    }
+}
+
+fn answer(state: CompanyState) -> Answer {
+    let other = |owner: Owner| Other {
+        uid: owner.uid,
+        namespace: owner.namespace,
+        name: owner.name,
+    };
+    match (state.belongs, state.other) {
+        (Belonging::Ours, taken_from) => Answer::Ours {
+            taken_from: taken_from.map(other),
+            retain_days: state.retain_days,
+        },
+        (Belonging::Another, Some(owner)) => Answer::Another(other(owner)),
+        (Belonging::Another | Belonging::Nobody, _) => Answer::Nobody,
+    }
+}
+
+/// Has the directory erase what it keeps about the company, or a part of it.
+pub(crate) async fn erase(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    held_before: bool,
+) -> Outcome {
+    let Ok(company) = resource.spec.company_id.parse::<CompanyId>() else {
+        // Nothing can be kept under it.
+        return Outcome::Done;
+    };
+    // The region of a token is for numbers in requests, of which there are none.
+    let region = resource.spec.contacts.region.parse();
+    let request = EraseCompanyRequest {
+        owner: owner(resource),
+        had_tokens: held_before,
+        not_before: now(),
+    };
+    let issued_at = now().max(
+        context
+            .token_sources(resource)
+            .not_before
+            .unwrap_or(Timestamp::MIN),
+    );
+    let asked = async {
+        let region = region.unwrap_or(Region::JAPAN);
+        let client = client(context, &company, Purpose::Erase, region, issued_at)?;
+        Ok(client.erase_company(&request).await?)
+    };
+    match in_time(asked).await {
+        Ok(erased) if erased.belongs != Belonging::Ours => Outcome::NotOurs,
+        Ok(erased) if erased.done => Outcome::Done,
+        Ok(_) => Outcome::GoesOn,
+        Err(failure) => Outcome::Failed(Chain(&failure).to_string()),
+    }
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(answered) => answered,
+        Err(_) => Err(Failure::TooSlow),
+    }
+}
+
+fn owner(resource: &SalesforceIntegration) -> Owner {
+    Owner {
+        uid: resource.uid().unwrap_or_default(),
+        namespace: resource.namespace().unwrap_or_default(),
+        name: resource.name_any(),
+    }
+}

@@ -1,0 +1,97 @@
+//! What the controller tells the directory about a company: whose its data is, how long it is kept,
+//! and that all of it goes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The integration that a company's data belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Owner {
+    /// Its UID in the cluster. An integration that is made anew has another one.
+    #[schema(min_length = 1, max_length = 100)]
+    pub uid: String,
+    /// Its namespace.
+    #[schema(min_length = 1, max_length = 253)]
+    pub namespace: String,
+    /// Its name.
+    #[schema(min_length = 1, max_length = 253)]
+    pub name: String,
+}
+
+/// Claims the data of a company for an integration, and says how long it is kept
+/// (`PUT /v1/company`). Repeating it changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompanySettings {
+    /// Who claims it.
+    pub owner: Owner,
+    /// Whose data is taken over: the UID of the integration that it belonged to, or the company ID
+    /// where nobody is on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100)]
+    pub adopt: Option<String>,
+    /// Whether the integration had tokens of the company before anybody was on record: then the
+    /// data is its own.
+    #[serde(default)]
+    pub had_tokens: bool,
+    /// For how many days calls are kept: 1 to 9999. The operator's own maximum holds beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 9999)]
+    pub retain_days: Option<u32>,
+}
+
+/// Whose a company's data is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CompanyState {
+    /// Whether it is that of the integration that asked.
+    pub belongs: Belonging,
+    /// Another integration, whose data it is, or was until now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<Owner>,
+    /// For how many days calls are kept: the smaller one of what the integration asks for and the
+    /// operator's maximum. Absent: without an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_days: Option<u32>,
+}
+
+/// To whom a company's data belongs, seen from an integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Belonging {
+    /// To it. What an integration of the same name had left is taken over, and `other` names it.
+    Ours,
+    /// To another integration. Nothing was changed.
+    Another,
+    /// There is data, and nobody is on record. Nothing was changed.
+    Nobody,
+}
+
+/// Erases everything that is held about a company (`POST /v1/company/erase`). It goes on where the
+/// request before it stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EraseCompanyRequest {
+    /// Who asks. The data of another integration is left alone.
+    pub owner: Owner,
+    /// Whether the integration had tokens of the company; see [`CompanySettings`].
+    #[serde(default)]
+    pub had_tokens: bool,
+    /// The company's tokens that were issued before are refused from now on.
+    #[schema(value_type = String, format = DateTime)]
+    pub not_before: Timestamp,
+}
+
+/// How far an erasure has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ErasedCompany {
+    /// Whether nothing is left. If not, send the request again.
+    pub done: bool,
+    /// Whose data it was.
+    pub belongs: Belonging,
+    /// Rows that this request deleted, of all tables.
+    pub rows: u64,
+}

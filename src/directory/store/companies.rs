@@ -1,0 +1,495 @@
+//! Whose a company's data is, how long it is kept, and its erasure as a whole.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::audit::{Actor, Record};
+use super::database::{Transaction, args, row, uncrossed};
+use super::row::micros;
+use super::{Store, StoreError, audit, revocations};
+use crate::company_id::CompanyId;
+use crate::directory::model::company::{
+    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, Owner,
+};
+
+/// The most rows that one transaction of an erasure deletes. On SQLite the webhooks of all tenants
+/// wait for it.
+const BATCH: i64 = 1_000;
+
+const FIND: &str =
+    "SELECT uid, namespace, name, retain_days, erased_at FROM companies WHERE company = $1";
+
+/// Parameters: $1 company, $2 UID, $3 namespace, $4 name, $5 now, $6 days.
+const KEEP: &str = "INSERT INTO companies (company, uid, namespace, name, since, retain_days) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (company) DO UPDATE SET since = \
+     CASE WHEN companies.uid IS NOT DISTINCT FROM excluded.uid THEN companies.since ELSE excluded.since END, \
+     uid = excluded.uid, namespace = excluded.namespace, name = excluded.name, \
+     retain_days = excluded.retain_days, erased_at = NULL";
+
+/// Parameters: $1 company, $2 now. From now on nothing is taken in.
+const CLOSE: &str = "INSERT INTO companies (company, since, erased_at) VALUES ($1, $2, $2) \
+     ON CONFLICT (company) DO UPDATE SET erased_at = excluded.erased_at";
+
+/// Parameters: $1 company. The data is nobody's any more.
+const LEAVE: &str = "UPDATE companies SET uid = NULL, namespace = NULL, name = NULL, retain_days = NULL \
+     WHERE company = $1";
+
+const RETENTIONS: &str = "SELECT company, retain_days FROM companies WHERE retain_days IS NOT NULL";
+
+/// Parameters: $1 company. Whether anything is held about it that a stranger must not see.
+const HOLDS_DATA: &str = "SELECT (SELECT company FROM calls WHERE company = $1 LIMIT 1) AS calls, \
+     (SELECT company FROM contacts WHERE company = $1 LIMIT 1) AS contacts, \
+     (SELECT company FROM questions WHERE company = $1 LIMIT 1) AS questions";
+
+/// Parameters: $1 company. What a writer has to know first.
+const GUARD: &str = "SELECT (SELECT erased_at FROM companies WHERE company = $1) AS closed_at, \
+     (SELECT company FROM erased_numbers WHERE company = $1 LIMIT 1) AS erased";
+
+/// Everything that is held about a company, and how a batch of it is deleted. Parameters: $1
+/// company, $2 most rows. The tables that are not here stay: `companies`, which says that nothing
+/// is taken in, and `revocations`, by which the tokens are refused.
+pub(crate) const EVERYTHING: [(&str, &str); 6] = [
+    (
+        "calls",
+        "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "contacts",
+        "DELETE FROM contacts WHERE company = $1 AND number IN \
+         (SELECT number FROM contacts WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "questions",
+        "DELETE FROM questions WHERE company = $1 AND number IN \
+         (SELECT number FROM questions WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "retrievals",
+        "DELETE FROM retrievals WHERE company = $1 AND company IN \
+         (SELECT company FROM retrievals WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "erased_numbers",
+        "DELETE FROM erased_numbers WHERE company = $1 AND number_hash IN \
+         (SELECT number_hash FROM erased_numbers WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "audit",
+        "DELETE FROM audit WHERE company = $1 AND (at, id) IN \
+         (SELECT at, id FROM audit WHERE company = $1 LIMIT $2)",
+    ),
+];
+
+row! {
+    struct CompanyRow {
+        uid: Option<String>,
+        namespace: Option<String>,
+        name: Option<String>,
+        retain_days: Option<i64>,
+        erased_at: Option<i64>,
+    }
+}
+
+row! {
+    struct RetentionRow {
+        company: String,
+        retain_days: i64,
+    }
+}
+
+row! {
+    struct HeldRow {
+        calls: Option<String>,
+        contacts: Option<String>,
+        questions: Option<String>,
+    }
+}
+
+row! {
+    struct GuardRow {
+        closed_at: Option<i64>,
+        erased: Option<String>,
+    }
+}
+
+/// What a writer may take in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Everything.
+    All,
+    /// Everything but numbers that were erased.
+    NotErased,
+    /// Nothing: all that was held about the company was erased.
+    Nothing,
+}
+
+/// What is known of the owner of a company's data.
+#[derive(Debug, Clone, Copy)]
+struct Known<'a> {
+    /// The integration on record.
+    owner: Option<&'a Owner>,
+    /// Whether there is data.
+    holds_data: bool,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Claims a company's data for an integration. `most` is the operator's maximum of days.
+    pub(crate) async fn claim_company(
+        &self,
+        company: &CompanyId,
+        settings: &CompanySettings,
+        most: Option<u32>,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<CompanyState, StoreError> {
+        uncrossed(|| self.try_claim_company(company, settings, most, actor, now))
+            .await
+            .map_err(|error| StoreError::sort("find out whose the data is", error))
+    }
+
+    async fn try_claim_company(
+        &self,
+        company: &CompanyId,
+        settings: &CompanySettings,
+        most: Option<u32>,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<CompanyState, sqlx::Error> {
+        let mut transaction = self.database.begin().await?;
+        transaction.lock("company", [company.as_str()]).await?;
+        let row: Option<CompanyRow> = transaction.optional(FIND, args![company.as_str()]).await?;
+        let holds_data = holds_data(&mut transaction, company).await?;
+        let before = row.as_ref().and_then(CompanyRow::owner);
+        let known = Known {
+            owner: before.as_ref(),
+            holds_data,
+        };
+        let (adopt, had_tokens) = (settings.adopt.as_deref(), settings.had_tokens);
+        let belongs = belongs(&known, &settings.owner, adopt, had_tokens, company);
+        let other = before.clone().filter(|before| *before != settings.owner);
+        let retain_days = shorter(settings.retain_days, most);
+        let state = CompanyState {
+            belongs,
+            other: other.filter(|_| holds_data),
+            retain_days,
+        };
+        if belongs != Belonging::Ours {
+            return Ok(state);
+        }
+        let same = row.is_some_and(|row| {
+            row.erased_at.is_none()
+                && row.retain_days == settings.retain_days.map(i64::from)
+                && before.as_ref() == Some(&settings.owner)
+        });
+        if same {
+            return Ok(state);
+        }
+        let owner = &settings.owner;
+        let columns = args![
+            company.as_str(),
+            owner.uid.as_str(),
+            owner.namespace.as_str(),
+            owner.name.as_str(),
+            micros(now),
+            settings.retain_days.map(i64::from),
+        ];
+        transaction.execute(KEEP, columns).await?;
+        if before.as_ref() != Some(owner) {
+            let action = match &state.other {
+                Some(_) => audit::DATA_TAKEN_OVER,
+                None => audit::DATA_CLAIMED,
+            };
+            let detail = format!("{}/{} {}", owner.namespace, owner.name, owner.uid);
+            let record = Record {
+                detail: Some(detail),
+                ..Record::new(action)
+            };
+            audit::write(&mut transaction, company, actor, &record, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(state)
+    }
+
+    /// For how many days each company wants its calls kept that says so.
+    pub(crate) async fn retentions(&self) -> Result<HashMap<String, u32>, sqlx::Error> {
+        let rows: Vec<RetentionRow> = self.database.all(RETENTIONS, vec![]).await?;
+        let days = |row: RetentionRow| Some((row.company, u32::try_from(row.retain_days).ok()?));
+        Ok(rows.into_iter().filter_map(days).collect())
+    }
+
+    /// Erases what is held about a company, batch by batch for about as long as `budget`. Its older
+    /// tokens are refused first, and nothing is taken in until somebody claims the company again.
+    pub(crate) async fn erase_company(
+        &self,
+        company: &CompanyId,
+        request: &EraseCompanyRequest,
+        actor: &Actor,
+        now: Timestamp,
+        budget: Duration,
+    ) -> Result<ErasedCompany, StoreError> {
+        let sort = |error| StoreError::sort("erase a company", error);
+        let began = Instant::now();
+        let belongs = uncrossed(|| self.close_company(company, request, now))
+            .await
+            .map_err(sort)?;
+        let mut erased = ErasedCompany {
+            done: belongs != Belonging::Ours,
+            belongs,
+            rows: 0,
+        };
+        if erased.done {
+            return Ok(erased);
+        }
+        for (_, statement) in EVERYTHING {
+            loop {
+                let rows = self.take_away(statement, args![company.as_str(), BATCH]);
+                let rows = rows.await.map_err(sort)?;
+                erased.rows += rows;
+                if rows < BATCH as u64 {
+                    break;
+                }
+                if began.elapsed() >= budget {
+                    return Ok(erased);
+                }
+            }
+        }
+        uncrossed(|| self.leave_company(company, actor, now))
+            .await
+            .map_err(sort)?;
+        self.has_deleted();
+        erased.done = true;
+        Ok(erased)
+    }
+
+    async fn close_company(
+        &self,
+        company: &CompanyId,
+        request: &EraseCompanyRequest,
+        now: Timestamp,
+    ) -> Result<Belonging, sqlx::Error> {
+        let mut transaction = self.database.begin().await?;
+        transaction.lock("company", [company.as_str()]).await?;
+        let row: Option<CompanyRow> = transaction.optional(FIND, args![company.as_str()]).await?;
+        let owner = row.as_ref().and_then(CompanyRow::owner);
+        let known = Known {
+            owner: owner.as_ref(),
+            holds_data: holds_data(&mut transaction, company).await?,
+        };
+        // Nothing is inherited to be erased: the very integration must be on record.
+        let is_own = owner
+            .as_ref()
+            .is_none_or(|known| known.uid == request.owner.uid);
+        let belongs = match belongs(&known, &request.owner, None, request.had_tokens, company) {
+            Belonging::Ours if !is_own => Belonging::Another,
+            belongs => belongs,
+        };
+        if belongs == Belonging::Ours {
+            let key = args![company.as_str(), micros(now)];
+            transaction.execute(CLOSE, key).await?;
+            let key = args![company.as_str(), micros(request.not_before)];
+            transaction.execute(revocations::RAISE, key).await?;
+            transaction.commit().await?;
+        }
+        Ok(belongs)
+    }
+
+    async fn leave_company(
+        &self,
+        company: &CompanyId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.database.begin().await?;
+        transaction.lock("company", [company.as_str()]).await?;
+        transaction.execute(LEAVE, args![company.as_str()]).await?;
+        let record = Record::new(audit::COMPANY_ERASED);
+        audit::write(&mut transaction, company, actor, &record, now).await?;
+        transaction.commit().await
+    }
+
+    /// Erases what is held about a company, whosever it is: for who runs the directory. Returns the
+    /// number of rows.
+    pub(crate) async fn erase_any(
+        &self,
+        company: &CompanyId,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let sort = |error| StoreError::sort("erase a company", error);
+        let owner: Option<CompanyRow> = self
+            .database
+            .optional(FIND, args![company.as_str()])
+            .await
+            .map_err(sort)?;
+        let nobody = Owner {
+            uid: String::new(),
+            namespace: String::new(),
+            name: String::new(),
+        };
+        let request = EraseCompanyRequest {
+            owner: owner.as_ref().and_then(CompanyRow::owner).unwrap_or(nobody),
+            had_tokens: true,
+            not_before: now,
+        };
+        let actor = Actor::operator();
+        let erased = self.erase_company(company, &request, &actor, now, Duration::MAX);
+        erased.await.map(|erased| erased.rows)
+    }
+}
+
+/// Locks a company against its erasure for the rest of the transaction, and tells what may be taken
+/// in.
+pub(crate) async fn admission(
+    transaction: &mut Transaction,
+    company: &CompanyId,
+) -> Result<Admission, sqlx::Error> {
+    transaction.share("company", company.as_str()).await?;
+    // A statement of its own: it has to see what was committed while the lock was waited for.
+    let row: Option<GuardRow> = transaction.optional(GUARD, args![company.as_str()]).await?;
+    Ok(match row {
+        Some(GuardRow {
+            closed_at: Some(_), ..
+        }) => Admission::Nothing,
+        Some(GuardRow {
+            erased: Some(_), ..
+        }) => Admission::NotErased,
+        _ => Admission::All,
+    })
+}
+
+async fn holds_data(
+    transaction: &mut Transaction,
+    company: &CompanyId,
+) -> Result<bool, sqlx::Error> {
+    let row: Option<HeldRow> = transaction
+        .optional(HOLDS_DATA, args![company.as_str()])
+        .await?;
+    Ok(row.is_some_and(|row| {
+        row.calls.is_some() || row.contacts.is_some() || row.questions.is_some()
+    }))
+}
+
+/// To whom the data belongs, seen from the integration that claims it. Pure.
+///
+/// - An integration of the same namespace and name is the same tenant: whoever may make it anew may
+///   have read all of it before. It takes the data over.
+/// - Any other one gets what is there only if it names the UID that it belonged to, which only who
+///   could read that integration knows.
+/// - Where there is no data, there is nothing to inherit.
+fn belongs(
+    known: &Known<'_>,
+    claimant: &Owner,
+    adopt: Option<&str>,
+    had_tokens: bool,
+    company: &CompanyId,
+) -> Belonging {
+    let ours = match known.owner {
+        _ if !known.holds_data => true,
+        Some(owner) => {
+            owner.uid == claimant.uid
+                || (&owner.namespace, &owner.name) == (&claimant.namespace, &claimant.name)
+                || adopt == Some(owner.uid.as_str())
+        }
+        None => had_tokens || adopt == Some(company.as_str()),
+    };
+    match (ours, known.owner) {
+        (true, _) => Belonging::Ours,
+        (false, Some(_)) => Belonging::Another,
+        (false, None) => Belonging::Nobody,
+    }
+}
+
+/// The smaller number of days of what a company asks for and the operator's maximum.
+pub(crate) fn shorter(own: Option<u32>, most: Option<u32>) -> Option<u32> {
+    match (own, most) {
+        (Some(own), Some(most)) => Some(own.min(most)),
+        (own, most) => own.or(most),
+    }
+}
+
+// === impl CompanyRow ===
+
+impl CompanyRow {
+    fn owner(&self) -> Option<Owner> {
+        Some(Owner {
+            uid: self.uid.clone()?,
+            namespace: self.namespace.clone()?,
+            name: self.name.clone()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(uid: &str, namespace: &str, name: &str) -> Owner {
+        Owner {
+            uid: uid.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+
+    fn judge(known: Option<&Owner>, claimant: &Owner, adopt: Option<&str>) -> Belonging {
+        let known = Known {
+            owner: known,
+            holds_data: true,
+        };
+        belongs(&known, claimant, adopt, false, &"acme".parse().unwrap())
+    }
+
+    #[test]
+    fn data_goes_to_who_left_it_to_the_same_name_and_to_who_names_its_uid() {
+        let left = owner("u1", "acme", "link");
+        for (claimant, adopt, expected) in [
+            (owner("u1", "acme", "link"), None, Belonging::Ours),
+            (owner("u2", "acme", "link"), None, Belonging::Ours),
+            (owner("u2", "acme", "other"), None, Belonging::Another),
+            (owner("u2", "eve", "link"), None, Belonging::Another),
+            (owner("u2", "eve", "link"), Some("true"), Belonging::Another),
+            (owner("u2", "eve", "link"), Some("acme"), Belonging::Another),
+            (owner("u2", "eve", "link"), Some("u2"), Belonging::Another),
+            (owner("u2", "eve", "link"), Some("u1"), Belonging::Ours),
+        ] {
+            let found = judge(Some(&left), &claimant, adopt);
+            assert_eq!(found, expected, "{claimant:?} {adopt:?}");
+        }
+    }
+
+    #[test]
+    fn data_of_nobody_on_record_goes_to_who_had_its_tokens_or_adopts_it() {
+        let eve = owner("u2", "eve", "link");
+        assert_eq!(judge(None, &eve, None), Belonging::Nobody);
+        assert_eq!(judge(None, &eve, Some("u1")), Belonging::Nobody);
+        assert_eq!(judge(None, &eve, Some("acme")), Belonging::Ours);
+        let known = Known {
+            owner: None,
+            holds_data: true,
+        };
+        let company = "acme".parse().unwrap();
+        assert_eq!(belongs(&known, &eve, None, true, &company), Belonging::Ours);
+        let left = owner("u1", "acme", "link");
+        let empty = Known {
+            owner: Some(&left),
+            holds_data: false,
+        };
+        assert_eq!(
+            belongs(&empty, &eve, None, false, &company),
+            Belonging::Ours,
+            "there is nothing to inherit"
+        );
+    }
+
+    #[test]
+    fn the_shorter_retention_counts() {
+        assert_eq!(shorter(None, None), None);
+        assert_eq!(shorter(Some(9), None), Some(9));
+        assert_eq!(shorter(None, Some(7)), Some(7));
+        assert_eq!(shorter(Some(9), Some(7)), Some(7));
+        assert_eq!(shorter(Some(3), Some(7)), Some(3));
+    }
+}
