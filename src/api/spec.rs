@@ -328,6 +328,22 @@ pub struct Contacts {
     /// numbers beside them, for some further API calls; `Disabled` asks no second time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_question: Option<SecondQuestion>,
+    /// Which names follow changes in Salesforce: `All` names that came from there and numbers
+    /// without a name; `NewOnly` numbers without a name, and names stay as they are; `Off`
+    /// nothing. When not given: `All` with `AfterCall`, which overwrites, and `NewOnly` with
+    /// `Daily`, which does not. A contact that was edited by hand stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<Follow>,
+    /// How often runs ask Salesforce what changed, from `5m` to `24h`; when not given, as often
+    /// as the connection is proved (`interval`). The first run after that time asks, so with
+    /// `Daily` it is once a day.
+    #[x_kube(
+        validation = Rule::new("self.matches('^([5-9]m|[1-5][0-9]m|([1-9]|1[0-9]|2[0-4])h)$')")
+            .message("must be from 5m to 24h, in whole minutes below an hour and whole hours above, such as 30m"),
+    )]
+    #[schemars(length(max = 3))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow_every: Option<String>,
 }
 
 /// One call center and its users.
@@ -423,6 +439,17 @@ pub enum SecondQuestion {
     Disabled,
 }
 
+/// Which names follow changes in Salesforce.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// Names that came from Salesforce, and numbers without a name.
+    All,
+    /// Numbers without a name.
+    NewOnly,
+    /// Nothing.
+    Off,
+}
+
 /// Which kind of org it is; it decides where to log in.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Environment {
@@ -443,6 +470,8 @@ impl Default for Contacts {
             region: default_region(),
             history: default_history(),
             second_question: None,
+            follow: None,
+            follow_every: None,
         }
     }
 }

@@ -192,6 +192,11 @@ impl Resolver {
         self.shape.fully_searched()
     }
 
+    /// The URL of the instance, for links to records.
+    pub fn instance_url(&self) -> Option<&Url> {
+        self.instance.as_ref()
+    }
+
     /// The connection that the lookups use.
     pub fn connection(&self) -> &Connection {
         &self.connection

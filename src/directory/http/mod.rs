@@ -6,6 +6,7 @@
 mod calls;
 mod contacts;
 mod contacts_csv;
+mod follow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod middleware;
@@ -63,6 +64,9 @@ fn endpoints(app: App) -> Router {
         .route("/v1/worker/calls/release", post(worker::release))
         .route("/v1/worker/contacts", post(worker::write_contacts))
         .route("/v1/worker/numbers/again", post(worker::numbers_to_ask))
+        .route("/v1/worker/follow", get(follow::state).put(follow::put_state))
+        .route("/v1/worker/follow/numbers", post(follow::known_numbers))
+        .route("/v1/worker/follow/records", post(follow::records))
         .route("/v1/tokens/not-before", put(tokens::revoke))
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/healthz", get(middleware::health::healthz))

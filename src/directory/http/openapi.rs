@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::middleware::error::ApiError;
-use super::{calls, contacts, contacts_csv, tokens, webhook, worker};
+use super::{calls, contacts, contacts_csv, follow, tokens, webhook, worker};
 use crate::directory::model::Problem;
 use crate::directory::model::tokens::Purpose;
 
@@ -31,6 +31,10 @@ use crate::directory::model::tokens::Purpose;
         worker::release,
         worker::write_contacts,
         worker::numbers_to_ask,
+        follow::known_numbers,
+        follow::records,
+        follow::state,
+        follow::put_state,
         tokens::revoke,
     ),
     components(schemas(Problem)),

@@ -4,6 +4,7 @@
 //! platform spelled it". A reader ignores unknown keys, so that a newer server can talk to an older
 //! worker.
 
+pub mod follow;
 pub(crate) mod revoked;
 pub mod tokens;
 pub(crate) mod webhook;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use self::follow::Holder;
 use crate::json::few;
 use crate::phone::{E164, Region};
 
@@ -522,7 +524,7 @@ pub struct WriteContactsRequest {
     #[schema(max_items = 1000)]
     pub contacts: Vec<FoundContact>,
     /// Numbers that Salesforce does not know, at most 1,000, each once and none of `contacts`.
-    /// With `overwrite`, a contact that came from Salesforce goes and its name is kept as what
+    /// With `overwrite` and `refresh`, a contact that came from Salesforce goes and its name is kept as what
     /// it was; one that was written by hand stays.
     #[serde(
         default,
@@ -553,6 +555,8 @@ pub enum WritePolicy {
     OnlyMissing,
     /// It is replaced, whoever wrote it: the after-call run.
     Overwrite,
+    /// It is replaced if it came from Salesforce, and stays if it was written by hand: following.
+    Refresh,
 }
 
 /// A number and the record that Salesforce has for it.
@@ -585,6 +589,14 @@ pub struct FoundContact {
     /// The other records that hold the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alternatives: Option<Alternatives>,
+    /// The records that hold the number, best first, at most 20: with them a change of one of them
+    /// is understood without asking again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 20)]
+    pub holders: Option<Vec<Holder>>,
+    /// Whether these are all records that hold it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_holders: bool,
 }
 
 /// What became of each number.

@@ -2,12 +2,13 @@
 //!
 //! Every method takes the company first, and every row is keyed by it, so that no query can omit
 //! the company. Time is an argument. A method that returns `Ok` has committed. The methods are in
-//! the modules of their subjects: `calls`, `contacts`, `work`, `again`.
+//! the modules of their subjects: `calls`, `contacts`, `work`, `again`, `follow`.
 
 mod again;
 mod calls;
 mod contacts;
 mod database;
+mod follow;
 mod merge;
 mod misses;
 mod purge;

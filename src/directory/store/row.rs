@@ -110,6 +110,16 @@ pub(crate) fn object_text(object: RecordObject) -> &'static str {
     }
 }
 
+/// Converts a column value to a kind of record.
+pub(crate) fn object(text: &str) -> Result<RecordObject, StoreError> {
+    match text {
+        "Contact" => Ok(RecordObject::Contact),
+        "Account" => Ok(RecordObject::Account),
+        "Lead" => Ok(RecordObject::Lead),
+        _ => Err(StoreError::Corrupt("a contact's object")),
+    }
+}
+
 pub(crate) fn source_text(source: ContactSource) -> &'static str {
     match source {
         ContactSource::Salesforce => "Salesforce",
@@ -236,13 +246,7 @@ impl ContactRow {
             number: e164(&number).ok_or(StoreError::Corrupt("a contact's number"))?,
             company_name: self.company_name,
             person_name: self.person_name,
-            object: match self.object.as_deref() {
-                None => None,
-                Some("Contact") => Some(RecordObject::Contact),
-                Some("Account") => Some(RecordObject::Account),
-                Some("Lead") => Some(RecordObject::Lead),
-                Some(_) => return Err(StoreError::Corrupt("a contact's object")),
-            },
+            object: self.object.as_deref().map(object).transpose()?,
             record_id: self.record_id,
             link: self.link,
             title: self.title,

@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_follow")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[

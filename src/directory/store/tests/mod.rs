@@ -330,6 +330,8 @@ fn found(number: &str) -> FoundContact {
         title: None,
         owner_name: None,
         alternatives: None,
+        holders: None,
+        all_holders: false,
     }
 }
 

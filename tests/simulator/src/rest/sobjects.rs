@@ -112,10 +112,7 @@ fn insert(
     org.create(
         object.name,
         map,
-        &Writer {
-            now,
-            access: Some(access),
-        },
+        &Writer::user(now, access),
     )
     .map_err(RestError::refusal)
 }
@@ -214,6 +211,13 @@ fn changeable<'a>(
     object: &'a ObjectType,
     id: &str,
 ) -> Result<&'a ObjectType, RestError> {
+    let deleted = org.table(object.name).and_then(|table| table.by_id(id));
+    if deleted.is_some_and(|row| row.deleted && !row.purged) {
+        return Err(RestError {
+            fields: Some(Vec::new()),
+            ..RestError::new(404, "ENTITY_IS_DELETED", "entity is deleted")
+        });
+    }
     let row = find(org, access, object, id)?;
     if !access.edits_row(org, object, row) {
         let message = "insufficient access rights on object id";
@@ -243,10 +247,7 @@ fn update(
     org.modify(
         id,
         map,
-        &Writer {
-            now,
-            access: Some(access),
-        },
+        &Writer::user(now, access),
     )
     .map_err(RestError::refusal)
 }
@@ -264,7 +265,7 @@ fn delete(
         .filter(|o| access.sees_object(org, o))
         .ok_or_else(RestError::not_found)?;
     changeable(org, access, object, id)?;
-    if org.remove(id, now) {
+    if org.at(now).delete(id) {
         Ok(())
     } else {
         Err(RestError::not_found())
