@@ -192,7 +192,7 @@ impl Changes {
             };
             match (self.there.get(account), self.gone.get(account)) {
                 // The stamp of a contact does not move when its account is renamed
-                // (facts: Salesforce changes D).
+                // (facts: Salesforce changes D1).
                 (Some(account), _) => {
                     is_concerned |= account.company != holder.company;
                     left.push(Record {
@@ -201,7 +201,7 @@ impl Changes {
                     });
                 }
                 // The contacts of a merged account go to the one that stayed, without a stamp
-                // (facts: Salesforce changes B).
+                // (facts: Salesforce changes B2).
                 (None, Some(Some(winner))) => match self.there.get(winner) {
                     Some(winner) => {
                         is_concerned = true;

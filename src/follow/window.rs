@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
 /// A window that begins longer ago does not show every deletion: deleted records leave the recycle
-/// bin after 15 days (facts: Salesforce changes B), and one day is left for clocks and slow runs.
+/// bin after 15 days (facts: Salesforce changes B1), and one day is left for clocks and slow runs.
 pub const RECYCLE_BIN: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// How far back the first window begins: enough for the clocks of the cluster and of Salesforce to

@@ -187,7 +187,7 @@ impl Subrequest {
         }
     }
 
-    /// A request that runs a query over deleted records, too (facts: Salesforce changes B).
+    /// A request that runs a query over deleted records, too (facts: Salesforce changes B1).
     pub fn query_all(reference_id: impl Into<String>, soql: &str) -> Self {
         Self {
             reference_id: reference_id.into(),

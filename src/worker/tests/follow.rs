@@ -1,7 +1,7 @@
 //! Contacts follow Salesforce, against the simulator and a real directory.
 
 use jiff::SignedDuration;
-use salesforce_simulator::{Effect, Fault, Org, Record, User};
+use salesforce_simulator::{Fault, Org, Record, User};
 use serde_json::json;
 
 use super::bed::{Bed, PASSWORD, SECURITY_TOKEN, USER};
@@ -277,13 +277,7 @@ async fn a_window_older_than_the_recycle_bin_reads_every_known_record_again() {
 #[tokio::test]
 async fn a_question_that_salesforce_refuses_stops_no_look_up() {
     let (bed, played) = followed(org().contact(sato())).await;
-    let body = json!([{"errorCode": "MALFORMED_QUERY", "message": "unexpected token"}]);
-    let refused = Effect::Part {
-        at: 0,
-        status: 400,
-        body,
-    };
-    played.fault(Fault::new(refused).times(1));
+    played.fault(Fault::part(0, 400, "MALFORMED_QUERY", "unexpected token").once());
     bed.calls_from(10, &["03-1234-5678", "03-7777-7777"]).await;
     let report = bed.run(RunKind::Lookup).await;
     assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");

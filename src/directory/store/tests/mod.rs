@@ -2,6 +2,7 @@
 
 mod again;
 mod cost;
+mod follow;
 mod plans;
 mod replicas;
 mod revocations;

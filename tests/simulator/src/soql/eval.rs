@@ -62,7 +62,7 @@ fn matching(plan: &Plan, scope: &Scope<'_>, table: &Table) -> Vec<u32> {
     }
 }
 
-/// Whether a deleted row is still in the recycle bin (facts: Salesforce changes B).
+/// Whether a deleted row is still in the recycle bin (facts: Salesforce changes B1).
 fn in_bin(row: &Row, scope: &Scope<'_>) -> bool {
     let since = match row.get(system::SYSTEM_MODSTAMP) {
         Value::DateTime(deleted) => scope.now.duration_since(*deleted),

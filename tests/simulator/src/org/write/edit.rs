@@ -212,7 +212,7 @@ impl Edit<'_> {
     /// Merges a record into another one of the same object: the loser is deleted and names the
     /// winner, whose empty fields take the loser's values and which is stamped in the same second.
     /// An account's contacts move; their stamps stay unless `stamps` says that they move, too
-    /// (facts: Salesforce changes B). Returns whether both were there.
+    /// (facts: Salesforce changes B2). Returns whether both were there.
     pub fn merge(&mut self, winner: &str, loser: &str, stamps: bool) -> bool {
         let both = self.org.stored(winner).zip(self.org.stored(loser));
         let Some(((object, mut kept), (of_loser, lost))) = both else {
@@ -248,7 +248,7 @@ impl Edit<'_> {
     }
 
     /// Converts a lead to a new account and a new contact, whose ids are returned. The lead stays,
-    /// and `LastModifiedDate` moves only where `modifies` says so (facts: Salesforce changes C).
+    /// and `LastModifiedDate` moves only where `modifies` says so (facts: Salesforce changes C1).
     pub fn convert(&mut self, lead: &str, modifies: bool) -> Option<(String, String)> {
         let schema = self.org.schema.clone();
         let leads = schema.object("Lead")?;
