@@ -275,7 +275,8 @@ impl Settings {
             history_days,
             run: spec.run.clone().unwrap_or_default(),
             second_question: contacts.second_question.unwrap_or_default() == SecondQuestion::Search,
-            follow: follow_mode(contacts.retrieval, contacts.follow).map(|mode| (mode, follow_every)),
+            follow: follow_mode(contacts.retrieval, contacts.follow)
+                .map(|mode| (mode, follow_every)),
             daily_percent,
             interval,
             suspend: spec.suspend,
@@ -340,7 +341,11 @@ mod tests {
             (Retrieval::Disabled, None, None),
             (Retrieval::Disabled, Some(Follow::All), None),
             (Retrieval::Daily, Some(Follow::All), Some(Mode::All)),
-            (Retrieval::AfterCall, Some(Follow::NewOnly), Some(Mode::NewOnly)),
+            (
+                Retrieval::AfterCall,
+                Some(Follow::NewOnly),
+                Some(Mode::NewOnly),
+            ),
             (Retrieval::AfterCall, Some(Follow::Off), None),
         ] {
             let mode = follow_mode(retrieval, follow);

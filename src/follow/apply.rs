@@ -79,12 +79,7 @@ enum Left {
 }
 
 /// Applies changes to known numbers.
-pub fn apply(
-    changes: &Changes,
-    known: &[Known],
-    mode: Mode,
-    instance: Option<&Url>,
-) -> Applied {
+pub fn apply(changes: &Changes, known: &[Known], mode: Mode, instance: Option<&Url>) -> Applied {
     let mut by_number: HashMap<&E164, Vec<&Record>> = HashMap::new();
     for record in changes.there.values() {
         for number in &record.numbers {
@@ -99,7 +94,9 @@ pub fn apply(
             Some(contact) if contact.by_hand || mode == Mode::NewOnly => Left::AsItWas,
             Some(contact) => changes.left_of(&known.number, contact, new),
             None if new.is_empty() => Left::AsItWas,
-            None if known.missed => Left::These(new.iter().map(|record| (*record).clone()).collect()),
+            None if known.missed => {
+                Left::These(new.iter().map(|record| (*record).clone()).collect())
+            }
             None => Left::Unknown,
         };
         match left {

@@ -90,23 +90,31 @@ fn the_rule_of_the_look_up_chooses_among_the_holders_that_are_left_and_the_new_o
     assert_eq!(all(there(contact("c", 9, &[1]))), "c of Acme, 3");
     assert_eq!(all(there(contact("c", 9, &[2]))), "as it was");
     assert_eq!(all(there(contact("a", 9, &[2]))), "b of Acme, 1");
-    assert_eq!(all(there(record(Object::Lead, "l", 9, &[1]))), "a of Acme, 3");
+    assert_eq!(
+        all(there(record(Object::Lead, "l", 9, &[1]))),
+        "a of Acme, 3"
+    );
     assert_eq!(all(vec![gone("a", None)]), "b of Acme, 1");
-    assert_eq!(all(vec![gone("a", None), gone("b", Some("x"))]), "looked up");
+    assert_eq!(
+        all(vec![gone("a", None), gone("b", Some("x"))]),
+        "looked up"
+    );
     assert_eq!(all(vec![gone("x", None)]), "as it was");
 }
 
 #[test]
 fn an_account_renames_and_takes_over_contacts_that_do_not_change_themselves() {
-    let all = |changes: Vec<Change>| {
-        becomes(changes, named(1, &[contact("a", 5, &[1])]), Mode::All)
-    };
+    let all =
+        |changes: Vec<Change>| becomes(changes, named(1, &[contact("a", 5, &[1])]), Mode::All);
     let renamed = Change::There(account("acme", "Umi"));
     assert_eq!(all(vec![renamed]), "a of Umi, 1");
     let same = Change::There(account("acme", "Acme"));
     assert_eq!(all(vec![same]), "as it was");
     let winner = || Change::There(account("umi", "Umi"));
-    assert_eq!(all(vec![gone("acme", Some("umi")), winner()]), "a of Umi, 1");
+    assert_eq!(
+        all(vec![gone("acme", Some("umi")), winner()]),
+        "a of Umi, 1"
+    );
     assert_eq!(all(vec![gone("acme", Some("umi"))]), "looked up");
     assert_eq!(all(vec![gone("acme", None)]), "looked up");
 }
@@ -151,7 +159,10 @@ fn a_number_of_which_not_all_is_known_is_looked_up_when_it_is_concerned() {
     assert_eq!(becomes(one(), known(false, true), Mode::All), "looked up");
     assert_eq!(becomes(one(), known(true, false), Mode::All), "looked up");
     // All of them were read.
-    assert_eq!(becomes(both(), known(true, false), Mode::All), "a of Acme, 2");
+    assert_eq!(
+        becomes(both(), known(true, false), Mode::All),
+        "a of Acme, 2"
+    );
     assert_eq!(becomes(both(), known(false, false), Mode::All), "looked up");
     let others = vec![Change::There(contact("x", 9, &[7]))];
     assert_eq!(becomes(others, known(false, false), Mode::All), "as it was");

@@ -7,7 +7,8 @@ pub(crate) mod settings;
 
 pub(crate) use self::report::shorten;
 pub use self::report::{
-    Followed, MAX_REPORT_BYTES, Matched, Note, Outcome, REPORT_VERSION, ReportError, RunKind, RunReport,
+    Followed, MAX_REPORT_BYTES, Matched, Note, Outcome, REPORT_VERSION, ReportError, RunKind,
+    RunReport,
 };
 pub use self::settings::{
     AuthSettings, DirectorySettings, FollowSettings, ReRetrieve, SETTINGS_ENV, SETTINGS_VERSION,

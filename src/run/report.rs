@@ -66,7 +66,8 @@ pub struct RunReport {
     /// Numbers that a requested re-retrieval has still to ask. The next run goes on with them.
     #[serde(default)]
     pub remaining: u64,
-    /// Contacts that followed a change in Salesforce; `None` where the run did not ask for changes.
+    /// Contacts that followed a change in Salesforce; `None` where the run did not ask for
+    /// changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub followed: Option<Followed>,
     /// Requests to Salesforce that count against its allocation.

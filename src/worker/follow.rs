@@ -20,9 +20,7 @@ use crate::directory::model::follow::{
 use crate::directory::model::{
     Contact, FoundContact, MAX_BULK, WriteContactsRequest, WriteOutcome, WritePolicy,
 };
-use crate::follow::{
-    Applied, Changes, Mode, Plan, State, apply, plan, settled_until, tells_all,
-};
+use crate::follow::{Applied, Changes, Mode, Plan, State, apply, plan, settled_until, tells_all};
 use crate::phone::E164;
 use crate::reason::Reason;
 use crate::resolve::{Change, Object, ResolveError, Resolver};

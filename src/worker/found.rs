@@ -68,7 +68,10 @@ pub(crate) fn known(known: &KnownNumber) -> Known {
 /// The records that a contact names, as far as it does: a contact of an earlier version.
 fn named(contact: &Contact) -> Vec<Record> {
     let own = contact.object.zip(contact.record_id.clone());
-    let others = contact.alternatives.iter().flat_map(|others| &others.records);
+    let others = contact
+        .alternatives
+        .iter()
+        .flat_map(|others| &others.records);
     let others = others.map(|other| (other.object, other.record_id.clone()));
     let stub = |(of, record_id)| {
         let stub = Holder {

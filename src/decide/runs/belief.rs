@@ -95,7 +95,9 @@ pub(crate) fn bounded(mut report: RunReport, lifetime: Lifetime) -> RunReport {
             *count = (*count).min(most_calls);
         }
         // What it says of changes adds up to less than it says is changed.
-        report.followed.take_if(|followed| followed.changed > most_calls);
+        report
+            .followed
+            .take_if(|followed| followed.changed > most_calls);
     }
     if report.api_calls == 0 && report.followed.is_some_and(|f| f != Followed::default()) {
         doubts.push("followed (without an API request)".to_owned());

@@ -85,7 +85,10 @@ pub(crate) async fn records(
         .store
         .records_of_contacts(&caller.company, &request)
         .await?;
-    info!(records = page.records.len(), "found the records of contacts");
+    info!(
+        records = page.records.len(),
+        "found the records of contacts"
+    );
     Ok(Answer(page))
 }
 

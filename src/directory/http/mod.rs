@@ -64,7 +64,10 @@ fn endpoints(app: App) -> Router {
         .route("/v1/worker/calls/release", post(worker::release))
         .route("/v1/worker/contacts", post(worker::write_contacts))
         .route("/v1/worker/numbers/again", post(worker::numbers_to_ask))
-        .route("/v1/worker/follow", get(follow::state).put(follow::put_state))
+        .route(
+            "/v1/worker/follow",
+            get(follow::state).put(follow::put_state),
+        )
         .route("/v1/worker/follow/numbers", post(follow::known_numbers))
         .route("/v1/worker/follow/records", post(follow::records))
         .route("/v1/tokens/not-before", put(tokens::revoke))

@@ -524,8 +524,8 @@ pub struct WriteContactsRequest {
     #[schema(max_items = 1000)]
     pub contacts: Vec<FoundContact>,
     /// Numbers that Salesforce does not know, at most 1,000, each once and none of `contacts`.
-    /// With `overwrite` and `refresh`, a contact that came from Salesforce goes and its name is kept as what
-    /// it was; one that was written by hand stays.
+    /// With `overwrite` and `refresh`, a contact that came from Salesforce goes and its name is
+    /// kept as what it was; one that was written by hand stays.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",

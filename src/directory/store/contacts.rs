@@ -55,8 +55,7 @@ macro_rules! put_over {
 const PUT: &str = concat!(put!(), put_over!());
 
 /// A contact that was written by hand stays, also one that another writer added after it was read.
-const PUT_UNLESS_BY_HAND: &str =
-    concat!(put!(), put_over!(), " WHERE contacts.source <> 'Manual'");
+const PUT_UNLESS_BY_HAND: &str = concat!(put!(), put_over!(), " WHERE contacts.source <> 'Manual'");
 
 const PUT_IF_MISSING: &str = concat!(put!(), "DO NOTHING");
 
@@ -187,8 +186,15 @@ impl Store {
                 Ok(known) => known,
                 Err(corrupt) => return Ok(Err(corrupt)),
             };
-            let outcome =
-                write_found(&mut transaction, company, known.as_ref(), found, request, now).await?;
+            let outcome = write_found(
+                &mut transaction,
+                company,
+                known.as_ref(),
+                found,
+                request,
+                now,
+            )
+            .await?;
             let question = known_now(company, &found.number, &request.settings, now);
             transaction.execute(ASKED, question).await?;
             receipt.outcomes.insert(found.number.clone(), outcome);
@@ -237,7 +243,15 @@ async fn write_found(
         (Some(_), _) if is_same => {
             if found.holders.is_some() {
                 let before = held(transaction, company, &found.number).await?;
-                keep_holders(transaction, company, &found.number, &before, &holders, false).await?;
+                keep_holders(
+                    transaction,
+                    company,
+                    &found.number,
+                    &before,
+                    &holders,
+                    false,
+                )
+                .await?;
             }
             return Ok(WriteOutcome::Written);
         }

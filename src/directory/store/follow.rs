@@ -38,8 +38,7 @@ const KEEP_HOLDERS: &str = "UPDATE contacts SET holders = $3, all_holders = $4 W
 
 const FORGET_RECORDS: &str = "DELETE FROM contact_records WHERE company = $1 AND number = $2";
 
-const STATE: &str =
-    "SELECT revision, watermark, followed_at, mode, reconciled_up_to FROM follows WHERE company = $1";
+const STATE: &str = "SELECT revision, watermark, followed_at, mode, reconciled_up_to FROM follows WHERE company = $1";
 
 const KEEP: &str = "INSERT INTO follows (company, revision, watermark, followed_at, mode, reconciled_up_to) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (company) DO UPDATE SET revision = excluded.revision, \
@@ -277,14 +276,19 @@ pub(crate) async fn index_records(
     if ids.is_empty() {
         return Ok(());
     }
-    let places: Vec<String> = (0..ids.len()).map(|at| format!("($1, ${}, $2)", at + 3)).collect();
+    let places: Vec<String> = (0..ids.len())
+        .map(|at| format!("($1, ${}, $2)", at + 3))
+        .collect();
     let sql = format!(
         "INSERT INTO contact_records (company, record_id, number) VALUES {} ON CONFLICT DO NOTHING",
         places.join(", ")
     );
     let mut args = args![company.as_str(), number.as_str()];
     args.extend(ids.into_iter().map(Arg::from));
-    transaction.execute(AssertSqlSafe(sql), args).await.map(drop)
+    transaction
+        .execute(AssertSqlSafe(sql), args)
+        .await
+        .map(drop)
 }
 
 /// Forgets which records hold the number of a contact.
@@ -394,7 +398,12 @@ impl Held {
     fn ids(&self) -> BTreeSet<String> {
         let stored = stored(self.json.as_deref()).ok().flatten();
         let ids = |holder: Stored| [Some(holder.record_id), holder.account_id];
-        stored.into_iter().flatten().flat_map(ids).flatten().collect()
+        stored
+            .into_iter()
+            .flatten()
+            .flat_map(ids)
+            .flatten()
+            .collect()
     }
 }
 
@@ -458,7 +467,10 @@ impl KnownNumberRow {
         let holders = match (stored, &contact) {
             (Some(stored), Some(contact)) => {
                 let each = stored.into_iter().map(|holder| holder.into_holder(contact));
-                Some(each.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+                Some(
+                    each.filter_map(Result::transpose)
+                        .collect::<Result<_, _>>()?,
+                )
             }
             _ => None,
         };

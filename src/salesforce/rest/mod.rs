@@ -138,7 +138,10 @@ impl Path {
                 format!("/services/data/v{version}/query?q={}", query_encode(soql))
             }
             Self::QueryAll(soql) => {
-                format!("/services/data/v{version}/queryAll?q={}", query_encode(soql))
+                format!(
+                    "/services/data/v{version}/queryAll?q={}",
+                    query_encode(soql)
+                )
             }
             Self::Search(sosl) => {
                 format!("/services/data/v{version}/search/?q={}", query_encode(sosl))

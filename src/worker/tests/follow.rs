@@ -135,7 +135,10 @@ async fn an_account_that_is_renamed_renames_the_contacts_whose_stamp_stays() {
 async fn a_merge_of_accounts_moves_their_contacts_and_one_of_contacts_their_numbers() {
     let tanaka = Record::person("Tanaka").modified(LONG_AGO);
     let (bed, played) = followed(org().contact(sato()).contact(tanaka)).await;
-    let (acme, umi) = (id(&played, "Account", "Acme"), id(&played, "Account", "Umi"));
+    let (acme, umi) = (
+        id(&played, "Account", "Acme"),
+        id(&played, "Account", "Umi"),
+    );
     played.edit(|org, now| assert!(org.at(now).merge(&umi, &acme, false)));
     assert_eq!(follow(&bed).await, changed(1, 1, 0, 0));
     assert_eq!(who(&bed, PHONE).await, "Umi/Sato");

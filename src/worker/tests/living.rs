@@ -47,7 +47,11 @@ impl Sizes {
 }
 
 fn org() -> Org {
-    let user = |name: &str| User::integration(name).password(PASSWORD).token(SECURITY_TOKEN);
+    let user = |name: &str| {
+        User::integration(name)
+            .password(PASSWORD)
+            .token(SECURITY_TOKEN)
+    };
     Org::enterprise("acme")
         .user(user(USER))
         .user(user("kato@acme.example"))
@@ -144,7 +148,8 @@ async fn in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says(
             // A run is cut off at any moment, and the next one goes on.
             if (hour + half) % 3 == 0 {
                 let run = prepare(RunKind::Lookup, &bed.options()).unwrap();
-                let life = Duration::from_micros(500 + (hour as u64 * 7_919 + half * 3_571) % 20_000);
+                let life =
+                    Duration::from_micros(500 + (hour as u64 * 7_919 + half * 3_571) % 20_000);
                 let cut = tokio::time::timeout(life, run.execute(&Shutdown::new())).await;
                 kills += u64::from(cut.is_err());
             }

@@ -131,7 +131,10 @@ impl Living {
         let name = self.name();
         let owner = match self.owners.len() {
             0 => None,
-            owners => Some(self.owners[self.below(owners)].clone()),
+            owners => {
+                let at = self.below(owners);
+                self.owners.get(at).cloned()
+            }
         };
         let stamps = self.stamps;
         let mut edit = org.at(now);
@@ -141,8 +144,16 @@ impl Living {
         let done = |is_done: bool, what| is_done.then_some(what);
         match kind {
             0..25 => {
-                let field = if object == "Account" { "Name" } else { "LastName" };
-                done(edit.update(&record?, Record::new().set(field, name)).is_ok(), "rename")
+                let field = if object == "Account" {
+                    "Name"
+                } else {
+                    "LastName"
+                };
+                done(
+                    edit.update(&record?, Record::new().set(field, name))
+                        .is_ok(),
+                    "rename",
+                )
             }
             25..35 => {
                 let moved = Record::new().set(field, phone);
@@ -222,8 +233,8 @@ impl Living {
     }
 }
 
-/// Who is behind each number of an org, by what is visible in it: a contact before an account before
-/// a lead that was not converted; then the one changed last, then the lowest Id.
+/// Who is behind each number of an org, by what is visible in it: a contact before an account
+/// before a lead that was not converted; then the one changed last, then the lowest Id.
 pub fn truth(org: &Org) -> BTreeMap<String, Named> {
     let text = |row: &Json, field: &str| row[field].as_str().map(str::to_owned);
     let accounts: BTreeMap<String, Option<String>> = org

@@ -96,8 +96,8 @@ pub struct Switches {
     pub batch_size: usize,
     /// Smallest page that a client may ask for (D: 200).
     pub min_batch_size: usize,
-    /// Maximum open query cursors of a user; one more closes the oldest (D: no limit since API 56.0;
-    /// the old limit was 10).
+    /// Maximum open query cursors of a user; one more closes the oldest (D: no limit since API
+    /// 56.0; the old limit was 10).
     pub max_cursors: usize,
     /// How long `queryAll` shows deleted rows (D: 15 days).
     pub recycle_bin: SignedDuration,

@@ -96,11 +96,20 @@ async fn a_number_is_found_by_its_records_and_their_accounts_as_long_as_it_has_a
         limit: 10,
     };
     let records = store.records_of_contacts(&acme(), &page).await.unwrap();
-    let ids: Vec<&str> = records.records.iter().map(|r| r.record_id.as_str()).collect();
+    let ids: Vec<&str> = records
+        .records
+        .iter()
+        .map(|r| r.record_id.as_str())
+        .collect();
     assert_eq!(ids, ["003A", "003B"]);
     assert_eq!(records.last, Some(number(NUMBER)));
 
-    assert!(store.remove_contact(&acme(), &number(NUMBER)).await.unwrap());
+    assert!(
+        store
+            .remove_contact(&acme(), &number(NUMBER))
+            .await
+            .unwrap()
+    );
     assert_eq!(about(&store, &["003A", "003B", "001A"]).await, []);
     let rows: Vec<(String,)> = store
         .database
@@ -127,7 +136,11 @@ async fn holders_follow_what_a_worker_says_last_and_by_hand_nobody_holds_a_numbe
     assert_eq!(about(&store, &["003B"]).await[0].1, Some(holders.to_vec()));
     let after = store.contact(&acme(), &number(NUMBER)).await.unwrap();
     let updated = |contact: &Option<Contact>| contact.as_ref().unwrap().updated_at;
-    assert_eq!(updated(&after), updated(&before), "what is shown is the same");
+    assert_eq!(
+        updated(&after),
+        updated(&before),
+        "what is shown is the same"
+    );
 
     let by_hand = Contact {
         source: ContactSource::Manual,
@@ -163,14 +176,27 @@ async fn numbers_are_known_with_a_contact_a_question_or_a_call_that_is_done_and_
     on: Backend,
 ) {
     let (store, _folder) = store(on).await;
-    let [named, missed, called, pending, stranger] =
-        ["+81312345671", "+81312345672", "+81312345673", "+81312345674", "+81312345675"];
-    write(&store, WritePolicy::Overwrite, contact_of(named, &[holder("003A", None)])).await;
+    let [named, missed, called, pending, stranger] = [
+        "+81312345671",
+        "+81312345672",
+        "+81312345673",
+        "+81312345674",
+        "+81312345675",
+    ];
+    write(
+        &store,
+        WritePolicy::Overwrite,
+        contact_of(named, &[holder("003A", None)]),
+    )
+    .await;
     let request = WriteContactsRequest {
         not_found: vec![number(missed)],
         ..writes(WritePolicy::Overwrite, &[])
     };
-    store.write_contacts(&acme(), &request, at(9)).await.unwrap();
+    store
+        .write_contacts(&acme(), &request, at(9))
+        .await
+        .unwrap();
     record(&store, &[leg("a", called, 0), leg("b", pending, 0)]).await;
     let done = DoneCall {
         id: "a".to_owned(),
@@ -195,7 +221,11 @@ async fn numbers_are_known_with_a_contact_a_question_or_a_call_that_is_done_and_
             (known.number.as_str().to_owned(), is_named, known.missed)
         })
         .collect();
-    let expected = [(named, true, false), (missed, false, true), (called, false, false)];
+    let expected = [
+        (named, true, false),
+        (missed, false, true),
+        (called, false, false),
+    ];
     let expected = expected.map(|(number, named, missed)| (number.to_owned(), named, missed));
     assert_eq!(known, expected);
 }

@@ -3,8 +3,8 @@
 use sqlx::AssertSqlSafe;
 
 use super::*;
-use crate::directory::store::database::{Arg, args, row};
 use crate::directory::model::follow::KnownRequest;
+use crate::directory::store::database::{Arg, args, row};
 use crate::directory::store::{again, calls, contacts, follow, purge, work};
 
 row! {

@@ -93,24 +93,16 @@ impl Org {
     ///
     /// # Errors Fails when the object or a field is unknown, or a value is invalid.
     pub fn insert(&mut self, object: &str, record: impl Into<Record>) -> Result<String, String> {
-        self.create(
-            object,
-            &record.into().0,
-            &Writer::test(Timestamp::now()),
-        )
-        .map_err(|refusal| format!("{object}: {}", refusal.message))
+        self.create(object, &record.into().0, &Writer::test(Timestamp::now()))
+            .map_err(|refusal| format!("{object}: {}", refusal.message))
     }
 
     /// Changes fields of a record.
     ///
     /// # Errors Fails when the record or a field is unknown, or a value is invalid.
     pub fn update(&mut self, id: &str, record: impl Into<Record>) -> Result<(), String> {
-        self.modify(
-            id,
-            &record.into().0,
-            &Writer::test(Timestamp::now()),
-        )
-        .map_err(|refusal| format!("{id}: {}", refusal.message))
+        self.modify(id, &record.into().0, &Writer::test(Timestamp::now()))
+            .map_err(|refusal| format!("{id}: {}", refusal.message))
     }
 
     /// Deletes a record, which stays in the recycle bin. Returns `false` when it does not exist.

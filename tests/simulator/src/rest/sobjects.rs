@@ -109,12 +109,8 @@ fn insert(
             "insufficient access rights on object id",
         ));
     }
-    org.create(
-        object.name,
-        map,
-        &Writer::user(now, access),
-    )
-    .map_err(RestError::refusal)
+    org.create(object.name, map, &Writer::user(now, access))
+        .map_err(RestError::refusal)
 }
 
 /// Handles GET, PATCH and DELETE of one record.
@@ -244,12 +240,8 @@ fn update(
         .filter(|o| access.sees_object(org, o))
         .ok_or_else(RestError::not_found)?;
     changeable(org, access, object, id)?;
-    org.modify(
-        id,
-        map,
-        &Writer::user(now, access),
-    )
-    .map_err(RestError::refusal)
+    org.modify(id, map, &Writer::user(now, access))
+        .map_err(RestError::refusal)
 }
 
 fn delete(

@@ -37,7 +37,10 @@ impl Org {
 
     /// The Ids of the live or the deleted records of an object, in the order of their creation.
     pub fn ids(&self, object: &str, deleted: bool) -> Vec<String> {
-        let rows = self.tables.get(object).map_or(&[][..], |table| table.rows());
+        let rows = self
+            .tables
+            .get(object)
+            .map_or(&[][..], |table| table.rows());
         let wanted = |row: &&Row| row.deleted == deleted && !row.purged;
         let ids = rows.iter().filter(wanted).map(|row| row.id().to_owned());
         ids.collect()
@@ -95,14 +98,23 @@ impl Org {
 
     /// A stored row and its object, whether it is deleted or not.
     fn stored(&self, id: &str) -> Option<(String, Row)> {
-        let object = self.schema.object_of_id(id).filter(|object| object.stored)?;
+        let object = self
+            .schema
+            .object_of_id(id)
+            .filter(|object| object.stored)?;
         let row = self.tables.get(object.name)?.by_id(id)?;
         Some((object.name.to_owned(), row.clone()))
     }
 
     fn contacts_of(&self, account: &str) -> Vec<Row> {
-        let parent = self.schema.object("Contact").and_then(|c| c.field("AccountId"));
-        let rows = self.tables.get("Contact").map_or(&[][..], |table| table.rows());
+        let parent = self
+            .schema
+            .object("Contact")
+            .and_then(|c| c.field("AccountId"));
+        let rows = self
+            .tables
+            .get("Contact")
+            .map_or(&[][..], |table| table.rows());
         let of_account =
             |row: &&Row| parent.is_some_and(|ix| row.get(ix).as_text() == Some(account));
         rows.iter().filter(of_account).cloned().collect()
@@ -223,7 +235,9 @@ impl Edit<'_> {
         }
         let schema = self.org.schema.clone();
         for field in ["Phone", "MobilePhone", "Title"] {
-            if let Some(ix) = schema.object(&object).and_then(|object| object.field(field))
+            if let Some(ix) = schema
+                .object(&object)
+                .and_then(|object| object.field(field))
                 && kept.get(ix).is_null()
             {
                 kept.set(ix, lost.get(ix).clone());
