@@ -242,7 +242,7 @@ impl Run {
             let request = RecordsRequest { after, limit };
             let page = self.directory.records_of_contacts(&request).await?;
             if page.last.is_some() {
-                let resolver = match resolver {
+                let resolver = match &mut *resolver {
                     Some(resolver) => resolver,
                     none => none.insert(self.log_in().await?),
                 };

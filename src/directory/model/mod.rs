@@ -278,7 +278,9 @@ pub struct Asked {
 }
 
 /// The kinds of Salesforce record that a number is looked up on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 pub enum RecordObject {
     /// A contact, or the person contact of a person account.
     Contact,

@@ -149,7 +149,7 @@ async fn in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says(
             if (hour + half) % 3 == 0 {
                 let run = prepare(RunKind::Lookup, &bed.options()).unwrap();
                 let life =
-                    Duration::from_micros(500 + (hour as u64 * 7_919 + half * 3_571) % 20_000);
+                    Duration::from_micros(500 + ((hour * 7_919 + half * 3_571) % 20_000) as u64);
                 let cut = tokio::time::timeout(life, run.execute(&Shutdown::new())).await;
                 kills += u64::from(cut.is_err());
             }
