@@ -94,9 +94,7 @@ pub fn apply(changes: &Changes, known: &[Known], mode: Mode, instance: Option<&U
             Some(contact) if contact.by_hand || mode == Mode::NewOnly => Left::AsItWas,
             Some(contact) => changes.left_of(&known.number, contact, new),
             None if new.is_empty() => Left::AsItWas,
-            None if known.missed => {
-                Left::These(new.iter().map(|record| (*record).clone()).collect())
-            }
+            None if known.missed => changes.these(&known.number, new),
             None => Left::Unknown,
         };
         match left {
@@ -175,59 +173,58 @@ impl Changes {
         numbers
     }
 
-    fn left_of(&self, number: &E164, contact: &KnownContact, new: &[&Record]) -> Left {
-        let mut left = Vec::new();
-        let mut is_concerned = !new.is_empty();
-        for holder in &contact.holders {
-            if self.there.contains_key(&holder.id) || self.gone.contains_key(&holder.id) {
-                is_concerned = true;
-                continue;
-            }
-            let Some(account) = &holder.account else {
-                left.push(holder.clone());
-                continue;
-            };
-            match (self.there.get(account), self.gone.get(account)) {
-                // The stamp of a contact does not move when its account is renamed
-                // (facts: Salesforce changes D1).
-                (Some(account), _) => {
-                    is_concerned |= account.company != holder.company;
-                    left.push(Record {
-                        company: account.company.clone(),
-                        ..holder.clone()
-                    });
-                }
-                // The contacts of a merged account go to the one that stayed, without a stamp
-                // (facts: Salesforce changes B2).
-                (None, Some(Some(winner))) => match self.there.get(winner) {
-                    Some(winner) => {
-                        is_concerned = true;
-                        left.push(Record {
-                            account: Some(winner.id.clone()),
-                            company: winner.company.clone(),
-                            ..holder.clone()
-                        });
-                    }
-                    None => return Left::Unknown,
-                },
-                // The contacts of a deleted account are deleted with it.
-                (None, Some(None)) => return Left::Unknown,
-                (None, None) => left.push(holder.clone()),
-            }
+    /// The record with what the changes say of its account; `None` where they do not tell.
+    fn with_account(&self, record: &Record) -> Option<Record> {
+        let Some(account) = &record.account else {
+            return Some(record.clone());
+        };
+        match (self.there.get(account), self.gone.get(account)) {
+            // The stamp of a contact does not move when its account is renamed
+            // (facts: Salesforce changes D1).
+            (Some(account), _) => Some(Record {
+                company: account.company.clone(),
+                ..record.clone()
+            }),
+            // The contacts of a merged account go to the one that stayed, without a stamp
+            // (facts: Salesforce changes B2).
+            (None, Some(Some(winner))) => self.there.get(winner).map(|winner| Record {
+                account: Some(winner.id.clone()),
+                company: winner.company.clone(),
+                ..record.clone()
+            }),
+            // The contacts of a deleted account are deleted with it.
+            (None, Some(None)) => None,
+            (None, None) => Some(record.clone()),
         }
-        if !is_concerned {
+    }
+
+    /// Records that hold a number now, with what the changes say of their accounts.
+    fn these(&self, number: &E164, records: &[&Record]) -> Left {
+        let records = records.iter().map(|record| self.with_account(record));
+        let Some(mut records) = records.collect::<Option<Vec<_>>>() else {
+            return Left::Unknown;
+        };
+        // A record is a holder of this number, whatever else it holds.
+        for record in &mut records {
+            record.numbers = vec![number.clone()];
+        }
+        Left::These(records)
+    }
+
+    fn left_of(&self, number: &E164, contact: &KnownContact, new: &[&Record]) -> Left {
+        let changed = |id: &String| self.there.contains_key(id) || self.gone.contains_key(id);
+        let (gone, left): (Vec<&Record>, Vec<&Record>) = contact
+            .holders
+            .iter()
+            .partition(|holder| changed(&holder.id));
+        let moved = |holder: &&Record| holder.account.as_ref().is_some_and(changed);
+        if new.is_empty() && gone.is_empty() && !left.iter().any(moved) {
             return Left::AsItWas;
         }
         let is_sure = contact.is_complete && (contact.with_values || left.is_empty());
         if !is_sure {
             return Left::Unknown;
         }
-        left.extend(new.iter().map(|record| (*record).clone()));
-        debug_assert!(new.iter().all(|record| record.numbers.contains(number)));
-        // A record is a holder of this number, whatever else it holds.
-        for record in &mut left {
-            record.numbers = vec![number.clone()];
-        }
-        Left::These(left)
+        self.these(number, &[left.as_slice(), new].concat())
     }
 }

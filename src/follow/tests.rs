@@ -109,7 +109,7 @@ fn an_account_renames_and_takes_over_contacts_that_do_not_change_themselves() {
     let renamed = Change::There(account("acme", "Umi"));
     assert_eq!(all(vec![renamed]), "a of Umi, 1");
     let same = Change::There(account("acme", "Acme"));
-    assert_eq!(all(vec![same]), "as it was");
+    assert_eq!(all(vec![same]), "a of Acme, 1");
     let winner = || Change::There(account("umi", "Umi"));
     assert_eq!(
         all(vec![gone("acme", Some("umi")), winner()]),

@@ -39,8 +39,8 @@ impl Sizes {
         Self {
             records: size(0, 300) as usize,
             numbers: size(1, 200) as usize,
-            edits_an_hour: size(2, 40) as usize,
-            hours: size(3, 24) as usize,
+            edits_an_hour: size(2, 60) as usize,
+            hours: size(3, 8) as usize,
             seed: size(4, 16),
         }
     }

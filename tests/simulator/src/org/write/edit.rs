@@ -46,6 +46,15 @@ impl Org {
         ids.collect()
     }
 
+    /// Whether a record was merged into another one.
+    pub fn is_merged(&self, id: &str) -> bool {
+        let master = |(object, row): (String, Row)| {
+            let ix = self.schema.object(&object)?.field("MasterRecordId")?;
+            Some(!row.get(ix).is_null())
+        };
+        self.stored(id).and_then(master) == Some(true)
+    }
+
     /// The Ids of the records that a transaction has written that has not ended.
     pub fn uncommitted_ids(&self) -> Vec<String> {
         let rows = self.uncommitted.iter();
