@@ -42,6 +42,8 @@ pub struct State {
     pub followed_at: Option<Timestamp>,
     /// What has been followed so far.
     pub mode: Option<Mode>,
+    /// Whether the directory knows a number, named or not.
+    pub knows_numbers: bool,
 }
 
 /// What a run asks for.
@@ -49,6 +51,12 @@ pub struct State {
 pub enum Plan {
     /// Nothing: changes were asked for not long ago.
     NotDue,
+    /// Nothing, because no number is known that could change: what is looked up from now on is
+    /// newer.
+    NothingKnown {
+        /// Up to when everything is settled.
+        settled: Timestamp,
+    },
     /// The changes since a time.
     Window {
         /// The lower bound of the stamps.
@@ -71,13 +79,15 @@ pub fn plan(state: &State, mode: Mode, every: SignedDuration, now: Timestamp) ->
     if !is_due && !is_wider {
         return Plan::NotDue;
     }
+    let first = now.checked_sub(FIRST_WINDOW).unwrap_or(now);
     match state.watermark {
+        _ if !state.knows_numbers => Plan::NothingKnown { settled: first },
         Some(since) if tells_all(since, now) => Plan::Window {
             since,
             reconcile: is_wider,
         },
         _ => Plan::Window {
-            since: now.checked_sub(FIRST_WINDOW).unwrap_or(now),
+            since: first,
             reconcile: true,
         },
     }
@@ -111,6 +121,7 @@ mod tests {
             watermark: Some(settled_until(None, at(minute))),
             followed_at: Some(at(minute)),
             mode: Some(mode),
+            knows_numbers: true,
         }
     }
 
@@ -138,14 +149,24 @@ mod tests {
 
     #[test]
     fn the_first_window_and_one_older_than_the_recycle_bin_reconcile() {
-        let first = plan(&State::default(), Mode::NewOnly, EVERY, at(0));
-        assert_eq!(first, since(-60, true));
+        let first = State {
+            knows_numbers: true,
+            ..State::default()
+        };
+        assert_eq!(plan(&first, Mode::NewOnly, EVERY, at(0)), since(-60, true));
         let days = |days: i64| days * 24 * 60;
         let state = followed(0, Mode::All);
         let late = plan(&state, Mode::All, EVERY, at(days(13)));
         assert_eq!(late, since(-15, false));
         let too_late = plan(&state, Mode::All, EVERY, at(days(14)));
         assert_eq!(too_late, since(days(14) - 60, true));
+    }
+
+    #[test]
+    fn nobody_is_asked_while_no_number_is_known() {
+        let settled = at(-60);
+        let nothing = plan(&State::default(), Mode::All, EVERY, at(0));
+        assert_eq!(nothing, Plan::NothingKnown { settled });
     }
 
     #[test]

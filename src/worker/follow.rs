@@ -137,8 +137,25 @@ impl Run {
         let every = SignedDuration::from_secs(every);
         let now = Timestamp::now();
         let planned = plan(&state_of(&state), settings.mode, every, now);
-        let Plan::Window { since, reconcile } = planned else {
-            return Ok(Some(state));
+        let mode = match settings.mode {
+            Mode::All => FollowMode::All,
+            Mode::NewOnly => FollowMode::NewOnly,
+        };
+        let (since, reconcile) = match planned {
+            Plan::NotDue => return Ok(Some(state)),
+            Plan::NothingKnown { settled } => {
+                let state = FollowState {
+                    watermark: state.watermark.max(Some(settled)),
+                    followed_at: Some(now),
+                    mode: Some(mode),
+                    reconciled_up_to: None,
+                    ..state
+                };
+                let ask_misses = false;
+                let request = PutFollow { state, ask_misses };
+                return Ok(Some(self.directory.put_follow(&request).await?.state));
+            }
+            Plan::Window { since, reconcile } => (since, reconcile),
         };
         let resolver = match resolver {
             Some(resolver) => resolver,
@@ -177,11 +194,9 @@ impl Run {
                 revision: state.revision,
                 watermark: Some(settled_until(state.watermark, read_at)),
                 followed_at: Some(now),
-                mode: Some(match settings.mode {
-                    Mode::All => FollowMode::All,
-                    Mode::NewOnly => FollowMode::NewOnly,
-                }),
+                mode: Some(mode),
                 reconciled_up_to: up_to,
+                knows_numbers: state.knows_numbers,
             },
         };
         progress.again |= request.ask_misses;
@@ -398,5 +413,6 @@ fn state_of(state: &FollowState) -> State {
             FollowMode::All => Mode::All,
             FollowMode::NewOnly => Mode::NewOnly,
         }),
+        knows_numbers: state.knows_numbers,
     }
 }

@@ -151,6 +151,10 @@ pub struct FollowState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 16)]
     pub reconciled_up_to: Option<String>,
+    /// Whether the directory knows a number of the company, with a contact or without. A write
+    /// does not change it.
+    #[serde(default)]
+    pub knows_numbers: bool,
 }
 
 /// Which names follow Salesforce.

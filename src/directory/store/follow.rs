@@ -40,6 +40,10 @@ const FORGET_RECORDS: &str = "DELETE FROM contact_records WHERE company = $1 AND
 
 const STATE: &str = "SELECT revision, watermark, followed_at, mode, reconciled_up_to FROM follows WHERE company = $1";
 
+const ANY_CONTACT: &str = "SELECT number FROM contacts WHERE company = $1 LIMIT 1";
+
+const ANY_QUESTION: &str = "SELECT number FROM questions WHERE company = $1 LIMIT 1";
+
 const KEEP: &str = "INSERT INTO follows (company, revision, watermark, followed_at, mode, reconciled_up_to) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (company) DO UPDATE SET revision = excluded.revision, \
      watermark = excluded.watermark, followed_at = excluded.followed_at, mode = excluded.mode, \
@@ -185,7 +189,20 @@ impl Store {
             .optional(STATE, args![company.as_str()])
             .await
             .map_err(|error| StoreError::sort("find out how far changes are followed", error))?;
-        row.map_or(Ok(FollowState::default()), StateRow::into_state)
+        let state = row.map_or(Ok(FollowState::default()), StateRow::into_state)?;
+        let mut knows_numbers = false;
+        for any in [ANY_CONTACT, ANY_QUESTION] {
+            let args = args![company.as_str()];
+            let row: Option<NumberRow> =
+                self.database.optional(any, args).await.map_err(|error| {
+                    StoreError::sort("find out whether a number is known", error)
+                })?;
+            knows_numbers |= row.is_some();
+        }
+        Ok(FollowState {
+            knows_numbers,
+            ..state
+        })
     }
 
     /// Keeps how far the company has followed its org, unless another worker was faster.
@@ -524,6 +541,7 @@ impl StateRow {
                 Some(_) => return Err(StoreError::Corrupt("a mode of following")),
             },
             reconciled_up_to: self.reconciled_up_to,
+            knows_numbers: false,
         })
     }
 }
