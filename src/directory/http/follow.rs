@@ -21,8 +21,7 @@ const MAX_NUMBER_CHARS: usize = 16;
 /// Which numbers records are about
 ///
 /// The numbers of contacts that one of the records holds, or a contact of one of them, and those of
-/// `numbers` that the directory knows: with a contact, with a question that was asked, or with a
-/// call that is done.
+/// `numbers` that the directory knows: with a contact, or as one that Salesforce was asked for.
 #[utoipa::path(
     post,
     path = "/v1/worker/follow/numbers",

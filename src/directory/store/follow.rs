@@ -362,9 +362,6 @@ pub(crate) fn known(company: &CompanyId, request: &KnownRequest) -> Option<(Stri
         parts.push(format!(
             "SELECT number FROM questions WHERE company = $1 AND number IN ({numbers})"
         ));
-        parts.push(format!(
-            "SELECT e164 AS number FROM calls WHERE company = $1 AND e164 IN ({numbers}) AND lookup = 'Done'"
-        ));
     }
     let any = !parts.is_empty();
     any.then(|| (format!("{KNOWN}{}{KNOWN_END}", parts.join(" UNION ")), args))

@@ -277,6 +277,32 @@ async fn a_window_older_than_the_recycle_bin_reads_every_known_record_again() {
     assert_eq!(who(&bed, PHONE).await, "nobody");
 }
 
+/// Contacts whose records nobody told the directory.
+#[tokio::test]
+async fn contacts_of_an_earlier_version_follow_from_the_first_window_on() {
+    let lead = Record::person("Ueda")
+        .set("Company", "Prospect")
+        .phone(PHONE)
+        .modified(LONG_AGO);
+    let (bed, played) = followed(org().contact(sato()).lead(lead)).await;
+    let sato = id(&played, "Contact", "Sato");
+    bed.never_followed().await;
+    played.edit(|org, now| {
+        let long_ago = now - SignedDuration::from_hours(9 * 24);
+        let renamed = Record::person("Kato");
+        org.at(long_ago).update(&sato, renamed).unwrap();
+    });
+    let calls = played.api_calls();
+    assert_eq!(follow(&bed).await, changed(1, 1, 0, 0));
+    assert_eq!(who(&bed, PHONE).await, "Acme/Kato");
+    assert_eq!(played.api_calls() - calls, 2, "a window, and Ids");
+    // From now on both records are known.
+    played.edit(|org, now| assert!(org.at(now).delete(&sato)));
+    assert_eq!(follow(&bed).await, changed(1, 1, 0, 0));
+    assert_eq!(who(&bed, PHONE).await, "Prospect/Ueda");
+    assert_eq!(played.api_calls() - calls, 3);
+}
+
 #[tokio::test]
 async fn a_question_that_salesforce_refuses_stops_no_look_up() {
     let (bed, played) = followed(org().contact(sato())).await;

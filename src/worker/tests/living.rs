@@ -17,6 +17,7 @@ use super::fake_salesforce::Played;
 use crate::directory::Purpose;
 use crate::directory::model::RecordObject;
 use crate::directory::model::follow::KnownRequest;
+use crate::directory::testing::{Backend, on_each_database};
 use crate::run::RunKind;
 use crate::shutdown::Shutdown;
 use crate::worker::prepare;
@@ -114,15 +115,18 @@ fn true_names(played: &Played) -> BTreeMap<String, Named> {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says() {
+on_each_database! {
+    in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says,
+}
+
+async fn in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says(on: Backend) {
     let sizes = Sizes::read();
     println!("seed {}", sizes.seed);
     let start = Timestamp::now() - SignedDuration::from_hours(48);
     let mut living = Living::new(sizes.seed, sizes.numbers).owners(&[USER, "kato@acme.example"]);
     let org = living.populate(org(), sizes.records, start);
     let played = Played::start(org).await;
-    let mut bed = Bed::start(&played.url()).await;
+    let mut bed = Bed::start_on(&played.url(), on).await;
     let ca = bed.folder().join("ca.pem");
     std::fs::write(&ca, played.ca_pem()).unwrap();
     bed.ca_bundle = Some(ca);

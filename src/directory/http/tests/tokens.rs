@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-const ENDPOINTS: [(&str, &str, &[Purpose]); 12] = [
+const ENDPOINTS: [(&str, &str, &[Purpose]); 16] = [
     ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
     (
         "GET",
@@ -24,6 +24,10 @@ const ENDPOINTS: [(&str, &str, &[Purpose]); 12] = [
     ("POST", "/v1/worker/calls/release", &[Purpose::Worker]),
     ("POST", "/v1/worker/contacts", &[Purpose::Worker]),
     ("POST", "/v1/worker/numbers/again", &[Purpose::Worker]),
+    ("GET", "/v1/worker/follow", &[Purpose::Worker]),
+    ("PUT", "/v1/worker/follow", &[Purpose::Worker]),
+    ("POST", "/v1/worker/follow/numbers", &[Purpose::Worker]),
+    ("POST", "/v1/worker/follow/records", &[Purpose::Worker]),
     ("PUT", "/v1/tokens/not-before", &[Purpose::Controller]),
 ];
 

@@ -455,6 +455,7 @@ mod tests {
             later[1],
             questions,
             "6c93f3024717d7082f17a0f9",
+            "4036d27c8e300b9d9e88348f",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -464,6 +465,7 @@ mod tests {
             later[1],
             questions,
             "07087859527e2287c0bc1358",
+            "2ca27684960972b48b61093a",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }
