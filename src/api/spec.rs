@@ -328,10 +328,7 @@ pub struct Contacts {
     /// numbers beside them, for some further API calls; `Disabled` asks no second time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_question: Option<SecondQuestion>,
-    /// Which names follow changes in Salesforce: `All` names that came from there and numbers
-    /// without a name; `NewOnly` numbers without a name, and names stay as they are; `Off`
-    /// nothing. When not given: `All` with `AfterCall`, which overwrites, and `NewOnly` with
-    /// `Daily`, which does not. A contact that was edited by hand stays.
+    /// Which names follow changes in Salesforce.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<Follow>,
     /// How often runs ask Salesforce what changed, from `5m` to `24h`; when not given, as often
@@ -439,7 +436,10 @@ pub enum SecondQuestion {
     Disabled,
 }
 
-/// Which names follow changes in Salesforce.
+/// Which names follow changes in Salesforce: `All` names that came from there and numbers without a
+/// name; `NewOnly` numbers without a name, and names stay as they are; `Off`, in quotes because
+/// YAML takes the bare word for false, nothing. When not given: `All` with `AfterCall`, which
+/// overwrites, and `NewOnly` with `Daily`, which does not. A contact that was edited by hand stays.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
     /// Names that came from Salesforce, and numbers without a name.

@@ -169,7 +169,7 @@ reasons! {
         }
         ChangesNotFollowed {
             "Salesforce refused the question what changed since the last time, so contacts keep the names they had. The look-ups went on, and the next run asks again from the same time on.",
-            Act("Nothing is lost. If the message comes with every run, correct what it names, or set spec.contacts.follow to Off.")
+            Act("Nothing is lost. If the message comes with every run, correct what it names, or set spec.contacts.follow to \"Off\".")
         }
         CallsComeBack {
             "The directory hands out calls again that the run has marked done.",

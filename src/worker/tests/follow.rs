@@ -277,6 +277,30 @@ async fn a_window_older_than_the_recycle_bin_reads_every_known_record_again() {
     assert_eq!(who(&bed, PHONE).await, "nobody");
 }
 
+/// An import: the window has more pages than the allowance has calls.
+#[tokio::test]
+async fn a_window_that_the_allowance_does_not_suffice_for_takes_nothing_from_the_calls() {
+    let (mut bed, played) = followed(org().contact(sato())).await;
+    let sato = id(&played, "Contact", "Sato");
+    played.edit(|org, now| {
+        let mut edit = org.at(now);
+        edit.update(&sato, Record::person("Kato")).unwrap();
+        for at in 0..9_000 {
+            let imported = Record::person(&format!("Imported {at}"));
+            edit.insert("Contact", imported).unwrap();
+        }
+    });
+    bed.settings["maxApiCalls"] = 6.into();
+    bed.calls_from(10, &["03-7777-7777"]).await;
+    let report = bed.succeed(RunKind::Lookup).await;
+    assert_eq!(
+        (report.calls, report.followed),
+        (1, Some(changed(1, 1, 0, 0)))
+    );
+    assert!(report.api_calls <= 6, "{report:?}");
+    assert_eq!(who(&bed, PHONE).await, "Acme/Kato");
+}
+
 /// Contacts whose records nobody told the directory.
 #[tokio::test]
 async fn contacts_of_an_earlier_version_follow_from_the_first_window_on() {

@@ -1,6 +1,7 @@
 //! The REST API: access checks, cost of calls, and routes.
 
 mod batch;
+mod changes;
 mod composite;
 pub(crate) mod error;
 mod info;
@@ -338,6 +339,10 @@ pub(crate) fn route(
         ["sobjects", object] if request.method == Method::POST => {
             ("create", sobjects::create(call, request, object))
         }
+        ["sobjects", object, kind @ ("updated" | "deleted")] if get => (
+            "replication",
+            changes::changes(call, request, object, *kind == "deleted"),
+        ),
         ["sobjects", object, id] => sobjects::record(call, request, object, id),
         ["sobjects", _, field, _] => {
             let message =

@@ -9,7 +9,7 @@ use super::{Call, Outcome, RestError, json_object};
 use crate::message::{Answer, Request};
 use crate::org::access::Access;
 use crate::org::{Org, Row, Writer, ids};
-use crate::schema::{ObjectType, describe as schema_describe};
+use crate::schema::{ObjectType, Value, describe as schema_describe};
 use crate::soql::Scope;
 use crate::soql::project::attributes;
 
@@ -70,7 +70,7 @@ fn parse_http_date(text: &str) -> Option<Timestamp> {
     rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
-fn visible<'a>(scope: &Scope<'a>, name: &str) -> Result<&'a ObjectType, RestError> {
+pub(super) fn visible<'a>(scope: &Scope<'a>, name: &str) -> Result<&'a ObjectType, RestError> {
     let object = scope
         .org
         .schema
@@ -215,6 +215,17 @@ fn changeable<'a>(
         });
     }
     let row = find(org, access, object, id)?;
+    let converted = object.field("IsConverted").map(|ix| row.get(ix));
+    if converted == Some(&Value::Bool(true)) {
+        return Err(RestError {
+            fields: Some(Vec::new()),
+            ..RestError::new(
+                400,
+                "CANNOT_UPDATE_CONVERTED_LEAD",
+                "cannot reference converted lead",
+            )
+        });
+    }
     if !access.edits_row(org, object, row) {
         let message = "insufficient access rights on object id";
         return Err(RestError::new(
