@@ -10,7 +10,7 @@ quickstart: ## Start everything, play calls, show what kubectl shows; ONCE=1 end
 	@$(if $(filter command line,$(origin KUBECONFIG)),KUBECONFIG_FILE=$(KUBECONFIG)) examples/quickstart/start.sh $(if $(ONCE),--once)
 
 test: postgresql prometheus cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
-	cargo test --workspace
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))} cargo test --workspace # they wait more than they compute
 
 unit: postgresql ## The fast tests only, without a control plane
 	cargo test --lib
@@ -87,18 +87,20 @@ docs-said: cluster ## Have the controller say every refusal again, and keep its 
 	UPDATE_GENERATED=1 cargo test --test it refusals
 	$(MAKE) docs
 
-drift: ## Fail when crds/ or the chart's copy is not what the code says
+drift: ## Fail when crds/, the chart's copy or the fuzzer's lock file is not what the code says
 	@cargo run --quiet --bin switchboard -- crds | diff -u crds/salesforceintegrations.yaml - \
 	  || { echo "crds/ has drifted from src/api/: run 'make crds'"; exit 1; }
 	@cmp crds/salesforceintegrations.yaml charts/switchboard/files/salesforceintegrations.yaml \
 	  || { echo "the chart's CRD has drifted from crds/: run 'make crds'"; exit 1; }
+	@cargo update --quiet --workspace --locked --manifest-path tests/fuzz/Cargo.toml \
+	  || { echo "tests/fuzz/Cargo.lock is behind: run 'cargo update --workspace --manifest-path tests/fuzz/Cargo.toml'"; exit 1; }
 
 bench-fleet: cluster ## 500 resources at once: time to all Ready, log-ins, memory, API writes (COUNT=500)
-	cargo build --profile dist --bin switchboard
+	image/compile.sh
 	cargo bench --bench fleet -- --count $(or $(COUNT),500) $(FLEET)
 
 bench-fleets: cluster ## 1,000 and 5,000 resources, without and with 300 foreign Secrets of 1 MB: about 15 minutes
-	cargo build --profile dist --bin switchboard
+	image/compile.sh
 	for count in 1000 5000; do for foreign in 0 300; do \
 	  cargo bench --bench fleet -- --count $$count --foreign-secrets $$foreign --scenario start || exit 1; \
 	done; done

@@ -42,7 +42,7 @@ use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use self::connection::ClientConnection;
-pub(crate) use self::listen::{listen, listen_remedy};
+pub(crate) use self::listen::{address, listen, listen_remedy};
 pub(crate) use self::proxies::{AddressRange, Proxies};
 use self::seats::{Admission, SeatId, Seats};
 pub(crate) use self::tls::{CurrentTls, Pair, PairError, Validity};

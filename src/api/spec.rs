@@ -104,7 +104,7 @@ pub struct SalesforceIntegrationSpec {
     .message("loginUrl: must be the org's My Domain (https://acme.my.salesforce.com) for auth.clientCredentials, which Salesforce takes neither at login.salesforce.com nor at test.salesforce.com"),
     validation = Rule::new("self.environment != 'Sandbox' || !has(self.loginUrl) || !self.loginUrl.lowerAscii().matches('^https://login[.](salesforce[.](com|mil)|sfcrmproducts[.]cn)(:[0-9]+)?/?$')")
     .message("loginUrl: takes no log-in of a sandbox; with environment: Sandbox leave loginUrl out (test.salesforce.com is used then), or write the sandbox's My Domain (https://acme--uat.sandbox.my.salesforce.com)"),
-    validation = Rule::new("self.environment != 'Production' || !has(self.loginUrl) || !self.loginUrl.lowerAscii().matches('^https://(test|[a-z0-9-]+[.]sandbox[.]my)[.](salesforce[.](com|mil)|sfcrmproducts[.]cn)(:[0-9]+)?/?$')")
+    validation = Rule::new("self.environment != 'Production' || !has(self.loginUrl) || !self.loginUrl.lowerAscii().matches('^https://(test|[a-z0-9-]+[.]sandbox[.]my|[a-z0-9-]+--[a-z0-9-]+([.][a-z0-9]+)?[.]my)[.](salesforce[.](com|mil)|sfcrmproducts[.]cn)(:[0-9]+)?/?$')")
     .message("environment: must be Sandbox, because loginUrl is the address of a sandbox"))]
 #[serde(rename_all = "camelCase")]
 pub struct SalesforceSpec {
@@ -118,11 +118,11 @@ pub struct SalesforceSpec {
     #[x_kube(
         validation = Rule::new("self.startsWith('https://')")
             .message("must begin with https://, because credentials are sent to it"),
-        validation = Rule::new("!self.startsWith('https://') || self.matches('^https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?/?$')")
+        validation = Rule::new("!self.startsWith('https://') || self.matches('^https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?/?$') || self.lowerAscii().matches('^https://([a-z0-9.-]*([.](lightning[.]force[.]com|my[.]salesforce-setup[.]com|lightning[.]crmforce[.]mil|my[.]salesforce-setup[.]mil|lightning[.]sfcrmapps[.]cn)|[.]((vf|visual|file|content)[.]force[.]com|(vf|file)[.](crmforce[.]mil|sfcrmapps[.]cn)))|((www|welcome)[.])?salesforce[.]com)(:[0-9]+)?/')")
             .message("must be https:// and a host, with a port at most: no user, path, query or fragment, as in https://acme.my.salesforce.com"),
-        validation = Rule::new("!self.lowerAscii().matches('[.](lightning[.]force[.]com|my[.]salesforce-setup[.]com|lightning[.]crmforce[.]mil|my[.]salesforce-setup[.]mil|lightning[.]sfcrmapps[.]cn)(:[0-9]+)?/?$')")
-            .message(Message::Expression("'is an address of pages for browsers, where nobody can log in by API; write ' + self.lowerAscii().replace('.lightning.force.com', '.my.salesforce.com').replace('.my.salesforce-setup.', '.my.salesforce.').replace('.lightning.crmforce.mil', '.my.salesforce.mil').replace('.lightning.sfcrmapps.cn', '.my.sfcrmproducts.cn')".to_owned())),
-        validation = Rule::new("!self.lowerAscii().matches('[.]((vf|visual|file|content)[.]force[.]com|(vf|file)[.](crmforce[.]mil|sfcrmapps[.]cn))(:[0-9]+)?/?$|^https://((www|welcome)[.])?salesforce[.]com(:[0-9]+)?/?$')")
+        validation = Rule::new("!self.lowerAscii().matches('^https://[a-z0-9.-]*[.](lightning[.]force[.]com|my[.]salesforce-setup[.]com|lightning[.]crmforce[.]mil|my[.]salesforce-setup[.]mil|lightning[.]sfcrmapps[.]cn)(:[0-9]+)?(/.*)?$')")
+            .message(Message::Expression("'is an address of pages for browsers, where nobody can log in by API; write https://' + self.lowerAscii().split('/')[2].replace('.lightning.force.com', '.my.salesforce.com').replace('.my.salesforce-setup.', '.my.salesforce.').replace('.lightning.crmforce.mil', '.my.salesforce.mil').replace('.lightning.sfcrmapps.cn', '.my.sfcrmproducts.cn')".to_owned())),
+        validation = Rule::new("!self.lowerAscii().matches('^https://([a-z0-9.-]*[.]((vf|visual|file|content)[.]force[.]com|(vf|file)[.](crmforce[.]mil|sfcrmapps[.]cn))|((www|welcome)[.])?salesforce[.]com)(:[0-9]+)?(/.*)?$')")
             .message("is an address of pages for browsers, where nobody can log in by API; write the org's My Domain (https://acme.my.salesforce.com), which Setup > My Domain shows"),
     )]
     #[schemars(length(max = 253))]

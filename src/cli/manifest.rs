@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::core::cel::{CompiledSchema, compile_schema, validate_compiled};
 use kube::{CustomResourceExt, Resource, ResourceExt};
 use serde::Deserialize;
 use serde_json::Value;
@@ -259,15 +261,15 @@ fn accept(document: &Value) -> Result<SalesforceIntegration, BadInput> {
     {
         return Err(BadInput::Refused(vec!["metadata.name: must be set".into()]));
     }
-    let schema = schema();
+    let schema = &SCHEMA.value;
     let mut problems = vec![];
     if let (Some(spec), Some(spec_schema)) =
         (document.get("spec"), schema.pointer("/properties/spec"))
     {
         unknown_fields(spec, spec_schema, "spec", &mut problems);
     }
-    problems.extend(shape(document, &schema));
-    duplicates(document, &schema, "", &mut problems);
+    problems.extend(SCHEMA.shape(document));
+    duplicates(document, schema, "", &mut problems);
     if !problems.is_empty() {
         return Err(BadInput::Refused(problems));
     }
@@ -275,12 +277,63 @@ fn accept(document: &Value) -> Result<SalesforceIntegration, BadInput> {
         serde_json::from_value(without_nulls(document.clone()))
             .map_err(|error| BadInput::Refused(vec![error.to_string()]))?;
     resource.status = None;
-    if let Err(errors) = kube::core::cel::validate_cel(&resource) {
+    let object = serde_json::to_value(&resource)
+        .map_err(|error| BadInput::Refused(vec![error.to_string()]))?;
+    if let Err(errors) = validate_compiled(&SCHEMA.rules, &object, None) {
         return Err(BadInput::Refused(
             errors.into_iter().map(|error| error.to_string()).collect(),
         ));
     }
     Ok(resource)
+}
+
+/// The schema of the resource. To compile it takes a tenth of a second, which a file of many
+/// manifests pays once.
+static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::compile);
+
+struct Schema {
+    value: Value,
+    /// Types, required fields, lengths and enumerations; or why there are none.
+    shape: Result<jsonschema::Validator, String>,
+    /// `x-kubernetes-validations`.
+    rules: CompiledSchema,
+}
+
+// === impl Schema ===
+
+impl Schema {
+    fn compile() -> Self {
+        let value = schema();
+        Self {
+            shape: jsonschema::draft4::new(&value).map_err(|error| error.to_string()),
+            rules: compile_schema(&value),
+            value,
+        }
+    }
+
+    /// Checks types, required fields, lengths and enumerations. Returns the problems.
+    fn shape(&self, document: &Value) -> Vec<String> {
+        // `nullable` belongs to OpenAPI. For JSON Schema a null field is one that is not set.
+        let document = without_nulls(document.clone());
+        match &self.shape {
+            Ok(validator) => validator
+                .iter_errors(&document)
+                .map(|error| {
+                    let field = error
+                        .instance_path()
+                        .to_string()
+                        .trim_start_matches('/')
+                        .replace('/', ".");
+                    if field.is_empty() {
+                        error.to_string()
+                    } else {
+                        format!("{field}: {error}")
+                    }
+                })
+                .collect(),
+            Err(error) => vec![format!("the schema cannot be used: {error}")],
+        }
+    }
 }
 
 fn schema() -> Value {
@@ -289,30 +342,6 @@ fn schema() -> Value {
         .pointer("/spec/versions/0/schema/openAPIV3Schema")
         .cloned()
         .unwrap_or_default()
-}
-
-/// Checks types, required fields, lengths and enumerations. Returns the problems.
-fn shape(document: &Value, schema: &Value) -> Vec<String> {
-    // `nullable` belongs to OpenAPI. For JSON Schema a null field is one that is not set.
-    let document = without_nulls(document.clone());
-    match jsonschema::draft4::new(schema) {
-        Ok(validator) => validator
-            .iter_errors(&document)
-            .map(|error| {
-                let field = error
-                    .instance_path()
-                    .to_string()
-                    .trim_start_matches('/')
-                    .replace('/', ".");
-                if field.is_empty() {
-                    error.to_string()
-                } else {
-                    format!("{field}: {error}")
-                }
-            })
-            .collect(),
-        Err(error) => vec![format!("the schema cannot be used: {error}")],
-    }
 }
 
 fn without_nulls(value: Value) -> Value {

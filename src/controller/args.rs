@@ -21,6 +21,7 @@ use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, quantit
 use crate::decide::rules::config::{CallCenterConflicts, Config, proxy_variables};
 use crate::decide::rules::pods::PodRules;
 use crate::directory::{Authorities, TokenKeys};
+use crate::http_server;
 use crate::salesforce::{DialPolicy, FingerprintKey, first_expiry};
 
 /// Label under which the fingerprint key is derived when no file is given.
@@ -121,7 +122,7 @@ pub struct Args {
     pub lease_namespace: Option<String>,
     /// Where /healthz, /readyz and /metrics answer; `[::]` takes IPv6 and IPv4, and IPv4 alone
     /// where there is no IPv6.
-    #[arg(long, env = "SWITCHBOARD_LISTEN", default_value = "[::]:8080")]
+    #[arg(long, env = "SWITCHBOARD_LISTEN", default_value = "[::]:8080", value_parser = http_server::address)]
     pub listen: SocketAddr,
     /// Give each integration series of its own in /metrics, by namespace and name: of the oldest
     /// so many, 1000 without a number. Without the flag there are series of the whole fleet

@@ -45,7 +45,8 @@ pub struct Args {
         long,
         env = "SWITCHBOARD_DIRECTORY_LISTEN",
         default_value = "[::]:8080",
-        value_name = "ADDRESS:PORT"
+        value_name = "ADDRESS:PORT",
+        value_parser = http_server::address
     )]
     pub listen: SocketAddr,
     /// Where calls and contacts are kept: sqlite:PATH, or postgres://USER@HOST/DATABASE for more

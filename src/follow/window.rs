@@ -16,6 +16,10 @@ pub const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 /// bin after 15 days (facts: Salesforce changes B1), and one day is left for clocks and slow runs.
 pub const RECYCLE_BIN: SignedDuration = SignedDuration::from_hours(14 * 24);
 
+/// A server's clock counts at most so far ahead of our own. A wrong one would put the watermark
+/// into a future in which nothing changes.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(24);
+
 /// How far back the first window begins: enough for the clocks of the cluster and of Salesforce to
 /// differ.
 const FIRST_WINDOW: SignedDuration = SignedDuration::from_hours(1);
@@ -100,8 +104,10 @@ pub fn tells_all(since: Timestamp, read_at: Timestamp) -> bool {
 }
 
 /// Up to when everything is settled after a window that was read from `read_at` on, by the
-/// server's clock, and written. A watermark never goes back.
-pub fn settled_until(before: Option<Timestamp>, read_at: Timestamp) -> Timestamp {
+/// server's clock, and written; `now` is our own. A watermark never goes back.
+pub fn settled_until(before: Option<Timestamp>, read_at: Timestamp, now: Timestamp) -> Timestamp {
+    let latest = now.checked_add(MAX_AHEAD).unwrap_or(Timestamp::MAX);
+    let read_at = read_at.min(latest);
     let settled = read_at.checked_sub(OVERLAP).unwrap_or(Timestamp::MIN);
     before.map_or(settled, |before| before.max(settled))
 }
@@ -118,7 +124,7 @@ mod tests {
 
     fn followed(minute: i64, mode: Mode) -> State {
         State {
-            watermark: Some(settled_until(None, at(minute))),
+            watermark: Some(settled_until(None, at(minute), at(minute))),
             followed_at: Some(at(minute)),
             mode: Some(mode),
             knows_numbers: true,
@@ -143,8 +149,11 @@ mod tests {
 
     #[test]
     fn a_watermark_never_goes_back() {
-        assert_eq!(settled_until(Some(at(0)), at(10)), at(0));
-        assert_eq!(settled_until(Some(at(0)), at(20)), at(5));
+        assert_eq!(settled_until(Some(at(0)), at(10), at(10)), at(0));
+        assert_eq!(settled_until(Some(at(0)), at(20), at(20)), at(5));
+        // A clock that runs wild stops nothing for longer than a day.
+        let wild = Timestamp::MAX;
+        assert_eq!(settled_until(None, wild, at(0)), at(24 * 60 - 15));
     }
 
     #[test]

@@ -13,6 +13,20 @@ use crate::error::Chain;
 /// The most client connections that wait in the kernel's queue to be accepted.
 const QUEUE: i32 = 1024;
 
+/// Reads the value of a flag that says where to listen.
+///
+/// # Errors
+/// Says how such a value is written.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.rsplit(':').next().unwrap_or_default();
+        let port: u16 = port.parse().unwrap_or(8080);
+        format!(
+            "an IP address and a port are wanted: [::]:{port} for all addresses, 127.0.0.1:{port} for this machine alone"
+        )
+    })
+}
+
 /// Opens a listener.
 ///
 /// `[::]` takes clients of IPv6 and of IPv4, whatever the machine's own setting is. A machine
@@ -88,6 +102,21 @@ pub(crate) fn listen_remedy(error: &io::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_answered_with_one_that_can() {
+        for (text, example) in [
+            (":9000", "[::]:9000"),
+            ("localhost:9000", "127.0.0.1:9000"),
+            ("9000", "[::]:9000"),
+            ("0.0.0.0", "[::]:8080"),
+            ("", "[::]:8080"),
+        ] {
+            let said = address(text).unwrap_err();
+            assert!(said.contains(example), "{text}: {said}");
+        }
+        assert_eq!(address("[::1]:8080").unwrap().to_string(), "[::1]:8080");
+    }
 
     const BOTH: &str = "[::]:8080";
 

@@ -192,7 +192,7 @@ impl Run {
             ask_misses: reconcile && state.watermark.is_some(),
             state: FollowState {
                 revision: state.revision,
-                watermark: Some(settled_until(state.watermark, read_at)),
+                watermark: Some(settled_until(state.watermark, read_at, now)),
                 followed_at: Some(now),
                 mode: Some(mode),
                 reconciled_up_to: up_to,

@@ -14,14 +14,14 @@ use switchboard::fuzz::TARGETS;
 
 /// What one input may take.
 const MAX_BYTES: usize = 64 << 20;
-/// The processor time of one input, unless FUZZ_MILLIS says otherwise.
-const MAX_MILLIS: u64 = 100;
+/// The processor time of one input.
+const MAX_TIME: Duration = Duration::from_millis(100);
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// What is fuzzed, and how long an input may take.
-static TARGET: OnceLock<(fn(&[u8]), Duration)> = OnceLock::new();
+/// What is fuzzed.
+static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
 
 /// The processor time of this thread: other programs on the machine do not count.
 fn busy() -> Duration {
@@ -47,26 +47,24 @@ fn choose() -> fn(&[u8]) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let (run, most) = TARGET.get_or_init(|| {
+    let run = TARGET.get_or_init(|| {
         let run = choose();
         // What is made once and kept is no input's.
         run(data);
-        let millis = std::env::var("FUZZ_MILLIS").ok();
-        let millis = millis.and_then(|millis| millis.parse().ok());
-        (run, Duration::from_millis(millis.unwrap_or(MAX_MILLIS)))
+        run
     });
     HEAP.reset_peak_usage();
     let held = HEAP.current_usage();
     let before = busy();
     run(data);
     let mut took = busy() - before;
-    if took > *most {
+    if took > MAX_TIME {
         // Something else may have been made just now, or the machine was elsewhere.
         let before = busy();
         run(data);
         took = took.min(busy() - before);
     }
     let bytes = HEAP.peak_usage().saturating_sub(held);
-    assert!(took <= *most, "{took:?} for {} bytes", data.len());
+    assert!(took <= MAX_TIME, "{took:?} for {} bytes", data.len());
     assert!(bytes <= MAX_BYTES, "{bytes} bytes for {}", data.len());
 });

@@ -342,6 +342,24 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         "environment: must be Sandbox",
         r#"{"loginUrl": "https://login.salesforce.com", "auth": {"password": {"username": "a@b", "secretRef": {"name": "s"}}}}"#,
     ),
+    (
+        "/spec/salesforce",
+        r#"{"loginUrl": "https://acme--uat.my.salesforce.com", "auth": {"password": {"username": "a@b", "secretRef": {"name": "s"}}}}"#,
+        "environment: must be Sandbox",
+        r#"{"environment": "Sandbox", "loginUrl": "https://acme--uat.cs5.my.salesforce.com", "auth": {"password": {"username": "a@b", "secretRef": {"name": "s"}}}}"#,
+    ),
+    (
+        "/spec/salesforce/loginUrl",
+        r#""https://acme.lightning.force.com/lightning/setup/SetupOneHome/home""#,
+        "write https://acme.my.salesforce.com",
+        "null",
+    ),
+    (
+        "/spec/salesforce/loginUrl",
+        r#""https://www.salesforce.com/de/""#,
+        "which Setup > My Domain shows",
+        "null",
+    ),
     ("/spec/interval", r#""59s""#, "from 1m to 24h", r#""1m""#),
     ("/spec/interval", r#""25h""#, "from 1m to 24h", r#""24h""#),
     (

@@ -2,19 +2,29 @@
 //! memory that the chart gives them (docs/security.md has the table). They neither die of it nor
 //! give a wrong answer.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use http::StatusCode;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use salesforce_simulator::{Effect, Fault, Flood};
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 use switchboard::directory::Purpose;
 use switchboard::run::Outcome;
-use switchboard_testbed::{MemoryWatch, bounded_to};
+use switchboard_testbed::{Authority, MemoryWatch, MountedFiles, Process, bounded_to};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use crate::bed::{Bed, call, contacts, numbers, token_of};
+use crate::bed::{Bed, KEY, SOON, call, contacts, numbers, token_of};
 use crate::replica::Replica;
 
 const MIB: u64 = 1 << 20;
@@ -284,4 +294,94 @@ async fn no_crowd_of_callers_costs_the_directory_half_of_its_memory() {
         }
     }
     assert_eq!(replica.status("/readyz").await, Some(200));
+}
+
+/// Connects over TLS from this address of the machine, and begins a request with a large head. The
+/// connection may be closed meanwhile: there is no more room than there is.
+async fn begins_a_request(
+    connector: TlsConnector,
+    from: Ipv4Addr,
+    to: SocketAddr,
+) -> Option<TlsStream<TcpStream>> {
+    const HEAD: usize = 60_000;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    let stream = socket.connect(to).await.ok()?;
+    let name = "localhost".try_into().unwrap();
+    let mut stream = connector.connect(name, stream).await.ok()?;
+    let begins = format!("GET /healthz HTTP/1.1\r\nx: {}", "x".repeat(HEAD));
+    stream.write_all(begins.as_bytes()).await.ok()?;
+    stream.flush().await.ok()?;
+    Some(stream)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_number_of_connections_costs_the_directory_half_of_its_memory() {
+    /// As many as the directory takes by default, and some more.
+    const CONNECTIONS: usize = 2_100;
+    let authority = Authority::new("directory authority").unwrap();
+    let pair = MountedFiles::pair(&authority.issue(&["localhost"]).unwrap()).unwrap();
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("keys"), KEY).unwrap();
+    let wrapper = bounded_to(DIRECTORY).into_iter();
+    let program = env!("CARGO_BIN_EXE_switchboard").to_owned();
+    let mut line = wrapper
+        .map(|word| word.into_string().unwrap())
+        .chain([program]);
+    let flag = |flag: &str, path: &Path| format!("{flag}={}", path.display());
+    let database = folder.path().join("directory.db");
+    let directory = Process::builder("directory", line.next().unwrap())
+        .args(line)
+        .arg("directory")
+        .arg("--listen=127.0.0.1:0")
+        .arg("--idle-timeout=120")
+        .arg(flag(
+            "--database",
+            Path::new(&format!("sqlite:{}", database.display())),
+        ))
+        .arg(flag("--token-keys", &folder.path().join("keys")))
+        .arg(flag("--tls-certificate", &pair.path("tls.crt")))
+        .arg(flag("--tls-key", &pair.path("tls.key")))
+        .env("RUST_LOG", "info")
+        .start()
+        .await
+        .unwrap();
+    let listens = directory.wait_for_text("the directory listens", SOON).await;
+    let listens: Value = serde_json::from_str(&listens.unwrap()).unwrap();
+    let address: SocketAddr = listens["address"].as_str().unwrap().parse().unwrap();
+
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = authority.pem();
+    roots
+        .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+    let watched = MemoryWatch::of(directory.pid());
+    let open = futures::stream::iter(0..CONNECTIONS)
+        .map(|n| {
+            // Of one address there are only so many.
+            let from = Ipv4Addr::new(127, 0, 0, 2 + u8::try_from(n % 4).unwrap());
+            begins_a_request(connector.clone(), from, address)
+        })
+        .buffer_unordered(64)
+        .filter_map(async |stream| stream)
+        .collect::<Vec<_>>()
+        .await;
+    assert!(open.len() > CONNECTIONS / 2, "{} are open", open.len());
+    let asks = begins_a_request(connector, Ipv4Addr::LOCALHOST, address).await;
+    let mut asks = asks.expect("there is room for one that asks");
+    asks.write_all(b"\r\n\r\n").await.unwrap();
+    let mut answer = [0; 15];
+    asks.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    let peak = watched.so_far();
+    println!("{} connections over TLS: {} MiB", open.len(), peak / MIB);
+    assert!(peak < DIRECTORY, "{} MiB", peak / MIB);
+    assert_eq!(directory.terminate(SOON).await.unwrap(), 0);
 }

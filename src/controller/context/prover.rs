@@ -3,10 +3,11 @@
 //! share one. Credentials are not kept: they come with each request and are dropped with it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::metrics::Metrics;
@@ -86,7 +87,9 @@ impl Prover {
     /// Proves a connection. A caller that waits for another proof of the same credential gets that
     /// proof's log-in failure: one log-in serves all.
     pub(crate) async fn prove(&self, request: ProofRequest<'_>) -> Proof {
-        let slot = lock(&self.slots)
+        let slot = self
+            .slots
+            .lock()
             .entry(request.fingerprint.to_string())
             .or_default()
             .clone();
@@ -100,7 +103,7 @@ impl Prover {
             };
         }
         let org = request.organization.map(|org| {
-            let mut orgs = lock(&self.orgs);
+            let mut orgs = self.orgs.lock();
             Arc::clone(
                 orgs.entry(org.to_owned())
                     .or_insert_with(|| Arc::new(Semaphore::new(MAX_PROOFS_PER_ORG))),
@@ -144,7 +147,7 @@ impl Prover {
         )
         .await;
         self.metrics.proof_ended(&proof, logins, began.elapsed());
-        *lock(&slot.failed_login) = match &proof.outcome {
+        *slot.failed_login.lock() = match &proof.outcome {
             // This failure says nothing about the credential: only this log-in could not be
             // recorded.
             Err(failure) if failure.meaning == Meaning::LoginWithheld => None,
@@ -164,14 +167,15 @@ impl Prover {
 
     /// Whether the result of the last log-in with this credential is known here, or will be soon.
     pub(crate) fn has_outcome(&self, fingerprint: &str) -> bool {
-        lock(&self.slots)
+        self.slots
+            .lock()
             .get(fingerprint)
             .is_some_and(|slot| slot.session.is_there() || slot.turn.try_lock().is_err())
     }
 
     /// Drops the session of one credential, unless a proof of it is running.
     pub(crate) fn forget(&self, fingerprint: &str) {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         if slots
             .get(fingerprint)
             .is_some_and(|slot| Arc::strong_count(slot) == 1)
@@ -182,18 +186,20 @@ impl Prover {
 
     /// The refusal of the last log-in with this credential, also before any status holds it.
     pub(crate) fn refusal(&self, fingerprint: &str) -> Option<Refusal> {
-        lock(&self.slots)
+        self.slots
+            .lock()
             .get(fingerprint)
-            .and_then(|slot| lock(&slot.failed_login).clone())
+            .and_then(|slot| slot.failed_login.lock().clone())
             .map(|(_, refusal)| refusal)
             .filter(|refusal| refusal.failure.is_shared())
     }
 
     /// Drops the sessions of credentials that no integration uses any more.
     pub(crate) fn keep_only(&self, in_use: impl Fn(&str) -> bool) {
-        lock(&self.slots)
+        self.slots
+            .lock()
             .retain(|fingerprint, slot| Arc::strong_count(slot) > 1 || in_use(fingerprint));
-        lock(&self.orgs).retain(|_, org| Arc::strong_count(org) > 1);
+        self.orgs.lock().retain(|_, org| Arc::strong_count(org) > 1);
     }
 }
 
@@ -201,13 +207,10 @@ impl Prover {
 
 impl CredentialSlot {
     fn failed_login_since(&self, asked_at: Timestamp) -> Option<Refusal> {
-        lock(&self.failed_login)
+        self.failed_login
+            .lock()
             .clone()
             .filter(|(known_at, _)| *known_at >= asked_at)
             .map(|(_, refusal)| refusal)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,11 +2,12 @@
 //! written, the log-in is not sent: either another controller leads, or the log-in would never
 //! become known.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::error::Error;
 use super::status;
@@ -133,7 +134,7 @@ impl LoginRecord {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

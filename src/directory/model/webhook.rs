@@ -82,6 +82,9 @@ pub(crate) fn read(body: &[u8]) -> Result<Webhook, Malformed> {
         let reason = format!("is not JSON ({error}); send one JSON object");
         Malformed::new("body", reason)
     };
+    if is_utf16(body) {
+        return Err(Malformed::new("body", "is in UTF-16; send JSON in UTF-8"));
+    }
     let whole: &RawValue = json::read_bytes(without_bom(body)).map_err(not_json)?;
     let [call, challenge, video] = object(whole, "body", ["call", "challenge", "video"])?;
     if let (None, Some(challenge)) = (call, challenge) {
@@ -302,6 +305,14 @@ fn since_1970(text: &str) -> Option<Timestamp> {
 /// The text without the byte order mark that some senders put in front.
 pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// Whether a body begins with a byte order mark of UTF-16, or with a brace in it.
+fn is_utf16(body: &[u8]) -> bool {
+    const BEGINNINGS: [[u8; 2]; 4] = [[0xff, 0xfe], [0xfe, 0xff], [b'{', 0], [0, b'{']];
+    BEGINNINGS
+        .iter()
+        .any(|beginning| body.starts_with(beginning))
 }
 
 fn leg(detail: &RawValue, path: &str, call_id: Option<&str>) -> Result<Leg, Malformed> {
@@ -527,8 +538,10 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_field() {
-        let table: [(Vec<u8>, &str); 11] = [
+        let table: [(Vec<u8>, &str); 13] = [
             (b"{".to_vec(), "body is not JSON"),
+            (b"\xff\xfe{\0}\0".to_vec(), "body is in UTF-16"),
+            (b"\0{\0}".to_vec(), "body is in UTF-16"),
             (b"[]".to_vec(), "body is not a JSON object"),
             (b"\"\xff\"".to_vec(), "body is not JSON"),
             (b"{}".to_vec(), "call is missing"),

@@ -90,7 +90,20 @@ pub(crate) fn rest_error(
     redactor: &Redactor,
 ) -> Error {
     let message = error.message.as_deref().unwrap_or_default();
+    let is_new = phase == Phase::Login
+        && is_refusal(status, phase)
+        && error_codes::exception(&error.code, message, phase).is_none();
+    if is_new {
+        return refused_in_new_words(&quote(&error.code, message, redactor))
+            .with_status(status)
+            .with_code(redactor.excerpt(&error.code));
+    }
     exception(status, &error.code, message, phase, redactor)
+}
+
+/// Whether a status alone refuses a request, and nothing is known of it that would pass.
+fn is_refusal(status: u16, phase: Phase) -> bool {
+    (400..500).contains(&status) && error_codes::meaning_of_status(status, phase).is_none()
 }
 
 /// The error of a response that is not a success.
@@ -158,10 +171,7 @@ fn oauth_error(
             ),
         ),
         Some(meaning) => Error::new(meaning, phase, says(&quoted)),
-        None if phase == Phase::Login
-            && (400..500).contains(&status)
-            && error_codes::meaning_of_status(status, phase).is_none() =>
-        {
+        None if phase == Phase::Login && is_refusal(status, phase) => {
             refused_in_new_words(&quoted)
         }
         None => unknown_code(status, &quoted, phase),

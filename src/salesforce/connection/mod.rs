@@ -3,13 +3,14 @@
 mod composite;
 pub(crate) mod retry;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{AUTHORIZATION, DATE};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tracing::debug;
@@ -254,21 +255,13 @@ impl Connection {
 
     /// The organization's API usage from the last response that reported it; `None` before that.
     pub fn usage(&self) -> Option<Usage> {
-        *self
-            .shared
-            .usage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.shared.usage.lock()
     }
 
     /// The instance's own clock at its last answer, which is what stamps records; `None` before
     /// the first answer and where none has a date.
     pub fn server_time(&self) -> Option<Timestamp> {
-        *self
-            .shared
-            .clock
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.shared.clock.lock()
     }
 
     /// The cost of this connection so far.
@@ -393,14 +386,13 @@ impl Connection {
             .get(LIMIT_INFO)
             .and_then(|value| value.to_str().ok());
         if let Some(usage) = header.and_then(|value| Usage::from_header(value, Timestamp::now())) {
-            let mut known = shared.usage.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = shared.usage.lock();
             *known = Some(usage.after(*known));
         }
         let date = incoming.headers.get(DATE);
         let date = date.and_then(|value| rfc2822::parse(value.to_str().ok()?).ok());
         if let Some(date) = date {
-            let mut clock = shared.clock.lock().unwrap_or_else(PoisonError::into_inner);
-            *clock = Some(date.timestamp());
+            *shared.clock.lock() = Some(date.timestamp());
         }
         if (200..300).contains(&incoming.status) {
             Ok(incoming)

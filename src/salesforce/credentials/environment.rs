@@ -45,15 +45,12 @@ impl Environment {
         Url::parse(text).expect("a constant URL")
     }
 
-    /// The environment that a login URL belongs to: `test.salesforce.com` and
-    /// `….sandbox.my.salesforce.com` are sandboxes, in each of Salesforce's clouds, all others
-    /// count as production.
+    /// The environment that a login URL belongs to: `test.salesforce.com` and the My Domain of a
+    /// sandbox (`acme--uat.sandbox.my.salesforce.com`, `acme--uat.my.salesforce.com`) are
+    /// sandboxes, in each of Salesforce's clouds, all others count as production.
     pub fn of_login_url(login_url: &Url) -> Self {
-        let host = login_url
-            .host_str()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        if hosts::shared_by_all(&host) == Some(Self::Sandbox) || host.contains(".sandbox.") {
+        let host = login_url.host_str().unwrap_or_default();
+        if hosts::shared_by_all(host) == Some(Self::Sandbox) || hosts::is_of_a_sandbox(host) {
             Self::Sandbox
         } else {
             Self::Production
@@ -147,6 +144,26 @@ mod tests {
             Environment::Sandbox.login_url().as_str(),
             "https://test.salesforce.com/"
         );
+    }
+
+    #[test]
+    fn the_my_domain_of_a_sandbox_tells_that_it_is_one() {
+        for (host, is) in [
+            ("acme--uat.sandbox.my.salesforce.com", Environment::Sandbox),
+            ("ACME--UAT.my.salesforce.com", Environment::Sandbox),
+            ("acme--uat.cs5.my.salesforce.com", Environment::Sandbox),
+            ("acme--uat.my.salesforce.mil", Environment::Sandbox),
+            ("test.salesforce.com", Environment::Sandbox),
+            ("acme.my.salesforce.com", Environment::Production),
+            (
+                "acme-dev-ed.develop.my.salesforce.com",
+                Environment::Production,
+            ),
+            ("acme--uat.example", Environment::Production),
+        ] {
+            let url = format!("https://{host}").parse().unwrap();
+            assert_eq!(Environment::of_login_url(&url), is, "{host}");
+        }
     }
 
     #[test]

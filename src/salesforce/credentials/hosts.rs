@@ -15,6 +15,8 @@ struct Cloud {
     pages: &'static [&'static str],
     /// Domains of Visualforce and file pages, below which the name has a package's behind it.
     package_pages: &'static [&'static str],
+    /// Domains of sites for customers and partners, where no integration logs in.
+    sites: &'static [&'static str],
     /// The audiences of a JWT for production and for a sandbox.
     audiences: (&'static str, &'static str),
 }
@@ -38,6 +40,11 @@ const CLOUDS: &[Cloud] = &[
             "file.force.com",
             "content.force.com",
         ],
+        sites: &[
+            "my.site.com",
+            "salesforce-sites.com",
+            "salesforce-experience.com",
+        ],
         audiences: (
             "https://login.salesforce.com",
             "https://test.salesforce.com",
@@ -48,6 +55,7 @@ const CLOUDS: &[Cloud] = &[
         domains: &["salesforce.mil", "crmforce.mil", "salesforce-setup.mil"],
         pages: &["lightning.crmforce.mil", "my.salesforce-setup.mil"],
         package_pages: &["vf.crmforce.mil", "file.crmforce.mil"],
+        sites: &[],
         audiences: (
             "https://login.salesforce.mil",
             "https://test.salesforce.mil",
@@ -58,6 +66,7 @@ const CLOUDS: &[Cloud] = &[
         domains: &["sfcrmproducts.cn", "sfcrmapps.cn"],
         pages: &["lightning.sfcrmapps.cn"],
         package_pages: &["vf.sfcrmapps.cn", "file.sfcrmapps.cn"],
+        sites: &[],
         audiences: (
             "https://login.sfcrmproducts.cn",
             "https://test.sfcrmproducts.cn",
@@ -130,6 +139,13 @@ pub(crate) fn for_browsers(host: &str) -> Option<Pages> {
     Some(Pages { instead })
 }
 
+/// Whether the host is a site for customers and partners.
+pub(crate) fn is_a_site(host: &str) -> bool {
+    let host = name(host);
+    let mut sites = CLOUDS.iter().flat_map(|cloud| cloud.sites);
+    sites.any(|site| front(&host, site).is_some())
+}
+
 /// What to write instead of a log-in URL that only serves pages for browsers; `None` for all other
 /// URLs.
 pub fn host_instead_of_pages(login_url: &Url) -> Option<String> {
@@ -149,6 +165,15 @@ pub(crate) fn shared_by_all(host: &str) -> Option<Environment> {
         "test" => Some(Environment::Sandbox),
         _ => None,
     }
+}
+
+/// Whether the host is the My Domain of a sandbox: its name has the sandbox's behind two hyphens,
+/// and in newer organizations `sandbox` follows (facts: Salesforce 1.4).
+pub(crate) fn is_of_a_sandbox(host: &str) -> bool {
+    let host = name(host);
+    let my_domain = cloud(&host).and_then(|cloud| front(&host, cloud.domain));
+    let first = my_domain.and_then(|front| front.strip_suffix(".my")?.split('.').next());
+    host.contains(".sandbox.") || first.is_some_and(|first| first.contains("--"))
 }
 
 /// The audience of a JWT for a log-in at this URL. It is never the My Domain host

@@ -70,6 +70,11 @@ pub enum NotAKey {
         "is not text: a keystore (PKCS#12, JKS) or a key in DER; write the RSA key as PEM, for example with `openssl pkcs12 -in FILE -nodes -nocerts -out key.pem`"
     )]
     Binary,
+    /// A key as JSON.
+    #[error(
+        "is a key as JSON (JWK); turn it into PEM, and put in what begins with BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY"
+    )]
+    Jwk,
     /// More than one private key.
     #[error("holds several private keys; leave only the one whose certificate is in the app")]
     Several,
@@ -137,13 +142,21 @@ fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// A key without its BEGIN and END lines.
+///
+/// # Errors
+/// Says what the bytes are instead.
 pub(super) fn from_der(bytes: &[u8]) -> Result<SecretString, NotAKey> {
+    // The library would take the numbers of a certificate for those of a key.
+    let otherwise = instead_of_der(bytes);
+    if !matches!(otherwise, NotAKey::Binary | NotAKey::Unknown) {
+        return Err(otherwise);
+    }
     let body = base64::engine::general_purpose::STANDARD.encode(bytes);
     let body = Zeroizing::new(body);
     ["PRIVATE KEY", "RSA PRIVATE KEY"]
         .into_iter()
         .find_map(|label| rsa(label, &body))
-        .ok_or(NotAKey::Binary)
+        .ok_or(otherwise)
         .and_then(can_sign)
 }
 
@@ -201,6 +214,8 @@ fn from_pem(text: &str) -> Result<SecretString, NotAKey> {
         NotAKey::CertificateRequest
     } else if text.starts_with("PuTTY-User-Key-File") {
         NotAKey::Putty
+    } else if text.starts_with('{') && text.contains("\"kty\"") {
+        NotAKey::Jwk
     } else {
         NotAKey::Unknown
     })
@@ -254,13 +269,74 @@ fn can_sign(key: SecretString) -> Result<SecretString, NotAKey> {
     }
 }
 
+/// id-ecPublicKey, 1.2.840.10045.2.1 (RFC 5480).
+const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+/// rsaEncryption, 1.2.840.113549.1.1.1 (RFC 8017).
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+/// pkcs-5, 1.2.840.113549.1.5 (RFC 8018): encryption with a pass phrase.
+const PASS_PHRASE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05];
+
+/// What DER is that should be a key for RSA, by the first elements within its outermost sequence
+/// (RFC 5280, 5208, 5915, 2986, 7292).
+fn instead_of_der(bytes: &[u8]) -> NotAKey {
+    const SEQUENCE: u8 = 0x30;
+    const INTEGER: u8 = 0x02;
+    const OBJECT_IDENTIFIER: u8 = 0x06;
+    /// The tag of a certificate's version, which is optional.
+    const VERSION: u8 = 0xa0;
+    /// The first bytes of a Java keystore.
+    const JKS: &[u8] = &[0xfe, 0xed, 0xfe, 0xed];
+    if bytes.starts_with(JKS) {
+        return NotAKey::Binary;
+    }
+    let Some((SEQUENCE, inner)) = element(bytes) else {
+        return match bytes.first() {
+            Some(&SEQUENCE) => NotAKey::Binary,
+            _ => NotAKey::Unknown,
+        };
+    };
+    let head = inner.get(..40).unwrap_or(inner);
+    let holds = |bytes: &[u8]| head.windows(bytes.len()).any(|window| window == bytes);
+    match element(inner) {
+        Some((SEQUENCE, first)) => match element(first) {
+            Some((OBJECT_IDENTIFIER, _)) if holds(PASS_PHRASE) => NotAKey::Encrypted,
+            Some((OBJECT_IDENTIFIER, _)) => NotAKey::PublicKey,
+            Some((VERSION, _)) => NotAKey::Certificate,
+            // The version of a request is 0, the serial number of an old certificate is not.
+            Some((INTEGER, _)) if first.starts_with(&[INTEGER, 1, 0]) => {
+                NotAKey::CertificateRequest
+            }
+            Some((INTEGER, _)) => NotAKey::Certificate,
+            _ => NotAKey::Binary,
+        },
+        Some((INTEGER, _)) if inner.starts_with(&[INTEGER, 1, 1, 0x04]) => NotAKey::EllipticCurve,
+        Some((INTEGER, _)) if holds(ELLIPTIC_CURVE) => NotAKey::EllipticCurve,
+        Some((INTEGER, _)) if inner.starts_with(&[INTEGER, 1, 0, SEQUENCE]) && !holds(RSA) => {
+            NotAKey::OtherAlgorithm
+        }
+        // The modulus of a public key of PKCS#1; everything else begins with a short version.
+        Some((INTEGER, _)) if inner.get(1).is_some_and(|length| *length > 0x40) => {
+            NotAKey::PublicKey
+        }
+        _ => NotAKey::Binary,
+    }
+}
+
+/// The tag and the rest of DER behind the length, which itself is not followed: the text may be cut
+/// off.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (tag, rest) = bytes.split_first()?;
+    let (length, rest) = rest.split_first()?;
+    match length {
+        0x81..=0x84 => Some((*tag, rest.get(usize::from(length & 0x7f)..)?)),
+        0..=0x7f => Some((*tag, rest)),
+        _ => None,
+    }
+}
+
 /// What the content of a block is that should be a key for RSA. The algorithm stands at the
 /// beginning of PKCS#8 (RFC 5208, section 5).
 fn instead_of_rsa(block: &Block<'_>) -> NotAKey {
-    /// id-ecPublicKey, 1.2.840.10045.2.1 (RFC 5480).
-    const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-    /// rsaEncryption, 1.2.840.113549.1.1.1 (RFC 8017).
-    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
     /// The version before, and the tag of an object identifier.
     const ALGORITHM: &[u8] = &[0x02, 0x01, 0x00, 0x30];
     let body: Zeroizing<String> = Zeroizing::new(block.body.split_whitespace().collect());
@@ -398,6 +474,43 @@ mod tests {
                     "{head}, beside a certificate"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_stands_without_its_begin_and_end_lines_is_named_too() {
+        use NotAKey::*;
+        let body = |pem: &str| -> String {
+            let lines = pem
+                .lines()
+                .skip_while(|line| !line.starts_with("-----BEGIN"));
+            lines
+                .take_while(|line| !line.starts_with("-----END"))
+                .filter(|line| !line.starts_with('-'))
+                .collect()
+        };
+        for (what, pem, is) in [
+            ("certificate", CERTIFICATE, Certificate),
+            ("public key", data!("rsa-public.pem"), PublicKey),
+            ("request", data!("pasted/request.pem"), CertificateRequest),
+            ("encrypted", data!("pasted/encrypted-pkcs8.pem"), Encrypted),
+            ("EC", data!("pasted/ec-pkcs8.pem"), EllipticCurve),
+            ("Ed25519", data!("pasted/ed25519.pem"), OtherAlgorithm),
+        ] {
+            assert_eq!(reads(&body(pem)), Err(is), "{what}");
+        }
+        let sec1 = data!("pasted/ec-sec1.pem");
+        let key = sec1.split("-----BEGIN EC PRIVATE KEY-----").nth(1);
+        let sec1 = format!("-----BEGIN EC PRIVATE KEY-----{}", key.unwrap());
+        assert_eq!(reads(&body(&sec1)), Err(EllipticCurve));
+        for (pasted, is) in [
+            (r#"{"kty":"RSA","n":"AQAB","e":"AQAB","d":"AQAB"}"#, Jwk),
+            (r#"{ "kid": "1", "kty": "RSA" }"#, Jwk),
+            // A client secret in the place of the key is no keystore.
+            (&"0123456789ABCDEF".repeat(4), Unknown),
+            ("3MVG9lKcPoNINVBIPJjdw1J9LLM82HnFVVX19KY1uA5mu0", Unknown),
+        ] {
+            assert_eq!(reads(pasted), Err(is), "{pasted}");
         }
     }
 

@@ -77,6 +77,16 @@ pub enum Unusable {
         "is a placeholder that some tool was to replace; put the value itself into the Secret, or see why the tool did not"
     )]
     Placeholder,
+    /// The value says that there is none.
+    #[error(
+        "says that there is no value (null, none, undefined); put the value in, or leave the key out where none is needed"
+    )]
+    NoValue,
+    /// The value has the name of its key in front.
+    #[error(
+        "begins with a name and an equals sign or colon, as a line of a file has it; leave only what stands behind it"
+    )]
+    WithName,
     /// The security token has the password in front of it, which has a key of its own.
     #[error(
         "begins with the password, which the key \"password\" holds, too; leave only the security token there"
@@ -165,6 +175,12 @@ fn meant(key: SecretKey, bytes: &[u8]) -> Result<SecretString, Unusable> {
     if is_placeholder(text) {
         return Err(Unusable::Placeholder);
     }
+    if says_none(text) {
+        return Err(Unusable::NoValue);
+    }
+    if with_name(key, text) {
+        return Err(Unusable::WithName);
+    }
     if key.name == PASSWORD.name {
         if text.contains(char::is_control) {
             return Err(Unusable::Control);
@@ -216,6 +232,44 @@ fn is_placeholder(text: &str) -> bool {
     .any(|(begin, end)| text.starts_with(begin) && text.ends_with(end))
 }
 
+/// Whether a text is how a program writes a value that is missing.
+fn says_none(text: &str) -> bool {
+    const NONE: [&str; 8] = [
+        "null",
+        "none",
+        "nil",
+        "<nil>",
+        "<none>",
+        "n/a",
+        "undefined",
+        "(none)",
+    ];
+    NONE.iter()
+        .any(|none| text.trim().eq_ignore_ascii_case(none))
+}
+
+/// Whether a text is a line of a file, with the name of the key in front: `SF_PASSWORD=…`,
+/// `clientId: …`.
+fn with_name(key: SecretKey, text: &str) -> bool {
+    /// No value is shorter; a password such as `Password=1` is taken as it is.
+    const SHORTEST: usize = 5;
+    let Some((front, value)) = text.split_once(['=', ':']) else {
+        return false;
+    };
+    // A colon may well be within a password.
+    let is_yaml = value.starts_with(' ');
+    let is_line = text.as_bytes().get(front.len()) == Some(&b'=') || is_yaml;
+    let name: String = front
+        .chars()
+        .filter(|c| !matches!(c, '_' | '-' | '.' | ' '))
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    is_line
+        && value.trim().len() >= SHORTEST
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && name.ends_with(&key.name.to_ascii_lowercase())
+}
+
 /// Whether a text is certainly base64 of a readable text. A random text of these lengths almost
 /// never decodes to one.
 fn encoded_twice(text: &str) -> bool {
@@ -226,7 +280,14 @@ fn encoded_twice(text: &str) -> bool {
     };
     let inner = bytes.trim_ascii_end();
     let marked = text.ends_with('=') || inner.len() < bytes.len();
-    inner.iter().all(u8::is_ascii_graphic) && inner.len() >= if marked { SHORT } else { LONG }
+    // Blanks and letters such as umlauts make it likelier that chance did it.
+    let least = if marked && inner.iter().all(u8::is_ascii_graphic) {
+        SHORT
+    } else {
+        LONG
+    };
+    let readable = |c: char| c.is_alphanumeric() || c == ' ' || c.is_ascii_graphic();
+    inner.len() >= least && std::str::from_utf8(inner).is_ok_and(|text| text.chars().all(readable))
 }
 
 /// Whether a text is another one, twice. Salesforce's tokens have 24 or 25 characters.
@@ -584,7 +645,19 @@ mod tests {
         let with_line_end = STANDARD.encode("hunter2sp\n\n\n");
         let long = STANDARD.encode("correct-horse-battery");
         let token = STANDARD.encode(TOKEN);
+        let with_blanks = STANDARD.encode("correct horse battery");
+        let with_umlauts = STANDARD.encode("Sch\u{f6}ne-Gr\u{fc}\u{df}e");
         let table = [
+            ("password", with_blanks.as_str(), Base64),
+            ("password", &with_umlauts, Base64),
+            ("password", "SF_PASSWORD=hunter2!", WithName),
+            ("password", "password: hunter2!", WithName),
+            ("clientId", "clientId: 3MVG9abc", WithName),
+            ("clientSecret", "export SF_CLIENT_SECRET=hunter2", WithName),
+            ("securityToken", "null", NoValue),
+            ("securityToken", "None\n", NoValue),
+            ("password", "undefined", NoValue),
+            ("clientSecret", "<none>", NoValue),
             ("password", "\"hunter2\"", Quoted),
             ("password", "'hunter2'\n", Quoted),
             ("password", "\u{201c}hunter2\u{201d}", Quoted),
@@ -632,6 +705,9 @@ mod tests {
             "\"",
             "it's",
             "Passw0rdPassw0rd",
+            "Password:2026",
+            "password=1",
+            "none-of-yours",
         ] {
             assert_eq!(
                 one("password", password.as_bytes()).as_deref(),

@@ -1,12 +1,13 @@
 //! The session of one credential. It is made once for all waiting callers and kept until Salesforce
 //! ends it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument;
@@ -232,6 +233,6 @@ impl SessionKeeper {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

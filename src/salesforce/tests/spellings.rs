@@ -258,6 +258,13 @@ fn every_code_of_the_facts_is_known() {
         &Redactor::default(),
     );
     assert!(is_new(&new), "{new}");
+    // Gateways answer a log-in in the shape of the REST API.
+    let body = json!([{"errorCode": "SOMETHING_NEW", "message": "words"}]);
+    for (status, is) in [(400, true), (403, true), (500, false), (503, false)] {
+        let answer = incoming(status, body.clone());
+        let new = failure(&answer, Phase::Login, &Redactor::default());
+        assert_eq!(is_new(&new), is, "{status}: {new}");
+    }
 }
 
 /// Responses that do not come from Salesforce are described by their kind.

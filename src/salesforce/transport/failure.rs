@@ -29,6 +29,7 @@ pub(super) fn redirected(headers: &HeaderMap, host: &str, status: u16, phase: Ph
     let (meaning, detail) = if hosts::is_salesforces(&target) {
         let instead = match hosts::for_browsers(&target) {
             Some(pages) => pages.instead,
+            None if hosts::is_a_site(&target) => None,
             None => Some(target.clone()),
         };
         let advice = match instead.filter(|instead| !instead.eq_ignore_ascii_case(host)) {
@@ -177,6 +178,11 @@ mod tests {
                 "write https://acme--uat.sandbox.my.salesforce.com into loginUrl",
             ),
             (old, "/login", "Setup > My Domain shows"),
+            (
+                old,
+                "https://acme.my.site.com/s/",
+                "Setup > My Domain shows",
+            ),
             (
                 old,
                 "https://old.lightning.force.com/",

@@ -8,7 +8,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::api::{InvalidField, RunAmounts, RunSpec, RunToleration};
@@ -37,6 +37,7 @@ pub struct PodTemplate {
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
     /// Names of the Secrets for the registry, in the tenants' namespaces.
+    #[serde(deserialize_with = "names_of_secrets")]
     pub image_pull_secrets: Vec<String>,
     /// Service account, in the tenants' namespaces. Its token is never mounted.
     pub service_account_name: String,
@@ -54,6 +55,29 @@ pub struct PodTemplate {
     pub runtime_class_name: String,
     /// Resources of the worker, over those that it has otherwise.
     pub resources: Resources,
+}
+
+/// The names of Secrets, each alone or as Kubernetes writes it.
+fn names_of_secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "names of Secrets are wanted, as in [registry] or [{name: registry}]"
+    )]
+    enum Reference {
+        Name(String),
+        Object(Object),
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Object {
+        name: String,
+    }
+    let references = Vec::<Reference>::deserialize(deserializer)?;
+    let name = |reference| match reference {
+        Reference::Name(name) | Reference::Object(Object { name }) => name,
+    };
+    Ok(references.into_iter().map(name).collect())
 }
 
 /// Resources by name, as quantities.

@@ -81,8 +81,8 @@ fn a_wrong_field_is_named_with_what_to_do() {
             "podTemplate.imagePullSecrets: \"Registry\"",
         ),
         (
-            "podTemplate: {imagePullSecrets: [{name: a}]}",
-            "invalid type",
+            "podTemplate: {imagePullSecrets: [{secret: a}]}",
+            "as in [registry] or [{name: registry}]",
         ),
         (
             "podTemplate: {resources: {limits: {cpu: lots}}}",
@@ -110,6 +110,17 @@ fn a_wrong_field_is_named_with_what_to_do() {
         let error = PodRules::read(text, "128Mi").unwrap_err();
         assert!(error.contains(said), "{text}: {error}");
     }
+}
+
+#[test]
+fn secrets_for_the_registry_are_named_alone_or_as_kubernetes_does() {
+    let read = |names: &str| {
+        let text = format!("podTemplate: {{imagePullSecrets: {names}}}");
+        let rules = PodRules::read(&text, "128Mi").unwrap();
+        rules.pod_template.image_pull_secrets
+    };
+    assert_eq!(read("[a, {name: b}]"), ["a", "b"]);
+    assert_eq!(read("[]"), Vec::<String>::new());
 }
 
 fn tenant(change: impl FnOnce(&mut RunSpec), may: &str) -> Result<(), String> {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use futures::StreamExt as _;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::app::App;
 use super::error::ApiError;
@@ -97,9 +98,8 @@ impl Room {
 }
 
 impl Room {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
-        // A poisoned lock is safe to use: no panic can come between two changes of it.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock()
     }
 }
 

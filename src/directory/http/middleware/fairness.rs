@@ -6,9 +6,10 @@
 //! request gets `Retry-After`, so that no queue grows without end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
@@ -79,9 +80,7 @@ impl Shares {
             self.share.at_once as usize,
         );
         let burst = 2.0 * rate;
-        // A poisoned lock is safe to use: each entry is one value, so a panic leaves none
-        // half-made.
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tenants = self.tenants.lock();
         if tenants.len() > MANY {
             tenants.retain(|_, tenant| {
                 tenant.at_once.available_permits() < at_once
