@@ -98,7 +98,7 @@ async fn told(bed: &Bed, numbers: usize) -> BTreeMap<String, Named> {
 fn true_names(played: &Played) -> BTreeMap<String, Named> {
     played.edit(|org, now| {
         // What has been written and does not show yet is not true yet.
-        drop(org.at(now));
+        let _committed = org.at(now);
         let names: BTreeMap<String, String> = org
             .all("User")
             .iter()
