@@ -219,6 +219,8 @@ fn contact(n: u32) -> Outcome<FoundContact> {
         title: None,
         owner_name: None,
         alternatives: None,
+        holders: None,
+        all_holders: false,
     })
 }
 

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod error;
 pub mod exit;
 pub mod explain;
+pub mod follow;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod http_server;

@@ -10,12 +10,13 @@ use jiff::tz::TimeZone;
 use kube::ResourceExt;
 use url::Url;
 
-use super::spec::SecondQuestion;
+use super::spec::{Follow, SecondQuestion};
 use super::{
     Auth, CallCenter, Environment, Retrieval, RunSpec, SalesforceIntegration,
     SalesforceIntegrationSpec, suggest, token_secret_name,
 };
 use crate::company_id::{CompanyId, InvalidCompanyId};
+use crate::follow::Mode;
 use crate::phone::Region;
 use crate::salesforce;
 use crate::salesforce::{ApiVersion, Method};
@@ -26,6 +27,11 @@ const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The longest time for which calls are kept, in days.
 const MAX_DAYS: u32 = 9_999;
+/// The shortest time between two questions what changed: Salesforce advises against asking more
+/// often (facts: Salesforce changes A5).
+const MIN_FOLLOW_EVERY: Duration = Duration::from_secs(5 * 60);
+/// The longest.
+const MAX_FOLLOW_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
 /// A field whose value is unusable, such as a name of something that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +79,8 @@ pub struct Settings {
     pub run: RunSpec,
     /// Whether the search index is asked for numbers that no query finds.
     pub second_question: bool,
+    /// Which names follow changes in Salesforce, and how often is asked; `None` for nothing.
+    pub follow: Option<(Mode, Duration)>,
     /// Share of the org's API requests that this integration may use, in per cent, 1 to 100.
     pub daily_percent: u64,
     /// The time between two proofs of a healthy connection.
@@ -227,11 +235,7 @@ impl Settings {
             }
             days => days,
         };
-        let interval = spec
-            .interval
-            .parse::<SignedDuration>()
-            .ok()
-            .and_then(|interval| Duration::try_from(interval).ok())
+        let interval = duration(&spec.interval)
             .ok_or_else(|| InvalidField {
                 field: "spec.interval",
                 problem: format!(
@@ -240,6 +244,19 @@ impl Settings {
                 ),
             })?
             .max(MIN_INTERVAL);
+        let follow_every = match &contacts.follow_every {
+            Some(text) => duration(text).filter(|every| *every <= MAX_FOLLOW_EVERY),
+            None => Some(interval.min(MAX_FOLLOW_EVERY)),
+        };
+        let follow_every = follow_every
+            .ok_or_else(|| InvalidField {
+                field: "spec.contacts.followEvery",
+                problem: format!(
+                    "{:?} is no duration from 5m to 24h; write one such as 30m",
+                    contacts.follow_every.as_deref().unwrap_or_default()
+                ),
+            })?
+            .max(MIN_FOLLOW_EVERY);
         let daily_percent = Some(u64::from(spec.api_budget.daily_percent))
             .filter(|percent| (1..=100).contains(percent))
             .ok_or_else(|| InvalidField {
@@ -275,6 +292,8 @@ impl Settings {
             retain_days,
             run: spec.run.clone().unwrap_or_default(),
             second_question: contacts.second_question.unwrap_or_default() == SecondQuestion::Search,
+            follow: follow_mode(contacts.retrieval, contacts.follow)
+                .map(|mode| (mode, follow_every)),
             daily_percent,
             interval,
             suspend: spec.suspend,
@@ -293,6 +312,21 @@ impl Settings {
 /// Salesforce.
 pub(crate) fn canonical_user(user: &str) -> String {
     user.to_lowercase()
+}
+
+/// Which names follow changes: with a retrieval that overwrites all of them if nothing else is
+/// said, with one that does not only numbers without a name.
+fn follow_mode(retrieval: Retrieval, follow: Option<Follow>) -> Option<Mode> {
+    match (retrieval, follow) {
+        (Retrieval::Disabled, _) | (_, Some(Follow::Off)) => None,
+        (_, Some(Follow::All)) | (Retrieval::AfterCall, None) => Some(Mode::All),
+        (_, Some(Follow::NewOnly)) | (Retrieval::Daily, None) => Some(Mode::NewOnly),
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let duration: SignedDuration = text.parse().ok()?;
+    Duration::try_from(duration).ok()
 }
 
 fn days(text: &str) -> Option<u32> {
@@ -314,7 +348,27 @@ fn minutes(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{days, minutes};
+    use super::{Follow, Mode, Retrieval, days, follow_mode, minutes};
+
+    #[test]
+    fn what_overwrites_follows_all_and_what_does_not_names_new_ones() {
+        for (retrieval, follow, expected) in [
+            (Retrieval::AfterCall, None, Some(Mode::All)),
+            (Retrieval::Daily, None, Some(Mode::NewOnly)),
+            (Retrieval::Disabled, None, None),
+            (Retrieval::Disabled, Some(Follow::All), None),
+            (Retrieval::Daily, Some(Follow::All), Some(Mode::All)),
+            (
+                Retrieval::AfterCall,
+                Some(Follow::NewOnly),
+                Some(Mode::NewOnly),
+            ),
+            (Retrieval::AfterCall, Some(Follow::Off), None),
+        ] {
+            let mode = follow_mode(retrieval, follow);
+            assert_eq!(mode, expected, "{retrieval:?} {follow:?}");
+        }
+    }
 
     #[test]
     fn a_history_is_a_number_of_days_and_at_least_one() {

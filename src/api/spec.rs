@@ -342,6 +342,19 @@ pub struct Contacts {
     /// numbers beside them, for some further API calls; `Disabled` asks no second time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_question: Option<SecondQuestion>,
+    /// Which names follow changes in Salesforce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<Follow>,
+    /// How often runs ask Salesforce what changed, from `5m` to `24h`; when not given, as often
+    /// as the connection is proved (`interval`). The first run after that time asks, so with
+    /// `Daily` it is once a day.
+    #[x_kube(
+        validation = Rule::new("self.matches('^([5-9]m|[1-5][0-9]m|([1-9]|1[0-9]|2[0-4])h)$')")
+            .message("must be from 5m to 24h, in whole minutes below an hour and whole hours above, such as 30m"),
+    )]
+    #[schemars(length(max = 3))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow_every: Option<String>,
 }
 
 /// One call center and its users.
@@ -447,6 +460,20 @@ pub enum DeletionPolicy {
     Erase,
 }
 
+/// Which names follow changes in Salesforce: `All` names that came from there and numbers without a
+/// name; `NewOnly` numbers without a name, and names stay as they are; `Off`, in quotes because
+/// YAML takes the bare word for false, nothing. When not given: `All` with `AfterCall`, which
+/// overwrites, and `NewOnly` with `Daily`, which does not. A contact that was edited by hand stays.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// Names that came from Salesforce, and numbers without a name.
+    All,
+    /// Numbers without a name.
+    NewOnly,
+    /// Nothing.
+    Off,
+}
+
 /// Which kind of org it is; it decides where to log in.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Environment {
@@ -468,6 +495,8 @@ impl Default for Contacts {
             history: default_history(),
             retain_days: None,
             second_question: None,
+            follow: None,
+            follow_every: None,
         }
     }
 }

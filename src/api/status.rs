@@ -342,9 +342,31 @@ pub struct LastRun {
     /// Numbers that a requested re-retrieval has still to ask for; the next run goes on with them.
     #[serde(default)]
     pub remaining: u64,
+    /// Contacts that followed a change in Salesforce; absent where the run did not ask for
+    /// changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed: Option<Followed>,
     /// API requests that the run cost; of one that left no report, as many as it may have made.
     #[serde(default)]
     pub api_calls: u64,
+}
+
+/// Contacts that followed a change in Salesforce.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Followed {
+    /// Contacts that changed in any way, those below included.
+    #[serde(default)]
+    pub changed: u64,
+    /// Contacts with another company or person than before.
+    #[serde(default)]
+    pub renamed: u64,
+    /// Contacts that went because no record holds their number any more.
+    #[serde(default)]
+    pub removed: u64,
+    /// Numbers without a name that got one.
+    #[serde(default)]
+    pub newly_named: u64,
 }
 
 /// Numbers found, by Salesforce object.

@@ -21,6 +21,9 @@ use url::Url;
 
 use super::Authorities;
 use super::model::company::{CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany};
+use super::model::follow::{
+    FollowReceipt, FollowState, KnownNumbers, KnownRequest, PutFollow, RecordsPage, RecordsRequest,
+};
 use super::model::privacy::{
     AuditPage, AuditQuery, ErasedNumber, NumberExport, NumberRequest, RestoredNumber,
 };
@@ -202,6 +205,36 @@ impl Client {
     ) -> Result<NumbersToAsk, ClientError> {
         let action = "find the numbers to ask again";
         self.post(action, "v1/worker/numbers/again", request).await
+    }
+
+    /// How far the company has followed its org.
+    pub async fn follow_state(&self) -> Result<FollowState, ClientError> {
+        let action = "find out how far changes are followed";
+        let url = self.url("v1/worker/follow")?;
+        self.send(action, Method::GET, url, None).await
+    }
+
+    /// Keeps how far the company has followed its org.
+    pub async fn put_follow(&self, request: &PutFollow) -> Result<FollowReceipt, ClientError> {
+        let action = "keep how far changes are followed";
+        let body = encode(action, request)?;
+        let url = self.url("v1/worker/follow")?;
+        self.send(action, Method::PUT, url, Some(body)).await
+    }
+
+    /// The numbers that records are about, and those of a list that the directory knows.
+    pub async fn known_numbers(&self, request: &KnownRequest) -> Result<KnownNumbers, ClientError> {
+        let action = "find the numbers of records";
+        self.post(action, "v1/worker/follow/numbers", request).await
+    }
+
+    /// The records that contacts are from.
+    pub async fn records_of_contacts(
+        &self,
+        request: &RecordsRequest,
+    ) -> Result<RecordsPage, ClientError> {
+        let action = "find the records of contacts";
+        self.post(action, "v1/worker/follow/records", request).await
     }
 
     // --- for the controller ---

@@ -19,7 +19,7 @@ pub mod model;
 mod server;
 mod store;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod upkeep;
 
 pub use self::authorities::{Authorities, AuthoritiesError};

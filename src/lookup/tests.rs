@@ -109,6 +109,7 @@ fn an_explanation_says_what_was_asked_and_seen_and_which_rule_chose() {
             person: Some("Sato".to_owned()),
             title: Some("Head of Sales".to_owned()),
             owner: None,
+            account: None,
             modified: None,
             phones: vec!["03-1234-5678".to_owned()],
             numbers: vec!["+81312345678".parse().unwrap()],

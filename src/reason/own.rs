@@ -175,6 +175,10 @@ reasons! {
             "The worker was told to stop before it was done. What it had taken is handed back, or free again when its claim runs out. The status shows WorkerKilled.",
             Act("Nothing is lost: the next run goes on. If it happens again, ask the platform team who ends the pods.")
         }
+        ChangesNotFollowed {
+            "Salesforce refused the question what changed since the last time, so contacts keep the names they had. The look-ups went on, and the next run asks again from the same time on.",
+            Act("Nothing is lost. If the message comes with every run, correct what it names, or set spec.contacts.follow to \"Off\".")
+        }
         CallsComeBack {
             "The directory hands out calls again that the run has marked done.",
             Act("The next run takes them up again. If the warning stays, ask the platform team to look at the directory: it does not keep what workers tell it.")

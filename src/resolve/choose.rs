@@ -148,6 +148,7 @@ mod tests {
             person: Some(id.to_owned()),
             title: None,
             owner: None,
+            account: None,
             modified: jiff::Timestamp::from_second(day * 86_400).ok(),
             phones: vec![phone.to_owned()],
             numbers: parse(phone, &Region::JAPAN).into_iter().collect(),

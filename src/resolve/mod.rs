@@ -19,6 +19,7 @@ mod record;
 mod resolver;
 mod search;
 mod second;
+mod since;
 #[cfg(test)]
 pub(crate) mod tests;
 mod url_limit;
@@ -31,9 +32,10 @@ pub use self::choose::{Rule, choose, why};
 pub use self::permission_set::{PERMISSION_SET, permission_set};
 pub use self::plan::{Batch, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE};
 pub use self::query::{PhoneField, Shape};
-pub use self::record::Record;
+pub use self::record::{Change, Record};
 pub use self::resolver::{Allowance, Finding, LookedUp, Resolver};
 pub use self::second::SecondAnswer;
+pub use self::since::ChangesSince;
 pub use self::url_limit::{FIRST_URL_BYTES, MAX_URL_BYTES, UrlLength};
 use crate::salesforce::Error;
 

@@ -12,13 +12,15 @@ pub const PERMISSION_SET: &str = "SwitchboardIntegration";
 
 /// Fields that have no field-level security: system fields, and those that every record has
 /// (facts: Salesforce 4.6). A deployment that names one is refused.
-const ALWAYS_READABLE: [&str; 8] = [
+const ALWAYS_READABLE: [&str; 10] = [
     "Id",
     "Name",
     "Company",
     "IsConverted",
+    "IsDeleted",
     "IsPersonAccount",
     "LastModifiedDate",
+    "MasterRecordId",
     "OwnerId",
     "SystemModstamp",
 ];

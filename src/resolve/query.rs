@@ -77,6 +77,12 @@ const fn read(object: Object) -> (&'static [&'static str], &'static [&'static st
 /// The field that marks leads which were converted to contacts.
 const CONVERTED: &str = "IsConverted";
 
+/// The field that marks deleted records.
+const DELETED: &str = "IsDeleted";
+
+/// The field in which a merged record names the one that stayed.
+const MASTER: &str = "MasterRecordId";
+
 /// The newest record comes first; the Id only makes the order reproducible.
 const ORDER: &str = "ORDER BY LastModifiedDate DESC,Id";
 
@@ -217,6 +223,23 @@ impl Shape {
         ))
     }
 
+    /// The query of an object for everything that changed since a time, oldest first: records
+    /// without a phone number, deleted ones and converted leads, too.
+    pub(crate) fn soql_since(&self, object: Object, since: Timestamp) -> Soql {
+        let converted = (object == Object::Lead).then_some(CONVERTED);
+        let further = [Some(DELETED), Some(MASTER), converted];
+        let further = further
+            .into_iter()
+            .flatten()
+            .filter(|field| !self.hidden_fields.contains(&(object, field)));
+        let fields: Vec<&str> = self.fields(object).chain(further).collect();
+        Soql::text(&format!(
+            "SELECT {} FROM {object} WHERE SystemModstamp>={} ORDER BY SystemModstamp,Id",
+            fields.join(","),
+            since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ))
+    }
+
     /// The query of an object for records of these Ids, which must look like Ids.
     pub(crate) fn soql_by_id(&self, object: Object, ids: &[String]) -> Soql {
         let fields: Vec<&str> = self.fields(object).collect();
@@ -250,7 +273,8 @@ impl Shape {
         let ids = ["x".to_owned()];
         let by_object = self.objects().flat_map(|object| {
             let changed = self.soql_changed(object, since);
-            [changed, self.soql_by_id(object, &ids)]
+            let by_id = self.soql_by_id(object, &ids);
+            [changed, by_id, self.soql_since(object, since)]
         });
         by_number
             .chain(by_object)
@@ -305,6 +329,7 @@ impl Shape {
         let hidden = searched
             .chain(self.readable(object))
             .chain((object == Object::Lead).then_some(CONVERTED))
+            .chain([MASTER])
             .filter(|field| *field != "Name" && !self.hidden_fields.contains(&(object, field)))
             .find(|field| names(message, object, field))?;
         self.hidden_fields.insert((object, hidden));

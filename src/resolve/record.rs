@@ -26,6 +26,9 @@ pub struct Record {
     pub title: Option<String>,
     /// The name of the record's owner, a user or a queue; `None` if it is hidden.
     pub owner: Option<String>,
+    /// The Id of a contact's account; `None` for other records, and where there is none or it is
+    /// hidden.
+    pub account: Option<String>,
     /// The time of the last change; `None` where Salesforce does not show it.
     pub modified: Option<Timestamp>,
     /// The texts of its phone fields, as they are stored.
@@ -61,6 +64,10 @@ pub(crate) struct Row {
     mobile_phone: Option<String>,
     #[serde(deserialize_with = "json::short")]
     person_mobile_phone: Option<String>,
+    is_deleted: Option<bool>,
+    is_converted: Option<bool>,
+    #[serde(deserialize_with = "json::short")]
+    master_record_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -78,12 +85,40 @@ struct Owner {
     name: Option<String>,
 }
 
+/// A record as the changes of an org show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The record is there, with these values.
+    There(Record),
+    /// The record holds no number any more: it is deleted, or is a lead that was converted.
+    Gone {
+        /// The record's Id.
+        id: String,
+        /// The record that it was merged into.
+        merged_into: Option<String>,
+    },
+}
+
 impl Row {
+    /// The change that this row of a query over deleted records shows; `None` for a row without an
+    /// Id.
+    pub(crate) fn into_change(self, object: Object, home: &Region) -> Option<Change> {
+        if self.is_deleted != Some(true) && self.is_converted != Some(true) {
+            return self.into_record(object, home).map(Change::There);
+        }
+        let told = |id: &String| !id.is_empty();
+        Some(Change::Gone {
+            id: self.id.filter(told)?,
+            merged_into: self.master_record_id.filter(told),
+        })
+    }
+
     /// The record of this row; `None` for a row without an Id.
     pub(crate) fn into_record(self, object: Object, home: &Region) -> Option<Record> {
         let own_id = self.id.filter(|id| !id.is_empty())?;
         let parent = self.account.unwrap_or_default();
         let is_person_contact = parent.is_person_account == Some(true);
+        let mut account = None;
         let (object, id, company, person) = match object {
             // A person account is an account and a contact in one. The product ranks it with the
             // accounts
@@ -95,7 +130,10 @@ impl Row {
                 None,
                 self.name,
             ),
-            Object::Contact => (object, own_id, parent.name, self.name),
+            Object::Contact => {
+                account = self.account_id.filter(|id| !id.is_empty());
+                (object, own_id, parent.name, self.name)
+            }
             Object::Account if self.is_person_account == Some(true) => {
                 (object, own_id, None, self.name)
             }
@@ -127,10 +165,23 @@ impl Row {
             person: told(person),
             title: told(title),
             owner: told(self.owner.and_then(|owner| owner.name)),
+            account,
             modified: self.last_modified_date.as_deref().and_then(timestamp),
             numbers,
             phones,
         })
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    /// The Id of the record that changed.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::There(record) => &record.id,
+            Self::Gone { id, .. } => id,
+        }
     }
 }
 

@@ -192,6 +192,17 @@ impl Resolver {
         self.shape.fully_searched()
     }
 
+    /// How many calls the allowance has left; `None` means no limit.
+    pub fn calls_left(&self) -> Option<u64> {
+        let spent = self.connection.spent().calls;
+        self.allowance.0.map(|most| most.saturating_sub(spent))
+    }
+
+    /// The URL of the instance, for links to records.
+    pub fn instance_url(&self) -> Option<&Url> {
+        self.instance.as_ref()
+    }
+
     /// The connection that the lookups use.
     pub fn connection(&self) -> &Connection {
         &self.connection

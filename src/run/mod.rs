@@ -7,9 +7,10 @@ pub(crate) mod settings;
 
 pub(crate) use self::report::shorten;
 pub use self::report::{
-    MAX_REPORT_BYTES, Matched, Note, Outcome, REPORT_VERSION, ReportError, RunKind, RunReport,
+    Followed, MAX_REPORT_BYTES, Matched, Note, Outcome, REPORT_VERSION, ReportError, RunKind,
+    RunReport,
 };
 pub use self::settings::{
-    AuthSettings, DirectorySettings, ReRetrieve, SETTINGS_ENV, SETTINGS_VERSION,
+    AuthSettings, DirectorySettings, FollowSettings, ReRetrieve, SETTINGS_ENV, SETTINGS_VERSION,
     SalesforceSettings, SettingsError, UserSettings, WorkerSettings,
 };

@@ -66,6 +66,10 @@ pub struct RunReport {
     /// Numbers that a requested re-retrieval has still to ask. The next run goes on with them.
     #[serde(default)]
     pub remaining: u64,
+    /// Contacts that followed a change in Salesforce; `None` where the run did not ask for
+    /// changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed: Option<Followed>,
     /// Requests to Salesforce that count against its allocation.
     pub api_calls: u64,
     /// The org's API usage, as the last answer reported it.
@@ -109,6 +113,20 @@ pub struct Matched {
     pub account: u64,
     /// Numbers found on a lead.
     pub lead: u64,
+}
+
+/// Contacts that followed a change in Salesforce.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Followed {
+    /// Contacts that changed in any way, those below included.
+    pub changed: u64,
+    /// Contacts with another company or person than before.
+    pub renamed: u64,
+    /// Contacts that went because no record holds their number any more.
+    pub removed: u64,
+    /// Numbers without a name that got one.
+    pub newly_named: u64,
 }
 
 /// A code for programs and a sentence for humans.
@@ -163,6 +181,7 @@ impl RunReport {
             asked_again: 0,
             ambiguous: 0,
             remaining: 0,
+            followed: None,
             api_calls: 0,
             usage: None,
             url_length: None,
@@ -264,6 +283,10 @@ impl RunReport {
                 "it has more contacts than numbers found",
             ),
             (
+                self.followed.is_some_and(|followed| !followed.adds_up()),
+                "it renamed, removed and named more contacts than it changed",
+            ),
+            (
                 self.warnings.len() > MAX_WARNINGS,
                 "it has too many warnings",
             ),
@@ -288,6 +311,16 @@ pub(crate) fn shorten(text: &mut String, longest: usize) {
     text.truncate(end);
     if longest >= MARK.len_utf8() {
         text.push(MARK);
+    }
+}
+
+// === impl Followed ===
+
+impl Followed {
+    fn adds_up(&self) -> bool {
+        let parts = self.renamed.checked_add(self.removed);
+        let parts = parts.and_then(|parts| parts.checked_add(self.newly_named));
+        parts.is_some_and(|parts| parts <= self.changed)
     }
 }
 
@@ -455,6 +488,14 @@ mod tests {
         refused(|report| report.asked_again = 4);
         refused(|report| report.ambiguous = 3);
         refused(|report| report.unmatched = 0);
+        refused(|report| {
+            report.followed = Some(Followed {
+                changed: 1,
+                renamed: 1,
+                removed: 1,
+                newly_named: 0,
+            });
+        });
         refused(|report| report.written = 2);
         refused(|report| report.matched.contact = u64::MAX);
         refused(|report| report.written = u64::MAX);

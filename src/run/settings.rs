@@ -12,6 +12,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::company_id::CompanyId;
+use crate::follow::Mode;
 use crate::phone::Region;
 use crate::resolve::UrlLength;
 use crate::salesforce::{
@@ -68,12 +69,25 @@ pub struct WorkerSettings {
     /// Whether the search index is asked for numbers that no query finds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub second_question: bool,
+    /// Which names follow Salesforce; `None` means none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<FollowSettings>,
     /// The re-retrieval that the tenant requested with this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub re_retrieve: Option<ReRetrieve>,
     /// Name of this run in logs, for example `namespace/name` of its resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+}
+
+/// How names follow Salesforce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FollowSettings {
+    /// Which names do.
+    pub mode: Mode,
+    /// How often changes are asked for, in seconds.
+    pub every_seconds: u64,
 }
 
 /// A re-retrieval: the numbers of the call history are asked for again. The after-call run asks for

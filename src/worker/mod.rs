@@ -6,6 +6,7 @@
 
 mod args;
 mod failure;
+mod follow;
 mod found;
 mod run;
 #[cfg(test)]

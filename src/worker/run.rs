@@ -4,16 +4,18 @@
 //! the calls done. Each step may be repeated without harm, and a call is marked done last. So a run
 //! that is killed at any instant loses at most the answer to one request, and nothing is doubled.
 //!
+//! Before them, contacts follow what changed in Salesforce (`follow`).
 //! After the numbers of calls come those that are asked again: a requested re-retrieval, and misses
 //! that are due. They fill up the requests of the calls' numbers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::failure::Failure;
+use super::follow::Following;
 use super::found::{contact, record_object};
 use super::todo::Todo;
 use crate::directory::Client;
@@ -22,9 +24,10 @@ use crate::directory::model::{
     NumbersToAsk, RecordObject, ReleaseRequest, WriteContactsRequest, WriteOutcome, WritePolicy,
 };
 use crate::error::Chain;
+use crate::follow::holders;
 use crate::phone::E164;
 use crate::reason::Reason;
-use crate::resolve::{Allowance, Match, Object, ResolveError, Resolver};
+use crate::resolve::{Allowance, LookedUp, Match, Object, ResolveError, Resolver};
 use crate::run::settings::WorkerSettings;
 use crate::run::{Note, RunKind, RunReport};
 use crate::salesforce::Connection;
@@ -58,23 +61,25 @@ pub(crate) struct Run {
     pub(crate) connection: Connection,
 }
 
-struct Progress<'a> {
-    report: &'a mut RunReport,
+pub(super) struct Progress<'a> {
+    pub(super) report: &'a mut RunReport,
     /// Numbers that were looked up: each once per run.
     resolved: HashSet<E164>,
     /// Calls that were marked done.
     finished: HashSet<String>,
     /// Whether the directory may have numbers to ask again.
-    again: bool,
+    pub(super) again: bool,
     /// Numbers of the re-retrieval that this run has not asked yet, as far as it knows them.
     retrieval: HashSet<E164>,
     /// Numbers that the first question did not find. They are not on record as unknown before the
     /// second has been asked: a name that only the second question finds would go and come.
     unknown: Vec<E164>,
+    /// What is followed, while numbers are asked because of changes in Salesforce.
+    pub(super) following: Option<Following>,
 }
 
 // === impl Progress ===
-fn not_stopped(shutdown: &Shutdown) -> Result<(), Failure> {
+pub(super) fn not_stopped(shutdown: &Shutdown) -> Result<(), Failure> {
     match shutdown.is_requested() {
         true => Err(Failure::Interrupted),
         false => Ok(()),
@@ -83,7 +88,7 @@ fn not_stopped(shutdown: &Shutdown) -> Result<(), Failure> {
 
 impl Progress<'_> {
     /// Reports what Salesforce does not show the user.
-    fn report_findings(&mut self, resolver: &Resolver) {
+    pub(super) fn report_findings(&mut self, resolver: &Resolver) {
         for finding in resolver.findings() {
             if let Some(reason) = Reason::of_finding(finding) {
                 self.report.warn(Note::new(reason, finding.to_string()));
@@ -133,7 +138,10 @@ impl Run {
             again: false,
             retrieval: HashSet::new(),
             unknown: Vec::new(),
+            following: None,
         };
+        let followed = self.follow(&mut resolver, &mut progress, shutdown);
+        let followed = followed.await?;
         self.begin_asking_again(&mut progress).await?;
         loop {
             not_stopped(shutdown)?;
@@ -167,7 +175,7 @@ impl Run {
                 if has_calls {
                     continue;
                 }
-                return Ok(());
+                break;
             }
             not_stopped(shutdown)?;
             // The log-in happens only if there is a number to look up.
@@ -182,7 +190,7 @@ impl Run {
                     let asked = std::mem::take(&mut misses);
                     // A miss has no name that could go, so it does not matter what was searched.
                     let searched = Vec::new();
-                    self.finish(&asked, &todo, answer.found, searched, &mut progress)
+                    self.finish(&asked, &todo, answer, searched, &mut progress)
                         .await?;
                     progress.resolved.extend(asked);
                 }
@@ -198,11 +206,13 @@ impl Run {
                 return Err(ends);
             }
         }
+        self.reconcile(followed, &mut resolver, &mut progress, shutdown)
+            .await
     }
 
     /// Asks the first question about numbers, in as many requests as they need. Those that it does
     /// not find and that are asked about again become unknown; all others are finished.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         numbers: &[E164],
         more: bool,
@@ -235,7 +245,7 @@ impl Run {
                 batch.numbers().iter().partition(asks_again);
             progress.unknown.extend(again.into_iter().cloned());
             let asked: Vec<E164> = asked.into_iter().cloned().collect();
-            self.finish(&asked, todo, answer.found, searched, progress)
+            self.finish(&asked, todo, answer, searched, progress)
                 .await?;
             progress.resolved.extend(asked);
             pending = pending.get(count..).unwrap_or_default();
@@ -245,19 +255,24 @@ impl Run {
 
     /// Keeps what the first question said about numbers when the run `ends` before the second: the
     /// work is paid for, and the next run would begin with it again.
-    async fn keep_unknown(&self, ends: &Failure, todo: &Todo, progress: &mut Progress<'_>) {
+    pub(super) async fn keep_unknown(
+        &self,
+        ends: &Failure,
+        todo: &Todo,
+        progress: &mut Progress<'_>,
+    ) {
         if matches!(ends, Failure::Directory(_)) {
             return;
         }
         let unknown = std::mem::take(&mut progress.unknown);
-        let kept = self.finish(&unknown, todo, HashMap::new(), Vec::new(), progress);
+        let kept = self.finish(&unknown, todo, LookedUp::default(), Vec::new(), progress);
         if let Err(error) = kept.await {
             warn!(error = %Chain(&error), "what was found out is lost");
         }
     }
 
     /// Asks the second question about numbers that the first did not find.
-    async fn ask_again(
+    pub(super) async fn ask_again(
         &self,
         todo: &Todo,
         resolver: &mut Resolver,
@@ -276,11 +291,11 @@ impl Run {
         );
         let (asked, not_asked) = unknown.split_at(answer.asked.min(unknown.len()));
         let searched = resolver.fully_searched().map(record_object).collect();
-        self.finish(asked, todo, answer.looked_up.found, searched, progress)
+        self.finish(asked, todo, answer.looked_up, searched, progress)
             .await?;
         // Nobody says that Salesforce does not know what the index was not asked for, so a name
         // that came from there stays.
-        self.finish(not_asked, todo, HashMap::new(), Vec::new(), progress)
+        self.finish(not_asked, todo, LookedUp::default(), Vec::new(), progress)
             .await?;
         progress.resolved.extend(unknown);
         Ok(())
@@ -365,7 +380,7 @@ impl Run {
     }
 
     /// Logs in. A session that Salesforce ends in the middle of the run is replaced once.
-    async fn log_in(&self) -> Result<Resolver, Failure> {
+    pub(super) async fn log_in(&self) -> Result<Resolver, Failure> {
         let allowance = Allowance(self.settings.max_api_calls);
         // A log-in is useless if no API call is allowed after it.
         allowance.check(self.connection.spent())?;
@@ -398,13 +413,16 @@ impl Run {
         &self,
         asked: &[E164],
         todo: &Todo,
-        found: HashMap<E164, Match>,
+        answer: LookedUp,
         searched: Vec<RecordObject>,
         progress: &mut Progress<'_>,
     ) -> Result<(), Failure> {
         if asked.is_empty() {
             return Ok(());
         }
+        let LookedUp { found, records } = answer;
+        let following = progress.following.as_ref();
+        let policy = following.map_or(self.policy(), Following::policy);
         let matched = found.len();
         let mut outcomes = Vec::with_capacity(matched);
         for numbers in asked.chunks(MAX_BULK) {
@@ -412,18 +430,25 @@ impl Run {
             let mut not_found = Vec::new();
             for number in numbers {
                 match found.get(number) {
-                    Some(found) => contacts.push(contact(number, found)),
+                    Some(found) => {
+                        let (holders, is_complete) = holders(number, &records, found);
+                        contacts.push(contact(number, found, &holders, is_complete));
+                    }
                     None => not_found.push(number.clone()),
                 }
             }
             let request = WriteContactsRequest {
-                policy: self.policy(),
+                policy,
                 contacts,
                 not_found,
                 searched: searched.clone(),
                 settings: self.settings.match_settings.clone(),
             };
             let receipt = self.directory.write_contacts(&request).await?;
+            if let (Some(following), Some(followed)) = (following, &mut progress.report.followed) {
+                let outcomes = &receipt.outcomes;
+                following.count(followed, &request.contacts, outcomes, receipt.gone);
+            }
             outcomes.extend(receipt.outcomes.into_values());
         }
         for number in asked {

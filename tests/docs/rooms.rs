@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "salesforce/probe",
     "salesforce",
     "resolve",
+    "follow",
     "reason",
     "api",
     "mail",

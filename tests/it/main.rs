@@ -22,6 +22,7 @@ mod disturbed;
 mod documents;
 mod encrypted;
 mod examples;
+mod follow;
 mod gateway;
 mod guessing;
 mod health;

@@ -198,6 +198,24 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         r#""365d""#,
     ),
     (
+        "/spec/contacts/follow",
+        r#""Everything""#,
+        "Unsupported value",
+        r#""NewOnly""#,
+    ),
+    (
+        "/spec/contacts/followEvery",
+        r#""4m""#,
+        "must be from 5m to 24h",
+        r#""5m""#,
+    ),
+    (
+        "/spec/contacts/followEvery",
+        r#""25h""#,
+        "must be from 5m to 24h",
+        r#""24h""#,
+    ),
+    (
         "/spec/contacts/secondQuestion",
         r#""Sometimes""#,
         "Unsupported value",

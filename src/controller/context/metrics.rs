@@ -49,6 +49,7 @@ pub(crate) struct Metrics {
     run_numbers: Family<ResultLabel, Counter>,
     run_ambiguous: Family<KindLabel, Counter>,
     run_asked_again: Family<KindLabel, Counter>,
+    run_followed: Family<ResultLabel, Counter>,
     run_contacts: Family<KindLabel, Counter>,
     run_api_requests: Family<KindLabel, Counter>,
     reconciles: Family<OutcomeLabel, Counter>,
@@ -78,6 +79,7 @@ impl Default for Metrics {
             run_numbers: Family::default(),
             run_ambiguous: Family::default(),
             run_asked_again: Family::default(),
+            run_followed: Family::default(),
             run_contacts: Family::default(),
             run_api_requests: Family::default(),
             reconciles: Family::default(),
@@ -110,6 +112,11 @@ impl Default for Metrics {
             "run_numbers",
             "Numbers that runs asked Salesforce for, by what they were found as",
             metrics.run_numbers.clone(),
+        );
+        registry.register(
+            "run_contacts_followed",
+            "Contacts that followed a change in Salesforce, by what became of them",
+            metrics.run_followed.clone(),
         );
         registry.register_with_unit(
             "run_duration",
@@ -250,6 +257,24 @@ impl Metrics {
                 result,
             };
             let counter = self.run_numbers.get_or_create(&label);
+            counter.inc_by(count.min(MOST_OF_A_RUN));
+        }
+        let followed = run.followed.iter().flat_map(|followed| {
+            let named = [
+                ("renamed", followed.renamed),
+                ("removed", followed.removed),
+                ("newlyNamed", followed.newly_named),
+            ];
+            let counted = named.iter().map(|(_, count)| *count);
+            let rest = counted.fold(followed.changed, u64::saturating_sub);
+            named.into_iter().chain([("other", rest)])
+        });
+        for (result, count) in followed {
+            let label = ResultLabel {
+                kind: run.kind.clone(),
+                result,
+            };
+            let counter = self.run_followed.get_or_create(&label);
             counter.inc_by(count.min(MOST_OF_A_RUN));
         }
         let counts = [

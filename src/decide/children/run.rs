@@ -338,6 +338,10 @@ fn worker_settings(
         max_api_calls,
         match_settings: match_settings::fingerprint(settings, status),
         second_question: settings.second_question,
+        follow: settings.follow.map(|(mode, every)| wire::FollowSettings {
+            mode,
+            every_seconds: every.as_secs(),
+        }),
         re_retrieve: request_id.map(|request_id| ReRetrieve {
             request: short_hash(&resource.uid().unwrap_or_default(), request_id),
             history_days: settings.history_days,

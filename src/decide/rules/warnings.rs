@@ -41,6 +41,7 @@ impl Origin {
                 Reason::Salesforce(Meaning::ObjectUnavailable)
                 | Reason::Warning(WarningCode::FieldHidden)
                 | Reason::CallsComeBack
+                | Reason::ChangesNotFollowed
                 | Reason::ReportValueRefused,
             ) => Self::Run,
             Some(_) => Self::Proof,

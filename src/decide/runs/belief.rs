@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::plain_text::plain;
 use crate::reason::Reason;
 use crate::resolve::MAX_URL_BYTES;
-use crate::run::{Note, RunReport, shorten};
+use crate::run::{Followed, Note, RunReport, shorten};
 use crate::salesforce::Usage;
 
 /// API requests that a run can make in a second. It makes one at a time, and none takes less than
@@ -73,10 +73,11 @@ pub(crate) fn bounded(mut report: RunReport, lifetime: Lifetime) -> RunReport {
         report.api_calls = most_requests;
     }
     let most_calls = seconds.saturating_mul(CALLS_A_SECOND);
-    let counts = [report.calls, report.numbers, report.remaining];
+    let changed = report.followed.map_or(0, |followed| followed.changed);
+    let counts = [report.calls, report.numbers, report.remaining, changed];
     if counts.iter().any(|count| *count > most_calls) {
         doubts.push(format!(
-            "calls, numbers, remaining {counts:?} (at most {most_calls})"
+            "calls, numbers, remaining, followed {counts:?} (at most {most_calls})"
         ));
         for count in [
             &mut report.calls,
@@ -93,6 +94,14 @@ pub(crate) fn bounded(mut report: RunReport, lifetime: Lifetime) -> RunReport {
         ] {
             *count = (*count).min(most_calls);
         }
+        // What it says of changes adds up to less than it says is changed.
+        report
+            .followed
+            .take_if(|followed| followed.changed > most_calls);
+    }
+    if report.api_calls == 0 && report.followed.is_some_and(|f| f != Followed::default()) {
+        doubts.push("followed (without an API request)".to_owned());
+        report.followed = None;
     }
     if let Some(usage) = report.usage.take_if(|usage| !is_possible(usage, lifetime)) {
         doubts.push(format!(

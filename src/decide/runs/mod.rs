@@ -22,7 +22,7 @@ use self::lingering::Lingering;
 use self::stuck::{StuckRun, judge_pending, judge_without_pod};
 use super::rules::budget;
 use super::rules::error_log::Source;
-use crate::api::status::{LastRun, Matched};
+use crate::api::status::{Followed, LastRun, Matched};
 use crate::api::{API_CALLS, CREDENTIALS_VERSION};
 use crate::error::Chain;
 use crate::reason::{Code, Reason};
@@ -106,6 +106,12 @@ impl EndedRun {
             run.asked_again = report.asked_again;
             run.ambiguous = report.ambiguous;
             run.remaining = report.remaining;
+            run.followed = report.followed.map(|followed| Followed {
+                changed: followed.changed,
+                renamed: followed.renamed,
+                removed: followed.removed,
+                newly_named: followed.newly_named,
+            });
         }
         run.api_calls = self.api_calls();
         run

@@ -7,6 +7,7 @@ mod calls;
 mod company;
 mod contacts;
 mod contacts_csv;
+mod follow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod middleware;
@@ -71,6 +72,12 @@ fn endpoints(app: App) -> Router {
         .route("/v1/audit", get(privacy::audit))
         .route("/v1/company", put(company::claim))
         .route("/v1/company/erase", post(company::erase))
+        .route(
+            "/v1/worker/follow",
+            get(follow::state).put(follow::put_state),
+        )
+        .route("/v1/worker/follow/numbers", post(follow::known_numbers))
+        .route("/v1/worker/follow/records", post(follow::records))
         .route("/v1/tokens/not-before", put(tokens::revoke))
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/healthz", get(middleware::health::healthz))

@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::middleware::error::ApiError;
-use super::{calls, company, contacts, contacts_csv, privacy, tokens, webhook, worker};
+use super::{calls, company, contacts, contacts_csv, follow, privacy, tokens, webhook, worker};
 use crate::directory::model::Problem;
 use crate::directory::model::tokens::Purpose;
 
@@ -37,6 +37,10 @@ use crate::directory::model::tokens::Purpose;
         privacy::audit,
         company::claim,
         company::erase,
+        follow::known_numbers,
+        follow::records,
+        follow::state,
+        follow::put_state,
         tokens::revoke,
     ),
     components(schemas(Problem)),

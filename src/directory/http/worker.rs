@@ -12,16 +12,18 @@ use super::middleware::error::ApiError;
 use super::middleware::input::{Json, bulk, text, within};
 use super::middleware::responses::BodyRefusals;
 use super::{App, now};
+use crate::directory::model::follow::Holder;
 use crate::directory::model::{
     AgainRequest, Alternatives, ClaimRequest, ClaimedCalls, DoneReceipt, DoneRequest, FoundContact,
     MAX_NUMBERS, NumbersToAsk, Reading, ReleaseReceipt, ReleaseRequest, WriteContactsReceipt,
     WriteContactsRequest,
 };
+use crate::follow::MAX_HOLDERS;
 use crate::resolve::MAX_ALTERNATIVES;
 
 const MAX_NAME_CHARS: usize = 1_000;
 const MAX_LINK_CHARS: usize = 2_000;
-const MAX_RECORD_ID_CHARS: usize = 32;
+pub(super) const MAX_RECORD_ID_CHARS: usize = 32;
 const MAX_REASON_CHARS: usize = 200;
 const MAX_HOLDER_CHARS: usize = 100;
 const MAX_FINGERPRINT_CHARS: usize = 100;
@@ -268,7 +270,39 @@ fn checked(path: &str, contact: FoundContact) -> Result<FoundContact, ApiError> 
             .alternatives
             .map(|alternatives| checked_alternatives(path, alternatives))
             .transpose()?,
+        holders: contact
+            .holders
+            .map(|holders| checked_holders(path, holders))
+            .transpose()?,
+        all_holders: contact.all_holders,
     })
+}
+
+fn checked_holders(path: &str, holders: Vec<Holder>) -> Result<Vec<Holder>, ApiError> {
+    let path = format!("{path}.holders");
+    if holders.len() > MAX_HOLDERS {
+        return Err(ApiError::Malformed(format!(
+            "{path} has {} entries; send at most {MAX_HOLDERS}",
+            holders.len()
+        )));
+    }
+    let holders = holders.into_iter().enumerate().map(|(index, holder)| {
+        let field = |name: &str| format!("{path}[{index}].{name}");
+        let id = Some(holder.record_id);
+        let name = |name: &str, value| text(&field(name), value, MAX_NAME_CHARS);
+        Ok(Holder {
+            object: holder.object,
+            record_id: text(&field("recordId"), id, MAX_RECORD_ID_CHARS)?
+                .ok_or_else(|| ApiError::Malformed(format!("{} is empty", field("recordId"))))?,
+            account_id: text(&field("accountId"), holder.account_id, MAX_RECORD_ID_CHARS)?,
+            company_name: name("companyName", holder.company_name)?,
+            person_name: name("personName", holder.person_name)?,
+            title: name("title", holder.title)?,
+            owner_name: name("ownerName", holder.owner_name)?,
+            modified_at: holder.modified_at,
+        })
+    });
+    holders.collect()
 }
 
 fn checked_alternatives(

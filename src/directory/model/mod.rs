@@ -5,6 +5,7 @@
 //! worker.
 
 pub mod company;
+pub mod follow;
 pub(crate) mod misses;
 pub(crate) mod number_hash;
 pub mod privacy;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use self::follow::Holder;
 use crate::json::few;
 use crate::phone::{E164, Region};
 
@@ -283,7 +285,9 @@ pub struct Asked {
 }
 
 /// The kinds of Salesforce record that a number is looked up on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 pub enum RecordObject {
     /// A contact, or the person contact of a person account.
     Contact,
@@ -530,8 +534,8 @@ pub struct WriteContactsRequest {
     #[schema(max_items = 1000)]
     pub contacts: Vec<FoundContact>,
     /// Numbers that Salesforce does not know, at most 1,000, each once and none of `contacts`.
-    /// With `overwrite`, a contact that came from Salesforce goes and its name is kept as what
-    /// it was; one that was written by hand stays.
+    /// With `overwrite` and `refresh`, a contact that came from Salesforce goes and its name is
+    /// kept as what it was; one that was written by hand stays.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
@@ -561,6 +565,8 @@ pub enum WritePolicy {
     OnlyMissing,
     /// It is replaced, whoever wrote it: the after-call run.
     Overwrite,
+    /// It is replaced if it came from Salesforce, and stays if it was written by hand: following.
+    Refresh,
 }
 
 /// A number and the record that Salesforce has for it.
@@ -593,6 +599,14 @@ pub struct FoundContact {
     /// The other records that hold the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alternatives: Option<Alternatives>,
+    /// The records that hold the number, best first, at most 20: with them a change of one of them
+    /// is understood without asking again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 20)]
+    pub holders: Option<Vec<Holder>>,
+    /// Whether these are all records that hold it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_holders: bool,
 }
 
 /// What became of each number.

@@ -8,9 +8,9 @@ use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::database::rows::{e164, micros, time};
 use super::database::{Arg, args, row, uncrossed};
 use super::numbers::Gate;
-use super::row::{e164, micros, time};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::misses::due;

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::database::rows::{micros, time};
 use super::database::{Arg, Transaction, args, row};
-use super::row::{micros, time};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::privacy::AuditEntry;

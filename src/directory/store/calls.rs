@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
+use super::database::rows::{CallRow, NamedCallRow, direction_text, micros};
 use super::database::{Arg, args, uncrossed};
 use super::merge::merge;
 use super::numbers::{Gate, texts};
-use super::row::{CallRow, NamedCallRow, direction_text, micros};
 use super::{CallFilter, NumberFilter, Position, Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::webhook::Leg;

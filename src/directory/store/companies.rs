@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::audit::{Actor, Record};
+use super::database::rows::micros;
 use super::database::{Transaction, args, row, uncrossed};
-use super::row::micros;
 use super::{Store, StoreError, audit, revocations};
 use crate::company_id::CompanyId;
 use crate::directory::model::company::{
@@ -50,10 +50,20 @@ const GUARD: &str = "SELECT (SELECT erased_at FROM companies WHERE company = $1)
 /// Everything that is held about a company, and how a batch of it is deleted. Parameters: $1
 /// company, $2 most rows. The tables that are not here stay: `companies`, which says that nothing
 /// is taken in, and `revocations`, by which the tokens are refused.
-pub(crate) const EVERYTHING: [(&str, &str); 6] = [
+pub(crate) const EVERYTHING: [(&str, &str); 8] = [
     (
         "calls",
         "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "contact_records",
+        "DELETE FROM contact_records WHERE company = $1 AND number IN \
+         (SELECT number FROM contact_records WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "follows",
+        "DELETE FROM follows WHERE company = $1 AND company IN \
+         (SELECT company FROM follows WHERE company = $1 LIMIT $2)",
     ),
     (
         "contacts",

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::audit::{Actor, Record};
-use super::database::{Arg, args, uncrossed};
+use super::database::rows::{KnownRow, QuestionRow, micros, object_text, source_text, time};
+use super::database::{Arg, Transaction, args, uncrossed};
+use super::follow::{Held, forget_records, held, index_records, keep_holders};
 use super::numbers::Gate;
-use super::row::{KnownRow, QuestionRow, micros, object_text, source_text, time};
 use super::{Store, StoreError, audit};
 use crate::company_id::CompanyId;
 use crate::directory::model::misses::{Miss, due_at, missed};
@@ -39,17 +40,24 @@ pub(crate) const QUESTION: &str = "SELECT asked_at, misses, settings, was_compan
 macro_rules! put {
     () => {
         "INSERT INTO contacts (company, number, company_name, person_name, object, record_id, link, title, owner_name, \
-         alternatives, source, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-         ON CONFLICT (company, number) "
+         alternatives, source, updated_at, holders, all_holders) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+         $12, $13, $14) ON CONFLICT (company, number) "
     };
 }
 
-const PUT: &str = concat!(
-    put!(),
-    "DO UPDATE SET company_name = excluded.company_name, person_name = excluded.person_name, object = excluded.object, \
-     record_id = excluded.record_id, link = excluded.link, title = excluded.title, owner_name = excluded.owner_name, \
-     alternatives = excluded.alternatives, source = excluded.source, updated_at = excluded.updated_at"
-);
+macro_rules! put_over {
+    () => {
+        "DO UPDATE SET company_name = excluded.company_name, person_name = excluded.person_name, \
+         object = excluded.object, record_id = excluded.record_id, link = excluded.link, title = excluded.title, \
+         owner_name = excluded.owner_name, alternatives = excluded.alternatives, source = excluded.source, \
+         updated_at = excluded.updated_at, holders = excluded.holders, all_holders = excluded.all_holders"
+    };
+}
+
+const PUT: &str = concat!(put!(), put_over!());
+
+/// A contact that was written by hand stays, also one that another writer added after it was read.
+const PUT_UNLESS_BY_HAND: &str = concat!(put!(), put_over!(), " WHERE contacts.source <> 'Manual'");
 
 const PUT_IF_MISSING: &str = concat!(put!(), "DO NOTHING");
 
@@ -120,7 +128,10 @@ impl Store {
         if !gone.is_empty() {
             return Ok(false);
         }
-        transaction.execute(PUT, columns(company, contact)).await?;
+        transaction
+            .execute(PUT, columns(company, contact, &Held::default()))
+            .await?;
+        forget_records(&mut transaction, company, &contact.number).await?;
         let record = Record::about(audit::CONTACT_EDITED, keys.hash(company, number));
         audit::write(
             &mut transaction,
@@ -229,25 +240,15 @@ impl Store {
                 Ok(known) => known,
                 Err(corrupt) => return Ok(Err(corrupt)),
             };
-            let outcome = match (&known, request.policy) {
-                // A repeated request whose response was lost: nothing is written, and the response
-                // is the same.
-                (Some(known), _) if same(known, found) => WriteOutcome::Written,
-                (Some(_), WritePolicy::OnlyMissing) => WriteOutcome::Kept,
-                (None, WritePolicy::OnlyMissing) => {
-                    let columns = columns(company, &contact(found, now));
-                    match transaction.execute(PUT_IF_MISSING, columns).await? {
-                        // Another writer added the contact after the read above.
-                        0 => WriteOutcome::Kept,
-                        _ => WriteOutcome::Written,
-                    }
-                }
-                (_, WritePolicy::Overwrite) => {
-                    let columns = columns(company, &contact(found, now));
-                    transaction.execute(PUT, columns).await?;
-                    WriteOutcome::Written
-                }
-            };
+            let outcome = write_found(
+                &mut transaction,
+                company,
+                known.as_ref(),
+                found,
+                request,
+                now,
+            )
+            .await?;
             let question = known_now(company, &found.number, &request.settings, now);
             transaction.execute(ASKED, question).await?;
             receipt.outcomes.insert(found.number.clone(), outcome);
@@ -279,13 +280,66 @@ impl Store {
     }
 }
 
+/// Writes one contact that was found, and which records hold its number.
+async fn write_found(
+    transaction: &mut Transaction,
+    company: &CompanyId,
+    known: Option<&Contact>,
+    found: &FoundContact,
+    request: &WriteContactsRequest,
+    now: Timestamp,
+) -> Result<WriteOutcome, sqlx::Error> {
+    let new = contact(found, now);
+    let holders = Held::new(&new, found.holders.as_deref(), found.all_holders);
+    let is_same = known.is_some_and(|known| same(known, found));
+    let statement = match (known, request.policy) {
+        // A repeated request whose response was lost: nothing is written but news of the records,
+        // and the response is the same.
+        (Some(_), _) if is_same => {
+            if found.holders.is_some() {
+                let before = held(transaction, company, &found.number).await?;
+                keep_holders(
+                    transaction,
+                    company,
+                    &found.number,
+                    &before,
+                    &holders,
+                    false,
+                )
+                .await?;
+            }
+            return Ok(WriteOutcome::Written);
+        }
+        (Some(_), WritePolicy::OnlyMissing) => return Ok(WriteOutcome::Kept),
+        (None, WritePolicy::OnlyMissing) => PUT_IF_MISSING,
+        (_, WritePolicy::Refresh) => PUT_UNLESS_BY_HAND,
+        (_, WritePolicy::Overwrite) => PUT,
+    };
+    let before = match known {
+        Some(_) => Some(held(transaction, company, &found.number).await?),
+        None => None,
+    };
+    let columns = columns(company, &new, &holders);
+    if transaction.execute(statement, columns).await? == 0 {
+        // Another writer added the contact after the read above, or it was written by hand.
+        return Ok(WriteOutcome::Kept);
+    }
+    match before {
+        Some(before) => {
+            keep_holders(transaction, company, &found.number, &before, &holders, true).await?;
+        }
+        None => index_records(transaction, company, &found.number, &holders).await?,
+    }
+    Ok(WriteOutcome::Written)
+}
+
 /// Whether a contact goes because Salesforce does not know its number. One from a kind of record
 /// that the run could not search stays, and one that was written by hand, which is from none.
 fn goes(known: &Contact, request: &WriteContactsRequest) -> bool {
     let searched = known
         .object
         .is_some_and(|object| request.searched.contains(&object));
-    request.policy == WritePolicy::Overwrite && searched
+    request.policy != WritePolicy::OnlyMissing && searched
 }
 
 /// The miss that a question recorded, if there is one.
@@ -376,8 +430,8 @@ fn same(known: &Contact, found: &FoundContact) -> bool {
     *known == found
 }
 
-fn columns(company: &CompanyId, contact: &Contact) -> Vec<Arg> {
-    args![
+fn columns(company: &CompanyId, contact: &Contact, held: &Held) -> Vec<Arg> {
+    let mut columns = args![
         company.as_str(),
         contact.number.as_str(),
         contact.company_name.as_deref(),
@@ -394,5 +448,7 @@ fn columns(company: &CompanyId, contact: &Contact) -> Vec<Arg> {
             .and_then(|alternatives| serde_json::to_string(alternatives).ok()),
         source_text(contact.source),
         micros(contact.updated_at),
-    ]
+    ];
+    columns.extend(held.columns());
+    columns
 }

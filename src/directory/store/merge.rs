@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::row::{CallRow, direction_text, micros};
+use super::database::rows::{CallRow, direction_text, micros};
 use crate::directory::model::Direction;
 use crate::directory::model::webhook::Leg;
 use crate::phone;

@@ -2,8 +2,8 @@
 //!
 //! Every method takes the company first, and every row is keyed by it, so that no query can omit
 //! the company. Time is an argument. A method that returns `Ok` has committed. The methods are in
-//! the modules of their subjects: `calls`, `contacts`, `work`, `again`, `companies`, `numbers`,
-//! `audit`.
+//! the modules of their subjects: `calls`, `contacts`, `work`, `again`, `follow`, `companies`,
+//! `numbers`, `audit`.
 
 mod again;
 pub(crate) mod audit;
@@ -11,11 +11,11 @@ mod calls;
 mod companies;
 mod contacts;
 mod database;
+mod follow;
 mod merge;
 mod numbers;
 mod purge;
 mod revocations;
-mod row;
 mod work;
 
 #[cfg(test)]

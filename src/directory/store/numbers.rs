@@ -7,8 +7,8 @@ use sqlx::AssertSqlSafe;
 
 use super::audit::{Actor, AuditFilter, Record};
 use super::companies::{self, Admission};
+use super::database::rows::{CallRow, micros, time};
 use super::database::{Arg, Transaction, args, row, uncrossed};
-use super::row::{CallRow, micros, time};
 use super::{CallFilter, NumberFilter, Store, StoreError, audit};
 use crate::company_id::CompanyId;
 use crate::directory::model::number_hash::NumberKeys;

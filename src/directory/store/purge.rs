@@ -5,8 +5,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::database::rows::micros;
 use super::database::{Arg, args, row, uncrossed};
-use super::row::micros;
 use super::{Store, StoreError, shorter};
 use crate::company_id::CompanyId;
 

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::database::rows::{micros, time};
 use super::database::{args, row, uncrossed};
-use super::row::{micros, time};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::calls::{REMOVE, calls_of};
+use super::database::rows::{e164, micros, time};
 use super::database::{args, row, uncrossed};
 use super::numbers::Gate;
-use super::row::{e164, micros, time};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::{

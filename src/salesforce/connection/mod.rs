@@ -6,9 +6,10 @@ pub(crate) mod retry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, DATE};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -53,6 +54,8 @@ struct Shared {
     keeper: Arc<SessionKeeper>,
     calls: AtomicU64,
     usage: Mutex<Option<Usage>>,
+    /// The instance's clock at its last answer.
+    clock: Mutex<Option<Timestamp>>,
 }
 
 impl Connection {
@@ -93,6 +96,7 @@ impl Connection {
             keeper: session.keeper(),
             calls: AtomicU64::new(0),
             usage: Mutex::new(None),
+            clock: Mutex::new(None),
         };
         Self {
             shared: Arc::new(shared),
@@ -254,6 +258,12 @@ impl Connection {
         *self.shared.usage.lock()
     }
 
+    /// The instance's own clock at its last answer, which is what stamps records; `None` before
+    /// the first answer and where none has a date.
+    pub fn server_time(&self) -> Option<Timestamp> {
+        *self.shared.clock.lock()
+    }
+
     /// The cost of this connection so far.
     pub fn spent(&self) -> Spent {
         Spent {
@@ -378,6 +388,11 @@ impl Connection {
         if let Some(usage) = header.and_then(|value| Usage::from_header(value, Timestamp::now())) {
             let mut known = shared.usage.lock();
             *known = Some(usage.after(*known));
+        }
+        let date = incoming.headers.get(DATE);
+        let date = date.and_then(|value| rfc2822::parse(value.to_str().ok()?).ok());
+        if let Some(date) = date {
+            *shared.clock.lock() = Some(date.timestamp());
         }
         if (200..300).contains(&incoming.status) {
             Ok(incoming)

@@ -67,6 +67,7 @@ pub struct Subrequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
     Query(String),
+    QueryAll(String),
     Search(String),
     Next(NextPage),
     Describe(String),
@@ -136,6 +137,12 @@ impl Path {
             Self::Query(soql) => {
                 format!("/services/data/v{version}/query?q={}", query_encode(soql))
             }
+            Self::QueryAll(soql) => {
+                format!(
+                    "/services/data/v{version}/queryAll?q={}",
+                    query_encode(soql)
+                )
+            }
             Self::Search(sosl) => {
                 format!("/services/data/v{version}/search/?q={}", query_encode(sosl))
             }
@@ -180,6 +187,14 @@ impl Subrequest {
         Self {
             reference_id: reference_id.into(),
             path: Path::Query(soql.to_owned()),
+        }
+    }
+
+    /// A request that runs a query over deleted records, too (facts: Salesforce changes B1).
+    pub fn query_all(reference_id: impl Into<String>, soql: &str) -> Self {
+        Self {
+            reference_id: reference_id.into(),
+            path: Path::QueryAll(soql.to_owned()),
         }
     }
 

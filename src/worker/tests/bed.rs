@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::directory;
 use crate::directory::model::{Call, CallsQuery};
+use crate::directory::testing::Backend;
 use crate::directory::{Claims, Client, Purpose, Server, TokenKeys};
 use crate::phone::Region;
 use crate::run::{Outcome, RunKind, RunReport};
@@ -40,10 +41,15 @@ pub(crate) struct Bed {
 impl Bed {
     /// A tenant whose Salesforce listens at `login_url`.
     pub(crate) async fn start(login_url: &str) -> Self {
+        Self::start_on(login_url, Backend::Sqlite).await
+    }
+
+    /// A tenant whose directory uses this database.
+    pub(crate) async fn start_on(login_url: &str, on: Backend) -> Self {
         let folder = TempDir::new().unwrap();
         let keys = folder.path().join("keys");
         std::fs::write(&keys, KEY).unwrap();
-        let database = format!("sqlite:{}", folder.path().join("directory.db").display());
+        let database = on.fresh(&folder);
         let listen = "127.0.0.1:0".parse().unwrap();
         let args = directory::Args::new(listen, database.into(), keys);
         let shutdown = CancellationToken::new();
@@ -174,10 +180,7 @@ impl Bed {
 
     /// Makes what Salesforce was asked so many days older.
     pub(crate) async fn days_pass(&self, days: i64) {
-        use sqlx::Connection as _;
-        let file = self.folder().join("directory.db");
-        let address = format!("sqlite:{}", file.display());
-        let mut database = sqlx::SqliteConnection::connect(&address).await.unwrap();
+        let mut database = self.database().await;
         for statement in [
             "UPDATE questions SET asked_at = asked_at - $1, due_at = due_at - $1",
             "UPDATE retrievals SET round_at = round_at - $1",
@@ -185,6 +188,26 @@ impl Bed {
             let aged = sqlx::query(statement).bind(days * 86_400_000_000);
             aged.execute(&mut database).await.unwrap();
         }
+    }
+
+    /// Makes the contacts those of a version that did not follow Salesforce.
+    pub(crate) async fn never_followed(&self) {
+        let mut database = self.database().await;
+        for statement in [
+            "UPDATE contacts SET holders = NULL, all_holders = NULL",
+            "DELETE FROM contact_records",
+            "DELETE FROM follows",
+        ] {
+            let forgotten = sqlx::query(statement).execute(&mut database).await;
+            forgotten.unwrap();
+        }
+    }
+
+    async fn database(&self) -> sqlx::SqliteConnection {
+        use sqlx::Connection as _;
+        let file = self.folder().join("directory.db");
+        let address = format!("sqlite:{}", file.display());
+        sqlx::SqliteConnection::connect(&address).await.unwrap()
     }
 
     /// Returns the company and the person of the contact with this number.

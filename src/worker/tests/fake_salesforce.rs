@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use salesforce_simulator::{Fault, Org, Record, Simulator, World};
 
 /// Maximum wait of a test, on a busy machine, for something that should come within a second.
@@ -50,6 +51,23 @@ impl Played {
     /// Lets requests fail.
     pub(crate) fn fault(&self, fault: Fault) {
         self.0.fault(fault);
+    }
+
+    /// The org's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    /// Lets time pass in the org.
+    pub(crate) fn advance(&self, by: SignedDuration) {
+        self.0.advance(by);
+    }
+
+    /// Changes the org, at its own time.
+    pub(crate) fn edit<R>(&self, change: impl FnOnce(&mut Org, Timestamp) -> R) -> R {
+        let now = self.now();
+        let edited = self.0.edit_org(ORG, |org| change(org, now));
+        edited.unwrap()
     }
 
     /// Creates a contact.

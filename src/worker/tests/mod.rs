@@ -2,6 +2,8 @@
 
 mod bed;
 mod fake_salesforce;
+mod follow;
+mod living;
 mod log;
 mod parts;
 mod with_salesforce;

@@ -80,6 +80,14 @@ impl Core {
         self.world.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets transactions commit whose time has come.
+    pub(crate) fn commit(&self) {
+        let now = self.clock.now();
+        if self.world().has_commits(now) {
+            self.world_mut().commit(now);
+        }
+    }
+
     pub(crate) fn runtime(&self) -> MutexGuard<'_, Runtime> {
         self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,6 +31,7 @@ mod counters;
 mod faults;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod living;
 mod login;
 mod message;
 pub mod org;
@@ -48,7 +49,7 @@ pub use counters::{Counters, LoggedRequest, Login};
 pub use faults::{Effect, Fault, Flood, Matcher};
 pub use org::sessions::LoginMethod;
 pub use org::{
-    ConnectedApp, Grants, HostRole, LoginHours, NotThere, ObjectAccess, Org, PermissionSet,
+    ConnectedApp, Edit, Grants, HostRole, LoginHours, NotThere, ObjectAccess, Org, PermissionSet,
     Profile, Record, Sharing, User, UserLicense, World,
 };
 pub use schema::{CustomField, Kind, Value};

@@ -96,8 +96,11 @@ pub struct Switches {
     pub batch_size: usize,
     /// Smallest page that a client may ask for (D: 200).
     pub min_batch_size: usize,
-    /// Maximum open query cursors of a user (D, old: 10); one more closes the oldest.
+    /// Maximum open query cursors of a user; one more closes the oldest (D: no limit since API
+    /// 56.0; the old limit was 10).
     pub max_cursors: usize,
+    /// How long `queryAll` shows deleted rows (D: 15 days).
+    pub recycle_bin: SignedDuration,
     /// Whether the org answers searches; otherwise 404 (U: what an org without it says).
     pub search_available: bool,
     /// How phone text is split into words (U).
@@ -178,7 +181,8 @@ impl Default for Switches {
             offset_limit: 2_000,
             batch_size: 2_000,
             min_batch_size: 200,
-            max_cursors: 10,
+            max_cursors: usize::MAX,
+            recycle_bin: SignedDuration::from_hours(15 * 24),
             search_available: true,
             search_index: SearchIndex::Both,
             search_folds_width: true,

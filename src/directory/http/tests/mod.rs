@@ -235,6 +235,8 @@ fn found(number: &str, person: &str) -> FoundContact {
         title: None,
         owner_name: None,
         alternatives: None,
+        holders: None,
+        all_holders: false,
     }
 }
 

@@ -3,6 +3,7 @@
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::directory::model::follow::Holder;
 use crate::directory::model::{AgainRequest, BeginRetrieval, CallsQuery, ContactEdit};
 
 on_each_database! {
@@ -163,4 +164,62 @@ async fn a_malformed_question_is_refused_with_the_field() {
     };
     let error = directory.worker().write_contacts(&twice).await.unwrap_err();
     assert!(error.to_string().contains("notFound[0]"), "{error}");
+}
+
+#[tokio::test]
+async fn a_malformed_question_about_records_is_refused_with_the_field() {
+    let directory = Directory::start(Backend::Sqlite).await;
+    let token = token("acme", Purpose::Worker);
+    let long = "0".repeat(33);
+    for (method, path, body, named) in [
+        ("POST", "numbers", json!({"limit": 0}), "limit"),
+        ("POST", "numbers", json!({"limit": 1_001}), "limit"),
+        (
+            "POST",
+            "numbers",
+            json!({"limit": 1, "recordIds": vec!["003A"; 1_001]}),
+            "recordIds",
+        ),
+        (
+            "POST",
+            "numbers",
+            json!({"limit": 1, "recordIds": ["003A", ""]}),
+            "recordIds[1]",
+        ),
+        (
+            "POST",
+            "numbers",
+            json!({"limit": 1, "recordIds": [long]}),
+            "recordIds[0]",
+        ),
+        (
+            "POST",
+            "records",
+            json!({"limit": 1, "after": "x' OR 1"}),
+            "after",
+        ),
+        (
+            "PUT",
+            "",
+            json!({"state": {"revision": 0, "reconciledUpTo": "+8131234567890123"}}),
+            "reconciledUpTo",
+        ),
+        ("PUT", "", json!({"state": {"revision": -1}}), "body"),
+    ] {
+        let path = format!("/v1/worker/follow/{path}");
+        let path = path.trim_end_matches('/');
+        let token = Some(token.expose_secret());
+        let reply = directory.raw(method, path, token, &body.to_string()).await;
+        assert_eq!(reply.status, 400, "{body}");
+        let detail = reply.json()["detail"].to_string();
+        assert!(detail.contains(named), "{body}: {detail}");
+    }
+    let mut contact = found(NUMBER, "Sato");
+    let holder = json!({"object": "Contact", "recordId": "003A"});
+    let holder: Holder = serde_json::from_value(holder).unwrap();
+    contact.holders = Some(vec![holder; 21]);
+    let request = write(WritePolicy::Refresh, contact);
+    let refused = directory.worker().write_contacts(&request).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("holders"), "{refused}");
 }

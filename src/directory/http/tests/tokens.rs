@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-const ENDPOINTS: [(&str, &str, &[Purpose]); 18] = [
+const ENDPOINTS: [(&str, &str, &[Purpose]); 22] = [
     ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
     (
         "GET",
@@ -30,6 +30,10 @@ const ENDPOINTS: [(&str, &str, &[Purpose]); 18] = [
     ("GET", "/v1/audit", &[Purpose::Privacy]),
     ("PUT", "/v1/company", &[Purpose::Controller]),
     ("POST", "/v1/company/erase", &[Purpose::Erase]),
+    ("GET", "/v1/worker/follow", &[Purpose::Worker]),
+    ("PUT", "/v1/worker/follow", &[Purpose::Worker]),
+    ("POST", "/v1/worker/follow/numbers", &[Purpose::Worker]),
+    ("POST", "/v1/worker/follow/records", &[Purpose::Worker]),
     ("PUT", "/v1/tokens/not-before", &[Purpose::Controller]),
 ];
 

@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[
@@ -45,6 +45,7 @@ pub(crate) use row;
 
 pub(crate) mod error;
 mod postgres;
+pub(crate) mod rows;
 mod sqlite;
 
 use std::time::Duration;
@@ -75,7 +76,7 @@ pub(crate) enum Transaction {
 }
 
 /// The tables in which numbers and names are.
-pub(crate) const WITH_NUMBERS: [&str; 3] = ["calls", "contacts", "questions"];
+pub(crate) const WITH_NUMBERS: [&str; 4] = ["calls", "contacts", "contact_records", "questions"];
 
 /// A parameter of a statement. The tables hold only texts and integers.
 #[derive(Debug, Clone)]
@@ -486,6 +487,7 @@ mod tests {
             questions,
             "6c93f3024717d7082f17a0f9",
             "c4d1bc8b3738fc30e9213cfb",
+            "4036d27c8e300b9d9e88348f",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -496,6 +498,7 @@ mod tests {
             questions,
             "07087859527e2287c0bc1358",
             "2d4fa64d22a94555e3d2ed6e",
+            "2ca27684960972b48b61093a",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }

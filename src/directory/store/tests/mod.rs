@@ -2,6 +2,7 @@
 
 mod again;
 mod cost;
+mod follow;
 mod plans;
 mod replicas;
 mod revocations;
@@ -331,6 +332,8 @@ fn found(number: &str) -> FoundContact {
         title: None,
         owner_name: None,
         alternatives: None,
+        holders: None,
+        all_holders: false,
     }
 }
 

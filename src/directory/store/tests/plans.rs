@@ -3,8 +3,9 @@
 use sqlx::AssertSqlSafe;
 
 use super::*;
+use crate::directory::model::follow::KnownRequest;
 use crate::directory::store::database::{Arg, args, row};
-use crate::directory::store::{again, calls, contacts, numbers, purge, work};
+use crate::directory::store::{again, calls, contacts, follow, numbers, purge, work};
 
 row! {
     struct Step {
@@ -148,6 +149,33 @@ async fn a_page_is_read_in_order_and_never_sorted() {
         );
         assert!(!plan.contains("TEMP B-TREE"), "{filter:?}\n{plan}");
     }
+}
+
+#[tokio::test]
+async fn the_numbers_of_changed_records_are_found_by_keys_alone() {
+    let request = KnownRequest {
+        record_ids: vec!["003A".to_owned(), "003B".to_owned()],
+        numbers: vec!["+81312345678".parse().unwrap()],
+        limit: 200,
+        after: None,
+    };
+    let company: CompanyId = "acme".parse().unwrap();
+    let (sql, args) = follow::known(&company, &request).unwrap();
+    let known = plan(&sql, args).await;
+    for key in [
+        "contact_records USING PRIMARY KEY (company=? AND record_id=?",
+        "contacts USING PRIMARY KEY (company=? AND number=?)",
+        "questions USING PRIMARY KEY (company=? AND number=?)",
+    ] {
+        assert!(known.contains(key), "{key}\n{known}");
+    }
+    let scans = known.lines().filter(|line| line.starts_with("SCAN"));
+    assert!(scans.clone().all(|line| line == "SCAN n"), "{known}");
+    let records = plan(follow::RECORDS, args!["acme", "", 1_000]).await;
+    assert_eq!(
+        records,
+        "SEARCH contacts USING PRIMARY KEY (company=? AND number>?)"
+    );
 }
 
 #[tokio::test]

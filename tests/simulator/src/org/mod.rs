@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use table::{Row, Table, system};
 pub use user::{ConnectedApp, LoginHours, User};
 pub use world::{HostRole, NotThere, World};
+pub use write::Edit;
 pub(crate) use write::{Refusal, Writer};
 
 use crate::schema::{CustomField, Schema};
@@ -145,6 +146,9 @@ pub struct Org {
     pub(crate) tables: BTreeMap<String, Table>,
     #[serde(skip)]
     pub(crate) derived: OnceLock<BTreeMap<&'static str, Table>>,
+    /// Rows of transactions that have not ended: when they commit, the object and the row.
+    #[serde(skip)]
+    pub(crate) uncommitted: Vec<(Timestamp, String, Row)>,
     #[serde(skip)]
     pub(crate) serial: u64,
 }
@@ -184,6 +188,7 @@ impl Default for Org {
             schema: Schema::default(),
             tables: BTreeMap::new(),
             derived: OnceLock::new(),
+            uncommitted: Vec::new(),
             serial: 0,
         }
     }

@@ -25,6 +25,8 @@ pub(crate) mod system {
 pub(crate) struct Row {
     values: Vec<(FieldIx, Value)>,
     pub(crate) deleted: bool,
+    /// Whether the row has left the recycle bin, so that no query shows it.
+    pub(crate) purged: bool,
 }
 
 impl Row {
@@ -116,6 +118,15 @@ impl Table {
             }
         }
         self.rows.push(row);
+    }
+
+    /// Puts a row in the place of the one with its id, or appends it.
+    pub(crate) fn put(&mut self, row: Row) {
+        let id = row.id().to_owned();
+        match self.number_of(&id) {
+            Some(_) => drop(self.change(&id, |old| *old = row)),
+            None => self.insert(row),
+        }
     }
 
     /// Changes the row with this id. Indexes are rebuilt at the next use.

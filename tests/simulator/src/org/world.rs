@@ -147,6 +147,19 @@ impl World {
         self.changed.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
+    /// Whether a transaction of an org is to commit.
+    pub(crate) fn has_commits(&self, now: Timestamp) -> bool {
+        let due = |org: &Org| org.uncommitted.iter().any(|(at, ..)| *at <= now);
+        self.orgs.iter().any(due)
+    }
+
+    /// Lets transactions commit whose time has come.
+    pub(crate) fn commit(&mut self, now: Timestamp) {
+        for org in &mut self.orgs {
+            org.commit(now);
+        }
+    }
+
     /// Updates ids, schemas and records after every change from outside.
     ///
     /// # Errors Fails when a record to load is invalid, or two users have the same name.
@@ -205,7 +218,7 @@ fn load(
     records: &[super::Record],
     now: Timestamp,
 ) -> Result<(), String> {
-    let by = Writer { now, access: None };
+    let by = Writer::test(now);
     for (number, record) in records.iter().enumerate() {
         org.create(object, &record.0, &by).map_err(|refusal| {
             format!(

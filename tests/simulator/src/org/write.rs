@@ -1,5 +1,8 @@
 //! The rules for writing records.
 
+mod edit;
+
+pub use edit::Edit;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
@@ -30,14 +33,54 @@ pub(crate) struct Writer<'a> {
     pub(crate) now: Timestamp,
     /// The user's rights; `None` for a write by the test itself, which may set any field.
     pub(crate) access: Option<&'a Access>,
+    /// When the transaction commits, if that is later: readers do not see the row before.
+    pub(crate) commits_at: Option<Timestamp>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// The test itself.
+    pub(crate) fn test(now: Timestamp) -> Self {
+        Self {
+            now,
+            access: None,
+            commits_at: None,
+        }
+    }
+
+    /// A user with these rights.
+    pub(crate) fn user(now: Timestamp, access: &'a Access) -> Self {
+        Self {
+            access: Some(access),
+            ..Self::test(now)
+        }
+    }
+
+    /// The stamp of a write: whole seconds (facts: Salesforce changes A2).
+    fn stamp(&self) -> Value {
+        Value::DateTime(whole_seconds(self.now))
+    }
+
     fn user_id(&self, org: &Org) -> String {
         self.access
             .map_or_else(|| automated_process(org), |access| access.user_id.clone())
     }
 }
+
+/// The fields of a person account and those of its contact that hold the same.
+const PERSON_FIELDS: [(&str, &str); 12] = [
+    ("Id", "AccountId"),
+    ("FirstName", "FirstName"),
+    ("LastName", "LastName"),
+    ("Phone", "Phone"),
+    ("PersonMobilePhone", "MobilePhone"),
+    ("PersonHomePhone", "HomePhone"),
+    ("PersonOtherPhone", "OtherPhone"),
+    ("PersonEmail", "Email"),
+    ("PersonTitle", "Title"),
+    ("IsPersonAccount", "IsPersonAccount"),
+    ("OwnerId", "OwnerId"),
+    ("LastModifiedDate", "LastModifiedDate"),
+];
 
 /// The id of the user who owns records without another owner; nobody logs in as this user.
 pub(crate) fn automated_process(org: &Org) -> String {
@@ -50,35 +93,21 @@ impl Org {
     ///
     /// # Errors Fails when the object or a field is unknown, or a value is invalid.
     pub fn insert(&mut self, object: &str, record: impl Into<Record>) -> Result<String, String> {
-        self.create(
-            object,
-            &record.into().0,
-            &Writer {
-                now: Timestamp::now(),
-                access: None,
-            },
-        )
-        .map_err(|refusal| format!("{object}: {}", refusal.message))
+        self.create(object, &record.into().0, &Writer::test(Timestamp::now()))
+            .map_err(|refusal| format!("{object}: {}", refusal.message))
     }
 
     /// Changes fields of a record.
     ///
     /// # Errors Fails when the record or a field is unknown, or a value is invalid.
     pub fn update(&mut self, id: &str, record: impl Into<Record>) -> Result<(), String> {
-        self.modify(
-            id,
-            &record.into().0,
-            &Writer {
-                now: Timestamp::now(),
-                access: None,
-            },
-        )
-        .map_err(|refusal| format!("{id}: {}", refusal.message))
+        self.modify(id, &record.into().0, &Writer::test(Timestamp::now()))
+            .map_err(|refusal| format!("{id}: {}", refusal.message))
     }
 
     /// Deletes a record, which stays in the recycle bin. Returns `false` when it does not exist.
     pub fn delete(&mut self, id: &str) -> bool {
-        self.remove(id, Timestamp::now())
+        self.at(Timestamp::now()).delete(id)
     }
 
     /// Number of live records of an object.
@@ -146,10 +175,7 @@ impl Org {
                 row.set(field, Value::text(contact));
             }
         }
-        self.tables
-            .entry(object.name.to_owned())
-            .or_default()
-            .insert(row);
+        self.put(object.name, row, by.commits_at);
         Ok(id)
     }
 
@@ -171,34 +197,16 @@ impl Org {
             .filter(|row| !row.deleted)
             .ok_or_else(gone)?
             .clone();
-        row.set(system::LAST_MODIFIED_DATE, Value::DateTime(by.now));
-        row.set(system::SYSTEM_MODSTAMP, Value::DateTime(by.now));
+        row.set(system::LAST_MODIFIED_DATE, by.stamp());
+        row.set(system::SYSTEM_MODSTAMP, by.stamp());
         row.set(system::LAST_MODIFIED_BY, Value::text(by.user_id(self)));
         self.write(&mut row, object, map, by, false)?;
         self.complete(&mut row, object);
-        if let Some(table) = self.tables.get_mut(object.name) {
-            table.change(id, |old| *old = row);
+        if is_true(&row, object, "IsPersonAccount") {
+            self.write_twin(&row, object, by);
         }
+        self.put(object.name, row, by.commits_at);
         Ok(())
-    }
-
-    pub(crate) fn remove(&mut self, id: &str, now: Timestamp) -> bool {
-        let schema = self.schema.clone();
-        let Some(object) = schema.object_of_id(id).filter(|object| object.stored) else {
-            return false;
-        };
-        let Some(table) = self.tables.get_mut(object.name) else {
-            return false;
-        };
-        if table.by_id(id).is_none_or(|row| row.deleted) {
-            return false;
-        }
-        let bury = |row: &mut Row| {
-            row.deleted = true;
-            row.set(system::IS_DELETED, Value::Bool(true));
-            row.set(system::LAST_MODIFIED_DATE, Value::DateTime(now));
-        };
-        table.change(id, bury).is_some()
     }
 
     fn stamp_new(&mut self, row: &mut Row, object: &ObjectType, by: &Writer<'_>) {
@@ -218,7 +226,7 @@ impl Org {
             system::LAST_MODIFIED_DATE,
             system::SYSTEM_MODSTAMP,
         ] {
-            row.set(date, Value::DateTime(by.now));
+            row.set(date, by.stamp());
         }
         for reference in [system::CREATED_BY, system::LAST_MODIFIED_BY, system::OWNER] {
             row.set(reference, Value::text(user.clone()));
@@ -366,33 +374,20 @@ impl Org {
         };
         let mut row = Row::default();
         self.stamp_new(&mut row, contacts, by);
-        let pairs = [
-            ("Id", "AccountId"),
-            ("FirstName", "FirstName"),
-            ("LastName", "LastName"),
-            ("Phone", "Phone"),
-            ("PersonMobilePhone", "MobilePhone"),
-            ("PersonHomePhone", "HomePhone"),
-            ("PersonOtherPhone", "OtherPhone"),
-            ("PersonEmail", "Email"),
-            ("PersonTitle", "Title"),
-            ("IsPersonAccount", "IsPersonAccount"),
-            ("OwnerId", "OwnerId"),
-            ("LastModifiedDate", "LastModifiedDate"),
-        ];
-        for (from, to) in pairs {
+        for (from, to) in PERSON_FIELDS {
             if let (Some(from), Some(to)) = (accounts.field(from), contacts.field(to)) {
                 row.set(to, account.get(from).clone());
             }
         }
         self.complete(&mut row, contacts);
         let id = row.id().to_owned();
-        self.tables
-            .entry("Contact".to_owned())
-            .or_default()
-            .insert(row);
+        self.put("Contact", row, by.commits_at);
         id
     }
+}
+
+fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn is_true(row: &Row, object: &ObjectType, field: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The REST API: access checks, cost of calls, and routes.
 
 mod batch;
+mod changes;
 mod composite;
 pub(crate) mod error;
 mod info;
@@ -10,7 +11,7 @@ mod sobjects;
 
 pub(crate) use composite::uri_too_long;
 pub(crate) use error::RestError;
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, header};
 pub(crate) use info::versions;
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -119,6 +120,7 @@ pub(crate) fn check_version(segment: &str, world: &World) -> Result<String, Rest
 
 /// Handles every request under `/services/data/vXX.X`.
 pub(crate) fn handle(core: &Core, request: &Request, segments: &[String]) -> Handled {
+    core.commit();
     let now = core.clock.now();
     let retry_after = core.world().switches.retry_after;
     let version = match check_version(segments.first().map_or("", String::as_str), &core.world()) {
@@ -173,7 +175,10 @@ fn settle(call: &Call<'_>, kind: &'static str, cost: u64, answer: Answer) -> Ans
             org.allocation()
         ));
     }
-    answer.with(HeaderName::from_static("sforce-limit-info"), &info)
+    let date = call.now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    answer
+        .with(HeaderName::from_static("sforce-limit-info"), &info)
+        .with(header::DATE, &date)
 }
 
 /// Adds the cost to quota and counters. Returns the number of used calls.
@@ -334,6 +339,10 @@ pub(crate) fn route(
         ["sobjects", object] if request.method == Method::POST => {
             ("create", sobjects::create(call, request, object))
         }
+        ["sobjects", object, kind @ ("updated" | "deleted")] if get => (
+            "replication",
+            changes::changes(call, request, object, *kind == "deleted"),
+        ),
         ["sobjects", object, id] => sobjects::record(call, request, object, id),
         ["sobjects", _, field, _] => {
             let message =

@@ -9,7 +9,7 @@ use super::{Call, Outcome, RestError, json_object};
 use crate::message::{Answer, Request};
 use crate::org::access::Access;
 use crate::org::{Org, Row, Writer, ids};
-use crate::schema::{ObjectType, describe as schema_describe};
+use crate::schema::{ObjectType, Value, describe as schema_describe};
 use crate::soql::Scope;
 use crate::soql::project::attributes;
 
@@ -70,7 +70,7 @@ fn parse_http_date(text: &str) -> Option<Timestamp> {
     rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
-fn visible<'a>(scope: &Scope<'a>, name: &str) -> Result<&'a ObjectType, RestError> {
+pub(super) fn visible<'a>(scope: &Scope<'a>, name: &str) -> Result<&'a ObjectType, RestError> {
     let object = scope
         .org
         .schema
@@ -109,15 +109,8 @@ fn insert(
             "insufficient access rights on object id",
         ));
     }
-    org.create(
-        object.name,
-        map,
-        &Writer {
-            now,
-            access: Some(access),
-        },
-    )
-    .map_err(RestError::refusal)
+    org.create(object.name, map, &Writer::user(now, access))
+        .map_err(RestError::refusal)
 }
 
 /// Handles GET, PATCH and DELETE of one record.
@@ -214,7 +207,25 @@ fn changeable<'a>(
     object: &'a ObjectType,
     id: &str,
 ) -> Result<&'a ObjectType, RestError> {
+    let deleted = org.table(object.name).and_then(|table| table.by_id(id));
+    if deleted.is_some_and(|row| row.deleted && !row.purged) {
+        return Err(RestError {
+            fields: Some(Vec::new()),
+            ..RestError::new(404, "ENTITY_IS_DELETED", "entity is deleted")
+        });
+    }
     let row = find(org, access, object, id)?;
+    let converted = object.field("IsConverted").map(|ix| row.get(ix));
+    if converted == Some(&Value::Bool(true)) {
+        return Err(RestError {
+            fields: Some(Vec::new()),
+            ..RestError::new(
+                400,
+                "CANNOT_UPDATE_CONVERTED_LEAD",
+                "cannot reference converted lead",
+            )
+        });
+    }
     if !access.edits_row(org, object, row) {
         let message = "insufficient access rights on object id";
         return Err(RestError::new(
@@ -240,15 +251,8 @@ fn update(
         .filter(|o| access.sees_object(org, o))
         .ok_or_else(RestError::not_found)?;
     changeable(org, access, object, id)?;
-    org.modify(
-        id,
-        map,
-        &Writer {
-            now,
-            access: Some(access),
-        },
-    )
-    .map_err(RestError::refusal)
+    org.modify(id, map, &Writer::user(now, access))
+        .map_err(RestError::refusal)
 }
 
 fn delete(
@@ -264,7 +268,7 @@ fn delete(
         .filter(|o| access.sees_object(org, o))
         .ok_or_else(RestError::not_found)?;
     changeable(org, access, object, id)?;
-    if org.remove(id, now) {
+    if org.at(now).delete(id) {
         Ok(())
     } else {
         Err(RestError::not_found())

@@ -166,6 +166,7 @@ fn account() -> ObjectType {
         field("Type", Kind::Picklist),
         field("Description", Kind::TextArea),
         reference("ParentId", "Parent", &["Account"]),
+        fixed_reference("MasterRecordId", "MasterRecord", &["Account"]),
         Field {
             updateable: false,
             createable: false,
@@ -209,6 +210,7 @@ fn contact() -> ObjectType {
         sized("Department", 80),
         field("Description", Kind::TextArea),
         reference("ReportsToId", "ReportsTo", &["Contact"]),
+        fixed_reference("MasterRecordId", "MasterRecord", &["Contact"]),
         Field {
             createable: false,
             updateable: false,
@@ -237,6 +239,7 @@ fn lead() -> ObjectType {
         field("Status", Kind::Picklist),
         field("LeadSource", Kind::Picklist),
         field("Description", Kind::TextArea),
+        fixed_reference("MasterRecordId", "MasterRecord", &["Lead"]),
         fixed("IsConverted", Kind::Boolean),
         fixed("ConvertedDate", Kind::Date),
         fixed_reference("ConvertedAccountId", "ConvertedAccount", &["Account"]),

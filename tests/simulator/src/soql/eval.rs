@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::Scope;
 use super::plan::{Key, Plan};
-use crate::org::{Row, Table};
+use crate::org::{Row, Table, system};
 use crate::schema::{Kind, Value};
 
 /// The numbers of the selected rows, ordered, after OFFSET and LIMIT.
@@ -36,7 +36,7 @@ fn matching(plan: &Plan, scope: &Scope<'_>, table: &Table) -> Vec<u32> {
     };
     let everything = scope.access.sees_all_rows(scope.org, object);
     let keep = |row: &Row| {
-        (scope.all || !row.deleted)
+        (!row.deleted || (scope.all && in_bin(row, scope)))
             && (everything || scope.access.sees_row(scope.org, object, row))
             && plan
                 .filter
@@ -60,6 +60,15 @@ fn matching(plan: &Plan, scope: &Scope<'_>, table: &Table) -> Vec<u32> {
                 .collect()
         }
     }
+}
+
+/// Whether a deleted row is still in the recycle bin (facts: Salesforce changes B1).
+fn in_bin(row: &Row, scope: &Scope<'_>) -> bool {
+    let since = match row.get(system::SYSTEM_MODSTAMP) {
+        Value::DateTime(deleted) => scope.now.duration_since(*deleted),
+        _ => return false,
+    };
+    !row.purged && since < scope.switches.recycle_bin
 }
 
 fn sort(rows: &mut Vec<u32>, order: &[Key], scope: &Scope<'_>, table: &Table) {

@@ -302,7 +302,10 @@ fn fitting(found: &Found, literal: &Literal, at: usize) -> Result<Value, QueryEr
         (Kind::Int | Kind::Double, Literal::Int(number)) => Value::Int(*number),
         (Kind::Int | Kind::Double, Literal::Double(number)) => Value::Double(*number),
         (Kind::Date, Literal::Date(date)) => Value::Date(*date),
-        (Kind::DateTime, Literal::DateTime(moment)) => Value::DateTime(*moment),
+        // Milliseconds do not count (facts: Salesforce changes A2).
+        (Kind::DateTime, Literal::DateTime(moment)) => {
+            Value::DateTime(jiff::Timestamp::from_second(moment.as_second()).unwrap_or(*moment))
+        }
         _ => return Err(misfit(found, at)),
     };
     Ok(value)

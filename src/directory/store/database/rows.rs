@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::StoreError;
-use super::database::row;
+use super::error::StoreError;
 use crate::directory::model::{
     Asked, Call, Contact, ContactSource, Direction, LookupState, RecordObject, Was,
 };
@@ -107,6 +106,16 @@ pub(crate) fn object_text(object: RecordObject) -> &'static str {
         RecordObject::Contact => "Contact",
         RecordObject::Account => "Account",
         RecordObject::Lead => "Lead",
+    }
+}
+
+/// Converts a column value to a kind of record.
+pub(crate) fn object(text: &str) -> Result<RecordObject, StoreError> {
+    match text {
+        "Contact" => Ok(RecordObject::Contact),
+        "Account" => Ok(RecordObject::Account),
+        "Lead" => Ok(RecordObject::Lead),
+        _ => Err(StoreError::Corrupt("a contact's object")),
     }
 }
 
@@ -236,13 +245,7 @@ impl ContactRow {
             number: e164(&number).ok_or(StoreError::Corrupt("a contact's number"))?,
             company_name: self.company_name,
             person_name: self.person_name,
-            object: match self.object.as_deref() {
-                None => None,
-                Some("Contact") => Some(RecordObject::Contact),
-                Some("Account") => Some(RecordObject::Account),
-                Some("Lead") => Some(RecordObject::Lead),
-                Some(_) => return Err(StoreError::Corrupt("a contact's object")),
-            },
+            object: self.object.as_deref().map(object).transpose()?,
             record_id: self.record_id,
             link: self.link,
             title: self.title,

@@ -1,0 +1,421 @@
+//! Contacts follow Salesforce: a run reads what changed since the last one and applies it to the
+//! numbers that the directory knows.
+//!
+//! The watermark moves when all of a window is written and looked up, so that a run that is killed
+//! loses nothing; what is written twice changes nothing. Where changes do not tell all, every
+//! record that is known is read by its Id, in pages of which each is kept when it is written.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::info;
+
+use super::failure::Failure;
+use super::found::{contact, known};
+use super::run::{Progress, Run, not_stopped};
+use super::todo::Todo;
+use crate::directory::model::follow::{
+    FollowMode, FollowState, KnownNumber, KnownRequest, PutFollow, RecordsRequest,
+};
+use crate::directory::model::{
+    Contact, FoundContact, MAX_BULK, WriteContactsRequest, WriteOutcome, WritePolicy,
+};
+use crate::follow::{Applied, Changes, Mode, Plan, State, apply, plan, settled_until, tells_all};
+use crate::phone::E164;
+use crate::reason::Reason;
+use crate::resolve::{Change, Object, ResolveError, Resolver};
+use crate::run::{Followed, Note};
+use crate::salesforce::Meaning;
+use crate::shutdown::Shutdown;
+
+/// The most calls for the changes of one window. More than 40,000 changed records of an object are
+/// an import, and what is known costs less to ask for by Id.
+const MAX_WINDOW_CALLS: u64 = 20;
+/// Contacts whose records are read at once: their Ids fit into one call.
+const RECORDS_AT_ONCE: u32 = 1_000;
+/// Numbers that the directory tells at once.
+const KNOWN_AT_ONCE: u32 = 200;
+
+/// What a run follows, and what it found out so far.
+pub(super) struct Following {
+    mode: Mode,
+    /// The contacts of numbers that are looked up because of a change, as they were before.
+    before: HashMap<E164, Option<Contact>>,
+}
+
+// === impl Following ===
+
+impl Following {
+    /// What becomes of a number that has a contact.
+    pub(super) fn policy(&self) -> WritePolicy {
+        match self.mode {
+            Mode::All => WritePolicy::Refresh,
+            Mode::NewOnly => WritePolicy::OnlyMissing,
+        }
+    }
+
+    /// Counts contacts that were written because of a change, and `gone` ones.
+    pub(super) fn count(
+        &self,
+        followed: &mut Followed,
+        contacts: &[FoundContact],
+        outcomes: &BTreeMap<E164, WriteOutcome>,
+        gone: u32,
+    ) {
+        followed.removed += u64::from(gone);
+        followed.changed += u64::from(gone);
+        for contact in contacts {
+            if outcomes.get(&contact.number) == Some(&WriteOutcome::Written)
+                && let Some(before) = self.before.get(&contact.number)
+            {
+                count(followed, before.as_ref(), contact);
+            }
+        }
+    }
+}
+
+/// Counts one contact that was written.
+fn count(followed: &mut Followed, before: Option<&Contact>, now: &FoundContact) {
+    match before {
+        None => followed.newly_named += 1,
+        Some(before) if !is_same(before, now) => {
+            let names = (&before.company_name, &before.person_name);
+            let is_renamed = names != (&now.company_name, &now.person_name);
+            followed.renamed += u64::from(is_renamed);
+        }
+        Some(_) => return,
+    }
+    followed.changed += 1;
+}
+
+/// Whether a contact is what people see already.
+fn is_same(before: &Contact, now: &FoundContact) -> bool {
+    before.company_name == now.company_name
+        && before.person_name == now.person_name
+        && before.object == Some(now.object)
+        && before.record_id.as_ref() == Some(&now.record_id)
+        && before.link == now.link
+        && before.title == now.title
+        && before.owner_name == now.owner_name
+        && before.alternatives == now.alternatives
+}
+
+/// Whether Salesforce refused the question about changes itself, so that the look-ups can go on.
+fn is_about_the_question(error: &ResolveError) -> bool {
+    let ResolveError::Salesforce(error) = error else {
+        return false;
+    };
+    let code = error.salesforce_code();
+    code.is_some_and(|code| {
+        matches!(
+            code,
+            "INVALID_FIELD"
+                | "INVALID_QUERY_LOCATOR"
+                | "MALFORMED_QUERY"
+                | "QUERY_TIMEOUT"
+                | "QUERY_TOO_COMPLICATED"
+        )
+    }) || error.meaning() == Meaning::QueryTimeout
+}
+
+// === impl Run ===
+
+impl Run {
+    /// Reads what changed since the last window, if it is time to, and applies it. Returns how far
+    /// the company has followed its org; `None` where nothing is followed.
+    pub(super) async fn follow(
+        &self,
+        resolver: &mut Option<Resolver>,
+        progress: &mut Progress<'_>,
+        shutdown: &Shutdown,
+    ) -> Result<Option<FollowState>, Failure> {
+        let Some(settings) = self.settings.follow else {
+            return Ok(None);
+        };
+        let state = self.directory.follow_state().await?;
+        let every = i64::try_from(settings.every_seconds).unwrap_or(i64::MAX);
+        let every = SignedDuration::from_secs(every);
+        let now = Timestamp::now();
+        let planned = plan(&state_of(&state), settings.mode, every, now);
+        let mode = match settings.mode {
+            Mode::All => FollowMode::All,
+            Mode::NewOnly => FollowMode::NewOnly,
+        };
+        let (since, reconcile) = match planned {
+            Plan::NotDue => return Ok(Some(state)),
+            Plan::NothingKnown { settled } => {
+                let state = FollowState {
+                    watermark: state.watermark.max(Some(settled)),
+                    followed_at: Some(now),
+                    mode: Some(mode),
+                    reconciled_up_to: None,
+                    ..state
+                };
+                let ask_misses = false;
+                let request = PutFollow { state, ask_misses };
+                return Ok(Some(self.directory.put_follow(&request).await?.state));
+            }
+            Plan::Window { since, reconcile } => (since, reconcile),
+        };
+        let resolver = match resolver {
+            Some(resolver) => resolver,
+            none => none.insert(self.log_in().await?),
+        };
+        progress.following = Some(Following {
+            mode: settings.mode,
+            before: HashMap::new(),
+        });
+        progress.report.followed.get_or_insert_default();
+        let window = self
+            .follow_window(since, resolver, progress, shutdown)
+            .await;
+        progress.following = None;
+        let (read_at, is_whole) = match window {
+            Err(Failure::Resolve(error)) if is_about_the_question(&error) => {
+                let message = Failure::from(error).note().message;
+                let message = format!("Contacts do not follow Salesforce now. {message}");
+                progress
+                    .report
+                    .warn(Note::new(Reason::ChangesNotFollowed, message));
+                return Ok(Some(state));
+            }
+            window => window?,
+        };
+        let reconcile = reconcile || !is_whole;
+        let up_to = match settings.mode {
+            Mode::All if reconcile => Some(String::new()),
+            Mode::All => state.reconciled_up_to,
+            Mode::NewOnly => None,
+        };
+        let request = PutFollow {
+            // What was missed before the first window is due by its own time.
+            ask_misses: reconcile && state.watermark.is_some(),
+            state: FollowState {
+                revision: state.revision,
+                watermark: Some(settled_until(state.watermark, read_at, now)),
+                followed_at: Some(now),
+                mode: Some(mode),
+                reconciled_up_to: up_to,
+                knows_numbers: state.knows_numbers,
+            },
+        };
+        progress.again |= request.ask_misses;
+        Ok(Some(self.directory.put_follow(&request).await?.state))
+    }
+
+    /// Reads and applies a window. Returns when it was read, by the clock that stamps records, and
+    /// whether all of it was: too many changes are left out.
+    async fn follow_window(
+        &self,
+        since: Timestamp,
+        resolver: &mut Resolver,
+        progress: &mut Progress<'_>,
+        shutdown: &Shutdown,
+    ) -> Result<(Timestamp, bool), Failure> {
+        let mut changes = resolver.changes_since(since);
+        let mut read_at = None;
+        let mut look_up = Vec::new();
+        let mut rows = 0;
+        let mut is_whole = true;
+        loop {
+            not_stopped(shutdown)?;
+            let page = resolver.next_changes(&mut changes).await;
+            progress.report_findings(resolver);
+            let Some(page) = page? else { break };
+            let server_time = resolver.connection().server_time();
+            let read_at =
+                *read_at.get_or_insert_with(|| server_time.unwrap_or_else(Timestamp::now));
+            is_whole &= tells_all(since, read_at);
+            // A window that the allowance does not suffice for would be begun again by each run,
+            // and leave nothing for the calls. Reading by Id goes on where a run ended.
+            let most = resolver.calls_left().map_or(u64::MAX, |left| left / 2);
+            if changes.calls_left() > most.min(MAX_WINDOW_CALLS) {
+                is_whole = false;
+                break;
+            }
+            rows += page.len();
+            look_up.extend(self.apply(page, resolver, progress).await?);
+        }
+        let asked = look_up.len();
+        self.look_up(look_up, resolver, progress, shutdown).await?;
+        info!(%since, rows, asked, is_whole, "changes followed");
+        Ok((read_at.unwrap_or(since), is_whole))
+    }
+
+    /// Goes on to compare all contacts with their records, if that is under way.
+    pub(super) async fn reconcile(
+        &self,
+        state: Option<FollowState>,
+        resolver: &mut Option<Resolver>,
+        progress: &mut Progress<'_>,
+        shutdown: &Shutdown,
+    ) -> Result<(), Failure> {
+        let Some(mut state) = state.filter(|state| state.mode == Some(FollowMode::All)) else {
+            return Ok(());
+        };
+        let mut stored = true;
+        while let Some(after) = state.reconciled_up_to.clone().filter(|_| stored) {
+            not_stopped(shutdown)?;
+            let limit = RECORDS_AT_ONCE;
+            let request = RecordsRequest { after, limit };
+            let page = self.directory.records_of_contacts(&request).await?;
+            if page.last.is_some() {
+                let resolver = match &mut *resolver {
+                    Some(resolver) => resolver,
+                    none => none.insert(self.log_in().await?),
+                };
+                let ids: Vec<(Object, String)> = page
+                    .records
+                    .into_iter()
+                    .map(|record| (super::found::object(record.object), record.record_id))
+                    .collect();
+                progress.following = Some(Following {
+                    mode: Mode::All,
+                    before: HashMap::new(),
+                });
+                progress.report.followed.get_or_insert_default();
+                let changes = resolver.changes_of(&ids).await;
+                progress.report_findings(resolver);
+                let look_up = self.apply(changes?, resolver, progress).await?;
+                self.look_up(look_up, resolver, progress, shutdown).await?;
+                progress.following = None;
+            }
+            let last = page.last.map(|number| number.as_str().to_owned());
+            let request = PutFollow {
+                state: FollowState {
+                    reconciled_up_to: last,
+                    ..state
+                },
+                ask_misses: false,
+            };
+            let receipt = self.directory.put_follow(&request).await?;
+            (state, stored) = (receipt.state, receipt.stored);
+        }
+        Ok(())
+    }
+
+    /// Applies changes to the numbers that the directory knows. Returns the numbers that have to be
+    /// looked up.
+    async fn apply(
+        &self,
+        changes: Vec<Change>,
+        resolver: &Resolver,
+        progress: &mut Progress<'_>,
+    ) -> Result<Vec<E164>, Failure> {
+        let changes = Changes::new(changes);
+        let (ids, numbers) = (changes.ids(), changes.numbers());
+        let requests = ids.len().max(numbers.len()).div_ceil(MAX_BULK);
+        let mut look_up = Vec::new();
+        for at in 0..requests {
+            let part = at * MAX_BULK..(at + 1) * MAX_BULK;
+            let mut request = KnownRequest {
+                record_ids: part_of(&ids, &part),
+                numbers: part_of(&numbers, &part),
+                after: None,
+                limit: KNOWN_AT_ONCE,
+            };
+            loop {
+                let page = self.directory.known_numbers(&request).await?;
+                request.after = page.numbers.last().map(|known| known.number.clone());
+                look_up.extend(
+                    self.apply_to(&changes, page.numbers, resolver, progress)
+                        .await?,
+                );
+                if !page.more || request.after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(look_up)
+    }
+
+    async fn apply_to(
+        &self,
+        changes: &Changes,
+        numbers: Vec<KnownNumber>,
+        resolver: &Resolver,
+        progress: &mut Progress<'_>,
+    ) -> Result<Vec<E164>, Failure> {
+        let Some(following) = &mut progress.following else {
+            return Ok(Vec::new());
+        };
+        let all: Vec<_> = numbers.iter().map(known).collect();
+        let Applied { found, look_up } =
+            apply(changes, &all, following.mode, resolver.instance_url());
+        let mut before: HashMap<E164, KnownNumber> = numbers
+            .into_iter()
+            .map(|known| (known.number.clone(), known))
+            .collect();
+        let mut contacts: Vec<FoundContact> = found
+            .iter()
+            .map(|(number, found)| contact(number, &found.chosen, &found.holders, true))
+            .filter(|contact| {
+                before.get(&contact.number).is_none_or(|before| {
+                    let same = before.contact.as_ref().is_some_and(|b| is_same(b, contact));
+                    !(same && before.all_holders && before.holders == contact.holders)
+                })
+            })
+            .collect();
+        contacts.sort_by(|a, b| a.number.cmp(&b.number));
+        let policy = following.policy();
+        for number in &look_up {
+            let known = before.remove(number).and_then(|known| known.contact);
+            following.before.insert(number.clone(), known);
+        }
+        for contacts in contacts.chunks(MAX_BULK) {
+            let request = WriteContactsRequest {
+                settings: self.settings.match_settings.clone(),
+                ..WriteContactsRequest::new(policy, contacts.to_vec())
+            };
+            let receipt = self.directory.write_contacts(&request).await?;
+            let followed = progress.report.followed.get_or_insert_default();
+            for contact in contacts {
+                if receipt.outcomes.get(&contact.number) == Some(&WriteOutcome::Written) {
+                    let known = before.get(&contact.number);
+                    count(followed, known.and_then(|k| k.contact.as_ref()), contact);
+                }
+            }
+        }
+        Ok(look_up)
+    }
+
+    /// Looks up the numbers for which the changes did not tell who holds them now.
+    async fn look_up(
+        &self,
+        mut numbers: Vec<E164>,
+        resolver: &mut Resolver,
+        progress: &mut Progress<'_>,
+        shutdown: &Shutdown,
+    ) -> Result<(), Failure> {
+        numbers.sort_unstable();
+        numbers.dedup();
+        let nobody = Todo::default();
+        let asked = self.ask(&numbers, false, &nobody, resolver, progress, shutdown);
+        let asked = match asked.await {
+            Ok(()) => self.ask_again(&nobody, resolver, progress).await,
+            stopped => stopped,
+        };
+        if let Err(ends) = asked {
+            self.keep_unknown(&ends, &nobody, progress).await;
+            return Err(ends);
+        }
+        Ok(())
+    }
+}
+
+fn part_of<T: Clone>(all: &[T], part: &std::ops::Range<usize>) -> Vec<T> {
+    let end = part.end.min(all.len());
+    all.get(part.start..end).unwrap_or_default().to_vec()
+}
+
+fn state_of(state: &FollowState) -> State {
+    State {
+        watermark: state.watermark,
+        followed_at: state.followed_at,
+        mode: state.mode.map(|mode| match mode {
+            FollowMode::All => Mode::All,
+            FollowMode::NewOnly => Mode::NewOnly,
+        }),
+        knows_numbers: state.knows_numbers,
+    }
+}
