@@ -182,7 +182,7 @@ fn before_words(whole: &str) -> Option<&str> {
 fn before_short_group(whole: &str) -> Option<&str> {
     /// A longer group is the line of a number.
     const SHORT: usize = 5;
-    let (before, last) = whole.rsplit_once(['-', '*', '/', ' '])?;
+    let (before, last) = whole.rsplit_once(['-', '*', '/'])?;
     let last = last.trim_start();
     let is_short =
         !last.is_empty() && last.len() <= SHORT && last.bytes().all(|byte| byte.is_ascii_digit());

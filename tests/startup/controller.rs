@@ -167,7 +167,7 @@ async fn an_api_server_of_an_unknown_authority() {
 fn without_a_lease_it_goes_on_asking_and_says_why_it_must() {
     let bed = Bed::new();
     let mut running = start(&mut bed.command());
-    running.says("a watch broke off");
+    running.says("the record of log-ins could not be read; it is tried again");
     running.says("Connection refused");
     running.signal("TERM");
     assert_eq!(running.ended().code, Some(0));

@@ -31,7 +31,7 @@ impl Laptop {
         });
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
-            "stringData": {"password": MARKER, "securityToken": MARKER},
+            "stringData": {"password": MARKER, "securityToken": format!("{MARKER}-token")},
         });
         files.write("acme.yaml", &manifest.to_string());
         files.write("secret.yaml", &secret.to_string());

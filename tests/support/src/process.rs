@@ -218,15 +218,28 @@ fn finish(
     progress.send_modify(|progress| progress.exit = Some(code));
 }
 
-/// The only child of a process.
+/// The program that a supervisor has started. Before it, Go's runtime makes a child for a moment to
+/// see what the kernel can do, which has the supervisor's own command line.
 fn child_of(pid: u32) -> Option<u32> {
+    let own = command_line(pid)?;
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let lists = tasks
         .flatten()
         .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .filter_map(|list| list.split_whitespace().next()?.parse().ok())
-        .next()
+    let children: Vec<u32> = lists
+        .flat_map(|list| {
+            let pids = list.split_whitespace().flat_map(str::parse);
+            pids.collect::<Vec<u32>>()
+        })
+        .collect();
+    let is_the_program = |child: &u32| command_line(*child).is_some_and(|line| line != own);
+    children.into_iter().find(is_the_program)
+}
+
+/// The command line of a process that runs.
+fn command_line(pid: u32) -> Option<Vec<u8>> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    (!line.is_empty()).then_some(line)
 }
 
 // === impl Process ===
