@@ -39,7 +39,7 @@ pub use self::credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFin
 pub use self::login::gate::{LoginGate, LoginWithheld};
 pub use self::login::session::{SessionInfo, SharedSession};
 pub use self::probe::findings::{Access, Findings, Organization, Visibility, Warning};
-pub use self::probe::probe;
+pub use self::probe::{Proved, probe, probe_again};
 pub use self::probe::users::{UserRow, UsersFound};
 pub use self::probe::warning_code::WarningCode;
 pub use self::rest::soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
