@@ -11,7 +11,7 @@ use super::login::{next_attempt, user_limit};
 use super::rules::budget::Spender;
 use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
-use super::rules::{error_log, requests, schedule, warnings};
+use super::rules::{error_log, requests, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
 use crate::api::status::UNOBSERVED;

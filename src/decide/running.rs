@@ -64,7 +64,10 @@ impl Decision<'_> {
     /// is a report of a pod, so it counts for this integration alone.
     fn worked_in_run(&mut self, run: &EndedRun) {
         let is_connected = conditions::is_true(&self.status.conditions, CONNECTED);
-        let has_asked = run.report.as_ref().is_some_and(|report| report.api_calls > 0);
+        let has_asked = run
+            .report
+            .as_ref()
+            .is_some_and(|report| report.api_calls > 0);
         let Some(connection) = self.status.connection.as_mut() else {
             return;
         };

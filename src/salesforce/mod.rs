@@ -39,9 +39,9 @@ pub use self::credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFin
 pub use self::login::gate::{LoginGate, LoginWithheld};
 pub use self::login::session::{SessionInfo, SharedSession};
 pub use self::probe::findings::{Access, Findings, Organization, Visibility, Warning};
-pub use self::probe::{Proved, probe, probe_again};
 pub use self::probe::users::{UserRow, UsersFound};
 pub use self::probe::warning_code::WarningCode;
+pub use self::probe::{Proved, probe, probe_again};
 pub use self::rest::soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
 pub use self::rest::sosl::Sosl;
 pub use self::rest::usage::{Spent, Usage};

@@ -175,8 +175,8 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
     }
 }
 
-/// Returns when the connection is proved next. A run that worked stands for a proof, but it does not
-/// look at rights, the edition and call centers: so for some hours only.
+/// Returns when the connection is proved next. A run that worked stands for a proof, but it does
+/// not look at rights, the edition and call centers: so for some hours only.
 pub(crate) fn due(last: &Connection, interval: Duration, uid: &str) -> Option<Timestamp> {
     if let Some(next) = &last.next_attempt_at {
         return Some(next.0);
@@ -359,7 +359,7 @@ mod tests {
             panic!("should wait")
         };
         assert!(
-            (1620 - 60..=1980 - 60).contains(&due.duration_since(at(0)).as_secs()),
+            (1800 - 60..=2160 - 60).contains(&due.duration_since(at(0)).as_secs()),
             "{due}"
         );
         assert_eq!(next(&known(Some(&last)), at(3600)), Next::Now(Cause::Due));
