@@ -57,6 +57,20 @@ fn entry<'c>(code: &'c str, switches: &Switches) -> (u16, &'c str, String) {
             400,
             "Your request was running for too long, and has been stopped.",
         ),
+        "INVALIDENTITY" => (400, "Entity is not supported by the Bulk API."),
+        "API_ERROR" => (400, "Entity does not support query"),
+        "LIMIT_EXCEEDED" => (
+            400,
+            "Max bulk v2 query jobs (10000) per 24 hrs has been reached (10021)",
+        ),
+        "FEATURENOTENABLED" => (
+            400,
+            "Feature Not Enabled: query operation requires the org permission BulkApiQuery",
+        ),
+        "TXN_SECURITY_METERING_ERROR" => (
+            400,
+            "We can't complete the action because enabled transaction security policies took too long to complete.",
+        ),
         "NOT_FOUND" => (404, "The requested resource does not exist"),
         "app_not_found" | "OAUTH_EC_APP_NOT_FOUND" => {
             (400, switches.app_not_found_description.as_str())

@@ -1,6 +1,7 @@
 //! The REST API: access checks, cost of calls, and routes.
 
 mod batch;
+mod bulk;
 mod changes;
 mod composite;
 pub(crate) mod error;
@@ -331,6 +332,7 @@ pub(crate) fn route(
         ["composite", "sobjects", rest @ ..] => {
             ("collections", sobjects::collections(call, request, rest))
         }
+        ["jobs", "query", rest @ ..] => bulk::route(call, request, rest),
         ["sobjects"] if get => ("describeGlobal", sobjects::describe_global(call)),
         ["sobjects", object] if get => ("sobject", sobjects::basic(call, object)),
         ["sobjects", object, "describe"] if get => {

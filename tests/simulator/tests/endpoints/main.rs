@@ -3,6 +3,7 @@
 // Clippy does not recognise the helpers of an integration test as test code.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bulk;
 mod changes;
 mod faults;
 mod login;
