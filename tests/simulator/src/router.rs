@@ -38,7 +38,7 @@ pub(crate) fn dispatch(core: &Core, request: &Request) -> Handled {
         ["services", "oauth2", "introspect"] => oauth::introspect(core, request),
         ["services", "oauth2", "userinfo"] => userinfo(core, request),
         ["id", _org, user] => identity(core, request, user),
-        ["services", "data"] if request.method == Method::GET => {
+        ["services", "data"] if matches!(request.method, Method::GET | Method::HEAD) => {
             Handled::new("versions", rest::versions(&core.world().switches))
         }
         ["services", "data", ..] => rest::handle(core, request, &segments[2..]),

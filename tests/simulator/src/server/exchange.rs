@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures::stream::{self, StreamExt};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -343,6 +343,10 @@ fn finish(core: &Core, request: &Request, handled: Handled) -> Response<Body> {
     let accepts = request
         .header("accept-encoding")
         .is_some_and(|accepted| accepted.contains("gzip"));
+    if request.method == Method::HEAD {
+        // HTTP/2 takes a body after it for a fault of the protocol.
+        return response;
+    }
     if let Some(rows) = &answer.rows {
         *response.body_mut() = flowing(rows, accepts, response.headers_mut());
         return response;

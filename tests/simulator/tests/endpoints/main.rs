@@ -7,6 +7,7 @@ mod bulk;
 mod changes;
 mod faults;
 mod login;
+mod requests;
 mod rest;
 
 use reqwest::{Certificate, Client, Response, StatusCode};

@@ -1,0 +1,45 @@
+//! Tests of requests as foreign clients send them.
+
+use salesforce_simulator::{Fault, Record};
+use serde_json::{Value as Json, json};
+
+use crate::*;
+
+/// Status and body of a request.
+async fn ask(
+    sim: &Simulator,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<Json>,
+) -> (u16, Json) {
+    let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+    let mut request = client(sim)
+        .request(method, format!("{}{path}", sim.url()))
+        .bearer_auth(token);
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn head_is_answered_like_get_without_a_body() {
+    let sim = start().await;
+    let token = session(&sim).await;
+    for path in [
+        "/services/data/",
+        "/services/data/v60.0/sobjects/Contact/describe",
+    ] {
+        let head = client(&sim)
+            .head(format!("{}{path}", sim.url()))
+            .bearer_auth(&token);
+        let head = head.send().await.unwrap();
+        assert_eq!(head.status(), 200, "{path}");
+        assert!(head.text().await.unwrap().is_empty());
+        assert_eq!(ask(&sim, &token, "GET", path, None).await.0, 200, "{path}");
+    }
+}
