@@ -105,7 +105,8 @@ pub(crate) fn bearer(request: &Request) -> Option<&str> {
 pub(crate) fn check_version(segment: &str, world: &World) -> Result<String, RestError> {
     let version = segment.strip_prefix('v').ok_or_else(RestError::not_found)?;
     let number: f64 = version.parse().map_err(|_| RestError::not_found())?;
-    if !version.contains('.') || number > world.switches.latest_version || number.fract() != 0.0 {
+    let is_written = version.ends_with(".0") && !version.starts_with(['0', '+', '-']);
+    if !is_written || number > world.switches.latest_version || number.fract() != 0.0 {
         return Err(RestError::not_found());
     }
     if number < world.switches.oldest_version {

@@ -14,6 +14,8 @@ use crate::soql::Scope;
 use crate::soql::project::attributes;
 
 const MAX_COLLECTION: usize = 200;
+/// The first version with collections (facts: Salesforce 2.7).
+const FIRST_COLLECTIONS: f64 = 42.0;
 
 /// `GET /sobjects`.
 pub(super) fn describe_global(call: &Call<'_>) -> Outcome {
@@ -277,7 +279,8 @@ fn delete(
 
 /// `POST`, `PATCH` and `DELETE /composite/sobjects`: up to 200 records for one call.
 pub(super) fn collections(call: &Call<'_>, request: &Request, rest: &[&str]) -> Outcome {
-    if !rest.is_empty() {
+    let version: f64 = call.version.parse().unwrap_or_default();
+    if !rest.is_empty() || version < FIRST_COLLECTIONS {
         return Err(RestError::not_found());
     }
     let now = call.now;

@@ -43,3 +43,36 @@ async fn head_is_answered_like_get_without_a_body() {
         assert_eq!(ask(&sim, &token, "GET", path, None).await.0, 200, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_version_has_one_spelling() {
+    let sim = start().await;
+    let token = session(&sim).await;
+    for (version, status) in [
+        ("v60.0", 200),
+        ("v060.0", 404),
+        ("v60", 404),
+        ("60.0", 404),
+        ("v6e1", 404),
+        ("v60.00", 404),
+        ("v60.5", 404),
+        ("v+60.0", 404),
+        ("v99.0", 404),
+    ] {
+        let path = format!("/services/data/{version}/sobjects");
+        assert_eq!(
+            ask(&sim, &token, "GET", &path, None).await.0,
+            status,
+            "{version}"
+        );
+    }
+    for (version, status) in [("41.0", 404), ("42.0", 200)] {
+        let path = format!("/services/data/v{version}/composite/sobjects");
+        let body = Some(json!({"records": []}));
+        assert_eq!(
+            ask(&sim, &token, "POST", &path, body).await.0,
+            status,
+            "{version}"
+        );
+    }
+}
