@@ -76,3 +76,41 @@ async fn a_version_has_one_spelling() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_body_is_json_and_says_so() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let send = async |kind: Option<&str>| {
+        let url = format!("{}/services/data/v60.0/sobjects/Contact", sim.url());
+        let request = client(&sim).post(url).bearer_auth(&token);
+        let request = match kind {
+            Some(kind) => request.header("Content-Type", kind),
+            None => request,
+        };
+        let sent = request
+            .body("{\"LastName\": \"Kato\"}")
+            .send()
+            .await
+            .unwrap();
+        (sent.status().as_u16(), sent.json::<Json>().await.unwrap())
+    };
+    for kind in [
+        Some("application/json; charset=UTF-8"),
+        Some("Application/JSON"),
+        None,
+    ] {
+        assert_eq!(send(kind).await.0, 201, "{kind:?}");
+    }
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonp",
+    ] {
+        let (status, body) = send(Some(kind)).await;
+        assert_eq!(
+            (status, &body[0]["errorCode"]),
+            (415, &json!("UNSUPPORTED_MEDIA_TYPE"))
+        );
+    }
+}
