@@ -16,7 +16,12 @@ pub(crate) fn salesforce_error(code: &str, request: &Request, switches: &Switche
     if request.path.starts_with("/services/oauth2/") {
         return Answer::json(400, json!({"error": code, "error_description": message}));
     }
-    RestError::new(status, code, message).answer(switches.retry_after)
+    let error = RestError {
+        // The only one of them that was seen with this member.
+        fields: (code == "UNABLE_TO_LOCK_ROW").then(Vec::new),
+        ..RestError::new(status, code, message)
+    };
+    error.answer(switches.retry_after)
 }
 
 fn entry<'c>(code: &'c str, switches: &Switches) -> (u16, &'c str, String) {

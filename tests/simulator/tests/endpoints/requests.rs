@@ -114,3 +114,12 @@ async fn a_body_is_json_and_says_so() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_locked_row_names_no_fields() {
+    let sim = start().await;
+    let token = session(&sim).await;
+    sim.fault(Fault::error("UNABLE_TO_LOCK_ROW").once());
+    let (status, body) = ask(&sim, &token, "GET", "/services/data/v60.0/sobjects", None).await;
+    assert_eq!((status, &body[0]["fields"]), (400, &json!([])));
+}
