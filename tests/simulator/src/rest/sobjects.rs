@@ -270,6 +270,17 @@ fn delete(
         .filter(|o| access.sees_object(org, o))
         .ok_or_else(RestError::not_found)?;
     changeable(org, access, object, id)?;
+    let row = org.table(object.name).and_then(|table| table.by_id(id));
+    let is_person = object.field("IsPersonAccount").zip(row);
+    let is_person = is_person.map(|(ix, row)| row.get(ix)) == Some(&Value::Bool(true));
+    if object.name == "Contact" && is_person {
+        // It goes with its account (facts: Salesforce 5.4); code and words are not known.
+        let message = "a person contact cannot be deleted";
+        return Err(RestError {
+            fields: Some(Vec::new()),
+            ..RestError::new(400, "DELETE_FAILED", message)
+        });
+    }
     if org.at(now).delete(id) {
         Ok(())
     } else {

@@ -123,3 +123,32 @@ async fn a_locked_row_names_no_fields() {
     let (status, body) = ask(&sim, &token, "GET", "/services/data/v60.0/sobjects", None).await;
     assert_eq!((status, &body[0]["fields"]), (400, &json!([])));
 }
+
+#[tokio::test]
+async fn a_person_contact_goes_with_its_account_only() {
+    let sim = start().await;
+    let (account, contact) = sim
+        .edit_org("Acme", |org| {
+            org.person_accounts = true;
+            let account = org
+                .insert("Account", Record::person_account("Ken", "Ito"))
+                .unwrap();
+            let contacts = org.all("Contact").into_iter();
+            let ken = contacts
+                .filter(|contact| contact["FirstName"] == "Ken")
+                .next()
+                .unwrap();
+            (account, ken["Id"].as_str().unwrap().to_owned())
+        })
+        .unwrap();
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let path = format!("/services/data/v60.0/sobjects/Contact/{contact}");
+    let (status, body) = ask(&sim, &token, "DELETE", &path, None).await;
+    assert_eq!(
+        (status, &body[0]["errorCode"]),
+        (400, &json!("DELETE_FAILED"))
+    );
+    let path = format!("/services/data/v60.0/sobjects/Account/{account}");
+    assert_eq!(ask(&sim, &token, "DELETE", &path, None).await.0, 204);
+    assert_eq!(sim.edit_org("Acme", |org| org.count("Contact")).unwrap(), 1);
+}
