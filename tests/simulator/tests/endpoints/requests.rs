@@ -152,3 +152,40 @@ async fn a_person_contact_goes_with_its_account_only() {
     assert_eq!(ask(&sim, &token, "DELETE", &path, None).await.0, 204);
     assert_eq!(sim.edit_org("Acme", |org| org.count("Contact")).unwrap(), 1);
 }
+
+#[tokio::test]
+async fn a_task_belongs_to_records_that_there_are() {
+    let sim = start().await;
+    let id = |object: &'static str, at: usize| {
+        let all = sim.edit_org("Acme", |org| org.all(object)).unwrap();
+        all[at]["Id"].as_str().unwrap().to_owned()
+    };
+    let (contact, lead, account) = (id("Contact", 0), id("Lead", 0), id("Account", 0));
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let gone = format!("{}zzz", &contact[..12]);
+    for (who, what, code) in [
+        (Some(&contact), Some(&account), None),
+        (Some(&lead), None, None),
+        (None, Some(&account), None),
+        (Some(&account), None, Some("FIELD_INTEGRITY_EXCEPTION")),
+        (None, Some(&contact), Some("FIELD_INTEGRITY_EXCEPTION")),
+        (
+            Some(&lead),
+            Some(&account),
+            Some("FIELD_INTEGRITY_EXCEPTION"),
+        ),
+        (Some(&gone), None, Some("INVALID_CROSS_REFERENCE_KEY")),
+    ] {
+        let body = json!({"Subject": "Call", "WhoId": who, "WhatId": what});
+        let path = "/services/data/v60.0/sobjects/Task";
+        let (status, answer) = ask(&sim, &token, "POST", path, Some(body.clone())).await;
+        match code {
+            None => assert_eq!(status, 201, "{body} {answer}"),
+            Some(code) => assert_eq!(
+                (status, &answer[0]["errorCode"]),
+                (400, &json!(code)),
+                "{body}"
+            ),
+        }
+    }
+}
