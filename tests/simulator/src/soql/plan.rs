@@ -6,6 +6,9 @@ use super::path::{self, Found, Path};
 use super::{QueryError, Scope};
 use crate::schema::{FieldIx, Kind, ObjectType};
 
+/// Maximum number of sub-queries of a query (facts: Salesforce 2.5).
+const MAX_SUB_QUERIES: usize = 20;
+
 /// A resolved query, ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -105,6 +108,14 @@ fn plan_for(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Pla
 fn shape(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Shape, QueryError> {
     if query.select == [Item::Count] {
         return Ok(Shape::Count);
+    }
+    let sub_queries = query
+        .select
+        .iter()
+        .filter(|item| matches!(item, Item::Children(_)));
+    if sub_queries.count() > MAX_SUB_QUERIES {
+        let message = format!("a query has at most {MAX_SUB_QUERIES} sub-queries");
+        return Err(QueryError::malformed(message, query.from_at));
     }
     let mut columns = Vec::new();
     let mut counts = Vec::new();

@@ -189,3 +189,38 @@ async fn a_task_belongs_to_records_that_there_are() {
         }
     }
 }
+
+#[tokio::test]
+async fn child_rows_count_towards_a_page() {
+    let sim = start().await;
+    sim.edit_org("Acme", |org| {
+        for number in 0..30 {
+            let name = format!("A{number}");
+            org.insert("Account", Record::account(&name)).unwrap();
+            for _ in 0..99 {
+                org.insert("Contact", Record::person("X").of_account(&name))
+                    .unwrap();
+            }
+        }
+    })
+    .unwrap();
+    let token = session(&sim).await;
+    let soql = "SELECT Id, (SELECT Id FROM Contacts) FROM Account WHERE Name LIKE 'A%'";
+    let soql = format!("{soql} AND Name != 'Acme KK'");
+    let (_, mut page) = query(&sim, &token, &soql).await;
+    let mut counts = Vec::new();
+    loop {
+        counts.push(page["records"].as_array().unwrap().len());
+        let Some(next) = page["nextRecordsUrl"].as_str() else {
+            break;
+        };
+        page = ask(&sim, &token, "GET", next, None).await.1;
+    }
+    assert_eq!(counts, [20, 10]);
+    let many = |count: usize| {
+        let subs = vec!["(SELECT Id FROM Contacts)"; count].join(", ");
+        format!("SELECT Id, {subs} FROM Account")
+    };
+    let (_, refused) = query(&sim, &token, &many(21)).await;
+    assert_eq!(refused[0]["errorCode"], "MALFORMED_QUERY");
+}
