@@ -25,6 +25,9 @@ pub(crate) fn dispatch(core: &Core, request: &Request) -> Handled {
         let answer = Answer::empty(301).with(header::LOCATION, &target);
         return Handled::new("moved", answer);
     }
+    if request.path.starts_with("//") {
+        return Handled::new("unknown", gone());
+    }
     match path.as_slice() {
         [ADMIN, rest @ ..] => Handled::new("admin", admin::handle(core, request, rest)),
         ["services", "Soap", "u", version, ..] => {
@@ -43,13 +46,14 @@ pub(crate) fn dispatch(core: &Core, request: &Request) -> Handled {
         }
         ["services", "data", ..] => rest::handle(core, request, &segments[2..]),
         ["services", ..] => Handled::new("unknown", RestError::not_found().answer(None)),
-        _ => Handled::new(
-            "unknown",
-            Answer::text(
-                404,
-                "text/html;charset=UTF-8",
-                "<html><body><h1>URL No Longer Exists</h1></body></html>",
-            ),
-        ),
+        _ => Handled::new("unknown", gone()),
     }
+}
+
+fn gone() -> Answer {
+    Answer::text(
+        404,
+        "text/html;charset=UTF-8",
+        "<html><body><h1>URL No Longer Exists</h1></body></html>",
+    )
 }

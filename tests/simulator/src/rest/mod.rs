@@ -336,6 +336,8 @@ pub(crate) fn route(
         ["composite", "sobjects", rest @ ..] => {
             ("collections", sobjects::collections(call, request, rest))
         }
+        // They are not played.
+        ["composite", "tree" | "graph", ..] => ("unknown", Err(RestError::not_found())),
         ["jobs", "query", rest @ ..] => bulk::route(call, request, rest),
         ["sobjects"] if get => ("describeGlobal", sobjects::describe_global(call)),
         ["sobjects", object] if get => ("sobject", sobjects::basic(call, object)),

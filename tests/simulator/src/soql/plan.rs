@@ -88,6 +88,14 @@ fn plan_for(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Pla
     let mut order = Vec::new();
     for key in &query.order {
         let found = path::resolve(&key.name, alias, object, scope)?;
+        if found.kind == Kind::TextArea {
+            let message = format!("field '{}' can not be sorted in a query call", found.name);
+            return Err(QueryError::malformed(message, key.name.at));
+        }
+        if matches!(shape, Shape::Count) {
+            let message = "COUNT() cannot be ordered";
+            return Err(QueryError::malformed(message, key.name.at));
+        }
         order.push(Key {
             path: found.path,
             kind: found.kind,

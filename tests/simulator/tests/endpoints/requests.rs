@@ -224,3 +224,43 @@ async fn child_rows_count_towards_a_page() {
     let (_, refused) = query(&sim, &token, &many(21)).await;
     assert_eq!(refused[0]["errorCode"], "MALFORMED_QUERY");
 }
+
+#[tokio::test]
+async fn what_salesforce_refuses_is_refused() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let data = "/services/data/v60.0";
+    assert_eq!(
+        ask(&sim, &token, "GET", &format!("/{data}/sobjects"), None)
+            .await
+            .0,
+        404
+    );
+    let tree = format!("{data}/composite/tree/Contact");
+    let (status, _) = ask(&sim, &token, "POST", &tree, Some(json!({"records": []}))).await;
+    assert_eq!(status, 404, "it is not played, and says so");
+    let (status, body) = ask(&sim, &token, "DELETE", &format!("{data}/query"), None).await;
+    let message = body[0]["message"].as_str().unwrap();
+    assert_eq!(
+        (status, message.matches("DELETE").count()),
+        (405, 1),
+        "{message}"
+    );
+    for resource in ["limits", "jobs/query"] {
+        let part =
+            json!({"method": "GET", "url": format!("{data}/{resource}"), "referenceId": "a"});
+        let body = Some(json!({"compositeRequest": [part]}));
+        let (_, body) = ask(&sim, &token, "POST", &format!("{data}/composite"), body).await;
+        assert_eq!(
+            body["compositeResponse"][0]["httpStatusCode"], 400,
+            "{resource}"
+        );
+    }
+    for soql in [
+        "SELECT COUNT() FROM Contact ORDER BY Id",
+        "SELECT Id FROM Task ORDER BY Description",
+    ] {
+        let (_, body) = query(&sim, &token, soql).await;
+        assert_eq!(body[0]["errorCode"], "MALFORMED_QUERY", "{soql}: {body}");
+    }
+}
