@@ -133,10 +133,9 @@ async fn a_person_contact_goes_with_its_account_only() {
             let account = org
                 .insert("Account", Record::person_account("Ken", "Ito"))
                 .unwrap();
-            let contacts = org.all("Contact").into_iter();
+            let mut contacts = org.all("Contact").into_iter();
             let ken = contacts
-                .filter(|contact| contact["FirstName"] == "Ken")
-                .next()
+                .find(|contact| contact["FirstName"] == "Ken")
                 .unwrap();
             (account, ken["Id"].as_str().unwrap().to_owned())
         })
