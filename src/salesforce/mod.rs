@@ -27,6 +27,7 @@ mod transport;
 pub use self::answers::error::{Error, Phase};
 pub use self::answers::meaning::{Meaning, Retry};
 pub use self::connection::Connection;
+pub use self::connection::bulk::{JobRows, Patience};
 pub use self::connection::retry::RetryPolicy;
 pub use self::credentials::environment::{ApiVersion, Environment, InvalidApiVersion};
 pub use self::credentials::hosts::host_instead_of_pages;
@@ -42,6 +43,7 @@ pub use self::probe::findings::{Access, Findings, Organization, Visibility, Warn
 pub use self::probe::users::{UserRow, UsersFound};
 pub use self::probe::warning_code::WarningCode;
 pub use self::probe::{Proved, probe, probe_again};
+pub use self::rest::bulk::{InvalidJobId, JobId, JobState, Place, QueryJob};
 pub use self::rest::soql::{MAX_LITERAL_CHARS, MAX_STATEMENT_CHARS, Soql, SoqlLiteral};
 pub use self::rest::sosl::Sosl;
 pub use self::rest::usage::{Spent, Usage};
