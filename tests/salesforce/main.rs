@@ -55,8 +55,8 @@ fn transport(simulator: &Simulator) -> Transport {
     let limits = HttpLimits {
         first_byte: second,
         // A busy machine unpacks the largest answers slowly.
-        between_bytes: 3 * second,
-        total: 10 * second,
+        between_bytes: 2 * second,
+        total: 4 * second,
         ..HttpLimits::default()
     };
     Transport::with_limits(policy, limits).unwrap()
