@@ -33,6 +33,7 @@ pub struct Target {
 /// Everything that reads text from outside.
 pub const TARGETS: &[Target] = &[
     target("body", directory::body),
+    target("bulk", salesforce::bulk),
     target("certificate", salesforce::certificate),
     target("composite", salesforce::composite),
     target("csv", csv),

@@ -7,7 +7,7 @@ use crate::api::{Settings, now};
 use crate::decide::{Failure, Proof};
 use crate::salesforce;
 use crate::salesforce::{
-    Connection, Credentials, Fingerprint, LoginGate, RetryPolicy, SharedSession, Transport,
+    Connection, Credentials, Fingerprint, LoginGate, Proved, RetryPolicy, SharedSession, Transport,
 };
 
 /// Proves a connection that is used for nothing else.
@@ -24,12 +24,23 @@ pub(crate) async fn prove_once(
         &fingerprint,
         &SharedSession::default(),
         None,
+        None,
     )
     .await
-    .0
+    .proof
 }
 
-/// Returns the proof and the number of log-ins that it took.
+/// What became of a proof.
+pub(crate) struct Ended {
+    /// The proof.
+    pub proof: Proof,
+    /// What the next proof may build on; `None` after a failure.
+    pub proved: Option<Proved>,
+    /// The number of log-ins that it took.
+    pub logins: u64,
+}
+
+/// Proves a connection. With what an earlier proof found it costs one call, if that still holds.
 pub(crate) async fn prove(
     transport: Transport,
     settings: &Settings,
@@ -37,7 +48,8 @@ pub(crate) async fn prove(
     fingerprint: &Fingerprint,
     session: &SharedSession,
     gate: Option<Arc<dyn LoginGate>>,
-) -> (Proof, u64) {
+    before: Option<&Proved>,
+) -> Ended {
     let in_trouble = transport.in_trouble(&settings.login_url);
     let mut connection = Connection::sharing(
         session,
@@ -57,14 +69,21 @@ pub(crate) async fn prove(
     // The controller has decided before this whether to log in again after a refusal. Its rules
     // survive a restart.
     connection.allow_login_again();
-    let before = connection.spent().logins;
+    let before_logins = connection.spent().logins;
     let users = settings.call_center_users();
-    let outcome = salesforce::probe(&connection, &users).await;
-    let proof = Proof {
-        at: now(),
-        fingerprint: fingerprint.to_string(),
-        calls: connection.spent().calls,
-        outcome: outcome.map_err(Failure::from),
+    let outcome = salesforce::probe_again(&connection, &users, before).await;
+    let (outcome, proved) = match outcome {
+        Ok(proved) => (Ok(proved.findings.clone()), Some(proved)),
+        Err(error) => (Err(Failure::from(error)), None),
     };
-    (proof, connection.spent().logins.saturating_sub(before))
+    Ended {
+        proof: Proof {
+            at: now(),
+            fingerprint: fingerprint.to_string(),
+            calls: connection.spent().calls,
+            outcome,
+        },
+        proved,
+        logins: connection.spent().logins.saturating_sub(before_logins),
+    }
 }

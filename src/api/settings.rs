@@ -246,7 +246,9 @@ impl Settings {
             .max(MIN_INTERVAL);
         let follow_every = match &contacts.follow_every {
             Some(text) => duration(text).filter(|every| *every <= MAX_FOLLOW_EVERY),
-            None => Some(interval.min(MAX_FOLLOW_EVERY)),
+            // As seldom as a healthy connection is proved, which is at the interval or a little
+            // later.
+            None => Some(interval.mul_f64(1.1).min(MAX_FOLLOW_EVERY)),
         };
         let follow_every = follow_every
             .ok_or_else(|| InvalidField {

@@ -184,6 +184,10 @@ pub struct Connection {
     /// When the connection was last proved to work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Time>,
+    /// When a run last worked with this credential since then. It stands for a proof, so that the
+    /// next one is later; six hours after a proof there is another one all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_succeeded_at: Option<Time>,
     /// Recognises the credential that was last tried: a keyed fingerprint that cannot be turned
     /// back or compared with another installation's.
     #[serde(skip_serializing_if = "Option::is_none")]

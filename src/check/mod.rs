@@ -60,13 +60,13 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
         print_error("check", error);
         exit
     };
-    let (resource, status) = match shutdown.unless_requested(check(&args)).await {
+    let (resource, status, hint) = match shutdown.unless_requested(check(&args)).await {
         Err(stopped) => return end(&stopped, Exit::Interrupted),
         Ok(Err(problem)) => return end(&problem, Exit::Usage),
         Ok(Ok(checked)) => checked,
     };
     let text = match args.output {
-        Output::Text => report::text(&resource, &status),
+        Output::Text => report::text(&resource, &status, hint.as_deref()),
         Output::Json => report::json(&status),
     };
     match print(&text) {
@@ -76,9 +76,14 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     }
 }
 
-async fn check(
-    args: &Args,
-) -> Result<(SalesforceIntegration, SalesforceIntegrationStatus), BadInput> {
+/// What was read and decided, and where the Secret is if it was not found.
+type Checked = (
+    SalesforceIntegration,
+    SalesforceIntegrationStatus,
+    Option<String>,
+);
+
+async fn check(args: &Args) -> Result<Checked, BadInput> {
     let (file, secret_file) = (args.file.clone(), args.secret_file.clone());
     let manifests = in_thread(move || Manifests::read(&file, secret_file.as_deref())).await?;
     let resource = manifests.integration(args.name.as_deref())?;
@@ -90,9 +95,12 @@ async fn check(
     let key = FingerprintKey::new(b"switchboard check".to_vec());
     let mut state = decide::Credentials::NotRead;
     let mut proof: Option<Proof> = None;
+    let mut hint = None;
     if let Ok(settings) = &settings {
-        let found = manifests.secret(&settings.auth.secret, resource.namespace().as_deref());
-        let read = decide::login::credentials::read(found.as_ref(), settings, &key);
+        let name = &settings.auth.secret;
+        let found = manifests.secret(name, resource.namespace().as_deref());
+        let read = decide::login::credentials::read(found.as_ref().ok(), settings, &key);
+        hint = found.err().map(|why| format!("Secret {name:?} {why}."));
         state = read.state;
         if let Some((credentials, fingerprint)) = read.credentials
             && !settings.suspend
@@ -107,5 +115,5 @@ async fn check(
         ..Observed::alone(&resource, settings.as_ref(), state, &config, now)
     };
     let status = decide(&observed, now).status;
-    Ok((resource, status))
+    Ok((resource, status, hint))
 }

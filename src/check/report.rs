@@ -21,10 +21,14 @@ pub(crate) fn json(status: &SalesforceIntegrationStatus) -> String {
 pub(crate) fn text(
     resource: &SalesforceIntegration,
     status: &SalesforceIntegrationStatus,
+    hint: Option<&str>,
 ) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write(&mut text, resource, status);
+    if let Some(hint) = hint {
+        text += &format!("\n  {hint}\n");
+    }
     text
 }
 

@@ -1,17 +1,17 @@
-//! Manifests from files, validated as the API server does it: unknown fields, types, patterns, CEL.
+//! Manifests from files, read as kubectl reads them.
 
-use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD as STANDARD, Engine};
 use k8s_openapi::api::core::v1::Secret;
-use kube::core::cel::{CompiledSchema, compile_schema, validate_compiled};
-use kube::{CustomResourceExt, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::FlagError;
+use super::schema::accept;
+use super::{FlagError, yaml};
 use crate::api::{InvalidField, SalesforceIntegration};
 use crate::error::CauseText;
 
@@ -74,7 +74,8 @@ fn list(problems: &[String]) -> String {
 /// The manifests in the files.
 pub struct Manifests {
     file: PathBuf,
-    integrations: Vec<Value>,
+    /// Each with the text of its file.
+    integrations: Vec<(Value, Arc<str>)>,
     secrets: Vec<Secret>,
 }
 
@@ -92,9 +93,7 @@ impl Manifests {
             secrets: vec![],
         };
         for path in [Some(file), secret_file].into_iter().flatten() {
-            for document in documents(path)? {
-                manifests.sort_in(document)?;
-            }
+            manifests.sort_all_in(&text_of(path)?, path)?;
         }
         Ok(manifests)
     }
@@ -107,13 +106,19 @@ impl Manifests {
             integrations: vec![],
             secrets: vec![],
         };
-        for document in documents_in(text, &manifests.file)? {
-            manifests.sort_in(document)?;
-        }
+        manifests.sort_all_in(text, Path::new("-"))?;
         Ok(manifests)
     }
 
-    fn sort_in(&mut self, document: Value) -> Result<(), BadInput> {
+    fn sort_all_in(&mut self, text: &str, path: &Path) -> Result<(), BadInput> {
+        let file: Arc<str> = text.into();
+        for document in documents_in(text, path)? {
+            self.sort_in(document, &file)?;
+        }
+        Ok(())
+    }
+
+    fn sort_in(&mut self, document: Value, file: &Arc<str>) -> Result<(), BadInput> {
         let text = |key: &str| {
             document
                 .get(key)
@@ -128,12 +133,12 @@ impl Manifests {
                     .cloned()
                     .unwrap_or_default()
                 {
-                    self.sort_in(item)?;
+                    self.sort_in(item, file)?;
                 }
             }
-            ("v1", "Secret") => self.secrets.push(secret(document)?),
+            ("v1", "Secret") => self.secrets.push(secret(document, file)?),
             (_, kind) if kind == SalesforceIntegration::kind(&()) => {
-                self.integrations.push(document)
+                self.integrations.push((document, Arc::clone(file)));
             }
             _ => {}
         }
@@ -145,12 +150,12 @@ impl Manifests {
     /// # Errors
     /// When there is none, there are several to choose from, or the schema refuses it.
     pub fn integration(&self, name: Option<&str>) -> Result<SalesforceIntegration, BadInput> {
-        let named = |document: &&Value| {
+        let named = |(document, _): &&(Value, Arc<str>)| {
             name.is_none() || document.pointer("/metadata/name").and_then(Value::as_str) == name
         };
-        let found: Vec<&Value> = self.integrations.iter().filter(named).collect();
+        let found: Vec<_> = self.integrations.iter().filter(named).collect();
         match found.as_slice() {
-            [one] => accept(one),
+            [(document, file)] => accept(document, file).map_err(BadInput::Refused),
             [] => Err(BadInput::Missing(match name {
                 Some(name) => format!(
                     "{}: holds no SalesforceIntegration {name:?}",
@@ -170,21 +175,28 @@ impl Manifests {
     }
 
     /// The Secret with this name. The namespaces must be equal where both are given.
-    pub fn secret(&self, name: &str, namespace: Option<&str>) -> Option<Secret> {
-        self.secrets
-            .iter()
-            .find(|secret| {
-                let same_place = match (secret.namespace(), namespace) {
-                    (Some(its), Some(wanted)) => its == wanted,
-                    _ => true,
-                };
-                secret.name_any() == name && same_place
-            })
-            .cloned()
+    ///
+    /// # Errors
+    /// Why there is none, and what to do, as the end of a sentence about the Secret.
+    pub fn secret(&self, name: &str, namespace: Option<&str>) -> Result<Secret, String> {
+        let mut elsewhere = None;
+        for secret in self.secrets.iter().filter(|its| its.name_any() == name) {
+            match (secret.namespace(), namespace) {
+                (Some(its), Some(wanted)) if its != wanted => elsewhere = Some((its, wanted)),
+                _ => return Ok(secret.clone()),
+            }
+        }
+        Err(match elsewhere {
+            Some((its, wanted)) => format!(
+                "is of the namespace {its:?} in the files, and the integration of {wanted:?}; it is read in the namespace of the integration, put it there"
+            ),
+            None => "is in none of the files; add it to the file or name it with --secret-file"
+                .to_owned(),
+        })
     }
 }
 
-fn documents(path: &Path) -> Result<Vec<Value>, BadInput> {
+fn text_of(path: &Path) -> Result<String, BadInput> {
     let mut text = String::new();
     if path == Path::new("-") {
         std::io::stdin().read_to_string(&mut text).map(drop)
@@ -197,7 +209,7 @@ fn documents(path: &Path) -> Result<Vec<Value>, BadInput> {
         path: path.to_owned(),
         source,
     })?;
-    documents_in(&text, path)
+    Ok(text)
 }
 
 fn documents_in(text: &str, path: &Path) -> Result<Vec<Value>, BadInput> {
@@ -223,16 +235,62 @@ fn place(error: &serde_yaml::Error) -> CauseText {
 }
 
 /// Reads a Secret as the API server would store it: `stringData` overrides `data`.
-fn secret(document: Value) -> Result<Secret, BadInput> {
+fn secret(mut document: Value, file: &str) -> Result<Secret, BadInput> {
     let name = document
         .pointer("/metadata/name")
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    let mut secret: Secret = serde_json::from_value(document).map_err(|_| BadInput::Secret {
+    let bad = |problem: String| BadInput::Secret {
         name: name.clone(),
-        problem: "data must be base64 text and stringData text, by key".into(),
-    })?;
+        problem,
+    };
+    for field in ["data", "stringData"] {
+        let Some(values) = document.get_mut(field) else {
+            continue;
+        };
+        if values.is_null() {
+            continue;
+        }
+        let values = values.as_object_mut().ok_or_else(|| {
+            bad(format!(
+                "{field} must hold keys, each with its value as text"
+            ))
+        })?;
+        for (key, value) in values {
+            match value {
+                Value::String(text) => {
+                    let kind = yaml::read_by_kubectl(text);
+                    if kind.is_some() && yaml::stands_without_quotes(key, text, file) {
+                        return Err(bad(format!(
+                            "{field}.{key} is no text for kubectl, as it has no quotes; put it in quotes"
+                        )));
+                    }
+                    if field == "data" {
+                        // The API server reads base64 over several lines, as base64(1) writes it.
+                        text.retain(|c| !matches!(c, '\r' | '\n'));
+                        if STANDARD.decode(text.as_bytes()).is_err() {
+                            return Err(bad(format!(
+                                "data.{key} is not base64; encode it, or write the plain value under stringData"
+                            )));
+                        }
+                    }
+                }
+                // A null is an empty value.
+                Value::Null => *value = Value::String(String::new()),
+                Value::Bool(_) | Value::Number(_) => {
+                    return Err(bad(format!(
+                        "{field}.{key} is a number or a boolean and must be text; put it in quotes"
+                    )));
+                }
+                Value::Array(_) | Value::Object(_) => {
+                    return Err(bad(format!("{field}.{key} must be text")));
+                }
+            }
+        }
+    }
+    let mut secret: Secret = serde_json::from_value(document)
+        .map_err(|_| bad("it is no Secret as kubectl takes it".to_owned()))?;
     for (key, text) in secret.string_data.take().unwrap_or_default() {
         secret
             .data
@@ -240,186 +298,4 @@ fn secret(document: Value) -> Result<Secret, BadInput> {
             .insert(key, k8s_openapi::ByteString(text.into_bytes()));
     }
     Ok(secret)
-}
-
-/// Validates a document against the schema, then reads it with the schema's defaults.
-fn accept(document: &Value) -> Result<SalesforceIntegration, BadInput> {
-    let wanted = SalesforceIntegration::api_version(&());
-    let version = document
-        .get("apiVersion")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    if version != wanted {
-        return Err(BadInput::Refused(vec![format!(
-            "apiVersion: must be {wanted:?}, not {version:?}"
-        )]));
-    }
-    if document
-        .pointer("/metadata/name")
-        .and_then(Value::as_str)
-        .is_none_or(str::is_empty)
-    {
-        return Err(BadInput::Refused(vec!["metadata.name: must be set".into()]));
-    }
-    let schema = &SCHEMA.value;
-    let mut problems = vec![];
-    if let (Some(spec), Some(spec_schema)) =
-        (document.get("spec"), schema.pointer("/properties/spec"))
-    {
-        unknown_fields(spec, spec_schema, "spec", &mut problems);
-    }
-    problems.extend(SCHEMA.shape(document));
-    duplicates(document, schema, "", &mut problems);
-    if !problems.is_empty() {
-        return Err(BadInput::Refused(problems));
-    }
-    let mut resource: SalesforceIntegration =
-        serde_json::from_value(without_nulls(document.clone()))
-            .map_err(|error| BadInput::Refused(vec![error.to_string()]))?;
-    resource.status = None;
-    let object = serde_json::to_value(&resource)
-        .map_err(|error| BadInput::Refused(vec![error.to_string()]))?;
-    if let Err(errors) = validate_compiled(&SCHEMA.rules, &object, None) {
-        return Err(BadInput::Refused(
-            errors.into_iter().map(|error| error.to_string()).collect(),
-        ));
-    }
-    Ok(resource)
-}
-
-/// The schema of the resource. To compile it takes a tenth of a second, which a file of many
-/// manifests pays once.
-static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::compile);
-
-struct Schema {
-    value: Value,
-    /// Types, required fields, lengths and enumerations; or why there are none.
-    shape: Result<jsonschema::Validator, String>,
-    /// `x-kubernetes-validations`.
-    rules: CompiledSchema,
-}
-
-// === impl Schema ===
-
-impl Schema {
-    fn compile() -> Self {
-        let value = schema();
-        Self {
-            shape: jsonschema::draft4::new(&value).map_err(|error| error.to_string()),
-            rules: compile_schema(&value),
-            value,
-        }
-    }
-
-    /// Checks types, required fields, lengths and enumerations. Returns the problems.
-    fn shape(&self, document: &Value) -> Vec<String> {
-        // `nullable` belongs to OpenAPI. For JSON Schema a null field is one that is not set.
-        let document = without_nulls(document.clone());
-        match &self.shape {
-            Ok(validator) => validator
-                .iter_errors(&document)
-                .map(|error| {
-                    let field = error
-                        .instance_path()
-                        .to_string()
-                        .trim_start_matches('/')
-                        .replace('/', ".");
-                    if field.is_empty() {
-                        error.to_string()
-                    } else {
-                        format!("{field}: {error}")
-                    }
-                })
-                .collect(),
-            Err(error) => vec![format!("the schema cannot be used: {error}")],
-        }
-    }
-}
-
-fn schema() -> Value {
-    let definition = serde_json::to_value(SalesforceIntegration::crd()).unwrap_or_default();
-    definition
-        .pointer("/spec/versions/0/schema/openAPIV3Schema")
-        .cloned()
-        .unwrap_or_default()
-}
-
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => Value::Object(
-            fields
-                .into_iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (key, without_nulls(value)))
-                .collect(),
-        ),
-        value => value,
-    }
-}
-
-fn unknown_fields(value: &Value, schema: &Value, path: &str, problems: &mut Vec<String>) {
-    if let (Some(items), Some(schema)) = (value.as_array(), schema.get("items")) {
-        for (at, item) in items.iter().enumerate() {
-            unknown_fields(item, schema, &format!("{path}[{at}]"), problems);
-        }
-    }
-    let (Some(fields), Some(known)) = (
-        value.as_object(),
-        schema.get("properties").and_then(Value::as_object),
-    ) else {
-        return;
-    };
-    for (key, value) in fields {
-        let path = format!("{path}.{key}");
-        match known.get(key) {
-            Some(schema) => unknown_fields(value, schema, &path, problems),
-            None => problems.push(format!(
-                "{path}: unknown field; known here are {}",
-                known
-                    .keys()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )),
-        }
-    }
-}
-
-/// Finds equal items of lists that the API server keeps as sets or as maps.
-fn duplicates(value: &Value, schema: &Value, path: &str, problems: &mut Vec<String>) {
-    if let (Some(fields), Some(known)) = (
-        value.as_object(),
-        schema.get("properties").and_then(Value::as_object),
-    ) {
-        for (key, value) in fields {
-            let Some(schema) = known.get(key) else {
-                continue;
-            };
-            let dot = if path.is_empty() { "" } else { "." };
-            duplicates(value, schema, &format!("{path}{dot}{key}"), problems);
-        }
-    }
-    let (Some(items), Some(item_schema)) = (value.as_array(), schema.get("items")) else {
-        return;
-    };
-    let keys = schema.get("x-kubernetes-list-map-keys");
-    let keys = keys.and_then(Value::as_array);
-    let is_set = schema.get("x-kubernetes-list-type").and_then(Value::as_str) == Some("set");
-    let mut seen = HashSet::new();
-    for (at, item) in items.iter().enumerate() {
-        let path = format!("{path}[{at}]");
-        let identity = match keys {
-            Some(keys) => keys
-                .iter()
-                .filter_map(Value::as_str)
-                .map(|key| format!("{key}: {}", item.get(key).unwrap_or(&Value::Null)))
-                .collect::<Vec<_>>()
-                .join(", "),
-            None => item.to_string(),
-        };
-        if (is_set || keys.is_some()) && !seen.insert(identity.clone()) {
-            problems.push(format!("{path}: stands there twice: {identity}"));
-        }
-        duplicates(item, item_schema, &path, problems);
-    }
 }

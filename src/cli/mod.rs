@@ -6,7 +6,9 @@ mod cluster;
 mod in_thread;
 mod manifest;
 mod output;
+mod schema;
 mod text;
+mod yaml;
 
 pub use self::args::{FlagError, SalesforceArgs};
 pub(crate) use self::args::{bytes, duration, quantity, read};

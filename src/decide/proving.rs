@@ -11,7 +11,7 @@ use super::login::{next_attempt, user_limit};
 use super::rules::budget::Spender;
 use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
-use super::rules::{error_log, requests, schedule, warnings};
+use super::rules::{error_log, requests, warnings};
 use super::{Credentials, Decision, Failure, Proof, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
 use crate::api::status::UNOBSERVED;
@@ -327,6 +327,7 @@ impl Decision<'_> {
             }
             Ok(findings) => {
                 connection.verified_at = Some(Time(proof.at));
+                connection.run_succeeded_at = None;
                 connection.failed_logins = 0;
                 connection.refused_at.clear();
                 user_limit::record_success(connection, &proof.fingerprint, proof.at);
@@ -478,21 +479,10 @@ impl Decision<'_> {
     /// Returns the time at which the next proof is due.
     pub(crate) fn next_proof(&self) -> Option<Timestamp> {
         let connection = self.status.connection.as_ref()?;
-        if let Some(next) = &connection.next_attempt_at {
-            return Some(next.0);
-        }
+        let is_due = connection.next_attempt_at.is_some() || connection.failed_logins == 0;
         let settings = self.observed.settings.ok()?;
-        let verified = connection
-            .verified_at
-            .as_ref()
-            .filter(|_| connection.failed_logins == 0)?
-            .0;
-        verified
-            .checked_add(schedule::jittered(
-                settings.interval,
-                &self.uid,
-                &verified.as_second().to_string(),
-            ))
-            .ok()
+        is_due
+            .then(|| next_attempt::due(connection, settings.interval, &self.uid))
+            .flatten()
     }
 }

@@ -56,6 +56,30 @@ impl Decision<'_> {
                 );
             }
             self.refused_in_run(run);
+            self.worked_in_run(run);
+        }
+    }
+
+    /// Lets a run that worked with the credential of the last proof stand for the next proof. It
+    /// is a report of a pod, so it counts for this integration alone.
+    fn worked_in_run(&mut self, run: &EndedRun) {
+        let is_connected = conditions::is_true(&self.status.conditions, CONNECTED);
+        let has_asked = run
+            .report
+            .as_ref()
+            .is_some_and(|report| report.api_calls > 0);
+        let Some(connection) = self.status.connection.as_mut() else {
+            return;
+        };
+        let is_same = run.credentials_version.is_some()
+            && run.credentials_version == connection.credentials_version;
+        let began_after = connection
+            .verified_at
+            .as_ref()
+            .is_some_and(|verified| run.started_at.is_some_and(|began| began > verified.0));
+        if run.succeeded() && is_connected && has_asked && is_same && began_after {
+            let ended = Some(Time(run.finished_at.min(self.now)));
+            connection.run_succeeded_at = connection.run_succeeded_at.take().max(ended);
         }
     }
 

@@ -88,7 +88,7 @@ fn prepare(args: &Args) -> Result<Job, BadInput> {
     let resource = manifests.integration(args.name.as_deref())?;
     let settings = Settings::of(&resource)?;
     let found = manifests.secret(&settings.auth.secret, resource.namespace().as_deref());
-    let credentials = credentials(found.as_ref(), &settings)?;
+    let credentials = credentials(found, &settings)?;
     let bundle = args.salesforce.ca_bundle()?;
     let policy = args.salesforce.policy(bundle.as_deref())?;
     let transport = Transport::new(policy).map_err(FlagError::from)?;
@@ -121,13 +121,13 @@ fn prepare(args: &Args) -> Result<Job, BadInput> {
 }
 
 fn credentials(
-    found: Option<&k8s_openapi::api::core::v1::Secret>,
+    found: Result<k8s_openapi::api::core::v1::Secret, String>,
     settings: &Settings,
 ) -> Result<Credentials, BadInput> {
     // No fingerprint is compared here, so any key will do.
     let key = FingerprintKey::new(b"switchboard lookup".to_vec());
     let name = settings.auth.secret.clone();
-    let read = decide::login::credentials::read(found, settings, &key);
+    let read = decide::login::credentials::read(found.as_ref().ok(), settings, &key);
     if let Some((credentials, _)) = read.credentials {
         return Ok(credentials);
     }
@@ -139,7 +139,7 @@ fn credentials(
         decide::Credentials::KeyInvalid { key, problem, .. } => {
             format!("the key {key:?} {problem}")
         }
-        _ => "is in none of the files; add it to the file or name it with --secret-file".to_owned(),
+        _ => found.err().unwrap_or_default(),
     };
     Err(BadInput::Secret { name, problem })
 }

@@ -1,6 +1,7 @@
 //! Answers and credentials from outside, as functions of bytes for the fuzzer.
 
 use std::cell::OnceCell;
+use std::collections::VecDeque;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -17,6 +18,7 @@ use super::credentials::environment::{ApiVersion, Environment};
 use super::credentials::secret_keys::Incomplete;
 use super::login::session::SessionKeeper;
 use super::login::{Request, read_answer};
+use super::rest::csv::CsvRows;
 use super::rest::{Page, Subrequest, read_composite, read_page, read_search};
 use super::text::{Redactor, decode};
 use super::transport::dial::{DEFAULT_HOSTS, DialPolicy};
@@ -68,6 +70,7 @@ fn incoming(data: &[u8]) -> Incoming {
         text: decode(&headers, body.to_vec(), MOST_OF_TEXT).text,
         headers,
         flag: None,
+        flow: None,
     }
 }
 
@@ -160,6 +163,32 @@ pub(crate) fn composite(data: &[u8]) {
         if let Some(page) = check(part.page::<Row>()) {
             weigh(&page);
         }
+    }
+}
+
+/// Results of a bulk query: the rows are the same wherever they are cut.
+pub(crate) fn bulk(data: &[u8]) {
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Contact {
+        id: String,
+        name: Option<String>,
+    }
+    let read = |size: usize| {
+        let (mut csv, mut rows) = (CsvRows::default(), VecDeque::new());
+        for piece in data.chunks(size) {
+            if let Err(error) = csv.read::<Contact>(piece, &mut rows) {
+                return (rows, Some(error));
+            }
+        }
+        (rows, csv.finish().err())
+    };
+    let (whole, error) = read(data.len().max(1));
+    let (pieces, also) = read(7);
+    assert_eq!(error, also);
+    assert_eq!(whole, pieces);
+    if let Some(error) = error {
+        assert!(error.to_string().len() <= MAX_ERROR_BYTES);
     }
 }
 

@@ -108,10 +108,15 @@ pub(crate) fn stranger(id: &str) -> String {
 
 /// Ingests a call, requests a run, and waits until its pod is at work. Returns the pod's name.
 pub(crate) async fn run_in_flight(bed: &Bed, id: &str) -> Result<String, Failure> {
+    // The pod of a run that is over may be told as running for another moment.
+    let before = bed.items(&["get", "pods", "-n", NAMESPACE]).await?;
     call(bed, id, &stranger(id)).await?;
     ask_for_run(bed).await?;
     worker(bed, "a worker at work", |pod| {
-        pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null()
+        let is_old = |old: &Value| old["metadata"]["uid"] == pod["metadata"]["uid"];
+        pod["status"]["phase"] == "Running"
+            && pod["metadata"]["deletionTimestamp"].is_null()
+            && !before.iter().any(is_old)
     })
     .await
 }

@@ -196,7 +196,7 @@ async fn keys_integrations_and_data_survive_upgrade_uninstall_and_reinstall() {
     )
     .await;
     let keys = cluster.keys().await;
-    assert_eq!(keys.data.as_ref().unwrap().len(), 2);
+    assert_eq!(keys.data.as_ref().unwrap().len(), 3);
     cluster
         .apply(&bed::integration("switchboard", "acme"))
         .await;

@@ -26,6 +26,7 @@ mod controller;
 mod directory;
 mod disk;
 mod laptop;
+mod manifests;
 mod program;
 mod selftest;
 mod signals;

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -13,9 +13,9 @@ use tokio::sync::Semaphore;
 use super::metrics::Metrics;
 use crate::api::{Settings, now};
 use crate::decide::{Failure, Proof, Refusal};
-use crate::prove::prove;
+use crate::prove::{Ended, prove};
 use crate::salesforce::{
-    Credentials, Fingerprint, LoginGate, Meaning, Phase, SharedSession, Transport,
+    Credentials, Fingerprint, LoginGate, Meaning, Phase, Proved, SharedSession, Transport,
 };
 
 /// The maximum number of concurrent proofs.
@@ -27,6 +27,9 @@ const MAX_PROOFS_PER_ORG: usize = 4;
 /// The maximum number of concurrent proofs against hosts that lately did not answer. These proofs
 /// wait for a long time and must not delay the others.
 const MAX_PROOFS_IN_TROUBLE: usize = 16;
+
+/// How long a proof may build on what an earlier one found of objects and Tasks.
+const FOUND_GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Proves connections.
 pub(crate) struct Prover {
@@ -48,6 +51,8 @@ pub(crate) struct ProofRequest<'a> {
     pub fingerprint: Fingerprint,
     /// Whether to log in although there is a session, which is kept for the others.
     pub afresh: bool,
+    /// Whether all is looked at, although an earlier proof has found it.
+    pub thorough: bool,
     /// ID of the org, when an earlier proof has found it.
     pub organization: Option<&'a str>,
     /// Time at which the reconcile began to read the state that led to this proof.
@@ -67,6 +72,8 @@ struct CredentialSlot {
     /// The failure of the last proof when it got no further than the log-in, and the time at which
     /// the failure was known.
     failed_login: Mutex<Option<(Timestamp, Refusal)>>,
+    /// What the last proof that looked at all has found, and when that was.
+    found: Mutex<Option<(Instant, Arc<Proved>)>>,
 }
 
 // === impl Prover ===
@@ -137,15 +144,30 @@ impl Prover {
         }
         let began = Instant::now();
         let own_session = request.afresh.then(SharedSession::default);
-        let (mut proof, logins) = prove(
+        let before = slot.found.lock().clone().filter(|(since, _)| {
+            !request.thorough && !request.afresh && began.duration_since(*since) < FOUND_GOOD_FOR
+        });
+        let Ended {
+            mut proof,
+            proved,
+            logins,
+        } = prove(
             self.transport.clone(),
             request.settings,
             request.credentials,
             &request.fingerprint,
             own_session.as_ref().unwrap_or(&slot.session),
             Some(request.gate),
+            before.as_ref().map(|(_, proved)| proved.as_ref()),
         )
         .await;
+        match proved {
+            Some(proved) if proved.looked_at_all => {
+                *slot.found.lock() = Some((began, Arc::new(proved)));
+            }
+            Some(_) => {}
+            None => *slot.found.lock() = None,
+        }
         self.metrics.proof_ended(&proof, logins, began.elapsed());
         *slot.failed_login.lock() = match &proof.outcome {
             // This failure says nothing about the credential: only this log-in could not be

@@ -109,6 +109,7 @@ async fn reconcile_once(
             credentials,
             fingerprint,
             afresh: cause == Cause::RefusedInRun,
+            thorough: cause != Cause::Due,
             organization,
             asked_at,
             gate: record.clone(),

@@ -23,6 +23,8 @@ pub(crate) const REFUSAL_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 const BLOCKED: Duration = Duration::from_secs(3600);
 /// Minimum wait for an org that has used up its API requests of the rolling 24 hours.
 const QUOTA_STEP: Duration = Duration::from_secs(1800);
+/// For how long after a proof runs that work stand for the next ones.
+const RUNS_PROVE_FOR: Duration = Duration::from_secs(6 * 3600);
 /// Minimum time between two automatic log-ins after one that failed for a reason that is not
 /// transient.
 const BETWEEN_LOGINS: Duration = Duration::from_secs(1800);
@@ -166,20 +168,32 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
     if known.pending && last.next_attempt_at.is_none() {
         return adopt_or_prove();
     }
-    let due = last
-        .next_attempt_at
-        .as_ref()
-        .map(|time| time.0)
-        .or_else(|| {
-            let verified = last.verified_at.as_ref()?.0;
-            let wait =
-                schedule::jittered(known.interval, known.uid, &verified.as_second().to_string());
-            verified.checked_add(wait).ok()
-        });
+    let due = due(last, known.interval, known.uid);
     match due {
         Some(due) if due > now => Next::At(due),
         _ => adopt_or_prove(),
     }
+}
+
+/// Returns when the connection is proved next. A run that worked stands for a proof, but it does
+/// not look at rights, the edition and call centers: so for some hours only.
+pub(crate) fn due(last: &Connection, interval: Duration, uid: &str) -> Option<Timestamp> {
+    if let Some(next) = &last.next_attempt_at {
+        return Some(next.0);
+    }
+    let verified = last.verified_at.as_ref()?.0;
+    let after = |at: Timestamp, wait: Duration| {
+        let salt = at.as_second().to_string();
+        let wait = schedule::until_next_proof(wait, uid, &salt);
+        at.checked_add(wait).ok()
+    };
+    let due = after(verified, interval)?;
+    let worked = last.run_succeeded_at.as_ref().map(|time| time.0);
+    let Some(worked) = worked.filter(|worked| *worked > verified) else {
+        return Some(due);
+    };
+    let latest = after(verified, interval.max(RUNS_PROVE_FOR))?;
+    Some(after(worked, interval)?.clamp(due, latest.max(due)))
 }
 
 /// Returns the wait after a failure at `at` that was not a refusal. `failures` is the number of
@@ -345,7 +359,7 @@ mod tests {
             panic!("should wait")
         };
         assert!(
-            (1620 - 60..=1980 - 60).contains(&due.duration_since(at(0)).as_secs()),
+            (1800 - 60..=2160 - 60).contains(&due.duration_since(at(0)).as_secs()),
             "{due}"
         );
         assert_eq!(next(&known(Some(&last)), at(3600)), Next::Now(Cause::Due));

@@ -162,6 +162,13 @@ pub fn jittered_later(least: Duration, uid: &str, salt: &str) -> Duration {
     least.mul_f64(1.0 + 0.1 * share)
 }
 
+/// Returns `least`, made longer by up to a fifth: when a healthy connection is proved again. The
+/// amount is derived from `uid` and `salt`.
+pub fn until_next_proof(least: Duration, uid: &str, salt: &str) -> Duration {
+    let share = (stable_hash(uid, salt) % 10_000) as f64 / 10_000.0;
+    least.mul_f64(1.0 + 0.2 * share)
+}
+
 /// Returns the wait after `failures` transient failures in a row: 15 s, doubled each time, up to
 /// `most`, minus up to a third.
 pub fn back_off(failures: u32, most: Duration, uid: &str) -> Duration {

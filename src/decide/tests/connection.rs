@@ -257,3 +257,53 @@ fn a_refused_secret_that_was_deleted_and_comes_back_is_refused_without_another_l
         (1, Some((Truth::False, "InvalidLogin".into())))
     );
 }
+
+/// Runs that worked, every half hour for a day: they stand for proofs, for six hours at most.
+#[test]
+fn runs_that_work_stand_for_proofs_for_some_hours() {
+    let proofs_of_a_day = |report: &dyn Fn(i64) -> EndedRun| {
+        let mut world = World::healthy();
+        for minute in 1..24 * 60 {
+            world.now = minute * 60;
+            if minute % 30 == 0 {
+                world.ended_runs = vec![report(world.now)];
+            }
+            world.step(Ok(findings()));
+        }
+        world.proofs - 1
+    };
+    let worked = |now: i64| EndedRun {
+        report: Some(RunReport {
+            api_calls: 1,
+            ..RunReport::begin(RunKind::Lookup, at(now))
+        }),
+        ..ended(&format!("run-{now}"), now, "Succeeded")
+    };
+    let by_runs = proofs_of_a_day(&worked);
+    assert!((3..=4).contains(&by_runs), "{by_runs}");
+    let alone = 40..=48;
+    for (why, report) in [
+        (
+            "it asked Salesforce nothing",
+            &(|now| EndedRun {
+                report: None,
+                ..worked(now)
+            }) as &dyn Fn(i64) -> EndedRun,
+        ),
+        ("it failed", &|now| EndedRun {
+            outcome: "WorkerKilled".into(),
+            ..worked(now)
+        }),
+        ("it had another credential", &|now| EndedRun {
+            credentials_version: Some("f0".into()),
+            ..worked(now)
+        }),
+        ("it began before the proof", &|now| EndedRun {
+            started_at: Some(at(-1)),
+            ..worked(now)
+        }),
+    ] {
+        let proofs = proofs_of_a_day(report);
+        assert!(alone.contains(&proofs), "{why}: {proofs}");
+    }
+}

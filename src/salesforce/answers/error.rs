@@ -53,6 +53,11 @@ impl Error {
         self.change(|inner| inner.code = Some(code.into()))
     }
 
+    /// Gives it another meaning, for a caller that knows more than the answer says.
+    pub(crate) fn with_meaning(self, meaning: Meaning) -> Self {
+        self.change(|inner| inner.meaning = meaning)
+    }
+
     /// Marks a failure after which the same request may be sent again at once, if it is safe to
     /// repeat.
     pub(crate) fn repeatable(self) -> Self {

@@ -54,6 +54,10 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         // "SOAP API login() is disabled by default in this org. Contact the org administrator …"
         // (https://github.com/jsforce/jsforce/issues/1771).
         "INVALID_OPERATION" | "FUNCTIONALITY_NOT_ENABLED" if login => Meaning::LoginMethodDisabled,
+        "FUNCTIONALITY_NOT_ENABLED" | "API_ERROR" if message.contains("compound data") => {
+            Meaning::RequestRejected
+        }
+        _ if no_bulk(&code, &message) => Meaning::BulkUnavailable,
         "FUNCTIONALITY_NOT_ENABLED" => Meaning::ObjectUnavailable,
         // For login() it means that the permission Use Any API Auth is missing
         // (facts: Salesforce 1.1).
@@ -66,6 +70,7 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         // This code has two meanings: a wait of seconds or of hours (facts: Salesforce 2.4).
         "REQUEST_LIMIT_EXCEEDED" if message.contains("concurrent") => Meaning::ConcurrentLimit,
         "LIMIT_EXCEEDED" if login => Meaning::LoginRateExceeded,
+        "LIMIT_EXCEEDED" if message.contains("max bulk") => Meaning::BulkLimitExceeded,
         "REQUEST_LIMIT_EXCEEDED" | "LIMIT_EXCEEDED" => Meaning::RequestLimitExceeded,
         "UNSUPPORTED_API_VERSION" | "INVALIDVERSION" | "INVALID_VERSION" => {
             Meaning::UnsupportedApiVersion
@@ -87,14 +92,33 @@ pub(crate) fn exception(code: &str, message: &str, phase: Phase) -> Option<Meani
         | "INVALID_REPLICATION_DATE"
         | "EXCEEDED_ID_LIMIT"
         | "CANNOT_UPDATE_CONVERTED_LEAD"
+        | "INVALIDJOB"
+        | "INVALIDJOBSTATE"
         | "API_ERROR" => Meaning::RequestRejected,
-        "INVALID_QUERY_LOCATOR" => Meaning::CursorExpired,
+        "INVALID_QUERY_LOCATOR" | "INVALIDLOCATOR" | "INVALID_LOCATOR" => Meaning::CursorExpired,
         "QUERY_TIMEOUT" | "REQUEST_RUNNING_TOO_LONG" => Meaning::QueryTimeout,
         "QUERY_TOO_COMPLICATED" => Meaning::QueryTooComplicated,
         "UNABLE_TO_LOCK_ROW" => Meaning::RowLocked,
         "UNKNOWN_EXCEPTION" | "INTERNAL_SERVER_ERROR" => Meaning::SalesforceError,
         _ => return None,
     })
+}
+
+/// Whether bulk queries are not for this organization or object (facts: Salesforce changes E6).
+/// The texts of the older Bulk API are known, too.
+fn no_bulk(code: &str, message: &str) -> bool {
+    match code {
+        "FEATURENOTENABLED" | "FEATURE_NOT_ENABLED" | "INVALIDENTITY" | "INVALID_ENTITY" => true,
+        "API_ERROR" => [
+            "does not support query",
+            "implementation restriction",
+            "bulk api",
+        ]
+        .iter()
+        .any(|words| message.contains(words)),
+        "FUNCTIONALITY_NOT_ENABLED" => message.contains("bulk"),
+        _ => false,
+    }
 }
 
 /// Whether the session is valid but may not be used here. A new log-in gives the same

@@ -258,6 +258,27 @@ meanings! {
         "See Setup > Company Information > API Requests for what uses them; lower apiBudget, or buy more calls. Work goes on by itself as the 24 hours roll on.",
         AfterQuota, refuses_login: false
     }
+    /// The organization, its edition or the object has no bulk queries.
+    BulkUnavailable {
+        "There are no bulk queries here",
+        "The organization's edition has no Bulk API, the object is not served by it, or the user lacks the \"View All\" that it wants.",
+        "Nothing has to be done: records are read page by page instead, which takes more API calls. For bulk queries give the integration user \"View All\" on the objects that are read.",
+        AtInterval, refuses_login: false
+    }
+    /// The organization's jobs or results of bulk queries of a day are used up.
+    BulkLimitExceeded {
+        "The daily limit of bulk queries is used up",
+        "All integrations of the organization together have made as many bulk queries in the last 24 hours, or stored as much of their results, as Salesforce allows.",
+        "See Setup > Bulk Data Load Jobs for what makes them. Work goes on by itself as the 24 hours roll on.",
+        AfterQuota, refuses_login: false
+    }
+    /// A bulk query ended without results, or its results are not whole.
+    BulkJobFailed {
+        "A bulk query failed",
+        "Salesforce ended the job of a bulk query without results, somebody aborted it, or fewer rows came than Salesforce had counted. What came is not taken for the whole.",
+        "Nothing to do if it happens once: it is run again. If it stays, see Setup > Bulk Data Load Jobs for the job.",
+        AtInterval, refuses_login: false
+    }
     /// Too many long requests run at the same time.
     ConcurrentLimit {
         "Too many long requests at once",
@@ -321,10 +342,10 @@ meanings! {
         "Nothing to do. If it stays, report it to the operator of Switchboard.",
         AtInterval, refuses_login: false
     }
-    /// A query cursor no longer exists.
+    /// A query cursor, or a bulk job with its results, no longer exists.
     CursorExpired {
         "A query cursor is gone",
-        "Salesforce dropped the cursor of a long query: more than ten were open for this user, or it became too old.",
+        "Salesforce dropped the cursor of a long query, or the results of a bulk query: they became too old, somebody deleted them, or they belong to another API version.",
         "Nothing to do: the query is run again.",
         Later, refuses_login: false
     }

@@ -6,6 +6,8 @@ pub(crate) mod meaning;
 
 use std::fmt;
 
+use bytes::Bytes;
+use futures::stream::BoxStream;
 use http::HeaderMap;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -25,7 +27,12 @@ pub(crate) struct Incoming {
     pub(crate) text: String,
     /// The value of the flag that was asked for, if the answer has it.
     pub(crate) flag: Option<bool>,
+    /// The body of a success that was asked for as a stream; `text` is empty then.
+    pub(crate) flow: Option<Flow>,
 }
+
+/// A body, unpacked, as it arrives.
+pub(crate) type Flow = BoxStream<'static, Result<Bytes, Error>>;
 
 /// One entry of REST's error array (facts: Salesforce 2.9).
 #[derive(Debug, Deserialize)]
@@ -412,6 +419,28 @@ pub(crate) fn concerns_the_connection(error: &Error) -> bool {
                 | Meaning::SalesforceError
                 | Meaning::Unreachable
         )
+}
+
+/// The error of a request for a bulk job or its results. A job is kept for days and read with the
+/// version that made it (facts: Salesforce changes E2): what is not there any more, or belongs to
+/// another version, is asked for anew.
+pub(crate) fn about_a_job(error: Error) -> Error {
+    let is_gone = error.meaning() == Meaning::NotFound || error.status() == Some(409);
+    if is_gone {
+        error.with_meaning(Meaning::CursorExpired)
+    } else {
+        error
+    }
+}
+
+/// The error of a job that Salesforce ended without results, with its own words if it gave some.
+pub(crate) fn job_failed(words: Option<&str>, redactor: &Redactor) -> Error {
+    let words = words.map(str::trim).filter(|words| !words.is_empty());
+    let detail = match words {
+        Some(words) => says(&redactor.excerpt(words)),
+        None => "Salesforce does not say why.".to_owned(),
+    };
+    Error::new(Meaning::BulkJobFailed, Phase::Request, detail)
 }
 
 /// Whether the failure is about the user's rights, and not about the connection.

@@ -1,5 +1,6 @@
 //! The connection of one credential to Salesforce: its session, its queries, its cost.
 
+pub(crate) mod bulk;
 mod composite;
 pub(crate) mod retry;
 

@@ -76,6 +76,12 @@ impl ApiVersion {
         minor: 0,
     };
 
+    /// The first version with bulk queries (facts: Salesforce changes E1).
+    pub const WITH_BULK_QUERIES: Self = Self {
+        major: 47,
+        minor: 0,
+    };
+
     /// The version for manifests that name none.
     pub const DEFAULT: Self = Self {
         major: 50,

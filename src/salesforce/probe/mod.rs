@@ -1,6 +1,7 @@
-//! The connection test: three API calls (a fourth if the session had expired). Every result is
-//! proved, not guessed. The users of call centers ride along; a list that is longer than the room
-//! costs one call more for each five pages.
+//! The connection test: three API calls (a fourth if the session had expired), or one where an
+//! earlier test is known and the first call shows that user, organization and rights are as they
+//! were. Every result is proved, not guessed. The users of call centers ride along, or cost the
+//! second call; a list that is longer than the room costs one call more for each five pages.
 
 pub(crate) mod findings;
 pub(crate) mod permissions;
@@ -8,6 +9,8 @@ mod rights;
 pub(crate) mod users;
 pub(crate) mod warning_code;
 pub(crate) mod warnings;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -76,9 +79,35 @@ struct UsernameRow {
 /// set of the user, and up to a thousand users of call centers. Many proofs run at once.
 const MOST_OF_AN_ANSWER: usize = 1 << 20;
 
+/// What a connection test found.
+#[derive(Clone, Debug)]
+pub struct Proved {
+    /// The findings.
+    pub findings: Findings,
+    /// Whether this test looked at all of it itself, and took nothing from an earlier one.
+    pub looked_at_all: bool,
+    /// Recognises the rights of the user and the sharing defaults, from which most follows.
+    rights: u64,
+    version: ApiVersion,
+    organization: String,
+}
+
 /// Runs the connection test. It costs at most four API calls, and a log-in if there is no session.
 /// `users` are the user names of call centers; some hundreds of them cost nothing more.
 pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings, Error> {
+    let proved = probe_again(connection, users, None).await?;
+    Ok(proved.findings)
+}
+
+/// Runs the connection test with what an earlier one of the same credential found. It costs one
+/// call if user, organization, rights and sharing defaults are as they were, and one more for users
+/// of call centers. Which objects there are, and whether Tasks may be created, is then taken from
+/// the earlier test, so this must not be used for ever.
+pub async fn probe_again(
+    connection: &Connection,
+    users: &[String],
+    before: Option<&Proved>,
+) -> Result<Proved, Error> {
     let version = connection.api_version();
     if version < OLDEST {
         let detail = format!(
@@ -108,6 +137,43 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
         .get(5)
         .and_then(|answer| answer.record::<UsernameRow>().ok()?.username);
     drop(about);
+    let rights = {
+        let mut hasher = DefaultHasher::new();
+        let excess = excess.as_ref().map(|excess| &excess.message);
+        (&grants, &sharing, excess).hash(&mut hasher);
+        hasher.finish()
+    };
+    let as_before = before.filter(|before| {
+        let organization = row.id.as_deref().unwrap_or(&session.organization_id);
+        before.rights == rights
+            && before.version == version
+            && before.organization == organization
+            && before.findings.session.user_id == session.user_id
+    });
+    if let Some(before) = as_before {
+        let users = Asked::new(users, version, 0);
+        let users = users.read(connection, &[]).await;
+        // A new log-in may have replaced the session in the meantime.
+        let mut session = connection.session().await?;
+        session.username = session
+            .username
+            .or_else(|| before.findings.session.username.clone());
+        let mut organization = organization(&session, row, None);
+        organization.person_accounts = organization
+            .person_accounts
+            .or(before.findings.organization.person_accounts);
+        return Ok(Proved {
+            findings: Findings {
+                session,
+                organization,
+                users,
+                usage: connection.usage(),
+                ..before.findings.clone()
+            },
+            looked_at_all: false,
+            ..before.clone()
+        });
+    }
     let objects = [
         Subrequest::query(
             "contact",
@@ -148,14 +214,20 @@ pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings
     warnings.extend(warnings::of_create_task(&create_task));
     warnings.extend(excess);
     let users = users.read(connection, along).await;
-    Ok(Findings {
-        session,
-        organization,
-        access,
-        create_task,
-        users,
-        usage: connection.usage(),
-        warnings,
+    Ok(Proved {
+        looked_at_all: true,
+        rights,
+        version,
+        organization: organization.id.clone(),
+        findings: Findings {
+            session,
+            organization,
+            access,
+            create_task,
+            users,
+            usage: connection.usage(),
+            warnings,
+        },
     })
 }
 

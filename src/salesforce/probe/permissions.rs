@@ -2,6 +2,7 @@
 //! query.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::findings::{Visibility, Warning};
 use super::warnings;
@@ -12,13 +13,14 @@ use crate::salesforce::rest::Subresponse;
 
 /// The permissions of the user's permission sets (profiles appear as permission sets;
 /// facts: Salesforce 4.2).
+#[derive(Hash)]
 pub(crate) struct Grants {
     objects: Result<Vec<ObjectRow>, String>,
     sets: Result<Vec<SetRow>, String>,
 }
 
 /// The organization-wide sharing defaults.
-#[derive(Default, Deserialize)]
+#[derive(Default, Hash, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Sharing {
     default_contact_access: Option<String>,
@@ -26,7 +28,7 @@ pub(crate) struct Sharing {
     default_lead_access: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Hash, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ObjectRow {
     sobject_type: String,
@@ -38,7 +40,7 @@ struct ObjectRow {
     permissions_modify_all_records: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Hash, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SetRow {
     permissions_view_all_data: Option<bool>,
@@ -52,10 +54,15 @@ const OBJECTS: [&str; 3] = ["Contact", "Account", "Lead"];
 
 impl Grants {
     pub(crate) fn read(objects: &Subresponse, sets: &Subresponse) -> Self {
-        let reason = |error: Error| error.message();
+        // Salesforce promises no order, and the next proof compares.
+        fn sorted<R: Ord + DeserializeOwned>(answer: &Subresponse) -> Result<Vec<R>, String> {
+            let mut rows: Vec<R> = answer.page().map_err(|error| error.message())?.records;
+            rows.sort_unstable();
+            Ok(rows)
+        }
         Self {
-            objects: objects.page().map(|page| page.records).map_err(reason),
-            sets: sets.page().map(|page| page.records).map_err(reason),
+            objects: sorted(objects),
+            sets: sorted(sets),
         }
     }
 

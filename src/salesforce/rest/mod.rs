@@ -1,6 +1,8 @@
 //! The data types of the REST API: pages, sub-requests, versions. Optional parts may be missing,
 //! and numbers may come as strings.
 
+pub(crate) mod bulk;
+pub(crate) mod csv;
 pub(crate) mod soql;
 pub(crate) mod sosl;
 pub(crate) mod usage;
@@ -9,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use self::bulk::JobId;
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::answers::{Incoming, failure, first_rest_error, rest_error, unexpected};
@@ -77,6 +80,13 @@ pub(crate) enum Path {
         fields: String,
     },
     Composite,
+    Jobs,
+    Job(JobId),
+    Results {
+        job: JobId,
+        locator: Option<String>,
+        most: u32,
+    },
 }
 
 /// The response to one request within a composite request.
@@ -163,6 +173,15 @@ impl Path {
                 format!("/services/data/v{version}/sobjects/{sobject}/{id}?fields={fields}")
             }
             Self::Composite => format!("/services/data/v{version}/composite"),
+            Self::Jobs => format!("/services/data/v{version}/jobs/query"),
+            Self::Job(id) => format!("/services/data/v{version}/jobs/query/{id}"),
+            Self::Results { job, locator, most } => {
+                let path = format!("/services/data/v{version}/jobs/query/{job}/results");
+                match locator {
+                    Some(at) => format!("{path}?maxRecords={most}&locator={}", percent_encode(at)),
+                    None => format!("{path}?maxRecords={most}"),
+                }
+            }
         }
     }
 }
@@ -329,6 +348,7 @@ fn failure_of_part(status: u16, body: &str, redactor: &Redactor) -> Error {
         // The page of a proxy comes as a text.
         text: json::read(body).unwrap_or_else(|_| body.to_owned()),
         flag: None,
+        flow: None,
     };
     unexpected(&incoming, Phase::Request, redactor)
 }
@@ -455,6 +475,7 @@ mod tests {
             headers: http::HeaderMap::new(),
             text: text.to_string(),
             flag: None,
+            flow: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Tests of the client against small servers in this module: correct, wrong, slow and hostile ones.
 //! The simulator imitates Salesforce itself; these servers imitate single responses.
 
+mod bulk;
 mod composites;
 mod echoes;
 mod guard;

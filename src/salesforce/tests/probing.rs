@@ -1,5 +1,8 @@
 //! Tests of the probe: its cost, and its conclusions from responses.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
 use super::{Asked, Played, Reply, login_response, password, quick};
@@ -7,7 +10,7 @@ use crate::salesforce::answers::meaning::Meaning;
 use crate::salesforce::connection::retry::RetryPolicy;
 use crate::salesforce::credentials::environment::ApiVersion;
 use crate::salesforce::probe::findings::Visibility;
-use crate::salesforce::probe::probe;
+use crate::salesforce::probe::{probe, probe_again};
 use crate::salesforce::transport::Transport;
 use crate::salesforce::{Connection, DialPolicy};
 
@@ -115,6 +118,38 @@ async fn a_healthy_organization_is_proved_with_three_calls() {
     );
     let text = serde_json::to_string(&findings).unwrap();
     assert!(!text.contains("AQ.one"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_as_it_was_is_proved_with_one_call_and_what_changed_with_all() {
+    let is_admin = Arc::new(AtomicBool::new(false));
+    let part = {
+        let is_admin = Arc::clone(&is_admin);
+        move |id: &str| match id {
+            "permissionSets" if is_admin.load(Ordering::SeqCst) => {
+                rows(json!([{"PermissionsModifyAllData": true}]))
+            }
+            other => healthy(other),
+        }
+    };
+    let played = played(part, (200, json!({"createable": true}))).await;
+    let connection = played.connection(password());
+    let calls = || connection.spent().calls;
+    let first = probe_again(&connection, &[], None).await.unwrap();
+    assert_eq!((first.looked_at_all, calls()), (true, 3));
+    let second = probe_again(&connection, &[], Some(&first)).await.unwrap();
+    assert_eq!((second.looked_at_all, calls()), (false, 4));
+    assert_eq!(second.findings.access, first.findings.access);
+    assert_eq!(second.findings.organization, first.findings.organization);
+    assert_eq!(second.findings.warnings, first.findings.warnings);
+    assert_eq!(
+        second.findings.session.username,
+        first.findings.session.username
+    );
+    is_admin.store(true, Ordering::SeqCst);
+    let third = probe_again(&connection, &[], Some(&first)).await.unwrap();
+    assert_eq!((third.looked_at_all, calls()), (true, 7));
+    assert_ne!(third.findings.warnings, first.findings.warnings);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ fn incoming(status: u16, text: impl ToString) -> Incoming {
         headers: HeaderMap::new(),
         text: text.to_string(),
         flag: None,
+        flow: None,
     }
 }
 
@@ -172,6 +173,16 @@ fn rest() {
         (400, "INVALID_QUERY_LOCATOR", "invalid query locator", Meaning::CursorExpired),
         (400, "NUMBER_OUTSIDE_VALID_RANGE", "", Meaning::RequestRejected),
         (404, "NOT_FOUND", "The requested resource does not exist", Meaning::NotFound),
+        (400, "INVALIDENTITY", "Entity 'X' is not supported by the Bulk API.", Meaning::BulkUnavailable),
+        (400, "API_ERROR", "ContentDocumentLink does not support query", Meaning::BulkUnavailable),
+        (400, "API_ERROR", "Implementation restriction: Contact requires View All", Meaning::BulkUnavailable),
+        (400, "API_ERROR", "Selecting compound data not supported in Bulk Query", Meaning::RequestRejected),
+        (400, "FUNCTIONALITY_NOT_ENABLED", "Selecting compound data not supported in Bulk Query", Meaning::RequestRejected),
+        (400, "FUNCTIONALITY_NOT_ENABLED", "Aggregate Relationships not supported in Bulk Query", Meaning::BulkUnavailable),
+        (400, "FeatureNotEnabled", "query operation requires the org permission BulkApiQuery", Meaning::BulkUnavailable),
+        (400, "LIMIT_EXCEEDED", "Max bulk v2 query jobs (10000) per 24 hrs has been reached (10021)", Meaning::BulkLimitExceeded),
+        (400, "LIMIT_EXCEEDED", "Max bulk v2 query result size stored (1000000000) kb per 24 hrs has been exceeded", Meaning::BulkLimitExceeded),
+        (400, "INVALIDJOBSTATE", "The job is in the state Aborted", Meaning::RequestRejected),
         (404, "NOT_FOUND", "Provided external ID field does not exist or is not accessible: x", Meaning::NotFound),
         (410, "UNSUPPORTED_API_VERSION", "", Meaning::UnsupportedApiVersion),
         (500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.", Meaning::SalesforceError),

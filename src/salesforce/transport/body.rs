@@ -20,6 +20,9 @@ pub(crate) enum Wanted {
     Text(usize),
     /// Whether this field of the outermost object is true. The rest is read and not kept.
     Flag(&'static str),
+    /// All of it as it arrives, up to so many bytes, packed and unpacked. A failure is kept as a
+    /// text.
+    Flow(usize),
 }
 
 /// Why the rest of a body is not read.
@@ -67,7 +70,7 @@ impl Wanted {
     /// How many bytes of the answer are kept at most.
     pub(super) fn most_kept(self) -> usize {
         match self {
-            Self::Text(most) => most,
+            Self::Text(most) | Self::Flow(most) => most,
             Self::Flag(_) => MOST_OF_A_FAILURE,
         }
     }
@@ -79,7 +82,7 @@ impl Intake {
     /// An intake for an answer with these headers. No body may have more than `most` bytes.
     pub(super) fn new(headers: &HeaderMap, wanted: Wanted, most: usize) -> Self {
         let (most, flag) = match wanted {
-            Wanted::Text(wanted) => (wanted.min(most), None),
+            Wanted::Text(wanted) | Wanted::Flow(wanted) => (wanted.min(most), None),
             Wanted::Flag(name) => (most, Some(FlagScan::new(name))),
         };
         let kept = Kept {
@@ -130,6 +133,11 @@ impl Intake {
             });
         }
         Ok(())
+    }
+
+    /// Takes what was unpacked since the last time.
+    pub(super) fn drain(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.kept_mut().bytes)
     }
 
     /// What was kept of a body that has ended, or was stopped.

@@ -3,6 +3,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::LOCATION;
@@ -118,6 +119,30 @@ pub(super) fn broken(error: &reqwest::Error, host: &str, phase: Phase) -> Error 
 pub(super) fn broken_off(host: &str, phase: Phase) -> Error {
     let detail = format!("the answer of {host} broke off or is not what its headers say.");
     Error::new(Meaning::Unreachable, phase, detail).repeatable()
+}
+
+/// The error for a body with more bytes than are read.
+pub(super) fn too_large(host: &str, most: usize, phase: Phase) -> Error {
+    let detail = format!("{host} sent more than {most} bytes; the rest was not read.");
+    Error::new(Meaning::UnexpectedAnswer, phase, detail)
+}
+
+/// The error for an answer that takes longer than it may.
+pub(super) fn unfinished(host: &str, limit: Duration, phase: Phase) -> Error {
+    let detail = format!(
+        "{host} did not finish its answer within {} s.",
+        limit.as_secs_f32()
+    );
+    Error::new(Meaning::Unreachable, phase, detail)
+}
+
+/// The error for a body whose rest does not come.
+pub(super) fn stopped(host: &str, waited: Duration, phase: Phase) -> Error {
+    let detail = format!(
+        "{host} stopped in the middle of its answer and sent nothing more within {} s.",
+        waited.as_secs_f32()
+    );
+    Error::new(Meaning::Unreachable, phase, detail)
 }
 
 fn tls_error(error: &rustls::Error, host: &str, phase: Phase) -> Error {

@@ -18,6 +18,8 @@ const KNOWN: &[&str] = &[
     "data",
     "query",
     "composite",
+    "jobs",
+    "results",
     "sobjects",
     "describe",
     "oauth2",

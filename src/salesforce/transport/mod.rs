@@ -6,6 +6,7 @@ mod body;
 pub(crate) mod dial;
 pub(crate) mod expiry;
 mod failure;
+mod flow;
 mod log;
 pub(crate) mod pace;
 
@@ -24,7 +25,8 @@ pub(crate) use self::body::Wanted;
 use self::body::{Intake, MOST_OF_A_FAILURE, Received, Stop};
 use self::dial::{DialError, DialPolicy, GuardedResolver, Lookup, SystemLookup, proxy_hosts};
 pub(crate) use self::failure::refused;
-use self::failure::{broken, broken_off, redirected};
+use self::failure::{broken, broken_off, redirected, stopped, too_large, unfinished};
+use self::flow::Source;
 use self::log::Sending;
 pub(crate) use self::log::millis;
 use self::pace::{Outcome, Pace};
@@ -281,20 +283,14 @@ impl Transport {
             Phase::Request => self.limits,
         };
         let host = outgoing.url.host_str().unwrap_or_default().to_owned();
-        let late = |what: &str, limit: Duration| {
-            Error::new(
-                Meaning::Unreachable,
-                phase,
-                format!("{host} {what} within {} s.", limit.as_secs_f32()),
-            )
-        };
         let url = outgoing.url.clone();
         self.pace.turn(&url).await;
         let sending = Sending::new(&outgoing.method, &url, outgoing.attempt);
         let began = Instant::now();
-        let outcome = timeout(limits.total, self.exchange(outgoing, phase, limits, &host))
+        let exchange = self.exchange(outgoing, phase, limits, &host, redactor);
+        let outcome = timeout(limits.total, exchange)
             .await
-            .unwrap_or_else(|_| Err(late("did not finish its answer", limits.total)))
+            .unwrap_or_else(|_| Err(unfinished(&host, limits.total, phase)))
             .map_err(|error| error.redacted(redactor));
         sending.ended(&outcome, began.elapsed());
         self.pace.note(&url, outcome_of(&outcome));
@@ -307,6 +303,7 @@ impl Transport {
         phase: Phase,
         limits: HttpLimits,
         host: &str,
+        redactor: &Redactor,
     ) -> Result<Incoming, Error> {
         let late = |what: &str, limit: Duration| {
             Error::new(
@@ -344,10 +341,23 @@ impl Transport {
             // The words at the beginning tell what failed.
             false => Wanted::Text(MOST_OF_A_FAILURE),
         };
-        let too_large = |most: usize| {
-            let detail = format!("{host} sent more than {most} bytes; the rest was not read.");
-            Error::new(Meaning::UnexpectedAnswer, phase, detail).with_status(status)
-        };
+        if let Wanted::Flow(_) = wanted {
+            let intake = Intake::new(&headers, wanted, limits.max_body);
+            let source = Source {
+                host: host.to_owned(),
+                phase,
+                status,
+                redactor: redactor.clone(),
+            };
+            return Ok(Incoming {
+                status,
+                text: String::new(),
+                flag: None,
+                flow: Some(flow::flow(response, intake, limits, source)),
+                headers,
+            });
+        }
+        let too_large = |most: usize| too_large(host, most, phase).with_status(status);
         let mut intake = Intake::new(&headers, wanted, limits.max_body);
         let filled = fill(
             &mut intake,
@@ -375,6 +385,7 @@ impl Transport {
             status,
             text,
             flag,
+            flow: None,
             headers,
         })
     }
@@ -391,13 +402,7 @@ async fn fill(
     loop {
         let chunk = timeout(between_bytes, response.chunk())
             .await
-            .map_err(|_| {
-                let detail = format!(
-                    "{host} stopped in the middle of its answer and sent nothing more within {} s.",
-                    between_bytes.as_secs_f32()
-                );
-                Error::new(Meaning::Unreachable, phase, detail)
-            })?
+            .map_err(|_| stopped(host, between_bytes, phase))?
             .map_err(|error| broken(&error, host, phase))?;
         let Some(chunk) = chunk else {
             return Ok(intake.finish());

@@ -29,16 +29,15 @@ impl Clock {
     }
 }
 
-/// Formats a datetime as Salesforce does in JSON: `2026-11-23T10:35:14.000+0000`.
+/// Formats a datetime as Salesforce does in JSON: `2026-11-23T10:35:14.000+0000`. The milliseconds
+/// are always zero (facts: Salesforce changes A2).
 pub(crate) fn json_datetime(at: Timestamp) -> String {
-    let ms = at.as_millisecond().rem_euclid(1000);
-    format!("{}.{ms:03}+0000", at.strftime("%Y-%m-%dT%H:%M:%S"))
+    at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string()
 }
 
-/// Formats a datetime as Salesforce does in XML: `2026-11-23T10:35:14.000Z`.
+/// Formats a datetime as Salesforce does in XML and CSV: `2026-11-23T10:35:14.000Z`.
 pub(crate) fn xml_datetime(at: Timestamp) -> String {
-    let ms = at.as_millisecond().rem_euclid(1000);
-    format!("{}.{ms:03}Z", at.strftime("%Y-%m-%dT%H:%M:%S"))
+    at.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }
 
 #[cfg(test)]
@@ -48,8 +47,8 @@ mod tests {
     #[test]
     fn datetimes_are_written_as_salesforce_writes_them() {
         let at: Timestamp = "2026-11-23T10:35:14.007Z".parse().unwrap();
-        assert_eq!(json_datetime(at), "2026-11-23T10:35:14.007+0000");
-        assert_eq!(xml_datetime(at), "2026-11-23T10:35:14.007Z");
+        assert_eq!(json_datetime(at), "2026-11-23T10:35:14.000+0000");
+        assert_eq!(xml_datetime(at), "2026-11-23T10:35:14.000Z");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use crate::bulk::Jobs;
 use crate::clock::Clock;
 use crate::counters::{Counters, Login, RequestLog};
 use crate::faults::Faults;
@@ -38,6 +39,7 @@ pub(crate) struct Runtime {
     /// Key: the org id.
     pub(crate) quotas: BTreeMap<String, Quota>,
     pub(crate) cursors: VecDeque<Cursor>,
+    pub(crate) bulk: Jobs,
     pub(crate) counters: Counters,
     pub(crate) log: RequestLog,
     pub(crate) faults: Faults,

@@ -20,10 +20,12 @@
 //! ```
 //!
 //! Modules: [`org`] holds configuration and records, `schema` objects and fields, `soql` the query
-//! language, `sosl` the search, `login` and `rest` the endpoints, `faults` deliberate faults,
-//! `admin` the endpoint that changes all of it, `server` the client connections.
+//! language, `sosl` the search, `bulk` query jobs and their results, `login` and `rest` the
+//! endpoints, `faults` deliberate faults, `admin` the endpoint that changes all of it, `server` the
+//! client connections.
 
 mod admin;
+mod bulk;
 mod clock;
 pub mod config;
 mod core;
@@ -45,6 +47,7 @@ mod soql;
 mod sosl;
 mod switches;
 
+pub use bulk::{BulkOutcome, BulkSwitches};
 pub use counters::{Counters, LoggedRequest, Login};
 pub use faults::{Effect, Fault, Flood, Matcher};
 pub use org::sessions::LoginMethod;

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value as Json;
 
+use crate::bulk::results::Body;
+
 /// A request with its complete body.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -88,6 +90,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// The body as JSON, which a composite answer embeds.
     pub(crate) json: Option<Json>,
+    /// Rows that are sent as the body while they are read.
+    pub(crate) rows: Option<Body>,
 }
 
 impl Answer {
@@ -98,6 +102,7 @@ impl Answer {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             json: None,
+            rows: None,
         }
     }
 
@@ -128,9 +133,11 @@ impl Answer {
 
     /// The body's bytes.
     pub(crate) fn bytes(&self) -> Bytes {
-        self.json
-            .as_ref()
-            .map_or_else(|| self.body.clone(), |json| Bytes::from(json.to_string()))
+        match (&self.json, &self.rows) {
+            (Some(json), _) => Bytes::from(json.to_string()),
+            (None, Some(rows)) => rows.collect(),
+            (None, None) => self.body.clone(),
+        }
     }
 }
 

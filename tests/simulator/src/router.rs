@@ -25,6 +25,9 @@ pub(crate) fn dispatch(core: &Core, request: &Request) -> Handled {
         let answer = Answer::empty(301).with(header::LOCATION, &target);
         return Handled::new("moved", answer);
     }
+    if request.path.starts_with("//") {
+        return Handled::new("unknown", gone());
+    }
     match path.as_slice() {
         [ADMIN, rest @ ..] => Handled::new("admin", admin::handle(core, request, rest)),
         ["services", "Soap", "u", version, ..] => {
@@ -38,18 +41,19 @@ pub(crate) fn dispatch(core: &Core, request: &Request) -> Handled {
         ["services", "oauth2", "introspect"] => oauth::introspect(core, request),
         ["services", "oauth2", "userinfo"] => userinfo(core, request),
         ["id", _org, user] => identity(core, request, user),
-        ["services", "data"] if request.method == Method::GET => {
+        ["services", "data"] if matches!(request.method, Method::GET | Method::HEAD) => {
             Handled::new("versions", rest::versions(&core.world().switches))
         }
         ["services", "data", ..] => rest::handle(core, request, &segments[2..]),
         ["services", ..] => Handled::new("unknown", RestError::not_found().answer(None)),
-        _ => Handled::new(
-            "unknown",
-            Answer::text(
-                404,
-                "text/html;charset=UTF-8",
-                "<html><body><h1>URL No Longer Exists</h1></body></html>",
-            ),
-        ),
+        _ => Handled::new("unknown", gone()),
     }
+}
+
+fn gone() -> Answer {
+    Answer::text(
+        404,
+        "text/html;charset=UTF-8",
+        "<html><body><h1>URL No Longer Exists</h1></body></html>",
+    )
 }

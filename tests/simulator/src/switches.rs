@@ -6,6 +6,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::bulk::BulkSwitches;
 use crate::sosl::Index as SearchIndex;
 
 /// Undocumented behaviour of Salesforce, and the sizes of its limits.
@@ -101,6 +102,8 @@ pub struct Switches {
     pub max_cursors: usize,
     /// How long `queryAll` shows deleted rows (D: 15 days).
     pub recycle_bin: SignedDuration,
+    /// The Bulk API.
+    pub bulk: BulkSwitches,
     /// Whether the org answers searches; otherwise 404 (U: what an org without it says).
     pub search_available: bool,
     /// How phone text is split into words (U).
@@ -183,6 +186,7 @@ impl Default for Switches {
             min_batch_size: 200,
             max_cursors: usize::MAX,
             recycle_bin: SignedDuration::from_hours(15 * 24),
+            bulk: BulkSwitches::default(),
             search_available: true,
             search_index: SearchIndex::Both,
             search_folds_width: true,

@@ -16,7 +16,12 @@ pub(crate) fn salesforce_error(code: &str, request: &Request, switches: &Switche
     if request.path.starts_with("/services/oauth2/") {
         return Answer::json(400, json!({"error": code, "error_description": message}));
     }
-    RestError::new(status, code, message).answer(switches.retry_after)
+    let error = RestError {
+        // The only one of them that was seen with this member.
+        fields: (code == "UNABLE_TO_LOCK_ROW").then(Vec::new),
+        ..RestError::new(status, code, message)
+    };
+    error.answer(switches.retry_after)
 }
 
 fn entry<'c>(code: &'c str, switches: &Switches) -> (u16, &'c str, String) {
@@ -56,6 +61,20 @@ fn entry<'c>(code: &'c str, switches: &Switches) -> (u16, &'c str, String) {
         "REQUEST_RUNNING_TOO_LONG" => (
             400,
             "Your request was running for too long, and has been stopped.",
+        ),
+        "INVALIDENTITY" => (400, "Entity is not supported by the Bulk API."),
+        "API_ERROR" => (400, "Entity does not support query"),
+        "LIMIT_EXCEEDED" => (
+            400,
+            "Max bulk v2 query jobs (10000) per 24 hrs has been reached (10021)",
+        ),
+        "FEATURENOTENABLED" => (
+            400,
+            "Feature Not Enabled: query operation requires the org permission BulkApiQuery",
+        ),
+        "TXN_SECURITY_METERING_ERROR" => (
+            400,
+            "We can't complete the action because enabled transaction security policies took too long to complete.",
         ),
         "NOT_FOUND" => (404, "The requested resource does not exist"),
         "app_not_found" | "OAUTH_EC_APP_NOT_FOUND" => {

@@ -96,6 +96,12 @@ pub enum Effect {
         #[serde(default)]
         gzip: bool,
     },
+    /// The real results of a bulk query without so many of the last rows of the page; its headers
+    /// are those of the whole page.
+    FewerRows {
+        /// The rows that are missing.
+        rows: usize,
+    },
     /// The real answer without this header.
     MissingHeader(String),
     /// A redirect to this address.

@@ -98,6 +98,9 @@ pub struct Org {
     pub person_accounts: bool,
     /// Whether the edition has API access; without it, calls fail with `API_DISABLED_FOR_ORG`.
     pub api: bool,
+    /// Whether the edition has bulk queries; without them, jobs are refused with
+    /// `FEATURENOTENABLED`.
+    pub bulk: bool,
     /// Whether SOAP `login()` is enabled.
     pub soap_login: bool,
     /// Whether SOAP `login()` also needs the user permission Use Any API Auth.
@@ -165,6 +168,7 @@ impl Default for Org {
             namespace_prefix: None,
             person_accounts: false,
             api: true,
+            bulk: true,
             soap_login: true,
             soap_login_needs_any_api_auth: false,
             oauth_password: true,

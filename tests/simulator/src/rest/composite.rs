@@ -172,7 +172,7 @@ fn try_run(
     if rest.first().is_some_and(|first| {
         matches!(
             first.as_str(),
-            "composite" | "search" | "parameterizedSearch"
+            "composite" | "search" | "parameterizedSearch" | "limits" | "jobs"
         )
     }) && rest.get(1).is_none_or(|second| second != "sobjects")
     {

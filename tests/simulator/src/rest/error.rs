@@ -34,8 +34,10 @@ impl RestError {
 
     /// Status 405 for a method that the resource does not support.
     pub(crate) fn method_not_allowed(method: &http::Method) -> Self {
-        let message =
-            format!("HTTP Method '{method}' not allowed. Allowed are GET, POST, PATCH, DELETE");
+        let others = ["GET", "POST", "PATCH", "DELETE"].into_iter();
+        let others: Vec<&str> = others.filter(|other| method != other).collect();
+        let others = others.join(", ");
+        let message = format!("HTTP Method '{method}' not allowed. Allowed are {others}");
         Self::new(405, "METHOD_NOT_ALLOWED", message)
     }
 

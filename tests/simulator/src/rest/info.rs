@@ -36,6 +36,7 @@ pub(super) fn resources(call: &Call<'_>) -> Outcome {
         "parameterizedSearch",
         "limits",
         "composite",
+        "jobs",
     ];
     let map: Map<String, Json> = names
         .iter()

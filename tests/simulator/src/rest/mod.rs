@@ -1,6 +1,7 @@
 //! The REST API: access checks, cost of calls, and routes.
 
 mod batch;
+mod bulk;
 mod changes;
 mod composite;
 pub(crate) mod error;
@@ -104,7 +105,8 @@ pub(crate) fn bearer(request: &Request) -> Option<&str> {
 pub(crate) fn check_version(segment: &str, world: &World) -> Result<String, RestError> {
     let version = segment.strip_prefix('v').ok_or_else(RestError::not_found)?;
     let number: f64 = version.parse().map_err(|_| RestError::not_found())?;
-    if !version.contains('.') || number > world.switches.latest_version || number.fract() != 0.0 {
+    let is_written = version.ends_with(".0") && !version.starts_with(['0', '+', '-']);
+    if !is_written || number > world.switches.latest_version || number.fract() != 0.0 {
         return Err(RestError::not_found());
     }
     if number < world.switches.oldest_version {
@@ -141,7 +143,10 @@ pub(crate) fn handle(core: &Core, request: &Request, segments: &[String]) -> Han
             ("refused", cost, error.answer(retry_after))
         }
         None => {
-            let (kind, outcome) = route(&call, request, rest);
+            let (kind, outcome) = match wrong_media(request) {
+                Some(error) => ("refusedMedia", Err(error)),
+                None => route(&call, request, rest),
+            };
             let cost = if kind == "batch" {
                 batch::cost(&request.body)
             } else {
@@ -331,6 +336,9 @@ pub(crate) fn route(
         ["composite", "sobjects", rest @ ..] => {
             ("collections", sobjects::collections(call, request, rest))
         }
+        // They are not played.
+        ["composite", "tree" | "graph", ..] => ("unknown", Err(RestError::not_found())),
+        ["jobs", "query", rest @ ..] => bulk::route(call, request, rest),
         ["sobjects"] if get => ("describeGlobal", sobjects::describe_global(call)),
         ["sobjects", object] if get => ("sobject", sobjects::basic(call, object)),
         ["sobjects", object, "describe"] if get => {
@@ -358,6 +366,18 @@ pub(crate) fn route(
         ),
         _ => ("unknown", Err(RestError::not_found())),
     }
+}
+
+/// Refuses a body that says to be no JSON (facts: Salesforce 2.9). A body that says nothing is
+/// taken for it; how Salesforce does that is not known.
+fn wrong_media(request: &Request) -> Option<RestError> {
+    let kind = request.header("content-type")?;
+    let kind = kind.split(';').next().unwrap_or(kind).trim();
+    if request.body.is_empty() || kind.eq_ignore_ascii_case("application/json") {
+        return None;
+    }
+    let message = format!("Content-Type header '{kind}' not supported");
+    Some(RestError::new(415, "UNSUPPORTED_MEDIA_TYPE", message))
 }
 
 /// Parses the body as a JSON object.

@@ -11,13 +11,14 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures::stream::{self, StreamExt};
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 
 use super::flood;
 use super::wire::Knife;
+use crate::bulk::results::Body as Rows;
 use crate::core::Core;
 use crate::counters::LoggedRequest;
 use crate::faults::{Effect, Fault, Traits, salesforce_error};
@@ -252,6 +253,11 @@ async fn struck(
             }
             Ok(finish(core, request, handled))
         }
+        Effect::FewerRows { rows } => {
+            let body = handled.answer.rows.take();
+            handled.answer.rows = body.map(|body| body.without_last(*rows));
+            Ok(finish(core, request, handled))
+        }
         Effect::MissingHeader(name) => {
             let mut response = finish(core, request, handled);
             response.headers_mut().remove(name.as_str());
@@ -333,11 +339,19 @@ fn finish(core: &Core, request: &Request, handled: Handled) -> Response<Body> {
         handled.user,
         answer.status.as_u16(),
     );
-    let mut bytes = answer.bytes();
     let mut response = head(&answer, None);
     let accepts = request
         .header("accept-encoding")
         .is_some_and(|accepted| accepted.contains("gzip"));
+    if request.method == Method::HEAD {
+        // HTTP/2 takes a body after it for a fault of the protocol.
+        return response;
+    }
+    if let Some(rows) = &answer.rows {
+        *response.body_mut() = flowing(rows, accepts, response.headers_mut());
+        return response;
+    }
+    let mut bytes = answer.bytes();
     if accepts && bytes.len() >= GZIP_FROM && !answer.headers.contains_key(header::CONTENT_ENCODING)
     {
         let mut packer = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
@@ -350,6 +364,21 @@ fn finish(core: &Core, request: &Request, handled: Handled) -> Response<Body> {
     }
     *response.body_mut() = full(bytes);
     response
+}
+
+/// Rows that are sent while they are read, packed if the client takes that.
+fn flowing(rows: &Rows, packed: bool, headers: &mut HeaderMap) -> Body {
+    // What cannot be read ends the body early, which its row count gives away.
+    let chunks: flood::Chunks = Box::new(rows.chunks().map_while(Result::ok));
+    let chunks: flood::Chunks = match packed {
+        true => {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Box::new(flood::packed(chunks))
+        }
+        false => chunks,
+    };
+    let frames = stream::iter(chunks.map(|chunk| Ok(Frame::data(chunk))));
+    BodyExt::boxed_unsync(StreamBody::new(frames))
 }
 
 fn full(bytes: Bytes) -> Body {

@@ -9,7 +9,7 @@ mod filter;
 mod lexer;
 mod like;
 mod parser;
-mod path;
+pub(crate) mod path;
 pub(crate) mod plan;
 pub(crate) mod project;
 #[cfg(test)]

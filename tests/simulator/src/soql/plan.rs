@@ -6,6 +6,9 @@ use super::path::{self, Found, Path};
 use super::{QueryError, Scope};
 use crate::schema::{FieldIx, Kind, ObjectType};
 
+/// Maximum number of sub-queries of a query (facts: Salesforce 2.5).
+const MAX_SUB_QUERIES: usize = 20;
+
 /// A resolved query, ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -85,6 +88,14 @@ fn plan_for(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Pla
     let mut order = Vec::new();
     for key in &query.order {
         let found = path::resolve(&key.name, alias, object, scope)?;
+        if found.kind == Kind::TextArea {
+            let message = format!("field '{}' can not be sorted in a query call", found.name);
+            return Err(QueryError::malformed(message, key.name.at));
+        }
+        if matches!(shape, Shape::Count) {
+            let message = "COUNT() cannot be ordered";
+            return Err(QueryError::malformed(message, key.name.at));
+        }
         order.push(Key {
             path: found.path,
             kind: found.kind,
@@ -105,6 +116,14 @@ fn plan_for(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Pla
 fn shape(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Shape, QueryError> {
     if query.select == [Item::Count] {
         return Ok(Shape::Count);
+    }
+    let sub_queries = query
+        .select
+        .iter()
+        .filter(|item| matches!(item, Item::Children(_)));
+    if sub_queries.count() > MAX_SUB_QUERIES {
+        let message = format!("a query has at most {MAX_SUB_QUERIES} sub-queries");
+        return Err(QueryError::malformed(message, query.from_at));
     }
     let mut columns = Vec::new();
     let mut counts = Vec::new();

@@ -3,9 +3,11 @@
 // Clippy does not recognise the helpers of an integration test as test code.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bulk;
 mod changes;
 mod faults;
 mod login;
+mod requests;
 mod rest;
 
 use reqwest::{Certificate, Client, Response, StatusCode};

@@ -1,0 +1,265 @@
+//! Tests of requests as foreign clients send them.
+
+use salesforce_simulator::{Fault, Record};
+use serde_json::{Value as Json, json};
+
+use crate::*;
+
+/// Status and body of a request.
+async fn ask(
+    sim: &Simulator,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<Json>,
+) -> (u16, Json) {
+    let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+    let mut request = client(sim)
+        .request(method, format!("{}{path}", sim.url()))
+        .bearer_auth(token);
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn head_is_answered_like_get_without_a_body() {
+    let sim = start().await;
+    let token = session(&sim).await;
+    for path in [
+        "/services/data/",
+        "/services/data/v60.0/sobjects/Contact/describe",
+    ] {
+        let head = client(&sim)
+            .head(format!("{}{path}", sim.url()))
+            .bearer_auth(&token);
+        let head = head.send().await.unwrap();
+        assert_eq!(head.status(), 200, "{path}");
+        assert!(head.text().await.unwrap().is_empty());
+        assert_eq!(ask(&sim, &token, "GET", path, None).await.0, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_version_has_one_spelling() {
+    let sim = start().await;
+    let token = session(&sim).await;
+    for (version, status) in [
+        ("v60.0", 200),
+        ("v060.0", 404),
+        ("v60", 404),
+        ("60.0", 404),
+        ("v6e1", 404),
+        ("v60.00", 404),
+        ("v60.5", 404),
+        ("v+60.0", 404),
+        ("v99.0", 404),
+    ] {
+        let path = format!("/services/data/{version}/sobjects");
+        assert_eq!(
+            ask(&sim, &token, "GET", &path, None).await.0,
+            status,
+            "{version}"
+        );
+    }
+    for (version, status) in [("41.0", 404), ("42.0", 200)] {
+        let path = format!("/services/data/v{version}/composite/sobjects");
+        let body = Some(json!({"records": []}));
+        assert_eq!(
+            ask(&sim, &token, "POST", &path, body).await.0,
+            status,
+            "{version}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_json_and_says_so() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let send = async |kind: Option<&str>| {
+        let url = format!("{}/services/data/v60.0/sobjects/Contact", sim.url());
+        let request = client(&sim).post(url).bearer_auth(&token);
+        let request = match kind {
+            Some(kind) => request.header("Content-Type", kind),
+            None => request,
+        };
+        let sent = request
+            .body("{\"LastName\": \"Kato\"}")
+            .send()
+            .await
+            .unwrap();
+        (sent.status().as_u16(), sent.json::<Json>().await.unwrap())
+    };
+    for kind in [
+        Some("application/json; charset=UTF-8"),
+        Some("Application/JSON"),
+        None,
+    ] {
+        assert_eq!(send(kind).await.0, 201, "{kind:?}");
+    }
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonp",
+    ] {
+        let (status, body) = send(Some(kind)).await;
+        assert_eq!(
+            (status, &body[0]["errorCode"]),
+            (415, &json!("UNSUPPORTED_MEDIA_TYPE"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_locked_row_names_no_fields() {
+    let sim = start().await;
+    let token = session(&sim).await;
+    sim.fault(Fault::error("UNABLE_TO_LOCK_ROW").once());
+    let (status, body) = ask(&sim, &token, "GET", "/services/data/v60.0/sobjects", None).await;
+    assert_eq!((status, &body[0]["fields"]), (400, &json!([])));
+}
+
+#[tokio::test]
+async fn a_person_contact_goes_with_its_account_only() {
+    let sim = start().await;
+    let (account, contact) = sim
+        .edit_org("Acme", |org| {
+            org.person_accounts = true;
+            let account = org
+                .insert("Account", Record::person_account("Ken", "Ito"))
+                .unwrap();
+            let mut contacts = org.all("Contact").into_iter();
+            let ken = contacts
+                .find(|contact| contact["FirstName"] == "Ken")
+                .unwrap();
+            (account, ken["Id"].as_str().unwrap().to_owned())
+        })
+        .unwrap();
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let path = format!("/services/data/v60.0/sobjects/Contact/{contact}");
+    let (status, body) = ask(&sim, &token, "DELETE", &path, None).await;
+    assert_eq!(
+        (status, &body[0]["errorCode"]),
+        (400, &json!("DELETE_FAILED"))
+    );
+    let path = format!("/services/data/v60.0/sobjects/Account/{account}");
+    assert_eq!(ask(&sim, &token, "DELETE", &path, None).await.0, 204);
+    assert_eq!(sim.edit_org("Acme", |org| org.count("Contact")).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_task_belongs_to_records_that_there_are() {
+    let sim = start().await;
+    let id = |object: &'static str, at: usize| {
+        let all = sim.edit_org("Acme", |org| org.all(object)).unwrap();
+        all[at]["Id"].as_str().unwrap().to_owned()
+    };
+    let (contact, lead, account) = (id("Contact", 0), id("Lead", 0), id("Account", 0));
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let gone = format!("{}zzz", &contact[..12]);
+    for (who, what, code) in [
+        (Some(&contact), Some(&account), None),
+        (Some(&lead), None, None),
+        (None, Some(&account), None),
+        (Some(&account), None, Some("FIELD_INTEGRITY_EXCEPTION")),
+        (None, Some(&contact), Some("FIELD_INTEGRITY_EXCEPTION")),
+        (
+            Some(&lead),
+            Some(&account),
+            Some("FIELD_INTEGRITY_EXCEPTION"),
+        ),
+        (Some(&gone), None, Some("INVALID_CROSS_REFERENCE_KEY")),
+    ] {
+        let body = json!({"Subject": "Call", "WhoId": who, "WhatId": what});
+        let path = "/services/data/v60.0/sobjects/Task";
+        let (status, answer) = ask(&sim, &token, "POST", path, Some(body.clone())).await;
+        match code {
+            None => assert_eq!(status, 201, "{body} {answer}"),
+            Some(code) => assert_eq!(
+                (status, &answer[0]["errorCode"]),
+                (400, &json!(code)),
+                "{body}"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
+async fn child_rows_count_towards_a_page() {
+    let sim = start().await;
+    sim.edit_org("Acme", |org| {
+        for number in 0..30 {
+            let name = format!("A{number}");
+            org.insert("Account", Record::account(&name)).unwrap();
+            for _ in 0..99 {
+                org.insert("Contact", Record::person("X").of_account(&name))
+                    .unwrap();
+            }
+        }
+    })
+    .unwrap();
+    let token = session(&sim).await;
+    let soql = "SELECT Id, (SELECT Id FROM Contacts) FROM Account WHERE Name LIKE 'A%'";
+    let soql = format!("{soql} AND Name != 'Acme KK'");
+    let (_, mut page) = query(&sim, &token, &soql).await;
+    let mut counts = Vec::new();
+    loop {
+        counts.push(page["records"].as_array().unwrap().len());
+        let Some(next) = page["nextRecordsUrl"].as_str() else {
+            break;
+        };
+        page = ask(&sim, &token, "GET", next, None).await.1;
+    }
+    assert_eq!(counts, [20, 10]);
+    let many = |count: usize| {
+        let subs = vec!["(SELECT Id FROM Contacts)"; count].join(", ");
+        format!("SELECT Id, {subs} FROM Account")
+    };
+    let (_, refused) = query(&sim, &token, &many(21)).await;
+    assert_eq!(refused[0]["errorCode"], "MALFORMED_QUERY");
+}
+
+#[tokio::test]
+async fn what_salesforce_refuses_is_refused() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let data = "/services/data/v60.0";
+    assert_eq!(
+        ask(&sim, &token, "GET", &format!("/{data}/sobjects"), None)
+            .await
+            .0,
+        404
+    );
+    let tree = format!("{data}/composite/tree/Contact");
+    let (status, _) = ask(&sim, &token, "POST", &tree, Some(json!({"records": []}))).await;
+    assert_eq!(status, 404, "it is not played, and says so");
+    let (status, body) = ask(&sim, &token, "DELETE", &format!("{data}/query"), None).await;
+    let message = body[0]["message"].as_str().unwrap();
+    assert_eq!(
+        (status, message.matches("DELETE").count()),
+        (405, 1),
+        "{message}"
+    );
+    for resource in ["limits", "jobs/query"] {
+        let part =
+            json!({"method": "GET", "url": format!("{data}/{resource}"), "referenceId": "a"});
+        let body = Some(json!({"compositeRequest": [part]}));
+        let (_, body) = ask(&sim, &token, "POST", &format!("{data}/composite"), body).await;
+        assert_eq!(
+            body["compositeResponse"][0]["httpStatusCode"], 400,
+            "{resource}"
+        );
+    }
+    for soql in [
+        "SELECT COUNT() FROM Contact ORDER BY Id",
+        "SELECT Id FROM Task ORDER BY Description",
+    ] {
+        let (_, body) = query(&sim, &token, soql).await;
+        assert_eq!(body[0]["errorCode"], "MALFORMED_QUERY", "{soql}: {body}");
+    }
+}
