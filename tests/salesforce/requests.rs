@@ -99,7 +99,7 @@ async fn faults_are_repeated_or_named() {
             Meaning::UnexpectedAnswer,
         ),
         (
-            Fault::new(Effect::GzipBomb { megabytes: 64 }),
+            Fault::new(Effect::GzipBomb { megabytes: 8 }),
             Meaning::UnexpectedAnswer,
         ),
         (
