@@ -370,11 +370,13 @@ impl Store {
     }
 }
 
+/// A contact by its number, with the records that hold it.
+type HeldContact = (String, (Contact, Held));
+
 // === impl HeldContactRow ===
 
 impl HeldContactRow {
-    /// The contact by its number, with the records that hold it.
-    fn into_contact(self) -> Result<Option<(String, (Contact, Held))>, StoreError> {
+    fn into_contact(self) -> Result<Option<HeldContact>, StoreError> {
         let held = Held {
             json: self.held.holders,
             all: self.held.all_holders,
