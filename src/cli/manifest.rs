@@ -260,8 +260,7 @@ fn secret(mut document: Value, file: &str) -> Result<Secret, BadInput> {
         for (key, value) in values {
             match value {
                 Value::String(text) => {
-                    let kind = yaml::read_by_kubectl(text);
-                    if kind.is_some() && yaml::stands_without_quotes(key, text, file) {
+                    if yaml::no_text_for_kubectl(key, text, file).is_some() {
                         return Err(bad(format!(
                             "{field}.{key} is no text for kubectl, as it has no quotes; put it in quotes"
                         )));

@@ -200,9 +200,7 @@ fn not_text(value: &Value, schema: &Value, path: &str, file: &str, problems: &mu
         }
         Value::String(text) if schema.get("type").and_then(Value::as_str) == Some("string") => {
             let key = path.rsplit('.').next().unwrap_or_default();
-            if let Some(read) = yaml::read_by_kubectl(text)
-                && yaml::stands_without_quotes(key, text, file)
-            {
+            if let Some(read) = yaml::no_text_for_kubectl(key, text, file) {
                 problems.push(format!(
                     "{path}: kubectl reads {text} as {read}; put it in quotes"
                 ));

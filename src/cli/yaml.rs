@@ -1,8 +1,14 @@
 //! YAML as kubectl reads it. It follows version 1.1 (go-yaml 2), where this program's library
 //! follows 1.2: text without quotes may be a boolean or a number there.
 
+/// What kubectl makes of this value of the file, under this key or in a list; `None` if it stays
+/// text.
+pub(crate) fn no_text_for_kubectl(key: &str, value: &str, file: &str) -> Option<&'static str> {
+    read_by_kubectl(value).filter(|_| stands_without_quotes(key, value, file))
+}
+
 /// What kubectl makes of this text where it has no quotes; `None` if it stays text.
-pub(crate) fn read_by_kubectl(text: &str) -> Option<&'static str> {
+fn read_by_kubectl(text: &str) -> Option<&'static str> {
     const BOOLEANS: [&str; 8] = ["y", "n", "yes", "no", "on", "off", "true", "false"];
     let has_case = |word: &str| {
         text == word
@@ -56,7 +62,7 @@ fn is_number(text: &str) -> bool {
 
 /// Whether the file has this value without quotes, under this key or in a list. The library does
 /// not tell it of a value that it has read.
-pub(crate) fn stands_without_quotes(key: &str, value: &str, file: &str) -> bool {
+fn stands_without_quotes(key: &str, value: &str, file: &str) -> bool {
     let key = key.split('[').next().unwrap_or(key);
     file.match_indices(value).any(|(at, _)| {
         let after = &file[at + value.len()..];

@@ -479,10 +479,10 @@ impl Decision<'_> {
     /// Returns the time at which the next proof is due.
     pub(crate) fn next_proof(&self) -> Option<Timestamp> {
         let connection = self.status.connection.as_ref()?;
-        let is_due = connection.next_attempt_at.is_some() || connection.failed_logins == 0;
+        if connection.next_attempt_at.is_none() && connection.failed_logins > 0 {
+            return None;
+        }
         let settings = self.observed.settings.ok()?;
-        is_due
-            .then(|| next_attempt::due(connection, settings.interval, &self.uid))
-            .flatten()
+        next_attempt::due(connection, settings.interval, &self.uid)
     }
 }

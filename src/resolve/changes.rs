@@ -87,10 +87,7 @@ impl Resolver {
                     Ok(page) => page,
                     Err(error) if is_too_much(&error) => return Ok(None),
                     Err(error) => {
-                        let slot = Slot {
-                            object: reading.object,
-                            fields: Vec::new(),
-                        };
+                        let slot = Slot::of_all(reading.object);
                         let finding = shrink(&mut self.shape, &slot, &error);
                         if finding.is_none() && !(persons_dropped && reading.object != Object::Lead)
                         {

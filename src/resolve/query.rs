@@ -102,6 +102,18 @@ pub(crate) struct Slot {
     pub(crate) fields: Vec<&'static str>,
 }
 
+// === impl Slot ===
+
+impl Slot {
+    /// A query of an object that searches none of its phone fields.
+    pub(crate) fn of_all(object: Object) -> Self {
+        Self {
+            object,
+            fields: Vec::new(),
+        }
+    }
+}
+
 // === impl PhoneField ===
 
 impl PhoneField {

@@ -9,21 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tracing::debug;
 
-use super::query::Slot;
-use super::record::Row;
 use super::resolver::Resolver;
-use super::search::shrink;
-use super::{LookedUp, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE, Object, ResolveError, choose};
+use super::{LookedUp, Object, ResolveError, choose};
 use crate::phone::{E164, Region, search_phrases};
-use crate::salesforce::{Error, Meaning, Page, Sosl, Subrequest};
+use crate::salesforce::{Error, Meaning, Sosl};
 
 /// Of a longer search text Salesforce drops AND and OR without a word: 4,000 characters (facts:
 /// Salesforce 2.6).
 const MAX_SEARCH_CHARS: usize = 3_900;
-/// The records that one query reads: their Ids fit into the shortest URL that every org accepts,
-/// and the rows into a page.
-const MAX_IDS: usize = 600;
-const _: () = assert!(MAX_IDS <= MAX_ROWS_PER_PAGE);
 /// From this part of the allowance on, and of the org's own requests, no second question is asked,
 /// in percent.
 const NEARLY_USED_PERCENT: u64 = 80;
@@ -98,50 +91,12 @@ impl Resolver {
         for (object, id) in hits {
             ids.entry(object).or_default().push(id);
         }
-        let mut pending: Vec<(Object, &[String])> = ids
-            .iter()
-            .flat_map(|(object, ids)| ids.chunks(MAX_IDS).map(|ids| (*object, ids)))
-            .collect();
         let mut records = Vec::new();
-        while !pending.is_empty() {
-            self.allowance.check(self.connection.spent())?;
-            let more = pending.split_off(pending.len().min(MAX_QUERIES_PER_COMPOSITE));
-            let queries = std::mem::replace(&mut pending, more);
-            let requests: Vec<Subrequest> = queries
-                .iter()
-                .enumerate()
-                .map(|(at, (object, ids))| {
-                    let soql = self.shape.soql_by_id(*object, ids);
-                    Subrequest::query(format!("r{at}"), soql.as_str())
-                })
-                .collect();
-            let answers = self.connection.composite(&requests).await?;
-            let mut changed: BTreeSet<Object> = BTreeSet::new();
-            for ((object, ids), answer) in queries.into_iter().zip(answers) {
-                let page: Page<Row> = match answer.page() {
-                    Ok(page) => page,
-                    Err(error) => {
-                        // What the user does not see is left out, as in the first question.
-                        let slot = Slot {
-                            object,
-                            fields: Vec::new(),
-                        };
-                        match shrink(&mut self.shape, &slot, &error) {
-                            Some(finding) => self.findings.push(finding),
-                            None if changed.contains(&object) => {}
-                            None => return Err(error.into()),
-                        }
-                        changed.insert(object);
-                        if self.shape.objects().any(|searched| searched == object) {
-                            pending.push((object, ids));
-                        }
-                        continue;
-                    }
-                };
-                let rows = page.records.into_iter();
-                records.extend(rows.filter_map(|row| row.into_record(object, &self.home)));
-            }
-        }
+        self.read_by_id(ids, |home, read| {
+            let rows = read.rows.into_iter();
+            records.extend(rows.filter_map(|row| row.into_record(read.object, home)));
+        })
+        .await?;
         // Without counts: the index may know fewer records of a number than there are.
         let found = choose(asked, &records, &HashMap::new(), self.instance.as_ref());
         Ok(LookedUp { found, records })

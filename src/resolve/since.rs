@@ -12,11 +12,13 @@ use super::record::{Change, Row};
 use super::resolver::{Finding, Resolver};
 use super::search::shrink;
 use super::{MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE, Object, ResolveError};
+use crate::phone::Region;
 use crate::salesforce::{NextPage, Page, Subrequest};
 
-/// The records that one query reads by their Ids, which fit into the shortest URL that every org
-/// accepts.
+/// The records that one query reads: their Ids fit into the shortest URL that every org accepts,
+/// and the rows into a page.
 const MAX_IDS: usize = 600;
+const _: () = assert!(MAX_IDS <= MAX_ROWS_PER_PAGE);
 
 /// The changes since a time, read page by page.
 #[derive(Debug)]
@@ -32,6 +34,13 @@ struct Reading {
     next: Option<NextPage>,
     rows: u64,
     rows_left: u64,
+}
+
+/// The Ids of one query, and the rows that it returned.
+pub(crate) struct ById {
+    pub object: Object,
+    pub ids: Vec<String>,
+    pub rows: Vec<Row>,
 }
 
 // === impl ChangesSince ===
@@ -103,7 +112,7 @@ impl Resolver {
                 Err(error) => {
                     // What the user does not see is left out, as in a look-up. Contacts and
                     // accounts both name what an org without person accounts lacks.
-                    let finding = shrink(&mut self.shape, &slot(object), &error);
+                    let finding = shrink(&mut self.shape, &Slot::of_all(object), &error);
                     if finding.is_none() && !(persons_dropped && object != Object::Lead) {
                         return Err(error.into());
                     }
@@ -133,13 +142,42 @@ impl Resolver {
         &mut self,
         ids: &[(Object, String)],
     ) -> Result<Vec<Change>, ResolveError> {
-        let mut pending: Vec<(Object, Vec<String>)> = Vec::new();
-        for object in self.shape.objects() {
+        let seen = self.shape.objects().map(|object| {
             let of_object = ids.iter().filter(|(of, _)| *of == object);
-            let all: Vec<String> = of_object.map(|(_, id)| id.clone()).collect();
-            pending.extend(all.chunks(MAX_IDS).map(|ids| (object, ids.to_vec())));
-        }
+            (object, of_object.map(|(_, id)| id.clone()).collect())
+        });
+        let seen: Vec<(Object, Vec<String>)> = seen.collect();
         let mut found = Vec::new();
+        self.read_by_id(seen, |home, read| {
+            let rows = read.rows.into_iter();
+            let there: Vec<Change> = rows
+                .filter_map(|row| row.into_change(read.object, home))
+                .collect();
+            let ids_there: HashSet<&str> = there.iter().map(Change::id).collect();
+            let mut gone = read.ids;
+            gone.retain(|id| !ids_there.contains(id.as_str()));
+            found.extend(gone.into_iter().map(|id| Change::Gone {
+                id,
+                merged_into: None,
+            }));
+            found.extend(there);
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Reads the records of these Ids, and hands the rows of each query to `take` as they come,
+    /// with the region by which their numbers are read. What the user does not see is left out,
+    /// as in a look-up: a field, or a whole object with all its Ids.
+    pub(crate) async fn read_by_id(
+        &mut self,
+        ids: impl IntoIterator<Item = (Object, Vec<String>)>,
+        mut take: impl FnMut(&Region, ById),
+    ) -> Result<(), ResolveError> {
+        let mut pending: Vec<(Object, Vec<String>)> = Vec::new();
+        for (object, ids) in ids {
+            pending.extend(ids.chunks(MAX_IDS).map(|ids| (object, ids.to_vec())));
+        }
         while !pending.is_empty() {
             self.allowance.check(self.connection.spent())?;
             let more = pending.split_off(pending.len().min(MAX_QUERIES_PER_COMPOSITE));
@@ -158,7 +196,7 @@ impl Resolver {
                 let page: Page<Row> = match answer.page() {
                     Ok(page) => page,
                     Err(error) => {
-                        match shrink(&mut self.shape, &slot(object), &error) {
+                        match shrink(&mut self.shape, &Slot::of_all(object), &error) {
                             Some(finding) => self.findings.push(finding),
                             None if changed.contains(&object) => {}
                             None => return Err(error.into()),
@@ -170,32 +208,14 @@ impl Resolver {
                         continue;
                     }
                 };
-                let rows = page.records.into_iter();
-                let there: Vec<Change> = rows
-                    .filter_map(|row| row.into_change(object, &self.home))
-                    .collect();
-                let ids_there: HashSet<&str> = there.iter().map(Change::id).collect();
-                let mut gone = ids;
-                gone.retain(|id| !ids_there.contains(id.as_str()));
-                found.extend(gone.into_iter().map(|id| Change::Gone {
-                    id,
-                    merged_into: None,
-                }));
-                found.extend(there);
+                let rows = page.records;
+                take(&self.home, ById { object, ids, rows });
             }
         }
-        Ok(found)
+        Ok(())
     }
-
     /// The objects that are searched, as far as queries found out.
     pub fn searched_objects(&self) -> impl Iterator<Item = Object> + '_ {
         self.shape.objects()
-    }
-}
-
-fn slot(object: Object) -> Slot {
-    Slot {
-        object,
-        fields: Vec::new(),
     }
 }

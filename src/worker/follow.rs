@@ -118,6 +118,19 @@ fn is_about_the_question(error: &ResolveError) -> bool {
     }) || error.meaning() == Meaning::QueryTimeout
 }
 
+// === impl Progress ===
+
+impl Progress<'_> {
+    /// From here on what is written counts as followed.
+    fn begin_to_follow(&mut self, mode: Mode) {
+        self.following = Some(Following {
+            mode,
+            before: HashMap::new(),
+        });
+        self.report.followed.get_or_insert_default();
+    }
+}
+
 // === impl Run ===
 
 impl Run {
@@ -161,11 +174,7 @@ impl Run {
             Some(resolver) => resolver,
             none => none.insert(self.log_in().await?),
         };
-        progress.following = Some(Following {
-            mode: settings.mode,
-            before: HashMap::new(),
-        });
-        progress.report.followed.get_or_insert_default();
+        progress.begin_to_follow(settings.mode);
         let window = self
             .follow_window(since, resolver, progress, shutdown)
             .await;
@@ -269,11 +278,7 @@ impl Run {
                     .into_iter()
                     .map(|record| (super::found::object(record.object), record.record_id))
                     .collect();
-                progress.following = Some(Following {
-                    mode: Mode::All,
-                    before: HashMap::new(),
-                });
-                progress.report.followed.get_or_insert_default();
+                progress.begin_to_follow(Mode::All);
                 let changes = resolver.changes_of(&ids).await;
                 progress.report_findings(resolver);
                 let look_up = self.apply(changes?, resolver, progress).await?;

@@ -128,6 +128,16 @@ impl Running {
         }
     }
 
+    /// Waits until the program listens, and returns where: with port 0 the system chooses one that
+    /// nobody else has.
+    pub(crate) fn listens(&mut self, text: &str) -> String {
+        self.says(text);
+        self.says("\"address\":\"");
+        let err = self.err.lock().unwrap().clone();
+        let address = err.split("\"address\":\"").nth(1).unwrap();
+        address.split('"').next().unwrap().to_owned()
+    }
+
     /// Waits until the program ends by itself.
     pub(crate) fn ended(mut self) -> Ended {
         let end = Instant::now() + SOON;

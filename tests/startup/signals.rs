@@ -151,15 +151,13 @@ fn a_worker_whose_directory_goes_while_it_is_told_to_stop_was_told_to_stop() {
 
 /// A running directory, and its address.
 fn directory(files: &Files) -> (Running, String) {
-    let port = closed_port();
-    let address = format!("127.0.0.1:{port}");
     let mut command = switchboard(&format!(
-        "directory --listen={address} --token-keys={} --database=sqlite:{}",
+        "directory --listen=127.0.0.1:0 --token-keys={} --database=sqlite:{}",
         files.write("keys", KEY),
         files.path("directory.db").display()
     ));
     let mut running = start(&mut command);
-    running.says("the directory listens");
+    let address = running.listens("the directory listens");
     (running, address)
 }
 

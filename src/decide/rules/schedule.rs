@@ -149,31 +149,33 @@ pub fn stable_hash(uid: &str, purpose: &str) -> u64 {
         .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
+/// Returns a number from 0 to 1, without 1, that `uid` and `salt` choose.
+fn share(uid: &str, salt: &str) -> f64 {
+    (stable_hash(uid, salt) % 10_000) as f64 / 10_000.0
+}
+
 /// Returns `base`, made shorter or longer by up to a tenth. The amount is derived from `uid` and
 /// `salt`.
 pub fn jittered(base: Duration, uid: &str, salt: &str) -> Duration {
-    let share = (stable_hash(uid, salt) % 10_000) as f64 / 10_000.0;
-    base.mul_f64(0.9 + 0.2 * share)
+    base.mul_f64(0.9 + 0.2 * share(uid, salt))
 }
 
 /// Returns `least`, made longer by up to a tenth. The amount is derived from `uid` and `salt`.
 pub fn jittered_later(least: Duration, uid: &str, salt: &str) -> Duration {
-    let share = (stable_hash(uid, salt) % 10_000) as f64 / 10_000.0;
-    least.mul_f64(1.0 + 0.1 * share)
+    least.mul_f64(1.0 + 0.1 * share(uid, salt))
 }
 
 /// Returns `least`, made longer by up to a fifth: when a healthy connection is proved again. The
 /// amount is derived from `uid` and `salt`.
 pub fn until_next_proof(least: Duration, uid: &str, salt: &str) -> Duration {
-    let share = (stable_hash(uid, salt) % 10_000) as f64 / 10_000.0;
-    least.mul_f64(1.0 + 0.2 * share)
+    least.mul_f64(1.0 + 0.2 * share(uid, salt))
 }
 
 /// Returns the wait after `failures` transient failures in a row: 15 s, doubled each time, up to
 /// `most`, minus up to a third.
 pub fn back_off(failures: u32, most: Duration, uid: &str) -> Duration {
     let doubled = Duration::from_secs(15).saturating_mul(1 << failures.saturating_sub(1).min(20));
-    let share = (stable_hash(uid, &format!("back-off {failures}")) % 10_000) as f64 / 10_000.0;
+    let share = share(uid, &format!("back-off {failures}"));
     doubled
         .min(most.max(Duration::from_secs(15)))
         .mul_f64(1.0 - share / 3.0)

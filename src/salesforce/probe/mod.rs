@@ -89,7 +89,6 @@ pub struct Proved {
     /// Recognises the rights of the user and the sharing defaults, from which most follows.
     rights: u64,
     version: ApiVersion,
-    organization: String,
 }
 
 /// Runs the connection test. It costs at most four API calls, and a log-in if there is no session.
@@ -147,7 +146,7 @@ pub async fn probe_again(
         let organization = row.id.as_deref().unwrap_or(&session.organization_id);
         before.rights == rights
             && before.version == version
-            && before.organization == organization
+            && before.findings.organization.id == organization
             && before.findings.session.user_id == session.user_id
     });
     if let Some(before) = as_before {
@@ -171,7 +170,8 @@ pub async fn probe_again(
                 ..before.findings.clone()
             },
             looked_at_all: false,
-            ..before.clone()
+            rights,
+            version,
         });
     }
     let objects = [
@@ -218,7 +218,6 @@ pub async fn probe_again(
         looked_at_all: true,
         rights,
         version,
-        organization: organization.id.clone(),
         findings: Findings {
             session,
             organization,

@@ -25,6 +25,14 @@ fn org() -> Org {
         .account(Record::account("Umi").modified(LONG_AGO))
 }
 
+/// A lead with the same number.
+fn ueda() -> Record {
+    Record::person("Ueda")
+        .set("Company", "Prospect")
+        .phone(PHONE)
+        .modified(LONG_AGO)
+}
+
 fn sato() -> Record {
     Record::person("Sato")
         .of_account("Acme")
@@ -151,11 +159,7 @@ async fn a_merge_of_accounts_moves_their_contacts_and_one_of_contacts_their_numb
 
 #[tokio::test]
 async fn a_deleted_record_takes_its_name_along_and_brings_it_back() {
-    let lead = Record::person("Ueda")
-        .set("Company", "Prospect")
-        .phone(PHONE)
-        .modified(LONG_AGO);
-    let (bed, played) = followed(org().contact(sato()).lead(lead)).await;
+    let (bed, played) = followed(org().contact(sato()).lead(ueda())).await;
     let sato = id(&played, "Contact", "Sato");
     let calls = played.api_calls();
     played.edit(|org, now| assert!(org.at(now).delete(&sato)));
@@ -304,11 +308,7 @@ async fn a_window_that_the_allowance_does_not_suffice_for_takes_nothing_from_the
 /// Contacts whose records nobody told the directory.
 #[tokio::test]
 async fn contacts_of_an_earlier_version_follow_from_the_first_window_on() {
-    let lead = Record::person("Ueda")
-        .set("Company", "Prospect")
-        .phone(PHONE)
-        .modified(LONG_AGO);
-    let (bed, played) = followed(org().contact(sato()).lead(lead)).await;
+    let (bed, played) = followed(org().contact(sato()).lead(ueda())).await;
     let sato = id(&played, "Contact", "Sato");
     bed.never_followed().await;
     played.edit(|org, now| {

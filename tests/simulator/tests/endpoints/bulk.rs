@@ -1,7 +1,7 @@
 //! Tests of Bulk API 2.0 queries.
 
 use jiff::SignedDuration;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use salesforce_simulator::{BulkOutcome, Effect, Fault, Record};
 use serde_json::{Value as Json, json};
 
@@ -17,13 +17,7 @@ async fn ask(
     path: &str,
     body: Option<Json>,
 ) -> Response {
-    let method = Method::from_bytes(method.as_bytes()).unwrap();
-    let url = format!("{}/services/data/{path}", sim.url());
-    let mut request = client(sim).request(method, url).bearer_auth(token);
-    if let Some(body) = body {
-        request = request.json(&body);
-    }
-    request.send().await.unwrap()
+    send(sim, token, method, &format!("/services/data/{path}"), body).await
 }
 
 async fn create(sim: &Simulator, token: &str, query: &str) -> Response {

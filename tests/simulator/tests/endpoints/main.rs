@@ -10,7 +10,7 @@ mod login;
 mod requests;
 mod rest;
 
-use reqwest::{Certificate, Client, Response, StatusCode};
+use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use salesforce_simulator::{Org, Record, Simulator, User, World};
 use serde_json::Value as Json;
 
@@ -45,6 +45,24 @@ pub(crate) fn client(sim: &Simulator) -> Client {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap()
+}
+
+/// Sends a request to this path, with a body of JSON if there is one.
+pub(crate) async fn send(
+    sim: &Simulator,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<Json>,
+) -> Response {
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    let mut request = client(sim)
+        .request(method, format!("{}{path}", sim.url()))
+        .bearer_auth(token);
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    request.send().await.unwrap()
 }
 
 pub(crate) async fn soap(

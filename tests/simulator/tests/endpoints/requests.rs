@@ -13,14 +13,7 @@ async fn ask(
     path: &str,
     body: Option<Json>,
 ) -> (u16, Json) {
-    let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-    let mut request = client(sim)
-        .request(method, format!("{}{path}", sim.url()))
-        .bearer_auth(token);
-    if let Some(body) = body {
-        request = request.json(&body);
-    }
-    let response = request.send().await.unwrap();
+    let response = send(sim, token, method, path, body).await;
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or_default())
