@@ -109,8 +109,8 @@ bench-fleets: cluster ## 1,000 and 5,000 resources, without and with 300 foreign
 bench-lookup: ## Numbers looked up: API calls, time, memory beside 3 calls a number
 	cargo bench --bench lookup
 
-bench-directory: ## Look-ups and webhooks a second on SQLite and PostgreSQL (CONTACTS=1000000)
-	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000)
+bench-directory: ## Look-ups, webhooks and fills on SQLite and PostgreSQL (CONTACTS=1000000 RECORDS=1000000)
+	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000) --records $(or $(RECORDS),100000)
 
 clean: ## Remove what was built, the control plane included
 	cargo clean

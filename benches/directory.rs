@@ -2,7 +2,8 @@
 //! PostgreSQL.
 //!
 //! All requests use HTTP on the loopback, as a softphone and the platform send them. Both databases
-//! write to the disk before they answer.
+//! write to the disk before they answer. Beside the writes of the directory stands what the
+//! database's own tool takes to load the same rows from a file and to upsert them.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -12,13 +13,20 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use serde_json::json;
 use switchboard::directory::client::Retry;
+use switchboard::directory::model::book::{
+    BeginFill, BookRecord, FillPart, FillStep, FinishFill, WriteRecords,
+};
+use switchboard::directory::model::follow::Holder;
 use switchboard::directory::model::{
     ClaimRequest, FoundContact, RecordObject, WriteContactsRequest, WritePolicy,
 };
 use switchboard::directory::{Args, Claims, Client, Purpose, Server, TokenKeys};
-use switchboard::phone::Region;
+use switchboard::phone::{E164, Region};
 use switchboard_testbed::Postgres;
 use tokio_util::sync::CancellationToken;
+
+#[path = "plain/mod.rs"]
+mod plain;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -32,6 +40,14 @@ struct Size {
     at_once: usize,
     /// Look-ups per second when they start at fixed times.
     rate: u32,
+    /// Records of the address book.
+    records: u32,
+    /// Whether each contact comes with the record that holds its number, as a worker sends it.
+    holders: bool,
+    /// How many requests write at the same time.
+    writers: usize,
+    /// Whether neighbours in a request are neighbours in the table.
+    in_order: bool,
 }
 
 fn main() -> Outcome<()> {
@@ -42,6 +58,10 @@ fn main() -> Outcome<()> {
         webhooks: flag("--webhooks", 2_000)?,
         at_once: flag("--at-once", 16)? as usize,
         rate: flag("--rate", 1_000)?,
+        records: flag("--records", 0)?,
+        holders: flag("--holders", 0)? == 1,
+        writers: flag("--writers", 2)? as usize,
+        in_order: flag("--in-order", 1)? == 1,
     };
     let runtime = tokio::runtime::Runtime::new()?;
     println!(
@@ -49,16 +69,16 @@ fn main() -> Outcome<()> {
         size.contacts, size.lookups, size.webhooks, size.at_once
     );
     let folder = tempfile::TempDir::new()?;
+    let rows = folder.path().join("rows.csv");
+    plain::write(&rows, size.contacts, size.in_order)?;
+    let plainly = plain::sqlite(folder.path(), &rows);
     let sqlite = format!("sqlite:{}", folder.path().join("directory.db").display());
-    runtime.block_on(bench("SQLite", sqlite, folder.path().join("keys"), &size))?;
+    let keys = folder.path().join("keys");
+    runtime.block_on(bench("SQLite", sqlite, keys.clone(), &size, plainly))?;
     let server = Postgres::start(true)?;
+    let plainly = plain::postgres(&server.new_database()?, folder.path(), &rows);
     let postgres = server.new_database()?;
-    runtime.block_on(bench(
-        "PostgreSQL",
-        postgres,
-        folder.path().join("keys"),
-        &size,
-    ))?;
+    runtime.block_on(bench("PostgreSQL", postgres, keys, &size, plainly))?;
     Ok(())
 }
 
@@ -72,7 +92,14 @@ fn flag(name: &str, default: u32) -> Outcome<u32> {
     })
 }
 
-async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outcome<()> {
+async fn bench(
+    name: &str,
+    database: String,
+    keys: PathBuf,
+    size: &Size,
+    plainly: Outcome<Duration>,
+) -> Outcome<()> {
+    let address = database.clone();
     // Resets the peak of the memory use.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     std::fs::write(&keys, KEY)?;
@@ -86,22 +113,27 @@ async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outc
     let base = format!("http://{}", server.address());
     let running = tokio::spawn(server.run());
 
-    let began = Instant::now();
     let worker = client(&base, Purpose::Worker)?;
-    for start in (0..size.contacts).step_by(1_000) {
-        let end = (start + 1_000).min(size.contacts);
-        let contacts = (start..end).map(contact).collect::<Outcome<Vec<_>>>()?;
-        let policy = WritePolicy::OnlyMissing;
-        worker
-            .write_contacts(&WriteContactsRequest::new(policy, contacts))
-            .await?;
-    }
-    let loading = began.elapsed();
-
+    let began = Instant::now();
+    in_batches(size.contacts, size.writers, |range| {
+        let worker = worker.clone();
+        async move {
+            let contacts =
+                range.map(|n| contact(plain::place(n, size.contacts, size.in_order), size.holders));
+            let contacts = contacts
+                .collect::<Outcome<Vec<_>>>()
+                .map_err(|e| e.to_string())?;
+            let request = WriteContactsRequest::new(WritePolicy::OnlyMissing, contacts);
+            let written = worker.write_contacts(&request).await;
+            written.map(drop).map_err(|error| error.to_string())
+        }
+    })
+    .await?;
+    let loading = began.elapsed().as_secs_f64();
     println!(
-        "{name:<11} {} contacts written in {:.1} s",
+        "{name:<11} {} contacts written in {loading:.1} s{}",
         size.contacts,
-        loading.as_secs_f64()
+        beside(loading, &plainly)
     );
 
     let reader = client(&base, Purpose::Lookup)?;
@@ -120,18 +152,8 @@ async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outc
     }
 
     let platform = client(&base, Purpose::Ingest)?;
-    let told = timed(size.webhooks, size.at_once, None, |n| {
-        let platform = platform.clone();
-        let call = json!({"call": {"id": format!("c{n}"), "tenant_code": "bench", "details": [{
-            "id": format!("d{n}"), "call_type": "INCOMING_CALL", "from_number": number(n % size.contacts),
-            "to_number": null, "dial_starts_at": "2026-11-23T01:00:00Z", "dial_answered_at": null,
-            "dial_ends_at": "2026-11-23T01:01:00Z"}]}});
-        async move {
-            let kept = platform.ingest(&call).await;
-            kept.map(drop).map_err(|error| error.to_string())
-        }
-    })
-    .await?;
+    let webhook = |n: u32| ring(&platform, n, size);
+    let told = timed(size.webhooks, size.at_once, None, webhook).await?;
     println!("{name:<11} webhooks {told}");
 
     let began = Instant::now();
@@ -146,9 +168,156 @@ async fn bench(name: &str, database: String, keys: PathBuf, size: &Size) -> Outc
         began.elapsed().as_secs_f64() * 1_000.0,
         peak_memory(),
     );
+    if size.records > 0 {
+        let before = plain::bytes(&address);
+        let told = fill(&worker, size).await?;
+        let bytes = plain::bytes(&address).zip(before);
+        let bytes = bytes.map(|(now, before)| now.saturating_sub(before) / u64::from(size.records));
+        let book = worker.book().await?;
+        println!(
+            "{name:<11} {} records with {} numbers filled in {told}: {} bytes a record on the disk, {} as the book says",
+            book.records,
+            book.numbers,
+            bytes.map_or_else(|| "?".to_owned(), |bytes| bytes.to_string()),
+            book.bytes / book.records.max(1),
+        );
+        let webhook = |n: u32| ring(&platform, 1_000_000 + n, size);
+        let stop = CancellationToken::new();
+        let busy = async {
+            let told = fill(&worker, size).await;
+            stop.cancel();
+            told
+        };
+        let (told, looks, hooks) = tokio::join!(
+            busy,
+            until(&stop, 2_000, size.at_once, look_up),
+            until(&stop, 200, size.at_once, webhook),
+        );
+        println!("{name:<11} again, while others ask: {}", told?);
+        println!("{name:<11} look-ups meanwhile {}", looks?);
+        println!("{name:<11} webhooks meanwhile {}", hooks?);
+    }
     shutdown.cancel();
     running.await??;
     Ok(())
+}
+
+/// Tells how a time is beside that of the database's own tool.
+fn beside(seconds: f64, plainly: &Outcome<Duration>) -> String {
+    match plainly {
+        Ok(plainly) => {
+            let plainly = plainly.as_secs_f64();
+            let ratio = seconds / plainly;
+            format!("; plainly, by the database's own tool, {plainly:.1} s: {ratio:.2} times that")
+        }
+        Err(error) => format!("; the database's own tool could not be run: {error}"),
+    }
+}
+
+/// A call of a number comes in.
+fn ring(
+    platform: &Client,
+    n: u32,
+    size: &Size,
+) -> impl Future<Output = Result<(), String>> + use<> {
+    let platform = platform.clone();
+    let call = json!({"call": {"id": format!("c{n}"), "tenant_code": "bench", "details": [{
+        "id": format!("d{n}"), "call_type": "INCOMING_CALL", "from_number": number(n % size.contacts),
+        "to_number": null, "dial_starts_at": "2026-11-23T01:00:00Z", "dial_answered_at": null,
+        "dial_ends_at": "2026-11-23T01:01:00Z"}]}});
+    async move {
+        let kept = platform.ingest(&call).await;
+        kept.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// Sends a thousand rows a request, and some requests at the same time.
+async fn in_batches<F: Future<Output = Result<(), String>>>(
+    count: u32,
+    writers: usize,
+    send: impl Fn(std::ops::Range<u32>) -> F,
+) -> Outcome<()> {
+    let starts = (0..count).step_by(1_000);
+    let sent = stream::iter(starts.map(|start| send(start..(start + 1_000).min(count))));
+    let sent: Vec<Result<(), String>> = sent.buffer_unordered(writers.max(1)).collect().await;
+    Ok(sent.into_iter().collect::<Result<(), _>>()?)
+}
+
+/// Fills the address book, and ends the fill.
+async fn fill(worker: &Client, size: &Size) -> Outcome<String> {
+    let began = Instant::now();
+    let begin = BeginFill {
+        anew: true,
+        instance: Some("https://bench.my.salesforce.com".to_owned()),
+    };
+    let generation = worker.begin_fill(&begin).await?.generation;
+    in_batches(size.records, size.writers, |range| {
+        let worker = worker.clone();
+        async move {
+            let end = range.end;
+            let records = range
+                .map(|n| record(n, size.records))
+                .collect::<Outcome<Vec<_>>>();
+            let part = FillPart {
+                object: RecordObject::Contact,
+                job_id: Some("7505g00000bench".to_owned()),
+                locator: Some(end.to_string()),
+                rows: u64::from(end),
+                within: 0,
+                skipped: 0,
+                of: None,
+                done: false,
+            };
+            let request = WriteRecords {
+                records: records.map_err(|error| error.to_string())?,
+                fill: Some(FillStep {
+                    generation,
+                    parts: vec![part],
+                }),
+                ..WriteRecords::default()
+            };
+            let written = worker.write_records(&request).await;
+            written.map(drop).map_err(|error| error.to_string())
+        }
+    })
+    .await?;
+    let written = began.elapsed().as_secs_f64();
+    while !worker.finish_fill(&FinishFill { generation }).await?.done {}
+    let ended = began.elapsed().as_secs_f64() - written;
+    Ok(format!("{written:.1} s and {ended:.1} s for its end"))
+}
+
+/// Runs something at fixed times until it is stopped, and tells the latencies.
+async fn until<F: Future<Output = Result<(), String>>>(
+    stop: &CancellationToken,
+    rate: u32,
+    at_once: usize,
+    run: impl Fn(u32) -> F,
+) -> Outcome<String> {
+    let began = Instant::now();
+    let numbers = stream::iter(0..).take_until(stop.cancelled());
+    let results: Vec<Result<Duration, String>> = numbers
+        .map(|n| {
+            let due = began + Duration::from_secs(1) * n / rate;
+            let running = run(n);
+            async move {
+                tokio::time::sleep_until(due.into()).await;
+                running.await.map(|()| due.elapsed())
+            }
+        })
+        .buffer_unordered(at_once)
+        .collect()
+        .await;
+    let seconds = began.elapsed().as_secs_f64();
+    let mut times = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+    times.sort();
+    Ok(format!(
+        "at {rate}/s: {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms",
+        times.len() as f64 / seconds,
+        permille(&times, 500),
+        permille(&times, 990),
+        permille(&times, 999),
+    ))
 }
 
 /// Measures the rate per second and the latencies. With a rate, each request has a start time and
@@ -179,19 +348,20 @@ async fn timed<F: Future<Output = Result<(), String>>>(
     let mut times = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     times.sort();
     Ok(format!(
-        "{} {:.0}/s, p50 {:.2} ms, p99 {:.2} ms",
+        "{} {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms",
         rate.map_or_else(
             || format!("as fast as {at_once} clients ask:"),
             |rate| format!("at {rate}/s:")
         ),
         f64::from(count) / seconds,
-        percentile(&times, 50),
-        percentile(&times, 99),
+        permille(&times, 500),
+        permille(&times, 990),
+        permille(&times, 999),
     ))
 }
 
-fn percentile(times: &[Duration], percent: usize) -> f64 {
-    let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+fn permille(times: &[Duration], permille: usize) -> f64 {
+    let index = (times.len() * permille / 1_000).min(times.len().saturating_sub(1));
     times.get(index).map_or(0.0, |t| t.as_secs_f64() * 1_000.0)
 }
 
@@ -206,11 +376,42 @@ fn number(n: u32) -> String {
     format!("+8190{:08}", 10_000_000 + n)
 }
 
-fn contact(n: u32) -> Outcome<FoundContact> {
+/// A record of the address book. Ids come in their order, as Salesforce reads them; numbers do not.
+fn record(n: u32, of: u32) -> Outcome<BookRecord> {
+    let place = |n: u32| (u64::from(n) * 7_919 % u64::from(of.max(1))) as u32;
+    let mut numbers = vec![number(place(n))];
+    if n.is_multiple_of(4) {
+        numbers.push(format!("+8180{:08}", 10_000_000 + place(n)));
+    }
+    let numbers = numbers
+        .iter()
+        .map(|number| E164::written(number.as_str()).map_err(|_| format!("{number} is no number")));
+    Ok(BookRecord {
+        object: RecordObject::Contact,
+        record_id: format!("0035g{n:013}"),
+        account_id: Some(format!("0015g{:013}", n / 10)),
+        company_name: Some(format!("Company {}", n / 10)),
+        person_name: Some(format!("Person {n}")),
+        title: Some("Head of Sales".to_owned()),
+        owner_name: Some(format!("Owner {}", n % 100)),
+        modified_at: Some(Timestamp::from_second(1_700_000_000 + i64::from(n))?),
+        numbers: numbers.collect::<Result<_, _>>()?,
+    })
+}
+
+fn contact(n: u32, holders: bool) -> Outcome<FoundContact> {
+    let holder = Holder {
+        object: RecordObject::Contact,
+        record_id: format!("0035g{n:013}"),
+        account_id: Some(format!("0015g{:013}", n / 10)),
+        company_name: Some(format!("Company {}", n / 10)),
+        person_name: Some(format!("Person {n}")),
+        title: None,
+        owner_name: None,
+        modified_at: Some(Timestamp::from_second(1_700_000_000 + i64::from(n))?),
+    };
     Ok(FoundContact {
-        number: number(n)
-            .parse()
-            .map_err(|_| format!("{} is no number", number(n)))?,
+        number: E164::written(number(n))?,
         company_name: Some(format!("Company {}", n / 10)),
         person_name: Some(format!("Person {n}")),
         object: RecordObject::Contact,
@@ -219,8 +420,8 @@ fn contact(n: u32) -> Outcome<FoundContact> {
         title: None,
         owner_name: None,
         alternatives: None,
-        holders: None,
-        all_holders: false,
+        holders: holders.then(|| vec![holder]),
+        all_holders: holders,
     })
 }
 

@@ -20,6 +20,10 @@ use tracing::warn;
 use url::Url;
 
 use super::Authorities;
+use super::model::book::{
+    BeginFill, Book, BookQuery, DropReceipt, FinishFill, FinishReceipt, HoldersFound,
+    HoldersRequest, WriteRecords, WriteRecordsReceipt,
+};
 use super::model::company::{CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany};
 use super::model::follow::{
     FollowReceipt, FollowState, KnownNumbers, KnownRequest, PutFollow, RecordsPage, RecordsRequest,
@@ -235,6 +239,56 @@ impl Client {
     ) -> Result<RecordsPage, ClientError> {
         let action = "find the records of contacts";
         self.post(action, "v1/worker/follow/records", request).await
+    }
+
+    /// The address book, and how far its fill is.
+    pub async fn book(&self) -> Result<Book, ClientError> {
+        let action = "find out how far the address book is";
+        let url = self.url("v1/worker/book")?;
+        self.send(action, Method::GET, url, None).await
+    }
+
+    /// The same, with how many records of each kind there are: it takes a second for a million.
+    pub async fn counted_book(&self) -> Result<Book, ClientError> {
+        let action = "count the address book";
+        let query = BookQuery { by_object: true };
+        let url = self.url_with("v1/worker/book", action, &query)?;
+        self.send(action, Method::GET, url, None).await
+    }
+
+    /// Begins a fill of the address book, or returns the one that is under way.
+    pub async fn begin_fill(&self, request: &BeginFill) -> Result<Book, ClientError> {
+        let action = "begin a fill of the address book";
+        self.post(action, "v1/worker/book/fill", request).await
+    }
+
+    /// Writes records into the address book; at most [`MAX_BULK`](super::model::MAX_BULK) per
+    /// request.
+    pub async fn write_records(
+        &self,
+        request: &WriteRecords,
+    ) -> Result<WriteRecordsReceipt, ClientError> {
+        self.post("write records", "v1/worker/book/records", request)
+            .await
+    }
+
+    /// Ends a fill of the address book; repeat it until it is done.
+    pub async fn finish_fill(&self, request: &FinishFill) -> Result<FinishReceipt, ClientError> {
+        let action = "end a fill of the address book";
+        self.post(action, "v1/worker/book/finish", request).await
+    }
+
+    /// Takes the address book away; repeat it until it is done.
+    pub async fn drop_book(&self) -> Result<DropReceipt, ClientError> {
+        let action = "take the address book away";
+        let url = self.url("v1/worker/book")?;
+        self.send(action, Method::DELETE, url, None).await
+    }
+
+    /// The records of the address book that hold numbers.
+    pub async fn holders(&self, request: &HoldersRequest) -> Result<HoldersFound, ClientError> {
+        let action = "find the records of numbers";
+        self.post(action, "v1/worker/book/holders", request).await
     }
 
     // --- for the controller ---

@@ -179,6 +179,14 @@ reasons! {
             "Salesforce refused the question what changed since the last time, so contacts keep the names they had. The look-ups went on, and the next run asks again from the same time on.",
             Act("Nothing is lost. If the message comes with every run, correct what it names, or set spec.contacts.follow to \"Off\".")
         }
+        AddressBookOverLimit {
+            "The org has more records with a phone number than the address book may have. None is kept, and names are looked up on demand, as without an address book. The records are counted again once a day.",
+            Act("Raise spec.contacts.maxRecords, if the platform team has room for so many records in the directory's database, or set spec.contacts.addressBook to OnDemand.")
+        }
+        AddressBookNotFilled {
+            "Salesforce refused a question with which the address book is counted or filled. Names are looked up on demand meanwhile; the next run tries again.",
+            Act("Nothing is lost. If the message comes with every run, correct what it names, or set spec.contacts.addressBook to OnDemand.")
+        }
         CallsComeBack {
             "The directory hands out calls again that the run has marked done.",
             Act("The next run takes them up again. If the warning stays, ask the platform team to look at the directory: it does not keep what workers tell it.")

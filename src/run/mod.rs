@@ -7,10 +7,10 @@ pub(crate) mod settings;
 
 pub(crate) use self::report::shorten;
 pub use self::report::{
-    Followed, MAX_REPORT_BYTES, Matched, Note, Outcome, REPORT_VERSION, ReportError, RunKind,
-    RunReport,
+    BookReport, ChangesRead, Filling, Followed, MAX_REPORT_BYTES, Matched, Note, Outcome,
+    REPORT_VERSION, ReportError, RunKind, RunReport,
 };
 pub use self::settings::{
-    AuthSettings, DirectorySettings, FollowSettings, ReRetrieve, SETTINGS_ENV, SETTINGS_VERSION,
-    SalesforceSettings, SettingsError, UserSettings, WorkerSettings,
+    AuthSettings, BookSettings, DirectorySettings, FollowSettings, ReRetrieve, SETTINGS_ENV,
+    SETTINGS_VERSION, SalesforceSettings, SettingsError, UserSettings, WorkerSettings,
 };

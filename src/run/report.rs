@@ -70,6 +70,15 @@ pub struct RunReport {
     /// changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub followed: Option<Followed>,
+    /// What the run read of the changes in Salesforce; `None` where it did not ask for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes_read: Option<ChangesRead>,
+    /// Records with a phone number in the org, if this run counted them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_records: Option<u64>,
+    /// The address book after the run; `None` where the company has none and wants none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_book: Option<BookReport>,
     /// Requests to Salesforce that count against its allocation.
     pub api_calls: u64,
     /// The org's API usage, as the last answer reported it.
@@ -129,6 +138,53 @@ pub struct Followed {
     pub newly_named: u64,
 }
 
+/// What was read of the changes in Salesforce.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangesRead {
+    /// Records that changed, deleted ones included.
+    pub rows: u64,
+    /// In how many seconds they did: from the beginning of the window until it was read.
+    pub seconds: u64,
+}
+
+/// The address book of the company in the directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BookReport {
+    /// Records that it holds.
+    pub records: u64,
+    /// Numbers that these hold; one that is on two records counts twice.
+    pub numbers: u64,
+    /// About how many bytes they take up in the directory's database.
+    pub bytes: u64,
+    /// When the last fill that ended had begun; `None` while none has ended: names are looked up
+    /// on demand until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled_at: Option<Timestamp>,
+    /// Until when changes in Salesforce are in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<Timestamp>,
+    /// The fill that is under way and goes on with the next run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filling: Option<Filling>,
+    /// Whether the org has more records than the address book may have. Names are looked up on
+    /// demand then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over_limit: bool,
+}
+
+/// How far a fill of the address book is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Filling {
+    /// Records that were read.
+    pub rows: u64,
+    /// Records that there are, where Salesforce has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u64>,
+}
+
 /// A code for programs and a sentence for humans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -182,6 +238,9 @@ impl RunReport {
             ambiguous: 0,
             remaining: 0,
             followed: None,
+            changes_read: None,
+            org_records: None,
+            address_book: None,
             api_calls: 0,
             usage: None,
             url_length: None,

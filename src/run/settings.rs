@@ -72,6 +72,9 @@ pub struct WorkerSettings {
     /// Which names follow Salesforce; `None` means none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<FollowSettings>,
+    /// The address book that is kept in the directory; `None` means names on demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_book: Option<BookSettings>,
     /// The re-retrieval that the tenant requested with this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub re_retrieve: Option<ReRetrieve>,
@@ -88,6 +91,14 @@ pub struct FollowSettings {
     pub mode: Mode,
     /// How often changes are asked for, in seconds.
     pub every_seconds: u64,
+}
+
+/// The address book: every record with a phone number is kept in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BookSettings {
+    /// The most records that it may have. An org with more has names on demand.
+    pub max_records: u64,
 }
 
 /// A re-retrieval: the numbers of the call history are asked for again. The after-call run asks for

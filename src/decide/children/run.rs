@@ -342,6 +342,7 @@ fn worker_settings(
             mode,
             every_seconds: every.as_secs(),
         }),
+        address_book: None,
         re_retrieve: request_id.map(|request_id| ReRetrieve {
             request: short_hash(&resource.uid().unwrap_or_default(), request_id),
             history_days: settings.history_days,

@@ -31,6 +31,7 @@ pub(crate) struct NumberParams {
 /// Who is calling
 ///
 /// The number in any spelling: `0312345678`, `03-1234-5678`, `+81 3 1234 5678` (percent-encoded).
+/// Where it has no contact, the records of the address book answer that hold it.
 #[utoipa::path(
     get,
     path = "/v1/contacts/{number}",
@@ -67,7 +68,17 @@ pub(crate) async fn find(
         }
         None => {
             let asked = app.store.asked(&caller.company, &number).await?;
-            Err(ApiError::UnknownNumber(asked))
+            let mut book = app
+                .store
+                .in_book(&caller.company, std::slice::from_ref(&number))
+                .await?;
+            match book.remove(&number) {
+                Some(contact) => Ok(Answer(Contact {
+                    asked_at: asked.asked_at,
+                    ..contact
+                })),
+                None => Err(ApiError::UnknownNumber(asked)),
+            }
         }
     }
 }

@@ -7,7 +7,6 @@ mod calls;
 mod company;
 mod contacts;
 mod contacts_csv;
-mod follow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod middleware;
@@ -39,6 +38,7 @@ use self::middleware::error::ApiError;
 pub(crate) use self::middleware::fairness::{Share, Shares};
 pub(crate) use self::middleware::health::Readiness;
 pub(crate) use self::middleware::metrics::Metrics;
+use self::worker::{book, follow, work};
 
 /// All endpoints. A slash behind a path is no part of it; it must be gone before the routing, which
 /// no layer of a router comes before.
@@ -61,11 +61,11 @@ fn endpoints(app: App) -> Router {
                 .put(contacts::put)
                 .delete(contacts::remove),
         )
-        .route("/v1/worker/calls/claim", post(worker::claim))
-        .route("/v1/worker/calls/done", post(worker::done))
-        .route("/v1/worker/calls/release", post(worker::release))
-        .route("/v1/worker/contacts", post(worker::write_contacts))
-        .route("/v1/worker/numbers/again", post(worker::numbers_to_ask))
+        .route("/v1/worker/calls/claim", post(work::claim))
+        .route("/v1/worker/calls/done", post(work::done))
+        .route("/v1/worker/calls/release", post(work::release))
+        .route("/v1/worker/contacts", post(work::write_contacts))
+        .route("/v1/worker/numbers/again", post(work::numbers_to_ask))
         .route("/v1/numbers/erase", post(privacy::erase))
         .route("/v1/numbers/export", post(privacy::export))
         .route("/v1/numbers/restore", post(privacy::restore))
@@ -78,6 +78,11 @@ fn endpoints(app: App) -> Router {
         )
         .route("/v1/worker/follow/numbers", post(follow::known_numbers))
         .route("/v1/worker/follow/records", post(follow::records))
+        .route("/v1/worker/book", get(book::state).delete(book::remove))
+        .route("/v1/worker/book/fill", post(book::begin))
+        .route("/v1/worker/book/records", post(book::write))
+        .route("/v1/worker/book/finish", post(book::finish))
+        .route("/v1/worker/book/holders", post(book::holders))
         .route("/v1/tokens/not-before", put(tokens::revoke))
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/healthz", get(middleware::health::healthz))

@@ -7,7 +7,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::middleware::error::ApiError;
-use super::{calls, company, contacts, contacts_csv, follow, privacy, tokens, webhook, worker};
+use super::worker::{book, follow, work};
+use super::{calls, company, contacts, contacts_csv, privacy, tokens, webhook};
 use crate::directory::model::Problem;
 use crate::directory::model::tokens::Purpose;
 
@@ -26,11 +27,11 @@ use crate::directory::model::tokens::Purpose;
         contacts::remove,
         contacts_csv::export,
         calls::list,
-        worker::claim,
-        worker::done,
-        worker::release,
-        worker::write_contacts,
-        worker::numbers_to_ask,
+        work::claim,
+        work::done,
+        work::release,
+        work::write_contacts,
+        work::numbers_to_ask,
         privacy::erase,
         privacy::export,
         privacy::restore,
@@ -41,6 +42,12 @@ use crate::directory::model::tokens::Purpose;
         follow::records,
         follow::state,
         follow::put_state,
+        book::state,
+        book::begin,
+        book::write,
+        book::finish,
+        book::remove,
+        book::holders,
         tokens::revoke,
     ),
     components(schemas(Problem)),

@@ -55,6 +55,7 @@ pub(crate) async fn erase(
     info!(
         calls = erased.calls,
         contacts = erased.contacts,
+        records = erased.records,
         "erased a number"
     );
     Ok(Answer(erased))
@@ -133,6 +134,7 @@ pub(crate) async fn export(
         asked_at: held.asked.asked_at,
         not_found: held.asked.not_found,
         was: held.asked.was,
+        records: held.records,
         calls: held.calls,
         more_calls: held.more_calls,
         audit: held.audit,

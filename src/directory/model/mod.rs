@@ -4,6 +4,7 @@
 //! platform spelled it". A reader ignores unknown keys, so that a newer server can talk to an older
 //! worker.
 
+pub mod book;
 pub mod company;
 pub mod follow;
 pub(crate) mod misses;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::book::BookRecord;
 use super::{Call, Contact, Was};
 use crate::phone::{E164, Region};
 
@@ -31,6 +32,9 @@ pub struct ErasedNumber {
     pub calls: u64,
     /// Contacts that were deleted: 0 or 1.
     pub contacts: u64,
+    /// Records of the address book that no longer hold it; one that holds no other number is gone.
+    #[serde(default)]
+    pub records: u64,
     /// Other rows that were deleted: what Salesforce was asked about the number.
     pub others: u64,
 }
@@ -76,6 +80,9 @@ pub struct NumberExport {
     /// Who it was, where Salesforce knew it and no longer does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<Was>,
+    /// The records of the address book that hold it.
+    #[serde(default)]
+    pub records: Vec<BookRecord>,
     /// Its calls, newest first, at most 5,000.
     pub calls: Vec<Call>,
     /// Whether there are more calls. `GET /v1/calls` reads them page by page.

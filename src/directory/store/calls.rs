@@ -1,17 +1,19 @@
 //! The call history: recording legs and reading pages.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::database::rows::{CallRow, NamedCallRow, direction_text, micros};
 use super::database::{Arg, args, uncrossed};
-use super::merge::merge;
 use super::numbers::{Gate, texts};
+use super::rules::merge::merge;
 use super::{CallFilter, NumberFilter, Position, Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::webhook::Leg;
-use crate::directory::model::{Call, Receipt};
-use crate::phone::Region;
+use crate::directory::model::{Call, Contact, Receipt};
+use crate::phone::{E164, Region};
 
 const FIND: &str = "SELECT id, call_id, call_type, direction, started_at, answered_at, ended_at, number, e164, \
      not_looked_up, lookup_key, circuit_number, circuit_name, lookup FROM calls WHERE company = $1 AND id = $2";
@@ -138,7 +140,38 @@ impl Store {
             .optional(ONE, args![company.as_str(), id])
             .await
             .map_err(|error| StoreError::sort("read a call", error))?;
-        row.map(Call::try_from).transpose()
+        let mut call = row.map(Call::try_from).transpose()?;
+        if let Some(call) = &mut call {
+            self.name_from_book(company, std::slice::from_mut(call))
+                .await?;
+        }
+        Ok(call)
+    }
+
+    /// Names the calls whose numbers have no contact, as far as the address book knows them.
+    async fn name_from_book(
+        &self,
+        company: &CompanyId,
+        calls: &mut [Call],
+    ) -> Result<(), StoreError> {
+        let unnamed = calls.iter().filter(|call| call.contact.is_none());
+        let numbers: BTreeSet<E164> = unnamed.filter_map(|call| call.e164.clone()).collect();
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let numbers: Vec<E164> = numbers.into_iter().collect();
+        let book = self.in_book(company, &numbers).await?;
+        for call in calls.iter_mut().filter(|call| call.contact.is_none()) {
+            let found = call.e164.as_ref().and_then(|number| book.get(number));
+            if let Some(contact) = found {
+                call.contact = Some(Contact {
+                    asked_at: call.asked_at,
+                    ..contact.clone()
+                });
+                call.was = None;
+            }
+        }
+        Ok(())
     }
 
     /// A page of the history, newest first. The second value is the start of the next page, if
@@ -155,11 +188,12 @@ impl Store {
             .await
             .map_err(|error| StoreError::sort("read the call history", error))?;
         let more = rows.len() > filter.limit as usize;
-        let calls = rows
+        let mut calls = rows
             .into_iter()
             .take(filter.limit as usize)
             .map(Call::try_from)
             .collect::<Result<Vec<_>, _>>()?;
+        self.name_from_book(company, &mut calls).await?;
         let next = calls.last().filter(|_| more).map(|call| Position {
             started_at: call.started_at,
             id: call.id.clone(),
@@ -198,13 +232,10 @@ pub(crate) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg
     if let Some(matched) = filter.matched {
         // A subquery, because a condition on the join would let the planner begin with the
         // contacts, and sort.
-        sql.push_str(if matched {
-            " AND EXISTS"
-        } else {
-            " AND NOT EXISTS"
-        });
+        sql.push_str(if matched { " AND (" } else { " AND NOT (" });
         sql.push_str(
-            " (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164)",
+            "EXISTS (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164) \
+             OR EXISTS (SELECT 1 FROM record_numbers m WHERE m.company = c.company AND m.number = c.e164))",
         );
     }
     if let Some(after) = &filter.after {

@@ -41,7 +41,8 @@ const RETENTIONS: &str = "SELECT company, retain_days FROM companies WHERE retai
 /// Parameters: $1 company. Whether anything is held about it that a stranger must not see.
 const HOLDS_DATA: &str = "SELECT (SELECT company FROM calls WHERE company = $1 LIMIT 1) AS calls, \
      (SELECT company FROM contacts WHERE company = $1 LIMIT 1) AS contacts, \
-     (SELECT company FROM questions WHERE company = $1 LIMIT 1) AS questions";
+     (SELECT company FROM questions WHERE company = $1 LIMIT 1) AS questions, \
+     (SELECT company FROM records WHERE company = $1 LIMIT 1) AS records";
 
 /// Parameters: $1 company. What a writer has to know first.
 const GUARD: &str = "SELECT (SELECT erased_at FROM companies WHERE company = $1) AS closed_at, \
@@ -50,7 +51,7 @@ const GUARD: &str = "SELECT (SELECT erased_at FROM companies WHERE company = $1)
 /// Everything that is held about a company, and how a batch of it is deleted. Parameters: $1
 /// company, $2 most rows. The tables that are not here stay: `companies`, which says that nothing
 /// is taken in, and `revocations`, by which the tokens are refused.
-pub(crate) const EVERYTHING: [(&str, &str); 8] = [
+pub(crate) const EVERYTHING: [(&str, &str); 11] = [
     (
         "calls",
         "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls WHERE company = $1 LIMIT $2)",
@@ -69,6 +70,21 @@ pub(crate) const EVERYTHING: [(&str, &str); 8] = [
         "contacts",
         "DELETE FROM contacts WHERE company = $1 AND number IN \
          (SELECT number FROM contacts WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "books",
+        "DELETE FROM books WHERE company = $1 AND company IN \
+         (SELECT company FROM books WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "record_numbers",
+        "DELETE FROM record_numbers WHERE company = $1 AND (number, record_id) IN \
+         (SELECT number, record_id FROM record_numbers WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "records",
+        "DELETE FROM records WHERE company = $1 AND record_id IN \
+         (SELECT record_id FROM records WHERE company = $1 LIMIT $2)",
     ),
     (
         "questions",
@@ -114,6 +130,7 @@ row! {
         calls: Option<String>,
         contacts: Option<String>,
         questions: Option<String>,
+        records: Option<String>,
     }
 }
 
@@ -378,7 +395,8 @@ async fn holds_data(
         .optional(HOLDS_DATA, args![company.as_str()])
         .await?;
     Ok(row.is_some_and(|row| {
-        row.calls.is_some() || row.contacts.is_some() || row.questions.is_some()
+        let held = [row.calls, row.contacts, row.questions, row.records];
+        held.iter().any(Option::is_some)
     }))
 }
 

@@ -4,18 +4,20 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
 
-use super::database::rows::{ContactRow, QuestionRow, e164, micros, object, time};
-use super::database::{Arg, Transaction, args, row, uncrossed};
+use super::database::rows::{
+    ContactRow, HeldRow, NumberRow, QuestionRow, e164, micros, object, time,
+};
+use super::database::{Arg, args, row, uncrossed};
+use super::rules::held::stored;
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
+use crate::directory::model::Alternatives;
 use crate::directory::model::follow::{
-    FollowMode, FollowReceipt, FollowState, Holder, KnownNumber, KnownNumbers, KnownRecord,
-    KnownRequest, PutFollow, RecordsPage, RecordsRequest,
+    FollowMode, FollowReceipt, FollowState, KnownNumber, KnownNumbers, KnownRecord, KnownRequest,
+    PutFollow, RecordsPage, RecordsRequest,
 };
-use crate::directory::model::{Alternatives, Contact, RecordObject};
 use crate::phone::E164;
 
 /// The columns of a number that is known, from `n` (the number), `p` (contact) and `q` (question).
@@ -30,14 +32,6 @@ const KNOWN_END: &str = ") n LEFT JOIN contacts p ON p.company = $1 AND p.number
 pub(crate) const RECORDS: &str = "SELECT number, object, record_id, alternatives, holders FROM contacts \
      WHERE company = $1 AND number > $2 AND source = 'Salesforce' ORDER BY number LIMIT $3";
 
-const HOLDERS: &str =
-    "SELECT holders, all_holders FROM contacts WHERE company = $1 AND number = $2";
-
-const KEEP_HOLDERS: &str = "UPDATE contacts SET holders = $3, all_holders = $4 WHERE company = $1 AND number = $2 \
-     AND source = 'Salesforce'";
-
-const FORGET_RECORDS: &str = "DELETE FROM contact_records WHERE company = $1 AND number = $2";
-
 const STATE: &str = "SELECT revision, watermark, followed_at, mode, reconciled_up_to FROM follows WHERE company = $1";
 
 const ANY_CONTACT: &str = "SELECT number FROM contacts WHERE company = $1 LIMIT 1";
@@ -51,19 +45,6 @@ const KEEP: &str = "INSERT INTO follows (company, revision, watermark, followed_
 
 /// Parameters: $1 company, $2 now.
 const ASK_MISSES: &str = "UPDATE questions SET due_at = $2 WHERE company = $1 AND due_at > $2";
-
-row! {
-    struct HeldRow {
-        holders: Option<String>,
-        all_holders: Option<i64>,
-    }
-}
-
-row! {
-    struct NumberRow {
-        number: String,
-    }
-}
 
 row! {
     struct RecordRow {
@@ -91,35 +72,6 @@ struct KnownNumberRow {
     contact: ContactRow,
     question: QuestionRow,
     held: HeldRow,
-}
-
-/// The records that hold a contact's number, in the form of the columns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Held {
-    json: Option<String>,
-    all: Option<i64>,
-}
-
-/// A holder in the database. Of the contact's own record, the names are left out: they stand beside
-/// it in the same row.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    #[serde(rename = "i")]
-    record_id: String,
-    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
-    object: Option<RecordObject>,
-    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
-    account_id: Option<String>,
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    company_name: Option<String>,
-    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
-    person_name: Option<String>,
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
-    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
-    owner_name: Option<String>,
-    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
-    modified_at: Option<i64>,
 }
 
 // === impl Store ===
@@ -258,80 +210,6 @@ impl Store {
     }
 }
 
-/// Writes which records hold the number of a contact that was there before, if that changed.
-/// `is_written` says whether the contact's row already has the columns.
-pub(crate) async fn keep_holders(
-    transaction: &mut Transaction,
-    company: &CompanyId,
-    number: &E164,
-    before: &Held,
-    now: &Held,
-    is_written: bool,
-) -> Result<(), sqlx::Error> {
-    if before == now {
-        return Ok(());
-    }
-    if !is_written {
-        let columns = args![company.as_str(), number.as_str(), now.json.clone(), now.all];
-        transaction.execute(KEEP_HOLDERS, columns).await?;
-    }
-    if before.ids() == now.ids() {
-        return Ok(());
-    }
-    forget_records(transaction, company, number).await?;
-    index_records(transaction, company, number, now).await
-}
-
-/// Makes the contact of a number findable by the records that hold it.
-pub(crate) async fn index_records(
-    transaction: &mut Transaction,
-    company: &CompanyId,
-    number: &E164,
-    held: &Held,
-) -> Result<(), sqlx::Error> {
-    let ids = held.ids();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let places: Vec<String> = (0..ids.len())
-        .map(|at| format!("($1, ${}, $2)", at + 3))
-        .collect();
-    let sql = format!(
-        "INSERT INTO contact_records (company, record_id, number) VALUES {} ON CONFLICT DO NOTHING",
-        places.join(", ")
-    );
-    let mut args = args![company.as_str(), number.as_str()];
-    args.extend(ids.into_iter().map(Arg::from));
-    transaction
-        .execute(AssertSqlSafe(sql), args)
-        .await
-        .map(drop)
-}
-
-/// Forgets which records hold the number of a contact.
-pub(crate) async fn forget_records(
-    transaction: &mut Transaction,
-    company: &CompanyId,
-    number: &E164,
-) -> Result<(), sqlx::Error> {
-    let key = args![company.as_str(), number.as_str()];
-    transaction.execute(FORGET_RECORDS, key).await.map(drop)
-}
-
-/// The records that hold the number of a contact, as they are kept.
-pub(crate) async fn held(
-    transaction: &mut Transaction,
-    company: &CompanyId,
-    number: &E164,
-) -> Result<Held, sqlx::Error> {
-    let key = args![company.as_str(), number.as_str()];
-    let row: Option<HeldRow> = transaction.optional(HOLDERS, key).await?;
-    Ok(row.map_or_else(Held::default, |row| Held {
-        json: row.holders,
-        all: row.all_holders,
-    }))
-}
-
 /// The statement that finds known numbers; `None` where nothing is asked for. The SQL consists of
 /// literals only; every value is a parameter.
 pub(crate) fn known(company: &CompanyId, request: &KnownRequest) -> Option<(String, Vec<Arg>)> {
@@ -371,82 +249,6 @@ fn mode_text(mode: FollowMode) -> &'static str {
     match mode {
         FollowMode::All => "All",
         FollowMode::NewOnly => "NewOnly",
-    }
-}
-
-// === impl Held ===
-
-impl Held {
-    /// The columns for a contact whose number these records hold.
-    pub(crate) fn new(contact: &Contact, holders: Option<&[Holder]>, all: bool) -> Self {
-        let Some(holders) = holders else {
-            return Self::default();
-        };
-        let stored = holders.iter().map(|holder| {
-            let is_own = contact.record_id.as_ref() == Some(&holder.record_id);
-            let beside = Some(holder).filter(|_| !is_own);
-            Stored {
-                record_id: holder.record_id.clone(),
-                object: beside.map(|holder| holder.object),
-                account_id: holder.account_id.clone(),
-                company_name: beside.and_then(|holder| holder.company_name.clone()),
-                person_name: beside.and_then(|holder| holder.person_name.clone()),
-                title: beside.and_then(|holder| holder.title.clone()),
-                owner_name: beside.and_then(|holder| holder.owner_name.clone()),
-                modified_at: holder.modified_at.map(micros),
-            }
-        });
-        Self {
-            // Serializing texts and numbers cannot fail.
-            json: serde_json::to_string(&stored.collect::<Vec<_>>()).ok(),
-            all: Some(i64::from(all)),
-        }
-    }
-
-    /// The columns, as parameters.
-    pub(crate) fn columns(&self) -> [Arg; 2] {
-        [self.json.clone().into(), self.all.into()]
-    }
-
-    /// The Ids by which the contact is found: of the records, and of their accounts.
-    fn ids(&self) -> BTreeSet<String> {
-        let stored = stored(self.json.as_deref()).ok().flatten();
-        let ids = |holder: Stored| [Some(holder.record_id), holder.account_id];
-        stored
-            .into_iter()
-            .flatten()
-            .flat_map(ids)
-            .flatten()
-            .collect()
-    }
-}
-
-fn stored(json: Option<&str>) -> Result<Option<Vec<Stored>>, StoreError> {
-    json.map(serde_json::from_str)
-        .transpose()
-        .map_err(|_| StoreError::Corrupt("a contact's records"))
-}
-
-// === impl Stored ===
-
-impl Stored {
-    fn into_holder(self, contact: &Contact) -> Result<Option<Holder>, StoreError> {
-        let is_own = contact.record_id.as_ref() == Some(&self.record_id);
-        let own = |field: &Option<String>, kept| if is_own { field.clone() } else { kept };
-        let object = if is_own { contact.object } else { self.object };
-        let Some(object) = object else {
-            return Ok(None);
-        };
-        Ok(Some(Holder {
-            object,
-            company_name: own(&contact.company_name, self.company_name),
-            person_name: own(&contact.person_name, self.person_name),
-            title: own(&contact.title, self.title),
-            owner_name: own(&contact.owner_name, self.owner_name),
-            record_id: self.record_id,
-            account_id: self.account_id,
-            modified_at: self.modified_at.map(time).transpose()?,
-        }))
     }
 }
 

@@ -3,19 +3,20 @@
 //! Every method takes the company first, and every row is keyed by it, so that no query can omit
 //! the company. Time is an argument. A method that returns `Ok` has committed. The methods are in
 //! the modules of their subjects: `calls`, `contacts`, `work`, `again`, `follow`, `companies`,
-//! `numbers`, `audit`.
+//! `numbers`, `audit`, `book`.
 
 mod again;
 pub(crate) mod audit;
+mod book;
 mod calls;
 mod companies;
 mod contacts;
 mod database;
 mod follow;
-mod merge;
 mod numbers;
 mod purge;
 mod revocations;
+pub(crate) mod rules;
 mod work;
 
 #[cfg(test)]

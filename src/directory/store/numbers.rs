@@ -11,6 +11,7 @@ use super::database::rows::{CallRow, micros, time};
 use super::database::{Arg, Transaction, args, row, uncrossed};
 use super::{CallFilter, NumberFilter, Store, StoreError, audit};
 use crate::company_id::CompanyId;
+use crate::directory::model::book::BookRecord;
 use crate::directory::model::number_hash::NumberKeys;
 use crate::directory::model::privacy::{AuditEntry, ErasedNumber};
 use crate::directory::model::{Asked, Call, Contact};
@@ -67,6 +68,7 @@ pub(crate) struct Held {
     pub(crate) erased_at: Option<Timestamp>,
     pub(crate) contact: Option<Contact>,
     pub(crate) asked: Asked,
+    pub(crate) records: Vec<BookRecord>,
     pub(crate) calls: Vec<Call>,
     pub(crate) more_calls: bool,
     pub(crate) audit: Vec<AuditEntry>,
@@ -114,6 +116,7 @@ impl Store {
             number_hash: hash,
             calls: 0,
             contacts: 0,
+            records: 0,
             others: 0,
         };
         if let NumberFilter::E164(e164) = number {
@@ -128,6 +131,8 @@ impl Store {
             }
             erased.contacts = self.take_away(CONTACT, key.clone()).await.map_err(sort)?;
             erased.others = self.take_away(QUESTION, key).await.map_err(sort)?;
+            let records = self.erase_from_book(company, e164).await;
+            erased.records = records.map_err(sort)?;
         }
         let found = self
             .otherwise(company, number, region)
@@ -276,12 +281,15 @@ impl Store {
         calls.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
         let more_calls = more.is_some() || calls.len() > MAX_CALLS as usize;
         calls.truncate(MAX_CALLS as usize);
-        let (contact, asked) = match number {
+        let (contact, asked, records) = match number {
             NumberFilter::E164(e164) => (
                 self.contact(company, e164).await?,
                 self.asked(company, e164).await?,
+                self.holders(company, std::slice::from_ref(e164))
+                    .await?
+                    .records,
             ),
-            NumberFilter::Spelled(_) => (None, Asked::default()),
+            NumberFilter::Spelled(_) => (None, Asked::default(), Vec::new()),
         };
         let erased = self.erased_at(company, &hashes).await?;
         let filter = AuditFilter {
@@ -294,6 +302,7 @@ impl Store {
             erased_at: erased,
             contact,
             asked,
+            records,
             calls,
             more_calls,
             audit,

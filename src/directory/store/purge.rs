@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::database::rows::micros;
 use super::database::{Arg, args, row, uncrossed};
-use super::{Store, StoreError, shorter};
+use super::{Store, StoreError, book, shorter};
 use crate::company_id::CompanyId;
 
 /// The most rows that one transaction reads.
@@ -58,8 +58,8 @@ pub(crate) struct Purged {
 }
 
 row! {
-    struct KeyRow {
-        key: String,
+    pub(crate) struct KeyRow {
+        pub(crate) key: String,
     }
 }
 
@@ -82,8 +82,8 @@ impl Store {
     }
 
     /// Deletes calls that started before this time, and older Salesforce contacts whose numbers no
-    /// call shows any more, with what Salesforce was asked about such numbers. A contact written by
-    /// hand stays until somebody removes it.
+    /// call shows any more, with what Salesforce was asked about such numbers, and address books
+    /// that no worker confirmed since. A contact written by hand stays until somebody removes it.
     pub(crate) async fn purge(
         &self,
         company: Option<&CompanyId>,
@@ -101,6 +101,7 @@ impl Store {
         let calls = self.purge_calls(company, before).await?;
         let contacts = self.purge_contacts(company, before).await?;
         self.purge_questions(company, before).await?;
+        self.purge_book(company, before).await?;
         Ok(Purged { calls, contacts })
     }
 
@@ -134,6 +135,13 @@ impl Store {
         {
             if let Some(before) = before(&next) {
                 self.purge_questions(&next, before).await?;
+            }
+            company = next;
+        }
+        let mut company = String::new();
+        while let Some(next) = self.key(book::NEXT, args![company.as_str()]).await? {
+            if let Some(before) = before(&next) {
+                self.purge_book(&next, before).await?;
             }
             company = next;
         }

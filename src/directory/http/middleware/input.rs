@@ -22,11 +22,25 @@ pub(crate) struct NumberInPath(pub(crate) String);
 /// The query string.
 pub(crate) struct Params<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+/// A body of more bytes than these is read on a thread of its own: a thousand records take
+/// milliseconds, for which a ringing phone would wait behind them.
+const LARGE: usize = 64 * 1024;
+
+impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let body = Body::from_request(request, app).await?;
+        if body.content().len() < LARGE {
+            return Self::read(body);
+        }
+        let reading = tokio::task::spawn_blocking(|| Self::read(body));
+        reading.await.map_err(|_| ApiError::Internal)?
+    }
+}
+
+impl<T: DeserializeOwned> Json<T> {
+    fn read(body: Body) -> Result<Self, ApiError> {
         let read = json::read_bytes(body.content()).map_err(|error| {
             ApiError::Malformed(format!(
                 "the body is not what this endpoint takes: {error}; see /v1/openapi.json"

@@ -1,5 +1,6 @@
 //! The directory over real HTTP on a loopback port, with a real database file.
 
+mod book;
 mod contacts;
 mod encrypted;
 mod failover;

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-const ENDPOINTS: [(&str, &str, &[Purpose]); 22] = [
+const ENDPOINTS: [(&str, &str, &[Purpose]); 28] = [
     ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
     (
         "GET",
@@ -34,6 +34,12 @@ const ENDPOINTS: [(&str, &str, &[Purpose]); 22] = [
     ("PUT", "/v1/worker/follow", &[Purpose::Worker]),
     ("POST", "/v1/worker/follow/numbers", &[Purpose::Worker]),
     ("POST", "/v1/worker/follow/records", &[Purpose::Worker]),
+    ("GET", "/v1/worker/book", &[Purpose::Worker]),
+    ("DELETE", "/v1/worker/book", &[Purpose::Worker]),
+    ("POST", "/v1/worker/book/fill", &[Purpose::Worker]),
+    ("POST", "/v1/worker/book/records", &[Purpose::Worker]),
+    ("POST", "/v1/worker/book/finish", &[Purpose::Worker]),
+    ("POST", "/v1/worker/book/holders", &[Purpose::Worker]),
     ("PUT", "/v1/tokens/not-before", &[Purpose::Controller]),
 ];
 

@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow", "0008_records")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[
@@ -46,6 +46,7 @@ pub(crate) use row;
 pub(crate) mod error;
 mod postgres;
 pub(crate) mod rows;
+pub(crate) mod sets;
 mod sqlite;
 
 use std::time::Duration;
@@ -76,7 +77,14 @@ pub(crate) enum Transaction {
 }
 
 /// The tables in which numbers and names are.
-pub(crate) const WITH_NUMBERS: [&str; 4] = ["calls", "contacts", "contact_records", "questions"];
+pub(crate) const WITH_NUMBERS: [&str; 6] = [
+    "calls",
+    "contacts",
+    "contact_records",
+    "questions",
+    "records",
+    "record_numbers",
+];
 
 /// A parameter of a statement. The tables hold only texts and integers.
 #[derive(Debug, Clone)]
@@ -128,6 +136,7 @@ macro_rules! bound {
         query
     }};
 }
+use bound;
 
 /// Makes the migrations from the names of their files, such as `0002_purge`, and their statements.
 fn migrator(files: &[(&'static str, &'static str)]) -> Migrator {
@@ -402,6 +411,16 @@ impl From<Option<i64>> for Arg {
     }
 }
 
+/// The versions of the schema.
+#[cfg(test)]
+pub(crate) fn migrations(postgres: bool) -> &'static Migrator {
+    if postgres {
+        &postgres::MIGRATIONS
+    } else {
+        &sqlite::MIGRATIONS
+    }
+}
+
 /// Whether a failure is temporary: busy, disk full or unreachable.
 pub(crate) fn passes(error: &sqlx::Error) -> bool {
     match error {
@@ -488,6 +507,7 @@ mod tests {
             "6c93f3024717d7082f17a0f9",
             "c4d1bc8b3738fc30e9213cfb",
             "4036d27c8e300b9d9e88348f",
+            "d6416f8560479a7a8e08d1d3",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -499,6 +519,7 @@ mod tests {
             "07087859527e2287c0bc1358",
             "2d4fa64d22a94555e3d2ed6e",
             "2ca27684960972b48b61093a",
+            "ad475c38c484ee32dbe0f1b5",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }

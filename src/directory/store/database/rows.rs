@@ -60,6 +60,55 @@ row! {
     }
 }
 
+row! {
+    /// The records that hold a contact's number, in a row of `contacts`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct HeldRow {
+        pub(crate) holders: Option<String>,
+        pub(crate) all_holders: Option<i64>,
+    }
+}
+
+row! {
+    /// A number.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct NumberRow {
+        pub(crate) number: String,
+    }
+}
+
+row! {
+    /// A row of `records`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct RecordRow {
+        pub(crate) record_id: String,
+        pub(crate) object: Option<String>,
+        pub(crate) company_name: Option<String>,
+        pub(crate) person_name: Option<String>,
+        pub(crate) title: Option<String>,
+        pub(crate) owner_name: Option<String>,
+        pub(crate) account_id: Option<String>,
+        pub(crate) modified_at: Option<i64>,
+        pub(crate) numbers: String,
+        pub(crate) generation: i64,
+        pub(crate) changed_in: i64,
+    }
+}
+
+/// A contact with the records that hold its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeldContactRow {
+    pub(crate) contact: ContactRow,
+    pub(crate) held: HeldRow,
+}
+
+/// A number with what Salesforce was asked about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NumberQuestionRow {
+    pub(crate) number: NumberRow,
+    pub(crate) question: QuestionRow,
+}
+
 /// A call with the contact of its number, and what Salesforce was asked about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedCallRow {
@@ -87,10 +136,9 @@ pub(crate) fn time(micros: i64) -> Result<Timestamp, StoreError> {
 
 /// Converts a column value to a number.
 ///
-/// The number was checked when it was written. If the numbering data of a newer version refuses it,
-/// the row is shown without a number rather than hidden.
+/// The number was read when it was written.
 pub(crate) fn e164(text: &str) -> Option<E164> {
-    text.parse().ok()
+    E164::written(text).ok()
 }
 
 pub(crate) fn direction_text(direction: Direction) -> &'static str {
@@ -140,6 +188,43 @@ where
             contact: ContactRow::from_row(row)?,
             question: QuestionRow::from_row(row)?,
         })
+    }
+}
+
+// === impl HeldContactRow ===
+
+impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for HeldContactRow
+where
+    ContactRow: sqlx::FromRow<'r, R>,
+    HeldRow: sqlx::FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            contact: ContactRow::from_row(row)?,
+            held: HeldRow::from_row(row)?,
+        })
+    }
+}
+
+// === impl NumberQuestionRow ===
+
+impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for NumberQuestionRow
+where
+    NumberRow: sqlx::FromRow<'r, R>,
+    QuestionRow: sqlx::FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            number: NumberRow::from_row(row)?,
+            question: QuestionRow::from_row(row)?,
+        })
+    }
+}
+
+impl NumberQuestionRow {
+    /// The number, and the question.
+    pub(crate) fn named(self) -> (String, QuestionRow) {
+        (self.number.number, self.question)
     }
 }
 

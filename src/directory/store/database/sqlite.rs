@@ -22,6 +22,14 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = migrations!("sqlite");
 /// phone of another company.
 const READERS: u32 = 12;
 
+/// The writer's cache, as SQLite wants it: a negative number of KiB. The numbers of a bulk request
+/// are spread over the whole tree; what is read again for each of them costs more than the rows.
+const WRITERS_CACHE: &str = "-32768";
+
+/// How many pages the journal has when it is written back: 16 MiB. A page that several requests
+/// change is written back once.
+const JOURNAL_PAGES: &str = "4000";
+
 /// How long a process waits for others that open the same file: one of them may be bringing the
 /// schema of a large file up to date.
 const OPENING: Duration = Duration::from_secs(60);
@@ -77,13 +85,21 @@ impl Sqlite {
             .idle_timeout(None)
             .max_lifetime(None)
             .after_release(|connection, _| Box::pin(out_of_transaction(connection)))
-            .connect_with(options.clone())
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("cache_size", WRITERS_CACHE)
+                    .pragma("wal_autocheckpoint", JOURNAL_PAGES),
+            )
             .await
             .map_err(cannot)?;
         let readers = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // Each has a thread of its own. To ask it whether it is there takes as long as to ask for a
+            // row, and on a busy machine the scheduler's time twice.
+            .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "on"))
             .await
             .map_err(cannot)?;

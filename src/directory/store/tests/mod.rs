@@ -1,11 +1,14 @@
 //! The store on a real database, with a clock set by the test.
 
 mod again;
+mod book;
 mod cost;
 mod follow;
 mod plans;
+mod raced;
 mod replicas;
 mod revocations;
+mod upgrade;
 mod whose;
 
 use jiff::Timestamp;

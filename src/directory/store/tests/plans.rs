@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use super::*;
 use crate::directory::model::follow::KnownRequest;
 use crate::directory::store::database::{Arg, args, row};
-use crate::directory::store::{again, calls, contacts, follow, numbers, purge, work};
+use crate::directory::store::{again, book, calls, contacts, follow, numbers, purge, work};
 
 row! {
     struct Step {
@@ -175,6 +175,94 @@ async fn the_numbers_of_changed_records_are_found_by_keys_alone() {
     assert_eq!(
         records,
         "SEARCH contacts USING PRIMARY KEY (company=? AND number>?)"
+    );
+}
+
+/// Rows of a set come first, and each finds its row by the key: the tables may be of any size.
+#[tokio::test]
+async fn a_set_of_rows_is_written_and_read_by_keys_alone() {
+    for (statement, key) in [
+        (
+            &contacts::CONTACTS_OF,
+            "SEARCH p USING PRIMARY KEY (company=? AND number=?)",
+        ),
+        (
+            &contacts::QUESTIONS_OF,
+            "SEARCH q USING PRIMARY KEY (company=? AND number=?)",
+        ),
+        (
+            &contacts::KEEP_HOLDERS,
+            "SEARCH contacts USING PRIMARY KEY (company=? AND number=?)",
+        ),
+        (
+            &contacts::REMOVE_ALL,
+            "SEARCH contacts USING PRIMARY KEY (company=? AND number=?)",
+        ),
+        (
+            &contacts::FORGET_RECORDS,
+            "contact_records_of_a_number (company=? AND number=?)",
+        ),
+        (
+            &book::RECORDS_OF,
+            "SEARCH r USING PRIMARY KEY (company=? AND record_id=?)",
+        ),
+        (
+            &book::HOLDERS_OF,
+            "SEARCH m USING PRIMARY KEY (company=? AND number=?)",
+        ),
+        (
+            &book::SEEN,
+            "SEARCH records USING PRIMARY KEY (company=? AND record_id=?)",
+        ),
+        (
+            &book::REMOVE,
+            "SEARCH records USING PRIMARY KEY (company=? AND record_id=?)",
+        ),
+        (
+            &book::DROP_NUMBERS,
+            "SEARCH record_numbers USING PRIMARY KEY (company=? AND number=? AND record_id=?)",
+        ),
+        (
+            &book::NAME_ACCOUNTS,
+            "records_of_an_account (company=? AND account_id=?)",
+        ),
+    ] {
+        let plan = plan(&statement.on_sqlite(64), vec![]).await;
+        assert!(plan.contains(key), "{key}\n{plan}");
+        let tables = [
+            "contacts",
+            "questions",
+            "contact_records",
+            "records",
+            "record_numbers",
+            "p",
+            "q",
+            "r",
+            "m",
+        ];
+        for table in tables {
+            assert!(!plan.contains(&format!("SCAN {table}")), "{plan}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_address_book_is_read_by_keys_and_swept_in_order() {
+    let holders = plan(book::HOLDERS, args!["acme", "+81312345678", 9]).await;
+    assert_eq!(
+        holders,
+        "SEARCH m USING PRIMARY KEY (company=? AND number=?)\n\
+         SEARCH r USING PRIMARY KEY (company=? AND record_id=?)"
+    );
+    let end = plan(book::END, args!["acme", "", 1_999]).await;
+    assert_eq!(
+        end,
+        "SEARCH records USING PRIMARY KEY (company=? AND record_id>?)"
+    );
+    let unseen = plan(book::UNSEEN, args!["acme", "", "~", 5]).await;
+    assert_eq!(
+        unseen,
+        "SEARCH r USING PRIMARY KEY (company=? AND record_id>? AND record_id<?)"
     );
 }
 

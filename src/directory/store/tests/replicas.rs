@@ -99,6 +99,43 @@ async fn two_workers_on_two_replicas_resolve_every_call_once_under_redelivery() 
     );
 }
 
+/// Which of two daily runs names a number is open, but one does, and the other is told so.
+#[tokio::test]
+async fn two_workers_that_write_the_same_numbers_agree_on_who_wrote_each() {
+    let address = Postgres::shared().unwrap().new_database().unwrap();
+    let replicas = [
+        Store::open(&address).await.unwrap(),
+        Store::open(&address).await.unwrap(),
+    ];
+    for round in 0..10 {
+        let number = |n: usize| format!("+81312{round:02}{n:04}");
+        let writes = ["one", "two"].map(|name| {
+            let contacts = (0..300).map(|n| FoundContact {
+                person_name: Some(name.to_owned()),
+                ..found(&number(n))
+            });
+            let contacts: Vec<_> = contacts.collect();
+            writes(WritePolicy::OnlyMissing, &contacts)
+        });
+        let company = acme();
+        let (one, two) = futures::join!(
+            replicas[0].write_contacts(&company, &writes[0], at(0)),
+            replicas[1].write_contacts(&company, &writes[1], at(0)),
+        );
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_eq!(one.written() + two.written(), 300, "round {round}");
+        let contacts = replicas[0].contacts_after(&acme(), &number(0), 299).await;
+        for contact in contacts.unwrap() {
+            let of = |receipt: &crate::directory::model::WriteContactsReceipt| {
+                receipt.outcomes[&contact.number] == crate::directory::model::WriteOutcome::Written
+            };
+            let writer = if of(&one) { "one" } else { "two" };
+            assert_ne!(of(&one), of(&two));
+            assert_eq!(contact.person_name.as_deref(), Some(writer));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_killed_loses_nothing_that_was_answered() {
     let mut server = Postgres::start(true).unwrap();

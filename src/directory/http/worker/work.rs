@@ -7,11 +7,12 @@ use axum::Json as Answer;
 use axum::extract::State;
 use tracing::info;
 
-use super::middleware::auth::{Caller, Work};
-use super::middleware::error::ApiError;
-use super::middleware::input::{Json, bulk, text, within};
-use super::middleware::responses::BodyRefusals;
-use super::{App, now};
+use super::MAX_RECORD_ID_CHARS;
+use crate::directory::http::middleware::app::{App, now};
+use crate::directory::http::middleware::auth::{Caller, Work};
+use crate::directory::http::middleware::error::ApiError;
+use crate::directory::http::middleware::input::{Json, bulk, text, within};
+use crate::directory::http::middleware::responses::BodyRefusals;
 use crate::directory::model::follow::Holder;
 use crate::directory::model::{
     AgainRequest, Alternatives, ClaimRequest, ClaimedCalls, DoneReceipt, DoneRequest, FoundContact,
@@ -21,9 +22,8 @@ use crate::directory::model::{
 use crate::follow::MAX_HOLDERS;
 use crate::resolve::MAX_ALTERNATIVES;
 
-const MAX_NAME_CHARS: usize = 1_000;
+pub(super) const MAX_NAME_CHARS: usize = 1_000;
 const MAX_LINK_CHARS: usize = 2_000;
-pub(super) const MAX_RECORD_ID_CHARS: usize = 32;
 const MAX_REASON_CHARS: usize = 200;
 const MAX_HOLDER_CHARS: usize = 100;
 const MAX_FINGERPRINT_CHARS: usize = 100;

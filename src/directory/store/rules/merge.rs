@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::database::rows::{CallRow, direction_text, micros};
 use crate::directory::model::Direction;
 use crate::directory::model::webhook::Leg;
+use crate::directory::store::database::rows::{CallRow, direction_text, micros};
 use crate::phone;
 use crate::phone::Region;
 

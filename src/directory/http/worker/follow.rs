@@ -5,12 +5,12 @@ use axum::Json as Answer;
 use axum::extract::State;
 use tracing::info;
 
-use super::middleware::auth::{Caller, Work};
-use super::middleware::error::ApiError;
-use super::middleware::input::{Json, bulk, within};
-use super::middleware::responses::BodyRefusals;
-use super::worker::MAX_RECORD_ID_CHARS;
-use super::{App, now};
+use super::MAX_RECORD_ID_CHARS;
+use crate::directory::http::middleware::app::{App, now};
+use crate::directory::http::middleware::auth::{Caller, Work};
+use crate::directory::http::middleware::error::ApiError;
+use crate::directory::http::middleware::input::{Json, bulk, within};
+use crate::directory::http::middleware::responses::BodyRefusals;
 use crate::directory::model::follow::{
     FollowReceipt, FollowState, KnownNumbers, KnownRequest, PutFollow, RecordsPage, RecordsRequest,
 };
