@@ -276,8 +276,8 @@ impl Settings {
             });
         }
         // Without runs nobody would fill it.
-        let has_book = contacts.address_book == AddressBook::Full
-            && contacts.retrieval != Retrieval::Disabled;
+        let has_book =
+            contacts.address_book == AddressBook::Full && contacts.retrieval != Retrieval::Disabled;
         let daily_percent = Some(u64::from(spec.api_budget.daily_percent))
             .filter(|percent| (1..=100).contains(percent))
             .ok_or_else(|| InvalidField {
