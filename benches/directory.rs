@@ -263,6 +263,8 @@ async fn fill(worker: &Client, size: &Size) -> Outcome<String> {
                 job_id: Some("7505g00000bench".to_owned()),
                 locator: Some(end.to_string()),
                 rows: u64::from(end),
+                within: 0,
+                skipped: 0,
                 of: None,
                 done: false,
             };

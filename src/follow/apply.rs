@@ -157,6 +157,17 @@ impl Changes {
         sorted
     }
 
+    /// The records that are there.
+    pub fn there(&self) -> impl Iterator<Item = &Record> {
+        self.there.values()
+    }
+
+    /// The records that are gone, with those that they were merged into.
+    pub fn gone(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let gone = self.gone.iter();
+        gone.map(|(id, winner)| (id.as_str(), winner.as_deref()))
+    }
+
     /// The Ids of the records that changed, sorted.
     pub fn ids(&self) -> Vec<String> {
         let mut ids: Vec<String> = self.there.keys().chain(self.gone.keys()).cloned().collect();

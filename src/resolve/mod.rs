@@ -33,6 +33,7 @@ pub use self::permission_set::{PERMISSION_SET, permission_set};
 pub use self::plan::{Batch, MAX_QUERIES_PER_COMPOSITE, MAX_ROWS_PER_PAGE};
 pub use self::query::{PhoneField, Shape};
 pub use self::record::{Change, Record};
+pub(crate) use self::record::{FlatRow, Row};
 pub use self::resolver::{Allowance, Finding, LookedUp, Resolver};
 pub use self::second::SecondAnswer;
 pub use self::since::ChangesSince;

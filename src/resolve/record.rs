@@ -10,6 +10,8 @@ use crate::phone::{E164, Region, numbers_in};
 /// The longest text of a phone field that is looked at, in bytes: Salesforce's have 40 characters.
 /// A longer one comes from elsewhere, and would hold hundreds of numbers.
 const MAX_PHONE_BYTES: usize = 200;
+/// The longest name, title and company, in characters: Salesforce's have 255.
+const MAX_NAME_CHARS: usize = 1_000;
 
 /// A record of Salesforce with a phone number on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,29 @@ struct Owner {
     name: Option<String>,
 }
 
+/// A row of a bulk query, whose columns are flat: a record of a parent is part of a column's name
+/// (facts: Salesforce changes D2). A value that is empty is none.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct FlatRow {
+    id: Option<String>,
+    name: Option<String>,
+    company: Option<String>,
+    account_id: Option<String>,
+    #[serde(rename = "Account.Name")]
+    account_name: Option<String>,
+    #[serde(rename = "Account.IsPersonAccount")]
+    account_is_person_account: Option<bool>,
+    is_person_account: Option<bool>,
+    title: Option<String>,
+    #[serde(rename = "Owner.Name")]
+    owner_name: Option<String>,
+    last_modified_date: Option<String>,
+    phone: Option<String>,
+    mobile_phone: Option<String>,
+    person_mobile_phone: Option<String>,
+}
+
 /// A record as the changes of an org show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -99,7 +124,55 @@ pub enum Change {
     },
 }
 
+// === impl FlatRow ===
+
+impl From<FlatRow> for Row {
+    fn from(flat: FlatRow) -> Self {
+        Self {
+            id: flat.id,
+            name: flat.name,
+            company: flat.company,
+            account_id: flat.account_id,
+            account: Some(ParentAccount {
+                name: flat.account_name,
+                is_person_account: flat.account_is_person_account,
+            }),
+            is_person_account: flat.is_person_account,
+            title: flat.title,
+            owner: Some(Owner {
+                name: flat.owner_name,
+            }),
+            last_modified_date: flat.last_modified_date,
+            phone: flat.phone,
+            mobile_phone: flat.mobile_phone,
+            person_mobile_phone: flat.person_mobile_phone,
+            ..Self::default()
+        }
+    }
+}
+
+// === impl Row ===
+
 impl Row {
+    /// The Id of the record.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// Whether a phone field has a text, be it a number or not.
+    pub(crate) fn has_phone(&self) -> bool {
+        let phones = [&self.phone, &self.mobile_phone, &self.person_mobile_phone];
+        let mut phones = phones.into_iter().flatten();
+        phones.any(|text| !text.trim().is_empty())
+    }
+
+    /// The account whose person contact this row of Contact is.
+    pub(crate) fn person_of(&self) -> Option<&str> {
+        let parent = self.account.as_ref()?;
+        parent.is_person_account.filter(|is| *is)?;
+        self.account_id.as_deref()
+    }
+
     /// The change that this row of a query over deleted records shows; `None` for a row without an
     /// Id.
     pub(crate) fn into_change(self, object: Object, home: &Region) -> Option<Change> {
@@ -157,7 +230,6 @@ impl Row {
         // A person account has no title in the accounts' own fields, so its person contact has none
         // either: both rows are one record.
         let title = self.title.filter(|_| object != Object::Account);
-        let told = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         Some(Record {
             object,
             id,
@@ -195,6 +267,18 @@ impl Record {
         let texts: usize = texts.map(String::len).sum();
         size_of::<Self>() + self.id.len() + texts + self.numbers.len() * 2 * size_of::<E164>()
     }
+}
+
+/// A text for people: one line, and no longer than any of Salesforce's.
+fn told(text: Option<String>) -> Option<String> {
+    let mut text = text?;
+    if text.contains(char::is_control) {
+        text = text.replace(char::is_control, " ");
+    }
+    if let Some((end, _)) = text.char_indices().nth(MAX_NAME_CHARS) {
+        text.truncate(end);
+    }
+    (!text.trim().is_empty()).then_some(text)
 }
 
 /// Salesforce writes `2026-11-23T01:02:03.000+0000`: the offset has no colon.

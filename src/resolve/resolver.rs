@@ -7,12 +7,12 @@ use tracing::debug;
 use url::Url;
 
 use super::plan::pack;
-use super::query::Shape;
-use super::search::{Absorbed, Search};
+use super::query::{Shape, Slot};
+use super::search::{Absorbed, Search, shrink};
 use super::url_limit::{UrlLength, UrlLimit, is_too_much};
 use super::{Batch, Match, Object, Record, ResolveError, choose};
 use crate::phone::{E164, Region};
-use crate::salesforce::{Connection, Spent};
+use crate::salesforce::{Connection, Error, Soql, Spent};
 
 /// Up to so many calls, numbers are spread over them evenly.
 const FEW_CALLS: usize = 3;
@@ -196,6 +196,45 @@ impl Resolver {
     pub fn calls_left(&self) -> Option<u64> {
         let spent = self.connection.spent().calls;
         self.allowance.0.map(|most| most.saturating_sub(spent))
+    }
+
+    /// Whether one more call may be made.
+    pub(crate) fn may_ask(&self) -> Result<(), ResolveError> {
+        self.allowance.check(self.connection.spent())
+    }
+
+    /// The region by which numbers are read.
+    pub(crate) fn home(&self) -> &Region {
+        &self.home
+    }
+
+    /// The objects and fields that are queried.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Whether the row of an account tells all numbers of a person account; otherwise that of its
+    /// person contact does.
+    pub fn accounts_tell_persons(&self) -> bool {
+        self.shape.accounts_tell_persons()
+    }
+
+    /// Leaves out what Salesforce does not show the user, as in a look-up. Returns whether the
+    /// query that was `sent` is another one now.
+    pub(crate) fn leave_out(
+        &mut self,
+        object: Object,
+        error: &Error,
+        sent: &Soql,
+        query: impl Fn(&Shape) -> Soql,
+    ) -> bool {
+        if *sent != query(&self.shape) {
+            return true;
+        }
+        let finding = shrink(&mut self.shape, &Slot::of_all(object), error);
+        let is_other = finding.is_some();
+        self.findings.extend(finding);
+        is_other
     }
 
     /// The URL of the instance, for links to records.

@@ -25,6 +25,7 @@ const _: () = assert!(MAX_IDS <= MAX_ROWS_PER_PAGE);
 pub struct ChangesSince {
     since: Timestamp,
     open: Vec<Reading>,
+    half_told: BTreeSet<String>,
 }
 
 /// The query of an object, before its first page or at a later one.
@@ -46,6 +47,12 @@ pub(crate) struct ById {
 // === impl ChangesSince ===
 
 impl ChangesSince {
+    /// The person accounts of which the last page had the row of the person contact and not that of
+    /// the account, which is on another page or in none.
+    pub fn half_told(&self) -> &BTreeSet<String> {
+        &self.half_told
+    }
+
     /// How many calls the rest costs, as far as it is known: at least one while there is a rest.
     pub fn calls_left(&self) -> u64 {
         let pages = |reading: &Reading| reading.rows_left.div_ceil(MAX_ROWS_PER_PAGE as u64).max(1);
@@ -74,6 +81,7 @@ impl Resolver {
         ChangesSince {
             since,
             open: self.shape.objects().map(Reading::of).collect(),
+            half_told: BTreeSet::new(),
         }
     }
 
@@ -101,6 +109,7 @@ impl Resolver {
         let mut answers = self.connection.composite(&requests).await?;
         let mut found = Vec::new();
         let mut persons_dropped = false;
+        let (mut persons, mut accounts) = (BTreeSet::new(), BTreeSet::new());
         for mut reading in std::mem::take(&mut changes.open) {
             let object = reading.object;
             let at = answers
@@ -126,13 +135,24 @@ impl Resolver {
             };
             reading.rows += page.records.len() as u64;
             reading.rows_left = page.total_size.saturating_sub(reading.rows);
-            let rows = page.records.into_iter();
-            found.extend(rows.filter_map(|row| row.into_change(object, &self.home)));
+            for row in page.records {
+                if object == Object::Contact {
+                    persons.extend(row.person_of().map(str::to_owned));
+                }
+                let Some(change) = row.into_change(object, &self.home) else {
+                    continue;
+                };
+                if object == Object::Account {
+                    accounts.insert(change.id().to_owned());
+                }
+                found.push(change);
+            }
             reading.next = page.next;
             changes
                 .open
                 .extend(Some(reading).filter(|reading| reading.next.is_some()));
         }
+        changes.half_told = persons.difference(&accounts).cloned().collect();
         Ok(Some(found))
     }
 

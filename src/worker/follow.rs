@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use tracing::info;
 
+use super::book::{FOLLOWED_EVERY, Window, whole};
 use super::failure::Failure;
 use super::found::{contact, known};
 use super::run::{Progress, Run, not_stopped};
@@ -23,8 +24,8 @@ use crate::directory::model::{
 use crate::follow::{Applied, Changes, Mode, Plan, State, apply, plan, settled_until, tells_all};
 use crate::phone::E164;
 use crate::reason::Reason;
-use crate::resolve::{Change, Object, ResolveError, Resolver};
-use crate::run::{Followed, Note};
+use crate::resolve::{Object, ResolveError, Resolver};
+use crate::run::{ChangesRead, Followed, Note};
 use crate::salesforce::Meaning;
 use crate::shutdown::Shutdown;
 
@@ -101,7 +102,7 @@ fn is_same(before: &Contact, now: &FoundContact) -> bool {
 }
 
 /// Whether Salesforce refused the question about changes itself, so that the look-ups can go on.
-fn is_about_the_question(error: &ResolveError) -> bool {
+pub(super) fn is_about_the_question(error: &ResolveError) -> bool {
     let ResolveError::Salesforce(error) = error else {
         return false;
     };
@@ -142,25 +143,36 @@ impl Run {
         progress: &mut Progress<'_>,
         shutdown: &Shutdown,
     ) -> Result<Option<FollowState>, Failure> {
-        let Some(settings) = self.settings.follow else {
+        // An address book that does not change would soon be wrong: it follows in any case.
+        let wants_book = self.most_records().is_some();
+        let settings = self.settings.follow;
+        if settings.is_none() && !wants_book {
             return Ok(None);
-        };
+        }
         let state = self.directory.follow_state().await?;
-        let every = i64::try_from(settings.every_seconds).unwrap_or(i64::MAX);
-        let every = SignedDuration::from_secs(every);
+        let every = settings.map_or(FOLLOWED_EVERY, |settings| {
+            let every = i64::try_from(settings.every_seconds).unwrap_or(i64::MAX);
+            SignedDuration::from_secs(every)
+        });
         let now = Timestamp::now();
-        let planned = plan(&state_of(&state), settings.mode, every, now);
-        let mode = match settings.mode {
+        let has_book = wants_book && self.directory.book().await?.generation > 0;
+        let known = State {
+            knows_numbers: state.knows_numbers || has_book,
+            ..state_of(&state)
+        };
+        let follows = settings.map(|settings| settings.mode);
+        let planned = plan(&known, follows.unwrap_or(Mode::NewOnly), every, now);
+        let mode = follows.map(|mode| match mode {
             Mode::All => FollowMode::All,
             Mode::NewOnly => FollowMode::NewOnly,
-        };
+        });
         let (since, reconcile) = match planned {
             Plan::NotDue => return Ok(Some(state)),
             Plan::NothingKnown { settled } => {
                 let state = FollowState {
                     watermark: state.watermark.max(Some(settled)),
                     followed_at: Some(now),
-                    mode: Some(mode),
+                    mode,
                     reconciled_up_to: None,
                     ..state
                 };
@@ -174,9 +186,13 @@ impl Run {
             Some(resolver) => resolver,
             none => none.insert(self.log_in().await?),
         };
-        progress.begin_to_follow(settings.mode);
+        if let Some(mode) = follows {
+            progress.begin_to_follow(mode);
+        }
+        // Only where no change is missing, the book says who is behind a number.
+        let goes_on = state.watermark == Some(since);
         let window = self
-            .follow_window(since, resolver, progress, shutdown)
+            .follow_window(since, goes_on, resolver, progress, shutdown)
             .await;
         progress.following = None;
         let (read_at, is_whole) = match window {
@@ -190,11 +206,15 @@ impl Run {
             }
             window => window?,
         };
+        progress.book = None;
+        if !is_whole || state.watermark != Some(since) {
+            self.fill_anew().await?;
+        }
         let reconcile = reconcile || !is_whole;
-        let up_to = match settings.mode {
-            Mode::All if reconcile => Some(String::new()),
-            Mode::All => state.reconciled_up_to,
-            Mode::NewOnly => None,
+        let up_to = match follows {
+            Some(Mode::All) if reconcile => Some(String::new()),
+            Some(Mode::All) => state.reconciled_up_to,
+            Some(Mode::NewOnly) | None => None,
         };
         let request = PutFollow {
             // What was missed before the first window is due by its own time.
@@ -203,7 +223,7 @@ impl Run {
                 revision: state.revision,
                 watermark: Some(settled_until(state.watermark, read_at, now)),
                 followed_at: Some(now),
-                mode: Some(mode),
+                mode,
                 reconciled_up_to: up_to,
                 knows_numbers: state.knows_numbers,
             },
@@ -217,6 +237,7 @@ impl Run {
     async fn follow_window(
         &self,
         since: Timestamp,
+        goes_on: bool,
         resolver: &mut Resolver,
         progress: &mut Progress<'_>,
         shutdown: &Shutdown,
@@ -226,6 +247,7 @@ impl Run {
         let mut look_up = Vec::new();
         let mut rows = 0;
         let mut is_whole = true;
+        let mut shelved = Window::default();
         loop {
             not_stopped(shutdown)?;
             let page = resolver.next_changes(&mut changes).await;
@@ -243,12 +265,26 @@ impl Run {
                 break;
             }
             rows += page.len();
+            let page = Changes::new(page);
+            self.shelve(&page, changes.half_told(), resolver, &mut shelved)
+                .await?;
             look_up.extend(self.apply(page, resolver, progress).await?);
         }
+        if is_whole {
+            self.shelve_rest(shelved, resolver).await?;
+        }
+        if is_whole && goes_on && self.most_records().is_some() {
+            progress.book = whole(&self.directory.book().await?);
+        }
+        let read_at = read_at.unwrap_or(since);
+        progress.report.changes_read = Some(ChangesRead {
+            rows: rows as u64,
+            seconds: u64::try_from(read_at.duration_since(since).as_secs()).unwrap_or(0),
+        });
         let asked = look_up.len();
         self.look_up(look_up, resolver, progress, shutdown).await?;
         info!(%since, rows, asked, is_whole, "changes followed");
-        Ok((read_at.unwrap_or(since), is_whole))
+        Ok((read_at, is_whole))
     }
 
     /// Goes on to compare all contacts with their records, if that is under way.
@@ -281,7 +317,8 @@ impl Run {
                 progress.begin_to_follow(Mode::All);
                 let changes = resolver.changes_of(&ids).await;
                 progress.report_findings(resolver);
-                let look_up = self.apply(changes?, resolver, progress).await?;
+                let changes = Changes::new(changes?);
+                let look_up = self.apply(changes, resolver, progress).await?;
                 self.look_up(look_up, resolver, progress, shutdown).await?;
                 progress.following = None;
             }
@@ -303,11 +340,13 @@ impl Run {
     /// looked up.
     async fn apply(
         &self,
-        changes: Vec<Change>,
+        changes: Changes,
         resolver: &Resolver,
         progress: &mut Progress<'_>,
     ) -> Result<Vec<E164>, Failure> {
-        let changes = Changes::new(changes);
+        if progress.following.is_none() {
+            return Ok(Vec::new());
+        }
         let (ids, numbers) = (changes.ids(), changes.numbers());
         let requests = ids.len().max(numbers.len()).div_ceil(MAX_BULK);
         let mut look_up = Vec::new();
@@ -395,6 +434,11 @@ impl Run {
         numbers.sort_unstable();
         numbers.dedup();
         let nobody = Todo::default();
+        if let Some(book) = progress.book.clone() {
+            return self
+                .ask_book(&numbers, &nobody, &book, Some(resolver), progress)
+                .await;
+        }
         let asked = self.ask(&numbers, false, &nobody, resolver, progress, shutdown);
         let asked = match asked.await {
             Ok(()) => self.ask_again(&nobody, resolver, progress).await,

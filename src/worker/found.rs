@@ -1,5 +1,6 @@
 //! The form in which the directory keeps a record that was found.
 
+use crate::directory::model::book::BookRecord;
 use crate::directory::model::follow::{Holder, KnownNumber};
 use crate::directory::model::{
     Alternative, Alternatives, ChosenBy, Contact, ContactSource, FoundContact, RecordObject,
@@ -99,6 +100,22 @@ fn holder(record: &Record) -> Holder {
         title: record.title.clone(),
         owner_name: record.owner.clone(),
         modified_at: record.modified,
+    }
+}
+
+/// Converts a record of the address book.
+pub(crate) fn held(record: BookRecord) -> Record {
+    Record {
+        object: object(record.object),
+        id: record.record_id,
+        company: record.company_name,
+        person: record.person_name,
+        title: record.title,
+        owner: record.owner_name,
+        account: record.account_id,
+        modified: record.modified_at,
+        phones: Vec::new(),
+        numbers: record.numbers,
     }
 }
 

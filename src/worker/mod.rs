@@ -5,7 +5,9 @@
 //! ([`WorkerSettings`]) and files; its output is one document ([`RunReport`]).
 
 mod args;
+mod book;
 mod failure;
+mod fill;
 mod follow;
 mod found;
 mod run;
@@ -21,6 +23,7 @@ use tracing::{Instrument, Span, error, error_span, info};
 
 pub use self::args::{Args, Options};
 use self::failure::Failure;
+use self::fill::Reads;
 use self::run::Run;
 use crate::directory::{Authorities, Client};
 use crate::error::print_error;
@@ -102,6 +105,7 @@ fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
         holder,
         directory,
         connection,
+        reads: Reads::default(),
     })
 }
 

@@ -4,7 +4,8 @@
 //! the calls done. Each step may be repeated without harm, and a call is marked done last. So a run
 //! that is killed at any instant loses at most the answer to one request, and nothing is doubled.
 //!
-//! Before them, contacts follow what changed in Salesforce (`follow`).
+//! Before them, contacts follow what changed in Salesforce (`follow`); after them, an address book
+//! is filled where the company wants one (`fill`).
 //! After the numbers of calls come those that are asked again: a requested re-retrieval, and misses
 //! that are due. They fill up the requests of the calls' numbers.
 
@@ -14,7 +15,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
+use super::book::Whole;
 use super::failure::Failure;
+use super::fill::Reads;
 use super::follow::Following;
 use super::found::{contact, record_object};
 use super::todo::Todo;
@@ -59,12 +62,13 @@ pub(crate) struct Run {
     pub(crate) holder: String,
     pub(crate) directory: Client,
     pub(crate) connection: Connection,
+    pub(crate) reads: Reads,
 }
 
 pub(super) struct Progress<'a> {
     pub(super) report: &'a mut RunReport,
     /// Numbers that were looked up: each once per run.
-    resolved: HashSet<E164>,
+    pub(super) resolved: HashSet<E164>,
     /// Calls that were marked done.
     finished: HashSet<String>,
     /// Whether the directory may have numbers to ask again.
@@ -76,6 +80,8 @@ pub(super) struct Progress<'a> {
     unknown: Vec<E164>,
     /// What is followed, while numbers are asked because of changes in Salesforce.
     pub(super) following: Option<Following>,
+    /// The address book, while it answers numbers in place of Salesforce.
+    pub(super) book: Option<Whole>,
 }
 
 // === impl Progress ===
@@ -139,9 +145,11 @@ impl Run {
             retrieval: HashSet::new(),
             unknown: Vec::new(),
             following: None,
+            book: None,
         };
         let followed = self.follow(&mut resolver, &mut progress, shutdown);
         let followed = followed.await?;
+        progress.book = self.whole_book(followed.as_ref(), &mut progress).await?;
         self.begin_asking_again(&mut progress).await?;
         loop {
             not_stopped(shutdown)?;
@@ -178,6 +186,12 @@ impl Run {
                 break;
             }
             not_stopped(shutdown)?;
+            if let Some(book) = progress.book.clone() {
+                numbers.append(&mut misses);
+                let asked = self.ask_book(&numbers, &todo, &book, resolver.as_ref(), &mut progress);
+                asked.await?;
+                continue;
+            }
             // The log-in happens only if there is a number to look up.
             let resolver = match &mut resolver {
                 Some(resolver) => resolver,
@@ -206,7 +220,9 @@ impl Run {
                 return Err(ends);
             }
         }
-        self.reconcile(followed, &mut resolver, &mut progress, shutdown)
+        let reconciled = self.reconcile(followed.clone(), &mut resolver, &mut progress, shutdown);
+        reconciled.await?;
+        self.keep_book(followed.as_ref(), &mut resolver, &mut progress, shutdown)
             .await
     }
 
@@ -409,7 +425,7 @@ impl Run {
 
     /// Writes the contacts that were found and the numbers that were not, then marks their
     /// calls done. `searched` are the objects that were searched on all phone fields.
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         asked: &[E164],
         todo: &Todo,

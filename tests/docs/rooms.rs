@@ -31,6 +31,7 @@ const ROOMS: &[&str] = &[
     "salesforce",
     "resolve",
     "follow",
+    "book",
     "reason",
     "api",
     "mail",

@@ -11,6 +11,7 @@
 mod bed;
 mod disks;
 mod endings;
+mod fills;
 mod kills;
 mod memory;
 mod outages;

@@ -24,9 +24,9 @@ const RECORDS_OF_A_PAGE: u64 = 2_000;
 const RECORDS_OF_A_BULK_PAGE: u64 = 20_000;
 /// Requests of the bulk query of an object beside its pages: to make the job, to ask for its state
 /// some times, to delete it.
-const REQUESTS_OF_A_JOB: u64 = 6;
+const REQUESTS_OF_A_JOB: u64 = 5;
 /// For so many records more, a job is asked once more for its state.
-const RECORDS_OF_A_QUESTION: u64 = 100_000;
+const RECORDS_OF_A_QUESTION: u64 = 250_000;
 /// Contact, Account and Lead.
 const OBJECTS: u64 = 3;
 
@@ -194,8 +194,8 @@ mod tests {
         // 288 first questions and their further requests, 288 second ones and theirs.
         let expected: f64 = 47.14 + 288.0 + 1_000.0 / 60.0 + 288.0 + 700.0 / 80.0;
         assert_eq!(costs.on_demand, expected.ceil() as u64);
-        assert_eq!(costs.fill, Some(1 + 21 + 20 + 4));
-        assert!((54..=55).contains(&costs.full), "{costs:?}");
+        assert_eq!(costs.fill, Some(1 + 18 + 20 + 1));
+        assert!((53..=54).contains(&costs.full), "{costs:?}");
         let one_question = Rhythm {
             second_question: false,
             ..after_calls()
@@ -259,8 +259,8 @@ mod tests {
     fn few_records_are_read_in_pages_and_many_by_jobs() {
         assert_eq!(fill_requests(0), 4);
         assert_eq!(fill_requests(8_000), 8);
-        assert_eq!(fill_requests(8_001), 22);
-        assert_eq!(fill_requests(1_000_000), 82);
+        assert_eq!(fill_requests(8_001), 19);
+        assert_eq!(fill_requests(1_000_000), 73);
         assert!(fill_requests(u64::MAX) > 0, "no overflow");
     }
 

@@ -171,7 +171,7 @@ impl Decision<'_> {
                     return Some(Verdict::fails(
                         Reason::AddressBookBehind,
                         format!(
-                            "The address book has changes in Salesforce until {watermark} only, {lag} ago; names may be old."
+                            "The address book has changes in Salesforce until {watermark} only, {lag} ago. A first ring may show an old name; the numbers of calls are looked up on demand."
                         ),
                     ));
                 }
@@ -183,7 +183,7 @@ impl Decision<'_> {
             Verdict::holds(
                 Reason::AddressBookFilling,
                 format!(
-                    "The address book is being filled anew{}. Names come from what it has.",
+                    "The address book is being filled anew{}. First rings have names from what it has; the numbers of calls are looked up on demand until then.",
                     progress(Some(filling))
                 ),
             )

@@ -42,6 +42,8 @@ impl Origin {
                 | Reason::Warning(WarningCode::FieldHidden)
                 | Reason::CallsComeBack
                 | Reason::ChangesNotFollowed
+                | Reason::AddressBookOverLimit
+                | Reason::AddressBookNotFilled
                 | Reason::ReportValueRefused,
             ) => Self::Run,
             Some(_) => Self::Proof,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{MAX_READ, RecordObject};
 use crate::json::few;
@@ -62,6 +62,17 @@ pub struct Book {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub filled_at: Option<Timestamp>,
+    /// How the parts of that fill ended, while no other is under way.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "few::<_, _, MAX_READ>"
+    )]
+    pub filled: Vec<FillPart>,
+    /// When the records were last counted in Salesforce, and were as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub counted_at: Option<Timestamp>,
     /// When a worker last wrote records, or said that there are no changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -72,6 +83,34 @@ pub struct Book {
     pub numbers: u64,
     /// About how many bytes they take up in the database.
     pub bytes: u64,
+    /// The address of the org's instance, for links that open a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// How many records of each kind it holds, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_object: Option<RecordsByObject>,
+}
+
+/// Records by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordsByObject {
+    /// Contacts.
+    pub contact: u64,
+    /// Accounts, and person accounts.
+    pub account: u64,
+    /// Leads.
+    pub lead: u64,
+}
+
+/// What is told of the address book (`GET /v1/worker/book`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct BookQuery {
+    /// Whether the records of each kind are counted, which takes a second for a million.
+    #[serde(default)]
+    pub by_object: bool,
 }
 
 /// A fill of the address book that is under way.
@@ -104,6 +143,12 @@ pub struct FillPart {
     pub locator: Option<String>,
     /// How many rows were read.
     pub rows: u64,
+    /// How many of them are behind `locator`.
+    #[serde(default)]
+    pub within: u64,
+    /// How many of them hold no number that may be kept.
+    #[serde(default)]
+    pub skipped: u64,
     /// How many rows there are, where Salesforce has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<u64>,
@@ -144,6 +189,9 @@ pub struct WriteRecords {
     #[serde(default, deserialize_with = "few::<_, _, MAX_READ>")]
     #[schema(max_items = 1000)]
     pub accounts: Vec<AccountName>,
+    /// Whether the records were counted in Salesforce, and are as many here.
+    #[serde(default)]
+    pub counted: bool,
     /// The fill that read the records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fill: Option<FillStep>,
@@ -156,9 +204,12 @@ pub struct AccountName {
     /// The ID of the account.
     #[schema(min_length = 1)]
     pub record_id: String,
-    /// Its name.
+    /// Its name, or that of the account that it was merged into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The ID of the account that it was merged into, whose contacts its contacts are now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
 }
 
 /// A step of a fill. It is kept together with the records.
@@ -186,6 +237,9 @@ pub struct WriteRecordsReceipt {
     pub kept: u32,
     /// Records that went: they are gone, or hold no number, or none that may be kept.
     pub removed: u32,
+    /// Records of the request without a number that may be kept.
+    #[serde(default)]
+    pub refused: u32,
 }
 
 /// Ends a fill (`POST /v1/worker/book/finish`): the records that it did not see go. Repeat it until

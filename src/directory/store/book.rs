@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use url::Url;
 
-use super::database::rows::{RecordRow, micros, time};
+use super::database::rows::{RecordRow, micros, object, time};
 use super::database::sets::Kind::{self, Number, Text};
 use super::database::sets::Rowwise;
 use super::database::{Transaction, args, row, uncrossed};
@@ -19,11 +19,11 @@ use super::purge::KeyRow;
 use super::rules::records::{Changes, Shelf, changes, contacts, without, without_number};
 use super::{Store, StoreError};
 use crate::company_id::CompanyId;
-use crate::directory::model::Contact;
 use crate::directory::model::book::{
     BeginFill, Book, DropReceipt, Fill, FillPart, FinishFill, FinishReceipt, HoldersFound,
-    WriteRecords, WriteRecordsReceipt,
+    RecordsByObject, WriteRecords, WriteRecordsReceipt,
 };
+use crate::directory::model::{Contact, RecordObject};
 use crate::phone::E164;
 
 /// The most records that one transaction reads to end a fill, or takes away.
@@ -42,8 +42,8 @@ macro_rules! of_a_record {
     };
 }
 
-const FIND: &str = "SELECT generation, began_at, parts, swept, filled_at, confirmed_at, instance, going, records, \
-     numbers FROM books WHERE company = $1";
+const FIND: &str = "SELECT generation, began_at, parts, swept, filled_at, counted_at, confirmed_at, instance, going, \
+     records, numbers FROM books WHERE company = $1";
 
 /// Parameters: $1 company, $2 generation, $3 now, $4 instance.
 const BEGIN: &str = "INSERT INTO books (company, generation, began_at, confirmed_at, instance, going, records, numbers) \
@@ -51,14 +51,15 @@ const BEGIN: &str = "INSERT INTO books (company, generation, began_at, confirmed
      began_at = excluded.began_at, parts = NULL, swept = NULL, confirmed_at = excluded.confirmed_at, going = 0, \
      instance = COALESCE(excluded.instance, books.instance)";
 
-/// Parameters: $1 company, $2 and $3 further records and numbers, $4 parts, $5 now.
+/// Parameters: $1 company, $2 and $3 further records and numbers, $4 parts, $5 now, $6 now if they
+/// were counted.
 const STEP: &str = "UPDATE books SET records = records + $2, numbers = numbers + $3, parts = COALESCE($4, parts), \
-     confirmed_at = COALESCE($5, confirmed_at) WHERE company = $1";
+     confirmed_at = COALESCE($5, confirmed_at), counted_at = COALESCE($6, counted_at) WHERE company = $1";
 
 /// Parameters: $1 company, $2 up to this record.
 const SWEPT: &str = "UPDATE books SET swept = $2 WHERE company = $1";
 
-const FILLED: &str = "UPDATE books SET filled_at = began_at, began_at = NULL, parts = NULL, swept = NULL \
+const FILLED: &str = "UPDATE books SET filled_at = began_at, began_at = NULL, swept = NULL \
      WHERE company = $1";
 
 const GOES: &str =
@@ -99,6 +100,10 @@ const SAMPLE: &str = "SELECT CAST(COALESCE(SUM(octet_length(record_id) + octet_l
      + octet_length(COALESCE(owner_name, '')) + octet_length(COALESCE(account_id, '')) \
      + octet_length(numbers)), 0) AS bigint) AS bytes, COUNT(*) AS counted \
      FROM (SELECT * FROM records WHERE company = $1 LIMIT $2) AS sampled";
+
+/// Parameters: $1 company.
+const BY_OBJECT: &str = "SELECT object, COUNT(*) AS counted FROM records WHERE company = $1 AND object IS NOT NULL \
+     GROUP BY object";
 
 pub(crate) const NEXT: &str =
     "SELECT company AS key FROM books WHERE company > $1 ORDER BY company LIMIT 1";
@@ -180,20 +185,22 @@ const ADD_NUMBERS: Rowwise = Rowwise {
          ON CONFLICT DO NOTHING",
 };
 
-/// Writes the names of accounts into their contacts. A fill that read a contact before does not
-/// write over it.
+/// Writes the names of accounts into their contacts, and the account that theirs was merged into. A
+/// fill that read a contact before does not write over it.
 pub(crate) const NAME_ACCOUNTS: Rowwise = Rowwise {
     columns: &[
         ("company", Text),
         ("account_id", Text),
         ("name", Text),
+        ("merged_into", Text),
         ("changed_in", Number),
     ],
     // The table comes twice because SQLite, without statistics, would read the whole company.
-    sql: "UPDATE records SET company_name = n.name, changed_in = n.changed_in \
+    sql: "UPDATE records SET company_name = n.name, account_id = COALESCE(n.merged_into, n.account_id), \
+         changed_in = n.changed_in \
          FROM n JOIN records a ON a.company = n.company AND a.account_id = n.account_id \
          WHERE records.company = a.company AND records.record_id = a.record_id \
-         AND records.company_name IS DISTINCT FROM n.name",
+         AND (records.company_name IS DISTINCT FROM n.name OR n.merged_into IS NOT NULL)",
 };
 
 row! {
@@ -203,11 +210,19 @@ row! {
         parts: Option<String>,
         swept: Option<String>,
         filled_at: Option<i64>,
+        counted_at: Option<i64>,
         confirmed_at: i64,
         instance: Option<String>,
         going: i64,
         records: i64,
         numbers: i64,
+    }
+}
+
+row! {
+    struct CountRow {
+        object: String,
+        counted: i64,
     }
 }
 
@@ -237,6 +252,27 @@ impl Store {
             bytes,
             ..row.into_book()?
         })
+    }
+
+    /// How many records of each kind the address book of a company holds.
+    pub(crate) async fn book_by_object(
+        &self,
+        company: &CompanyId,
+    ) -> Result<RecordsByObject, StoreError> {
+        let counted = self.database.all(BY_OBJECT, args![company.as_str()]);
+        let rows: Vec<CountRow> = counted
+            .await
+            .map_err(|error| StoreError::sort("count the address book", error))?;
+        let mut counts = RecordsByObject::default();
+        for row in rows {
+            let count = u64::try_from(row.counted).unwrap_or(0);
+            match object(&row.object)? {
+                RecordObject::Contact => counts.contact = count,
+                RecordObject::Account => counts.account = count,
+                RecordObject::Lead => counts.lead = count,
+            }
+        }
+        Ok(counts)
     }
 
     /// Begins a fill, or returns the one that is under way.
@@ -314,6 +350,7 @@ impl Store {
                 company.as_str(),
                 account.record_id.as_str(),
                 account.name.as_deref(),
+                account.merged_into.as_deref(),
                 book.generation,
             ]
         });
@@ -333,7 +370,12 @@ impl Store {
         // Serializing texts and numbers cannot fail.
         let parts = parts.and_then(|parts| serde_json::to_string(parts).ok());
         let receipt = changes.receipt;
-        apply(&mut transaction, company, changes, parts, Some(now)).await?;
+        let step = Step {
+            parts,
+            confirmed_at: Some(now),
+            counted_at: request.counted.then_some(now),
+        };
+        apply(&mut transaction, company, changes, step).await?;
         transaction.commit().await?;
         Ok(receipt)
     }
@@ -389,7 +431,7 @@ impl Store {
         let unseen: Vec<RecordRow> = transaction.all(UNSEEN, piece).await?;
         let changes = without(book.shelf(company), &unseen);
         let removed = u64::from(changes.receipt.removed);
-        apply(&mut transaction, company, changes, None, None).await?;
+        apply(&mut transaction, company, changes, Step::default()).await?;
         let swept = args![company.as_str(), end.as_str()];
         transaction.execute(SWEPT, swept).await?;
         transaction.commit().await?;
@@ -436,7 +478,7 @@ impl Store {
             transaction.execute(GONE, args![company.as_str()]).await?;
         } else {
             let changes = without(book.shelf(company), &some);
-            apply(&mut transaction, company, changes, None, None).await?;
+            apply(&mut transaction, company, changes, Step::default()).await?;
         }
         transaction.commit().await?;
         self.has_deleted();
@@ -487,7 +529,7 @@ impl Store {
         let holders: Vec<RecordRow> = transaction.all(HOLDERS, key).await?;
         let rows = holders.len();
         let changes = without_number(book.shelf(company), number.as_str(), holders);
-        apply(&mut transaction, company, changes, None, None).await?;
+        apply(&mut transaction, company, changes, Step::default()).await?;
         transaction.commit().await?;
         Ok(rows)
     }
@@ -558,13 +600,20 @@ async fn locked(
     transaction.optional(FIND, args![company.as_str()]).await
 }
 
+/// What a write says of the book itself; `None` leaves what is kept.
+#[derive(Default)]
+struct Step {
+    parts: Option<String>,
+    confirmed_at: Option<Timestamp>,
+    counted_at: Option<Timestamp>,
+}
+
 /// Writes the rows that change, and counts them.
 async fn apply(
     transaction: &mut Transaction,
     company: &CompanyId,
     changes: Changes,
-    parts: Option<String>,
-    confirmed_at: Option<Timestamp>,
+    step: Step,
 ) -> Result<(), sqlx::Error> {
     for (statement, rows) in [
         (&PUT, changes.put),
@@ -579,8 +628,9 @@ async fn apply(
         company.as_str(),
         changes.records,
         changes.numbers,
-        parts,
-        confirmed_at.map(micros),
+        step.parts,
+        step.confirmed_at.map(micros),
+        step.counted_at.map(micros),
     ];
     transaction.execute(STEP, step).await.map(drop)
 }
@@ -621,10 +671,15 @@ impl BookRow {
             .map(|json| serde_json::from_str(&json))
             .transpose()
             .map_err(|_| StoreError::Corrupt("the parts of a fill"))?;
+        let parts = parts.unwrap_or_default();
+        let filled = match self.began_at {
+            None => parts.clone(),
+            Some(_) => Vec::new(),
+        };
         let fill = self.began_at.map(|began_at| {
             Ok::<_, StoreError>(Fill {
                 began_at: time(began_at)?,
-                parts: parts.unwrap_or_default(),
+                parts,
                 finishing: self.swept.is_some(),
             })
         });
@@ -633,10 +688,14 @@ impl BookRow {
             generation: count(self.generation),
             fill: fill.transpose()?,
             filled_at: self.filled_at.map(time).transpose()?,
+            filled,
+            counted_at: self.counted_at.map(time).transpose()?,
             confirmed_at: Some(time(self.confirmed_at)?),
             records: count(self.records),
             numbers: count(self.numbers),
             bytes: 0,
+            instance: self.instance,
+            by_object: None,
         })
     }
 }

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,9 +17,12 @@ use crate::directory::testing::Backend;
 use crate::directory::{Claims, Client, Purpose, Server, TokenKeys};
 use crate::phone::Region;
 use crate::run::{Outcome, RunKind, RunReport};
+use crate::salesforce::Patience;
 use crate::shutdown::Shutdown;
 use crate::worker::args::Options;
+use crate::worker::fill::Reads;
 use crate::worker::prepare;
+use crate::worker::run::Run;
 
 /// 32 bytes of `a`.
 const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
@@ -29,6 +33,8 @@ pub(crate) const SECURITY_TOKEN: &str = "marker-of-the-token";
 /// A running directory, and the files and settings of a worker.
 pub(crate) struct Bed {
     folder: TempDir,
+    /// Of the directory's database.
+    address: String,
     base: String,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), directory::Error>>,
@@ -36,6 +42,8 @@ pub(crate) struct Bed {
     pub(crate) settings: Value,
     /// File with the certificate authority of Salesforce.
     pub(crate) ca_bundle: Option<PathBuf>,
+    /// How records are read.
+    pub(crate) reads: Reads,
 }
 
 impl Bed {
@@ -50,6 +58,7 @@ impl Bed {
         let keys = folder.path().join("keys");
         std::fs::write(&keys, KEY).unwrap();
         let database = on.fresh(&folder);
+        let address = database.clone();
         let listen = "127.0.0.1:0".parse().unwrap();
         let args = directory::Args::new(listen, database.into(), keys);
         let shutdown = CancellationToken::new();
@@ -81,11 +90,20 @@ impl Bed {
         });
         Self {
             folder,
+            address,
             base,
             shutdown,
             running,
             settings,
             ca_bundle: None,
+            reads: Reads {
+                patience: Patience {
+                    first: Duration::from_millis(1),
+                    longest: Duration::from_millis(20),
+                    ..Patience::default()
+                },
+                ..Reads::default()
+            },
         }
     }
 
@@ -112,6 +130,14 @@ impl Bed {
         }
     }
 
+    /// A run that is ready to start.
+    pub(crate) fn prepared(&self, kind: RunKind) -> Run {
+        Run {
+            reads: self.reads,
+            ..prepare(kind, &self.options()).unwrap()
+        }
+    }
+
     /// Executes a run until its end.
     pub(crate) async fn run(&self, kind: RunKind) -> RunReport {
         self.run_until(kind, &Shutdown::new()).await
@@ -119,7 +145,7 @@ impl Bed {
 
     /// Executes a run that `stop` may end.
     pub(crate) async fn run_until(&self, kind: RunKind, stop: &Shutdown) -> RunReport {
-        let report = prepare(kind, &self.options()).unwrap().execute(stop).await;
+        let report = self.prepared(kind).execute(stop).await;
         let json = report.to_json();
         for secret in [PASSWORD, SECURITY_TOKEN] {
             assert!(!json.contains(secret), "{json}");
@@ -190,6 +216,35 @@ impl Bed {
         }
     }
 
+    /// Makes what was last done for the address book so much older.
+    pub(crate) async fn book_ages(&self, by: SignedDuration) {
+        let by = by.as_micros() as i64;
+        self.execute(&format!(
+            "UPDATE books SET filled_at = filled_at - {by}, counted_at = counted_at - {by}, began_at = began_at - {by}"
+        ))
+        .await;
+    }
+
+    /// Makes changes due that were followed not long ago.
+    pub(crate) async fn clock_of_follow_back(&self) {
+        self.execute("UPDATE follows SET followed_at = followed_at - 7200000000")
+            .await;
+    }
+
+    /// Executes a statement on the directory's database.
+    async fn execute(&self, statement: &str) {
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        if self.address.starts_with("sqlite:") {
+            let mut database = sqlx::SqliteConnection::connect(&self.address)
+                .await
+                .unwrap();
+            sqlx::query(statement).execute(&mut database).await.unwrap();
+        } else {
+            let mut database = sqlx::PgConnection::connect(&self.address).await.unwrap();
+            sqlx::query(statement).execute(&mut database).await.unwrap();
+        }
+    }
+
     /// Makes the contacts those of a version that did not follow Salesforce.
     pub(crate) async fn never_followed(&self) {
         let mut database = self.database().await;
@@ -204,7 +259,6 @@ impl Bed {
     }
 
     async fn database(&self) -> sqlx::SqliteConnection {
-        use sqlx::Connection as _;
         let file = self.folder().join("directory.db");
         let address = format!("sqlite:{}", file.display());
         sqlx::SqliteConnection::connect(&address).await.unwrap()

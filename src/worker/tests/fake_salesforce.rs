@@ -70,6 +70,11 @@ impl Played {
         edited.unwrap()
     }
 
+    /// Changes what is played.
+    pub(crate) fn world(&self, change: impl FnOnce(&mut World)) {
+        self.0.edit(change).unwrap();
+    }
+
     /// Creates a contact.
     pub(crate) fn add_contact(&self, contact: Record) {
         let added = self.0.edit_org(ORG, |org| org.insert("Contact", contact));

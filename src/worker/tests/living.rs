@@ -15,12 +15,11 @@ use serde_json::json;
 use super::bed::{Bed, PASSWORD, SECURITY_TOKEN, USER};
 use super::fake_salesforce::Played;
 use crate::directory::Purpose;
-use crate::directory::model::RecordObject;
 use crate::directory::model::follow::KnownRequest;
+use crate::directory::model::{Contact, RecordObject};
 use crate::directory::testing::{Backend, on_each_database};
 use crate::run::RunKind;
 use crate::shutdown::Shutdown;
-use crate::worker::prepare;
 
 /// How large the org is and how much happens in it. `SWITCHBOARD_LIVING` sets other sizes:
 /// records, numbers, edits an hour, hours, seed.
@@ -76,22 +75,37 @@ async fn told(bed: &Bed, numbers: usize) -> BTreeMap<String, Named> {
             let Some(contact) = known.contact else {
                 continue;
             };
-            let named = Named {
-                object: match contact.object.unwrap() {
-                    RecordObject::Contact => "Contact",
-                    RecordObject::Account => "Account",
-                    RecordObject::Lead => "Lead",
-                },
-                id: contact.record_id.unwrap(),
-                person: contact.person_name,
-                company: contact.company_name,
-                title: contact.title,
-                owner: contact.owner_name,
-            };
-            told.insert(known.number.as_str().to_owned(), named);
+            told.insert(known.number.as_str().to_owned(), named(contact));
         }
     }
     told
+}
+
+/// What is shown while numbers ring: their contacts, and where there is none, the address book.
+async fn shown(bed: &Bed, numbers: usize) -> BTreeMap<String, Named> {
+    let screen = bed.directory(Purpose::Lookup);
+    let mut shown = BTreeMap::new();
+    for number in (0..numbers).map(Living::number) {
+        if let Some(contact) = screen.contact(&number).await.unwrap() {
+            shown.insert(number, named(contact));
+        }
+    }
+    shown
+}
+
+fn named(contact: Contact) -> Named {
+    Named {
+        object: match contact.object.unwrap() {
+            RecordObject::Contact => "Contact",
+            RecordObject::Account => "Account",
+            RecordObject::Lead => "Lead",
+        },
+        id: contact.record_id.unwrap(),
+        person: contact.person_name,
+        company: contact.company_name,
+        title: contact.title,
+        owner: contact.owner_name,
+    }
 }
 
 /// The truth, with the owners' names for their Ids.
@@ -117,9 +131,19 @@ fn true_names(played: &Played) -> BTreeMap<String, Named> {
 
 on_each_database! {
     in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says,
+    in_a_living_org_the_address_book_says_at_each_hours_end_what_the_org_says,
 }
 
 async fn in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says(on: Backend) {
+    live(on, false).await;
+}
+
+/// Half of the numbers have called; the others are only in the address book.
+async fn in_a_living_org_the_address_book_says_at_each_hours_end_what_the_org_says(on: Backend) {
+    live(on, true).await;
+}
+
+async fn live(on: Backend, has_book: bool) {
     let sizes = Sizes::read();
     println!("seed {}", sizes.seed);
     let start = Timestamp::now() - SignedDuration::from_hours(48);
@@ -134,7 +158,15 @@ async fn in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says(
     bed.settings["secondQuestion"] = true.into();
     bed.settings["personAccounts"] = false.into();
     let numbers: Vec<String> = (0..sizes.numbers).map(Living::number).collect();
-    for (at, numbers) in numbers.chunks(200).enumerate() {
+    if has_book {
+        bed.settings["addressBook"] = json!({"maxRecords": 1_000_000});
+        bed.reads.pages_up_to = sizes.records as u64 / 5;
+    }
+    let called = match has_book {
+        true => numbers.len() / 2,
+        false => numbers.len(),
+    };
+    for (at, numbers) in numbers[..called].chunks(200).enumerate() {
         let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
         bed.calls_from(at * 200, &numbers).await;
     }
@@ -151,7 +183,7 @@ async fn in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says(
             }
             // A run is cut off at any moment, and the next one goes on.
             if (hour + half) % 3 == 0 {
-                let run = prepare(RunKind::Lookup, &bed.options()).unwrap();
+                let run = bed.prepared(RunKind::Lookup);
                 let life =
                     Duration::from_micros(500 + ((hour * 7_919 + half * 3_571) % 20_000) as u64);
                 let cut = tokio::time::timeout(life, run.execute(&Shutdown::new())).await;
@@ -160,7 +192,11 @@ async fn in_a_living_org_the_directory_says_at_each_hours_end_what_the_org_says(
             bed.succeed(RunKind::Lookup).await;
             windows += 1;
         }
-        let (truth, told) = (true_names(&played), told(&bed, sizes.numbers).await);
+        let truth = true_names(&played);
+        let told = match has_book {
+            true => shown(&bed, sizes.numbers).await,
+            false => told(&bed, sizes.numbers).await,
+        };
         for number in &numbers {
             seen += 1;
             if truth.get(number) != told.get(number) {

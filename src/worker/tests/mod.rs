@@ -1,6 +1,7 @@
 //! Workers from their settings to their report, with the real directory over HTTP.
 
 mod bed;
+mod book;
 mod fake_salesforce;
 mod follow;
 mod living;

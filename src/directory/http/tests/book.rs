@@ -50,6 +50,8 @@ async fn a_first_ring_has_a_name_from_the_book_until_the_book_is_gone(on: Backen
         job_id: Some("7505g00000Abcde".to_owned()),
         locator: None,
         rows: 1,
+        within: 0,
+        skipped: 0,
         of: Some(1),
         done: true,
     };

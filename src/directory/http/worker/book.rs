@@ -14,11 +14,12 @@ use super::work::MAX_NAME_CHARS;
 use crate::directory::http::middleware::app::{App, now};
 use crate::directory::http::middleware::auth::{Caller, Work};
 use crate::directory::http::middleware::error::ApiError;
-use crate::directory::http::middleware::input::{Json, bulk, text};
+use crate::directory::http::middleware::input::{Json, Params, bulk, text};
 use crate::directory::http::middleware::responses::{BodyRefusals, Refusals};
 use crate::directory::model::book::{
-    BeginFill, Book, BookRecord, DropReceipt, FillPart, FinishFill, FinishReceipt, HoldersFound,
-    HoldersRequest, MAX_NUMBERS_OF_A_RECORD, MAX_PARTS, WriteRecords, WriteRecordsReceipt,
+    BeginFill, Book, BookQuery, BookRecord, DropReceipt, FillPart, FinishFill, FinishReceipt,
+    HoldersFound, HoldersRequest, MAX_NUMBERS_OF_A_RECORD, MAX_PARTS, WriteRecords,
+    WriteRecordsReceipt,
 };
 
 const MAX_JOB_ID_CHARS: usize = 100;
@@ -36,13 +37,19 @@ const BUDGET: Duration = Duration::from_secs(4);
     path = "/v1/worker/book",
     tag = "worker",
     security(("worker" = [])),
+    params(BookQuery),
     responses((status = 200, description = "The address book", body = Book), Refusals)
 )]
 pub(crate) async fn state(
     State(app): State<App>,
     caller: Caller<Work>,
+    Params(query): Params<BookQuery>,
 ) -> Result<Answer<Book>, ApiError> {
-    Ok(Answer(app.store.book(&caller.company).await?))
+    let mut book = app.store.book(&caller.company).await?;
+    if query.by_object {
+        book.by_object = Some(app.store.book_by_object(&caller.company).await?);
+    }
+    Ok(Answer(book))
 }
 
 /// Begin a fill of the address book
@@ -126,6 +133,9 @@ pub(crate) async fn write(
         let field = format!("accounts[{index}]");
         check_id(&format!("{field}.recordId"), &account.record_id)?;
         name(&format!("{field}.name"), &mut account.name)?;
+        if let Some(id) = &account.merged_into {
+            check_id(&format!("{field}.mergedInto"), id)?;
+        }
         if !accounts.insert(account.record_id.as_str()) {
             return Err(twice(&format!("{field}.recordId")));
         }

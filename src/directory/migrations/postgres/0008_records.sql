@@ -30,9 +30,10 @@ create table books (
     company      text   collate "C" not null primary key,
     generation   bigint not null,
     began_at     bigint,                           -- when the fill under way began; null: none is
-    parts        text,                             -- of it, as JSON
+    parts        text,                             -- of it, or of the last one that ended, as JSON
     swept        text   collate "C",               -- the record up to which the unseen ones went; null: not there yet
     filled_at    bigint,                           -- the beginning of the last fill that ended
+    counted_at   bigint,                           -- when the records were last counted in Salesforce, and were as many
     confirmed_at bigint not null,                  -- when a worker last said that the book is up to date
     instance     text,                             -- where people open records
     going        bigint not null,                  -- whether it is being taken away

@@ -30,9 +30,10 @@ create table books (
     company      text    not null primary key,
     generation   integer not null,
     began_at     integer,                          -- when the fill under way began; null: none is
-    parts        text,                             -- of it, as JSON
+    parts        text,                             -- of it, or of the last one that ended, as JSON
     swept        text,                             -- the record up to which the unseen ones went; null: not there yet
     filled_at    integer,                          -- the beginning of the last fill that ended
+    counted_at   integer,                          -- when the records were last counted in Salesforce, and were as many
     confirmed_at integer not null,                 -- when a worker last said that the book is up to date
     instance     text,                             -- where people open records
     going        integer not null,                 -- whether it is being taken away

@@ -74,6 +74,7 @@ pub(crate) fn changes(
         let changed_in = if is_fill { 0 } else { shelf.generation };
         let row = row(record, erased, shelf.generation, changed_in);
         if row.numbers.is_empty() {
+            changes.receipt.refused += 1;
             changes.remove(shelf, id, known, is_fill);
         } else if let Some(known) = known.filter(|known| same(known, &row)) {
             // Outside of a fill nobody asks who saw it last.

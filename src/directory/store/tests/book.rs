@@ -278,6 +278,8 @@ async fn a_fill_that_was_killed_goes_on_where_it_was(on: Backend) {
         job_id: Some("750A".to_owned()),
         locator: Some("MTAwMA".to_owned()),
         rows: 1_000,
+        within: 0,
+        skipped: 0,
         of: Some(3_000),
         done: false,
     };
@@ -348,6 +350,7 @@ async fn an_account_with_another_name_names_its_contacts(on: Backend) {
         accounts: vec![AccountName {
             record_id: "001A".to_owned(),
             name: Some("Umi".to_owned()),
+            merged_into: None,
         }],
         ..WriteRecords::default()
     };
