@@ -130,6 +130,17 @@ pub(crate) fn is_of_admission(reason: &Code) -> bool {
     *reason == Reason::RefusedByCluster || *reason == Reason::ObjectNotOurs
 }
 
+/// Whether a reason is about how far an address book is.
+pub(crate) fn is_of_address_book(reason: &Code) -> bool {
+    [
+        Reason::AddressBookFilling,
+        Reason::AddressBookBehind,
+        Reason::AddressBookOverLimit,
+    ]
+    .into_iter()
+    .any(|own| *reason == own)
+}
+
 /// The reason of a condition.
 pub fn reason_of(condition: &Condition) -> Code {
     Code::from(condition.reason.as_str())

@@ -22,9 +22,9 @@ pub use self::run_spec::{
 pub(crate) use self::settings::canonical_user;
 pub use self::settings::{InvalidField, Settings};
 pub use self::spec::{
-    ApiBudget, AppAuth, Auth, CallCenter, Chosen, Contacts, DeletionPolicy, Environment, Language,
-    Notifications, Retrieval, SalesforceIntegration, SalesforceIntegrationSpec, SalesforceSpec,
-    SecretRef, UserAuth,
+    AddressBook, ApiBudget, AppAuth, Auth, CallCenter, Chosen, Contacts, DeletionPolicy,
+    Environment, Language, Notifications, Retrieval, SalesforceIntegration,
+    SalesforceIntegrationSpec, SalesforceSpec, SecretRef, UserAuth,
 };
 pub use self::status::SalesforceIntegrationStatus;
 

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use kube::ResourceExt;
 use url::Url;
 
-use super::spec::{Follow, SecondQuestion};
+use super::spec::{AddressBook, Follow, SecondQuestion};
 use super::{
     Auth, CallCenter, Environment, Retrieval, RunSpec, SalesforceIntegration,
     SalesforceIntegrationSpec, suggest, token_secret_name,
@@ -32,6 +32,11 @@ const MAX_DAYS: u32 = 9_999;
 const MIN_FOLLOW_EVERY: Duration = Duration::from_secs(5 * 60);
 /// The longest.
 const MAX_FOLLOW_EVERY: Duration = Duration::from_secs(24 * 3_600);
+
+/// How many records an address book has at most, if nothing else is said.
+const MAX_RECORDS: u32 = 1_000_000;
+/// The most that may be said.
+const MOST_RECORDS: u32 = 10_000_000;
 
 /// A field whose value is unusable, such as a name of something that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +86,8 @@ pub struct Settings {
     pub second_question: bool,
     /// Which names follow changes in Salesforce, and how often is asked; `None` for nothing.
     pub follow: Option<(Mode, Duration)>,
+    /// The most records of its address book; `None` for names on demand.
+    pub address_book: Option<u64>,
     /// Share of the org's API requests that this integration may use, in per cent, 1 to 100.
     pub daily_percent: u64,
     /// The time between two proofs of a healthy connection.
@@ -259,6 +266,18 @@ impl Settings {
                 ),
             })?
             .max(MIN_FOLLOW_EVERY);
+        let max_records = contacts.max_records.unwrap_or(MAX_RECORDS);
+        if !(1..=MOST_RECORDS).contains(&max_records) {
+            return Err(InvalidField {
+                field: "spec.contacts.maxRecords",
+                problem: format!(
+                    "{max_records} is no number of records from 1 to {MOST_RECORDS}; leave it out for {MAX_RECORDS}"
+                ),
+            });
+        }
+        // Without runs nobody would fill it.
+        let has_book =
+            contacts.address_book == AddressBook::Full && contacts.retrieval != Retrieval::Disabled;
         let daily_percent = Some(u64::from(spec.api_budget.daily_percent))
             .filter(|percent| (1..=100).contains(percent))
             .ok_or_else(|| InvalidField {
@@ -296,6 +315,7 @@ impl Settings {
             second_question: contacts.second_question.unwrap_or_default() == SecondQuestion::Search,
             follow: follow_mode(contacts.retrieval, contacts.follow)
                 .map(|mode| (mode, follow_every)),
+            address_book: has_book.then_some(u64::from(max_records)),
             daily_percent,
             interval,
             suspend: spec.suspend,

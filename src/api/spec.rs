@@ -344,6 +344,7 @@ pub struct Contacts {
     pub second_question: Option<SecondQuestion>,
     /// Which names follow changes in Salesforce.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "follow_schema")]
     pub follow: Option<Follow>,
     /// How often runs ask Salesforce what changed, from `5m` to `24h`; when not given, as often
     /// as the connection is proved (`interval`). The first run after that time asks, so with
@@ -355,6 +356,20 @@ pub struct Contacts {
     #[schemars(length(max = 3))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow_every: Option<String>,
+    /// Where names come from. `OnDemand` asks Salesforce for the numbers of calls. `Full` keeps
+    /// every record with a phone number in the directory and lets them follow Salesforce: a
+    /// first-time caller has a name at the first ring, however the number is written there, and
+    /// calls cost no API request. Until the first fill has ended, names come on demand.
+    #[serde(default)]
+    pub address_book: AddressBook,
+    /// With `addressBook: Full`, the most records that are kept, from 1 to 10000000; 1000000 if
+    /// nothing is said. An org with more has names on demand, and the condition `Synced` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 10000000")
+            .message("must be a number of records from 1 to 10000000; leave it out for 1000000"),
+    )]
+    pub max_records: Option<u32>,
 }
 
 /// One call center and its users.
@@ -460,11 +475,19 @@ pub enum DeletionPolicy {
     Erase,
 }
 
-/// Which names follow changes in Salesforce: `All` names that came from there and numbers without a
-/// name; `NewOnly` numbers without a name, and names stay as they are; `Off`, in quotes because
-/// YAML takes the bare word for false, nothing. When not given: `All` with `AfterCall`, which
-/// overwrites, and `NewOnly` with `Daily`, which does not. A contact that was edited by hand stays.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+/// Where names come from.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AddressBook {
+    /// Salesforce is asked for the numbers of calls.
+    #[default]
+    OnDemand,
+    /// All records with a phone number are kept in the directory.
+    Full,
+}
+
+/// Which names follow changes in Salesforce.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(try_from = "FollowText")]
 pub enum Follow {
     /// Names that came from Salesforce, and numbers without a name.
     All,
@@ -472,6 +495,45 @@ pub enum Follow {
     NewOnly,
     /// Nothing.
     Off,
+}
+
+/// What may stand under `follow`: kubectl takes the bare word `Off` for `false`, as YAML 1.1 does.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FollowText {
+    Word(String),
+    Bare(bool),
+}
+
+impl TryFrom<FollowText> for Follow {
+    type Error = &'static str;
+
+    fn try_from(text: FollowText) -> Result<Self, Self::Error> {
+        match text {
+            FollowText::Bare(false) => Ok(Self::Off),
+            FollowText::Word(word) => match word.as_str() {
+                "All" => Ok(Self::All),
+                "NewOnly" => Ok(Self::NewOnly),
+                "Off" => Ok(Self::Off),
+                _ => Err("must be All, NewOnly or Off"),
+            },
+            FollowText::Bare(true) => Err("must be All, NewOnly or Off"),
+        }
+    }
+}
+
+/// The schema of `follow`: three words, and what kubectl makes of one of them without quotes. A
+/// schema of two types has none, and Kubernetes wants that to be said.
+fn follow_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "description": "Which names follow changes in Salesforce: `All` names that came from there and numbers without a \
+            name; `NewOnly` numbers without a name, and names stay as they are; `Off` nothing. When not given: `All` with \
+            `AfterCall`, which overwrites, and `NewOnly` with `Daily`, which does not. A contact that was edited by hand \
+            stays. An address book follows in any case.",
+        "enum": ["All", "NewOnly", "Off", false],
+        "nullable": true,
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
 }
 
 /// Which kind of org it is; it decides where to log in.
@@ -497,6 +559,8 @@ impl Default for Contacts {
             second_question: None,
             follow: None,
             follow_every: None,
+            address_book: AddressBook::default(),
+            max_records: None,
         }
     }
 }

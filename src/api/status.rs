@@ -57,6 +57,9 @@ pub struct SalesforceIntegrationStatus {
     /// The last run that ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
+    /// Where names come from, how far the address book is, and what each way costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_book: Option<AddressBook>,
     /// When the last run that succeeded ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_successful_time: Option<Time>,
@@ -371,6 +374,112 @@ pub struct Followed {
     /// Numbers without a name that got one.
     #[serde(default)]
     pub newly_named: u64,
+}
+
+/// Where names come from, and how far the address book is.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressBook {
+    /// `Full` where the address book answers; `OnDemand` where Salesforce is asked for the numbers
+    /// of calls, as also while the book is filled for the first time and where the org has more
+    /// records than `spec.contacts.maxRecords`.
+    #[serde(default)]
+    pub mode: BookMode,
+    /// Records that it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// Numbers that these hold; one that is on two records counts twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<u64>,
+    /// About how many bytes they take up in the directory's database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// When the last fill that ended had begun; absent while none has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filled_at: Option<Time>,
+    /// Until when changes in Salesforce are in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<Time>,
+    /// How far the watermark was behind when it was last told, such as `16m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<String>,
+    /// The fill that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filling: Option<Filling>,
+    /// Whether the org has more records than `spec.contacts.maxRecords`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub over_limit: bool,
+    /// Records with a phone number in the org, as last counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub org_records: Option<u64>,
+    /// API requests that this integration made within the last 24 hours, proofs included: the
+    /// truth beside the forecast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_calls: Option<u64>,
+    /// What a day like the last ones costs with each `spec.contacts.addressBook`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
+    /// What the last days had, newest first, at most 8. The forecast is made from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub days: Vec<DayOfRuns>,
+}
+
+/// Where names come from.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BookMode {
+    /// From Salesforce, for the numbers of calls.
+    #[default]
+    OnDemand,
+    /// From the address book.
+    Full,
+}
+
+/// How far a fill of the address book is.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Filling {
+    /// Records that were read.
+    pub rows: u64,
+    /// Records that there are, where Salesforce has told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<u64>,
+}
+
+/// API requests of a day in each mode. They are estimates, proofs of the connection included.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    /// A day with `OnDemand`.
+    pub on_demand: u64,
+    /// A day with `Full`, with a reconciliation a week.
+    pub full: u64,
+    /// One fill of the address book, where the org's records were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<u64>,
+}
+
+/// What the runs of a day had to do.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DayOfRuns {
+    /// When the day began.
+    pub since: Time,
+    /// Runs that looked numbers up.
+    #[serde(default)]
+    pub runs: u64,
+    /// Different numbers of each run, added up.
+    #[serde(default)]
+    pub numbers: u64,
+    /// Those of them that Salesforce does not know.
+    #[serde(default)]
+    pub unmatched: u64,
+    /// Records that changed in Salesforce.
+    #[serde(default)]
+    pub changes: u64,
+    /// In how many seconds they did, as far as changes were asked for.
+    #[serde(default)]
+    pub seconds: u64,
 }
 
 /// Numbers found, by Salesforce object.

@@ -54,6 +54,8 @@ pub struct Portion {
     pub records: Vec<Record>,
     /// The rows of others.
     pub skipped: u64,
+    /// These rows: records whose phone fields hold no number that may be kept.
+    pub without: Vec<Record>,
     /// Whether there are no more.
     pub is_last: bool,
 }
@@ -218,6 +220,7 @@ impl Reading {
             };
             if record.numbers.is_empty() {
                 portion.skipped += 1;
+                portion.without.push(record);
             } else if ids.insert(record.id.clone()) {
                 portion.records.push(record);
             }

@@ -30,6 +30,18 @@ pub enum BadInput {
         #[source]
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error(
+        "{}: the file cannot be written; check that its folder is there, that you may write there, and that the disk is not full",
+        path.display()
+    )]
+    Unwritable {
+        /// Path of the file.
+        path: PathBuf,
+        /// Error of the operating system.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file is not YAML.
     #[error("{}: not YAML; write the manifests as kubectl takes them", path.display())]
     Yaml {

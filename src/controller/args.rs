@@ -102,6 +102,14 @@ pub struct Args {
     /// at most 12h.
     #[arg(long, env = "SWITCHBOARD_DAILY_WINDOW", default_value = "30m", value_parser = duration)]
     pub daily_window: Duration,
+    /// The most records of an address book, whatever a tenant asks for; 0 allows none. A record
+    /// takes some 300 bytes of the directory's database.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_MAX_BOOK_RECORDS",
+        default_value_t = 10_000_000
+    )]
+    pub max_book_records: u64,
     /// Whether an integration's runs are suspended (Block) or go on (Warn) while a user of its
     /// call centers belongs to an older integration of the same org.
     #[arg(
@@ -206,6 +214,7 @@ impl Args {
                 ca_bundle,
                 run_deadline: self.run_deadline,
                 daily_window: self.daily_window,
+                max_book_records: self.max_book_records,
                 worker_memory: self.worker_memory.clone(),
                 pod_template: pods.pod_template,
                 tenants_may: Some(pods.tenants_may),

@@ -68,6 +68,7 @@ impl Health {
             let integrations = stores.flat_map(|stores| stores.integrations.state());
             let scrape = Scrape {
                 per_integration: self.per_integration,
+                now: jiff::Timestamp::now(),
                 oldest_wait: context.memory.oldest_wait(Instant::now()),
             };
             fleet::registry(integrations.collect(), scrape)

@@ -8,7 +8,7 @@ use super::rules::company_claim::Claim;
 use super::rules::config::CallCenterConflicts;
 use super::rules::user_claim::own_duplicates;
 use super::{Decision, verdicts};
-use crate::api::conditions::{CALL_CENTERS_VERIFIED, CONNECTED, EXCLUSIVE, Truth, Verdict};
+use crate::api::conditions::{CALL_CENTERS_VERIFIED, CONNECTED, EXCLUSIVE, SYNCED, Truth, Verdict};
 use crate::api::{Settings, conditions};
 use crate::reason::Reason;
 use crate::salesforce::Findings;
@@ -46,13 +46,18 @@ impl Decision<'_> {
     }
 
     /// Whether a condition that does not hold stops nothing: the operator lets runs go on while a
-    /// user belongs to another integration.
+    /// user belongs to another integration, and an org that is too large for an address book has
+    /// its names on demand.
     pub(crate) fn is_tolerated(&self, type_: &str) -> bool {
-        type_ == EXCLUSIVE
-            && self.tolerates_clashes()
-            && self
-                .verdict(type_)
-                .is_some_and(|verdict| verdict.reason == Reason::UserInOtherCallCenter)
+        let is = |reason: Reason| {
+            self.verdict(type_)
+                .is_some_and(|verdict| verdict.reason == reason)
+        };
+        match type_ {
+            EXCLUSIVE => self.tolerates_clashes() && is(Reason::UserInOtherCallCenter),
+            SYNCED => is(Reason::AddressBookOverLimit),
+            _ => false,
+        }
     }
 
     fn tolerates_clashes(&self) -> bool {

@@ -2,6 +2,7 @@
 //! rule of the controller is in this module or in a module below it. Nothing here does I/O or reads
 //! the clock.
 
+pub mod book;
 mod call_centers;
 pub(crate) mod children;
 pub(crate) mod data;
@@ -79,6 +80,7 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     decision.call_centers(settings);
     decision.update_share(settings);
     decision.children(settings);
+    decision.address_book(settings);
     decision.revocation();
     decision.synced(settings);
     decision.summary(settings);

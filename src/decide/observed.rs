@@ -18,6 +18,7 @@ use super::runs::admission::Admission;
 use super::runs::lingering::Lingering;
 use super::runs::stuck::StuckRun;
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
+use crate::run::BookReport;
 
 /// Everything that a decision about one integration depends on.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Observed<'a> {
     pub claim: Claim,
     /// What the directory said whose the company's data is.
     pub data: Answer,
+    /// How far its address book is, where the directory was asked while a run is active.
+    pub book: Option<BookReport>,
     /// The users of its call centers that older integrations of its org hold.
     pub taken_users: Users,
     /// The login results of other integrations that use the same credential.
@@ -85,6 +88,7 @@ impl<'a> Observed<'a> {
             credentials,
             claim: Claim::Held,
             data: Answer::NotAsked,
+            book: None,
             taken_users: Users::default(),
             siblings: SiblingLogins::default(),
             proof: None,

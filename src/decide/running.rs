@@ -333,6 +333,7 @@ impl Decision<'_> {
         } else {
             self.synced_without_news(settings)
         };
+        let verdict = self.with_address_book(settings, verdict);
         self.set(SYNCED, verdict);
     }
 
@@ -439,7 +440,8 @@ impl Decision<'_> {
                 if !matches!(
                     old.reason.reason(),
                     Some(Reason::Suspended | Reason::Pending | Reason::RetrievalDisabled)
-                ) && !self.was_only_held(&old)
+                ) && !conditions::is_of_address_book(&old.reason)
+                    && !self.was_only_held(&old)
                     && !self.is_accepted_now(&old) =>
             {
                 old

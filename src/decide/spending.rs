@@ -88,6 +88,7 @@ impl Decision<'_> {
     pub(crate) fn forget_org(&mut self) {
         self.status.api_usage = None;
         self.status.api_budget = None;
+        self.forget_address_book();
         warnings::replace(&mut self.status.warnings, Origin::Run, vec![]);
     }
 

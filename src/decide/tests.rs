@@ -1,6 +1,7 @@
 //! The rules, as sentences. Each test starts from a healthy integration and changes the part that
 //! it is about.
 
+mod address_book;
 mod admission;
 mod budget;
 mod call_centers;
@@ -41,7 +42,7 @@ use crate::api::{
     InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
 };
 use crate::decide::children::summarize;
-use crate::run::{Note, Outcome, RunKind, RunReport};
+use crate::run::{BookReport, Note, Outcome, RunKind, RunReport};
 use crate::salesforce::{
     Access, Findings, Meaning, Organization, Phase, SessionInfo, Usage, UsersFound, Visibility,
     WarningCode,
@@ -60,6 +61,7 @@ struct World {
     credentials: Credentials,
     claim: Claim,
     data: Answer,
+    book: Option<BookReport>,
     taken_users: Users,
     siblings: SiblingLogins,
     ended_runs: Vec<EndedRun>,
@@ -90,6 +92,7 @@ impl World {
             credentials: available("f1"),
             claim: Claim::Held,
             data: Answer::NotAsked,
+            book: None,
             taken_users: Users::default(),
             siblings: SiblingLogins::default(),
             ended_runs: vec![],
@@ -124,6 +127,7 @@ impl World {
         let observed = Observed {
             claim: self.claim.clone(),
             data: self.data.clone(),
+            book: self.book,
             taken_users: self.taken_users.clone(),
             siblings: self.siblings.clone(),
             proof,

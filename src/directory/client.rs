@@ -24,7 +24,9 @@ use super::model::book::{
     BeginFill, Book, BookQuery, DropReceipt, FinishFill, FinishReceipt, HoldersFound,
     HoldersRequest, WriteRecords, WriteRecordsReceipt,
 };
-use super::model::company::{CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany};
+use super::model::company::{
+    BookState, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany,
+};
 use super::model::follow::{
     FollowReceipt, FollowState, KnownNumbers, KnownRequest, PutFollow, RecordsPage, RecordsRequest,
 };
@@ -312,6 +314,13 @@ impl Client {
         let body = encode(action, settings)?;
         let url = self.url("v1/company")?;
         self.send(action, Method::PUT, url, Some(body)).await
+    }
+
+    /// How far the company's address book is.
+    pub async fn company_book(&self) -> Result<BookState, ClientError> {
+        let action = "find out how far the address book is";
+        let url = self.url("v1/company/book")?;
+        self.send(action, Method::GET, url, None).await
     }
 
     /// Erases what is held about the company, or a part of it; repeat it until it is done.

@@ -15,8 +15,8 @@ pub struct Args {
     /// `--`.
     #[arg(
         value_name = "NUMBER",
-        required_unless_present = "numbers",
-        conflicts_with = "numbers"
+        required_unless_present_any = ["numbers", "plan", "fill_preview", "report"],
+        conflicts_with_all = ["numbers", "plan", "fill_preview", "report"]
     )]
     pub number: Vec<String>,
     /// File with the SalesforceIntegration as one would apply it; `-` reads standard input. The
@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long)]
     pub name: Option<String>,
     /// File with phone numbers, one a line; `-` reads standard input.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "fill_preview", "report"])]
     pub numbers: Option<PathBuf>,
     /// How to print what was found.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
@@ -38,6 +38,24 @@ pub struct Args {
     /// Say why: the spellings asked for, the records seen, the rule that chose.
     #[arg(long)]
     pub explain: bool,
+    /// Look no number up: count the org's records with a phone and its changes (2 API calls), and
+    /// say what a day costs with each contacts.addressBook.
+    #[arg(long, conflicts_with_all = ["fill_preview", "report", "explain"])]
+    pub plan: bool,
+    /// For how many phone calls a day the plan is; without it, for several.
+    #[arg(long, value_name = "CALLS", requires = "plan")]
+    pub calls_a_day: Option<u64>,
+    /// Look no number up: count the org's records with a phone, read some of them, and say what a
+    /// fill of the address book takes.
+    #[arg(long, conflicts_with_all = ["report", "explain"])]
+    pub fill_preview: bool,
+    /// Read all records for the preview, as a fill does.
+    #[arg(long, requires = "fill_preview")]
+    pub all: bool,
+    /// Look no number up: read all records with a phone, and write those into this file as CSV
+    /// whose number nobody can dial or stands on other records, too; `-` is standard output.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["explain", "output"])]
+    pub report: Option<PathBuf>,
     #[command(flatten)]
     #[allow(
         missing_docs,
@@ -123,6 +141,24 @@ mod tests {
         assert!(parse("lookup -f acme.yaml").is_err());
         assert!(parse("lookup -f acme.yaml --numbers list 110").is_err());
         assert!(parse("lookup 110").is_err());
+        assert!(parse("lookup -f acme.yaml --plan").is_ok());
+        assert!(parse("lookup -f acme.yaml --plan --calls-a-day 900").is_ok());
+        assert!(parse("lookup -f acme.yaml --fill-preview --all -o json").is_ok());
+        assert!(parse("lookup -f acme.yaml --report -").is_ok());
+        for wrong in [
+            "--plan 110",
+            "--plan --numbers list",
+            "--plan --fill-preview",
+            "--fill-preview --report x",
+            "--report x -o json",
+            "--calls-a-day 5 110",
+            "--all 110",
+        ] {
+            assert!(
+                parse(&format!("lookup -f acme.yaml {wrong}")).is_err(),
+                "{wrong}"
+            );
+        }
         let both = parse("lookup -f - --numbers -").unwrap();
         assert!(matches!(both.texts(), Err(BadInput::StandardInput)));
         let missing = parse("lookup -f a --numbers /no/such/file").unwrap();

@@ -2,6 +2,7 @@
 //! names and the cost, and writes nothing anywhere.
 
 mod args;
+mod org;
 mod output;
 mod run;
 #[cfg(test)]

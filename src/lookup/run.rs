@@ -7,6 +7,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use kube::ResourceExt;
 
+use super::org::{self, Task};
 use super::{Args, Explanation, NumberResult, Outcome, Resolution, Second, output};
 use crate::api::Settings;
 use crate::cli::{BadInput, FlagError, Manifests, in_thread, print};
@@ -33,15 +34,26 @@ struct Job {
     second: Second,
 }
 
+/// What is read before anything is sent.
+pub(super) struct Prepared {
+    pub settings: Settings,
+    pub connection: Connection,
+}
+
 /// Why not all numbers were asked for. What was found before is printed.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+pub(super) enum Ended {
     /// Nobody could be logged in.
     #[error(transparent)]
     Session(#[from] salesforce::Error),
     /// Numbers could not be looked up.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// A bulk query did not end in time.
+    #[error(
+        "Salesforce has not finished the bulk query; it goes on there for itself: try again later"
+    )]
+    JobRunsOn,
     /// A signal ended it.
     #[error("stopped; the results up to then are printed")]
     Stopped,
@@ -59,9 +71,12 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
         print_error("lookup", error);
         exit
     };
+    if let Some(task) = Task::of(&args) {
+        return org::run(args, task, shutdown).await;
+    }
     let format = args.output;
     let job = match shutdown
-        .unless_requested(in_thread(move || prepare(&args)))
+        .unless_requested(in_thread(move || Job::of(&args)))
         .await
     {
         Err(stopped) => return end(&stopped, Exit::Interrupted),
@@ -81,9 +96,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Exit {
     }
 }
 
-/// Reads files and numbers. It makes no network request.
-fn prepare(args: &Args) -> Result<Job, BadInput> {
-    let texts = args.texts()?;
+/// Reads the files of the integration. It makes no network request.
+pub(super) fn prepare(args: &Args) -> Result<Prepared, BadInput> {
     let manifests = Manifests::read(&args.file, args.secret_file.as_deref())?;
     let resource = manifests.integration(args.name.as_deref())?;
     let settings = Settings::of(&resource)?;
@@ -100,23 +114,9 @@ fn prepare(args: &Args) -> Result<Job, BadInput> {
     )
     .environment(settings.environment)
     .logins_at_most(LOGINS);
-    let region = settings.region;
-    let lines = texts
-        .into_iter()
-        .map(|text| NumberResult {
-            number: parse(&text, &region),
-            text,
-            answer: Resolution::NotAsked,
-            explanation: None,
-        })
-        .collect();
-    Ok(Job {
-        lines,
-        region,
+    Ok(Prepared {
+        settings,
         connection,
-        explain: args.explain,
-        second_question: settings.second_question,
-        second: Second::default(),
     })
 }
 
@@ -147,6 +147,33 @@ fn credentials(
 // === impl Job ===
 
 impl Job {
+    /// Reads files and numbers. It makes no network request.
+    fn of(args: &Args) -> Result<Self, BadInput> {
+        let texts = args.texts()?;
+        let Prepared {
+            settings,
+            connection,
+        } = prepare(args)?;
+        let region = settings.region;
+        let lines = texts
+            .into_iter()
+            .map(|text| NumberResult {
+                number: parse(&text, &region),
+                text,
+                answer: Resolution::NotAsked,
+                explanation: None,
+            })
+            .collect();
+        Ok(Self {
+            lines,
+            region,
+            connection,
+            explain: args.explain,
+            second_question: settings.second_question,
+            second: Second::default(),
+        })
+    }
+
     async fn execute(mut self, shutdown: &Shutdown) -> (Outcome, Result<(), Ended>) {
         let mut places: HashMap<E164, Vec<usize>> = HashMap::new();
         let mut pending: Vec<E164> = Vec::new();

@@ -141,6 +141,14 @@ reasons! {
             "Under a name that the operator uses (the Secret NAME-directory, the CronJobs NAME-sync and NAME-lookup) stands an object that it did not make. It is neither changed nor deleted.",
             Act("Rename or delete the object that the message names. To hand it over to the integration, which then overwrites it and deletes it with itself, set its annotation switchboard.dev/adopt to the name of the integration. It is looked at again every minute.")
         }
+        AddressBookBehind {
+            "The address book has not had the changes of Salesforce for longer than three times the time between two questions for them. A first ring may show an old name; the numbers of calls are looked up on demand meanwhile.",
+            Act("It is caught up with by itself by the next run that may ask. If it lasts, status.errors and the warnings say what keeps runs from it: the budget (spec.apiBudget.dailyPercent), an import of very many records, or a right of the user in Salesforce.")
+        }
+        AddressBookOverLimit {
+            "The org has more records with a phone number than spec.contacts.maxRecords, or the platform team, allows. Names are looked up on demand, as with `addressBook: OnDemand`: the integration stays Ready.",
+            Act("Raise spec.contacts.maxRecords to more than the records that the message names, ask the platform team where its own limit is lower (worker.maxBookRecords in the chart, --max-book-records), or set spec.contacts.addressBook to OnDemand. `switchboard lookup --fill-preview` says what the book would take. The records are counted again once a day, and at once when the limit rises.")
+        }
         BudgetExhausted {
             "The run stopped at its share of the org's API requests. What it found is kept.",
             Act("Nothing is lost: the next run goes on. Give the integration a larger share (spec.apiBudget.dailyPercent), or ask for more API requests in Salesforce.")
@@ -177,11 +185,7 @@ reasons! {
         }
         ChangesNotFollowed {
             "Salesforce refused the question what changed since the last time, so contacts keep the names they had. The look-ups went on, and the next run asks again from the same time on.",
-            Act("Nothing is lost. If the message comes with every run, correct what it names, or set spec.contacts.follow to \"Off\".")
-        }
-        AddressBookOverLimit {
-            "The org has more records with a phone number than the address book may have. None is kept, and names are looked up on demand, as without an address book. The records are counted again once a day.",
-            Act("Raise spec.contacts.maxRecords, if the platform team has room for so many records in the directory's database, or set spec.contacts.addressBook to OnDemand.")
+            Act("Nothing is lost. If the message comes with every run, correct what it names, or set spec.contacts.follow to Off.")
         }
         AddressBookNotFilled {
             "Salesforce refused a question with which the address book is counted or filled. Names are looked up on demand meanwhile; the next run tries again.",
@@ -342,6 +346,10 @@ reasons! {
         Suspended { "`spec.suspend` is set: nothing is proved and nothing runs.", Nothing }
         RetrievalDisabled { "`retrieval` is `Disabled`: there is nothing to run.", Nothing }
         NoRunYet { "No run was due yet.", Nothing }
+        AddressBookFilling {
+            "The records of Salesforce are being read for the address book; status.addressBook.filling says how far. Until the first fill has ended, names are looked up on demand.",
+            Nothing
+        }
         RunSucceeded { "The last run succeeded.", Nothing }
         Succeeded { "The outcome of a run that did what it was to do.", Nothing }
         TokensRevoked {

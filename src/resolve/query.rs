@@ -278,6 +278,14 @@ impl Shape {
         Soql::text(&format!("SELECT COUNT() FROM {object} WHERE {condition}"))
     }
 
+    /// The query of an object for the number of its records that changed since a time.
+    pub(crate) fn soql_count_since(&self, object: Object, since: Timestamp) -> Soql {
+        Soql::text(&format!(
+            "SELECT COUNT() FROM {object} WHERE SystemModstamp>={}",
+            since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ))
+    }
+
     /// The condition for records with a phone number. A person account is an account and a contact
     /// in one, which hold the same (facts: Salesforce 5.4), and is one record: its account's row,
     /// unless the user does not see all of that.

@@ -42,6 +42,7 @@ fn integration(of: &Integration) -> Value {
         "nextAttemptAt": as_it_is("/connection/nextAttemptAt"),
         "lastRun": as_it_is("/lastRun"),
         "nextRun": as_it_is("/nextRun"),
+        "addressBook": as_it_is("/addressBook"),
         "apiUsage": as_it_is("/apiUsage"),
         "budget": of.budget.as_ref().map(|budget| json!({
             "share": budget.share,

@@ -155,6 +155,7 @@ fn details(page: &mut Page, of: &Integration, now: Timestamp) {
         failing(page, first, now);
     }
     runs(page, of, now);
+    names(page, of, now);
     requests(page, of, now);
     if !of.warnings().is_empty() {
         page.part("Warnings");
@@ -310,6 +311,57 @@ fn runs(page: &mut Page, of: &Integration, now: Timestamp) {
     }
     if let Some(at) = of.status_time("/connection/nextAttemptAt") {
         page.field("Next proof", &when(at, now));
+    }
+}
+
+/// Where names come from, and what each way costs.
+fn names(page: &mut Page, of: &Integration, now: Timestamp) {
+    let Some(mode) = of.status_text("/addressBook/mode") else {
+        return;
+    };
+    let number = |pointer: &str| of.status(pointer).and_then(Value::as_u64);
+    let wanted = of.spec_text("/contacts/addressBook").unwrap_or(mode);
+    page.part("Names");
+    match wanted == mode {
+        true => page.field("Mode", mode),
+        false => page.field("Mode", &format!("{mode} for now, {wanted} is wanted")),
+    }
+    if let Some(records) = number("/addressBook/records") {
+        let mut line = format!("{records} records");
+        if let Some(numbers) = number("/addressBook/numbers") {
+            line.push_str(&format!(" with {numbers} numbers"));
+        }
+        if let Some(bytes) = number("/addressBook/bytes") {
+            line.push_str(&format!(", about {}", size(bytes)));
+        }
+        page.field("Address book", &line);
+    }
+    if let Some(rows) = number("/addressBook/filling/rows") {
+        let line = match number("/addressBook/filling/of") {
+            Some(all) => format!("{rows} of {all} records read"),
+            None => format!("{rows} records read"),
+        };
+        page.field("Filling", &line);
+    }
+    if let Some(records) = number("/addressBook/orgRecords") {
+        page.field("In the org", &format!("{records} records with a phone"));
+    }
+    if let Some(at) = of.status_time("/addressBook/watermark") {
+        page.field("Changes", &format!("until {}", when(at, now)));
+    }
+    let costs = number("/addressBook/forecast/onDemand").zip(number("/addressBook/forecast/full"));
+    if let Some((on_demand, full)) = costs {
+        let line = format!("{on_demand} API requests a day with OnDemand, {full} with Full");
+        page.field("Forecast", &line);
+    }
+}
+
+/// Bytes in the unit in which they have two digits or more.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..20_000 => format!("{bytes} bytes"),
+        20_000..20_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
     }
 }
 

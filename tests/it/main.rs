@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod access;
+mod address_book;
 mod again;
 mod bed;
 mod budget;

@@ -203,6 +203,43 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         "Unsupported value",
         r#""NewOnly""#,
     ),
+    // What kubectl makes of the bare word Off.
+    (
+        "/spec/contacts/follow",
+        "true",
+        "Unsupported value",
+        "false",
+    ),
+    (
+        "/spec/contacts/follow",
+        "7",
+        "Unsupported value",
+        r#""Off""#,
+    ),
+    (
+        "/spec/contacts/follow",
+        r#"{"off": true}"#,
+        "Unsupported value",
+        "null",
+    ),
+    (
+        "/spec/contacts/addressBook",
+        r#""Everything""#,
+        "Unsupported value",
+        r#""Full""#,
+    ),
+    (
+        "/spec/contacts/maxRecords",
+        "0",
+        "must be a number of records from 1 to 10000000",
+        "1",
+    ),
+    (
+        "/spec/contacts/maxRecords",
+        "10000001",
+        "must be a number of records from 1 to 10000000",
+        "10000000",
+    ),
     (
         "/spec/contacts/followEvery",
         r#""4m""#,

@@ -215,3 +215,138 @@ async fn what_cannot_be_used_ends_with_2_and_what_salesforce_refuses_with_1() {
     let (code, _, err) = laptop.run("", &one);
     assert!(code == 1 && err.contains("0 found"), "{err}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_says_what_a_day_costs_with_each_way_to_names() {
+    let laptop = Laptop::new().await;
+    let before = laptop.salesforce.counters().api_calls();
+    let (code, out, err) = laptop.run("", &[&SECRET[..], &["--plan"]].concat());
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("Records with a phone  3 (Contact 1, Account 1, Lead 1)"),
+        "{out}"
+    );
+    let row = |calls: &str| -> Vec<u64> {
+        let line = out
+            .lines()
+            .find(|line| line.trim_start().starts_with(&format!("{calls} ")));
+        let cells = line.unwrap().split_whitespace();
+        cells.map(|cell| cell.parse().unwrap()).collect()
+    };
+    assert!(
+        row("10000")[1] > row("10000")[2],
+        "calls cost nothing from an address book: {out}"
+    );
+    assert!(row("0")[1] <= row("0")[2], "{out}");
+    assert!(
+        laptop.salesforce.counters().api_calls() - before <= 4,
+        "{err}"
+    );
+    let flags = [
+        &SECRET[..],
+        &["--plan", "--calls-a-day", "900", "-o", "json"],
+    ]
+    .concat();
+    let (code, out, err) = laptop.run("", &flags);
+    assert_eq!(code, 0, "{err}");
+    let plan: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        plan["records"],
+        json!({"Contact": 1, "Account": 1, "Lead": 1})
+    );
+    assert_eq!(
+        (&plan["days"][0]["calls"], &plan["changes"]["count"]),
+        (&json!(900), &json!(3))
+    );
+    assert!(plan["days"][0]["full"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_of_a_fill_counts_reads_and_writes_nothing() {
+    let laptop = Laptop::new().await;
+    for flags in [&["--fill-preview"][..], &["--fill-preview", "--all"]] {
+        let (code, out, err) = laptop.run("", &[&SECRET[..], flags].concat());
+        assert_eq!(code, 0, "{err}");
+        for label in ["Records with a phone ", "With a number ", "Numbers "] {
+            let line = out.lines().find(|line| line.starts_with(label)).unwrap();
+            assert_eq!(
+                line.trim_end_matches('3').trim_end(),
+                label.trim_end(),
+                "{out}"
+            );
+        }
+        assert!(err.contains("nothing was written"), "{err}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_records_are_read_by_a_bulk_query() {
+    let laptop = Laptop::new().await;
+    laptop
+        .salesforce
+        .edit_org("acme", |org| {
+            (0..8_001).try_for_each(|at| {
+                let person = Record::person(&format!("Ito {at}"));
+                let number = format!("090-1000-{at:04}");
+                org.insert("Contact", person.phone(&number)).map(drop)
+            })
+        })
+        .unwrap()
+        .unwrap();
+    let (code, out, err) = laptop.run("", &[&SECRET[..], &["--report", "-"]].concat());
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(out.lines().count(), 1 + 2, "one number stands twice: {out}");
+    assert!(
+        err.starts_with("8004 records with 8004 phone texts; 0 texts"),
+        "{err}"
+    );
+    let jobs = laptop.salesforce.requests();
+    let jobs = jobs
+        .iter()
+        .filter(|request| request.path.contains("/jobs/query"));
+    assert!(jobs.count() >= 4, "made, asked, read and deleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_names_what_nobody_can_dial_and_what_stands_twice() {
+    let laptop = Laptop::new().await;
+    laptop
+        .salesforce
+        .edit_org("acme", |org| {
+            org.insert("Contact", Record::person("Ito").phone("5678-901"))?;
+            org.insert(
+                "Contact",
+                Record::person("=HYPERLINK(1)").phone("03-1234-5678 内線3"),
+            )
+        })
+        .unwrap()
+        .unwrap();
+    let (code, out, err) = laptop.run("", &[&SECRET[..], &["--report", "report.csv"]].concat());
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    let file = laptop.folder.path().join("report.csv");
+    let report = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = report.lines().collect();
+    assert!(
+        lines[1].starts_with("Undialable,,5678-901,9999-999,NoAreaCode,,Contact,"),
+        "{report}"
+    );
+    let twice = lines
+        .iter()
+        .filter(|line| line.starts_with("Duplicate,+81312345678,,,,3,"));
+    assert_eq!(twice.count(), 3, "{report}");
+    assert!(
+        report.contains("'=HYPERLINK(1)") && report.contains(&laptop.salesforce.url()),
+        "{report}"
+    );
+    assert!(
+        err.contains("1 texts nobody can dial") && err.contains("1 of them on several records"),
+        "{err}"
+    );
+    assert!(!laptop.folder.path().join("report.csv.part").exists());
+    let (code, _, err) = laptop.run(
+        "",
+        &[&SECRET[..], &["--report", "no/such/report.csv"]].concat(),
+    );
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("cannot be written"), "{err}");
+}

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::labels::{CodeLabel, CodeValue, ConditionLabel, KindLabel, OrgLabel, ReasonLabel};
-use super::series;
+use super::{books, series};
 use crate::api::conditions::{CONNECTED, READY};
 use crate::api::status::{ApiUsage, SalesforceIntegrationStatus};
 use crate::api::{SalesforceIntegration, conditions};
@@ -30,6 +31,8 @@ pub(crate) struct Scrape {
     pub per_integration: usize,
     /// How long the first of the integrations that wait for a reconcile has waited.
     pub oldest_wait: Duration,
+    /// The time of the scrape.
+    pub now: Timestamp,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -62,6 +65,7 @@ pub(crate) fn registry(
     conditions_stand(&mut registry, &integrations);
     warnings_stand(&mut registry, &integrations);
     runs_stand(&mut registry, &integrations);
+    books::stand(&mut registry, &integrations, scrape.now);
     let orgs_left_out = orgs_stand(&mut registry, &integrations);
     let queue = gauge(
         &mut registry,
@@ -89,7 +93,7 @@ pub(crate) fn registry(
     left("organization", orgs_left_out);
     if scrape.per_integration > 0 {
         left("integration", integrations.len() - shown);
-        series::register(&mut registry, &integrations[..shown]);
+        series::register(&mut registry, &integrations[..shown], scrape.now);
     }
     registry
 }
@@ -318,7 +322,7 @@ fn wanted(
     wanted.filter_map(|one| one.status.as_ref())
 }
 
-fn gauge(registry: &mut Registry, name: &'static str, help: &'static str) -> Gauge {
+pub(crate) fn gauge(registry: &mut Registry, name: &'static str, help: &'static str) -> Gauge {
     let gauge = Gauge::default();
     registry.register(name, help, gauge.clone());
     gauge

@@ -1,6 +1,7 @@
 //! The shared state of all reconciles.
 
 pub(crate) mod access;
+mod books;
 pub(crate) mod directory;
 pub(crate) mod fleet;
 mod labels;

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::books::{ModeLabel, label, lag_seconds};
 use super::fleet::clamped;
 use super::labels::{CodeLabel, ConditionLabel, OrgLabel, ReasonLabel, RunLabel};
 use crate::api::conditions::CONNECTED;
-use crate::api::status::SalesforceIntegrationStatus;
+use crate::api::status::{BookMode, SalesforceIntegrationStatus};
 use crate::api::{SalesforceIntegration, conditions};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -58,10 +60,21 @@ struct Series {
     last_success: Plain,
     budget: Plain,
     budget_used: Plain,
+    book_records: Plain,
+    book_numbers: Plain,
+    book_bytes: Plain,
+    book_lag: Plain,
+    book_filled: Plain,
+    book_to_fill: Plain,
+    forecast: Of<ModeLabel>,
 }
 
 /// Registers the series of these integrations.
-pub(crate) fn register(registry: &mut Registry, integrations: &[Arc<SalesforceIntegration>]) {
+pub(crate) fn register(
+    registry: &mut Registry,
+    integrations: &[Arc<SalesforceIntegration>],
+    now: Timestamp,
+) {
     let series = Series::default();
     for one in integrations {
         if let Some(status) = &one.status {
@@ -73,6 +86,7 @@ pub(crate) fn register(registry: &mut Registry, integrations: &[Arc<SalesforceIn
             // What a suspended one lacks is nobody's concern until it goes on.
             if !one.spec.suspend {
                 series.add_concerns(&name, status);
+                series.add_book(&name, status, now);
             }
         }
     }
@@ -123,6 +137,35 @@ impl Series {
                 reason: conditions::reason_of(connected).into(),
             };
             set(&self.withheld, name, by, 1);
+        }
+    }
+
+    fn add_book(&self, name: &Name, status: &SalesforceIntegrationStatus, now: Timestamp) {
+        let Some(book) = &status.address_book else {
+            return;
+        };
+        let filling = book.filling.filter(|_| !book.over_limit);
+        for (family, count) in [
+            (&self.book_records, book.records),
+            (&self.book_numbers, book.numbers),
+            (&self.book_bytes, book.bytes),
+            (&self.book_filled, filling.map(|filling| filling.rows)),
+            (&self.book_to_fill, filling.and_then(|filling| filling.of)),
+        ] {
+            if let Some(count) = count {
+                plain(family, name, clamped(count));
+            }
+        }
+        if let Some(lag) = lag_seconds(book, now) {
+            plain(&self.book_lag, name, lag);
+        }
+        if let Some(forecast) = &book.forecast {
+            for (mode, requests) in [
+                (BookMode::OnDemand, forecast.on_demand),
+                (BookMode::Full, forecast.full),
+            ] {
+                set(&self.forecast, name, label(mode), clamped(requests));
+            }
         }
     }
 
@@ -182,7 +225,42 @@ impl Series {
             "Numbers that the last run asked for, by what they were found as",
             self.last_run_numbers,
         );
+        registry.register(
+            "integration_forecast_api_requests",
+            "API requests that a day costs by where names come from, as forecast",
+            self.forecast,
+        );
         let plain = [
+            (
+                "integration_address_book_records",
+                "Records of the address book of an integration",
+                self.book_records,
+            ),
+            (
+                "integration_address_book_numbers",
+                "Numbers of the records of its address book",
+                self.book_numbers,
+            ),
+            (
+                "integration_address_book_bytes",
+                "About how many bytes its address book takes up in the directory's database",
+                self.book_bytes,
+            ),
+            (
+                "integration_address_book_lag_seconds",
+                "How far its address book is behind Salesforce",
+                self.book_lag,
+            ),
+            (
+                "integration_address_book_fill_records",
+                "Records that the fill of its address book has read which is under way",
+                self.book_filled,
+            ),
+            (
+                "integration_address_book_fill_records_expected",
+                "Records that this fill has to read in all",
+                self.book_to_fill,
+            ),
             (
                 "integration_last_run_duration_seconds",
                 "How long the last run took",

@@ -14,6 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::CronJob;
 use kube::ResourceExt;
 use parking_lot::Mutex;
@@ -54,6 +55,8 @@ struct State {
     lost_pod_results: LostPodResults,
     backoff: Backoff,
     first_pass: FirstPass,
+    /// When the directory was last asked how far the address book is.
+    book_asked_at: Option<Timestamp>,
 }
 
 // === impl Memory ===
@@ -183,6 +186,16 @@ impl Memory {
         self.read(key, |state| state.applied_cron_job)
             .flatten()
             .is_some_and(|applied| applied.matches(desired, live))
+    }
+
+    /// When the directory was last asked how far the address book is.
+    pub(crate) fn book_asked_at(&self, key: &Key) -> Option<Timestamp> {
+        self.read(key, |state| state.book_asked_at).flatten()
+    }
+
+    /// Records that the directory is asked how far the address book is.
+    pub(crate) fn book_asked(&self, key: &Key, now: Timestamp) {
+        self.update(key, |state, _| state.book_asked_at = Some(now));
     }
 
     /// Adds the result of an ended run whose pod is gone.

@@ -18,6 +18,7 @@ use crate::directory::model::company::{
 use crate::directory::{Claims, Client, ClientError, Purpose, TokenError};
 use crate::error::Chain;
 use crate::phone::Region;
+use crate::run::{BookReport, Filling};
 
 /// How long a token is good that the controller mints for itself.
 const OWN_TOKEN_GOOD_FOR: SignedDuration = SignedDuration::from_mins(5);
@@ -110,6 +111,45 @@ fn answer(state: CompanyState) -> Answer {
         (Belonging::Another, Some(owner)) => Answer::Another(other(owner)),
         (Belonging::Another | Belonging::Nobody, _) => Answer::Nobody,
     }
+}
+
+/// How far the company's address book is; `None` if the directory does not say. The report of the
+/// run tells it, too.
+pub(crate) async fn book(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+) -> Option<BookReport> {
+    let not_before = context.token_sources(resource).not_before;
+    let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
+    let asked = async {
+        let (company, region) = (&settings.company_id, settings.region);
+        let client = client(context, company, Purpose::Controller, region, issued_at)?;
+        Ok(client.company_book().await?)
+    };
+    let told = match in_time(asked).await {
+        Ok(told) => told,
+        Err(failure) => {
+            let problem = Chain(&failure).to_string();
+            tracing::debug!(
+                problem,
+                "the directory could not be asked for the address book"
+            );
+            return None;
+        }
+    };
+    Some(BookReport {
+        records: told.records,
+        numbers: told.numbers,
+        bytes: told.bytes,
+        filled_at: told.filled_at,
+        watermark: told.watermark,
+        filling: told.filling.map(|filling| Filling {
+            rows: filling.rows,
+            of: filling.of,
+        }),
+        over_limit: false,
+    })
 }
 
 /// Has the directory erase what it keeps about the company, or a part of it.

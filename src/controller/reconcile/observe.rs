@@ -25,6 +25,7 @@ use crate::decide::runs::stuck::StuckRun;
 use crate::decide::runs::{EndedRun, Runs, stuck};
 use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children, data};
 use crate::error::Chain;
+use crate::run::BookReport;
 use crate::salesforce::{Credentials, Fingerprint};
 
 /// The inputs for one integration. The decision borrows from it.
@@ -34,6 +35,7 @@ pub(crate) struct Gathered {
     state: decide::Credentials,
     claim: Claim,
     data: Answer,
+    book: Option<BookReport>,
     siblings: SiblingLogins,
     ended_runs: Vec<EndedRun>,
     /// Names of all Jobs whose result is known, including those that the status has already
@@ -115,8 +117,13 @@ impl Gathered {
             (Claim::Held, Ok(settings)) => data(context, resource, settings).await,
             _ => Answer::NotAsked,
         };
+        let book = match (&claim, &settings) {
+            (Claim::Held, Ok(settings)) => book(context, resource, settings, &active_jobs).await,
+            _ => None,
+        };
         Ok(Self {
             data,
+            book,
             tokens_wanted: context
                 .token_sources(resource)
                 .version(&resource.spec.company_id, &resource.spec.contacts.region),
@@ -157,6 +164,7 @@ impl Gathered {
             credentials: self.state.clone(),
             claim: self.claim.clone(),
             data: self.data.clone(),
+            book: self.book,
             taken_users: taken_users(context, resource, proof),
             siblings: self.siblings.clone(),
             proof,
@@ -185,6 +193,24 @@ async fn data(context: &Context, resource: &SalesforceIntegration, settings: &Se
         }
         None => Answer::NotAsked,
     }
+}
+
+/// Asks the directory how far the address book is while a run goes on that may be filling it, at
+/// most once a minute.
+async fn book(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    active: &[Arc<Job>],
+) -> Option<BookReport> {
+    let key = Key::of(resource);
+    let asked_at = context.memory.book_asked_at(&key);
+    let active = active.iter().map(AsRef::as_ref);
+    if !decide::book::is_in_question(settings, active, asked_at, now()) {
+        return None;
+    }
+    context.memory.book_asked(&key, now());
+    directory::book(context, resource, settings).await
 }
 
 fn claim(context: &Context, resource: &SalesforceIntegration) -> Claim {

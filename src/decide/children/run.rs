@@ -342,7 +342,9 @@ fn worker_settings(
             mode,
             every_seconds: every.as_secs(),
         }),
-        address_book: None,
+        address_book: settings.address_book.map(|most| wire::BookSettings {
+            max_records: most.min(config.max_book_records),
+        }),
         re_retrieve: request_id.map(|request_id| ReRetrieve {
             request: short_hash(&resource.uid().unwrap_or_default(), request_id),
             history_days: settings.history_days,

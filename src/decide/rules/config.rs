@@ -39,6 +39,8 @@ pub struct Config {
     pub run_deadline: Duration,
     /// Daily runs are spread over this time before `dailyAt`.
     pub daily_window: Duration,
+    /// The most records of an address book, whatever a tenant asks for.
+    pub max_book_records: u64,
     /// Memory limit of worker pods, as a Kubernetes quantity.
     pub worker_memory: String,
     /// What the pods of all runs have.
@@ -66,6 +68,7 @@ impl Default for Config {
             ca_bundle: None,
             run_deadline: Duration::from_secs(30 * 60),
             daily_window: Duration::from_secs(30 * 60),
+            max_book_records: 10_000_000,
             worker_memory: "128Mi".into(),
             pod_template: PodTemplate::default(),
             tenants_may: None,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::plain_text::plain;
 use crate::reason::Reason;
 use crate::resolve::MAX_URL_BYTES;
-use crate::run::{Followed, Note, RunReport, shorten};
+use crate::run::{BookReport, Followed, Note, RunReport, shorten};
 use crate::salesforce::Usage;
 
 /// API requests that a run can make in a second. It makes one at a time, and none takes less than
@@ -21,6 +21,15 @@ const MAX_API_LIMIT: u64 = 1_000_000_000;
 /// An org may go over its allocation; Salesforce refuses long before it has done so ten times
 /// (facts: Salesforce 2.2).
 const MAX_TIMES_OVER: u64 = 10;
+/// The most records with a phone number that an org is taken to have: the largest have hundreds of
+/// millions.
+const MAX_RECORDS: u64 = 1_000_000_000;
+/// The most numbers of a record.
+const MAX_NUMBERS_OF_A_RECORD: u64 = 50;
+/// The most bytes of a record with its numbers: its texts have a thousand characters each.
+const MAX_BYTES_OF_A_RECORD: u64 = 20_000;
+/// Changes are asked for since two weeks ago at most (facts: Salesforce changes B1).
+const MAX_SECONDS_OF_CHANGES: u64 = 16 * 24 * 3_600;
 /// The shortest URL that Salesforce can have refused or have been content with, in bytes: some
 /// gateways in between stop there.
 const MIN_URL_BYTES: u64 = 2_000;
@@ -103,6 +112,28 @@ pub(crate) fn bounded(mut report: RunReport, lifetime: Lifetime) -> RunReport {
         doubts.push("followed (without an API request)".to_owned());
         report.followed = None;
     }
+    if report
+        .org_records
+        .take_if(|count| *count > MAX_RECORDS)
+        .is_some()
+    {
+        doubts.push(format!("orgRecords (at most {MAX_RECORDS})"));
+    }
+    if let Some(changes) = report
+        .changes_read
+        .take_if(|changes| changes.rows > most_calls || changes.seconds > MAX_SECONDS_OF_CHANGES)
+    {
+        doubts.push(format!(
+            "changesRead {} in {} s (at most {most_calls} in {MAX_SECONDS_OF_CHANGES} s)",
+            changes.rows, changes.seconds
+        ));
+    }
+    if let Some(book) = report.address_book.take_if(|book| !may_be(book, lifetime)) {
+        doubts.push(format!(
+            "addressBook {} records, {} numbers, {} bytes, filled at {:?}, watermark {:?} (at most {MAX_RECORDS} records, and no time after the run)",
+            book.records, book.numbers, book.bytes, book.filled_at, book.watermark
+        ));
+    }
     if let Some(usage) = report.usage.take_if(|usage| !is_possible(usage, lifetime)) {
         doubts.push(format!(
             "usage {} of {} at {} (at most {MAX_API_LIMIT}, while the run lasted)",
@@ -128,6 +159,21 @@ pub(crate) fn bounded(mut report: RunReport, lifetime: Lifetime) -> RunReport {
         report.warn_first(Note::new(Reason::ReportValueRefused, message));
     }
     report
+}
+
+fn may_be(book: &BookReport, lifetime: Lifetime) -> bool {
+    let filling = book.filling.unwrap_or_default();
+    let counts = [book.records, filling.rows, filling.of.unwrap_or(0)];
+    let times = [book.filled_at, book.watermark];
+    let most_numbers = book.records.saturating_mul(MAX_NUMBERS_OF_A_RECORD);
+    let most_bytes = book.records.saturating_mul(MAX_BYTES_OF_A_RECORD);
+    counts.into_iter().all(|count| count <= MAX_RECORDS)
+        && book.numbers <= most_numbers
+        && book.bytes <= most_bytes
+        && times
+            .into_iter()
+            .flatten()
+            .all(|at| at.as_second() <= lifetime.finished_at.as_second())
 }
 
 fn is_possible(usage: &Usage, lifetime: Lifetime) -> bool {

@@ -10,10 +10,11 @@ use tracing::{info, warn};
 use super::middleware::auth::{Caller, Control, EraseAll};
 use super::middleware::error::ApiError;
 use super::middleware::input::{Json, text, within};
-use super::middleware::responses::BodyRefusals;
+use super::middleware::responses::{BodyRefusals, Refusals};
 use super::{App, now};
 use crate::directory::model::company::{
-    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, Owner,
+    Belonging, BookState, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany,
+    FillProgress, Owner,
 };
 
 const MAX_UID_CHARS: usize = 100;
@@ -82,6 +83,40 @@ pub(crate) async fn claim(
         (_, None) => warn!(namespace, name, uid, "the data is nobody's on record"),
     }
     Ok(Answer(state))
+}
+
+/// How far the address book is
+///
+/// Its size, until when changes are in it, and how far the fill is that is under way.
+#[utoipa::path(
+    get,
+    path = "/v1/company/book",
+    tag = "controller",
+    security(("controller" = [])),
+    responses((status = 200, description = "The address book", body = BookState), Refusals)
+)]
+pub(crate) async fn book(
+    State(app): State<App>,
+    caller: Caller<Control>,
+) -> Result<Answer<BookState>, ApiError> {
+    let book = app.store.book(&caller.company).await?;
+    // A worker that follows for contacts alone says nothing of a book.
+    let watermark = match book.filled_at {
+        Some(_) => app.store.follow_state(&caller.company).await?.watermark,
+        None => None,
+    };
+    let filling = book.fill.as_ref().map(|fill| {
+        let (rows, of) = fill.progress();
+        FillProgress { rows, of }
+    });
+    Ok(Answer(BookState {
+        records: book.records,
+        numbers: book.numbers,
+        bytes: book.bytes,
+        filled_at: book.filled_at,
+        watermark,
+        filling,
+    }))
 }
 
 /// Erase a company

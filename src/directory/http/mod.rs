@@ -71,6 +71,7 @@ fn endpoints(app: App) -> Router {
         .route("/v1/numbers/restore", post(privacy::restore))
         .route("/v1/audit", get(privacy::audit))
         .route("/v1/company", put(company::claim))
+        .route("/v1/company/book", get(company::book))
         .route("/v1/company/erase", post(company::erase))
         .route(
             "/v1/worker/follow",

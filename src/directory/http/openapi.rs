@@ -37,6 +37,7 @@ use crate::directory::model::tokens::Purpose;
         privacy::restore,
         privacy::audit,
         company::claim,
+        company::book,
         company::erase,
         follow::known_numbers,
         follow::records,

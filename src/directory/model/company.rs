@@ -69,6 +69,40 @@ pub enum Belonging {
     Nobody,
 }
 
+/// How far a company's address book is (`GET /v1/company/book`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BookState {
+    /// How many records it holds.
+    pub records: u64,
+    /// How many numbers these hold; one that is on two records counts twice.
+    pub numbers: u64,
+    /// About how many bytes they take up in the database.
+    pub bytes: u64,
+    /// When the last fill that ended had begun; absent while none has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub filled_at: Option<Timestamp>,
+    /// Until when changes in Salesforce are in it; absent while no fill has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub watermark: Option<Timestamp>,
+    /// The fill that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filling: Option<FillProgress>,
+}
+
+/// How far a fill of the address book is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FillProgress {
+    /// How many rows were read.
+    pub rows: u64,
+    /// How many rows there are, where Salesforce has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u64>,
+}
+
 /// Erases everything that is held about a company (`POST /v1/company/erase`). It goes on where the
 /// request before it stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -6,8 +6,11 @@ use prometheus_client::encoding::text::encode;
 
 use super::*;
 use crate::api::conditions::{SYNCED, Verdict};
-use crate::api::fixtures;
-use crate::api::status::{ApiBudget, Connection, LastRun, Organization, Warning};
+use crate::api::status::{
+    AddressBook as Book, ApiBudget, BookMode, Connection, Filling, Forecast, LastRun, Organization,
+    Warning,
+};
+use crate::api::{AddressBook, fixtures};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -279,4 +282,62 @@ fn series_of_integrations_are_bounded_stay_with_the_older_and_go_with_the_resour
     has(&less, &[r#"series_left_out{of="integration"} 0"#]);
     assert!(less.contains(r#"name="young""#), "{less}");
     assert!(!text(&fleet, Scrape::default()).contains("integration_"));
+}
+
+#[test]
+fn address_books_tell_their_size_how_far_they_are_behind_and_what_each_way_costs() {
+    let mut fleet = [one("acme", 1), one("birch", 2), one("cedar", 3)];
+    for wants in [0, 1] {
+        fleet[wants].spec.contacts.address_book = AddressBook::Full;
+    }
+    status(&mut fleet[0]).address_book = Some(Book {
+        mode: BookMode::Full,
+        records: Some(400),
+        numbers: Some(500),
+        bytes: Some(90_000),
+        filled_at: Some(time(1_000)),
+        watermark: Some(time(9_000)),
+        ..Book::default()
+    });
+    status(&mut fleet[1]).address_book = Some(Book {
+        records: Some(20),
+        bytes: Some(5_000),
+        filling: Some(Filling {
+            rows: 20,
+            of: Some(70),
+        }),
+        ..Book::default()
+    });
+    status(&mut fleet[2]).address_book = Some(Book {
+        forecast: Some(Forecast {
+            on_demand: 300,
+            full: 50,
+            fill: None,
+        }),
+        ..Book::default()
+    });
+    let scrape = Scrape {
+        per_integration: 3,
+        now: at(10_000),
+        ..Scrape::default()
+    };
+    let text = text(&fleet, scrape);
+    has(
+        &text,
+        &[
+            r#"address_books{mode="Full"} 1"#,
+            r#"address_books{mode="OnDemand"} 1"#,
+            "address_books_filling 1",
+            "address_book_records 420",
+            "address_book_bytes 95000",
+            "address_book_lag_seconds 1000",
+            r#"integration_address_book_lag_seconds{namespace="tenant",name="acme"} 1000"#,
+            r#"integration_address_book_numbers{namespace="tenant",name="acme"} 500"#,
+            r#"integration_address_book_fill_records{namespace="tenant",name="birch"} 20"#,
+            r#"integration_address_book_fill_records_expected{namespace="tenant",name="birch"} 70"#,
+            r#"integration_forecast_api_requests{namespace="tenant",name="cedar",mode="OnDemand"} 300"#,
+            r#"integration_forecast_api_requests{namespace="tenant",name="cedar",mode="Full"} 50"#,
+        ],
+    );
+    assert!(!text.contains(r#"lag_seconds{namespace="tenant",name="birch"}"#));
 }

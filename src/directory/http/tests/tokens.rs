@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-const ENDPOINTS: [(&str, &str, &[Purpose]); 28] = [
+const ENDPOINTS: [(&str, &str, &[Purpose]); 29] = [
     ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
     (
         "GET",
@@ -29,6 +29,7 @@ const ENDPOINTS: [(&str, &str, &[Purpose]); 28] = [
     ("POST", "/v1/numbers/restore", &[Purpose::Privacy]),
     ("GET", "/v1/audit", &[Purpose::Privacy]),
     ("PUT", "/v1/company", &[Purpose::Controller]),
+    ("GET", "/v1/company/book", &[Purpose::Controller]),
     ("POST", "/v1/company/erase", &[Purpose::Erase]),
     ("GET", "/v1/worker/follow", &[Purpose::Worker]),
     ("PUT", "/v1/worker/follow", &[Purpose::Worker]),
