@@ -82,14 +82,14 @@ enum Source {
 // === impl Part ===
 
 impl Part {
-    /// A part that has not begun, with so many records.
+    /// A part that has not begun, with so many records. Of none nothing is to be read.
     pub fn new(object: Object, of: Option<u64>) -> Self {
         Self {
             object,
             at: At::Beginning,
             skipped: 0,
             of,
-            done: false,
+            done: of == Some(0),
         }
     }
 
@@ -102,9 +102,9 @@ impl Part {
         }
     }
 
-    /// Whether anything was done for it.
+    /// Whether a place in it is known.
     pub fn is_begun(&self) -> bool {
-        self.done || self.at != At::Beginning
+        self.at != At::Beginning
     }
 
     /// Begins it anew, page by page or in a way that is to be found.

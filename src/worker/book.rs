@@ -81,6 +81,15 @@ impl Run {
         self.settings.address_book.map(|book| book.max_records)
     }
 
+    /// Whether there is an address book that changes are to be written to.
+    pub(super) async fn has_book(&self) -> Result<bool, Failure> {
+        let Some(most) = self.most_records() else {
+            return Ok(false);
+        };
+        let book = self.directory.book().await?;
+        Ok(book.generation > 0 && !shelf(&book).is_over(most))
+    }
+
     /// The address book, if it has all records up to the time that was followed.
     pub(super) async fn whole_book(
         &self,
@@ -218,11 +227,7 @@ impl Run {
 
     /// Has the book filled anew, because changes do not tell all of it any more.
     pub(super) async fn fill_anew(&self) -> Result<(), Failure> {
-        let Some(most) = self.most_records() else {
-            return Ok(());
-        };
-        let book = self.directory.book().await?;
-        if book.generation > 0 && !shelf(&book).is_over(most) {
+        if self.has_book().await? {
             warn!("the address book is filled anew: changes do not tell all of it any more");
             let request = BeginFill {
                 anew: true,

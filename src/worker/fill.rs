@@ -124,6 +124,10 @@ impl Run {
                 let warning = Note::new(Reason::AddressBookNotFilled, message);
                 progress.report.warn(warning);
             }
+            // The calls are named. What is left of the fill is for the next run.
+            Err(Failure::Resolve(ResolveError::BudgetExhausted(_))) => {
+                info!("no call is left for the address book");
+            }
             kept => kept?,
         }
         self.report_book(watermark, progress).await
@@ -275,7 +279,7 @@ impl Run {
             let is_large = fill.parts[at]
                 .of
                 .is_none_or(|of| of > self.reads.pages_up_to);
-            if !fill.parts[at].is_begun() && is_large {
+            if !fill.parts[at].done && !fill.parts[at].is_begun() && is_large {
                 not_stopped(shutdown)?;
                 if fill.is_over(resolver) || !self.make_job(fill, at, resolver).await? {
                     return Ok(Step::Later);

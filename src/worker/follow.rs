@@ -144,9 +144,8 @@ impl Run {
         shutdown: &Shutdown,
     ) -> Result<Option<FollowState>, Failure> {
         // An address book that does not change would soon be wrong: it follows in any case.
-        let wants_book = self.most_records().is_some();
         let settings = self.settings.follow;
-        if settings.is_none() && !wants_book {
+        if settings.is_none() && self.most_records().is_none() {
             return Ok(None);
         }
         let state = self.directory.follow_state().await?;
@@ -155,7 +154,7 @@ impl Run {
             SignedDuration::from_secs(every)
         });
         let now = Timestamp::now();
-        let has_book = wants_book && self.directory.book().await?.generation > 0;
+        let has_book = self.has_book().await?;
         let known = State {
             knows_numbers: state.knows_numbers || has_book,
             ..state_of(&state)

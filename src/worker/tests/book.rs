@@ -163,7 +163,7 @@ async fn a_fill_that_is_killed_at_any_moment_loses_and_doubles_nothing(on: Backe
             kills += u32::from(cut.is_err());
             let rows = book(&bed).await.fill.map(|fill| fill.progress().0);
             places.extend(rows);
-            life += Duration::from_millis(7);
+            life = life.mul_f64(1.15);
         }
         println!(
             "{kills} kills, {} places, {} calls",
@@ -206,8 +206,13 @@ async fn what_is_edited_while_a_fill_is_under_way_is_true_afterwards(on: Backend
         edit.update(&moved, Record::new().phone("03-7777-7777"))
             .unwrap();
         assert!(edit.delete(&deleted));
-        edit.insert("Contact", person("New").phone("03-8888-8888"))
-            .unwrap();
+        edit.insert(
+            "Contact",
+            Record::person("New")
+                .of_account("Acme")
+                .phone("03-8888-8888"),
+        )
+        .unwrap();
         edit.update(&acme, Record::account("Acme Holdings"))
             .unwrap();
     });
@@ -432,7 +437,7 @@ async fn a_job_that_is_gone_is_made_again() {
         parts.iter().map(|part| part.job_id.clone()).collect()
     };
     let before = jobs(&book(&bed).await);
-    assert!(before.iter().all(Option::is_some), "{before:?}");
+    assert!(before.iter().any(Option::is_some), "{before:?}");
     played.advance(SignedDuration::from_hours(8 * 24));
     bed.settings["maxApiCalls"] = 200.into();
     let report = run(&bed).await;
@@ -506,12 +511,12 @@ async fn a_person_account_and_its_contact_are_one_record() {
 #[tokio::test]
 async fn a_fill_leaves_half_of_the_calls_and_a_failed_one_fails_no_run() {
     let (mut bed, played) = bed(contacts(30), Backend::Sqlite, true).await;
-    bed.settings["maxApiCalls"] = 20.into();
+    bed.settings["maxApiCalls"] = 14.into();
     let report = run(&bed).await;
-    assert!(report.api_calls <= 12, "{report:?}");
+    assert!(report.api_calls <= 8, "{report:?}");
     assert!(report.address_book.unwrap().filling.is_some(), "{report:?}");
 
-    played.fault(Fault::error("QUERY_TIMEOUT").on_path("*/jobs/query*"));
+    played.fault(Fault::error("QUERY_TIMEOUT").on_path("*/query*"));
     bed.calls_from(0, &["03-4000-0001"]).await;
     let report = bed.run(RunKind::Lookup).await;
     assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
