@@ -342,7 +342,11 @@ pub struct Contacts {
     /// numbers beside them, for some further API calls; `Disabled` asks no second time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_question: Option<SecondQuestion>,
-    /// Which names follow changes in Salesforce.
+    /// Which names follow changes in Salesforce: `All` names that came from there and numbers
+    /// without a name; `NewOnly` numbers without a name, and names stay as they are; `Off`
+    /// nothing. When not given: `All` with `AfterCall`, which overwrites, and `NewOnly` with
+    /// `Daily`, which does not. A contact that was edited by hand stays. An address book follows
+    /// in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "follow_schema")]
     pub follow: Option<Follow>,
@@ -526,10 +530,6 @@ impl TryFrom<FollowText> for Follow {
 /// schema of two types has none, and Kubernetes wants that to be said.
 fn follow_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
-        "description": "Which names follow changes in Salesforce: `All` names that came from there and numbers without a \
-            name; `NewOnly` numbers without a name, and names stay as they are; `Off` nothing. When not given: `All` with \
-            `AfterCall`, which overwrites, and `NewOnly` with `Daily`, which does not. A contact that was edited by hand \
-            stays. An address book follows in any case.",
         "enum": ["All", "NewOnly", "Off", false],
         "nullable": true,
         "x-kubernetes-preserve-unknown-fields": true,

@@ -2,6 +2,7 @@
 //! rule of the controller is in this module or in a module below it. Nothing here does I/O or reads
 //! the clock.
 
+pub(crate) mod address_book;
 pub mod book;
 mod call_centers;
 pub(crate) mod children;

@@ -43,14 +43,14 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["fill_preview", "report", "explain"])]
     pub plan: bool,
     /// For how many phone calls a day the plan is; without it, for several.
-    #[arg(long, value_name = "CALLS", requires = "plan")]
+    #[arg(long, value_name = "CALLS", requires = "plan", conflicts_with_all = ["number", "numbers"])]
     pub calls_a_day: Option<u64>,
     /// Look no number up: count the org's records with a phone, read some of them, and say what a
     /// fill of the address book takes.
     #[arg(long, conflicts_with_all = ["report", "explain"])]
     pub fill_preview: bool,
     /// Read all records for the preview, as a fill does.
-    #[arg(long, requires = "fill_preview")]
+    #[arg(long, requires = "fill_preview", conflicts_with_all = ["number", "numbers"])]
     pub all: bool,
     /// Look no number up: read all records with a phone, and write those into this file as CSV
     /// whose number nobody can dial or stands on other records, too; `-` is standard output.

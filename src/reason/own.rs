@@ -147,7 +147,7 @@ reasons! {
         }
         AddressBookOverLimit {
             "The org has more records with a phone number than spec.contacts.maxRecords, or the platform team, allows. Names are looked up on demand, as with `addressBook: OnDemand`: the integration stays Ready.",
-            Act("Raise spec.contacts.maxRecords to more than the records that the message names, ask the platform team where its own limit is lower (worker.maxBookRecords in the chart, --max-book-records), or set spec.contacts.addressBook to OnDemand. `switchboard lookup --fill-preview` says what the book would take. The records are counted again once a day, and at once when the limit rises.")
+            Act("Raise spec.contacts.maxRecords to more than the records that the message names, ask the platform team where its own limit is lower (worker.maxBookRecords in the chart, --max-book-records), or set spec.contacts.addressBook to OnDemand. The preview of a fill by `switchboard lookup` says what the book would take. The records are counted again once a day, and at once when the limit rises.")
         }
         BudgetExhausted {
             "The run stopped at its share of the org's API requests. What it found is kept.",

@@ -148,12 +148,15 @@ mod tests {
                 let (object, rest) = rest.split_once(' ').unwrap();
                 let named = words(rest).into_iter().filter(|word| {
                     let keywords = [
-                        "WHERE", "AND", "OR", "IN", "ORDER", "BY", "DESC", "false", "null", "x",
+                        "WHERE", "AND", "OR", "IN", "ORDER", "BY", "DESC", "LIMIT", "false",
+                        "null", "x",
                     ];
                     !keywords.contains(&word.as_str())
                         && !word.starts_with(|c: char| c.is_ascii_digit())
                 });
-                for field in words(select).into_iter().chain(named) {
+                let counted = select.starts_with("COUNT()");
+                let selected = words(select).into_iter().filter(|_| !counted);
+                for field in selected.chain(named) {
                     let own = match field.split_once('.') {
                         Some((lookup, _)) => format!("{lookup}Id"),
                         None => field.clone(),

@@ -355,7 +355,15 @@ impl Shape {
             let by_id = self.soql_by_id(object, &ids);
             let all = self.soql_all(object, Some("x"));
             let count = self.soql_count(object);
-            [changed, by_id, self.soql_since(object, since), all, count]
+            let changes = self.soql_count_since(object, since);
+            [
+                changed,
+                by_id,
+                self.soql_since(object, since),
+                all,
+                count,
+                changes,
+            ]
         });
         by_number
             .chain(by_object)

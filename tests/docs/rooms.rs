@@ -41,6 +41,7 @@ const ROOMS: &[&str] = &[
     "decide/data",
     "decide/login",
     "decide/runs",
+    "decide/book",
     "decide/children",
     "decide/notify",
     "decide",

@@ -122,6 +122,7 @@ impl House {
         code += &read("Makefile");
         let metrics = [
             "src/controller/context/metrics.rs",
+            "src/controller/context/books.rs",
             "src/controller/context/fleet.rs",
             "src/controller/context/series.rs",
             "src/directory/http/middleware/metrics.rs",

@@ -327,7 +327,7 @@ async fn a_report_names_what_nobody_can_dial_and_what_stands_twice() {
     let report = std::fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = report.lines().collect();
     assert!(
-        lines[1].starts_with("Undialable,,5678-901,9999-999,NoAreaCode,,Contact,"),
+        lines[1].starts_with("Undialable,,5678-901,9999-999,Invalid,,Contact,"),
         "{report}"
     );
     let twice = lines

@@ -206,7 +206,7 @@ async fn book(
     let key = Key::of(resource);
     let asked_at = context.memory.book_asked_at(&key);
     let active = active.iter().map(AsRef::as_ref);
-    if !decide::book::is_in_question(settings, active, asked_at, now()) {
+    if !decide::address_book::is_in_question(settings, active, asked_at, now()) {
         return None;
     }
     context.memory.book_asked(&key, now());

@@ -13,7 +13,7 @@ const DAY: i64 = 24 * 3_600;
 const KEPT: usize = 8;
 
 /// Adds what a run had to do, which ended at `at`.
-pub(super) fn add(days: &mut Vec<DayOfRuns>, report: &RunReport, at: Timestamp) {
+pub(crate) fn add(days: &mut Vec<DayOfRuns>, report: &RunReport, at: Timestamp) {
     let since = Timestamp::from_second(at.as_second().div_euclid(DAY) * DAY).unwrap_or(at);
     let place = days.partition_point(|day| day.since.0 > since);
     if days.get(place).is_none_or(|day| day.since.0 != since) {
@@ -44,13 +44,13 @@ pub(super) fn add(days: &mut Vec<DayOfRuns>, report: &RunReport, at: Timestamp) 
 }
 
 /// Forgets days that are older than those that are kept, also where no run follows them.
-pub(super) fn forget(days: &mut Vec<DayOfRuns>, now: Timestamp) {
+pub(crate) fn forget(days: &mut Vec<DayOfRuns>, now: Timestamp) {
     let oldest = now.as_second() - DAY * (KEPT as i64);
     days.retain(|day| day.since.0.as_second() > oldest);
 }
 
 /// What these days had together at `now`; `None` where nothing is known.
-pub(super) fn lately(days: &[DayOfRuns], records: Option<u64>, now: Timestamp) -> Option<Activity> {
+pub(crate) fn lately(days: &[DayOfRuns], records: Option<u64>, now: Timestamp) -> Option<Activity> {
     let first = days.last()?;
     let sum = |of: fn(&DayOfRuns) -> u64| days.iter().map(of).fold(0, u64::saturating_add);
     let seconds = now.duration_since(first.since.0).as_secs();

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::api::status::{AddressBook, BookMode};
+use crate::decide::address_book;
 use crate::run::{ChangesRead, Filling};
 
 fn book_of(world: &World) -> AddressBook {
@@ -256,14 +257,19 @@ fn the_directory_is_asked_once_a_minute_and_only_of_runs_that_last() {
     };
     let settings = Settings::read(&world.resource.spec).unwrap();
     let asks = |job: &Job, asked: Option<i64>, now: i64| {
-        book::is_in_question(&settings, [job], asked.map(at), at(now))
+        address_book::is_in_question(&settings, [job], asked.map(at), at(now))
     };
     assert!(!asks(&job(0), None, 30), "most runs are over by then");
     assert!(asks(&job(0), None, 60));
     assert!(!asks(&job(0), Some(60), 90));
     assert!(asks(&job(0), Some(60), 120));
     let none: [&Job; 0] = [];
-    assert!(!book::is_in_question(&settings, none, None, at(60)));
+    assert!(!address_book::is_in_question(&settings, none, None, at(60)));
     let on_demand = Settings::read(&World::new().resource.spec).unwrap();
-    assert!(!book::is_in_question(&on_demand, [&job(0)], None, at(60)));
+    assert!(!address_book::is_in_question(
+        &on_demand,
+        [&job(0)],
+        None,
+        at(60)
+    ));
 }

@@ -18,7 +18,7 @@ use super::run::{Ended, Prepared, prepare};
 use crate::api::Settings;
 use crate::book::{Counts, PAGES_UP_TO, Reading, count};
 use crate::cli::{BadInput, in_thread, print};
-use crate::error::print_error;
+use crate::error::{Chain, print_error};
 use crate::exit::Exit;
 use crate::plain_text::escaped;
 use crate::reason::Reason;
@@ -216,7 +216,7 @@ impl Org {
                 }
             }
             if let Err(error) = reading.end(&self.resolver).await {
-                tracing::debug!(%error, "a job that was read was not deleted");
+                tracing::debug!(error = %Chain(&error), "a job that was read was not deleted");
             }
         }
         bar.finish_and_clear();
