@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::stage::{SOON, Stage};
 use crate::world::{PASSWORD, TOKEN};
 
-/// The number of tenants that recover within a minute: three requests each, five a second.
+/// The number of tenants.
 const TENANTS: usize = 60;
 
-/// The promised number of tenants, and the length of their outage. The test takes about four
-/// minutes, most of them waiting.
+/// The promised number of tenants, and the length of their outage. The test takes some minutes,
+/// most of them waiting.
 const MANY: usize = 200;
 const LONG: Duration = Duration::from_secs(60);
 
@@ -47,7 +47,7 @@ async fn salesforce_goes_and_comes_back_and_is_not_overrun_by_those_who_waited()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "some four minutes: make outage"]
+#[ignore = "some minutes: make outage"]
 async fn two_hundred_wait_for_a_minute_and_do_not_overrun_salesforce_either() {
     outage(MANY, LONG).await;
 }
@@ -90,13 +90,15 @@ async fn outage(count: usize, down: Duration) {
     stage.all("True", "Ready", 5 * SOON).await;
     let requests = &stage.simulator.requests()[before..];
     assert!(requests.len() >= count, "{}", requests.len());
-    let second = Duration::from_secs(1);
-    for (first, request) in requests.iter().enumerate() {
-        let within = requests[first..]
-            .iter()
-            .take_while(|later| later.since_start < request.since_start + second)
-            .count();
-        assert!(within <= 10, "{within} requests in a second");
+    // The log is in the order of the answers. Two hosts are asked: that of the log-ins and that of
+    // the org.
+    for (answered, request) in requests.iter().enumerate() {
+        let most = 2 * (answered as u64 + 1);
+        let at_once = request.in_flight;
+        assert!(
+            at_once <= most,
+            "{at_once} at once after {answered} answers at most"
+        );
     }
     assert_eq!(
         stage.simulator.counters().logins.len(),

@@ -53,6 +53,11 @@ impl Error {
         self.change(|inner| inner.code = Some(code.into()))
     }
 
+    /// Sets the activity, for a caller that gets what another one was told.
+    pub(crate) fn with_phase(self, phase: Phase) -> Self {
+        self.change(|inner| inner.phase = phase)
+    }
+
     /// Gives it another meaning, for a caller that knows more than the answer says.
     pub(crate) fn with_meaning(self, meaning: Meaning) -> Self {
         self.change(|inner| inner.meaning = meaning)

@@ -71,9 +71,6 @@ async fn each_request_and_each_retry_is_a_line_of_its_span() {
         .map(|line| (&line["why"], &line["status"], line["wait_ms"].is_u64()))
         .collect();
     assert_eq!(why, [(&json!("Unreachable"), &json!(503), true); 2]);
-    let paused = log.saying("a host that lately did not answer is asked slowly");
-    assert!(!paused.is_empty(), "{}", log.text());
-    assert!(paused.iter().all(|line| line["wait_ms"].as_u64() > Some(0)));
     // The lines of the log-in, which runs in a task of its own, also have these fields.
     for line in log.lines() {
         let of = (&line["namespace"], &line["name"], &line["level"]);
@@ -127,6 +124,24 @@ async fn another_log_in_for_an_expired_session_is_told() {
         .map(|(_, _, status, attempt)| (status, attempt))
         .collect();
     assert_eq!(statuses, [(200, 1), (200, 1), (401, 1), (200, 1), (200, 2)]);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_others_to_its_host_is_told() {
+    let log = Log::start(REQUESTS);
+    let played = salesforce(|_, _| page()).await;
+    let connection = played.connection(password());
+    let queries = (0..20).map(|_| connection.query::<Value>(QUERY));
+    for answer in futures::future::join_all(queries).await {
+        answer.unwrap();
+    }
+    let waited = log.saying("a request waited for others to the same host");
+    assert!(!waited.is_empty(), "{}", log.text());
+    assert!(
+        waited
+            .iter()
+            .all(|line| line["wait_ms"].is_u64() && line["host"] == "127.0.0.1")
+    );
 }
 
 #[tokio::test]

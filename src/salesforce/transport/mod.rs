@@ -29,7 +29,7 @@ use self::failure::{broken, broken_off, redirected, stopped, too_large, unfinish
 use self::flow::Source;
 use self::log::Sending;
 pub(crate) use self::log::millis;
-use self::pace::{Outcome, Pace};
+use self::pace::{MOST_AT_ONCE, Outcome, Pace};
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::answers::{Incoming, error_codes};
@@ -104,7 +104,7 @@ pub struct Transport {
     client: reqwest::Client,
     policy: Arc<DialPolicy>,
     limits: HttpLimits,
-    pace: Arc<Pace>,
+    pace: Pace,
 }
 
 /// A request that is ready to be sent.
@@ -213,7 +213,8 @@ impl Transport {
                 .user_agent(USER_AGENT)
                 .connect_timeout(limits.connect)
                 .pool_idle_timeout(Duration::from_secs(55))
-                .pool_max_idle_per_host(8)
+                // What was opened is kept while it serves.
+                .pool_max_idle_per_host(MOST_AT_ONCE)
         };
         let failed = |error: reqwest::Error| DialError::Client(CauseText::of(&error));
         let client = match policy.ca_bundle() {
@@ -239,7 +240,7 @@ impl Transport {
             client,
             policy,
             limits,
-            pace: Arc::default(),
+            pace: Pace::default(),
         })
     }
 
@@ -248,8 +249,8 @@ impl Transport {
         &self.policy
     }
 
-    /// Whether the host of this URL recently failed to respond, so that requests to it are sent
-    /// slowly.
+    /// Whether a request to the host of this URL may wait for long: it failed to respond, or others
+    /// wait for it already.
     pub fn in_trouble(&self, url: &Url) -> bool {
         self.pace.is_troubled(url)
     }
@@ -284,7 +285,8 @@ impl Transport {
         };
         let host = outgoing.url.host_str().unwrap_or_default().to_owned();
         let url = outgoing.url.clone();
-        self.pace.turn(&url).await;
+        let turn = self.pace.turn(&url).await;
+        let turn = turn.map_err(|silence| silence.with_phase(phase).redacted(redactor))?;
         let sending = Sending::new(&outgoing.method, &url, outgoing.attempt);
         let began = Instant::now();
         let exchange = self.exchange(outgoing, phase, limits, &host, redactor);
@@ -293,7 +295,7 @@ impl Transport {
             .unwrap_or_else(|_| Err(unfinished(&host, limits.total, phase)))
             .map_err(|error| error.redacted(redactor));
         sending.ended(&outcome, began.elapsed());
-        self.pace.note(&url, outcome_of(&outcome));
+        turn.ended(outcome_of(&outcome));
         outcome
     }
 

@@ -100,16 +100,29 @@ impl Core {
         let mut runtime = self.runtime();
         runtime.counters.requests += 1;
         runtime.counters.max_concurrent = runtime.counters.max_concurrent.max(now);
-        InFlight(&self.in_flight)
+        InFlight {
+            all: &self.in_flight,
+            count: now,
+        }
     }
 }
 
 /// Guard of a request in flight.
 #[derive(Debug)]
-pub(crate) struct InFlight<'a>(&'a AtomicU64);
+pub(crate) struct InFlight<'a> {
+    all: &'a AtomicU64,
+    count: u64,
+}
+
+impl InFlight<'_> {
+    /// How many requests were in flight when it began, itself included.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+}
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.all.fetch_sub(1, Ordering::SeqCst);
     }
 }

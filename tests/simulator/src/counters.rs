@@ -33,6 +33,8 @@ pub struct LoggedRequest {
     pub since_start: Duration,
     /// Time of the request, by the simulator's clock.
     pub at: Timestamp,
+    /// How many requests were in flight when it arrived, itself included.
+    pub in_flight: u64,
     /// HTTP method.
     pub method: String,
     /// Path without the query string.

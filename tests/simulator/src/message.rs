@@ -20,6 +20,8 @@ pub(crate) struct Request {
     /// The name and port by which the client addressed this server.
     pub(crate) host: String,
     pub(crate) peer: IpAddr,
+    /// How many requests were in flight when it arrived, itself included.
+    pub(crate) in_flight: u64,
 }
 
 impl Request {

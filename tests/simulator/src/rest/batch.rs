@@ -106,6 +106,7 @@ fn run(call: &Call<'_>, outer: &Request, sub: &SubRequest) -> Outcome {
             .map_or_else(Bytes::new, |body| Bytes::from(body.to_string())),
         host: outer.host.clone(),
         peer: outer.peer,
+        in_flight: outer.in_flight,
     };
     route(call, &inner, rest).1
 }

@@ -195,6 +195,7 @@ fn try_run(
         body,
         host: outer.host.clone(),
         peer: outer.peer,
+        in_flight: outer.in_flight,
     };
     route(call, &inner, rest).1
 }

@@ -40,7 +40,7 @@ pub(super) async fn answer(
     peer: IpAddr,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Body>, io::Error> {
-    let _in_flight = core.enter();
+    let in_flight = core.enter();
     let (parts, incoming) = request.into_parts();
     let host = parts.uri.authority().map(ToString::to_string).or_else(|| {
         parts
@@ -57,6 +57,7 @@ pub(super) async fn answer(
         body: Bytes::new(),
         host: host.unwrap_or_else(|| "localhost".to_owned()),
         peer,
+        in_flight: in_flight.count(),
     };
     let uri_length = parts
         .uri
@@ -424,6 +425,7 @@ fn log(core: &Core, request: &Request, kind: &str, user: Option<String>, status:
     runtime.log.push(LoggedRequest {
         since_start: core.started.elapsed(),
         at: core.clock.now(),
+        in_flight: request.in_flight,
         method: request.method.to_string(),
         path: request.path.clone(),
         status,
