@@ -157,6 +157,8 @@ async fn while_a_run_fills_the_book_the_status_tells_how_far_it_is() {
         job_id: Some("7505g00000Abcde".to_owned()),
         locator: None,
         rows: 1_234,
+        within: 0,
+        skipped: 0,
         of: Some(4_000),
         done: false,
     };
