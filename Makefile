@@ -109,7 +109,7 @@ bench-lookup: ## Numbers looked up: API calls, time, memory beside 3 calls a num
 	cargo bench --bench lookup
 
 bench-directory: ## Look-ups, webhooks and fills on SQLite and PostgreSQL (CONTACTS=1000000 RECORDS=1000000)
-	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000) --records $(or $(RECORDS),100000)
+	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000) --records $(or $(RECORDS),100000) $(DIRECTORY)
 
 clean: ## Remove what was built, the control plane included
 	cargo clean
