@@ -1,7 +1,7 @@
 //! Switchboard links the tenants of a phone platform to Salesforce.
 
 pub mod api;
-mod book;
+pub mod book;
 pub mod check;
 pub mod cli;
 pub mod company_id;
