@@ -148,8 +148,8 @@ mod tests {
                 let (object, rest) = rest.split_once(' ').unwrap();
                 let named = words(rest).into_iter().filter(|word| {
                     let keywords = [
-                        "WHERE", "AND", "OR", "IN", "ORDER", "BY", "DESC", "LIMIT", "false",
-                        "null", "x",
+                        "WHERE", "AND", "OR", "IN", "ORDER", "BY", "DESC", "LIMIT", "COUNT",
+                        "false", "null", "x",
                     ];
                     !keywords.contains(&word.as_str())
                         && !word.starts_with(|c: char| c.is_ascii_digit())

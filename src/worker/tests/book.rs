@@ -160,9 +160,17 @@ async fn a_fill_that_is_killed_at_any_moment_loses_and_doubles_nothing(on: Backe
         while book(&bed).await.filled_at.is_none() {
             let run = bed.prepared(RunKind::Lookup);
             let cut = tokio::time::timeout(life, run.execute(&Shutdown::new())).await;
-            kills += u32::from(cut.is_err());
+            match cut {
+                Err(_) => kills += 1,
+                Ok(report) => assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}"),
+            }
             let rows = book(&bed).await.fill.map(|fill| fill.progress().0);
             places.extend(rows);
+            assert!(
+                life < Duration::from_secs(20),
+                "{places:?} {:?}",
+                book(&bed).await
+            );
             life = life.mul_f64(1.15);
         }
         println!(

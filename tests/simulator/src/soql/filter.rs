@@ -171,7 +171,8 @@ impl Compiler<'_, '_> {
             return like(&found, literal, name.at);
         }
         let ordered = !matches!(op, Op::Eq | Op::Ne);
-        if ordered && matches!(found.kind, Kind::Boolean | Kind::Id | Kind::Reference) {
+        // Ids have an order, by which results are read on (facts: Salesforce changes A3).
+        if ordered && matches!(found.kind, Kind::Boolean | Kind::Reference) {
             return Err(invalid_operator(name.at));
         }
         if let Literal::Span(span, n) = literal {
