@@ -9,6 +9,7 @@ mod failure;
 mod follow;
 mod found;
 mod run;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod todo;
