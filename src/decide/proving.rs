@@ -490,8 +490,8 @@ impl Decision<'_> {
         next_attempt::due(connection, settings.interval, runs_within, &self.uid)
     }
 
-    /// Returns how long it takes at most from one run that asks what changed to the next. Where that
-    /// is much longer than the interval of proofs, proofs do not wait for runs.
+    /// Returns how long it takes at most from one run that asks what changed to the next. Where
+    /// that is much longer than the interval of proofs, proofs do not wait for runs.
     fn runs_within(&self, settings: &Settings) -> Duration {
         let followed = settings.follow.zip(self.cadence(settings));
         let within = followed.map(|((_, every), cadence)| every + cadence.period());
