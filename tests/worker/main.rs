@@ -11,9 +11,16 @@
 mod bed;
 mod disks;
 mod endings;
+mod followers;
 mod kills;
 mod memory;
 mod outages;
 mod replica;
 mod replicas;
 mod tenants;
+#[path = "../../src/worker/tests/truth.rs"]
+mod truth;
+
+use switchboard::directory::Client;
+use switchboard::directory::model::RecordObject;
+use switchboard::directory::model::follow::KnownRequest;
