@@ -112,7 +112,7 @@ bench-day: ## API calls of a tenant's day, beside the version before and three c
 	cargo test --lib -- --ignored --nocapture the_bill_of_a_day
 
 bench-directory: ## Look-ups, webhooks and fills on SQLite and PostgreSQL (CONTACTS=1000000 RECORDS=1000000)
-	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000) --records $(or $(RECORDS),100000)
+	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000) --records $(or $(RECORDS),100000) $(DIRECTORY)
 
 clean: ## Remove what was built, the control plane included
 	cargo clean

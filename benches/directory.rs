@@ -21,7 +21,7 @@ use switchboard::directory::model::{
     ClaimRequest, FoundContact, RecordObject, WriteContactsRequest, WritePolicy,
 };
 use switchboard::directory::{Args, Claims, Client, Purpose, Server, TokenKeys};
-use switchboard::phone::Region;
+use switchboard::phone::{E164, Region};
 use switchboard_testbed::Postgres;
 use tokio_util::sync::CancellationToken;
 
@@ -383,7 +383,7 @@ fn record(n: u32, of: u32) -> Outcome<BookRecord> {
     }
     let numbers = numbers
         .iter()
-        .map(|number| number.parse().map_err(|_| format!("{number} is no number")));
+        .map(|number| E164::written(number.as_str()).map_err(|_| format!("{number} is no number")));
     Ok(BookRecord {
         object: RecordObject::Contact,
         record_id: format!("0035g{n:013}"),
@@ -409,9 +409,7 @@ fn contact(n: u32, holders: bool) -> Outcome<FoundContact> {
         modified_at: Some(Timestamp::from_second(1_700_000_000 + i64::from(n))?),
     };
     Ok(FoundContact {
-        number: number(n)
-            .parse()
-            .map_err(|_| format!("{} is no number", number(n)))?,
+        number: E164::written(number(n))?,
         company_name: Some(format!("Company {}", n / 10)),
         person_name: Some(format!("Person {n}")),
         object: RecordObject::Contact,

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 /// A number in the form of ITU-T E.164: `+`, country calling code and subscriber number, nothing
 /// else.
 ///
-/// It can only be made from text that libphonenumber reads as a possible number of a subscriber. It
-/// therefore needs no escaping in SOQL, XML or URLs (a URL query must still write its `+` as
-/// `%2B`).
+/// It is made from text that libphonenumber reads as a possible number of a subscriber, or comes
+/// back from where such a one was written ([`E164::written`]), and consists of a plus sign and
+/// digits. It therefore needs no escaping in SOQL, XML or URLs (a URL query must still write its
+/// `+` as `%2B`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct E164(Box<str>);
@@ -28,9 +29,29 @@ pub struct InvalidE164;
 /// "The maximum number of digits for an international number is 15", ITU-T E.164, 6.
 const MAX_DIGITS: usize = 15;
 
+/// Fewer digits are no country's code with a number behind it.
+const MIN_DIGITS: usize = 5;
+
 // === impl E164 ===
 
 impl E164 {
+    /// A number that one of this program's roles has read before, and that comes back from the
+    /// database or over the interface between the roles.
+    ///
+    /// Only its form is checked. Reading it anew would cost more than to write it into a database,
+    /// and numbering data of another version would refuse what this one took.
+    ///
+    /// # Errors
+    /// When the text does not have the form.
+    pub fn written(text: impl Into<Box<str>>) -> Result<Self, InvalidE164> {
+        let text = text.into();
+        let has_form = (MIN_DIGITS..=MAX_DIGITS).contains(&text.len().saturating_sub(1))
+            && is_written_in_full(&text)
+            // No country's code begins with a zero.
+            && !text.starts_with("+0");
+        has_form.then_some(Self(text)).ok_or(InvalidE164)
+    }
+
     /// The number with its plus sign.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -143,8 +164,9 @@ impl FromStr for E164 {
 impl TryFrom<String> for E164 {
     type Error = InvalidE164;
 
+    /// As JSON of this program's own interface has it: see [`E164::written`].
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+        Self::written(text)
     }
 }
 

@@ -615,3 +615,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_written_comes_back_by_its_form_alone() {
+    // Too long for the plan of Japan: another version's data may know better.
+    for text in ["+81312345678", "+431112", "+8131234567890", "+12345"] {
+        assert_eq!(E164::written(text).unwrap().as_str(), text);
+    }
+    for text in [
+        "",
+        "+",
+        "+1234",
+        "+1234567890123456",
+        "+081312345678",
+        "81312345678",
+        "+81 312345678",
+        "+8131234567８",
+        "++81312345678",
+        "+81312345678\n",
+    ] {
+        assert_eq!(E164::written(text), Err(InvalidE164), "{text:?}");
+    }
+}

@@ -301,8 +301,8 @@ impl Store {
         }
     }
 
-    /// Nothing is written where another writer added a contact after this one had read; it has to
-    /// read again then.
+    /// Nothing is written where another writer added a contact, or took one away, after this one
+    /// had read; it has to read again then.
     async fn try_write_contacts(
         &self,
         company: &CompanyId,
@@ -352,12 +352,13 @@ impl Store {
             WritePolicy::Refresh => &PUT_ALL_UNLESS_BY_HAND,
             WritePolicy::Overwrite => &PUT_ALL,
         };
-        let count = changes.put.len() as u64;
-        if transaction.execute_rows(put, changes.put).await? < count {
-            return Ok(Ok(None));
+        for (statement, rows) in [(put, changes.put), (&KEEP_HOLDERS, changes.held)] {
+            let count = rows.len() as u64;
+            if transaction.execute_rows(statement, rows).await? < count {
+                return Ok(Ok(None));
+            }
         }
         for (statement, rows) in [
-            (&KEEP_HOLDERS, changes.held),
             (&FORGET_RECORDS, changes.forgotten),
             (&INDEX_RECORDS, changes.indexed),
             (&ASKED_ALL, changes.asked),

@@ -310,7 +310,10 @@ async fn more_bodies_than_there_is_room_for_are_told_to_come_again_and_are_then_
         args.max_body = 4 * 1024 * 1024;
         args.tenant_concurrency = 40;
         // The first bodies wait while the others are sent, which takes seconds on a busy machine.
-        args.idle_timeout = 60;
+        // As long as that, a request may take as well, or the directory gives the first
+        // ones up.
+        args.idle_timeout = 120;
+        args.request_timeout = 120;
     })
     .await;
     let company = |n: usize| format!("acme-{}", n / 4);

@@ -519,7 +519,7 @@ mod tests {
             "07087859527e2287c0bc1358",
             "2d4fa64d22a94555e3d2ed6e",
             "2ca27684960972b48b61093a",
-            "cd6307c40b23f6fa000b9fac",
+            "ad475c38c484ee32dbe0f1b5",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }

@@ -136,10 +136,9 @@ pub(crate) fn time(micros: i64) -> Result<Timestamp, StoreError> {
 
 /// Converts a column value to a number.
 ///
-/// The number was checked when it was written. If the numbering data of a newer version refuses it,
-/// the row is shown without a number rather than hidden.
+/// The number was read when it was written.
 pub(crate) fn e164(text: &str) -> Option<E164> {
-    text.parse().ok()
+    E164::written(text).ok()
 }
 
 pub(crate) fn direction_text(direction: Direction) -> &'static str {

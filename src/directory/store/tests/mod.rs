@@ -5,6 +5,7 @@ mod book;
 mod cost;
 mod follow;
 mod plans;
+mod raced;
 mod replicas;
 mod revocations;
 mod upgrade;
