@@ -136,7 +136,7 @@ async fn day(way: Retrieval, load: Load, version: Version) -> Bill {
     let (mut asked, mut edited) = (0, 0);
     let mut second = 0;
     let mut next_run = cadence.and_then(|cadence| next_run(cadence, 0));
-    let mut next_before = 1_800;
+    let mut next_before = 0;
     loop {
         let plan = world.decide(None);
         let wait = i64::try_from(plan.requeue_after.as_secs()).unwrap_or(DAY);
