@@ -1,6 +1,6 @@
 //! Tests of requests as foreign clients send them.
 
-use salesforce_simulator::{Fault, Record};
+use salesforce_simulator::{Fault, HostRole, Record};
 use serde_json::{Value as Json, json};
 
 use crate::*;
@@ -369,4 +369,34 @@ async fn a_describe_has_the_members_that_clients_need() {
         .find(|field| field["name"] == "IsDeleted")
         .unwrap();
     assert_eq!(deleted["defaultValue"], false);
+}
+
+#[tokio::test]
+async fn a_log_in_host_serves_no_queries_where_the_org_has_a_host_of_its_own() {
+    let sim = Simulator::start(
+        World::new()
+            .org(acme())
+            .host("login.test", HostRole::Production),
+    );
+    let sim = sim.await.unwrap();
+    let token = session(&sim).await;
+    let ca = Certificate::from_pem(sim.ca_pem().as_bytes()).unwrap();
+    let http = Client::builder()
+        .tls_certs_only([ca])
+        .no_proxy()
+        .resolve("login.test", sim.address())
+        .build()
+        .unwrap();
+    let asked = async |host: &str| {
+        let url = format!("{}/services/data/v60.0/limits", sim.url_of(host));
+        let answer = http.get(url).bearer_auth(&token).send().await.unwrap();
+        answer.status().as_u16()
+    };
+    let (served, own) = (asked("login.test").await, asked("localhost").await);
+    assert_eq!(served, own, "it is the org's host, too");
+    let url = sim.url_of("localhost");
+    sim.edit_org("Acme", |org| org.instance_url = Some(url))
+        .unwrap();
+    assert_eq!(asked("login.test").await, 404);
+    assert_eq!(asked("localhost").await, own);
 }
