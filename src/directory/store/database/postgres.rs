@@ -39,10 +39,6 @@ const ALIVE: Duration = Duration::from_secs(2);
 /// statement may take: a slow server must not get a new statement for each aborted one.
 const ENDED: Duration = Duration::from_secs(22);
 
-/// A connection that has just answered is not asked again before it is used: a look-up would go to
-/// the server twice.
-const JUST_ANSWERED: Duration = Duration::from_millis(100);
-
 /// Parameters: $1 kind, $2 names. Each kind has 32 locks, and each name maps to one of them. The
 /// server's lock table is small, and one bulk request of a thousand names must not exhaust it. The
 /// locks are sorted so that two transactions take them in the same order.
@@ -98,15 +94,7 @@ impl Postgres {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .max_lifetime(MAX_LIFETIME)
             .test_before_acquire(false)
-            .before_acquire(|connection, so_far| {
-                let has_answered = so_far.idle_for < JUST_ANSWERED;
-                Box::pin(async move {
-                    if has_answered {
-                        return Ok(true);
-                    }
-                    is_alive(connection, ALIVE).await
-                })
-            })
+            .before_acquire(|connection, _| Box::pin(is_alive(connection, ALIVE)))
             // After an aborted request it is unknown whether the connection still works.
             .after_release(|connection, _| Box::pin(is_alive(connection, ENDED)))
             .connect_lazy_with(options);

@@ -97,9 +97,6 @@ impl Sqlite {
             .min_connections(1)
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // Each has a thread of its own. To ask it whether it is there takes as long as to ask for a
-            // row, and on a busy machine the scheduler's time twice.
-            .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "on"))
             .await
             .map_err(cannot)?;

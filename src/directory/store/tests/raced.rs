@@ -1,5 +1,5 @@
 //! A worker that another writer overtakes: between its reading and its writing, on PostgreSQL since
-//! SQLite has one writer; and one whose fill of the address book was begun anew.
+//! SQLite has one writer.
 
 use std::time::{Duration, Instant};
 
@@ -7,15 +7,8 @@ use sqlx::{Connection as _, PgConnection};
 use switchboard_testbed::Postgres;
 
 use super::*;
-use crate::directory::model::book::{
-    BeginFill, BookRecord, FillStep, FinishFill, WriteRecords, WriteRecordsReceipt,
-};
 use crate::directory::model::follow::{Holder, KnownRequest};
 use crate::directory::model::{ContactSource, WriteOutcome};
-
-on_each_database! {
-    a_fill_that_was_begun_anew_takes_nothing_of_the_one_before,
-}
 
 const NUMBER: &str = "+81312345678";
 
@@ -116,65 +109,4 @@ async fn a_contact_that_goes_between_reading_and_writing_is_written_anew() {
     };
     let known = store.known_numbers(&acme(), &request).await.unwrap();
     assert!(known.numbers[0].contact.is_some());
-}
-
-async fn begin_anew(store: &Store, second: i64) -> u64 {
-    let anew = BeginFill {
-        anew: true,
-        instance: None,
-    };
-    let book = store.begin_fill(&acme(), &anew, at(second)).await.unwrap();
-    book.generation
-}
-
-/// A page of a fill, with one record.
-async fn page(store: &Store, generation: u64, id: &str) -> WriteRecordsReceipt {
-    let record = BookRecord {
-        object: RecordObject::Contact,
-        record_id: id.to_owned(),
-        account_id: None,
-        company_name: None,
-        person_name: Some(id.to_owned()),
-        title: None,
-        owner_name: None,
-        modified_at: None,
-        numbers: vec![NUMBER.parse().unwrap()],
-    };
-    let request = WriteRecords {
-        records: vec![record],
-        fill: Some(FillStep {
-            generation,
-            parts: Vec::new(),
-        }),
-        ..WriteRecords::default()
-    };
-    store.write_records(&acme(), &request, at(9)).await.unwrap()
-}
-
-async fn a_fill_that_was_begun_anew_takes_nothing_of_the_one_before(on: Backend) {
-    let (store, _folder) = store(on).await;
-    let first = begin_anew(&store, 0).await;
-    assert!(page(&store, first, "003A").await.taken);
-    let second = begin_anew(&store, 1).await;
-    assert_ne!(first, second);
-    assert!(page(&store, second, "003B").await.taken);
-    // The worker of the first one does not know yet.
-    assert!(!page(&store, first, "003C").await.taken, "it is told so");
-    let ends = FinishFill { generation: first };
-    let ended = store.finish_fill(&acme(), ends, Duration::MAX).await;
-    assert_eq!(ended.unwrap().removed, 0);
-    let book = store.book(&acme()).await.unwrap();
-    assert!(book.fill.is_some(), "the second one is still under way");
-    assert_eq!(book.records, 2);
-    let ends = FinishFill { generation: second };
-    let ended = store.finish_fill(&acme(), ends, Duration::MAX).await;
-    assert_eq!(ended.unwrap().removed, 1);
-    let holders = store.holders(&acme(), &[NUMBER.parse().unwrap()]).await;
-    let ids: Vec<_> = holders
-        .unwrap()
-        .records
-        .into_iter()
-        .map(|record| record.record_id)
-        .collect();
-    assert_eq!(ids, ["003B"]);
 }
