@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql prometheus image e2e outage chart chart-golden chart-scan cluster tools fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-directory clean
+.PHONY: help quickstart test unit it postgresql prometheus image e2e outage chart chart-golden chart-scan cluster tools fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench-fleets: cluster ## 1,000 and 5,000 resources, without and with 300 foreign
 
 bench-lookup: ## Numbers looked up: API calls, time, memory beside 3 calls a number
 	cargo bench --bench lookup
+
+bench-day: ## API calls of a tenant's day, beside the version before and three calls a number
+	cargo test --lib -- --ignored --nocapture the_bill_of_a_day
 
 bench-directory: ## Look-ups, webhooks and fills on SQLite and PostgreSQL (CONTACTS=1000000 RECORDS=1000000)
 	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000) --records $(or $(RECORDS),100000) $(DIRECTORY)

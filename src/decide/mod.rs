@@ -18,7 +18,7 @@ mod running;
 pub(crate) mod runs;
 mod spending;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdicts;
 mod whose;
 

@@ -1,5 +1,7 @@
 //! The connection: when it is proved, what a proof changes, and what the tenant requests.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -71,6 +73,7 @@ impl Decision<'_> {
             user_opens: self.user_opens(&fingerprint, &user),
             has_session: self.observed.siblings.has_outcome,
             interval: settings.interval,
+            runs_within: self.runs_within(settings),
             uid: &self.uid,
         };
         let next = next_attempt::next(&known, self.now);
@@ -483,6 +486,16 @@ impl Decision<'_> {
             return None;
         }
         let settings = self.observed.settings.ok()?;
-        next_attempt::due(connection, settings.interval, &self.uid)
+        let runs_within = self.runs_within(settings);
+        next_attempt::due(connection, settings.interval, runs_within, &self.uid)
+    }
+
+    /// Returns how long it takes at most from one run that asks what changed to the next. Where
+    /// that is much longer than the interval of proofs, proofs do not wait for runs.
+    fn runs_within(&self, settings: &Settings) -> Duration {
+        let followed = settings.follow.zip(self.cadence(settings));
+        let within = followed.map(|((_, every), cadence)| every + cadence.period());
+        let within = within.filter(|within| *within <= settings.interval * 2);
+        within.unwrap_or(settings.interval)
     }
 }

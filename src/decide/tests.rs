@@ -56,15 +56,15 @@ fn at(offset: i64) -> Timestamp {
 
 /// A world with one integration. Each step decides and adopts the new status, as the controller
 /// does.
-struct World {
-    resource: SalesforceIntegration,
+pub(crate) struct World {
+    pub(crate) resource: SalesforceIntegration,
     credentials: Credentials,
     claim: Claim,
     data: Answer,
     book: Option<BookReport>,
     taken_users: Users,
     siblings: SiblingLogins,
-    ended_runs: Vec<EndedRun>,
+    pub(crate) ended_runs: Vec<EndedRun>,
     leader_since: Timestamp,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
@@ -75,12 +75,12 @@ struct World {
     cron_jobs: Vec<CronJob>,
     tokens: Option<String>,
     config: Config,
-    now: i64,
-    proofs: usize,
+    pub(crate) now: i64,
+    pub(crate) proofs: usize,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut resource = fixtures::integration("acme");
         resource.spec.contacts.retrieval = Retrieval::AfterCall;
         resource.status = Some(SalesforceIntegrationStatus {
@@ -119,7 +119,7 @@ impl World {
         world
     }
 
-    fn decide(&self, proof: Option<&Proof>) -> Plan {
+    pub(crate) fn decide(&self, proof: Option<&Proof>) -> Plan {
         let settings: Result<Settings, InvalidField> = Settings::read(&self.resource.spec);
         let keep = |cron_job: &CronJob| Arc::new(summarize(cron_job));
         let cron_jobs: Vec<_> = self.cron_jobs.iter().map(keep).collect();
@@ -155,7 +155,7 @@ impl World {
 
     /// One reconcile: decides, proves with that outcome if the plan requires it, and adopts the
     /// writes of the plan.
-    fn step(&mut self, outcome: Result<Findings, Failure>) -> Plan {
+    pub(crate) fn step(&mut self, outcome: Result<Findings, Failure>) -> Plan {
         let mut plan = self.decide(None);
         if plan.prove.is_some() {
             self.proofs += 1;
@@ -266,7 +266,7 @@ fn unreachable() -> Result<Findings, Failure> {
     Err(failed(Meaning::Unreachable, Phase::Request))
 }
 
-fn ended(job: &str, second: i64, outcome: &str) -> EndedRun {
+pub(crate) fn ended(job: &str, second: i64, outcome: &str) -> EndedRun {
     EndedRun {
         job: job.into(),
         job_uid: None,

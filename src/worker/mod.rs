@@ -11,6 +11,7 @@ mod fill;
 mod follow;
 mod found;
 mod run;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod todo;

@@ -24,7 +24,7 @@ use crate::replica::Replica;
 
 /// A key of 32 bytes `a`, in Base64.
 pub(crate) const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
-const USER: &str = "integration@acme.example";
+pub(crate) const USER: &str = "integration@acme.example";
 /// Time limit for events that take about a second, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Time limit for a whole run of some thousand numbers, unoptimised and on a busy machine.
@@ -75,6 +75,12 @@ impl Bed {
     ) -> Self {
         let folder = TempDir::new().unwrap();
         let salesforce = played(contacts, latency_ms).await;
+        Self::with(folder, replica.base(), None, salesforce, USER)
+    }
+
+    /// A tenant with this org, and this replica of the directory.
+    pub(crate) fn beside(replica: &Replica, salesforce: Arc<Simulator>) -> Self {
+        let folder = TempDir::new().unwrap();
         Self::with(folder, replica.base(), None, salesforce, USER)
     }
 

@@ -12,9 +12,16 @@ mod bed;
 mod disks;
 mod endings;
 mod fills;
+mod followers;
 mod kills;
 mod memory;
 mod outages;
 mod replica;
 mod replicas;
 mod tenants;
+#[path = "../../src/worker/tests/truth.rs"]
+mod truth;
+
+use switchboard::directory::Client;
+use switchboard::directory::model::follow::KnownRequest;
+use switchboard::directory::model::{Contact, RecordObject};

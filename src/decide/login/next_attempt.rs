@@ -99,6 +99,8 @@ pub(crate) struct Known<'a> {
     pub has_session: bool,
     /// Interval at which a healthy connection is proved.
     pub interval: Duration,
+    /// How long it may take until the next run that works stands for a proof again.
+    pub runs_within: Duration,
     /// UID of the resource, from which the jitter is derived.
     pub uid: &'a str,
 }
@@ -168,7 +170,7 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
     if known.pending && last.next_attempt_at.is_none() {
         return adopt_or_prove();
     }
-    let due = due(last, known.interval, known.uid);
+    let due = due(last, known.interval, known.runs_within, known.uid);
     match due {
         Some(due) if due > now => Next::At(due),
         _ => adopt_or_prove(),
@@ -176,8 +178,14 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
 }
 
 /// Returns when the connection is proved next. A run that worked stands for a proof, but it does
-/// not look at rights, the edition and call centers: so for some hours only.
-pub(crate) fn due(last: &Connection, interval: Duration, uid: &str) -> Option<Timestamp> {
+/// not look at rights, the edition and call centers: so for some hours only. The next run that
+/// follows comes within `runs_within`, and a proof just before it would be asked for nothing.
+pub(crate) fn due(
+    last: &Connection,
+    interval: Duration,
+    runs_within: Duration,
+    uid: &str,
+) -> Option<Timestamp> {
     if let Some(next) = &last.next_attempt_at {
         return Some(next.0);
     }
@@ -193,7 +201,8 @@ pub(crate) fn due(last: &Connection, interval: Duration, uid: &str) -> Option<Ti
         return Some(due);
     };
     let latest = after(verified, interval.max(RUNS_PROVE_FOR))?;
-    Some(after(worked, interval)?.clamp(due, latest.max(due)))
+    let next_run = after(worked, interval.max(runs_within))?;
+    Some(next_run.clamp(due, latest.max(due)))
 }
 
 /// Returns the wait after a failure at `at` that was not a refusal. `failures` is the number of
@@ -326,6 +335,7 @@ mod tests {
             user_opens: None,
             has_session: false,
             interval: Duration::from_secs(1800),
+            runs_within: Duration::from_secs(1800),
             uid: "uid",
         }
     }

@@ -206,12 +206,18 @@ impl Bed {
 
     /// Makes what Salesforce was asked so many days older.
     pub(crate) async fn days_pass(&self, days: i64) {
+        self.seconds_pass(days * 86_400).await;
+    }
+
+    /// Makes what Salesforce was asked, and the last window, so many seconds older.
+    pub(crate) async fn seconds_pass(&self, seconds: i64) {
         let mut database = self.database().await;
         for statement in [
             "UPDATE questions SET asked_at = asked_at - $1, due_at = due_at - $1",
             "UPDATE retrievals SET round_at = round_at - $1",
+            "UPDATE follows SET followed_at = followed_at - $1",
         ] {
-            let aged = sqlx::query(statement).bind(days * 86_400_000_000);
+            let aged = sqlx::query(statement).bind(seconds * 1_000_000);
             aged.execute(&mut database).await.unwrap();
         }
     }

@@ -116,19 +116,15 @@ impl Living {
         let object = objects[self.below(objects.len())];
         // Rows that a running transaction has locked are left alone, as the database does.
         let locked = org.uncommitted_ids();
-        let pick = |living: &mut Self, org: &Org, object: &str, deleted: bool| {
-            let ids = org.ids(object, deleted);
-            let ids: Vec<&String> = ids.iter().filter(|id| !locked.contains(*id)).collect();
-            (!ids.is_empty()).then(|| ids[living.below(ids.len())].clone())
-        };
         let phone = self.spelled();
         let field = ["Phone", "MobilePhone"][usize::from(object != "Account") * self.below(2)];
-        let record = pick(self, org, object, false);
-        let other = pick(self, org, object, false);
-        // A merge that is undone by an undelete within one window leaves no trace on the contacts
-        // that it moved (facts: Salesforce changes B2), so nobody could tell them apart.
-        let deleted = pick(self, org, object, true).filter(|id| !org.is_merged(id));
-        let lead = pick(self, org, "Lead", false);
+        let record = self.live(org, object, &locked);
+        let other = self.live(org, object, &locked);
+        let deleted = match kind {
+            60..66 => self.deleted(org, object, &locked),
+            _ => None,
+        };
+        let lead = self.live(org, "Lead", &locked);
         let person = self.person();
         let name = self.name();
         let owner = match self.owners.len() {
@@ -190,6 +186,27 @@ impl Living {
             }
             _ => done(edit.touch(&record?), "touch"),
         }
+    }
+
+    /// The Id of any live record of an object. A few tries find one, because most are live: large
+    /// orgs have no list of them.
+    fn live(&mut self, org: &Org, object: &str, locked: &[String]) -> Option<String> {
+        let rows = org.table(object)?.rows();
+        (0..64).find_map(|_| {
+            let row = rows.get(self.below(rows.len()))?;
+            let is_free = !row.deleted && !locked.iter().any(|id| id == row.id());
+            is_free.then(|| row.id().to_owned())
+        })
+    }
+
+    /// The Id of any record of an object in the recycle bin. A merge that is undone by an undelete
+    /// within one window leaves no trace on the contacts that it moved (facts: Salesforce changes
+    /// B2), so nobody could tell them apart: merged ones stay.
+    fn deleted(&mut self, org: &Org, object: &str, locked: &[String]) -> Option<String> {
+        let mut ids = org.ids(object, true);
+        ids.retain(|id| !locked.contains(id));
+        let at = self.below(ids.len());
+        ids.get(at).filter(|id| !org.is_merged(id)).cloned()
     }
 
     fn person(&mut self) -> Record {

@@ -44,10 +44,24 @@ pub(crate) fn dispatch(core: &Core, request: &Request) -> Handled {
         ["services", "data"] if matches!(request.method, Method::GET | Method::HEAD) => {
             Handled::new("versions", rest::versions(&core.world().switches))
         }
+        ["services", "data", ..] if only_logs_in(core, request) => {
+            Handled::new("loginHost", gone())
+        }
         ["services", "data", ..] => rest::handle(core, request, &segments[2..]),
         ["services", ..] => Handled::new("unknown", RestError::not_found().answer(None)),
         _ => Handled::new("unknown", gone()),
     }
+}
+
+/// Whether a host is there for log-ins only (facts: Salesforce 1.1; U: what else gets there). Where
+/// an org has no URL of its own, the log-in host is that, too.
+fn only_logs_in(core: &Core, request: &Request) -> bool {
+    let world = core.world();
+    let is_for_logins = matches!(
+        world.role(&request.host),
+        HostRole::Production | HostRole::Sandbox
+    );
+    is_for_logins && world.orgs.iter().all(|org| org.instance_url.is_some())
 }
 
 fn gone() -> Answer {

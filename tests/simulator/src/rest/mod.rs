@@ -3,12 +3,14 @@
 mod batch;
 mod bulk;
 mod changes;
+mod collections;
 mod composite;
 pub(crate) mod error;
 mod info;
 mod query;
 mod search;
 mod sobjects;
+mod tree;
 
 pub(crate) use composite::uri_too_long;
 pub(crate) use error::RestError;
@@ -21,7 +23,7 @@ use crate::core::{Core, Runtime};
 use crate::message::{Answer, Request};
 use crate::org::access::Access;
 use crate::org::sessions::Session;
-use crate::org::{Org, User, World};
+use crate::org::{HostRole, Org, User, World};
 use crate::soql::Scope;
 
 /// The result of a request, for counters and log.
@@ -127,13 +129,19 @@ pub(crate) fn handle(core: &Core, request: &Request, segments: &[String]) -> Han
     let retry_after = core.world().switches.retry_after;
     let version = match check_version(segments.first().map_or("", String::as_str), &core.world()) {
         Ok(version) => version,
-        Err(error) => return Handled::new("version", error.answer(retry_after)),
+        Err(error) => {
+            let answer = error.answer(retry_after);
+            return Handled::new("version", with_usage(core, request, answer, now));
+        }
     };
     let (call, refused) = match admit(core, request, version, now) {
         Ok(call) => (call, None),
         Err(refused) => match *refused {
             (Some(call), error) => (call, Some(error)),
-            (None, error) => return Handled::new("unauthorized", error.answer(retry_after)),
+            (None, error) => {
+                let answer = error.answer(retry_after);
+                return Handled::new("unauthorized", with_usage(core, request, answer, now));
+            }
         },
     };
     let rest = &segments[1..];
@@ -173,17 +181,36 @@ fn settle(call: &Call<'_>, kind: &'static str, cost: u64, answer: Answer) -> Ans
     };
     let mut runtime = call.core.runtime();
     let used = charge(&mut runtime, org, user, kind, cost, call.now);
-    let mut info = format!("api-usage={used}/{}", org.allocation());
+    let date = call.now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    with_limit_info(answer, &world, org, used).with(header::DATE, &date)
+}
+
+fn with_limit_info(answer: Answer, world: &World, org: &Org, used: u64) -> Answer {
+    let allocation = org.allocation();
+    let mut info = format!("api-usage={used}/{allocation}");
     if world.switches.long_limit_info {
         info.push_str(&format!(
-            "; api-bursts=1/750; per-app-api-usage={used}/{}(appName=Switchboard)",
-            org.allocation()
+            "; api-bursts=1/750; per-app-api-usage={used}/{allocation}(appName=Switchboard)"
         ));
     }
-    let date = call.now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    answer
-        .with(HeaderName::from_static("sforce-limit-info"), &info)
-        .with(header::DATE, &date)
+    answer.with(HeaderName::from_static("sforce-limit-info"), &info)
+}
+
+/// Tells what is used of the org of the host, or of the only one, to a client that is nobody there
+/// (facts: Salesforce 2.2).
+fn with_usage(core: &Core, request: &Request, answer: Answer, now: Timestamp) -> Answer {
+    let world = core.world();
+    let org = match (world.role(&request.host), world.orgs.as_slice()) {
+        (HostRole::MyDomain(name), orgs) => orgs.iter().find(|org| org.name == *name),
+        (_, [org]) => Some(org),
+        _ => None,
+    };
+    let Some(org) = org else {
+        return answer;
+    };
+    let mut runtime = core.runtime();
+    let used = runtime.quotas.get_mut(&org.id).map(|quota| quota.used(now));
+    with_limit_info(answer, &world, org, used.unwrap_or_default())
 }
 
 /// Adds the cost to quota and counters. Returns the number of used calls.
@@ -334,9 +361,12 @@ pub(crate) fn route(
             ("batch", batch::batch(call, request))
         }
         ["composite", "sobjects", rest @ ..] => {
-            ("collections", sobjects::collections(call, request, rest))
+            ("collections", collections::collections(call, request, rest))
         }
-        // They are not played.
+        ["composite", "tree", object] if request.method == Method::POST => {
+            ("tree", tree::tree(call, request, object))
+        }
+        // It is not played.
         ["composite", "tree" | "graph", ..] => ("unknown", Err(RestError::not_found())),
         ["jobs", "query", rest @ ..] => bulk::route(call, request, rest),
         ["sobjects"] if get => ("describeGlobal", sobjects::describe_global(call)),

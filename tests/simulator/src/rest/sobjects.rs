@@ -1,6 +1,6 @@
-//! `/sobjects`: describe, and records, single or as collections.
+//! `/sobjects`: describe, and single records.
 
-use http::{HeaderName, Method, header};
+use http::{Method, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde_json::{Map, Value as Json, json};
@@ -12,10 +12,6 @@ use crate::org::{Org, Row, Writer, ids};
 use crate::schema::{ObjectType, Value, describe as schema_describe};
 use crate::soql::Scope;
 use crate::soql::project::attributes;
-
-const MAX_COLLECTION: usize = 200;
-/// The first version with collections (facts: Salesforce 2.7).
-const FIRST_COLLECTIONS: f64 = 42.0;
 
 /// `GET /sobjects`.
 pub(super) fn describe_global(call: &Call<'_>) -> Outcome {
@@ -92,7 +88,7 @@ pub(super) fn create(call: &Call<'_>, request: &Request, object: &str) -> Outcom
     )
 }
 
-fn insert(
+pub(super) fn insert(
     org: &mut Org,
     access: &Access,
     object: &str,
@@ -214,7 +210,7 @@ fn malformed_id(object: &ObjectType, id: &str) -> RestError {
 }
 
 /// Finds the row with this id, if the user can see it.
-fn find<'a>(
+pub(super) fn find<'a>(
     org: &'a Org,
     access: &Access,
     object: &ObjectType,
@@ -229,38 +225,55 @@ fn find<'a>(
 }
 
 fn retrieve(call: &Call<'_>, request: &Request, object: &str, id: &str) -> Outcome {
+    let fields = request.parameter("fields");
+    let fields = fields.as_deref().map(listed);
     call.read(false, |scope| {
         let object = visible(scope, object)?;
         let row = find(scope.org, scope.access, object, id)?;
-        let mut out = Map::new();
-        out.insert(
-            "attributes".into(),
-            attributes(object, row.id(), &call.version),
-        );
-        let seen = |name: &str| {
-            let field = object
-                .field(name)
-                .and_then(|ix| object.at(ix).map(|field| (ix, field)));
-            field.filter(|(_, field)| scope.access.sees_field(scope.org, object, field))
-        };
-        let names: Vec<String> = match request.parameter("fields") {
-            Some(list) => list.split(',').map(|name| name.trim().to_owned()).collect(),
-            None => object
-                .fields
-                .iter()
-                .map(|field| field.name.clone())
-                .filter(|name| seen(name).is_some())
-                .collect(),
-        };
-        for name in names {
-            let Some((ix, field)) = seen(&name) else {
-                let message = format!("No such column '{name}' on sobject of type {}", object.name);
-                return Err(RestError::new(400, "INVALID_FIELD", message));
-            };
-            out.insert(field.name.clone(), row.get(ix).to_json());
-        }
-        Ok(Answer::json(200, Json::Object(out)))
+        let out = fields_of(call, scope, object, row, fields.as_deref())?;
+        Ok(Answer::json(200, out))
     })?
+}
+
+pub(super) fn listed(list: &str) -> Vec<String> {
+    let names = list
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
+}
+
+/// The fields of a row with these names; all that the user sees where none are named.
+pub(super) fn fields_of(
+    call: &Call<'_>,
+    scope: &Scope<'_>,
+    object: &ObjectType,
+    row: &Row,
+    fields: Option<&[String]>,
+) -> Result<Json, RestError> {
+    let mut out = Map::new();
+    out.insert(
+        "attributes".into(),
+        attributes(object, row.id(), &call.version),
+    );
+    let seen = |name: &str| {
+        let field = object
+            .field(name)
+            .and_then(|ix| object.at(ix).map(|field| (ix, field)));
+        field.filter(|(_, field)| scope.access.sees_field(scope.org, object, field))
+    };
+    let all = || {
+        let names = object.fields.iter().map(|field| field.name.clone());
+        names.filter(|name| seen(name).is_some()).collect()
+    };
+    for name in fields.map_or_else(all, <[String]>::to_vec) {
+        let Some((ix, field)) = seen(&name) else {
+            let message = format!("No such column '{name}' on sobject of type {}", object.name);
+            return Err(RestError::new(400, "INVALID_FIELD", message));
+        };
+        out.insert(field.name.clone(), row.get(ix).to_json());
+    }
+    Ok(Json::Object(out))
 }
 
 fn changeable<'a>(
@@ -299,7 +312,7 @@ fn changeable<'a>(
     Ok(object)
 }
 
-fn update(
+pub(super) fn update(
     org: &mut Org,
     access: &Access,
     object: &str,
@@ -317,7 +330,7 @@ fn update(
         .map_err(RestError::refusal)
 }
 
-fn delete(
+pub(super) fn delete(
     org: &mut Org,
     access: &Access,
     object: &str,
@@ -346,95 +359,4 @@ fn delete(
     } else {
         Err(RestError::not_found())
     }
-}
-
-/// `POST`, `PATCH` and `DELETE /composite/sobjects`: up to 200 records for one call.
-pub(super) fn collections(call: &Call<'_>, request: &Request, rest: &[&str]) -> Outcome {
-    let version: f64 = call.version.parse().unwrap_or_default();
-    if !rest.is_empty() || version < FIRST_COLLECTIONS {
-        return Err(RestError::not_found());
-    }
-    let now = call.now;
-    if request.method == Method::DELETE {
-        let list = request.parameter("ids").unwrap_or_default();
-        let list: Vec<&str> = list.split(',').filter(|id| !id.is_empty()).collect();
-        return several(
-            call,
-            &list,
-            request.parameter("allOrNone").as_deref() == Some("true"),
-            |org, access, id| {
-                let name = org
-                    .schema
-                    .object_of_id(id)
-                    .map(|object| object.name)
-                    .ok_or_else(RestError::not_found)?;
-                delete(org, access, name, id, now).map(|()| (*id).to_owned())
-            },
-        );
-    }
-    let body = json_object(request)?;
-    let records = body
-        .get("records")
-        .and_then(Json::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let all_or_none = body.get("allOrNone") == Some(&Json::Bool(true));
-    let patch = request.method == Method::PATCH;
-    if !patch && request.method != Method::POST {
-        return Err(RestError::method_not_allowed(&request.method));
-    }
-    several(call, &records, all_or_none, |org, access, record| {
-        let kind = record
-            .pointer("/attributes/type")
-            .and_then(Json::as_str)
-            .unwrap_or_default();
-        let mut map = record.as_object().cloned().unwrap_or_default();
-        if !patch {
-            return insert(org, access, kind, &map, now);
-        }
-        let id = map.remove("Id").or_else(|| map.remove("id"));
-        let id = id.as_ref().and_then(Json::as_str).unwrap_or_default();
-        update(org, access, kind, id, &map, now).map(|()| id.to_owned())
-    })
-}
-
-fn several<T>(
-    call: &Call<'_>,
-    items: &[T],
-    all_or_none: bool,
-    each: impl Fn(&mut Org, &Access, &T) -> Result<String, RestError>,
-) -> Outcome {
-    if items.len() > MAX_COLLECTION {
-        let message = format!(
-            "record limit reached. cannot submit more than {MAX_COLLECTION} records in this operation"
-        );
-        return Err(RestError::new(400, "LIMIT_EXCEEDED", message));
-    }
-    let results = call.write(|org, access| {
-        let before = all_or_none.then(|| org.tables.clone());
-        let results: Vec<_> = items.iter().map(|item| each(org, access, item)).collect();
-        match before {
-            Some(before) if results.iter().any(Result::is_err) => {
-                org.tables = before;
-                let undone = |_| {
-                    let message = "Record rolled back because not all records were valid and the request was using AllOrNone header";
-                    Err(RestError::new(400, "ALL_OR_NONE_OPERATION_ROLLED_BACK", message))
-                };
-                results.into_iter().map(|result| result.and_then(undone)).collect()
-            }
-            _ => results,
-        }
-    })?;
-    let results: Vec<Json> = results
-        .into_iter()
-        .map(|result| match result {
-            Ok(id) => json!({"id": id, "success": true, "errors": []}),
-            Err(error) => json!({
-                "success": false,
-                "errors": [{"statusCode": error.code, "message": error.message, "fields": error.fields.unwrap_or_default()}],
-            }),
-        })
-        .collect();
-    Ok(Answer::json(200, Json::from(results))
-        .with(HeaderName::from_static("vary"), "Accept-Encoding"))
 }

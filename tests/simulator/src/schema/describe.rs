@@ -72,7 +72,7 @@ fn describe_field(object: &ObjectType, field: &Field, access: &Access) -> Json {
     let composed = matches!(object.name, "Contact" | "Lead") && field.name == "Name";
     let writable = object.stored && !composed && access.writes_field(object, field);
     let filterable = field.kind != Kind::TextArea;
-    json!({
+    let mut out = json!({
         "aggregatable": filterable,
         "autoNumber": false,
         "byteLength": field.length * 3,
@@ -103,7 +103,28 @@ fn describe_field(object: &ObjectType, field: &Field, access: &Access) -> Json {
         "type": field.kind.describe_name(),
         "unique": false,
         "updateable": writable && field.updateable && rights.edit,
-    })
+    });
+    // Members that clients read and nothing here depends on.
+    let further = json!({
+        "cascadeDelete": false,
+        "compoundFieldName": null,
+        "controllerName": null,
+        "defaultValue": (field.kind == Kind::Boolean).then_some(false),
+        "defaultValueFormula": null,
+        "dependentPicklist": false,
+        "externalId": false,
+        "htmlFormatted": false,
+        "namePointing": field.targets.len() > 1,
+        "queryByDistance": false,
+        "relationshipOrder": null,
+        "restrictedDelete": false,
+        "restrictedPicklist": false,
+        "writeRequiresMasterRead": false,
+    });
+    if let (Some(out), Json::Object(further)) = (out.as_object_mut(), further) {
+        out.extend(further);
+    }
+    out
 }
 
 fn child_relationships(org: &Org, object: &ObjectType) -> Vec<Json> {

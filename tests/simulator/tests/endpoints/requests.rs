@@ -1,6 +1,6 @@
 //! Tests of requests as foreign clients send them.
 
-use salesforce_simulator::{Fault, Record};
+use salesforce_simulator::{Fault, HostRole, Record};
 use serde_json::{Value as Json, json};
 
 use crate::*;
@@ -228,8 +228,8 @@ async fn what_salesforce_refuses_is_refused() {
             .0,
         404
     );
-    let tree = format!("{data}/composite/tree/Contact");
-    let (status, _) = ask(&sim, &token, "POST", &tree, Some(json!({"records": []}))).await;
+    let graph = format!("{data}/composite/graph");
+    let (status, _) = ask(&sim, &token, "POST", &graph, Some(json!({"graphs": []}))).await;
     assert_eq!(status, 404, "it is not played, and says so");
     let (status, body) = ask(&sim, &token, "DELETE", &format!("{data}/query"), None).await;
     let message = body[0]["message"].as_str().unwrap();
@@ -255,4 +255,148 @@ async fn what_salesforce_refuses_is_refused() {
         let (_, body) = query(&sim, &token, soql).await;
         assert_eq!(body[0]["errorCode"], "MALFORMED_QUERY", "{soql}: {body}");
     }
+}
+
+/// The tree is for one object without children here.
+#[tokio::test]
+async fn records_of_a_tree_are_made_together_or_not_at_all() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let tree = "/services/data/v60.0/composite/tree/Contact";
+    let record = |reference: &str, name: Option<&str>| json!({"attributes": {"type": "Contact", "referenceId": reference}, "LastName": name});
+    let calls = sim.counters().api_calls();
+    let both = json!({"records": [record("a", Some("Ito")), record("b", Some("Mori"))]});
+    let (status, body) = ask(&sim, &token, "POST", tree, Some(both)).await;
+    assert_eq!((status, &body["hasErrors"]), (201, &json!(false)), "{body}");
+    assert_eq!(body["results"][1]["referenceId"], "b");
+    let contacts = sim.edit_org("Acme", |org| org.all("Contact")).unwrap();
+    assert_eq!(contacts[2]["Id"], body["results"][1]["id"]);
+    assert_eq!(sim.counters().api_calls() - calls, 1);
+
+    let half = json!({"records": [record("a", Some("Ono")), record("b", None)]});
+    let (status, body) = ask(&sim, &token, "POST", tree, Some(half)).await;
+    assert_eq!((status, &body["hasErrors"]), (400, &json!(true)), "{body}");
+    assert_eq!(body["results"].as_array().unwrap().len(), 1);
+    assert_eq!(body["results"][0]["referenceId"], "b");
+    let twice = json!({"records": [record("a", Some("Ono")), record("a", Some("Oda"))]});
+    let (status, body) = ask(&sim, &token, "POST", tree, Some(twice)).await;
+    assert_eq!(
+        (status, &body[0]["errorCode"]),
+        (400, &json!("INVALID_INPUT"))
+    );
+    let after = sim.edit_org("Acme", |org| org.all("Contact")).unwrap();
+    assert_eq!(after, contacts);
+}
+
+#[tokio::test]
+async fn a_collection_reads_records_in_the_order_of_their_ids() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let path = "/services/data/v60.0/composite/sobjects/Contact";
+    let ids = sim
+        .edit_org("Acme", |org| {
+            org.insert("Contact", Record::person("Ito")).unwrap();
+            org.ids("Contact", false)
+        })
+        .unwrap();
+    let nobody = "003000000000000AAA";
+    let by_get = format!("{path}?ids={},{nobody},{}&fields=LastName", ids[1], ids[0]);
+    let body = json!({"ids": [ids[1], nobody, ids[0]], "fields": ["LastName"]});
+    for (method, path, body) in [("GET", &*by_get, None), ("POST", path, Some(body))] {
+        let (status, body) = ask(&sim, &token, method, path, body).await;
+        assert_eq!(status, 200, "{body}");
+        let names: Vec<_> = body
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| &r["LastName"])
+            .collect();
+        assert_eq!(
+            names,
+            [&json!("Ito"), &json!(null), &json!("Sato")],
+            "{body}"
+        );
+        assert_eq!(body[1], json!(null));
+        assert_eq!(body[0]["attributes"]["type"], "Contact");
+    }
+    let (status, body) = ask(&sim, &token, "GET", path, None).await;
+    assert_eq!(
+        (status, &body[0]["errorCode"]),
+        (400, &json!("MISSING_ARGUMENT"))
+    );
+    let old = by_get.replace("v60.0", "v41.0");
+    assert_eq!(ask(&sim, &token, "GET", &old, None).await.0, 404);
+}
+
+#[tokio::test]
+async fn what_is_used_is_told_to_nobody_and_in_retired_versions_too() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    query(&sim, &token, "SELECT Id FROM Contact").await;
+    let path = |version: &str| format!("/services/data/v{version}/query?q=SELECT+Id+FROM+Contact");
+    for (token, version, status) in [("nobody", "60.0", 401), (&*token, "30.0", 410)] {
+        let answer = send(&sim, token, "GET", &path(version), None).await;
+        assert_eq!(answer.status(), status);
+        let told = answer.headers().get("sforce-limit-info");
+        let told = told.unwrap_or_else(|| panic!("no usage with {status}"));
+        assert!(
+            told.to_str().unwrap().starts_with("api-usage=1/"),
+            "{told:?}"
+        );
+    }
+}
+
+/// Members without which foreign clients read no describe.
+#[tokio::test]
+async fn a_describe_has_the_members_that_clients_need() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let path = "/services/data/v60.0/sobjects/Contact/describe";
+    let (_, described) = ask(&sim, &token, "GET", path, None).await;
+    let fields = described["fields"].as_array().unwrap();
+    for field in fields {
+        for member in [
+            "cascadeDelete",
+            "defaultValue",
+            "externalId",
+            "restrictedPicklist",
+        ] {
+            assert!(field.get(member).is_some(), "{}: {member}", field["name"]);
+        }
+    }
+    let deleted = fields
+        .iter()
+        .find(|field| field["name"] == "IsDeleted")
+        .unwrap();
+    assert_eq!(deleted["defaultValue"], false);
+}
+
+#[tokio::test]
+async fn a_log_in_host_serves_no_queries_where_the_org_has_a_host_of_its_own() {
+    let sim = Simulator::start(
+        World::new()
+            .org(acme())
+            .host("login.test", HostRole::Production),
+    );
+    let sim = sim.await.unwrap();
+    let token = session(&sim).await;
+    let ca = Certificate::from_pem(sim.ca_pem().as_bytes()).unwrap();
+    let http = Client::builder()
+        .tls_certs_only([ca])
+        .no_proxy()
+        .resolve("login.test", sim.address())
+        .build()
+        .unwrap();
+    let asked = async |host: &str| {
+        let url = format!("{}/services/data/v60.0/limits", sim.url_of(host));
+        let answer = http.get(url).bearer_auth(&token).send().await.unwrap();
+        answer.status().as_u16()
+    };
+    let (served, own) = (asked("login.test").await, asked("localhost").await);
+    assert_eq!(served, own, "it is the org's host, too");
+    let url = sim.url_of("localhost");
+    sim.edit_org("Acme", |org| org.instance_url = Some(url))
+        .unwrap();
+    assert_eq!(asked("login.test").await, 404);
+    assert_eq!(asked("localhost").await, own);
 }
