@@ -154,7 +154,8 @@ mod tests {
                     !keywords.contains(&word.as_str())
                         && !word.starts_with(|c: char| c.is_ascii_digit())
                 });
-                for field in words(select).into_iter().chain(named) {
+                let selected = words(select).into_iter().filter(|word| word != "COUNT");
+                for field in selected.chain(named) {
                     let own = match field.split_once('.') {
                         Some((lookup, _)) => format!("{lookup}Id"),
                         None => field.clone(),
