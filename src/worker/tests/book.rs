@@ -224,6 +224,13 @@ async fn what_is_edited_while_a_fill_is_under_way_is_true_afterwards(on: Backend
         edit.update(&acme, Record::account("Acme Holdings"))
             .unwrap();
     });
+    // Windows tell it and go on, and no call is left for the rows that are not read yet.
+    bed.settings["maxApiCalls"] = 1.into();
+    for _ in 0..3 {
+        run(&bed).await;
+        played.advance(SignedDuration::from_mins(20));
+    }
+    bed.settings["maxApiCalls"] = 12.into();
     for _ in 0..20 {
         run(&bed).await;
         if book(&bed).await.filled_at.is_some() {
@@ -240,7 +247,10 @@ async fn what_is_edited_while_a_fill_is_under_way_is_true_afterwards(on: Backend
     assert_eq!(ring(&bed, &phone(27)).await, "nobody");
     assert_eq!(ring(&bed, "03-7777-7777").await, "Acme Holdings/C27");
     assert_eq!(ring(&bed, "03-8888-8888").await, "Acme Holdings/New");
-    assert_eq!(ring(&bed, &phone(3)).await, "Acme Holdings/C3");
+    for at in [3, 20] {
+        let name = format!("Acme Holdings/C{at}");
+        assert_eq!(ring(&bed, &phone(at)).await, name);
+    }
 
     bed.settings["maxApiCalls"] = 100.into();
     played.edit(|org, now| assert!(org.at(now).merge(&umi, &acme, false)));
