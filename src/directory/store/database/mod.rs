@@ -507,7 +507,7 @@ mod tests {
             "6c93f3024717d7082f17a0f9",
             "c4d1bc8b3738fc30e9213cfb",
             "4036d27c8e300b9d9e88348f",
-            "d6416f8560479a7a8e08d1d3",
+            "845c75000dd69c6150d92e25",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -519,7 +519,7 @@ mod tests {
             "07087859527e2287c0bc1358",
             "2d4fa64d22a94555e3d2ed6e",
             "2ca27684960972b48b61093a",
-            "ad475c38c484ee32dbe0f1b5",
+            "ba090a4bda8da8bca1885f5b",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }
