@@ -156,7 +156,9 @@ async fn while_a_run_fills_the_book_the_status_tells_how_far_it_is() {
         object: RecordObject::Contact,
         job_id: Some("7505g00000Abcde".to_owned()),
         locator: None,
+        within: 0,
         rows: 1_234,
+        skipped: 0,
         of: Some(4_000),
         done: false,
     };
