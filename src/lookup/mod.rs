@@ -4,6 +4,9 @@
 mod args;
 mod org;
 mod output;
+mod plan;
+mod preview;
+mod report;
 mod run;
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Failed, Org};
+use super::Format;
+use super::org::{Failed, Org};
 use crate::decide::book::forecast::fill_requests;
-use crate::lookup::Format;
 use crate::resolve::Record;
 
 /// Records of each kind that are read as a sample: one page.

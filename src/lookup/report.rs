@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::{Failed, Org};
+use super::org::{Failed, Org};
 use crate::cli::BadInput;
 use crate::phone::{E164, NotLookedUp, Region, numbers_in, parse};
 use crate::plain_text::csv;

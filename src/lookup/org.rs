@@ -2,19 +2,15 @@
 //! fill of the address book would take, and which of its numbers are wrong. It writes nothing
 //! anywhere but into the report.
 
-mod plan;
-mod preview;
-mod report;
-
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Format;
 use super::args::Args;
 use super::run::{Ended, Prepared, prepare};
+use super::{Format, plan, preview, report};
 use crate::api::Settings;
 use crate::book::{Counts, PAGES_UP_TO, Reading, count};
 use crate::cli::{BadInput, in_thread, print};
@@ -42,10 +38,10 @@ pub(super) enum Task {
 }
 
 /// An org that is read.
-struct Org {
-    settings: Settings,
-    resolver: Resolver,
-    counts: Counts,
+pub(super) struct Org {
+    pub(super) settings: Settings,
+    pub(super) resolver: Resolver,
+    pub(super) counts: Counts,
     began: Instant,
 }
 
@@ -98,7 +94,7 @@ pub(super) async fn run(args: Args, task: Task, shutdown: Shutdown) -> Exit {
 }
 
 /// Why there is no answer.
-enum Failed {
+pub(super) enum Failed {
     Input(BadInput),
     Ended(Ended),
 }
@@ -161,7 +157,7 @@ async fn execute(
 // === impl Org ===
 
 impl Org {
-    fn records(&self) -> u64 {
+    pub(super) fn records(&self) -> u64 {
         self.counts.values().sum()
     }
 
@@ -170,14 +166,14 @@ impl Org {
     }
 
     /// `API calls in SECONDS` so far.
-    fn cost(&self) -> String {
+    pub(super) fn cost(&self) -> String {
         let (calls, seconds) = (self.calls(), self.began.elapsed().as_secs_f64());
         let word = if calls == 1 { "call" } else { "calls" };
         format!("{calls} API {word} in {seconds:.1} s; nothing was written anywhere else")
     }
 
     /// Reads records of each kind: all of them, or the first ones of a kind up to `most`.
-    async fn read(
+    pub(super) async fn read(
         &mut self,
         most: Option<u64>,
         mut each: impl FnMut(Record) -> Result<(), Ended>,

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{Failed, Org};
+use super::Format;
+use super::org::{Failed, Org};
 use crate::api::{Retrieval, Settings};
 use crate::decide::book::forecast::{Activity, Forecast, Rhythm, forecast};
 use crate::decide::rules::schedule::Cadence;
-use crate::lookup::Format;
 use crate::salesforce::{Page, Subrequest};
 
 /// Calls of a day, where none are given.
