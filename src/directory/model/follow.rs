@@ -92,7 +92,7 @@ pub struct KnownNumber {
     /// Whether Salesforce did not know the number when it was last asked.
     #[serde(default)]
     pub missed: bool,
-    /// Fingerprint of the settings under which Salesforce was last asked; absent when it never was.
+    /// Fingerprint of the settings of the last question; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<String>,
 }
