@@ -103,7 +103,7 @@ pub fn plan(state: &State, mode: Mode, every: SignedDuration, now: Timestamp) ->
 pub fn keeps_up(state: &State, every: SignedDuration, now: Timestamp) -> bool {
     let is_recent = |at: Timestamp| {
         let passed = now.duration_since(at);
-        passed >= SignedDuration::ZERO && passed <= every.saturating_add(every / 2)
+        passed >= SignedDuration::ZERO && passed <= every + every / 2
     };
     state.mode == Some(Mode::All)
         && state.watermark.is_some()

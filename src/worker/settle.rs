@@ -11,7 +11,7 @@ use super::run::Run;
 use super::todo::Todo;
 use crate::directory::model::ContactSource;
 use crate::directory::model::follow::{FollowState, KnownNumber, KnownRequest};
-use crate::follow::{Mode, keeps_up};
+use crate::follow::keeps_up;
 use crate::run::RunKind;
 
 /// How long after the last question a number is asked for again when it calls. What leaves no
@@ -32,17 +32,13 @@ impl Run {
         todo: &mut Todo,
     ) -> Result<(), Failure> {
         let now = Timestamp::now();
-        let follow = self
-            .settings
-            .follow
-            .filter(|follow| follow.mode == Mode::All);
-        let keeps_up = follow.zip(state).is_some_and(|(follow, state)| {
-            let every = i64::try_from(follow.every_seconds).unwrap_or(i64::MAX);
-            let every = SignedDuration::from_secs(every);
+        let keeps_up = |state: &&FollowState| {
+            let every = self.settings.follow.map_or(0, |follow| follow.every_seconds);
+            let every = SignedDuration::from_secs(i64::try_from(every).unwrap_or(i64::MAX));
             keeps_up(&state_of(state), every, now) && state.reconciled_up_to.is_none()
-        });
+        };
         let is_requested = self.settings.re_retrieve.is_some();
-        if self.kind != RunKind::Lookup || is_requested || !keeps_up {
+        if self.kind != RunKind::Lookup || is_requested || state.filter(keeps_up).is_none() {
             return Ok(());
         }
         let mut settled = HashSet::new();

@@ -250,53 +250,6 @@ async fn what_a_person_wrote_stays_and_new_only_names_what_has_no_name() {
     assert_eq!(who(&bed, PHONE).await, "Acme/Kato");
 }
 
-#[tokio::test]
-async fn a_number_that_follows_is_not_asked_for_after_each_call() {
-    let (mut bed, played) = followed(org().contact(sato())).await;
-    bed.settings["follow"]["everySeconds"] = 1_800.into();
-    let called = async |bed: &Bed, id: usize, number: &str| {
-        bed.calls_from(id, &[number]).await;
-        let before = played.api_calls();
-        assert_eq!(bed.succeed(RunKind::Lookup).await.calls, 1);
-        played.api_calls() - before
-    };
-    assert_eq!(called(&bed, 10, PHONE).await, 0, "it has a name");
-    assert_eq!(
-        called(&bed, 11, OTHER).await,
-        0,
-        "Salesforce does not know it"
-    );
-    assert_eq!(called(&bed, 12, "03-7777-7777").await, 2, "it is new");
-    bed.settings["matchSettings"] = "others".into();
-    assert_eq!(called(&bed, 13, PHONE).await, 2, "and what is unknown, too");
-    assert_eq!(called(&bed, 14, PHONE).await, 0);
-
-    let by_hand = ContactEdit {
-        person_name: Some("Our own".to_owned()),
-        ..ContactEdit::default()
-    };
-    let admin = bed.directory(Purpose::Admin);
-    admin.put_contact(PHONE, &by_hand).await.unwrap();
-    assert_eq!(
-        called(&bed, 15, PHONE).await,
-        1,
-        "a run after calls overwrites"
-    );
-    assert_eq!(who(&bed, PHONE).await, "Acme/Sato");
-
-    bed.settings["follow"]["mode"] = "NewOnly".into();
-    assert_eq!(called(&bed, 16, PHONE).await, 1, "names do not follow");
-    bed.settings["follow"]["mode"] = "All".into();
-    assert_eq!(called(&bed, 17, PHONE).await, 0);
-    bed.days_pass(31).await;
-    bed.succeed(RunKind::Lookup).await;
-    assert_eq!(
-        called(&bed, 18, PHONE).await,
-        1,
-        "it was asked for long ago"
-    );
-}
-
 /// A row whose transaction commits after the window that its stamp belongs to.
 #[tokio::test]
 async fn a_change_that_commits_late_is_seen_by_a_later_window() {
