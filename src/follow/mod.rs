@@ -12,6 +12,4 @@ mod window;
 mod tests;
 
 pub use self::apply::{Applied, Changes, Found, Known, KnownContact, MAX_HOLDERS, apply, holders};
-pub use self::window::{
-    Mode, OVERLAP, Plan, RECYCLE_BIN, State, keeps_up, plan, settled_until, tells_all,
-};
+pub use self::window::{Mode, OVERLAP, Plan, RECYCLE_BIN, State, plan, settled_until, tells_all};

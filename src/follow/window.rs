@@ -97,19 +97,6 @@ pub fn plan(state: &State, mode: Mode, every: SignedDuration, now: Timestamp) ->
     }
 }
 
-/// Whether what the directory says of the numbers that it knows is as true as an answer of
-/// Salesforce, but for the changes since the last window: all of them are followed, and windows
-/// come `every` so often, or nearly.
-pub fn keeps_up(state: &State, every: SignedDuration, now: Timestamp) -> bool {
-    let is_recent = |at: Timestamp| {
-        let passed = now.duration_since(at);
-        passed >= SignedDuration::ZERO && passed <= every + every / 2
-    };
-    state.mode == Some(Mode::All)
-        && state.watermark.is_some()
-        && state.followed_at.is_some_and(is_recent)
-}
-
 /// Whether the changes since a time tell all, when they were read at `read_at` by the server's
 /// clock.
 pub fn tells_all(since: Timestamp, read_at: Timestamp) -> bool {
@@ -182,18 +169,6 @@ mod tests {
         assert_eq!(late, since(-15, false));
         let too_late = plan(&state, Mode::All, EVERY, at(days(14)));
         assert_eq!(too_late, since(days(14) - 60, true));
-    }
-
-    #[test]
-    fn what_follows_all_changes_and_did_so_lately_keeps_up() {
-        let keeps_up = |state: &State, minute| keeps_up(state, EVERY, at(minute));
-        let state = followed(0, Mode::All);
-        assert!(keeps_up(&state, 0) && keeps_up(&state, 45));
-        assert!(!keeps_up(&state, 46), "the windows stopped");
-        assert!(!keeps_up(&state, -1), "a clock was set back");
-        assert!(!keeps_up(&followed(0, Mode::NewOnly), 1));
-        let watermark = None;
-        assert!(!keeps_up(&State { watermark, ..state }, 1));
     }
 
     #[test]

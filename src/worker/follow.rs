@@ -456,7 +456,7 @@ fn part_of<T: Clone>(all: &[T], part: &std::ops::Range<usize>) -> Vec<T> {
     all.get(part.start..end).unwrap_or_default().to_vec()
 }
 
-pub(super) fn state_of(state: &FollowState) -> State {
+fn state_of(state: &FollowState) -> State {
     State {
         watermark: state.watermark,
         followed_at: state.followed_at,

@@ -11,7 +11,6 @@ mod fill;
 mod follow;
 mod found;
 mod run;
-mod settle;
 #[cfg(test)]
 mod tests;
 mod todo;

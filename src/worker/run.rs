@@ -167,8 +167,7 @@ impl Run {
                 ));
             }
             let has_calls = taken.is_some();
-            let (mut todo, mut more) = taken.unwrap_or_default();
-            self.settle(followed.as_ref(), &mut todo).await?;
+            let (todo, mut more) = taken.unwrap_or_default();
             self.mark_done(todo.done.clone(), &mut progress).await?;
             let mut numbers = todo.numbers.clone();
             let mut misses = Vec::new();

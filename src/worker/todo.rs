@@ -6,7 +6,7 @@ use crate::directory::model::{ClaimedCall, DoneCall, Reading};
 use crate::phone::{E164, Region, parse};
 
 /// The calls of a lease, sorted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Todo {
     /// Calls whose number was looked up earlier in this run, or is not a number to look up.
     pub(crate) done: Vec<DoneCall>,
@@ -52,18 +52,6 @@ impl Todo {
             }
         }
         todo
-    }
-
-    /// Takes the calls of these numbers for done: nobody has to be asked.
-    pub(crate) fn settle(&mut self, settled: &HashSet<E164>) {
-        self.numbers.retain(|number| !settled.contains(number));
-        for number in settled {
-            let calls = self.calls.remove(number).unwrap_or_default();
-            self.done.extend(calls.into_iter().map(|id| DoneCall {
-                id,
-                reading: Reading::E164(number.clone()),
-            }));
-        }
     }
 
     /// Returns the IDs of all calls of the lease.
@@ -131,12 +119,6 @@ mod tests {
             todo.done[0].reading,
             Reading::NotLookedUp("it is an emergency number".to_owned())
         );
-        let mut settled = todo.clone();
-        settled.settle(&HashSet::from([todo.numbers[0].clone()]));
-        assert_eq!(settled.numbers, todo.numbers[1..]);
-        let done: Vec<&str> = settled.done.iter().map(|call| call.id.as_str()).collect();
-        assert_eq!(done, ["2", "4", "5", "1", "3"]);
-        assert!(settled.calls().eq(["2", "4", "5", "1", "3", "6"]));
         let both = todo.done_with(&todo.numbers[..1]);
         assert_eq!(
             both.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(),

@@ -92,10 +92,6 @@ pub struct KnownNumber {
     /// Whether Salesforce did not know the number when it was last asked.
     #[serde(default)]
     pub missed: bool,
-    /// Fingerprint of the settings under which Salesforce was last asked; absent when it never
-    /// was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settings: Option<String>,
 }
 
 /// Asks which records the contacts are from (`POST /v1/worker/follow/records`).

@@ -277,7 +277,6 @@ impl KnownNumberRow {
         let Some(number) = e164(&self.number.number) else {
             return Ok(None);
         };
-        let settings = self.question.settings.clone();
         let asked = self.question.into_asked()?;
         let contact = self.contact.into_contact(&asked)?;
         let stored = stored(self.held.holders.as_deref())?;
@@ -297,7 +296,6 @@ impl KnownNumberRow {
             holders,
             all_holders: self.held.all_holders == Some(1),
             missed: asked.not_found,
-            settings,
         }))
     }
 }
