@@ -52,9 +52,10 @@ async fn a_fill_an_org_that_is_too_large_and_a_book_are_told_with_what_each_way_
         .runner
         .replace_message(Select::all(), report(400, &filling));
     stage.run_now("acme", "fill").await;
-    let object = stage
+    stage
         .condition("acme", "Synced", "True", "AddressBookFilling")
         .await;
+    let object = stage.get("acme").await;
     let said = condition(&object, "Synced").unwrap()["message"].clone();
     assert!(said.as_str().unwrap().contains("100 of 400"), "{said}");
     assert_eq!(condition(&object, "Ready").unwrap()["status"], "True");
@@ -74,9 +75,10 @@ async fn a_fill_an_org_that_is_too_large_and_a_book_are_told_with_what_each_way_
         .runner
         .replace_message(Select::all(), report(700, &over));
     stage.run_now("acme", "too many").await;
-    let object = stage
+    stage
         .condition("acme", "Synced", "False", "AddressBookOverLimit")
         .await;
+    let object = stage.get("acme").await;
     let ready = condition(&object, "Ready").unwrap();
     assert_eq!(ready["status"], "True", "names come on demand");
     let said = ready["message"].as_str().unwrap();
@@ -96,9 +98,10 @@ async fn a_fill_an_org_that_is_too_large_and_a_book_are_told_with_what_each_way_
         .runner
         .replace_message(Select::all(), report(400, &whole));
     stage.run_now("acme", "whole").await;
-    let object = stage
+    stage
         .condition("acme", "Synced", "True", "RunSucceeded")
         .await;
+    let object = stage.get("acme").await;
     let book = &object["status"]["addressBook"];
     assert_eq!(
         (&book["mode"], &book["records"]),

@@ -43,7 +43,11 @@ async fn explain_describes_every_field() {
     let mut seen = 0;
     while let Some(path) = paths.pop() {
         let text = explain(&path).await;
-        let (_, fields) = text.split_once("FIELDS:\n").unwrap();
+        let Some((_, fields)) = text.split_once("FIELDS:\n") else {
+            // It takes more than one type, and has none for that reason.
+            assert_eq!(path, "sfi.spec.contacts.follow", "{text}");
+            continue;
+        };
         let mut name = "";
         let mut described = true;
         // The indentation is two spaces for a field and four for its description.

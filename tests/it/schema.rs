@@ -680,7 +680,7 @@ async fn defaults_stand_in_the_resource_and_kubectl_explains_the_fields() {
         .unwrap()
         .expect_success();
     let taken: Value = serde_json::from_str(&taken).unwrap();
-    let expected = json!({"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": "5m", "timeZone": "Asia/Tokyo", "region": "JP", "history": "30d"});
+    let expected = json!({"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": "5m", "timeZone": "Asia/Tokyo", "region": "JP", "history": "30d", "addressBook": "OnDemand"});
     assert_eq!(taken["spec"]["contacts"], expected);
     assert_eq!(
         (

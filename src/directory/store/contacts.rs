@@ -17,6 +17,10 @@ use crate::directory::model::{
 };
 use crate::phone::E164;
 
+/// How often a write begins anew because others wrote the same numbers meanwhile. Each time another
+/// write went through, so more than a few are a mistake.
+const MOST_TRIES: u32 = 50;
+
 /// The columns of a contact and of what Salesforce was asked about its number.
 macro_rules! known {
     () => {
@@ -292,13 +296,14 @@ impl Store {
         request: &WriteContactsRequest,
         now: Timestamp,
     ) -> Result<WriteContactsReceipt, StoreError> {
-        loop {
+        for _ in 0..MOST_TRIES {
             let written = uncrossed(|| self.try_write_contacts(company, request, now)).await;
             let written = written.map_err(|error| StoreError::sort("write contacts", error))?;
             if let Some(receipt) = written? {
                 return Ok(receipt);
             }
         }
+        Err(StoreError::Overtaken("write contacts"))
     }
 
     /// Nothing is written where another writer added a contact, or took one away, after this one

@@ -9,6 +9,9 @@ mod failure;
 mod flow;
 mod log;
 pub(crate) mod pace;
+#[cfg(test)]
+mod pace_tests;
+mod paced_host;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +32,8 @@ use self::failure::{broken, broken_off, redirected, stopped, too_large, unfinish
 use self::flow::Source;
 use self::log::Sending;
 pub(crate) use self::log::millis;
-use self::pace::{MOST_AT_ONCE, Outcome, Pace};
+use self::pace::Pace;
+use self::paced_host::{MOST_AT_ONCE, Outcome};
 use super::answers::error::{Error, Phase};
 use super::answers::meaning::Meaning;
 use super::answers::{Incoming, error_codes};

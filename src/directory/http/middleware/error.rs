@@ -107,7 +107,7 @@ impl ApiError {
             Self::Packing => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod | Self::NotADelivery => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            Self::Store(StoreError::Unavailable(..))
+            Self::Store(StoreError::Unavailable(..) | StoreError::Overtaken(_))
             | Self::TooSlow
             | Self::NoRoom
             | Self::NotReady
@@ -143,7 +143,8 @@ impl ApiError {
             Self::WrongMethod | Self::NotADelivery => "wrong-method",
             Self::TooMany => "too-many-requests",
             Self::TooSlow => "too-slow",
-            Self::Store(StoreError::Unavailable(..)) | Self::NotReady => "storage-unavailable",
+            Self::Store(StoreError::Unavailable(..) | StoreError::Overtaken(_))
+            | Self::NotReady => "storage-unavailable",
             Self::GoingDown => "going-down",
             Self::Store(_) | Self::Internal => "internal",
         }
@@ -160,7 +161,7 @@ impl ApiError {
     /// reason.
     fn detail(&self) -> String {
         match self {
-            Self::Store(StoreError::Unavailable(..)) => self.to_string(),
+            Self::Store(StoreError::Unavailable(..) | StoreError::Overtaken(_)) => self.to_string(),
             Self::Store(_) => Self::Internal.to_string(),
             _ => self.to_string(),
         }
@@ -187,7 +188,9 @@ impl IntoResponse for ApiError {
         if let Self::Store(reason) = &self {
             let told = Chain(reason);
             match reason {
-                StoreError::Unavailable(..) => warn!(error = %told, "answered 503"),
+                StoreError::Unavailable(..) | StoreError::Overtaken(_) => {
+                    warn!(error = %told, "answered 503")
+                }
                 _ => error!(error = %told, "answered 500"),
             }
         }

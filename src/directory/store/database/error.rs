@@ -34,6 +34,9 @@ pub enum StoreError {
     /// sense.
     #[error("could not {0}: the database is not available")]
     Unavailable(&'static str, #[source] sqlx::Error),
+    /// Others wrote the same rows between reading and writing, each time that it was tried.
+    #[error("could not {0}: others wrote the same all the while")]
+    Overtaken(&'static str),
     /// A statement failed.
     #[error("could not {0}: the database refused")]
     Failed(&'static str, #[source] sqlx::Error),

@@ -1,13 +1,16 @@
 //! The pace against played hosts, on a clock that stands still while nobody waits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
-use tokio::time::{Duration, advance, sleep};
+use tokio::time::{Duration, Instant, advance, sleep};
+use url::Url;
 
-use super::host::{ASKING, SILENT, STALE};
-use super::*;
-use crate::salesforce::answers::error::Phase;
+use super::pace::Pace;
+use super::paced_host::{ASKING, MOST_AT_ONCE, Outcome, SILENT, STALE};
+use crate::salesforce::answers::error::{Error, Phase};
 use crate::salesforce::answers::meaning::Meaning;
 
 fn unreachable() -> Error {
@@ -318,6 +321,6 @@ async fn hosts_that_nobody_asks_are_forgotten() {
         pace.turn(&host).await.ok().unwrap().ended(silence());
         advance(Duration::from_secs(60)).await;
     }
-    let remembered = pace.0.lock().len();
+    let remembered = pace.hosts();
     assert!(remembered <= 12, "{remembered} hosts");
 }

@@ -1,14 +1,10 @@
 //! Limits how many requests are under way to each host. A thousand tenants notice at the same
 //! moment that Salesforce is back, and must not overload it again: the number begins small and
-//! grows with the answers ([`host`]), so that recovery is a slope.
+//! grows with the answers ([`Host`]), so that recovery is a slope.
 //!
 //! A thousand tenants also need not each wait for the same timeout. If several requests in a row
 //! got no response from a host, one request at a time tests whether it is back. The other callers
 //! get the result of that request.
-
-mod host;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,9 +15,8 @@ use tokio::time::Instant;
 use tracing::debug;
 use url::Url;
 
-use self::host::Host;
-pub(crate) use self::host::{MOST_AT_ONCE, Outcome};
 use super::millis;
+use super::paced_host::{Host, Outcome};
 use crate::salesforce::answers::error::Error;
 
 /// The hosts that are asked, or were lately.
@@ -58,6 +53,12 @@ impl Pace {
     pub(crate) fn silence(&self, url: &Url) -> Option<Error> {
         let mut hosts = self.0.lock();
         hosts.get_mut(&name(url))?.host.silence(Instant::now())
+    }
+
+    /// The number of hosts that are remembered.
+    #[cfg(test)]
+    pub(crate) fn hosts(&self) -> usize {
+        self.0.lock().len()
     }
 
     /// Waits until a request to the host may start. Those who wait get an error as soon as the host
