@@ -31,7 +31,10 @@ fn assert_generated(page: &str, text: &str) {
         std::fs::write(&path, text).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == text, "{page} has drifted: run 'make docs'");
+    assert!(
+        kept == text,
+        "{page} has drifted: run 'make docs' (for the definition, 'make crds')"
+    );
 }
 
 /// Every file with that ending below a folder of the repository, without built and fetched files.

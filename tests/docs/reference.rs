@@ -171,3 +171,14 @@ fn cell(text: &str) -> String {
         .join(" ")
         .replace('|', "\\|")
 }
+
+/// What `switchboard crds` prints is what `kubectl apply -f crds/` and the chart install.
+#[test]
+fn both_files_of_the_definition_are_what_the_program_prints() {
+    let definition = switchboard::api::crd::yaml().unwrap();
+    assert_generated("crds/salesforceintegrations.yaml", &definition);
+    assert_generated(
+        "charts/switchboard/files/salesforceintegrations.yaml",
+        &definition,
+    );
+}
