@@ -23,4 +23,4 @@ unpacked=$(du --summarize --apparent-size --bytes "$out/rootfs" | cut -f1)
 packed=$(stat --format=%s "$out/switchboard.oci.tar")
 printf 'image %s: %d.%d MB, %d.%d MB to pull: %s\n' "$name" \
     $((unpacked / 1000000)) $((unpacked / 100000 % 10)) $((packed / 1000000)) $((packed / 100000 % 10)) "$out/switchboard.oci.tar"
-((unpacked < 30000000)) || { echo "the image must stay under 30 MB" >&2; exit 1; }
+((unpacked < 31000000)) || { echo "the image must stay under 31 MB" >&2; exit 1; }
