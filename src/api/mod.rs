@@ -17,7 +17,7 @@ mod suggest;
 use jiff::Timestamp;
 
 pub use self::run_spec::{
-    RunAmounts, RunResources, RunSpec, RunToleration, TaintEffect, TolerationOperator,
+    RunAmounts, RunResources, RunSpec, RunToleration, RunWhere, TaintEffect, TolerationOperator,
 };
 pub(crate) use self::settings::canonical_user;
 pub use self::settings::{InvalidField, Settings};

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{self, CONNECTED, Truth};
+use super::run_spec::RunWhere;
 use crate::reason::Code;
 
 /// The `observedGeneration` that the API server writes into a new resource. A record of a log-in
@@ -309,7 +310,11 @@ pub struct LastRun {
     /// `Sync` (daily) or `Lookup` (after calls).
     #[serde(default)]
     pub kind: String,
-    /// Name of the Job.
+    /// Where it ran: `Pod`, or `Resident` in the controller.
+    #[serde(default, rename = "where", skip_serializing_if = "is_zero")]
+    pub where_: RunWhere,
+    /// Name of the Job. Of runs of the controller a name that each of them has alone; what several
+    /// of them did within a minute is counted together.
     #[serde(default)]
     pub job: String,
     /// When it began.

@@ -18,7 +18,7 @@ use super::authorities::read_authorities;
 use super::mail_args::{MailArgs, MailSetup};
 use crate::api::now;
 use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, quantity, read};
-use crate::decide::rules::config::{CallCenterConflicts, Config, proxy_variables};
+use crate::decide::rules::config::{CallCenterConflicts, Config, RunsWhere, proxy_variables};
 use crate::decide::rules::pods::PodRules;
 use crate::directory::{Authorities, TokenKeys};
 use crate::http_server;
@@ -102,6 +102,27 @@ pub struct Args {
     /// at most 12h.
     #[arg(long, env = "SWITCHBOARD_DAILY_WINDOW", default_value = "30m", value_parser = duration)]
     pub daily_window: Duration,
+    /// Where calls are looked up that no schedule looks up: in the controller as they end
+    /// (Resident), or nowhere: then all runs are pods, every lookupEvery (Pods).
+    #[arg(
+        long,
+        env = "SWITCHBOARD_RUNS_WHERE",
+        value_enum,
+        default_value_t = RunsWhere::Resident
+    )]
+    pub runs_where: RunsWhere,
+    /// The most numbers that the controller looks up in one go. When more wait, a pod does it.
+    #[arg(long, env = "SWITCHBOARD_RESIDENT_NUMBERS", default_value_t = 2_000)]
+    pub resident_numbers: u32,
+    /// Part of each integration's share of API requests that is kept for calls that ring, in per
+    /// cent.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_RINGS_PERCENT",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u8).range(..=90)
+    )]
+    pub rings_percent: u8,
     /// The most records of an address book, whatever a tenant asks for; 0 allows none. A record
     /// takes some 300 bytes of the directory's database.
     #[arg(
@@ -215,6 +236,9 @@ impl Args {
                 run_deadline: self.run_deadline,
                 daily_window: self.daily_window,
                 max_book_records: self.max_book_records,
+                runs_where: self.runs_where,
+                resident_numbers: self.resident_numbers as usize,
+                rings_percent: self.rings_percent.into(),
                 worker_memory: self.worker_memory.clone(),
                 pod_template: pods.pod_template,
                 tenants_may: Some(pods.tenants_may),

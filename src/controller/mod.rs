@@ -11,6 +11,7 @@ mod mailer;
 mod memory;
 mod queue;
 mod reconcile;
+mod resident;
 mod server;
 mod watch;
 
@@ -103,7 +104,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let user_logins = UserLogins::new(LoginStore::new(client.clone(), namespace));
     let context = Arc::new(Context::new(
         client.clone(),
-        Recorder::new(client, identity),
+        Recorder::new(client, identity.clone()),
         setup.config,
         Prover::new(transport, Arc::clone(&metrics)),
         setup.fingerprint_key,
@@ -153,7 +154,11 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         // No decision is made before it is known what earlier controllers have sent.
         if let Some(loaded) = stop.run_until_cancelled(context.user_logins.load()).await {
             loaded?;
+            let own = resident::work(Arc::clone(&context), identity, stop.clone());
+            let own = AbortOnDropHandle::new(tokio::spawn(own));
             work(&context, watches, args.concurrency, &stop).await;
+            // It ends with the token, and has handed back what it had taken.
+            let _ = own.await;
         }
         Ok::<(), Error>(())
     };

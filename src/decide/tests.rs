@@ -39,7 +39,7 @@ use super::*;
 use crate::api::conditions::{AUTHORIZED, CONNECTED, SYNCED};
 use crate::api::status::UNOBSERVED;
 use crate::api::{
-    InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
+    InvalidField, RUN_REQUESTED_AT, Retrieval, RunWhere, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
 };
 use crate::decide::children::summarize;
 use crate::run::{BookReport, Note, Outcome, RunKind, RunReport};
@@ -269,6 +269,7 @@ fn unreachable() -> Result<Findings, Failure> {
 pub(crate) fn ended(job: &str, second: i64, outcome: &str) -> EndedRun {
     EndedRun {
         job: job.into(),
+        where_: RunWhere::Pod,
         job_uid: None,
         kind: RunKind::Lookup,
         started_at: Some(at(second - 3)),

@@ -61,6 +61,7 @@ const ROOMS: &[&str] = &[
     "controller/context",
     "controller/watch",
     "controller/reconcile",
+    "controller/resident",
     "controller",
     "check",
     "lookup",
