@@ -11,7 +11,9 @@ pub(crate) mod misses;
 pub(crate) mod number_hash;
 pub mod privacy;
 pub(crate) mod revoked;
+pub mod rings;
 pub mod tokens;
+pub mod waiting;
 pub(crate) mod webhook;
 
 use std::collections::BTreeMap;
