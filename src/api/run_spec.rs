@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 pub struct RunSpec {
     /// Where calls are looked up as they end: `Resident`, by the controller itself, or `Pod`, in a
     /// process of your own, every `lookupEvery`. As the operator chose for all when not given;
-    /// where it chose pods, there are only pods. What is big, scheduled daily or asked for is a pod
-    /// in any case.
+    /// where it chose pods, there are only pods. What is big, scheduled daily or asked for is a
+    /// pod in any case.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub where_: Option<RunWhere>,
     /// Labels of the pods, such as the one of a cost centre.

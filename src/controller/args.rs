@@ -15,6 +15,7 @@ use url::Url;
 
 use super::Error;
 use super::authorities::read_authorities;
+use super::cluster::leader::Times;
 use super::mail_args::{MailArgs, MailSetup};
 use crate::api::now;
 use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, quantity, read};
@@ -146,6 +147,13 @@ pub struct Args {
     /// Work only while this replica holds the Lease, so that several may run.
     #[arg(long, env = "SWITCHBOARD_LEADER_ELECT")]
     pub leader_elect: bool,
+    /// How long the Lease lasts without a renewal: so long nobody works when the node of the
+    /// leader is lost. At least twice --lease-renew, and three seconds more than it.
+    #[arg(long, env = "SWITCHBOARD_LEASE_DURATION", default_value = "15s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// How often the leader renews the Lease.
+    #[arg(long, env = "SWITCHBOARD_LEASE_RENEW", default_value = "7s", value_parser = duration)]
+    pub lease_renew: Duration,
     /// Namespace of the Lease; the pod's own when not given.
     #[arg(long, env = "POD_NAMESPACE")]
     pub lease_namespace: Option<String>,
@@ -251,6 +259,11 @@ impl Args {
             fingerprint_key,
             mail: self.mail.read()?,
         })
+    }
+
+    /// How long the Lease lasts.
+    pub(crate) fn lease_times(&self) -> Result<Times, Error> {
+        Times::new(self.lease_duration, self.lease_renew).ok_or(Error::LeaseTimes)
     }
 
     fn directory_authorities(&self) -> Result<Option<Authorities>, Error> {

@@ -113,8 +113,7 @@ impl<'a> Decision<'a> {
         let status = observed.resource.status.clone().unwrap_or_default();
         // Runs of the controller wait until they are due, or until the status is written anyway.
         let resident_due = observed.resident.due(status.last_run.as_ref());
-        let takes_resident =
-            resident_due.is_some_and(|due| due <= now || observed.proof.is_some());
+        let takes_resident = resident_due.is_some_and(|due| due <= now || observed.proof.is_some());
         let resident: &[EndedRun] = match takes_resident {
             true => observed.resident.runs(),
             false => &[],
@@ -150,7 +149,10 @@ impl<'a> Decision<'a> {
             new_runs: unseen.later,
             budget: None,
             held: None,
-            wake: resident_due.filter(|_| !takes_resident).into_iter().collect(),
+            wake: resident_due
+                .filter(|_| !takes_resident)
+                .into_iter()
+                .collect(),
         }
     }
 

@@ -264,7 +264,7 @@ impl RunReport {
     /// Adds what a later run did. Where a report says how things are, and not what was done, the
     /// later one holds.
     pub(crate) fn absorb(&mut self, later: Self) {
-        self.count(&later, u64::saturating_add);
+        self.count_with(&later, u64::saturating_add);
         if let Some(more) = later.followed {
             let sum = self.followed.get_or_insert_default();
             sum.count(&more, u64::saturating_add);
@@ -291,7 +291,7 @@ impl RunReport {
 
     /// Takes away what an earlier version of this sum had counted.
     pub(crate) fn take_away(&mut self, counted: &Self) {
-        self.count(counted, u64::saturating_sub);
+        self.count_with(counted, u64::saturating_sub);
         if let (Some(sum), Some(less)) = (&mut self.followed, &counted.followed) {
             sum.count(less, u64::saturating_sub);
         }
@@ -302,7 +302,7 @@ impl RunReport {
         self.started_at = counted.finished_at.min(self.finished_at);
     }
 
-    fn count(&mut self, other: &Self, change: impl Fn(u64, u64) -> u64) {
+    fn count_with(&mut self, other: &Self, change: impl Fn(u64, u64) -> u64) {
         for (sum, more) in [
             (&mut self.calls, other.calls),
             (&mut self.numbers, other.numbers),

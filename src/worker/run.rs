@@ -333,11 +333,7 @@ impl Run {
     }
 
     /// Leaves so many further numbers to a run without bounds, if they are too many for this one.
-    fn is_within_bounds(
-        &self,
-        numbers: usize,
-        progress: &mut Progress<'_>,
-    ) -> Result<(), Failure> {
+    fn is_within_bounds(&self, numbers: usize, progress: &mut Progress<'_>) -> Result<(), Failure> {
         if progress.resolved.len().saturating_add(numbers) <= self.bounds.numbers {
             return Ok(());
         }

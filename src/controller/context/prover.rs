@@ -16,7 +16,8 @@ use crate::api::{Settings, now};
 use crate::decide::{Failure, Proof, Refusal};
 use crate::prove::{Ended, prove};
 use crate::salesforce::{
-    Connection, Credentials, Fingerprint, LoginGate, Meaning, Phase, Proved, SharedSession, Transport,
+    Connection, Credentials, Fingerprint, LoginGate, Meaning, Phase, Proved, SharedSession,
+    Transport,
 };
 
 /// The maximum number of concurrent proofs.
@@ -127,7 +128,11 @@ impl Prover {
         }
         let users = request.settings.call_center_users();
         let is_shared = |since: &Timestamp| {
-            let proved = slot.proved.lock().clone().filter(|_| slot.session.is_there());
+            let proved = slot
+                .proved
+                .lock()
+                .clone()
+                .filter(|_| slot.session.is_there());
             proved.filter(|(proof, asked)| proof.at >= *since && *asked == users)
         };
         if let Some((proof, _)) = request.may_share_since.as_ref().and_then(is_shared) {

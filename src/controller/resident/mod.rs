@@ -28,12 +28,18 @@ use crate::decide::rules::config::RunsWhere;
 const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Does what waits until `stop` is cancelled, and then hands back what it has taken. It begins when
-/// the watches have read their lists.
-pub(super) async fn work(context: Arc<Context>, identity: String, stop: CancellationToken) {
+/// the watches have read their lists, and not before `begins` is cancelled.
+pub(super) async fn work(
+    context: Arc<Context>,
+    identity: String,
+    begins: CancellationToken,
+    stop: CancellationToken,
+) {
     if context.config.runs_where != RunsWhere::Resident {
         return;
     }
     let synced = async {
+        begins.cancelled().await;
         for stores in &context.stores {
             stores.synced_or_denied().await;
         }

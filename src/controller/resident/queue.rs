@@ -129,7 +129,10 @@ impl Queue {
     fn put(&mut self, task: Task, due: Instant, not_before: Option<Instant>) {
         self.counter += 1;
         let place = (due, self.counter);
-        if let Some(held) = self.waiting.insert(task.clone(), Waiting { place, not_before }) {
+        if let Some(held) = self
+            .waiting
+            .insert(task.clone(), Waiting { place, not_before })
+        {
             self.order.remove(&held.place);
         }
         self.order.insert(place, task);

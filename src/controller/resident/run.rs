@@ -79,7 +79,7 @@ enum NotReady {
     /// No integration claims the company, or its spec cannot be read.
     Nobody,
     /// The Secret or the directory's client could not be had, or the credential is not proved yet.
-    Later(Key),
+    Later,
 }
 
 // === impl Runner ===
@@ -118,7 +118,8 @@ impl Runner {
             };
             let key = ready.key.clone();
             let fingerprint = ready.fingerprint.to_string();
-            if !self.context.prover.has_session(&fingerprint) && !self.session(&key, &fingerprint).await
+            if !self.context.prover.has_session(&fingerprint)
+                && !self.session(&key, &fingerprint).await
             {
                 info!("there is no session, so nothing is looked up");
                 if *work == Work::Rings {
@@ -142,7 +143,7 @@ impl Runner {
     async fn prepare(&self, company: &CompanyId, work: Work) -> Result<Ready, NotReady> {
         let context = &self.context;
         let (key, resource, settings, permit) = self.permitted(company, work)?;
-        let later = || NotReady::Later(key.clone());
+        let later = || NotReady::Later;
         let found = secret::get(&context.client, &key.namespace, &settings.auth.secret).await;
         let found = found.map_err(|error| {
             warn!(error = %Chain(&error), "the Secret could not be read");
@@ -214,7 +215,7 @@ impl Runner {
     async fn not_ready(&self, why: NotReady, work: Work) -> Again {
         let (key, about, not) = match why {
             NotReady::Nobody => return Again::WhenWoken,
-            NotReady::Later(_) => return Again::After(LOOK_AGAIN),
+            NotReady::Later => return Again::After(LOOK_AGAIN),
             NotReady::Not(key, about, not) => (key, about, not),
         };
         debug!(%not, "nothing is looked up now");

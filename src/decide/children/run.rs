@@ -124,7 +124,8 @@ pub(crate) fn run_template(
                 credentials,
                 kind,
                 deadline,
-                worker_settings(resource, settings, status, api_calls, request_id, config).to_json(),
+                worker_settings(resource, settings, status, api_calls, request_id, config)
+                    .to_json(),
                 config,
             )),
         },

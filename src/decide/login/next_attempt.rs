@@ -181,8 +181,7 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
         known.worked_elsewhere,
         known.uid,
     );
-    let wanted =
-        known.session_wanted && !known.has_session && last.next_attempt_at.is_none();
+    let wanted = known.session_wanted && !known.has_session && last.next_attempt_at.is_none();
     match due {
         Some(due) if due > now && !wanted => Next::At(due),
         _ => adopt_or_prove(),

@@ -6,10 +6,9 @@ use jiff::Timestamp;
 use super::next_attempt::Cause;
 use super::user_limit;
 use super::user_limit::Refused;
-use crate::api::Settings;
-use crate::api::conditions;
 use crate::api::conditions::CONNECTED;
 use crate::api::status::{Connection, SalesforceIntegrationStatus};
+use crate::api::{Settings, conditions};
 use crate::salesforce;
 use crate::salesforce::{Findings, Meaning, Phase};
 
@@ -70,11 +69,7 @@ pub(crate) struct Failure {
 
 /// Returns since when a proof for another integration with the same credential stands for one that
 /// is due. A change, a request and a failure want a proof of their own.
-pub(crate) fn shared_since(
-    cause: Cause,
-    settings: &Settings,
-    now: Timestamp,
-) -> Option<Timestamp> {
+pub(crate) fn shared_since(cause: Cause, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
     let is_due = cause == Cause::Due;
     now.checked_sub(settings.interval).ok().filter(|_| is_due)
 }

@@ -261,7 +261,8 @@ mod tests {
             let settings = Settings::read(&spec).unwrap();
             let mut starts: BTreeMap<u32, u32> = BTreeMap::new();
             for tenant in 0..1_000 {
-                let start = match Cadence::of(&settings, &format!("uid-{tenant}"), window, false).unwrap()
+                let start = match Cadence::of(&settings, &format!("uid-{tenant}"), window, false)
+                    .unwrap()
                 {
                     // Minutes before 00:10, over midnight.
                     Cadence::Daily { minute_of_day } => (1_450 - minute_of_day) % 1_440,

@@ -1,6 +1,6 @@
-//! The runs of the controller itself, until the status holds them. Many may end within a minute, and
-//! each status is an object that the cluster stores and tells everybody about. So what they did is
-//! added up, and written at most once a minute while nothing but counts changed.
+//! The runs of the controller itself, until the status holds them. Many may end within a minute,
+//! and each status is an object that the cluster stores and tells everybody about. So what they did
+//! is added up, and written at most once a minute while nothing but counts changed.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -73,11 +73,6 @@ impl Unwritten {
         self.runs.iter().map(EndedRun::api_calls).sum()
     }
 
-    /// Whether there is nothing to write.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
-    }
-
     /// When the results have to be written: at once if the last of them ended otherwise than the
     /// run in the status. `None` if nothing was done.
     pub(crate) fn due(&self, last: Option<&LastRun>) -> Option<Timestamp> {
@@ -103,7 +98,9 @@ impl Unwritten {
             return;
         }
         // Others were added meanwhile, to the last of them as well.
-        let added = self.runs.split_off(held.runs.len().saturating_sub(1).min(self.runs.len()));
+        let added = self
+            .runs
+            .split_off(held.runs.len().saturating_sub(1).min(self.runs.len()));
         self.runs = added;
         if let (Some(run), Some(held)) = (self.runs.first_mut(), held.runs.last()) {
             if run == held {
@@ -188,7 +185,11 @@ mod tests {
     fn counts_of_a_minute_are_written_once_and_none_is_lost() {
         let mut unwritten = Unwritten::default();
         unwritten.add(run("a", 0, 2));
-        assert_eq!(unwritten.due(None), Some(Timestamp::MIN), "the first at once");
+        assert_eq!(
+            unwritten.due(None),
+            Some(Timestamp::MIN),
+            "the first at once"
+        );
         let held = unwritten.clone();
         let status = last(&held.runs()[0]);
         // Another run ends while the status is written.
@@ -201,7 +202,7 @@ mod tests {
         assert_eq!(unwritten.runs()[0].job, "c");
         let held = unwritten.clone();
         unwritten.written(&held, at(62));
-        assert!(unwritten.is_empty());
+        assert_eq!(unwritten.runs(), []);
     }
 
     #[test]
