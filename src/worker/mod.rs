@@ -25,6 +25,7 @@ use tracing::{Instrument, Span, error, error_span, info};
 pub use self::args::{Args, Options};
 use self::failure::Failure;
 pub(crate) use self::fill::Reads;
+pub(crate) use self::follow::Quiet;
 pub(crate) use self::run::{Bounds, Ended, Left, Run};
 use crate::directory::{Authorities, Client};
 use crate::error::print_error;
@@ -108,6 +109,7 @@ fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
         connection,
         reads: Reads::default(),
         bounds: Bounds::default(),
+        quiet: None,
     })
 }
 

@@ -10,6 +10,7 @@
 //! that are due. They fill up the requests of the calls' numbers.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use tracing::{info, warn};
 use super::book::Whole;
 use super::failure::Failure;
 use super::fill::Reads;
-use super::follow::Following;
+use super::follow::{Following, Quiet};
 use super::found::{contact, record_object};
 use super::todo::Todo;
 use crate::directory::Client;
@@ -64,6 +65,8 @@ pub(crate) struct Run {
     pub(crate) connection: Connection,
     pub(crate) reads: Reads,
     pub(crate) bounds: Bounds,
+    /// What other runs with the credential found of changes; `None` where it is not known.
+    pub(crate) quiet: Option<Arc<Quiet>>,
 }
 
 /// What bounds a run beside its settings.

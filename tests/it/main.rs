@@ -42,6 +42,7 @@ mod outage;
 mod pods;
 mod refusals;
 mod refused;
+mod resident;
 mod revoked;
 mod rights;
 mod runbooks;

@@ -19,6 +19,7 @@ use crate::salesforce::{
     Connection, Credentials, Fingerprint, LoginGate, Meaning, Phase, Proved, SharedSession,
     Transport,
 };
+use crate::worker::Quiet;
 
 /// The maximum number of concurrent proofs.
 const MAX_PROOFS: usize = 64;
@@ -84,6 +85,8 @@ struct CredentialSlot {
     proved: Mutex<Option<(Proof, Vec<String>)>>,
     /// When a proof or a run of the controller last worked with it.
     worked_at: Mutex<Option<Timestamp>>,
+    /// What its runs found of changes.
+    quiet: Arc<Quiet>,
 }
 
 // === impl Prover ===
@@ -222,13 +225,14 @@ impl Prover {
     }
 
     /// A connection for a run of the controller. It uses the session of the proofs and never logs
-    /// in: that is what proofs are for. `None` while there is no session.
+    /// in: that is what proofs are for. With it comes what runs with the credential found of
+    /// changes. `None` while there is no session.
     pub(crate) fn connection(
         &self,
         settings: &Settings,
         credentials: Credentials,
         fingerprint: &Fingerprint,
-    ) -> Option<Connection> {
+    ) -> Option<(Connection, Arc<Quiet>)> {
         let slot = self.slots.lock().get(&fingerprint.to_string()).cloned()?;
         let is_there = slot.session.is_there();
         let connection = Connection::sharing(
@@ -240,7 +244,7 @@ impl Prover {
         )
         .environment(settings.environment)
         .without_login();
-        is_there.then_some(connection)
+        is_there.then(|| (connection, Arc::clone(&slot.quiet)))
     }
 
     /// Whether there is a session of this credential.

@@ -280,7 +280,7 @@ impl Runner {
             ..
         } = ready;
         let prover = &self.context.prover;
-        let connection = prover.connection(&settings, credentials, &fingerprint)?;
+        let (connection, quiet) = prover.connection(&settings, credentials, &fingerprint)?;
         let run = Run {
             kind: kind_of_run(&settings),
             settings: permit.settings,
@@ -288,6 +288,7 @@ impl Runner {
             directory: client,
             connection,
             reads: Reads::default(),
+            quiet: Some(quiet),
             bounds: Bounds {
                 claim_seconds: CLAIM_SECONDS,
                 numbers: self.context.config.resident_numbers,

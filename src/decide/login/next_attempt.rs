@@ -215,7 +215,9 @@ pub(crate) fn due(
     let Some(worked) = worked.filter(|worked| *worked > verified) else {
         return Some(due);
     };
-    let latest = after(verified, interval.max(RUNS_PROVE_FOR))?;
+    let salt = verified.as_second().to_string();
+    let latest = schedule::jittered_later(interval.max(RUNS_PROVE_FOR), uid, &salt);
+    let latest = verified.checked_add(latest).ok()?;
     let next_run = after(worked, interval.max(runs_within))?;
     Some(next_run.clamp(due, latest.max(due)))
 }

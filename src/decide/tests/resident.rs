@@ -284,26 +284,31 @@ fn day_of_proofs(tenants: usize) -> u64 {
     // What the controller knows of the credential: when it last proved it, and looked at all.
     let (mut proved_at, mut looked_at_all) = (at(0), 0);
     let mut calls = 0;
-    for minute in 0..24 * 60 {
-        for world in &mut worlds {
-            world.now = minute * 60;
-            world.worked_at = Some(proved_at);
-            let plan = world.decide(None);
-            let Some(cause) = plan.prove else {
-                continue;
-            };
+    let mut next = vec![0; tenants];
+    while let Some((tenant, now)) = next
+        .iter()
+        .copied()
+        .enumerate()
+        .min_by_key(|(_, next)| *next)
+        .filter(|(_, now)| *now < 24 * 3_600)
+    {
+        let world = &mut worlds[tenant];
+        world.now = now;
+        world.worked_at = Some(proved_at);
+        let mut plan = world.decide(None);
+        if let Some(cause) = plan.prove {
             let settings = Settings::read(&world.resource.spec).unwrap();
-            let since = shared_since(cause, &settings, at(world.now));
+            let since = shared_since(cause, &settings, at(now));
             let cost = match since {
                 Some(since) if proved_at >= since => 0,
-                _ if world.now - looked_at_all >= 24 * 3_600 => {
-                    looked_at_all = world.now;
+                _ if now - looked_at_all >= 24 * 3_600 => {
+                    looked_at_all = now;
                     3
                 }
                 _ => 1,
             };
             if cost > 0 {
-                proved_at = at(world.now);
+                proved_at = at(now);
             }
             calls += cost;
             let proof = Proof {
@@ -312,9 +317,10 @@ fn day_of_proofs(tenants: usize) -> u64 {
                 calls: cost,
                 outcome: Ok(findings()),
             };
-            let plan = world.decide(Some(&proof));
+            plan = world.decide(Some(&proof));
             world.resource.status = Some(plan.status);
         }
+        next[tenant] = now + plan.requeue_after.as_secs().max(1) as i64;
     }
     calls
 }
