@@ -51,6 +51,7 @@ const ROOMS: &[&str] = &[
     "directory/model",
     "directory/store/database",
     "directory/store/rules",
+    "directory/store/changes",
     "directory/store",
     "directory/http/middleware",
     "directory/http/worker",

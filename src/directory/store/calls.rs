@@ -9,7 +9,7 @@ use super::database::rows::{CallRow, NamedCallRow, direction_text, micros};
 use super::database::{Arg, args, uncrossed};
 use super::numbers::{Gate, texts};
 use super::rules::merge::merge;
-use super::{CallFilter, NumberFilter, Position, Store, StoreError};
+use super::{CallFilter, Change, Kind, NumberFilter, Position, Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::webhook::Leg;
 use crate::directory::model::{Call, Contact, Receipt};
@@ -62,10 +62,21 @@ impl Store {
         legs: &[Leg],
         now: Timestamp,
     ) -> Result<Receipt, StoreError> {
-        uncrossed(|| self.try_record_calls(company, region, legs, now))
+        let (receipt, waits) = uncrossed(|| self.try_record_calls(company, region, legs, now))
             .await
-            .map_err(|error| StoreError::sort("record calls", error))
+            .map_err(|error| StoreError::sort("record calls", error))?;
+        if receipt.added > 0 || receipt.changed > 0 {
+            let waits = waits.then(|| Change {
+                company: company.clone(),
+                kind: Kind::CallsWait,
+            });
+            let changes = [Self::history_changed(company)];
+            self.changes.tell(changes.into_iter().chain(waits));
+        }
+        Ok(receipt)
     }
+
+    /// Returns also whether one of them can be looked up now.
 
     async fn try_record_calls(
         &self,
@@ -73,7 +84,8 @@ impl Store {
         region: Region,
         legs: &[Leg],
         now: Timestamp,
-    ) -> Result<Receipt, sqlx::Error> {
+    ) -> Result<(Receipt, bool), sqlx::Error> {
+        let mut waits = false;
         let mut receipt = Receipt {
             received: legs.len() as u32,
             added: 0,
@@ -105,6 +117,7 @@ impl Store {
                 Some(_) => receipt.changed += 1,
                 None => receipt.added += 1,
             }
+            let can_wait = call.lookup == "Pending" && call.ended_at.is_some();
             let args = args![
                 company.as_str(),
                 call.id,
@@ -123,10 +136,11 @@ impl Store {
                 call.lookup,
                 micros(now),
             ];
+            waits |= can_wait;
             transaction.execute(KEEP, args).await?;
         }
         transaction.commit().await?;
-        Ok(receipt)
+        Ok((receipt, waits))
     }
 
     /// One call.
