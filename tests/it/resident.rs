@@ -48,10 +48,10 @@ async fn named(lookup: &Client, number: &str, person: &str) {
 async fn runs_shown(stage: &Stage, calls: u64) -> Vec<Value> {
     let mut shown: Vec<Value> = vec![];
     let looking = async {
-        let events = stage
-            .integrations()
-            .watch(&WatchParams::default().fields("metadata.name=acme"), "0");
-        let mut events = std::pin::pin!(events.await.unwrap());
+        let integrations = stage.integrations();
+        let only_it = WatchParams::default().fields("metadata.name=acme");
+        let events = integrations.watch(&only_it, "0").await.unwrap();
+        let mut events = std::pin::pin!(events);
         while let Some(event) = events.try_next().await.unwrap() {
             let (WatchEvent::Added(object) | WatchEvent::Modified(object)) = event else {
                 continue;

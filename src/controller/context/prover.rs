@@ -225,25 +225,22 @@ impl Prover {
     }
 
     /// A connection for a run of the controller. It uses the session of the proofs and never logs
-    /// in: that is what proofs are for. With it comes what runs with the credential found of
-    /// changes. `None` while there is no session.
+    /// in: that is what proofs are for. So it needs no credential. With it comes what runs with the
+    /// credential found of changes. `None` while there is no session.
     pub(crate) fn connection(
         &self,
         settings: &Settings,
-        credentials: Credentials,
-        fingerprint: &Fingerprint,
+        fingerprint: &str,
     ) -> Option<(Connection, Arc<Quiet>)> {
-        let slot = self.slots.lock().get(&fingerprint.to_string()).cloned()?;
+        let slot = self.slots.lock().get(fingerprint).cloned()?;
         let is_there = slot.session.is_there();
-        let connection = Connection::sharing(
+        let connection = Connection::of_session(
             &slot.session,
             self.transport.clone(),
             settings.login_url.clone(),
             settings.api_version,
-            credentials,
         )
-        .environment(settings.environment)
-        .without_login();
+        .environment(settings.environment);
         is_there.then(|| (connection, Arc::clone(&slot.quiet)))
     }
 

@@ -25,7 +25,16 @@ const SPREAD_SECONDS: u64 = 300;
 
 /// When changes are asked for next, for each integration.
 #[derive(Debug, Default)]
-pub(super) struct Follows(Mutex<HashMap<Key, Timestamp>>);
+pub(super) struct Follows(Mutex<HashMap<Key, Next>>);
+
+/// When an integration is looked at next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// Changes are asked for then.
+    Follow(Timestamp),
+    /// It follows nothing now.
+    Look(Timestamp),
+}
 
 // === impl Follows ===
 
@@ -43,8 +52,8 @@ impl Follows {
 
     /// Changes were asked for, or could not be.
     pub(super) fn asked(&self, key: &Key, next: Option<Timestamp>, now: Timestamp) {
-        let later = now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
-        self.0.lock().insert(key.clone(), next.unwrap_or(later));
+        let next = next.map_or(Next::Look(later(now)), Next::Follow);
+        self.0.lock().insert(key.clone(), next);
     }
 
     fn due(&self, context: &Context, now: Timestamp) -> Vec<CompanyId> {
@@ -62,13 +71,12 @@ impl Follows {
         for one in all {
             let key = Key::of(one.as_ref());
             match known.get(&key) {
-                Some(at) if *at > now => {}
-                Some(_) => {
-                    let later = now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
-                    known.insert(key, later);
+                Some(Next::Follow(at) | Next::Look(at)) if *at > now => {}
+                Some(Next::Follow(_)) => {
+                    known.insert(key, Next::Look(later(now)));
                     due.extend(one.spec.company_id.parse::<CompanyId>());
                 }
-                None => {
+                Some(Next::Look(_)) | None => {
                     known.insert(key, first(&one, context, now));
                 }
             }
@@ -78,10 +86,9 @@ impl Follows {
 }
 
 /// When changes are asked for first by this controller.
-fn first(resource: &SalesforceIntegration, context: &Context, now: Timestamp) -> Timestamp {
-    let later = now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
+fn first(resource: &SalesforceIntegration, context: &Context, now: Timestamp) -> Next {
     let Ok(settings) = Settings::of(resource) else {
-        return later;
+        return Next::Look(later(now));
     };
     let last = resource
         .status
@@ -90,12 +97,17 @@ fn first(resource: &SalesforceIntegration, context: &Context, now: Timestamp) ->
         .and_then(|run| run.finished_at.as_ref())
         .map_or(now, |finished| finished.0.min(now));
     match resident::next_follow(resource, &settings, &context.config, last) {
-        None => later,
-        Some(next) if next > now => next,
+        None => Next::Look(later(now)),
+        Some(next) if next > now => Next::Follow(next),
         Some(_) => {
             let uid = resource.uid().unwrap_or_default();
             let wait = stable_hash(&uid, "first follow") % SPREAD_SECONDS;
-            now.checked_add(Duration::from_secs(wait)).unwrap_or(later)
+            let at = now.checked_add(Duration::from_secs(wait));
+            Next::Follow(at.unwrap_or(Timestamp::MAX))
         }
     }
+}
+
+fn later(now: Timestamp) -> Timestamp {
+    now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX)
 }

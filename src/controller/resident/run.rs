@@ -15,12 +15,10 @@ use super::follows::Follows;
 use super::queue::{Again, Task};
 use crate::api::{API_CALLS, SalesforceIntegration, Settings, now};
 use crate::company_id::CompanyId;
-use crate::controller::cluster::secret;
 use crate::controller::context::Context;
 use crate::controller::memory::key::Key;
 use crate::controller::reconcile::directory;
 use crate::decide::children::kind_of_run;
-use crate::decide::login::credentials;
 use crate::decide::resident::{self, Asked, HandOver, Not, Permit, TooBig, Work};
 use crate::decide::runs::resident::ended;
 use crate::directory::client::Retry;
@@ -29,7 +27,6 @@ use crate::directory::{Client, Purpose};
 use crate::error::Chain;
 use crate::reason::Reason;
 use crate::run::{Note, Outcome, RunReport};
-use crate::salesforce::{Credentials, Fingerprint};
 use crate::shutdown::Shutdown;
 use crate::worker::{Bounds, Ended, Left, Reads, Run};
 
@@ -68,8 +65,6 @@ struct Ready {
     key: Key,
     settings: Settings,
     permit: Permit,
-    credentials: Credentials,
-    fingerprint: Fingerprint,
     client: Client,
 }
 
@@ -78,7 +73,7 @@ enum NotReady {
     Not(Key, Box<(Arc<SalesforceIntegration>, Settings)>, Not),
     /// No integration claims the company, or its spec cannot be read.
     Nobody,
-    /// The Secret or the directory's client could not be had, or the credential is not proved yet.
+    /// The directory's client could not be had.
     Later,
 }
 
@@ -112,12 +107,12 @@ impl Runner {
     async fn run_task(self: &Arc<Self>, task: &Task) -> Again {
         let (company, work) = task;
         for _ in 0..SESSIONS {
-            let ready = match self.prepare(company, *work).await {
+            let ready = match self.prepare(company, *work) {
                 Ok(ready) => ready,
                 Err(not_ready) => return self.not_ready(not_ready, *work).await,
             };
             let key = ready.key.clone();
-            let fingerprint = ready.fingerprint.to_string();
+            let fingerprint = ready.permit.credentials_version.clone();
             if !self.context.prover.has_session(&fingerprint)
                 && !self.session(&key, &fingerprint).await
             {
@@ -139,22 +134,11 @@ impl Runner {
         self.failed(task)
     }
 
-    /// Gathers what a run needs. The credential is read for this run, and dropped with it.
-    async fn prepare(&self, company: &CompanyId, work: Work) -> Result<Ready, NotReady> {
+    /// Gathers what a run needs. The credential is not read: a run never logs in.
+    fn prepare(&self, company: &CompanyId, work: Work) -> Result<Ready, NotReady> {
         let context = &self.context;
         let (key, resource, settings, permit) = self.permitted(company, work)?;
         let later = || NotReady::Later;
-        let found = secret::get(&context.client, &key.namespace, &settings.auth.secret).await;
-        let found = found.map_err(|error| {
-            warn!(error = %Chain(&error), "the Secret could not be read");
-            later()
-        })?;
-        let read = credentials::read(found.as_ref(), &settings, &context.fingerprint_key);
-        let (credentials, fingerprint) = read.credentials.ok_or_else(later)?;
-        if fingerprint.to_string() != permit.credentials_version {
-            // A changed credential is proved first.
-            return Err(later());
-        }
         let not_before = context.token_sources(&resource).not_before;
         let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
         let (company, region) = (&settings.company_id, settings.region);
@@ -171,8 +155,6 @@ impl Runner {
             key,
             settings,
             permit,
-            credentials,
-            fingerprint,
         })
     }
 
@@ -274,13 +256,11 @@ impl Runner {
         let Ready {
             settings,
             permit,
-            credentials,
-            fingerprint,
             client,
             ..
         } = ready;
         let prover = &self.context.prover;
-        let (connection, quiet) = prover.connection(&settings, credentials, &fingerprint)?;
+        let (connection, quiet) = prover.connection(&settings, &permit.credentials_version)?;
         let run = Run {
             kind: kind_of_run(&settings),
             settings: permit.settings,
