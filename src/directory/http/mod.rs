@@ -12,7 +12,9 @@ pub(crate) mod fuzz;
 mod middleware;
 pub(crate) mod openapi;
 mod privacy;
+mod rings;
 mod tokens;
+mod waiting;
 mod webhook;
 mod worker;
 
@@ -61,6 +63,10 @@ fn endpoints(app: App) -> Router {
                 .put(contacts::put)
                 .delete(contacts::remove),
         )
+        .route("/v1/rings", post(rings::push))
+        .route("/v1/waiting", get(waiting::follow))
+        .route("/v1/worker/rings/claim", post(worker::rings::claim))
+        .route("/v1/worker/rings/settle", post(worker::rings::settle))
         .route("/v1/worker/calls/claim", post(work::claim))
         .route("/v1/worker/calls/done", post(work::done))
         .route("/v1/worker/calls/release", post(work::release))

@@ -1,7 +1,8 @@
 //! Rings, and which companies have something that waits.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,6 +24,9 @@ use crate::phone::E164;
 
 /// When a ring that could not be asked is handed out again.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// For how long a list of who waits is good.
+const GOOD_FOR: Duration = Duration::from_millis(500);
 
 /// The most rows that one transaction deletes.
 const BATCH: i64 = 1_000;
@@ -93,6 +97,10 @@ const SETTLE: Rowwise = Rowwise {
 const HELD: &str =
     "SELECT rang_at, answered_at, not_asked FROM rings WHERE company = $1 AND number = $2";
 
+/// Parameters: $1 company, $2 number, $3 now.
+const WHY: &str = "SELECT not_asked FROM rings WHERE company = $1 AND number = $2 AND next_at > $3 \
+     AND answered_at IS NULL AND not_asked IS NOT NULL";
+
 /// Parameters: $1 before, $2 most rows.
 const PURGE: &str = "DELETE FROM rings WHERE (company, number) IN \
      (SELECT company, number FROM rings WHERE rang_at < $1 LIMIT $2)";
@@ -144,6 +152,12 @@ row! {
 }
 
 row! {
+    struct WhyRow {
+        not_asked: String,
+    }
+}
+
+row! {
     struct WaitingRow {
         company: String,
         oldest: i64,
@@ -167,6 +181,16 @@ pub(crate) struct Listed {
     /// The namespace of the integration that the data is of.
     pub(crate) namespace: Option<String>,
     oldest: i64,
+}
+
+/// All that waits.
+#[derive(Debug, Clone)]
+pub(crate) struct List {
+    /// What is told behind this position may not be in it.
+    pub(crate) position: u64,
+    /// The companies with rings first, then about the oldest first.
+    pub(crate) companies: Arc<Vec<Listed>>,
+    read_at: Instant,
 }
 
 // === impl Store ===
@@ -244,15 +268,20 @@ impl Store {
         Ok(ring)
     }
 
-    /// What is on record about a ring of the number, as far as it is not answered: why Salesforce
-    /// could not be asked when that was last tried.
+    /// Why Salesforce could not be asked about a number that rings, until that is tried again.
     pub(crate) async fn why_not_asked(
         &self,
         company: &CompanyId,
         number: &E164,
+        now: Timestamp,
     ) -> Result<Option<NotAsked>, StoreError> {
-        let held = self.held_ring(company, number).await?;
-        Ok(held.and_then(|held| held.not_asked))
+        let args = args![company.as_str(), number.as_str(), micros(now)];
+        let row: Option<WhyRow> = self
+            .database
+            .optional(WHY, args)
+            .await
+            .map_err(|error| StoreError::sort("look a number up", error))?;
+        Ok(row.map(|row| NotAsked::read(&row.not_asked)))
     }
 
     /// What is held about a ring of the number.
@@ -392,6 +421,29 @@ impl Store {
                 return Ok(());
             }
         }
+    }
+
+    /// All that waits and can be taken now. Who asks within half a second gets the same list: it
+    /// costs a look at each company.
+    pub(crate) async fn list_who_waits(&self, now: Timestamp) -> Result<List, StoreError> {
+        let mut last = self.last_list.lock().await;
+        if let Some(list) = &*last
+            && list.read_at.elapsed() < GOOD_FOR
+            // Nothing that it lacks is forgotten.
+            && self.changes.waits_after(list.position, 1).is_ok()
+        {
+            return Ok(list.clone());
+        }
+        let read_at = Instant::now();
+        // Before the read: what is committed later is told behind this position.
+        let (position, _) = self.changes.position();
+        let list = List {
+            position,
+            companies: Arc::new(self.who_waits(now).await?),
+            read_at,
+        };
+        *last = Some(list.clone());
+        Ok(list)
     }
 
     /// The companies of which something waits that can be taken now: those with rings first, then

@@ -13,7 +13,7 @@ use super::health::Readiness;
 use super::metrics::Metrics;
 use crate::directory::model::revoked::Revoked;
 use crate::directory::model::tokens::TokenKeys;
-use crate::directory::store::Store;
+use crate::directory::store::{RingLimits, Store};
 
 /// The shared state of all handlers.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub(crate) struct App {
     pub(crate) room: Room,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
+    /// How much Salesforce is asked for rings.
+    pub(crate) rings: RingLimits,
     /// The operator's maximum of days for which calls are kept.
     pub(crate) retain_days: Option<u32>,
     /// Cancelled at shutdown. `/readyz` then fails, so that no new traffic arrives.
