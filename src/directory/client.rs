@@ -25,7 +25,7 @@ use super::model::book::{
     HoldersRequest, WriteRecords, WriteRecordsReceipt,
 };
 use super::model::company::{
-    BookState, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany,
+    BookState, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, LinkHealth,
 };
 use super::model::follow::{
     FollowReceipt, FollowState, KnownNumbers, KnownRequest, PutFollow, RecordsPage, RecordsRequest,
@@ -33,6 +33,7 @@ use super::model::follow::{
 use super::model::privacy::{
     AuditPage, AuditQuery, ErasedNumber, NumberExport, NumberRequest, RestoredNumber,
 };
+use super::model::why::Why;
 use super::model::{
     AgainRequest, CallsPage, CallsQuery, ClaimRequest, ClaimedCalls, Contact, ContactEdit,
     DoneReceipt, DoneRequest, NumbersToAsk, Problem, Receipt, ReleaseReceipt, ReleaseRequest,
@@ -316,6 +317,15 @@ impl Client {
         self.send(action, Method::PUT, url, Some(body)).await
     }
 
+    /// Says how the company's link to Salesforce is.
+    pub async fn tell_link(&self, health: &LinkHealth) -> Result<(), ClientError> {
+        let action = "say how the link is";
+        let body = encode(action, health)?;
+        let url = self.url("v1/company/health")?;
+        let told = self.send::<LinkHealth>(action, Method::PUT, url, Some(body));
+        told.await.map(drop)
+    }
+
     /// How far the company's address book is.
     pub async fn company_book(&self) -> Result<BookState, ClientError> {
         let action = "find out how far the address book is";
@@ -397,6 +407,25 @@ impl Client {
         let action = "read the call history";
         let url = self.url_with("v1/calls", action, query)?;
         self.send(action, Method::GET, url, None).await
+    }
+
+    /// Why a call has its name, or none.
+    pub async fn why(&self, call: &str) -> Result<Why, ClientError> {
+        self.why_at("v1/calls", call).await
+    }
+
+    /// Why a number has its name, or none.
+    pub async fn why_of_number(&self, number: &str) -> Result<Why, ClientError> {
+        self.why_at("v1/contacts", number).await
+    }
+
+    async fn why_at(&self, list: &str, of: &str) -> Result<Why, ClientError> {
+        let mut url = self.url(list)?;
+        // A base address that holds a path is one that can be joined.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(of).push("why");
+        }
+        self.send("find out why", Method::GET, url, None).await
     }
 
     // --- for the phone platform, whose part the quick start plays ---

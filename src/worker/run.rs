@@ -23,7 +23,7 @@ use super::found::{contact, record_object};
 use super::todo::Todo;
 use crate::directory::Client;
 use crate::directory::model::{
-    AgainRequest, BeginRetrieval, ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK,
+    AgainRequest, AskedBy, BeginRetrieval, ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK,
     NumbersToAsk, RecordObject, ReleaseRequest, WriteContactsRequest, WriteOutcome, WritePolicy,
 };
 use crate::error::Chain;
@@ -82,6 +82,8 @@ pub(super) struct Progress<'a> {
     pub(super) following: Option<Following>,
     /// The address book, while it answers numbers in place of Salesforce.
     pub(super) book: Option<Whole>,
+    /// API requests that are told as the cost of questions.
+    told_calls: u64,
 }
 
 // === impl Progress ===
@@ -146,6 +148,7 @@ impl Run {
             unknown: Vec::new(),
             following: None,
             book: None,
+            told_calls: 0,
         };
         let followed = self.follow(&mut resolver, &mut progress, shutdown);
         let followed = followed.await?;
@@ -440,6 +443,14 @@ impl Run {
         let following = progress.following.as_ref();
         let policy = following.map_or(self.policy(), Following::policy);
         let matched = found.len();
+        let spent = self.connection.spent().calls;
+        let calls = spent.saturating_sub(progress.told_calls);
+        progress.told_calls = spent;
+        let run = self.settings.run.as_deref().unwrap_or(&self.holder);
+        let asked_by = AskedBy {
+            run: run.to_owned(),
+            api_calls: u32::try_from(calls).unwrap_or(u32::MAX),
+        };
         let mut outcomes = Vec::with_capacity(matched);
         for numbers in asked.chunks(MAX_BULK) {
             let mut contacts: Vec<FoundContact> = Vec::new();
@@ -459,6 +470,7 @@ impl Run {
                 not_found,
                 searched: searched.clone(),
                 settings: self.settings.match_settings.clone(),
+                asked_by: Some(asked_by.clone()),
             };
             let receipt = self.directory.write_contacts(&request).await?;
             if let (Some(following), Some(followed)) = (following, &mut progress.report.followed) {

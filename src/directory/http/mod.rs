@@ -54,6 +54,7 @@ fn endpoints(app: App) -> Router {
             post(webhook::receive).fallback(|| async { ApiError::NotADelivery }),
         )
         .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/{id}/why", get(calls::why))
         .route("/v1/contacts.csv", get(contacts_csv::export))
         .route(
             "/v1/contacts/{number}",
@@ -61,6 +62,7 @@ fn endpoints(app: App) -> Router {
                 .put(contacts::put)
                 .delete(contacts::remove),
         )
+        .route("/v1/contacts/{number}/why", get(calls::why_of_number))
         .route("/v1/worker/calls/claim", post(work::claim))
         .route("/v1/worker/calls/done", post(work::done))
         .route("/v1/worker/calls/release", post(work::release))
@@ -72,6 +74,7 @@ fn endpoints(app: App) -> Router {
         .route("/v1/audit", get(privacy::audit))
         .route("/v1/company", put(company::claim))
         .route("/v1/company/book", get(company::book))
+        .route("/v1/company/health", put(company::health))
         .route("/v1/company/erase", post(company::erase))
         .route(
             "/v1/worker/follow",

@@ -59,8 +59,12 @@ pub(crate) struct CallFilter {
     pub(crate) matched: Option<bool>,
     /// Only calls of this direction.
     pub(crate) direction: Option<Direction>,
+    /// Only calls whose contact has this in the name of its company or person, lower case.
+    pub(crate) name: Option<String>,
     /// Only calls older than this position, where the previous page ended.
     pub(crate) after: Option<Position>,
+    /// Only calls at this position or newer.
+    pub(crate) down_to: Option<Position>,
     /// The most calls in the page.
     pub(crate) limit: u32,
 }
