@@ -26,6 +26,7 @@ pub mod resolve;
 pub mod run;
 pub mod salesforce;
 pub mod selftest;
+pub mod shard;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;

@@ -9,7 +9,7 @@ use super::middleware::cursor;
 use super::middleware::error::ApiError;
 use super::middleware::input::{NumberInPath, Params, within};
 use super::middleware::responses::Refusals;
-use crate::directory::model::why::Why;
+use crate::directory::why::Why;
 use crate::directory::model::{CallsPage, CallsQuery, Problem};
 use crate::directory::store::{CallFilter, NumberFilter};
 use crate::phone;

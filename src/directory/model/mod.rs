@@ -11,9 +11,10 @@ pub(crate) mod misses;
 pub(crate) mod number_hash;
 pub mod privacy;
 pub(crate) mod revoked;
+pub mod rings;
 pub mod tokens;
+pub mod waiting;
 pub(crate) mod webhook;
-pub mod why;
 
 use std::collections::BTreeMap;
 

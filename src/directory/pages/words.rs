@@ -1,6 +1,6 @@
 //! The words of the pages in each language: a catalogue without a gap, since a struct has none.
 
-use crate::directory::model::why::Cause;
+use crate::directory::why::Cause;
 use crate::directory::model::{ChosenBy, Direction, RecordObject};
 
 /// A language of the pages.

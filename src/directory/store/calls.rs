@@ -13,7 +13,7 @@ use super::{CallFilter, NumberFilter, Position, Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::misses::due_at;
 use crate::directory::model::webhook::Leg;
-use crate::directory::model::why::{CallFacts, Facts, Question};
+use crate::directory::why::{CallFacts, Facts, Question};
 use crate::directory::model::{Call, Contact, Receipt};
 use crate::phone::{self, E164, Region};
 

@@ -15,7 +15,7 @@ use super::body::Sender;
 use super::error::ApiError;
 use super::span;
 use crate::company_id::CompanyId;
-use crate::directory::model::tokens::{Purpose, Verified};
+use crate::directory::model::tokens::{Purpose, TokenError, Verified};
 use crate::directory::store::audit::Actor;
 use crate::error::Chain;
 use crate::http_server::Visitor;
@@ -110,7 +110,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
         let keys = app.keys.borrow().clone();
         let Verified { claims, key_id } = keys
             .verified(token, Timestamp::now())
-            .map_err(|error| refused(error.into()))?;
+            .map_err(|error| refused(of_purpose(error, P::WORDS)))?;
         span::is_of(&claims.company);
         app.revoked
             .check(&claims)
@@ -136,6 +136,14 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
             region: claims.region,
             purpose: PhantomData,
         })
+    }
+}
+
+/// The error for a token of another purpose says which one is taken.
+fn of_purpose(error: TokenError, takes: &'static str) -> ApiError {
+    match error {
+        TokenError::Purpose(has) => ApiError::WrongPurpose { has, takes },
+        other => other.into(),
     }
 }
 

@@ -97,6 +97,7 @@ pub(crate) enum ApiError {
 impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
+            Self::Token(TokenError::Purpose(_)) => StatusCode::FORBIDDEN,
             Self::NoToken | Self::Token(_) => StatusCode::UNAUTHORIZED,
             Self::WrongPurpose { .. } | Self::WrongCompany => StatusCode::FORBIDDEN,
             Self::Webhook(_) | Self::Malformed(_) | Self::NumberRefused(_) => {
@@ -127,6 +128,7 @@ impl ApiError {
             Self::NoToken => "no-token",
             Self::Token(TokenError::Expired) => "token-expired",
             Self::Token(TokenError::Revoked) => "token-revoked",
+            Self::Token(TokenError::Purpose(_)) => "wrong-purpose",
             Self::Token(_) => "token-invalid",
             Self::WrongPurpose { .. } => "wrong-purpose",
             Self::WrongCompany => "wrong-company",

@@ -5,8 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::company::{LinkHealth, RetrievalMode};
-use super::{Alternatives, Contact, ContactSource, Direction, LookupState, RecordObject, Was};
+use crate::directory::model::company::{LinkHealth, RetrievalMode};
+use crate::directory::model::{
+    Alternatives, Contact, ContactSource, Direction, LookupState, RecordObject, Was,
+};
 use crate::phone::{E164, NotLookedUp};
 
 /// A call whose end was never reported counts as ended so long after its start, as for workers.
