@@ -27,7 +27,7 @@ pub use self::client::{Authorities, AuthoritiesError, Client, ClientError};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::fuzz;
 pub use self::model::tokens::{Claims, OperatorClaims, Purpose, TokenError, TokenKeys};
-pub use self::pages::FrameAncestor;
+pub use self::pages::{FrameAncestor, PagesArgs};
 pub use self::server::{Args, Command, Error, Server, run};
 pub use self::store::StoreError;
 pub use crate::company_id::{CompanyId, InvalidCompanyId};

@@ -39,16 +39,19 @@ pub(crate) use self::middleware::fairness::{Share, Shares};
 pub(crate) use self::middleware::health::Readiness;
 pub(crate) use self::middleware::metrics::Metrics;
 use self::worker::{book, follow, work};
+use super::pages;
 
 /// All endpoints. A slash behind a path is no part of it; it must be gone before the routing, which
 /// no layer of a router comes before.
-pub(crate) fn router(app: App) -> Router {
-    Router::new().fallback_service(NormalizePath::trim_trailing_slash(endpoints(app)))
+pub(crate) fn router(app: App, pages: Option<pages::Settings>) -> Router {
+    Router::new().fallback_service(NormalizePath::trim_trailing_slash(endpoints(app, pages)))
 }
 
 /// All endpoints, wrapped in the limits of a request.
-fn endpoints(app: App) -> Router {
+fn endpoints(app: App, pages: Option<pages::Settings>) -> Router {
+    let pages = pages.map(|settings| pages::router(app.clone(), settings));
     Router::new()
+        .merge(pages.unwrap_or_default())
         .route(
             "/v1/webhooks/calls",
             post(webhook::receive).fallback(|| async { ApiError::NotADelivery }),

@@ -5,14 +5,13 @@
 //! Who may look: whoever exchanged the tenant's token `lookup` for a session, or comes through a
 //! proxy that is named and says the company in a header.
 
+mod args;
 mod assets;
 mod call;
 mod history;
 mod locale;
 mod session;
 mod sign_in;
-#[cfg(test)]
-mod tests;
 mod viewer;
 mod views;
 mod words;
@@ -30,6 +29,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 
+pub use self::args::PagesArgs;
 use self::viewer::{Site, language_asked};
 use crate::directory::http::middleware::app::App;
 use crate::directory::http::middleware::fairness::Shares;

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::locale::Locale;
 use super::session::{self, Session};
 use super::views::{Refusal, refuse};
 use super::words::Language;
@@ -163,6 +164,12 @@ impl Viewer {
     /// Who it is, for the audit.
     pub(super) fn actor(&self) -> Actor {
         self.actor.clone()
+    }
+
+    /// How times are told to them.
+    pub(super) fn locale(&self) -> Locale {
+        let zone = self.link.as_ref().map(|link| link.time_zone.as_str());
+        Locale::new(self.language, zone)
     }
 }
 

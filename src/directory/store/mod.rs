@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use parking_lot::RwLock;
 
+pub(crate) use self::calls::SearchedPage;
 pub(crate) use self::companies::shorter;
 use self::database::Database;
 pub(crate) use self::database::DatabaseSize;

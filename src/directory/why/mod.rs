@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::directory::model::company::{LinkHealth, RetrievalMode};
 use crate::directory::model::{
-    Alternatives, Contact, ContactSource, Direction, LookupState, RecordObject, Was,
+    Alternatives, Call, Contact, ContactSource, Direction, LookupState, RecordObject, Was,
 };
 use crate::phone::{E164, NotLookedUp};
 
@@ -186,6 +186,37 @@ pub(crate) struct CallFacts {
 // === impl Facts ===
 
 impl Facts {
+    /// What a list of calls tells of one: as much as the call itself and the link say.
+    pub(crate) fn in_a_list(call: &Call, link: Option<&LinkHealth>) -> Self {
+        Self {
+            call: Some(CallFacts {
+                id: call.id.clone(),
+                direction: call.direction,
+                lookup: call.lookup,
+                started_at: call.started_at,
+                ended_at: call.ended_at,
+                received_at: call.started_at,
+                claimed_until: None,
+            }),
+            number: call.number.clone(),
+            e164: call.e164.clone(),
+            not_looked_up: call.not_looked_up.clone(),
+            contact: call.contact.clone(),
+            asked: call.asked_at.map(|at| Question {
+                at,
+                run: None,
+                api_calls: None,
+                spellings: 0,
+                likeliest: Vec::new(),
+                misses: u32::from(call.not_found),
+            }),
+            ask_again_at: call.ask_again_at,
+            was: call.was.clone(),
+            link: link.cloned(),
+            ..Self::default()
+        }
+    }
+
     /// The step that decided, or the first one that is missing.
     pub(crate) fn cause(&self, now: Timestamp) -> Cause {
         if let Some(contact) = &self.contact {

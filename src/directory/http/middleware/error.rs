@@ -144,6 +144,7 @@ impl ApiError {
             }) => "removed",
             Self::UnknownNumber(_) => "not-asked-yet",
             Self::ErasedNumber | Self::NobodyErased => "erased",
+            Self::NoSuchCall => "no-such-call",
             Self::NoSuchEndpoint => "no-such-endpoint",
             Self::Packing => "content-encoding",
             Self::NoRoom => "no-room",

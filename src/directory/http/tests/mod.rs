@@ -10,6 +10,7 @@ mod ingest;
 mod limits;
 mod log;
 mod numbers;
+mod pages;
 mod revoked;
 mod running;
 mod tokens;
