@@ -30,6 +30,7 @@ use crate::decide::Notice;
 use crate::decide::children::LiveCronJob;
 use crate::decide::runs::EndedRun;
 use crate::decide::runs::admission::Admission;
+use crate::directory::model::company::LinkHealth;
 
 /// The state of every integration.
 #[derive(Default)]
@@ -57,6 +58,8 @@ struct State {
     first_pass: FirstPass,
     /// When the directory was last asked how far the address book is.
     book_asked_at: Option<Timestamp>,
+    /// What the directory was last told of the link.
+    link_told: Option<LinkHealth>,
 }
 
 // === impl Memory ===
@@ -196,6 +199,16 @@ impl Memory {
     /// Records that the directory is asked how far the address book is.
     pub(crate) fn book_asked(&self, key: &Key, now: Timestamp) {
         self.update(key, |state, _| state.book_asked_at = Some(now));
+    }
+
+    /// What the directory was last told of the link.
+    pub(crate) fn link_told(&self, key: &Key) -> Option<LinkHealth> {
+        self.update(key, |state, _| state.link_told.clone())
+    }
+
+    /// Records what the directory was told of the link.
+    pub(crate) fn tell_link(&self, key: &Key, health: LinkHealth) {
+        self.update(key, |state, _| state.link_told = Some(health));
     }
 
     /// Adds the result of an ended run whose pod is gone.

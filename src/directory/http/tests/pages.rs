@@ -210,7 +210,7 @@ async fn a_session_ends_with_sign_out_with_revoked_tokens_and_with_the_key() {
 
     let other = directory.signed_in("birch").await;
     let controller = directory.client("acme", Purpose::Controller);
-    controller.refuse_tokens_before(Timestamp::now()).await.unwrap();
+    controller.revoke_tokens_before(Timestamp::now()).await.unwrap();
     assert_eq!(browser.get("/pages/calls").await.status, 303, "revoked");
     assert_eq!(other.get("/pages/calls").await.status, 200, "another company's stay");
 

@@ -145,7 +145,7 @@ async fn answer(
 ) -> (u16, String, Option<String>) {
     let token = token("acme", purpose);
     let request = request.header("authorization", format!("Bearer {}", token.expose_secret()));
-    let response = router(app)
+    let response = router(app, None)
         .oneshot(request.body(body).unwrap())
         .await
         .unwrap();
