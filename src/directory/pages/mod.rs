@@ -9,7 +9,9 @@ mod args;
 mod assets;
 mod call;
 mod history;
+mod live;
 mod locale;
+mod screen;
 mod session;
 mod sign_in;
 mod viewer;
@@ -30,13 +32,21 @@ use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 
 pub use self::args::PagesArgs;
+use self::live::Boards;
 use self::viewer::{Site, language_asked};
+use crate::company_id::CompanyId;
 use crate::directory::http::middleware::app::App;
 use crate::directory::http::middleware::fairness::Shares;
 use crate::http_server::Proxies;
+use crate::phone::Region;
 
 /// The longest form that is read, in bytes: a token is some hundred.
 const MAX_FORM: usize = 16 * 1024;
+
+/// How many pages are live at once on a replica, and how many of one company. The rest show what
+/// was there when they were loaded, and ask again.
+const MOST_STREAMS: usize = 1_000;
+const MOST_STREAMS_OF_ONE: usize = 300;
 
 /// How the pages are served.
 #[derive(Debug, Clone)]
@@ -85,6 +95,17 @@ pub(super) struct Pages {
     app: App,
     settings: Arc<Settings>,
     policy: HeaderValue,
+    boards: Boards<BoardKey>,
+}
+
+/// What is read once for all who look at it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct BoardKey {
+    company: CompanyId,
+    board: screen::Board,
+    /// The language.
+    tag: &'static str,
+    region: Region,
 }
 
 /// The routes of the pages.
@@ -94,6 +115,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(
 ) -> Router<S> {
     let pages = Pages {
         policy: policy(&settings.frame_ancestors),
+        boards: Boards::new(MOST_STREAMS, MOST_STREAMS_OF_ONE),
         app,
         settings: Arc::new(settings),
     };
@@ -103,6 +125,8 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(
         .route("/pages/calls", get(history::page))
         .route("/pages/calls.csv", get(history::csv))
         .route("/pages/calls/{id}", get(call::page))
+        .route("/pages/screen", get(screen::page))
+        .route("/pages/events", get(screen::events))
         .route(
             "/pages/sign-in",
             get(sign_in::page).post(sign_in::exchange),

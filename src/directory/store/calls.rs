@@ -9,7 +9,7 @@ use super::database::rows::{CallRow, NamedCallRow, direction_text, micros, time}
 use super::database::{Arg, args, row, uncrossed};
 use super::numbers::{Gate, texts};
 use super::rules::merge::merge;
-use super::{CallFilter, NumberFilter, Position, Store, StoreError};
+use super::{CallFilter, Change, Kind, NumberFilter, Position, Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::misses::due_at;
 use crate::directory::model::webhook::Leg;
@@ -66,10 +66,21 @@ impl Store {
         legs: &[Leg],
         now: Timestamp,
     ) -> Result<Receipt, StoreError> {
-        uncrossed(|| self.try_record_calls(company, region, legs, now))
+        let (receipt, waits) = uncrossed(|| self.try_record_calls(company, region, legs, now))
             .await
-            .map_err(|error| StoreError::sort("record calls", error))
+            .map_err(|error| StoreError::sort("record calls", error))?;
+        if receipt.added > 0 || receipt.changed > 0 {
+            let waits = waits.then(|| Change {
+                company: company.clone(),
+                kind: Kind::CallsWait,
+            });
+            let changes = [Self::history_changed(company)];
+            self.changes.tell(changes.into_iter().chain(waits));
+        }
+        Ok(receipt)
     }
+
+    /// Returns also whether one of them can be looked up now.
 
     async fn try_record_calls(
         &self,
@@ -77,7 +88,8 @@ impl Store {
         region: Region,
         legs: &[Leg],
         now: Timestamp,
-    ) -> Result<Receipt, sqlx::Error> {
+    ) -> Result<(Receipt, bool), sqlx::Error> {
+        let mut waits = false;
         let mut receipt = Receipt {
             received: legs.len() as u32,
             added: 0,
@@ -109,6 +121,7 @@ impl Store {
                 Some(_) => receipt.changed += 1,
                 None => receipt.added += 1,
             }
+            let can_wait = call.lookup == "Pending" && call.ended_at.is_some();
             let args = args![
                 company.as_str(),
                 call.id,
@@ -127,10 +140,11 @@ impl Store {
                 call.lookup,
                 micros(now),
             ];
+            waits |= can_wait;
             transaction.execute(KEEP, args).await?;
         }
         transaction.commit().await?;
-        Ok(receipt)
+        Ok((receipt, waits))
     }
 
     /// One call.

@@ -1,4 +1,5 @@
-//! Whose a company's data is, how long it is kept, and its erasure as a whole.
+//! Whose a company's data is, how long it is kept, its erasure as a whole, and since when its
+//! tokens have to be issued.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -6,9 +7,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::audit::{Actor, Record};
-use super::database::rows::micros;
+use super::database::rows::{micros, time};
 use super::database::{Transaction, args, row, uncrossed};
-use super::{Store, StoreError, audit, revocations};
+use super::{Store, StoreError, audit};
 use crate::company_id::CompanyId;
 use crate::directory::model::company::{
     Belonging, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, LinkHealth, Owner,
@@ -54,10 +55,18 @@ const HOLDS_DATA: &str = "SELECT (SELECT company FROM calls WHERE company = $1 L
 const GUARD: &str = "SELECT (SELECT erased_at FROM companies WHERE company = $1) AS closed_at, \
      (SELECT company FROM erased_numbers WHERE company = $1 LIMIT 1) AS erased";
 
+/// Parameters: $1 company, $2 time. A time only goes forward.
+const RAISE: &str = "INSERT INTO revocations (company, not_before) VALUES ($1, $2) \
+     ON CONFLICT (company) DO UPDATE SET not_before = \
+     CASE WHEN excluded.not_before > revocations.not_before THEN excluded.not_before ELSE revocations.not_before END \
+     RETURNING company, not_before";
+
+const REVOCATIONS: &str = "SELECT company, not_before FROM revocations";
+
 /// Everything that is held about a company, and how a batch of it is deleted. Parameters: $1
 /// company, $2 most rows. The tables that are not here stay: `companies`, which says that nothing
 /// is taken in, and `revocations`, by which the tokens are refused.
-pub(crate) const EVERYTHING: [(&str, &str); 12] = [
+pub(crate) const EVERYTHING: [(&str, &str); 13] = [
     (
         "calls",
         "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls WHERE company = $1 LIMIT $2)",
@@ -96,6 +105,11 @@ pub(crate) const EVERYTHING: [(&str, &str); 12] = [
         "questions",
         "DELETE FROM questions WHERE company = $1 AND number IN \
          (SELECT number FROM questions WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "rings",
+        "DELETE FROM rings WHERE company = $1 AND number IN \
+         (SELECT number FROM rings WHERE company = $1 LIMIT $2)",
     ),
     (
         "retrievals",
@@ -139,6 +153,13 @@ row! {
     struct RetentionRow {
         company: String,
         retain_days: i64,
+    }
+}
+
+row! {
+    struct RevocationRow {
+        company: String,
+        not_before: i64,
     }
 }
 
@@ -275,7 +296,10 @@ impl Store {
         }
         let columns = args![company.as_str(), json, micros(now)];
         transaction.execute(TELL, columns).await.map_err(sort)?;
-        transaction.commit().await.map_err(sort)
+        transaction.commit().await.map_err(sort)?;
+        // Calls without a name tell of the link.
+        self.changes.tell([Self::history_changed(company)]);
+        Ok(())
     }
 
     /// What the controller last said of the link to Salesforce. What a controller of another
@@ -366,7 +390,7 @@ impl Store {
             let key = args![company.as_str(), micros(now)];
             transaction.execute(CLOSE, key).await?;
             let key = args![company.as_str(), micros(request.not_before)];
-            transaction.execute(revocations::RAISE, key).await?;
+            transaction.execute(RAISE, key).await?;
             transaction.commit().await?;
         }
         Ok(belongs)
@@ -412,6 +436,46 @@ impl Store {
         let actor = Actor::operator();
         let erased = self.erase_company(company, &request, &actor, now, Duration::MAX);
         erased.await.map(|erased| erased.rows)
+    }
+
+    /// From now on refuses tokens of the company that were issued before this time. Returns the
+    /// time that holds, which may be a later one of before.
+    pub(crate) async fn refuse_tokens_before(
+        &self,
+        company: &CompanyId,
+        at: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        let row = uncrossed(|| self.try_raise(company, at)).await;
+        let row = row.map_err(|error| StoreError::sort("revoke tokens", error))?;
+        row.map_or(Ok(at), |row| time(row.not_before))
+    }
+
+    async fn try_raise(
+        &self,
+        company: &CompanyId,
+        at: Timestamp,
+    ) -> Result<Option<RevocationRow>, sqlx::Error> {
+        let mut transaction = self.database.begin().await?;
+        let key = args![company.as_str(), micros(at)];
+        let row = transaction.optional(RAISE, key).await?;
+        transaction.commit().await?;
+        Ok(row)
+    }
+
+    /// All companies with revoked tokens, and since when theirs have to be issued.
+    pub(crate) async fn revocations(&self) -> Result<Vec<(CompanyId, Timestamp)>, StoreError> {
+        let rows: Vec<RevocationRow> = self
+            .database
+            .all(REVOCATIONS, vec![])
+            .await
+            .map_err(|error| StoreError::sort("read which tokens are revoked", error))?;
+        rows.into_iter()
+            .map(|row| {
+                let company = row.company.parse();
+                let company = company.map_err(|_| StoreError::Corrupt("a company ID"))?;
+                Ok((company, time(row.not_before)?))
+            })
+            .collect()
     }
 }
 

@@ -17,11 +17,11 @@ use axum::body::Bytes;
 use futures::stream::{self, Stream};
 use parking_lot::Mutex;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::company_id::CompanyId;
-use crate::directory::model::number_hash::short_digest;
 use crate::directory::store::{Change, Kind, News, Store, StoreError};
 
 /// The pause after a read: changes that come together are read together.
@@ -89,6 +89,12 @@ struct ToldCard {
     order: i64,
     version: String,
     event: String,
+}
+
+/// The first digits of the digest of a text.
+pub(super) fn short_digest(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A place among those who look.
