@@ -72,6 +72,7 @@ const ROOMS: &[&str] = &[
     "lookup",
     "explain",
     "status",
+    "why",
     "selftest",
     "fuzz",
     "main",

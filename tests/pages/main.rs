@@ -4,4 +4,6 @@
 mod bed;
 mod history;
 mod looks;
+mod screen;
 mod sign_in;
+mod why;

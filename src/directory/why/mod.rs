@@ -514,7 +514,11 @@ mod tests {
 
     /// An ended call of a number, a link that works, and nothing else.
     fn call(number: Option<&str>) -> Facts {
-        let read = number.map(|number| parse(number, &Region::JAPAN));
+        call_in("JP", number)
+    }
+
+    fn call_in(region: &str, number: Option<&str>) -> Facts {
+        let read = number.map(|number| parse(number, &region.parse().unwrap()));
         Facts {
             call: Some(CallFacts {
                 id: "leg".to_owned(),
@@ -619,7 +623,7 @@ mod tests {
             ("extension", call(Some("2001")), Cause::Extension),
             ("police", call(Some("110")), Cause::Emergency),
             ("service", call(Some("177")), Cause::ServiceNumber),
-            ("no area code", call(Some("1234-5678")), Cause::NoAreaCode),
+            ("no area code", call_in("US", Some("5678901")), Cause::NoAreaCode),
             ("no country", call(Some("+999 1234 5678")), Cause::NoSuchCountry),
             ("words", call(Some("reception desk")), Cause::NotANumber),
             ("too long", call(Some("0312345678901234")), Cause::NoSuchNumber),

@@ -13,6 +13,7 @@ mod numbers;
 mod pages;
 mod revoked;
 mod running;
+mod screen;
 mod tokens;
 mod whose;
 mod work;

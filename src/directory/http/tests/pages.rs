@@ -13,7 +13,7 @@ use crate::directory::why::Cause;
 
 impl Directory {
     /// A directory that serves pages.
-    async fn with_pages(on: Backend) -> Self {
+    pub(super) async fn with_pages(on: Backend) -> Self {
         Self::with_pages_as(on, PagesArgs::default()).await
     }
 
@@ -45,7 +45,7 @@ impl Directory {
         }
     }
 
-    async fn signed_in(&self, company: &str) -> Browser {
+    pub(super) async fn signed_in(&self, company: &str) -> Browser {
         let mut browser = self.browser(company);
         let page = browser.sign_in(Purpose::Lookup).await;
         assert_eq!(page.status, 303, "{}", page.body);
@@ -54,11 +54,11 @@ impl Directory {
 }
 
 /// A browser without a screen, and its cookie.
-struct Browser {
-    http: reqwest::Client,
-    base: String,
+pub(super) struct Browser {
+    pub(super) http: reqwest::Client,
+    pub(super) base: String,
     company: String,
-    cookie: String,
+    pub(super) cookie: String,
 }
 
 struct Page {
@@ -105,7 +105,7 @@ impl Browser {
     }
 }
 
-fn link(ready: bool) -> LinkHealth {
+pub(super) fn link(ready: bool) -> LinkHealth {
     LinkHealth {
         ready: Some(ready),
         reason: if ready { "Ready" } else { "InvalidLogin" }.to_owned(),

@@ -152,17 +152,21 @@ mod tests {
             waiters.enter(&acme, "2").unwrap(),
             waiters.enter(&birch, "1").unwrap(),
         ];
-        let told = (one.told(), same.told());
-        let not_told = others.each_ref().map(Waiter::told);
-        waiters.wake(&acme, "1");
-        futures::future::join(told.0, told.1).await;
-        for waits in not_told {
-            assert!(futures::FutureExt::now_or_never(waits).is_none());
+        {
+            let (told, told_too) = (one.told(), same.told());
+            let not_told = others.each_ref().map(Waiter::told);
+            waiters.wake(&acme, "1");
+            futures::future::join(told, told_too).await;
+            for waits in not_told {
+                assert!(futures::FutureExt::now_or_never(waits).is_none());
+            }
         }
         let told = one.told();
         waiters.wake_all();
         told.await;
-        drop((one, same, others));
+        drop(one);
+        drop(same);
+        drop(others);
         let table = waiters.table.lock();
         assert!(table.by_number.is_empty() && table.by_company.is_empty());
         assert_eq!(table.count, 0);
