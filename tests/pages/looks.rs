@@ -39,16 +39,21 @@ async fn the_history_looks_as_in_the_documents() {
     bed.day().await;
     let browser = bed.signed_in(Look::default()).await;
     browser.shows("佐藤 花子").await.unwrap();
+    browser.shows("Connected").await.unwrap();
     looks_like(&browser, "history").await;
+    browser.open(&bed.url("/pages/calls")).await.unwrap();
+    browser.shows("Connected").await.unwrap();
+    browser.click("#call-d4 a.why").await.unwrap();
+    browser.shows("acme-tokyo-29384123").await.unwrap();
+    looks_like(&browser, "why").await;
     bed.link("InvalidLogin").await;
     browser.open(&bed.url("/pages/calls?named=no")).await.unwrap();
     browser.shows("InvalidLogin").await.unwrap();
     is_clean(&browser, &bed).await;
     looks_like(&browser, "broken-link").await;
     browser.open(&bed.url("/pages/calls/d7")).await.unwrap();
-    browser.shows("What to do").await.unwrap();
+    browser.shows("the link to Salesforce is broken (InvalidLogin)").await.unwrap();
     is_clean(&browser, &bed).await;
-    looks_like(&browser, "why").await;
 }
 
 #[tokio::test]
@@ -69,8 +74,10 @@ async fn it_is_japanese_and_dark_for_who_reads_it_so() {
         .await
         .unwrap();
     assert_eq!(ground, "rgb(18, 23, 29)");
+    browser.shows("接続しています").await.unwrap();
     is_clean(&browser, &bed).await;
     looks_like(&browser, "history-ja").await;
+    browser.open(&bed.url("/pages/calls")).await.unwrap();
     browser.click("footer a").await.unwrap();
     browser.shows("Call screen").await.unwrap();
     browser.open(&bed.url("/pages/calls")).await.unwrap();

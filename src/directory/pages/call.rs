@@ -97,7 +97,7 @@ pub(super) async fn page(
     let (sentence, remedy, remedy_tag) = match &why.link {
         Some(link) if link.ready == Some(false) => (
             format!("{} ({})", language.cause(why.cause), plain(&link.reason)),
-            Some(format!("{} {}", plain(&link.cause), plain(&link.remedy))),
+            Some(plain(&link.remedy)),
             "en",
         ),
         _ => (
