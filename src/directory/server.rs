@@ -17,7 +17,7 @@ use super::http::{App, Limits, Metrics, Readiness, Room, Share, Shares, router};
 use super::key_file::KeyFile;
 use super::model::number_hash::NumberKeys;
 use super::model::revoked::Revoked;
-use super::store::{Store, StoreError, days_before};
+use super::store::{RingLimits, Store, StoreError, days_before};
 use super::upkeep::Retention;
 use super::{CompanyId, PagesArgs, TokenError, TokenKeys, pages, upkeep};
 use crate::cli::{PrintError, bytes, print};
@@ -35,6 +35,8 @@ const MAX_PER_ADDRESS: u32 = 1_024;
 const REQUEST_SECONDS: u64 = 20;
 const IDLE_SECONDS: u64 = 30;
 const GRACE_SECONDS: u64 = 20;
+const RING_RATE: u32 = 60;
+const RING_AGAIN_SECONDS: u64 = 600;
 
 /// How the directory runs: the flags of `switchboard directory`.
 #[derive(Debug, Clone, clap::Args)]
@@ -133,6 +135,19 @@ pub struct Args {
     /// for their turn.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_TENANT_CONCURRENCY", default_value_t = TENANT_CONCURRENCY, value_parser = clap::value_parser!(u32).range(1..=1_000), value_name = "REQUESTS")]
     pub tenant_concurrency: u32,
+    /// About how many numbers of one company Salesforce is asked in a minute because they ring.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_RING_RATE", default_value_t = RING_RATE, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "NUMBERS")]
+    pub ring_rate: u32,
+    /// For how long an answer of Salesforce is good enough when its number rings again, in
+    /// seconds.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DIRECTORY_RING_AGAIN_AFTER",
+        default_value_t = RING_AGAIN_SECONDS,
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        value_name = "SECONDS"
+    )]
+    pub ring_again_after: u64,
     /// How many connections are open at once. At the limit, one that is slow to send its first
     /// request makes room for the next; those that have shown a token keep a quarter of all.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_CONNECTIONS", default_value_t = MAX_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "CONNECTIONS")]
@@ -394,6 +409,8 @@ impl Args {
             max_body: MAX_BODY,
             tenant_rate: TENANT_RATE,
             tenant_concurrency: TENANT_CONCURRENCY,
+            ring_rate: RING_RATE,
+            ring_again_after: RING_AGAIN_SECONDS,
             max_connections: MAX_CONNECTIONS,
             max_connections_per_address: MAX_PER_ADDRESS,
             trusted_proxies: vec![],
@@ -439,6 +456,9 @@ impl Server {
         let token_keys = keys.current();
         let number_keys = NumberKeys::new(own_keys.as_ref(), &token_keys.borrow().clone());
         store.use_number_keys(number_keys);
+        // A request that waits for a name holds a connection: they never hold more than a quarter.
+        let waiters = (args.max_connections as usize / 4).max(1);
+        store.changes().limit_waiters(waiters, (waiters / 8).max(1));
         let revoked = Revoked::default();
         revoked.learn(store.revocations().await?);
         let cannot = |error| Error::Listen(args.listen, error);
@@ -461,7 +481,12 @@ impl Server {
             room: Room::for_bodies_of(args.max_body),
             metrics: Metrics::default(),
             readiness: Readiness::default(),
+            rings: RingLimits {
+                per_minute: args.ring_rate,
+                asked_within: Duration::from_secs(args.ring_again_after),
+            },
             retain_days: args.retain_days,
+            shows_rings: args.pages.pages,
             shutdown,
         };
         Ok(Self {
@@ -535,6 +560,7 @@ impl Server {
         ));
         tokio::spawn(upkeep::retain(store.clone(), retention, shutdown.clone()));
         tokio::spawn(upkeep::clean_up(store.clone(), shutdown.clone()));
+        tokio::spawn(store.clone().keep_in_touch(shutdown.clone()));
         if !http_server::serve(listener, router(app, pages), tls, connections, shutdown).await {
             warn!(
                 "requests in flight took too long and were cut off; their transactions are rolled back"

@@ -12,7 +12,9 @@ pub(crate) mod fuzz;
 pub(in crate::directory) mod middleware;
 pub(crate) mod openapi;
 mod privacy;
+mod rings;
 mod tokens;
+mod waiting;
 mod webhook;
 mod worker;
 
@@ -66,6 +68,10 @@ fn endpoints(app: App, pages: Option<pages::Settings>) -> Router {
                 .delete(contacts::remove),
         )
         .route("/v1/contacts/{number}/why", get(calls::why_of_number))
+        .route("/v1/rings", post(rings::push))
+        .route("/v1/waiting", get(waiting::follow))
+        .route("/v1/worker/rings/claim", post(worker::rings::claim))
+        .route("/v1/worker/rings/settle", post(worker::rings::settle))
         .route("/v1/worker/calls/claim", post(work::claim))
         .route("/v1/worker/calls/done", post(work::done))
         .route("/v1/worker/calls/release", post(work::release))

@@ -16,7 +16,7 @@ mod database;
 mod follow;
 mod numbers;
 mod purge;
-mod rings;
+pub(crate) mod rings;
 pub(crate) mod rules;
 mod work;
 
@@ -38,6 +38,7 @@ use self::database::Database;
 pub(crate) use self::database::DatabaseSize;
 pub use self::database::error::StoreError;
 pub(crate) use self::purge::days_before;
+use self::rings::List;
 pub(crate) use self::rings::Ringing;
 pub(crate) use self::rules::rings::{Ring, RingLimits};
 use super::model::Direction;
@@ -53,6 +54,7 @@ pub(crate) struct Store {
     /// Whether something was erased that may still be in the files.
     deleted: Arc<AtomicBool>,
     changes: Changes,
+    last_list: Arc<tokio::sync::Mutex<Option<List>>>,
 }
 
 /// Selects the calls of a page.
@@ -108,6 +110,7 @@ impl Store {
             number_keys: Arc::default(),
             deleted: Arc::default(),
             changes: Changes::default(),
+            last_list: Arc::default(),
         })
     }
 

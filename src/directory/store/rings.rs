@@ -1,7 +1,8 @@
 //! Rings, and which companies have something that waits.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,6 +25,9 @@ use crate::phone::E164;
 /// When a ring that could not be asked is handed out again.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
+/// For how long a list of who waits is good.
+const GOOD_FOR: Duration = Duration::from_millis(500);
+
 /// The most rows that one transaction deletes.
 const BATCH: i64 = 1_000;
 
@@ -32,7 +36,8 @@ pub(crate) const ON_RECORD: &str = "SELECT \
      (SELECT p.number FROM contacts p WHERE p.company = $1 AND p.number = $2) AS contact, \
      (SELECT q.asked_at FROM questions q WHERE q.company = $1 AND q.number = $2) AS asked_at, \
      r.rang_at, r.next_at, r.claimed_until, r.not_asked, r.answered_at, \
-     (SELECT COUNT(*) FROM rings m WHERE m.company = $1 AND m.recorded_at > $3) AS in_a_minute \
+     (SELECT COUNT(*) FROM rings m WHERE m.company = $1 AND m.recorded_at > $3 \
+     AND m.answered_at IS DISTINCT FROM m.recorded_at) AS in_a_minute \
      FROM (SELECT 1 AS one) o LEFT JOIN rings r ON r.company = $1 AND r.number = $2";
 
 /// Parameters: $1 company, $2 number, $3 when it rang, $4 now.
@@ -93,9 +98,21 @@ const SETTLE: Rowwise = Rowwise {
 const HELD: &str =
     "SELECT rang_at, answered_at, not_asked FROM rings WHERE company = $1 AND number = $2";
 
+/// A ring of a number about which Salesforce need not be asked, for call screens alone. It counts as
+/// answered at once, and not for the rate. Parameters: $1 company, $2 number, $3 when it rang, $4
+/// now.
+const SHOW: &str = "INSERT INTO rings (company, number, rang_at, recorded_at, next_at, answered_at) \
+     VALUES ($1, $2, $3, $4, $4, $4) ON CONFLICT (company, number) DO UPDATE SET rang_at = excluded.rang_at, \
+     recorded_at = excluded.recorded_at, next_at = excluded.next_at, answered_at = excluded.answered_at \
+     WHERE rings.answered_at IS NOT NULL AND rings.rang_at < excluded.rang_at";
+
 /// What rings of a company. Parameters: $1 company, $2 since when it was put on record, $3 most.
 const RINGING: &str = "SELECT number, rang_at, answered_at, not_asked FROM rings \
      WHERE company = $1 AND recorded_at > $2 ORDER BY recorded_at DESC LIMIT $3";
+
+/// Parameters: $1 company, $2 number, $3 now.
+const WHY: &str = "SELECT not_asked FROM rings WHERE company = $1 AND number = $2 AND next_at > $3 \
+     AND answered_at IS NULL AND not_asked IS NOT NULL";
 
 /// Parameters: $1 before, $2 most rows.
 const PURGE: &str = "DELETE FROM rings WHERE (company, number) IN \
@@ -168,6 +185,12 @@ row! {
 }
 
 row! {
+    struct WhyRow {
+        not_asked: String,
+    }
+}
+
+row! {
     struct WaitingRow {
         company: String,
         oldest: i64,
@@ -191,6 +214,16 @@ pub(crate) struct Listed {
     /// The namespace of the integration that the data is of.
     pub(crate) namespace: Option<String>,
     oldest: i64,
+}
+
+/// All that waits.
+#[derive(Debug, Clone)]
+pub(crate) struct List {
+    /// What is told behind this position may not be in it.
+    pub(crate) position: u64,
+    /// The companies with rings first, then about the oldest first.
+    pub(crate) companies: Arc<Vec<Listed>>,
+    read_at: Instant,
 }
 
 // === impl Store ===
@@ -268,15 +301,56 @@ impl Store {
         Ok(ring)
     }
 
-    /// What is on record about a ring of the number, as far as it is not answered: why Salesforce
-    /// could not be asked when that was last tried.
+    /// Why Salesforce could not be asked about a number that rings, until that is tried again.
     pub(crate) async fn why_not_asked(
         &self,
         company: &CompanyId,
         number: &E164,
+        now: Timestamp,
     ) -> Result<Option<NotAsked>, StoreError> {
-        let held = self.held_ring(company, number).await?;
-        Ok(held.and_then(|held| held.not_asked))
+        let args = args![company.as_str(), number.as_str(), micros(now)];
+        let row: Option<WhyRow> = self
+            .database
+            .optional(WHY, args)
+            .await
+            .map_err(|error| StoreError::sort("look a number up", error))?;
+        Ok(row.map(|row| NotAsked::read(&row.not_asked)))
+    }
+
+    /// Puts a ring on record for call screens alone: Salesforce need not be asked about the number.
+    pub(crate) async fn show_ring(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+        rang_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        uncrossed(|| self.try_show_ring(company, number, rang_at, now))
+            .await
+            .map_err(|error| StoreError::sort("put a ring on record", error))?;
+        self.changes.tell([Self::history_changed(company)]);
+        Ok(())
+    }
+
+    async fn try_show_ring(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+        rang_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        let keys = self.number_keys();
+        let mut transaction = self.database.begin().await?;
+        let gate = Gate::open(&mut transaction, company).await?;
+        let gone = gate
+            .erased(&mut transaction, &keys, [number.as_str()])
+            .await?;
+        if gate.is_closed() || !gone.is_empty() {
+            return Ok(());
+        }
+        let args = args![company.as_str(), number.as_str(), micros(rang_at), micros(now)];
+        transaction.execute(SHOW, args).await?;
+        transaction.commit().await
     }
 
     /// What rings, or did since this time, the newest first.
@@ -440,6 +514,29 @@ impl Store {
                 return Ok(());
             }
         }
+    }
+
+    /// All that waits and can be taken now. Who asks within half a second gets the same list: it
+    /// costs a look at each company.
+    pub(crate) async fn list_who_waits(&self, now: Timestamp) -> Result<List, StoreError> {
+        let mut last = self.last_list.lock().await;
+        if let Some(list) = &*last
+            && list.read_at.elapsed() < GOOD_FOR
+            // Nothing that it lacks is forgotten.
+            && self.changes.waits_after(list.position, 1).is_ok()
+        {
+            return Ok(list.clone());
+        }
+        let read_at = Instant::now();
+        // Before the read: what is committed later is told behind this position.
+        let (position, _) = self.changes.position();
+        let list = List {
+            position,
+            companies: Arc::new(self.who_waits(now).await?),
+            read_at,
+        };
+        *last = Some(list.clone());
+        Ok(list)
     }
 
     /// The companies of which something waits that can be taken now: those with rings first, then

@@ -340,7 +340,7 @@ fn checked_alternatives(
     Ok(alternatives)
 }
 
-fn check_holder(holder: &str) -> Result<(), ApiError> {
+pub(super) fn check_holder(holder: &str) -> Result<(), ApiError> {
     check_word("holder", holder)
 }
 

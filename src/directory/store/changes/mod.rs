@@ -34,6 +34,9 @@ const MOST_BEHIND: usize = 1_024;
 /// The most lines that wait to be told to other replicas; beyond, they are told to read everything.
 const MOST_UNTOLD: usize = 50_000;
 
+/// The most that follow who waits on one replica. Each controller is one.
+const MOST_FOLLOWERS: usize = 64;
+
 /// How many requests may wait for rings, and how many of one company, where nobody says so.
 const WAITERS: (usize, usize) = (512, 64);
 
@@ -84,6 +87,7 @@ pub(crate) enum News {
 
 /// Changes as they happen.
 #[derive(Debug)]
+#[allow(dead_code, reason = "for pages that show what happens")]
 pub(crate) struct Subscription(broadcast::Receiver<News>);
 
 /// Somebody who follows who waits, until it is dropped.
@@ -203,6 +207,7 @@ impl Changes {
     }
 
     /// Changes from now on.
+    #[allow(dead_code, reason = "for pages that show what happens")]
     pub(crate) fn subscribe(&self) -> Subscription {
         Subscription(self.0.subscribers.subscribe())
     }
@@ -241,11 +246,16 @@ impl Changes {
         self.0.waiters.count()
     }
 
-    /// Somebody follows who waits.
-    pub(crate) fn follow(&self) -> Follower {
-        self.0.followers.lock().here += 1;
+    /// Somebody follows who waits; `None` if too many do.
+    pub(crate) fn follow(&self) -> Option<Follower> {
+        let mut followers = self.0.followers.lock();
+        if followers.here >= MOST_FOLLOWERS {
+            return None;
+        }
+        followers.here += 1;
+        drop(followers);
         self.0.to_tell.notify_one();
-        Follower(self.clone())
+        Some(Follower(self.clone()))
     }
 
     /// How many follow who waits on this replica.
@@ -295,6 +305,7 @@ impl Changes {
 
 // === impl Subscription ===
 
+#[allow(dead_code, reason = "for pages that show what happens")]
 impl Subscription {
     /// The next change. It may be dropped at any point and called again.
     pub(crate) async fn next(&mut self) -> News {
