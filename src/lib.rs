@@ -31,4 +31,5 @@ pub mod shutdown;
 pub mod status;
 pub mod telemetry;
 mod url_text;
+pub mod why;
 pub mod worker;

@@ -288,9 +288,35 @@ pub(crate) fn how_to_go_on(installation: &Installation) {
          kubectl -n acme annotate sfi acme-tokyo --overwrite switchboard.dev/run-requested-at=\"$(date)\"\n  \
          target/debug/switchboard check -f examples/quickstart/cedar.yaml --ca-bundle {} \\\n    \
            --salesforce-hosts=localhost --allow-private-networks\n\n\
-         Salesforce, played: {}/__admin/   directory: {}",
+         Salesforce, played: {}/__admin/   directory: {}\n\n\
+         In a browser, while calls come in:  {}/pages\n  \
+         the token to sign in with:  kubectl -n acme get secret acme-tokyo-directory -o jsonpath='{{.data.lookup}}' | base64 -d\n  \
+         with that of birch the pages say what is wrong with its link",
         installation.ca_file().display(),
         installation.salesforce.url(),
         installation.directory_url,
+        installation.directory_url,
     );
+}
+
+/// Plays one call after the other for who looks at the pages: it rings, somebody answers, it ends.
+pub(crate) async fn play_on(installation: &Installation) -> Result<(), Failure> {
+    const RINGS: Duration = Duration::from_secs(4);
+    const LASTS: Duration = Duration::from_secs(6);
+    let ingest = directory(installation, "acme", "acme-tokyo", "ingest").await?;
+    for number in 100.. {
+        let (from, _) = CALLS[number % CALLS.len()];
+        let mut told = incoming_call("acme-tokyo", &number.to_string(), from);
+        let leg = &mut told["call"]["details"][0];
+        let times = ["dial_starts_at", "dial_answered_at", "dial_ends_at"];
+        for time in times {
+            leg[time] = Value::Null;
+        }
+        for (time, pause) in times.into_iter().zip([RINGS, LASTS, LASTS]) {
+            told["call"]["details"][0][time] = jiff::Timestamp::now().to_string().into();
+            ingest.ingest(&told).await?;
+            tokio::time::sleep(pause).await;
+        }
+    }
+    Ok(())
 }

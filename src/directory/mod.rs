@@ -15,16 +15,19 @@ pub mod client;
 mod http;
 mod key_file;
 pub mod model;
+mod pages;
 mod server;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 mod upkeep;
+pub mod why;
 
 pub use self::client::{Authorities, AuthoritiesError, Client, ClientError};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::fuzz;
 pub use self::model::tokens::{Claims, OperatorClaims, Purpose, TokenError, TokenKeys};
+pub use self::pages::{FrameAncestor, PagesArgs};
 pub use self::server::{Args, Command, Error, Server, run};
 pub use self::store::StoreError;
 pub use crate::company_id::{CompanyId, InvalidCompanyId};

@@ -19,7 +19,7 @@ use super::model::number_hash::NumberKeys;
 use super::model::revoked::Revoked;
 use super::store::{RingLimits, Store, StoreError, days_before};
 use super::upkeep::Retention;
-use super::{CompanyId, TokenError, TokenKeys, upkeep};
+use super::{CompanyId, PagesArgs, TokenError, TokenKeys, pages, upkeep};
 use crate::cli::{PrintError, bytes, print};
 use crate::error::print_error;
 use crate::exit::Exit;
@@ -191,6 +191,12 @@ pub struct Args {
         value_name = "SECONDS"
     )]
     pub grace: u64,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become a heading of the help"
+    )]
+    pub pages: PagesArgs,
 }
 
 /// What the directory does besides serving.
@@ -280,6 +286,7 @@ pub struct Server {
     own_keys: Option<TokenKeys>,
     retention: Retention,
     database_limit: Option<u64>,
+    pages: Option<pages::Settings>,
 }
 
 /// Runs the directory until it is told to stop and what was in flight is answered; or does what its
@@ -410,6 +417,7 @@ impl Args {
             request_timeout: REQUEST_SECONDS,
             idle_timeout: IDLE_SECONDS,
             grace: GRACE_SECONDS,
+            pages: PagesArgs::default(),
         }
     }
 
@@ -460,15 +468,16 @@ impl Server {
             body_bytes: args.max_body,
             time: Duration::from_secs(args.request_timeout),
         };
+        let share = Share {
+            per_second: args.tenant_rate,
+            at_once: args.tenant_concurrency,
+        };
         let app = App {
             store,
             keys: keys.current(),
             revoked,
             limits,
-            shares: Shares::new(Share {
-                per_second: args.tenant_rate,
-                at_once: args.tenant_concurrency,
-            }),
+            shares: Shares::new(share),
             room: Room::for_bodies_of(args.max_body),
             metrics: Metrics::default(),
             readiness: Readiness::default(),
@@ -477,6 +486,7 @@ impl Server {
                 asked_within: Duration::from_secs(args.ring_again_after),
             },
             retain_days: args.retain_days,
+            shows_rings: args.pages.pages,
             shutdown,
         };
         Ok(Self {
@@ -498,6 +508,7 @@ impl Server {
                 audit: args.audit_retain_days,
             },
             database_limit: args.database_limit,
+            pages: args.pages.settings(share),
         })
     }
 
@@ -519,6 +530,7 @@ impl Server {
             own_keys,
             retention,
             database_limit,
+            pages,
         } = self;
         let (store, shutdown) = (app.store.clone(), app.shutdown.clone());
         let tls = certificate.as_ref().map(CertificateFiles::current);
@@ -549,7 +561,7 @@ impl Server {
         tokio::spawn(upkeep::retain(store.clone(), retention, shutdown.clone()));
         tokio::spawn(upkeep::clean_up(store.clone(), shutdown.clone()));
         tokio::spawn(store.clone().keep_in_touch(shutdown.clone()));
-        if !http_server::serve(listener, router(app), tls, connections, shutdown).await {
+        if !http_server::serve(listener, router(app, pages), tls, connections, shutdown).await {
             warn!(
                 "requests in flight took too long and were cut off; their transactions are rolled back"
             );

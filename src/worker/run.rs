@@ -24,7 +24,7 @@ use super::found::{contact, record_object};
 use super::todo::Todo;
 use crate::directory::Client;
 use crate::directory::model::{
-    AgainRequest, BeginRetrieval, ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK,
+    AgainRequest, AskedBy, BeginRetrieval, ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK,
     NumbersToAsk, RecordObject, ReleaseRequest, WriteContactsRequest, WriteOutcome, WritePolicy,
 };
 use crate::error::Chain;
@@ -121,6 +121,8 @@ pub(super) struct Progress<'a> {
     pub(super) book: Option<Whole>,
     /// What is left to a run without bounds.
     left: Option<Left>,
+    /// API requests that are told as the cost of questions.
+    told_calls: u64,
 }
 
 // === impl Bounds ===
@@ -157,6 +159,7 @@ impl<'a> Progress<'a> {
             following: None,
             book: None,
             left: None,
+            told_calls: 0,
         }
     }
 }
@@ -560,6 +563,14 @@ impl Run {
         let following = progress.following.as_ref();
         let policy = following.map_or(self.policy(), Following::policy);
         let matched = found.len();
+        let spent = self.connection.spent().calls;
+        let calls = spent.saturating_sub(progress.told_calls);
+        progress.told_calls = spent;
+        let run = self.settings.run.as_deref().unwrap_or(&self.holder);
+        let asked_by = AskedBy {
+            run: run.to_owned(),
+            api_calls: u32::try_from(calls).unwrap_or(u32::MAX),
+        };
         let mut outcomes = Vec::with_capacity(matched);
         for numbers in asked.chunks(MAX_BULK) {
             let mut contacts: Vec<FoundContact> = Vec::new();
@@ -579,6 +590,7 @@ impl Run {
                 not_found,
                 searched: searched.clone(),
                 settings: self.settings.match_settings.clone(),
+                asked_by: Some(asked_by.clone()),
             };
             let receipt = self.directory.write_contacts(&request).await?;
             if let (Some(following), Some(followed)) = (following, &mut progress.report.followed) {

@@ -32,6 +32,7 @@ use crate::decide::resident::HandOver;
 use crate::decide::runs::EndedRun;
 use crate::decide::runs::admission::Admission;
 use crate::decide::runs::resident::Unwritten;
+use crate::directory::model::company::LinkHealth;
 
 /// The state of every integration.
 #[derive(Default)]
@@ -65,6 +66,8 @@ struct State {
     hand_over: Option<HandOver>,
     /// Whether a run of the controller waits for a session.
     session_wanted: bool,
+    /// What the directory was last told of the link.
+    link_told: Option<LinkHealth>,
 }
 
 // === impl Memory ===
@@ -204,6 +207,16 @@ impl Memory {
     /// Records that the directory is asked how far the address book is.
     pub(crate) fn book_asked(&self, key: &Key, now: Timestamp) {
         self.update(key, |state, _| state.book_asked_at = Some(now));
+    }
+
+    /// What the directory was last told of the link.
+    pub(crate) fn link_told(&self, key: &Key) -> Option<LinkHealth> {
+        self.update(key, |state, _| state.link_told.clone())
+    }
+
+    /// Records what the directory was told of the link.
+    pub(crate) fn tell_link(&self, key: &Key, health: LinkHealth) {
+        self.update(key, |state, _| state.link_told = Some(health));
     }
 
     /// Adds the result of an ended run whose pod is gone.

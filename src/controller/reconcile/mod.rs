@@ -169,6 +169,9 @@ async fn reconcile_once(
             {
                 context.leave_session(&key, &before);
             }
+            if let Ok(settings) = &gathered.settings {
+                directory::tell_link(context, &resource, settings, &plan.status).await;
+            }
             Ok(Action::requeue(match applied {
                 Applied::Whole => requeue_after,
                 Applied::Deferred => context.memory.pause(),

@@ -6,7 +6,7 @@ use reqwest::Method;
 use super::{Client, ClientError, encode};
 use crate::directory::model::TokensNotBefore;
 use crate::directory::model::company::{
-    BookState, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany,
+    BookState, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, LinkHealth,
 };
 
 impl Client {
@@ -29,6 +29,15 @@ impl Client {
         let body = encode(action, settings)?;
         let url = self.url("v1/company")?;
         self.send(action, Method::PUT, url, Some(body)).await
+    }
+
+    /// Says how the company's link to Salesforce is.
+    pub async fn tell_link(&self, health: &LinkHealth) -> Result<(), ClientError> {
+        let action = "say how the link is";
+        let body = encode(action, health)?;
+        let url = self.url("v1/company/health")?;
+        let told = self.send::<LinkHealth>(action, Method::PUT, url, Some(body));
+        told.await.map(drop)
     }
 
     /// How far the company's address book is.

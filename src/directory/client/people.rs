@@ -6,6 +6,7 @@ use super::{Client, ClientError, encode};
 use crate::directory::model::privacy::{
     AuditPage, AuditQuery, ErasedNumber, NumberExport, NumberRequest, RestoredNumber,
 };
+use crate::directory::why::Why;
 use crate::directory::model::{CallsPage, CallsQuery, Contact, ContactEdit, Receipt};
 
 impl Client {
@@ -70,6 +71,25 @@ impl Client {
         let action = "read the call history";
         let url = self.url_with("v1/calls", action, query)?;
         self.send(action, Method::GET, url, None).await
+    }
+
+    /// Why a call has its name, or none.
+    pub async fn why(&self, call: &str) -> Result<Why, ClientError> {
+        self.why_at("v1/calls", call).await
+    }
+
+    /// Why a number has its name, or none.
+    pub async fn why_of_number(&self, number: &str) -> Result<Why, ClientError> {
+        self.why_at("v1/contacts", number).await
+    }
+
+    async fn why_at(&self, list: &str, of: &str) -> Result<Why, ClientError> {
+        let mut url = self.url(list)?;
+        // The address of a list is one that can be continued.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(of).push("why");
+        }
+        self.send("find out why", Method::GET, url, None).await
     }
 
     /// Posts calls in the format of the platform's webhook.

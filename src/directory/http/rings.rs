@@ -6,7 +6,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use jiff::SignedDuration;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::middleware::auth::{Caller, Ingest, Read};
 use super::middleware::error::{ApiError, NoName};
@@ -17,6 +17,7 @@ use crate::company_id::CompanyId;
 use crate::directory::model::rings::{LASTS, MAX_WAIT, RingReceipt, RingRequest};
 use crate::directory::model::{Asked, Contact, Direction};
 use crate::directory::store::Ring;
+use crate::error::Chain;
 use crate::phone;
 use crate::phone::E164;
 
@@ -105,6 +106,15 @@ pub(crate) async fn push(
     };
     app.metrics.rang("platform", outcome);
     info!(outcome, "a phone rings");
+    if app.shows_rings && matches!(ring, Ring::Known | Ring::Asked) {
+        // The platform does not wait for what only call screens need.
+        let (store, company) = (app.store.clone(), caller.company.clone());
+        tokio::spawn(async move {
+            if let Err(error) = store.show_ring(&company, &number, rang_at, now).await {
+                warn!(error = %Chain(&error), "a ring is on no call screen");
+            }
+        });
+    }
     Ok(Answer(RingReceipt {
         accepted: true,
         code: None,

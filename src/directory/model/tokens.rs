@@ -325,6 +325,11 @@ impl TokenKeys {
         )
     }
 
+    /// Whether the key of this ID is among these.
+    pub(crate) fn holds(&self, key_id: &str) -> bool {
+        self.keys.iter().any(|key| key.id == key_id)
+    }
+
     fn signing(&self) -> Result<&Key, TokenError> {
         self.keys.first().ok_or(TokenError::NoKey)
     }

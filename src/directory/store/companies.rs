@@ -12,7 +12,7 @@ use super::database::{Transaction, args, row, uncrossed};
 use super::{Store, StoreError, audit};
 use crate::company_id::CompanyId;
 use crate::directory::model::company::{
-    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, Owner,
+    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, LinkHealth, Owner,
 };
 
 /// The most rows that one transaction of an erasure deletes. On SQLite the webhooks of all tenants
@@ -37,6 +37,12 @@ const CLOSE: &str = "INSERT INTO companies (company, since, erased_at) VALUES ($
 const LEAVE: &str = "UPDATE companies SET uid = NULL, namespace = NULL, name = NULL, retain_days = NULL \
      WHERE company = $1";
 
+/// Parameters: $1 company, $2 JSON, $3 now.
+const TELL: &str = "INSERT INTO links (company, health, told_at) VALUES ($1, $2, $3) \
+     ON CONFLICT (company) DO UPDATE SET health = excluded.health, told_at = excluded.told_at";
+
+const TOLD: &str = "SELECT health FROM links WHERE company = $1";
+
 const RETENTIONS: &str = "SELECT company, retain_days FROM companies WHERE retain_days IS NOT NULL";
 
 /// Parameters: $1 company. Whether anything is held about it that a stranger must not see.
@@ -60,7 +66,7 @@ const REVOCATIONS: &str = "SELECT company, not_before FROM revocations";
 /// Everything that is held about a company, and how a batch of it is deleted. Parameters: $1
 /// company, $2 most rows. The tables that are not here stay: `companies`, which says that nothing
 /// is taken in, and `revocations`, by which the tokens are refused.
-pub(crate) const EVERYTHING: [(&str, &str); 12] = [
+pub(crate) const EVERYTHING: [(&str, &str); 13] = [
     (
         "calls",
         "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls WHERE company = $1 LIMIT $2)",
@@ -116,6 +122,11 @@ pub(crate) const EVERYTHING: [(&str, &str); 12] = [
          (SELECT number_hash FROM erased_numbers WHERE company = $1 LIMIT $2)",
     ),
     (
+        "links",
+        "DELETE FROM links WHERE company = $1 AND company IN \
+         (SELECT company FROM links WHERE company = $1 LIMIT $2)",
+    ),
+    (
         "audit",
         "DELETE FROM audit WHERE company = $1 AND (at, id) IN \
          (SELECT at, id FROM audit WHERE company = $1 LIMIT $2)",
@@ -129,6 +140,12 @@ row! {
         name: Option<String>,
         retain_days: Option<i64>,
         erased_at: Option<i64>,
+    }
+}
+
+row! {
+    struct LinkRow {
+        health: String,
     }
 }
 
@@ -260,6 +277,40 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(state)
+    }
+
+    /// Keeps what the controller says of the link to Salesforce, unless nothing is taken in about
+    /// the company.
+    pub(crate) async fn tell_link(
+        &self,
+        company: &CompanyId,
+        health: &LinkHealth,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sort = |error| StoreError::sort("keep what is said of the link", error);
+        let json = serde_json::to_string(health).map_err(|_| StoreError::Corrupt("a link"))?;
+        let mut transaction = self.database.begin().await.map_err(sort)?;
+        let admitted = admission(&mut transaction, company).await.map_err(sort)?;
+        if admitted == Admission::Nothing {
+            return Ok(());
+        }
+        let columns = args![company.as_str(), json, micros(now)];
+        transaction.execute(TELL, columns).await.map_err(sort)?;
+        transaction.commit().await.map_err(sort)?;
+        // Calls without a name tell of the link.
+        self.changes.tell([Self::history_changed(company)]);
+        Ok(())
+    }
+
+    /// What the controller last said of the link to Salesforce. What a controller of another
+    /// version said that cannot be read counts as nothing.
+    pub(crate) async fn link(&self, company: &CompanyId) -> Result<Option<LinkHealth>, StoreError> {
+        let row: Option<LinkRow> = self
+            .database
+            .optional(TOLD, args![company.as_str()])
+            .await
+            .map_err(|error| StoreError::sort("read what is said of the link", error))?;
+        Ok(row.and_then(|row| serde_json::from_str(&row.health).ok()))
     }
 
     /// For how many days each company wants its calls kept that says so.

@@ -111,12 +111,14 @@ const ASKED_ALL: Rowwise = Rowwise {
         ("was_company", Text),
         ("was_person", Text),
         ("gone_at", Number),
+        ("run", Text),
+        ("api_calls", Number),
     ],
-    sql: "INSERT INTO questions (company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at) \
-         SELECT company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at FROM n WHERE true \
+    sql: "INSERT INTO questions (company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at, run, api_calls) \
+         SELECT company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at, run, api_calls FROM n WHERE true \
          ON CONFLICT (company, number) DO UPDATE SET asked_at = excluded.asked_at, misses = excluded.misses, \
          settings = excluded.settings, due_at = excluded.due_at, was_company = excluded.was_company, \
-         was_person = excluded.was_person, gone_at = excluded.gone_at",
+         was_person = excluded.was_person, gone_at = excluded.gone_at, run = excluded.run, api_calls = excluded.api_calls",
 };
 
 const NUMBERS: &[(&str, Kind)] = &[("company", Text), ("number", Text)];

@@ -30,13 +30,16 @@ use jiff::Timestamp;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
-use self::changes::{Change, Changes, Kind};
+pub(crate) use self::calls::SearchedPage;
+pub(crate) use self::changes::News;
+pub(crate) use self::changes::{Change, Changes, Kind};
 pub(crate) use self::companies::shorter;
 use self::database::Database;
 pub(crate) use self::database::DatabaseSize;
 pub use self::database::error::StoreError;
 pub(crate) use self::purge::days_before;
 use self::rings::List;
+pub(crate) use self::rings::Ringing;
 pub(crate) use self::rules::rings::{Ring, RingLimits};
 use super::model::Direction;
 use super::model::number_hash::NumberKeys;
@@ -67,8 +70,12 @@ pub(crate) struct CallFilter {
     pub(crate) matched: Option<bool>,
     /// Only calls of this direction.
     pub(crate) direction: Option<Direction>,
+    /// Only calls whose contact has this in the name of its company or person, lower case.
+    pub(crate) name: Option<String>,
     /// Only calls older than this position, where the previous page ended.
     pub(crate) after: Option<Position>,
+    /// Only calls at this position or newer.
+    pub(crate) down_to: Option<Position>,
     /// The most calls in the page.
     pub(crate) limit: u32,
 }

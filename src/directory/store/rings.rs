@@ -36,7 +36,8 @@ pub(crate) const ON_RECORD: &str = "SELECT \
      (SELECT p.number FROM contacts p WHERE p.company = $1 AND p.number = $2) AS contact, \
      (SELECT q.asked_at FROM questions q WHERE q.company = $1 AND q.number = $2) AS asked_at, \
      r.rang_at, r.next_at, r.claimed_until, r.not_asked, r.answered_at, \
-     (SELECT COUNT(*) FROM rings m WHERE m.company = $1 AND m.recorded_at > $3) AS in_a_minute \
+     (SELECT COUNT(*) FROM rings m WHERE m.company = $1 AND m.recorded_at > $3 \
+     AND m.answered_at IS DISTINCT FROM m.recorded_at) AS in_a_minute \
      FROM (SELECT 1 AS one) o LEFT JOIN rings r ON r.company = $1 AND r.number = $2";
 
 /// Parameters: $1 company, $2 number, $3 when it rang, $4 now.
@@ -97,6 +98,18 @@ const SETTLE: Rowwise = Rowwise {
 const HELD: &str =
     "SELECT rang_at, answered_at, not_asked FROM rings WHERE company = $1 AND number = $2";
 
+/// A ring of a number about which Salesforce need not be asked, for call screens alone. It counts as
+/// answered at once, and not for the rate. Parameters: $1 company, $2 number, $3 when it rang, $4
+/// now.
+const SHOW: &str = "INSERT INTO rings (company, number, rang_at, recorded_at, next_at, answered_at) \
+     VALUES ($1, $2, $3, $4, $4, $4) ON CONFLICT (company, number) DO UPDATE SET rang_at = excluded.rang_at, \
+     recorded_at = excluded.recorded_at, next_at = excluded.next_at, answered_at = excluded.answered_at \
+     WHERE rings.answered_at IS NOT NULL AND rings.rang_at < excluded.rang_at";
+
+/// What rings of a company. Parameters: $1 company, $2 since when it was put on record, $3 most.
+const RINGING: &str = "SELECT number, rang_at, answered_at, not_asked FROM rings \
+     WHERE company = $1 AND recorded_at > $2 ORDER BY recorded_at DESC LIMIT $3";
+
 /// Parameters: $1 company, $2 number, $3 now.
 const WHY: &str = "SELECT not_asked FROM rings WHERE company = $1 AND number = $2 AND next_at > $3 \
      AND answered_at IS NULL AND not_asked IS NOT NULL";
@@ -141,6 +154,26 @@ row! {
         rang_at: i64,
         due_at: Option<i64>,
     }
+}
+
+row! {
+    struct RingingRow {
+        number: String,
+        rang_at: i64,
+        answered_at: Option<i64>,
+        not_asked: Option<String>,
+    }
+}
+
+/// A number that rings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ringing {
+    pub(crate) number: E164,
+    pub(crate) rang_at: Timestamp,
+    /// Whether Salesforce has said what it knows.
+    pub(crate) answered: bool,
+    /// Why it could not be asked when that was last tried.
+    pub(crate) not_asked: Option<NotAsked>,
 }
 
 row! {
@@ -282,6 +315,66 @@ impl Store {
             .await
             .map_err(|error| StoreError::sort("look a number up", error))?;
         Ok(row.map(|row| NotAsked::read(&row.not_asked)))
+    }
+
+    /// Puts a ring on record for call screens alone: Salesforce need not be asked about the number.
+    pub(crate) async fn show_ring(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+        rang_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        uncrossed(|| self.try_show_ring(company, number, rang_at, now))
+            .await
+            .map_err(|error| StoreError::sort("put a ring on record", error))?;
+        self.changes.tell([Self::history_changed(company)]);
+        Ok(())
+    }
+
+    async fn try_show_ring(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+        rang_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        let keys = self.number_keys();
+        let mut transaction = self.database.begin().await?;
+        let gate = Gate::open(&mut transaction, company).await?;
+        let gone = gate
+            .erased(&mut transaction, &keys, [number.as_str()])
+            .await?;
+        if gate.is_closed() || !gone.is_empty() {
+            return Ok(());
+        }
+        let args = args![company.as_str(), number.as_str(), micros(rang_at), micros(now)];
+        transaction.execute(SHOW, args).await?;
+        transaction.commit().await
+    }
+
+    /// What rings, or did since this time, the newest first.
+    pub(crate) async fn ringing(
+        &self,
+        company: &CompanyId,
+        since: Timestamp,
+        most: u32,
+    ) -> Result<Vec<Ringing>, StoreError> {
+        let rows: Vec<RingingRow> = self
+            .database
+            .all(RINGING, args![company.as_str(), micros(since), i64::from(most)])
+            .await
+            .map_err(|error| StoreError::sort("read what rings", error))?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Ringing {
+                    number: e164(&row.number).ok_or(StoreError::Corrupt("a ring"))?,
+                    rang_at: time(row.rang_at)?,
+                    answered: row.answered_at.is_some(),
+                    not_asked: row.not_asked.as_deref().map(NotAsked::read),
+                })
+            })
+            .collect()
     }
 
     /// What is held about a ring of the number.

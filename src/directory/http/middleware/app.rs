@@ -30,6 +30,8 @@ pub(crate) struct App {
     pub(crate) rings: RingLimits,
     /// The operator's maximum of days for which calls are kept.
     pub(crate) retain_days: Option<u32>,
+    /// Whether rings of known numbers are put on record, for the call screens of the pages.
+    pub(crate) shows_rings: bool,
     /// Cancelled at shutdown. `/readyz` then fails, so that no new traffic arrives.
     pub(crate) shutdown: CancellationToken,
 }

@@ -70,6 +70,10 @@ pub(crate) enum ApiError {
         "number cannot be kept: {0}; write a phone number, best in the international form +81312345678"
     )]
     NumberRefused(NotLookedUp),
+    #[error(
+        "there is no call of this ID; look at the ID, and whether the call's number was erased, about which nothing is kept"
+    )]
+    NoSuchCall,
     #[error("there is no such endpoint; see /v1/openapi.json")]
     NoSuchEndpoint,
     #[error("this endpoint does not take this method; see /v1/openapi.json")]
@@ -174,6 +178,7 @@ impl ApiError {
             | Self::NoName(..)
             | Self::NobodyErased
             | Self::NotANumber(_)
+            | Self::NoSuchCall
             | Self::NoSuchEndpoint => StatusCode::NOT_FOUND,
             Self::Packing => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod | Self::NotADelivery => StatusCode::METHOD_NOT_ALLOWED,
@@ -212,6 +217,7 @@ impl ApiError {
             Self::NoName(why, _) => why.code(),
             Self::TooManyStreams => "too-many-streams",
             Self::ErasedNumber | Self::NobodyErased => "erased",
+            Self::NoSuchCall => "no-such-call",
             Self::NoSuchEndpoint => "no-such-endpoint",
             Self::Packing => "content-encoding",
             Self::NoRoom => "no-room",

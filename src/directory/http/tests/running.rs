@@ -126,6 +126,7 @@ pub(crate) async fn app(database: &str, time: Duration) -> App {
             asked_within: Duration::from_secs(600),
         },
         retain_days: None,
+        shows_rings: false,
         shutdown: CancellationToken::new(),
     }
 }
@@ -149,7 +150,7 @@ async fn answer(
 ) -> (u16, String, Option<String>) {
     let token = token("acme", purpose);
     let request = request.header("authorization", format!("Bearer {}", token.expose_secret()));
-    let response = router(app)
+    let response = router(app, None)
         .oneshot(request.body(body).unwrap())
         .await
         .unwrap();

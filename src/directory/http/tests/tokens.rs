@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-const ENDPOINTS: [(&str, &str, &[Purpose]); 29] = [
+const ENDPOINTS: [(&str, &str, &[Purpose]); 32] = [
     ("POST", "/v1/webhooks/calls", &[Purpose::Ingest]),
     (
         "GET",
@@ -19,6 +19,17 @@ const ENDPOINTS: [(&str, &str, &[Purpose]); 29] = [
         &[Purpose::Lookup, Purpose::Admin],
     ),
     ("GET", "/v1/calls", &[Purpose::Lookup, Purpose::Admin]),
+    (
+        "GET",
+        "/v1/calls/d1/why",
+        &[Purpose::Lookup, Purpose::Admin],
+    ),
+    (
+        "GET",
+        "/v1/contacts/0312345678/why",
+        &[Purpose::Lookup, Purpose::Admin],
+    ),
+    ("PUT", "/v1/company/health", &[Purpose::Controller]),
     ("POST", "/v1/worker/calls/claim", &[Purpose::Worker]),
     ("POST", "/v1/worker/calls/done", &[Purpose::Worker]),
     ("POST", "/v1/worker/calls/release", &[Purpose::Worker]),
@@ -60,7 +71,7 @@ async fn the_table_holds_every_endpoint_of_the_document() {
     let mut described = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let concrete = path.replace("{number}", "0312345678");
+            let concrete = path.replace("{number}", "0312345678").replace("{id}", "d1");
             let (.., purposes) = ENDPOINTS
                 .iter()
                 .find(|(m, p, _)| m.eq_ignore_ascii_case(method) && *p == concrete)

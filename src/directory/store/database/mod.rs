@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow", "0008_records", "0009_rings")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow", "0008_records", "0009_rings", "0010_pages")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[
@@ -526,6 +526,7 @@ mod tests {
             "c4d1bc8b3738fc30e9213cfb",
             "4036d27c8e300b9d9e88348f",
             "845c75000dd69c6150d92e25",
+            "8bc25b33da417b5803d23c9f",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -538,6 +539,7 @@ mod tests {
             "2d4fa64d22a94555e3d2ed6e",
             "2ca27684960972b48b61093a",
             "ba090a4bda8da8bca1885f5b",
+            "057610f1a3cd55564cd081c8",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }
