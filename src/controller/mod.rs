@@ -12,6 +12,8 @@ mod memory;
 mod queue;
 mod reconcile;
 mod server;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::Arc;

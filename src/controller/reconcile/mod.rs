@@ -1,7 +1,7 @@
 //! Reconciles one integration: observes, decides, and applies the decision.
 
 pub(crate) mod apply;
-mod directory;
+pub(crate) mod directory;
 pub(crate) mod error;
 mod finalizer;
 pub(crate) mod login_record;
