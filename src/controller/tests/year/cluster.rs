@@ -256,7 +256,7 @@ impl Asked {
             watch: watched.then(|| {
                 (
                     number("resourceVersion").unwrap_or(0),
-                    number("timeoutSeconds").unwrap_or(290),
+                    number("timeoutSeconds").filter(|end| *end > 0).unwrap_or(3_600),
                 )
             }),
             ours_only: query.contains_key("labelSelector"),
@@ -633,13 +633,12 @@ impl Watcher {
                 let object = object.as_deref();
                 object.filter(|object| self.asked.shows(object)).cloned()
             };
-            let (type_, object) = match (shown(&change.before), shown(&change.after)) {
+            let (type_, mut object) = match (shown(&change.before), shown(&change.after)) {
                 (None, None) => continue,
                 (None, Some(after)) => ("ADDED", after),
                 (Some(_), Some(after)) => ("MODIFIED", after),
                 (Some(before), None) => ("DELETED", before),
             };
-            let mut object = object;
             object["metadata"]["resourceVersion"] = self.at.to_string().into();
             let mut line = serde_json::to_vec(&json!({"type": type_, "object": object})).unwrap();
             line.push(b'\n');

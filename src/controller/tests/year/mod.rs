@@ -7,6 +7,7 @@
 mod cluster;
 mod dice;
 mod directory;
+mod operate;
 mod replica;
 mod rules;
 mod salesforce;

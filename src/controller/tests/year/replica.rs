@@ -3,6 +3,7 @@
 //! and for how long two believe that they do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::Client;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,9 @@ use crate::controller::watch::Watches;
 use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::{DialPolicy, FingerprintKey, Transport};
+
+/// The time after which answers to log-ins are stored.
+const STORED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The key of fingerprints in every world.
 pub(super) fn key() -> FingerprintKey {
@@ -71,10 +75,13 @@ impl Replica {
         let book = AbortOnDropHandle::new(tokio::spawn({
             let context = Arc::clone(&context);
             async move {
-                context
-                    .user_logins
-                    .keep_stored(CancellationToken::new())
-                    .await;
+                // Seldomer than in a cluster, where a look each second or two costs nothing.
+                loop {
+                    tokio::time::sleep(STORED_WITHIN).await;
+                    let once = CancellationToken::new();
+                    once.cancel();
+                    context.user_logins.keep_stored(once).await;
+                }
             }
         }));
         let work = AbortOnDropHandle::new(tokio::spawn(async move {

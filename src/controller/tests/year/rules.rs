@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::cluster::{Kind, Place, now, owner_uid, seconds, text, time};
+use super::cluster::{Kind, Place, now, owner_uid, text, time};
 use super::salesforce::LIMIT;
 use super::workload::place_of;
 use super::world::World;
@@ -134,8 +134,10 @@ impl Judge {
                     let what = format!("Connected is {connected:?} after {lasts:#}");
                     self.breaks("the-right-password-works", &who, what);
                 }
-                self.looked_at(at, &object, lasts, world);
-                self.runs(at, &object, lasts, world);
+                if connected.0 == "True" {
+                    self.looked_at(at, &object, lasts, world);
+                    self.runs(at, &object, lasts, world);
+                }
             }
             Truth::Broken(why) => {
                 if lasts > SHOWN_WITHIN && ready.0 == "True" {
@@ -369,7 +371,7 @@ fn truth(at: usize, world: &World) -> Truth {
     }
     let user = world.salesforce.user(&world.named_user(at));
     let org = world.salesforce.org(user.org);
-    if now() < org.down_until || now() < org.no_quota_until || now() < user.locked_until {
+    if now() < org.down_until || now() < org.no_quota_until || user.locked {
         return Truth::Unclear;
     }
     if password.starts_with("battery") {
@@ -385,10 +387,4 @@ fn truth(at: usize, world: &World) -> Truth {
         return Truth::BrokenThere("lost its rights");
     }
     Truth::Works
-}
-
-/// A moment, for messages.
-#[allow(dead_code)]
-fn ago(number: u64) -> Timestamp {
-    now() - seconds(number)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use parking_lot::Mutex;
@@ -23,9 +23,8 @@ use crate::salesforce::{
     Organization, Phase, SessionInfo, SharedSession, Usage, UsersFound, Visibility,
 };
 
-/// Refused log-ins in a row that lock a user, and for how long.
+/// Refused log-ins in a row that lock a user, until somebody gives it another password.
 const LOCKED_AFTER: u32 = 10;
-const LOCKED_FOR: SignedDuration = SignedDuration::from_mins(30);
 /// API requests that an org has within 24 hours.
 pub(super) const LIMIT: u64 = 15_000;
 
@@ -36,7 +35,7 @@ pub(super) struct User {
     /// The password that is right now.
     pub password: String,
     pub expired: bool,
-    pub locked_until: Timestamp,
+    pub locked: bool,
     failures: u32,
     /// When wrong passwords were refused to the controller.
     pub refused: Vec<Timestamp>,
@@ -110,7 +109,7 @@ impl Salesforce {
             org,
             password: format!("correct-horse-{name}-0"),
             expired: false,
-            locked_until: Timestamp::MIN,
+            locked: false,
             failures: 0,
             refused: vec![],
         };
@@ -123,6 +122,16 @@ impl Salesforce {
 
     pub(super) fn change_user(&self, name: &str, change: impl FnOnce(&mut User)) {
         change(self.state.lock().users.get_mut(name).unwrap());
+    }
+
+    /// Gives a user another password, with which it is as good as new.
+    pub(super) fn new_password(&self, name: &str) {
+        self.change_user(name, |user| {
+            user.password = format!("correct-horse-{name}-{}", now().as_millisecond());
+            user.expired = false;
+            user.locked = false;
+            user.failures = 0;
+        });
     }
 
     pub(super) fn org(&self, org: usize) -> Org {
@@ -170,14 +179,14 @@ impl Salesforce {
         if now() < orgs[user.org].down_until {
             return LogIn::Failed(Meaning::Unreachable);
         }
-        if user.password != password || now() < user.locked_until {
+        if user.password != password || user.locked {
             if by_controller && user.password != password {
                 user.refused.push(now());
             }
             user.failures += 1;
             if user.failures >= LOCKED_AFTER {
                 user.failures = 0;
-                user.locked_until = now() + LOCKED_FOR;
+                user.locked = true;
             }
             return LogIn::Failed(Meaning::InvalidLogin);
         }
@@ -226,7 +235,8 @@ impl Salesforce {
         let state = self.state.lock();
         let user = state.users.get(name)?.clone();
         let org = state.orgs[user.org].clone();
-        let token = format!("{} {} {}", user.org, org.sessions, user.password);
+        // A password that expires or changes ends the sessions.
+        let token = format!("{} {} {}", org.sessions, user.password, user.expired);
         Some((token, user, org))
     }
 

@@ -15,7 +15,7 @@ use super::directory::Directory;
 use super::replica::{Replica, key};
 use super::rules::Judge;
 use super::salesforce::Salesforce;
-use super::script::{Act, Deed, Script, Size};
+use super::script::{Act, Deed, Script};
 use super::workload::place_of;
 use crate::api::fixtures::{self, clock};
 use crate::api::{
@@ -83,7 +83,6 @@ pub(super) struct World {
     replicas: Vec<Replica>,
     last_replica: usize,
     judge: Judge,
-    requests: u64,
 }
 
 /// What became of a world.
@@ -101,18 +100,23 @@ pub(super) struct Ended {
 
 /// Plays a script to its end.
 pub(super) fn play(script: &Script) -> Ended {
+    in_time(async || {
+        let mut world = World::new(script);
+        world.live().await;
+        world.end()
+    })
+}
+
+/// Plays something in a time of its own.
+pub(super) fn in_time<T>(play: impl AsyncFnOnce() -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
     let ended = runtime.block_on(async {
-        let began = BEGIN.parse().unwrap();
-        let _clock = clock::begin(began);
-        let mut world = World::new(script);
-        salesforce_played::play(Some(Arc::clone(&world.salesforce) as _));
-        directory_played::play(Some(Arc::clone(&world.directory) as _));
-        let ended = world.live().await;
+        let _clock = clock::begin(BEGIN.parse().unwrap());
+        let ended = play().await;
         salesforce_played::play(None);
         directory_played::play(None);
         ended
@@ -130,15 +134,31 @@ pub(super) fn encoded(password: &str) -> Value {
 
 impl World {
     fn new(script: &Script) -> Self {
-        let Size {
-            seed,
-            tenants,
-            days,
-        } = script.size;
+        let mut dice = Dice::new(script.size.seed, 4);
+        let tenants = 0..script.size.tenants;
+        let tenants = tenants.map(|at| tenant(at, &mut dice)).collect();
+        let mut world = Self::of(script.size.seed, tenants);
+        let begin = now();
+        for at in 0..world.tenants.len() {
+            world.create(at, None);
+        }
+        for act in &script.acts {
+            world.at(begin + seconds(act.at), Task::Act(*act));
+        }
+        let over = begin + seconds(script.size.days * 86_400);
+        world.at(over, Task::Calm);
+        world.at(over + seconds(3 * 3600), Task::Connected);
+        world.at(over + seconds((CALM_HOURS - 2) * 3600), Task::Settled);
+        world.at(over + seconds(CALM_HOURS * 3600), Task::End);
+        world.at(begin + seconds(LOOK), Task::Look);
+        world
+    }
+
+    /// A world with a leader, and tenants whose Secrets are right and who have created nothing yet.
+    pub(super) fn of(seed: u64, tenants: Vec<Tenant>) -> Self {
         let cluster = Cluster::new(Dice::new(seed, 2));
-        let salesforce = Salesforce::new(Dice::new(seed, 3), key(), tenants.div_ceil(2));
-        let mut dice = Dice::new(seed, 4);
-        let tenants: Vec<Tenant> = (0..tenants).map(|at| tenant(at, &mut dice)).collect();
+        let orgs = tenants.len().div_ceil(2);
+        let salesforce = Salesforce::new(Dice::new(seed, 3), key(), orgs);
         for (at, tenant) in tenants.iter().enumerate() {
             salesforce.add_user(&tenant.user, at / 2);
         }
@@ -146,7 +166,7 @@ impl World {
             cluster,
             salesforce,
             directory: Directory::new(),
-            dice,
+            dice: Dice::new(seed, 5),
             judge: Judge::new(tenants.len()),
             tenants,
             seen: 1,
@@ -159,23 +179,13 @@ impl World {
             number: 0,
             replicas: vec![],
             last_replica: 0,
-            requests: 0,
         };
-        let begin = now();
         for at in 0..world.tenants.len() {
             world.write_secret(at);
-            world.create(at, None);
         }
-        world.at(begin, Task::Lead);
-        for act in &script.acts {
-            world.at(begin + seconds(act.at), Task::Act(*act));
-        }
-        let over = begin + seconds(days * 86_400);
-        world.at(over, Task::Calm);
-        world.at(over + seconds(3 * 3600), Task::Connected);
-        world.at(over + seconds((CALM_HOURS - 2) * 3600), Task::Settled);
-        world.at(over + seconds(CALM_HOURS * 3600), Task::End);
-        world.at(begin + seconds(LOOK), Task::Look);
+        world.at(now(), Task::Lead);
+        salesforce_played::play(Some(Arc::clone(&world.salesforce) as _));
+        directory_played::play(Some(Arc::clone(&world.directory) as _));
         world
     }
 
@@ -185,7 +195,8 @@ impl World {
         self.agenda.insert((at, self.number), task);
     }
 
-    async fn live(&mut self) -> Ended {
+    /// Lives until the task [`Task::End`].
+    pub(super) async fn live(&mut self) {
         let mut changes = self.cluster.changes();
         loop {
             changes.borrow_and_update();
@@ -207,7 +218,6 @@ impl World {
                 Some(task) => self.do_(task),
             }
         }
-        self.end()
     }
 
     fn end(&mut self) -> Ended {
@@ -309,7 +319,7 @@ impl World {
         self.write_secret_with(at, encoded(&user.password));
     }
 
-    fn create(&self, at: usize, adopt: Option<String>) {
+    pub(super) fn create(&self, at: usize, adopt: Option<String>) {
         if self.integration(at).is_some() {
             return;
         }
@@ -329,7 +339,7 @@ impl World {
     }
 
     /// Changes what a tenant wants, and its integration, if it is there.
-    fn want(&mut self, at: usize, change: impl FnOnce(&mut SalesforceIntegration)) {
+    pub(super) fn want(&mut self, at: usize, change: impl FnOnce(&mut SalesforceIntegration)) {
         change(&mut self.tenants[at].wanted);
         let spec = serde_json::to_value(&self.tenants[at].wanted.spec).unwrap();
         self.cluster
@@ -379,12 +389,7 @@ impl World {
                 self.write_secret_with(who, json!({"pasword": STANDARD.encode("x")}));
             }
             Deed::NewPassword => {
-                let password = format!("correct-horse-{}", now().as_second());
-                let user = self.tenants[who].user.clone();
-                self.salesforce.change_user(&user, |user| {
-                    user.password = password;
-                    user.expired = false;
-                });
+                self.salesforce.new_password(&self.tenants[who].user);
             }
             Deed::Expire => {
                 let user = self.tenants[who].user.clone();
@@ -596,11 +601,11 @@ impl World {
             });
         }
         for at in 0..self.tenants.len() {
-            let user = self.tenants[at].user.clone();
-            self.salesforce.change_user(&user, |user| {
-                user.expired = false;
-                user.locked_until = Timestamp::MIN;
-            });
+            let name = &self.tenants[at].user;
+            let user = self.salesforce.user(name);
+            if user.expired || user.locked {
+                self.salesforce.new_password(name);
+            }
         }
         for at in 0..self.tenants.len() {
             self.cluster.delete(&self.rival(at));
@@ -630,11 +635,10 @@ impl World {
             }
         }
         self.judged(|judge, _| judge.calm());
-        self.requests = self.cluster.requests();
     }
 }
 
-fn tenant(at: usize, dice: &mut Dice) -> Tenant {
+pub(super) fn tenant(at: usize, dice: &mut Dice) -> Tenant {
     let name = format!("t{at}");
     let mut wanted = fixtures::integration(&name);
     wanted.metadata.uid = None;
