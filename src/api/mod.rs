@@ -70,6 +70,16 @@ pub(crate) fn token_secret_name(integration: &str) -> String {
 
 /// The current time in whole seconds, as Kubernetes writes times.
 pub(crate) fn now() -> Timestamp {
-    let now = Timestamp::now();
+    let now = clock();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+#[cfg(not(test))]
+fn clock() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+fn clock() -> Timestamp {
+    fixtures::clock::now().unwrap_or_else(Timestamp::now)
 }

@@ -13,6 +13,8 @@ mod queue;
 mod reconcile;
 mod resident;
 mod server;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::Arc;

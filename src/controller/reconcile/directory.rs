@@ -78,6 +78,10 @@ pub(crate) async fn claim(
     question: Question,
     not_before: Option<Timestamp>,
 ) -> Answer {
+    #[cfg(test)]
+    if let Some(directory) = played::directory() {
+        return directory.claim(owner(resource), &resource.spec.company_id, &question);
+    }
     let request = CompanySettings {
         owner: owner(resource),
         adopt: question.adopt,
@@ -126,6 +130,10 @@ pub(crate) async fn book(
     resource: &SalesforceIntegration,
     settings: &Settings,
 ) -> Option<BookReport> {
+    #[cfg(test)]
+    if played::directory().is_some() {
+        return None;
+    }
     let not_before = context.token_sources(resource).not_before;
     let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
     let asked = async {
@@ -168,6 +176,10 @@ pub(crate) async fn erase(
         // Nothing can be kept under it.
         return Outcome::Done;
     };
+    #[cfg(test)]
+    if let Some(directory) = played::directory() {
+        return directory.erase(owner(resource), &resource.spec.company_id);
+    }
     // The region of a token is for numbers in requests, of which there are none.
     let region = resource.spec.contacts.region.parse();
     let request = EraseCompanyRequest {
@@ -292,5 +304,37 @@ fn owner(resource: &SalesforceIntegration) -> Owner {
         uid: resource.uid().unwrap_or_default(),
         namespace: resource.namespace().unwrap_or_default(),
         name: resource.name_any(),
+    }
+}
+
+/// A directory that a test plays instead of a server.
+#[cfg(test)]
+pub(crate) mod played {
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    use crate::decide::data::claim::{Answer, Question};
+    use crate::decide::data::erasure::Outcome;
+    use crate::directory::model::company::Owner;
+
+    /// Answers what the controller asks about companies.
+    pub(crate) trait Directory: Send + Sync {
+        /// Whose the company's data is.
+        fn claim(&self, owner: Owner, company: &str, question: &Question) -> Answer;
+        /// Erases what is kept about a company.
+        fn erase(&self, owner: Owner, company: &str) -> Outcome;
+    }
+
+    thread_local! {
+        static PLAYED: RefCell<Option<Arc<dyn Directory>>> = const { RefCell::new(None) };
+    }
+
+    /// Has this thread's questions answered so, or no longer.
+    pub(crate) fn play(directory: Option<Arc<dyn Directory>>) {
+        PLAYED.set(directory);
+    }
+
+    pub(super) fn directory() -> Option<Arc<dyn Directory>> {
+        PLAYED.with_borrow(Clone::clone)
     }
 }
