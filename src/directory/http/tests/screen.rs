@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use secrecy::ExposeSecret as _;
+
 use super::pages::{Browser, link};
 use super::*;
 
@@ -9,6 +11,7 @@ on_each_database!(
     who_calls_shows_up_and_gets_a_name_and_nothing_is_told_twice,
     who_comes_back_misses_nothing,
     an_erased_caller_leaves_the_screen_and_the_list,
+    a_ring_that_is_pushed_shows_up_whether_the_caller_is_known_or_not,
 );
 
 /// A stream of events.
@@ -254,4 +257,41 @@ async fn two_replicas_tell_each_event_once() {
         }
     }
     replica.stop().await;
+}
+
+/// What a platform pushes while a phone rings.
+async fn push(directory: &Directory, number: &str) {
+    let token = token("acme", Purpose::Ingest);
+    let body = json!({"number": number}).to_string();
+    let reply = directory
+        .raw("POST", "/v1/rings", Some(token.expose_secret()), &body)
+        .await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+async fn a_ring_that_is_pushed_shows_up_whether_the_caller_is_known_or_not(on: Backend) {
+    let directory = Directory::with_pages(on).await;
+    let known = found("+81312345678", "Sato");
+    directory.worker().write_contacts(&write(WritePolicy::Overwrite, known)).await.unwrap();
+    let browser = directory.signed_in("acme").await;
+    let mut screen = Events::of(&browser, "screen", None).await;
+    screen.until_seen().await;
+    push(&directory, "0312345678").await;
+    let told = screen.until_shown("Sato").await;
+    assert_eq!(cards(&told), 1, "{told:?}");
+    screen.until_seen().await;
+    push(&directory, "0312345679").await;
+    let told = screen.until_shown("The name is being looked up").await;
+    assert_eq!(cards(&told), 1, "{told:?}");
+    screen.until_seen().await;
+    let first = found("+81312345679", "Yamada");
+    directory.worker().write_contacts(&write(WritePolicy::Overwrite, first)).await.unwrap();
+    let told = screen.until_shown("Yamada").await;
+    assert_eq!(cards(&told), 1, "{told:?}");
+    screen.until_seen().await;
+    // The call that the platform delivers of it is the same caller, who stands there once.
+    directory.ingest().ingest(&payload([ringing("d1", "0312345679")])).await.unwrap();
+    push(&directory, "0398765432").await;
+    let told = screen.until_shown("03-9876-5432").await;
+    assert!(told.iter().all(|event| event.kind != "gone"), "{told:?}");
 }
