@@ -15,7 +15,9 @@ async fn a_broken_link_and_its_repair_are_told_where_calls_are_shown() {
     let stage = Stage::start("told", world::acme()).await;
     stage.apply(&stage.secret("acme", "wrong", TOKEN)).await;
     stage.apply(&stage.integration("acme")).await;
-    stage.condition("acme", "Ready", "False", "InvalidLogin").await;
+    stage
+        .condition("acme", "Ready", "False", "InvalidLogin")
+        .await;
     let ingest = stage.directory("acme", "ingest").await;
     let call = incoming_call("acme", "1", world::NOWHERE);
     ingest.ingest(&call).await.unwrap();
@@ -24,14 +26,25 @@ async fn a_broken_link_and_its_repair_are_told_where_calls_are_shown() {
     let until = async |cause: Cause| -> Why {
         wait_for(format!("the cause to be {cause:?}"), SOON, || async {
             let why = lookup.why(id).await.map_err(|error| error.to_string())?;
-            if why.cause == cause { Ok(why) } else { Err(format!("{why:?}")) }
+            if why.cause == cause {
+                Ok(why)
+            } else {
+                Err(format!("{why:?}"))
+            }
         })
         .await
     };
     let broken = until(Cause::LinkBroken).await;
     let link = broken.link.unwrap();
-    assert_eq!((link.reason.as_str(), link.time_zone.as_str()), ("InvalidLogin", "Asia/Tokyo"));
-    assert!(broken.remedy.unwrap().contains("password"), "{}", link.remedy);
+    assert_eq!(
+        (link.reason.as_str(), link.time_zone.as_str()),
+        ("InvalidLogin", "Asia/Tokyo")
+    );
+    assert!(
+        broken.remedy.unwrap().contains("password"),
+        "{}",
+        link.remedy
+    );
 
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.ready("acme").await;

@@ -235,10 +235,16 @@ impl Who {
 impl Others {
     /// The others are opened at the place where the chosen record is.
     pub(super) fn of(others: &Alternatives, link: Option<&str>, words: &'static Words) -> Self {
-        let base = link.and_then(|link| link.rsplit_once('/')).map(|(base, _)| base);
+        let base = link
+            .and_then(|link| link.rsplit_once('/'))
+            .map(|(base, _)| base);
         let other = |other: &crate::directory::model::Alternative| {
             let names = [&other.person_name, &other.company_name];
-            let names: Vec<String> = names.into_iter().flatten().map(|name| plain(name)).collect();
+            let names: Vec<String> = names
+                .into_iter()
+                .flatten()
+                .map(|name| plain(name))
+                .collect();
             let id = utf8_percent_encode(&other.record_id, NON_ALPHANUMERIC);
             Other {
                 object: words.object_of(other.object),
@@ -320,7 +326,12 @@ impl Around<'_> {
 /// The number of a call as people of the region write it; as the platform spelled it where it is no
 /// number.
 pub(super) fn number(call: &Call, region: Region, words: &Words) -> String {
-    let spelled = || call.number.as_deref().map(plain).filter(|text| !text.trim().is_empty());
+    let spelled = || {
+        call.number
+            .as_deref()
+            .map(plain)
+            .filter(|text| !text.trim().is_empty())
+    };
     match &call.e164 {
         Some(e164) => written(e164, region),
         None => spelled().unwrap_or_else(|| words.no_number.to_owned()),

@@ -1,7 +1,7 @@
 //! The words of the pages in each language: a catalogue without a gap, since a struct has none.
 
-use crate::directory::why::Cause;
 use crate::directory::model::{ChosenBy, Direction, RecordObject};
+use crate::directory::why::Cause;
 
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -422,7 +422,9 @@ const fn japanese_cause(cause: Cause) -> &'static str {
         Cause::NotAskedYet => "まだ問い合わせていません。次回の実行で問い合わせます",
         Cause::NotInSalesforce => "問い合わせた結果、Salesforceに登録がありません",
         Cause::GoneFromSalesforce => "以前はSalesforceに登録がありましたが、現在はありません",
-        Cause::SettingsChanged => "設定の変更前は登録がありませんでした。次回の実行で改めて問い合わせます",
+        Cause::SettingsChanged => {
+            "設定の変更前は登録がありませんでした。次回の実行で改めて問い合わせます"
+        }
         Cause::RemovedByHand => "連絡先は手動で削除されました",
     }
 }
@@ -435,10 +437,7 @@ const fn japanese_remedy(cause: Cause) -> &'static str {
             "再び保存してよい場合は、データ保護の担当者が復元してください(POST /v1/numbers/restore)。"
         }
         Cause::NoNumber => "電話プラットフォームで通話を確認してください。",
-        Cause::NoAreaCode
-        | Cause::NoSuchCountry
-        | Cause::NotANumber
-        | Cause::NoSuchNumber => {
+        Cause::NoAreaCode | Cause::NoSuchCountry | Cause::NotANumber | Cause::NoSuchNumber => {
             "電話プラットフォームで番号を確認し、正しい場合は連携の spec.contacts.region を確認してください。"
         }
         Cause::NoLink => {
@@ -469,7 +468,9 @@ mod tests {
     /// apart, and no list of them is kept by hand.
     fn catalogue(name: &str) -> Vec<(String, String)> {
         let source = include_str!("words.rs");
-        let start = source.find(&format!("const {name}: Words = Words {{")).unwrap();
+        let start = source
+            .find(&format!("const {name}: Words = Words {{"))
+            .unwrap();
         let body = &source[start..];
         let body = &body[..body.find("\n};").unwrap()];
         body.lines()
@@ -499,14 +500,20 @@ mod tests {
         for cause in Cause::ALL {
             let told = Language::Japanese.cause(cause);
             assert!(!told.is_ascii() && told != cause.sentence(), "{cause:?}");
-            let remedies = (Language::English.remedy(cause), Language::Japanese.remedy(cause));
+            let remedies = (
+                Language::English.remedy(cause),
+                Language::Japanese.remedy(cause),
+            );
             assert_eq!(remedies.0.is_some(), remedies.1.is_some(), "{cause:?}");
         }
     }
 
     #[test]
     fn the_browsers_language_is_taken_where_the_pages_have_it() {
-        assert_eq!(Language::accepted("de-DE,ja;q=0.8,en;q=0.5"), Some(Language::Japanese));
+        assert_eq!(
+            Language::accepted("de-DE,ja;q=0.8,en;q=0.5"),
+            Some(Language::Japanese)
+        );
         assert_eq!(Language::accepted("en-GB"), Some(Language::English));
         assert_eq!(Language::accepted("de"), None);
     }

@@ -98,9 +98,9 @@ const SETTLE: Rowwise = Rowwise {
 const HELD: &str =
     "SELECT rang_at, answered_at, not_asked FROM rings WHERE company = $1 AND number = $2";
 
-/// A ring of a number about which Salesforce need not be asked, for call screens alone. It counts as
-/// answered at once, and not for the rate. Parameters: $1 company, $2 number, $3 when it rang, $4
-/// now.
+/// A ring of a number about which Salesforce need not be asked, for call screens alone. It counts
+/// as answered at once, and not for the rate. Parameters: $1 company, $2 number, $3 when it rang,
+/// $4 now.
 const SHOW: &str = "INSERT INTO rings (company, number, rang_at, recorded_at, next_at, answered_at) \
      VALUES ($1, $2, $3, $4, $4, $4) ON CONFLICT (company, number) DO UPDATE SET rang_at = excluded.rang_at, \
      recorded_at = excluded.recorded_at, next_at = excluded.next_at, answered_at = excluded.answered_at \
@@ -348,7 +348,12 @@ impl Store {
         if gate.is_closed() || !gone.is_empty() {
             return Ok(());
         }
-        let args = args![company.as_str(), number.as_str(), micros(rang_at), micros(now)];
+        let args = args![
+            company.as_str(),
+            number.as_str(),
+            micros(rang_at),
+            micros(now)
+        ];
         transaction.execute(SHOW, args).await?;
         transaction.commit().await
     }
@@ -362,7 +367,10 @@ impl Store {
     ) -> Result<Vec<Ringing>, StoreError> {
         let rows: Vec<RingingRow> = self
             .database
-            .all(RINGING, args![company.as_str(), micros(since), i64::from(most)])
+            .all(
+                RINGING,
+                args![company.as_str(), micros(since), i64::from(most)],
+            )
             .await
             .map_err(|error| StoreError::sort("read what rings", error))?;
         rows.into_iter()
