@@ -56,13 +56,6 @@ impl Bed {
         }
     }
 
-    /// Goes down and comes back at the same address.
-    pub(crate) async fn restart(self) -> Self {
-        self.shutdown.cancel();
-        self.running.await.unwrap().unwrap();
-        Self::listen(self.folder, self.address).await
-    }
-
     /// Goes down, and returns what is needed to come back.
     pub(crate) async fn stop(self) -> (TempDir, std::net::SocketAddr) {
         self.shutdown.cancel();

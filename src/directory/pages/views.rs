@@ -15,7 +15,7 @@ use super::viewer::Viewer;
 use super::words::{Language, Words};
 use crate::directory::http::middleware::error::ApiError;
 use crate::directory::model::company::LinkHealth;
-use crate::directory::model::{Alternatives, Call, Contact, ContactSource};
+use crate::directory::model::{Alternatives, Call, Contact, ContactSource, Direction};
 use crate::directory::why::{Cause, Facts};
 use crate::error::Chain;
 use crate::phone::{E164, Region};
@@ -183,9 +183,9 @@ impl Row {
             machine_time: around.locale.machine(call.started_at),
             direction: words.direction_of(call.direction),
             way: match call.direction {
-                crate::directory::model::Direction::Incoming => "in",
-                crate::directory::model::Direction::Outgoing => "out",
-                crate::directory::model::Direction::Internal => "internal",
+                Direction::Incoming => "in",
+                Direction::Outgoing => "out",
+                Direction::Internal => "internal",
             },
             number: number(call, around.region, words),
             who: call
@@ -197,11 +197,6 @@ impl Row {
             why_this: words.why_this.replace("{}", &time),
             time,
         }
-    }
-
-    /// Whether anybody is known.
-    pub(super) fn is_named(&self) -> bool {
-        !self.who.company.is_empty() || !self.who.person.is_empty()
     }
 }
 

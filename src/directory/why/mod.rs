@@ -364,6 +364,7 @@ impl Facts {
 
 impl Cause {
     /// Every cause.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 29] = [
         Self::Named,
         Self::NamedByHand,
