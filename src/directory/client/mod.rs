@@ -26,6 +26,7 @@ use tracing::warn;
 use url::Url;
 
 pub use self::authorities::{Authorities, AuthoritiesError};
+pub use self::rings::Caller;
 pub use self::waiting::{WaitingEvent, WaitingStream};
 use super::model::Problem;
 use crate::error::{CauseText, Chain, cause};

@@ -855,10 +855,19 @@ proptest! {
                 worker.write_contacts(&write(WritePolicy::Overwrite, contact)).await.unwrap();
                 ids.push(id);
             }
+            // Both look at once: nothing that is read for one is told to the other.
+            let mut open = vec![];
             for (own, other) in [("acme", "birch"), ("birch", "acme")] {
                 let health = LinkHealth { cause: format!("secret of {own}"), ..link(false) };
                 directory.client(own, Purpose::Controller).tell_link(&health).await.unwrap();
                 let browser = directory.signed_in(own).await;
+                for board in ["screen", "history"] {
+                    let mut events = super::screen::Events::of(&browser, board, None).await;
+                    let (told, _) = events.until_seen().await;
+                    let secret = format!("secret of {other}");
+                    assert!(told.iter().all(|event| !event.data.to_string().contains(&secret)), "{own}: {told:?}");
+                    open.push(events);
+                }
                 let mut paths: Vec<String> = ids.iter().map(|id| format!("/pages/calls/{id}")).collect();
                 for page in ["/pages/calls", "/pages/calls.csv", "/pages/screen"] {
                     paths.push(format!("{page}?{query}"));

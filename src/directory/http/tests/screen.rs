@@ -15,21 +15,21 @@ on_each_database!(
 );
 
 /// A stream of events.
-struct Events {
+pub(super) struct Events {
     answer: reqwest::Response,
     text: String,
     events: VecDeque<Event>,
 }
 
 #[derive(Debug, Clone)]
-struct Event {
+pub(super) struct Event {
     kind: String,
     id: Option<String>,
-    data: Value,
+    pub(super) data: Value,
 }
 
 impl Events {
-    async fn of(browser: &Browser, board: &str, seen: Option<&str>) -> Self {
+    pub(super) async fn of(browser: &Browser, board: &str, seen: Option<&str>) -> Self {
         let url = format!("{}/pages/events?board={board}", browser.base);
         let mut request = browser.http.get(url).header("cookie", &browser.cookie);
         if let Some(seen) = seen {
@@ -77,7 +77,7 @@ impl Events {
     }
 
     /// The events up to the next that says that all is told: what they tell, and its ID.
-    async fn until_seen(&mut self) -> (Vec<Event>, String) {
+    pub(super) async fn until_seen(&mut self) -> (Vec<Event>, String) {
         let mut told = vec![];
         loop {
             let event = self.next().await.expect("the stream goes on");
