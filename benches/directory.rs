@@ -228,7 +228,10 @@ async fn bench(
         let _ = std::fs::write("/proc/self/clear_refs", "5");
         let browser = pages::Browser::sign_in(&base, &token(Purpose::Lookup)?).await?;
         let told = pages::screens(&browser, &platform, size.screens as usize, 50, 20).await?;
-        println!("{name:<11} {told}; peak memory, of the screens too, {}", peak_memory());
+        println!(
+            "{name:<11} {told}; peak memory, of the screens too, {}",
+            peak_memory()
+        );
     }
     shutdown.cancel();
     running.await??;

@@ -35,7 +35,12 @@ impl Browser {
             .send()
             .await?;
         let cookie = answer.headers().get("set-cookie").ok_or("no session")?;
-        let cookie = cookie.to_str()?.split(';').next().unwrap_or_default().to_owned();
+        let cookie = cookie
+            .to_str()?
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         Ok(Self {
             http,
             base: base.to_owned(),
@@ -44,7 +49,10 @@ impl Browser {
     }
 
     async fn get(&self, path: &str) -> Outcome<reqwest::Response> {
-        let answer = self.http.get(format!("{}{path}", self.base)).header("cookie", &self.cookie);
+        let answer = self
+            .http
+            .get(format!("{}{path}", self.base))
+            .header("cookie", &self.cookie);
         Ok(answer.send().await?.error_for_status()?)
     }
 
@@ -83,14 +91,15 @@ pub(crate) async fn history(
                     "dial_ends_at": (at + SignedDuration::from_secs(60)).to_string()})
             })
             .collect();
-        let call = json!({"call": {"id": format!("h{first}"), "tenant_code": "bench", "details": legs}});
+        let call =
+            json!({"call": {"id": format!("h{first}"), "tenant_code": "bench", "details": legs}});
         platform.ingest(&call).await?;
     }
     Ok(())
 }
 
-/// Opens so many call screens, has so many calls a second ring for so long, and says how long it took
-/// until each call stood on each screen.
+/// Opens so many call screens, has so many calls a second ring for so long, and says how long it
+/// took until each call stood on each screen.
 pub(crate) async fn screens(
     browser: &Browser,
     platform: &Client,
@@ -112,7 +121,8 @@ pub(crate) async fn screens(
                 while let Some((event, rest)) = text.split_once("\n\n") {
                     let data = event.lines().find_map(|line| line.strip_prefix("data: "));
                     if event.contains("event: card")
-                        && let Some(card) = data.and_then(|data| serde_json::from_str::<Value>(data).ok())
+                        && let Some(card) =
+                            data.and_then(|data| serde_json::from_str::<Value>(data).ok())
                     {
                         let say = card["say"].as_str().unwrap_or_default();
                         let number: String = say.chars().filter(char::is_ascii_digit).collect();

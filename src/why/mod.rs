@@ -177,7 +177,10 @@ fn text(why: &Why) -> String {
             ""
         };
         let likeliest = asked.likeliest.join(", ");
-        line("spellings", format!("{}: {likeliest}{more}", asked.spellings));
+        line(
+            "spellings",
+            format!("{}: {likeliest}{more}", asked.spellings),
+        );
     }
     if let Some(answer) = &why.answer {
         let names = [&answer.company_name, &answer.person_name];
@@ -188,7 +191,10 @@ fn text(why: &Why) -> String {
             line("record", format!("{object} {id}"));
         }
         if let Some(others) = &answer.others {
-            line("others", format!("{}, chosen by {:?}", others.count, others.rule));
+            line(
+                "others",
+                format!("{}, chosen by {:?}", others.count, others.rule),
+            );
         }
     }
     if let Some(at) = why.next_at {

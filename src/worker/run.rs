@@ -24,8 +24,9 @@ use super::found::{contact, record_object};
 use super::todo::Todo;
 use crate::directory::Client;
 use crate::directory::model::{
-    AgainRequest, AskedBy, BeginRetrieval, ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK,
-    NumbersToAsk, RecordObject, ReleaseRequest, WriteContactsRequest, WriteOutcome, WritePolicy,
+    AgainRequest, AskedBy, BeginRetrieval, ClaimRequest, DoneCall, DoneRequest, FoundContact,
+    MAX_BULK, NumbersToAsk, RecordObject, ReleaseRequest, WriteContactsRequest, WriteOutcome,
+    WritePolicy,
 };
 use crate::error::Chain;
 use crate::follow::holders;

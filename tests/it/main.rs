@@ -54,6 +54,7 @@ mod story;
 mod tenant;
 mod tenants;
 mod throttled;
+mod told;
 mod unanswered;
 mod whose;
 mod words;

@@ -56,13 +56,6 @@ impl Bed {
         }
     }
 
-    /// Goes down and comes back at the same address.
-    pub(crate) async fn restart(self) -> Self {
-        self.shutdown.cancel();
-        self.running.await.unwrap().unwrap();
-        Self::listen(self.folder, self.address).await
-    }
-
     /// Goes down, and returns what is needed to come back.
     pub(crate) async fn stop(self) -> (TempDir, std::net::SocketAddr) {
         self.shutdown.cancel();
@@ -109,14 +102,20 @@ impl Bed {
     /// What a run finds in Salesforce.
     pub(crate) async fn found(&self, contacts: Vec<FoundContact>, not_found: &[&str]) {
         let request = WriteContactsRequest {
-            not_found: not_found.iter().map(|number| number.parse().unwrap()).collect(),
+            not_found: not_found
+                .iter()
+                .map(|number| number.parse().unwrap())
+                .collect(),
             asked_by: Some(AskedBy {
                 run: "acme-tokyo-29384123".to_owned(),
                 api_calls: 1,
             }),
             ..WriteContactsRequest::new(WritePolicy::Overwrite, contacts)
         };
-        self.client(Purpose::Worker).write_contacts(&request).await.unwrap();
+        self.client(Purpose::Worker)
+            .write_contacts(&request)
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn done(&self, calls: &[(&str, &str)]) {
@@ -124,7 +123,9 @@ impl Bed {
             id: (*id).to_owned(),
             reading: Reading::E164(number.parse().unwrap()),
         });
-        let request = DoneRequest { calls: calls.collect() };
+        let request = DoneRequest {
+            calls: calls.collect(),
+        };
         self.client(Purpose::Worker).done(&request).await.unwrap();
     }
 
@@ -134,7 +135,11 @@ impl Bed {
         let health = LinkHealth {
             ready: Some(ready),
             reason: reason.to_string(),
-            cause: reason.reason().map(|reason| reason.cause()).unwrap_or_default().to_owned(),
+            cause: reason
+                .reason()
+                .map(|reason| reason.cause())
+                .unwrap_or_default()
+                .to_owned(),
             remedy: reason.remedy().to_owned(),
             since: "2026-11-30T00:10:00Z".parse().unwrap(),
             retrieval: RetrievalMode::Daily,
@@ -146,27 +151,70 @@ impl Bed {
             next_run_at: ready.then(|| "2037-11-30T14:00:00Z".parse().unwrap()),
             budget_percent: Some(4),
         };
-        self.client(Purpose::Controller).tell_link(&health).await.unwrap();
+        self.client(Purpose::Controller)
+            .tell_link(&health)
+            .await
+            .unwrap();
     }
 
     /// A day of calls: known and unknown, withheld, and one who waits.
     pub(crate) async fn day(&self) {
         self.link("Ready").await;
         for (id, number, start, end) in [
-            ("d1", "03-1234-5678", "2026-11-29T00:02:11Z", "2026-11-29T00:04:30Z"),
-            ("d2", "090-1234-5678", "2026-11-29T01:15:00Z", "2026-11-29T01:16:05Z"),
-            ("d3", "Anonymous", "2026-11-29T02:40:00Z", "2026-11-29T02:41:00Z"),
-            ("d4", "06-6345-6789", "2026-11-29T05:20:00Z", "2026-11-29T05:29:00Z"),
-            ("d5", "+1 312 555 0100", "2026-11-29T08:01:00Z", "2026-11-29T08:03:00Z"),
-            ("d6", "03-1234-5678", "2026-11-30T00:30:00Z", "2026-11-30T00:31:40Z"),
-            ("d7", "050-1234-9876", "2026-11-30T00:45:00Z", "2026-11-30T00:45:30Z"),
+            (
+                "d1",
+                "03-1234-5678",
+                "2026-11-29T00:02:11Z",
+                "2026-11-29T00:04:30Z",
+            ),
+            (
+                "d2",
+                "090-1234-5678",
+                "2026-11-29T01:15:00Z",
+                "2026-11-29T01:16:05Z",
+            ),
+            (
+                "d3",
+                "Anonymous",
+                "2026-11-29T02:40:00Z",
+                "2026-11-29T02:41:00Z",
+            ),
+            (
+                "d4",
+                "06-6345-6789",
+                "2026-11-29T05:20:00Z",
+                "2026-11-29T05:29:00Z",
+            ),
+            (
+                "d5",
+                "+1 312 555 0100",
+                "2026-11-29T08:01:00Z",
+                "2026-11-29T08:03:00Z",
+            ),
+            (
+                "d6",
+                "03-1234-5678",
+                "2026-11-30T00:30:00Z",
+                "2026-11-30T00:31:40Z",
+            ),
+            (
+                "d7",
+                "050-1234-9876",
+                "2026-11-30T00:45:00Z",
+                "2026-11-30T00:45:30Z",
+            ),
         ] {
             self.call(id, number, start, Some(end)).await;
         }
         let contacts = vec![
             sato(),
             person("+819012345678", "山田商事", "山田 太郎", "Lead"),
-            person("+13125550100", "Globex Corporation", "Hank Scorpio", "Contact"),
+            person(
+                "+13125550100",
+                "Globex Corporation",
+                "Hank Scorpio",
+                "Contact",
+            ),
         ];
         self.found(contacts, &["+81663456789"]).await;
         self.done(&[
@@ -184,12 +232,19 @@ impl Bed {
 pub(crate) async fn sign_in(browser: &Browser) {
     use secrecy::ExposeSecret as _;
     let token = token(Purpose::Lookup);
-    browser.type_into("#token", token.expose_secret()).await.unwrap();
+    browser
+        .type_into("#token", token.expose_secret())
+        .await
+        .unwrap();
     browser.press("\u{e007}").await.unwrap();
     browser
         .until("the calls", async || {
             let address = browser.address().await.map_err(|error| error.to_string())?;
-            if address.contains("sign-in") { Err(address) } else { Ok(()) }
+            if address.contains("sign-in") {
+                Err(address)
+            } else {
+                Ok(())
+            }
         })
         .await
         .unwrap();

@@ -15,7 +15,8 @@ async fn calls_are_searched_filtered_and_explained() {
     is_clean(&browser, &bed).await;
     browser.type_into("#q", "0312345678").await.unwrap();
     browser.click("form.search button").await.unwrap();
-    let rows = "return [...document.querySelectorAll('tbody tr')].map(r => r.dataset.call).join(' ')";
+    let rows =
+        "return [...document.querySelectorAll('tbody tr')].map(r => r.dataset.call).join(' ')";
     browser
         .until("two calls", async || {
             let rows = says(&browser, rows).await;
@@ -24,7 +25,10 @@ async fn calls_are_searched_filtered_and_explained() {
         .await
         .unwrap();
     assert!(browser.address().await.unwrap().contains("q=0312345678"));
-    browser.open(&bed.url("/pages/calls?named=no")).await.unwrap();
+    browser
+        .open(&bed.url("/pages/calls?named=no"))
+        .await
+        .unwrap();
     assert_eq!(says(&browser, rows).await, "d7 d4 d3");
     browser.shows("Salesforce does not know it").await.unwrap();
     // The reason opens beside the list, and closes with the keyboard.
@@ -33,15 +37,24 @@ async fn calls_are_searched_filtered_and_explained() {
     assert!(browser.address().await.unwrap().ends_with("?named=no"));
     is_clean(&browser, &bed).await;
     browser.press("\u{e00c}").await.unwrap();
-    assert_eq!(says(&browser, "return document.getElementById('panel').open").await, "false");
+    assert_eq!(
+        says(&browser, "return document.getElementById('panel').open").await,
+        "false"
+    );
     // The records beside the one that was chosen.
-    browser.open(&bed.url("/pages/calls?q=03-1234-5678")).await.unwrap();
+    browser
+        .open(&bed.url("/pages/calls?q=03-1234-5678"))
+        .await
+        .unwrap();
     browser.click("#call-d6 summary").await.unwrap();
     browser.shows("a contact before an account").await.unwrap();
     browser.shows("Sato H.").await.unwrap();
     is_clean(&browser, &bed).await;
     browser.open(&bed.url("/pages/calls/d3")).await.unwrap();
-    browser.shows("the caller withheld the number").await.unwrap();
+    browser
+        .shows("the caller withheld the number")
+        .await
+        .unwrap();
     is_clean(&browser, &bed).await;
 }
 
@@ -55,11 +68,17 @@ async fn what_was_erased_is_on_no_page() {
         number: "03-1234-5678".to_owned(),
         region: None,
     };
-    bed.client(Purpose::Privacy).erase_number(&erase).await.unwrap();
+    bed.client(Purpose::Privacy)
+        .erase_number(&erase)
+        .await
+        .unwrap();
     browser.open(&bed.url("/pages/calls")).await.unwrap();
     browser.shows("Globex").await.unwrap();
     let text = browser.text().await.unwrap();
-    assert!(!text.contains("佐藤") && !text.contains("03-1234-5678"), "{text}");
+    assert!(
+        !text.contains("佐藤") && !text.contains("03-1234-5678"),
+        "{text}"
+    );
     browser.open(&bed.url("/pages/calls/d6")).await.unwrap();
     browser.shows("its number was erased").await.unwrap();
 }
@@ -69,13 +88,33 @@ async fn hostile_names_are_text_in_a_browser() {
     let bed = Bed::start().await;
     bed.link("Ready").await;
     let name = "<img src=x onerror=\"document.title='stolen'\"><script>document.title='stolen'</script>\u{202e}evil";
-    bed.call("<svg onload=x>\"'", "03-1234-5678", "2026-11-30T00:00:00Z", Some("2026-11-30T00:01:00Z")).await;
-    bed.found(vec![crate::bed::person("+81312345678", name, name, "Contact")], &[]).await;
+    bed.call(
+        "<svg onload=x>\"'",
+        "03-1234-5678",
+        "2026-11-30T00:00:00Z",
+        Some("2026-11-30T00:01:00Z"),
+    )
+    .await;
+    bed.found(
+        vec![crate::bed::person("+81312345678", name, name, "Contact")],
+        &[],
+    )
+    .await;
     let browser = bed.signed_in(Look::default()).await;
     browser.shows("<img src=x onerror=").await.unwrap();
     browser.click("a.why").await.unwrap();
     browser.shows("Read as").await.unwrap();
-    assert_eq!(says(&browser, "return document.title").await, "Calls · Switchboard");
-    assert_eq!(says(&browser, "return document.querySelectorAll('main img, main script, main svg').length").await, "0");
+    assert_eq!(
+        says(&browser, "return document.title").await,
+        "Calls · Switchboard"
+    );
+    assert_eq!(
+        says(
+            &browser,
+            "return document.querySelectorAll('main img, main script, main svg').length"
+        )
+        .await,
+        "0"
+    );
     is_clean(&browser, &bed).await;
 }

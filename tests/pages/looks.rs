@@ -47,12 +47,18 @@ async fn the_history_looks_as_in_the_documents() {
     browser.shows("acme-tokyo-29384123").await.unwrap();
     looks_like(&browser, "why").await;
     bed.link("InvalidLogin").await;
-    browser.open(&bed.url("/pages/calls?named=no")).await.unwrap();
+    browser
+        .open(&bed.url("/pages/calls?named=no"))
+        .await
+        .unwrap();
     browser.shows("InvalidLogin").await.unwrap();
     is_clean(&browser, &bed).await;
     looks_like(&browser, "broken-link").await;
     browser.open(&bed.url("/pages/calls/d7")).await.unwrap();
-    browser.shows("the link to Salesforce is broken (InvalidLogin)").await.unwrap();
+    browser
+        .shows("the link to Salesforce is broken (InvalidLogin)")
+        .await
+        .unwrap();
     is_clean(&browser, &bed).await;
 }
 

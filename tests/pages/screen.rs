@@ -30,7 +30,10 @@ async fn a_first_time_caller_rings_and_gets_a_name_without_a_reload() {
     bed.call("ring", "03-9876-5432", &now(), None).await;
     browser.shows("03-9876-5432").await.unwrap();
     let text = browser.text().await.unwrap();
-    assert!(text.contains("Ringing") && text.contains("Unknown"), "{text}");
+    assert!(
+        text.contains("Ringing") && text.contains("Unknown"),
+        "{text}"
+    );
     assert!(text.contains("The first call with this number."), "{text}");
     let said = "return document.getElementById('say').textContent";
     assert_eq!(says(&browser, said).await, "Ringing: Unknown, 03-9876-5432");
@@ -41,15 +44,24 @@ async fn a_first_time_caller_rings_and_gets_a_name_without_a_reload() {
     bed.found(vec![caller], &[]).await;
     browser.shows("佐藤 花子").await.unwrap();
     browser.shows("Head of Purchasing").await.unwrap();
-    assert_eq!(says(&browser, said).await, "Ringing: Acme K.K. 佐藤 花子, 03-9876-5432");
-    assert_eq!(says(&browser, "return document.querySelectorAll('.card').length").await, "1");
+    assert_eq!(
+        says(&browser, said).await,
+        "Ringing: Acme K.K. 佐藤 花子, 03-9876-5432"
+    );
+    assert_eq!(
+        says(&browser, "return document.querySelectorAll('.card').length").await,
+        "1"
+    );
     is_clean(&browser, &bed).await;
     looks_like(&browser, "screen").await;
     browser.open(&bed.url("/pages/screen")).await.unwrap();
     browser.shows("佐藤 花子").await.unwrap();
     browser.shows("Connected").await.unwrap();
     // With the keyboard alone to the other records, which stay open when the card changes.
-    browser.script("document.querySelector('.card .button').focus()").await.unwrap();
+    browser
+        .script("document.querySelector('.card .button').focus()")
+        .await
+        .unwrap();
     browser.press("\u{e004}").await.unwrap();
     browser.press("\u{e007}").await.unwrap();
     browser.shows("Sato H.").await.unwrap();
@@ -81,7 +93,10 @@ async fn a_connection_that_breaks_and_comes_back_misses_nothing_and_tells_nothin
     bed.call("two", "03-9876-5402", &now(), None).await;
     browser.shows("03-9876-5402").await.unwrap();
     browser.shows("Connected").await.unwrap();
-    assert_eq!(says(&browser, "return document.querySelectorAll('.card').length").await, "2");
+    assert_eq!(
+        says(&browser, "return document.querySelectorAll('.card').length").await,
+        "2"
+    );
     let told = says(&browser, "return window.told.join('; ')").await;
     assert_eq!(told, "Ringing: Unknown, 03-9876-5402");
 }
@@ -101,7 +116,8 @@ async fn the_history_grows_while_one_looks() {
         })
         .await
         .unwrap();
-    let rows = "return [...document.querySelectorAll('tbody tr')].map(r => r.dataset.call).join(' ')";
+    let rows =
+        "return [...document.querySelectorAll('tbody tr')].map(r => r.dataset.call).join(' ')";
     assert_eq!(says(&browser, rows).await, "new d7 d6 d5 d4 d3 d2 d1");
     is_clean(&browser, &bed).await;
 }

@@ -23,15 +23,30 @@ async fn one_signs_in_looks_and_signs_out_with_the_keyboard_alone() {
     assert_eq!(says(&browser, focus).await, "Skip to the content");
     browser.press(TAB).await.unwrap();
     assert_eq!(says(&browser, focus).await, "token");
-    browser.press(token(Purpose::Admin).expose_secret()).await.unwrap();
+    browser
+        .press(token(Purpose::Admin).expose_secret())
+        .await
+        .unwrap();
     browser.press(ENTER).await.unwrap();
     browser.shows("for another purpose").await.unwrap();
     is_clean_but_for_refusal(&browser).await;
     sign_in(&browser).await;
     browser.shows("佐藤 花子").await.unwrap();
-    assert!(browser.address().await.unwrap().ends_with("/pages/calls?q=acme"));
+    assert!(
+        browser
+            .address()
+            .await
+            .unwrap()
+            .ends_with("/pages/calls?q=acme")
+    );
     // To the search, a filter, and the reason of a call.
-    for wanted in ["Skip to the content", "Calls", "Call screen", "Sign out", "q"] {
+    for wanted in [
+        "Skip to the content",
+        "Calls",
+        "Call screen",
+        "Sign out",
+        "q",
+    ] {
         browser.press(TAB).await.unwrap();
         assert_eq!(says(&browser, focus).await, wanted);
     }
@@ -53,5 +68,8 @@ async fn one_signs_in_looks_and_signs_out_with_the_keyboard_alone() {
 async fn is_clean_but_for_refusal(browser: &Browser) {
     assert_eq!(browser.accessibility().await.unwrap(), Vec::<String>::new());
     let complaints = browser.complaints().await.unwrap();
-    assert!(complaints.iter().all(|said| said.contains("403")), "{complaints:?}");
+    assert!(
+        complaints.iter().all(|said| said.contains("403")),
+        "{complaints:?}"
+    );
 }

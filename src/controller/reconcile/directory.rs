@@ -17,8 +17,7 @@ use crate::decide::data::claim::{Answer, Other, Question};
 use crate::decide::data::erasure::Outcome;
 use crate::directory::client::Retry;
 use crate::directory::model::company::{
-    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, LinkHealth, Owner,
-    RetrievalMode,
+    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, LinkHealth, Owner, RetrievalMode,
 };
 use crate::directory::{Claims, Client, ClientError, Purpose, TokenError};
 use crate::error::Chain;
@@ -267,7 +266,11 @@ fn link_health(settings: &Settings, status: &SalesforceIntegrationStatus) -> Opt
             _ => None,
         },
         reason: code.as_str().to_owned(),
-        cause: code.reason().map(Reason::cause).unwrap_or_default().to_owned(),
+        cause: code
+            .reason()
+            .map(Reason::cause)
+            .unwrap_or_default()
+            .to_owned(),
         remedy: code.remedy().to_owned(),
         since: time(&ready.last_transition_time),
         retrieval: match settings.retrieval {

@@ -6,8 +6,8 @@ use super::{Client, ClientError, encode};
 use crate::directory::model::privacy::{
     AuditPage, AuditQuery, ErasedNumber, NumberExport, NumberRequest, RestoredNumber,
 };
-use crate::directory::why::Why;
 use crate::directory::model::{CallsPage, CallsQuery, Contact, ContactEdit, Receipt};
+use crate::directory::why::Why;
 
 impl Client {
     /// Erases what is held about a number.

@@ -3,15 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::{App, now};
 use super::middleware::auth::{Caller, Read};
 use super::middleware::cursor;
 use super::middleware::error::ApiError;
 use super::middleware::input::{NumberInPath, Params, within};
 use super::middleware::responses::Refusals;
-use crate::directory::why::Why;
+use super::{App, now};
 use crate::directory::model::{CallsPage, CallsQuery, Problem};
 use crate::directory::store::{CallFilter, NumberFilter};
+use crate::directory::why::Why;
 use crate::phone;
 use crate::phone::Region;
 

@@ -193,7 +193,11 @@ pub(crate) async fn health(
     }
     told.last_outcome = text("lastOutcome", told.last_outcome, MAX_CODE_CHARS)?;
     app.store.tell_link(&caller.company, &told, now()).await?;
-    info!(ready = told.ready, reason = told.reason, "the controller says how the link is");
+    info!(
+        ready = told.ready,
+        reason = told.reason,
+        "the controller says how the link is"
+    );
     Ok(Answer(told))
 }
 

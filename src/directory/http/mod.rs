@@ -9,7 +9,7 @@ mod contacts;
 mod contacts_csv;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-pub(in crate::directory) mod middleware;
+pub(super) mod middleware;
 pub(crate) mod openapi;
 mod privacy;
 mod rings;

@@ -9,8 +9,8 @@ use crate::http_server::{AddressRange, Proxies};
 /// Whether and how the pages are served: flags of `switchboard directory`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PagesArgs {
-    /// Serve the pages under /pages: call history, call screen, and why a call has no name. Who has
-    /// the tenant's token for lookup signs in with it.
+    /// Serve the pages under /pages: call history, call screen, and why a call has no name. Who
+    /// has the tenant's token for lookup signs in with it.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_PAGES")]
     pub pages: bool,
     /// Sites that may show the pages in a frame, such as https://phone.example.com; none when
@@ -51,7 +51,10 @@ impl PagesArgs {
         let proxies = || Proxies::new(self.pages_sign_on_proxies.iter().copied());
         self.pages.then(|| Settings {
             frame_ancestors: self.pages_frame_ancestors.clone(),
-            company_header: self.pages_company_header.clone().map(|name| (name, proxies())),
+            company_header: self
+                .pages_company_header
+                .clone()
+                .map(|name| (name, proxies())),
             shares: Shares::new(share),
         })
     }

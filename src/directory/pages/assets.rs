@@ -37,7 +37,11 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
             "text/javascript; charset=utf-8",
             include_bytes!("assets/pages.js"),
         ),
-        Asset::new("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
+        Asset::new(
+            "icon.svg",
+            "image/svg+xml",
+            include_bytes!("assets/icon.svg"),
+        ),
     ]
 });
 
@@ -46,7 +50,11 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
 impl Asset {
     fn new(name: &'static str, kind: &'static str, plain: &'static [u8]) -> Self {
         let digest = Sha256::digest(plain);
-        let tag: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let tag: String = digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let mut packer = GzEncoder::new(Vec::new(), Compression::best());
         // Writing into memory cannot fail; without a packed form the plain one is sent.
         let packed = packer.write_all(plain).and_then(|()| packer.finish());

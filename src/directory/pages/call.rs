@@ -65,7 +65,9 @@ pub(super) async fn page(
     }
     step(
         words.delivered_as,
-        call.number.as_deref().map_or(words.no_number.to_owned(), plain),
+        call.number
+            .as_deref()
+            .map_or(words.no_number.to_owned(), plain),
     );
     step(
         words.read_as,
@@ -83,9 +85,16 @@ pub(super) async fn page(
             if let Some(calls) = asked.api_calls {
                 step(words.api_calls, calls.to_string());
             }
-            let more = if asked.spellings as usize > asked.likeliest.len() { ", …" } else { "" };
+            let more = if asked.spellings as usize > asked.likeliest.len() {
+                ", …"
+            } else {
+                ""
+            };
             let likeliest = asked.likeliest.join(", ");
-            step(words.spellings, format!("{}: {likeliest}{more}", asked.spellings));
+            step(
+                words.spellings,
+                format!("{}: {likeliest}{more}", asked.spellings),
+            );
         }
         None if why.e164.is_some() => step(words.asked, words.not_asked.to_owned()),
         None => {}

@@ -212,7 +212,9 @@ pub(super) async fn csv(State(pages): State<Pages>, viewer: Viewer, uri: Uri) ->
     let record = Record::new(audit::CALLS_EXPORTED);
     let begun = async {
         let actor = viewer.actor();
-        store.record(&viewer.company, &actor, &record, now()).await?;
+        store
+            .record(&viewer.company, &actor, &record, now())
+            .await?;
         // Read before the status is sent, so that a database that is away gives no broken file.
         store.search_calls(&viewer.company, &filter, WALK).await
     };

@@ -79,7 +79,11 @@ impl Locale {
 
     /// The start of a day in the zone, and that of the day after.
     pub(super) fn day(&self, day: Date) -> Option<(Timestamp, Timestamp)> {
-        let start = |day: Date| day.to_zoned(self.zone.clone()).ok().map(|at| at.timestamp());
+        let start = |day: Date| {
+            day.to_zoned(self.zone.clone())
+                .ok()
+                .map(|at| at.timestamp())
+        };
         Some((start(day)?, start(day.checked_add(1.day()).ok()?)?))
     }
 
@@ -107,16 +111,25 @@ mod tests {
         // Half past nine in the evening in Tokyo.
         let now = at("2026-11-30T12:30:00Z");
         assert_eq!(english.moment(time, now), "at 23:04");
-        assert_eq!(english.moment(at("2026-11-29T14:04:00Z"), now), "yesterday at 23:04");
+        assert_eq!(
+            english.moment(at("2026-11-29T14:04:00Z"), now),
+            "yesterday at 23:04"
+        );
         assert_eq!(english.moment(at("2026-12-01T14:04:00Z"), now), "tomorrow");
         assert_eq!(japanese.moment(at("2026-12-01T14:04:00Z"), now), "明日");
-        assert_eq!(japanese.moment(at("2026-12-09T14:04:00Z"), now), "2026年12月9日 23:04");
+        assert_eq!(
+            japanese.moment(at("2026-12-09T14:04:00Z"), now),
+            "2026年12月9日 23:04"
+        );
     }
 
     #[test]
     fn a_zone_that_nobody_knows_is_utc() {
         let locale = Locale::new(Language::English, Some("Mars/Olympus"));
-        assert_eq!((locale.zone_name(), locale.time(at("2026-11-30T14:04:00Z"))), ("UTC", "30 Nov 2026 14:04".to_owned()));
+        assert_eq!(
+            (locale.zone_name(), locale.time(at("2026-11-30T14:04:00Z"))),
+            ("UTC", "30 Nov 2026 14:04".to_owned())
+        );
     }
 
     #[test]
@@ -131,9 +144,17 @@ mod tests {
     fn lengths_are_told() {
         let english = Locale::new(Language::English, None);
         let japanese = Locale::new(Language::Japanese, None);
-        let told = |seconds| (english.length(SignedDuration::from_secs(seconds)), japanese.length(SignedDuration::from_secs(seconds)));
+        let told = |seconds| {
+            (
+                english.length(SignedDuration::from_secs(seconds)),
+                japanese.length(SignedDuration::from_secs(seconds)),
+            )
+        };
         assert_eq!(told(9), ("9 s".to_owned(), "9秒".to_owned()));
         assert_eq!(told(65), ("1 min 05 s".to_owned(), "1分05秒".to_owned()));
-        assert_eq!(told(3_725), ("1 h 02 min".to_owned(), "1時間02分".to_owned()));
+        assert_eq!(
+            told(3_725),
+            ("1 h 02 min".to_owned(), "1時間02分".to_owned())
+        );
     }
 }

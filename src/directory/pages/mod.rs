@@ -1,6 +1,6 @@
 //! The pages: call history, call screen and why a call has no name, for people without a platform's
-//! own screens. They are rendered here, work without a script but for what is live, and load nothing
-//! from elsewhere.
+//! own screens. They are rendered here, work without a script but for what is live, and load
+//! nothing from elsewhere.
 //!
 //! Who may look: whoever exchanged the tenant's token `lookup` for a session, or comes through a
 //! proxy that is named and says the company in a header.
@@ -109,10 +109,7 @@ struct BoardKey {
 }
 
 /// The routes of the pages.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(
-    app: App,
-    settings: Settings,
-) -> Router<S> {
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(app: App, settings: Settings) -> Router<S> {
     let pages = Pages {
         policy: policy(&settings.frame_ancestors),
         boards: Boards::new(MOST_STREAMS, MOST_STREAMS_OF_ONE),
@@ -127,10 +124,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(
         .route("/pages/calls/{id}", get(call::page))
         .route("/pages/screen", get(screen::page))
         .route("/pages/events", get(screen::events))
-        .route(
-            "/pages/sign-in",
-            get(sign_in::page).post(sign_in::exchange),
-        )
+        .route("/pages/sign-in", get(sign_in::page).post(sign_in::exchange))
         .route("/pages/sign-out", post(sign_in::sign_out))
         .route("/pages/static/{name}", get(assets::serve))
         .layer(DefaultBodyLimit::max(MAX_FORM))
@@ -181,9 +175,7 @@ async fn protect(State(pages): State<Pages>, request: Request, next: Next) -> Re
     if site.is_secure {
         headers.insert(STRICT_TRANSPORT_SECURITY, fixed("max-age=31536000"));
     }
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(fixed("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(fixed("no-store"));
     if let Some(language) = language_asked(&uri) {
         let cookie = site.cookie_of_language(language.words().tag);
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {

@@ -111,7 +111,12 @@ pub(super) struct Reader {
 // === impl Reader ===
 
 impl Reader {
-    pub(super) fn new(store: Store, company: CompanyId, region: Region, language: Language) -> Self {
+    pub(super) fn new(
+        store: Store,
+        company: CompanyId,
+        region: Region,
+        language: Language,
+    ) -> Self {
         Self {
             store,
             company,
@@ -131,7 +136,10 @@ impl Reader {
 
     async fn history(&self) -> Result<BoardState, StoreError> {
         let link = self.store.link(&self.company).await?;
-        let locale = Locale::new(self.language, link.as_ref().map(|link| link.time_zone.as_str()));
+        let locale = Locale::new(
+            self.language,
+            link.as_ref().map(|link| link.time_zone.as_str()),
+        );
         let around = Around {
             locale: &locale,
             region: self.region,
@@ -153,7 +161,10 @@ impl Reader {
                 id: row.id.clone(),
                 order: call.started_at.as_microsecond(),
                 html: view.render().unwrap_or_default(),
-                say: format!("{} {} {} {}", row.direction, row.number, row.who.company, row.who.person),
+                say: format!(
+                    "{} {} {} {}",
+                    row.direction, row.number, row.who.company, row.who.person
+                ),
             }
         };
         Ok(BoardState {
@@ -165,7 +176,10 @@ impl Reader {
     async fn screen(&self) -> Result<BoardState, StoreError> {
         let now = now();
         let link = self.store.link(&self.company).await?;
-        let locale = Locale::new(self.language, link.as_ref().map(|link| link.time_zone.as_str()));
+        let locale = Locale::new(
+            self.language,
+            link.as_ref().map(|link| link.time_zone.as_str()),
+        );
         let around = Around {
             locale: &locale,
             region: self.region,
@@ -207,12 +221,17 @@ impl Reader {
         };
         let (calls, _) = self.store.calls(&self.company, &filter).await?;
         let rings = now.checked_sub(RINGS).unwrap_or(now);
-        let rings = self.store.ringing(&self.company, rings, MOST_CARDS as u32).await?;
+        let rings = self
+            .store
+            .ringing(&self.company, rings, MOST_CARDS as u32)
+            .await?;
         let mut callers: Vec<Caller> = Vec::new();
         for call in calls {
-            let is_now = call.ended_at.is_none_or(|end| now.duration_since(end) < STAYS);
-            let is_here = call.e164.is_some()
-                && callers.iter().any(|caller| caller.number == call.e164);
+            let is_now = call
+                .ended_at
+                .is_none_or(|end| now.duration_since(end) < STAYS);
+            let is_here =
+                call.e164.is_some() && callers.iter().any(|caller| caller.number == call.e164);
             if call.direction == Direction::Internal || !is_now || is_here {
                 continue;
             }
@@ -249,7 +268,11 @@ impl Reader {
     }
 
     /// The calls with this number before this one.
-    async fn last_calls(&self, caller: &Caller, locale: &Locale) -> Result<Vec<LastCall>, StoreError> {
+    async fn last_calls(
+        &self,
+        caller: &Caller,
+        locale: &Locale,
+    ) -> Result<Vec<LastCall>, StoreError> {
         let Some(number) = &caller.number else {
             return Ok(Vec::new());
         };
@@ -342,7 +365,9 @@ fn ring_state(ring: &Ringing, language: Language) -> String {
     let words = language.words();
     match ring.answered {
         false if ring.not_asked.is_none() => words.looking_up.to_owned(),
-        false => language.cause(crate::directory::why::Cause::LinkBroken).to_owned(),
+        false => language
+            .cause(crate::directory::why::Cause::LinkBroken)
+            .to_owned(),
         true => language
             .cause(crate::directory::why::Cause::NotInSalesforce)
             .to_owned(),
@@ -375,11 +400,20 @@ pub(super) async fn page(State(pages): State<Pages>, viewer: Viewer) -> Response
         Ok(state) => state,
         Err(error) => {
             let error = error.into();
-            return super::views::refuse(viewer.language, super::views::Refusal::of(&error), &error);
+            return super::views::refuse(
+                viewer.language,
+                super::views::Refusal::of(&error),
+                &error,
+            );
         }
     };
     let page = ScreenPage {
-        frame: Frame::of(&viewer, &viewer.locale(), "screen", viewer.language.words().screen),
+        frame: Frame::of(
+            &viewer,
+            &viewer.locale(),
+            "screen",
+            viewer.language.words().screen,
+        ),
         cards: state.cards.into_iter().map(|card| card.html).collect(),
     };
     shown(&page)
@@ -417,7 +451,12 @@ pub(super) async fn events(State(pages): State<Pages>, request: Request) -> Resp
     };
     let (store, company) = (pages.app.store.clone(), admitted.company.clone());
     let reading = move || {
-        let reader = Arc::new(Reader::new(store.clone(), company.clone(), region, language));
+        let reader = Arc::new(Reader::new(
+            store.clone(),
+            company.clone(),
+            region,
+            language,
+        ));
         let read: super::live::Reading = Arc::new(move || {
             let reader = Arc::clone(&reader);
             Box::pin(async move { reader.read(board).await })
@@ -436,11 +475,20 @@ pub(super) async fn events(State(pages): State<Pages>, request: Request) -> Resp
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (headers, [("x-accel-buffering", "no")], Body::from_stream(events)).into_response()
+    (
+        headers,
+        [("x-accel-buffering", "no")],
+        Body::from_stream(events),
+    )
+        .into_response()
 }
 
 /// Whether the session is still good, asked again and again while a stream is open.
-fn may_look(pages: &Pages, headers: HeaderMap, visitor: Option<Visitor>) -> impl Fn() -> bool + Send + 'static {
+fn may_look(
+    pages: &Pages,
+    headers: HeaderMap,
+    visitor: Option<Visitor>,
+) -> impl Fn() -> bool + Send + 'static {
     let pages = pages.clone();
     move || admit(&pages, &headers, visitor.as_ref()).is_some()
 }

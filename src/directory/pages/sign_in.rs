@@ -44,7 +44,12 @@ pub(super) async fn page(uri: Uri, headers: HeaderMap) -> Response {
 }
 
 /// `POST /pages/sign-in`.
-pub(super) async fn exchange(State(pages): State<Pages>, uri: Uri, headers: HeaderMap, form: Bytes) -> Response {
+pub(super) async fn exchange(
+    State(pages): State<Pages>,
+    uri: Uri,
+    headers: HeaderMap,
+    form: Bytes,
+) -> Response {
     let language = language(&uri, &headers);
     if !is_own_form(&headers) {
         return refused(language, Refusal::Forged);

@@ -78,11 +78,17 @@ impl Site {
             Some(session) => (session, session::GOOD_FOR.as_secs()),
             None => ("", 0),
         };
-        format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly{}", self.attributes())
+        format!(
+            "{name}={value}; Path=/; Max-Age={age}; HttpOnly{}",
+            self.attributes()
+        )
     }
 
     pub(super) fn cookie_of_language(self, tag: &str) -> String {
-        format!("{LANGUAGE}={tag}; Path=/pages; Max-Age=31536000{}", self.attributes())
+        format!(
+            "{LANGUAGE}={tag}; Path=/pages; Max-Age=31536000{}",
+            self.attributes()
+        )
     }
 
     /// In a frame of another site a browser sends a cookie only if it is for all sites; then it is
@@ -146,14 +152,18 @@ pub(super) fn other_language(uri: &Uri, language: Language) -> String {
 
 /// Whether a form was sent by a page of this site, as far as the browser says where it comes from.
 pub(super) fn is_own_form(headers: &HeaderMap) -> bool {
-    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or_default())
+    };
     if let Some(site) = header("sec-fetch-site") {
         return site == "same-origin";
     }
     match (header(ORIGIN.as_str()), header(HOST.as_str())) {
-        (Some(origin), Some(host)) => {
-            origin.split_once("://").is_some_and(|(_, from)| from == host)
-        }
+        (Some(origin), Some(host)) => origin
+            .split_once("://")
+            .is_some_and(|(_, from)| from == host),
         _ => false,
     }
 }
@@ -182,7 +192,11 @@ pub(super) struct Admitted {
 }
 
 /// Finds out who may look; `None` if nobody is signed in.
-pub(super) fn admit(pages: &Pages, headers: &HeaderMap, visitor: Option<&Visitor>) -> Option<Admitted> {
+pub(super) fn admit(
+    pages: &Pages,
+    headers: &HeaderMap,
+    visitor: Option<&Visitor>,
+) -> Option<Admitted> {
     if let Some((name, proxies)) = &pages.settings.company_header
         && let Some(company) = headers.get(name)
     {
@@ -226,7 +240,10 @@ impl FromRequestParts<Pages> for Viewer {
         let language = language(&parts.uri, &parts.headers);
         let visitor = parts.extensions.get::<Visitor>();
         let Some(admitted) = admit(pages, &parts.headers, visitor) else {
-            let wanted = parts.uri.path_and_query().map_or("/", |wanted| wanted.as_str());
+            let wanted = parts
+                .uri
+                .path_and_query()
+                .map_or("/", |wanted| wanted.as_str());
             let mut query = url::form_urlencoded::Serializer::new(String::new());
             query.append_pair("next", wanted);
             return Err(Redirect::to(&format!("/pages/sign-in?{}", query.finish())).into_response());
@@ -261,10 +278,22 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine_alone() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:80", "127.9.9.9"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:8080",
+            "[::1]:80",
+            "127.9.9.9",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["calls.example.com", "localhost.example.com", "10.0.0.1:80", "[::2]", ""] {
+        for host in [
+            "calls.example.com",
+            "localhost.example.com",
+            "10.0.0.1:80",
+            "[::2]",
+            "",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }
@@ -273,16 +302,35 @@ mod tests {
     fn a_form_of_another_site_is_not_ours() {
         let headers = |pairs: &[(&'static str, &'static str)]| {
             let pairs = pairs.iter().map(|(name, value)| {
-                (axum::http::HeaderName::from_static(name), axum::http::HeaderValue::from_static(value))
+                (
+                    axum::http::HeaderName::from_static(name),
+                    axum::http::HeaderValue::from_static(value),
+                )
             });
             pairs.collect::<HeaderMap>()
         };
         for (ours, sent) in [
             (true, headers(&[("sec-fetch-site", "same-origin")])),
             (false, headers(&[("sec-fetch-site", "cross-site")])),
-            (false, headers(&[("sec-fetch-site", "same-site"), ("origin", "https://a.example"), ("host", "a.example")])),
-            (true, headers(&[("origin", "https://a.example:8443"), ("host", "a.example:8443")])),
-            (false, headers(&[("origin", "https://evil.example"), ("host", "a.example")])),
+            (
+                false,
+                headers(&[
+                    ("sec-fetch-site", "same-site"),
+                    ("origin", "https://a.example"),
+                    ("host", "a.example"),
+                ]),
+            ),
+            (
+                true,
+                headers(&[
+                    ("origin", "https://a.example:8443"),
+                    ("host", "a.example:8443"),
+                ]),
+            ),
+            (
+                false,
+                headers(&[("origin", "https://evil.example"), ("host", "a.example")]),
+            ),
             (false, headers(&[("origin", "null"), ("host", "a.example")])),
             (false, headers(&[("host", "a.example")])),
         ] {

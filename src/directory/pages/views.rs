@@ -15,7 +15,7 @@ use super::viewer::Viewer;
 use super::words::{Language, Words};
 use crate::directory::http::middleware::error::ApiError;
 use crate::directory::model::company::LinkHealth;
-use crate::directory::model::{Alternatives, Call, Contact, ContactSource};
+use crate::directory::model::{Alternatives, Call, Contact, ContactSource, Direction};
 use crate::directory::why::{Cause, Facts};
 use crate::error::Chain;
 use crate::phone::{E164, Region};
@@ -183,9 +183,9 @@ impl Row {
             machine_time: around.locale.machine(call.started_at),
             direction: words.direction_of(call.direction),
             way: match call.direction {
-                crate::directory::model::Direction::Incoming => "in",
-                crate::directory::model::Direction::Outgoing => "out",
-                crate::directory::model::Direction::Internal => "internal",
+                Direction::Incoming => "in",
+                Direction::Outgoing => "out",
+                Direction::Internal => "internal",
             },
             number: number(call, around.region, words),
             who: call
@@ -197,11 +197,6 @@ impl Row {
             why_this: words.why_this.replace("{}", &time),
             time,
         }
-    }
-
-    /// Whether anybody is known.
-    pub(super) fn is_named(&self) -> bool {
-        !self.who.company.is_empty() || !self.who.person.is_empty()
     }
 }
 
@@ -235,10 +230,16 @@ impl Who {
 impl Others {
     /// The others are opened at the place where the chosen record is.
     pub(super) fn of(others: &Alternatives, link: Option<&str>, words: &'static Words) -> Self {
-        let base = link.and_then(|link| link.rsplit_once('/')).map(|(base, _)| base);
+        let base = link
+            .and_then(|link| link.rsplit_once('/'))
+            .map(|(base, _)| base);
         let other = |other: &crate::directory::model::Alternative| {
             let names = [&other.person_name, &other.company_name];
-            let names: Vec<String> = names.into_iter().flatten().map(|name| plain(name)).collect();
+            let names: Vec<String> = names
+                .into_iter()
+                .flatten()
+                .map(|name| plain(name))
+                .collect();
             let id = utf8_percent_encode(&other.record_id, NON_ALPHANUMERIC);
             Other {
                 object: words.object_of(other.object),
@@ -320,7 +321,12 @@ impl Around<'_> {
 /// The number of a call as people of the region write it; as the platform spelled it where it is no
 /// number.
 pub(super) fn number(call: &Call, region: Region, words: &Words) -> String {
-    let spelled = || call.number.as_deref().map(plain).filter(|text| !text.trim().is_empty());
+    let spelled = || {
+        call.number
+            .as_deref()
+            .map(plain)
+            .filter(|text| !text.trim().is_empty())
+    };
     match &call.e164 {
         Some(e164) => written(e164, region),
         None => spelled().unwrap_or_else(|| words.no_number.to_owned()),

@@ -1,7 +1,7 @@
 //! The words of the pages in each language: a catalogue without a gap, since a struct has none.
 
-use crate::directory::why::Cause;
 use crate::directory::model::{ChosenBy, Direction, RecordObject};
+use crate::directory::why::Cause;
 
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,6 @@ pub(super) struct Words {
     pub(super) last_run: &'static str,
     pub(super) next_run: &'static str,
     pub(super) budget: &'static str,
-    pub(super) details: &'static str,
     pub(super) received: &'static str,
     pub(super) delivered_as: &'static str,
     pub(super) read_as: &'static str,
@@ -93,7 +92,6 @@ pub(super) struct Words {
     pub(super) run: &'static str,
     pub(super) api_calls: &'static str,
     pub(super) spellings: &'static str,
-    pub(super) answer: &'static str,
     pub(super) next: &'static str,
     pub(super) asked_state: &'static str,
     pub(super) asked_again: &'static str,
@@ -263,7 +261,6 @@ const ENGLISH: Words = Words {
     last_run: "Last run",
     next_run: "Next run",
     budget: "{} % of the budget of API requests is used.",
-    details: "Call",
     received: "Delivered by the platform",
     delivered_as: "Delivered as",
     read_as: "Read as",
@@ -273,7 +270,6 @@ const ENGLISH: Words = Words {
     run: "By the run",
     api_calls: "API requests of the question",
     spellings: "Spellings",
-    answer: "What came back",
     next: "Next",
     asked_state: "asked {}, Salesforce does not know it",
     asked_again: "next time {}",
@@ -364,7 +360,6 @@ const JAPANESE: Words = Words {
     last_run: "前回の実行",
     next_run: "次回の実行",
     budget: "APIリクエストの予算の{}%を使用しています。",
-    details: "通話",
     received: "プラットフォームからの受信",
     delivered_as: "受信した番号",
     read_as: "解釈した番号",
@@ -374,7 +369,6 @@ const JAPANESE: Words = Words {
     run: "実行",
     api_calls: "問い合わせのAPIリクエスト数",
     spellings: "検索した表記",
-    answer: "回答",
     next: "次回",
     asked_state: "{}に問い合わせ、Salesforceに登録なし",
     asked_again: "次回は{}",
@@ -422,7 +416,9 @@ const fn japanese_cause(cause: Cause) -> &'static str {
         Cause::NotAskedYet => "まだ問い合わせていません。次回の実行で問い合わせます",
         Cause::NotInSalesforce => "問い合わせた結果、Salesforceに登録がありません",
         Cause::GoneFromSalesforce => "以前はSalesforceに登録がありましたが、現在はありません",
-        Cause::SettingsChanged => "設定の変更前は登録がありませんでした。次回の実行で改めて問い合わせます",
+        Cause::SettingsChanged => {
+            "設定の変更前は登録がありませんでした。次回の実行で改めて問い合わせます"
+        }
         Cause::RemovedByHand => "連絡先は手動で削除されました",
     }
 }
@@ -435,10 +431,7 @@ const fn japanese_remedy(cause: Cause) -> &'static str {
             "再び保存してよい場合は、データ保護の担当者が復元してください(POST /v1/numbers/restore)。"
         }
         Cause::NoNumber => "電話プラットフォームで通話を確認してください。",
-        Cause::NoAreaCode
-        | Cause::NoSuchCountry
-        | Cause::NotANumber
-        | Cause::NoSuchNumber => {
+        Cause::NoAreaCode | Cause::NoSuchCountry | Cause::NotANumber | Cause::NoSuchNumber => {
             "電話プラットフォームで番号を確認し、正しい場合は連携の spec.contacts.region を確認してください。"
         }
         Cause::NoLink => {
@@ -469,7 +462,9 @@ mod tests {
     /// apart, and no list of them is kept by hand.
     fn catalogue(name: &str) -> Vec<(String, String)> {
         let source = include_str!("words.rs");
-        let start = source.find(&format!("const {name}: Words = Words {{")).unwrap();
+        let start = source
+            .find(&format!("const {name}: Words = Words {{"))
+            .unwrap();
         let body = &source[start..];
         let body = &body[..body.find("\n};").unwrap()];
         body.lines()
@@ -499,14 +494,20 @@ mod tests {
         for cause in Cause::ALL {
             let told = Language::Japanese.cause(cause);
             assert!(!told.is_ascii() && told != cause.sentence(), "{cause:?}");
-            let remedies = (Language::English.remedy(cause), Language::Japanese.remedy(cause));
+            let remedies = (
+                Language::English.remedy(cause),
+                Language::Japanese.remedy(cause),
+            );
             assert_eq!(remedies.0.is_some(), remedies.1.is_some(), "{cause:?}");
         }
     }
 
     #[test]
     fn the_browsers_language_is_taken_where_the_pages_have_it() {
-        assert_eq!(Language::accepted("de-DE,ja;q=0.8,en;q=0.5"), Some(Language::Japanese));
+        assert_eq!(
+            Language::accepted("de-DE,ja;q=0.8,en;q=0.5"),
+            Some(Language::Japanese)
+        );
         assert_eq!(Language::accepted("en-GB"), Some(Language::English));
         assert_eq!(Language::accepted("de"), None);
     }

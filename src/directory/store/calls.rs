@@ -13,8 +13,8 @@ use super::{CallFilter, Change, Kind, NumberFilter, Position, Store, StoreError}
 use crate::company_id::CompanyId;
 use crate::directory::model::misses::due_at;
 use crate::directory::model::webhook::Leg;
-use crate::directory::why::{CallFacts, Facts, Question};
 use crate::directory::model::{Call, Contact, Receipt};
+use crate::directory::why::{CallFacts, Facts, Question};
 use crate::phone::{self, E164, Region};
 
 const FIND: &str = "SELECT id, call_id, call_type, direction, started_at, answered_at, ended_at, number, e164, \
@@ -245,11 +245,11 @@ impl Store {
     ) -> Result<SearchedPage, StoreError> {
         let end = if filter.name.is_some() || filter.matched.is_some() {
             let (sql, args) = end_of_walk(company, filter, walk);
-            let row: Option<PositionRow> = self
-                .database
-                .optional(AssertSqlSafe(sql), args)
-                .await
-                .map_err(|error| StoreError::sort("search the call history", error))?;
+            let row: Option<PositionRow> =
+                self.database
+                    .optional(AssertSqlSafe(sql), args)
+                    .await
+                    .map_err(|error| StoreError::sort("search the call history", error))?;
             row.map(Position::try_from).transpose()?
         } else {
             None
@@ -412,7 +412,9 @@ impl Store {
             facts.asked = Some(Question {
                 at,
                 run: asked.run,
-                api_calls: asked.api_calls.map(|calls| u32::try_from(calls).unwrap_or(0)),
+                api_calls: asked
+                    .api_calls
+                    .map(|calls| u32::try_from(calls).unwrap_or(0)),
                 spellings: u32::try_from(spellings.len()).unwrap_or(u32::MAX),
                 likeliest: spellings.into_iter().take(LIKELIEST).collect(),
                 misses,

@@ -31,8 +31,7 @@ use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::calls::SearchedPage;
-pub(crate) use self::changes::News;
-pub(crate) use self::changes::{Change, Changes, Kind};
+pub(crate) use self::changes::{Change, Changes, Kind, News};
 pub(crate) use self::companies::shorter;
 use self::database::Database;
 pub(crate) use self::database::DatabaseSize;

@@ -35,7 +35,8 @@ pub struct Why {
     /// When the platform's delivery was received that brought the call first.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub received_at: Option<Timestamp>,
-    /// When Salesforce was last asked about the number, by which run and how; null while it was not.
+    /// When Salesforce was last asked about the number, by which run and how; null while it was
+    /// not.
     pub asked: Option<Question>,
     /// What came back: the record that was chosen, and what others hold the number.
     pub answer: Option<Answer>,
@@ -363,6 +364,7 @@ impl Facts {
 
 impl Cause {
     /// Every cause.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 29] = [
         Self::Named,
         Self::NamedByHand,
@@ -416,9 +418,7 @@ impl Cause {
             Self::RecordWithoutName => {
                 "Salesforce knows the number, and the record has neither a company nor a person's name"
             }
-            Self::Erased => {
-                "the number was erased on request, and nothing is kept about it since"
-            }
+            Self::Erased => "the number was erased on request, and nothing is kept about it since",
             Self::InternalCall => "it is a call between extensions, of which nothing is looked up",
             Self::NoNumber => "the platform delivered the call without a number",
             Self::Withheld => "the caller withheld the number",
@@ -475,11 +475,9 @@ impl Cause {
                 "If the number may be kept again, whoever answers for the protection of data restores it (POST /v1/numbers/restore).",
             ),
             Self::NoNumber => Some("Look at the call on the phone platform."),
-            Self::NoAreaCode | Self::NoSuchCountry | Self::NotANumber | Self::NoSuchNumber => {
-                Some(
-                    "Look at the number on the phone platform; if it is right, check spec.contacts.region of the integration.",
-                )
-            }
+            Self::NoAreaCode | Self::NoSuchCountry | Self::NotANumber | Self::NoSuchNumber => Some(
+                "Look at the number on the phone platform; if it is right, check spec.contacts.region of the integration.",
+            ),
             Self::NoLink => Some(
                 "Ask the platform team whether the company has an integration, and whether the controller runs.",
             ),
@@ -611,22 +609,62 @@ mod tests {
             facts
         };
         vec![
-            ("known", known(Some("Acme"), ContactSource::Salesforce), Cause::Named),
-            ("by hand", known(Some("Acme"), ContactSource::Manual), Cause::NamedByHand),
-            ("no name", known(None, ContactSource::Salesforce), Cause::RecordWithoutName),
-            ("erased", Facts { erased: true, call: None, ..pending() }, Cause::Erased),
-            ("internal", with_call(&|call| call.direction = Direction::Internal), Cause::InternalCall),
+            (
+                "known",
+                known(Some("Acme"), ContactSource::Salesforce),
+                Cause::Named,
+            ),
+            (
+                "by hand",
+                known(Some("Acme"), ContactSource::Manual),
+                Cause::NamedByHand,
+            ),
+            (
+                "no name",
+                known(None, ContactSource::Salesforce),
+                Cause::RecordWithoutName,
+            ),
+            (
+                "erased",
+                Facts {
+                    erased: true,
+                    call: None,
+                    ..pending()
+                },
+                Cause::Erased,
+            ),
+            (
+                "internal",
+                with_call(&|call| call.direction = Direction::Internal),
+                Cause::InternalCall,
+            ),
             ("no number", call(None), Cause::NoNumber),
             ("blank number", call(Some("  ")), Cause::NoNumber),
             ("withheld", call(Some("Anonymous")), Cause::Withheld),
-            ("withheld in Japanese", call(Some("非通知")), Cause::Withheld),
+            (
+                "withheld in Japanese",
+                call(Some("非通知")),
+                Cause::Withheld,
+            ),
             ("extension", call(Some("2001")), Cause::Extension),
             ("police", call(Some("110")), Cause::Emergency),
             ("service", call(Some("177")), Cause::ServiceNumber),
-            ("no area code", call_in("US", Some("5678901")), Cause::NoAreaCode),
-            ("no country", call(Some("+999 1234 5678")), Cause::NoSuchCountry),
+            (
+                "no area code",
+                call_in("US", Some("5678901")),
+                Cause::NoAreaCode,
+            ),
+            (
+                "no country",
+                call(Some("+999 1234 5678")),
+                Cause::NoSuchCountry,
+            ),
             ("words", call(Some("reception desk")), Cause::NotANumber),
-            ("too long", call(Some("0312345678901234")), Cause::NoSuchNumber),
+            (
+                "too long",
+                call(Some("0312345678901234")),
+                Cause::NoSuchNumber,
+            ),
             (
                 "the call lasts",
                 with_call(&|call| call.ended_at = None),
@@ -637,8 +675,19 @@ mod tests {
                 with_call(&|call| call.claimed_until = Some(at(20))),
                 Cause::BeingAsked,
             ),
-            ("nobody's", Facts { link: None, ..pending() }, Cause::NoLink),
-            ("suspended", with_link(&|link| link.suspended = true), Cause::Suspended),
+            (
+                "nobody's",
+                Facts {
+                    link: None,
+                    ..pending()
+                },
+                Cause::NoLink,
+            ),
+            (
+                "suspended",
+                with_link(&|link| link.suspended = true),
+                Cause::Suspended,
+            ),
             (
                 "disabled",
                 with_link(&|link| link.retrieval = RetrievalMode::Disabled),
@@ -650,8 +699,19 @@ mod tests {
             ("wrong password", broken("InvalidLogin"), Cause::LinkBroken),
             ("rights", broken("MissingViewAll"), Cause::LinkBroken),
             ("company taken", broken("CompanyIdTaken"), Cause::LinkBroken),
-            ("Secret is gone", broken("SecretNotFound"), Cause::LinkBroken),
-            ("first fill", Facts { filling: true, ..pending() }, Cause::BookBeingFilled),
+            (
+                "Secret is gone",
+                broken("SecretNotFound"),
+                Cause::LinkBroken,
+            ),
+            (
+                "first fill",
+                Facts {
+                    filling: true,
+                    ..pending()
+                },
+                Cause::BookBeingFilled,
+            ),
             ("waits", pending(), Cause::NotAskedYet),
             ("a miss", asked(1), Cause::NotInSalesforce),
             ("many misses", asked(6), Cause::NotInSalesforce),
@@ -667,7 +727,14 @@ mod tests {
                 },
                 Cause::GoneFromSalesforce,
             ),
-            ("other settings", Facts { settings_changed: true, ..asked(1) }, Cause::SettingsChanged),
+            (
+                "other settings",
+                Facts {
+                    settings_changed: true,
+                    ..asked(1)
+                },
+                Cause::SettingsChanged,
+            ),
             ("removed", asked(0), Cause::RemovedByHand),
         ]
     }
@@ -694,7 +761,11 @@ mod tests {
         };
         let broken = why("wrong password");
         assert_eq!(broken.remedy.as_deref(), Some("Remedy of InvalidLogin."));
-        assert!(broken.sentence.contains("(InvalidLogin): It is so."), "{}", broken.sentence);
+        assert!(
+            broken.sentence.contains("(InvalidLogin): It is so."),
+            "{}",
+            broken.sentence
+        );
         assert_eq!(broken.link.unwrap().since, at(-60));
         assert_eq!(why("waits").next_at, Some(at(5)));
         assert_eq!(why("waits").link, None, "a link that works is no news");

@@ -89,7 +89,10 @@ impl Browser {
             format!("--window-size={},{}", look.size.0, look.size.1),
             format!("--lang={}", look.language),
             format!("--accept-lang={}", look.language),
-            format!("--user-data-dir={}", folder.path().join("profile").display()),
+            format!(
+                "--user-data-dir={}",
+                folder.path().join("profile").display()
+            ),
         ];
         if look.dark {
             args.push("--force-dark-mode".to_owned());
@@ -101,7 +104,13 @@ impl Browser {
             "goog:chromeOptions": {"args": args, "binary": "/usr/bin/chromium",
                 "prefs": {"intl.accept_languages": look.language}},
         }}});
-        let answer = call(&http, reqwest::Method::POST, &format!("{url}/session"), Some(wanted)).await?;
+        let answer = call(
+            &http,
+            reqwest::Method::POST,
+            &format!("{url}/session"),
+            Some(wanted),
+        )
+        .await?;
         let id = answer["sessionId"].as_str().unwrap_or_default();
         let browser = Self {
             session: format!("{url}/session/{id}"),
@@ -119,17 +128,24 @@ impl Browser {
 
     /// The address of the page.
     pub async fn address(&self) -> Result<String> {
-        Ok(self.get("url").await?.as_str().unwrap_or_default().to_owned())
+        Ok(self
+            .get("url")
+            .await?
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
     }
 
     /// Runs a script in the page and returns what it returns.
     pub async fn script(&self, script: &str) -> Result<Value> {
-        self.post("execute/sync", json!({"script": script, "args": []})).await
+        self.post("execute/sync", json!({"script": script, "args": []}))
+            .await
     }
 
     /// Runs a script in the page that calls its last argument when it is done.
     pub async fn script_until(&self, script: &str, args: Vec<Value>) -> Result<Value> {
-        self.post("execute/async", json!({"script": script, "args": args})).await
+        self.post("execute/async", json!({"script": script, "args": args}))
+            .await
     }
 
     /// The text of the page as a person reads it.
@@ -142,7 +158,11 @@ impl Browser {
     pub async fn shows(&self, text: &str) -> Result<()> {
         self.until(&format!("the page to show {text:?}"), async || {
             let page = self.text().await.map_err(|error| error.to_string())?;
-            if page.contains(text) { Ok(()) } else { Err(page) }
+            if page.contains(text) {
+                Ok(())
+            } else {
+                Err(page)
+            }
         })
         .await
     }
@@ -159,20 +179,29 @@ impl Browser {
     /// Clicks what a selector finds.
     pub async fn click(&self, selector: &str) -> Result<()> {
         let element = self.element(selector).await?;
-        self.post(&format!("element/{element}/click"), json!({})).await.map(drop)
+        self.post(&format!("element/{element}/click"), json!({}))
+            .await
+            .map(drop)
     }
 
     /// Types into what a selector finds.
     pub async fn type_into(&self, selector: &str, text: &str) -> Result<()> {
         let element = self.element(selector).await?;
-        self.post(&format!("element/{element}/value"), json!({"text": text})).await.map(drop)
+        self.post(&format!("element/{element}/value"), json!({"text": text}))
+            .await
+            .map(drop)
     }
 
     /// Presses keys, wherever the focus is: `\u{e004}` is Tab, `\u{e007}` Enter.
     pub async fn press(&self, keys: &str) -> Result<()> {
         let actions: Vec<Value> = keys
             .chars()
-            .flat_map(|key| [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})])
+            .flat_map(|key| {
+                [
+                    json!({"type": "keyDown", "value": key}),
+                    json!({"type": "keyUp", "value": key}),
+                ]
+            })
             .collect();
         let keys = json!({"actions": [{"type": "key", "id": "keys", "actions": actions}]});
         self.post("actions", keys).await.map(drop)
@@ -180,26 +209,48 @@ impl Browser {
 
     /// A picture of the window, PNG in base64.
     pub async fn picture(&self) -> Result<String> {
-        Ok(self.get("screenshot").await?.as_str().unwrap_or_default().to_owned())
+        Ok(self
+            .get("screenshot")
+            .await?
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
     }
 
     /// What the browser's console says of what is wrong.
     pub async fn complaints(&self) -> Result<Vec<String>> {
         let entries = self.log("browser").await?;
-        let text = |entry: &Value| format!("{}: {}", entry["level"].as_str().unwrap_or_default(), entry["message"]);
-        Ok(entries.iter().filter(|entry| entry["level"] != "INFO" && entry["level"] != "DEBUG").map(text).collect())
+        let text = |entry: &Value| {
+            format!(
+                "{}: {}",
+                entry["level"].as_str().unwrap_or_default(),
+                entry["message"]
+            )
+        };
+        Ok(entries
+            .iter()
+            .filter(|entry| entry["level"] != "INFO" && entry["level"] != "DEBUG")
+            .map(text)
+            .collect())
     }
 
     /// The hosts that the pages have asked something of, in the order of their first request.
     pub async fn hosts(&self) -> Result<Vec<String>> {
         let mut hosts = Vec::new();
         for entry in self.log("performance").await? {
-            let message: Value = serde_json::from_str(entry["message"].as_str().unwrap_or_default()).unwrap_or_default();
+            let message: Value =
+                serde_json::from_str(entry["message"].as_str().unwrap_or_default())
+                    .unwrap_or_default();
             if message["message"]["method"] != "Network.requestWillBeSent" {
                 continue;
             }
-            let url = message["message"]["params"]["request"]["url"].as_str().unwrap_or_default().to_owned();
-            let Some((scheme, rest)) = url.split_once("://") else { continue };
+            let url = message["message"]["params"]["request"]["url"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            let Some((scheme, rest)) = url.split_once("://") else {
+                continue;
+            };
             let host = rest.split('/').next().unwrap_or_default().to_owned();
             if scheme.starts_with("http") && !hosts.contains(&host) {
                 hosts.push(host);
@@ -222,12 +273,15 @@ impl Browser {
             .script_until(
                 "const done = arguments[arguments.length - 1]; \
                  axe.run(document, {runOnly: ['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']}) \
-                 .then(r => done(r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join(' | '))), e => done([String(e)]));",
+                 .then(r => done(r.passes.length < 10 ? ['only ' + r.passes.length + ' rules apply'] : r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join(' | '))), e => done([String(e)]));",
                 vec![],
             )
             .await?;
         let found = found.as_array().cloned().unwrap_or_default();
-        Ok(found.iter().map(|found| found.as_str().unwrap_or_default().to_owned()).collect())
+        Ok(found
+            .iter()
+            .map(|found| found.as_str().unwrap_or_default().to_owned())
+            .collect())
     }
 
     /// How much of two pictures differs: the share of pixels, from 0 to 1; 1 if their sizes do.
@@ -251,24 +305,41 @@ impl Browser {
     async fn element(&self, selector: &str) -> Result<String> {
         self.until(&format!("{selector} on the page"), async || {
             let wanted = json!({"using": "css selector", "value": selector});
-            let found = self.post("element", wanted).await.map_err(|error| error.to_string())?;
+            let found = self
+                .post("element", wanted)
+                .await
+                .map_err(|error| error.to_string())?;
             Ok(found[ELEMENT].as_str().unwrap_or_default().to_owned())
         })
         .await
     }
 
     async fn get(&self, path: &str) -> Result<Value> {
-        call(&self.http, reqwest::Method::GET, &format!("{}/{path}", self.session), None).await
+        call(
+            &self.http,
+            reqwest::Method::GET,
+            &format!("{}/{path}", self.session),
+            None,
+        )
+        .await
     }
 
     async fn post(&self, path: &str, body: Value) -> Result<Value> {
-        call(&self.http, reqwest::Method::POST, &format!("{}/{path}", self.session), Some(body)).await
+        call(
+            &self.http,
+            reqwest::Method::POST,
+            &format!("{}/{path}", self.session),
+            Some(body),
+        )
+        .await
     }
 }
 
 /// A picture in base64 as the bytes of its file.
 pub fn picture_bytes(picture: &str) -> Result<Vec<u8>> {
-    STANDARD.decode(picture).map_err(|error| Error::Browser(format!("read a picture: {error}")))
+    STANDARD
+        .decode(picture)
+        .map_err(|error| Error::Browser(format!("read a picture: {error}")))
 }
 
 /// The bytes of a picture's file in base64.
@@ -282,11 +353,20 @@ fn axe() -> Result<PathBuf> {
     let mut found = folders
         .filter_map(|entry| entry.ok().map(|entry| entry.path().join("axe.min.js")))
         .filter(|path| path.to_string_lossy().contains("axe-core-") && path.exists());
-    found.next().ok_or_else(|| Error::Browser("axe-core is missing: run tests/support/browser.sh".to_owned()))
+    found.next().ok_or_else(|| {
+        Error::Browser("axe-core is missing: run tests/support/browser.sh".to_owned())
+    })
 }
 
-async fn call(http: &reqwest::Client, method: reqwest::Method, url: &str, body: Option<Value>) -> Result<Value> {
-    let failed = |error: reqwest::Error| Error::Browser(format!("ask the browser's driver at {url}: {error}"));
+async fn call(
+    http: &reqwest::Client,
+    method: reqwest::Method,
+    url: &str,
+    body: Option<Value>,
+) -> Result<Value> {
+    let failed = |error: reqwest::Error| {
+        Error::Browser(format!("ask the browser's driver at {url}: {error}"))
+    };
     let mut request = http.request(method, url);
     if let Some(body) = body {
         request = request.json(&body);
@@ -298,6 +378,9 @@ async fn call(http: &reqwest::Client, method: reqwest::Method, url: &str, body: 
     if is_good {
         Ok(value)
     } else {
-        Err(Error::Browser(format!("the browser's driver: {}: {}", value["error"], value["message"])))
+        Err(Error::Browser(format!(
+            "the browser's driver: {}: {}",
+            value["error"], value["message"]
+        )))
     }
 }

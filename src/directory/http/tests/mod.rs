@@ -12,9 +12,11 @@ mod log;
 mod numbers;
 mod pages;
 mod revoked;
+mod rings;
 mod running;
 mod screen;
 mod tokens;
+mod waiting;
 mod whose;
 mod work;
 

@@ -159,7 +159,11 @@ pub(crate) async fn write_contacts(
     bulk("notFound", request.not_found.len())?;
     check_fingerprint(&request.settings)?;
     if let Some(by) = &mut request.asked_by {
-        let run = text("askedBy.run", Some(std::mem::take(&mut by.run)), MAX_RUN_CHARS)?;
+        let run = text(
+            "askedBy.run",
+            Some(std::mem::take(&mut by.run)),
+            MAX_RUN_CHARS,
+        )?;
         by.run = run.unwrap_or_default();
     }
     let mut numbers = HashSet::new();

@@ -94,7 +94,11 @@ struct ToldCard {
 /// The first digits of the digest of a text.
 pub(super) fn short_digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A place among those who look.
@@ -283,7 +287,10 @@ impl Told {
             let is_here = self.cards.iter().any(|card| card.id == gone.id);
             let is_below = self.goes_on && gone.order < last;
             if !is_here && !is_below {
-                events.push_str(&format!("event: gone\ndata: {}\n\n", json!({"id": gone.id})));
+                events.push_str(&format!(
+                    "event: gone\ndata: {}\n\n",
+                    json!({"id": gone.id})
+                ));
             }
         }
         // The oldest first: each is put above those before it.
@@ -368,18 +375,29 @@ mod tests {
 
     fn told(cards: &[(&str, i64, &str)], goes_on: bool) -> Told {
         Told::of(State {
-            cards: cards.iter().map(|(id, order, html)| card(id, *order, html)).collect(),
+            cards: cards
+                .iter()
+                .map(|(id, order, html)| card(id, *order, html))
+                .collect(),
             goes_on,
         })
     }
 
     /// The events without what tells the state.
     fn events(text: &str) -> Vec<String> {
-        let events = text.split("\n\n").filter(|event| event.contains("data") && !event.contains("seen"));
+        let events = text
+            .split("\n\n")
+            .filter(|event| event.contains("data") && !event.contains("seen"));
         let short = |event: &str| {
             let data: serde_json::Value =
                 serde_json::from_str(event.split_once("data: ").unwrap().1).unwrap();
-            let kind = event.split_once("event: ").unwrap().1.split('\n').next().unwrap();
+            let kind = event
+                .split_once("event: ")
+                .unwrap()
+                .1
+                .split('\n')
+                .next()
+                .unwrap();
             format!("{kind} {}", data["id"].as_str().unwrap_or_default())
         };
         events.map(short).collect()
@@ -408,7 +426,8 @@ mod tests {
     #[test]
     fn places_are_for_so_many_and_so_many_of_a_company() {
         let boards = Boards::<u8>::new(3, 2);
-        let (acme, birch): (CompanyId, CompanyId) = ("acme".parse().unwrap(), "birch".parse().unwrap());
+        let (acme, birch): (CompanyId, CompanyId) =
+            ("acme".parse().unwrap(), "birch".parse().unwrap());
         let (first, _second) = (boards.place(&acme).unwrap(), boards.place(&acme).unwrap());
         assert!(boards.place(&acme).is_none(), "two of one company");
         let _third = boards.place(&birch).unwrap();

@@ -526,6 +526,7 @@ mod tests {
             "c4d1bc8b3738fc30e9213cfb",
             "4036d27c8e300b9d9e88348f",
             "845c75000dd69c6150d92e25",
+            "6adf692f29cade9d4738d936",
             "8bc25b33da417b5803d23c9f",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
@@ -539,6 +540,7 @@ mod tests {
             "2d4fa64d22a94555e3d2ed6e",
             "2ca27684960972b48b61093a",
             "ba090a4bda8da8bca1885f5b",
+            "351ca294563bdfdfd3f749da",
             "057610f1a3cd55564cd081c8",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
