@@ -654,7 +654,7 @@ pub(super) fn tenant(at: usize, dice: &mut Dice) -> Tenant {
     spec.contacts.time_zone = "Asia/Tokyo".into();
     spec.contacts.daily_at = format!("{:02}:00", dice.below(24));
     spec.contacts.lookup_every = (*dice.of(&["10m", "30m", "1h"])).into();
-    spec.interval = (*dice.of(&["30m", "2h", "6h", "24h"])).into();
+    spec.interval = (*dice.of(&["30m", "2h", "6h", "12h"])).into();
     spec.api_budget.daily_percent = *dice.of(&[10, 20, 50]);
     spec.deletion_policy = match dice.below(3) {
         0 => DeletionPolicy::Erase,
