@@ -216,7 +216,9 @@ impl Salesforce {
         let Some(user) = users.get(&name) else {
             return false;
         };
-        let right = known.get(&name).filter(|(of, _)| *of == user.password);
+        // The same user logs in elsewhere with another fingerprint.
+        let place = format!("{name} {}", settings.login_url);
+        let right = known.get(&place).filter(|(of, _)| *of == user.password);
         if let Some((_, right)) = right {
             return *right == fingerprint.to_string();
         }
@@ -227,7 +229,7 @@ impl Salesforce {
         else {
             panic!("{:?}", read.state);
         };
-        known.insert(name, (user.password.clone(), right.clone()));
+        known.insert(place, (user.password.clone(), right.clone()));
         right == fingerprint.to_string()
     }
 

@@ -259,7 +259,7 @@ impl World {
             LogIn::Good => {
                 let org = self.salesforce.user(&user).org;
                 let state = self.salesforce.org(org);
-                let work = 1 + self.dice.below(400);
+                let work = 1 + self.dice.below(self.work);
                 let allowance = pod["metadata"]["annotations"][API_CALLS].as_str();
                 let allowance = allowance.map_or(u64::MAX, |text| text.parse().unwrap());
                 report.api_calls = work.min(allowance);

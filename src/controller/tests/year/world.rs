@@ -77,6 +77,8 @@ pub(super) struct World {
     pub no_pods_until: Timestamp,
     pub evicts_until: Timestamp,
     pub runs_begun: u64,
+    /// The most API requests that a run needs.
+    pub work: u64,
     pub allowed: Vec<(Timestamp, (String, String), u64)>,
     agenda: BTreeMap<(Timestamp, u64), Task>,
     number: u64,
@@ -174,6 +176,7 @@ impl World {
             no_pods_until: Timestamp::MIN,
             evicts_until: Timestamp::MIN,
             runs_begun: 0,
+            work: 400,
             allowed: vec![],
             agenda: BTreeMap::new(),
             number: 0,
