@@ -11,7 +11,7 @@ use super::cluster::{Kind, Place, now, owner_uid, text, time};
 use super::salesforce::LIMIT;
 use super::workload::place_of;
 use super::world::World;
-use crate::api::conditions::{CONNECTED, READY, SYNCED};
+use crate::api::conditions::{CONNECTED, EXCLUSIVE, READY, SYNCED};
 use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, SalesforceIntegration, Settings};
 use crate::decide::rules::config::Config;
 use crate::decide::rules::schedule::Cadence;
@@ -104,6 +104,9 @@ impl Judge {
         for at in 0..world.tenants.len() {
             self.look_at(at, world);
         }
+        for at in 0..world.tenants.len() {
+            self.one_holder(at, world);
+        }
         for told in world.cluster.storms() {
             self.breaks("no-storm", "", told);
         }
@@ -147,6 +150,15 @@ impl Judge {
                     let what = format!("Ready is True {lasts:#} after it {why}");
                     self.breaks("no-status-that-lies", &who, what);
                 }
+                let uid = text(&object, "/metadata/uid");
+                let cron_jobs = world.cluster.all(Kind::CronJob);
+                let goes_on = cron_jobs.iter().any(|one| {
+                    owner_uid(one) == Some(uid) && one["spec"]["suspend"] != true
+                });
+                if lasts > SHOWN_WITHIN && goes_on {
+                    let what = format!("its CronJob goes on {lasts:#} after it {why}");
+                    self.breaks("runs-wait-while-it-is-broken", &who, what);
+                }
             }
             Truth::BrokenThere(why) => {
                 if lasts > looked_within(at, world) + SHOWN_WITHIN && ready.0 == "True" {
@@ -154,6 +166,20 @@ impl Judge {
                     self.breaks("no-status-that-lies", &who, what);
                 }
             }
+        }
+    }
+
+    /// Of two integrations that claim a company one holds it.
+    fn one_holder(&mut self, at: usize, world: &World) {
+        let rival = world.cluster.get(&world.rival(at));
+        let (Some(own), Some(rival)) = (world.integration(at), rival) else {
+            return;
+        };
+        let quiet = now().duration_since(self.quiet_since[at]) > SHOWN_WITHIN;
+        let hold = |one: &Value| condition(one, EXCLUSIVE).0 == "True";
+        if quiet && hold(&own) && hold(&rival) {
+            let what = "both hold the company ID".to_owned();
+            self.breaks("a-company-has-one-holder", &format!("t{at}"), what);
         }
     }
 

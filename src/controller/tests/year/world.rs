@@ -365,7 +365,7 @@ impl World {
             .collect()
     }
 
-    fn rival(&self, at: usize) -> Place {
+    pub(super) fn rival(&self, at: usize) -> Place {
         Place::new(Kind::Integration, &self.tenants[at].namespace, "rival")
     }
 
@@ -381,6 +381,14 @@ impl World {
         match deed {
             Deed::WrongPassword => {
                 self.write_secret_with(who, encoded(&format!("battery-staple-{number}")));
+            }
+            Deed::Guess => {
+                for guess in 0..number + 3 {
+                    let deed = Deed::WrongPassword;
+                    let number = 100 + guess;
+                    let act = Act { deed, number, ..act };
+                    self.at(now() + seconds(guess * 60), Task::Act(act));
+                }
             }
             Deed::RightPassword => self.write_secret(who),
             Deed::DropSecret => {
