@@ -14,6 +14,7 @@ use crate::api::conditions::READY;
 use crate::api::{API_CALLS, CREDENTIALS_VERSION, Retrieval, SalesforceIntegration, Settings};
 use crate::cli;
 use crate::decide::rules::config::Config;
+use crate::decide::rules::match_settings;
 use crate::decide::rules::schedule::Cadence;
 
 /// Seconds that a state gets to show before it is looked at.
@@ -163,13 +164,16 @@ fn seen(world: &World, at: usize) -> Value {
     let Some(object) = world.integration(at) else {
         return Value::Null;
     };
+    let resource: SalesforceIntegration = serde_json::from_value(object.as_ref().clone()).unwrap();
     let uid = text(&object, "/metadata/uid");
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
-    let conditions: Vec<Value> = conditions
+    let mut conditions: Vec<String> = conditions
         .into_iter()
         .flatten()
-        .map(|one| json!([one["type"], one["status"], one["reason"]]))
+        // Whether a run has been by then is each one's own.
+        .map(|one| format!("{} {} {}", one["type"], one["status"], one["reason"]).replace("NoRunYet", "RunSucceeded"))
         .collect();
+    conditions.sort();
     let warnings = object.pointer("/status/warnings").and_then(Value::as_array);
     let warnings: Vec<Value> = warnings
         .into_iter()
@@ -196,6 +200,14 @@ fn seen(world: &World, at: usize) -> Value {
             let settings = environment[0]["value"].as_str().unwrap_or_default();
             let mut settings: Value = serde_json::from_str(settings).unwrap_or_default();
             settings["maxApiCalls"] = Value::Null;
+            // It depends on the user.
+            let wanted = Settings::of(&resource).ok();
+            let wanted = wanted.map(|wanted| {
+                let status = resource.status.clone().unwrap_or_default();
+                match_settings::fingerprint(&wanted, &status)
+            });
+            let stands = settings["matchSettings"].as_str().map(str::to_owned);
+            settings["matchSettings"] = (wanted == stands).into();
             environment[0]["value"] = settings;
             json!([one["metadata"]["name"], spec])
         })
@@ -215,6 +227,22 @@ fn seen(world: &World, at: usize) -> Value {
     });
     let own = all.to_string().replace(&tenant.name, "TENANT");
     serde_json::from_str(&own).unwrap()
+}
+
+/// Where two values differ first.
+fn difference(path: &str, stands: &Value, fresh: &Value) -> Option<String> {
+    match (stands, fresh) {
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => a
+            .iter()
+            .find_map(|(key, value)| difference(&format!("{path}/{key}"), value, &b[key])),
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(at, (a, b))| difference(&format!("{path}/{at}"), a, b)),
+        (a, b) if a == b => None,
+        (a, b) => Some(format!("{path} is {a} instead of {b}")),
+    }
 }
 
 /// What is wrong with what stands while a spec is declared.
@@ -308,6 +336,7 @@ async fn sequences(seed: u64, first: usize, all: &[Field]) -> (Vec<String>, usiz
         tenants.iter().map(|tenant| tenant.wanted.clone()).collect();
     tenants.iter_mut().for_each(|tenant| tenant.wanted.metadata = Default::default());
     let mut world = World::of(seed, tenants);
+    world.work = 1;
     let began = now();
     for at in 0..=IN_A_WORLD {
         world.create(at, None);
@@ -329,9 +358,8 @@ async fn sequences(seed: u64, first: usize, all: &[Field]) -> (Vec<String>, usiz
     let fresh = seen(&world, IN_A_WORLD);
     for (at, sequence) in sequences.iter().enumerate() {
         let stands = seen(&world, at);
-        let differs = fresh.as_object().into_iter().flatten().find(|(key, fresh)| stands[*key] != **fresh);
-        if let Some((key, fresh)) = differs {
-            found.push(format!("A again after {sequence:?}: {key} is {} instead of {fresh}", stands[key]));
+        if let Some(differs) = difference("", &stands, &fresh) {
+            found.push(format!("A again after {sequence:?}: {differs}"));
         }
         if let Some(wrong) = wrong(&world, at) {
             found.push(format!("A again after {sequence:?}: {wrong}"));

@@ -11,7 +11,7 @@ use super::cluster::{Kind, Place, now, owner_uid, text, time};
 use super::salesforce::LIMIT;
 use super::workload::place_of;
 use super::world::World;
-use crate::api::conditions::{AUTHORIZED, CONNECTED, READY, SYNCED};
+use crate::api::conditions::{CONNECTED, EXCLUSIVE, READY, SYNCED};
 use crate::api::{INTEGRATION_LABEL, MANAGED_BY_LABEL, SalesforceIntegration, Settings};
 use crate::decide::rules::config::Config;
 use crate::decide::rules::schedule::Cadence;
@@ -53,6 +53,8 @@ pub(super) struct Judge {
     /// When each tenant was last left alone.
     quiet_since: Vec<Timestamp>,
     truths: Vec<(Timestamp, Truth)>,
+    /// When each status last said why there is no run.
+    said: Vec<Timestamp>,
     told: BTreeSet<String>,
     /// Versions of the children at rest.
     at_rest: BTreeMap<Place, String>,
@@ -73,6 +75,7 @@ impl Judge {
         Self {
             quiet_since: vec![now(); tenants],
             truths: vec![(now(), Truth::Unclear); tenants],
+            said: vec![now(); tenants],
             ..Self::default()
         }
     }
@@ -100,6 +103,9 @@ impl Judge {
     pub(super) fn look(&mut self, world: &World) {
         for at in 0..world.tenants.len() {
             self.look_at(at, world);
+        }
+        for at in 0..world.tenants.len() {
+            self.one_holder(at, world);
         }
         for told in world.cluster.storms() {
             self.breaks("no-storm", "", told);
@@ -144,6 +150,15 @@ impl Judge {
                     let what = format!("Ready is True {lasts:#} after it {why}");
                     self.breaks("no-status-that-lies", &who, what);
                 }
+                let uid = text(&object, "/metadata/uid");
+                let cron_jobs = world.cluster.all(Kind::CronJob);
+                let goes_on = cron_jobs.iter().any(|one| {
+                    owner_uid(one) == Some(uid) && one["spec"]["suspend"] != true
+                });
+                if lasts > SHOWN_WITHIN && goes_on {
+                    let what = format!("its CronJob goes on {lasts:#} after it {why}");
+                    self.breaks("runs-wait-while-it-is-broken", &who, what);
+                }
             }
             Truth::BrokenThere(why) => {
                 if lasts > looked_within(at, world) + SHOWN_WITHIN && ready.0 == "True" {
@@ -151,6 +166,20 @@ impl Judge {
                     self.breaks("no-status-that-lies", &who, what);
                 }
             }
+        }
+    }
+
+    /// Of two integrations that claim a company one holds it.
+    fn one_holder(&mut self, at: usize, world: &World) {
+        let rival = world.cluster.get(&world.rival(at));
+        let (Some(own), Some(rival)) = (world.integration(at), rival) else {
+            return;
+        };
+        let quiet = now().duration_since(self.quiet_since[at]) > SHOWN_WITHIN;
+        let hold = |one: &Value| condition(one, EXCLUSIVE).0 == "True";
+        if quiet && hold(&own) && hold(&rival) {
+            let what = "both hold the company ID".to_owned();
+            self.breaks("a-company-has-one-holder", &format!("t{at}"), what);
         }
     }
 
@@ -177,10 +206,11 @@ impl Judge {
         let late = period + SignedDuration::from_mins(75);
         let last = time(object, "/status/lastRun/finishedAt");
         let said = condition(object, SYNCED).0 != "True" || condition(object, READY).0 != "True";
-        if lasts > late + WORKS_WITHIN
-            && !said
-            && last.is_none_or(|last| now().duration_since(last) > late)
-        {
+        if said {
+            self.said[at] = now();
+        }
+        let since = last.map_or(self.said[at], |last| last.max(self.said[at]));
+        if lasts > late + WORKS_WITHIN && now().duration_since(since) > late {
             let what = format!("the last run ended at {last:?}, and nothing says why");
             self.breaks("a-due-run-happens", &format!("t{at}"), what);
         }
@@ -211,12 +241,10 @@ impl Judge {
                 self.breaks("settles", &who, "there is no integration".into());
                 continue;
             };
-            for type_ in [CONNECTED, AUTHORIZED] {
-                let found = condition(&object, type_);
-                if found.0 != "True" {
-                    let what = format!("three hours after all was mended {type_} is {found:?}");
-                    self.breaks("the-right-password-works", &who, what);
-                }
+            let found = condition(&object, CONNECTED);
+            if found.0 != "True" {
+                let what = format!("three hours after all was mended Connected is {found:?}");
+                self.breaks("the-right-password-works", &who, what);
             }
         }
     }

@@ -60,6 +60,8 @@ struct State {
     second: (i64, u64),
     peak: u64,
     proofs: u64,
+    /// Proofs by the minute in which they began.
+    minutes: BTreeMap<i64, u64>,
     logins: u64,
     known: BTreeMap<String, (String, String)>,
 }
@@ -152,6 +154,13 @@ impl Salesforce {
         (state.peak, state.proofs, state.logins)
     }
 
+    /// The most proofs that began within one minute since then.
+    pub(super) fn most_in_a_minute(&self, since: Timestamp) -> u64 {
+        let state = self.state.lock();
+        let minutes = state.minutes.range(since.as_second() / 60..);
+        minutes.map(|(_, proofs)| *proofs).max().unwrap_or(0)
+    }
+
     /// The users to whom the controller sent more wrong passwords within an hour than `most`.
     pub(super) fn refused_more_than(&self, most: usize) -> Vec<String> {
         let state = self.state.lock();
@@ -216,7 +225,9 @@ impl Salesforce {
         let Some(user) = users.get(&name) else {
             return false;
         };
-        let right = known.get(&name).filter(|(of, _)| *of == user.password);
+        // The same user logs in elsewhere with another fingerprint.
+        let place = format!("{name} {}", settings.login_url);
+        let right = known.get(&place).filter(|(of, _)| *of == user.password);
         if let Some((_, right)) = right {
             return *right == fingerprint.to_string();
         }
@@ -227,7 +238,7 @@ impl Salesforce {
         else {
             panic!("{:?}", read.state);
         };
-        known.insert(name, (user.password.clone(), right.clone()));
+        known.insert(place, (user.password.clone(), right.clone()));
         right == fingerprint.to_string()
     }
 
@@ -243,6 +254,8 @@ impl Salesforce {
     fn count(&self) {
         let mut state = self.state.lock();
         state.proofs += 1;
+        let minute = now().as_second() / 60;
+        *state.minutes.entry(minute).or_default() += 1;
         let second = now().as_second();
         if state.second.0 != second {
             state.second = (second, 0);

@@ -31,6 +31,8 @@ macro_rules! deeds {
 deeds! {
     /// A tenant writes a wrong password into the Secret; the number is which one.
     WrongPassword "writes-a-wrong-password" 8 5
+    /// A tenant guesses: three wrong passwords and some more, a minute apart.
+    Guess "guesses-passwords" 3 4
     /// A tenant writes the right password.
     RightPassword "writes-the-right-password" 10 0
     /// A tenant deletes the Secret.

@@ -72,12 +72,18 @@ impl World {
             let namespace = text(object, "/metadata/namespace");
             let place = Place::new(change.kind, namespace, text(object, "/metadata/name"));
             match (change.kind, &change.after) {
-                (Kind::CronJob, Some(_)) => self.at(now(), Task::Cron(place)),
                 (Kind::Job, Some(job)) if change.before.is_none() => {
                     self.runs_begun += 1;
                     self.note_allowance(job);
                     self.at(now() + seconds(1), Task::MakePod(place));
                 }
+                (Kind::CronJob | Kind::Secret, Some(made))
+                    if change.before.is_none() && !self.owner_is_there(made) =>
+                {
+                    let uid = owner_uid(made).unwrap_or_default().to_owned();
+                    self.at(now() + seconds(2), Task::Collect(uid));
+                }
+                (Kind::CronJob, Some(_)) => self.at(now(), Task::Cron(place)),
                 (Kind::Integration | Kind::CronJob | Kind::Job, None) => {
                     let uid = text(object, "/metadata/uid").to_owned();
                     self.at(now() + seconds(2), Task::Collect(uid));
@@ -85,6 +91,12 @@ impl World {
                 _ => {}
             }
         }
+    }
+
+    /// Whether the integration that owns an object exists, if one does.
+    fn owner_is_there(&self, object: &Value) -> bool {
+        let all = self.cluster.all(Kind::Integration);
+        owner_uid(object).is_none_or(|uid| all.iter().any(|one| text(one, "/metadata/uid") == uid))
     }
 
     /// Deletes what an object owned that is gone.
@@ -259,7 +271,7 @@ impl World {
             LogIn::Good => {
                 let org = self.salesforce.user(&user).org;
                 let state = self.salesforce.org(org);
-                let work = 1 + self.dice.below(400);
+                let work = 1 + self.dice.below(self.work);
                 let allowance = pod["metadata"]["annotations"][API_CALLS].as_str();
                 let allowance = allowance.map_or(u64::MAX, |text| text.parse().unwrap());
                 report.api_calls = work.min(allowance);

@@ -77,6 +77,8 @@ pub(super) struct World {
     pub no_pods_until: Timestamp,
     pub evicts_until: Timestamp,
     pub runs_begun: u64,
+    /// The most API requests that a run needs.
+    pub work: u64,
     pub allowed: Vec<(Timestamp, (String, String), u64)>,
     agenda: BTreeMap<(Timestamp, u64), Task>,
     number: u64,
@@ -174,6 +176,7 @@ impl World {
             no_pods_until: Timestamp::MIN,
             evicts_until: Timestamp::MIN,
             runs_begun: 0,
+            work: 400,
             allowed: vec![],
             agenda: BTreeMap::new(),
             number: 0,
@@ -362,7 +365,7 @@ impl World {
             .collect()
     }
 
-    fn rival(&self, at: usize) -> Place {
+    pub(super) fn rival(&self, at: usize) -> Place {
         Place::new(Kind::Integration, &self.tenants[at].namespace, "rival")
     }
 
@@ -378,6 +381,14 @@ impl World {
         match deed {
             Deed::WrongPassword => {
                 self.write_secret_with(who, encoded(&format!("battery-staple-{number}")));
+            }
+            Deed::Guess => {
+                for guess in 0..number + 3 {
+                    let deed = Deed::WrongPassword;
+                    let number = 100 + guess;
+                    let act = Act { deed, number, ..act };
+                    self.at(now() + seconds(guess * 60), Task::Act(act));
+                }
             }
             Deed::RightPassword => self.write_secret(who),
             Deed::DropSecret => {
@@ -654,7 +665,7 @@ pub(super) fn tenant(at: usize, dice: &mut Dice) -> Tenant {
     spec.contacts.time_zone = "Asia/Tokyo".into();
     spec.contacts.daily_at = format!("{:02}:00", dice.below(24));
     spec.contacts.lookup_every = (*dice.of(&["10m", "30m", "1h"])).into();
-    spec.interval = (*dice.of(&["30m", "2h", "6h", "24h"])).into();
+    spec.interval = (*dice.of(&["30m", "2h", "6h", "12h"])).into();
     spec.api_budget.daily_percent = *dice.of(&[10, 20, 50]);
     spec.deletion_policy = match dice.below(3) {
         0 => DeletionPolicy::Erase,
