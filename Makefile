@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql prometheus image e2e outage chart chart-golden chart-scan cluster tools fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory clean
+.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,7 +9,7 @@ help: ## Show this list
 quickstart: ## Start everything, play calls, show what kubectl shows; ONCE=1 ends by itself; KUBECONFIG=FILE uses that cluster
 	@$(if $(filter command line,$(origin KUBECONFIG)),KUBECONFIG_FILE=$(KUBECONFIG)) examples/quickstart/start.sh $(if $(ONCE),--once)
 
-test: postgresql prometheus cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
+test: postgresql prometheus browser cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))} cargo test --workspace # they wait more than they compute
 
 unit: postgresql ## The fast tests only, without a control plane
@@ -48,6 +48,12 @@ postgresql: ## Look for PostgreSQL's server, which the tests start; install Debi
 
 prometheus: ## Look for Prometheus, promtool, Lua 5.1, curl, jq and openssl, which the tests run; install Debian's as root
 	@tests/support/prometheus.sh
+
+browser: ## Look for a browser with its driver, fonts and axe-core, which the tests of the pages run; install Debian's as root
+	@tests/support/browser.sh
+
+screenshots: browser ## Take the pictures of the pages in docs/screenshots anew
+	UPDATE_GENERATED=1 cargo test --quiet --test pages
 
 runbooks: prometheus cluster tools ## Have the commands of the documents answered again, and the resources of tests/chart/health recorded
 	UPDATE_GENERATED=1 cargo test --test it every_output_in_the_pages

@@ -20,11 +20,13 @@ use switchboard::directory::model::follow::Holder;
 use switchboard::directory::model::{
     ClaimRequest, FoundContact, RecordObject, WriteContactsRequest, WritePolicy,
 };
-use switchboard::directory::{Args, Claims, Client, Purpose, Server, TokenKeys};
+use switchboard::directory::{Args, Claims, Client, PagesArgs, Purpose, Server, TokenKeys};
 use switchboard::phone::{E164, Region};
 use switchboard_testbed::Postgres;
 use tokio_util::sync::CancellationToken;
 
+#[path = "pages/mod.rs"]
+mod pages;
 #[path = "plain/mod.rs"]
 mod plain;
 
@@ -48,6 +50,10 @@ struct Size {
     writers: usize,
     /// Whether neighbours in a request are neighbours in the table.
     in_order: bool,
+    /// Calls of the history that the pages show.
+    calls: u32,
+    /// Call screens that are open at once.
+    screens: u32,
 }
 
 fn main() -> Outcome<()> {
@@ -62,6 +68,8 @@ fn main() -> Outcome<()> {
         holders: flag("--holders", 0)? == 1,
         writers: flag("--writers", 2)? as usize,
         in_order: flag("--in-order", 1)? == 1,
+        calls: flag("--calls", 0)?,
+        screens: flag("--screens", 0)?,
     };
     let runtime = tokio::runtime::Runtime::new()?;
     println!(
@@ -106,6 +114,10 @@ async fn bench(
     let args = Args {
         tenant_rate: 1_000_000,
         tenant_concurrency: size.at_once as u32,
+        pages: PagesArgs {
+            pages: true,
+            ..PagesArgs::default()
+        },
         ..Args::new("127.0.0.1:0".parse()?, database.into(), keys)
     };
     let shutdown = CancellationToken::new();
@@ -196,6 +208,30 @@ async fn bench(
         println!("{name:<11} again, while others ask: {}", told?);
         println!("{name:<11} look-ups meanwhile {}", looks?);
         println!("{name:<11} webhooks meanwhile {}", hooks?);
+    }
+    if size.calls > 0 {
+        pages::history(&platform, size.calls, |n| number(n % (2 * size.contacts))).await?;
+        let browser = pages::Browser::sign_in(&base, &token(Purpose::Lookup)?).await?;
+        for path in [
+            "/pages/calls",
+            "/pages/calls?to=2025-03-01",
+            "/pages/calls?direction=in&named=no",
+            "/pages/calls?q=%2B819010000007",
+            "/pages/calls?q=person+7",
+            "/pages/calls?q=nobody+of+that+name",
+        ] {
+            let told = browser.first_byte(path, 300).await?;
+            println!("{name:<11} {} calls, {path}: {told}", size.calls);
+        }
+    }
+    if size.screens > 0 {
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        let browser = pages::Browser::sign_in(&base, &token(Purpose::Lookup)?).await?;
+        let told = pages::screens(&browser, &platform, size.screens as usize, 50, 20).await?;
+        println!(
+            "{name:<11} {told}; peak memory, of the screens too, {}",
+            peak_memory()
+        );
     }
     shutdown.cancel();
     running.await??;
@@ -425,14 +461,18 @@ fn contact(n: u32, holders: bool) -> Outcome<FoundContact> {
     })
 }
 
-fn client(base: &str, purpose: Purpose) -> Outcome<Client> {
-    let token = TokenKeys::parse(KEY)?.mint(&Claims {
+fn token(purpose: Purpose) -> Outcome<secrecy::SecretString> {
+    Ok(TokenKeys::parse(KEY)?.mint(&Claims {
         company: "bench".parse()?,
         purpose,
         region: Region::JAPAN,
         issued_at: Timestamp::now(),
         expires_at: None,
-    })?;
+    })?)
+}
+
+fn client(base: &str, purpose: Purpose) -> Outcome<Client> {
+    let token = token(purpose)?;
     let once = Retry {
         attempts: 1,
         ..Retry::default()

@@ -55,7 +55,7 @@ impl Exit {
     pub const fn roles(self) -> &'static str {
         match self {
             Self::Done => {
-                "`controller`, `directory`: after an orderly end, which one signal asks for. `worker`: also when there was nothing to do. `check`: the integration would be ready. `lookup`: all numbers were asked for, found or not. `status`: every integration that it shows is Ready. `selftest`: all works"
+                "`controller`, `directory`: after an orderly end, which one signal asks for. `worker`: also when there was nothing to do. `check`: the integration would be ready. `lookup`: all numbers were asked for, found or not. `status`: every integration that it shows is Ready. `why`: the directory has told, whether there is a name or not. `selftest`: all works"
             }
             Self::Failed => {
                 "`controller`, `directory`: no port, no database, no Lease. `worker`: Salesforce or the directory failed, or the report could not be left. `check`: the integration would not be ready. `lookup`: Salesforce failed; what was found before is printed. `status`: an integration is not Ready, or the controller has not seen its latest change. `selftest`: something does not work"
@@ -63,10 +63,10 @@ impl Exit {
             Self::Usage => "all; `explain`: also for a code that no reason has",
             Self::BudgetExhausted => "`worker`",
             Self::Interrupted => {
-                "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `status`, `selftest`: at the first signal; `lookup` prints what was found before. `directory purge`, `directory erase`, `directory compact`: at the first signal; what it had removed stays removed. `controller`, `directory`: when a second signal cuts their orderly end off"
+                "`worker`: the request in flight was finished (at most 20 s) and the rest handed back; at a second signal at once. `check`, `lookup`, `status`, `why`, `selftest`: at the first signal; `lookup` prints what was found before. `directory purge`, `directory erase`, `directory compact`: at the first signal; what it had removed stays removed. `controller`, `directory`: when a second signal cuts their orderly end off"
             }
             Self::Unknown => {
-                "`status`: the API server does not answer, does not let the caller read integrations, or there is none of that name or none at all"
+                "`status`: the API server does not answer, does not let the caller read integrations, or there is none of that name or none at all. `why`: the directory does not answer, refuses the token, or has no such call and the text is no number"
             }
         }
     }

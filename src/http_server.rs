@@ -76,11 +76,18 @@ pub(crate) struct ConnectionLimits {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Visitor {
     known: Arc<AtomicBool>,
+    /// From where the connection comes.
+    address: Option<IpAddr>,
 }
 
 // === impl Visitor ===
 
 impl Visitor {
+    /// The address from which the connection comes: the last proxy's, if there is one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// Records that the request has shown a valid token. Its connection then keeps its place.
     pub(crate) fn has_shown_a_token(&self) {
         self.known.store(true, Ordering::Relaxed);
@@ -267,6 +274,7 @@ impl Floor {
                         return Some(TakenSeat {
                             id,
                             floor: Arc::clone(self),
+                            address,
                             is_proxy,
                             given_up,
                         });
@@ -285,6 +293,7 @@ impl Floor {
 struct TakenSeat {
     id: SeatId,
     floor: Arc<Floor>,
+    address: IpAddr,
     is_proxy: bool,
     /// Cancelled when another client gets the seat.
     given_up: CancellationToken,
@@ -309,7 +318,10 @@ impl TakenSeat {
                 "Another client got this connection's place. Connect again.",
             ));
         }
-        let visitor = Visitor::default();
+        let visitor = Visitor {
+            address: Some(self.address),
+            ..Visitor::default()
+        };
         let answering = Answering {
             visitor: visitor.clone(),
             seat: Arc::clone(&self),

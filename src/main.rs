@@ -11,7 +11,7 @@ use switchboard::exit::Exit;
 use switchboard::shutdown::Shutdown;
 use switchboard::{
     api, check, cli, controller, directory, exit, explain, lookup, resolve, selftest, status,
-    telemetry, worker,
+    telemetry, why, worker,
 };
 use tokio::runtime::Builder;
 
@@ -42,6 +42,8 @@ enum Role {
     /// What the integrations of a namespace say: the first problem and its remedy, runs, requests,
     /// errors.
     Status(Box<status::Args>),
+    /// Why a call has its name, or none: what became of its number, step by step.
+    Why(Box<why::Args>),
     /// Whether an installation works from end to end, as `helm test` runs it.
     Selftest(Box<selftest::Args>),
     /// Prints the CustomResourceDefinition.
@@ -116,6 +118,7 @@ impl Role {
             Self::Lookup(_) => "lookup",
             Self::Explain(_) => "explain",
             Self::Status(_) => "status",
+            Self::Why(_) => "why",
             Self::Selftest(_) => "selftest",
             Self::Crds => "crds",
             Self::PermissionSet => "permission-set",
@@ -150,6 +153,7 @@ async fn dispatch(role: Role, shutdown: Shutdown) -> Exit {
         Role::Lookup(args) => lookup::run(*args, shutdown).await,
         Role::Explain(args) => explain::run(&args),
         Role::Status(args) => status::run(*args, shutdown).await,
+        Role::Why(args) => why::run(*args, shutdown).await,
         Role::Selftest(args) => selftest::run(*args, shutdown).await,
         Role::Crds => print_crds(),
         Role::PermissionSet => print_permission_set(),

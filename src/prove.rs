@@ -50,6 +50,10 @@ pub(crate) async fn prove(
     gate: Option<Arc<dyn LoginGate>>,
     before: Option<&Proved>,
 ) -> Ended {
+    #[cfg(test)]
+    if let Some(salesforce) = played::salesforce() {
+        return salesforce.prove(settings, fingerprint, session, gate).await;
+    }
     let in_trouble = transport.in_trouble(&settings.login_url);
     let mut connection = Connection::sharing(
         session,
@@ -85,5 +89,43 @@ pub(crate) async fn prove(
         },
         proved,
         logins: connection.spent().logins.saturating_sub(before_logins),
+    }
+}
+
+/// A Salesforce that a test plays instead of a server.
+#[cfg(test)]
+pub(crate) mod played {
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    use futures::future::BoxFuture;
+
+    use super::Ended;
+    use crate::api::Settings;
+    use crate::salesforce::{Fingerprint, LoginGate, SharedSession};
+
+    /// Answers proofs of connections.
+    pub(crate) trait Salesforce: Send + Sync {
+        /// Proves a connection. Each log-in passes the gate and leaves a session.
+        fn prove<'a>(
+            &'a self,
+            settings: &'a Settings,
+            fingerprint: &'a Fingerprint,
+            session: &'a SharedSession,
+            gate: Option<Arc<dyn LoginGate>>,
+        ) -> BoxFuture<'a, Ended>;
+    }
+
+    thread_local! {
+        static PLAYED: RefCell<Option<Arc<dyn Salesforce>>> = const { RefCell::new(None) };
+    }
+
+    /// Has this thread's proofs answered so, or no longer.
+    pub(crate) fn play(salesforce: Option<Arc<dyn Salesforce>>) {
+        PLAYED.set(salesforce);
+    }
+
+    pub(super) fn salesforce() -> Option<Arc<dyn Salesforce>> {
+        PLAYED.with_borrow(Clone::clone)
     }
 }

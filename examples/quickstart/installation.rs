@@ -101,7 +101,7 @@ pub(crate) async fn start(
     let program = target_dir().join("debug/switchboard");
     let file = |name: &str| dir.path().join(name).display().to_string();
     let directory = Process::builder("directory", &program)
-        .args(["directory", "--listen=127.0.0.1:0"])
+        .args(["directory", "--listen=127.0.0.1:0", "--pages"])
         .arg(format!("--database=sqlite:{}", file("directory.db")))
         .arg(format!("--token-keys={}", file("tokens.key")))
         .start()

@@ -100,7 +100,7 @@ async fn run(args: &Args, guest: &mut Option<guest::Guest>) -> Result<(), Failur
         return Ok(());
     }
     story::how_to_go_on(&installation);
-    std::future::pending().await
+    story::play_on(&installation).await
 }
 
 /// Comes with Ctrl-C, and with what `kill` and a terminal that closes send.

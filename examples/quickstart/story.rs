@@ -46,7 +46,7 @@ pub(crate) async fn tell(installation: &Installation, progress: &Progress) -> Re
         progress,
         "acme",
         "acme-tokyo",
-        "once a day, for numbers without a contact",
+        When::OnRequest,
     )
     .await?;
     let sandbox = play(
@@ -54,7 +54,7 @@ pub(crate) async fn tell(installation: &Installation, progress: &Progress) -> Re
         progress,
         "acme-sandbox",
         "acme-sandbox",
-        "after each call",
+        When::AfterCalls,
     )
     .await?;
 
@@ -95,13 +95,23 @@ pub(crate) async fn tell(installation: &Installation, progress: &Progress) -> Re
     Ok(())
 }
 
-/// Sends calls as the platform's webhook does, requests a run, and returns the run's results.
+/// When contacts are retrieved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// Once a day by a pod, and when somebody asks for it.
+    OnRequest,
+    /// As calls end, by the controller.
+    AfterCalls,
+}
+
+/// Sends calls as the platform's webhook does, requests a run where calls are not looked up as they
+/// end, and returns the run's results.
 async fn play(
     installation: &Installation,
     progress: &Progress,
     namespace: &str,
     name: &str,
-    when: &str,
+    when: When,
 ) -> Result<Value, Failure> {
     let ingest = directory(installation, namespace, name, "ingest").await?;
     for (number, (from, _)) in CALLS.iter().enumerate() {
@@ -111,26 +121,38 @@ async fn play(
         ingest.ingest(&call).await?;
     }
     progress.step(&format!(
-        "{name}: {} calls came in by webhook, each told twice; contacts {when}",
-        CALLS.len()
+        "{name}: {} calls came in by webhook, each told twice; contacts {}",
+        CALLS.len(),
+        match when {
+            When::OnRequest => "once a day, for numbers without a contact",
+            When::AfterCalls => "as calls end",
+        }
     ));
-    let wish = "switchboard.dev/run-requested-at=quick start";
-    kubectl(
-        &installation.control_plane,
-        &["annotate", "sfi", name, "-n", namespace, wish],
-    )
-    .await?;
+    if when == When::OnRequest {
+        let wish = "switchboard.dev/run-requested-at=quick start";
+        kubectl(
+            &installation.control_plane,
+            &["annotate", "sfi", name, "-n", namespace, wish],
+        )
+        .await?;
+    }
     let run = until(installation, namespace, name, |object| {
         let run = object.pointer("/status/lastRun")?;
         (run["calls"].as_u64() > Some(0)).then(|| run.clone())
     })
     .await?;
-    if run["outcome"] != "Succeeded" || run["calls"] != json!(CALLS.len()) {
+    let all = when == When::AfterCalls || run["calls"] == json!(CALLS.len());
+    if run["outcome"] != "Succeeded" || !all {
         return Err(format!("{name}: the run did not do what it should: {run}").into());
     }
     progress.step(&format!(
-        "{name}: a pod looked {} numbers up in {} API call(s)",
-        run["numbers"], run["apiCalls"]
+        "{name}: {} looked {} numbers up in {} API call(s)",
+        match when {
+            When::OnRequest => "a pod",
+            When::AfterCalls => "the controller",
+        },
+        run["numbers"],
+        run["apiCalls"]
     ));
     Ok(run)
 }
@@ -266,9 +288,35 @@ pub(crate) fn how_to_go_on(installation: &Installation) {
          kubectl -n acme annotate sfi acme-tokyo --overwrite switchboard.dev/run-requested-at=\"$(date)\"\n  \
          target/debug/switchboard check -f examples/quickstart/cedar.yaml --ca-bundle {} \\\n    \
            --salesforce-hosts=localhost --allow-private-networks\n\n\
-         Salesforce, played: {}/__admin/   directory: {}",
+         Salesforce, played: {}/__admin/   directory: {}\n\n\
+         In a browser, while calls come in:  {}/pages\n  \
+         the token to sign in with:  kubectl -n acme get secret acme-tokyo-directory -o jsonpath='{{.data.lookup}}' | base64 -d\n  \
+         with that of birch the pages say what is wrong with its link",
         installation.ca_file().display(),
         installation.salesforce.url(),
         installation.directory_url,
+        installation.directory_url,
     );
+}
+
+/// Plays one call after the other for who looks at the pages: it rings, somebody answers, it ends.
+pub(crate) async fn play_on(installation: &Installation) -> Result<(), Failure> {
+    const RINGS: Duration = Duration::from_secs(4);
+    const LASTS: Duration = Duration::from_secs(6);
+    let ingest = directory(installation, "acme", "acme-tokyo", "ingest").await?;
+    for number in 100.. {
+        let (from, _) = CALLS[number % CALLS.len()];
+        let mut told = incoming_call("acme-tokyo", &number.to_string(), from);
+        let leg = &mut told["call"]["details"][0];
+        let times = ["dial_starts_at", "dial_answered_at", "dial_ends_at"];
+        for time in times {
+            leg[time] = Value::Null;
+        }
+        for (time, pause) in times.into_iter().zip([RINGS, LASTS, LASTS]) {
+            told["call"]["details"][0][time] = jiff::Timestamp::now().to_string().into();
+            ingest.ingest(&told).await?;
+            tokio::time::sleep(pause).await;
+        }
+    }
+    Ok(())
 }

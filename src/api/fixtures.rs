@@ -39,3 +39,36 @@ pub(crate) fn integration(name: &str) -> SalesforceIntegration {
     resource.metadata.generation = Some(1);
     resource
 }
+
+/// The clock of a played world: it stands still while somebody works, and leaps while all wait.
+pub(crate) mod clock {
+    use std::cell::Cell;
+
+    use jiff::Timestamp;
+    use tokio::time::Instant;
+
+    thread_local! {
+        static BEGAN: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
+    }
+
+    /// While it lives, this thread has the time of the world.
+    pub(crate) struct Played(());
+
+    /// Begins the time of a world, within a runtime whose clock is paused.
+    pub(crate) fn begin(at: Timestamp) -> Played {
+        BEGAN.set(Some((Instant::now(), at)));
+        Played(())
+    }
+
+    /// The time of the world, if this thread plays one.
+    pub(crate) fn now() -> Option<Timestamp> {
+        let (began, at) = BEGAN.get()?;
+        at.checked_add(began.elapsed()).ok()
+    }
+
+    impl Drop for Played {
+        fn drop(&mut self) {
+            BEGAN.set(None);
+        }
+    }
+}

@@ -17,7 +17,7 @@ mod suggest;
 use jiff::Timestamp;
 
 pub use self::run_spec::{
-    RunAmounts, RunResources, RunSpec, RunToleration, TaintEffect, TolerationOperator,
+    RunAmounts, RunResources, RunSpec, RunToleration, RunWhere, TaintEffect, TolerationOperator,
 };
 pub(crate) use self::settings::canonical_user;
 pub use self::settings::{InvalidField, Settings};
@@ -70,6 +70,16 @@ pub(crate) fn token_secret_name(integration: &str) -> String {
 
 /// The current time in whole seconds, as Kubernetes writes times.
 pub(crate) fn now() -> Timestamp {
-    let now = Timestamp::now();
+    let now = clock();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+#[cfg(not(test))]
+fn clock() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+fn clock() -> Timestamp {
+    fixtures::clock::now().unwrap_or_else(Timestamp::now)
 }

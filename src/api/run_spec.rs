@@ -12,11 +12,17 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the pods of the runs have beside what the operator gives to all. Each of it needs the
-/// operator's permission; the refusal names the field.
+/// Where runs happen, and what their pods have beside what the operator gives to all. Each of what
+/// pods have needs the operator's permission; the refusal names the field.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct RunSpec {
+    /// Where calls are looked up as they end: `Resident`, by the controller itself, or `Pod`, in a
+    /// process of your own, every `lookupEvery`. As the operator chose for all when not given;
+    /// where it chose pods, there are only pods. What is big, scheduled daily or asked for is a
+    /// pod in any case.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub where_: Option<RunWhere>,
     /// Labels of the pods, such as the one of a cost centre.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
@@ -36,6 +42,16 @@ pub struct RunSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub tolerations: Vec<RunToleration>,
+}
+
+/// Where a run happens.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RunWhere {
+    /// In a pod in the integration's own namespace.
+    #[default]
+    Pod,
+    /// In the controller.
+    Resident,
 }
 
 /// Processor and memory of the worker.

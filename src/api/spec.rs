@@ -276,8 +276,8 @@ pub struct SecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct Contacts {
     /// `Daily` looks up once a day the numbers that have no contact yet; `AfterCall` looks up the
-    /// numbers of ended calls every `lookupEvery` and overwrites; `Disabled` retrieves
-    /// nothing.
+    /// numbers of calls as they end, or every `lookupEvery` where runs are pods, and overwrites;
+    /// `Disabled` retrieves nothing.
     #[serde(default)]
     pub retrieval: Retrieval,
     /// Daily: by when the run is to have begun, as wall clock `HH:MM` in `timeZone`. The
@@ -291,7 +291,9 @@ pub struct Contacts {
     #[schemars(length(max = 5))]
     #[serde(default = "default_daily_at")]
     pub daily_at: String,
-    /// AfterCall: how often ended calls are looked up, from `1m` to `1h`; it must divide an hour.
+    /// AfterCall, where runs are pods (`spec.run.where`): how often ended calls are looked up,
+    /// from `1m` to `1h`; it must divide an hour. Elsewhere the controller looks them up as
+    /// they end.
     #[x_kube(
         validation = Rule::new("self.matches('^((1|2|3|4|5|6|10|12|15|20|30|60)m|1h)$')")
             .message("must divide an hour: 1m, 2m, 3m, 4m, 5m, 6m, 10m, 12m, 15m, 20m, 30m or 1h"),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{self, CONNECTED, Truth};
+use super::run_spec::RunWhere;
 use crate::reason::Code;
 
 /// The `observedGeneration` that the API server writes into a new resource. A record of a log-in
@@ -63,7 +64,8 @@ pub struct SalesforceIntegrationStatus {
     /// When the last run that succeeded ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_successful_time: Option<Time>,
-    /// When the next run is due.
+    /// When the next run of the schedule is due. Where the controller looks up calls as they end,
+    /// that is the sweep of the day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_run: Option<Time>,
     /// What was told by e-mail, and is not told again.
@@ -188,7 +190,8 @@ pub struct Connection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Time>,
     /// When a run last worked with this credential since then. It stands for a proof, so that the
-    /// next one is later; six hours after a proof there is another one all the same.
+    /// next one is later; six hours after a proof there is another one all the same. What the
+    /// controller did with the credential for another integration does so, too, and is not here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_succeeded_at: Option<Time>,
     /// Recognises the credential that was last tried: a keyed fingerprint that cannot be turned
@@ -309,7 +312,11 @@ pub struct LastRun {
     /// `Sync` (daily) or `Lookup` (after calls).
     #[serde(default)]
     pub kind: String,
-    /// Name of the Job.
+    /// Where it ran: `Pod`, or `Resident` in the controller.
+    #[serde(default, rename = "where", skip_serializing_if = "is_zero")]
+    pub where_: RunWhere,
+    /// Name of the Job. Of runs of the controller a name that each of them has alone; what several
+    /// of them did within a minute is counted together.
     #[serde(default)]
     pub job: String,
     /// When it began.

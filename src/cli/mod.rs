@@ -17,4 +17,6 @@ pub(crate) use self::cluster::{client_of, cluster_config};
 pub(crate) use self::in_thread::in_thread;
 pub use self::manifest::{BadInput, Manifests};
 pub use self::output::{PrintError, print};
+#[cfg(test)]
+pub(crate) use self::schema::accept;
 pub(crate) use self::text::width;

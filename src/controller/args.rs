@@ -15,10 +15,11 @@ use url::Url;
 
 use super::Error;
 use super::authorities::read_authorities;
+use super::cluster::leader::Times;
 use super::mail_args::{MailArgs, MailSetup};
 use crate::api::now;
 use crate::cli::{ClusterError, SalesforceArgs, cluster_config, duration, quantity, read};
-use crate::decide::rules::config::{CallCenterConflicts, Config, proxy_variables};
+use crate::decide::rules::config::{CallCenterConflicts, Config, RunsWhere, proxy_variables};
 use crate::decide::rules::pods::PodRules;
 use crate::directory::{Authorities, TokenKeys};
 use crate::http_server;
@@ -102,6 +103,27 @@ pub struct Args {
     /// at most 12h.
     #[arg(long, env = "SWITCHBOARD_DAILY_WINDOW", default_value = "30m", value_parser = duration)]
     pub daily_window: Duration,
+    /// Where calls are looked up that no schedule looks up: in the controller as they end
+    /// (Resident), or nowhere: then all runs are pods, every lookupEvery (Pods).
+    #[arg(
+        long,
+        env = "SWITCHBOARD_RUNS_WHERE",
+        value_enum,
+        default_value_t = RunsWhere::Resident
+    )]
+    pub runs_where: RunsWhere,
+    /// The most numbers that the controller looks up in one go. When more wait, a pod does it.
+    #[arg(long, env = "SWITCHBOARD_RESIDENT_NUMBERS", default_value_t = 2_000)]
+    pub resident_numbers: u32,
+    /// Part of each integration's share of API requests that is kept for calls that ring, in per
+    /// cent.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_RINGS_PERCENT",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u8).range(..=90)
+    )]
+    pub rings_percent: u8,
     /// The most records of an address book, whatever a tenant asks for; 0 allows none. A record
     /// takes some 300 bytes of the directory's database.
     #[arg(
@@ -125,6 +147,13 @@ pub struct Args {
     /// Work only while this replica holds the Lease, so that several may run.
     #[arg(long, env = "SWITCHBOARD_LEADER_ELECT")]
     pub leader_elect: bool,
+    /// How long the Lease lasts without a renewal: so long nobody works when the node of the
+    /// leader is lost. At least twice --lease-renew, and three seconds more than it.
+    #[arg(long, env = "SWITCHBOARD_LEASE_DURATION", default_value = "15s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// How often the leader renews the Lease.
+    #[arg(long, env = "SWITCHBOARD_LEASE_RENEW", default_value = "7s", value_parser = duration)]
+    pub lease_renew: Duration,
     /// Namespace of the Lease; the pod's own when not given.
     #[arg(long, env = "POD_NAMESPACE")]
     pub lease_namespace: Option<String>,
@@ -215,6 +244,9 @@ impl Args {
                 run_deadline: self.run_deadline,
                 daily_window: self.daily_window,
                 max_book_records: self.max_book_records,
+                runs_where: self.runs_where,
+                resident_numbers: self.resident_numbers as usize,
+                rings_percent: self.rings_percent.into(),
                 worker_memory: self.worker_memory.clone(),
                 pod_template: pods.pod_template,
                 tenants_may: Some(pods.tenants_may),
@@ -227,6 +259,11 @@ impl Args {
             fingerprint_key,
             mail: self.mail.read()?,
         })
+    }
+
+    /// How long the Lease lasts.
+    pub(crate) fn lease_times(&self) -> Result<Times, Error> {
+        Times::new(self.lease_duration, self.lease_renew).ok_or(Error::LeaseTimes)
     }
 
     fn directory_authorities(&self) -> Result<Option<Authorities>, Error> {

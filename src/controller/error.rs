@@ -23,6 +23,11 @@ pub enum Error {
         "the Lease for leader election could not be read or made; check that the API server answers and that the controller's role allows leases"
     )]
     Lease(#[source] kube_lease_manager::LeaseManagerError),
+    /// The times of the Lease leave no room for a second attempt to renew it.
+    #[error(
+        "--lease-duration must be at least twice --lease-renew, three seconds more than it, and at most an hour; write 15s and 7s, or 6s and 2s for a quick take-over"
+    )]
+    LeaseTimes,
     /// The record of log-ins could not be read or created.
     #[error(transparent)]
     Logins(#[from] LoginsUnavailable),
@@ -76,6 +81,7 @@ impl Error {
             | Self::Mail(_)
             | Self::Authorities(_)
             | Self::AuthoritiesWithoutTls(_)
+            | Self::LeaseTimes
             | Self::Flag(_) => Exit::Usage,
             Self::Lease(_) | Self::Logins { .. } | Self::LeadershipLost | Self::Listen { .. } => {
                 Exit::Failed

@@ -11,7 +11,10 @@ mod mailer;
 mod memory;
 mod queue;
 mod reconcile;
+mod resident;
 mod server;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::Arc;
@@ -83,8 +86,9 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let namespace = args.lease_namespace(&client);
     let mut leadership = None;
     if args.leader_elect {
-        let leases = args.client_that_waits(ANSWER_WITHIN).await?;
-        match Leadership::acquire(leases, &namespace, &identity, &stop)
+        let times = args.lease_times()?;
+        let leases = args.client_that_waits(times.answer_within()).await?;
+        match Leadership::acquire(leases, &namespace, &identity, times, &stop)
             .await
             .map_err(Error::Lease)?
         {
@@ -103,7 +107,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let user_logins = UserLogins::new(LoginStore::new(client.clone(), namespace));
     let context = Arc::new(Context::new(
         client.clone(),
-        Recorder::new(client, identity),
+        Recorder::new(client, identity.clone()),
         setup.config,
         Prover::new(transport, Arc::clone(&metrics)),
         setup.fingerprint_key,
@@ -136,6 +140,15 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     });
     health.working(Arc::clone(&context));
     tracing::info!(namespaces = ?args.watch_namespaces, "the controller starts");
+    // The controller's own runs hand back what they have taken, also when the Lease is lost.
+    let (begins, own_stop) = (CancellationToken::new(), stop.child_token());
+    let own = resident::work(
+        Arc::clone(&context),
+        identity,
+        begins.clone(),
+        own_stop.clone(),
+    );
+    let own = AbortOnDropHandle::new(tokio::spawn(own));
     let lost = async {
         match &mut leadership {
             Some(leadership) => leadership.lost().await,
@@ -153,6 +166,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         // No decision is made before it is known what earlier controllers have sent.
         if let Some(loaded) = stop.run_until_cancelled(context.user_logins.load()).await {
             loaded?;
+            begins.cancel();
             work(&context, watches, args.concurrency, &stop).await;
         }
         Ok::<(), Error>(())
@@ -162,9 +176,14 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         () = synced => {}
         // Running reconciles are dropped at once: the new leader repeats them, and each write is
         // bound to a version.
-        () = lost => return Err(Error::LeadershipLost),
+        () = lost => {
+            own_stop.cancel();
+            let _ = own.await;
+            return Err(Error::LeadershipLost);
+        }
     }
     stop.cancel();
+    let _ = own.await;
     last_answers.cancel();
     // What is not stored counts as unanswered.
     let _ = tokio::time::timeout(ANSWER_WITHIN, book).await;

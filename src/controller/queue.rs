@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::channel::mpsc;
 use futures::{FutureExt, SinkExt, Stream, StreamExt};
 use kube::runtime::controller::{Action, Config as QueueConfig, applier};
+use kube::runtime::reflector::ObjectRef;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -85,8 +86,14 @@ pub(crate) async fn work(
         .then(|()| joined(watching))
     });
     let queues: Vec<_> = queues.collect();
+    let asked = context.take_looks().map(|looks| {
+        let affected = looks.map(|key| ObjectRef::new(&key.name).within(&key.namespace));
+        let affected = affected.take_until(stop.clone().cancelled_owned());
+        AbortOnDropHandle::new(tokio::spawn(feed_queues(affected, feeds.clone())))
+    });
     drop(feeds);
     futures::future::join_all(queues).await;
+    drop(asked);
 }
 
 /// The input of one queue.

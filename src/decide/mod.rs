@@ -12,6 +12,7 @@ pub(crate) mod notify;
 mod observed;
 mod plan;
 mod proving;
+pub(crate) mod resident;
 pub(crate) mod revocation;
 pub mod rules;
 mod running;
@@ -32,7 +33,7 @@ pub(crate) use self::login::credentials::Credentials;
 use self::login::ledger::note_refusal;
 pub(crate) use self::login::ledger::with_attempt;
 pub(crate) use self::login::next_attempt::Cause;
-pub(crate) use self::login::proof::{Failure, Proof, Refusal, SiblingLogins};
+pub(crate) use self::login::proof::{Failure, Proof, Refusal, SiblingLogins, shared_since};
 pub(crate) use self::observed::{Neighbours, Observed};
 pub(crate) use self::plan::{EndJob, Notice, Plan, Retire};
 use self::rules::budget::Budget;
@@ -110,8 +111,15 @@ struct Decision<'a> {
 impl<'a> Decision<'a> {
     fn new(observed: &'a Observed<'a>, now: Timestamp) -> Self {
         let status = observed.resource.status.clone().unwrap_or_default();
+        // Runs of the controller wait until they are due, or until the status is written anyway.
+        let resident_due = observed.resident.due(status.last_run.as_ref());
+        let takes_resident = resident_due.is_some_and(|due| due <= now || observed.proof.is_some());
+        let resident: &[EndedRun] = match takes_resident {
+            true => observed.resident.runs(),
+            false => &[],
+        };
         let unseen = runs::unseen(
-            observed.ended_runs,
+            observed.ended_runs.iter().chain(resident),
             status.last_run.as_ref(),
             observed.leader_since,
         );
@@ -130,6 +138,8 @@ impl<'a> Decision<'a> {
                 finalizer: data::erasure::wanted(observed.resource),
                 status: SalesforceIntegrationStatus::default(),
                 ended_runs: vec![],
+                takes_resident,
+                takes_over: false,
                 notices: vec![],
                 letters: vec![],
                 requeue_after: MAX_REQUEUE,
@@ -139,7 +149,10 @@ impl<'a> Decision<'a> {
             new_runs: unseen.later,
             budget: None,
             held: None,
-            wake: vec![],
+            wake: resident_due
+                .filter(|_| !takes_resident)
+                .into_iter()
+                .collect(),
         }
     }
 

@@ -10,12 +10,14 @@ use super::children::LiveCronJob;
 use super::data::claim::Answer;
 use super::login::credentials::Credentials;
 use super::login::proof::{Proof, SiblingLogins};
+use super::resident::HandOver;
 use super::rules::company_claim::Claim;
 use super::rules::config::Config;
 use super::rules::user_claim::Users;
 use super::runs::EndedRun;
 use super::runs::admission::Admission;
 use super::runs::lingering::Lingering;
+use super::runs::resident::Unwritten;
 use super::runs::stuck::StuckRun;
 use crate::api::{InvalidField, SalesforceIntegration, Settings};
 use crate::run::BookReport;
@@ -44,6 +46,14 @@ pub(crate) struct Observed<'a> {
     /// Its ended runs that still have a pod or a Job, except those that this controller has
     /// already recorded.
     pub ended_runs: &'a [EndedRun],
+    /// Runs of the controller itself that the status does not hold yet.
+    pub resident: &'a Unwritten,
+    /// Why a run that the controller could do itself is to be a pod's; `None` if none is.
+    pub hand_over: Option<HandOver>,
+    /// When the controller itself last worked with the credential, whoever it was for.
+    pub worked_at: Option<Timestamp>,
+    /// Whether a run of the controller waits for a session.
+    pub session_wanted: bool,
     /// Time since which this controller leads. Another controller may have recorded runs that
     /// ended before.
     pub leader_since: Timestamp,
@@ -93,6 +103,10 @@ impl<'a> Observed<'a> {
             siblings: SiblingLogins::default(),
             proof: None,
             ended_runs: &[],
+            resident: const { &Unwritten::NONE },
+            hand_over: None,
+            worked_at: None,
+            session_wanted: false,
             leader_since: now,
             active_jobs: &[],
             stuck_runs: &[],

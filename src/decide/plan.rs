@@ -42,6 +42,10 @@ pub(crate) struct Plan {
     pub status: SalesforceIntegrationStatus,
     /// Runs that ended and that the desired status records for the first time.
     pub ended_runs: Vec<LastRun>,
+    /// Whether these include the controller's own.
+    pub takes_resident: bool,
+    /// Whether the run is one that the controller hands over.
+    pub takes_over: bool,
     /// Events to publish.
     pub notices: Vec<Notice>,
     /// Mails to send once the status is written.
@@ -72,6 +76,7 @@ impl Plan {
     /// stays open, and everything else is unchanged.
     pub(crate) fn without_run(mut self, before: Option<&SalesforceIntegrationStatus>) -> Self {
         self.run = None;
+        self.takes_over = false;
         self.status.last_handled_run_at =
             before.and_then(|before| before.last_handled_run_at.clone());
         self.status.requested_run = before.and_then(|before| before.requested_run.clone());

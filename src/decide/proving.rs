@@ -14,10 +14,10 @@ use super::rules::budget::Spender;
 use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, requests, warnings};
-use super::{Credentials, Decision, Failure, Proof, verdicts};
+use super::{Credentials, Decision, Failure, Proof, resident, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
 use crate::api::status::UNOBSERVED;
-use crate::api::{Settings, TEST_REQUESTED_AT};
+use crate::api::{Retrieval, Settings, TEST_REQUESTED_AT};
 use crate::reason::{Code, Reason};
 use crate::salesforce::{Findings, Meaning};
 
@@ -73,6 +73,8 @@ impl Decision<'_> {
             user_opens: self.user_opens(&fingerprint, &user),
             has_session: self.observed.siblings.has_outcome,
             interval: settings.interval,
+            worked_elsewhere: self.worked_elsewhere(),
+            session_wanted: self.observed.session_wanted,
             runs_within: self.runs_within(settings),
             uid: &self.uid,
         };
@@ -487,14 +489,32 @@ impl Decision<'_> {
         }
         let settings = self.observed.settings.ok()?;
         let runs_within = self.runs_within(settings);
-        next_attempt::due(connection, settings.interval, runs_within, &self.uid)
+        next_attempt::due(
+            connection,
+            settings.interval,
+            runs_within,
+            self.worked_elsewhere(),
+            &self.uid,
+        )
+    }
+
+    /// Returns when the controller last worked with the credential, for this integration or for
+    /// another one. A report of a pod is nothing to others.
+    fn worked_elsewhere(&self) -> Option<Timestamp> {
+        let proved = self.observed.siblings.proved_at;
+        let worked = self.observed.worked_at.max(proved);
+        worked.map(|at| at.min(self.now))
     }
 
     /// Returns how long it takes at most from one run that asks what changed to the next. Where
     /// that is much longer than the interval of proofs, proofs do not wait for runs.
     fn runs_within(&self, settings: &Settings) -> Duration {
+        let is_resident = self.observed.config.is_resident(settings);
         let followed = settings.follow.zip(self.cadence(settings));
-        let within = followed.map(|((_, every), cadence)| every + cadence.period());
+        let within = followed.map(|((_, every), cadence)| match settings.retrieval {
+            Retrieval::AfterCall if is_resident => resident::followed_within(every),
+            _ => every + cadence.period(),
+        });
         let within = within.filter(|within| *within <= settings.interval * 2);
         within.unwrap_or(settings.interval)
     }

@@ -19,7 +19,7 @@ use crate::api::conditions::{
     AUTHORIZED, CALL_CENTERS_VERIFIED, CONNECTED, READY, SYNCED, Truth, Verdict,
 };
 use crate::api::status::RequestedRun;
-use crate::api::{POD_SETTINGS, RUN_REQUESTED_AT, Settings, conditions};
+use crate::api::{POD_SETTINGS, RUN_REQUESTED_AT, Retrieval, RunWhere, Settings, conditions};
 use crate::reason::{Code, Reason};
 
 /// A request this soon after a requested run was started is answered by that run, if it is still
@@ -159,7 +159,14 @@ impl Decision<'_> {
 
     /// Returns the cadence of the runs; `None` if retrieval is disabled.
     pub(crate) fn cadence(&self, settings: &Settings) -> Option<Cadence> {
-        Cadence::of(settings, &self.uid, self.observed.config.daily_window)
+        let config = self.observed.config;
+        let resident = config.is_resident(settings);
+        Cadence::of(settings, &self.uid, config.daily_window, resident)
+    }
+
+    /// Whether the controller looks up calls as they end.
+    pub(crate) fn is_resident_after_calls(&self, settings: &Settings) -> bool {
+        settings.retrieval == Retrieval::AfterCall && self.observed.config.is_resident(settings)
     }
 
     pub(crate) fn children(&mut self, settings: &Settings) {
@@ -192,6 +199,9 @@ impl Decision<'_> {
             let cron_job = children::cron_job(resource, settings, cadence, suspend, &run);
             self.plan.cron_job = Some(cron_job);
         }
+        if may_run && holds_company && !refused {
+            self.hand_over(settings);
+        }
         if let Some(request_id) = self.run_requested() {
             let possible = cadence.is_some() && holds_company;
             self.run_on_request(&request_id, may_run, possible.then_some(settings));
@@ -215,6 +225,29 @@ impl Decision<'_> {
         let may_have = holds_company && self.holding() == Holding::Ours;
         self.plan.mint_tokens =
             may_have && self.observed.tokens.as_ref() != Some(&self.observed.tokens_wanted);
+    }
+
+    /// Starts the pod that does what is too big for the controller, unless a run is active that
+    /// does it, or no request is free.
+    fn hand_over(&mut self, settings: &Settings) {
+        let Some(hand_over) = &self.observed.hand_over else {
+            return;
+        };
+        if !self.observed.active_jobs.is_empty() {
+            self.plan.takes_over = true;
+            return;
+        }
+        let allowance = self.allowance_now();
+        if allowance == Some(0) || self.held.is_some() {
+            return;
+        }
+        let run = self.run_template(settings, allowance, None);
+        let job = children::job_on_request(self.observed.resource, &run, &hand_over.id);
+        let why = hand_over.why.as_str();
+        let note = format!("Job {} runs, because {why}.", job.name_any());
+        self.notice(false, Reason::RunStarted, note, "Run");
+        self.plan.run = Some(job);
+        self.plan.takes_over = true;
     }
 
     fn run_template(
@@ -353,6 +386,12 @@ impl Decision<'_> {
 
     fn ended(&self, run: &EndedRun) -> Verdict {
         match &self.status.next_run {
+            _ if run.outcome == Reason::BudgetExhausted && run.where_ == RunWhere::Resident => {
+                verdicts::synced(
+                    &run.outcome,
+                    "The controller's look-up of calls stopped at its allowance of the org's API requests. What it found is kept; it goes on when requests are free.",
+                )
+            }
             Some(next) if run.outcome == Reason::BudgetExhausted => verdicts::synced(
                 &run.outcome,
                 &format!(
@@ -488,9 +527,18 @@ impl Decision<'_> {
             })
             .map(|condition| condition.last_transition_time.0)
             .chain(
+                self.observed
+                    .cron_jobs
+                    .iter()
+                    .filter_map(|cron_job| cron_job.started_at)
+                    .filter(|_| self.is_resident_after_calls(settings)),
+            )
+            .chain(
                 self.status
                     .last_run
                     .as_ref()
+                    // Runs of the controller do not show that the sweep comes.
+                    .filter(|run| run.where_ == RunWhere::Pod)
                     .and_then(|run| run.finished_at.as_ref())
                     .map(|time| time.0),
             )

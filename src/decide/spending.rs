@@ -123,6 +123,7 @@ impl Decision<'_> {
         self.budget = share.map(|share| Budget {
             share,
             proofs_a_day: budget::proofs_a_day(settings.interval),
+            for_rings: self.observed.config.for_rings(settings, share),
             spent,
             runs_at_once: self.cadence(settings).map_or(1, Cadence::runs_at_once),
         });
@@ -174,7 +175,11 @@ impl Decision<'_> {
         let (Some(cadence), Some(budget)) = (cadence, &self.budget) else {
             return;
         };
-        let Some(start) = cadence.next(self.now, &settings.time_zone) else {
+        let start = match self.is_resident_after_calls(settings) {
+            true => Some(self.now),
+            false => cadence.next(self.now, &settings.time_zone),
+        };
+        let Some(start) = start else {
             return;
         };
         let resumes = self

@@ -11,6 +11,7 @@ mod fates;
 mod hostile_logins;
 mod login_ledger;
 mod pods;
+mod resident;
 mod revocation;
 mod rights;
 mod runs;
@@ -28,18 +29,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::data::claim::Answer;
+use super::resident::{Asked, HandOver, Not, TooBig, Work, permit};
 use super::rules::company_claim::Claim;
-use super::rules::config::{CallCenterConflicts, Config};
+use super::rules::config::{CallCenterConflicts, Config, RunsWhere};
 use super::rules::user_claim::Users;
 use super::runs::EndedRun;
 use super::runs::admission::{Admission, NotOurs, RefusedObject, Whose, WriteResult};
 use super::runs::lingering::Lingering;
+use super::runs::resident::{self as resident_runs, Unwritten};
 use super::runs::stuck::StuckRun;
 use super::*;
 use crate::api::conditions::{AUTHORIZED, CONNECTED, SYNCED};
 use crate::api::status::UNOBSERVED;
 use crate::api::{
-    InvalidField, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration, TEST_REQUESTED_AT, fixtures,
+    InvalidField, RUN_REQUESTED_AT, Retrieval, RunWhere, SalesforceIntegration, TEST_REQUESTED_AT,
+    fixtures,
 };
 use crate::decide::children::summarize;
 use crate::run::{BookReport, Note, Outcome, RunKind, RunReport};
@@ -65,6 +69,10 @@ pub(crate) struct World {
     taken_users: Users,
     siblings: SiblingLogins,
     pub(crate) ended_runs: Vec<EndedRun>,
+    pub(crate) resident: Unwritten,
+    hand_over: Option<HandOver>,
+    pub(crate) worked_at: Option<Timestamp>,
+    session_wanted: bool,
     leader_since: Timestamp,
     active_jobs: Vec<Arc<Job>>,
     stuck_runs: Vec<StuckRun>,
@@ -74,7 +82,7 @@ pub(crate) struct World {
     neighbours: Neighbours,
     cron_jobs: Vec<CronJob>,
     tokens: Option<String>,
-    config: Config,
+    pub(crate) config: Config,
     pub(crate) now: i64,
     pub(crate) proofs: usize,
 }
@@ -96,6 +104,10 @@ impl World {
             taken_users: Users::default(),
             siblings: SiblingLogins::default(),
             ended_runs: vec![],
+            resident: Unwritten::NONE,
+            hand_over: None,
+            worked_at: None,
+            session_wanted: false,
             // Recorded runs stay in this world, as they do for a controller that has just started.
             leader_since: Timestamp::MAX,
             active_jobs: vec![],
@@ -132,6 +144,10 @@ impl World {
             siblings: self.siblings.clone(),
             proof,
             ended_runs: &self.ended_runs,
+            resident: &self.resident,
+            hand_over: self.hand_over.clone(),
+            worked_at: self.worked_at,
+            session_wanted: self.session_wanted,
             leader_since: self.leader_since,
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,
@@ -172,6 +188,13 @@ impl World {
         }
         assert_eq!(plan.prove, None);
         self.resource.status = Some(plan.status.clone());
+        if plan.takes_resident {
+            let held = self.resident.clone();
+            self.resident.written(&held, at(self.now));
+        }
+        if plan.takes_over {
+            self.hand_over = None;
+        }
         if let Some(cron_job) = &plan.cron_job {
             let mut cron_job = cron_job.clone();
             cron_job.metadata.creation_timestamp = Some(Time(at(0)));
@@ -269,6 +292,7 @@ fn unreachable() -> Result<Findings, Failure> {
 pub(crate) fn ended(job: &str, second: i64, outcome: &str) -> EndedRun {
     EndedRun {
         job: job.into(),
+        where_: RunWhere::Pod,
         job_uid: None,
         kind: RunKind::Lookup,
         started_at: Some(at(second - 3)),

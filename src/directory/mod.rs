@@ -10,23 +10,24 @@
 //! nothing to look up. A call is *matched* as long as its number has a contact, because names are
 //! joined on read. A number without a contact is looked up again when it calls again.
 
-mod authorities;
 mod certificate;
 pub mod client;
 mod http;
 mod key_file;
 pub mod model;
+mod pages;
 mod server;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 mod upkeep;
+pub mod why;
 
-pub use self::authorities::{Authorities, AuthoritiesError};
-pub use self::client::{Client, ClientError};
+pub use self::client::{Authorities, AuthoritiesError, Client, ClientError};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::fuzz;
-pub use self::model::tokens::{Claims, Purpose, TokenError, TokenKeys};
+pub use self::model::tokens::{Claims, OperatorClaims, Purpose, TokenError, TokenKeys};
+pub use self::pages::{FrameAncestor, PagesArgs};
 pub use self::server::{Args, Command, Error, Server, run};
 pub use self::store::StoreError;
 pub use crate::company_id::{CompanyId, InvalidCompanyId};

@@ -17,9 +17,9 @@ use super::http::{App, Limits, Metrics, Readiness, Room, Share, Shares, router};
 use super::key_file::KeyFile;
 use super::model::number_hash::NumberKeys;
 use super::model::revoked::Revoked;
-use super::store::{Store, StoreError, days_before};
+use super::store::{RingLimits, Store, StoreError, days_before};
 use super::upkeep::Retention;
-use super::{CompanyId, TokenError, TokenKeys, upkeep};
+use super::{CompanyId, PagesArgs, TokenError, TokenKeys, pages, upkeep};
 use crate::cli::{PrintError, bytes, print};
 use crate::error::print_error;
 use crate::exit::Exit;
@@ -35,6 +35,8 @@ const MAX_PER_ADDRESS: u32 = 1_024;
 const REQUEST_SECONDS: u64 = 20;
 const IDLE_SECONDS: u64 = 30;
 const GRACE_SECONDS: u64 = 20;
+const RING_RATE: u32 = 60;
+const RING_AGAIN_SECONDS: u64 = 600;
 
 /// How the directory runs: the flags of `switchboard directory`.
 #[derive(Debug, Clone, clap::Args)]
@@ -133,6 +135,19 @@ pub struct Args {
     /// for their turn.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_TENANT_CONCURRENCY", default_value_t = TENANT_CONCURRENCY, value_parser = clap::value_parser!(u32).range(1..=1_000), value_name = "REQUESTS")]
     pub tenant_concurrency: u32,
+    /// About how many numbers of one company Salesforce is asked in a minute because they ring.
+    #[arg(long, env = "SWITCHBOARD_DIRECTORY_RING_RATE", default_value_t = RING_RATE, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "NUMBERS")]
+    pub ring_rate: u32,
+    /// For how long an answer of Salesforce is good enough when its number rings again, in
+    /// seconds.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DIRECTORY_RING_AGAIN_AFTER",
+        default_value_t = RING_AGAIN_SECONDS,
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        value_name = "SECONDS"
+    )]
+    pub ring_again_after: u64,
     /// How many connections are open at once. At the limit, one that is slow to send its first
     /// request makes room for the next; those that have shown a token keep a quarter of all.
     #[arg(long, env = "SWITCHBOARD_DIRECTORY_MAX_CONNECTIONS", default_value_t = MAX_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "CONNECTIONS")]
@@ -176,6 +191,12 @@ pub struct Args {
         value_name = "SECONDS"
     )]
     pub grace: u64,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become a heading of the help"
+    )]
+    pub pages: PagesArgs,
 }
 
 /// What the directory does besides serving.
@@ -265,6 +286,7 @@ pub struct Server {
     own_keys: Option<TokenKeys>,
     retention: Retention,
     database_limit: Option<u64>,
+    pages: Option<pages::Settings>,
 }
 
 /// Runs the directory until it is told to stop and what was in flight is answered; or does what its
@@ -387,12 +409,15 @@ impl Args {
             max_body: MAX_BODY,
             tenant_rate: TENANT_RATE,
             tenant_concurrency: TENANT_CONCURRENCY,
+            ring_rate: RING_RATE,
+            ring_again_after: RING_AGAIN_SECONDS,
             max_connections: MAX_CONNECTIONS,
             max_connections_per_address: MAX_PER_ADDRESS,
             trusted_proxies: vec![],
             request_timeout: REQUEST_SECONDS,
             idle_timeout: IDLE_SECONDS,
             grace: GRACE_SECONDS,
+            pages: PagesArgs::default(),
         }
     }
 
@@ -431,6 +456,9 @@ impl Server {
         let token_keys = keys.current();
         let number_keys = NumberKeys::new(own_keys.as_ref(), &token_keys.borrow().clone());
         store.use_number_keys(number_keys);
+        // A request that waits for a name holds a connection: they never hold more than a quarter.
+        let waiters = (args.max_connections as usize / 4).max(1);
+        store.changes().limit_waiters(waiters, (waiters / 8).max(1));
         let revoked = Revoked::default();
         revoked.learn(store.revocations().await?);
         let cannot = |error| Error::Listen(args.listen, error);
@@ -440,19 +468,25 @@ impl Server {
             body_bytes: args.max_body,
             time: Duration::from_secs(args.request_timeout),
         };
+        let share = Share {
+            per_second: args.tenant_rate,
+            at_once: args.tenant_concurrency,
+        };
         let app = App {
             store,
             keys: keys.current(),
             revoked,
             limits,
-            shares: Shares::new(Share {
-                per_second: args.tenant_rate,
-                at_once: args.tenant_concurrency,
-            }),
+            shares: Shares::new(share),
             room: Room::for_bodies_of(args.max_body),
             metrics: Metrics::default(),
             readiness: Readiness::default(),
+            rings: RingLimits {
+                per_minute: args.ring_rate,
+                asked_within: Duration::from_secs(args.ring_again_after),
+            },
             retain_days: args.retain_days,
+            shows_rings: args.pages.pages,
             shutdown,
         };
         Ok(Self {
@@ -474,6 +508,7 @@ impl Server {
                 audit: args.audit_retain_days,
             },
             database_limit: args.database_limit,
+            pages: args.pages.settings(share),
         })
     }
 
@@ -495,6 +530,7 @@ impl Server {
             own_keys,
             retention,
             database_limit,
+            pages,
         } = self;
         let (store, shutdown) = (app.store.clone(), app.shutdown.clone());
         let tls = certificate.as_ref().map(CertificateFiles::current);
@@ -524,7 +560,8 @@ impl Server {
         ));
         tokio::spawn(upkeep::retain(store.clone(), retention, shutdown.clone()));
         tokio::spawn(upkeep::clean_up(store.clone(), shutdown.clone()));
-        if !http_server::serve(listener, router(app), tls, connections, shutdown).await {
+        tokio::spawn(store.clone().keep_in_touch(shutdown.clone()));
+        if !http_server::serve(listener, router(app, pages), tls, connections, shutdown).await {
             warn!(
                 "requests in flight took too long and were cut off; their transactions are rolled back"
             );

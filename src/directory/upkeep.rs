@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -18,6 +18,8 @@ use crate::error::Chain;
 
 const FIRST_PURGE_AFTER: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3_600);
+/// For how long it is on record that a number rang.
+const RINGS_KEPT: SignedDuration = SignedDuration::from_hours(1);
 const CLEANED_EVERY: Duration = Duration::from_secs(30);
 const MEASURED_EVERY: Duration = Duration::from_secs(60);
 /// The longest time for which a replica takes a token that another one was told is revoked.
@@ -51,6 +53,10 @@ pub(crate) async fn retain(store: Store, retention: Retention, shutdown: Cancell
                 "took away what is older than it may be"
             ),
             Err(error) => warn!(error = %Chain(&error), "old calls stay for another hour"),
+        }
+        let before = now.checked_sub(RINGS_KEPT).unwrap_or(Timestamp::MIN);
+        if let Err(error) = store.purge_rings(before).await {
+            warn!(error = %Chain(&error), "old rings stay for another hour");
         }
         let before = days_before(now, retention.audit);
         if let Err(error) = store.purge_audit(before).await {

@@ -42,7 +42,7 @@ impl Proxies {
         Self(ranges.into_iter().map(|range| range.0).collect())
     }
 
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|range| range.contains(&address))
     }
 

@@ -80,7 +80,7 @@ fn rhythm(settings: &Settings) -> Rhythm {
     if settings.retrieval == Retrieval::Disabled {
         settings.retrieval = Retrieval::AfterCall;
     }
-    let cadence = Cadence::of(&settings, "", Duration::ZERO);
+    let cadence = Cadence::of(&settings, "", Duration::ZERO, false);
     Rhythm {
         runs: cadence.map_or(settings.interval, Cadence::period),
         follow: settings.follow.map(|(_, every)| every),

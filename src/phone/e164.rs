@@ -8,6 +8,8 @@ use rlibphonenumber::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::Region;
+
 /// A number in the form of ITU-T E.164: `+`, country calling code and subscriber number, nothing
 /// else.
 ///
@@ -67,6 +69,20 @@ impl E164 {
         self.library()
             .and_then(|number| u16::try_from(number.country_code).ok())
             .unwrap_or_default()
+    }
+
+    /// The number as people of the region write it: `03-1234-5678` for one of their own country,
+    /// `+44 20 7946 0958` for any other.
+    pub(crate) fn as_written_in(&self, home: Region) -> String {
+        let Some(number) = self.library() else {
+            return self.as_str().to_owned();
+        };
+        let format = if u16::try_from(number.country_code) == Ok(home.calling_code()) {
+            PhoneNumberFormat::National
+        } else {
+            PhoneNumberFormat::International
+        };
+        PHONE_NUMBER_UTIL.format(&number, format).into_owned()
     }
 
     /// The other number that reaches the same subscriber, where a country has two.

@@ -261,6 +261,65 @@ impl RunReport {
         self.warnings.insert(0, warning);
     }
 
+    /// Adds what a later run did. Where a report says how things are, and not what was done, the
+    /// later one holds.
+    pub(crate) fn absorb(&mut self, later: Self) {
+        self.count_with(&later, u64::saturating_add);
+        if let Some(more) = later.followed {
+            let sum = self.followed.get_or_insert_default();
+            sum.count(&more, u64::saturating_add);
+        }
+        if let Some(more) = later.changes_read {
+            let sum = self.changes_read.get_or_insert_default();
+            sum.rows = sum.rows.saturating_add(more.rows);
+            sum.seconds = sum.seconds.saturating_add(more.seconds);
+        }
+        for warning in later.warnings {
+            self.warn(warning);
+        }
+        self.kind = later.kind;
+        self.finished_at = self.finished_at.max(later.finished_at);
+        self.outcome = later.outcome;
+        self.error = later.error;
+        self.login_refused = later.login_refused;
+        self.remaining = later.remaining;
+        self.org_records = later.org_records.or(self.org_records);
+        self.address_book = later.address_book.or(self.address_book);
+        self.usage = later.usage.or(self.usage);
+        self.url_length = later.url_length.or(self.url_length);
+    }
+
+    /// Takes away what an earlier version of this sum had counted.
+    pub(crate) fn take_away(&mut self, counted: &Self) {
+        self.count_with(counted, u64::saturating_sub);
+        if let (Some(sum), Some(less)) = (&mut self.followed, &counted.followed) {
+            sum.count(less, u64::saturating_sub);
+        }
+        if let (Some(sum), Some(less)) = (&mut self.changes_read, &counted.changes_read) {
+            sum.rows = sum.rows.saturating_sub(less.rows);
+            sum.seconds = sum.seconds.saturating_sub(less.seconds);
+        }
+        self.started_at = counted.finished_at.min(self.finished_at);
+    }
+
+    fn count_with(&mut self, other: &Self, change: impl Fn(u64, u64) -> u64) {
+        for (sum, more) in [
+            (&mut self.calls, other.calls),
+            (&mut self.numbers, other.numbers),
+            (&mut self.matched.contact, other.matched.contact),
+            (&mut self.matched.account, other.matched.account),
+            (&mut self.matched.lead, other.matched.lead),
+            (&mut self.unmatched, other.unmatched),
+            (&mut self.written, other.written),
+            (&mut self.skipped, other.skipped),
+            (&mut self.asked_again, other.asked_again),
+            (&mut self.ambiguous, other.ambiguous),
+            (&mut self.api_calls, other.api_calls),
+        ] {
+            *sum = change(*sum, more);
+        }
+    }
+
     /// Returns the JSON document, with at most [`MAX_REPORT_BYTES`] whatever the texts are.
     pub fn to_json(&self) -> String {
         let mut report = self.clone();
@@ -376,6 +435,17 @@ pub(crate) fn shorten(text: &mut String, longest: usize) {
 // === impl Followed ===
 
 impl Followed {
+    fn count(&mut self, other: &Self, change: impl Fn(u64, u64) -> u64) {
+        for (sum, more) in [
+            (&mut self.changed, other.changed),
+            (&mut self.renamed, other.renamed),
+            (&mut self.removed, other.removed),
+            (&mut self.newly_named, other.newly_named),
+        ] {
+            *sum = change(*sum, more);
+        }
+    }
+
     fn adds_up(&self) -> bool {
         let parts = self.renamed.checked_add(self.removed);
         let parts = parts.and_then(|parts| parts.checked_add(self.newly_named));

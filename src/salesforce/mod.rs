@@ -38,6 +38,8 @@ pub use self::credentials::secret_keys::{
 };
 pub use self::credentials::{Credentials, Fingerprint, FingerprintKey, InvalidFingerprint, Method};
 pub use self::login::gate::{LoginGate, LoginWithheld};
+#[cfg(test)]
+pub(crate) use self::login::session::Granted;
 pub use self::login::session::{SessionInfo, SharedSession};
 pub use self::probe::findings::{Access, Findings, Organization, Visibility, Warning};
 pub use self::probe::users::{UserRow, UsersFound};

@@ -9,7 +9,7 @@ use crate::cli::width;
 use crate::plain_text::plain;
 
 /// Keys of a run that have a place of their own; all other ones are its counts.
-const NO_COUNTS: [&str; 5] = ["kind", "job", "startedAt", "finishedAt", "outcome"];
+const NO_COUNTS: [&str; 6] = ["kind", "where", "job", "startedAt", "finishedAt", "outcome"];
 
 /// Counts in the order in which they are read; the API server sorts them by name. Unknown ones
 /// follow.
@@ -280,7 +280,10 @@ fn runs(page: &mut Page, of: &Integration, now: Timestamp) {
                     line.push_str(&format!(", took {}", span(took)));
                 }
             }
-            line.push_str(&format!(", Job {}", text("job")));
+            match text("where") {
+                "Resident" => line.push_str(", in the controller"),
+                _ => line.push_str(&format!(", Job {}", text("job"))),
+            }
             page.field("Last run", &line);
             let counts = counts(run);
             if !counts.is_empty() {

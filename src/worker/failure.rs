@@ -20,6 +20,9 @@ pub(crate) enum Failure {
     /// A request to the directory failed.
     #[error(transparent)]
     Directory(#[from] ClientError),
+    /// The run leaves its work to one without bounds.
+    #[error("there is more to do than this run may; what it had taken is handed back")]
+    HandedOver,
     /// The run was asked to stop.
     #[error("the run was told to stop; what it had taken is handed back")]
     Interrupted,
@@ -37,6 +40,7 @@ impl Failure {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Interrupted | Self::CutOff => Outcome::Interrupted,
+            Self::HandedOver => Outcome::Succeeded,
             Self::Resolve(ResolveError::BudgetExhausted(_)) => Outcome::BudgetExhausted,
             Self::Settings(_) | Self::Resolve(_) | Self::Directory(_) => Outcome::Failed,
         }
@@ -69,9 +73,17 @@ impl Failure {
             Self::Directory(ClientError::NotTrusted { .. }) => Reason::DirectoryNotTrusted,
             Self::Directory(ClientError::Answer { .. }) => Reason::DirectoryAnswerUnreadable,
             Self::Directory(_) => Reason::DirectoryUnavailable,
-            Self::Interrupted | Self::CutOff => Reason::Interrupted,
+            Self::Interrupted | Self::CutOff | Self::HandedOver => Reason::Interrupted,
         };
         Note::new(reason, Chain(self).to_string())
+    }
+
+    /// Whether there is no session, and the run may not log in.
+    pub(crate) fn lacks_session(&self) -> bool {
+        let Self::Resolve(ResolveError::Salesforce(error)) = self else {
+            return false;
+        };
+        error.meaning() == Meaning::LoginWithheld
     }
 
     /// Whether Salesforce refused the log-in.

@@ -133,6 +133,23 @@ impl Run {
         self.report_book(watermark, progress).await
     }
 
+    /// Whether there is something to do for the address book that takes long. Reports it as it is.
+    pub(super) async fn is_fill_due(
+        &self,
+        followed: Option<&FollowState>,
+        progress: &mut Progress<'_>,
+    ) -> Result<bool, Failure> {
+        let Some(most) = self.most_records() else {
+            return Ok(false);
+        };
+        let watermark = followed.and_then(|state| state.watermark);
+        let book = self.directory.book().await?;
+        progress.report.address_book = Some(told(&book, watermark, most));
+        let now = Timestamp::now();
+        let what = next(&shelf(&book), &self.settings.company_id, most, now);
+        Ok(!matches!(what, Next::Rest | Next::OverLimit))
+    }
+
     async fn fill_if_due(
         &self,
         most: u64,

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tracing::info;
 
 use super::book::{FOLLOWED_EVERY, Window, whole};
@@ -72,6 +73,32 @@ impl Following {
                 count(followed, before.as_ref(), contact);
             }
         }
+    }
+}
+
+/// In which time nothing has changed in an org, as runs with one credential found. Companies that
+/// share it ask once for all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Quiet(Mutex<Option<(Timestamp, Timestamp)>>);
+
+// === impl Quiet ===
+
+impl Quiet {
+    /// Until when nothing has changed since then, if that was found not long ago.
+    fn since(&self, since: Timestamp, every: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+        let (from, until) = (*self.0.lock())?;
+        let is_recent = now.duration_since(until) <= every / 2;
+        (from <= since && since <= until && is_recent).then_some(until)
+    }
+
+    /// A window was read, and nothing had changed in it, or something had.
+    fn note(&self, since: Timestamp, read_at: Timestamp, is_quiet: bool) {
+        let mut known = self.0.lock();
+        *known = match *known {
+            _ if !is_quiet => None,
+            Some((from, until)) if since <= until => Some((from.min(since), until.max(read_at))),
+            _ => Some((since, read_at)),
+        };
     }
 }
 
@@ -181,18 +208,28 @@ impl Run {
             }
             Plan::Window { since, reconcile } => (since, reconcile),
         };
-        let resolver = match resolver {
-            Some(resolver) => resolver,
-            none => none.insert(self.log_in().await?),
-        };
-        if let Some(mode) = follows {
-            progress.begin_to_follow(mode);
-        }
+        let quiet = self.quiet.as_ref().filter(|_| !reconcile);
+        let quiet = quiet.filter(|_| self.most_records().is_none());
+        let quiet = quiet.and_then(|quiet| quiet.since(since, every, now));
         // Only where no change is missing, the book says who is behind a number.
         let goes_on = state.watermark == Some(since);
-        let window = self
-            .follow_window(since, goes_on, resolver, progress, shutdown)
-            .await;
+        let window = match quiet {
+            Some(read_at) => {
+                info!(%since, %read_at, "nothing has changed, as another run found");
+                Ok((read_at, true))
+            }
+            None => {
+                let resolver = match resolver {
+                    Some(resolver) => resolver,
+                    none => none.insert(self.log_in().await?),
+                };
+                if let Some(mode) = follows {
+                    progress.begin_to_follow(mode);
+                }
+                self.follow_window(since, goes_on, resolver, progress, shutdown)
+                    .await
+            }
+        };
         progress.following = None;
         let (read_at, is_whole) = match window {
             Err(Failure::Resolve(error)) if is_about_the_question(&error) => {
@@ -282,6 +319,9 @@ impl Run {
         });
         let asked = look_up.len();
         self.look_up(look_up, resolver, progress, shutdown).await?;
+        if let Some(quiet) = &self.quiet {
+            quiet.note(since, read_at, is_whole && rows == 0);
+        }
         info!(%since, rows, asked, is_whole, "changes followed");
         Ok((read_at, is_whole))
     }
@@ -465,5 +505,29 @@ fn state_of(state: &FollowState) -> State {
             FollowMode::NewOnly => Mode::NewOnly,
         }),
         knows_numbers: state.knows_numbers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_run_found_quiet_another_need_not_ask_for_unless_something_changed_or_it_is_old() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let every = SignedDuration::from_secs(2_000);
+        let quiet = Quiet::default();
+        assert_eq!(quiet.since(at(0), every, at(10)), None);
+        quiet.note(at(0), at(1_000), true);
+        assert_eq!(quiet.since(at(500), every, at(1_100)), Some(at(1_000)));
+        assert_eq!(quiet.since(at(-1), every, at(1_100)), None, "it knows less");
+        assert_eq!(quiet.since(at(500), every, at(2_001)), None, "it is old");
+        // A window that begins within the known one makes it longer.
+        quiet.note(at(900), at(2_900), true);
+        assert_eq!(quiet.since(at(0), every, at(3_000)), Some(at(2_900)));
+        quiet.note(at(3_500), at(4_000), true);
+        assert_eq!(quiet.since(at(0), every, at(4_000)), None, "there is a gap");
+        quiet.note(at(3_900), at(4_100), false);
+        assert_eq!(quiet.since(at(3_950), every, at(4_100)), None);
     }
 }

@@ -10,6 +10,7 @@ mod failure;
 mod fill;
 mod follow;
 mod found;
+mod rings;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -23,8 +24,9 @@ use tracing::{Instrument, Span, error, error_span, info};
 
 pub use self::args::{Args, Options};
 use self::failure::Failure;
-use self::fill::Reads;
-use self::run::Run;
+pub(crate) use self::fill::Reads;
+pub(crate) use self::follow::Quiet;
+pub(crate) use self::run::{Bounds, Ended, Left, Run};
 use crate::directory::{Authorities, Client};
 use crate::error::print_error;
 use crate::exit::Exit;
@@ -106,6 +108,8 @@ fn prepare(kind: RunKind, options: &Options) -> Result<Run, Failure> {
         directory,
         connection,
         reads: Reads::default(),
+        bounds: Bounds::default(),
+        quiet: None,
     })
 }
 

@@ -10,6 +10,7 @@
 //! that are due. They fill up the requests of the calls' numbers.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,13 +19,14 @@ use tracing::{info, warn};
 use super::book::Whole;
 use super::failure::Failure;
 use super::fill::Reads;
-use super::follow::Following;
+use super::follow::{Following, Quiet};
 use super::found::{contact, record_object};
 use super::todo::Todo;
 use crate::directory::Client;
 use crate::directory::model::{
-    AgainRequest, BeginRetrieval, ClaimRequest, DoneCall, DoneRequest, FoundContact, MAX_BULK,
-    NumbersToAsk, RecordObject, ReleaseRequest, WriteContactsRequest, WriteOutcome, WritePolicy,
+    AgainRequest, AskedBy, BeginRetrieval, ClaimRequest, DoneCall, DoneRequest, FoundContact,
+    MAX_BULK, NumbersToAsk, RecordObject, ReleaseRequest, WriteContactsRequest, WriteOutcome,
+    WritePolicy,
 };
 use crate::error::Chain;
 use crate::follow::holders;
@@ -63,6 +65,42 @@ pub(crate) struct Run {
     pub(crate) directory: Client,
     pub(crate) connection: Connection,
     pub(crate) reads: Reads,
+    pub(crate) bounds: Bounds,
+    /// What other runs with the credential found of changes; `None` where it is not known.
+    pub(crate) quiet: Option<Arc<Quiet>>,
+}
+
+/// What bounds a run beside its settings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Duration of a lease of calls, in seconds.
+    pub(crate) claim_seconds: u32,
+    /// The most numbers that it looks up. It leaves calls alone when there are more.
+    pub(crate) numbers: usize,
+    /// Whether it fills the address book and compares all contacts with their records, which takes
+    /// minutes.
+    pub(crate) does_long_work: bool,
+    /// Maximum time for a request in flight after the run is asked to stop.
+    pub(crate) stop_within: Duration,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) report: RunReport,
+    /// What it leaves to a run without bounds.
+    pub(crate) left: Option<Left>,
+    /// Whether it ended because there was no session, and it may not log in.
+    pub(crate) lacks_session: bool,
+}
+
+/// What a run leaves to another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Too many numbers wait.
+    Numbers,
+    /// The address book is to be filled.
+    AddressBook,
 }
 
 pub(super) struct Progress<'a> {
@@ -82,6 +120,23 @@ pub(super) struct Progress<'a> {
     pub(super) following: Option<Following>,
     /// The address book, while it answers numbers in place of Salesforce.
     pub(super) book: Option<Whole>,
+    /// What is left to a run without bounds.
+    left: Option<Left>,
+    /// API requests that are told as the cost of questions.
+    told_calls: u64,
+}
+
+// === impl Bounds ===
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            claim_seconds: CLAIM_SECONDS,
+            numbers: usize::MAX,
+            does_long_work: true,
+            stop_within: STOP_WITHIN,
+        }
+    }
 }
 
 // === impl Progress ===
@@ -89,6 +144,24 @@ pub(super) fn not_stopped(shutdown: &Shutdown) -> Result<(), Failure> {
     match shutdown.is_requested() {
         true => Err(Failure::Interrupted),
         false => Ok(()),
+    }
+}
+
+impl<'a> Progress<'a> {
+    /// The progress of a run that has done nothing yet.
+    pub(super) fn new(report: &'a mut RunReport) -> Self {
+        Self {
+            report,
+            resolved: HashSet::new(),
+            finished: HashSet::new(),
+            again: false,
+            retrieval: HashSet::new(),
+            unknown: Vec::new(),
+            following: None,
+            book: None,
+            left: None,
+            told_calls: 0,
+        }
     }
 }
 
@@ -110,50 +183,82 @@ impl Run {
     /// finishes the request in flight and releases the remaining calls. After a second request to
     /// stop it does neither.
     pub(crate) async fn execute(self, shutdown: &Shutdown) -> RunReport {
+        self.execute_within_bounds(shutdown).await.report
+    }
+
+    /// Like [`execute`](Self::execute), and tells what the bounds left.
+    pub(crate) async fn execute_within_bounds(self, shutdown: &Shutdown) -> Ended {
         let mut report = RunReport::begin(self.kind, Timestamp::now());
+        let mut left = None;
         let stopped_late = async {
             shutdown.requested().await;
-            tokio::time::sleep(STOP_WITHIN).await;
+            tokio::time::sleep(self.bounds.stop_within).await;
         };
         let result = tokio::select! {
             biased;
             () = shutdown.aborted() => Err(Failure::CutOff),
-            result = self.work(&mut report, shutdown) => result,
+            result = self.work(&mut report, &mut left, shutdown) => result,
             () = stopped_late => Err(Failure::Interrupted),
         };
-        if let Err(failure) = result {
+        let mut failure = result.err();
+        let lacks_session = failure.as_ref().is_some_and(Failure::lacks_session);
+        if let Some(fails) = failure.take() {
             let released = tokio::select! {
                 biased;
                 () = shutdown.aborted() => false,
                 () = self.release_calls() => true,
             };
-            describe(&mut report, &final_failure(failure, shutdown, released));
+            failure = Some(final_failure(fails, shutdown, released));
+        }
+        self.ended(report, failure, left, lacks_session)
+    }
+
+    /// How the run ended.
+    pub(super) fn ended(
+        &self,
+        mut report: RunReport,
+        failure: Option<Failure>,
+        left: Option<Left>,
+        lacks_session: bool,
+    ) -> Ended {
+        if let Some(failure) = failure.filter(|failure| !matches!(failure, Failure::HandedOver)) {
+            describe(&mut report, &failure);
         }
         report.api_calls = self.connection.spent().calls;
         report.usage = self.connection.usage();
         report.finished_at = report.started_at.max(Timestamp::now());
-        report
+        Ended {
+            report,
+            left,
+            lacks_session,
+        }
     }
 
-    async fn work(&self, report: &mut RunReport, shutdown: &Shutdown) -> Result<(), Failure> {
+    async fn work(
+        &self,
+        report: &mut RunReport,
+        left: &mut Option<Left>,
+        shutdown: &Shutdown,
+    ) -> Result<(), Failure> {
+        let mut progress = Progress::new(report);
+        let worked = self.work_through(&mut progress, shutdown).await;
+        *left = progress.left;
+        worked
+    }
+
+    async fn work_through(
+        &self,
+        progress: &mut Progress<'_>,
+        shutdown: &Shutdown,
+    ) -> Result<(), Failure> {
         let mut resolver = None;
-        let mut progress = Progress {
-            report,
-            resolved: HashSet::new(),
-            finished: HashSet::new(),
-            again: false,
-            retrieval: HashSet::new(),
-            unknown: Vec::new(),
-            following: None,
-            book: None,
-        };
-        let followed = self.follow(&mut resolver, &mut progress, shutdown);
+        let followed = self.follow(&mut resolver, progress, shutdown);
         let followed = followed.await?;
-        progress.book = self.whole_book(followed.as_ref(), &mut progress).await?;
-        self.begin_asking_again(&mut progress).await?;
+        progress.book = self.whole_book(followed.as_ref(), progress).await?;
+        self.begin_asking_again(progress).await?;
         loop {
             not_stopped(shutdown)?;
-            let mut taken = self.take(&mut progress).await?;
+            let mut taken = self.take(progress).await?;
             let is_finished = |call: &str| progress.finished.contains(call);
             if taken
                 .take_if(|(todo, _)| todo.calls().all(is_finished))
@@ -168,17 +273,19 @@ impl Run {
             }
             let has_calls = taken.is_some();
             let (todo, mut more) = taken.unwrap_or_default();
-            self.mark_done(todo.done.clone(), &mut progress).await?;
+            self.is_within_bounds(todo.numbers.len(), progress)?;
+            self.mark_done(todo.done.clone(), progress).await?;
             let mut numbers = todo.numbers.clone();
             let mut misses = Vec::new();
             let mut missed_since = None;
             if !more {
                 let known: HashSet<E164> = numbers.iter().cloned().collect();
-                let again = self.take_again(&known, &mut progress).await?;
+                let again = self.take_again(&known, progress).await?;
                 numbers.extend(again.retrieval);
                 (misses, missed_since) = (again.misses, again.missed_since);
                 more = again.more;
             }
+            self.is_within_bounds(numbers.len() + misses.len(), progress)?;
             if numbers.is_empty() && misses.is_empty() {
                 if has_calls {
                     continue;
@@ -188,7 +295,7 @@ impl Run {
             not_stopped(shutdown)?;
             if let Some(book) = progress.book.clone() {
                 numbers.append(&mut misses);
-                let asked = self.ask_book(&numbers, &todo, &book, resolver.as_ref(), &mut progress);
+                let asked = self.ask_book(&numbers, &todo, &book, resolver.as_ref(), progress);
                 asked.await?;
                 continue;
             }
@@ -204,26 +311,41 @@ impl Run {
                     let asked = std::mem::take(&mut misses);
                     // A miss has no name that could go, so it does not matter what was searched.
                     let searched = Vec::new();
-                    self.finish(&asked, &todo, answer, searched, &mut progress)
+                    self.finish(&asked, &todo, answer, searched, progress)
                         .await?;
                     progress.resolved.extend(asked);
                 }
             }
             numbers.append(&mut misses);
-            let asked = self.ask(&numbers, more, &todo, resolver, &mut progress, shutdown);
+            let asked = self.ask(&numbers, more, &todo, resolver, progress, shutdown);
             let asked = match asked.await {
-                Ok(()) => self.ask_again(&todo, resolver, &mut progress).await,
+                Ok(()) => self.ask_again(&todo, resolver, progress).await,
                 stopped => stopped,
             };
             if let Err(ends) = asked {
-                self.keep_unknown(&ends, &todo, &mut progress).await;
+                self.keep_unknown(&ends, &todo, progress).await;
                 return Err(ends);
             }
         }
-        let reconciled = self.reconcile(followed.clone(), &mut resolver, &mut progress, shutdown);
+        if !self.bounds.does_long_work {
+            if self.is_fill_due(followed.as_ref(), progress).await? {
+                progress.left = Some(Left::AddressBook);
+            }
+            return Ok(());
+        }
+        let reconciled = self.reconcile(followed.clone(), &mut resolver, progress, shutdown);
         reconciled.await?;
-        self.keep_book(followed.as_ref(), &mut resolver, &mut progress, shutdown)
+        self.keep_book(followed.as_ref(), &mut resolver, progress, shutdown)
             .await
+    }
+
+    /// Leaves so many further numbers to a run without bounds, if they are too many for this one.
+    fn is_within_bounds(&self, numbers: usize, progress: &mut Progress<'_>) -> Result<(), Failure> {
+        if progress.resolved.len().saturating_add(numbers) <= self.bounds.numbers {
+            return Ok(());
+        }
+        progress.left = Some(Left::Numbers);
+        Err(Failure::HandedOver)
     }
 
     /// Asks the first question about numbers, in as many requests as they need. Those that it does
@@ -325,7 +447,7 @@ impl Run {
             until: None,
             only_missing: self.kind == RunKind::Sync,
             limit: CLAIM_NUMBERS,
-            claim_for: CLAIM_SECONDS,
+            claim_for: self.bounds.claim_seconds,
         };
         let claimed = self.directory.claim(&claim).await?;
         progress.report.calls += u64::from(claimed.settled);
@@ -400,6 +522,8 @@ impl Run {
         let allowance = Allowance(self.settings.max_api_calls);
         // A log-in is useless if no API call is allowed after it.
         allowance.check(self.connection.spent())?;
+        // A session may be older than the run.
+        let logins = self.connection.spent().logins;
         let session = self
             .connection
             .session()
@@ -413,7 +537,7 @@ impl Run {
         info!(organization = %session.organization_id, %instance, "logged in to Salesforce");
         let connection = self
             .connection
-            .logins_at_most(LOGINS)
+            .logins_at_most(logins + LOGINS)
             .calls_at_most(self.settings.max_api_calls);
         Ok(Resolver::new(connection, self.settings.region)
             .person_accounts(self.settings.person_accounts.or(session.person_accounts))
@@ -440,6 +564,14 @@ impl Run {
         let following = progress.following.as_ref();
         let policy = following.map_or(self.policy(), Following::policy);
         let matched = found.len();
+        let spent = self.connection.spent().calls;
+        let calls = spent.saturating_sub(progress.told_calls);
+        progress.told_calls = spent;
+        let run = self.settings.run.as_deref().unwrap_or(&self.holder);
+        let asked_by = AskedBy {
+            run: run.to_owned(),
+            api_calls: u32::try_from(calls).unwrap_or(u32::MAX),
+        };
         let mut outcomes = Vec::with_capacity(matched);
         for numbers in asked.chunks(MAX_BULK) {
             let mut contacts: Vec<FoundContact> = Vec::new();
@@ -459,6 +591,7 @@ impl Run {
                 not_found,
                 searched: searched.clone(),
                 settings: self.settings.match_settings.clone(),
+                asked_by: Some(asked_by.clone()),
             };
             let receipt = self.directory.write_contacts(&request).await?;
             if let (Some(following), Some(followed)) = (following, &mut progress.report.followed) {

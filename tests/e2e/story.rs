@@ -21,7 +21,7 @@ pub(crate) async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failu
         })
         .await?;
     progress.must("a call comes in and gets its name by a CronJob's pod", async {
-        let every_minute = json!({"spec": {"contacts": {"retrieval": "AfterCall", "lookupEvery": "1m", "dailyAt": null}}});
+        let every_minute = json!({"spec": {"contacts": {"retrieval": "AfterCall", "lookupEvery": "1m", "dailyAt": null}, "run": {"where": "Pod"}}});
         tenant::patch(bed, &every_minute).await?;
         tenant::call(bed, "1", CALLER).await?;
         let run = bed.until("a run that took up the call", tenant::NEXT_MINUTES, async || {
@@ -34,7 +34,7 @@ pub(crate) async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failu
         let owner = bed.json(&["get", "job", job, "-n", tenant::NAMESPACE]).await?["metadata"]["ownerReferences"][0]["kind"].take();
         expect("owner of the Job", &owner, "CronJob")?;
         // From here on, runs start only on request.
-        tenant::patch(bed, &json!({"spec": {"contacts": {"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": null}}})).await?;
+        tenant::patch(bed, &json!({"spec": {"contacts": {"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": null}, "run": null}})).await?;
         Ok(format!("{} {} by job {job}", KNOWN_AS.0, KNOWN_AS.1))
     }).await
 }

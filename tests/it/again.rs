@@ -12,7 +12,7 @@ use crate::world::{self, PASSWORD, TOKEN};
 
 /// A stage whose tenant is ready. The window of a re-retrieval reaches back to the tests' calls.
 async fn stage(prefix: &str, contacts: Value) -> Stage {
-    let stage = Stage::start(prefix, world::acme()).await;
+    let stage = Stage::start_with_pods(prefix, world::acme()).await;
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     apply(&stage, contacts).await;
     stage.ready("acme").await;

@@ -53,7 +53,7 @@ async fn suspended(stage: &Stage, wanted: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_that_is_used_up_stops_the_runs_over_a_restart_until_more_is_given() {
-    let mut stage = Stage::start("budget", small_org()).await;
+    let mut stage = Stage::start_with_pods("budget", small_org()).await;
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     let mut manifest = stage.integration("acme");
     manifest["spec"]["apiBudget"] = json!({"dailyPercent": 10});
@@ -140,7 +140,7 @@ async fn a_share_that_is_used_up_stops_the_runs_over_a_restart_until_more_is_giv
 
 #[tokio::test(flavor = "multi_thread")]
 async fn integrations_of_one_org_see_each_other_and_share_its_requests() {
-    let stage = Stage::start("shared", world::acme()).await;
+    let stage = Stage::start_with_pods("shared", world::acme()).await;
     for name in ["acme", "beta"] {
         stage.apply(&stage.secret(name, PASSWORD, TOKEN)).await;
         let mut manifest = stage.integration(name);
@@ -174,7 +174,7 @@ const SHARE: u64 = 10;
 async fn twenty_tenants_of_one_org_stay_within_their_shares_by_the_orgs_own_count() {
     let mut world = outage::world(TENANTS);
     world.orgs[0].daily_limit = Some(SHARE * TENANTS as u64);
-    let stage = Stage::start("shares", world).await;
+    let stage = Stage::start_with_pods("shares", world).await;
     let names: Vec<String> = (0..TENANTS).map(|n| format!("tenant-{n}")).collect();
     for name in &names {
         let mut manifest = stage.integration(name);

@@ -41,7 +41,7 @@ struct Case {
 
 impl Case {
     fn new(settings: Settings, window: Duration, from: Timestamp, until: Timestamp) -> Self {
-        let cadence = Cadence::of(&settings, "d8f0", window).unwrap();
+        let cadence = Cadence::of(&settings, "d8f0", window, false).unwrap();
         Self {
             settings,
             cadence,

@@ -80,7 +80,7 @@ async fn assert_names(stage: &Stage, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_by_schedule_brings_names_to_call_history_and_call_screen() {
-    let stage = Stage::start("calls", world::acme()).await;
+    let stage = Stage::start_with_pods("calls", world::acme()).await;
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     let mut manifest = stage.integration("acme");
     manifest["spec"]["contacts"] = json!({"retrieval": "AfterCall", "lookupEvery": "1m"});
@@ -157,7 +157,7 @@ async fn a_run_by_annotation_does_the_same_for_the_daily_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_edited_by_hand_survives_the_daily_run_and_not_the_after_call_run() {
-    let stage = Stage::start("edited", world::acme()).await;
+    let stage = Stage::start_with_pods("edited", world::acme()).await;
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.apply(&stage.integration("acme")).await;
     stage.ready("acme").await;

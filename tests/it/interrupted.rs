@@ -117,7 +117,7 @@ async fn a_controller_killed_while_names_follow_loses_no_wish_and_no_name() {
     let seed: u64 = std::env::var("SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
     println!("SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let mut stage = Stage::start("followed", world::acme()).await;
+    let mut stage = Stage::start_with_pods("followed", world::acme()).await;
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     let mut manifest = stage.integration("acme");
     let contacts = serde_json::json!({

@@ -60,7 +60,9 @@ async fn synced(stage: &Stage, code: &str, words: &str, deadline: std::time::Dur
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sidecar_that_does_not_end_is_named_and_holds_up_no_run() {
-    let mut stage = Stage::set("sidecar", world::acme()).await;
+    let mut stage = Stage::set("sidecar", world::acme())
+        .await
+        .flag("--runs-where=Pods");
     let injector = Injector::start(&stage).await;
     let may = format!("tenantsMay: {{annotations: [{OPT_OUT}]}}\n");
     start_with(&mut stage, &may).await;
@@ -101,7 +103,7 @@ async fn a_sidecar_that_does_not_end_is_named_and_holds_up_no_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_wants_a_limit_is_told_in_its_own_words_and_a_value_sets_it() {
-    let mut stage = Stage::start("wants-cpu", world::acme()).await;
+    let mut stage = Stage::start_with_pods("wants-cpu", world::acme()).await;
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
     stage.apply(&stage.integration("acme")).await;
     stage.ready("acme").await;
@@ -137,7 +139,7 @@ async fn a_quota_that_wants_a_limit_is_told_in_its_own_words_and_a_value_sets_it
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_against_the_jobs_of_a_cron_job_is_told_in_its_own_words() {
-    let stage = Stage::start("no-cron-jobs", world::acme()).await;
+    let stage = Stage::start_with_pods("no-cron-jobs", world::acme()).await;
     every_minute(&stage, json!(null)).await;
     stage.ready("acme").await;
     quota(&stage, json!({"count/jobs.batch": "0"})).await;
@@ -155,7 +157,9 @@ async fn a_quota_against_the_jobs_of_a_cron_job_is_told_in_its_own_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_go_where_the_platform_team_says_and_tenants_change_what_they_may() {
-    let mut stage = Stage::set("placed", world::acme()).await;
+    let mut stage = Stage::set("placed", world::acme())
+        .await
+        .flag("--runs-where=Pods");
     stage
         .kubectl(&["create", "serviceaccount", "workers"])
         .await;

@@ -54,6 +54,8 @@ pub(crate) struct Stage {
     run_deadline: Duration,
     rights: Rights,
     log: &'static str,
+    /// Flags of its controllers beside those that all need.
+    flags: Vec<&'static str>,
     /// The command before the program's own: empty, or one that bounds its memory.
     wrapper: Vec<String>,
 }
@@ -193,6 +195,7 @@ impl Stage {
             kubeconfig: rights.kubeconfig().to_owned(),
             rights,
             log,
+            flags: Vec::new(),
             wrapper: Vec::new(),
             directory_url,
             tls,
@@ -206,6 +209,20 @@ impl Stage {
         let mut stage = Self::set(prefix, world).await;
         stage.start_controller().await;
         stage
+    }
+
+    /// Starts everything, with a controller that runs nothing itself: for tests of pods.
+    pub(crate) async fn start_with_pods(prefix: &str, world: World) -> Self {
+        let mut stage = Self::set(prefix, world).await;
+        stage.flags.push("--runs-where=Pods");
+        stage.start_controller().await;
+        stage
+    }
+
+    /// Adds a flag of its controllers.
+    pub(crate) fn flag(mut self, flag: &'static str) -> Self {
+        self.flags.push(flag);
+        self
     }
 
     /// Sets the deadline for runs.
@@ -255,6 +272,7 @@ impl Stage {
             .args(self.rights.flags())
             .arg(format!("--run-deadline={}s", self.run_deadline.as_secs()))
             .arg(format!("--worker-log={}", self.log))
+            .args(&self.flags)
             .args(flags)
             .env("KUBECONFIG", self.kubeconfig.display())
             .env("RUST_LOG", self.log)

@@ -75,6 +75,7 @@ async fn twenty_tenants_of_a_developer_org_stay_within_their_shares_by_the_orgs_
         let mut budget = Budget {
             share,
             proofs_a_day: budget::proofs_a_day(Duration::from_secs(1_800)),
+            for_rings: 0,
             spent: vec![],
             runs_at_once: 1,
         };

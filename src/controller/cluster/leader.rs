@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use kube::Client;
+use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{WatchEvent, WatchParams};
+use kube::{Api, Client};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,13 +16,8 @@ use crate::error::Chain;
 
 /// Name of the Lease.
 pub const LEASE: &str = "switchboard-controller";
-/// Seconds without a renewal after which the holder has lost the Lease.
-const DURATION: u64 = 15;
-/// Seconds before that at which the holder renews: early enough for a second attempt.
-const GRACE: u64 = 8;
-
-/// The time-out of one renewal. The next attempt uses another connection before the Lease expires:
-/// otherwise this replica would continue beside the next leader.
+/// The longest time-out of one renewal. The next attempt uses another connection before the Lease
+/// expires: otherwise this replica would continue beside the next leader.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// The pause after a failed attempt. It is constant: the growing pauses of the library would make a
@@ -30,11 +28,40 @@ const MAX_FIRST_ATTEMPTS: u32 = 10;
 /// The time-out for giving the Lease back. It expires by itself.
 const RELEASE_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long to look for a Lease that was given back before it is looked again.
+const WATCH_SECONDS: u32 = 60;
+
+/// How long the Lease lasts, and how often it is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// Seconds without a renewal after which the holder has lost the Lease.
+    pub duration: u64,
+    /// Seconds after which the holder renews: early enough for a second attempt.
+    pub renew: u64,
+}
+
 /// The Lease is held.
 pub(crate) struct Leadership {
     state: watch::Receiver<bool>,
     keeper: JoinHandle<()>,
     over: DropGuard,
+}
+
+// === impl Times ===
+
+impl Times {
+    /// The times, if they leave room for two attempts to renew.
+    pub(crate) fn new(duration: Duration, renew: Duration) -> Option<Self> {
+        let (duration, renew) = (duration.as_secs(), renew.as_secs());
+        let is_usable = renew >= 1 && duration <= 3_600 && duration >= renew.saturating_mul(2);
+        (is_usable && duration >= renew + 3).then_some(Self { duration, renew })
+    }
+
+    /// The time-out of one renewal: two of them fit before the Lease expires.
+    pub(crate) fn answer_within(self) -> Duration {
+        let room = Duration::from_secs(self.duration - self.renew);
+        (room / 2).saturating_sub(PAUSE).min(ANSWER_WITHIN)
+    }
 }
 
 // === impl Leadership ===
@@ -45,21 +72,18 @@ impl Leadership {
         client: Client,
         namespace: &str,
         identity: &str,
+        times: Times,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, LeaseManagerError> {
-        let find = async || {
-            LeaseManagerBuilder::new(client.clone(), LEASE)
-                .with_namespace(namespace)
-                .with_identity(identity)
-                .with_field_manager(format!("{}-leader", crate::api::MANAGER))
-                .with_duration(DURATION)
-                .with_grace(GRACE)
-                .build()
-                .await
+        let candidate = Candidate {
+            client,
+            namespace: namespace.to_owned(),
+            identity: identity.to_owned(),
+            times,
         };
         let mut failures = 0;
         let manager = loop {
-            match stop.run_until_cancelled(find()).await {
+            match stop.run_until_cancelled(candidate.manager()).await {
                 None => return Ok(None),
                 Some(Ok(manager)) => break manager,
                 Some(Err(error)) if failures == MAX_FIRST_ATTEMPTS => return Err(error),
@@ -78,7 +102,7 @@ impl Leadership {
         );
         let (sender, state) = watch::channel(false);
         let over = CancellationToken::new();
-        let keeper = tokio::spawn(keep(manager, sender, over.clone()));
+        let keeper = tokio::spawn(keep(candidate, manager, sender, over.clone()));
         let mut leadership = Self {
             state,
             keeper,
@@ -111,10 +135,91 @@ impl Leadership {
     }
 }
 
+/// Who wants the Lease.
+struct Candidate {
+    client: Client,
+    namespace: String,
+    identity: String,
+    times: Times,
+}
+
+// === impl Candidate ===
+
+impl Candidate {
+    async fn manager(&self) -> Result<LeaseManager, LeaseManagerError> {
+        LeaseManagerBuilder::new(self.client.clone(), LEASE)
+            .with_namespace(&self.namespace)
+            .with_identity(&self.identity)
+            .with_field_manager(format!("{}-leader", crate::api::MANAGER))
+            .with_duration(self.times.duration)
+            .with_grace(self.times.duration - self.times.renew)
+            .build()
+            .await
+    }
+
+    /// Waits until the Lease is given back. The library would sleep until it would have expired.
+    async fn given_back(&self) {
+        let leases = Api::<Lease>::namespaced(self.client.clone(), &self.namespace);
+        let of_ours = WatchParams::default()
+            .fields(&format!("metadata.name={LEASE}"))
+            .timeout(WATCH_SECONDS);
+        loop {
+            // From version 0 on it begins with the Lease as it is.
+            match leases.watch(&of_ours, "0").await {
+                Ok(events) => {
+                    let mut events = std::pin::pin!(events);
+                    while let Some(Ok(event)) = events.next().await {
+                        let (WatchEvent::Added(lease) | WatchEvent::Modified(lease)) = event else {
+                            continue;
+                        };
+                        let holder = lease.spec.and_then(|spec| spec.holder_identity);
+                        if holder.is_none_or(|holder| holder.is_empty()) {
+                            return;
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(error = %Chain(&error), "the Lease cannot be watched; it is taken when it expires");
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
 /// Takes the Lease, renews it and reports who holds it until `over` is cancelled. Then gives it
 /// back.
-async fn keep(manager: LeaseManager, held: watch::Sender<bool>, over: CancellationToken) {
-    while let Some(changed) = over.run_until_cancelled(manager.changed()).await {
+async fn keep(
+    candidate: Candidate,
+    mut manager: LeaseManager,
+    held: watch::Sender<bool>,
+    over: CancellationToken,
+) {
+    loop {
+        let is_held = *held.borrow();
+        let changed = tokio::select! {
+            biased;
+            () = over.cancelled() => break,
+            changed = manager.changed() => changed,
+            () = candidate.given_back(), if !is_held => {
+                // A new manager looks at the Lease at once.
+                match candidate.manager().await {
+                    Ok(anew) => manager = anew,
+                    Err(error) => {
+                        tracing::warn!(error = %Chain(&error), "the Lease could not be read; it is tried again");
+                        over.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+                        continue;
+                    }
+                }
+                tokio::select! {
+                    biased;
+                    () = over.cancelled() => break,
+                    changed = manager.changed() => changed,
+                    // Another one was quicker.
+                    () = tokio::time::sleep(PAUSE) => continue,
+                }
+            }
+        };
         match changed {
             // The receiver may be gone.
             Ok(now) => drop(held.send(now)),
@@ -130,5 +235,25 @@ async fn keep(manager: LeaseManager, held: watch::Sender<bool>, over: Cancellati
             tracing::warn!(error = %Chain(&error), "the Lease could not be given back; it runs out")
         }
         Err(_) => tracing::warn!("the Lease was not given back in time; it runs out"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_attempts_to_renew_fit_before_the_lease_expires() {
+        let times =
+            |duration, renew| Times::new(Duration::from_secs(duration), Duration::from_secs(renew));
+        for (duration, renew) in [(15, 7), (6, 2), (5, 2), (60, 20)] {
+            let usable = times(duration, renew).unwrap();
+            let two = usable.answer_within() * 2 + PAUSE;
+            assert!(two <= Duration::from_secs(duration - renew), "{usable:?}");
+            assert!(usable.answer_within() >= Duration::from_millis(500));
+        }
+        for (duration, renew) in [(15, 8), (4, 2), (0, 0), (2, 1), (90_000, 1)] {
+            assert_eq!(times(duration, renew), None, "{duration} {renew}");
+        }
     }
 }

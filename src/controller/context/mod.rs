@@ -13,8 +13,10 @@ pub(crate) mod stores;
 pub(crate) mod user_logins;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::FutureExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
@@ -70,6 +72,9 @@ pub(crate) struct Context {
     pub mail: Mail,
     /// When this replica became the leader.
     pub leader_since: Timestamp,
+    /// The integrations that are to be looked at without an event of the cluster.
+    looks: UnboundedSender<Key>,
+    looked_at: Mutex<Option<UnboundedReceiver<Key>>>,
 }
 
 // === impl Context ===
@@ -99,7 +104,10 @@ impl Context {
             .take(4)
             .map(|byte| format!("{byte:02x}"))
             .collect();
+        let (looks, looked_at) = unbounded();
         Self {
+            looks,
+            looked_at: Mutex::new(Some(looked_at)),
             token_key_id,
             client,
             recorder,
@@ -124,6 +132,20 @@ impl Context {
             .iter()
             .filter(|stores| stores.holds(namespace))
             .all(|stores| stores.synced().now_or_never().is_some())
+    }
+
+    /// Has an integration reconciled although no event asks for it.
+    pub(crate) fn look(&self, key: &Key) {
+        if self.index().holds(key) {
+            self.memory.enqueued(key, Instant::now());
+            // It fails only after the queues have ended.
+            let _ = self.looks.unbounded_send(key.clone());
+        }
+    }
+
+    /// The integrations for which [`look`](Self::look) is called; `None` when taken before.
+    pub(crate) fn take_looks(&self) -> Option<UnboundedReceiver<Key>> {
+        self.looked_at.lock().take()
     }
 
     /// Locks the index. Hold the guard only briefly.

@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, Semaphore};
 
 use super::metrics::Metrics;
 use crate::api::{Settings, now};
 use crate::decide::{Failure, Proof, Refusal};
 use crate::prove::{Ended, prove};
 use crate::salesforce::{
-    Credentials, Fingerprint, LoginGate, Meaning, Phase, Proved, SharedSession, Transport,
+    Connection, Credentials, Fingerprint, LoginGate, Meaning, Phase, Proved, SharedSession,
+    Transport,
 };
+use crate::worker::Quiet;
 
 /// The maximum number of concurrent proofs.
 const MAX_PROOFS: usize = 64;
@@ -39,6 +42,8 @@ pub(crate) struct Prover {
     orgs: Mutex<HashMap<String, Arc<Semaphore>>>,
     permits: Semaphore,
     in_trouble: Semaphore,
+    /// Tells who waits for a session that a proof has ended.
+    ended: Notify,
 }
 
 /// The input of one proof.
@@ -53,6 +58,8 @@ pub(crate) struct ProofRequest<'a> {
     pub afresh: bool,
     /// Whether all is looked at, although an earlier proof has found it.
     pub thorough: bool,
+    /// Since when a proof for another integration with the same credential may stand for this one.
+    pub may_share_since: Option<Timestamp>,
     /// ID of the org, when an earlier proof has found it.
     pub organization: Option<&'a str>,
     /// Time at which the reconcile began to read the state that led to this proof.
@@ -74,6 +81,12 @@ struct CredentialSlot {
     failed_login: Mutex<Option<(Timestamp, Refusal)>>,
     /// What the last proof that looked at all has found, and when that was.
     found: Mutex<Option<(Instant, Arc<Proved>)>>,
+    /// The last proof, if it succeeded, and the users of call centers that it asked for.
+    proved: Mutex<Option<(Proof, Vec<String>)>>,
+    /// When a proof or a run of the controller last worked with it.
+    worked_at: Mutex<Option<Timestamp>>,
+    /// What its runs found of changes.
+    quiet: Arc<Quiet>,
 }
 
 // === impl Prover ===
@@ -88,12 +101,19 @@ impl Prover {
             orgs: Mutex::default(),
             permits: Semaphore::new(MAX_PROOFS),
             in_trouble: Semaphore::new(MAX_PROOFS_IN_TROUBLE),
+            ended: Notify::new(),
         }
     }
 
     /// Proves a connection. A caller that waits for another proof of the same credential gets that
     /// proof's log-in failure: one log-in serves all.
     pub(crate) async fn prove(&self, request: ProofRequest<'_>) -> Proof {
+        let proof = self.prove_in_turn(request).await;
+        self.ended.notify_waiters();
+        proof
+    }
+
+    async fn prove_in_turn(&self, request: ProofRequest<'_>) -> Proof {
         let slot = self
             .slots
             .lock()
@@ -108,6 +128,19 @@ impl Prover {
                 calls: 0,
                 outcome: Err(refusal.failure),
             };
+        }
+        let users = request.settings.call_center_users();
+        let is_shared = |since: &Timestamp| {
+            let proved = slot
+                .proved
+                .lock()
+                .clone()
+                .filter(|_| slot.session.is_there());
+            proved.filter(|(proof, asked)| proof.at >= *since && *asked == users)
+        };
+        if let Some((proof, _)) = request.may_share_since.as_ref().and_then(is_shared) {
+            // It cost the one who asked.
+            return Proof { calls: 0, ..proof };
         }
         let org = request.organization.map(|org| {
             let mut orgs = self.orgs.lock();
@@ -168,6 +201,10 @@ impl Prover {
             Some(_) => {}
             None => *slot.found.lock() = None,
         }
+        *slot.proved.lock() = proof.outcome.is_ok().then(|| (proof.clone(), users));
+        if proof.outcome.is_ok() {
+            slot.worked(proof.at);
+        }
         self.metrics.proof_ended(&proof, logins, began.elapsed());
         *slot.failed_login.lock() = match &proof.outcome {
             // This failure says nothing about the credential: only this log-in could not be
@@ -185,6 +222,52 @@ impl Prover {
             _ => None,
         };
         proof
+    }
+
+    /// A connection for a run of the controller. It uses the session of the proofs and never logs
+    /// in: that is what proofs are for. So it needs no credential. With it comes what runs with the
+    /// credential found of changes. `None` while there is no session.
+    pub(crate) fn connection(
+        &self,
+        settings: &Settings,
+        fingerprint: &str,
+    ) -> Option<(Connection, Arc<Quiet>)> {
+        let slot = self.slots.lock().get(fingerprint).cloned()?;
+        let is_there = slot.session.is_there();
+        let connection = Connection::of_session(
+            &slot.session,
+            self.transport.clone(),
+            settings.login_url.clone(),
+            settings.api_version,
+        )
+        .environment(settings.environment);
+        is_there.then(|| (connection, Arc::clone(&slot.quiet)))
+    }
+
+    /// Whether there is a session of this credential.
+    pub(crate) fn has_session(&self, fingerprint: &str) -> bool {
+        let slots = self.slots.lock();
+        slots
+            .get(fingerprint)
+            .is_some_and(|slot| slot.session.is_there())
+    }
+
+    /// Waits until a proof ends, of whichever credential.
+    pub(crate) fn proof_ended(&self) -> Notified<'_> {
+        self.ended.notified()
+    }
+
+    /// Records that a run of the controller worked with this credential.
+    pub(crate) fn worked(&self, fingerprint: &str, at: Timestamp) {
+        if let Some(slot) = self.slots.lock().get(fingerprint) {
+            slot.worked(at);
+        }
+    }
+
+    /// When a proof or a run of the controller last worked with this credential.
+    pub(crate) fn worked_at(&self, fingerprint: &str) -> Option<Timestamp> {
+        let slots = self.slots.lock();
+        *slots.get(fingerprint)?.worked_at.lock()
     }
 
     /// Whether the result of the last log-in with this credential is known here, or will be soon.
@@ -228,6 +311,11 @@ impl Prover {
 // === impl CredentialSlot ===
 
 impl CredentialSlot {
+    fn worked(&self, at: Timestamp) {
+        let mut known = self.worked_at.lock();
+        *known = known.max(Some(at));
+    }
+
     fn failed_login_since(&self, asked_at: Timestamp) -> Option<Refusal> {
         self.failed_login
             .lock()

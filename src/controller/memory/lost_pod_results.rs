@@ -36,6 +36,7 @@ impl LostPodResults {
 pub(crate) fn ended_run(job: &str) -> EndedRun {
     EndedRun {
         job: job.into(),
+        where_: crate::api::RunWhere::Pod,
         job_uid: None,
         kind: crate::run::RunKind::Lookup,
         started_at: None,

@@ -28,8 +28,11 @@ use self::lost_pod_results::LostPodResults;
 use crate::api::SalesforceIntegration;
 use crate::decide::Notice;
 use crate::decide::children::LiveCronJob;
+use crate::decide::resident::HandOver;
 use crate::decide::runs::EndedRun;
 use crate::decide::runs::admission::Admission;
+use crate::decide::runs::resident::Unwritten;
+use crate::directory::model::company::LinkHealth;
 
 /// The state of every integration.
 #[derive(Default)]
@@ -57,6 +60,14 @@ struct State {
     first_pass: FirstPass,
     /// When the directory was last asked how far the address book is.
     book_asked_at: Option<Timestamp>,
+    /// Runs of the controller that the status does not hold yet.
+    unwritten: Unwritten,
+    /// The run that is to be a pod's.
+    hand_over: Option<HandOver>,
+    /// Whether a run of the controller waits for a session.
+    session_wanted: bool,
+    /// What the directory was last told of the link.
+    link_told: Option<LinkHealth>,
 }
 
 // === impl Memory ===
@@ -198,6 +209,16 @@ impl Memory {
         self.update(key, |state, _| state.book_asked_at = Some(now));
     }
 
+    /// What the directory was last told of the link.
+    pub(crate) fn link_told(&self, key: &Key) -> Option<LinkHealth> {
+        self.update(key, |state, _| state.link_told.clone())
+    }
+
+    /// Records what the directory was told of the link.
+    pub(crate) fn tell_link(&self, key: &Key, health: LinkHealth) {
+        self.update(key, |state, _| state.link_told = Some(health));
+    }
+
     /// Adds the result of an ended run whose pod is gone.
     pub(crate) fn add_lost_pod_result(&self, key: &Key, run: EndedRun) {
         self.update(key, |state, _| state.lost_pod_results.add(run));
@@ -206,6 +227,52 @@ impl Memory {
     /// The results of runs whose pods are gone and whose Jobs still exist.
     pub(crate) fn lost_pod_results(&self, key: &Key, jobs: &BTreeSet<String>) -> Vec<EndedRun> {
         self.update(key, |state, _| state.lost_pod_results.of(jobs))
+    }
+
+    /// Adds the result of a run of the controller. Returns what the status does not hold yet.
+    pub(crate) fn add_resident_run(&self, key: &Key, run: EndedRun) -> Unwritten {
+        self.update(key, |state, _| {
+            state.unwritten.add(run);
+            state.unwritten.clone()
+        })
+    }
+
+    /// Runs of the controller that the status does not hold yet.
+    pub(crate) fn unwritten(&self, key: &Key) -> Unwritten {
+        self.read(key, |state| state.unwritten.clone())
+            .unwrap_or_default()
+    }
+
+    /// Records that the status holds these runs of the controller.
+    pub(crate) fn resident_runs_written(&self, key: &Key, held: &Unwritten, now: Timestamp) {
+        self.update(key, |state, _| state.unwritten.written(held, now));
+    }
+
+    /// Has a pod do what is too big for the controller.
+    pub(crate) fn hand_over(&self, key: &Key, hand_over: HandOver) {
+        self.update(key, |state, _| {
+            state.hand_over.get_or_insert(hand_over);
+        });
+    }
+
+    /// The run that is to be a pod's.
+    pub(crate) fn handed_over(&self, key: &Key) -> Option<HandOver> {
+        self.read(key, |state| state.hand_over.clone()).flatten()
+    }
+
+    /// Records that a pod does it.
+    pub(crate) fn taken_over(&self, key: &Key) {
+        self.update(key, |state, _| state.hand_over = None);
+    }
+
+    /// Has the next reconcile prove the connection, if a log-in is allowed.
+    pub(crate) fn want_session(&self, key: &Key) {
+        self.update(key, |state, _| state.session_wanted = true);
+    }
+
+    /// Whether a run of the controller waits for a session. It is asked once.
+    pub(crate) fn take_session_wanted(&self, key: &Key) -> bool {
+        self.update(key, |state, _| std::mem::take(&mut state.session_wanted))
     }
 
     /// Drops the state of an integration that is gone.

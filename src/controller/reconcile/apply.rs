@@ -93,7 +93,10 @@ pub(crate) async fn apply(
             Cow::Owned(plan.into_owned().without_revocation(before, &problem))
         }
     };
-    write_status(context, resource, &plan.status).await?;
+    let written = write_status(context, resource, &plan.status).await?;
+    if written.is_none() && makes_anew(&plan, live) {
+        still_there(context, resource).await?;
+    }
     for run in &plan.ended_runs {
         context.metrics.run_ended(run);
     }
@@ -117,6 +120,27 @@ pub(crate) async fn apply(
     }
     let all = started.and(written).and(revoked).and(finalized);
     all.map(|()| Applied::Whole)
+}
+
+/// Whether the plan makes objects that do not stand.
+fn makes_anew(plan: &Plan, live: &[Arc<LiveCronJob>]) -> bool {
+    let stands = |name: String| live.iter().any(|live| live.name == name);
+    let makes = plan.cron_job.as_ref();
+    plan.mint_tokens || makes.is_some_and(|wanted| !stands(wanted.name_any()))
+}
+
+/// Asks the API server whether the integration is there, where no write has shown it. A watch that
+/// lags shows one that is gone: its children would be made again as often as the cluster collects
+/// them.
+async fn still_there(context: &Context, resource: &SalesforceIntegration) -> Result<(), Error> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let api = Api::<SalesforceIntegration>::namespaced(context.client.clone(), &namespace);
+    let found = api.get_metadata_opt(&resource.name_any()).await;
+    let found = found.map_err(Error::Integration)?;
+    match found.is_some_and(|found| found.uid() == resource.uid()) {
+        true => Ok(()),
+        false => Err(Error::Gone),
+    }
 }
 
 async fn write_children(

@@ -4,20 +4,25 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use crate::api::{SalesforceIntegration, Settings, now};
+use crate::api::{
+    Retrieval, SalesforceIntegration, SalesforceIntegrationStatus, Settings, conditions, now,
+};
 use crate::company_id::CompanyId;
 use crate::controller::context::Context;
+use crate::controller::memory::key::Key;
 use crate::decide::data::claim::{Answer, Other, Question};
 use crate::decide::data::erasure::Outcome;
 use crate::directory::client::Retry;
 use crate::directory::model::company::{
-    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, Owner,
+    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, LinkHealth, Owner, RetrievalMode,
 };
 use crate::directory::{Claims, Client, ClientError, Purpose, TokenError};
 use crate::error::Chain;
 use crate::phone::Region;
+use crate::reason::Reason;
 use crate::run::{BookReport, Filling};
 
 /// How long a token is good that the controller mints for itself.
@@ -72,6 +77,10 @@ pub(crate) async fn claim(
     question: Question,
     not_before: Option<Timestamp>,
 ) -> Answer {
+    #[cfg(test)]
+    if let Some(directory) = played::directory() {
+        return directory.claim(owner(resource), &resource.spec.company_id, &question);
+    }
     let request = CompanySettings {
         owner: owner(resource),
         adopt: question.adopt,
@@ -120,6 +129,10 @@ pub(crate) async fn book(
     resource: &SalesforceIntegration,
     settings: &Settings,
 ) -> Option<BookReport> {
+    #[cfg(test)]
+    if played::directory().is_some() {
+        return None;
+    }
     let not_before = context.token_sources(resource).not_before;
     let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
     let asked = async {
@@ -162,6 +175,10 @@ pub(crate) async fn erase(
         // Nothing can be kept under it.
         return Outcome::Done;
     };
+    #[cfg(test)]
+    if let Some(directory) = played::directory() {
+        return directory.erase(owner(resource), &resource.spec.company_id);
+    }
     // The region of a token is for numbers in requests, of which there are none.
     let region = resource.spec.contacts.region.parse();
     let request = EraseCompanyRequest {
@@ -188,6 +205,96 @@ pub(crate) async fn erase(
     }
 }
 
+/// How long a reconcile waits until the directory has taken in how the link is. It is told again by
+/// the next one.
+const PATIENCE_TO_TELL: Duration = Duration::from_secs(3);
+
+/// Tells the directory what the status says of the link, if that is not what it was last told.
+/// Nothing is told of an integration whose data it is not: another one tells of that company.
+pub(crate) async fn tell_link(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    status: &SalesforceIntegrationStatus,
+) {
+    let key = Key::of(resource);
+    let is_ours = status
+        .data
+        .as_ref()
+        .is_some_and(|data| data.company_id == settings.company_id.as_str());
+    let Some(health) = is_ours.then(|| link_health(settings, status)).flatten() else {
+        return;
+    };
+    if context.memory.link_told(&key).as_ref() == Some(&health) {
+        return;
+    }
+    let not_before = context.token_sources(resource).not_before;
+    let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
+    let telling = async {
+        let (company, region) = (&settings.company_id, settings.region);
+        let client = client(context, company, Purpose::Controller, region, issued_at)?;
+        Ok::<_, Failure>(client.tell_link(&health).await?)
+    };
+    let told = match tokio::time::timeout(PATIENCE_TO_TELL, telling).await {
+        Ok(told) => told,
+        Err(_) => Err(Failure::TooSlow),
+    };
+    match told {
+        Ok(()) => context.memory.tell_link(&key, health),
+        Err(failure) => {
+            let problem = Chain(&failure).to_string();
+            tracing::debug!(problem, "the directory could not be told how the link is");
+        }
+    }
+}
+
+/// What the status says of the link, as far as who looks at calls needs it; `None` before anything
+/// is known.
+fn link_health(settings: &Settings, status: &SalesforceIntegrationStatus) -> Option<LinkHealth> {
+    let ready = conditions::find(&status.conditions, conditions::READY)?;
+    let code = conditions::reason_of(ready);
+    let time = |time: &Time| time.0;
+    let budget = status.api_budget.as_ref();
+    let percent = budget.and_then(|budget| {
+        let spent: u64 = budget.spent.iter().map(|spent| spent.calls).sum();
+        (spent * 100).checked_div(budget.share?)
+    });
+    Some(LinkHealth {
+        ready: match ready.status.as_str() {
+            "True" => Some(true),
+            "False" => Some(false),
+            _ => None,
+        },
+        reason: code.as_str().to_owned(),
+        cause: code
+            .reason()
+            .map(Reason::cause)
+            .unwrap_or_default()
+            .to_owned(),
+        remedy: code.remedy().to_owned(),
+        since: time(&ready.last_transition_time),
+        retrieval: match settings.retrieval {
+            Retrieval::Daily => RetrievalMode::Daily,
+            Retrieval::AfterCall => RetrievalMode::AfterCall,
+            Retrieval::Disabled => RetrievalMode::Disabled,
+        },
+        suspended: settings.suspend,
+        time_zone: settings.time_zone_name.clone(),
+        region: settings.region,
+        last_run_at: status
+            .last_run
+            .as_ref()
+            .and_then(|run| run.finished_at.as_ref().map(time)),
+        last_outcome: status
+            .last_run
+            .as_ref()
+            .map(|run| run.outcome.clone())
+            .filter(|outcome| !outcome.is_empty()),
+        next_run_at: status.next_run.as_ref().map(time),
+        budget_percent: percent.map(|percent| u32::try_from(percent).unwrap_or(u32::MAX)),
+    })
+}
+
 async fn in_time<T>(asked: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(answered) => answered,
@@ -200,5 +307,37 @@ fn owner(resource: &SalesforceIntegration) -> Owner {
         uid: resource.uid().unwrap_or_default(),
         namespace: resource.namespace().unwrap_or_default(),
         name: resource.name_any(),
+    }
+}
+
+/// A directory that a test plays instead of a server.
+#[cfg(test)]
+pub(crate) mod played {
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    use crate::decide::data::claim::{Answer, Question};
+    use crate::decide::data::erasure::Outcome;
+    use crate::directory::model::company::Owner;
+
+    /// Answers what the controller asks about companies.
+    pub(crate) trait Directory: Send + Sync {
+        /// Whose the company's data is.
+        fn claim(&self, owner: Owner, company: &str, question: &Question) -> Answer;
+        /// Erases what is kept about a company.
+        fn erase(&self, owner: Owner, company: &str) -> Outcome;
+    }
+
+    thread_local! {
+        static PLAYED: RefCell<Option<Arc<dyn Directory>>> = const { RefCell::new(None) };
+    }
+
+    /// Has this thread's questions answered so, or no longer.
+    pub(crate) fn play(directory: Option<Arc<dyn Directory>>) {
+        PLAYED.set(directory);
+    }
+
+    pub(super) fn directory() -> Option<Arc<dyn Directory>> {
+        PLAYED.with_borrow(Clone::clone)
     }
 }

@@ -13,6 +13,9 @@ pub(crate) enum Error {
     /// Reading a Secret failed. A missing Secret is no error.
     #[error("the Secret could not be read")]
     Secret(#[source] kube::Error),
+    /// Reading the integration failed.
+    #[error("the integration could not be read")]
+    Integration(#[source] kube::Error),
     /// Writing a status failed.
     #[error("the status could not be written")]
     Status(#[source] kube::Error),
@@ -63,6 +66,7 @@ impl Error {
     pub(crate) fn cause(&self) -> Option<&kube::Error> {
         match self {
             Self::Secret(error)
+            | Self::Integration(error)
             | Self::Status(error)
             | Self::Logins(error)
             | Self::CronJob(error)

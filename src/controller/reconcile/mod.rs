@@ -1,7 +1,7 @@
 //! Reconciles one integration: observes, decides, and applies the decision.
 
 pub(crate) mod apply;
-mod directory;
+pub(crate) mod directory;
 pub(crate) mod error;
 mod finalizer;
 pub(crate) mod login_record;
@@ -110,6 +110,7 @@ async fn reconcile_once(
             fingerprint,
             afresh: cause == Cause::RefusedInRun,
             thorough: cause != Cause::Due,
+            may_share_since: decide::shared_since(cause, settings, asked_at),
             organization,
             asked_at,
             gate: record.clone(),
@@ -151,6 +152,13 @@ async fn reconcile_once(
     // Once the status is written it holds these runs, whatever failed afterwards.
     if !matches!(applied, Err(Error::Gone | Error::Status(_))) {
         context.memory.record_runs(&key, gathered.jobs);
+        if plan.takes_resident {
+            let held = &gathered.resident;
+            context.memory.resident_runs_written(&key, held, now());
+        }
+        if plan.takes_over && !matches!(applied, Err(Error::Job(_))) {
+            context.memory.taken_over(&key);
+        }
     }
     match applied {
         Err(Error::Gone) => Ok(Action::await_change()),
@@ -160,6 +168,9 @@ async fn reconcile_once(
                 && credential_of(Some(&plan.status)).as_ref() != Some(&before)
             {
                 context.leave_session(&key, &before);
+            }
+            if let Ok(settings) = &gathered.settings {
+                directory::tell_link(context, &resource, settings, &plan.status).await;
             }
             Ok(Action::requeue(match applied {
                 Applied::Whole => requeue_after,

@@ -17,10 +17,12 @@ use crate::controller::context::Context;
 use crate::controller::memory::key::Key;
 use crate::decide;
 use crate::decide::data::claim::Answer;
+use crate::decide::resident::HandOver;
 use crate::decide::rules::company_claim;
 use crate::decide::rules::company_claim::Claim;
 use crate::decide::rules::user_claim::Users;
 use crate::decide::runs::lingering::Lingering;
+use crate::decide::runs::resident::Unwritten;
 use crate::decide::runs::stuck::StuckRun;
 use crate::decide::runs::{EndedRun, Runs, stuck};
 use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children, data};
@@ -45,6 +47,11 @@ pub(crate) struct Gathered {
     stuck_runs: Vec<StuckRun>,
     lingering: Vec<Lingering>,
     settled_jobs: BTreeSet<String>,
+    /// Runs of the controller that the status does not hold yet.
+    pub resident: Unwritten,
+    hand_over: Option<HandOver>,
+    session_wanted: bool,
+    worked_at: Option<Timestamp>,
     pub cron_jobs: Vec<Arc<LiveCronJob>>,
     tokens: Option<String>,
     tokens_wanted: String,
@@ -121,7 +128,17 @@ impl Gathered {
             (Claim::Held, Ok(settings)) => book(context, resource, settings, &active_jobs).await,
             _ => None,
         };
+        let worked_at = match &state {
+            decide::Credentials::Available { fingerprint, .. } => {
+                context.prover.worked_at(fingerprint)
+            }
+            _ => None,
+        };
         Ok(Self {
+            resident: context.memory.unwritten(&key),
+            hand_over: context.memory.handed_over(&key),
+            session_wanted: context.memory.take_session_wanted(&key),
+            worked_at,
             data,
             book,
             tokens_wanted: context
@@ -169,6 +186,10 @@ impl Gathered {
             siblings: self.siblings.clone(),
             proof,
             ended_runs: &self.ended_runs,
+            resident: &self.resident,
+            hand_over: self.hand_over.clone(),
+            worked_at: self.worked_at,
+            session_wanted: self.session_wanted,
             leader_since: context.leader_since,
             active_jobs: &self.active_jobs,
             stuck_runs: &self.stuck_runs,

@@ -21,6 +21,8 @@ pub(crate) struct LiveCronJob {
     pub owner_uid: Option<String>,
     /// Creation time from the metadata.
     pub created_at: Option<Timestamp>,
+    /// When it last started a Job.
+    pub started_at: Option<Timestamp>,
     /// `metadata.generation`, which counts the changes of the spec.
     pub generation: Option<i64>,
     /// Whether the CronJob is suspended and so starts no Jobs.
@@ -41,6 +43,11 @@ pub(crate) fn summarize(cron_job: &CronJob) -> LiveCronJob {
             .metadata
             .creation_timestamp
             .as_ref()
+            .map(|time| time.0),
+        started_at: cron_job
+            .status
+            .as_ref()
+            .and_then(|status| status.last_schedule_time.as_ref())
             .map(|time| time.0),
         generation: cron_job.metadata.generation,
         suspended: cron_job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true),

@@ -17,7 +17,9 @@ pub(crate) use self::live::{LiveCronJob, digest, is_busy, summarize};
 pub(crate) use self::ownership::{
     Ownership, cron_job_onto, integration_uid, is_run_of, ownership, token_secret_onto,
 };
-pub(crate) use self::run::{RunTemplate, job_on_request, kind_of_run, pod_settings, run_template};
+pub(crate) use self::run::{
+    RunTemplate, job_on_request, kind_of_run, pod_settings, run_template, worker_settings,
+};
 pub(crate) use self::tokens::{TokenSources, are_same_tokens, token_secret};
 use super::runs::labels as run_labels;
 pub(crate) use crate::api::token_secret_name;

@@ -261,6 +261,7 @@ mod tests {
                 uid: Some(uid.into()),
                 owner_uid: Some(owner.into()),
                 created_at: None,
+                started_at: None,
                 generation: None,
                 suspended: false,
                 busy: false,

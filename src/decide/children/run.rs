@@ -124,7 +124,8 @@ pub(crate) fn run_template(
                 credentials,
                 kind,
                 deadline,
-                worker_settings(resource, settings, status, api_calls, request_id, config),
+                worker_settings(resource, settings, status, api_calls, request_id, config)
+                    .to_json(),
                 config,
             )),
         },
@@ -301,17 +302,18 @@ fn directory_keys(config: &Config) -> Vec<&'static str> {
         .collect()
 }
 
-fn worker_settings(
+/// What a run needs to know, wherever it runs. It may make `max_api_calls` API requests.
+pub(crate) fn worker_settings(
     resource: &SalesforceIntegration,
     settings: &Settings,
     status: &SalesforceIntegrationStatus,
     max_api_calls: Option<u64>,
     request_id: Option<&str>,
     config: &Config,
-) -> String {
+) -> WorkerSettings {
     let organization = status.organization.as_ref();
     let namespace = resource.namespace().unwrap_or_default();
-    let settings = WorkerSettings {
+    WorkerSettings {
         version: wire::SETTINGS_VERSION.into(),
         company_id: settings.company_id.clone(),
         salesforce: wire::SalesforceSettings {
@@ -350,8 +352,7 @@ fn worker_settings(
             history_days: settings.history_days,
         }),
         run: Some(format!("{namespace}/{}", resource.name_any())),
-    };
-    settings.to_json()
+    }
 }
 
 fn worker_auth(auth: &AuthSettings) -> wire::AuthSettings {

@@ -99,6 +99,10 @@ pub(crate) struct Known<'a> {
     pub has_session: bool,
     /// Interval at which a healthy connection is proved.
     pub interval: Duration,
+    /// When the controller itself last worked with the credential, for whomever.
+    pub worked_elsewhere: Option<Timestamp>,
+    /// Whether a run of the controller waits for a session.
+    pub session_wanted: bool,
     /// How long it may take until the next run that works stands for a proof again.
     pub runs_within: Duration,
     /// UID of the resource, from which the jitter is derived.
@@ -170,20 +174,30 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
     if known.pending && last.next_attempt_at.is_none() {
         return adopt_or_prove();
     }
-    let due = due(last, known.interval, known.runs_within, known.uid);
+    let due = due(
+        last,
+        known.interval,
+        known.runs_within,
+        known.worked_elsewhere,
+        known.uid,
+    );
+    let wanted = known.session_wanted && !known.has_session && last.next_attempt_at.is_none();
     match due {
-        Some(due) if due > now => Next::At(due),
+        Some(due) if due > now && !wanted => Next::At(due),
         _ => adopt_or_prove(),
     }
 }
 
 /// Returns when the connection is proved next. A run that worked stands for a proof, but it does
-/// not look at rights, the edition and call centers: so for some hours only. The next run that
-/// follows comes within `runs_within`, and a proof just before it would be asked for nothing.
+/// not look at rights, the edition and call centers: so for some hours only. So does what the
+/// controller did with the same credential for another integration (`worked_elsewhere`). The next
+/// run that follows comes within `runs_within`, and a proof just before it would be asked for
+/// nothing.
 pub(crate) fn due(
     last: &Connection,
     interval: Duration,
     runs_within: Duration,
+    worked_elsewhere: Option<Timestamp>,
     uid: &str,
 ) -> Option<Timestamp> {
     if let Some(next) = &last.next_attempt_at {
@@ -197,10 +211,13 @@ pub(crate) fn due(
     };
     let due = after(verified, interval)?;
     let worked = last.run_succeeded_at.as_ref().map(|time| time.0);
+    let worked = worked.max(worked_elsewhere);
     let Some(worked) = worked.filter(|worked| *worked > verified) else {
         return Some(due);
     };
-    let latest = after(verified, interval.max(RUNS_PROVE_FOR))?;
+    let salt = verified.as_second().to_string();
+    let latest = schedule::jittered_later(interval.max(RUNS_PROVE_FOR), uid, &salt);
+    let latest = verified.checked_add(latest).ok()?;
     let next_run = after(worked, interval.max(runs_within))?;
     Some(next_run.clamp(due, latest.max(due)))
 }
@@ -335,6 +352,8 @@ mod tests {
             user_opens: None,
             has_session: false,
             interval: Duration::from_secs(1800),
+            worked_elsewhere: None,
+            session_wanted: false,
             runs_within: Duration::from_secs(1800),
             uid: "uid",
         }
@@ -373,6 +392,51 @@ mod tests {
             "{due}"
         );
         assert_eq!(next(&known(Some(&last)), at(3600)), Next::Now(Cause::Due));
+    }
+
+    #[test]
+    fn what_the_controller_did_for_another_with_the_credential_puts_a_proof_off_for_hours() {
+        let last = healthy();
+        let worked = Known {
+            worked_elsewhere: Some(at(1700)),
+            ..known(Some(&last))
+        };
+        let Next::At(due) = next(&worked, at(1800)) else {
+            panic!("should wait")
+        };
+        assert!(due >= at(3500), "{due}");
+        let worked = Known {
+            worked_elsewhere: Some(at(8 * 3600)),
+            ..worked
+        };
+        assert_eq!(
+            next(&worked, at(8 * 3600)),
+            Next::Now(Cause::Due),
+            "rights are looked at all the same"
+        );
+    }
+
+    #[test]
+    fn a_run_that_waits_for_a_session_brings_a_proof_at_once_and_no_log_in_that_is_not_due() {
+        let last = healthy();
+        let wanted = |last| Known {
+            session_wanted: true,
+            ..known(Some(last))
+        };
+        assert_eq!(next(&wanted(&last), at(0)), Next::Now(Cause::Due));
+        let has_session = Known {
+            has_session: true,
+            ..wanted(&last)
+        };
+        assert!(matches!(next(&has_session, at(0)), Next::At(_)));
+        let refused = refused(&[-10]);
+        assert_eq!(next(&wanted(&refused), at(0)), Next::OnChange);
+        let failed = Connection {
+            next_attempt_at: Some(Time(at(15))),
+            transient_failures: 1,
+            ..healthy()
+        };
+        assert_eq!(next(&wanted(&failed), at(0)), Next::At(at(15)));
     }
 
     #[test]

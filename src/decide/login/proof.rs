@@ -3,11 +3,12 @@
 
 use jiff::Timestamp;
 
+use super::next_attempt::Cause;
 use super::user_limit;
 use super::user_limit::Refused;
-use crate::api::conditions;
 use crate::api::conditions::CONNECTED;
 use crate::api::status::{Connection, SalesforceIntegrationStatus};
+use crate::api::{Settings, conditions};
 use crate::salesforce;
 use crate::salesforce::{Findings, Meaning, Phase};
 
@@ -64,6 +65,13 @@ pub(crate) struct Failure {
     pub message: String,
     /// The step that failed. The same answer to a request does not count against the credential.
     pub phase: Phase,
+}
+
+/// Returns since when a proof for another integration with the same credential stands for one that
+/// is due. A change, a request and a failure want a proof of their own.
+pub(crate) fn shared_since(cause: Cause, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
+    let is_due = cause == Cause::Due;
+    now.checked_sub(settings.interval).ok().filter(|_| is_due)
 }
 
 // === impl SiblingLogins ===

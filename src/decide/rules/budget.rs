@@ -45,6 +45,8 @@ pub struct Budget {
     pub share: u64,
     /// Requests that its proofs make within a day. No run may use them.
     pub proofs_a_day: u64,
+    /// Requests that are kept for ringing calls. No run after calls may use them.
+    pub for_rings: u64,
     /// Requests that it made, newest first.
     pub spent: Vec<Spending>,
     /// Number of runs for which the free requests must suffice. It is two if the next run may
@@ -127,6 +129,11 @@ fn counts_until(entry: &Spending) -> Timestamp {
 impl Budget {
     /// Returns the number of requests that runs may still make at `at`.
     pub fn free(&self, at: Timestamp) -> u64 {
+        self.free_for_rings(at).saturating_sub(self.for_rings)
+    }
+
+    /// Returns the number of requests that ringing calls may still cause at `at`.
+    pub fn free_for_rings(&self, at: Timestamp) -> u64 {
         let proofs: u64 = counted(&self.spent, at).map(|entry| entry.proofs).sum();
         let to_come = self.proofs_a_day.saturating_sub(proofs);
         self.share

@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::pods::{PodTemplate, TenantsMay};
+use crate::api::{Retrieval, RunWhere, Settings};
 
 /// What becomes of an integration's runs while another integration holds one of its users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -16,6 +17,18 @@ pub enum CallCenterConflicts {
     /// Its runs go on. The condition Exclusive and the message of Ready tell of the clash.
     #[value(name = "Warn")]
     Warn,
+}
+
+/// Where runs happen that no schedule starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RunsWhere {
+    /// In the controller: calls are looked up as they end.
+    #[value(name = "Resident")]
+    Resident,
+    /// Nowhere: all runs are pods, every `lookupEvery`. So it is where there is no controller.
+    #[default]
+    #[value(name = "Pods")]
+    Pods,
 }
 
 /// The operator's configuration, as far as decisions and children need it.
@@ -41,6 +54,12 @@ pub struct Config {
     pub daily_window: Duration,
     /// The most records of an address book, whatever a tenant asks for.
     pub max_book_records: u64,
+    /// Where runs happen that no schedule starts.
+    pub runs_where: RunsWhere,
+    /// The most numbers of one run of the controller; more are the work of a pod.
+    pub resident_numbers: usize,
+    /// Part of each share of API requests that is kept for ringing calls, in per cent.
+    pub rings_percent: u64,
     /// Memory limit of worker pods, as a Kubernetes quantity.
     pub worker_memory: String,
     /// What the pods of all runs have.
@@ -69,12 +88,35 @@ impl Default for Config {
             run_deadline: Duration::from_secs(30 * 60),
             daily_window: Duration::from_secs(30 * 60),
             max_book_records: 10_000_000,
+            runs_where: RunsWhere::default(),
+            resident_numbers: 2_000,
+            rings_percent: 20,
             worker_memory: "128Mi".into(),
             pod_template: PodTemplate::default(),
             tenants_may: None,
             worker_log: "info".into(),
             call_center_conflicts: CallCenterConflicts::default(),
             worker_proxy: vec![],
+        }
+    }
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Whether the controller looks up this integration's calls itself.
+    pub fn is_resident(&self, settings: &Settings) -> bool {
+        self.runs_where == RunsWhere::Resident
+            && settings.run.where_ != Some(RunWhere::Pod)
+            && settings.retrieval != Retrieval::Disabled
+    }
+
+    /// The part of a share of API requests that is kept for ringing calls, which only the
+    /// controller looks up.
+    pub fn for_rings(&self, settings: &Settings, share: u64) -> u64 {
+        match self.is_resident(settings) {
+            true => share.saturating_mul(self.rings_percent.min(100)) / 100,
+            false => 0,
         }
     }
 }

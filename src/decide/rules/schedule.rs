@@ -39,7 +39,9 @@ pub enum Cadence {
 impl Cadence {
     /// Returns the cadence of an integration; `None` if retrieval is disabled. Daily runs are
     /// spread over `window` before `dailyAt`, or before the hour that the clock skips or repeats.
-    pub fn of(settings: &Settings, uid: &str, window: Duration) -> Option<Self> {
+    /// Where calls are looked up as they end (`resident`), the run after calls is a sweep once a
+    /// day, at any minute of it.
+    pub fn of(settings: &Settings, uid: &str, window: Duration, resident: bool) -> Option<Self> {
         match settings.retrieval {
             Retrieval::Disabled => None,
             Retrieval::Daily => {
@@ -50,6 +52,14 @@ impl Cadence {
                 let changes = ClockChanges::of(&settings.time_zone);
                 Some(Self::Daily {
                     minute_of_day: changes.last_before(wanted, early),
+                })
+            }
+            Retrieval::AfterCall if resident => {
+                let wanted = (stable_hash(uid, "sweep") % 1440) as u32;
+                let spread = (stable_hash(uid, "sweep of a changed hour") % 60) as u32;
+                let changes = ClockChanges::of(&settings.time_zone);
+                Some(Self::Daily {
+                    minute_of_day: changes.last_before(wanted, spread),
                 })
             }
             Retrieval::AfterCall => {
@@ -165,10 +175,11 @@ pub fn jittered_later(least: Duration, uid: &str, salt: &str) -> Duration {
     least.mul_f64(1.0 + 0.1 * share(uid, salt))
 }
 
-/// Returns `least`, made longer by up to a fifth: when a healthy connection is proved again. The
-/// amount is derived from `uid` and `salt`.
+/// Returns `least`, made longer by a tenth to a fifth: when a healthy connection is proved again.
+/// The first of many that share a credential proves for all of them, and still not more often than
+/// a day has intervals. The amount is derived from `uid` and `salt`.
 pub fn until_next_proof(least: Duration, uid: &str, salt: &str) -> Duration {
-    least.mul_f64(1.0 + 0.2 * share(uid, salt))
+    least.mul_f64(1.1 + 0.1 * share(uid, salt))
 }
 
 /// Returns the wait after `failures` transient failures in a row: 15 s, doubled each time, up to
@@ -250,7 +261,8 @@ mod tests {
             let settings = Settings::read(&spec).unwrap();
             let mut starts: BTreeMap<u32, u32> = BTreeMap::new();
             for tenant in 0..1_000 {
-                let start = match Cadence::of(&settings, &format!("uid-{tenant}"), window).unwrap()
+                let start = match Cadence::of(&settings, &format!("uid-{tenant}"), window, false)
+                    .unwrap()
                 {
                     // Minutes before 00:10, over midnight.
                     Cadence::Daily { minute_of_day } => (1_450 - minute_of_day) % 1_440,

@@ -5,6 +5,7 @@ pub(crate) mod admission;
 mod belief;
 pub(crate) mod labels;
 pub(crate) mod lingering;
+pub(crate) mod resident;
 pub(crate) mod stuck;
 
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ use self::stuck::{StuckRun, judge_pending, judge_without_pod};
 use super::rules::budget;
 use super::rules::error_log::Source;
 use crate::api::status::{Followed, LastRun, Matched};
-use crate::api::{API_CALLS, CREDENTIALS_VERSION};
+use crate::api::{API_CALLS, CREDENTIALS_VERSION, RunWhere};
 use crate::error::Chain;
 use crate::reason::{Code, Reason};
 use crate::run::{Outcome, RunKind, RunReport};
@@ -31,8 +32,10 @@ use crate::run::{Outcome, RunKind, RunReport};
 /// A run that ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct EndedRun {
-    /// Name of its Job.
+    /// Name of its Job. A run of the controller has a name that only it has.
     pub job: String,
+    /// Where it ran.
+    pub where_: RunWhere,
     /// UID of its Job, as the pod has it.
     pub job_uid: Option<String>,
     /// Kind of the run.
@@ -86,6 +89,7 @@ impl EndedRun {
     pub(crate) fn as_last_run(&self) -> LastRun {
         let mut run = LastRun {
             kind: format!("{:?}", self.kind),
+            where_: self.where_,
             job: self.job.clone(),
             started_at: self.started_at.map(Time),
             finished_at: Some(Time(self.finished_at)),
@@ -152,6 +156,7 @@ pub(crate) fn judge_pod(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
     let (outcome, message, report) = judge(status, terminated, kind, lifetime);
     Some(EndedRun {
         job,
+        where_: RunWhere::Pod,
         job_uid: job_uid(pod),
         kind,
         started_at: started.map(|_| lifetime.started_at),
@@ -239,7 +244,7 @@ fn judge(
             ),
         ),
         (_, Some(terminated)) => match &report {
-            Ok(report) => return judge_report(report.clone(), terminated, kind),
+            Ok(report) => return judge_report(report.clone(), terminated.exit_code, kind),
             Err(_) if text.is_empty() && terminated.exit_code > 128 => known(
                 Reason::WorkerKilled,
                 format!(
@@ -271,12 +276,12 @@ fn judge(
 
 fn judge_report(
     report: RunReport,
-    terminated: &ContainerStateTerminated,
+    exit_code: i32,
     kind: RunKind,
 ) -> (Code, String, Option<RunReport>) {
     let error_message = report.error.as_ref().map(|error| error.message.clone());
     let (code, message) = match report.outcome {
-        Outcome::Succeeded if terminated.exit_code == 0 => (
+        Outcome::Succeeded if exit_code == 0 => (
             Reason::Succeeded.into(),
             format!(
                 "The {} run took up {} calls and found {} of {} numbers.",
@@ -289,9 +294,8 @@ fn judge_report(
         Outcome::Succeeded => (
             Reason::ReportInvalid.into(),
             format!(
-                "The worker of the {} run reported success but ended with exit code {}.",
+                "The worker of the {} run reported success but ended with exit code {exit_code}.",
                 label(kind),
-                terminated.exit_code
             ),
         ),
         Outcome::BudgetExhausted => (
@@ -352,6 +356,7 @@ pub(crate) fn judge_job_without_pod(job: &Job) -> Option<EndedRun> {
     };
     Some(EndedRun {
         job: job.name_any(),
+        where_: RunWhere::Pod,
         job_uid: job.uid(),
         kind,
         started_at: job
@@ -486,7 +491,7 @@ pub(crate) struct Unseen<'a> {
 /// before `leader_since` and before the run in the status, it is unknown whether another controller
 /// recorded it. Such a run counts as recorded.
 pub(crate) fn unseen<'a>(
-    ended: &'a [EndedRun],
+    ended: impl IntoIterator<Item = &'a EndedRun>,
     last: Option<&LastRun>,
     leader_since: Timestamp,
 ) -> Unseen<'a> {
@@ -500,7 +505,7 @@ pub(crate) fn unseen<'a>(
     };
     let mut unseen = Unseen::default();
     let others = ended
-        .iter()
+        .into_iter()
         .filter(|run| last.is_none_or(|last| last.job != run.job));
     for run in others {
         if last.is_none_or(|last| is_later(run, last)) {

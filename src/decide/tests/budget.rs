@@ -158,6 +158,7 @@ fn a_run_may_use_what_is_free_in_sixteenths_and_leaves_the_proofs_theirs() {
     let mut budget = Budget {
         share: 1_600,
         proofs_a_day: 144,
+        for_rings: 0,
         spent: vec![],
         runs_at_once: 1,
     };
@@ -171,6 +172,9 @@ fn a_run_may_use_what_is_free_in_sixteenths_and_leaves_the_proofs_theirs() {
     assert_eq!(budget.room_from(at(7200)), Some(at(3600 + DAY)));
     budget.runs_at_once = 2;
     assert_eq!(budget.allowance(at(3600 + DAY), 0), 700);
+    budget.for_rings = 320;
+    assert_eq!(budget.free(at(3600 + DAY)), 1_456 - 320);
+    assert_eq!(budget.free_for_rings(at(3600 + DAY)), 1_456);
 }
 
 #[test]

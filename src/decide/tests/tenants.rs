@@ -26,7 +26,7 @@ fn twenty_greedy_tenants_of_a_developer_org_stay_within_their_shares_in_any_24_h
         for minute in 0..3 * 24 * 60 {
             world.now = minute * 60;
             let settings = Settings::read(&world.resource.spec).unwrap();
-            let cadence = Cadence::of(&settings, &world.uid(), Duration::from_secs(1_800));
+            let cadence = Cadence::of(&settings, &world.uid(), Duration::from_secs(1_800), false);
             let due = cadence
                 .and_then(|cadence| cadence.next(at(world.now - 60), &jiff::tz::TimeZone::UTC));
             world.ended_runs.clear();

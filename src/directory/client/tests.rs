@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse as _;
 
 use super::*;
+use crate::directory::model::{CallsPage, CallsQuery};
 
 /// Starts a server that returns these statuses, one per request, and then 200. Also returns its
 /// request counter.

@@ -3,14 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::App;
 use super::middleware::auth::{Caller, Read};
 use super::middleware::cursor;
 use super::middleware::error::ApiError;
-use super::middleware::input::{Params, within};
+use super::middleware::input::{NumberInPath, Params, within};
 use super::middleware::responses::Refusals;
+use super::{App, now};
 use crate::directory::model::{CallsPage, CallsQuery, Problem};
 use crate::directory::store::{CallFilter, NumberFilter};
+use crate::directory::why::Why;
 use crate::phone;
 use crate::phone::Region;
 
@@ -48,6 +49,69 @@ pub(crate) async fn list(
     }))
 }
 
+/// Why a call has its name, or none
+///
+/// What became of the call's number: how it was read, when Salesforce was asked and by which run,
+/// what came back; or the step that is missing, and what to do about it.
+#[utoipa::path(
+    get,
+    path = "/v1/calls/{id}/why",
+    tag = "lookup",
+    security(("lookup" = []), ("admin" = [])),
+    params(("id" = String, Path, description = "The platform's ID of the leg", example = "d1")),
+    responses(
+        (status = 200, description = "Why", body = Why),
+        (status = 404, description = "There is no such call, or its number was erased", body = Problem,
+            content_type = "application/problem+json"),
+        Refusals,
+    )
+)]
+pub(crate) async fn why(
+    State(app): State<App>,
+    caller: Caller<Read>,
+    NumberInPath(id): NumberInPath,
+) -> Result<Json<Why>, ApiError> {
+    let facts = app
+        .store
+        .facts_of_call(&caller.company, &id, caller.region)
+        .await?;
+    let (_, facts) = facts.ok_or(ApiError::NoSuchCall)?;
+    Ok(Json(facts.why(now())))
+}
+
+/// Why a number has its name, or none
+///
+/// As for a call: of the newest call of the number, or of the number alone where no call has it.
+#[utoipa::path(
+    get,
+    path = "/v1/contacts/{number}/why",
+    tag = "lookup",
+    security(("lookup" = []), ("admin" = [])),
+    params(("number" = String, Path, description = "The number, in any spelling", example = "0312345678")),
+    responses(
+        (status = 200, description = "Why", body = Why),
+        (status = 404, description = "It is not a phone number", body = Problem,
+            content_type = "application/problem+json"),
+        Refusals,
+    )
+)]
+pub(crate) async fn why_of_number(
+    State(app): State<App>,
+    caller: Caller<Read>,
+    NumberInPath(number): NumberInPath,
+) -> Result<Json<Why>, ApiError> {
+    let e164 = phone::parse(&number, &caller.region).map_err(ApiError::NotANumber)?;
+    let facts = app
+        .store
+        .facts_of_number(&caller.company, &e164, caller.region)
+        .await?;
+    let why = facts.why(now());
+    Ok(Json(Why {
+        number: Some(number),
+        ..why
+    }))
+}
+
 fn filter(query: CallsQuery, region: Region) -> Result<CallFilter, ApiError> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     within("limit", limit, 1, MAX_LIMIT)?;
@@ -63,7 +127,9 @@ fn filter(query: CallsQuery, region: Region) -> Result<CallFilter, ApiError> {
         to: query.to,
         matched: query.matched,
         direction: query.direction,
+        name: None,
         after,
+        down_to: None,
         limit,
     })
 }

@@ -14,12 +14,14 @@ use super::middleware::responses::{BodyRefusals, Refusals};
 use super::{App, now};
 use crate::directory::model::company::{
     Belonging, BookState, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany,
-    FillProgress, Owner,
+    FillProgress, LinkHealth, Owner,
 };
 
 const MAX_UID_CHARS: usize = 100;
 const MAX_NAME_CHARS: usize = 253;
 const MAX_DAYS: u32 = 9_999;
+const MAX_CODE_CHARS: usize = 100;
+const MAX_SENTENCE_CHARS: usize = 1_000;
 
 /// How far ahead of this clock a time may be; see `tokens`.
 const AHEAD: SignedDuration = SignedDuration::from_mins(10);
@@ -162,6 +164,41 @@ pub(crate) async fn erase(
         "erases what is held about the company"
     );
     Ok(Answer(erased))
+}
+
+/// Say how the link is
+///
+/// What the status of the integration says of its link to Salesforce, for who looks at calls: why
+/// names are missing, since when and what to do about it. Nothing else of the cluster is told.
+#[utoipa::path(
+    put,
+    path = "/v1/company/health",
+    tag = "controller",
+    security(("controller" = [])),
+    request_body = LinkHealth,
+    responses((status = 200, description = "What is kept", body = LinkHealth), BodyRefusals)
+)]
+pub(crate) async fn health(
+    State(app): State<App>,
+    caller: Caller<Control>,
+    Json(mut told, _): Json<LinkHealth>,
+) -> Result<Answer<LinkHealth>, ApiError> {
+    for (field, value, most) in [
+        ("reason", &mut told.reason, MAX_CODE_CHARS),
+        ("cause", &mut told.cause, MAX_SENTENCE_CHARS),
+        ("remedy", &mut told.remedy, MAX_SENTENCE_CHARS),
+        ("timeZone", &mut told.time_zone, MAX_CODE_CHARS),
+    ] {
+        *value = text(field, Some(std::mem::take(value)), most)?.unwrap_or_default();
+    }
+    told.last_outcome = text("lastOutcome", told.last_outcome, MAX_CODE_CHARS)?;
+    app.store.tell_link(&caller.company, &told, now()).await?;
+    info!(
+        ready = told.ready,
+        reason = told.reason,
+        "the controller says how the link is"
+    );
+    Ok(Answer(told))
 }
 
 fn check(owner: &mut Owner) -> Result<(), ApiError> {

@@ -11,7 +11,7 @@ use super::middleware::auth::{Caller, Edit, Read};
 use super::middleware::error::ApiError;
 use super::middleware::input::{Json, NumberInPath, Params, text};
 use super::middleware::responses::{BodyRefusals, Refusals};
-use super::{App, now};
+use super::{App, now, rings};
 use crate::directory::model::{Contact, ContactEdit, ContactSource, Problem};
 use crate::phone;
 use crate::phone::Region;
@@ -28,22 +28,44 @@ pub(crate) struct NumberParams {
     region: Option<Region>,
 }
 
+/// How the number in the path is read, and for how long an answer is awaited.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FindParams {
+    /// The region that a national number is read with; the token's region when absent.
+    #[param(value_type = Option<String>, pattern = "^[A-Z]{2}$", example = "JP")]
+    region: Option<Region>,
+    /// How long to wait for Salesforce where it was not asked about the number lately: seconds or
+    /// milliseconds, at most 10s. Salesforce is not asked when absent.
+    #[param(pattern = "^[0-9]{1,5}(s|ms)$", example = "3s")]
+    wait: Option<String>,
+}
+
 /// Who is calling
 ///
 /// The number in any spelling: `0312345678`, `03-1234-5678`, `+81 3 1234 5678` (percent-encoded).
 /// Where it has no contact, the records of the address book answer that hold it.
+///
+/// With `wait`, Salesforce is asked about a number at once that it was not asked about within ten
+/// minutes (`--ring-again-after`), ahead of everything else, and the answer comes as soon as its
+/// contact is written. Where none is within the time, the code says why, and a name that Salesforce
+/// has arrives later: `salesforce-slow`, `salesforce-unreachable`, `budget-exhausted`, `withheld`
+/// (the integration does not ask now), `ring-failed`, `nobody-asks` (no controller is connected),
+/// `ring-rate` (more numbers ring than `--ring-rate` says) or `too-many-waiting`.
 #[utoipa::path(
     get,
     path = "/v1/contacts/{number}",
     tag = "lookup",
     security(("lookup" = []), ("admin" = [])),
-    params(("number" = String, Path, description = "The number, in any spelling", example = "0312345678"), NumberParams),
+    params(("number" = String, Path, description = "The number, in any spelling", example = "0312345678"), FindParams),
     responses(
         (status = 200, description = "Who it is", body = Contact),
-        (status = 400, description = "The region does not exist", body = Problem,
+        (status = 400, description = "The region does not exist, or `wait` is too long", body = Problem,
             content_type = "application/problem+json"),
         (status = 404, description = "Nobody is known under this number. The code says why: `not-asked-yet`, \
-            `not-found-in-salesforce`, `gone-from-salesforce`, `removed` (by hand), `erased` or `not-a-phone-number`", body = Problem,
+            `not-found-in-salesforce`, `gone-from-salesforce`, `removed` (by hand), `erased`, `not-a-phone-number`, \
+            or with `wait` one of those above", body = Problem,
             content_type = "application/problem+json"),
         Refusals,
     )
@@ -52,35 +74,18 @@ pub(crate) async fn find(
     State(app): State<App>,
     caller: Caller<Read>,
     NumberInPath(number): NumberInPath,
-    Params(params): Params<NumberParams>,
+    Params(params): Params<FindParams>,
 ) -> Result<Answer<Contact>, ApiError> {
+    let wait = params.wait.as_deref().map(rings::wait).transpose()?;
     let region = params.region.unwrap_or(caller.region);
     let number = phone::parse(&number, &region).map_err(ApiError::NotANumber)?;
-    match app.store.contact(&caller.company, &number).await? {
-        Some(contact) => Ok(Answer(contact)),
-        None if app
-            .store
-            .number_erased_at(&caller.company, &number)
-            .await?
-            .is_some() =>
-        {
-            Err(ApiError::NobodyErased)
+    match (rings::known(&app, &caller.company, &number).await, wait) {
+        (Err(ApiError::UnknownNumber(_)), Some(wait)) => {
+            rings::known_within(&app, caller, &number, wait).await
         }
-        None => {
-            let asked = app.store.asked(&caller.company, &number).await?;
-            let mut book = app
-                .store
-                .in_book(&caller.company, std::slice::from_ref(&number))
-                .await?;
-            match book.remove(&number) {
-                Some(contact) => Ok(Answer(Contact {
-                    asked_at: asked.asked_at,
-                    ..contact
-                })),
-                None => Err(ApiError::UnknownNumber(asked)),
-            }
-        }
+        (known, _) => known,
     }
+    .map(Answer)
 }
 
 /// Edit a contact by hand

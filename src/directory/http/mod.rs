@@ -9,10 +9,12 @@ mod contacts;
 mod contacts_csv;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod middleware;
+pub(super) mod middleware;
 pub(crate) mod openapi;
 mod privacy;
+mod rings;
 mod tokens;
+mod waiting;
 mod webhook;
 mod worker;
 
@@ -39,21 +41,25 @@ pub(crate) use self::middleware::fairness::{Share, Shares};
 pub(crate) use self::middleware::health::Readiness;
 pub(crate) use self::middleware::metrics::Metrics;
 use self::worker::{book, follow, work};
+use super::pages;
 
 /// All endpoints. A slash behind a path is no part of it; it must be gone before the routing, which
 /// no layer of a router comes before.
-pub(crate) fn router(app: App) -> Router {
-    Router::new().fallback_service(NormalizePath::trim_trailing_slash(endpoints(app)))
+pub(crate) fn router(app: App, pages: Option<pages::Settings>) -> Router {
+    Router::new().fallback_service(NormalizePath::trim_trailing_slash(endpoints(app, pages)))
 }
 
 /// All endpoints, wrapped in the limits of a request.
-fn endpoints(app: App) -> Router {
+fn endpoints(app: App, pages: Option<pages::Settings>) -> Router {
+    let pages = pages.map(|settings| pages::router(app.clone(), settings));
     Router::new()
+        .merge(pages.unwrap_or_default())
         .route(
             "/v1/webhooks/calls",
             post(webhook::receive).fallback(|| async { ApiError::NotADelivery }),
         )
         .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/{id}/why", get(calls::why))
         .route("/v1/contacts.csv", get(contacts_csv::export))
         .route(
             "/v1/contacts/{number}",
@@ -61,6 +67,11 @@ fn endpoints(app: App) -> Router {
                 .put(contacts::put)
                 .delete(contacts::remove),
         )
+        .route("/v1/contacts/{number}/why", get(calls::why_of_number))
+        .route("/v1/rings", post(rings::push))
+        .route("/v1/waiting", get(waiting::follow))
+        .route("/v1/worker/rings/claim", post(worker::rings::claim))
+        .route("/v1/worker/rings/settle", post(worker::rings::settle))
         .route("/v1/worker/calls/claim", post(work::claim))
         .route("/v1/worker/calls/done", post(work::done))
         .route("/v1/worker/calls/release", post(work::release))
@@ -72,6 +83,7 @@ fn endpoints(app: App) -> Router {
         .route("/v1/audit", get(privacy::audit))
         .route("/v1/company", put(company::claim))
         .route("/v1/company/book", get(company::book))
+        .route("/v1/company/health", put(company::health))
         .route("/v1/company/erase", post(company::erase))
         .route(
             "/v1/worker/follow",

@@ -7,8 +7,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::middleware::error::ApiError;
-use super::worker::{book, follow, work};
-use super::{calls, company, contacts, contacts_csv, privacy, tokens, webhook};
+use super::worker::{book, follow, rings as worker_rings, work};
+use super::{calls, company, contacts, contacts_csv, privacy, rings, tokens, waiting, webhook};
 use crate::directory::model::Problem;
 use crate::directory::model::tokens::Purpose;
 
@@ -18,15 +18,18 @@ use crate::directory::model::tokens::Purpose;
         title = "Switchboard directory",
         version = "v1",
         description = "Call history and contacts of a phone platform's tenants. A token is good for one company and \
-                       one purpose; every answer is about that company only."
+                       one purpose; every answer is about that company only. The controller's stream of who waits alone names no company."
     ),
     paths(
         webhook::receive,
+        rings::push,
         contacts::find,
         contacts::put,
         contacts::remove,
         contacts_csv::export,
         calls::list,
+        calls::why,
+        calls::why_of_number,
         work::claim,
         work::done,
         work::release,
@@ -38,6 +41,7 @@ use crate::directory::model::tokens::Purpose;
         privacy::audit,
         company::claim,
         company::book,
+        company::health,
         company::erase,
         follow::known_numbers,
         follow::records,
@@ -50,6 +54,9 @@ use crate::directory::model::tokens::Purpose;
         book::remove,
         book::holders,
         tokens::revoke,
+        worker_rings::claim,
+        worker_rings::settle,
+        waiting::follow,
     ),
     components(schemas(Problem)),
     tags(
@@ -86,7 +93,7 @@ impl Modify for Tokens {
                 .build();
             components.add_security_scheme(purpose.to_string(), SecurityScheme::Http(scheme));
         }
-        for purpose in [Purpose::Controller, Purpose::Erase] {
+        for purpose in [Purpose::Controller, Purpose::Erase, Purpose::Operator] {
             let own = HttpBuilder::new()
                 .scheme(HttpAuthScheme::Bearer)
                 .bearer_format("JWT")

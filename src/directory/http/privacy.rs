@@ -135,6 +135,7 @@ pub(crate) async fn export(
         not_found: held.asked.not_found,
         was: held.asked.was,
         records: held.records,
+        ring: held.ring,
         calls: held.calls,
         more_calls: held.more_calls,
         audit: held.audit,

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::phone::Region;
+
 /// The integration that a company's data belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -67,6 +69,65 @@ pub enum Belonging {
     Another,
     /// There is data, and nobody is on record. Nothing was changed.
     Nobody,
+}
+
+/// What the controller says of a company's link to Salesforce (`PUT /v1/company/health`): what the
+/// status of the integration says, as far as who looks at calls needs it. Repeating it changes
+/// nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkHealth {
+    /// Whether the integration is Ready; null while that is not known.
+    pub ready: Option<bool>,
+    /// The reason of the condition Ready.
+    #[schema(max_length = 100)]
+    pub reason: String,
+    /// What the reason means, in a sentence.
+    #[schema(max_length = 1000)]
+    pub cause: String,
+    /// What to do about it, in a sentence.
+    #[schema(max_length = 1000)]
+    pub remedy: String,
+    /// Since when it is so.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// When names are looked up.
+    pub retrieval: RetrievalMode,
+    /// Whether the integration is suspended.
+    #[serde(default)]
+    pub suspended: bool,
+    /// The tenant's time zone, such as `Asia/Tokyo`.
+    #[schema(max_length = 100)]
+    pub time_zone: String,
+    /// The tenant's region, by which national numbers are read and written.
+    #[schema(value_type = String, pattern = "^[A-Z]{2}$", example = "JP")]
+    pub region: Region,
+    /// When the last run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_run_at: Option<Timestamp>,
+    /// How the last run ended: `Succeeded`, or the code of what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100)]
+    pub last_outcome: Option<String>,
+    /// When the next run is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_run_at: Option<Timestamp>,
+    /// API requests of the last 24 hours, as a share of what the integration may use, in per cent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_percent: Option<u32>,
+}
+
+/// When names are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum RetrievalMode {
+    /// Once a day.
+    Daily,
+    /// After calls.
+    AfterCall,
+    /// Not at all.
+    Disabled,
 }
 
 /// How far a company's address book is (`GET /v1/company/book`).

@@ -11,7 +11,9 @@ pub(crate) mod misses;
 pub(crate) mod number_hash;
 pub mod privacy;
 pub(crate) mod revoked;
+pub mod rings;
 pub mod tokens;
+pub mod waiting;
 pub(crate) mod webhook;
 
 use std::collections::BTreeMap;
@@ -86,6 +88,10 @@ pub struct Call {
     /// Who it was, where Salesforce knew the number and no longer does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<Was>,
+    /// From when on a number that Salesforce did not know is asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ask_again_at: Option<Timestamp>,
 }
 
 /// Which way a call went, seen from the tenant.
@@ -556,6 +562,22 @@ pub struct WriteContactsRequest {
     /// when it changes.
     #[serde(default)]
     pub settings: String,
+    /// The run that asked, and what the question cost; kept for each number, so that its last
+    /// question can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<AskedBy>,
+}
+
+/// How Salesforce was asked about the numbers of a write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AskedBy {
+    /// The run, by the name of its Job: 1 to 253 characters.
+    #[schema(min_length = 1, max_length = 253)]
+    pub run: String,
+    /// API requests of the question, which all numbers of the write share; 0 where the address
+    /// book answered.
+    pub api_calls: u32,
 }
 
 /// What happens to a number that has a contact.
@@ -705,6 +727,7 @@ impl WriteContactsRequest {
             not_found: Vec::new(),
             searched: Vec::new(),
             settings: String::new(),
+            asked_by: None,
         }
     }
 }

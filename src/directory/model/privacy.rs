@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::book::BookRecord;
+use super::rings::NotAsked;
 use super::{Call, Contact, Was};
 use crate::phone::{E164, Region};
 
@@ -35,7 +36,7 @@ pub struct ErasedNumber {
     /// Records of the address book that no longer hold it; one that holds no other number is gone.
     #[serde(default)]
     pub records: u64,
-    /// Other rows that were deleted: what Salesforce was asked about the number.
+    /// Other rows that were deleted: what Salesforce was asked about the number, and that it rang.
     pub others: u64,
 }
 
@@ -83,12 +84,30 @@ pub struct NumberExport {
     /// The records of the address book that hold it.
     #[serde(default)]
     pub records: Vec<BookRecord>,
+    /// That it rang, where that is not an hour ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<HeldRing>,
     /// Its calls, newest first, at most 5,000.
     pub calls: Vec<Call>,
     /// Whether there are more calls. `GET /v1/calls` reads them page by page.
     pub more_calls: bool,
     /// What the audit has about it, newest first, at most 1,000.
     pub audit: Vec<AuditEntry>,
+}
+
+/// That a number rang.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldRing {
+    /// When it last rang.
+    #[schema(value_type = String, format = DateTime)]
+    pub rang_at: Timestamp,
+    /// When Salesforce had answered; null where it has not.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub answered_at: Option<Timestamp>,
+    /// Why it was not asked, when that was last tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_asked: Option<NotAsked>,
 }
 
 /// One entry of the audit.

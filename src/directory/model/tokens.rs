@@ -4,6 +4,9 @@
 //! token is a JWT (HS256) for one company ID and one purpose. To rotate keys without a gap, put a
 //! new key at the top of the file; it signs from then on. Remove the old key when no token signed
 //! by it is in use.
+//!
+//! The one token that names no company is the operator's: it opens the stream of the companies that
+//! wait, and nothing else.
 
 use std::fmt;
 
@@ -25,6 +28,9 @@ const MIN_KEY_BYTES: usize = 32;
 
 /// The audience of every token. A token made for another audience with the same key is refused.
 const AUDIENCE: &str = "switchboard-directory";
+
+/// What stands for the company in the operator's token. No company ID has this character.
+const NO_COMPANY: &str = "*";
 
 /// The allowed difference between two clocks.
 const LEEWAY_SECONDS: i64 = 60;
@@ -51,6 +57,9 @@ pub enum Purpose {
     /// Erasing and exporting what is held about a number, and reading the audit: who answers for
     /// the protection of data. No other token may.
     Privacy,
+    /// Following which companies wait, of all of them: the controller itself, for minutes. It names
+    /// no company ([`OperatorClaims`]) and gives access to nothing of any.
+    Operator,
 }
 
 /// The JWT claims of a token.
@@ -66,6 +75,15 @@ pub struct Claims {
     pub issued_at: Timestamp,
     /// Expiry time. `None`: the token is valid until its key is removed.
     pub expires_at: Option<Timestamp>,
+}
+
+/// The JWT claims of the operator's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperatorClaims {
+    /// Time of minting, in whole seconds.
+    pub issued_at: Timestamp,
+    /// Expiry time. There is always one, since no company's revocation reaches this token.
+    pub expires_at: Timestamp,
 }
 
 /// A token that was verified.
@@ -113,6 +131,9 @@ pub enum TokenError {
     /// The token has expired.
     #[error("the token has expired; use the newest token from the tenant's Secret")]
     Expired,
+    /// The token is for another purpose, of which there are two kinds: with a company, and without.
+    #[error("the token is for {0}, which this endpoint does not take")]
+    Purpose(Purpose),
     /// The token was issued before the time that its company's tokens have to be issued since.
     #[error(
         "the token was revoked, with all of its company that were issued before; use the newest token from the tenant's Secret"
@@ -130,9 +151,10 @@ struct Key {
 #[derive(Serialize, Deserialize)]
 struct WireClaims {
     aud: String,
-    sub: CompanyId,
+    sub: String,
     purpose: Purpose,
-    region: Region,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<Region>,
     iat: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
@@ -170,19 +192,43 @@ impl TokenKeys {
     }
 
     /// Mints a token with these JWT claims. The same claims and key give the same token.
+    ///
+    /// # Errors
+    /// When the purpose is the operator's, whose token names no company, or signing fails.
     pub fn mint(&self, claims: &Claims) -> Result<SecretString, TokenError> {
+        if claims.purpose == Purpose::Operator {
+            return Err(TokenError::Purpose(claims.purpose));
+        }
+        self.sign(&WireClaims {
+            aud: AUDIENCE.to_owned(),
+            sub: claims.company.as_str().to_owned(),
+            purpose: claims.purpose,
+            region: Some(claims.region),
+            iat: claims.issued_at.as_second(),
+            exp: claims.expires_at.map(|at| at.as_second()),
+        })
+    }
+
+    /// Mints the operator's token, for `GET /v1/waiting`.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn mint_operator(&self, claims: &OperatorClaims) -> Result<SecretString, TokenError> {
+        self.sign(&WireClaims {
+            aud: AUDIENCE.to_owned(),
+            sub: NO_COMPANY.to_owned(),
+            purpose: Purpose::Operator,
+            region: None,
+            iat: claims.issued_at.as_second(),
+            exp: Some(claims.expires_at.as_second()),
+        })
+    }
+
+    fn sign(&self, wire: &WireClaims) -> Result<SecretString, TokenError> {
         let key = self.signing()?;
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(key.id.clone());
-        let wire = WireClaims {
-            aud: AUDIENCE.to_owned(),
-            sub: claims.company.clone(),
-            purpose: claims.purpose,
-            region: claims.region,
-            iat: claims.issued_at.as_second(),
-            exp: claims.expires_at.map(|at| at.as_second()),
-        };
-        jsonwebtoken::encode(&header, &wire, &EncodingKey::from_secret(&key.bytes))
+        jsonwebtoken::encode(&header, wire, &EncodingKey::from_secret(&key.bytes))
             .map(SecretString::from)
             .map_err(|_| TokenError::Sign)
     }
@@ -196,6 +242,42 @@ impl TokenKeys {
     /// Verifies a token and returns its JWT claims and the key that signed it. Fails if none of
     /// these keys did, or if it has expired.
     pub fn verified(&self, token: &str, now: Timestamp) -> Result<Verified, TokenError> {
+        let (wire, key) = self.opened(token, now)?;
+        if wire.purpose == Purpose::Operator {
+            return Err(TokenError::Purpose(wire.purpose));
+        }
+        let claims = Claims {
+            company: wire.sub.parse().map_err(|_| TokenError::Invalid)?,
+            purpose: wire.purpose,
+            region: wire.region.ok_or(TokenError::Invalid)?,
+            issued_at: time(wire.iat)?,
+            expires_at: wire.exp.map(time).transpose()?,
+        };
+        let key_id = key.id.clone();
+        Ok(Verified { claims, key_id })
+    }
+
+    /// Verifies the operator's token and returns its JWT claims. Fails if none of these keys signed
+    /// it, if it has expired, or if it is a company's.
+    pub fn verify_operator(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<OperatorClaims, TokenError> {
+        let (wire, _) = self.opened(token, now)?;
+        if wire.purpose != Purpose::Operator {
+            return Err(TokenError::Purpose(wire.purpose));
+        }
+        if wire.sub != NO_COMPANY {
+            return Err(TokenError::Invalid);
+        }
+        Ok(OperatorClaims {
+            issued_at: time(wire.iat)?,
+            expires_at: time(wire.exp.ok_or(TokenError::Invalid)?)?,
+        })
+    }
+
+    fn opened(&self, token: &str, now: Timestamp) -> Result<(WireClaims, &Key), TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         let key = self
             .keys
@@ -214,22 +296,13 @@ impl TokenKeys {
         )
         .map_err(|_| TokenError::Invalid)?
         .claims;
-        let time = |seconds| Timestamp::from_second(seconds).map_err(|_| TokenError::Invalid);
         if wire
             .exp
             .is_some_and(|exp| exp.saturating_add(LEEWAY_SECONDS) < now.as_second())
         {
             return Err(TokenError::Expired);
         }
-        let claims = Claims {
-            company: wire.sub,
-            purpose: wire.purpose,
-            region: wire.region,
-            issued_at: time(wire.iat)?,
-            expires_at: wire.exp.map(time).transpose()?,
-        };
-        let key_id = key.id.clone();
-        Ok(Verified { claims, key_id })
+        Ok((wire, key))
     }
 
     /// Derives a key for another use from each of the keys, the signing key's first: HMAC-SHA256
@@ -250,6 +323,11 @@ impl TokenKeys {
                 .first()
                 .map_or([0; 32], |key| hmac_sha256(&key.bytes, text.as_bytes())),
         )
+    }
+
+    /// Whether the key of this ID is among these.
+    pub(crate) fn holds(&self, key_id: &str) -> bool {
+        self.keys.iter().any(|key| key.id == key_id)
     }
 
     fn signing(&self) -> Result<&Key, TokenError> {
@@ -289,8 +367,13 @@ impl fmt::Display for Purpose {
             Self::Controller => "controller",
             Self::Erase => "erase",
             Self::Privacy => "privacy",
+            Self::Operator => "operator",
         })
     }
+}
+
+fn time(seconds: i64) -> Result<Timestamp, TokenError> {
+    Timestamp::from_second(seconds).map_err(|_| TokenError::Invalid)
 }
 
 /// The text from which a key for another use is derived. The signed text of a token starts with
@@ -362,6 +445,32 @@ mod tests {
             verify(&keys, &keys.mint(&forever).unwrap(), 9_999_999),
             Ok(forever)
         );
+    }
+
+    #[test]
+    fn the_operators_token_names_no_company_and_no_company_has_one() {
+        let keys = keys(OLD);
+        let (issued_at, expires_at) = (at(1_000), at(2_000));
+        let operator = OperatorClaims {
+            issued_at,
+            expires_at,
+        };
+        let token = keys.mint_operator(&operator).unwrap();
+        let verify_operator =
+            |token: &SecretString, now| keys.verify_operator(token.expose_secret(), at(now));
+        assert_eq!(verify_operator(&token, 1_500), Ok(operator));
+        assert_eq!(verify_operator(&token, 2_061), Err(TokenError::Expired));
+        let refused = Err(TokenError::Purpose(Purpose::Operator));
+        assert_eq!(verify(&keys, &token, 1_500), refused);
+        let of_acme = Claims {
+            purpose: Purpose::Operator,
+            ..claims()
+        };
+        assert!(keys.mint(&of_acme).is_err());
+        let tenants = keys.mint(&claims()).unwrap();
+        let refused = Err(TokenError::Purpose(Purpose::Worker));
+        assert_eq!(verify_operator(&tenants, 1_500), refused);
+        assert!(NO_COMPANY.parse::<CompanyId>().is_err());
     }
 
     #[test]
@@ -452,11 +561,26 @@ mod tests {
             ("sub", "NOT A COMPANY"),
             ("purpose", "everything"),
             ("region", "XX"),
+            ("sub", "*"),
             ("exp", "tomorrow"),
         ] {
             let mut bad = good.clone();
             bad[claim] = value.into();
             assert_eq!(signed(bad), Err(TokenError::Invalid), "{claim}");
+        }
+        let operators = |claims: serde_json::Value| {
+            let key = EncodingKey::from_secret(&key.bytes);
+            let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+            keys.verify_operator(&token, at(1))
+        };
+        let good = serde_json::json!({
+            "aud": AUDIENCE, "sub": "*", "purpose": "operator", "iat": 1, "exp": 9
+        });
+        assert!(operators(good.clone()).is_ok());
+        for (claim, value) in [("sub", "acme".into()), ("exp", serde_json::Value::Null)] {
+            let mut bad = good.clone();
+            bad[claim] = value;
+            assert_eq!(operators(bad), Err(TokenError::Invalid), "{claim}");
         }
     }
 

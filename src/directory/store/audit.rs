@@ -10,6 +10,8 @@ use crate::directory::model::privacy::AuditEntry;
 
 /// All contacts were read as CSV.
 pub(crate) const CONTACTS_EXPORTED: &str = "contacts-exported";
+/// Calls were read as CSV.
+pub(crate) const CALLS_EXPORTED: &str = "calls-exported";
 /// A contact was edited by hand.
 pub(crate) const CONTACT_EDITED: &str = "contact-edited";
 /// A contact was removed by hand.

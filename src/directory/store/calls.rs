@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
-use super::database::rows::{CallRow, NamedCallRow, direction_text, micros};
-use super::database::{Arg, args, uncrossed};
+use super::database::rows::{CallRow, NamedCallRow, direction_text, micros, time};
+use super::database::{Arg, args, row, uncrossed};
 use super::numbers::{Gate, texts};
 use super::rules::merge::merge;
-use super::{CallFilter, NumberFilter, Position, Store, StoreError};
+use super::{CallFilter, Change, Kind, NumberFilter, Position, Store, StoreError};
 use crate::company_id::CompanyId;
+use crate::directory::model::misses::due_at;
 use crate::directory::model::webhook::Leg;
 use crate::directory::model::{Call, Contact, Receipt};
-use crate::phone::{E164, Region};
+use crate::directory::why::{CallFacts, Facts, Question};
+use crate::phone::{self, E164, Region};
 
 const FIND: &str = "SELECT id, call_id, call_type, direction, started_at, answered_at, ended_at, number, e164, \
      not_looked_up, lookup_key, circuit_number, circuit_name, lookup FROM calls WHERE company = $1 AND id = $2";
@@ -49,6 +51,8 @@ macro_rules! named {
 
 const PAGE: &str = named!();
 
+const WALK: &str = "SELECT c.started_at, c.id FROM calls c WHERE c.company = $1";
+
 const ONE: &str = concat!(named!(), " AND c.id = $2");
 
 // === impl Store ===
@@ -62,10 +66,21 @@ impl Store {
         legs: &[Leg],
         now: Timestamp,
     ) -> Result<Receipt, StoreError> {
-        uncrossed(|| self.try_record_calls(company, region, legs, now))
+        let (receipt, waits) = uncrossed(|| self.try_record_calls(company, region, legs, now))
             .await
-            .map_err(|error| StoreError::sort("record calls", error))
+            .map_err(|error| StoreError::sort("record calls", error))?;
+        if receipt.added > 0 || receipt.changed > 0 {
+            let waits = waits.then(|| Change {
+                company: company.clone(),
+                kind: Kind::CallsWait,
+            });
+            let changes = [Self::history_changed(company)];
+            self.changes.tell(changes.into_iter().chain(waits));
+        }
+        Ok(receipt)
     }
+
+    /// Returns also whether one of them can be looked up now.
 
     async fn try_record_calls(
         &self,
@@ -73,7 +88,8 @@ impl Store {
         region: Region,
         legs: &[Leg],
         now: Timestamp,
-    ) -> Result<Receipt, sqlx::Error> {
+    ) -> Result<(Receipt, bool), sqlx::Error> {
+        let mut waits = false;
         let mut receipt = Receipt {
             received: legs.len() as u32,
             added: 0,
@@ -105,6 +121,7 @@ impl Store {
                 Some(_) => receipt.changed += 1,
                 None => receipt.added += 1,
             }
+            let can_wait = call.lookup == "Pending" && call.ended_at.is_some();
             let args = args![
                 company.as_str(),
                 call.id,
@@ -123,10 +140,11 @@ impl Store {
                 call.lookup,
                 micros(now),
             ];
+            waits |= can_wait;
             transaction.execute(KEEP, args).await?;
         }
         transaction.commit().await?;
-        Ok(receipt)
+        Ok((receipt, waits))
     }
 
     /// One call.
@@ -202,15 +220,323 @@ impl Store {
     }
 }
 
+/// A page of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SearchedPage {
+    /// The calls, newest first.
+    pub(crate) calls: Vec<Call>,
+    /// Where the next page begins, if there is one.
+    pub(crate) next: Option<Position>,
+    /// Down to which call was searched, where older ones were not and the page is not full.
+    pub(crate) searched_to: Option<Timestamp>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// A page of a search that no index answers alone, by name or by whether there is a contact.
+    /// At most `walk` calls are looked through, so that a page of a history of any length takes a
+    /// bounded time; the next page goes on with older ones.
+    pub(crate) async fn search_calls(
+        &self,
+        company: &CompanyId,
+        filter: &CallFilter,
+        walk: u32,
+    ) -> Result<SearchedPage, StoreError> {
+        let end = if filter.name.is_some() || filter.matched.is_some() {
+            let (sql, args) = end_of_walk(company, filter, walk);
+            let row: Option<PositionRow> =
+                self.database
+                    .optional(AssertSqlSafe(sql), args)
+                    .await
+                    .map_err(|error| StoreError::sort("search the call history", error))?;
+            row.map(Position::try_from).transpose()?
+        } else {
+            None
+        };
+        let filter = CallFilter {
+            down_to: end.clone(),
+            ..filter.clone()
+        };
+        let (calls, next) = self.calls(company, &filter).await?;
+        Ok(match (next, end) {
+            (Some(next), _) => SearchedPage {
+                calls,
+                next: Some(next),
+                searched_to: None,
+            },
+            (None, end) => SearchedPage {
+                calls,
+                searched_to: end.as_ref().map(|end| end.started_at),
+                next: end,
+            },
+        })
+    }
+}
+
+/// What is known around a call: $1 company, $2 the call's ID.
+const AROUND: &str = "SELECT (SELECT received_at FROM calls WHERE company = $1 AND id = $2) AS received_at, \
+     (SELECT claimed_until FROM calls WHERE company = $1 AND id = $2 AND lookup = 'Pending') AS claimed_until, \
+     (SELECT settings FROM retrievals WHERE company = $1) AS settings, \
+     (SELECT generation FROM books WHERE company = $1 AND began_at IS NOT NULL AND filled_at IS NULL) AS filling";
+
+/// The last question about a number.
+const ASKED: &str = "SELECT asked_at, misses, settings, run, api_calls FROM questions \
+     WHERE company = $1 AND number = $2";
+
+/// The newest call of a number.
+const NEWEST: &str = "SELECT started_at, id FROM calls WHERE company = $1 AND e164 = $2 \
+     ORDER BY started_at DESC, id DESC LIMIT 1";
+
+/// The likeliest spellings that are told.
+const LIKELIEST: usize = 5;
+
+row! {
+    struct AroundRow {
+        received_at: Option<i64>,
+        claimed_until: Option<i64>,
+        settings: Option<String>,
+        filling: Option<i64>,
+    }
+}
+
+row! {
+    struct AskedRow {
+        asked_at: i64,
+        misses: i64,
+        settings: String,
+        run: Option<String>,
+        api_calls: Option<i64>,
+    }
+}
+
+// === impl Store ===
+
+impl Store {
+    /// What is known of a call, from which follows why it has its name or none; `None` if there is
+    /// no such call. National spellings are those of the region.
+    pub(crate) async fn facts_of_call(
+        &self,
+        company: &CompanyId,
+        id: &str,
+        region: Region,
+    ) -> Result<Option<(Call, Facts)>, StoreError> {
+        let Some(call) = self.call(company, id).await? else {
+            return Ok(None);
+        };
+        let facts = self.facts(company, Some(&call), call.e164.as_ref(), region);
+        let facts = Facts {
+            number: call.number.clone(),
+            not_looked_up: call.not_looked_up.clone(),
+            contact: call.contact.clone(),
+            ask_again_at: call.ask_again_at,
+            was: call.was.clone(),
+            ..facts.await?
+        };
+        Ok(Some((call, facts)))
+    }
+
+    /// What is known of a number: of its newest call, or of the number alone where no call has it.
+    pub(crate) async fn facts_of_number(
+        &self,
+        company: &CompanyId,
+        number: &E164,
+        region: Region,
+    ) -> Result<Facts, StoreError> {
+        let sort = |error| StoreError::sort("look a number up", error);
+        let key = args![company.as_str(), number.as_str()];
+        let newest: Option<PositionRow> =
+            self.database.optional(NEWEST, key).await.map_err(sort)?;
+        if let Some(newest) = newest
+            && let Some((_, facts)) = self.facts_of_call(company, &newest.id, region).await?
+        {
+            return Ok(facts);
+        }
+        let erased = self.number_erased_at(company, number).await?.is_some();
+        let contact = match self.contact(company, number).await? {
+            Some(contact) => Some(contact),
+            None => self
+                .in_book(company, std::slice::from_ref(number))
+                .await?
+                .remove(number),
+        };
+        let asked = self.asked(company, number).await?;
+        Ok(Facts {
+            number: Some(number.to_string()),
+            erased,
+            was: asked.was.filter(|_| contact.is_none()),
+            contact,
+            ..self.facts(company, None, Some(number), region).await?
+        })
+    }
+
+    async fn facts(
+        &self,
+        company: &CompanyId,
+        call: Option<&Call>,
+        number: Option<&E164>,
+        region: Region,
+    ) -> Result<Facts, StoreError> {
+        let sort = |error| StoreError::sort("read what is known of a call", error);
+        let id = call.map(|call| call.id.as_str()).unwrap_or_default();
+        let around: Option<AroundRow> = self
+            .database
+            .optional(AROUND, args![company.as_str(), id])
+            .await
+            .map_err(sort)?;
+        let around = around.ok_or(StoreError::Corrupt("what is known of a call"))?;
+        let asked: Option<AskedRow> = match number {
+            Some(number) => self
+                .database
+                .optional(ASKED, args![company.as_str(), number.as_str()])
+                .await
+                .map_err(sort)?,
+            None => None,
+        };
+        let settings_changed = match (&around.settings, &asked) {
+            (Some(now), Some(asked)) => *now != asked.settings && !asked.settings.is_empty(),
+            _ => false,
+        };
+        let mut facts = Facts {
+            e164: number.cloned(),
+            settings_changed,
+            link: self.link(company).await?,
+            filling: around.filling.is_some(),
+            ..Facts::default()
+        };
+        if let (Some(asked), Some(number)) = (asked, number) {
+            let misses = u32::try_from(asked.misses).unwrap_or(u32::MAX);
+            let at = time(asked.asked_at)?;
+            let spellings = phone::spellings(number, &region);
+            facts.ask_again_at = (misses > 0).then(|| due_at(at, misses));
+            facts.asked = Some(Question {
+                at,
+                run: asked.run,
+                api_calls: asked
+                    .api_calls
+                    .map(|calls| u32::try_from(calls).unwrap_or(0)),
+                spellings: u32::try_from(spellings.len()).unwrap_or(u32::MAX),
+                likeliest: spellings.into_iter().take(LIKELIEST).collect(),
+                misses,
+            });
+        }
+        if let Some(call) = call {
+            let received_at = around.received_at.map(time).transpose()?;
+            facts.call = Some(CallFacts {
+                id: call.id.clone(),
+                direction: call.direction,
+                lookup: call.lookup,
+                started_at: call.started_at,
+                ended_at: call.ended_at,
+                received_at: received_at.unwrap_or(call.started_at),
+                claimed_until: around.claimed_until.map(time).transpose()?,
+            });
+        }
+        Ok(facts)
+    }
+}
+
+row! {
+    struct PositionRow {
+        started_at: i64,
+        id: String,
+    }
+}
+
+impl TryFrom<PositionRow> for Position {
+    type Error = StoreError;
+
+    fn try_from(row: PositionRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            started_at: time(row.started_at)?,
+            id: row.id,
+        })
+    }
+}
+
 /// The lock kind of the writers of a company's calls.
 pub(crate) fn calls_of(company: &CompanyId) -> String {
     format!("call/{company}")
+}
+
+/// Builds the statement that finds the last call of a walk: as many calls on as `walk`, among
+/// those that the indices find.
+pub(crate) fn end_of_walk(
+    company: &CompanyId,
+    filter: &CallFilter,
+    walk: u32,
+) -> (String, Vec<Arg>) {
+    let mut sql = WALK.to_owned();
+    let mut args = args![company.as_str()];
+    narrow(&mut sql, &mut args, filter);
+    args.push(i64::from(walk).saturating_sub(1).max(0).into());
+    sql.push_str(&format!(
+        " ORDER BY c.started_at DESC, c.id DESC LIMIT 1 OFFSET ${}",
+        args.len()
+    ));
+    (sql, args)
 }
 
 /// Builds the statement of a page. The SQL consists of literals only; every value is a parameter.
 pub(crate) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg>) {
     let mut sql = PAGE.to_owned();
     let mut args = args![company.as_str()];
+    narrow(&mut sql, &mut args, filter);
+    if let Some(matched) = filter.matched {
+        // A subquery, because a condition on the join would let the planner begin with the
+        // contacts, and sort.
+        sql.push_str(if matched { " AND (" } else { " AND NOT (" });
+        sql.push_str(
+            "EXISTS (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164) \
+             OR EXISTS (SELECT 1 FROM record_numbers m WHERE m.company = c.company AND m.number = c.e164))",
+        );
+    }
+    if let Some(name) = &filter.name {
+        args.push(containing(name).into());
+        let name = args.len();
+        // A name of the address book counts where the number has no contact, as it is shown.
+        sql.push_str(&format!(
+            " AND (EXISTS (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164 \
+             AND (lower(k.company_name) LIKE ${name} ESCAPE '!' OR lower(k.person_name) LIKE ${name} ESCAPE '!')) \
+             OR EXISTS (SELECT 1 FROM record_numbers m JOIN records r ON r.company = m.company AND r.record_id = m.record_id \
+             WHERE m.company = c.company AND m.number = c.e164 \
+             AND (lower(r.company_name) LIKE ${name} ESCAPE '!' OR lower(r.person_name) LIKE ${name} ESCAPE '!') \
+             AND NOT EXISTS (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164)))"
+        ));
+    }
+    if let Some(down_to) = &filter.down_to {
+        args.push(micros(down_to.started_at).into());
+        args.push(down_to.id.as_str().into());
+        sql.push_str(&format!(
+            " AND (c.started_at, c.id) >= (${}, ${})",
+            args.len() - 1,
+            args.len()
+        ));
+    }
+    // One call more than requested shows whether there is a next page.
+    args.push((i64::from(filter.limit) + 1).into());
+    sql.push_str(&format!(
+        " ORDER BY c.started_at DESC, c.id DESC LIMIT ${}",
+        args.len()
+    ));
+    (sql, args)
+}
+
+/// The pattern of LIKE for a text that contains this one.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// Adds the conditions that an index of calls answers.
+fn narrow(sql: &mut String, args: &mut Vec<Arg>, filter: &CallFilter) {
     let mut and = |condition: &str, arg: Arg, end: &str| {
         args.push(arg);
         sql.push_str(&format!(" AND {condition} ${}{end}", args.len()));
@@ -229,15 +555,6 @@ pub(crate) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg
     if let Some(direction) = filter.direction {
         and("c.direction =", direction_text(direction).into(), "");
     }
-    if let Some(matched) = filter.matched {
-        // A subquery, because a condition on the join would let the planner begin with the
-        // contacts, and sort.
-        sql.push_str(if matched { " AND (" } else { " AND NOT (" });
-        sql.push_str(
-            "EXISTS (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164) \
-             OR EXISTS (SELECT 1 FROM record_numbers m WHERE m.company = c.company AND m.number = c.e164))",
-        );
-    }
     if let Some(after) = &filter.after {
         args.push(micros(after.started_at).into());
         args.push(after.id.as_str().into());
@@ -247,11 +564,4 @@ pub(crate) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg
             args.len()
         ));
     }
-    // One call more than requested shows whether there is a next page.
-    args.push((i64::from(filter.limit) + 1).into());
-    sql.push_str(&format!(
-        " ORDER BY c.started_at DESC, c.id DESC LIMIT ${}",
-        args.len()
-    ));
-    (sql, args)
 }

@@ -1,4 +1,5 @@
-//! Whose a company's data is, how long it is kept, and its erasure as a whole.
+//! Whose a company's data is, how long it is kept, its erasure as a whole, and since when its
+//! tokens have to be issued.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -6,12 +7,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::audit::{Actor, Record};
-use super::database::rows::micros;
+use super::database::rows::{micros, time};
 use super::database::{Transaction, args, row, uncrossed};
-use super::{Store, StoreError, audit, revocations};
+use super::{Store, StoreError, audit};
 use crate::company_id::CompanyId;
 use crate::directory::model::company::{
-    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, Owner,
+    Belonging, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, LinkHealth, Owner,
 };
 
 /// The most rows that one transaction of an erasure deletes. On SQLite the webhooks of all tenants
@@ -36,6 +37,12 @@ const CLOSE: &str = "INSERT INTO companies (company, since, erased_at) VALUES ($
 const LEAVE: &str = "UPDATE companies SET uid = NULL, namespace = NULL, name = NULL, retain_days = NULL \
      WHERE company = $1";
 
+/// Parameters: $1 company, $2 JSON, $3 now.
+const TELL: &str = "INSERT INTO links (company, health, told_at) VALUES ($1, $2, $3) \
+     ON CONFLICT (company) DO UPDATE SET health = excluded.health, told_at = excluded.told_at";
+
+const TOLD: &str = "SELECT health FROM links WHERE company = $1";
+
 const RETENTIONS: &str = "SELECT company, retain_days FROM companies WHERE retain_days IS NOT NULL";
 
 /// Parameters: $1 company. Whether anything is held about it that a stranger must not see.
@@ -48,10 +55,18 @@ const HOLDS_DATA: &str = "SELECT (SELECT company FROM calls WHERE company = $1 L
 const GUARD: &str = "SELECT (SELECT erased_at FROM companies WHERE company = $1) AS closed_at, \
      (SELECT company FROM erased_numbers WHERE company = $1 LIMIT 1) AS erased";
 
+/// Parameters: $1 company, $2 time. A time only goes forward.
+const RAISE: &str = "INSERT INTO revocations (company, not_before) VALUES ($1, $2) \
+     ON CONFLICT (company) DO UPDATE SET not_before = \
+     CASE WHEN excluded.not_before > revocations.not_before THEN excluded.not_before ELSE revocations.not_before END \
+     RETURNING company, not_before";
+
+const REVOCATIONS: &str = "SELECT company, not_before FROM revocations";
+
 /// Everything that is held about a company, and how a batch of it is deleted. Parameters: $1
 /// company, $2 most rows. The tables that are not here stay: `companies`, which says that nothing
 /// is taken in, and `revocations`, by which the tokens are refused.
-pub(crate) const EVERYTHING: [(&str, &str); 11] = [
+pub(crate) const EVERYTHING: [(&str, &str); 13] = [
     (
         "calls",
         "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls WHERE company = $1 LIMIT $2)",
@@ -92,6 +107,11 @@ pub(crate) const EVERYTHING: [(&str, &str); 11] = [
          (SELECT number FROM questions WHERE company = $1 LIMIT $2)",
     ),
     (
+        "rings",
+        "DELETE FROM rings WHERE company = $1 AND number IN \
+         (SELECT number FROM rings WHERE company = $1 LIMIT $2)",
+    ),
+    (
         "retrievals",
         "DELETE FROM retrievals WHERE company = $1 AND company IN \
          (SELECT company FROM retrievals WHERE company = $1 LIMIT $2)",
@@ -100,6 +120,11 @@ pub(crate) const EVERYTHING: [(&str, &str); 11] = [
         "erased_numbers",
         "DELETE FROM erased_numbers WHERE company = $1 AND number_hash IN \
          (SELECT number_hash FROM erased_numbers WHERE company = $1 LIMIT $2)",
+    ),
+    (
+        "links",
+        "DELETE FROM links WHERE company = $1 AND company IN \
+         (SELECT company FROM links WHERE company = $1 LIMIT $2)",
     ),
     (
         "audit",
@@ -119,9 +144,22 @@ row! {
 }
 
 row! {
+    struct LinkRow {
+        health: String,
+    }
+}
+
+row! {
     struct RetentionRow {
         company: String,
         retain_days: i64,
+    }
+}
+
+row! {
+    struct RevocationRow {
+        company: String,
+        not_before: i64,
     }
 }
 
@@ -241,6 +279,40 @@ impl Store {
         Ok(state)
     }
 
+    /// Keeps what the controller says of the link to Salesforce, unless nothing is taken in about
+    /// the company.
+    pub(crate) async fn tell_link(
+        &self,
+        company: &CompanyId,
+        health: &LinkHealth,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sort = |error| StoreError::sort("keep what is said of the link", error);
+        let json = serde_json::to_string(health).map_err(|_| StoreError::Corrupt("a link"))?;
+        let mut transaction = self.database.begin().await.map_err(sort)?;
+        let admitted = admission(&mut transaction, company).await.map_err(sort)?;
+        if admitted == Admission::Nothing {
+            return Ok(());
+        }
+        let columns = args![company.as_str(), json, micros(now)];
+        transaction.execute(TELL, columns).await.map_err(sort)?;
+        transaction.commit().await.map_err(sort)?;
+        // Calls without a name tell of the link.
+        self.changes.tell([Self::history_changed(company)]);
+        Ok(())
+    }
+
+    /// What the controller last said of the link to Salesforce. What a controller of another
+    /// version said that cannot be read counts as nothing.
+    pub(crate) async fn link(&self, company: &CompanyId) -> Result<Option<LinkHealth>, StoreError> {
+        let row: Option<LinkRow> = self
+            .database
+            .optional(TOLD, args![company.as_str()])
+            .await
+            .map_err(|error| StoreError::sort("read what is said of the link", error))?;
+        Ok(row.and_then(|row| serde_json::from_str(&row.health).ok()))
+    }
+
     /// For how many days each company wants its calls kept that says so.
     pub(crate) async fn retentions(&self) -> Result<HashMap<String, u32>, sqlx::Error> {
         let rows: Vec<RetentionRow> = self.database.all(RETENTIONS, vec![]).await?;
@@ -318,7 +390,7 @@ impl Store {
             let key = args![company.as_str(), micros(now)];
             transaction.execute(CLOSE, key).await?;
             let key = args![company.as_str(), micros(request.not_before)];
-            transaction.execute(revocations::RAISE, key).await?;
+            transaction.execute(RAISE, key).await?;
             transaction.commit().await?;
         }
         Ok(belongs)
@@ -364,6 +436,46 @@ impl Store {
         let actor = Actor::operator();
         let erased = self.erase_company(company, &request, &actor, now, Duration::MAX);
         erased.await.map(|erased| erased.rows)
+    }
+
+    /// From now on refuses tokens of the company that were issued before this time. Returns the
+    /// time that holds, which may be a later one of before.
+    pub(crate) async fn refuse_tokens_before(
+        &self,
+        company: &CompanyId,
+        at: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        let row = uncrossed(|| self.try_raise(company, at)).await;
+        let row = row.map_err(|error| StoreError::sort("revoke tokens", error))?;
+        row.map_or(Ok(at), |row| time(row.not_before))
+    }
+
+    async fn try_raise(
+        &self,
+        company: &CompanyId,
+        at: Timestamp,
+    ) -> Result<Option<RevocationRow>, sqlx::Error> {
+        let mut transaction = self.database.begin().await?;
+        let key = args![company.as_str(), micros(at)];
+        let row = transaction.optional(RAISE, key).await?;
+        transaction.commit().await?;
+        Ok(row)
+    }
+
+    /// All companies with revoked tokens, and since when theirs have to be issued.
+    pub(crate) async fn revocations(&self) -> Result<Vec<(CompanyId, Timestamp)>, StoreError> {
+        let rows: Vec<RevocationRow> = self
+            .database
+            .all(REVOCATIONS, vec![])
+            .await
+            .map_err(|error| StoreError::sort("read which tokens are revoked", error))?;
+        rows.into_iter()
+            .map(|row| {
+                let company = row.company.parse();
+                let company = company.map_err(|_| StoreError::Corrupt("a company ID"))?;
+                Ok((company, time(row.not_before)?))
+            })
+            .collect()
     }
 }
 

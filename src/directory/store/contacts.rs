@@ -10,7 +10,7 @@ use super::database::{args, uncrossed};
 use super::numbers::Gate;
 use super::rules::contacts::{Before, changes, columns};
 use super::rules::held::Held;
-use super::{Store, StoreError, audit};
+use super::{Store, StoreError, audit, rings};
 use crate::company_id::CompanyId;
 use crate::directory::model::{
     Asked, Contact, WriteContactsReceipt, WriteContactsRequest, WritePolicy,
@@ -111,12 +111,14 @@ const ASKED_ALL: Rowwise = Rowwise {
         ("was_company", Text),
         ("was_person", Text),
         ("gone_at", Number),
+        ("run", Text),
+        ("api_calls", Number),
     ],
-    sql: "INSERT INTO questions (company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at) \
-         SELECT company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at FROM n WHERE true \
+    sql: "INSERT INTO questions (company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at, run, api_calls) \
+         SELECT company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at, run, api_calls FROM n WHERE true \
          ON CONFLICT (company, number) DO UPDATE SET asked_at = excluded.asked_at, misses = excluded.misses, \
          settings = excluded.settings, due_at = excluded.due_at, was_company = excluded.was_company, \
-         was_person = excluded.was_person, gone_at = excluded.gone_at",
+         was_person = excluded.was_person, gone_at = excluded.gone_at, run = excluded.run, api_calls = excluded.api_calls",
 };
 
 const NUMBERS: &[(&str, Kind)] = &[("company", Text), ("number", Text)];
@@ -202,24 +204,33 @@ impl Store {
         contact: &Contact,
         actor: &Actor,
     ) -> Result<bool, StoreError> {
-        uncrossed(|| self.try_put_contact(company, contact, actor))
+        let answered = uncrossed(|| self.try_put_contact(company, contact, actor))
             .await
-            .map_err(|error| StoreError::sort("write a contact", error))
+            .map_err(|error| StoreError::sort("write a contact", error))?;
+        let Some(answered) = answered else {
+            return Ok(false);
+        };
+        let changes = self.ring_changes(company, answered);
+        self.changes
+            .tell(changes.chain([Self::history_changed(company)]));
+        Ok(true)
     }
+
+    /// Returns the numbers of rings that this answers; `None` if nothing was written.
 
     async fn try_put_contact(
         &self,
         company: &CompanyId,
         contact: &Contact,
         actor: &Actor,
-    ) -> Result<bool, sqlx::Error> {
+    ) -> Result<Option<Vec<String>>, sqlx::Error> {
         let keys = self.number_keys();
         let number = contact.number.as_str();
         let mut transaction = self.database.begin().await?;
         let gate = Gate::open(&mut transaction, company).await?;
         let gone = gate.erased(&mut transaction, &keys, [number]).await?;
         if !gone.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         transaction
             .execute(PUT, columns(company, contact, &Held::default()))
@@ -235,8 +246,10 @@ impl Store {
             contact.updated_at,
         )
         .await?;
+        let answered =
+            rings::answer(&mut transaction, company, [number], contact.updated_at).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Some(answered))
     }
 
     /// Removes a contact. Returns whether there was one.
@@ -250,6 +263,7 @@ impl Store {
         uncrossed(|| self.try_remove_contact(company, number, actor, now))
             .await
             .map_err(|error| StoreError::sort("remove a contact", error))
+            .inspect(|_| self.changes.tell([Self::history_changed(company)]))
     }
 
     async fn try_remove_contact(
@@ -299,13 +313,18 @@ impl Store {
         for _ in 0..MOST_TRIES {
             let written = uncrossed(|| self.try_write_contacts(company, request, now)).await;
             let written = written.map_err(|error| StoreError::sort("write contacts", error))?;
-            if let Some(receipt) = written? {
+            if let Some((receipt, answered)) = written? {
+                let changes = self.ring_changes(company, answered);
+                self.changes
+                    .tell(changes.chain([Self::history_changed(company)]));
                 return Ok(receipt);
             }
         }
         Err(StoreError::Overtaken("write contacts"))
     }
 
+    /// Returns also the numbers of rings that this answers.
+    ///
     /// Nothing is written where another writer added a contact, or took one away, after this one
     /// had read; it has to read again then.
     async fn try_write_contacts(
@@ -313,7 +332,7 @@ impl Store {
         company: &CompanyId,
         request: &WriteContactsRequest,
         now: Timestamp,
-    ) -> Result<Result<Option<WriteContactsReceipt>, StoreError>, sqlx::Error> {
+    ) -> Result<Result<Option<(WriteContactsReceipt, Vec<String>)>, StoreError>, sqlx::Error> {
         let keys = self.number_keys();
         let mut transaction = self.database.begin().await?;
         let gate = Gate::open(&mut transaction, company).await?;
@@ -371,8 +390,10 @@ impl Store {
         ] {
             transaction.execute_rows(statement, rows).await?;
         }
+        let answered =
+            rings::answer(&mut transaction, company, found().chain(missed()), now).await?;
         transaction.commit().await?;
-        Ok(Ok(Some(receipt)))
+        Ok(Ok(Some((receipt, answered))))
     }
 }
 

@@ -3,19 +3,20 @@
 //! Every method takes the company first, and every row is keyed by it, so that no query can omit
 //! the company. Time is an argument. A method that returns `Ok` has committed. The methods are in
 //! the modules of their subjects: `calls`, `contacts`, `work`, `again`, `follow`, `companies`,
-//! `numbers`, `audit`, `book`.
+//! `numbers`, `audit`, `book`, `rings`. What they change, they tell (`changes`).
 
 mod again;
 pub(crate) mod audit;
 mod book;
 mod calls;
+pub(crate) mod changes;
 mod companies;
 mod contacts;
 mod database;
 mod follow;
 mod numbers;
 mod purge;
-mod revocations;
+pub(crate) mod rings;
 pub(crate) mod rules;
 mod work;
 
@@ -27,14 +28,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use parking_lot::RwLock;
+use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::calls::SearchedPage;
+pub(crate) use self::changes::{Change, Changes, Kind, News};
 pub(crate) use self::companies::shorter;
 use self::database::Database;
 pub(crate) use self::database::DatabaseSize;
 pub use self::database::error::StoreError;
 pub(crate) use self::purge::days_before;
+use self::rings::List;
+pub(crate) use self::rings::Ringing;
+pub(crate) use self::rules::rings::{Ring, RingLimits};
 use super::model::Direction;
 use super::model::number_hash::NumberKeys;
+use crate::company_id::CompanyId;
 use crate::phone::E164;
 
 /// The store. Cheap to clone; all clones share the database connections.
@@ -44,6 +52,8 @@ pub(crate) struct Store {
     number_keys: Arc<RwLock<Arc<NumberKeys>>>,
     /// Whether something was erased that may still be in the files.
     deleted: Arc<AtomicBool>,
+    changes: Changes,
+    last_list: Arc<tokio::sync::Mutex<Option<List>>>,
 }
 
 /// Selects the calls of a page.
@@ -59,8 +69,12 @@ pub(crate) struct CallFilter {
     pub(crate) matched: Option<bool>,
     /// Only calls of this direction.
     pub(crate) direction: Option<Direction>,
+    /// Only calls whose contact has this in the name of its company or person, lower case.
+    pub(crate) name: Option<String>,
     /// Only calls older than this position, where the previous page ended.
     pub(crate) after: Option<Position>,
+    /// Only calls at this position or newer.
+    pub(crate) down_to: Option<Position>,
     /// The most calls in the page.
     pub(crate) limit: u32,
 }
@@ -94,7 +108,30 @@ impl Store {
             database,
             number_keys: Arc::default(),
             deleted: Arc::default(),
+            changes: Changes::default(),
+            last_list: Arc::default(),
         })
+    }
+
+    /// Where changes are told.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Tells other replicas what changes, and hears them, until the shutdown.
+    pub(crate) async fn keep_in_touch(self, shutdown: CancellationToken) {
+        let Self {
+            changes, database, ..
+        } = self;
+        changes::keep_in_touch(changes, database, shutdown).await;
+    }
+
+    /// The change by which the call history of the company reads otherwise.
+    fn history_changed(company: &CompanyId) -> Change {
+        Change {
+            company: company.clone(),
+            kind: Kind::History,
+        }
     }
 
     /// The keys by which numbers are hashed from now on.

@@ -13,7 +13,7 @@ use super::{CallFilter, NumberFilter, Store, StoreError, audit};
 use crate::company_id::CompanyId;
 use crate::directory::model::book::BookRecord;
 use crate::directory::model::number_hash::NumberKeys;
-use crate::directory::model::privacy::{AuditEntry, ErasedNumber};
+use crate::directory::model::privacy::{AuditEntry, ErasedNumber, HeldRing};
 use crate::directory::model::{Asked, Call, Contact};
 use crate::phone::{E164, Region, numbers_in};
 
@@ -45,6 +45,7 @@ pub(crate) const OTHERWISE: &str = "SELECT id, number, e164, lookup_key FROM cal
 
 const CONTACT: &str = "DELETE FROM contacts WHERE company = $1 AND number = $2";
 const QUESTION: &str = "DELETE FROM questions WHERE company = $1 AND number = $2";
+const RING: &str = "DELETE FROM rings WHERE company = $1 AND number = $2";
 
 row! {
     struct OtherwiseRow {
@@ -69,6 +70,7 @@ pub(crate) struct Held {
     pub(crate) contact: Option<Contact>,
     pub(crate) asked: Asked,
     pub(crate) records: Vec<BookRecord>,
+    pub(crate) ring: Option<HeldRing>,
     pub(crate) calls: Vec<Call>,
     pub(crate) more_calls: bool,
     pub(crate) audit: Vec<AuditEntry>,
@@ -130,7 +132,8 @@ impl Store {
                 }
             }
             erased.contacts = self.take_away(CONTACT, key.clone()).await.map_err(sort)?;
-            erased.others = self.take_away(QUESTION, key).await.map_err(sort)?;
+            erased.others = self.take_away(QUESTION, key.clone()).await.map_err(sort)?;
+            erased.others += self.take_away(RING, key).await.map_err(sort)?;
             let records = self.erase_from_book(company, e164).await;
             erased.records = records.map_err(sort)?;
         }
@@ -281,15 +284,16 @@ impl Store {
         calls.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
         let more_calls = more.is_some() || calls.len() > MAX_CALLS as usize;
         calls.truncate(MAX_CALLS as usize);
-        let (contact, asked, records) = match number {
+        let (contact, asked, records, ring) = match number {
             NumberFilter::E164(e164) => (
                 self.contact(company, e164).await?,
                 self.asked(company, e164).await?,
                 self.holders(company, std::slice::from_ref(e164))
                     .await?
                     .records,
+                self.held_ring(company, e164).await?,
             ),
-            NumberFilter::Spelled(_) => (None, Asked::default(), Vec::new()),
+            NumberFilter::Spelled(_) => (None, Asked::default(), Vec::new(), None),
         };
         let erased = self.erased_at(company, &hashes).await?;
         let filter = AuditFilter {
@@ -303,6 +307,7 @@ impl Store {
             contact,
             asked,
             records,
+            ring,
             calls,
             more_calls,
             audit,

@@ -16,7 +16,7 @@ use crate::directory::model::{
 
 /// A call whose end was never reported counts as ended this long after its start, so that no call
 /// is lost.
-const SURELY_OVER: SignedDuration = SignedDuration::from_hours(4);
+pub(super) const SURELY_OVER: SignedDuration = SignedDuration::from_hours(4);
 
 /// Parameters: $1 company, $2 holder, $3 since, $4 until, $5 a call that started before this time
 /// has ended, $6 now.
@@ -129,9 +129,11 @@ impl Store {
         calls: &[DoneCall],
         now: Timestamp,
     ) -> Result<DoneReceipt, StoreError> {
-        uncrossed(|| self.try_done(company, calls, now))
+        let receipt = uncrossed(|| self.try_done(company, calls, now))
             .await
-            .map_err(|error| StoreError::sort("mark calls done", error))
+            .map_err(|error| StoreError::sort("mark calls done", error))?;
+        self.changes.tell([Self::history_changed(company)]);
+        Ok(receipt)
     }
 
     async fn try_done(

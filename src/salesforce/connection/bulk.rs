@@ -265,7 +265,8 @@ impl<T: DeserializeOwned> JobRows<T> {
         Ok(())
     }
 
-    async fn open(&self) -> Result<OpenPage, Error> {
+    /// Exclusive, so that a run can move between threads: a page that arrives cannot be shared.
+    async fn open(&mut self) -> Result<OpenPage, Error> {
         let path = Path::Results {
             job: self.job.id.clone(),
             locator: self.place.locator.clone(),

@@ -50,7 +50,8 @@ struct Shared {
     transport: Transport,
     login_url: Url,
     api_version: ApiVersion,
-    credentials: Credentials,
+    /// `None` for a connection that never logs in.
+    credentials: Option<Credentials>,
     redactor: Redactor,
     keeper: Arc<SessionKeeper>,
     calls: AtomicU64,
@@ -86,8 +87,39 @@ impl Connection {
         api_version: ApiVersion,
         credentials: Credentials,
     ) -> Self {
-        let environment = Environment::of_login_url(&login_url);
         let redactor = Redactor::new(credentials.secrets());
+        let credentials = Some(credentials);
+        Self::made(
+            session,
+            transport,
+            login_url,
+            api_version,
+            credentials,
+            redactor,
+        )
+    }
+
+    /// A connection that has no credential and so never logs in: without a session it returns
+    /// LoginWithheld.
+    pub fn of_session(
+        session: &SharedSession,
+        transport: Transport,
+        login_url: Url,
+        api_version: ApiVersion,
+    ) -> Self {
+        let redactor = Redactor::new([]);
+        Self::made(session, transport, login_url, api_version, None, redactor).without_login()
+    }
+
+    fn made(
+        session: &SharedSession,
+        transport: Transport,
+        login_url: Url,
+        api_version: ApiVersion,
+        credentials: Option<Credentials>,
+        redactor: Redactor,
+    ) -> Self {
+        let environment = Environment::of_login_url(&login_url);
         let shared = Shared {
             transport,
             login_url,
@@ -190,9 +222,9 @@ impl Connection {
         &self.shared.login_url
     }
 
-    /// The credential that this connection logs in with.
-    pub fn credentials(&self) -> &Credentials {
-        &self.shared.credentials
+    /// The credential that this connection logs in with, if it does.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.shared.credentials.as_ref()
     }
 
     /// The existing session, or a new one by a log-in. All callers share one log-in at a time. A
@@ -414,12 +446,14 @@ async fn log_in(
     environment: Environment,
     gate: Option<Arc<dyn LoginGate>>,
 ) -> Result<Granted, Error> {
+    let credentials = shared.credentials.as_ref();
+    let credentials = credentials.ok_or(LoginWithheld::NotAllowed)?;
     let request = login::Request {
         transport: &shared.transport,
         login_url: &shared.login_url,
         api_version: shared.api_version,
         environment,
-        credentials: &shared.credentials,
+        credentials,
         redactor: &shared.redactor,
         now: Timestamp::now(),
         gate: gate.as_deref(),

@@ -22,6 +22,7 @@ use super::answers::error::{Error, Phase};
 use super::answers::is_about_rights;
 use super::answers::meaning::Meaning;
 use super::connection::Connection;
+use super::credentials::Credentials;
 use super::credentials::environment::ApiVersion;
 use super::login::session::SessionInfo;
 use super::rest::soql::SoqlLiteral;
@@ -130,8 +131,8 @@ pub async fn probe_again(
     let row = organization_row(&about[0])?.redacted(connection);
     let sharing = Sharing::read(&about[1]);
     let grants = Grants::read(&about[2], &about[3]);
-    let method = connection.credentials().method();
-    let excess = rights::of(&about[4], &grants, method);
+    let method = connection.credentials().map(Credentials::method);
+    let excess = method.and_then(|method| rights::of(&about[4], &grants, method));
     let username = about
         .get(5)
         .and_then(|answer| answer.record::<UsernameRow>().ok()?.username);
@@ -204,7 +205,7 @@ pub async fn probe_again(
         .or_else(|| username.map(|name| connection.clean(&name)));
 
     let organization = organization(&session, row, objects.get(3));
-    let mut warnings: Vec<Warning> = warnings::of_method(method).into_iter().collect();
+    let mut warnings: Vec<Warning> = method.into_iter().flat_map(warnings::of_method).collect();
     warnings.extend(warnings::of_version(version));
     let access = Access {
         contact: permissions::sees_all("Contact", &objects[0], &grants, &sharing, &mut warnings)?,

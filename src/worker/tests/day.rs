@@ -92,7 +92,12 @@ async fn day(way: Retrieval, load: Load, version: Version) -> Bill {
     world.resource.spec.contacts.retrieval = way;
     world.resource.spec.salesforce.login_url = Some(played.url());
     let settings = Settings::read(&world.resource.spec).unwrap();
-    let cadence = Cadence::of(&settings, "uid-acme", std::time::Duration::from_secs(1_800));
+    let cadence = Cadence::of(
+        &settings,
+        "uid-acme",
+        std::time::Duration::from_secs(1_800),
+        false,
+    );
     let kind = match way {
         Retrieval::Daily => RunKind::Sync,
         _ => RunKind::Lookup,

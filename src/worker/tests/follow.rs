@@ -1,5 +1,7 @@
 //! Contacts follow Salesforce, against the simulator and a real directory.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use salesforce_simulator::{Fault, Org, Record, User};
 use serde_json::json;
@@ -8,7 +10,9 @@ use super::bed::{Bed, PASSWORD, SECURITY_TOKEN, USER};
 use super::fake_salesforce::Played;
 use crate::directory::Purpose;
 use crate::directory::model::{Contact, ContactEdit};
-use crate::run::{Followed, Outcome, RunKind};
+use crate::run::{Followed, Outcome, RunKind, RunReport};
+use crate::shutdown::Shutdown;
+use crate::worker::{Quiet, Run};
 
 const PHONE: &str = "03-1234-5678";
 const OTHER: &str = "03-5555-0001";
@@ -336,4 +340,51 @@ async fn a_question_that_salesforce_refuses_stops_no_look_up() {
     assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
     assert_eq!(report.warnings[0].code.as_str(), "ChangesNotFollowed");
     assert_eq!(report.calls, 2);
+}
+
+#[tokio::test]
+async fn companies_that_share_a_credential_ask_once_whether_anything_has_changed() {
+    let (mut first, played) = followed(org().contact(sato())).await;
+    let mut second = Bed::start(&played.url()).await;
+    second.ca_bundle.clone_from(&first.ca_bundle);
+    second.settings["follow"] = json!({"mode": "All", "everySeconds": 0});
+    second.calls_from(0, &[PHONE]).await;
+    second.succeed(RunKind::Lookup).await;
+    for bed in [&mut first, &mut second] {
+        // Their first windows, after which all is compared once.
+        bed.succeed(RunKind::Lookup).await;
+        bed.settings["follow"]["everySeconds"] = 3_600.into();
+    }
+    let quiet = Arc::new(Quiet::default());
+    let run = async |bed: &Bed| -> RunReport {
+        bed.clock_of_follow_back().await;
+        let run = Run {
+            quiet: Some(Arc::clone(&quiet)),
+            ..bed.prepared(RunKind::Lookup)
+        };
+        let report = run.execute(&Shutdown::new()).await;
+        assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
+        report
+    };
+    assert_eq!(run(&second).await.api_calls, 1);
+    assert_eq!(run(&first).await.api_calls, 1, "its window is older");
+    let calls = played.api_calls();
+    for bed in [&second, &first, &second] {
+        assert_eq!(run(bed).await.api_calls, 0);
+    }
+    assert_eq!(played.api_calls(), calls);
+    // A record changes, and what was known is old: one of them asks, and then the other one, too.
+    let sato = id(&played, "Contact", "Sato");
+    played.edit(|org, _| org.update(&sato, Record::person("Kato")).unwrap());
+    let quiet = Arc::new(Quiet::default());
+    for bed in [&first, &second] {
+        bed.clock_of_follow_back().await;
+        let run = Run {
+            quiet: Some(Arc::clone(&quiet)),
+            ..bed.prepared(RunKind::Lookup)
+        };
+        let report = run.execute(&Shutdown::new()).await;
+        assert_eq!(report.api_calls, 1, "{report:?}");
+        assert_eq!(who(bed, PHONE).await, "Acme/Kato");
+    }
 }

@@ -30,6 +30,9 @@ pub enum Error {
     /// The control plane could not be started or controlled.
     #[error("the test control plane: {0}")]
     ControlPlane(String),
+    /// The browser, or its driver, did not do what it was asked.
+    #[error("{0}")]
+    Browser(String),
     /// This cluster or this test bed does not support the request.
     #[error("not supported: {0}")]
     Unsupported(String),

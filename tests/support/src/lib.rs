@@ -11,6 +11,7 @@
 //! - [`Postgres`] is a PostgreSQL server on its own socket.
 //! - [`Prometheus`] is a Prometheus server; [`promtool`] runs its tool, and [`argo_health`] a
 //!   script of Argo CD in a real Lua.
+//! - [`browser`] is a real browser without a screen, with axe-core.
 //! - [`pages`] reads the blocks of the documents, which tests run.
 //! - [`Process`] is a program under test: its output, signals, exit code, memory and processor
 //!   time.
@@ -22,6 +23,7 @@
 
 mod audit;
 mod authority;
+pub mod browser;
 mod control_plane;
 mod error;
 mod helm;

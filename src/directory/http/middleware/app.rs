@@ -13,7 +13,7 @@ use super::health::Readiness;
 use super::metrics::Metrics;
 use crate::directory::model::revoked::Revoked;
 use crate::directory::model::tokens::TokenKeys;
-use crate::directory::store::Store;
+use crate::directory::store::{RingLimits, Store};
 
 /// The shared state of all handlers.
 #[derive(Debug, Clone)]
@@ -26,8 +26,12 @@ pub(crate) struct App {
     pub(crate) room: Room,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
+    /// How much Salesforce is asked for rings.
+    pub(crate) rings: RingLimits,
     /// The operator's maximum of days for which calls are kept.
     pub(crate) retain_days: Option<u32>,
+    /// Whether rings of known numbers are put on record, for the call screens of the pages.
+    pub(crate) shows_rings: bool,
     /// Cancelled at shutdown. `/readyz` then fails, so that no new traffic arrives.
     pub(crate) shutdown: CancellationToken,
 }

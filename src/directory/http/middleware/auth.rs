@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
@@ -15,7 +16,7 @@ use super::body::Sender;
 use super::error::ApiError;
 use super::span;
 use crate::company_id::CompanyId;
-use crate::directory::model::tokens::{Purpose, Verified};
+use crate::directory::model::tokens::{Purpose, TokenError, TokenKeys, Verified};
 use crate::directory::store::audit::Actor;
 use crate::error::Chain;
 use crate::http_server::Visitor;
@@ -29,7 +30,12 @@ pub(crate) struct Caller<P> {
     actor: Actor,
     purpose: PhantomData<P>,
     /// The request's slot among those of its company, released when the handler ends.
-    _turn: OwnedSemaphorePermit,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+/// The operator itself, whose token names no company.
+pub(crate) struct Operator {
+    token: SecretString,
 }
 
 /// The token purposes that an endpoint accepts.
@@ -96,6 +102,11 @@ impl<P> Caller<P> {
     pub(crate) fn actor(&self) -> Actor {
         self.actor.clone()
     }
+
+    /// Leaves the slot to other requests of the company: this one only waits from now on.
+    pub(crate) fn leaves_its_turn(&mut self) {
+        self.turn = None;
+    }
 }
 
 impl<P: Takes> FromRequestParts<App> for Caller<P> {
@@ -110,7 +121,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
         let keys = app.keys.borrow().clone();
         let Verified { claims, key_id } = keys
             .verified(token, Timestamp::now())
-            .map_err(|error| refused(error.into()))?;
+            .map_err(|error| refused(of_purpose(error, P::WORDS)))?;
         span::is_of(&claims.company);
         app.revoked
             .check(&claims)
@@ -127,7 +138,7 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
         parts.extensions.insert(Sender(claims.company.clone()));
         let turn = app.shares.enter(&claims.company, claims.purpose).await?;
         Ok(Self {
-            _turn: turn,
+            turn: Some(turn),
             actor: Actor {
                 purpose: claims.purpose.to_string(),
                 key_id,
@@ -136,6 +147,45 @@ impl<P: Takes> FromRequestParts<App> for Caller<P> {
             region: claims.region,
             purpose: PhantomData,
         })
+    }
+}
+
+// === impl Operator ===
+
+impl Operator {
+    /// Whether the token is still good: it has not expired, and its key is in use.
+    pub(crate) fn is_good(&self, keys: &TokenKeys, now: Timestamp) -> bool {
+        let token = self.token.expose_secret();
+        keys.verify_operator(token, now).is_ok()
+    }
+}
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let refused = |error: ApiError| {
+            info!(method = %parts.method, reason = %Chain(&error), "refused a token");
+            error
+        };
+        let token = bearer(&parts.headers).ok_or_else(|| refused(ApiError::NoToken))?;
+        let keys = app.keys.borrow().clone();
+        keys.verify_operator(token, Timestamp::now())
+            .map_err(|error| refused(of_purpose(error, "operator")))?;
+        if let Some(visitor) = parts.extensions.get::<Visitor>() {
+            visitor.has_shown_a_token();
+        }
+        Ok(Self {
+            token: token.into(),
+        })
+    }
+}
+
+/// The error for a token of another purpose says which one is taken.
+fn of_purpose(error: TokenError, takes: &'static str) -> ApiError {
+    match error {
+        TokenError::Purpose(has) => ApiError::WrongPurpose { has, takes },
+        other => other.into(),
     }
 }
 

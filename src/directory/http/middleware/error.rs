@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tracing::{error, warn};
 
+use crate::directory::model::rings::NotAsked;
 use crate::directory::model::tokens::{Purpose, TokenError};
 use crate::directory::model::webhook::Malformed;
 use crate::directory::model::{Asked, Problem};
@@ -41,6 +42,12 @@ pub(crate) enum ApiError {
     TooLarge,
     #[error("nobody is known under this number: {}", asked_in_words(.0))]
     UnknownNumber(Asked),
+    #[error("nobody is known under this number yet: {}", .0.in_words())]
+    NoName(NoName, Asked),
+    #[error(
+        "as many streams are open as there may be; connect again later, or end one that nobody reads"
+    )]
+    TooManyStreams,
     #[error(
         "the body's Content-Encoding is neither gzip nor deflate; send it packed in one of them, or as it is"
     )]
@@ -63,6 +70,10 @@ pub(crate) enum ApiError {
         "number cannot be kept: {0}; write a phone number, best in the international form +81312345678"
     )]
     NumberRefused(NotLookedUp),
+    #[error(
+        "there is no call of this ID; look at the ID, and whether the call's number was erased, about which nothing is kept"
+    )]
+    NoSuchCall,
     #[error("there is no such endpoint; see /v1/openapi.json")]
     NoSuchEndpoint,
     #[error("this endpoint does not take this method; see /v1/openapi.json")]
@@ -88,11 +99,74 @@ pub(crate) enum ApiError {
     Internal,
 }
 
+/// Why a request that waited for a name has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoName {
+    /// Salesforce has not answered in time.
+    Slow,
+    /// Salesforce was not asked.
+    NotAsked(NotAsked),
+    /// Nobody asks Salesforce at this moment.
+    NobodyAsks,
+    /// The company has more rings than Salesforce is asked about.
+    OverRate,
+    /// As many requests wait as may.
+    TooManyWait,
+}
+
+// === impl NoName ===
+
+impl NoName {
+    /// A code of one word, for programs.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Slow => "salesforce-slow",
+            Self::NotAsked(NotAsked::BudgetExhausted) => "budget-exhausted",
+            Self::NotAsked(NotAsked::Unreachable) => "salesforce-unreachable",
+            Self::NotAsked(NotAsked::Withheld) => "withheld",
+            Self::NotAsked(NotAsked::Failed) => "ring-failed",
+            Self::NobodyAsks => "nobody-asks",
+            Self::OverRate => "ring-rate",
+            Self::TooManyWait => "too-many-waiting",
+        }
+    }
+
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::Slow => {
+                "Salesforce has not answered within the time; a name that it has arrives later, ask again in a moment"
+            }
+            Self::NotAsked(NotAsked::BudgetExhausted) => {
+                "the integration has used up its share of the org's API requests; the number is looked up when it has some again"
+            }
+            Self::NotAsked(NotAsked::Unreachable) => {
+                "Salesforce does not answer; the number is looked up when it does"
+            }
+            Self::NotAsked(NotAsked::Withheld) => {
+                "the integration does not ask now, its status says why; the number is looked up by the next run"
+            }
+            Self::NotAsked(NotAsked::Failed) => {
+                "Salesforce could not be asked; the number is looked up by the next run"
+            }
+            Self::NobodyAsks => {
+                "no controller is connected that would ask Salesforce; the number is looked up when one is"
+            }
+            Self::OverRate => {
+                "more numbers of this company ring than Salesforce is asked about; the number is looked up after the call"
+            }
+            Self::TooManyWait => {
+                "as many requests wait for a name as may, of all companies or of this one; ask again in a moment"
+            }
+        }
+    }
+}
+
 // === impl ApiError ===
 
 impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
+            Self::Token(TokenError::Purpose(_)) => StatusCode::FORBIDDEN,
             Self::NoToken | Self::Token(_) => StatusCode::UNAUTHORIZED,
             Self::WrongPurpose { .. } | Self::WrongCompany => StatusCode::FORBIDDEN,
             Self::Webhook(_) | Self::Malformed(_) | Self::NumberRefused(_) => {
@@ -101,8 +175,10 @@ impl ApiError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ErasedNumber => StatusCode::CONFLICT,
             Self::UnknownNumber(_)
+            | Self::NoName(..)
             | Self::NobodyErased
             | Self::NotANumber(_)
+            | Self::NoSuchCall
             | Self::NoSuchEndpoint => StatusCode::NOT_FOUND,
             Self::Packing => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod | Self::NotADelivery => StatusCode::METHOD_NOT_ALLOWED,
@@ -110,6 +186,7 @@ impl ApiError {
             Self::Store(StoreError::Unavailable(..) | StoreError::Overtaken(_))
             | Self::TooSlow
             | Self::NoRoom
+            | Self::TooManyStreams
             | Self::NotReady
             | Self::GoingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -122,6 +199,7 @@ impl ApiError {
             Self::NoToken => "no-token",
             Self::Token(TokenError::Expired) => "token-expired",
             Self::Token(TokenError::Revoked) => "token-revoked",
+            Self::Token(TokenError::Purpose(_)) => "wrong-purpose",
             Self::Token(_) => "token-invalid",
             Self::WrongPurpose { .. } => "wrong-purpose",
             Self::WrongCompany => "wrong-company",
@@ -136,7 +214,10 @@ impl ApiError {
                 asked_at: Some(_), ..
             }) => "removed",
             Self::UnknownNumber(_) => "not-asked-yet",
+            Self::NoName(why, _) => why.code(),
+            Self::TooManyStreams => "too-many-streams",
             Self::ErasedNumber | Self::NobodyErased => "erased",
+            Self::NoSuchCall => "no-such-call",
             Self::NoSuchEndpoint => "no-such-endpoint",
             Self::Packing => "content-encoding",
             Self::NoRoom => "no-room",
@@ -152,7 +233,7 @@ impl ApiError {
 
     fn asked(&self) -> Option<&Asked> {
         match self {
-            Self::UnknownNumber(asked) => Some(asked),
+            Self::UnknownNumber(asked) | Self::NoName(_, asked) => Some(asked),
             _ => None,
         }
     }

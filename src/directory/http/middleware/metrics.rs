@@ -20,6 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::app::App;
 use super::error::ApiError;
 use crate::directory::store::DatabaseSize;
+use crate::directory::store::changes::Changes;
 use crate::http_server::Validity;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,6 +50,12 @@ impl FileRead {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RingLabel {
+    from: &'static str,
+    outcome: &'static str,
+}
+
 /// All metrics of the directory. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
@@ -60,6 +67,9 @@ pub(crate) struct Metrics {
     database: Gauge<i64, AtomicI64>,
     database_limit: Optional,
     refused_legs: Counter,
+    rings: Family<RingLabel, Counter>,
+    streams: Gauge<i64, AtomicI64>,
+    waiters: Gauge<i64, AtomicI64>,
     certificate: CertificateMetrics,
 }
 
@@ -139,6 +149,24 @@ impl Default for Metrics {
             "Legs of calls that could not be read and are not kept, in deliveries whose other legs are kept",
             refused_legs.clone(),
         );
+        let rings = Family::<RingLabel, Counter>::default();
+        registry.register(
+            "rings",
+            "Numbers that rang and had no contact, from screens that waited and from the platform, by what became of them",
+            rings.clone(),
+        );
+        let streams = Gauge::default();
+        registry.register(
+            "waiting_streams",
+            "Controllers that follow which companies wait, on this replica",
+            streams.clone(),
+        );
+        let waiters = Gauge::default();
+        registry.register(
+            "ring_waiters",
+            "Requests that wait for a name at this moment",
+            waiters.clone(),
+        );
         let certificate = CertificateMetrics::default();
         registry.register(
             "tls_certificate_start_timestamp_seconds",
@@ -164,6 +192,9 @@ impl Default for Metrics {
             database,
             database_limit,
             refused_legs,
+            rings,
+            streams,
+            waiters,
             certificate,
         }
     }
@@ -212,6 +243,18 @@ impl Metrics {
         self.refused_legs.inc_by(u64::from(count));
     }
 
+    /// Counts what became of a ring.
+    pub(crate) fn rang(&self, from: &'static str, outcome: &'static str) {
+        self.rings.get_or_create(&RingLabel { from, outcome }).inc();
+    }
+
+    /// How many streams are open, and how many requests wait for a name.
+    pub(crate) fn waiting(&self, changes: &Changes) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.streams.set(gauge(changes.followers()));
+        self.waiters.set(gauge(changes.waiters()));
+    }
+
     fn answered(&self, method: String, route: String, status: u16, took: Duration) {
         let answer = StatusLabel {
             method: method.clone(),
@@ -253,6 +296,7 @@ pub(crate) async fn count(
 
 /// `GET /metrics`.
 pub(crate) async fn serve(State(app): State<App>) -> Result<Response, ApiError> {
+    app.metrics.waiting(app.store.changes());
     let text = app.metrics.text().map_err(|_| ApiError::Internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, kind)], text).into_response())

@@ -68,7 +68,7 @@ async fn ask(app: &App, company: usize) -> u16 {
     let request = axum::http::Request::get("/v1/calls")
         .header("authorization", format!("Bearer {}", token.expose_secret()))
         .body(axum::body::Body::empty());
-    let answer = router(app.clone()).oneshot(request.unwrap()).await;
+    let answer = router(app.clone(), None).oneshot(request.unwrap()).await;
     answer.unwrap().status().as_u16()
 }
 

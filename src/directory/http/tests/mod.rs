@@ -10,9 +10,13 @@ mod ingest;
 mod limits;
 mod log;
 mod numbers;
+mod pages;
 mod revoked;
+mod rings;
 mod running;
+mod screen;
 mod tokens;
+mod waiting;
 mod whose;
 mod work;
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::directory::http::{App, Limits, Metrics, Readiness, Room, Share, Shares, router};
 use crate::directory::model::revoked::Revoked;
 use crate::directory::model::{CallsQuery, LookupState};
-use crate::directory::store::Store;
+use crate::directory::store::{RingLimits, Store};
 
 on_each_database! {
     a_restart_keeps_everything,
@@ -121,7 +121,12 @@ pub(crate) async fn app(database: &str, time: Duration) -> App {
         room: Room::for_bodies_of(1024),
         metrics: Metrics::default(),
         readiness: Readiness::default(),
+        rings: RingLimits {
+            per_minute: 60,
+            asked_within: Duration::from_secs(600),
+        },
         retain_days: None,
+        shows_rings: false,
         shutdown: CancellationToken::new(),
     }
 }
@@ -145,7 +150,7 @@ async fn answer(
 ) -> (u16, String, Option<String>) {
     let token = token("acme", purpose);
     let request = request.header("authorization", format!("Bearer {}", token.expose_secret()));
-    let response = router(app)
+    let response = router(app, None)
         .oneshot(request.body(body).unwrap())
         .await
         .unwrap();

@@ -2,6 +2,7 @@
 
 pub(crate) mod book;
 pub(crate) mod follow;
+pub(crate) mod rings;
 pub(crate) mod work;
 
 use super::middleware::error::ApiError;

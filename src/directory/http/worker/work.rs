@@ -27,6 +27,7 @@ const MAX_LINK_CHARS: usize = 2_000;
 const MAX_REASON_CHARS: usize = 200;
 const MAX_HOLDER_CHARS: usize = 100;
 const MAX_FINGERPRINT_CHARS: usize = 100;
+const MAX_RUN_CHARS: usize = 253;
 const MAX_HISTORY_DAYS: u32 = 9_999;
 const MAX_ROUND_SECONDS: u32 = 86_400;
 
@@ -157,6 +158,14 @@ pub(crate) async fn write_contacts(
     bulk("contacts", request.contacts.len())?;
     bulk("notFound", request.not_found.len())?;
     check_fingerprint(&request.settings)?;
+    if let Some(by) = &mut request.asked_by {
+        let run = text(
+            "askedBy.run",
+            Some(std::mem::take(&mut by.run)),
+            MAX_RUN_CHARS,
+        )?;
+        by.run = run.unwrap_or_default();
+    }
     let mut numbers = HashSet::new();
     request.contacts = std::mem::take(&mut request.contacts)
         .into_iter()
@@ -335,7 +344,7 @@ fn checked_alternatives(
     Ok(alternatives)
 }
 
-fn check_holder(holder: &str) -> Result<(), ApiError> {
+pub(super) fn check_holder(holder: &str) -> Result<(), ApiError> {
     check_word("holder", holder)
 }
 

@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow", "0008_records")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow", "0008_records", "0009_rings", "0010_pages")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[
@@ -58,6 +58,7 @@ use sqlx::{FromRow, SqlSafeStr, SqlStr};
 
 use self::error::StoreError;
 use self::postgres::Postgres;
+pub(crate) use self::postgres::{Ears, Voice};
 use self::sqlite::Sqlite;
 
 /// How long a request waits for a database connection, or for another writer's lock.
@@ -77,13 +78,14 @@ pub(crate) enum Transaction {
 }
 
 /// The tables in which numbers and names are.
-pub(crate) const WITH_NUMBERS: [&str; 6] = [
+pub(crate) const WITH_NUMBERS: [&str; 7] = [
     "calls",
     "contacts",
     "contact_records",
     "questions",
     "records",
     "record_numbers",
+    "rings",
 ];
 
 /// A parameter of a statement. The tables hold only texts and integers.
@@ -176,6 +178,22 @@ impl Database {
         match self {
             Self::Sqlite(_) => true,
             Self::Postgres(postgres) => postgres.pool.num_idle() == postgres.pool.size() as usize,
+        }
+    }
+
+    /// What tells other processes on the same database; `None` on SQLite, where there are none.
+    pub(crate) fn voice(&self) -> Option<Voice> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(postgres) => Some(postgres.voice()),
+        }
+    }
+
+    /// What hears other processes on the same database.
+    pub(crate) fn ears(&self) -> Option<Ears> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(postgres) => Some(postgres.ears()),
         }
     }
 
@@ -508,6 +526,8 @@ mod tests {
             "c4d1bc8b3738fc30e9213cfb",
             "4036d27c8e300b9d9e88348f",
             "845c75000dd69c6150d92e25",
+            "6adf692f29cade9d4738d936",
+            "8bc25b33da417b5803d23c9f",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -520,6 +540,8 @@ mod tests {
             "2d4fa64d22a94555e3d2ed6e",
             "2ca27684960972b48b61093a",
             "ba090a4bda8da8bca1885f5b",
+            "351ca294563bdfdfd3f749da",
+            "057610f1a3cd55564cd081c8",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 
 use super::{ACQUIRE_TIMEOUT, Arg, WITH_NUMBERS};
@@ -52,10 +52,26 @@ const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(\
 
 pub(crate) const BYTES: &str = "SELECT pg_database_size(current_database()) AS bytes";
 
+/// Sends notifications. They need not be on disk: nobody reads them after a crash.
+const NOTIFY: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload";
+
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
     pub(crate) pool: PgPool,
+    options: PgConnectOptions,
 }
+
+/// Tells other processes on the same database, over a connection of its own.
+pub(crate) struct Voice {
+    options: PgConnectOptions,
+    connection: Option<PgConnection>,
+}
+
+/// Hears what is told on the same database.
+pub(crate) struct Ears(PgConnectOptions);
+
+/// A connection on which something is heard.
+pub(crate) struct OpenEars(PgListener);
 
 // === impl Postgres ===
 
@@ -97,8 +113,22 @@ impl Postgres {
             .before_acquire(|connection, _| Box::pin(is_alive(connection, ALIVE)))
             // After an aborted request it is unknown whether the connection still works.
             .after_release(|connection, _| Box::pin(is_alive(connection, ENDED)))
-            .connect_lazy_with(options);
-        Ok(Self { pool })
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, options })
+    }
+
+    pub(crate) fn voice(&self) -> Voice {
+        Voice {
+            options: self
+                .options
+                .clone()
+                .options([("synchronous_commit", "off")]),
+            connection: None,
+        }
+    }
+
+    pub(crate) fn ears(&self) -> Ears {
+        Ears(self.options.clone())
     }
 
     /// Frees the dead rows.
@@ -130,6 +160,70 @@ impl Postgres {
             .execute(&mut connection)
             .await?;
         connection.close().await
+    }
+}
+
+// === impl Voice ===
+
+impl Voice {
+    /// Sends payloads. The connection is made where there is none, and given up after a failure.
+    pub(crate) async fn say(
+        &mut self,
+        channel: &str,
+        payloads: &[String],
+    ) -> Result<(), sqlx::Error> {
+        let connection = self.connection.take();
+        let said = tokio::time::timeout(ACQUIRE_TIMEOUT, async {
+            let mut connection = match connection {
+                Some(connection) => connection,
+                None => PgConnection::connect_with(&self.options).await?,
+            };
+            sqlx::query(NOTIFY)
+                .bind(channel)
+                .bind(payloads)
+                .execute(&mut connection)
+                .await?;
+            Ok(connection)
+        });
+        match said.await {
+            Ok(said) => said.map(|connection| self.connection = Some(connection)),
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        }
+    }
+}
+
+// === impl Ears ===
+
+impl Ears {
+    pub(crate) async fn open(&self, channel: &str) -> Result<OpenEars, sqlx::Error> {
+        // A pool of its own, so that it takes no connection of the requests.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connect_lazy_with(self.0.clone());
+        let mut listener = PgListener::connect_with(&pool).await?;
+        // A lost connection is a gap; it is not mended in silence.
+        listener.eager_reconnect(false);
+        let listening = tokio::time::timeout(ACQUIRE_TIMEOUT, listener.listen(channel));
+        match listening.await {
+            Ok(listens) => listens.map(|()| OpenEars(listener)),
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        }
+    }
+}
+
+impl OpenEars {
+    /// The next payload.
+    ///
+    /// # Errors
+    /// When the connection is lost. It is of no use then.
+    pub(crate) async fn next(&mut self) -> Result<String, sqlx::Error> {
+        match self.0.try_recv().await? {
+            Some(notification) => Ok(notification.payload().to_owned()),
+            None => Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted).into()),
+        }
     }
 }
 

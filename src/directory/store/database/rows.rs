@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::StoreError;
+use crate::directory::model::misses::due_at;
 use crate::directory::model::{
     Asked, Call, Contact, ContactSource, Direction, LookupState, RecordObject, Was,
 };
@@ -254,6 +255,17 @@ impl KnownRow {
 // === impl QuestionRow ===
 
 impl QuestionRow {
+    /// From when on a miss is asked again while the settings stay the same.
+    pub(crate) fn ask_again_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        match (self.asked_at, self.misses) {
+            (Some(asked_at), Some(misses)) if misses > 0 => {
+                let misses = u32::try_from(misses).unwrap_or(u32::MAX);
+                Ok(Some(due_at(time(asked_at)?, misses)))
+            }
+            _ => Ok(None),
+        }
+    }
+
     pub(crate) fn into_asked(self) -> Result<Asked, StoreError> {
         Ok(Asked {
             asked_at: self.asked_at.map(time).transpose()?,
@@ -281,9 +293,11 @@ impl TryFrom<NamedCallRow> for Call {
             contact,
             question,
         } = row;
+        let ask_again_at = question.ask_again_at()?;
         let asked = question.into_asked()?;
         let contact = contact.into_contact(&asked)?;
         Ok(Self {
+            ask_again_at,
             id: call.id,
             call_id: call.call_id,
             direction: match call.direction.as_str() {

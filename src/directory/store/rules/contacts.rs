@@ -84,7 +84,8 @@ pub(crate) fn changes(
             let known = before.contacts.get(number);
             let fate = fate(known.map(|(contact, _)| contact), found, request.policy);
             changes.found(company, known, found, fate, now);
-            let question = known_now(company, &found.number, &request.settings, now);
+            let mut question = known_now(company, &found.number, &request.settings, now);
+            question.extend(asked_by(request));
             changes.asked.push(question);
             match fate {
                 Fate::Written | Fate::Same => WriteOutcome::Written,
@@ -103,7 +104,8 @@ pub(crate) fn changes(
         let gone = known.filter(|known| goes(known, request));
         let question = before.questions.get(text).cloned().unwrap_or_default();
         let missed = missed(miss(&question)?.as_ref(), &request.settings, now);
-        let asked = missed_now(company, number, &missed, gone, question);
+        let mut asked = missed_now(company, number, &missed, gone, question);
+        asked.extend(asked_by(request));
         changes.asked.push(asked);
         if gone.is_some() {
             changes.gone.push(args![company.as_str(), text]);
@@ -185,6 +187,15 @@ fn miss(question: &QuestionRow) -> Result<Option<Miss>, StoreError> {
         times_missed: u32::try_from(misses).unwrap_or(u32::MAX),
         settings: settings.clone(),
     }))
+}
+
+/// The columns that tell how the numbers of a request were asked.
+fn asked_by(request: &WriteContactsRequest) -> Vec<Arg> {
+    let by = request.asked_by.as_ref();
+    args![
+        by.map(|by| by.run.as_str()),
+        by.map(|by| i64::from(by.api_calls)),
+    ]
 }
 
 /// The columns of the question about a number that Salesforce knows.

@@ -4,3 +4,4 @@ pub(crate) mod contacts;
 pub(crate) mod held;
 pub(crate) mod merge;
 pub(crate) mod records;
+pub(crate) mod rings;

@@ -4,12 +4,18 @@
 //! connection errors, timeouts, 429, 502, 503 and 504. The pauses grow, are jittered and respect
 //! `Retry-After`.
 
+mod authorities;
+mod control;
+mod events;
+mod people;
+mod rings;
 #[cfg(test)]
 mod tests;
+mod waiting;
+mod work;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rand::Rng as _;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode, redirect};
@@ -19,25 +25,10 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 use url::Url;
 
-use super::Authorities;
-use super::model::book::{
-    BeginFill, Book, BookQuery, DropReceipt, FinishFill, FinishReceipt, HoldersFound,
-    HoldersRequest, WriteRecords, WriteRecordsReceipt,
-};
-use super::model::company::{
-    BookState, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany,
-};
-use super::model::follow::{
-    FollowReceipt, FollowState, KnownNumbers, KnownRequest, PutFollow, RecordsPage, RecordsRequest,
-};
-use super::model::privacy::{
-    AuditPage, AuditQuery, ErasedNumber, NumberExport, NumberRequest, RestoredNumber,
-};
-use super::model::{
-    AgainRequest, CallsPage, CallsQuery, ClaimRequest, ClaimedCalls, Contact, ContactEdit,
-    DoneReceipt, DoneRequest, NumbersToAsk, Problem, Receipt, ReleaseReceipt, ReleaseRequest,
-    TokensNotBefore, WriteContactsReceipt, WriteContactsRequest,
-};
+pub use self::authorities::{Authorities, AuthoritiesError};
+pub use self::rings::Caller;
+pub use self::waiting::{WaitingEvent, WaitingStream};
+use super::model::Problem;
 use crate::error::{CauseText, Chain, cause};
 use crate::json;
 
@@ -105,6 +96,19 @@ pub enum ClientError {
         /// What is wrong with the certificate.
         #[source]
         source: rustls::Error,
+    },
+    /// A stream of the directory brought nothing for too long, not even a sign of life.
+    #[error(
+        "could not {action}: the directory at {address} was silent for {} seconds; it is asked anew",
+        .silent.as_secs()
+    )]
+    Silent {
+        /// The requested action, in words for the message.
+        action: &'static str,
+        /// Where: scheme, host and port.
+        address: String,
+        /// For how long.
+        silent: Duration,
     },
     /// The directory returned an error status.
     #[error("could not {action}: the directory answered {} ({}): {}", .problem.status, .problem.code, .problem.detail)]
@@ -174,240 +178,6 @@ impl Client {
     pub fn with_retry(self, retry: Retry) -> Self {
         Self { retry, ..self }
     }
-
-    // --- for workers ---
-
-    /// Leases calls to resolve. Mark them done and call this again, until it returns no call.
-    pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimedCalls, ClientError> {
-        self.post("take calls to resolve", "v1/worker/calls/claim", request)
-            .await
-    }
-
-    /// Marks calls done; at most [`MAX_BULK`](super::model::MAX_BULK) per request.
-    pub async fn done(&self, request: &DoneRequest) -> Result<DoneReceipt, ClientError> {
-        self.post("mark calls done", "v1/worker/calls/done", request)
-            .await
-    }
-
-    /// Releases the calls that the holder has leased and not finished.
-    pub async fn release(&self, request: &ReleaseRequest) -> Result<ReleaseReceipt, ClientError> {
-        self.post("hand calls back", "v1/worker/calls/release", request)
-            .await
-    }
-
-    /// Writes contacts; at most [`MAX_BULK`](super::model::MAX_BULK) per request.
-    pub async fn write_contacts(
-        &self,
-        request: &WriteContactsRequest,
-    ) -> Result<WriteContactsReceipt, ClientError> {
-        self.post("write contacts", "v1/worker/contacts", request)
-            .await
-    }
-
-    /// The numbers to ask Salesforce for again, and how many are left.
-    pub async fn numbers_to_ask(
-        &self,
-        request: &AgainRequest,
-    ) -> Result<NumbersToAsk, ClientError> {
-        let action = "find the numbers to ask again";
-        self.post(action, "v1/worker/numbers/again", request).await
-    }
-
-    /// How far the company has followed its org.
-    pub async fn follow_state(&self) -> Result<FollowState, ClientError> {
-        let action = "find out how far changes are followed";
-        let url = self.url("v1/worker/follow")?;
-        self.send(action, Method::GET, url, None).await
-    }
-
-    /// Keeps how far the company has followed its org.
-    pub async fn put_follow(&self, request: &PutFollow) -> Result<FollowReceipt, ClientError> {
-        let action = "keep how far changes are followed";
-        let body = encode(action, request)?;
-        let url = self.url("v1/worker/follow")?;
-        self.send(action, Method::PUT, url, Some(body)).await
-    }
-
-    /// The numbers that records are about, and those of a list that the directory knows.
-    pub async fn known_numbers(&self, request: &KnownRequest) -> Result<KnownNumbers, ClientError> {
-        let action = "find the numbers of records";
-        self.post(action, "v1/worker/follow/numbers", request).await
-    }
-
-    /// The records that contacts are from.
-    pub async fn records_of_contacts(
-        &self,
-        request: &RecordsRequest,
-    ) -> Result<RecordsPage, ClientError> {
-        let action = "find the records of contacts";
-        self.post(action, "v1/worker/follow/records", request).await
-    }
-
-    /// The address book, and how far its fill is.
-    pub async fn book(&self) -> Result<Book, ClientError> {
-        let action = "find out how far the address book is";
-        let url = self.url("v1/worker/book")?;
-        self.send(action, Method::GET, url, None).await
-    }
-
-    /// The same, with how many records of each kind there are: it takes a second for a million.
-    pub async fn counted_book(&self) -> Result<Book, ClientError> {
-        let action = "count the address book";
-        let query = BookQuery { by_object: true };
-        let url = self.url_with("v1/worker/book", action, &query)?;
-        self.send(action, Method::GET, url, None).await
-    }
-
-    /// Begins a fill of the address book, or returns the one that is under way.
-    pub async fn begin_fill(&self, request: &BeginFill) -> Result<Book, ClientError> {
-        let action = "begin a fill of the address book";
-        self.post(action, "v1/worker/book/fill", request).await
-    }
-
-    /// Writes records into the address book; at most [`MAX_BULK`](super::model::MAX_BULK) per
-    /// request.
-    pub async fn write_records(
-        &self,
-        request: &WriteRecords,
-    ) -> Result<WriteRecordsReceipt, ClientError> {
-        self.post("write records", "v1/worker/book/records", request)
-            .await
-    }
-
-    /// Ends a fill of the address book; repeat it until it is done.
-    pub async fn finish_fill(&self, request: &FinishFill) -> Result<FinishReceipt, ClientError> {
-        let action = "end a fill of the address book";
-        self.post(action, "v1/worker/book/finish", request).await
-    }
-
-    /// Takes the address book away; repeat it until it is done.
-    pub async fn drop_book(&self) -> Result<DropReceipt, ClientError> {
-        let action = "take the address book away";
-        let url = self.url("v1/worker/book")?;
-        self.send(action, Method::DELETE, url, None).await
-    }
-
-    /// The records of the address book that hold numbers.
-    pub async fn holders(&self, request: &HoldersRequest) -> Result<HoldersFound, ClientError> {
-        let action = "find the records of numbers";
-        self.post(action, "v1/worker/book/holders", request).await
-    }
-
-    // --- for the controller ---
-
-    /// Has tokens of the company refused that were issued before this time. Returns the time that
-    /// holds.
-    pub async fn revoke_tokens_before(&self, at: Timestamp) -> Result<Timestamp, ClientError> {
-        let action = "revoke tokens";
-        let body = encode(action, &TokensNotBefore { not_before: at })?;
-        let url = self.url("v1/tokens/not-before")?;
-        let answer = self.send(action, Method::PUT, url, Some(body)).await;
-        answer.map(|holds: TokensNotBefore| holds.not_before)
-    }
-
-    /// Claims the company's data for an integration, and says for how long it is kept.
-    pub async fn claim_company(
-        &self,
-        settings: &CompanySettings,
-    ) -> Result<CompanyState, ClientError> {
-        let action = "find out whose the company's data is";
-        let body = encode(action, settings)?;
-        let url = self.url("v1/company")?;
-        self.send(action, Method::PUT, url, Some(body)).await
-    }
-
-    /// How far the company's address book is.
-    pub async fn company_book(&self) -> Result<BookState, ClientError> {
-        let action = "find out how far the address book is";
-        let url = self.url("v1/company/book")?;
-        self.send(action, Method::GET, url, None).await
-    }
-
-    /// Erases what is held about the company, or a part of it; repeat it until it is done.
-    pub async fn erase_company(
-        &self,
-        request: &EraseCompanyRequest,
-    ) -> Result<ErasedCompany, ClientError> {
-        self.post("erase the company's data", "v1/company/erase", request)
-            .await
-    }
-
-    // --- for who answers for the protection of data ---
-
-    /// Erases what is held about a number.
-    pub async fn erase_number(&self, number: &NumberRequest) -> Result<ErasedNumber, ClientError> {
-        self.post("erase a number", "v1/numbers/erase", number)
-            .await
-    }
-
-    /// Lets an erased number be kept again.
-    pub async fn restore_number(
-        &self,
-        number: &NumberRequest,
-    ) -> Result<RestoredNumber, ClientError> {
-        self.post("restore a number", "v1/numbers/restore", number)
-            .await
-    }
-
-    /// Everything that is held about a number.
-    pub async fn export_number(&self, number: &NumberRequest) -> Result<NumberExport, ClientError> {
-        self.post("export a number", "v1/numbers/export", number)
-            .await
-    }
-
-    /// One page of the audit.
-    pub async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, ClientError> {
-        let action = "read the audit";
-        let url = self.url_with("v1/audit", action, query)?;
-        self.send(action, Method::GET, url, None).await
-    }
-
-    // --- for screens ---
-
-    /// The contact of a number in any spelling; `None` when the number has no contact.
-    pub async fn contact(&self, number: &str) -> Result<Option<Contact>, ClientError> {
-        let url = self.contact_url(number)?;
-        match self
-            .send::<Contact>("look a number up", Method::GET, url, None)
-            .await
-        {
-            Err(ClientError::Refused { problem, .. })
-                if problem.status == StatusCode::NOT_FOUND.as_u16() =>
-            {
-                Ok(None)
-            }
-            other => other.map(Some),
-        }
-    }
-
-    /// Writes a contact by hand.
-    pub async fn put_contact(
-        &self,
-        number: &str,
-        edit: &ContactEdit,
-    ) -> Result<Contact, ClientError> {
-        let action = "edit a contact";
-        let body = encode(action, edit)?;
-        self.send(action, Method::PUT, self.contact_url(number)?, Some(body))
-            .await
-    }
-
-    /// One page of the call history.
-    pub async fn calls(&self, query: &CallsQuery) -> Result<CallsPage, ClientError> {
-        let action = "read the call history";
-        let url = self.url_with("v1/calls", action, query)?;
-        self.send(action, Method::GET, url, None).await
-    }
-
-    // --- for the phone platform, whose part the quick start plays ---
-
-    /// Posts calls in the format of the platform's webhook.
-    pub async fn ingest(&self, payload: &serde_json::Value) -> Result<Receipt, ClientError> {
-        self.post("bring calls in", "v1/webhooks/calls", payload)
-            .await
-    }
-
-    // --- internals ---
 
     fn url(&self, path: &str) -> Result<Url, ClientError> {
         self.base
@@ -505,24 +275,7 @@ impl Client {
         url: &Url,
         body: Option<Vec<u8>>,
     ) -> Result<Reply<T>, ClientError> {
-        let unreachable = |source: reqwest::Error| {
-            let address = url.origin().ascii_serialization();
-            match cause::<rustls::Error>(&source) {
-                Some(wrong @ rustls::Error::InvalidCertificate(_)) => ClientError::NotTrusted {
-                    action,
-                    address,
-                    source: wrong.clone(),
-                },
-                _ => ClientError::Unreachable {
-                    action,
-                    address,
-                    attempts: 1,
-                    // The URL is removed, because it may hold a phone number and errors end up in
-                    // logs.
-                    source: source.without_url(),
-                },
-            }
-        };
+        let unreachable = |source| unreached(action, url, source);
         let mut request = self
             .http
             .request(method.clone(), url.clone())
@@ -554,6 +307,25 @@ impl Client {
         } else {
             Err(ClientError::Refused { action, problem })
         }
+    }
+}
+
+/// The error for a directory that was not reached.
+fn unreached(action: &'static str, url: &Url, source: reqwest::Error) -> ClientError {
+    let address = url.origin().ascii_serialization();
+    match cause::<rustls::Error>(&source) {
+        Some(wrong @ rustls::Error::InvalidCertificate(_)) => ClientError::NotTrusted {
+            action,
+            address,
+            source: wrong.clone(),
+        },
+        _ => ClientError::Unreachable {
+            action,
+            address,
+            attempts: 1,
+            // The URL is removed, because it may hold a phone number and errors end up in logs.
+            source: source.without_url(),
+        },
     }
 }
 

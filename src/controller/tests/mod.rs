@@ -1,0 +1,3 @@
+//! The whole controller in worlds that are played.
+
+mod year;

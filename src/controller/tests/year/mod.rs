@@ -1,0 +1,219 @@
+//! A year in a minute: the controller itself in worlds whose time leaps, drawn from seeds.
+//!
+//! Everything of the controller runs, from its watches to its writes, with three doors to the world
+//! that tests play: the API server (HTTP within the process), Salesforce (at the door of a proof)
+//! and the directory. Time is tokio's paused clock. docs/testing.md says what that leaves out.
+
+mod cluster;
+mod dice;
+mod directory;
+mod operate;
+mod replica;
+mod rules;
+mod salesforce;
+mod script;
+mod workload;
+mod world;
+
+use self::script::{Script, Size};
+use self::world::{Ended, play};
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .map_or(default, |text| text.parse().expect(name))
+}
+
+/// Plays a script, and shortens it when a rule breaks.
+fn check(script: &Script) -> Result<Ended, String> {
+    let ended = play(script);
+    let Some(first) = ended.broken.first() else {
+        return Ok(ended);
+    };
+    let rule = first.split(':').next().unwrap_or_default().to_owned();
+    let breaks = |script: &Script| {
+        let ended = play(script);
+        ended.broken.iter().any(|told| told.starts_with(&rule))
+    };
+    let short = match std::env::var_os("YEAR_WHOLE") {
+        Some(_) => script.clone(),
+        None => script.clone().shortened(breaks),
+    };
+    let told = play(&short);
+    let story = told.story.join("\n");
+    Err(format!(
+        "{story}\n{:#?}\nof {:#?}\nin this world, which a test may play:\n{short}",
+        told.broken, ended.broken
+    ))
+}
+
+#[test]
+fn in_worlds_out_of_seeds_every_rule_holds() {
+    let first = number("SEED", u64::from(rand::random::<u32>()));
+    let seeds = number("SEEDS", 20);
+    let size = |seed| Size {
+        seed,
+        tenants: number("TENANTS", 4) as usize,
+        days: number("DAYS", 4),
+    };
+    println!("seeds {first} to {}", first + seeds - 1);
+    let next = std::sync::atomic::AtomicU64::new(first);
+    let failed = parking_lot::Mutex::new(vec![]);
+    let threads = number("THREADS", 2);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if seed >= first + seeds || failed.lock().len() >= 3 {
+                        return;
+                    }
+                    let began = std::time::Instant::now();
+                    match check(&Script::drawn(size(seed))) {
+                        Ok(ended) if seeds < 50 => println!(
+                            "seed {seed}: {} proofs, {} log-ins, {} in a second, {} runs, {} requests; {:?}",
+                            ended.proofs, ended.logins, ended.peak, ended.runs, ended.requests, began.elapsed()
+                        ),
+                        Ok(_) => {}
+                        Err(told) => failed.lock().push(format!("seed {seed}: {told}")),
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Worlds that have something to tell, each with what is hard about it.
+const STORIES: [(&str, &str); 10] = [
+    (
+        "the leader is killed in the middle of guesses, and the next one knows of them",
+        "seed=11 tenants=2 days=1
+        0d 02:00:00 t0 guesses-passwords 4
+        0d 02:00:01 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:01:01 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:30:00 t0 writes-the-right-password 0",
+    ),
+    (
+        "it is renamed while the watch of integrations is silent and its history goes",
+        "seed=12 tenants=2 days=1
+        0d 03:00:00 t0 sees-a-watch-freeze 95
+        0d 03:01:00 t0 renames-the-integration 0
+        0d 03:02:00 t0 sees-all-watches-break 0",
+    ),
+    (
+        "the leader stands still while another one leads, and wakes up in the middle of a write",
+        "seed=13 tenants=2 days=1
+        0d 04:00:00 t0 writes-a-wrong-password 1
+        0d 04:00:00 t0 sees-the-leader-stand-still-for-seconds 40
+        0d 04:00:20 t0 writes-the-right-password 0",
+    ),
+    (
+        "it is deleted with its data while the directory is down",
+        "seed=14 tenants=2 days=1
+        0d 05:00:00 t0 wants-its-data-erased 1
+        0d 05:10:00 t0 sees-the-directory-down-for-minutes 40
+        0d 05:11:00 t0 deletes-the-integration 0
+        0d 06:00:00 t0 creates-the-integration 0",
+    ),
+    (
+        "the younger of two takes over when the older goes, and back",
+        "seed=15 tenants=2 days=1
+        0d 05:00:00 t0 has-a-rival 0
+        0d 06:00:00 t0 wants-its-data-erased 1
+        0d 07:00:00 t0 deletes-the-integration 0
+        0d 08:00:00 t0 creates-the-integration 0
+        0d 10:00:00 t0 has-no-rival-any-more 0",
+    ),
+    (
+        "what people delete and edit comes back, also while nothing is watched",
+        "seed=16 tenants=3 days=1
+        0d 02:00:00 t0 has-its-tokens-deleted 0
+        0d 03:00:00 t1 has-its-cronjob-edited 0
+        0d 04:00:00 t2 has-its-cronjob-deleted 0
+        0d 05:00:00 t0 sees-a-watch-freeze 96
+        0d 05:00:30 t0 has-its-cronjob-deleted 0
+        0d 05:01:00 t0 sees-all-watches-break 0
+        0d 06:00:00 t0 sees-a-watch-freeze 99
+        0d 06:00:30 t1 deletes-the-secret 0
+        0d 06:01:00 t0 sees-all-watches-break 0
+        0d 07:00:00 t1 writes-the-right-password 0",
+    ),
+    (
+        "each way to retrieve contacts leaves nothing of the one before",
+        "seed=17 tenants=3 days=1
+        0d 02:00:00 t0 retrieves-contacts-in-way 1
+        0d 02:00:00 t1 retrieves-contacts-in-way 1
+        0d 04:00:00 t0 retrieves-contacts-in-way 0
+        0d 04:00:00 t1 retrieves-contacts-in-way 2",
+    ),
+    (
+        "the API server fails most of the time, and refuses objects",
+        "seed=18 tenants=3 days=1
+        0d 02:00:00 t0 sees-requests-fail-of-a-hundred 75
+        0d 02:01:00 t0 writes-a-wrong-password 1
+        0d 02:02:00 t1 retrieves-contacts-in-way 1
+        0d 02:03:00 t2 names-no-time-zone 0
+        0d 02:10:00 t0 writes-the-right-password 0
+        0d 04:00:00 t0 sees-objects-refused-for-minutes 60
+        0d 04:01:00 t1 retrieves-contacts-in-way 0
+        0d 04:02:00 t2 names-a-time-zone 0",
+    ),
+    (
+        "a password is wrong for a day, and the runs wait",
+        "seed=19 tenants=2 days=2
+        0d 02:00:00 t0 writes-a-wrong-password 1
+        0d 02:00:00 t1 gets-a-new-password-in-salesforce 0
+        1d 02:00:00 t0 writes-the-right-password 0",
+    ),
+    (
+        "two integrations of one org ask for all of it",
+        "seed=20 tenants=2 days=3
+        0d 01:00:00 t0 retrieves-contacts-in-way 1
+        0d 01:00:00 t1 retrieves-contacts-in-way 1
+        0d 01:01:00 t0 asks-for-percent 100
+        0d 01:01:00 t1 asks-for-percent 100",
+    ),
+];
+
+#[test]
+fn in_worlds_with_a_story_every_rule_holds() {
+    for (about, text) in STORIES {
+        let script = Script::read(text).expect(about);
+        if let Err(told) = check(&script) {
+            panic!("{about}: {told}");
+        }
+    }
+}
+
+#[test]
+fn after_an_outage_of_salesforce_a_fleet_does_not_come_back_at_once() {
+    const TENANTS: usize = 30;
+    let most = world::in_time(async || {
+        let mut dice = dice::Dice::new(1, 1);
+        let tenants = (0..TENANTS).map(|at| {
+            let mut tenant = world::tenant(at, &mut dice);
+            tenant.wanted.spec.contacts.retrieval = crate::api::Retrieval::Disabled;
+            tenant.wanted.spec.interval = "30m".into();
+            tenant
+        });
+        let mut world = world::World::of(1, tenants.collect());
+        let begin = cluster::now();
+        let hours = |hours: u64| begin + cluster::seconds(hours * 3600);
+        for at in 0..TENANTS {
+            world.create(at, None);
+        }
+        world.at(hours(1), world::Task::End);
+        world.live().await;
+        for org in 0..world.salesforce.orgs() {
+            let change = |org: &mut salesforce::Org| org.down_until = hours(5);
+            world.salesforce.change_org(org, change);
+        }
+        world.at(hours(7), world::Task::End);
+        world.live().await;
+        world.salesforce.most_in_a_minute(hours(2))
+    });
+    // Spread over half an hour, a minute has one or two of them.
+    assert!(most > 0 && most <= TENANTS as u64 / 3, "{most} proofs within a minute");
+}

@@ -1,0 +1,166 @@
+//! A token is exchanged for a session, and the session is given up.
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
+use tracing::info;
+use zeroize::Zeroizing;
+
+use super::Pages;
+use super::session::{Session, form_key, same};
+use super::viewer::{Site, cookie, is_own_form, language, other_language};
+use super::views::{Frame, Refusal, refused, shown};
+use super::words::Language;
+use crate::directory::http::middleware::span;
+use crate::directory::model::tokens::{Purpose, TokenError, Verified};
+use crate::error::Chain;
+
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+struct SignInPage {
+    frame: Frame,
+    next: String,
+    problem: Option<String>,
+    note: Option<&'static str>,
+}
+
+/// `GET /pages/sign-in`.
+pub(super) async fn page(uri: Uri, headers: HeaderMap) -> Response {
+    let language = language(&uri, &headers);
+    let query = |name: &str| field(uri.query().unwrap_or_default().as_bytes(), name);
+    let out = query("out").map(|_| language.words().signed_out);
+    let mut frame = Frame::bare(language, "", language.words().sign_in);
+    frame.other_language = other_language(&uri, language);
+    shown(&SignInPage {
+        frame,
+        next: next(query("next")),
+        problem: None,
+        note: out,
+    })
+}
+
+/// `POST /pages/sign-in`.
+pub(super) async fn exchange(
+    State(pages): State<Pages>,
+    uri: Uri,
+    headers: HeaderMap,
+    form: Bytes,
+) -> Response {
+    let language = language(&uri, &headers);
+    if !is_own_form(&headers) {
+        return refused(language, Refusal::Forged);
+    }
+    let next = next(field(&form, "next"));
+    let token = Zeroizing::new(field(&form, "token").unwrap_or_default());
+    let keys = pages.app.keys.borrow().clone();
+    let now = Timestamp::now();
+    let verified = keys.verified(token.trim(), now).and_then(|verified| {
+        pages.app.revoked.check(&verified.claims)?;
+        Ok(verified)
+    });
+    let verified = match verified {
+        Ok(verified) if verified.claims.purpose == Purpose::Lookup => verified,
+        Ok(Verified { .. }) => {
+            return not_taken(language, next, language.words().only_lookup.to_owned());
+        }
+        Err(error) => return not_taken(language, next, told(&error)),
+    };
+    span::is_of(&verified.claims.company);
+    info!("a token was exchanged for a session");
+    let session = Session::of(&verified, now).sealed(&keys);
+    let site = Site::of(&headers, &pages.settings);
+    with_cookie(Redirect::to(&next), &site.cookie_of_session(Some(&session)))
+}
+
+/// `POST /pages/sign-out`.
+pub(super) async fn sign_out(
+    State(pages): State<Pages>,
+    uri: Uri,
+    headers: HeaderMap,
+    form: Bytes,
+) -> Response {
+    let language = language(&uri, &headers);
+    let site = Site::of(&headers, &pages.settings);
+    let keys = pages.app.keys.borrow().clone();
+    let session = cookie(&headers, site.session_name()).unwrap_or_default();
+    let key = form_key(session, &keys);
+    let sent = field(&form, "key").unwrap_or_default();
+    if !is_own_form(&headers) || !same(sent.as_bytes(), key.as_bytes()) {
+        return refused(language, Refusal::Forged);
+    }
+    with_cookie(
+        Redirect::to("/pages/sign-in?out"),
+        &site.cookie_of_session(None),
+    )
+}
+
+fn with_cookie(redirect: Redirect, line: &str) -> Response {
+    let mut response = redirect.into_response();
+    match HeaderValue::from_str(line) {
+        Ok(line) => {
+            response.headers_mut().append(SET_COOKIE, line);
+            response
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn not_taken(language: Language, next: String, why: String) -> Response {
+    info!("a token was not exchanged");
+    let words = language.words();
+    let page = SignInPage {
+        frame: Frame::bare(language, "", words.sign_in),
+        next,
+        problem: Some(words.refused.replace("{}", &why)),
+        note: None,
+    };
+    (StatusCode::FORBIDDEN, shown(&page)).into_response()
+}
+
+fn told(error: &TokenError) -> String {
+    Chain(error).to_string()
+}
+
+/// The page to show next: one of these pages, and nothing else.
+fn next(wanted: Option<String>) -> String {
+    let is_ours = |path: &String| {
+        path.starts_with("/pages/")
+            && !path.starts_with("/pages/sign-")
+            && !path.contains(|c: char| c.is_control() || c == '\\')
+    };
+    wanted
+        .filter(is_ours)
+        .unwrap_or_else(|| "/pages/calls".to_owned())
+}
+
+/// A field of a form or of an address.
+fn field(form: &[u8], name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(form);
+    pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_led_to_these_pages_alone() {
+        let led = |wanted: &str| next(Some(wanted.to_owned()));
+        assert_eq!(led("/pages/calls?q=a"), "/pages/calls?q=a");
+        for elsewhere in [
+            "https://evil.example/pages/calls",
+            "//evil.example/pages/",
+            "/v1/calls",
+            "/pages/sign-in?next=/pages/calls",
+            "/pages/\r\nSet-Cookie: a=b",
+            "/pages/\\evil.example",
+            "",
+        ] {
+            assert_eq!(led(elsewhere), "/pages/calls", "{elsewhere}");
+        }
+    }
+}
