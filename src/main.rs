@@ -155,18 +155,8 @@ async fn dispatch(role: Role, shutdown: Shutdown) -> Exit {
         Role::Status(args) => status::run(*args, shutdown).await,
         Role::Why(args) => why::run(*args, shutdown).await,
         Role::Selftest(args) => selftest::run(*args, shutdown).await,
-        Role::Crds => print_crds(),
+        Role::Crds => print("crds", api::crd::TEXT),
         Role::PermissionSet => print_permission_set(),
-    }
-}
-
-fn print_crds() -> Exit {
-    match api::crd::yaml() {
-        Ok(text) => print("crds", &text),
-        Err(error) => {
-            print_error("crds", &error);
-            Exit::Failed
-        }
     }
 }
 
