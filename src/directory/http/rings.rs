@@ -144,6 +144,13 @@ pub(crate) async fn known(
         return Err(ApiError::NobodyErased);
     }
     let asked = app.store.asked(company, number).await?;
+    if asked.asked_at.is_some()
+        && !asked.not_found
+        // It may have been written between these reads.
+        && let Some(contact) = app.store.contact(company, number).await?
+    {
+        return Ok(contact);
+    }
     let numbers = std::slice::from_ref(number);
     let mut book = app.store.in_book(company, numbers).await?;
     match book.remove(number) {
@@ -185,22 +192,15 @@ async fn waited(
     deadline: Instant,
 ) -> Result<Contact, ApiError> {
     let company = caller.company.clone();
-    let hash = app.store.number_hash(&company, number.as_str());
-    let waiter = app.store.changes().wait_for(&company, &hash);
-    let mut told = waiter.as_ref().map(|waiter| waiter.told());
     let began = now();
     let ring = app
         .store
         .ring(&company, number, began, &app.rings, began)
         .await?;
     let no_name = |why, asked| Err(ApiError::NoName(why, asked));
-    let asked = |error| match error {
-        ApiError::UnknownNumber(asked) => Ok(asked),
-        other => Err(other),
-    };
-    let so_far = match known(app, &company, number).await {
-        Ok(contact) => return Ok(contact),
-        Err(error) => asked(error)?,
+    let so_far = match look(app, &company, number).await? {
+        Known::Yes(contact) => return Ok(*contact),
+        Known::No(asked) => asked,
     };
     match ring {
         Ring::Known | Ring::Asked => return Err(ApiError::UnknownNumber(so_far)),
@@ -212,24 +212,18 @@ async fn waited(
         }
         Ring::Waits { .. } => {}
     }
-    let Some(waiter) = &waiter else {
+    let hash = app.store.number_hash(&company, number.as_str());
+    let Some(waiter) = app.store.changes().wait_for(&company, &hash) else {
         return no_name(NoName::TooManyWait, so_far);
     };
     caller.leaves_its_turn();
+    let mut is_late = false;
     loop {
-        let is_late = match told.take() {
-            None => false,
-            Some(told) => tokio::select! {
-                () = told => false,
-                () = tokio::time::sleep_until(deadline) => true,
-                () = app.shutdown.cancelled() => return Err(ApiError::GoingDown),
-            },
-        };
         // Before the look: what becomes of it meanwhile is looked for again.
-        told = Some(waiter.told());
-        let so_far = match known(app, &company, number).await {
-            Ok(contact) => return Ok(contact),
-            Err(error) => asked(error)?,
+        let told = waiter.told();
+        let so_far = match look(app, &company, number).await? {
+            Known::Yes(contact) => return Ok(*contact),
+            Known::No(asked) => asked,
         };
         if is_answered(app, &so_far) {
             return Err(ApiError::UnknownNumber(so_far));
@@ -240,6 +234,25 @@ async fn waited(
         if is_late {
             return no_name(NoName::Slow, so_far);
         }
+        tokio::select! {
+            () = told => {}
+            () = tokio::time::sleep_until(deadline) => is_late = true,
+            () = app.shutdown.cancelled() => return Err(ApiError::GoingDown),
+        }
+    }
+}
+
+/// Whether somebody is known under a number.
+enum Known {
+    Yes(Box<Contact>),
+    No(Asked),
+}
+
+async fn look(app: &App, company: &CompanyId, number: &E164) -> Result<Known, ApiError> {
+    match known(app, company, number).await {
+        Ok(contact) => Ok(Known::Yes(Box::new(contact))),
+        Err(ApiError::UnknownNumber(asked)) => Ok(Known::No(asked)),
+        Err(other) => Err(other),
     }
 }
 

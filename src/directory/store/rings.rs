@@ -25,9 +25,6 @@ use crate::phone::E164;
 /// When a ring that could not be asked is handed out again.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// For how long a list of who waits is good.
-const GOOD_FOR: Duration = Duration::from_millis(500);
-
 /// The most rows that one transaction deletes.
 const BATCH: i64 = 1_000;
 
@@ -114,10 +111,10 @@ pub(crate) const WITH_CALLS: &str = "WITH RECURSIVE steps (company) AS (\
        UNION ALL SELECT (SELECT MIN(n.company) FROM calls n WHERE n.lookup = 'Pending' AND n.company > steps.company) \
        FROM steps WHERE steps.company IS NOT NULL) \
      SELECT found.company, found.oldest, o.namespace FROM (\
-       SELECT steps.company, (SELECT MIN(some.started_at) FROM (\
+       SELECT steps.company, (SELECT MIN(sample.started_at) FROM (\
          SELECT w.started_at FROM calls w WHERE w.company = steps.company AND w.lookup = 'Pending' \
          AND (w.ended_at IS NOT NULL OR w.started_at < $2) AND (w.holder IS NULL OR w.claimed_until <= $1) \
-         LIMIT 20) some) AS oldest \
+         ORDER BY w.lookup_key LIMIT 20) sample) AS oldest \
        FROM steps WHERE steps.company IS NOT NULL) found \
      LEFT JOIN companies o ON o.company = found.company WHERE found.oldest IS NOT NULL";
 
@@ -423,14 +420,13 @@ impl Store {
         }
     }
 
-    /// All that waits and can be taken now. Who asks within half a second gets the same list: it
-    /// costs a look at each company.
+    /// All that waits and can be taken now. It is read once for all who ask while another one is
+    /// read: it costs a look at each company.
     pub(crate) async fn list_who_waits(&self, now: Timestamp) -> Result<List, StoreError> {
+        let asked_at = Instant::now();
         let mut last = self.last_list.lock().await;
         if let Some(list) = &*last
-            && list.read_at.elapsed() < GOOD_FOR
-            // Nothing that it lacks is forgotten.
-            && self.changes.waits_after(list.position, 1).is_ok()
+            && list.read_at > asked_at
         {
             return Ok(list.clone());
         }

@@ -11,8 +11,10 @@ mod limits;
 mod log;
 mod numbers;
 mod revoked;
+mod rings;
 mod running;
 mod tokens;
+mod waiting;
 mod whose;
 mod work;
 

@@ -18,6 +18,7 @@ on_each_database! {
     what_waits_comes_first_and_then_what_begins_to,
     a_stream_that_is_cut_anywhere_loses_nothing,
     a_stream_goes_on_where_it_was_cut,
+    a_shard_is_told_of_its_own_namespaces_and_of_what_is_nobodys,
     what_another_one_holds_does_not_wait,
     a_stream_outlasts_the_time_of_a_request_and_ends_with_the_directory,
 }
@@ -207,22 +208,87 @@ async fn a_stream_goes_on_where_it_was_cut(on: Backend) {
     }
     // A browser says it in a header.
     let url = format!("{}/v1/waiting", directory.base);
-    let asked = directory.http.get(url).header("Last-Event-ID", behind_birch);
+    let asked = directory
+        .http
+        .get(url)
+        .header("Last-Event-ID", behind_birch);
     let token = operators_token(60);
-    let mut response = asked.bearer_auth(token.expose_secret()).send().await.unwrap();
+    let mut response = asked
+        .bearer_auth(token.expose_secret())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut text = String::new();
     while !text.contains("caught-up") {
         let chunk = response.chunk().await.unwrap().unwrap();
         text.push_str(std::str::from_utf8(&chunk).unwrap());
     }
-    assert!(text.starts_with("retry: ") && !text.contains("acme"), "{text}");
+    assert!(
+        text.starts_with("retry: ") && !text.contains("acme"),
+        "{text}"
+    );
     assert!(!text.contains("312345678"), "no numbers: {text}");
     // After a restart, positions of before are unknown.
     drop((stream, again, response));
     let directory = directory.restart().await;
     let mut stream = directory.follow(Some(&caught_up)).await;
     assert_eq!(list(&mut stream).await.len(), 3);
+}
+
+async fn a_shard_is_told_of_its_own_namespaces_and_of_what_is_nobodys(on: Backend) {
+    let directory = Directory::start(on).await;
+    let shards: Vec<crate::shard::Shard> = (0..2)
+        .map(|index| format!("{index}/2").parse().unwrap())
+        .collect();
+    let follow = async |shard| {
+        let query = WaitingQuery {
+            after: None,
+            shard: Some(shard),
+        };
+        let token = operators_token(600);
+        let client = Client::with_http(directory.http.clone(), &directory.base, token);
+        client.unwrap().waiting(&query).await.unwrap()
+    };
+    let mut streams = vec![];
+    for shard in &shards {
+        let mut stream = follow(*shard).await;
+        assert_eq!(next(&mut stream).await, Some(WaitingEvent::CaughtUp));
+        streams.push(stream);
+    }
+    let mut expected = [vec![], vec![]];
+    for n in 0..8 {
+        let (company, namespace) = (format!("company-{n}"), format!("tenant-{n}"));
+        let settings = crate::directory::model::company::CompanySettings {
+            owner: crate::directory::model::company::Owner {
+                uid: format!("uid-{n}"),
+                namespace: namespace.clone(),
+                name: "link".to_owned(),
+            },
+            adopt: None,
+            had_tokens: false,
+            retain_days: None,
+        };
+        let controller = directory.client(&company, Purpose::Controller);
+        controller.claim_company(&settings).await.unwrap();
+        directory.ends_a_call(&company, "d1", "0312345678").await;
+        for (shard, expected) in shards.iter().zip(&mut expected) {
+            if shard.holds(&namespace) {
+                expected.push(company.clone());
+            }
+        }
+    }
+    directory.ends_a_call("nobodys", "d1", "0312345678").await;
+    for ((stream, shard), mut expected) in streams.iter_mut().zip(&shards).zip(expected) {
+        assert!(!expected.is_empty() && expected.len() < 8);
+        expected.push("nobodys".to_owned());
+        for company in &expected {
+            assert_eq!(next(stream).await, calls_of(company));
+        }
+        let mut listed = list(&mut follow(*shard).await).await;
+        listed.sort();
+        assert_eq!(listed, expected, "so is the list");
+    }
 }
 
 async fn what_another_one_holds_does_not_wait(on: Backend) {
@@ -274,9 +340,15 @@ async fn only_the_operators_token_opens_the_stream_and_it_opens_nothing_else() {
         let token = token("acme", purpose);
         let reply = directory.raw("GET", "/v1/waiting", Some(token.expose_secret()), "");
         let reply = reply.await;
-        assert_eq!((reply.status, reply.json()["code"].as_str()), (403, Some("wrong-purpose")));
+        assert_eq!(
+            (reply.status, reply.json()["code"].as_str()),
+            (403, Some("wrong-purpose"))
+        );
         let detail = reply.json()["detail"].to_string();
-        assert!(detail.contains(&format!("for {purpose}")) && detail.contains("operator"), "{detail}");
+        assert!(
+            detail.contains(&format!("for {purpose}")) && detail.contains("operator"),
+            "{detail}"
+        );
     }
     let operators = operators_token(60);
     for (method, path) in [
@@ -296,12 +368,23 @@ async fn only_the_operators_token_opens_the_stream_and_it_opens_nothing_else() {
         let reply = directory.raw(method, path, Some(operators.expose_secret()), "{}");
         let reply = reply.await;
         assert_eq!(reply.status, 403, "{path}");
-        assert!(reply.json()["detail"].to_string().contains("for operator"), "{path}");
+        assert!(
+            reply.json()["detail"].to_string().contains("for operator"),
+            "{path}"
+        );
     }
     let expired = operators_token(-61);
-    let reply = directory.raw("GET", "/v1/waiting", Some(expired.expose_secret()), "").await;
-    assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("token-expired")));
-    assert_eq!(directory.raw("GET", "/v1/waiting", None, "").await.status, 401);
+    let reply = directory
+        .raw("GET", "/v1/waiting", Some(expired.expose_secret()), "")
+        .await;
+    assert_eq!(
+        (reply.status, reply.json()["code"].as_str()),
+        (401, Some("token-expired"))
+    );
+    assert_eq!(
+        directory.raw("GET", "/v1/waiting", None, "").await.status,
+        401
+    );
 }
 
 #[tokio::test]
@@ -343,10 +426,15 @@ async fn who_reads_nothing_costs_nobody_anything_and_there_is_an_end_to_streams(
     let mut stream = directory.follow(None).await;
     assert_eq!(next(&mut stream).await, Some(WaitingEvent::CaughtUp));
     let refused = directory.try_follow(None).await.unwrap_err();
-    assert!(refused.to_string().contains("too-many-streams"), "{refused}");
+    assert!(
+        refused.to_string().contains("too-many-streams"),
+        "{refused}"
+    );
     for n in 0..40 {
         let company = format!("company-{}", n % 4);
-        directory.ends_a_call(&company, &format!("d{n}"), "0312345678").await;
+        directory
+            .ends_a_call(&company, &format!("d{n}"), "0312345678")
+            .await;
         assert_eq!(next(&mut stream).await, calls_of(&company));
     }
     let metrics = directory.raw("GET", "/metrics", None, "").await.body;

@@ -526,6 +526,7 @@ mod tests {
             "c4d1bc8b3738fc30e9213cfb",
             "4036d27c8e300b9d9e88348f",
             "845c75000dd69c6150d92e25",
+            "6adf692f29cade9d4738d936",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -538,6 +539,7 @@ mod tests {
             "2d4fa64d22a94555e3d2ed6e",
             "2ca27684960972b48b61093a",
             "ba090a4bda8da8bca1885f5b",
+            "351ca294563bdfdfd3f749da",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }

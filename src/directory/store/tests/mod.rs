@@ -8,6 +8,7 @@ mod plans;
 mod raced;
 mod replicas;
 mod revocations;
+mod rings;
 mod upgrade;
 mod whose;
 

@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use super::*;
 use crate::directory::model::follow::KnownRequest;
 use crate::directory::store::database::{Arg, args, row};
-use crate::directory::store::{again, book, calls, contacts, follow, numbers, purge, work};
+use crate::directory::store::{again, book, calls, contacts, follow, numbers, purge, rings, work};
 
 row! {
     struct Step {
@@ -48,6 +48,33 @@ async fn a_ringing_phone_is_answered_by_two_reads_of_a_key() {
         "SEARCH p USING PRIMARY KEY (company=? AND number=?)\n\
          SEARCH q USING PRIMARY KEY (company=? AND number=?) LEFT-JOIN"
     );
+}
+
+/// It is read once a minute for each stream, however many calls there are.
+#[tokio::test]
+async fn who_waits_is_found_by_steps_from_company_to_company() {
+    let with_calls = plan(rings::WITH_CALLS, args![9, 5]).await;
+    for step in [
+        "SEARCH n USING COVERING INDEX calls_to_resolve (company>?)",
+        "SEARCH w USING INDEX calls_to_resolve (company=?)",
+    ] {
+        assert!(with_calls.contains(step), "{with_calls}");
+    }
+    for whole in ["SCAN n", "SCAN w"] {
+        assert!(!with_calls.contains(whole), "{with_calls}");
+    }
+    let with_rings = plan(rings::WITH_RINGS, args![9, 5]).await;
+    assert!(
+        with_rings.contains("USING INDEX rings_open"),
+        "{with_rings}"
+    );
+    let on_record = plan(rings::ON_RECORD, args!["acme", "+81", 5]).await;
+    assert!(
+        on_record.contains("rings_of_a_minute (company=? AND recorded_at>?)"),
+        "{on_record}"
+    );
+    let any = plan(rings::ANY_OPEN, args!["acme"]).await;
+    assert!(any.contains("rings_open (company=?)"), "{any}");
 }
 
 #[tokio::test]
