@@ -93,7 +93,11 @@ impl Decision<'_> {
         let records = book.org_records.or(book.records);
         let lately = days::lately(&book.days, records, self.now)?;
         let rhythm = Rhythm {
-            runs: cadence.period(),
+            // The controller asks what changed when it is time to, whether anybody called or not.
+            runs: match self.is_resident_after_calls(settings) {
+                true => Duration::from_secs(60),
+                false => cadence.period(),
+            },
             follow: settings.follow.map(|(_, every)| every),
             interval: settings.interval,
             second_question: settings.second_question,
@@ -200,9 +204,10 @@ impl Decision<'_> {
         let every = settings
             .follow
             .map_or(settings.interval, |(_, every)| every);
-        let runs = self
-            .cadence(settings)
-            .map_or(every, |cadence| cadence.period());
+        let runs = match self.cadence(settings) {
+            Some(cadence) if !self.is_resident_after_calls(settings) => cadence.period(),
+            _ => every,
+        };
         let overlap = Duration::try_from(OVERLAP).unwrap_or_default();
         (every.max(runs).saturating_mul(MISSED) + overlap).max(LEAST_BEHIND)
     }

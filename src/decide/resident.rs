@@ -59,13 +59,13 @@ pub(crate) enum Not {
     Elsewhere,
     /// Nothing is to be done between the runs of the schedule.
     #[error("calls are not looked up as they end")]
-    NotAfterCalls,
+    OnSchedule,
     /// The spec has changed, or was not looked at yet.
     #[error("the spec has changed and is looked at first")]
     Pending,
     /// The integration is suspended, or a condition that runs need is not true.
     #[error("the integration is not ready: {0}")]
-    NotReady(Code),
+    Unready(Code),
     /// No request is free. The value is when to ask again, if that can be said.
     #[error("no API request is free")]
     BudgetExhausted(Option<Timestamp>),
@@ -110,10 +110,10 @@ pub(crate) fn permit(asked: &Asked<'_>, now: Timestamp) -> Result<Permit, Not> {
         return Err(Not::Elsewhere);
     }
     if asked.work == Work::Calls && settings.retrieval != Retrieval::AfterCall {
-        return Err(Not::NotAfterCalls);
+        return Err(Not::OnSchedule);
     }
     if settings.suspend {
-        return Err(Not::NotReady(Reason::Suspended.into()));
+        return Err(Not::Unready(Reason::Suspended.into()));
     }
     let status = resource.status.as_ref().ok_or(Not::Pending)?;
     if status.observed_generation != resource.metadata.generation {
@@ -129,7 +129,7 @@ pub(crate) fn permit(asked: &Asked<'_>, now: Timestamp) -> Result<Permit, Not> {
             _ => verdict.truth == Truth::True,
         };
         if !holds {
-            return Err(Not::NotReady(verdict.reason));
+            return Err(Not::Unready(verdict.reason));
         }
     }
     let connection = status.connection.as_ref().ok_or(Not::Pending)?;

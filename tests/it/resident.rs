@@ -15,6 +15,9 @@ use crate::leaders::{candidate, leads};
 use crate::stage::{NEXT_MINUTES, SOON, Stage, names};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
+/// What programs log: also why nothing is looked up.
+const LOG: &str = "info,switchboard::controller::resident=debug,switchboard::directory=debug";
+
 /// An integration whose calls are looked up as they end.
 async fn after_calls(stage: &Stage, run: Value) {
     stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
@@ -82,7 +85,7 @@ fn no_pods(stage: &Stage) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_ends_has_its_name_without_a_pod_and_counts_are_written_once_a_minute() {
-    let stage = Stage::start("resident", world::acme()).await;
+    let stage = Stage::start_logging("resident", world::acme(), LOG).await;
     after_calls(&stage, json!({})).await;
     stage.ready("acme").await;
     let lookup = stage.directory("acme", "lookup").await;

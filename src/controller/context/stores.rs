@@ -18,6 +18,9 @@ use crate::decide::LiveCronJob;
 pub(crate) struct Stores {
     /// The integrations.
     pub integrations: Store<SalesforceIntegration>,
+    /// Set once they have been listed. The store's own wait wakes only the last of several that
+    /// wait.
+    pub listed: Arc<SetOnce<()>>,
     /// Their CronJobs.
     pub cron_jobs: Arc<ChildStore<LiveCronJob>>,
     /// Their Jobs.
@@ -50,8 +53,7 @@ impl Stores {
 
     /// Waits until every list has been read. A decision before that would create again what exists.
     pub(crate) async fn synced(&self) {
-        // Waiting fails only after the watch has ended.
-        let _ = self.integrations.wait_until_ready().await;
+        self.listed.wait().await;
         self.cron_jobs.synced().await;
         self.jobs.synced().await;
         self.pods.synced().await;

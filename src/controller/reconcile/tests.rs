@@ -71,6 +71,7 @@ fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
     }
     let stores = Stores {
         integrations,
+        listed: Arc::new(SetOnce::new_with(Some(()))),
         cron_jobs: Arc::new(ChildStore::default()),
         jobs: Arc::new(ChildStore::default()),
         pods: Arc::new(ChildStore::default()),

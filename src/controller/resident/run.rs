@@ -226,7 +226,7 @@ impl Runner {
                 Again::After(LONGEST_PAUSE)
             }
             // The directory tells once a minute what still waits.
-            Not::Elsewhere | Not::NotAfterCalls | Not::NotReady(_) => Again::WhenWoken,
+            Not::Elsewhere | Not::OnSchedule | Not::Unready(_) => Again::WhenWoken,
         }
     }
 

@@ -68,9 +68,9 @@ impl Watches {
             .labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
         let (integrations, writer) = reflector::store();
         let integration_events =
-            watched::<SalesforceIntegration>(client, &access, everything.clone())
-                .reflect(writer)
-                .boxed();
+            watched::<SalesforceIntegration>(client, &access, everything.clone()).reflect(writer);
+        let listed = Arc::new(SetOnce::new());
+        let integration_events = tells_when_listed(integration_events, &listed);
         let (cron_jobs, cron_job_events) =
             kept::<CronJob, _>(watched(client, &access, ours.clone()), summarize);
         let (jobs, job_events) = kept::<Job, _>(watched(client, &access, ours.clone()), Job::clone);
@@ -78,26 +78,17 @@ impl Watches {
         // Metadata only: the content of tenants' other Secrets never arrives here, and costs
         // nothing.
         let secrets = watched::<PartialObjectMeta<Secret>>(client, &access, everything);
-        let listed = Arc::new(SetOnce::new());
-        let secrets = {
-            let listed = Arc::clone(&listed);
-            secrets
-                .inspect(move |event| {
-                    if let Ok(Event::InitDone) = event {
-                        // A later list finds it set already.
-                        let _ = listed.set(());
-                    }
-                })
-                .boxed()
-        };
+        let secrets_listed = Arc::new(SetOnce::new());
+        let secrets = tells_when_listed(secrets, &secrets_listed);
         Self {
             namespace: access.namespace().map(Into::into),
             stores: Stores {
                 integrations,
+                listed,
                 cron_jobs,
                 jobs,
                 pods,
-                secrets: listed,
+                secrets: secrets_listed,
                 access,
             },
             integrations: integration_events,
@@ -214,6 +205,22 @@ where
     access
         .filter_forbidden(api, events)
         .map_ok(api_server::unwrap)
+        .boxed()
+}
+
+/// A watch that says when its list has been read.
+fn tells_when_listed<K: Send + 'static>(
+    events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+    listed: &Arc<SetOnce<()>>,
+) -> Events<K> {
+    let listed = Arc::clone(listed);
+    events
+        .inspect(move |event| {
+            if let Ok(Event::InitDone) = event {
+                // A later list finds it set already.
+                let _ = listed.set(());
+            }
+        })
         .boxed()
 }
 

@@ -131,7 +131,7 @@ fn following(rhythm: &Rhythm, every: Option<Duration>, changes: f64) -> f64 {
         Some(_) => (changes / windows / CHANGES_OF_A_REQUEST as f64).floor() * windows,
         None => 0.0,
     };
-    // A proof is due after the interval or up to a fifth later.
+    // A proof is due a tenth to a fifth after the interval.
     let stands_for_proofs = gap.is_some_and(|gap| gap <= interval.saturating_mul(6) / 5);
     let by_clock = DAY as f64 / (interval as f64 * 1.1);
     let proofs = match stands_for_proofs {

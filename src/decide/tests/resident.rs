@@ -65,11 +65,11 @@ fn the_controller_looks_up_calls_when_a_cron_job_would_not_be_suspended() {
     world.resource.spec.suspend = true;
     assert_eq!(
         may(&world, Work::Calls),
-        Err(Not::NotReady("Suspended".into()))
+        Err(Not::Unready("Suspended".into()))
     );
     world.resource.spec = spec.clone();
     world.resource.spec.contacts.retrieval = Retrieval::Daily;
-    assert_eq!(may(&world, Work::Calls), Err(Not::NotAfterCalls));
+    assert_eq!(may(&world, Work::Calls), Err(Not::OnSchedule));
     assert!(
         may(&world, Work::Rings).is_ok(),
         "a ring is answered all the same"
@@ -82,7 +82,7 @@ fn the_controller_looks_up_calls_when_a_cron_job_would_not_be_suspended() {
     world.step(refused());
     assert_eq!(
         may(&world, Work::Calls),
-        Err(Not::NotReady("InvalidLogin".into()))
+        Err(Not::Unready("InvalidLogin".into()))
     );
     assert_eq!(world.suspended(), Some(true));
 }
