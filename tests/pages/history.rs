@@ -52,7 +52,7 @@ async fn calls_are_searched_filtered_and_explained() {
     is_clean(&browser, &bed).await;
     browser.open(&bed.url("/pages/calls/d3")).await.unwrap();
     browser
-        .shows("the caller withheld the number")
+        .shows("The caller withheld the number")
         .await
         .unwrap();
     is_clean(&browser, &bed).await;
