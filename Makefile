@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory clean
+.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools year operate planted fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,15 @@ unit: postgresql ## The fast tests only, without a control plane
 
 it: prometheus cluster tools ## The integration tests only
 	cargo test --test it
+
+year: ## The controller in played worlds: days of tenants from seeds (SEEDS=1000 SEED=1 TENANTS=4 DAYS=4)
+	SEEDS=$(or $(SEEDS),1000) cargo test --lib tests::year -- --nocapture
+
+operate: ## Sequences of changes out of the schema in played worlds (SEQUENCES=2000)
+	SEQUENCES=$(or $(SEQUENCES),2000) cargo test --lib operate -- --nocapture
+
+planted: ## Plant bugs that operators had and see which rule finds each; BUG=name for one
+	@tests/planted/run.sh $(BUG)
 
 image: ## Build the image into target/image/ with buildah or docker, without a registry; print its size
 	@image/build.sh

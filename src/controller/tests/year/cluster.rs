@@ -256,7 +256,9 @@ impl Asked {
             watch: watched.then(|| {
                 (
                     number("resourceVersion").unwrap_or(0),
-                    number("timeoutSeconds").filter(|end| *end > 0).unwrap_or(3_600),
+                    number("timeoutSeconds")
+                        .filter(|end| *end > 0)
+                        .unwrap_or(3_600),
                 )
             }),
             ours_only: query.contains_key("labelSelector"),
@@ -486,10 +488,7 @@ impl Cluster {
             };
         } else if now < faults.refused_until
             && matches!(asked.method, Method::POST | Method::PUT)
-            && matches!(
-                asked.place.kind,
-                Kind::CronJob | Kind::Job | Kind::Secret
-            )
+            && matches!(asked.place.kind, Kind::CronJob | Kind::Job | Kind::Secret)
         {
             fate = Fate::Refused(403);
         }
@@ -762,8 +761,9 @@ impl State {
         }
         count.1 += 1;
         if count.1 == STORM {
-            self.storms
-                .push(format!("{STORM} attempts to write {place:?} within an hour"));
+            self.storms.push(format!(
+                "{STORM} attempts to write {place:?} within an hour"
+            ));
         }
     }
 
@@ -829,7 +829,9 @@ impl State {
                 }
                 let after = self.put(kind, next);
                 let left = after.pointer("/metadata/finalizers");
-                let is_held = left.and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+                let is_held = left
+                    .and_then(Value::as_array)
+                    .is_some_and(|all| !all.is_empty());
                 if !is_held && time(&after, "/metadata/deletionTimestamp").is_some() {
                     self.delete(place);
                 }
@@ -844,7 +846,10 @@ impl State {
                     return failure(409, "Conflict");
                 }
                 self.delete(place);
-                answer(200, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}))
+                answer(
+                    200,
+                    &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}),
+                )
             }
             _ => failure(405, "MethodNotAllowed"),
         }

@@ -52,9 +52,8 @@ impl played::Directory for Directory {
             namespace: owner.namespace.clone(),
             name: owner.name.clone(),
         };
-        let same_place = |stands: &Owner| {
-            (&stands.namespace, &stands.name) == (&owner.namespace, &owner.name)
-        };
+        let same_place =
+            |stands: &Owner| (&stands.namespace, &stands.name) == (&owner.namespace, &owner.name);
         match stands {
             Some(stands)
                 if stands.uid != owner.uid

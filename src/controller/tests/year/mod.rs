@@ -50,11 +50,11 @@ fn check(script: &Script) -> Result<Ended, String> {
 #[test]
 fn in_worlds_out_of_seeds_every_rule_holds() {
     let first = number("SEED", u64::from(rand::random::<u32>()));
-    let seeds = number("SEEDS", 20);
+    let seeds = number("SEEDS", 8);
     let size = |seed| Size {
         seed,
-        tenants: number("TENANTS", 4) as usize,
-        days: number("DAYS", 4),
+        tenants: number("TENANTS", 3) as usize,
+        days: number("DAYS", 2),
     };
     println!("seeds {first} to {}", first + seeds - 1);
     let next = std::sync::atomic::AtomicU64::new(first);
@@ -179,17 +179,25 @@ const STORIES: [(&str, &str); 10] = [
 
 #[test]
 fn in_worlds_with_a_story_every_rule_holds() {
-    for (about, text) in STORIES {
+    let play = |(about, text): &(&str, &str)| {
         let script = Script::read(text).expect(about);
-        if let Err(told) = check(&script) {
-            panic!("{about}: {told}");
-        }
-    }
+        check(&script).err().map(|told| format!("{about}: {told}"))
+    };
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let halves = STORIES.chunks(STORIES.len() / 2);
+        let halves = halves.map(|half| scope.spawn(move || half.iter().find_map(play)));
+        let halves: Vec<_> = halves.collect();
+        halves
+            .into_iter()
+            .filter_map(|half| half.join().unwrap())
+            .collect()
+    });
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 #[test]
 fn after_an_outage_of_salesforce_a_fleet_does_not_come_back_at_once() {
-    const TENANTS: usize = 30;
+    const TENANTS: usize = 20;
     let most = world::in_time(async || {
         let mut dice = dice::Dice::new(1, 1);
         let tenants = (0..TENANTS).map(|at| {
@@ -214,6 +222,9 @@ fn after_an_outage_of_salesforce_a_fleet_does_not_come_back_at_once() {
         world.live().await;
         world.salesforce.most_in_a_minute(hours(2))
     });
-    // Spread over half an hour, a minute has one or two of them.
-    assert!(most > 0 && most <= TENANTS as u64 / 3, "{most} proofs within a minute");
+    // Spread over half an hour, a minute has one of them.
+    assert!(
+        most > 0 && most <= TENANTS as u64 / 3,
+        "{most} proofs within a minute"
+    );
 }

@@ -95,7 +95,8 @@ impl Judge {
 
     fn breaks(&mut self, rule: &str, who: &str, what: String) {
         if self.broken.len() < MOST_TOLD && self.told.insert(format!("{rule} {who}")) {
-            self.broken.push(format!("{rule}: {who}: {what} ({})", now()));
+            self.broken
+                .push(format!("{rule}: {who}: {what} ({})", now()));
         }
     }
 
@@ -152,9 +153,9 @@ impl Judge {
                 }
                 let uid = text(&object, "/metadata/uid");
                 let cron_jobs = world.cluster.all(Kind::CronJob);
-                let goes_on = cron_jobs.iter().any(|one| {
-                    owner_uid(one) == Some(uid) && one["spec"]["suspend"] != true
-                });
+                let goes_on = cron_jobs
+                    .iter()
+                    .any(|one| owner_uid(one) == Some(uid) && one["spec"]["suspend"] != true);
                 if lasts > SHOWN_WITHIN && goes_on {
                     let what = format!("its CronJob goes on {lasts:#} after it {why}");
                     self.breaks("runs-wait-while-it-is-broken", &who, what);
@@ -198,7 +199,7 @@ impl Judge {
         let settings = Settings::read(&world.tenants[at].wanted.spec);
         let Some(period) = settings
             .ok()
-            .and_then(|settings| Cadence::of(&settings, "", Config::default().daily_window))
+            .and_then(|settings| Cadence::of(&settings, "", Config::default().daily_window, Config::default().is_resident(&settings)))
             .map(|cadence| SignedDuration::try_from(cadence.period()).unwrap_or_default())
         else {
             return;
@@ -284,7 +285,7 @@ impl Judge {
         let Ok(settings) = Settings::of(&resource) else {
             return;
         };
-        let wanted = Cadence::of(&settings, &uid, Config::default().daily_window);
+        let wanted = Cadence::of(&settings, &uid, Config::default().daily_window, Config::default().is_resident(&settings));
         let all = world.cluster.all(Kind::CronJob);
         let own: Vec<&Arc<Value>> = all
             .iter()
@@ -313,10 +314,7 @@ impl Judge {
         let mut live: BTreeSet<String> = owners.clone();
         for kind in [Kind::CronJob, Kind::Job, Kind::Secret] {
             for object in world.cluster.all(kind) {
-                let label = format!(
-                    "/metadata/labels/{}",
-                    MANAGED_BY_LABEL.replace('/', "~1")
-                );
+                let label = format!("/metadata/labels/{}", MANAGED_BY_LABEL.replace('/', "~1"));
                 if text(&object, &label) != crate::api::MANAGER {
                     continue;
                 }
@@ -352,7 +350,11 @@ impl Judge {
             };
             let ready = condition(&object, READY);
             if ready.0 != "True" && ready.1 != "BudgetExhausted" {
-                self.breaks("stays-settled", &format!("t{at}"), format!("Ready is {ready:?}"));
+                self.breaks(
+                    "stays-settled",
+                    &format!("t{at}"),
+                    format!("Ready is {ready:?}"),
+                );
             }
         }
     }

@@ -304,7 +304,11 @@ impl Salesforce {
                             Err(Error::new(meaning, Phase::Login, meaning.cause()))
                         }
                         LogIn::Good => Ok(Granted {
-                            token: self.session(&name).unwrap_or_else(|| unreachable!()).0.into(),
+                            token: self
+                                .session(&name)
+                                .unwrap_or_else(|| unreachable!())
+                                .0
+                                .into(),
                             info,
                         }),
                     };
@@ -312,7 +316,8 @@ impl Salesforce {
                 }
             };
             self.think().await;
-            let failed = |meaning: Meaning| Err(Error::new(meaning, Phase::Request, meaning.cause()));
+            let failed =
+                |meaning: Meaning| Err(Error::new(meaning, Phase::Request, meaning.cause()));
             let Some((token, user, org)) = self.session(&name) else {
                 return failed(Meaning::SessionExpired);
             };

@@ -176,8 +176,11 @@ impl fmt::Display for Act {
 
 impl Act {
     fn read(line: &str) -> Option<Self> {
-        let [days, clock, who, words, number] =
-            line.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
+        let [days, clock, who, words, number] = line
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .try_into()
+            .ok()?;
         let at = clock
             .split(':')
             .try_fold(0, |at, part| Some(at * 60 + part.parse::<u64>().ok()?))?;
@@ -229,9 +232,10 @@ impl Script {
 
     /// Reads what [`fmt::Display`] printed.
     pub(super) fn read(text: &str) -> Option<Self> {
-        let mut lines = text.lines().map(str::trim).filter(|line| {
-            !line.is_empty() && !line.starts_with('#')
-        });
+        let mut lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
         let head: Vec<u64> = lines
             .next()?
             .split_whitespace()

@@ -208,10 +208,15 @@ impl World {
             self.end_pod_with(place, status);
             return;
         }
-        let mut secrets = pod["spec"]["volumes"].as_array().unwrap().iter().map(|volume| {
-            let name = text(volume, "/secret/secretName");
-            self.cluster.get(&Place::new(Kind::Secret, &place.namespace, name))
-        });
+        let mut secrets = pod["spec"]["volumes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|volume| {
+                let name = text(volume, "/secret/secretName");
+                self.cluster
+                    .get(&Place::new(Kind::Secret, &place.namespace, name))
+            });
         let credentials = secrets.next().flatten();
         let tokens = secrets.next().flatten();
         drop(secrets);
@@ -251,7 +256,10 @@ impl World {
         };
         let settings: Value = pod["spec"]["containers"][0]["env"]
             .as_array()
-            .and_then(|all| all.iter().find(|one| one["name"] == crate::run::SETTINGS_ENV))
+            .and_then(|all| {
+                all.iter()
+                    .find(|one| one["name"] == crate::run::SETTINGS_ENV)
+            })
             .and_then(|one| serde_json::from_str(one["value"].as_str()?).ok())
             .unwrap();
         let user = text(&settings, "/salesforce/auth/password/username").to_owned();
@@ -343,10 +351,7 @@ impl World {
         else {
             return;
         };
-        let key = (
-            text(job, "/metadata/namespace").to_owned(),
-            name.to_owned(),
-        );
+        let key = (text(job, "/metadata/namespace").to_owned(), name.to_owned());
         let calls: u64 = calls.parse().unwrap();
         self.allowed.push((now(), key, calls));
         let day = SignedDuration::from_hours(24);

@@ -19,7 +19,7 @@ use super::script::{Act, Deed, Script};
 use super::workload::place_of;
 use crate::api::fixtures::{self, clock};
 use crate::api::{
-    ADOPT_DATA, DeletionPolicy, Retrieval, RUN_REQUESTED_AT, SalesforceIntegration,
+    ADOPT_DATA, DeletionPolicy, RUN_REQUESTED_AT, Retrieval, SalesforceIntegration,
     TEST_REQUESTED_AT,
 };
 use crate::controller::reconcile::directory::played as directory_played;
@@ -386,7 +386,11 @@ impl World {
                 for guess in 0..number + 3 {
                     let deed = Deed::WrongPassword;
                     let number = 100 + guess;
-                    let act = Act { deed, number, ..act };
+                    let act = Act {
+                        deed,
+                        number,
+                        ..act
+                    };
                     self.at(now() + seconds(guess * 60), Task::Act(act));
                 }
             }
@@ -404,7 +408,8 @@ impl World {
             }
             Deed::Expire => {
                 let user = self.tenants[who].user.clone();
-                self.salesforce.change_user(&user, |user| user.expired = true);
+                self.salesforce
+                    .change_user(&user, |user| user.expired = true);
             }
             Deed::Delete => self.delete(who),
             Deed::Create => self.create(who, None),
@@ -504,12 +509,14 @@ impl World {
             }
             Deed::OrgDown => {
                 let until = minutes(number);
-                self.salesforce.change_org(org, |org| org.down_until = until);
+                self.salesforce
+                    .change_org(org, |org| org.down_until = until);
             }
             Deed::AllDown => {
                 for org in 0..self.salesforce.orgs() {
                     let until = minutes(number);
-                    self.salesforce.change_org(org, |org| org.down_until = until);
+                    self.salesforce
+                        .change_org(org, |org| org.down_until = until);
                 }
             }
             Deed::NoQuota => {
