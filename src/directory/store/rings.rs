@@ -118,7 +118,8 @@ const PURGE: &str = "DELETE FROM rings WHERE (company, number) IN \
 /// The companies with calls that can be taken, and when about the oldest of these began: of the
 /// first twenty that are found, so that a company with many costs no more than others. It steps
 /// from company to company in the index of the open calls. Parameters: $1 now, $2 a call that
-/// started before this time has ended.
+/// started before this time has ended. Of a company whose calls are all held, the time is null: it
+/// is left out by the reader, since SQLite would look twice to filter by it.
 pub(crate) const WITH_CALLS: &str = "WITH RECURSIVE steps (company) AS (\
        SELECT MIN(company) FROM calls WHERE lookup = 'Pending' \
        UNION ALL SELECT (SELECT MIN(n.company) FROM calls n WHERE n.lookup = 'Pending' AND n.company > steps.company) \
@@ -129,7 +130,7 @@ pub(crate) const WITH_CALLS: &str = "WITH RECURSIVE steps (company) AS (\
          AND (w.ended_at IS NOT NULL OR w.started_at < $2) AND (w.holder IS NULL OR w.claimed_until <= $1) \
          ORDER BY w.lookup_key LIMIT 20) sample) AS oldest \
        FROM steps WHERE steps.company IS NOT NULL) found \
-     LEFT JOIN companies o ON o.company = found.company WHERE found.oldest IS NOT NULL";
+     LEFT JOIN companies o ON o.company = found.company";
 
 /// The companies with rings that can be taken. Parameters: $1 now, $2 later than this they rang.
 pub(crate) const WITH_RINGS: &str = "SELECT found.company, found.oldest, o.namespace FROM (\
@@ -190,7 +191,7 @@ row! {
 row! {
     struct WaitingRow {
         company: String,
-        oldest: i64,
+        oldest: Option<i64>,
         namespace: Option<String>,
     }
 }
@@ -608,7 +609,7 @@ fn listed(calls: Vec<WaitingRow>, rings: Vec<WaitingRow>) -> Vec<Listed> {
     let calls = calls.into_iter().map(|row| (row, false));
     for (row, is_ring) in calls.chain(rings.into_iter().map(|row| (row, true))) {
         // A company that this version cannot have written is nobody's.
-        let Ok(company) = row.company.parse() else {
+        let (Ok(company), Some(oldest)) = (row.company.parse(), row.oldest) else {
             continue;
         };
         let listed = found.entry(row.company).or_insert_with(|| Listed {
@@ -616,9 +617,9 @@ fn listed(calls: Vec<WaitingRow>, rings: Vec<WaitingRow>) -> Vec<Listed> {
             calls: false,
             rings: false,
             namespace: row.namespace,
-            oldest: row.oldest,
+            oldest,
         });
-        listed.oldest = listed.oldest.min(row.oldest);
+        listed.oldest = listed.oldest.min(oldest);
         match is_ring {
             true => listed.rings = true,
             false => listed.calls = true,

@@ -6,7 +6,7 @@
 //! lock of `sqlx`, so that replicas that start together wait for each other.
 
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -58,7 +58,7 @@ const NOTIFY: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS p
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
     pub(crate) pool: PgPool,
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
 }
 
 /// Tells other processes on the same database, over a connection of its own.
@@ -68,7 +68,7 @@ pub(crate) struct Voice {
 }
 
 /// Hears what is told on the same database.
-pub(crate) struct Ears(PgConnectOptions);
+pub(crate) struct Ears(Arc<PgConnectOptions>);
 
 /// A connection on which something is heard.
 pub(crate) struct OpenEars(PgListener);
@@ -114,21 +114,20 @@ impl Postgres {
             // After an aborted request it is unknown whether the connection still works.
             .after_release(|connection, _| Box::pin(is_alive(connection, ENDED)))
             .connect_lazy_with(options.clone());
+        let options = Arc::new(options);
         Ok(Self { pool, options })
     }
 
     pub(crate) fn voice(&self) -> Voice {
         Voice {
-            options: self
-                .options
-                .clone()
+            options: PgConnectOptions::clone(&self.options)
                 .options([("synchronous_commit", "off")]),
             connection: None,
         }
     }
 
     pub(crate) fn ears(&self) -> Ears {
-        Ears(self.options.clone())
+        Ears(Arc::clone(&self.options))
     }
 
     /// Frees the dead rows.
@@ -202,7 +201,7 @@ impl Ears {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .max_lifetime(None)
             .idle_timeout(None)
-            .connect_lazy_with(self.0.clone());
+            .connect_lazy_with(PgConnectOptions::clone(&self.0));
         let mut listener = PgListener::connect_with(&pool).await?;
         // A lost connection is a gap; it is not mended in silence.
         listener.eager_reconnect(false);
