@@ -81,7 +81,6 @@ impl Store {
     }
 
     /// Returns also whether one of them can be looked up now.
-
     async fn try_record_calls(
         &self,
         company: &CompanyId,

@@ -217,7 +217,6 @@ impl Store {
     }
 
     /// Returns the numbers of rings that this answers; `None` if nothing was written.
-
     async fn try_put_contact(
         &self,
         company: &CompanyId,
