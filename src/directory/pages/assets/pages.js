@@ -15,6 +15,11 @@ if (panel && typeof panel.showModal === "function") {
       if (!answer.ok || !why) throw new Error("no panel");
       document.getElementById("panel-text").replaceChildren(document.importNode(why, true));
       panel.showModal();
+      // From the top, and not from the button that closes it.
+      const title = panel.querySelector("h1");
+      title.tabIndex = -1;
+      title.focus();
+      panel.scrollTop = 0;
     } catch {
       location.assign(link.href);
     }
