@@ -812,6 +812,12 @@ impl State {
                 if *method == Method::PATCH {
                     // Only finalizers are patched.
                     next["metadata"]["finalizers"] = body["metadata"]["finalizers"].clone();
+                    let whole = next["metadata"].as_object_mut();
+                    if let Some(metadata) = whole
+                        && metadata["finalizers"] == json!([])
+                    {
+                        metadata.remove("finalizers");
+                    }
                 } else if asked.status {
                     next["status"] = body["status"].clone();
                 } else {

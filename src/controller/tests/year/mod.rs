@@ -132,13 +132,17 @@ const STORIES: [(&str, &str); 10] = [
         0d 02:00:00 t0 has-its-tokens-deleted 0
         0d 03:00:00 t1 has-its-cronjob-edited 0
         0d 04:00:00 t2 has-its-cronjob-deleted 0
-        0d 05:00:00 t0 sees-a-watch-freeze 96
-        0d 05:00:30 t0 has-its-cronjob-deleted 0
-        0d 05:01:00 t0 sees-all-watches-break 0
-        0d 06:00:00 t0 sees-a-watch-freeze 99
-        0d 06:00:30 t1 deletes-the-secret 0
-        0d 06:01:00 t0 sees-all-watches-break 0
-        0d 07:00:00 t1 writes-the-right-password 0",
+        0d 05:00:00 t0 sees-a-watch-freeze 6
+        0d 05:00:10 t0 has-its-cronjob-deleted 0
+        0d 05:00:20 t0 sees-all-watches-break 0
+        0d 06:00:00 t0 sees-a-watch-freeze 9
+        0d 06:00:10 t0 deletes-the-secret 0
+        0d 06:00:10 t1 deletes-the-secret 0
+        0d 06:00:10 t2 deletes-the-secret 0
+        0d 06:00:20 t0 sees-all-watches-break 0
+        0d 08:00:00 t0 writes-the-right-password 0
+        0d 08:00:00 t1 writes-the-right-password 0
+        0d 08:00:00 t2 writes-the-right-password 0",
     ),
     (
         "each way to retrieve contacts leaves nothing of the one before",

@@ -453,7 +453,7 @@ fn whatever_a_spec_was_between_it_is_what_a_fresh_one_is() {
     let accepted = accepted.into_inner();
     println!("{accepted} of {many} were accepted by the schema");
     assert!(
-        accepted * 4 > many,
+        accepted * 10 > many,
         "hardly any value is one that the API server takes"
     );
     let found = found.into_inner();
