@@ -65,7 +65,7 @@ const SERVICES: [&str; 4] = ["controller", "directory", "worker", "selftest"];
 fn main() -> ExitCode {
     let cli = parse();
     match &cli.role {
-        Role::Crds => return print_crds().into(),
+        Role::Crds => return print("crds", api::crd::TEXT).into(),
         Role::PermissionSet => return print_permission_set().into(),
         Role::Explain(args) => return explain::run(args).into(),
         _ => {}
