@@ -19,10 +19,10 @@ it: prometheus cluster tools ## The integration tests only
 	cargo test --test it
 
 year: ## The controller in played worlds: days of tenants from seeds (SEEDS=1000 SEED=1 TENANTS=4 DAYS=4)
-	SEEDS=$(or $(SEEDS),1000) cargo test --lib tests::year -- --nocapture
+	SEED=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')) SEEDS=$(or $(SEEDS),1000) cargo test --lib tests::year -- --nocapture
 
 operate: ## Sequences of changes out of the schema in played worlds (SEQUENCES=2000)
-	SEQUENCES=$(or $(SEQUENCES),2000) cargo test --lib operate -- --nocapture
+	SEED=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')) SEQUENCES=$(or $(SEQUENCES),2000) cargo test --lib operate -- --nocapture
 
 planted: ## Plant bugs that operators had and see which rule finds each; BUG=name for one
 	@tests/planted/run.sh $(BUG)

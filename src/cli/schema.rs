@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use kube::core::cel::{CompiledSchema, compile_schema, validate_compiled};
 use kube::Resource;
+use kube::core::cel::{CompiledSchema, compile_schema, validate_compiled};
 use serde_json::Value;
 
 use super::yaml;
@@ -75,8 +75,8 @@ struct Schema {
 
 impl Schema {
     fn compile() -> Self {
-        // The text that `crds/` holds, which a test compares with the code: to make it anew would bring
-        // the schemas of all types into the program.
+        // The text that `crds/` holds, which a test compares with the code: to make it anew would
+        // bring the schemas of all types into the program.
         let definition: Value = serde_yaml::from_str(crd::TEXT).unwrap_or_default();
         let value = definition
             .pointer("/spec/versions/0/schema/openAPIV3Schema")

@@ -228,6 +228,11 @@ pub(crate) async fn tell_link(
     if context.memory.link_told(&key).as_ref() == Some(&health) {
         return;
     }
+    #[cfg(test)]
+    if played::directory().is_some() {
+        context.memory.tell_link(&key, health);
+        return;
+    }
     let not_before = context.token_sources(resource).not_before;
     let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
     let telling = async {

@@ -18,6 +18,10 @@ mod world;
 use self::script::{Script, Size};
 use self::world::{Ended, play};
 
+/// The seed of the worlds that every run of the tests plays: a change that breaks a rule is to be
+/// told from a rule that a new world breaks. `make year` and `make operate` draw new ones.
+const SEED: u64 = 77;
+
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .ok()
@@ -49,7 +53,7 @@ fn check(script: &Script) -> Result<Ended, String> {
 
 #[test]
 fn in_worlds_out_of_seeds_every_rule_holds() {
-    let first = number("SEED", u64::from(rand::random::<u32>()));
+    let first = number("SEED", SEED);
     let seeds = number("SEEDS", 8);
     let size = |seed| Size {
         seed,

@@ -320,7 +320,12 @@ fn wrong(world: &World, at: usize) -> Option<String> {
         Err(invalid) => (said != ("False", "InvalidSpec"))
             .then(|| format!("Ready is {said:?}, and the spec is invalid: {invalid}")),
         Ok(settings) => {
-            let wanted = Cadence::of(&settings, &uid, Config::default().daily_window, Config::default().is_resident(&settings));
+            let wanted = Cadence::of(
+                &settings,
+                &uid,
+                Config::default().daily_window,
+                Config::default().is_resident(&settings),
+            );
             let wanted: Vec<String> = wanted.map(Cadence::cron).into_iter().collect();
             let stands: Vec<&str> = own.iter().map(|one| text(one, "/spec/schedule")).collect();
             if wanted != stands {
@@ -427,7 +432,7 @@ async fn sequences(seed: u64, first: usize, all: &[Field]) -> (Vec<String>, usiz
 
 #[test]
 fn whatever_a_spec_was_between_it_is_what_a_fresh_one_is() {
-    let seed = super::number("SEED", u64::from(rand::random::<u32>()));
+    let seed = super::number("SEED", super::SEED);
     let many = super::number("SEQUENCES", 60) as usize;
     let all = fields();
     println!("seed {seed}, {} fields", all.len());

@@ -199,7 +199,14 @@ impl Judge {
         let settings = Settings::read(&world.tenants[at].wanted.spec);
         let Some(period) = settings
             .ok()
-            .and_then(|settings| Cadence::of(&settings, "", Config::default().daily_window, Config::default().is_resident(&settings)))
+            .and_then(|settings| {
+                Cadence::of(
+                    &settings,
+                    "",
+                    Config::default().daily_window,
+                    Config::default().is_resident(&settings),
+                )
+            })
             .map(|cadence| SignedDuration::try_from(cadence.period()).unwrap_or_default())
         else {
             return;
@@ -285,7 +292,12 @@ impl Judge {
         let Ok(settings) = Settings::of(&resource) else {
             return;
         };
-        let wanted = Cadence::of(&settings, &uid, Config::default().daily_window, Config::default().is_resident(&settings));
+        let wanted = Cadence::of(
+            &settings,
+            &uid,
+            Config::default().daily_window,
+            Config::default().is_resident(&settings),
+        );
         let all = world.cluster.all(Kind::CronJob);
         let own: Vec<&Arc<Value>> = all
             .iter()

@@ -76,6 +76,16 @@ impl Events {
         read.expect("an event comes, or the end")
     }
 
+    /// Reads on until a comment says this.
+    async fn until_told_that(&mut self, comment: &str) {
+        while !self.text.contains(comment) {
+            let part = tokio::time::timeout(Duration::from_secs(30), self.answer.chunk());
+            let part = part.await.unwrap().unwrap().unwrap();
+            self.text.push_str(std::str::from_utf8(&part).unwrap());
+        }
+        self.text.clear();
+    }
+
     /// The events up to the next that says that all is told: what they tell, and its ID.
     pub(super) async fn until_seen(&mut self) -> (Vec<Event>, String) {
         let mut told = vec![];
@@ -211,6 +221,7 @@ async fn who_comes_back_misses_nothing(on: Backend) {
     drop(first);
     // Nothing has happened: nothing is told.
     let mut again = Events::of(&browser, "screen", Some(&seen)).await;
+    again.until_told_that("nothing has changed").await;
     directory
         .ingest()
         .ingest(&payload([ringing("d2", "0312345672")]))
