@@ -8,8 +8,8 @@ use switchboard_testbed::repository;
 use crate::stage::{SOON, Stage};
 use crate::world::{self, PASSWORD, TOKEN};
 
-/// The default of `spec.interval` is half an hour, and up to a fifth more passes.
-const PROOFS_A_DAY: u64 = 44;
+/// The default of `spec.interval` is half an hour, and a tenth to a fifth more passes.
+const PROOFS_A_DAY: u64 = 42;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_whom_nobody_calls_costs_what_the_page_says() {
