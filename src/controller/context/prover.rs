@@ -163,6 +163,7 @@ impl Prover {
         let asked = slot.session.instance_url();
         let asked = asked.as_ref().unwrap_or(&request.settings.login_url);
         if let Some(silence) = self.transport.silence(asked) {
+            *slot.proved.lock() = None;
             return Proof {
                 at: now(),
                 fingerprint: request.fingerprint.to_string(),

@@ -93,9 +93,10 @@ async fn reconcile_once(
         (plan.prove, gathered.credentials.take(), &gathered.settings)
     {
         tracing::info!(?cause, "proving the connection");
-        let organization = resource
-            .status
-            .as_ref()
+        let status = resource.status.as_ref();
+        let last = status.and_then(|status| status.connection.as_ref());
+        let may_share_since = decide::shared_since(cause, last, settings, asked_at);
+        let organization = status
             .and_then(|status| status.organization.as_ref())
             .map(|organization| organization.id.as_str());
         let record = LoginRecord::new(
@@ -110,7 +111,7 @@ async fn reconcile_once(
             fingerprint,
             afresh: cause == Cause::RefusedInRun,
             thorough: cause != Cause::Due,
-            may_share_since: decide::shared_since(cause, settings, asked_at),
+            may_share_since,
             organization,
             asked_at,
             gate: record.clone(),

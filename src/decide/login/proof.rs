@@ -69,9 +69,20 @@ pub(crate) struct Failure {
 
 /// Returns since when a proof for another integration with the same credential stands for one that
 /// is due. A change, a request and a failure want a proof of their own.
-pub(crate) fn shared_since(cause: Cause, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
-    let is_due = cause == Cause::Due;
-    now.checked_sub(settings.interval).ok().filter(|_| is_due)
+pub(crate) fn shared_since(
+    cause: Cause,
+    last: Option<&Connection>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    // What succeeded before the failure would hide it.
+    let is_well = last.is_some_and(|last| {
+        last.transient_failures == 0 && last.failed_logins == 0 && last.next_attempt_at.is_none()
+    });
+    let may_share = cause == Cause::Due && is_well;
+    now.checked_sub(settings.interval)
+        .ok()
+        .filter(|_| may_share)
 }
 
 // === impl SiblingLogins ===

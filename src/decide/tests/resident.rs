@@ -298,7 +298,9 @@ fn day_of_proofs(tenants: usize) -> u64 {
         let mut plan = world.decide(None);
         if let Some(cause) = plan.prove {
             let settings = Settings::read(&world.resource.spec).unwrap();
-            let since = shared_since(cause, &settings, at(now));
+            let status = world.resource.status.as_ref();
+            let last = status.and_then(|status| status.connection.as_ref());
+            let since = shared_since(cause, last, &settings, at(now));
             let cost = match since {
                 Some(since) if proved_at >= since => 0,
                 _ if now - looked_at_all >= 24 * 3_600 => {
@@ -332,4 +334,29 @@ fn however_many_share_a_credential_a_day_of_proofs_costs_48_calls_at_most() {
         println!("{tenants} tenants on one credential, nobody calling: {calls} calls a day");
         assert!((20..=48).contains(&calls), "{tenants}: {calls}");
     }
+}
+
+#[test]
+fn after_a_failure_nothing_stands_for_a_proof_but_a_proof_of_its_own() {
+    let mut world = world();
+    let settings = Settings::read(&world.resource.spec).unwrap();
+    let since = |world: &World, cause| {
+        let last = world.resource.status.as_ref()?.connection.as_ref();
+        shared_since(cause, last, &settings, at(world.now))
+    };
+    assert!(since(&world, Cause::Due).is_some());
+    assert_eq!(since(&world, Cause::Requested), None);
+    let failure = Failure {
+        meaning: Meaning::Unreachable,
+        message: "Salesforce does not answer.".into(),
+        phase: Phase::Request,
+    };
+    let proof = Proof {
+        at: at(world.now),
+        fingerprint: "f1".into(),
+        calls: 0,
+        outcome: Err(failure),
+    };
+    world.resource.status = Some(world.decide(Some(&proof)).status);
+    assert_eq!(since(&world, Cause::Due), None);
 }
