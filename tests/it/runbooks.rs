@@ -166,9 +166,11 @@ async fn every_output_in_the_pages_is_what_the_program_makes_of_it() {
     ];
     let prometheus = Prometheus::start(&jobs).await.unwrap();
     wait_for("both to be scraped", SOON, async || {
-        // The last request of a run.
+        // The last request of a run, and those of the controller.
         let both = "switchboard_leader and on () switchboard_directory_database_bytes and on () \
-                    switchboard_directory_requests_total{route='/v1/worker/book'}";
+                    switchboard_directory_requests_total{route='/v1/worker/book'} and on () \
+                    switchboard_directory_requests_total{route='/v1/waiting'} and on () \
+                    switchboard_directory_requests_total{route='/v1/company/health'}";
         match prometheus.query(both).await?.is_empty() {
             true => Err("one is missing".to_owned()),
             false => Ok(()),

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use rand::Rng as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::middleware::auth::Operator;
 use super::middleware::error::ApiError;
@@ -91,7 +91,7 @@ pub(crate) async fn follow(
         namespaces: HashMap::new(),
         _follower: follower,
     };
-    info!(
+    debug!(
         resumed = following.cursor.is_some(),
         "somebody follows who waits"
     );
