@@ -40,8 +40,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// It takes too long.
-    #[error("the directory did not answer within {} seconds", PATIENCE.as_secs())]
-    TooSlow,
+    #[error("the directory did not answer within {} seconds", .0.as_secs())]
+    TooSlow(Duration),
 }
 
 /// A client for one company and one purpose. It tries once: the reconcile comes again.
@@ -69,6 +69,19 @@ pub(crate) fn client(
     }))
 }
 
+/// A client for the company of an integration. Its token outlives a revocation that is under way.
+pub(crate) fn client_of(
+    context: &Context,
+    resource: &SalesforceIntegration,
+    settings: &Settings,
+    purpose: Purpose,
+) -> Result<Client, Failure> {
+    let not_before = context.token_sources(resource).not_before;
+    let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
+    let (company, region) = (&settings.company_id, settings.region);
+    client(context, company, purpose, region, issued_at)
+}
+
 /// Asks whose the company's data is, and claims it for the integration.
 pub(crate) async fn claim(
     context: &Context,
@@ -93,7 +106,7 @@ pub(crate) async fn claim(
         let client = client(context, company, Purpose::Controller, region, issued_at)?;
         Ok(client.claim_company(&request).await?)
     };
-    match in_time(asked).await {
+    match in_time(PATIENCE, asked).await {
         Ok(state) => answer(state),
         Err(failure) => {
             let problem = Chain(&failure).to_string();
@@ -133,14 +146,11 @@ pub(crate) async fn book(
     if played::directory().is_some() {
         return None;
     }
-    let not_before = context.token_sources(resource).not_before;
-    let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
     let asked = async {
-        let (company, region) = (&settings.company_id, settings.region);
-        let client = client(context, company, Purpose::Controller, region, issued_at)?;
+        let client = client_of(context, resource, settings, Purpose::Controller)?;
         Ok(client.company_book().await?)
     };
-    let told = match in_time(asked).await {
+    let told = match in_time(PATIENCE, asked).await {
         Ok(told) => told,
         Err(failure) => {
             let problem = Chain(&failure).to_string();
@@ -197,7 +207,7 @@ pub(crate) async fn erase(
         let client = client(context, &company, Purpose::Erase, region, issued_at)?;
         Ok(client.erase_company(&request).await?)
     };
-    match in_time(asked).await {
+    match in_time(PATIENCE, asked).await {
         Ok(erased) if erased.belongs != Belonging::Ours => Outcome::NotOurs,
         Ok(erased) if erased.done => Outcome::Done,
         Ok(_) => Outcome::GoesOn,
@@ -233,18 +243,11 @@ pub(crate) async fn tell_link(
         context.memory.tell_link(&key, health);
         return;
     }
-    let not_before = context.token_sources(resource).not_before;
-    let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
     let telling = async {
-        let (company, region) = (&settings.company_id, settings.region);
-        let client = client(context, company, Purpose::Controller, region, issued_at)?;
-        Ok::<_, Failure>(client.tell_link(&health).await?)
+        let client = client_of(context, resource, settings, Purpose::Controller)?;
+        Ok(client.tell_link(&health).await?)
     };
-    let told = match tokio::time::timeout(PATIENCE_TO_TELL, telling).await {
-        Ok(told) => told,
-        Err(_) => Err(Failure::TooSlow),
-    };
-    match told {
+    match in_time(PATIENCE_TO_TELL, telling).await {
         Ok(()) => context.memory.tell_link(&key, health),
         Err(failure) => {
             let problem = Chain(&failure).to_string();
@@ -300,11 +303,12 @@ fn link_health(settings: &Settings, status: &SalesforceIntegrationStatus) -> Opt
     })
 }
 
-async fn in_time<T>(asked: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(answered) => answered,
-        Err(_) => Err(Failure::TooSlow),
-    }
+async fn in_time<T>(
+    patience: Duration,
+    asked: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let answered = tokio::time::timeout(patience, asked).await;
+    answered.unwrap_or(Err(Failure::TooSlow(patience)))
 }
 
 fn owner(resource: &SalesforceIntegration) -> Owner {

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -139,10 +138,7 @@ impl Runner {
         let context = &self.context;
         let (key, resource, settings, permit) = self.permitted(company, work)?;
         let later = || NotReady::Later;
-        let not_before = context.token_sources(&resource).not_before;
-        let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
-        let (company, region) = (&settings.company_id, settings.region);
-        let client = directory::client(context, company, Purpose::Worker, region, issued_at);
+        let client = directory::client_of(context, &resource, &settings, Purpose::Worker);
         let client = client.map_err(|error| {
             warn!(error = %Chain(&error), "the directory cannot be asked");
             later()
@@ -203,11 +199,7 @@ impl Runner {
         debug!(%not, "nothing is looked up now");
         if work == Work::Rings {
             let (resource, settings) = *about;
-            let context = &self.context;
-            let not_before = context.token_sources(&resource).not_before;
-            let issued_at = now().max(not_before.unwrap_or(Timestamp::MIN));
-            let (company, region) = (&settings.company_id, settings.region);
-            let client = directory::client(context, company, Purpose::Worker, region, issued_at);
+            let client = directory::client_of(&self.context, &resource, &settings, Purpose::Worker);
             if let Ok(client) = client {
                 let why = match not {
                     Not::BudgetExhausted(_) => NotAsked::BudgetExhausted,
