@@ -385,6 +385,15 @@ fn labelled(label: &str) -> String {
 /// HMAC-SHA256. The key is brought to the block size here, as the standard requires, so that no
 /// step can fail.
 pub(crate) fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
+    hmac(key, text).finalize().into_bytes().into()
+}
+
+/// Whether this is the HMAC-SHA256 of a text, in a time that says nothing of where it differs.
+pub(crate) fn is_hmac_sha256(key: &[u8], text: &[u8], tag: &[u8]) -> bool {
+    hmac(key, text).verify_slice(tag).is_ok()
+}
+
+fn hmac(key: &[u8], text: &[u8]) -> Hmac<Sha256> {
     let mut block = Zeroizing::new([0_u8; 64]);
     if key.len() <= block.len() {
         block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
@@ -397,7 +406,7 @@ pub(crate) fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
     }
     let mut mac = Hmac::<Sha256>::new(&(*block).into());
     mac.update(text);
-    mac.finalize().into_bytes().into()
+    mac
 }
 
 #[cfg(test)]

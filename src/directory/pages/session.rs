@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::company_id::CompanyId;
-use crate::directory::model::tokens::{Claims, Purpose, TokenKeys, Verified, hmac_sha256};
+use crate::directory::model::tokens::{
+    Claims, Purpose, TokenKeys, Verified, hmac_sha256, is_hmac_sha256,
+};
 use crate::phone::Region;
 
 /// How long a session is good: a working day.
@@ -16,6 +18,9 @@ pub(super) const GOOD_FOR: SignedDuration = SignedDuration::from_hours(12);
 
 /// What the key that signs sessions is derived by.
 const LABEL: &str = "session of the pages";
+
+/// What the key of forms is derived by.
+const FORMS: &str = "forms of the pages";
 
 /// The longest session text that is read.
 const MAX_TEXT: usize = 1_024;
@@ -78,7 +83,7 @@ impl Session {
         let sealed = keys.derive_each(LABEL);
         let is_ours = sealed
             .iter()
-            .any(|key| same(&hmac_sha256(key.as_slice(), body.as_bytes()), &seal));
+            .any(|key| is_hmac_sha256(key.as_slice(), body.as_bytes(), &seal));
         if !is_ours {
             return None;
         }
@@ -90,13 +95,15 @@ impl Session {
 
 /// The text that a form of this session carries, so that no other site can make one up.
 pub(super) fn form_key(session: &str, keys: &TokenKeys) -> String {
-    let key = keys.derive("forms of the pages");
+    let key = keys.derive(FORMS);
     URL_SAFE_NO_PAD.encode(hmac_sha256(key.as_slice(), session.as_bytes()))
 }
 
-/// Compares in a time that says nothing of where they differ.
-pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+/// Whether a form carries the text of this session's.
+pub(super) fn is_form_key(sent: &str, session: &str, keys: &TokenKeys) -> bool {
+    let key = keys.derive(FORMS);
+    let seal = URL_SAFE_NO_PAD.decode(sent);
+    seal.is_ok_and(|seal| is_hmac_sha256(key.as_slice(), session.as_bytes(), &seal))
 }
 
 #[cfg(test)]

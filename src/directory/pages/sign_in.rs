@@ -11,7 +11,7 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::Pages;
-use super::session::{Session, form_key, same};
+use super::session::{Session, is_form_key};
 use super::viewer::{Site, cookie, is_own_form, language, other_language};
 use super::views::{Frame, Refusal, refused, shown};
 use super::words::Language;
@@ -87,9 +87,8 @@ pub(super) async fn sign_out(
     let site = Site::of(&headers, &pages.settings);
     let keys = pages.app.keys.borrow().clone();
     let session = cookie(&headers, site.session_name()).unwrap_or_default();
-    let key = form_key(session, &keys);
     let sent = field(&form, "key").unwrap_or_default();
-    if !is_own_form(&headers) || !same(sent.as_bytes(), key.as_bytes()) {
+    if !is_own_form(&headers) || !is_form_key(&sent, session, &keys) {
         return refused(language, Refusal::Forged);
     }
     with_cookie(
