@@ -159,9 +159,7 @@ impl Decision<'_> {
 
     /// Returns the cadence of the runs; `None` if retrieval is disabled.
     pub(crate) fn cadence(&self, settings: &Settings) -> Option<Cadence> {
-        let config = self.observed.config;
-        let resident = config.is_resident(settings);
-        Cadence::of(settings, &self.uid, config.daily_window, resident)
+        self.observed.config.cadence(settings, &self.uid)
     }
 
     /// Whether the controller looks up calls as they end.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::pods::{PodTemplate, TenantsMay};
+use super::schedule::Cadence;
 use crate::api::{Retrieval, RunWhere, Settings};
 
 /// What becomes of an integration's runs while another integration holds one of its users.
@@ -109,6 +110,12 @@ impl Config {
         self.runs_where == RunsWhere::Resident
             && settings.run.where_ != Some(RunWhere::Pod)
             && settings.retrieval != Retrieval::Disabled
+    }
+
+    /// The cadence of an integration's runs; `None` if retrieval is disabled.
+    pub(crate) fn cadence(&self, settings: &Settings, uid: &str) -> Option<Cadence> {
+        let resident = self.is_resident(settings);
+        Cadence::of(settings, uid, self.daily_window, resident)
     }
 
     /// The part of a share of API requests that is kept for ringing calls, which only the

@@ -320,12 +320,7 @@ fn wrong(world: &World, at: usize) -> Option<String> {
         Err(invalid) => (said != ("False", "InvalidSpec"))
             .then(|| format!("Ready is {said:?}, and the spec is invalid: {invalid}")),
         Ok(settings) => {
-            let wanted = Cadence::of(
-                &settings,
-                &uid,
-                Config::default().daily_window,
-                Config::default().is_resident(&settings),
-            );
+            let wanted = Config::default().cadence(&settings, &uid);
             let wanted: Vec<String> = wanted.map(Cadence::cron).into_iter().collect();
             let stands: Vec<&str> = own.iter().map(|one| text(one, "/spec/schedule")).collect();
             if wanted != stands {

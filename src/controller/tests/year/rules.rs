@@ -199,14 +199,7 @@ impl Judge {
         let settings = Settings::read(&world.tenants[at].wanted.spec);
         let Some(period) = settings
             .ok()
-            .and_then(|settings| {
-                Cadence::of(
-                    &settings,
-                    "",
-                    Config::default().daily_window,
-                    Config::default().is_resident(&settings),
-                )
-            })
+            .and_then(|settings| Config::default().cadence(&settings, ""))
             .map(|cadence| SignedDuration::try_from(cadence.period()).unwrap_or_default())
         else {
             return;
@@ -292,12 +285,7 @@ impl Judge {
         let Ok(settings) = Settings::of(&resource) else {
             return;
         };
-        let wanted = Cadence::of(
-            &settings,
-            &uid,
-            Config::default().daily_window,
-            Config::default().is_resident(&settings),
-        );
+        let wanted = Config::default().cadence(&settings, &uid);
         let all = world.cluster.all(Kind::CronJob);
         let own: Vec<&Arc<Value>> = all
             .iter()
