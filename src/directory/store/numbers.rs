@@ -367,6 +367,17 @@ impl<'a> Gate<'a> {
         self.admission == Admission::Nothing
     }
 
+    /// Whether nothing may be kept about a number.
+    pub(crate) async fn refuses(
+        &self,
+        transaction: &mut Transaction,
+        keys: &NumberKeys,
+        number: &E164,
+    ) -> Result<bool, sqlx::Error> {
+        let gone = self.erased(transaction, keys, [number.as_str()]).await?;
+        Ok(!gone.is_empty())
+    }
+
     /// Those of the numbers about which nothing may be kept; also texts of callers that are no
     /// numbers.
     pub(crate) async fn erased<'n>(

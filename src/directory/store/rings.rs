@@ -274,10 +274,7 @@ impl Store {
         // One at a time, so that no two exceed the rate together.
         transaction.lock("rings", [company.as_str()]).await?;
         let gate = Gate::open(&mut transaction, company).await?;
-        let gone = gate
-            .erased(&mut transaction, &keys, [number.as_str()])
-            .await?;
-        if gate.is_closed() || !gone.is_empty() {
+        if gate.refuses(&mut transaction, &keys, number).await? {
             return Ok(Ring::Erased);
         }
         let args = on_record_args(company, number, now);
@@ -340,10 +337,7 @@ impl Store {
         let keys = self.number_keys();
         let mut transaction = self.database.begin().await?;
         let gate = Gate::open(&mut transaction, company).await?;
-        let gone = gate
-            .erased(&mut transaction, &keys, [number.as_str()])
-            .await?;
-        if gate.is_closed() || !gone.is_empty() {
+        if gate.refuses(&mut transaction, &keys, number).await? {
             return Ok(());
         }
         let args = args![
