@@ -128,13 +128,6 @@ impl Reader {
 
     /// The state of a board now.
     pub(super) async fn read(&self, board: Board) -> Result<BoardState, StoreError> {
-        match board {
-            Board::Screen => self.screen().await,
-            Board::History => self.history().await,
-        }
-    }
-
-    async fn history(&self) -> Result<BoardState, StoreError> {
         let link = self.store.link(&self.company).await?;
         let locale = Locale::new(
             self.language,
@@ -146,13 +139,20 @@ impl Reader {
             link: link.as_ref(),
             now: now(),
         };
+        match board {
+            Board::Screen => self.screen(&around).await,
+            Board::History => self.history(&around).await,
+        }
+    }
+
+    async fn history(&self, around: &Around<'_>) -> Result<BoardState, StoreError> {
         let filter = CallFilter {
             limit: MOST_ROWS,
             ..CallFilter::default()
         };
         let (calls, next) = self.store.calls(&self.company, &filter).await?;
         let card = |call: &Call| {
-            let row = Row::of(call, &around);
+            let row = Row::of(call, around);
             let view = RowView {
                 w: self.language.words(),
                 row: &row,
@@ -173,20 +173,8 @@ impl Reader {
         })
     }
 
-    async fn screen(&self) -> Result<BoardState, StoreError> {
-        let now = now();
-        let link = self.store.link(&self.company).await?;
-        let locale = Locale::new(
-            self.language,
-            link.as_ref().map(|link| link.time_zone.as_str()),
-        );
-        let around = Around {
-            locale: &locale,
-            region: self.region,
-            link: link.as_ref(),
-            now,
-        };
-        let callers = self.callers(now).await?;
+    async fn screen(&self, around: &Around<'_>) -> Result<BoardState, StoreError> {
+        let callers = self.callers(around.now).await?;
         let mut cards = Vec::with_capacity(callers.len());
         for caller in &callers {
             let contact = match (&caller.call, &caller.number) {
@@ -201,8 +189,8 @@ impl Reader {
                 },
                 (None, None) => None,
             };
-            let last = self.last_calls(caller, &locale).await?;
-            cards.push(self.card(caller, contact.as_ref(), &last, &around));
+            let last = self.last_calls(caller, around.locale).await?;
+            cards.push(self.card(caller, contact.as_ref(), &last, around));
         }
         let on_screen: Vec<String> = callers.iter().map(Caller::id).collect();
         self.last.lock().retain(|id, _| on_screen.contains(id));
