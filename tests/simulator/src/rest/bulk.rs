@@ -137,15 +137,19 @@ fn unable(query: &Query) -> Option<&'static str> {
     if query.offset.is_some() {
         return Some("Offset");
     }
+    if !query.group.is_empty() {
+        return Some("Group By");
+    }
     query.select.iter().find_map(|item| match item {
-        Item::Field(name) => {
+        Item::Field(name, _) | Item::Shown(_, name, _) => {
             let is_compound = |name: &String| name.to_ascii_lowercase().ends_with("address");
             name.parts
                 .last()
                 .is_some_and(is_compound)
                 .then_some("Selecting compound data")
         }
-        Item::Count | Item::CountOf(..) => Some("Aggregate Relationships"),
+        Item::TypeOf(_) => Some("TYPEOF"),
+        Item::Count | Item::Aggregate(..) => Some("Aggregate Relationships"),
         Item::Fields(_) => Some("FIELDS function"),
         Item::Children(_) => Some("Nested Query"),
     })
@@ -293,7 +297,9 @@ fn columns(text: &str, scope: &Scope<'_>) -> Result<Vec<(String, Path)>, soql::Q
     };
     let alias = tree.alias.as_deref();
     for item in &tree.select {
-        let Item::Field(name) = item else { continue };
+        let (Item::Field(name, _) | Item::Shown(_, name, _)) = item else {
+            continue;
+        };
         let found = path::resolve(name, alias, object, scope)?;
         let parts = path::strip(&name.parts, alias, object);
         let (_, parents) = parts.split_last().unwrap_or((&found.name, &[]));

@@ -1,6 +1,7 @@
-//! `/composite`: up to 25 sub-requests, of which five may be queries, for one call.
+//! `/composite`: up to 25 sub-requests, of which five may be queries, for one call; and
+//! `/composite/graph`, whose graphs succeed whole or not at all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -14,6 +15,9 @@ use crate::message::{Answer, Request, object, percent_decode};
 const MAX_REQUESTS: usize = 25;
 /// Maximum number of queries and collections among them.
 const MAX_QUERIES: usize = 5;
+/// Maximum number of graphs, and of their nodes together (facts: Salesforce 2.7).
+const MAX_GRAPHS: usize = 75;
+const MAX_NODES: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,10 +63,94 @@ pub(super) fn composite(call: &Call<'_>, request: &Request) -> Outcome {
         .map_err(|error| RestError::new(400, "JSON_PARSER_ERROR", error.to_string()))?;
     let subs = composite.composite_request;
     check(&subs)?;
+    let counted = subs
+        .iter()
+        .filter(|sub| is_query(&sub.url) || sub.url.contains("/composite/sobjects"))
+        .count();
+    if counted > MAX_QUERIES {
+        return Err(refused(format!(
+            "Composite requests can have at most {MAX_QUERIES} query or collection subrequests"
+        )));
+    }
+    if subs.len() > MAX_REQUESTS {
+        return Err(refused(format!(
+            "Composite requests can have at most {MAX_REQUESTS} subrequests, not {}",
+            subs.len()
+        )));
+    }
     let queries = subs.iter().filter(|sub| is_query(&sub.url)).count() as u64;
     call.core.runtime().counters.composite_queries.push(queries);
+    let (responses, _) = carry_out(call, request, subs, composite.all_or_none)?;
+    Ok(Answer::json(
+        200,
+        object([("compositeResponse", Json::from(responses))]),
+    ))
+}
 
-    let before = if composite.all_or_none {
+#[derive(Deserialize)]
+struct Graphs {
+    graphs: Vec<Graph>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Graph {
+    graph_id: String,
+    composite_request: Vec<SubRequest>,
+}
+
+/// Carries out graphs of sub-requests (facts: Salesforce 2.7). One that fails leaves the others.
+pub(super) fn graph(call: &Call<'_>, request: &Request) -> Outcome {
+    if call
+        .version
+        .parse::<f64>()
+        .is_ok_and(|version| version < 50.0)
+    {
+        return Err(RestError::not_found());
+    }
+    let Graphs { graphs } = serde_json::from_slice(&request.body)
+        .map_err(|error| RestError::new(400, "JSON_PARSER_ERROR", error.to_string()))?;
+    let nodes: usize = graphs
+        .iter()
+        .map(|graph| graph.composite_request.len())
+        .sum();
+    if graphs.is_empty() || graphs.len() > MAX_GRAPHS || nodes > MAX_NODES {
+        return Err(refused(format!(
+            "A request has 1 to {MAX_GRAPHS} graphs and at most {MAX_NODES} nodes, not {} and {nodes}",
+            graphs.len()
+        )));
+    }
+    let mut known = HashSet::new();
+    for graph in &graphs {
+        if !known.insert(&graph.graph_id) {
+            return Err(refused(format!("Duplicate graph id: {}", graph.graph_id)));
+        }
+        check(&graph.composite_request)?;
+        let only_records = |sub: &SubRequest| sub.url.contains("/sobjects/");
+        if !graph.composite_request.iter().all(only_records) {
+            return Err(refused("Nodes of a graph are of sobjects".to_owned()));
+        }
+    }
+    let mut answers = Vec::with_capacity(graphs.len());
+    for graph in graphs {
+        let (responses, failed) = carry_out(call, request, graph.composite_request, true)?;
+        answers.push(json!({
+            "graphId": graph.graph_id,
+            "graphResponse": {"compositeResponse": responses},
+            "isSuccessful": !failed,
+        }));
+    }
+    Ok(Answer::json(200, json!({"graphs": answers})))
+}
+
+/// Runs sub-requests in order. Returns their responses, and whether one has failed.
+fn carry_out(
+    call: &Call<'_>,
+    request: &Request,
+    subs: Vec<SubRequest>,
+    all_or_none: bool,
+) -> Result<(Vec<Json>, bool), RestError> {
+    let before = if all_or_none {
         Some(call.write(|org, _| org.tables.clone())?)
     } else {
         None
@@ -85,31 +173,17 @@ pub(super) fn composite(call: &Call<'_>, request: &Request) -> Outcome {
         call.write(|org, _| org.tables = tables)?;
         roll_back(&mut responses);
     }
-    Ok(Answer::json(
-        200,
-        object([("compositeResponse", Json::from(responses))]),
-    ))
+    Ok((responses, failed))
+}
+
+fn refused(message: String) -> RestError {
+    RestError::new(400, "INVALID_INPUT", message)
 }
 
 fn check(subs: &[SubRequest]) -> Result<(), RestError> {
-    let refuse = |message: String| Err(RestError::new(400, "INVALID_INPUT", message));
+    let refuse = |message: String| Err(refused(message));
     if subs.is_empty() {
         return refuse("The composite request must have at least one subrequest".into());
-    }
-    if subs.len() > MAX_REQUESTS {
-        return refuse(format!(
-            "Composite requests can have at most {MAX_REQUESTS} subrequests, not {}",
-            subs.len()
-        ));
-    }
-    let counted = subs
-        .iter()
-        .filter(|sub| is_query(&sub.url) || sub.url.contains("/composite/sobjects"))
-        .count();
-    if counted > MAX_QUERIES {
-        return refuse(format!(
-            "Composite requests can have at most {MAX_QUERIES} query or collection subrequests"
-        ));
     }
     for (position, sub) in subs.iter().enumerate() {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -366,7 +366,9 @@ pub(crate) fn route(
         ["composite", "tree", object] if request.method == Method::POST => {
             ("tree", tree::tree(call, request, object))
         }
-        // It is not played.
+        ["composite", "graph"] if request.method == Method::POST => {
+            ("graph", composite::graph(call, request))
+        }
         ["composite", "tree" | "graph", ..] => ("unknown", Err(RestError::not_found())),
         ["jobs", "query", rest @ ..] => bulk::route(call, request, rest),
         ["sobjects"] if get => ("describeGlobal", sobjects::describe_global(call)),

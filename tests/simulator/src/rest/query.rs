@@ -26,7 +26,13 @@ pub(super) fn query(call: &Call<'_>, request: &Request, all: bool) -> Outcome {
             .map_err(|error| RestError::query(error, &text, scope.switches))?;
         let body = match project::run(&plan, scope) {
             Found::Count(count) => json!({"totalSize": count, "done": true, "records": []}),
-            Found::Aggregate(row) => json!({"totalSize": 1, "done": true, "records": [row]}),
+            Found::Aggregate(rows) if rows.len() > scope.switches.batch_size => {
+                let message = "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch";
+                return Err(RestError::new(400, "EXCEEDED_ID_LIMIT", message));
+            }
+            Found::Aggregate(rows) => {
+                json!({"totalSize": rows.len(), "done": true, "records": rows})
+            }
             Found::Rows(rows) => {
                 let size = batch_size(request, scope.switches);
                 page(call, scope, Arc::new(plan), Arc::new(rows), 0, size, None)

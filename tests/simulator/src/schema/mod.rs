@@ -247,6 +247,23 @@ impl Schema {
         self.objects.values().find(|o| o.prefix == prefix)
     }
 
+    /// The object of the records that a list of children holds, such as `Contacts` of an Account,
+    /// and its field that refers to the parent.
+    pub(crate) fn children(&self, parent: &str, list: &str) -> Option<(&ObjectType, FieldIx)> {
+        let stored = self.objects().filter(|child| child.stored);
+        let mut children = stored.filter(|child| child.plural.eq_ignore_ascii_case(list));
+        children.find_map(|child| {
+            let points_there = |relationship: &str| {
+                let ix = child.relationship(relationship)?;
+                child.at(ix)?.targets.contains(&parent).then_some(ix)
+            };
+            let through = points_there(parent)
+                .or_else(|| points_there("Who"))
+                .or_else(|| points_there("What"))?;
+            Some((child, through))
+        })
+    }
+
     /// Every object.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &ObjectType> {
         self.objects.values()

@@ -11,6 +11,8 @@ pub(crate) struct Query {
     pub(crate) from_at: usize,
     pub(crate) alias: Option<String>,
     pub(crate) filter: Option<Expr>,
+    pub(crate) group: Vec<Name>,
+    pub(crate) having: Option<Expr>,
     pub(crate) order: Vec<Order>,
     pub(crate) limit: Option<u64>,
     pub(crate) offset: Option<u64>,
@@ -19,16 +21,69 @@ pub(crate) struct Query {
 /// An item of the SELECT list.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
-    /// A field, by path.
-    Field(Name),
+    /// A field, by path, with an alias in a grouped query.
+    Field(Name, Option<String>),
+    /// `toLabel(field) alias`, `FORMAT(field) alias`.
+    Shown(Shown, Name, Option<String>),
     /// `COUNT()`.
     Count,
-    /// `COUNT(field) alias`.
-    CountOf(Name, Option<String>),
+    /// `MAX(field) alias`.
+    Aggregate(Aggregate, Option<String>),
+    /// `TYPEOF What WHEN Account THEN Phone ELSE Name END`.
+    TypeOf(TypeOf),
     /// `FIELDS(ALL)`, `FIELDS(STANDARD)`, `FIELDS(CUSTOM)`.
     Fields(String),
     /// `(SELECT ... FROM Contacts)`.
     Children(Box<Query>),
+}
+
+/// How a field is shown to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// The label of a value.
+    Label,
+    /// As the user's locale writes it.
+    Format,
+}
+
+/// A value of a group of rows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Aggregate {
+    pub(crate) function: Function,
+    pub(crate) of: Name,
+}
+
+/// How the value of a group is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    Count,
+    CountDistinct,
+    Min,
+    Max,
+    Sum,
+    Avg,
+}
+
+impl Function {
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        Some(match word.to_ascii_uppercase().as_str() {
+            "COUNT" => Self::Count,
+            "COUNT_DISTINCT" => Self::CountDistinct,
+            "MIN" => Self::Min,
+            "MAX" => Self::Max,
+            "SUM" => Self::Sum,
+            "AVG" => Self::Avg,
+            _ => return None,
+        })
+    }
+}
+
+/// The fields of a related record, by its object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TypeOf {
+    pub(crate) relationship: Name,
+    pub(crate) whens: Vec<(String, Vec<Name>)>,
+    pub(crate) otherwise: Vec<Name>,
 }
 
 /// A dotted name and its position in the statement.
@@ -46,6 +101,12 @@ pub(crate) enum Expr {
     Not(Box<Self>),
     Compare {
         name: Name,
+        op: Op,
+        literal: Literal,
+    },
+    /// A condition of HAVING.
+    CompareAggregate {
+        aggregate: Aggregate,
         op: Op,
         literal: Literal,
     },
@@ -92,6 +153,8 @@ pub(crate) enum Literal {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Order {
     pub(crate) name: Name,
+    /// The key is this value of the field in a group.
+    pub(crate) function: Option<Function>,
     pub(crate) descending: bool,
     pub(crate) nulls_last: bool,
 }

@@ -10,6 +10,9 @@ pub(super) fn span(name: &str, n: Option<i64>, now: Timestamp) -> Option<(Date, 
     let day = |offset: i64| today.checked_add(offset.days()).ok();
     let month = today.first_of_month();
     let year = today.first_of_year();
+    let quarter = month
+        .checked_sub(i64::from((month.month() - 1) % 3).months())
+        .ok()?;
     let week = today
         .checked_sub(i64::from(today.weekday().since(Weekday::Sunday)).days())
         .ok()?;
@@ -24,6 +27,9 @@ pub(super) fn span(name: &str, n: Option<i64>, now: Timestamp) -> Option<(Date, 
         ("LAST_MONTH", None) => (plus(month, -1.month())?, month),
         ("THIS_MONTH", None) => (month, plus(month, 1.month())?),
         ("NEXT_MONTH", None) => (plus(month, 1.month())?, plus(month, 2.months())?),
+        ("LAST_QUARTER", None) => (plus(quarter, -3.months())?, quarter),
+        ("THIS_QUARTER", None) => (quarter, plus(quarter, 3.months())?),
+        ("NEXT_QUARTER", None) => (plus(quarter, 3.months())?, plus(quarter, 6.months())?),
         ("LAST_90_DAYS", None) => (day(-90)?, day(1)?),
         ("NEXT_90_DAYS", None) => (day(1)?, day(91)?),
         ("LAST_YEAR", None) => (plus(year, -1.year())?, year),
@@ -32,9 +38,36 @@ pub(super) fn span(name: &str, n: Option<i64>, now: Timestamp) -> Option<(Date, 
         ("LAST_N_DAYS", Some(n)) => (day(n.checked_neg()?)?, day(1)?),
         ("NEXT_N_DAYS", Some(n)) => (day(1)?, day(n.checked_add(1)?)?),
         ("N_DAYS_AGO", Some(n)) => (day(n.checked_neg()?)?, day(1 - n)?),
+        (name, Some(n)) => periods(name, n, [week, month, quarter, year])?,
         _ => return None,
     };
     Some(range)
+}
+
+/// The ranges of whole weeks, months, quarters and years, which leave the present one out. Of the
+/// four the present one's first day is given.
+fn periods(name: &str, n: i64, [week, month, quarter, year]: [Date; 4]) -> Option<(Date, Date)> {
+    let (start, shape) = match name.split('_').collect::<Vec<_>>()[..] {
+        ["LAST", "N", unit] | ["NEXT", "N", unit] => (unit, name.split('_').next()?),
+        ["N", unit, "AGO"] => (unit, "AGO"),
+        _ => return None,
+    };
+    let (start, length) = match start {
+        "WEEKS" => (week, 1.week()),
+        "MONTHS" => (month, 1.month()),
+        "QUARTERS" => (quarter, 3.months()),
+        "YEARS" => (year, 1.year()),
+        _ => return None,
+    };
+    let after = |count: i64| {
+        let span = length.checked_mul(count).ok()?;
+        start.checked_add(span).ok()
+    };
+    match shape {
+        "LAST" => Some((after(n.checked_neg()?)?, start)),
+        "NEXT" => Some((after(1)?, after(n.checked_add(1)?)?)),
+        _ => Some((after(n.checked_neg()?)?, after(1_i64.checked_sub(n)?)?)),
+    }
 }
 
 /// Midnight in UTC at the start of this day.
@@ -68,6 +101,11 @@ mod tests {
         assert_eq!(of("LAST_N_DAYS", Some(3)), "2026-03-01 2026-03-05");
         assert_eq!(of("N_DAYS_AGO", Some(3)), "2026-03-01 2026-03-02");
         assert_eq!(of("LAST_N_DAYS", None), "");
+        assert_eq!(of("LAST_N_MONTHS", Some(2)), "2026-01-01 2026-03-01");
+        assert_eq!(of("NEXT_N_WEEKS", Some(2)), "2026-03-08 2026-03-22");
+        assert_eq!(of("N_YEARS_AGO", Some(2)), "2024-01-01 2025-01-01");
+        assert_eq!(of("LAST_QUARTER", None), "2025-10-01 2026-01-01");
+        assert_eq!(of("LAST_N_MONTHS", Some(i64::MIN)), "");
         assert_eq!(of("SOMEDAY", None), "");
     }
 }

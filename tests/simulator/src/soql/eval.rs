@@ -104,19 +104,20 @@ fn sort_value(key: &Key, value: &Value) -> Value {
 }
 
 fn by_key(key: &Key, a: &Value, b: &Value) -> Ordering {
+    ordered(a, b, key.descending, key.nulls_last)
+}
+
+/// The order of two values of a sort key. Nulls come first, where they are not to come last.
+pub(super) fn ordered(a: &Value, b: &Value, descending: bool, nulls_last: bool) -> Ordering {
     match (a.is_null(), b.is_null()) {
         (true, true) => Ordering::Equal,
-        (true, false) if key.nulls_last => Ordering::Greater,
+        (true, false) if nulls_last => Ordering::Greater,
         (true, false) => Ordering::Less,
-        (false, true) if key.nulls_last => Ordering::Less,
+        (false, true) if nulls_last => Ordering::Less,
         (false, true) => Ordering::Greater,
         (false, false) => {
             let order = a.compare(b).unwrap_or(Ordering::Equal);
-            if key.descending {
-                order.reverse()
-            } else {
-                order
-            }
+            if descending { order.reverse() } else { order }
         }
     }
 }

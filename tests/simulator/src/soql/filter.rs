@@ -122,6 +122,9 @@ impl Compiler<'_, '_> {
             Expr::Or(parts) => Ok(Filter::Or(self.all(parts)?)),
             Expr::Not(inner) => Ok(Filter::Not(Box::new(self.compile(inner)?))),
             Expr::Compare { name, op, literal } => self.compare(name, *op, literal),
+            Expr::CompareAggregate { aggregate, .. } => {
+                Err(QueryError::unexpected("(", aggregate.of.at))
+            }
             Expr::In {
                 name,
                 negated,
@@ -283,7 +286,7 @@ fn like(found: &Found, literal: &Literal, at: usize) -> Result<Filter, QueryErro
 }
 
 /// Converts the literal to a value of the field's type.
-fn fitting(found: &Found, literal: &Literal, at: usize) -> Result<Value, QueryError> {
+pub(super) fn fitting(found: &Found, literal: &Literal, at: usize) -> Result<Value, QueryError> {
     let value = match (found.kind, literal) {
         (_, Literal::Null) => Value::Null,
         (Kind::Id | Kind::Reference, Literal::Text(raw)) => {
@@ -330,6 +333,14 @@ fn misfit(found: &Found, at: usize) -> QueryError {
     QueryError {
         at: Some(at),
         ..QueryError::new("INVALID_FIELD", message)
+    }
+}
+
+/// The comparison of a condition about groups, which has no LIKE.
+pub(super) fn operator(op: Op, at: usize) -> Result<Op, QueryError> {
+    match op {
+        Op::Like => Err(invalid_operator(at)),
+        op => Ok(op),
     }
 }
 

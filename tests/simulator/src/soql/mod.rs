@@ -1,7 +1,8 @@
 //! SOQL in steps: text to tokens ([`lexer`]), tokens to a tree ([`parser`], [`ast`]), the tree to a
-//! plan that is checked against schema and rights ([`plan`], [`filter`]), the plan to rows
-//! ([`eval`]) and JSON ([`project`]).
+//! plan that is checked against schema and rights ([`plan`], [`filter`], [`aggregate`]), the plan
+//! to rows ([`eval`]) and JSON ([`project`], [`shown`]).
 
+mod aggregate;
 pub(crate) mod ast;
 mod dates;
 pub(crate) mod eval;
@@ -12,6 +13,7 @@ mod parser;
 pub(crate) mod path;
 pub(crate) mod plan;
 pub(crate) mod project;
+mod shown;
 #[cfg(test)]
 mod tests;
 

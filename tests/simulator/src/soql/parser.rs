@@ -1,6 +1,6 @@
 //! The grammar of SOQL.
 
-use super::ast::{Expr, Item, Literal, Name, Op, Order, Query};
+use super::ast::{Aggregate, Expr, Function, Item, Literal, Name, Op, Order, Query, Shown, TypeOf};
 use super::lexer::{Kind, Token, tokens};
 use super::{QueryError, dates};
 use crate::switches::Switches;
@@ -31,6 +31,7 @@ pub(crate) fn parse(text: &str, switches: &Switches) -> Result<Query, QueryError
         tokens: tokens(text, switches.literal_limit)?,
         next: 0,
         depth: 0,
+        aggregates: false,
     };
     let query = parser.query()?;
     parser.expect_end()?;
@@ -41,6 +42,8 @@ struct Parser {
     tokens: Vec<Token>,
     next: usize,
     depth: usize,
+    /// Whether conditions may be about groups: in HAVING.
+    aggregates: bool,
 }
 
 const END: Kind = Kind::End;
@@ -133,8 +136,8 @@ impl Parser {
         self.expect_word("FROM")?;
         let from_at = self.at();
         let from = self.any_word()?;
-        const CLAUSES: [&str; 8] = [
-            "WHERE", "WITH", "GROUP", "ORDER", "LIMIT", "OFFSET", "FOR", "USING",
+        const CLAUSES: [&str; 9] = [
+            "WHERE", "WITH", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FOR", "USING",
         ];
         let has_alias = matches!(self.peek(), Kind::Word(word) if !CLAUSES.iter().any(|c| word.eq_ignore_ascii_case(c)));
         // An alias is a name before a clause, a parenthesis or the end. Any other name is a
@@ -157,6 +160,19 @@ impl Parser {
         if self.take_word("WITH") {
             self.any_word()?;
         }
+        let group = if self.take_word("GROUP") {
+            self.group()?
+        } else {
+            Vec::new()
+        };
+        let having = if self.take_word("HAVING") {
+            self.aggregates = true;
+            let condition = self.condition();
+            self.aggregates = false;
+            Some(condition?)
+        } else {
+            None
+        };
         let order = if self.take_word("ORDER") {
             self.order()?
         } else {
@@ -181,6 +197,8 @@ impl Parser {
             from_at,
             alias,
             filter,
+            group,
+            having,
             order,
             limit,
             offset,
@@ -194,30 +212,95 @@ impl Parser {
             return Ok(Item::Children(Box::new(query)));
         }
         let name = self.name()?;
-        if !self.take_symbol("(") {
-            return Ok(Item::Field(name));
+        if name.parts[0].eq_ignore_ascii_case("TYPEOF") && matches!(self.peek(), Kind::Word(_)) {
+            return self.type_of();
         }
-        match name.parts[0].to_ascii_uppercase().as_str() {
-            "COUNT" if self.take_symbol(")") => Ok(Item::Count),
-            "COUNT" => {
-                let of = self.name()?;
-                self.expect_symbol(")")?;
-                let aliased =
-                    matches!(self.peek(), Kind::Word(word) if !word.eq_ignore_ascii_case("FROM"));
-                let alias = if aliased {
-                    Some(self.any_word()?)
-                } else {
-                    None
-                };
-                Ok(Item::CountOf(of, alias))
+        if !self.take_symbol("(") {
+            return Ok(Item::Field(name, self.alias()?));
+        }
+        let word = name.parts[0].to_ascii_uppercase();
+        let shown = match word.as_str() {
+            "TOLABEL" => Some(Shown::Label),
+            "FORMAT" => Some(Shown::Format),
+            _ => None,
+        };
+        if let Some(shown) = shown {
+            let of = self.name()?;
+            self.expect_symbol(")")?;
+            return Ok(Item::Shown(shown, of, self.alias()?));
+        }
+        match (word.as_str(), Function::named(&word)) {
+            ("COUNT", _) if self.take_symbol(")") => Ok(Item::Count),
+            (_, Some(function)) => {
+                let aggregate = self.aggregate(function)?;
+                Ok(Item::Aggregate(aggregate, self.alias()?))
             }
-            "FIELDS" => {
+            ("FIELDS", None) => {
                 let which = self.any_word()?;
                 self.expect_symbol(")")?;
                 Ok(Item::Fields(which))
             }
             _ => Err(QueryError::unexpected("(", name.at)),
         }
+    }
+
+    /// The rest of a function after its parenthesis.
+    fn aggregate(&mut self, function: Function) -> Result<Aggregate, QueryError> {
+        let of = self.name()?;
+        self.expect_symbol(")")?;
+        Ok(Aggregate { function, of })
+    }
+
+    fn alias(&mut self) -> Result<Option<String>, QueryError> {
+        let ends = match self.peek_after() {
+            Kind::Symbol(",") => true,
+            Kind::Word(word) => word.eq_ignore_ascii_case("FROM"),
+            _ => false,
+        };
+        match self.peek() {
+            Kind::Word(word) if ends && !word.eq_ignore_ascii_case("FROM") => {
+                self.any_word().map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The rest of a `TYPEOF` after that word.
+    fn type_of(&mut self) -> Result<Item, QueryError> {
+        let relationship = self.name()?;
+        let mut whens = Vec::new();
+        while self.take_word("WHEN") {
+            let object = self.any_word()?;
+            self.expect_word("THEN")?;
+            whens.push((object, self.names()?));
+        }
+        if whens.is_empty() {
+            return self.unexpected();
+        }
+        let otherwise = if self.take_word("ELSE") {
+            self.names()?
+        } else {
+            Vec::new()
+        };
+        self.expect_word("END")?;
+        Ok(Item::TypeOf(TypeOf {
+            relationship,
+            whens,
+            otherwise,
+        }))
+    }
+
+    fn names(&mut self) -> Result<Vec<Name>, QueryError> {
+        let mut names = vec![self.name()?];
+        while self.take_symbol(",") {
+            names.push(self.name()?);
+        }
+        Ok(names)
+    }
+
+    fn group(&mut self) -> Result<Vec<Name>, QueryError> {
+        self.expect_word("BY")?;
+        self.names()
     }
 
     fn nested<T>(
@@ -266,6 +349,19 @@ impl Parser {
             return Ok(inner);
         }
         let name = self.name()?;
+        let function = Function::named(&name.parts[0]).filter(|_| self.aggregates);
+        if let Some(function) = function
+            && self.take_symbol("(")
+        {
+            let aggregate = self.aggregate(function)?;
+            let op = self.op()?;
+            let literal = self.literal()?;
+            return Ok(Expr::CompareAggregate {
+                aggregate,
+                op,
+                literal,
+            });
+        }
         if self.take_word("NOT") {
             self.expect_word("IN")?;
             return self.list(name, true);
@@ -273,6 +369,12 @@ impl Parser {
         if self.take_word("IN") {
             return self.list(name, false);
         }
+        let op = self.op()?;
+        let literal = self.literal()?;
+        Ok(Expr::Compare { name, op, literal })
+    }
+
+    fn op(&mut self) -> Result<Op, QueryError> {
         let op = match self.peek() {
             Kind::Symbol("=") => Op::Eq,
             Kind::Symbol("!=" | "<>") => Op::Ne,
@@ -284,8 +386,7 @@ impl Parser {
             _ => return self.unexpected(),
         };
         self.next += 1;
-        let literal = self.literal()?;
-        Ok(Expr::Compare { name, op, literal })
+        Ok(op)
     }
 
     fn list(&mut self, name: Name, negated: bool) -> Result<Expr, QueryError> {
@@ -343,7 +444,16 @@ impl Parser {
         self.expect_word("BY")?;
         let mut keys = Vec::new();
         loop {
-            let name = self.name()?;
+            let mut name = self.name()?;
+            let mut function = None;
+            if self.take_symbol("(") {
+                function = Function::named(&name.parts[0]);
+                if function.is_none() {
+                    return Err(QueryError::unexpected("(", name.at));
+                }
+                name = self.name()?;
+                self.expect_symbol(")")?;
+            }
             let descending = if self.take_word("DESC") {
                 true
             } else {
@@ -361,6 +471,7 @@ impl Parser {
             };
             keys.push(Order {
                 name,
+                function,
                 descending,
                 nulls_last,
             });

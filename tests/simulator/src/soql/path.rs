@@ -10,19 +10,22 @@ use crate::switches::REFERENCE_TAIL;
 const MAX_HOPS: usize = 5;
 
 /// The path from a row to a value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Path {
     /// A field of the row itself.
     Own(FieldIx),
     /// A field of the record that a reference refers to. The id determines the object of that
     /// record.
     Via(FieldIx, Vec<(String, Self)>),
+    /// The same for every record: the object of one that a reference may refer to.
+    Same(Value),
 }
 
 impl Path {
     /// The value at the end of the path; null when a reference in between is missing.
-    pub(crate) fn value<'a>(&self, scope: &Scope<'a>, row: &'a Row) -> &'a Value {
+    pub(crate) fn value<'a>(&'a self, scope: &Scope<'a>, row: &'a Row) -> &'a Value {
         match self {
+            Self::Same(value) => value,
             Self::Own(field) => row.get(*field),
             Self::Via(reference, targets) => {
                 let Some(id) = row.get(*reference).as_text() else {
@@ -108,7 +111,15 @@ fn walk(
             let mut first: Option<Found> = None;
             let mut error = None;
             for target in targets_of(field, scope) {
-                match walk(rest, target, scope, at) {
+                let end = match rest {
+                    [name] if is_type(name, field) => Ok(Found {
+                        path: Path::Same(Value::text(target.name)),
+                        kind: Kind::String,
+                        name: "Type".to_owned(),
+                    }),
+                    rest => walk(rest, target, scope, at),
+                };
+                match end {
                     Ok(found) => {
                         targets.push((target.name.to_owned(), found.path.clone()));
                         first.get_or_insert(found);
@@ -124,6 +135,12 @@ fn walk(
             })
         }
     }
+}
+
+/// Whether the field of a related record says of which object it is: where a reference refers to
+/// several, fields are those that all have, and `Type` is of no record's own.
+pub(crate) fn is_type(name: &str, reference: &Field) -> bool {
+    reference.targets.len() > 1 && name.eq_ignore_ascii_case("Type")
 }
 
 /// Finds a field by name, if the user can see it.

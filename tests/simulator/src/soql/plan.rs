@@ -1,8 +1,9 @@
 //! Plans a statement: resolves every name and checks every right.
 
-use super::ast::{Item, Name, Query};
+use super::aggregate::{self, Groups};
+use super::ast::{Item, Name, Query, Shown, TypeOf};
 use super::filter::{Compiler, Filter};
-use super::path::{self, Found, Path};
+use super::path::{self, Path};
 use super::{QueryError, Scope};
 use crate::schema::{FieldIx, Kind, ObjectType};
 
@@ -27,14 +28,18 @@ pub(crate) enum Shape {
     Records(Vec<Column>),
     /// `COUNT()`: a number only.
     Count,
-    /// `COUNT(field)` columns with their names: one aggregate row.
-    Aggregate(Vec<(String, Path)>),
+    /// Groups of rows.
+    Aggregate(Box<Groups>),
 }
 
 /// One column, or a related record with its own columns.
 #[derive(Clone, Debug)]
 pub(crate) enum Column {
     Field(FieldIx, String),
+    /// A field as people read it, with its label.
+    Shown(Shown, FieldIx, String),
+    /// The name of the record's object.
+    Type,
     /// A parent record with its relationship's name. The columns depend on the object of the
     /// record.
     Parent(FieldIx, String, Vec<(String, Vec<Self>)>),
@@ -85,8 +90,21 @@ fn plan_for(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Pla
         ),
         None => None,
     };
+    if let Shape::Aggregate(_) = shape {
+        return Ok(Plan {
+            object: object.name.to_owned(),
+            shape,
+            filter,
+            order: Vec::new(),
+            limit: None,
+            offset: 0,
+        });
+    }
     let mut order = Vec::new();
     for key in &query.order {
+        if key.function.is_some() {
+            return Err(QueryError::unexpected("(", key.name.at));
+        }
         let found = path::resolve(&key.name, alias, object, scope)?;
         if found.kind == Kind::TextArea {
             let message = format!("field '{}' can not be sorted in a query call", found.name);
@@ -125,46 +143,101 @@ fn shape(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Shape,
         let message = format!("a query has at most {MAX_SUB_QUERIES} sub-queries");
         return Err(QueryError::malformed(message, query.from_at));
     }
+    if aggregate::is_grouped(query) {
+        return aggregate::plan(query, object, scope)
+            .map(|groups| Shape::Aggregate(Box::new(groups)));
+    }
     let mut columns = Vec::new();
-    let mut counts = Vec::new();
     for item in &query.select {
         match item {
-            Item::Field(name) => {
-                let parts = path::strip(&name.parts, query.alias.as_deref(), object);
-                if parts.len() > 6 {
-                    return Err(QueryError::malformed(
-                        "relationship path is too long",
-                        name.at,
-                    ));
-                }
-                add(&mut columns, parts, object, scope, name.at)?;
+            Item::Field(name, None) => select(&mut columns, name, None, query, object, scope)?,
+            Item::Field(name, Some(_)) => {
+                let message = "only aggregate expressions use field aliasing";
+                return Err(QueryError::malformed(message, name.at));
             }
-            Item::Count => return Err(QueryError::unexpected("COUNT", 0)),
-            Item::CountOf(name, alias) => {
-                let found: Found = path::resolve(name, query.alias.as_deref(), object, scope)?;
-                let label = alias
-                    .clone()
-                    .unwrap_or_else(|| format!("expr{}", counts.len()));
-                counts.push((label, found.path));
+            Item::Shown(how, name, label) => {
+                let how = Some((*how, label.as_deref()));
+                select(&mut columns, name, how, query, object, scope)?;
             }
+            Item::Count | Item::Aggregate(..) => return Err(QueryError::unexpected("COUNT", 0)),
+            Item::TypeOf(of) => columns.push(type_of(of, query, object, scope)?),
             Item::Fields(which) => all_fields(&mut columns, which, query, object, scope)?,
             Item::Children(inner) => columns.push(children(inner, object, scope)?),
         }
     }
-    match (columns.is_empty(), counts.is_empty()) {
-        (_, true) => Ok(Shape::Records(columns)),
-        (true, false) => Ok(Shape::Aggregate(counts)),
-        (false, false) => Err(QueryError::malformed(
-            "Field must be grouped or aggregated",
-            query.from_at,
-        )),
+    Ok(Shape::Records(columns))
+}
+
+/// How a field is shown, and its label.
+type How<'a> = Option<(Shown, Option<&'a str>)>;
+
+fn select(
+    columns: &mut Vec<Column>,
+    name: &Name,
+    how: How<'_>,
+    query: &Query,
+    object: &ObjectType,
+    scope: &Scope<'_>,
+) -> Result<(), QueryError> {
+    let parts = path::strip(&name.parts, query.alias.as_deref(), object);
+    if parts.len() > 6 {
+        return Err(QueryError::malformed(
+            "relationship path is too long",
+            name.at,
+        ));
     }
+    add(columns, parts, how, object, scope, name.at)
+}
+
+/// The related record, with the fields of its object.
+fn type_of(
+    of: &TypeOf,
+    query: &Query,
+    object: &ObjectType,
+    scope: &Scope<'_>,
+) -> Result<Column, QueryError> {
+    let at = of.relationship.at;
+    let parts = path::strip(&of.relationship.parts, query.alias.as_deref(), object);
+    let shown = parts.join(".");
+    let (ix, field) = match parts {
+        [relationship] => path::visible_relationship(object, relationship, scope),
+        _ => None,
+    }
+    .ok_or_else(|| path::no_such_relationship(&shown, at))?;
+    let is_target = |name: &String| {
+        let mut targets = field.targets.iter();
+        targets.any(|target| target.eq_ignore_ascii_case(name))
+    };
+    if field.targets.len() < 2 {
+        let message =
+            format!("TYPEOF needs a relationship to several objects, and {shown} has one");
+        return Err(QueryError::malformed(message, at));
+    }
+    if let Some((other, _)) = of.whens.iter().find(|(name, _)| !is_target(name)) {
+        return Err(no_such_object(other, at, scope));
+    }
+    let mut targets = Vec::new();
+    for target in path::targets_of(field, scope) {
+        let mut whens = of.whens.iter();
+        let when = whens.find(|(name, _)| name.eq_ignore_ascii_case(target.name));
+        let names = when.map_or(&of.otherwise, |(_, names)| names);
+        let mut columns = Vec::new();
+        for name in names {
+            add(&mut columns, &name.parts, None, target, scope, name.at)?;
+        }
+        if !names.is_empty() {
+            targets.push((target.name.to_owned(), columns));
+        }
+    }
+    let name = field.relationship.clone().unwrap_or_default();
+    Ok(Column::Parent(ix, name, targets))
 }
 
 /// Adds a path to the tree of columns.
 fn add(
     columns: &mut Vec<Column>,
     parts: &[String],
+    how: How<'_>,
     object: &ObjectType,
     scope: &Scope<'_>,
     at: usize,
@@ -174,16 +247,22 @@ fn add(
         [name] => {
             let (ix, field) = path::visible_field(object, name, scope)
                 .ok_or_else(|| path::no_such_column(name, object, at))?;
-            if columns
-                .iter()
-                .any(|column| matches!(column, Column::Field(other, _) if *other == ix))
-            {
+            let label = how.and_then(|(_, label)| label);
+            let label = label.unwrap_or(&field.name);
+            let is_same = |column: &Column| match column {
+                Column::Field(_, other) | Column::Shown(_, _, other) => other == label,
+                _ => false,
+            };
+            if columns.iter().any(is_same) {
                 return Err(QueryError::malformed(
                     format!("duplicate field selected: {}", field.name),
                     at,
                 ));
             }
-            columns.push(Column::Field(ix, field.name.clone()));
+            columns.push(match how {
+                Some((how, _)) => Column::Shown(how, ix, label.to_owned()),
+                None => Column::Field(ix, field.name.clone()),
+            });
             Ok(())
         }
         [relationship, rest @ ..] => {
@@ -206,7 +285,13 @@ fn add(
                 let Some(target) = scope.org.schema.object(name) else {
                     continue;
                 };
-                let added = add(columns, rest, target, scope, at);
+                let added = match rest {
+                    [name] if path::is_type(name, field) => {
+                        columns.push(Column::Type);
+                        Ok(())
+                    }
+                    rest => add(columns, rest, how, target, scope, at),
+                };
                 if outcome.is_err() {
                     outcome = added;
                 }
@@ -245,26 +330,8 @@ fn all_fields(
 }
 
 fn children(query: &Query, parent: &ObjectType, scope: &Scope<'_>) -> Result<Column, QueryError> {
-    let child = scope
-        .org
-        .schema
-        .objects()
-        .filter(|child| child.stored)
-        .find_map(|child| {
-            if !child.plural.eq_ignore_ascii_case(&query.from)
-                || !scope.access.sees_object(scope.org, child)
-            {
-                return None;
-            }
-            let points_here = |relationship: &str| {
-                let ix = child.relationship(relationship)?;
-                child.at(ix)?.targets.contains(&parent.name).then_some(ix)
-            };
-            let through = points_here(parent.name)
-                .or_else(|| points_here("Who"))
-                .or_else(|| points_here("What"))?;
-            Some((child, through))
-        });
+    let child = scope.org.schema.children(parent.name, &query.from);
+    let child = child.filter(|(child, _)| scope.access.sees_object(scope.org, child));
     let (child, through) =
         child.ok_or_else(|| path::no_such_relationship(&query.from, query.from_at))?;
     Ok(Column::Children(
@@ -287,7 +354,7 @@ pub(super) fn single_field(
             at,
         )
     };
-    let [Item::Field(name)] = query.select.as_slice() else {
+    let [Item::Field(name, None)] = query.select.as_slice() else {
         return Err(wrong());
     };
     let object = scope.org.schema.object(&plan.object).ok_or_else(wrong)?;

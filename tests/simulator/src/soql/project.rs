@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::plan::{Column, Plan, Shape};
+use super::shown::shown;
 use super::{Scope, eval};
 use crate::org::Row;
 use crate::schema::ObjectType;
@@ -11,8 +12,8 @@ use crate::schema::ObjectType;
 pub(crate) enum Answer {
     /// `COUNT()`.
     Count(usize),
-    /// One aggregate row.
-    Aggregate(Json),
+    /// Aggregate rows.
+    Aggregate(Vec<Json>),
     /// The numbers of the selected records.
     Rows(Vec<u32>),
 }
@@ -23,18 +24,10 @@ pub(crate) fn run(plan: &Plan, scope: &Scope<'_>) -> Answer {
     match &plan.shape {
         Shape::Records(_) => Answer::Rows(rows),
         Shape::Count => Answer::Count(rows.len()),
-        Shape::Aggregate(counts) => {
+        Shape::Aggregate(groups) => {
             let table = scope.org.table(&plan.object);
-            let mut out = Map::new();
-            out.insert("attributes".into(), json!({"type": "AggregateResult"}));
-            for (label, path) in counts {
-                let some = |number: &&u32| {
-                    let row = table.and_then(|table| table.row(**number));
-                    row.is_some_and(|row| !path.value(scope, row).is_null())
-                };
-                out.insert(label.clone(), json!(rows.iter().filter(some).count()));
-            }
-            Answer::Aggregate(Json::Object(out))
+            let rows = rows.iter().filter_map(|number| table?.row(*number));
+            Answer::Aggregate(groups.run(&rows.collect::<Vec<_>>(), scope))
         }
     }
 }
@@ -72,6 +65,11 @@ fn record(
     for column in columns {
         match column {
             Column::Field(ix, name) => out.insert(name.clone(), row.get(*ix).to_json()),
+            Column::Shown(how, ix, name) => {
+                let value = shown(*how, row.get(*ix), scope);
+                out.insert(name.clone(), value.to_json())
+            }
+            Column::Type => out.insert("Type".into(), Json::from(object.name)),
             Column::Parent(reference, name, targets) => {
                 let id = row.get(*reference).as_text().unwrap_or_default();
                 let parent = targets.iter().find_map(|(target, columns)| {

@@ -64,7 +64,7 @@ fn ask(org: &Org, username: &str, text: &str) -> Result<Json, QueryError> {
     let plan = prepare(text, &scope)?;
     Ok(match project::run(&plan, &scope) {
         Answer::Count(count) => json!(count),
-        Answer::Aggregate(row) => row,
+        Answer::Aggregate(rows) => Json::from(rows),
         Answer::Rows(rows) => Json::from(project::records(&plan, &rows, &scope, "50.0")),
     })
 }
@@ -213,28 +213,160 @@ fn records_are_shaped_as_rest_shapes_them() {
 #[test]
 fn counting() {
     let org = acme();
+    let ask = |text: &str| ask(&org, "i@acme", text).unwrap();
+    assert_eq!(ask("SELECT COUNT() FROM Contact"), 3);
+    let counts = ask("SELECT COUNT(Id), COUNT(Phone) p, MAX(LastModifiedDate) FROM Contact");
     assert_eq!(
-        ask(&org, "i@acme", "SELECT COUNT() FROM Contact").unwrap(),
-        3
+        counts,
+        json!([{"attributes": {"type": "AggregateResult"}, "expr0": 3, "p": 2, "expr1": "2026-03-01T00:00:00.000+0000"}])
+    );
+    let nobody = ask("SELECT COUNT(Id), MIN(Phone) FROM Contact WHERE LastName = 'Nobody'");
+    assert_eq!(
+        (&nobody[0]["expr0"], &nobody[0]["expr1"]),
+        (&json!(0), &Json::Null)
+    );
+}
+
+#[test]
+fn rows_are_grouped() {
+    let org = acme();
+    let table = |text: &str, columns: [&str; 2]| -> Vec<(Json, Json)> {
+        let rows = ask(&org, "i@acme", text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        let cell = |row: &Json, name: &str| row.get(name).cloned().unwrap();
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| (cell(row, columns[0]), cell(row, columns[1])))
+            .collect()
+    };
+    let by_account = "SELECT Account.Name, COUNT(Id) FROM Contact GROUP BY Account.Name";
+    assert_eq!(
+        table(
+            &format!("{by_account} ORDER BY Account.Name NULLS LAST"),
+            ["Name", "expr0"]
+        ),
+        [
+            (json!("Acme KK"), json!(1)),
+            (json!("Beta GmbH"), json!(1)),
+            (Json::Null, json!(1))
+        ]
+    );
+    // Numbers that two records hold, as duplicates are found.
+    let twice = "SELECT AccountId a, COUNT_DISTINCT(LastName) names FROM Contact WHERE LastName != 'Ito' \
+        GROUP BY AccountId HAVING COUNT(Phone) > 0 AND NOT MIN(LastName) = 'O\\'Neil' ORDER BY COUNT(Id) DESC LIMIT 5";
+    assert_eq!(table(twice, ["a", "names"]).len(), 1);
+    for (text, message) in [
+        (
+            "SELECT LastName, COUNT(Id) FROM Contact",
+            "Field must be grouped or aggregated: LastName",
+        ),
+        (
+            "SELECT Phone FROM Contact GROUP BY LastName",
+            "Field must be grouped or aggregated: Phone",
+        ),
+        (
+            "SELECT COUNT(Id) FROM Contact GROUP BY LastName ORDER BY Phone",
+            "Ordered field must be grouped or aggregated: Phone",
+        ),
+        (
+            "SELECT COUNT(Id) FROM Contact LIMIT 1",
+            "Non-grouped query that uses overall aggregate functions cannot also use LIMIT",
+        ),
+        (
+            "SELECT SUM(Phone) FROM Contact",
+            "field Phone does not support aggregate operator SUM",
+        ),
+        (
+            "SELECT COUNT(Id) FROM Contact GROUP BY CreatedDate",
+            "field 'CreatedDate' can not be grouped in a query call",
+        ),
+        (
+            "SELECT COUNT(Id) n, COUNT(Phone) n FROM Contact",
+            "duplicate alias: n",
+        ),
+        (
+            "SELECT LastName n FROM Contact",
+            "only aggregate expressions use field aliasing",
+        ),
+        (
+            "SELECT Id FROM Contact WHERE COUNT(Id) > 1",
+            "unexpected token: '('",
+        ),
+    ] {
+        assert_eq!(
+            refused(text),
+            ("MALFORMED_QUERY", message.to_owned()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn fields_as_people_read_them() {
+    let mut org = acme();
+    let read = |org: &Org, text: &str| ask(org, "i@acme", text).unwrap()[0].clone();
+    let text = "SELECT LastModifiedDate, FORMAT(LastModifiedDate) shown, toLabel(Account.Industry) FROM Contact \
+        WHERE LastName = 'Sato'";
+    let row = read(&org, text);
+    assert_eq!(row["LastModifiedDate"], "2026-01-01T00:00:00.000+0000");
+    assert_eq!(row["shown"], "2026/01/01 9:00");
+    assert_eq!(row["Account"]["Industry"], Json::Null);
+    org.user_mut("i@acme").unwrap().locale = "en_US".to_owned();
+    assert_eq!(read(&org, text)["shown"], "1/1/2026, 9:00 AM");
+}
+
+#[test]
+fn a_reference_to_several_objects_says_to_which() {
+    let mut org = acme();
+    let contact = ask(
+        &org,
+        "i@acme",
+        "SELECT Id FROM Contact WHERE LastName = 'Sato'",
+    )
+    .unwrap();
+    let contact = contact[0]["Id"].as_str().unwrap().to_owned();
+    org.insert(
+        "Task",
+        Record::new()
+            .set("Subject", "Call")
+            .set("WhoId", contact.as_str())
+            .owned_by("i@acme"),
+    )
+    .unwrap();
+    let row = |text: &str| ask(&org, "i@acme", text).unwrap()[0]["Who"].clone();
+    assert_eq!(
+        row("SELECT Who.Type, Who.Name FROM Task WHERE Who.Type = 'Contact'")["Type"],
+        "Contact"
+    );
+    let who = row(
+        "SELECT TYPEOF Who WHEN Contact THEN LastName, Phone WHEN Lead THEN Company ELSE Id END FROM Task",
     );
     assert_eq!(
-        ask(
-            &org,
-            "i@acme",
-            "SELECT COUNT(Id), COUNT(Phone) p FROM Contact"
-        )
-        .unwrap()["expr0"],
-        3
+        (&who["LastName"], &who["attributes"]["type"]),
+        (&json!("Sato"), &json!("Contact"))
     );
     assert_eq!(
-        ask(
-            &org,
-            "i@acme",
-            "SELECT COUNT(Id), COUNT(Phone) p FROM Contact"
-        )
-        .unwrap()["p"],
-        2
+        row("SELECT TYPEOF Who WHEN Lead THEN Company END FROM Task"),
+        Json::Null
     );
+    for (text, code) in [
+        (
+            "SELECT TYPEOF Account WHEN Account THEN Phone END FROM Contact",
+            "MALFORMED_QUERY",
+        ),
+        (
+            "SELECT TYPEOF Who WHEN Account THEN Phone END FROM Task",
+            "INVALID_TYPE",
+        ),
+        (
+            "SELECT TYPEOF Nope WHEN Account THEN Phone END FROM Task",
+            "INVALID_FIELD",
+        ),
+        (
+            "SELECT TYPEOF Who WHEN Lead THEN Nope END FROM Task",
+            "INVALID_FIELD",
+        ),
+    ] {
+        assert_eq!(refused(text).0, code, "{text}");
+    }
 }
 
 #[test]

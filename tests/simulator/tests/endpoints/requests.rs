@@ -230,7 +230,7 @@ async fn what_salesforce_refuses_is_refused() {
     );
     let graph = format!("{data}/composite/graph");
     let (status, _) = ask(&sim, &token, "POST", &graph, Some(json!({"graphs": []}))).await;
-    assert_eq!(status, 404, "it is not played, and says so");
+    assert_eq!(status, 400, "a request without graphs");
     let (status, body) = ask(&sim, &token, "DELETE", &format!("{data}/query"), None).await;
     let message = body[0]["message"].as_str().unwrap();
     assert_eq!(
@@ -257,7 +257,6 @@ async fn what_salesforce_refuses_is_refused() {
     }
 }
 
-/// The tree is for one object without children here.
 #[tokio::test]
 async fn records_of_a_tree_are_made_together_or_not_at_all() {
     let sim = start().await;
@@ -286,6 +285,103 @@ async fn records_of_a_tree_are_made_together_or_not_at_all() {
     );
     let after = sim.edit_org("Acme", |org| org.all("Contact")).unwrap();
     assert_eq!(after, contacts);
+}
+
+#[tokio::test]
+async fn a_tree_makes_children_of_what_it_makes() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let tree = "/services/data/v60.0/composite/tree/Account";
+    let attributes = |kind: &str, id: &str| json!({"type": kind, "referenceId": id});
+    let account = |id: &str, person: Option<&str>| {
+        json!({"records": [
+            {"attributes": attributes("Account", id), "Name": "Momo KK", "Contacts": {"records": [
+                {"attributes": attributes("Contact", "child"), "LastName": person, "Phone": "03-5555-0001"}
+            ]}},
+            {"attributes": attributes("Account", "other"), "Name": "Nashi KK"},
+        ]})
+    };
+    let (status, body) = ask(&sim, &token, "POST", tree, Some(account("a", Some("Ono")))).await;
+    assert_eq!((status, &body["hasErrors"]), (201, &json!(false)), "{body}");
+    let told: Vec<&Json> = body["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["referenceId"])
+        .collect();
+    assert_eq!(told, ["a", "other", "child"]);
+    let (_, found) = query(
+        &sim,
+        &token,
+        "SELECT LastName FROM Contact WHERE Account.Name = 'Momo KK'",
+    )
+    .await;
+    assert_eq!(found["records"][0]["LastName"], "Ono");
+
+    let (status, body) = ask(&sim, &token, "POST", tree, Some(account("a", None))).await;
+    assert_eq!(
+        (status, &body["results"][0]["referenceId"]),
+        (400, &json!("child")),
+        "{body}"
+    );
+    let (_, found) = query(
+        &sim,
+        &token,
+        "SELECT COUNT() FROM Account WHERE Name = 'Nashi KK'",
+    )
+    .await;
+    assert_eq!(found["totalSize"], 1, "all or nothing");
+    let stranger = json!({"records": [{"attributes": attributes("Account", "a"), "Name": "x", "Pears": {"records": []}}]});
+    let (status, body) = ask(&sim, &token, "POST", tree, Some(stranger)).await;
+    assert_eq!(
+        (status, &body[0]["errorCode"]),
+        (400, &json!("INVALID_INPUT"))
+    );
+}
+
+#[tokio::test]
+async fn a_graph_succeeds_whole_or_not_at_all_and_leaves_the_others() {
+    let sim = start().await;
+    let token = login(&sim, "admin@acme.example", "a").await;
+    let post = |id: &str, object: &str, body: Json| json!({"method": "POST", "url": format!("/services/data/v60.0/sobjects/{object}"), "referenceId": id, "body": body});
+    let graph = |id: &str, person: Option<&str>| {
+        json!({"graphId": id, "compositeRequest": [
+            post("company", "Account", json!({"Name": id})),
+            post("person", "Contact", json!({"LastName": person, "AccountId": "@{company.id}"})),
+        ]})
+    };
+    let body = json!({"graphs": [graph("good", Some("Ono")), graph("bad", None)]});
+    let calls = sim.counters().api_calls();
+    let path = "/services/data/v60.0/composite/graph";
+    let (status, answer) = ask(&sim, &token, "POST", path, Some(body.clone())).await;
+    assert_eq!(status, 200, "{answer}");
+    let graphs = answer["graphs"].as_array().unwrap();
+    let told: Vec<_> = graphs
+        .iter()
+        .map(|g| (&g["graphId"], &g["isSuccessful"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("good"), &json!(true)),
+            (&json!("bad"), &json!(false))
+        ]
+    );
+    let of_bad = &graphs[1]["graphResponse"]["compositeResponse"];
+    assert_eq!(of_bad[0]["body"][0]["errorCode"], "PROCESSING_HALTED");
+    let (_, found) = query(
+        &sim,
+        &token,
+        "SELECT Name FROM Account WHERE Name IN ('good', 'bad')",
+    )
+    .await;
+    assert_eq!(
+        (&found["totalSize"], &found["records"][0]["Name"]),
+        (&json!(1), &json!("good"))
+    );
+    assert_eq!(sim.counters().api_calls() - calls, 2);
+    let old = "/services/data/v49.0/composite/graph";
+    assert_eq!(ask(&sim, &token, "POST", old, Some(body)).await.0, 404);
 }
 
 #[tokio::test]
