@@ -1,6 +1,6 @@
 //! The cluster of the story, and the tools of a platform team: kubectl and helm.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -124,13 +124,28 @@ impl Bed {
             .await
     }
 
+    /// Installs the release from another chart and waits until its pods are ready.
+    pub(crate) async fn release_of(&self, chart: &Path, settings: &[&str]) -> Result<(), Failure> {
+        let flags = &["--wait", "--timeout=180s"];
+        self.helm_release(chart, settings, flags).await.map(drop)
+    }
+
     /// Installs or upgrades the release, with extra flags for helm.
     pub(crate) async fn release_with(
         &self,
         settings: &[&str],
         flags: &[&str],
     ) -> Result<String, Failure> {
-        let chart = self.args.chart.display().to_string();
+        self.helm_release(&self.args.chart, settings, flags).await
+    }
+
+    async fn helm_release(
+        &self,
+        chart: &Path,
+        settings: &[&str],
+        flags: &[&str],
+    ) -> Result<String, Failure> {
+        let chart = chart.display().to_string();
         let values = self.values_file();
         let values = values.display().to_string();
         let mut all = vec!["upgrade", "--install", RELEASE, &chart, "--values", &values];

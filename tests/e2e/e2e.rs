@@ -13,6 +13,7 @@ mod salesforce;
 mod story;
 mod tenant;
 mod upheaval;
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +39,12 @@ struct Args {
     /// The chart.
     #[arg(long, default_value = "charts/switchboard")]
     chart: PathBuf,
+    /// The image of the version before, for the steps that upgrade from it.
+    #[arg(long, requires = "previous_chart")]
+    previous_image: Option<String>,
+    /// The chart of the version before.
+    #[arg(long)]
+    previous_chart: Option<PathBuf>,
     /// The `helm` to install it with.
     #[arg(long, default_value = "helm")]
     helm: PathBuf,
@@ -136,6 +143,10 @@ async fn run(args: Args) -> Result<u32, Failure> {
 }
 
 async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
+    installation::prepare(bed, progress).await?;
+    if bed.owns_node() {
+        versions::upgrade(bed, progress).await?;
+    }
     installation::install(bed, progress).await?;
     documents::read(bed, progress).await?;
     story::tell(bed, progress).await?;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::bed::{Bed, OPERATOR, RELEASE};
 use crate::{Failure, Progress, salesforce};
 
-pub(crate) async fn install(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
+pub(crate) async fn prepare(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
     progress
         .must("Salesforce is played by a pod", async {
             if bed.owns_node() {
@@ -16,12 +16,15 @@ pub(crate) async fn install(bed: &Bed, progress: &mut Progress) -> Result<(), Fa
             salesforce::deploy(bed).await?;
             Ok(String::new())
         })
-        .await?;
+        .await
+}
+
+pub(crate) async fn install(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
     progress
         .must(
             "helm install, default values beside the image and Salesforce's authority",
             async {
-                write_values(bed)?;
+                write_values(bed, &bed.args.image)?;
                 bed.release(&[]).await?;
                 let images = bed
                     .kubectl(&[
@@ -57,12 +60,8 @@ pub(crate) async fn install(bed: &Bed, progress: &mut Progress) -> Result<(), Fa
 }
 
 /// Writes the values that this test adds to the chart's own.
-fn write_values(bed: &Bed) -> Result<(), Failure> {
-    let (repository, tag) = bed
-        .args
-        .image
-        .rsplit_once(':')
-        .ok_or("--image REPOSITORY:TAG")?;
+pub(crate) fn write_values(bed: &Bed, image: &str) -> Result<(), Failure> {
+    let (repository, tag) = image.rsplit_once(':').ok_or("--image REPOSITORY:TAG")?;
     let mut values = json!({
         "image": {"repository": repository, "tag": tag},
         "salesforce": {"allowPrivateNetworks": true, "caBundle": {"configMap": salesforce::AUTHORITY}},

@@ -22,6 +22,11 @@ done
 
 image/build.sh
 tests/e2e/images/build.sh
+if [[ -n ${PREVIOUS:-} ]]; then
+    tests/e2e/images/previous.sh "$PREVIOUS"
+    set -- --previous-image localhost/switchboard:previous --previous-chart target/previous/source/charts/switchboard \
+        --archive target/previous/switchboard.oci.tar "$@"
+fi
 exec target/cluster/cluster room -- "${program[@]}" \
     --image "$(<$out/name)" --simulator-image switchboard.test/salesforce-simulator:1 \
     --archive $out/switchboard.oci.tar --archive $out/simulator.oci.tar --archive $out/pause.oci.tar "$@"

@@ -7,7 +7,7 @@ use crate::bed::Bed;
 use crate::{Failure, Progress, tenant};
 
 /// The calling number, and the company and person that the example's Salesforce has for it.
-const CALLER: &str = "0312345678";
+pub(crate) const CALLER: &str = "0312345678";
 const KNOWN_AS: (&str, &str) = ("Sakura Trading KK", "Hanako Sato");
 
 pub(crate) async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {

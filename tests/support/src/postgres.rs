@@ -2,6 +2,7 @@
 //! started it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -10,23 +11,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::error::Context as _;
 use crate::{Error, Result};
 
+/// PostgreSQL's own port; without an address it only names the socket.
+const PORT: u16 = 5432;
+
 const MISSING: &str = "PostgreSQL is missing: install it (`apt-get install postgresql`), or put initdb and postgres on PATH";
 
 /// Runs as the server's user. The server runs while the other end of the script's standard input is
 /// open, so it ends with the test program even when that is killed.
 const SCRIPT: &str = r#"
 set -eu
-bin=$1; sync=$2
+bin=$1; sync=$2; listen=$3; port=$4
 dir=$(mktemp -d /tmp/switchboard-pg.XXXXXX)
 chmod 755 "$dir"
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 "$bin/initdb" -D "$dir/data" -U switchboard -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
+if [ -n "$listen" ]; then echo 'host all all all trust' >>"$dir/data/pg_hba.conf"; fi
 start() {
-  "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync="$sync" -c max_connections=200 >>"$dir/log" 2>&1 &
+  "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses="$listen" -c port="$port" -c fsync="$sync" -c max_connections=200 >>"$dir/log" 2>&1 &
   server=$!
   for _ in $(seq 600); do
-    if [ -S "$dir/.s.PGSQL.5432" ] && grep -q '^' "$dir/data/postmaster.pid" && [ "$(sed -n 8p "$dir/data/postmaster.pid" | tr -d ' ')" = ready ]; then break; fi
+    if [ -S "$dir/.s.PGSQL.$port" ] && grep -q '^' "$dir/data/postmaster.pid" && [ "$(sed -n 8p "$dir/data/postmaster.pid" | tr -d ' ')" = ready ]; then break; fi
     kill -0 "$server" 2>/dev/null || { cat "$dir/log" >&2; exit 1; }
     sleep 0.05
   done
@@ -50,6 +55,7 @@ pub struct Postgres {
     orders: Option<ChildStdin>,
     answers: BufReader<std::process::ChildStdout>,
     folder: String,
+    port: u16,
 }
 
 // === impl Postgres ===
@@ -58,6 +64,23 @@ impl Postgres {
     /// Starts a server. `durable` keeps `fsync` on, for a bench or for a test that kills the
     /// server.
     pub fn start(durable: bool) -> Result<Self> {
+        Self::start_on(durable, "", PORT)
+    }
+
+    /// Starts a server that listens on an address, for pods of a node that is this machine. It
+    /// trusts everybody. Returns an empty database of it.
+    pub fn start_listening(address: &str) -> Result<(Self, String)> {
+        let port = TcpListener::bind((address, 0))
+            .and_then(|free| free.local_addr())
+            .context(|| format!("find a port of {address}"))?
+            .port();
+        let server = Self::start_on(false, address, port)?;
+        let database = server.create_database()?;
+        let url = format!("postgres://switchboard@{address}:{port}/{database}");
+        Ok((server, url))
+    }
+
+    fn start_on(durable: bool, address: &str, port: u16) -> Result<Self> {
         let bin = binaries().ok_or_else(|| Error::Unsupported(MISSING.to_owned()))?;
         let mut command = if root() {
             // PostgreSQL refuses to run as root.
@@ -76,6 +99,7 @@ impl Postgres {
             .args(["-c", SCRIPT, "postgres-for-tests"])
             .arg(&bin)
             .arg(if durable { "on" } else { "off" })
+            .args([address, &port.to_string()])
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -102,6 +126,7 @@ impl Postgres {
             orders,
             answers,
             folder,
+            port,
         })
     }
 
@@ -116,12 +141,19 @@ impl Postgres {
 
     /// Creates an empty database and returns its address.
     pub fn new_database(&self) -> Result<String> {
+        let name = self.create_database()?;
+        let socket = self.folder.replace('/', "%2F");
+        Ok(format!("postgres://switchboard@{socket}/{name}"))
+    }
+
+    fn create_database(&self) -> Result<String> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let bin = binaries().ok_or_else(|| Error::Unsupported(MISSING.to_owned()))?;
         let done = Command::new(bin.join("psql"))
             .args(["-X", "-q", "-U", "switchboard", "-d", "postgres", "-h"])
             .arg(&self.folder)
+            .args(["-p", &self.port.to_string()])
             .arg("-c")
             .arg(format!("CREATE DATABASE {name}"))
             .status()
@@ -129,8 +161,7 @@ impl Postgres {
         if !done.success() {
             return Err(Error::Unsupported("a database of its own".to_owned()));
         }
-        let socket = self.folder.replace('/', "%2F");
-        Ok(format!("postgres://switchboard@{socket}/{name}"))
+        Ok(name)
     }
 
     /// Ends the server as a power failure would.
