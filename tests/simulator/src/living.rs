@@ -115,7 +115,7 @@ impl Living {
         let objects = ["Contact", "Contact", "Contact", "Account", "Lead"];
         let object = objects[self.below(objects.len())];
         // Rows that a running transaction has locked are left alone, as the database does.
-        let locked = org.uncommitted_ids();
+        let locked = org.locked_ids();
         let phone = self.spelled();
         let field = ["Phone", "MobilePhone"][usize::from(object != "Account") * self.below(2)];
         let record = self.live(org, object, &locked);
@@ -317,6 +317,20 @@ mod tests {
     use super::*;
     use crate::org::World;
 
+    /// The number of live contacts whose account is deleted.
+    fn without_their_account(org: &Org) -> usize {
+        let live: Vec<Json> = org
+            .all("Account")
+            .iter()
+            .map(|row| row["Id"].clone())
+            .collect();
+        let contacts = org.all("Contact");
+        let accounts = contacts.iter().map(|row| &row["AccountId"]);
+        accounts
+            .filter(|id| !id.is_null() && !live.contains(id))
+            .count()
+    }
+
     #[test]
     fn an_edit_of_each_kind_happens_and_the_same_seed_makes_the_same_org() {
         let start: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
@@ -343,5 +357,23 @@ mod tests {
         }
         assert!(named.len() > 20, "{}", named.len());
         assert_eq!(play(), (kinds, named));
+    }
+
+    #[test]
+    fn what_a_transaction_has_locked_goes_with_its_account_or_stays_with_it() {
+        let start: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        for seed in 0..20 {
+            let mut living = Living::new(seed, 50);
+            living.late_percent = 30;
+            let org = living.populate(Org::enterprise("acme"), 100, start);
+            let mut world = World::new().org(org);
+            world.prepare(start).unwrap();
+            let org = world.org_mut("acme").unwrap();
+            for minute in 0..300 {
+                living.edit(org, start + SignedDuration::from_mins(minute) / 2);
+            }
+            let _ended = org.at(start + SignedDuration::from_hours(24));
+            assert_eq!(without_their_account(org), 0, "seed {seed}");
+        }
     }
 }

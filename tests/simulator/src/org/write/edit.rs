@@ -61,6 +61,22 @@ impl Org {
         rows.map(|(_, _, row)| row.id().to_owned()).collect()
     }
 
+    /// The Ids of the records that nobody else can write now: those of transactions that have not
+    /// ended, and the accounts of contacts among them, whose deletion or merge would write these.
+    pub fn locked_ids(&self) -> Vec<String> {
+        let contact = self.schema.object("Contact");
+        let parent = contact.and_then(|contact| contact.field("AccountId"));
+        let account = |row: &Row| row.get(parent?).as_text().map(str::to_owned);
+        let mut locked = self.uncommitted_ids();
+        let contacts = self.uncommitted.iter();
+        for (_, _, row) in contacts.filter(|(_, object, _)| object == "Contact") {
+            let before = self.stored(row.id());
+            locked.extend(before.and_then(|(_, row)| account(&row)));
+            locked.extend(account(row));
+        }
+        locked
+    }
+
     /// Makes visible what has been written by transactions that end by now.
     pub(crate) fn commit(&mut self, now: Timestamp) {
         let all = std::mem::take(&mut self.uncommitted);
