@@ -212,17 +212,7 @@ async fn bench(
     if size.calls > 0 {
         pages::history(&platform, size.calls, |n| number(n % (2 * size.contacts))).await?;
         let browser = pages::Browser::sign_in(&base, &token(Purpose::Lookup)?).await?;
-        for path in [
-            "/pages/calls",
-            "/pages/calls?to=2025-03-01",
-            "/pages/calls?direction=in&named=no",
-            "/pages/calls?q=%2B819010000007",
-            "/pages/calls?q=person+7",
-            "/pages/calls?q=nobody+of+that+name",
-        ] {
-            let told = browser.first_byte(path, 300).await?;
-            println!("{name:<11} {} calls, {path}: {told}", size.calls);
-        }
+        pages::views(&browser, name, size.calls).await?;
     }
     if size.screens > 0 {
         let _ = std::fs::write("/proc/self/clear_refs", "5");

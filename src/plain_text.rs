@@ -2,6 +2,9 @@
 //! spreadsheet that shows it.
 
 pub(crate) mod csv;
+mod folded;
+
+pub(crate) use self::folded::folded;
 
 /// Replaces every character that moves the cursor, changes the text's direction or hides what
 /// stands there with a blank.

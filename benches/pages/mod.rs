@@ -13,6 +13,52 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::{Outcome, permille};
 
+/// What a person can ask of the history, the worst of it included.
+const VIEWS: &[(&str, &str)] = &[
+    ("the newest calls", ""),
+    ("a day", "from=2025-03-01&to=2025-03-01"),
+    ("until a day", "to=2025-03-01"),
+    ("a day without calls", "from=2030-01-01&to=2030-01-01"),
+    ("before all calls", "to=2020-01-01"),
+    ("incoming", "direction=in"),
+    ("outgoing, one in ten", "direction=out"),
+    ("internal, none", "direction=internal"),
+    ("with a name, every other", "named=yes"),
+    ("without a name", "named=no"),
+    (
+        "outgoing without a name on a day",
+        "direction=out&named=no&from=2025-03-01&to=2025-03-01",
+    ),
+    (
+        "internal without a name until a day",
+        "direction=internal&named=no&to=2025-03-01",
+    ),
+    ("a number", "q=%2B819010000007"),
+    ("a number as it is written", "q=090-1000-0007"),
+    (
+        "a number in full width",
+        "q=%EF%BC%90%EF%BC%99%EF%BC%90-1000-0007",
+    ),
+    (
+        "a number, internal, none",
+        "q=%2B819010000007&direction=internal",
+    ),
+    ("a number that nobody has", "q=%2B81312340000"),
+    ("an extension, one call in a thousand", "q=2001"),
+    ("an extension that nobody has", "q=2002"),
+    ("a name that few have", "q=person+7777"),
+    ("a name that everybody has", "q=person"),
+    ("a letter that everybody has", "q=n"),
+    ("a name that nobody has", "q=nobody+of+that+name"),
+    (
+        "a name in full width that nobody has",
+        "q=%EF%BC%AE%EF%BD%8F%EF%BD%82%EF%BD%8F%EF%BD%84%EF%BD%99",
+    ),
+    ("a name that nobody has, outgoing", "q=nobody&direction=out"),
+    ("a name without a name", "q=person&named=no"),
+    ("signs of a pattern", "q=%25%25_%25"),
+];
+
 /// Whoever is signed in.
 #[derive(Clone)]
 pub(crate) struct Browser {
@@ -56,8 +102,9 @@ impl Browser {
         Ok(answer.send().await?.error_for_status()?)
     }
 
-    /// How long until the first byte of a page, over so many of them.
-    pub(crate) async fn first_byte(&self, path: &str, count: usize) -> Outcome<String> {
+    /// How long until the first byte of a page, over so many of them: in words, and the 99th of a
+    /// hundred in milliseconds.
+    pub(crate) async fn first_byte(&self, path: &str, count: usize) -> Outcome<(String, f64)> {
         let mut times = Vec::with_capacity(count);
         for _ in 0..count {
             let began = Instant::now();
@@ -67,15 +114,46 @@ impl Browser {
             while answer.chunk().await?.is_some() {}
         }
         times.sort();
-        Ok(format!(
-            "p50 {:.1} ms, p99 {:.1} ms",
-            permille(&times, 500),
-            permille(&times, 990)
-        ))
+        let p99 = permille(&times, 990);
+        let told = format!("p50 {:.1} ms, p99 {p99:.1} ms", permille(&times, 500));
+        Ok((told, p99))
     }
 }
 
-/// Brings so many ended calls in, a second apart, of so many numbers.
+/// Says of each view of the history how long its first byte takes.
+pub(crate) async fn views(browser: &Browser, name: &str, calls: u32) -> Outcome<()> {
+    let mut slowest = 0.0_f64;
+    for (what, query) in VIEWS {
+        let (told, p99) = browser
+            .first_byte(&format!("/pages/calls?{query}"), 300)
+            .await?;
+        println!("{name:<11} {calls} calls, {what} (?{query}): {told}");
+        slowest = slowest.max(p99);
+    }
+    // The place of the oldest calls, which the end of their first day leads to.
+    let day = browser
+        .get("/pages/calls?to=2025-01-01")
+        .await?
+        .text()
+        .await?;
+    let cursor = day
+        .split("rel=\"next\" href=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .and_then(|link| link.split("cursor=").nth(1))
+        .ok_or("the first day has no second page")?;
+    for what in ["", "&named=yes", "&q=nobody", "&direction=internal"] {
+        let path = format!("/pages/calls?cursor={cursor}{what}");
+        let (told, p99) = browser.first_byte(&path, 300).await?;
+        println!("{name:<11} {calls} calls, from the first day on ({what}): {told}");
+        slowest = slowest.max(p99);
+    }
+    println!("{name:<11} {calls} calls, the slowest view: p99 {slowest:.1} ms");
+    Ok(())
+}
+
+/// Brings so many ended calls in, 20 seconds apart, of so many numbers: one in ten goes out, one in
+/// a thousand is of an extension.
 pub(crate) async fn history(
     platform: &Client,
     calls: u32,
@@ -86,7 +164,15 @@ pub(crate) async fn history(
         let legs: Vec<Value> = (first..(first + 1_000).min(calls))
             .map(|n| {
                 let at = start + SignedDuration::from_secs(i64::from(n) * 20);
-                json!({"id": format!("h{n}"), "call_type": "INCOMING_CALL", "from_number": number(n), "to_number": null,
+                let other = match n % 1_000 {
+                    999 => "2001".to_owned(),
+                    _ => number(n),
+                };
+                let (kind, from, to) = match n % 10 {
+                    4 => ("OUTGOING_CALL", None, Some(other)),
+                    _ => ("INCOMING_CALL", Some(other), None),
+                };
+                json!({"id": format!("h{n}"), "call_type": kind, "from_number": from, "to_number": to,
                     "dial_starts_at": at.to_string(), "dial_answered_at": null,
                     "dial_ends_at": (at + SignedDuration::from_secs(60)).to_string()})
             })

@@ -1,13 +1,15 @@
 //! The tenants' view: which integrations are ready, the reasons of the others, names on calls, and
 //! the remedy.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use switchboard::directory::Client;
+use switchboard::directory::client::Caller;
 use switchboard::directory::model::CallsQuery;
+use switchboard::directory::model::rings::MAX_WAIT;
 use switchboard_testbed::{incoming_call, repository, try_wait_for};
 
 use crate::installation::{Installation, kubectl};
@@ -31,6 +33,9 @@ const CALLS: [(&str, Option<&str>); 5] = [
     ("0311112222", Some("Sakura Trading KK")),
     ("0450000000", None),
 ];
+
+/// Who has never called before, and the company that the call screen must show while it rings.
+const FIRST_TIME: (&str, &str) = ("03-9876-5432", "Kaede Foods KK");
 
 pub(crate) async fn tell(installation: &Installation, progress: &Progress) -> Result<(), Failure> {
     for (namespace, name, status, reason) in TENANTS {
@@ -57,6 +62,8 @@ pub(crate) async fn tell(installation: &Installation, progress: &Progress) -> Re
         When::AfterCalls,
     )
     .await?;
+
+    ring(installation, progress).await?;
 
     show(
         "kubectl get sfi -A",
@@ -155,6 +162,29 @@ async fn play(
         run["apiCalls"]
     ));
     Ok(run)
+}
+
+/// A phone rings, of somebody who has never called: a screen waits for the name.
+async fn ring(installation: &Installation, progress: &Progress) -> Result<(), Failure> {
+    let (number, company) = FIRST_TIME;
+    let screen = directory(installation, "acme", "acme-tokyo", "lookup").await?;
+    if screen.contact(number).await?.is_some() {
+        return Err(format!("{number} has a name before it rings").into());
+    }
+    let rings = Instant::now();
+    let shown = match screen.caller(number, MAX_WAIT).await? {
+        Caller::Known(contact) => contact.company_name,
+        Caller::Nobody(why) => return Err(format!("{number} has no name: {}", why.detail).into()),
+    };
+    let after = rings.elapsed();
+    if shown.as_deref() != Some(company) {
+        return Err(format!("{number} shows {shown:?} instead of {company}").into());
+    }
+    progress.step(&format!(
+        "acme-tokyo: {number} rings, a first-time caller; {} ms later the screen shows {company}",
+        after.as_millis()
+    ));
+    Ok(())
 }
 
 async fn assert_names(lookup: &Client) -> Result<(), Failure> {

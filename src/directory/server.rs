@@ -460,7 +460,7 @@ impl Server {
         let waiters = (args.max_connections as usize / 4).max(1);
         store.changes().limit_waiters(waiters, (waiters / 8).max(1));
         let revoked = Revoked::default();
-        revoked.learn(store.revocations().await?);
+        upkeep::learn(&store, &revoked).await?;
         let cannot = |error| Error::Listen(args.listen, error);
         let listener = http_server::listen(args.listen).map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;

@@ -13,7 +13,7 @@ use super::TokenKeys;
 use super::http::Metrics;
 use super::model::number_hash::NumberKeys;
 use super::model::revoked::Revoked;
-use super::store::{Store, days_before};
+use super::store::{Store, StoreError, days_before};
 use crate::error::Chain;
 
 const FIRST_PURGE_AFTER: Duration = Duration::from_secs(60);
@@ -22,7 +22,8 @@ const EVERY: Duration = Duration::from_secs(3_600);
 const RINGS_KEPT: SignedDuration = SignedDuration::from_hours(1);
 const CLEANED_EVERY: Duration = Duration::from_secs(30);
 const MEASURED_EVERY: Duration = Duration::from_secs(60);
-/// The longest time for which a replica takes a token that another one was told is revoked.
+/// The longest time for which a replica takes a token or a session that another one was told has
+/// ended.
 const LEARNED_EVERY: Duration = Duration::from_secs(2);
 
 /// For how long data is kept, as the operator says.
@@ -58,6 +59,9 @@ pub(crate) async fn retain(store: Store, retention: Retention, shutdown: Cancell
         if let Err(error) = store.purge_rings(before).await {
             warn!(error = %Chain(&error), "old rings stay for another hour");
         }
+        if let Err(error) = store.purge_sessions(now).await {
+            warn!(error = %Chain(&error), "sessions that have ended stay for another hour");
+        }
         let before = days_before(now, retention.audit);
         if let Err(error) = store.purge_audit(before).await {
             warn!(error = %Chain(&error), "old entries of the audit stay for another hour");
@@ -88,8 +92,8 @@ pub(crate) async fn measure(
     }
 }
 
-/// Reads which tokens are revoked, as another replica may have been told. While the database does
-/// not answer, what is known holds.
+/// Reads which tokens and sessions have ended, as another replica may have been told. While the
+/// database does not answer, what is known holds.
 pub(crate) async fn learn_revocations(store: Store, revoked: Revoked, shutdown: CancellationToken) {
     let mut failed = false;
     while shutdown
@@ -97,19 +101,24 @@ pub(crate) async fn learn_revocations(store: Store, revoked: Revoked, shutdown: 
         .await
         .is_some()
     {
-        match store.revocations().await {
-            Ok(all) => {
-                failed = false;
-                revoked.learn(all);
-            }
+        match learn(&store, &revoked).await {
+            Ok(()) => failed = false,
             Err(error) => {
                 if !failed {
-                    warn!(error = %Chain(&error), "which tokens are revoked was not read");
+                    warn!(error = %Chain(&error), "which tokens and sessions have ended was not read");
                 }
                 failed = true;
             }
         }
     }
+}
+
+/// Reads once which tokens and sessions have ended.
+pub(crate) async fn learn(store: &Store, revoked: &Revoked) -> Result<(), StoreError> {
+    let now = Timestamp::now();
+    revoked.learn(store.revocations().await?);
+    revoked.learn_ended(store.ended_sessions(now).await?, now);
+    Ok(())
 }
 
 /// Takes what was erased out of the files, within a minute after it was.

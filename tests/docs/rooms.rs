@@ -57,6 +57,7 @@ const ROOMS: &[&str] = &[
     "directory/http/middleware",
     "directory/http/worker",
     "directory/pages/live",
+    "directory/pages/words",
     "directory/pages",
     "directory/http",
     "directory/client",

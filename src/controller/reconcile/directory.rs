@@ -22,7 +22,7 @@ use crate::directory::model::company::{
 use crate::directory::{Claims, Client, ClientError, Purpose, TokenError};
 use crate::error::Chain;
 use crate::phone::Region;
-use crate::reason::Reason;
+use crate::reason::{Code, Reason};
 use crate::run::{BookReport, Filling};
 
 /// How long a token is good that the controller mints for itself.
@@ -261,6 +261,9 @@ pub(crate) async fn tell_link(
 fn link_health(settings: &Settings, status: &SalesforceIntegrationStatus) -> Option<LinkHealth> {
     let ready = conditions::find(&status.conditions, conditions::READY)?;
     let code = conditions::reason_of(ready);
+    let outcome = status.last_run.as_ref().map(|run| run.outcome.as_str());
+    let outcome = outcome.filter(|outcome| !outcome.is_empty());
+    let says = told(&code, outcome);
     let time = |time: &Time| time.0;
     let budget = status.api_budget.as_ref();
     let percent = budget.and_then(|budget| {
@@ -274,12 +277,12 @@ fn link_health(settings: &Settings, status: &SalesforceIntegrationStatus) -> Opt
             _ => None,
         },
         reason: code.as_str().to_owned(),
-        cause: code
+        cause: says
             .reason()
             .map(Reason::cause)
             .unwrap_or_default()
             .to_owned(),
-        remedy: code.remedy().to_owned(),
+        remedy: says.remedy().to_owned(),
         since: time(&ready.last_transition_time),
         retrieval: match settings.retrieval {
             Retrieval::Daily => RetrievalMode::Daily,
@@ -293,14 +296,19 @@ fn link_health(settings: &Settings, status: &SalesforceIntegrationStatus) -> Opt
             .last_run
             .as_ref()
             .and_then(|run| run.finished_at.as_ref().map(time)),
-        last_outcome: status
-            .last_run
-            .as_ref()
-            .map(|run| run.outcome.clone())
-            .filter(|outcome| !outcome.is_empty()),
+        last_outcome: outcome.map(str::to_owned),
         next_run_at: status.next_run.as_ref().map(time),
         budget_percent: percent.map(|percent| u32::try_from(percent).unwrap_or(u32::MAX)),
     })
+}
+
+/// Whose cause and remedy are told. That a run failed says nothing to who sees no status; why it
+/// did, does.
+fn told(code: &Code, outcome: Option<&str>) -> Code {
+    match (code.reason(), outcome) {
+        (Some(Reason::RunFailed), Some(outcome)) => Code::from(outcome),
+        _ => code.clone(),
+    }
 }
 
 async fn in_time<T>(
@@ -348,5 +356,23 @@ pub(crate) mod played {
 
     pub(super) fn directory() -> Option<Arc<dyn Directory>> {
         PLAYED.with_borrow(Clone::clone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_run_that_failed_it_is_told_why() {
+        for (reason, outcome, tells) in [
+            ("RunFailed", Some("PasswordExpired"), "PasswordExpired"),
+            ("RunFailed", Some("QuantumLinkLost"), "QuantumLinkLost"),
+            ("RunFailed", None, "RunFailed"),
+            ("InvalidLogin", Some("WorkerKilled"), "InvalidLogin"),
+        ] {
+            let code = told(&Code::from(reason), outcome);
+            assert_eq!(code, tells, "{reason} {outcome:?}");
+        }
     }
 }

@@ -52,6 +52,7 @@ pub(crate) fn router(app: App, pages: Option<pages::Settings>) -> Router {
 /// All endpoints, wrapped in the limits of a request.
 fn endpoints(app: App, pages: Option<pages::Settings>) -> Router {
     let pages = pages.map(|settings| pages::router(app.clone(), settings));
+    let (pages, guard) = pages.unzip();
     Router::new()
         .merge(pages.unwrap_or_default())
         .route(
@@ -114,6 +115,7 @@ fn endpoints(app: App, pages: Option<pages::Settings>) -> Router {
             app.metrics.clone(),
             middleware::metrics::count,
         ))
+        .layer(from_fn_with_state(guard, pages::protect))
         .layer(map_response(no_sniffing))
         .layer(from_fn(middleware::span::open))
         .with_state(app)

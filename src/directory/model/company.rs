@@ -119,6 +119,18 @@ pub struct LinkHealth {
     pub budget_percent: Option<u32>,
 }
 
+// === impl LinkHealth ===
+
+impl LinkHealth {
+    /// The code of what is wrong: of a run that failed, that of its own end, which says more.
+    pub(crate) fn code(&self) -> &str {
+        match &self.last_outcome {
+            Some(outcome) if self.reason == "RunFailed" => outcome,
+            _ => &self.reason,
+        }
+    }
+}
+
 /// When names are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum RetrievalMode {

@@ -20,7 +20,8 @@ struct CallPage {
     who: Option<Who>,
     sentence: String,
     remedy: Option<String>,
-    /// The language of the remedy: those of the link are in English alone.
+    /// The language of the remedy: a controller of another version may tell of what is not
+    /// translated.
     remedy_tag: &'static str,
 }
 
@@ -104,11 +105,15 @@ pub(super) async fn page(
     }
     let language = viewer.language;
     let (sentence, remedy, remedy_tag) = match &why.link {
-        Some(link) if link.ready == Some(false) => (
-            format!("{} ({})", language.cause(why.cause), plain(&link.reason)),
-            Some(plain(&link.remedy)),
-            "en",
-        ),
+        Some(link) if link.ready == Some(false) => {
+            let told = language.link(link);
+            let cause = language.cause(why.cause);
+            (
+                format!("{cause} ({})", plain(link.code())),
+                Some(told.remedy),
+                told.tag,
+            )
+        }
         _ => (
             language.cause(why.cause).to_owned(),
             language.remedy(why.cause).map(str::to_owned),

@@ -21,14 +21,14 @@ use crate::directory::store::audit::{self, Record};
 use crate::directory::store::{CallFilter, NumberFilter, Position, SearchedPage, Store};
 use crate::error::Chain;
 use crate::phone;
-use crate::plain_text::csv;
+use crate::plain_text::{csv, folded};
 
 /// Calls of a page.
 const LIMIT: u32 = 50;
 /// Calls of a part of a CSV file; it bounds the memory of an export.
 const PART: u32 = 500;
 /// How many calls one page looks through at most in a search.
-const WALK: u32 = 3_000;
+const WALK: u32 = 2_000;
 /// The longest text that is searched for, in characters.
 const MAX_TEXT: usize = 100;
 
@@ -145,7 +145,11 @@ impl Asked {
         if text.chars().all(dials) {
             return (Some(NumberFilter::Spelled(text)), None);
         }
-        (None, Some(text.to_lowercase()))
+        // Of what has no shape nothing is left to search for.
+        (
+            None,
+            Some(folded(&text)).filter(|name| !name.trim().is_empty()),
+        )
     }
 
     /// Whether the newest of all calls are asked for, which come in by themselves.

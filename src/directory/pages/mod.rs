@@ -26,8 +26,8 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
     X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Uri};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::middleware::Next;
 use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 
@@ -94,7 +94,6 @@ impl std::str::FromStr for FrameAncestor {
 pub(super) struct Pages {
     app: App,
     settings: Arc<Settings>,
-    policy: HeaderValue,
     boards: Boards<BoardKey>,
 }
 
@@ -108,16 +107,31 @@ struct BoardKey {
     region: Region,
 }
 
-/// The routes of the pages.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(app: App, settings: Settings) -> Router<S> {
-    let pages = Pages {
+/// What browsers may do with answers under `/pages`.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard {
+    settings: Arc<Settings>,
+    policy: HeaderValue,
+}
+
+/// The routes of the pages. They have to stand behind [`protect`], which is a layer around all
+/// routes: an answer that no handler of a page gave is protected, too.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(
+    app: App,
+    settings: Settings,
+) -> (Router<S>, Guard) {
+    let settings = Arc::new(settings);
+    let guard = Guard {
         policy: policy(&settings.frame_ancestors),
+        settings: Arc::clone(&settings),
+    };
+    let pages = Pages {
         boards: Boards::new(MOST_STREAMS, MOST_STREAMS_OF_ONE),
         app,
-        settings: Arc::new(settings),
+        settings,
     };
     let home = || async { Redirect::to("/pages/calls") };
-    Router::new()
+    let router = Router::new()
         .route("/pages", get(home))
         .route("/pages/calls", get(history::page))
         .route("/pages/calls.csv", get(history::csv))
@@ -127,9 +141,15 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(app: App, settings: Setti
         .route("/pages/sign-in", get(sign_in::page).post(sign_in::exchange))
         .route("/pages/sign-out", post(sign_in::sign_out))
         .route("/pages/static/{name}", get(assets::serve))
+        .route("/pages/{*rest}", get(nowhere))
         .layer(DefaultBodyLimit::max(MAX_FORM))
-        .layer(from_fn_with_state(pages.clone(), protect))
-        .with_state(pages)
+        .with_state(pages);
+    (router, guard)
+}
+
+/// There is no such page.
+async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+    views::refused(viewer::language(&uri, &headers), views::Refusal::NoSuchPage)
 }
 
 /// What a browser may do with a page: nothing from elsewhere, no code within the page, no frame but
@@ -148,13 +168,23 @@ fn policy(ancestors: &[FrameAncestor]) -> HeaderValue {
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// Gives each answer the headers that protect who looks.
-async fn protect(State(pages): State<Pages>, request: Request, next: Next) -> Response {
+/// Gives each answer under `/pages` the headers that protect who looks, errors included. There is
+/// no guard where no pages are served.
+pub(crate) async fn protect(
+    State(guard): State<Option<Guard>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    let is_ours = path == "/pages" || path.starts_with("/pages/");
+    let Some(guard) = guard.filter(|_| is_ours) else {
+        return next.run(request).await;
+    };
     let uri: Uri = request.uri().clone();
-    let site = Site::of(request.headers(), &pages.settings);
+    let site = Site::of(request.headers(), &guard.settings);
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, pages.policy.clone());
+    headers.insert(CONTENT_SECURITY_POLICY, guard.policy.clone());
     let fixed = |name: &'static str| HeaderValue::from_static(name);
     // With `no-referrer`, a form would not say from which site it comes.
     headers.insert(REFERRER_POLICY, fixed("same-origin"));
@@ -169,7 +199,7 @@ async fn protect(State(pages): State<Pages>, request: Request, next: Next) -> Re
     ] {
         headers.insert(name, fixed(value));
     }
-    if pages.settings.frame_ancestors.is_empty() {
+    if guard.settings.frame_ancestors.is_empty() {
         headers.insert(X_FRAME_OPTIONS, fixed("DENY"));
     }
     if site.is_secure {
@@ -183,4 +213,44 @@ async fn protect(State(pages): State<Pages>, request: Request, next: Next) -> Re
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_is_a_host_and_nothing_that_changes_the_policy() {
+        for site in [
+            "https://phone.example.com",
+            "https://*.example.com",
+            "https://phone.example.com:8443",
+            "http://[::1]:8080",
+        ] {
+            let ancestor: FrameAncestor = site.parse().unwrap();
+            let policy = policy(&[ancestor]);
+            let end = format!("frame-ancestors {site}");
+            assert!(policy.to_str().unwrap().ends_with(&end), "{policy:?}");
+        }
+        for other in [
+            "",
+            "*",
+            "'self'",
+            "https:",
+            "https://",
+            "https://*",
+            "https://*.",
+            "phone.example.com",
+            "data://phone.example.com",
+            "https://a.example; script-src *",
+            "https://a.example script-src",
+            "https://a.example,https://b.example",
+            "https://a.example/path",
+            "https://a.example\r\nset-cookie: a=b",
+            "https://ä.example",
+        ] {
+            let refused = other.parse::<FrameAncestor>();
+            assert!(refused.is_err(), "{other:?}: {refused:?}");
+        }
+    }
 }

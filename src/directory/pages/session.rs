@@ -1,20 +1,19 @@
 //! Sessions: what a token was exchanged for. A session is a text that the directory signs and does
 //! not keep, so that each replica takes it. It holds no secret, ends by itself, and falls with the
-//! token's key and with the tokens that are revoked (docs/adr/0047).
+//! token's key and with the tokens that are revoked (docs/adr/0047). What is kept is that somebody
+//! signed out of it (docs/adr/0052).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::company_id::CompanyId;
+use crate::directory::model::revoked::{EndedSession, Revoked, SESSIONS_LAST};
 use crate::directory::model::tokens::{
     Claims, Purpose, TokenKeys, Verified, hmac_sha256, is_hmac_sha256,
 };
 use crate::phone::Region;
-
-/// How long a session is good: a working day.
-pub(super) const GOOD_FOR: SignedDuration = SignedDuration::from_hours(12);
 
 /// What the key that signs sessions is derived by.
 const LABEL: &str = "session of the pages";
@@ -30,6 +29,10 @@ const MAX_TEXT: usize = 1_024;
 pub(super) struct Session {
     pub(super) company: CompanyId,
     pub(super) region: Region,
+    /// Tells it from all others.
+    id: String,
+    /// When it began, in microseconds.
+    began: i64,
     /// When the token was issued that it was made of, in seconds.
     issued: i64,
     /// The key that signed the token.
@@ -43,11 +46,13 @@ pub(super) struct Session {
 impl Session {
     /// The session for a token, which ends with the token at the latest.
     pub(super) fn of(token: &Verified, now: Timestamp) -> Self {
-        let until = now.checked_add(GOOD_FOR).unwrap_or(now);
+        let until = now.checked_add(SESSIONS_LAST).unwrap_or(now);
         let until = token.claims.expires_at.map_or(until, |end| end.min(until));
         Self {
             company: token.claims.company.clone(),
             region: token.claims.region,
+            id: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
+            began: now.as_microsecond(),
             issued: token.claims.issued_at.as_second(),
             key: token.key_id.clone(),
             until: until.as_second(),
@@ -55,7 +60,7 @@ impl Session {
     }
 
     /// The claims of the token that it was made of, for the question whether that was revoked.
-    pub(super) fn claims(&self) -> Claims {
+    fn claims(&self) -> Claims {
         Claims {
             company: self.company.clone(),
             purpose: Purpose::Lookup,
@@ -63,6 +68,22 @@ impl Session {
             issued_at: Timestamp::from_second(self.issued).unwrap_or(Timestamp::MIN),
             expires_at: Timestamp::from_second(self.until).ok(),
         }
+    }
+
+    /// Its end, if somebody signs out of it now.
+    pub(super) fn ended(&self, now: Timestamp) -> EndedSession {
+        EndedSession {
+            company: self.company.clone(),
+            session: self.id.clone(),
+            ended_at: now,
+            until: Timestamp::from_second(self.until).unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    /// Whether it is good: neither its token is revoked, nor has somebody signed out of it.
+    pub(super) fn holds(&self, revoked: &Revoked) -> bool {
+        let began = Timestamp::from_microsecond(self.began).unwrap_or(Timestamp::MIN);
+        revoked.check(&self.claims()).is_ok() && !revoked.has_ended(&self.company, &self.id, began)
     }
 
     /// The text of the session.

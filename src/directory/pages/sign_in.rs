@@ -13,11 +13,12 @@ use zeroize::Zeroizing;
 use super::Pages;
 use super::session::{Session, is_form_key};
 use super::viewer::{Site, cookie, is_own_form, language, other_language};
-use super::views::{Frame, Refusal, refused, shown};
-use super::words::Language;
+use super::views::{Frame, Refusal, refuse, refused, shown};
+use super::words::{Language, Words};
+use crate::directory::http::middleware::app::now;
+use crate::directory::http::middleware::error::ApiError;
 use crate::directory::http::middleware::span;
 use crate::directory::model::tokens::{Purpose, TokenError, Verified};
-use crate::error::Chain;
 
 #[derive(Template)]
 #[template(path = "sign-in.html")]
@@ -57,7 +58,7 @@ pub(super) async fn exchange(
     let next = next(field(&form, "next"));
     let token = Zeroizing::new(field(&form, "token").unwrap_or_default());
     let keys = pages.app.keys.borrow().clone();
-    let now = Timestamp::now();
+    let now = now();
     let verified = keys.verified(token.trim(), now).and_then(|verified| {
         pages.app.revoked.check(&verified.claims)?;
         Ok(verified)
@@ -67,7 +68,10 @@ pub(super) async fn exchange(
         Ok(Verified { .. }) => {
             return not_taken(language, next, language.words().only_lookup.to_owned());
         }
-        Err(error) => return not_taken(language, next, told(&error)),
+        Err(error) => {
+            let why = told(&error, language.words());
+            return not_taken(language, next, why.to_owned());
+        }
     };
     span::is_of(&verified.claims.company);
     info!("a token was exchanged for a session");
@@ -85,16 +89,35 @@ pub(super) async fn sign_out(
 ) -> Response {
     let language = language(&uri, &headers);
     let site = Site::of(&headers, &pages.settings);
-    let keys = pages.app.keys.borrow().clone();
+    let (keys, now) = (pages.app.keys.borrow().clone(), now());
     let session = cookie(&headers, site.session_name()).unwrap_or_default();
     let sent = field(&form, "key").unwrap_or_default();
     if !is_own_form(&headers) || !is_form_key(&sent, session, &keys) {
         return refused(language, Refusal::Forged);
     }
+    // A copy of the cookie ends, too. Of one that is no session any more there is nothing to end.
+    if let Some(session) = Session::open(session, &keys, now)
+        && session.holds(&pages.app.revoked)
+    {
+        span::is_of(&session.company);
+        if let Err(error) = end(&pages, &session, now).await {
+            return refuse(language, Refusal::of(&error), &error);
+        }
+    }
     with_cookie(
         Redirect::to("/pages/sign-in?out"),
         &site.cookie_of_session(None),
     )
+}
+
+/// Ends a session on all replicas: here at once, on others when they read of it.
+async fn end(pages: &Pages, session: &Session, now: Timestamp) -> Result<(), ApiError> {
+    let shares = &pages.settings.shares;
+    let _turn = shares.enter(&session.company, Purpose::Lookup).await?;
+    let ended = pages.app.store.end_session(&session.ended(now)).await?;
+    pages.app.revoked.learn_ended([ended], now);
+    info!("a session was ended");
+    Ok(())
 }
 
 fn with_cookie(redirect: Redirect, line: &str) -> Response {
@@ -120,8 +143,14 @@ fn not_taken(language: Language, next: String, why: String) -> Response {
     (StatusCode::FORBIDDEN, shown(&page)).into_response()
 }
 
-fn told(error: &TokenError) -> String {
-    Chain(error).to_string()
+/// Why a token is not taken.
+fn told(error: &TokenError, words: &Words) -> &'static str {
+    match error {
+        TokenError::Expired => words.token_expired,
+        TokenError::Revoked => words.token_revoked,
+        // The rest is about key files, or a text that is no token.
+        _ => words.token_foreign,
+    }
 }
 
 /// The page to show next: one of these pages, and nothing else.

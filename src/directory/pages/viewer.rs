@@ -17,6 +17,7 @@ use crate::company_id::CompanyId;
 use crate::directory::http::middleware::error::ApiError;
 use crate::directory::http::middleware::span;
 use crate::directory::model::company::LinkHealth;
+use crate::directory::model::revoked::SESSIONS_LAST;
 use crate::directory::model::tokens::Purpose;
 use crate::directory::store::audit::Actor;
 use crate::http_server::Visitor;
@@ -75,7 +76,7 @@ impl Site {
     pub(super) fn cookie_of_session(self, session: Option<&str>) -> String {
         let name = self.session_name();
         let (value, age) = match session {
-            Some(session) => (session, session::GOOD_FOR.as_secs()),
+            Some(session) => (session, SESSIONS_LAST.as_secs()),
             None => ("", 0),
         };
         format!(
@@ -205,6 +206,8 @@ pub(super) fn admit(
             .is_some_and(|address| proxies.contains(address));
         // From anybody else the header says nothing; whoever is signed in stays so.
         if is_believed {
+            // Of two, one may be what the browser sent and the proxy did not take away.
+            (headers.get_all(name).iter().count() == 1).then_some(())?;
             let company: CompanyId = company.to_str().ok()?.parse().ok()?;
             return Some(Admitted {
                 company,
@@ -221,7 +224,7 @@ pub(super) fn admit(
     let text = cookie(headers, site.session_name())?;
     let keys = pages.app.keys.borrow().clone();
     let session = Session::open(text, &keys, Timestamp::now())?;
-    pages.app.revoked.check(&session.claims()).ok()?;
+    session.holds(&pages.app.revoked).then_some(())?;
     Some(Admitted {
         form_key: Some(session::form_key(text, &keys)),
         actor: Actor {

@@ -12,7 +12,7 @@ use tracing::error;
 use super::assets;
 use super::locale::Locale;
 use super::viewer::Viewer;
-use super::words::{Language, Words};
+use super::words::{Language, LinkWords, Words};
 use crate::directory::http::middleware::error::ApiError;
 use crate::directory::model::company::LinkHealth;
 use crate::directory::model::{Alternatives, Call, Contact, ContactSource, Direction};
@@ -41,8 +41,7 @@ pub(super) struct Frame {
 /// That the link does not work, and what to do.
 pub(super) struct Banner {
     pub(super) reason: String,
-    pub(super) cause: String,
-    pub(super) remedy: String,
+    pub(super) told: LinkWords,
     pub(super) since: String,
     pub(super) last_run: Option<String>,
     pub(super) next_run: Option<String>,
@@ -97,6 +96,7 @@ pub(super) enum Refusal {
     WrongDay,
     WrongPage,
     NoSuchCall,
+    NoSuchPage,
     Forged,
 }
 
@@ -158,9 +158,8 @@ impl Banner {
         }
         let words = locale.language.words();
         Some(Self {
-            reason: plain(&link.reason),
-            cause: plain(&link.cause),
-            remedy: plain(&link.remedy),
+            reason: plain(link.code()),
+            told: locale.language.link(link),
             since: locale.time(link.since),
             last_run: link.last_run_at.map(|at| locale.time(at)),
             next_run: link.next_run_at.map(|at| locale.time(at)),
@@ -365,6 +364,7 @@ impl Refusal {
             Self::WrongDay => words.wrong_day,
             Self::WrongPage => words.wrong_page,
             Self::NoSuchCall => words.no_such_call,
+            Self::NoSuchPage => words.no_such_page,
             Self::Forged => words.forged,
         }
     }
@@ -374,7 +374,7 @@ impl Refusal {
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed => StatusCode::SERVICE_UNAVAILABLE,
             Self::WrongDay | Self::WrongPage => StatusCode::BAD_REQUEST,
-            Self::NoSuchCall => StatusCode::NOT_FOUND,
+            Self::NoSuchCall | Self::NoSuchPage => StatusCode::NOT_FOUND,
             Self::Forged => StatusCode::FORBIDDEN,
         }
     }

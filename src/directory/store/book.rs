@@ -25,6 +25,7 @@ use crate::directory::model::book::{
 };
 use crate::directory::model::{Contact, RecordObject};
 use crate::phone::E164;
+use crate::plain_text::folded;
 
 /// The most records that one transaction reads to end a fill, or takes away.
 const PIECE: i64 = 2_000;
@@ -144,14 +145,18 @@ const PUT: Rowwise = Rowwise {
         ("numbers", Text),
         ("generation", Number),
         ("changed_in", Number),
+        ("company_folded", Text),
+        ("person_folded", Text),
     ],
     sql: "INSERT INTO records (company, record_id, object, company_name, person_name, title, owner_name, account_id, \
-         modified_at, numbers, generation, changed_in) SELECT company, record_id, object, company_name, person_name, \
-         title, owner_name, account_id, modified_at, numbers, generation, changed_in FROM n WHERE true \
+         modified_at, numbers, generation, changed_in, company_folded, person_folded) \
+         SELECT company, record_id, object, company_name, person_name, title, owner_name, account_id, \
+         modified_at, numbers, generation, changed_in, company_folded, person_folded FROM n WHERE true \
          ON CONFLICT (company, record_id) DO UPDATE SET object = excluded.object, \
          company_name = excluded.company_name, person_name = excluded.person_name, title = excluded.title, \
          owner_name = excluded.owner_name, account_id = excluded.account_id, modified_at = excluded.modified_at, \
-         numbers = excluded.numbers, generation = excluded.generation, changed_in = excluded.changed_in",
+         numbers = excluded.numbers, generation = excluded.generation, changed_in = excluded.changed_in, \
+         company_folded = excluded.company_folded, person_folded = excluded.person_folded",
 };
 
 pub(crate) const SEEN: Rowwise = Rowwise {
@@ -192,11 +197,12 @@ pub(crate) const NAME_ACCOUNTS: Rowwise = Rowwise {
         ("company", Text),
         ("account_id", Text),
         ("name", Text),
+        ("folded", Text),
         ("merged_into", Text),
         ("changed_in", Number),
     ],
     // The table comes twice because SQLite, without statistics, would read the whole company.
-    sql: "UPDATE records SET company_name = n.name, account_id = COALESCE(n.merged_into, n.account_id), \
+    sql: "UPDATE records SET company_name = n.name, company_folded = n.folded, account_id = COALESCE(n.merged_into, n.account_id), \
          changed_in = n.changed_in \
          FROM n JOIN records a ON a.company = n.company AND a.account_id = n.account_id \
          WHERE records.company = a.company AND records.record_id = a.record_id \
@@ -275,6 +281,17 @@ impl Store {
         Ok(counts)
     }
 
+    /// How many records the address book of a company holds; none while it is being taken away.
+    pub(crate) async fn book_size(&self, company: &CompanyId) -> Result<u64, StoreError> {
+        let row: Option<BookRow> = self
+            .database
+            .optional(FIND, args![company.as_str()])
+            .await
+            .map_err(|error| StoreError::sort("read the state of the address book", error))?;
+        let records = row.filter(BookRow::is_there).map_or(0, |row| row.records);
+        Ok(u64::try_from(records).unwrap_or(0))
+    }
+
     /// Begins a fill, or returns the one that is under way.
     pub(crate) async fn begin_fill(
         &self,
@@ -350,6 +367,7 @@ impl Store {
                 company.as_str(),
                 account.record_id.as_str(),
                 account.name.as_deref(),
+                account.name.as_deref().map(folded),
                 account.merged_into.as_deref(),
                 book.generation,
             ]

@@ -3,19 +3,27 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use super::database::rows::{CallRow, NamedCallRow, direction_text, micros, time};
+use super::database::rows::{CallRow, NamedCallRow, micros, time};
 use super::database::{Arg, args, row, uncrossed};
 use super::numbers::{Gate, texts};
+use super::purge::KeyRow;
+use super::rules::history;
 use super::rules::merge::merge;
-use super::{CallFilter, Change, Kind, NumberFilter, Position, Store, StoreError};
+use super::{CallFilter, Change, Kind, Position, Store, StoreError};
 use crate::company_id::CompanyId;
 use crate::directory::model::misses::due_at;
 use crate::directory::model::webhook::Leg;
 use crate::directory::model::{Call, Contact, Receipt};
 use crate::directory::why::{CallFacts, Facts, Question};
 use crate::phone::{self, E164, Region};
+
+/// The most names of a company that are looked through for one: contacts, and records of its
+/// address book.
+const MOST_NAMES: u32 = 20_000;
+/// The most numbers whose calls are read for one name.
+const MOST_NAMED: usize = 100;
 
 const FIND: &str = "SELECT id, call_id, call_type, direction, started_at, answered_at, ended_at, number, e164, \
      not_looked_up, lookup_key, circuit_number, circuit_name, lookup FROM calls WHERE company = $1 AND id = $2";
@@ -36,24 +44,6 @@ const KEEP: &str = "INSERT INTO calls (company, id, call_id, call_type, directio
 
 /// A call about which nothing is kept any more.
 pub(crate) const REMOVE: &str = "DELETE FROM calls WHERE company = $1 AND id = $2";
-
-/// The start of every page statement. It contains the condition on the company.
-macro_rules! named {
-    () => {
-        "SELECT c.id, c.call_id, c.call_type, c.direction, c.started_at, c.answered_at, c.ended_at, \
-     c.number, c.e164, c.not_looked_up, c.lookup_key, c.circuit_number, c.circuit_name, c.lookup, \
-     p.number AS contact_number, p.company_name, p.person_name, p.object, p.record_id, p.link, p.title, p.owner_name, \
-     p.alternatives, p.source, p.updated_at, q.asked_at, q.misses, q.settings, q.was_company, q.was_person, q.gone_at \
-         FROM calls c LEFT JOIN contacts p ON p.company = c.company AND p.number = c.e164 \
-         LEFT JOIN questions q ON q.company = c.company AND q.number = c.e164 WHERE c.company = $1"
-    };
-}
-
-const PAGE: &str = named!();
-
-const WALK: &str = "SELECT c.started_at, c.id FROM calls c WHERE c.company = $1";
-
-const ONE: &str = concat!(named!(), " AND c.id = $2");
 
 // === impl Store ===
 
@@ -154,7 +144,7 @@ impl Store {
     ) -> Result<Option<Call>, StoreError> {
         let row: Option<NamedCallRow> = self
             .database
-            .optional(ONE, args![company.as_str(), id])
+            .optional(history::ONE, args![company.as_str(), id])
             .await
             .map_err(|error| StoreError::sort("read a call", error))?;
         let mut call = row.map(Call::try_from).transpose()?;
@@ -198,16 +188,27 @@ impl Store {
         company: &CompanyId,
         filter: &CallFilter,
     ) -> Result<(Vec<Call>, Option<Position>), StoreError> {
-        let (sql, args) = page(company, filter);
+        let (sql, args) = history::page(company, filter);
+        self.read_page(company, sql, args, filter.limit).await
+    }
+
+    /// Reads a statement of a page. The second value is where the next one begins.
+    async fn read_page(
+        &self,
+        company: &CompanyId,
+        sql: String,
+        args: Vec<Arg>,
+        limit: u32,
+    ) -> Result<(Vec<Call>, Option<Position>), StoreError> {
         let rows: Vec<NamedCallRow> = self
             .database
             .all(AssertSqlSafe(sql), args)
             .await
             .map_err(|error| StoreError::sort("read the call history", error))?;
-        let more = rows.len() > filter.limit as usize;
+        let more = rows.len() > limit as usize;
         let mut calls = rows
             .into_iter()
-            .take(filter.limit as usize)
+            .take(limit as usize)
             .map(Call::try_from)
             .collect::<Result<Vec<_>, _>>()?;
         self.name_from_book(company, &mut calls).await?;
@@ -220,7 +221,7 @@ impl Store {
 }
 
 /// A page of a search.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SearchedPage {
     /// The calls, newest first.
     pub(crate) calls: Vec<Call>,
@@ -233,23 +234,31 @@ pub(crate) struct SearchedPage {
 // === impl Store ===
 
 impl Store {
-    /// A page of a search that no index answers alone, by name or by whether there is a contact.
-    /// At most `walk` calls are looked through, so that a page of a history of any length takes a
-    /// bounded time; the next page goes on with older ones.
+    /// A page of a search that may ask for more than an index answers: for a name, a direction, or
+    /// whether there is a contact.
+    ///
+    /// A page of a history of any length takes a bounded time. Who is called so is found first,
+    /// where the company knows few enough names to look through all of them: their calls are read
+    /// by their numbers, however old they are. Otherwise at most `walk` calls are looked through,
+    /// and the next page goes on with older ones.
     pub(crate) async fn search_calls(
         &self,
         company: &CompanyId,
         filter: &CallFilter,
         walk: u32,
     ) -> Result<SearchedPage, StoreError> {
-        let end = if filter.name.is_some() || filter.matched.is_some() {
-            let (sql, args) = end_of_walk(company, filter, walk);
-            let row: Option<PositionRow> =
-                self.database
-                    .optional(AssertSqlSafe(sql), args)
-                    .await
-                    .map_err(|error| StoreError::sort("search the call history", error))?;
-            row.map(Position::try_from).transpose()?
+        match (&filter.name, filter.matched) {
+            (Some(_), Some(false)) => return Ok(SearchedPage::default()),
+            (Some(name), _) if filter.direction.is_none() => {
+                if let Some(numbers) = self.numbers_named(company, name).await? {
+                    return self.calls_of_numbers(company, filter, &numbers).await;
+                }
+            }
+            _ => {}
+        }
+        let end = if filter.asks_beyond_an_index() {
+            let (sql, args) = history::end_of_walk(company, filter, walk);
+            self.position(AssertSqlSafe(sql), args).await?
         } else {
             None
         };
@@ -270,6 +279,105 @@ impl Store {
                 next: end,
             },
         })
+    }
+
+    /// The numbers of everybody whose name, or company's name, contains this; `None` if that is too
+    /// much to look through, or too many are called so.
+    async fn numbers_named(
+        &self,
+        company: &CompanyId,
+        name: &str,
+    ) -> Result<Option<BTreeSet<String>>, StoreError> {
+        let sort = |error| StoreError::sort("search the names", error);
+        let most = i64::from(MOST_NAMES);
+        let key = args![company.as_str(), most];
+        let beyond: Option<KeyRow> = self
+            .database
+            .optional(history::BEYOND, key)
+            .await
+            .map_err(sort)?;
+        let book = self.book_size(company).await?;
+        if beyond.is_some() || book > u64::from(MOST_NAMES) {
+            return Ok(None);
+        }
+        let pattern = history::containing(name);
+        let key = args![company.as_str(), pattern, most, MOST_NAMED as i64 + 1];
+        let contacts = self.database.all(history::CONTACTS_NAMED, key.clone());
+        let contacts: Vec<KeyRow> = contacts.await.map_err(sort)?;
+        let records: Vec<KeyRow> = match book {
+            0 => Vec::new(),
+            _ => self
+                .database
+                .all(history::RECORDS_NAMED, key)
+                .await
+                .map_err(sort)?,
+        };
+        let numbers: BTreeSet<String> = contacts
+            .iter()
+            .chain(&records)
+            .flat_map(|row| row.key.split_ascii_whitespace())
+            .map(str::to_owned)
+            .collect();
+        let are_few = contacts.len().max(records.len()).max(numbers.len()) <= MOST_NAMED;
+        Ok(are_few.then_some(numbers))
+    }
+
+    /// A page of the calls of some numbers, whose names are known to be asked for.
+    async fn calls_of_numbers(
+        &self,
+        company: &CompanyId,
+        filter: &CallFilter,
+        numbers: &BTreeSet<String>,
+    ) -> Result<SearchedPage, StoreError> {
+        if numbers.is_empty() {
+            return Ok(SearchedPage::default());
+        }
+        let sort = |error| StoreError::sort("search the call history", error);
+        let (sql, args) = history::of_numbers(company, filter, numbers);
+        let found = self.database.all(AssertSqlSafe(sql), args);
+        let found: Vec<PositionRow> = found.await.map_err(sort)?;
+        let ids: Vec<&str> = found.iter().map(|row| row.id.as_str()).collect();
+        if ids.is_empty() {
+            return Ok(SearchedPage::default());
+        }
+        // Read with the name once more: a number of the address book may have a contact of another
+        // name, which is the one that is shown.
+        let (sql, args) = history::by_ids(company, filter, &ids);
+        let (mut calls, _) = self.read_page(company, sql, args, u32::MAX).await?;
+        calls.sort_by(|one, other| (other.started_at, &other.id).cmp(&(one.started_at, &one.id)));
+        let limit = filter.limit as usize;
+        let last = found.get(limit.saturating_sub(1));
+        let more = found.len() > limit;
+        calls.retain(|call| {
+            last.is_none_or(|last| {
+                (micros(call.started_at), call.id.as_str()) >= (last.started_at, last.id.as_str())
+            })
+        });
+        let next = match last {
+            Some(last) if more => Some(Position {
+                started_at: time(last.started_at)?,
+                id: last.id.clone(),
+            }),
+            _ => None,
+        };
+        Ok(SearchedPage {
+            calls,
+            next,
+            searched_to: None,
+        })
+    }
+
+    async fn position(
+        &self,
+        sql: impl SqlSafeStr,
+        args: Vec<Arg>,
+    ) -> Result<Option<Position>, StoreError> {
+        let row: Option<PositionRow> = self
+            .database
+            .optional(sql, args)
+            .await
+            .map_err(|error| StoreError::sort("search the call history", error))?;
+        row.map(Position::try_from).transpose()
     }
 }
 
@@ -456,111 +564,4 @@ impl TryFrom<PositionRow> for Position {
 /// The lock kind of the writers of a company's calls.
 pub(crate) fn calls_of(company: &CompanyId) -> String {
     format!("call/{company}")
-}
-
-/// Builds the statement that finds the last call of a walk: as many calls on as `walk`, among
-/// those that the indices find.
-pub(crate) fn end_of_walk(
-    company: &CompanyId,
-    filter: &CallFilter,
-    walk: u32,
-) -> (String, Vec<Arg>) {
-    let mut sql = WALK.to_owned();
-    let mut args = args![company.as_str()];
-    narrow(&mut sql, &mut args, filter);
-    args.push(i64::from(walk).saturating_sub(1).max(0).into());
-    sql.push_str(&format!(
-        " ORDER BY c.started_at DESC, c.id DESC LIMIT 1 OFFSET ${}",
-        args.len()
-    ));
-    (sql, args)
-}
-
-/// Builds the statement of a page. The SQL consists of literals only; every value is a parameter.
-pub(crate) fn page(company: &CompanyId, filter: &CallFilter) -> (String, Vec<Arg>) {
-    let mut sql = PAGE.to_owned();
-    let mut args = args![company.as_str()];
-    narrow(&mut sql, &mut args, filter);
-    if let Some(matched) = filter.matched {
-        // A subquery, because a condition on the join would let the planner begin with the
-        // contacts, and sort.
-        sql.push_str(if matched { " AND (" } else { " AND NOT (" });
-        sql.push_str(
-            "EXISTS (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164) \
-             OR EXISTS (SELECT 1 FROM record_numbers m WHERE m.company = c.company AND m.number = c.e164))",
-        );
-    }
-    if let Some(name) = &filter.name {
-        args.push(containing(name).into());
-        let name = args.len();
-        // A name of the address book counts where the number has no contact, as it is shown.
-        sql.push_str(&format!(
-            " AND (EXISTS (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164 \
-             AND (lower(k.company_name) LIKE ${name} ESCAPE '!' OR lower(k.person_name) LIKE ${name} ESCAPE '!')) \
-             OR EXISTS (SELECT 1 FROM record_numbers m JOIN records r ON r.company = m.company AND r.record_id = m.record_id \
-             WHERE m.company = c.company AND m.number = c.e164 \
-             AND (lower(r.company_name) LIKE ${name} ESCAPE '!' OR lower(r.person_name) LIKE ${name} ESCAPE '!') \
-             AND NOT EXISTS (SELECT 1 FROM contacts k WHERE k.company = c.company AND k.number = c.e164)))"
-        ));
-    }
-    if let Some(down_to) = &filter.down_to {
-        args.push(micros(down_to.started_at).into());
-        args.push(down_to.id.as_str().into());
-        sql.push_str(&format!(
-            " AND (c.started_at, c.id) >= (${}, ${})",
-            args.len() - 1,
-            args.len()
-        ));
-    }
-    // One call more than requested shows whether there is a next page.
-    args.push((i64::from(filter.limit) + 1).into());
-    sql.push_str(&format!(
-        " ORDER BY c.started_at DESC, c.id DESC LIMIT ${}",
-        args.len()
-    ));
-    (sql, args)
-}
-
-/// The pattern of LIKE for a text that contains this one.
-fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
-/// Adds the conditions that an index of calls answers.
-fn narrow(sql: &mut String, args: &mut Vec<Arg>, filter: &CallFilter) {
-    let mut and = |condition: &str, arg: Arg, end: &str| {
-        args.push(arg);
-        sql.push_str(&format!(" AND {condition} ${}{end}", args.len()));
-    };
-    match &filter.number {
-        Some(NumberFilter::E164(e164)) => and("c.e164 =", e164.as_str().into(), ""),
-        Some(NumberFilter::Spelled(text)) => and("c.number =", text.as_str().into(), ""),
-        None => {}
-    }
-    if let Some(from) = filter.from {
-        and("c.started_at >=", micros(from).into(), "");
-    }
-    if let Some(to) = filter.to {
-        and("c.started_at <", micros(to).into(), "");
-    }
-    if let Some(direction) = filter.direction {
-        and("c.direction =", direction_text(direction).into(), "");
-    }
-    if let Some(after) = &filter.after {
-        args.push(micros(after.started_at).into());
-        args.push(after.id.as_str().into());
-        sql.push_str(&format!(
-            " AND (c.started_at, c.id) < (${}, ${})",
-            args.len() - 1,
-            args.len()
-        ));
-    }
 }

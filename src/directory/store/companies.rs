@@ -9,11 +9,13 @@ use jiff::Timestamp;
 use super::audit::{Actor, Record};
 use super::database::rows::{micros, time};
 use super::database::{Transaction, args, row, uncrossed};
+use super::rules::ownership::{Known, belongs, shorter};
 use super::{Store, StoreError, audit};
 use crate::company_id::CompanyId;
 use crate::directory::model::company::{
     Belonging, CompanySettings, CompanyState, EraseCompanyRequest, ErasedCompany, LinkHealth, Owner,
 };
+use crate::directory::model::revoked::{EndedSession, SESSIONS_LAST};
 
 /// The most rows that one transaction of an erasure deletes. On SQLite the webhooks of all tenants
 /// wait for it.
@@ -63,10 +65,26 @@ const RAISE: &str = "INSERT INTO revocations (company, not_before) VALUES ($1, $
 
 const REVOCATIONS: &str = "SELECT company, not_before FROM revocations";
 
+/// The most ends of sessions that are remembered for a company one by one.
+const MOST_ENDED: i64 = 1_000;
+
+/// Parameters: $1 company, $2 session, $3 now, $4 when it would have ended by itself.
+const END: &str = "INSERT INTO ended_sessions (company, session, ended_at, until) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (company, session) DO UPDATE SET ended_at = excluded.ended_at, until = excluded.until";
+
+const COUNT_ENDED: &str = "SELECT COUNT(*) AS sessions FROM ended_sessions WHERE company = $1";
+
+const FORGET_ENDED: &str = "DELETE FROM ended_sessions WHERE company = $1";
+
+/// Parameters: $1 now.
+const ENDED: &str = "SELECT company, session, ended_at, until FROM ended_sessions WHERE until > $1 ORDER BY company, session";
+
+const PURGE_ENDED: &str = "DELETE FROM ended_sessions WHERE until <= $1";
+
 /// Everything that is held about a company, and how a batch of it is deleted. Parameters: $1
 /// company, $2 most rows. The tables that are not here stay: `companies`, which says that nothing
 /// is taken in, and `revocations`, by which the tokens are refused.
-pub(crate) const EVERYTHING: [(&str, &str); 13] = [
+pub(crate) const EVERYTHING: [(&str, &str); 14] = [
     (
         "calls",
         "DELETE FROM calls WHERE company = $1 AND id IN (SELECT id FROM calls WHERE company = $1 LIMIT $2)",
@@ -127,6 +145,11 @@ pub(crate) const EVERYTHING: [(&str, &str); 13] = [
          (SELECT company FROM links WHERE company = $1 LIMIT $2)",
     ),
     (
+        "ended_sessions",
+        "DELETE FROM ended_sessions WHERE company = $1 AND session IN \
+         (SELECT session FROM ended_sessions WHERE company = $1 LIMIT $2)",
+    ),
+    (
         "audit",
         "DELETE FROM audit WHERE company = $1 AND (at, id) IN \
          (SELECT at, id FROM audit WHERE company = $1 LIMIT $2)",
@@ -164,6 +187,21 @@ row! {
 }
 
 row! {
+    struct EndedRow {
+        company: String,
+        session: String,
+        ended_at: i64,
+        until: i64,
+    }
+}
+
+row! {
+    struct SessionsRow {
+        sessions: i64,
+    }
+}
+
+row! {
     struct HeldRow {
         calls: Option<String>,
         contacts: Option<String>,
@@ -188,15 +226,6 @@ pub(crate) enum Admission {
     NotErased,
     /// Nothing: all that was held about the company was erased.
     Nothing,
-}
-
-/// What is known of the owner of a company's data.
-#[derive(Debug, Clone, Copy)]
-struct Known<'a> {
-    /// The integration on record.
-    owner: Option<&'a Owner>,
-    /// Whether there is data.
-    holds_data: bool,
 }
 
 // === impl Store ===
@@ -479,6 +508,80 @@ impl Store {
     }
 }
 
+// === impl Store ===
+
+impl Store {
+    /// Remembers that somebody signed out of a session of the pages. Returns what is remembered:
+    /// who signs out of a thousand within hours ends all sessions of the company, so that nobody
+    /// fills the table.
+    pub(crate) async fn end_session(
+        &self,
+        ended: &EndedSession,
+    ) -> Result<EndedSession, StoreError> {
+        uncrossed(|| self.try_end_session(ended))
+            .await
+            .map_err(|error| StoreError::sort("end a session", error))
+    }
+
+    async fn try_end_session(&self, ended: &EndedSession) -> Result<EndedSession, sqlx::Error> {
+        let company = ended.company.as_str();
+        let mut transaction = self.database.begin().await?;
+        transaction.lock("sessions", [company]).await?;
+        let known: Option<SessionsRow> = transaction.optional(COUNT_ENDED, args![company]).await?;
+        let ended = if known.is_some_and(|known| known.sessions >= MOST_ENDED) {
+            transaction.execute(FORGET_ENDED, args![company]).await?;
+            EndedSession {
+                session: String::new(),
+                until: ended
+                    .ended_at
+                    .checked_add(SESSIONS_LAST)
+                    .unwrap_or(ended.until),
+                ..ended.clone()
+            }
+        } else {
+            ended.clone()
+        };
+        let row = args![
+            company,
+            ended.session.as_str(),
+            micros(ended.ended_at),
+            micros(ended.until),
+        ];
+        transaction.execute(END, row).await?;
+        transaction.commit().await?;
+        Ok(ended)
+    }
+
+    /// The sessions that ended before their time and would not have ended by now.
+    pub(crate) async fn ended_sessions(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        let rows: Vec<EndedRow> = self
+            .database
+            .all(ENDED, args![micros(now)])
+            .await
+            .map_err(|error| StoreError::sort("read which sessions have ended", error))?;
+        let ended = rows.into_iter().map(|row| {
+            let company = row.company.parse();
+            Ok(EndedSession {
+                company: company.map_err(|_| StoreError::Corrupt("a company ID"))?,
+                session: row.session,
+                ended_at: time(row.ended_at)?,
+                until: time(row.until)?,
+            })
+        });
+        ended.collect()
+    }
+
+    /// Forgets the sessions that would have ended by now.
+    pub(crate) async fn purge_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.take_away(PURGE_ENDED, args![micros(now)])
+            .await
+            .map_err(|error| StoreError::sort("forget sessions that have ended", error))
+    }
+}
+
 /// Locks a company against its erasure for the rest of the transaction, and tells what may be taken
 /// in.
 pub(crate) async fn admission(
@@ -512,44 +615,6 @@ async fn holds_data(
     }))
 }
 
-/// To whom the data belongs, seen from the integration that claims it. Pure.
-///
-/// - An integration of the same namespace and name is the same tenant: whoever may make it anew may
-///   have read all of it before. It takes the data over.
-/// - Any other one gets what is there only if it names the UID that it belonged to, which only who
-///   could read that integration knows.
-/// - Where there is no data, there is nothing to inherit.
-fn belongs(
-    known: &Known<'_>,
-    claimant: &Owner,
-    adopt: Option<&str>,
-    had_tokens: bool,
-    company: &CompanyId,
-) -> Belonging {
-    let ours = match known.owner {
-        _ if !known.holds_data => true,
-        Some(owner) => {
-            owner.uid == claimant.uid
-                || (&owner.namespace, &owner.name) == (&claimant.namespace, &claimant.name)
-                || adopt == Some(owner.uid.as_str())
-        }
-        None => had_tokens || adopt == Some(company.as_str()),
-    };
-    match (ours, known.owner) {
-        (true, _) => Belonging::Ours,
-        (false, Some(_)) => Belonging::Another,
-        (false, None) => Belonging::Nobody,
-    }
-}
-
-/// The smaller number of days of what a company asks for and the operator's maximum.
-pub(crate) fn shorter(own: Option<u32>, most: Option<u32>) -> Option<u32> {
-    match (own, most) {
-        (Some(own), Some(most)) => Some(own.min(most)),
-        (own, most) => own.or(most),
-    }
-}
-
 // === impl CompanyRow ===
 
 impl CompanyRow {
@@ -559,77 +624,5 @@ impl CompanyRow {
             namespace: self.namespace.clone()?,
             name: self.name.clone()?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn owner(uid: &str, namespace: &str, name: &str) -> Owner {
-        Owner {
-            uid: uid.into(),
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-
-    fn judge(known: Option<&Owner>, claimant: &Owner, adopt: Option<&str>) -> Belonging {
-        let known = Known {
-            owner: known,
-            holds_data: true,
-        };
-        belongs(&known, claimant, adopt, false, &"acme".parse().unwrap())
-    }
-
-    #[test]
-    fn data_goes_to_who_left_it_to_the_same_name_and_to_who_names_its_uid() {
-        let left = owner("u1", "acme", "link");
-        for (claimant, adopt, expected) in [
-            (owner("u1", "acme", "link"), None, Belonging::Ours),
-            (owner("u2", "acme", "link"), None, Belonging::Ours),
-            (owner("u2", "acme", "other"), None, Belonging::Another),
-            (owner("u2", "eve", "link"), None, Belonging::Another),
-            (owner("u2", "eve", "link"), Some("true"), Belonging::Another),
-            (owner("u2", "eve", "link"), Some("acme"), Belonging::Another),
-            (owner("u2", "eve", "link"), Some("u2"), Belonging::Another),
-            (owner("u2", "eve", "link"), Some("u1"), Belonging::Ours),
-        ] {
-            let found = judge(Some(&left), &claimant, adopt);
-            assert_eq!(found, expected, "{claimant:?} {adopt:?}");
-        }
-    }
-
-    #[test]
-    fn data_of_nobody_on_record_goes_to_who_had_its_tokens_or_adopts_it() {
-        let eve = owner("u2", "eve", "link");
-        assert_eq!(judge(None, &eve, None), Belonging::Nobody);
-        assert_eq!(judge(None, &eve, Some("u1")), Belonging::Nobody);
-        assert_eq!(judge(None, &eve, Some("acme")), Belonging::Ours);
-        let known = Known {
-            owner: None,
-            holds_data: true,
-        };
-        let company = "acme".parse().unwrap();
-        assert_eq!(belongs(&known, &eve, None, true, &company), Belonging::Ours);
-        let left = owner("u1", "acme", "link");
-        let empty = Known {
-            owner: Some(&left),
-            holds_data: false,
-        };
-        assert_eq!(
-            belongs(&empty, &eve, None, false, &company),
-            Belonging::Ours,
-            "there is nothing to inherit"
-        );
-    }
-
-    #[test]
-    fn the_shorter_retention_counts() {
-        assert_eq!(shorter(None, None), None);
-        assert_eq!(shorter(Some(9), None), Some(9));
-        assert_eq!(shorter(None, Some(7)), Some(7));
-        assert_eq!(shorter(Some(9), Some(7)), Some(7));
-        assert_eq!(shorter(Some(3), Some(7)), Some(3));
     }
 }

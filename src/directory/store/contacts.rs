@@ -43,7 +43,7 @@ pub(crate) const QUESTION: &str = "SELECT asked_at, misses, settings, was_compan
 macro_rules! columns {
     () => {
         "company, number, company_name, person_name, object, record_id, link, title, owner_name, alternatives, source, \
-         updated_at, holders, all_holders"
+         updated_at, holders, all_holders, company_folded, person_folded"
     };
 }
 
@@ -53,14 +53,15 @@ macro_rules! put_over {
          person_name = excluded.person_name, object = excluded.object, record_id = excluded.record_id, \
          link = excluded.link, title = excluded.title, owner_name = excluded.owner_name, \
          alternatives = excluded.alternatives, source = excluded.source, updated_at = excluded.updated_at, \
-         holders = excluded.holders, all_holders = excluded.all_holders"
+         holders = excluded.holders, all_holders = excluded.all_holders, \
+         company_folded = excluded.company_folded, person_folded = excluded.person_folded"
     };
 }
 
 const PUT: &str = concat!(
     "INSERT INTO contacts (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     put_over!()
 );
 
@@ -83,6 +84,8 @@ macro_rules! put_all {
                 ("updated_at", Number),
                 ("holders", Text),
                 ("all_holders", Number),
+                ("company_folded", Text),
+                ("person_folded", Text),
             ],
             sql: concat!(
                 "INSERT INTO contacts (", columns!(), ") SELECT ", columns!(), " FROM n WHERE true",

@@ -26,24 +26,22 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::Timestamp;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::calls::SearchedPage;
 pub(crate) use self::changes::{Change, Changes, Kind, News};
-pub(crate) use self::companies::shorter;
 use self::database::Database;
 pub(crate) use self::database::DatabaseSize;
 pub use self::database::error::StoreError;
 pub(crate) use self::purge::days_before;
 use self::rings::List;
 pub(crate) use self::rings::Ringing;
+pub(crate) use self::rules::history::{CallFilter, NumberFilter, Position};
+pub(crate) use self::rules::ownership::shorter;
 pub(crate) use self::rules::rings::{Ring, RingLimits};
-use super::model::Direction;
 use super::model::number_hash::NumberKeys;
 use crate::company_id::CompanyId;
-use crate::phone::E164;
 
 /// The store. Cheap to clone; all clones share the database connections.
 #[derive(Debug, Clone)]
@@ -54,47 +52,6 @@ pub(crate) struct Store {
     deleted: Arc<AtomicBool>,
     changes: Changes,
     last_list: Arc<tokio::sync::Mutex<Option<List>>>,
-}
-
-/// Selects the calls of a page.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct CallFilter {
-    /// Only calls with this number.
-    pub(crate) number: Option<NumberFilter>,
-    /// Only calls that started at or after this time.
-    pub(crate) from: Option<Timestamp>,
-    /// Only calls that started before this time.
-    pub(crate) to: Option<Timestamp>,
-    /// Only calls with a contact (`true`) or without one (`false`).
-    pub(crate) matched: Option<bool>,
-    /// Only calls of this direction.
-    pub(crate) direction: Option<Direction>,
-    /// Only calls whose contact has this in the name of its company or person, lower case.
-    pub(crate) name: Option<String>,
-    /// Only calls older than this position, where the previous page ended.
-    pub(crate) after: Option<Position>,
-    /// Only calls at this position or newer.
-    pub(crate) down_to: Option<Position>,
-    /// The most calls in the page.
-    pub(crate) limit: u32,
-}
-
-/// A number to filter by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NumberFilter {
-    /// A phone number in any spelling.
-    E164(E164),
-    /// A text that is not a phone number, as the platform spelled it.
-    Spelled(String),
-}
-
-/// The position of a call in the history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Position {
-    /// Start of the call.
-    pub(crate) started_at: Timestamp,
-    /// ID of the call, which orders calls that start in the same microsecond.
-    pub(crate) id: String,
 }
 
 // === impl Store ===

@@ -4,6 +4,7 @@ mod book;
 mod contacts;
 mod encrypted;
 mod failover;
+mod guarded;
 mod history;
 mod hostile;
 mod ingest;

@@ -76,6 +76,12 @@ impl Events {
         read.expect("an event comes, or the end")
     }
 
+    /// Reads on until the stream ends; nothing may be told on the way.
+    pub(super) async fn until_it_ends(&mut self) {
+        let event = self.next().await;
+        assert!(event.is_none(), "{event:?}");
+    }
+
     /// Reads on until a comment says this.
     async fn until_told_that(&mut self, comment: &str) {
         while !self.text.contains(comment) {

@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow", "0008_records", "0009_rings", "0010_pages")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow", "0008_records", "0009_rings", "0010_pages", "0012_search_and_sessions")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[
@@ -142,17 +142,18 @@ use bound;
 
 /// Makes the migrations from the names of their files, such as `0002_purge`, and their statements.
 fn migrator(files: &[(&'static str, &'static str)]) -> Migrator {
-    let migration = |(version, (file, sql)): (i64, &(&'static str, &'static str))| {
-        let what = file.split_once('_').map_or(*file, |(_, what)| what);
+    let migration = |(file, sql): &(&'static str, &'static str)| {
+        let (version, what) = file.split_once('_').unwrap_or(("", file));
         Migration::new(
-            version,
+            // A test holds that each begins with its version.
+            version.parse().unwrap_or_default(),
             what.replace('_', " ").into(),
             MigrationType::Simple,
             SqlStr::from_static(sql),
             false,
         )
     };
-    Migrator::with_migrations((1..).zip(files).map(migration).collect())
+    Migrator::with_migrations(files.iter().map(migration).collect())
 }
 
 // === impl Database ===
@@ -528,6 +529,7 @@ mod tests {
             "845c75000dd69c6150d92e25",
             "6adf692f29cade9d4738d936",
             "8bc25b33da417b5803d23c9f",
+            "aecdf9d6bfd8dab121f57cdd",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -542,6 +544,7 @@ mod tests {
             "ba090a4bda8da8bca1885f5b",
             "351ca294563bdfdfd3f749da",
             "057610f1a3cd55564cd081c8",
+            "dc3e42a702af09b04f992e72",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }

@@ -17,6 +17,7 @@ use crate::directory::store::database::rows::{
 use crate::directory::store::database::sets::Rows;
 use crate::directory::store::database::{Arg, args};
 use crate::phone::E164;
+use crate::plain_text::folded;
 
 /// What is there about the numbers of a request.
 #[derive(Debug, Default)]
@@ -293,5 +294,9 @@ pub(crate) fn columns(company: &CompanyId, contact: &Contact, held: &Held) -> Ve
         micros(contact.updated_at),
     ];
     columns.extend(held.columns());
+    columns.extend(args![
+        contact.company_name.as_deref().map(folded),
+        contact.person_name.as_deref().map(folded),
+    ]);
     columns
 }

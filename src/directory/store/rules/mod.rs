@@ -2,6 +2,8 @@
 
 pub(crate) mod contacts;
 pub(crate) mod held;
+pub(crate) mod history;
 pub(crate) mod merge;
+pub(crate) mod ownership;
 pub(crate) mod records;
 pub(crate) mod rings;

@@ -15,6 +15,7 @@ use crate::directory::store::database::rows::{RecordRow, e164, micros, object, o
 use crate::directory::store::database::sets::Rows;
 use crate::directory::store::database::{Arg, args};
 use crate::phone::E164;
+use crate::plain_text::folded;
 use crate::resolve::{Match, Object, Record, Rule, choose};
 
 /// Whose book it is, and how it is when a write begins.
@@ -248,6 +249,10 @@ fn same(known: &RecordRow, row: &RecordRow) -> bool {
 
 /// The columns of a record.
 fn columns(company: &CompanyId, row: RecordRow) -> Vec<Arg> {
+    let (company_folded, person_folded) = (
+        row.company_name.as_deref().map(folded),
+        row.person_name.as_deref().map(folded),
+    );
     args![
         company.as_str(),
         row.record_id,
@@ -261,6 +266,8 @@ fn columns(company: &CompanyId, row: RecordRow) -> Vec<Arg> {
         row.numbers,
         row.generation,
         row.changed_in,
+        company_folded,
+        person_folded,
     ]
 }
 

@@ -19,8 +19,8 @@ use super::*;
 use crate::directory::CompanyId;
 use crate::directory::model::webhook::Leg;
 use crate::directory::model::{
-    ClaimRequest, DoneCall, FoundContact, LookupState, Reading, RecordObject, WriteContactsRequest,
-    WritePolicy,
+    ClaimRequest, Direction, DoneCall, FoundContact, LookupState, Reading, RecordObject,
+    WriteContactsRequest, WritePolicy,
 };
 use crate::directory::testing::{Backend, on_each_database};
 use crate::phone::Region;
@@ -87,6 +87,7 @@ on_each_database! {
     what_is_too_old_goes_and_nothing_else,
     retention_goes_through_more_contacts_than_it_takes_at_once,
     a_number_with_a_foreign_claim_outside_the_window_does_not_hide_the_rest,
+    calls_of_a_name_come_in_order_page_by_page_whatever_numbers_they_have,
     a_database_is_seen_to_grow_and_sqlite_knows_the_room_on_its_volume,
 }
 
@@ -363,4 +364,73 @@ async fn retention_goes_through_more_contacts_than_it_takes_at_once(on: Backend)
     let left = store.contacts_after(&acme(), "", 9).await.unwrap();
     let left: Vec<_> = left.iter().map(|c| c.number.to_string()).collect();
     assert_eq!(left, [number(3), number(1_700), number(2_400)]);
+}
+
+/// A page of a search, as IDs, and where the next one begins.
+async fn search(store: &Store, filter: &CallFilter, walk: u32) -> (Vec<String>, Option<Position>) {
+    let page = store.search_calls(&acme(), filter, walk).await.unwrap();
+    (
+        page.calls.into_iter().map(|call| call.id).collect(),
+        page.next,
+    )
+}
+
+async fn calls_of_a_name_come_in_order_page_by_page_whatever_numbers_they_have(on: Backend) {
+    let (store, _folder) = store(on).await;
+    // Three numbers of the name and one of another, in turn; two calls begin at one moment.
+    let numbers = ["0312345601", "0312345602", "0312345603", "0312345609"];
+    let legs: Vec<Leg> = (0..40)
+        .map(|n| leg(&format!("c{n:02}"), numbers[n % 4], n as i64 / 2))
+        .collect();
+    record(&store, &legs).await;
+    let named = |number: &str, person: &str| FoundContact {
+        person_name: Some(person.to_owned()),
+        ..found(number)
+    };
+    let request = WriteContactsRequest::new(
+        WritePolicy::Overwrite,
+        vec![
+            named("+81312345601", "École A"),
+            named("+81312345602", "école b"),
+            named("+81312345603", "ÉCOLE C"),
+            named("+81312345609", "Ecole"),
+        ],
+    );
+    store
+        .write_contacts(&acme(), &request, at(0))
+        .await
+        .unwrap();
+    let mut wanted: Vec<&Leg> = legs
+        .iter()
+        .filter(|leg| leg.number.as_deref() != Some("0312345609"))
+        .collect();
+    wanted.sort_by_key(|leg| std::cmp::Reverse((leg.started_at, leg.id.clone())));
+    let wanted: Vec<String> = wanted.into_iter().map(|leg| leg.id.clone()).collect();
+    for limit in [1, 7, 30, 50] {
+        let mut filter = CallFilter {
+            name: Some("école".to_owned()),
+            limit,
+            ..CallFilter::default()
+        };
+        let mut all = Vec::new();
+        loop {
+            // Nothing is walked through: one call would not lead far.
+            let (page, next) = search(&store, &filter, 1).await;
+            assert!(page.len() <= limit as usize);
+            all.extend(page);
+            filter.after = next;
+            if filter.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(all, wanted, "{limit} a page");
+    }
+    let within = CallFilter {
+        name: Some("école".to_owned()),
+        from: Some(at(3)),
+        to: Some(at(5)),
+        limit: 50,
+        ..CallFilter::default()
+    };
+    assert_eq!(search(&store, &within, 1).await.0, ["c09", "c08", "c06"]);
 }

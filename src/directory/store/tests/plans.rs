@@ -5,7 +5,8 @@ use sqlx::AssertSqlSafe;
 use super::*;
 use crate::directory::model::follow::KnownRequest;
 use crate::directory::store::database::{Arg, args, row};
-use crate::directory::store::{again, book, calls, contacts, follow, numbers, purge, rings, work};
+use crate::directory::store::rules::history;
+use crate::directory::store::{again, book, contacts, follow, numbers, purge, rings, work};
 
 row! {
     struct Step {
@@ -123,6 +124,7 @@ async fn a_page_is_read_in_order_and_never_sorted() {
         ..CallFilter::default()
     };
     let number = Some(NumberFilter::E164("+81312345678".parse().unwrap()));
+    let spelled = Some(NumberFilter::Spelled("2001".to_owned()));
     let after = Some(Position {
         started_at: now,
         id: "x".to_owned(),
@@ -166,15 +168,121 @@ async fn a_page_is_read_in_order_and_never_sorted() {
             },
             "calls_newest_first",
         ),
-        (CallFilter { number, ..all }, "calls_of_a_number"),
+        (
+            CallFilter {
+                number,
+                ..all.clone()
+            },
+            "calls_of_a_number",
+        ),
+        (
+            CallFilter {
+                number: spelled,
+                ..all
+            },
+            "calls_spelled",
+        ),
     ] {
-        let (sql, args) = calls::page(&company, &filter);
+        let (sql, args) = history::page(&company, &filter);
         let plan = plan(&sql, args).await;
         assert!(
             plan.contains(&format!("SEARCH c USING INDEX {index} (company=?")),
             "{filter:?}\n{plan}"
         );
         assert!(!plan.contains("TEMP B-TREE"), "{filter:?}\n{plan}");
+    }
+}
+
+/// The end of a walk is found in an index alone, and so are the calls of who is called so.
+#[tokio::test]
+async fn a_search_by_name_reads_no_more_than_it_may() {
+    let company = "acme".parse().unwrap();
+    let filter = CallFilter {
+        name: Some("sato".to_owned()),
+        direction: Some(Direction::Incoming),
+        limit: 50,
+        ..CallFilter::default()
+    };
+    let (sql, args) = history::end_of_walk(&company, &filter, 3_000);
+    let end = plan(&sql, args).await;
+    assert_eq!(
+        end,
+        "SEARCH c USING COVERING INDEX calls_newest_first (company=?)"
+    );
+    let numbers = ["+81312345678", "+81312345679"].map(str::to_owned);
+    let (sql, args) = history::of_numbers(&company, &filter, &numbers.into());
+    let calls = plan(&sql, args).await;
+    let each = "SEARCH c USING COVERING INDEX calls_of_a_number (company=? AND e164=?)";
+    assert_eq!(calls.matches(each).count(), 10, "one size for few: {calls}");
+    let (sql, args) = history::by_ids(&company, &filter, &["a", "b"]);
+    let calls = plan(&sql, args).await;
+    assert!(
+        calls.contains("SEARCH c USING PRIMARY KEY (company=? AND id=?)"),
+        "{calls}"
+    );
+    for (sql, table) in [
+        (history::CONTACTS_NAMED, "contacts"),
+        (history::RECORDS_NAMED, "records"),
+    ] {
+        let names = plan(sql, args!["acme", "%sato%", 20_000, 101]).await;
+        assert!(
+            names.contains(&format!("SEARCH {table} USING PRIMARY KEY (company=?)")),
+            "{names}"
+        );
+    }
+}
+
+/// PostgreSQL expects many more calls between two positions than there are, and would read all
+/// contacts of the company before the first of them.
+#[tokio::test]
+async fn postgres_asks_for_the_name_of_each_call_and_reads_no_table_for_it() {
+    const FILL: [&str; 4] = [
+        "INSERT INTO contacts (company, number, person_name, person_folded, source, updated_at) \
+         SELECT 'acme', '+8190' || (10000000 + n), 'P', 'p', 'Manual', n FROM generate_series(1, 5000) AS n",
+        "INSERT INTO calls (company, id, call_type, direction, started_at, number, e164, lookup_key, lookup, received_at) \
+         SELECT 'acme', 'c' || n, 'X', 'Incoming', n, 'n', '+8190' || (10000000 + n), 'n', 'Done', n \
+         FROM generate_series(1, 20000) AS n",
+        "ANALYZE contacts",
+        "ANALYZE calls",
+    ];
+    let (store, _folder) = store(Backend::Postgres).await;
+    let mut transaction = store.database.begin().await.unwrap();
+    for statement in FILL {
+        transaction.execute(statement, vec![]).await.unwrap();
+    }
+    let company = "acme".parse().unwrap();
+    let down_to = Some(Position {
+        started_at: jiff::Timestamp::from_microsecond(17_000).unwrap(),
+        id: "c17000".to_owned(),
+    });
+    let filter = CallFilter {
+        down_to,
+        limit: 50,
+        ..CallFilter::default()
+    };
+    for filter in [
+        CallFilter {
+            matched: Some(true),
+            ..filter.clone()
+        },
+        CallFilter {
+            matched: Some(false),
+            ..filter.clone()
+        },
+        CallFilter {
+            name: Some("nobody".to_owned()),
+            ..filter
+        },
+    ] {
+        let (sql, args) = history::page(&company, &filter);
+        let explain = AssertSqlSafe(format!("EXPLAIN {sql}"));
+        let lines: Vec<(String,)> = transaction.all(explain, args).await.unwrap();
+        let plan: Vec<String> = lines.into_iter().map(|(line,)| line).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("using calls_newest_first"), "{plan}");
+        for whole in ["hashed SubPlan", "Seq Scan on contacts", "Sort"] {
+            assert!(!plan.contains(whole), "{filter:?}\n{plan}");
+        }
     }
 }
 

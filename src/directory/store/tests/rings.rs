@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::directory::model::rings::{ClaimRingsRequest, NotAsked, SettleRingsRequest};
 use crate::directory::store::changes::News;
+use crate::phone::E164;
 
 on_each_database! {
     no_two_get_the_same_ring_and_a_dead_ones_comes_again,
