@@ -19,6 +19,7 @@ use crate::api::status::{ApiUsage, SalesforceIntegrationStatus};
 use crate::api::{SalesforceIntegration, conditions};
 use crate::reason::{Code, Reason};
 use crate::salesforce::WarningCode;
+use crate::shard::Shard;
 
 /// The most orgs that have series of their own. Those that used most of their requests are among
 /// them.
@@ -33,6 +34,8 @@ pub(crate) struct Scrape {
     pub oldest_wait: Duration,
     /// The time of the scrape.
     pub now: Timestamp,
+    /// The shard that the integrations are of: a label of all series, where there are several.
+    pub shard: Shard,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -61,7 +64,9 @@ pub(crate) fn registry(
     mut integrations: Vec<Arc<SalesforceIntegration>>,
     scrape: Scrape,
 ) -> Registry {
-    let mut registry = Registry::with_prefix("switchboard");
+    let shard = (!scrape.shard.is_whole()).then(|| scrape.shard.index().to_string());
+    let labels = shard.map(|shard| ("shard".into(), shard.into()));
+    let mut registry = Registry::with_prefix_and_labels("switchboard", labels.into_iter());
     conditions_stand(&mut registry, &integrations);
     warnings_stand(&mut registry, &integrations);
     runs_stand(&mut registry, &integrations);

@@ -163,7 +163,7 @@ impl Runner {
         let context = &self.context;
         let claimants = context.index().claimants(company.as_str());
         let mut refusal = NotReady::Nobody;
-        for key in claimants {
+        for key in claimants.into_iter().filter(|key| context.is_ours(key)) {
             let Some(resource) = context.integration(&key) else {
                 continue;
             };

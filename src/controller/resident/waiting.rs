@@ -71,7 +71,7 @@ async fn open(context: &Context, after: Option<String>) -> Result<WaitingStream,
     let client = Client::with_http(http, context.config.directory_url.as_str(), token)?;
     let query = WaitingQuery {
         after,
-        ..WaitingQuery::default()
+        shard: (!context.shard.is_whole()).then_some(context.shard),
     };
     Ok(client.waiting(&query).await?)
 }
