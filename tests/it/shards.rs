@@ -12,12 +12,22 @@ use switchboard::shard::Shard;
 use switchboard_testbed::{Process, Select, incoming_call, wait_for};
 
 use crate::leaders::leads;
+use crate::rights::{NAMESPACE, template};
 use crate::stage::{HEALTH, SOON, Stage, listening};
 use crate::tenant::{LINK, Tenant};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
 /// Tenants in namespaces, so many that each of two and of three shards has one.
 async fn tenants(stage: &Stage) -> Vec<Tenant<'_>> {
+    let rights = template(&[
+        &format!("--set=scope.namespaces={{{NAMESPACE}}}"),
+        "--set=controller.shards=3",
+        "--show-only=templates/rbac.yaml",
+    ])
+    .await;
+    let rights = rights.replace(NAMESPACE, stage.ns());
+    let applied = stage.control_plane.kubectl_apply(&rights).await;
+    applied.unwrap().expect_success();
     let mut tenants: Vec<Tenant<'_>> = vec![];
     while !is_spread(&tenants, 2) || !is_spread(&tenants, 3) {
         let tenant = Tenant::new(stage, &format!("shard{}", tenants.len())).await;
