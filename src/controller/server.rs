@@ -67,6 +67,7 @@ impl Health {
             let scrape = Scrape {
                 per_integration: self.per_integration,
                 now: jiff::Timestamp::now(),
+                waiting_followed: *context.waiting_followed.lock(),
                 shard: context.shard,
                 oldest_wait: context.memory.oldest_wait(Instant::now()),
             };

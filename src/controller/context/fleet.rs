@@ -34,6 +34,8 @@ pub(crate) struct Scrape {
     pub oldest_wait: Duration,
     /// The time of the scrape.
     pub now: Timestamp,
+    /// Whether the directory says who waits; `None` where the controller looks up nothing itself.
+    pub waiting_followed: Option<bool>,
     /// The shard that the integrations are of: a label of all series, where there are several.
     pub shard: Shard,
 }
@@ -78,6 +80,14 @@ pub(crate) fn registry(
         "How long the first of the integrations that wait for a reconcile has waited",
     );
     queue.set(whole_seconds(scrape.oldest_wait));
+    if let Some(followed) = scrape.waiting_followed {
+        let gauge = gauge(
+            &mut registry,
+            "waiting_followed",
+            "1 while the directory says who waits, 0 while it is asked in vain",
+        );
+        gauge.set(followed.into());
+    }
     // The older keep their series, whoever comes after them.
     integrations.sort_by_cached_key(|one| {
         let metadata = &one.metadata;

@@ -75,6 +75,8 @@ pub(crate) struct Context {
     pub mail: Mail,
     /// When this replica became the leader.
     pub leader_since: Timestamp,
+    /// Whether the directory says who waits; `None` where the controller looks up nothing itself.
+    pub waiting_followed: Mutex<Option<bool>>,
     /// The integrations that are to be looked at without an event of the cluster.
     looks: UnboundedSender<Key>,
     looked_at: Mutex<Option<UnboundedReceiver<Key>>>,
@@ -128,6 +130,7 @@ impl Context {
             memory: Memory::default(),
             mail,
             leader_since: now(),
+            waiting_followed: Mutex::default(),
         }
     }
 

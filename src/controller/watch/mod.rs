@@ -252,7 +252,7 @@ where
 
 /// Drops what is not needed of an integration of another shard: what remains is what it claims,
 /// and how its log-ins ended.
-fn reduce_foreign(one: &mut SalesforceIntegration, shard: Shard) {
+pub(crate) fn reduce_foreign(one: &mut SalesforceIntegration, shard: Shard) {
     if shard.holds(one.metadata.namespace.as_deref().unwrap_or_default()) {
         return;
     }
@@ -485,6 +485,37 @@ mod tests {
 
     fn key(name: &str) -> Key {
         Key::of(&pod(name))
+    }
+
+    #[test]
+    fn of_another_shard_only_what_it_claims_and_how_its_log_ins_ended_is_kept() {
+        let mut ours = crate::api::fixtures::integration("acme");
+        ours.metadata.namespace = Some("acme".into());
+        ours.metadata.annotations = Some([("a".to_owned(), "b".to_owned())].into());
+        let connection = crate::api::status::Connection {
+            failed_logins: 1,
+            ..Default::default()
+        };
+        ours.status = Some(SalesforceIntegrationStatus {
+            connection: Some(connection),
+            next_run: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now())),
+            last_handled_run_at: Some("then".into()),
+            ..Default::default()
+        });
+        let whole = ours.clone();
+        let [own, other] = [0, 1].map(|index| format!("{index}/2").parse::<Shard>().unwrap());
+        assert!(own.holds("acme") && !other.holds("acme"));
+        reduce_foreign(&mut ours, own);
+        assert_eq!(ours, whole);
+        reduce_foreign(&mut ours, other);
+        assert_eq!(ours.spec, whole.spec);
+        assert_eq!(ours.metadata.annotations, None);
+        let (reduced, status) = (ours.status.unwrap(), whole.status.unwrap());
+        assert_eq!(reduced.connection, status.connection);
+        assert_eq!(
+            (reduced.next_run, reduced.last_handled_run_at),
+            (None, None)
+        );
     }
 
     #[test]
