@@ -85,7 +85,13 @@ async fn named(base: String, tenant: usize, number: u64, caller: String) -> Resu
     let lookup = client(&base, &company, Purpose::Lookup)?;
     let call = incoming_call(&company, &number.to_string(), &caller);
     let began = Instant::now();
-    ingest.ingest(&call).await?;
+    // A platform sends again what was not taken.
+    while let Err(error) = ingest.ingest(&call).await {
+        if began.elapsed() > NAMED_WITHIN {
+            return Err(error.into());
+        }
+        tokio::time::sleep(POLL).await;
+    }
     let query = CallsQuery {
         number: Some(caller),
         ..CallsQuery::default()

@@ -22,14 +22,14 @@ const MAX_RINGS: usize = 32;
 /// The pause after the first failure of a company; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause.
-pub(in crate::controller) const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// A company and what is to be done for it.
-pub(in crate::controller) type Task = (CompanyId, Work);
+pub(crate) type Task = (CompanyId, Work);
 
 /// When a task comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::controller) enum Again {
+pub(crate) enum Again {
     /// When it is woken.
     WhenWoken,
     /// After this time, or when it is woken.
@@ -40,7 +40,7 @@ pub(in crate::controller) enum Again {
 
 /// The tasks that wait and those that run.
 #[derive(Debug, Default)]
-pub(in crate::controller) struct Queue {
+pub(crate) struct Queue {
     calls: Line,
     rings: Line,
     running: HashSet<Task>,
@@ -68,7 +68,7 @@ struct Waiting {
 
 impl Queue {
     /// Something waits for this company.
-    pub(in crate::controller) fn wake(&mut self, task: Task, now: Instant) {
+    pub(crate) fn wake(&mut self, task: Task, now: Instant) {
         let due = now + gathered(task.1);
         if self.running.contains(&task) {
             self.woken.entry(task).or_insert(due);
@@ -84,7 +84,7 @@ impl Queue {
     }
 
     /// The tasks that may begin now, rings first. They run until [`ended`](Self::ended).
-    pub(in crate::controller) fn begin(&mut self, now: Instant) -> Vec<Task> {
+    pub(crate) fn begin(&mut self, now: Instant) -> Vec<Task> {
         let mut begun = vec![];
         for work in [Work::Rings, Work::Calls] {
             while let Some(company) = self.line(work).next(most(work), now) {
@@ -96,7 +96,7 @@ impl Queue {
     }
 
     /// A task has ended.
-    pub(in crate::controller) fn ended(&mut self, task: Task, again: Again, now: Instant) {
+    pub(crate) fn ended(&mut self, task: Task, again: Again, now: Instant) {
         if self.running.remove(&task) {
             self.line(task.1).running -= 1;
         }
@@ -116,7 +116,7 @@ impl Queue {
     }
 
     /// When the next task is due for which there is room.
-    pub(in crate::controller) fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         let due = |line: &Line, work| {
             let (due, _) = line.order.keys().next()?;
             (line.running < most(work)).then_some(*due)
@@ -162,7 +162,7 @@ impl Line {
 }
 
 /// The pause after so many failures in a row before this one.
-pub(in crate::controller) fn pause_after(failures: u32) -> Duration {
+pub(crate) fn pause_after(failures: u32) -> Duration {
     let wait = FIRST_PAUSE.saturating_mul(1 << failures.min(10));
     wait.min(LONGEST_PAUSE)
 }

@@ -834,7 +834,8 @@ fn a_fleet_logs_in_once_and_comes_back_from_an_outage_by_itself() {
     let asked = figures.sum(quiet, |minute| minute.api_calls);
     assert!((tenants..=3 * tenants).contains(&asked), "{asked}");
     let written = figures.sum(quiet, |minute| minute.writes);
-    assert!(written <= asked, "{written}");
+    // The sweep of the day is a write more for those whose minute it is.
+    assert!(written <= asked + tenants / 10, "{written} for {asked}");
     assert_eq!(figures.sum(quiet, |minute| minute.logins), 0);
     // A write for each call at most, and not more than one a minute.
     let calls = of("calls");
