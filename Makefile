@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools year operate living planted fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory clean
+.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools year operate living planted fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory bench-scale bench-calls clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,6 +124,15 @@ bench-lookup: ## Numbers looked up: API calls, time, memory beside 3 calls a num
 
 bench-day: ## API calls of a tenant's day, beside the version before and three calls a number
 	cargo test --lib -- --ignored --nocapture the_bill_of_a_day
+
+bench-scale: ## A fleet that no machine of ours holds, by the rules and the queue alone (TENANTS=100000 SHARDS=10 PLAY=10 CALLS=4 SEED=17), and what one takes in memory
+	TENANTS=$(or $(TENANTS),100000) SHARDS=$(or $(SHARDS),10) PLAY=$(or $(PLAY),$(SHARDS),10) CALLS=$(or $(CALLS),4) SEED=$(or $(SEED),17) \
+	  cargo test --release --lib -- --ignored --nocapture --test-threads=1 a_fleet_that_no_machine what_an_integration_takes
+
+bench-calls: cluster ## 1,000 tenants: call to name, ring to name beside a plain client, and what it costs when nobody calls (COUNT=1000)
+	image/compile.sh
+	cargo bench --bench fleet -- --count $(or $(COUNT),1000) --latency-ms 150 --scenario start --after-call \
+	  --calls-a-second 50 --rings-a-second 50 --quiet-seconds 600 $(FLEET)
 
 bench-directory: ## Look-ups, webhooks and fills on SQLite and PostgreSQL (CONTACTS=1000000 RECORDS=1000000)
 	cargo bench --bench directory -- --contacts $(or $(CONTACTS),100000) --records $(or $(RECORDS),100000) $(DIRECTORY)

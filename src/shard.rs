@@ -28,6 +28,14 @@ pub struct InvalidShard;
 // === impl Shard ===
 
 impl Shard {
+    /// The only one: every namespace belongs to it.
+    pub const WHOLE: Self = Self { index: 0, count: 1 };
+
+    /// Whether there are no others.
+    pub fn is_whole(&self) -> bool {
+        self.count == 1
+    }
+
     /// Whether a namespace belongs to this shard: the first eight bytes of the SHA-256 of its name,
     /// as a big-endian number, modulo the count.
     pub fn holds(&self, namespace: &str) -> bool {
@@ -45,6 +53,12 @@ impl Shard {
     /// How many there are.
     pub fn count(&self) -> u32 {
         self.count
+    }
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self::WHOLE
     }
 }
 

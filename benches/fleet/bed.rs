@@ -147,6 +147,19 @@ impl Bed {
         Ok(bed)
     }
 
+    /// Where the directory answers.
+    pub(crate) fn directory_url(&self) -> &str {
+        &self.directory_url
+    }
+
+    /// The revision of etcd: each write of anything in the cluster adds one.
+    pub(crate) async fn revision(&self) -> Result<u64> {
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        let list = namespaces.list(&Default::default()).await?;
+        let version = list.metadata.resource_version.unwrap_or_default();
+        Ok(version.parse()?)
+    }
+
     fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
     }

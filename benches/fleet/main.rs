@@ -10,6 +10,7 @@ mod bed;
 mod controller;
 mod table;
 mod tenants;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -60,6 +61,18 @@ struct Args {
     /// How long to count writes when all is Ready.
     #[arg(long, default_value_t = 60)]
     quiet_seconds: u64,
+    /// Calls are looked up as they end, by the controller itself.
+    #[arg(long)]
+    after_call: bool,
+    /// Calls that end in a second, when all is Ready; needs --after-call.
+    #[arg(long, default_value_t = 0, requires = "after_call")]
+    calls_a_second: u64,
+    /// Callers that ring in a second.
+    #[arg(long, default_value_t = 0)]
+    rings_a_second: u64,
+    /// For how long calls end, and callers ring.
+    #[arg(long, default_value_t = 60)]
+    traffic_seconds: u64,
     /// The program to measure: the one that the image holds.
     #[arg(long, default_value = "target/dist/switchboard")]
     binary: PathBuf,
@@ -177,6 +190,17 @@ async fn measure(args: &Args, scenario: Scenario) -> Result<Measured> {
     let settled = began.elapsed();
     let requests = by_kind(&ours(bed.control_plane.audit_since(mark)?));
     let reconciles = controller.reconciles().await?;
+
+    if args.calls_a_second > 0 {
+        traffic::calls(&bed, args).await?;
+    }
+    if args.rings_a_second > 0 {
+        traffic::rings(&bed, args).await?;
+    }
+    if args.after_call {
+        controller.until_idle().await?;
+        traffic::idle(&bed, &controller, args).await?;
+    }
 
     let mark = bed.control_plane.audit_mark()?;
     tokio::time::sleep(Duration::from_secs(args.quiet_seconds)).await;

@@ -6,7 +6,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 use rand::RngCore;
-use salesforce_simulator::{Org, User, World};
+use salesforce_simulator::{Org, Record, User, World};
 use serde_json::{Value, json};
 
 use crate::{Args, Credentials, Result};
@@ -27,6 +27,10 @@ pub(crate) fn world(args: &Args) -> World {
             world.org(users.iter().fold(org, |org, number| {
                 let user = user_of(*number);
                 let org = org.user(User::integration(&user).password(&password(&user, 0)));
+                let org = (0..callers(args)).fold(org, |org, caller| {
+                    let phone = caller_number(*number, caller);
+                    org.contact(Record::person(&format!("Caller {caller}")).phone(&phone))
+                });
                 // One credential for all is one org for all.
                 let tenants = match args.credentials {
                     Credentials::Own => *number..number + 1,
@@ -39,6 +43,26 @@ pub(crate) fn world(args: &Args) -> World {
                 })
             }))
         })
+}
+
+/// How many people of each tenant will call: so many that nobody calls twice.
+fn callers(args: &Args) -> usize {
+    let each = |a_second: u64, tenants: usize| {
+        (a_second * args.traffic_seconds) as usize / tenants.max(1) + 1
+    };
+    match args.calls_a_second + args.rings_a_second {
+        0 => 0,
+        _ => {
+            each(args.calls_a_second, args.count)
+                + each(args.rings_a_second, args.count.min(100))
+                + 1
+        }
+    }
+}
+
+/// The number of one of the people who call a tenant.
+pub(crate) fn caller_number(tenant: usize, caller: usize) -> String {
+    format!("03{:08}", 20_000_000 + tenant * 1_000 + caller)
 }
 
 /// Number of credentials.
@@ -109,6 +133,8 @@ pub(crate) fn integration(args: &Args, number: usize, login_url: &str) -> Value 
     let far = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
     let contacts = if args.connections_only {
         json!({"retrieval": "Disabled"})
+    } else if args.after_call {
+        json!({"retrieval": "AfterCall"})
     } else {
         json!({"timeZone": "Etc/UTC", "dailyAt": far.strftime("%H:%M").to_string()})
     };

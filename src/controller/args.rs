@@ -24,6 +24,7 @@ use crate::decide::rules::pods::PodRules;
 use crate::directory::{Authorities, TokenKeys};
 use crate::http_server;
 use crate::salesforce::{DialPolicy, FingerprintKey, first_expiry};
+use crate::shard::Shard;
 
 /// Label under which the fingerprint key is derived when no file is given.
 const FINGERPRINT_LABEL: &str = "credential fingerprints";
@@ -147,6 +148,16 @@ pub struct Args {
     /// Work only while this replica holds the Lease, so that several may run.
     #[arg(long, env = "SWITCHBOARD_LEADER_ELECT")]
     pub leader_elect: bool,
+    /// Work only on the namespaces of one of several shards, INDEX/COUNT with the index from 0,
+    /// such as 0/4: each has a Lease of its own. All have the same COUNT; while it changes none
+    /// works.
+    #[arg(
+        long,
+        env = "SWITCHBOARD_SHARD",
+        value_name = "INDEX/COUNT",
+        default_value_t = Shard::WHOLE
+    )]
+    pub shard: Shard,
     /// How long the Lease lasts without a renewal: so long nobody works when the node of the
     /// leader is lost. At least twice --lease-renew, and three seconds more than it.
     #[arg(long, env = "SWITCHBOARD_LEASE_DURATION", default_value = "15s", value_parser = duration)]
@@ -257,7 +268,7 @@ impl Args {
             token_keys,
             directory_authorities,
             fingerprint_key,
-            mail: self.mail.read()?,
+            mail: self.mail.read(self.shard.count())?,
         })
     }
 

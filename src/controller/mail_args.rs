@@ -88,11 +88,12 @@ pub(crate) struct MailSetup {
 // === impl MailArgs ===
 
 impl MailArgs {
-    /// The values of the flags. `None` when no mail is sent.
+    /// The values of the flags. `None` when no mail is sent. Each of several shards takes its part
+    /// of what is counted over the whole fleet.
     ///
     /// # Errors
     /// When a file cannot be read, or a flag does not fit the others.
-    pub(crate) fn read(&self) -> Result<Option<MailSetup>, Error> {
+    pub(crate) fn read(&self, shards: u32) -> Result<Option<MailSetup>, Error> {
         let (Some(address), Some(sender)) = (&self.smtp_server, &self.mail_from) else {
             return Ok(None);
         };
@@ -120,8 +121,8 @@ impl MailArgs {
             rules: Rules {
                 after: self.mail_after,
                 per_integration: self.mail_ceiling_integration.into(),
-                altogether: self.mail_ceiling.into(),
-                storm_from: self.mail_storm_from.into(),
+                altogether: part(self.mail_ceiling, shards),
+                storm_from: part(self.mail_storm_from, shards).max(2),
                 domains: self.mail_recipient_domains.iter().cloned().collect(),
                 language: self.mail_language,
                 platform: self.mail_to.clone(),
@@ -129,6 +130,11 @@ impl MailArgs {
             },
         }))
     }
+}
+
+/// What is counted over the whole fleet, for one of so many shards.
+fn part(whole: u16, shards: u32) -> usize {
+    usize::try_from(u32::from(whole).div_ceil(shards)).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -159,10 +165,12 @@ mod tests {
 
     #[test]
     fn without_a_server_no_mail_is_sent_and_with_one_nothing_is_left_to_chance() {
-        assert!(line(&[]).unwrap().read().unwrap().is_none());
-        let setup = line(&COMPLETE).unwrap().read().unwrap().unwrap();
+        assert!(line(&[]).unwrap().read(1).unwrap().is_none());
+        let setup = line(&COMPLETE).unwrap().read(1).unwrap().unwrap();
         assert_eq!(setup.rules.platform.len(), 2);
         assert_eq!(setup.rules.after, Duration::from_secs(300));
+        let of_three = line(&COMPLETE).unwrap().read(3).unwrap().unwrap().rules;
+        assert_eq!((of_three.altogether, of_three.storm_from), (67, 4));
         for missing in 1..COMPLETE.len() {
             let mut flags = COMPLETE.to_vec();
             let flag = flags.remove(missing);
@@ -198,7 +206,7 @@ mod tests {
                 "--smtp-username-file /none: the file cannot be read",
             ),
         ] {
-            let refused = line(&[&COMPLETE, flags].concat()).unwrap().read();
+            let refused = line(&[&COMPLETE, flags].concat()).unwrap().read(1);
             let said = Chain(&refused.err().unwrap()).to_string();
             assert!(said.contains(sentence), "{flags:?}: {said}");
         }

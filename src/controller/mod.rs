@@ -24,8 +24,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use self::args::Args;
 use self::cluster::events::Recorder;
-pub use self::cluster::leader::LEASE;
-use self::cluster::leader::{ANSWER_WITHIN, Leadership};
+use self::cluster::layout;
+use self::cluster::leader::{ANSWER_WITHIN, Leadership, Seat};
+pub use self::cluster::leader::{LEASE, lease_of};
 pub use self::cluster::login_store::LOGINS;
 use self::cluster::login_store::LoginStore;
 use self::context::Context;
@@ -65,6 +66,7 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let client = args.client().await?;
     let transport = Transport::new(setup.dial).map_err(FlagError::from)?;
     let mut metrics = Metrics::default();
+    metrics.of_shard(args.shard);
     if let Some(at) = setup.ca_expiry {
         metrics.ca_expires(at);
     }
@@ -86,12 +88,13 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let namespace = args.lease_namespace(&client);
     let mut leadership = None;
     if args.leader_elect {
-        let times = args.lease_times()?;
-        let leases = args.client_that_waits(times.answer_within()).await?;
-        match Leadership::acquire(leases, &namespace, &identity, times, &stop)
-            .await
-            .map_err(Error::Lease)?
-        {
+        let seat = Seat {
+            namespace: namespace.clone(),
+            identity: identity.clone(),
+            shard: args.shard,
+            times: args.lease_times()?,
+        };
+        match lead(&args, &seat, &stop).await? {
             Some(held) => leadership = Some(held),
             None => return Ok(()),
         }
@@ -102,13 +105,17 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     };
     let watches: Vec<Watches> = scopes
         .into_iter()
-        .map(|namespace| Watches::of(&client, ScopeAccess::of(namespace, Arc::clone(&metrics))))
+        .map(|namespace| {
+            let access = ScopeAccess::of(namespace, Arc::clone(&metrics));
+            Watches::of(&client, access, args.shard)
+        })
         .collect();
-    let user_logins = UserLogins::new(LoginStore::new(client.clone(), namespace));
+    let user_logins = UserLogins::new(LoginStore::new(client.clone(), namespace), args.shard);
     let context = Arc::new(Context::new(
         client.clone(),
         Recorder::new(client, identity.clone()),
         setup.config,
+        args.shard,
         Prover::new(transport, Arc::clone(&metrics)),
         setup.fingerprint_key,
         setup.token_keys,
@@ -139,7 +146,8 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
         AbortOnDropHandle::new(tokio::spawn(delivering))
     });
     health.working(Arc::clone(&context));
-    tracing::info!(namespaces = ?args.watch_namespaces, "the controller starts");
+    let shard = (!args.shard.is_whole()).then(|| tracing::field::display(args.shard));
+    tracing::info!(namespaces = ?args.watch_namespaces, shard, "the controller starts");
     // The controller's own runs hand back what they have taken, also when the Lease is lost.
     let (begins, own_stop) = (CancellationToken::new(), stop.child_token());
     let own = resident::work(
@@ -203,4 +211,25 @@ async fn control(args: Args, stop: CancellationToken) -> Result<(), Error> {
     let _ = server.await;
     tracing::info!("the controller has stopped");
     Ok(())
+}
+
+/// Waits until this replica may work: it holds the Lease of its shard, and no controller with
+/// another number of shards may still work. `None` when it is told to stop.
+async fn lead(
+    args: &Args,
+    seat: &Seat,
+    stop: &CancellationToken,
+) -> Result<Option<Leadership>, Error> {
+    let leases = args.client_that_waits(seat.times.answer_within()).await?;
+    let held = Leadership::acquire(leases.clone(), seat, stop).await;
+    let Some(mut held) = held.map_err(Error::Lease)? else {
+        return Ok(None);
+    };
+    tokio::select! {
+        () = layout::alone(leases, seat) => return Ok(Some(held)),
+        () = held.lost() => return Err(Error::LeadershipLost),
+        () = stop.cancelled() => {}
+    }
+    held.release().await;
+    Ok(None)
 }

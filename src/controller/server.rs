@@ -64,14 +64,14 @@ impl Health {
     /// What this replica counts, and on the leader what the statuses say.
     fn metrics(&self) -> String {
         let fleet = self.work.get().map(|context| {
-            let stores = context.stores.iter();
-            let integrations = stores.flat_map(|stores| stores.integrations.state());
             let scrape = Scrape {
                 per_integration: self.per_integration,
                 now: jiff::Timestamp::now(),
+                waiting_followed: *context.waiting_followed.lock(),
+                shard: context.shard,
                 oldest_wait: context.memory.oldest_wait(Instant::now()),
             };
-            fleet::registry(integrations.collect(), scrape)
+            fleet::registry(context.ours(), scrape)
         });
         self.metrics.text(fleet.as_ref())
     }

@@ -235,7 +235,7 @@ fn available(fingerprint: &str) -> Credentials {
     }
 }
 
-fn findings() -> Findings {
+pub(crate) fn findings() -> Findings {
     Findings {
         session: SessionInfo {
             organization_id: "00D000000000001EAA".into(),

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::api::SalesforceIntegration;
 use crate::cli::{ClusterError, client_of, cluster_config, duration, print, read};
-use crate::controller::LEASE;
+use crate::controller::lease_of;
 use crate::directory::Authorities;
 use crate::error::{Chain, print_error};
 use crate::exit::Exit;
@@ -44,6 +44,9 @@ pub struct Args {
     /// system when not given.
     #[arg(long, value_name = "FILE")]
     pub directory_ca_bundle: Option<PathBuf>,
+    /// Number of the controller's shards, each of which has a Lease.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub shards: u32,
     /// How long to wait for each finding, such as 60s.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub timeout: Duration,
@@ -89,7 +92,7 @@ async fn look(args: &Args) -> Result<[Finding; 4], ClusterError> {
     let integrations = Api::namespaced(client.clone(), &args.namespace);
     Ok([
         persist(args.timeout, async || served(&client).await).await,
-        persist(args.timeout, async || leads(&leases).await).await,
+        persist(args.timeout, async || leads(&leases, args.shards).await).await,
         persist(args.timeout, async || answers(args).await).await,
         judged(&integrations, args.timeout).await,
     ])
@@ -120,18 +123,21 @@ async fn served(client: &Client) -> Finding {
         })
 }
 
-async fn leads(leases: &Api<Lease>) -> Finding {
-    let lease = leases.get(LEASE).await.map_err(|error| {
-        format!(
-            "the Lease {LEASE} cannot be read; look at the controller's log: {}",
-            Chain(&error)
-        )
-    })?;
-    leader(&lease, Timestamp::now())
-        .map(|holder| format!("the controller leads: {holder}"))
-        .ok_or_else(|| {
-            format!("no controller holds the Lease {LEASE}; look at the controller's log")
-        })
+async fn leads(leases: &Api<Lease>, shards: u32) -> Finding {
+    let mut holders = vec![];
+    for name in (0..shards).map(lease_of) {
+        let lease = leases.get(&name).await.map_err(|error| {
+            format!(
+                "the Lease {name} cannot be read; look at the controller's log: {}",
+                Chain(&error)
+            )
+        })?;
+        let holder = leader(&lease, Timestamp::now()).ok_or_else(|| {
+            format!("no controller holds the Lease {name}; look at the controller's log")
+        })?;
+        holders.push(holder.to_owned());
+    }
+    Ok(format!("the controller leads: {}", holders.join(", ")))
 }
 
 /// The holder of a Lease that has not expired.

@@ -18,6 +18,7 @@ mod golden;
 mod keys;
 mod refusals;
 mod rights;
+mod shards;
 mod table;
 
 use std::path::{Path, PathBuf};

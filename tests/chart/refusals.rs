@@ -7,6 +7,8 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("contoller.replicas=3", &["contoller"]),
     ("controller.replica=3", &["/controller", "replica"]),
     ("controller.replicas=0", &["/controller/replicas"]),
+    ("controller.shards=0", &["/controller/shards"]),
+    ("controller.shards=65", &["/controller/shards"]),
     ("controller.runDeadline=soon", &["/controller/runDeadline"]),
     (
         "controller.resources.limit.memory=1Gi",

@@ -221,3 +221,56 @@ async fn twenty_tenants_of_one_org_stay_within_their_shares_by_the_orgs_own_coun
     assert_eq!(stage.simulator.used("Acme").unwrap(), together);
     stage.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_ring_have_a_part_of_the_share_that_nothing_else_uses_up() {
+    use switchboard::directory::client::Caller;
+    let mut world = world::acme();
+    world.orgs[0].daily_limit = Some(100);
+    let mut stage = Stage::set("budget-rings", world)
+        .await
+        .flag("--rings-percent=50");
+    stage.start_controller().await;
+    stage.apply(&stage.secret("acme", PASSWORD, TOKEN)).await;
+    let mut manifest = stage.integration("acme");
+    manifest["spec"]["apiBudget"] = json!({"dailyPercent": 20});
+    manifest["spec"]["interval"] = "24h".into();
+    manifest["spec"]["contacts"] = json!({"retrieval": "AfterCall"});
+    stage.apply(&manifest).await;
+    stage.ready("acme").await;
+    // More calls than the share is for: the controller's own run stops before the part of rings.
+    many_calls(&stage, "acme").await;
+    stage
+        .condition("acme", "Synced", "False", "BudgetExhausted")
+        .await;
+    let share = 20;
+    let before = stage.simulator.used("Acme").unwrap();
+    assert!(before <= share / 2, "{before} of {share}");
+
+    // Who rings now has his name all the same.
+    let lookup = stage.directory("acme", "lookup").await;
+    let wait = std::time::Duration::from_secs(10);
+    let caller = lookup.caller(world::ON_CONTACT, wait).await.unwrap();
+    let Caller::Known(contact) = caller else {
+        panic!("{caller:?}")
+    };
+    assert_eq!(contact.person_name.as_deref(), Some("Hanako Sato"));
+    assert_eq!(stage.simulator.used("Acme").unwrap(), before + 1);
+    // Strangers use up that part, too, and no more: then who asks is told why.
+    let mut told = None;
+    for stranger in 0..20 {
+        let number = format!("06{:08}", 80_000_000 + stranger * 37);
+        let caller = lookup.caller(&number, wait).await.unwrap();
+        let Caller::Nobody(problem) = caller else {
+            panic!("{caller:?}")
+        };
+        if problem.code == "budget-exhausted" {
+            told = Some(stranger);
+            break;
+        }
+    }
+    assert!(told.is_some_and(|stranger| stranger > 0), "{told:?}");
+    let used = stage.simulator.used("Acme").unwrap();
+    assert!(used <= share, "{used} of {share}");
+    stage.end().await;
+}

@@ -48,6 +48,7 @@ mod rights;
 mod runbooks;
 mod runs;
 mod schema;
+mod shards;
 mod stage;
 mod status;
 mod story;

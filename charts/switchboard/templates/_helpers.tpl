@@ -20,6 +20,36 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
+{{/* What selects the pods of one shard of the controller; those of the controller where there is one shard only. Called with
+(list . "controller" "0"). */}}
+{{- define "switchboard.shardSelector" -}}
+{{ include "switchboard.selector" . }}
+{{- with index . 2 }}
+switchboard.dev/shard: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* The shards of the controller, as JSON: one without a name, or as many as there are. */}}
+{{- define "switchboard.shards" -}}
+{{- $shards := list "" -}}
+{{- if gt (int .Values.controller.shards) 1 -}}
+{{- $shards = list -}}
+{{- range $index := until (int .Values.controller.shards) -}}
+{{- $shards = append $shards (toString $index) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $shards -}}
+{{- end -}}
+
+{{/* The Leases of the controller's shards, as JSON. */}}
+{{- define "switchboard.leases" -}}
+{{- $leases := list "switchboard-controller" -}}
+{{- range $index := untilStep 1 (int .Values.controller.shards) 1 -}}
+{{- $leases = append $leases (printf "switchboard-controller-%d" $index) -}}
+{{- end -}}
+{{- toJson $leases -}}
+{{- end -}}
+
 {{/* Labels of an object of a part. Called with (list . "controller"). */}}
 {{- define "switchboard.labels" -}}
 {{- $root := index . 0 -}}
@@ -131,7 +161,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Where pods of a part run. Called with (list . "controller" .Values.controller). */}}
+{{/* Where pods of a part run. Called with (list . "controller" .Values.controller), and with the shard where there are several. */}}
 {{- define "switchboard.placement" -}}
 {{- $root := index . 0 -}}
 {{- $values := index . 2 -}}
@@ -156,7 +186,7 @@ topologySpreadConstraints:
     maxSkew: 1
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
-      matchLabels: {{- include "switchboard.selector" $ | nindent 8 }}
+      matchLabels: {{- include "switchboard.shardSelector" (list $root (index $ 1) (index (append $ "") 3)) | nindent 8 }}
 {{- end }}
 {{- end }}
 {{- end -}}

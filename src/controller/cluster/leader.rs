@@ -13,9 +13,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::Chain;
+use crate::shard::Shard;
 
-/// Name of the Lease.
+/// Name of the Lease of the first shard, and the beginning of the names of the others.
 pub const LEASE: &str = "switchboard-controller";
+/// Name of the Lease of the shard with this index.
+pub fn lease_of(index: u32) -> String {
+    match index {
+        0 => LEASE.to_owned(),
+        index => format!("{LEASE}-{index}"),
+    }
+}
+
 /// The longest time-out of one renewal. The next attempt uses another connection before the Lease
 /// expires: otherwise this replica would continue beside the next leader.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -38,6 +47,19 @@ pub(crate) struct Times {
     pub duration: u64,
     /// Seconds after which the holder renews: early enough for a second attempt.
     pub renew: u64,
+}
+
+/// Which Lease is wanted, and by whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// Name of the replica.
+    pub identity: String,
+    /// The part of the namespaces that the Lease stands for.
+    pub shard: Shard,
+    /// How long the Lease lasts.
+    pub times: Times,
 }
 
 /// The Lease is held.
@@ -64,22 +86,36 @@ impl Times {
     }
 }
 
+// === impl Seat ===
+
+impl Seat {
+    /// Name of the Lease of a shard. It does not depend on how many there are, so that a shard of
+    /// another count waits for the one before.
+    pub(crate) fn lease(&self) -> String {
+        lease_of(self.shard.index())
+    }
+
+    /// The name of the holder in the Lease. It tells how many shards there are.
+    pub(crate) fn holder(&self) -> String {
+        match self.shard.is_whole() {
+            true => self.identity.clone(),
+            false => format!("{}@{}", self.identity, self.shard),
+        }
+    }
+}
+
 // === impl Leadership ===
 
 impl Leadership {
     /// Waits until the Lease is held. `None` when `stop` comes first.
     pub(crate) async fn acquire(
         client: Client,
-        namespace: &str,
-        identity: &str,
-        times: Times,
+        seat: &Seat,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, LeaseManagerError> {
         let candidate = Candidate {
             client,
-            namespace: namespace.to_owned(),
-            identity: identity.to_owned(),
-            times,
+            seat: seat.clone(),
         };
         let mut failures = 0;
         let manager = loop {
@@ -94,10 +130,15 @@ impl Leadership {
                 }
             }
         };
+        let Seat {
+            namespace,
+            identity,
+            ..
+        } = seat;
         tracing::info!(
             namespace,
             identity,
-            lease = LEASE,
+            lease = seat.lease(),
             "standing by for the Lease"
         );
         let (sender, state) = watch::channel(false);
@@ -138,30 +179,29 @@ impl Leadership {
 /// Who wants the Lease.
 struct Candidate {
     client: Client,
-    namespace: String,
-    identity: String,
-    times: Times,
+    seat: Seat,
 }
 
 // === impl Candidate ===
 
 impl Candidate {
     async fn manager(&self) -> Result<LeaseManager, LeaseManagerError> {
-        LeaseManagerBuilder::new(self.client.clone(), LEASE)
-            .with_namespace(&self.namespace)
-            .with_identity(&self.identity)
+        let Times { duration, renew } = self.seat.times;
+        LeaseManagerBuilder::new(self.client.clone(), self.seat.lease())
+            .with_namespace(&self.seat.namespace)
+            .with_identity(self.seat.holder())
             .with_field_manager(format!("{}-leader", crate::api::MANAGER))
-            .with_duration(self.times.duration)
-            .with_grace(self.times.duration - self.times.renew)
+            .with_duration(duration)
+            .with_grace(duration - renew)
             .build()
             .await
     }
 
     /// Waits until the Lease is given back. The library would sleep until it would have expired.
     async fn given_back(&self) {
-        let leases = Api::<Lease>::namespaced(self.client.clone(), &self.namespace);
+        let leases = Api::<Lease>::namespaced(self.client.clone(), &self.seat.namespace);
         let of_ours = WatchParams::default()
-            .fields(&format!("metadata.name={LEASE}"))
+            .fields(&format!("metadata.name={}", self.seat.lease()))
             .timeout(WATCH_SECONDS);
         loop {
             // From version 0 on it begins with the Lease as it is.

@@ -19,6 +19,7 @@ use crate::api::status::{ApiUsage, SalesforceIntegrationStatus};
 use crate::api::{SalesforceIntegration, conditions};
 use crate::reason::{Code, Reason};
 use crate::salesforce::WarningCode;
+use crate::shard::Shard;
 
 /// The most orgs that have series of their own. Those that used most of their requests are among
 /// them.
@@ -33,6 +34,10 @@ pub(crate) struct Scrape {
     pub oldest_wait: Duration,
     /// The time of the scrape.
     pub now: Timestamp,
+    /// Whether the directory says who waits; `None` where the controller looks up nothing itself.
+    pub waiting_followed: Option<bool>,
+    /// The shard that the integrations are of: a label of all series, where there are several.
+    pub shard: Shard,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -61,7 +66,9 @@ pub(crate) fn registry(
     mut integrations: Vec<Arc<SalesforceIntegration>>,
     scrape: Scrape,
 ) -> Registry {
-    let mut registry = Registry::with_prefix("switchboard");
+    let shard = (!scrape.shard.is_whole()).then(|| scrape.shard.index().to_string());
+    let labels = shard.map(|shard| ("shard".into(), shard.into()));
+    let mut registry = Registry::with_prefix_and_labels("switchboard", labels.into_iter());
     conditions_stand(&mut registry, &integrations);
     warnings_stand(&mut registry, &integrations);
     runs_stand(&mut registry, &integrations);
@@ -73,6 +80,14 @@ pub(crate) fn registry(
         "How long the first of the integrations that wait for a reconcile has waited",
     );
     queue.set(whole_seconds(scrape.oldest_wait));
+    if let Some(followed) = scrape.waiting_followed {
+        let gauge = gauge(
+            &mut registry,
+            "waiting_followed",
+            "1 while the directory says who waits, 0 while it is asked in vain",
+        );
+        gauge.set(followed.into());
+    }
     // The older keep their series, whoever comes after them.
     integrations.sort_by_cached_key(|one| {
         let metadata = &one.metadata;

@@ -18,6 +18,7 @@ use super::fleet::clamped;
 use super::labels::{KindLabel, RunLabel};
 use crate::api::status::LastRun;
 use crate::decide::Proof;
+use crate::shard::Shard;
 
 /// The most that one run adds to a counter. A worker's report may hold any numbers that add up, and
 /// a counter of the whole fleet must not overflow by those of one tenant.
@@ -35,6 +36,11 @@ struct ResultLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ShardLabel {
+    shard: u32,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct NamespaceLabel {
     namespace: String,
 }
@@ -43,6 +49,8 @@ struct NamespaceLabel {
 pub(crate) struct Metrics {
     registry: Registry,
     leader: Gauge,
+    /// The same by shard, where there are several.
+    shard_leader: Option<Gauge>,
     runs: Family<RunLabel, Counter>,
     run_seconds: Family<KindLabel, Histogram, fn() -> Histogram>,
     run_calls: Family<KindLabel, Counter>,
@@ -91,6 +99,7 @@ impl Default for Metrics {
             namespaces_watched: Family::default(),
             mails: Family::default(),
             mails_queued: Gauge::default(),
+            shard_leader: None,
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -217,6 +226,33 @@ impl Metrics {
     /// This replica leads from now on.
     pub(crate) fn leads(&self) {
         self.leader.set(1);
+        if let Some(leader) = &self.shard_leader {
+            leader.set(1);
+        }
+    }
+
+    /// This replica is of one of several shards. Where there is one only, no series says so.
+    pub(crate) fn of_shard(&mut self, shard: Shard) {
+        if shard.is_whole() {
+            return;
+        }
+        let shards = Gauge::<i64>::default();
+        shards.set(shard.count().into());
+        self.registry.register(
+            "shards",
+            "Into how many shards the namespaces are divided",
+            shards,
+        );
+        let leader = Family::<ShardLabel, Gauge>::default();
+        let label = ShardLabel {
+            shard: shard.index(),
+        };
+        self.registry.register(
+            "shard_leader",
+            "1 where this replica leads in its shard, 0 where it stands by",
+            leader.clone(),
+        );
+        self.shard_leader = Some(leader.get_or_create_owned(&label));
     }
 
     /// The first certificate of the authorities for Salesforce expires then.

@@ -40,6 +40,7 @@ use crate::decide::revocation;
 use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::FingerprintKey;
+use crate::shard::Shard;
 
 /// The shared state of all reconciles.
 pub(crate) struct Context {
@@ -49,6 +50,8 @@ pub(crate) struct Context {
     pub recorder: Recorder,
     /// The operator's configuration.
     pub config: Config,
+    /// The namespaces that this controller works on. Of the others it only knows the integrations.
+    pub shard: Shard,
     /// Proves connections.
     pub prover: Prover,
     /// Counts log-ins by user.
@@ -72,6 +75,8 @@ pub(crate) struct Context {
     pub mail: Mail,
     /// When this replica became the leader.
     pub leader_since: Timestamp,
+    /// Whether the directory says who waits; `None` where the controller looks up nothing itself.
+    pub waiting_followed: Mutex<Option<bool>>,
     /// The integrations that are to be looked at without an event of the cluster.
     looks: UnboundedSender<Key>,
     looked_at: Mutex<Option<UnboundedReceiver<Key>>>,
@@ -88,6 +93,7 @@ impl Context {
         client: Client,
         recorder: Recorder,
         config: Config,
+        shard: Shard,
         prover: Prover,
         fingerprint_key: FingerprintKey,
         token_keys: TokenKeys,
@@ -112,6 +118,7 @@ impl Context {
             client,
             recorder,
             config,
+            shard,
             prover,
             user_logins,
             fingerprint_key,
@@ -123,6 +130,7 @@ impl Context {
             memory: Memory::default(),
             mail,
             leader_since: now(),
+            waiting_followed: Mutex::default(),
         }
     }
 
@@ -134,9 +142,25 @@ impl Context {
             .all(|stores| stores.synced().now_or_never().is_some())
     }
 
+    /// Whether this controller works on an integration.
+    pub(crate) fn is_ours(&self, key: &Key) -> bool {
+        self.shard.holds(&key.namespace)
+    }
+
+    /// The integrations that this controller works on.
+    pub(crate) fn ours(&self) -> Vec<Arc<SalesforceIntegration>> {
+        let stores = self.stores.iter();
+        let all = stores.flat_map(|stores| stores.integrations.state());
+        all.filter(|one| {
+            let namespace = one.metadata.namespace.as_deref();
+            self.shard.holds(namespace.unwrap_or_default())
+        })
+        .collect()
+    }
+
     /// Has an integration reconciled although no event asks for it.
     pub(crate) fn look(&self, key: &Key) {
-        if self.index().holds(key) {
+        if self.is_ours(key) && self.index().holds(key) {
             self.memory.enqueued(key, Instant::now());
             // It fails only after the queues have ended.
             let _ = self.looks.unbounded_send(key.clone());
@@ -217,14 +241,17 @@ impl Context {
     /// integration does.
     pub(crate) fn leave_session(&self, integration: &Key, fingerprint: &str) {
         let sharing = self.index().sharing(fingerprint);
-        if sharing.iter().all(|key| key == integration) {
+        let mut ours = sharing.iter().filter(|key| self.is_ours(key));
+        if ours.all(|key| key == integration) {
             self.prover.forget(fingerprint);
         }
     }
 
     /// Drops the sessions of credentials that no status names any more.
     pub(crate) fn drop_unused_sessions(&self) {
-        self.prover
-            .keep_only(|fingerprint| !self.index().sharing(fingerprint).is_empty());
+        self.prover.keep_only(|fingerprint| {
+            let sharing = self.index().sharing(fingerprint);
+            sharing.iter().any(|key| self.is_ours(key))
+        });
     }
 }

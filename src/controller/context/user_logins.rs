@@ -13,9 +13,14 @@ use crate::controller::cluster::login_store::{LoginStore, LoginsUnavailable};
 use crate::decide::login::logbook::{Attempt, Logbook};
 use crate::decide::login::user_limit::Refused;
 use crate::error::Chain;
+use crate::shard::Shard;
 
 /// Attempts to store the logbook against other writers.
-const MAX_CONFLICTS: usize = 5;
+const MAX_CONFLICTS: u32 = 5;
+/// The same where several shards write it all the time.
+const MAX_CONFLICTS_OF_SHARDS: u32 = 20;
+/// The longest pause after a conflict of shards, so that they do not meet again.
+const APART: Duration = Duration::from_millis(40);
 /// Attempts to read the logbook at the start that the API server may refuse.
 const MAX_REFUSED: u32 = 5;
 /// The pause after a failed attempt to read the logbook.
@@ -26,6 +31,7 @@ const STORED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The log-ins of each user.
 pub(crate) struct UserLogins {
+    shard: Shard,
     book: Mutex<Logbook>,
     store: LoginStore,
     stored: tokio::sync::Mutex<Version>,
@@ -55,9 +61,14 @@ pub(crate) enum NotAdmitted {
 
 impl UserLogins {
     /// Log-ins that are kept there. Nothing is read yet.
-    pub(crate) fn new(store: LoginStore) -> Self {
+    pub(crate) fn new(store: LoginStore, shard: Shard) -> Self {
+        let book = match shard.is_whole() {
+            true => Logbook::default(),
+            false => Logbook::shared(),
+        };
         Self {
-            book: Mutex::default(),
+            shard,
+            book: Mutex::new(book),
             store,
             stored: tokio::sync::Mutex::default(),
         }
@@ -99,7 +110,7 @@ impl UserLogins {
         refused: impl Fn() -> Vec<Refused>,
     ) -> Result<(), NotAdmitted> {
         self.read_once().await.map_err(NotAdmitted::NotStored)?;
-        for _ in 0..MAX_CONFLICTS {
+        for _ in 0..self.most_conflicts() {
             let on_record = refused();
             let change = {
                 let mut book = self.book.lock();
@@ -112,6 +123,11 @@ impl UserLogins {
             }
             if self.book.lock().holds(attempt) {
                 return Ok(());
+            }
+            if !self.shard.is_whole() {
+                // Another shard has logged in as this user. How that ended may forbid this log-in
+                // by more than its number: it is decided anew.
+                break;
             }
         }
         Err(NotAdmitted::Overtaken)
@@ -140,6 +156,9 @@ impl UserLogins {
                 .run_until_cancelled(tokio::time::sleep(STORED_WITHIN))
                 .await
                 .is_none();
+            if let Err(error) = self.hear_of_others().await {
+                tracing::debug!(error = %Chain(&error), "the record of log-ins could not be read; it is tried again");
+            }
             let changes = self.book.lock().changes();
             if changes > 0
                 && let Err(error) = self.store(changes).await
@@ -152,11 +171,27 @@ impl UserLogins {
         }
     }
 
+    /// Reads what other shards have stored while one of their log-ins may be under way.
+    async fn hear_of_others(&self) -> Result<(), kube::Error> {
+        if !self.book.lock().waits_for_others(now()) {
+            return Ok(());
+        }
+        let mut stored = self.stored.lock().await;
+        self.read(&mut stored).await
+    }
+
+    fn most_conflicts(&self) -> u32 {
+        match self.shard.is_whole() {
+            true => MAX_CONFLICTS,
+            false => MAX_CONFLICTS_OF_SHARDS,
+        }
+    }
+
     /// Returns when all changes up to this one are stored.
     async fn store(&self, change: u64) -> Result<(), kube::Error> {
         let mut stored = self.stored.lock().await;
         let mut conflict = None;
-        for _ in 0..MAX_CONFLICTS {
+        for _ in 0..self.most_conflicts() {
             if stored.changes >= change {
                 return Ok(());
             }
@@ -177,6 +212,9 @@ impl UserLogins {
                 // Another controller has written, or somebody has deleted the object.
                 Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => {
                     conflict = Some(kube::Error::Api(error));
+                    if !self.shard.is_whole() {
+                        tokio::time::sleep(APART.mul_f64(rand::random())).await;
+                    }
                     self.read(&mut stored).await?;
                 }
                 Err(error) => return Err(error),

@@ -1,22 +1,25 @@
 //! Gathers the inputs of a decision. The only request to the API server is for the Secret;
 //! everything else is watched. The directory is asked whose the data is, once.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::directory;
 use super::error::Error;
-use crate::api::{InvalidField, SalesforceIntegration, Settings, now};
+use crate::api::{InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
 use crate::controller::cluster::{events, secret};
 use crate::controller::context::Context;
 use crate::controller::memory::key::Key;
 use crate::decide;
 use crate::decide::data::claim::Answer;
+use crate::decide::login::logbook::ANSWERED_WITHIN;
 use crate::decide::resident::HandOver;
 use crate::decide::rules::company_claim;
 use crate::decide::rules::company_claim::Claim;
@@ -256,7 +259,7 @@ fn siblings(context: &Context, own: &Key, fingerprint: &str, user: &str) -> Sibl
         .filter_map(|key| context.integration(key))
     {
         if let Some(status) = &other.status {
-            found.add(fingerprint, status);
+            found.add(fingerprint, &as_known(context, &other, status));
         }
     }
     let (same_user, users) = {
@@ -270,11 +273,32 @@ fn siblings(context: &Context, own: &Key, fingerprint: &str, user: &str) -> Sibl
         .filter_map(|key| context.integration(key))
     {
         if let Some(status) = &other.status {
-            found.add_user(user, fingerprint, status, context.leader_since);
+            let status = as_known(context, &other, status);
+            found.add_user(user, fingerprint, &status, context.leader_since);
         }
     }
     found.add_logged(fingerprint, context.logged_refusals(user));
     found
+}
+
+/// The status of another integration as far as it tells of log-ins that have ended. One of another
+/// shard shows a log-in before it is answered; the record of log-ins has it wait for the answer.
+fn as_known<'a>(
+    context: &Context,
+    other: &SalesforceIntegration,
+    status: &'a SalesforceIntegrationStatus,
+) -> Cow<'a, SalesforceIntegrationStatus> {
+    let under_way = |at: &Time| now().duration_since(at.0) < ANSWERED_WITHIN;
+    let connection = status.connection.as_ref();
+    let attempted = connection.and_then(|connection| connection.attempted_at.as_ref());
+    if context.is_ours(&Key::of(other)) || !attempted.is_some_and(under_way) {
+        return Cow::Borrowed(status);
+    }
+    let mut status = status.clone();
+    if let Some(connection) = &mut status.connection {
+        connection.attempted_at = None;
+    }
+    Cow::Owned(status)
 }
 
 /// The users that older integrations of the same org hold: the org that the proof found, or else

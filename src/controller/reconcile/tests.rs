@@ -28,6 +28,7 @@ use crate::controller::queue::error_policy;
 use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::{DialPolicy, FingerprintKey, LoginWithheld, Transport};
+use crate::shard::Shard;
 use crate::telemetry::testing::Log;
 
 const PASSWORD: &str = "marker-password";
@@ -88,13 +89,17 @@ fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
         client.clone(),
         Recorder::new(client.clone(), "test".into()),
         Config::default(),
+        Shard::WHOLE,
         Prover::new(transport, Arc::clone(&metrics)),
         FingerprintKey::new([7; 32]),
         TokenKeys::parse("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap(),
         DirectoryTrust::new(None),
         vec![stores],
         Mail::new(None, Arc::clone(&metrics)),
-        UserLogins::new(LoginStore::new(client, "switchboard-system".into())),
+        UserLogins::new(
+            LoginStore::new(client, "switchboard-system".into()),
+            Shard::WHOLE,
+        ),
         metrics,
     ))
 }

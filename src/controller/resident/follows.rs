@@ -57,10 +57,7 @@ impl Follows {
     }
 
     fn due(&self, context: &Context, now: Timestamp) -> Vec<CompanyId> {
-        let stores = context.stores.iter();
-        let all: Vec<_> = stores
-            .flat_map(|stores| stores.integrations.state())
-            .collect();
+        let all = context.ours();
         let mut known = self.0.lock();
         if known.len() > all.len() {
             let there: std::collections::HashSet<Key> =

@@ -4,7 +4,7 @@
 //! ([`queue`]), whether the controller may do it is a rule of `decide`.
 
 mod follows;
-mod queue;
+pub(super) mod queue;
 mod run;
 mod waiting;
 

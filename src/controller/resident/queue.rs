@@ -19,12 +19,17 @@ const MAX_RUNS: usize = 32;
 /// The most look-ups of rings at a time.
 const MAX_RINGS: usize = 32;
 
+/// The pause after the first failure of a company; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(15);
+/// The longest pause.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
 /// A company and what is to be done for it.
-pub(super) type Task = (CompanyId, Work);
+pub(crate) type Task = (CompanyId, Work);
 
 /// When a task comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Again {
+pub(crate) enum Again {
     /// When it is woken.
     WhenWoken,
     /// After this time, or when it is woken.
@@ -35,13 +40,22 @@ pub(super) enum Again {
 
 /// The tasks that wait and those that run.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    waiting: HashMap<Task, Waiting>,
-    order: BTreeMap<(Instant, u64), Task>,
+pub(crate) struct Queue {
+    calls: Line,
+    rings: Line,
     running: HashSet<Task>,
     /// When tasks that run were woken meanwhile.
     woken: HashMap<Task, Instant>,
     counter: u64,
+}
+
+/// What waits of one kind, and how much of it runs. However many companies wait, the next is found
+/// at once.
+#[derive(Debug, Default)]
+struct Line {
+    waiting: HashMap<CompanyId, Waiting>,
+    order: BTreeMap<(Instant, u64), CompanyId>,
+    running: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +68,13 @@ struct Waiting {
 
 impl Queue {
     /// Something waits for this company.
-    pub(super) fn wake(&mut self, task: Task, now: Instant) {
+    pub(crate) fn wake(&mut self, task: Task, now: Instant) {
         let due = now + gathered(task.1);
         if self.running.contains(&task) {
             self.woken.entry(task).or_insert(due);
             return;
         }
-        let held = self.waiting.get(&task).copied();
+        let held = self.line(task.1).waiting.get(&task.0).copied();
         let not_before = held.and_then(|held| held.not_before);
         let due = not_before.map_or(due, |not_before| due.max(not_before));
         // What is woken again does not wait longer for that.
@@ -70,34 +84,22 @@ impl Queue {
     }
 
     /// The tasks that may begin now, rings first. They run until [`ended`](Self::ended).
-    pub(super) fn begin(&mut self, now: Instant) -> Vec<Task> {
-        let due: Vec<(Instant, u64)> = self
-            .order
-            .range(..=(now, u64::MAX))
-            .map(|(place, _)| *place)
-            .collect();
+    pub(crate) fn begin(&mut self, now: Instant) -> Vec<Task> {
         let mut begun = vec![];
         for work in [Work::Rings, Work::Calls] {
-            let mut room = most(work).saturating_sub(self.count(work));
-            for place in &due {
-                let is_next = self.order.get(place).is_some_and(|task| task.1 == work);
-                if room == 0 || !is_next {
-                    continue;
-                }
-                if let Some(task) = self.order.remove(place) {
-                    self.waiting.remove(&task);
-                    self.running.insert(task.clone());
-                    begun.push(task);
-                    room -= 1;
-                }
+            while let Some(company) = self.line(work).next(most(work), now) {
+                self.running.insert((company.clone(), work));
+                begun.push((company, work));
             }
         }
         begun
     }
 
     /// A task has ended.
-    pub(super) fn ended(&mut self, task: Task, again: Again, now: Instant) {
-        self.running.remove(&task);
+    pub(crate) fn ended(&mut self, task: Task, again: Again, now: Instant) {
+        if self.running.remove(&task) {
+            self.line(task.1).running -= 1;
+        }
         let woken = self.woken.remove(&task);
         match again {
             Again::WhenWoken => {
@@ -114,33 +116,55 @@ impl Queue {
     }
 
     /// When the next task is due for which there is room.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        let has_room = |work: Work| self.count(work) < most(work);
-        let (rings, calls) = (has_room(Work::Rings), has_room(Work::Calls));
-        let mut order = self.order.iter();
-        order
-            .find(|(_, task)| match task.1 {
-                Work::Rings => rings,
-                Work::Calls => calls,
-            })
-            .map(|((due, _), _)| *due)
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let due = |line: &Line, work| {
+            let (due, _) = line.order.keys().next()?;
+            (line.running < most(work)).then_some(*due)
+        };
+        let (rings, calls) = (due(&self.rings, Work::Rings), due(&self.calls, Work::Calls));
+        rings.into_iter().chain(calls).min()
     }
 
     fn put(&mut self, task: Task, due: Instant, not_before: Option<Instant>) {
         self.counter += 1;
         let place = (due, self.counter);
-        if let Some(held) = self
-            .waiting
-            .insert(task.clone(), Waiting { place, not_before })
-        {
-            self.order.remove(&held.place);
+        let (company, work) = task;
+        let line = self.line(work);
+        let waits = Waiting { place, not_before };
+        if let Some(held) = line.waiting.insert(company.clone(), waits) {
+            line.order.remove(&held.place);
         }
-        self.order.insert(place, task);
+        line.order.insert(place, company);
     }
 
-    fn count(&self, work: Work) -> usize {
-        self.running.iter().filter(|task| task.1 == work).count()
+    fn line(&mut self, work: Work) -> &mut Line {
+        match work {
+            Work::Calls => &mut self.calls,
+            Work::Rings => &mut self.rings,
+        }
     }
+}
+
+// === impl Line ===
+
+impl Line {
+    /// Takes the first that is due, if so few run that there is room.
+    fn next(&mut self, most: usize, now: Instant) -> Option<CompanyId> {
+        let first = self.order.first_entry()?;
+        if self.running >= most || first.key().0 > now {
+            return None;
+        }
+        let company = first.remove();
+        self.waiting.remove(&company);
+        self.running += 1;
+        Some(company)
+    }
+}
+
+/// The pause after so many failures in a row before this one.
+pub(crate) fn pause_after(failures: u32) -> Duration {
+    let wait = FIRST_PAUSE.saturating_mul(1 << failures.min(10));
+    wait.min(LONGEST_PAUSE)
 }
 
 fn gathered(work: Work) -> Duration {

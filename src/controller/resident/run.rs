@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error_span, info, warn};
 
 use super::follows::Follows;
-use super::queue::{Again, Task};
+use super::queue::{Again, LONGEST_PAUSE, Task, pause_after};
 use crate::api::{API_CALLS, SalesforceIntegration, Settings, now};
 use crate::company_id::CompanyId;
 use crate::controller::context::Context;
@@ -40,10 +40,6 @@ const STOP_WITHIN: Duration = Duration::from_millis(100);
 const SESSION_WITHIN: Duration = Duration::from_secs(30);
 /// How often a run that lost its session goes on with another one.
 const SESSIONS: usize = 2;
-/// The pause after the first failure of a company; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_secs(15);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// When it is looked again whether a status says by now that runs may go.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -163,7 +159,7 @@ impl Runner {
         let context = &self.context;
         let claimants = context.index().claimants(company.as_str());
         let mut refusal = NotReady::Nobody;
-        for key in claimants {
+        for key in claimants.into_iter().filter(|key| context.is_ours(key)) {
             let Some(resource) = context.integration(&key) else {
                 continue;
             };
@@ -406,12 +402,12 @@ impl Runner {
     fn failed(&self, task: &Task) -> Again {
         let mut failures = self.failures.lock();
         let failures = failures.entry(task.clone()).or_default();
-        let wait = FIRST_PAUSE.saturating_mul(1 << (*failures).min(10));
+        let wait = pause_after(*failures);
         *failures = failures.saturating_add(1);
         match task.1 {
             // The directory hands them out again while they are rings.
             Work::Rings => Again::WhenWoken,
-            Work::Calls => Again::NotBefore(wait.min(LONGEST_PAUSE)),
+            Work::Calls => Again::NotBefore(wait),
         }
     }
 }

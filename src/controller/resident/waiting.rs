@@ -43,6 +43,7 @@ pub(super) async fn follow(context: &Context, wakes: &mpsc::UnboundedSender<Task
                     info!("the directory says again who waits");
                 }
                 failures = 0;
+                *context.waiting_followed.lock() = Some(true);
                 tell(&mut stream, wakes).await;
                 after = stream.position().map(str::to_owned).or(after);
                 stream.retry()
@@ -53,6 +54,7 @@ pub(super) async fn follow(context: &Context, wakes: &mpsc::UnboundedSender<Task
                     warn!(error = %Chain(&error), "the directory does not say who waits; it is tried again");
                 }
                 failures += 1;
+                *context.waiting_followed.lock() = Some(false);
                 pause(failures, rand::random())
             }
         };
@@ -71,7 +73,7 @@ async fn open(context: &Context, after: Option<String>) -> Result<WaitingStream,
     let client = Client::with_http(http, context.config.directory_url.as_str(), token)?;
     let query = WaitingQuery {
         after,
-        ..WaitingQuery::default()
+        shard: (!context.shard.is_whole()).then_some(context.shard),
     };
     Ok(client.waiting(&query).await?)
 }

@@ -27,11 +27,16 @@ use super::memory::child_store::{ChildStore, owner};
 use super::memory::fingerprint_of;
 use super::memory::index::{Tokens, WatchedKind};
 use super::memory::key::Key;
-use crate::api::{MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, TOKENS_VERSION, now};
+use crate::api::conditions::CONNECTED;
+use crate::api::{
+    MANAGED_BY_LABEL, MANAGER, SalesforceIntegration, SalesforceIntegrationStatus, TOKENS_VERSION,
+    now,
+};
 use crate::decide::children::{integration_uid, summarize};
 use crate::decide::runs::stuck::{StuckRun, judge_pending};
 use crate::decide::runs::{judge_pod, lingering};
 use crate::error::Chain;
+use crate::shard::Shard;
 
 /// Seconds after which a watch is renewed. The client drops it 5 seconds later when the API server
 /// does not end it: events behind a dead connection arrive that much later.
@@ -60,24 +65,29 @@ pub(crate) struct Watches {
 // === impl Watches ===
 
 impl Watches {
-    /// Watches a namespace, or the whole cluster.
-    pub(crate) fn of(client: &Client, access: Arc<ScopeAccess>) -> Self {
+    /// Watches a namespace, or the whole cluster. Of other shards the integrations are watched, and
+    /// nothing else: they claim company IDs, users and shares of an org's requests.
+    pub(crate) fn of(client: &Client, access: Arc<ScopeAccess>, shard: Shard) -> Self {
         let everything = watcher::Config::default().timeout(WATCH_SECONDS);
         let ours = everything
             .clone()
             .labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
         let (integrations, writer) = reflector::store();
         let integration_events =
-            watched::<SalesforceIntegration>(client, &access, everything.clone()).reflect(writer);
+            watched::<SalesforceIntegration>(client, &access, everything.clone())
+                .map_ok(move |event| event.modify(|one| reduce_foreign(one, shard)))
+                .reflect(writer);
         let listed = Arc::new(SetOnce::new());
         let integration_events = tells_when_listed(integration_events, &listed);
         let (cron_jobs, cron_job_events) =
-            kept::<CronJob, _>(watched(client, &access, ours.clone()), summarize);
-        let (jobs, job_events) = kept::<Job, _>(watched(client, &access, ours.clone()), Job::clone);
-        let (pods, pod_events) = kept::<Pod, _>(watched(client, &access, ours), Pod::clone);
+            kept::<CronJob, _>(of_shard(client, &access, ours.clone(), shard), summarize);
+        let jobs = of_shard(client, &access, ours.clone(), shard);
+        let (jobs, job_events) = kept::<Job, _>(jobs, Job::clone);
+        let pods = of_shard(client, &access, ours, shard);
+        let (pods, pod_events) = kept::<Pod, _>(pods, Pod::clone);
         // Metadata only: the content of tenants' other Secrets never arrives here, and costs
         // nothing.
-        let secrets = watched::<PartialObjectMeta<Secret>>(client, &access, everything);
+        let secrets = of_shard::<PartialObjectMeta<Secret>>(client, &access, everything, shard);
         let secrets_listed = Arc::new(SetOnce::new());
         let secrets = tells_when_listed(secrets, &secrets_listed);
         Self {
@@ -178,7 +188,8 @@ fn of_new_authorities(
     changes
         .flat_map(move |()| {
             let all = stores.integrations.state();
-            let keys = all.iter().map(|one| Key::of(one.as_ref())).collect();
+            let keys = all.iter().map(|one| Key::of(one.as_ref()));
+            let keys = keys.filter(|key| context.is_ours(key)).collect();
             mark_enqueued(&context, &keys);
             stream::iter(refs(keys))
         })
@@ -206,6 +217,61 @@ where
         .filter_forbidden(api, events)
         .map_ok(api_server::unwrap)
         .boxed()
+}
+
+/// The events of one kind in the namespaces of this shard.
+fn of_shard<K>(
+    client: &Client,
+    access: &Arc<ScopeAccess>,
+    config: watcher::Config,
+    shard: Shard,
+) -> Events<K>
+where
+    K: TrimmedResource + Clone + std::fmt::Debug + Send + 'static,
+{
+    if access.namespace().is_some_and(|own| !shard.holds(own)) {
+        let nothing = stream::iter([Ok(Event::Init), Ok(Event::InitDone)]);
+        return nothing.chain(stream::pending()).boxed();
+    }
+    let events = watched::<K>(client, access, config);
+    if shard.is_whole() {
+        return events;
+    }
+    events
+        .try_filter(move |event| {
+            let namespace = match event {
+                Event::Apply(object) | Event::Delete(object) | Event::InitApply(object) => {
+                    object.meta().namespace.as_deref()
+                }
+                Event::Init | Event::InitDone => None,
+            };
+            std::future::ready(namespace.is_none_or(|namespace| shard.holds(namespace)))
+        })
+        .boxed()
+}
+
+/// Drops what is not needed of an integration of another shard: what remains is what it claims,
+/// and how its log-ins ended.
+pub(crate) fn reduce_foreign(one: &mut SalesforceIntegration, shard: Shard) {
+    if shard.holds(one.metadata.namespace.as_deref().unwrap_or_default()) {
+        return;
+    }
+    one.metadata.labels = None;
+    one.metadata.annotations = None;
+    one.metadata.finalizers = None;
+    let Some(status) = one.status.take() else {
+        return;
+    };
+    let mut conditions = status.conditions;
+    conditions.retain(|condition| condition.type_ == CONNECTED);
+    conditions.shrink_to_fit();
+    one.status = Some(SalesforceIntegrationStatus {
+        observed_generation: status.observed_generation,
+        conditions,
+        organization: status.organization,
+        connection: status.connection,
+        ..SalesforceIntegrationStatus::default()
+    });
 }
 
 /// A watch that says when its list has been read.
@@ -264,6 +330,8 @@ fn flatten<K: ResourceExt + Send + 'static>(
                     let keys: BTreeSet<Key> = seen
                         .into_iter()
                         .flat_map(|seen| affects(&context, seen))
+                        // What happens in one shard may concern integrations of all.
+                        .filter(|key| context.is_ours(key))
                         .collect();
                     mark_enqueued(&context, &keys);
                     refs(keys)
@@ -321,10 +389,11 @@ fn integration(context: &Context, seen: Change<SalesforceIntegration>) -> Vec<Ke
         Change::Present(resource) => {
             context.memory.caught_up(&resource);
             let key = Key::of(&resource);
-            let freshest = context.integration(&key);
-            context
-                .mail
-                .observe(&key, freshest.as_deref().unwrap_or(&resource));
+            if context.is_ours(&key) {
+                let freshest = context.integration(&key);
+                let freshest = freshest.as_deref().unwrap_or(&resource);
+                context.mail.observe(&key, freshest);
+            }
             context.index().apply(&resource).into_iter().collect()
         }
         Change::Removed(key, _) => {
@@ -416,6 +485,37 @@ mod tests {
 
     fn key(name: &str) -> Key {
         Key::of(&pod(name))
+    }
+
+    #[test]
+    fn of_another_shard_only_what_it_claims_and_how_its_log_ins_ended_is_kept() {
+        let mut ours = crate::api::fixtures::integration("acme");
+        ours.metadata.namespace = Some("acme".into());
+        ours.metadata.annotations = Some([("a".to_owned(), "b".to_owned())].into());
+        let connection = crate::api::status::Connection {
+            failed_logins: 1,
+            ..Default::default()
+        };
+        ours.status = Some(SalesforceIntegrationStatus {
+            connection: Some(connection),
+            next_run: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now())),
+            last_handled_run_at: Some("then".into()),
+            ..Default::default()
+        });
+        let whole = ours.clone();
+        let [own, other] = [0, 1].map(|index| format!("{index}/2").parse::<Shard>().unwrap());
+        assert!(own.holds("acme") && !other.holds("acme"));
+        reduce_foreign(&mut ours, own);
+        assert_eq!(ours, whole);
+        reduce_foreign(&mut ours, other);
+        assert_eq!(ours.spec, whole.spec);
+        assert_eq!(ours.metadata.annotations, None);
+        let (reduced, status) = (ours.status.unwrap(), whole.status.unwrap());
+        assert_eq!(reduced.connection, status.connection);
+        assert_eq!(
+            (reduced.next_run, reduced.last_handled_run_at),
+            (None, None)
+        );
     }
 
     #[test]

@@ -15,6 +15,9 @@ use super::user_limit::Refused;
 
 /// Wait for the answer to a log-in that is under way.
 const ANSWER: SignedDuration = SignedDuration::from_secs(15);
+/// The time within which a controller has the answer to a log-in, or has given it up. The log-in of
+/// another controller that works beside this one may be under way so long.
+pub(crate) const ANSWERED_WITHIN: SignedDuration = SignedDuration::from_secs(90);
 /// Log-ins of one namespace in the book at most. The rest waits for the hour, so that nobody fills
 /// the book for the others.
 const MOST_OF_A_NAMESPACE: usize = 512;
@@ -41,6 +44,9 @@ pub(crate) struct Attempt<'a> {
 /// The log-ins of the last hour.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Logbook {
+    /// Whether controllers of other shards write the record at the same time. Then a log-in that
+    /// nobody has answered yet may be under way.
+    shared: bool,
     users: HashMap<String, Vec<Login>>,
     /// Log-ins that left the book after the stored text was written.
     answered: HashSet<(String, Timestamp, String)>,
@@ -70,6 +76,14 @@ enum State {
 // === impl Logbook ===
 
 impl Logbook {
+    /// A record that controllers of other shards write, too.
+    pub(crate) fn shared() -> Self {
+        Self {
+            shared: true,
+            ..Self::default()
+        }
+    }
+
     /// Admits one log-in, and counts it until [`Self::settle`]. `refused` has the refusals that
     /// statuses show.
     ///
@@ -84,19 +98,19 @@ impl Logbook {
         self.forget_old(now);
         let known = self.users.get(attempt.user);
         let logins = known.map(Vec::as_slice).unwrap_or_default();
-        refused.extend(
-            logins
-                .iter()
-                .filter(|login| login.counts())
-                .map(Login::refusal),
-        );
+        let counts = |login: &&Login| self.counts(login, now);
+        refused.extend(logins.iter().filter(counts).map(Login::refusal));
         if let Some(opens) = user_limit::gate(refused.clone(), attempt.credential, now) {
             return Err(opens);
         }
-        let pending = logins.iter().filter(|login| !login.counts());
+        let pending = logins.iter().filter(|login| !self.counts(login, now));
         refused.extend(pending.map(Login::refusal));
-        // Statuses have seconds: two log-ins of one second would look like one there.
-        let twin = |login: &Login| login.at == now && login.credential == attempt.credential;
+        // Statuses have seconds: two log-ins of one second would look like one there. And one
+        // credential is not refused in two shards at once: the second waits for the answer.
+        let twin = |login: &Login| {
+            login.credential == attempt.credential
+                && (login.at == now || self.is_elsewhere(login, now))
+        };
         if user_limit::gate(refused, attempt.credential, now).is_some() || logins.iter().any(twin) {
             return Err(now.checked_add(ANSWER).unwrap_or(now));
         }
@@ -171,9 +185,26 @@ impl Logbook {
     /// the answer to.
     pub(crate) fn refusals(&self, user: &str, now: Timestamp) -> Vec<Refused> {
         self.logins(user)
-            .filter(|login| login.counts() && is_recent(login.at, now))
+            .filter(|login| self.counts(login, now) && is_recent(login.at, now))
             .map(Login::refusal)
             .collect()
+    }
+
+    /// Whether a log-in may be under way at a controller of another shard. Its answer is in the
+    /// stored text only.
+    pub(crate) fn waits_for_others(&self, now: Timestamp) -> bool {
+        let mut all = self.users.values().flatten();
+        all.any(|login| self.is_elsewhere(login, now))
+    }
+
+    /// Whether a log-in counts as refused; one that is under way may still succeed.
+    fn counts(&self, login: &Login, now: Timestamp) -> bool {
+        !matches!(login.state, State::UnderWay(_)) && !self.is_elsewhere(login, now)
+    }
+
+    fn is_elsewhere(&self, login: &Login, now: Timestamp) -> bool {
+        let may_be = self.shared && login.state == State::Unanswered;
+        may_be && now.duration_since(login.at) < ANSWERED_WITHIN
     }
 
     /// The number of the last change, which [`Self::text`] includes.
@@ -272,11 +303,6 @@ impl Logbook {
 // === impl Login ===
 
 impl Login {
-    /// Whether it counts as refused; one that is under way may still succeed.
-    fn counts(&self) -> bool {
-        !matches!(self.state, State::UnderWay(_))
-    }
-
     fn refusal(&self) -> Refused {
         Refused {
             at: self.at,
@@ -414,6 +440,36 @@ mod tests {
         assert!(!second.holds(two));
         assert_eq!(second.admit(two, vec![]), Ok(()));
         assert!(second.holds(two));
+    }
+
+    #[test]
+    fn two_shards_do_not_send_one_credential_at_once_and_wait_for_the_answer() {
+        let (mut first, mut second) = (Logbook::shared(), Logbook::shared());
+        let mut third = Logbook::default();
+        assert_eq!(first.admit(attempt("u", "a", 0), vec![]), Ok(()));
+        second.merge(&first.text(at(1)), 0, at(1));
+        third.merge(&first.text(at(1)), 0, at(1));
+        // Who works alone knows that its sender has ended, and a shard does not.
+        assert_eq!(third.admit(attempt("u", "a", 1), vec![]), Ok(()));
+        assert_eq!(second.admit(attempt("u", "a", 1), vec![]), Err(at(16)));
+        assert_eq!(second.refusals("u", at(1)), []);
+        assert!(second.waits_for_others(at(1)));
+        // Another credential goes as in one controller: two may be refused.
+        assert_eq!(second.admit(attempt("u", "b", 1), vec![]), Ok(()));
+        second.settle(attempt("u", "b", 1), false);
+
+        first.settle(attempt("u", "a", 0), true);
+        second.merge(&first.text(at(2)), second.changes(), at(2));
+        assert!(!second.waits_for_others(at(2)));
+        assert_eq!(second.refusals("u", at(2)), [refused(0, "a")]);
+
+        // Nobody answers: its sender has ended, and the log-in counts as refused.
+        let mut late = Logbook::shared();
+        assert_eq!(first.admit(attempt("v", "a", 10), vec![]), Ok(()));
+        late.merge(&first.text(at(10)), 0, at(10));
+        assert_eq!(late.admit(attempt("v", "a", 99), vec![]), Err(at(114)));
+        assert_eq!(late.refusals("v", at(100)).len(), 1);
+        assert_eq!(late.admit(attempt("v", "a", 100), vec![]), Ok(()));
     }
 
     #[test]

@@ -341,3 +341,18 @@ fn address_books_tell_their_size_how_far_they_are_behind_and_what_each_way_costs
     );
     assert!(!text.contains(r#"lag_seconds{namespace="tenant",name="birch"}"#));
 }
+
+/// So that the sums of several leaders can be told from those of one and the one before it.
+#[test]
+fn every_series_of_one_of_several_shards_says_which_one() {
+    let fleet = [one("acme", 1)];
+    let scrape = Scrape {
+        per_integration: 1,
+        shard: "2/4".parse().unwrap(),
+        ..Scrape::default()
+    };
+    let text = text(&fleet, scrape);
+    let mut series = text.lines().filter(|line| !line.starts_with('#'));
+    assert!(series.clone().count() > 5, "{text}");
+    assert!(series.all(|line| line.contains(r#"shard="2""#)), "{text}");
+}

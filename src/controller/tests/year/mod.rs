@@ -5,7 +5,7 @@
 //! and the directory. Time is tokio's paused clock. docs/testing.md says what that leaves out.
 
 mod cluster;
-mod dice;
+pub(super) mod dice;
 mod directory;
 mod operate;
 mod replica;

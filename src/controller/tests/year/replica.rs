@@ -24,6 +24,7 @@ use crate::controller::watch::Watches;
 use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::{DialPolicy, FingerprintKey, Transport};
+use crate::shard::Shard;
 
 /// The time after which answers to log-ins are stored.
 const STORED_WITHIN: Duration = Duration::from_secs(10);
@@ -52,6 +53,7 @@ impl Replica {
         let watches = vec![Watches::of(
             &client,
             ScopeAccess::of(None, Arc::clone(&metrics)),
+            Shard::WHOLE,
         )];
         let policy = DialPolicy::new(&[], true, None).unwrap_or_else(|_| unreachable!());
         let transport = Transport::new(policy).unwrap_or_else(|_| unreachable!());
@@ -60,6 +62,7 @@ impl Replica {
             client.clone(),
             Recorder::new(client.clone(), format!("replica-{number}")),
             Config::default(),
+            Shard::WHOLE,
             Prover::new(transport, Arc::clone(&metrics)),
             key(),
             token_keys.unwrap_or_else(|_| unreachable!()),
@@ -69,7 +72,10 @@ impl Replica {
                 .map(|watches| watches.stores.clone())
                 .collect(),
             Mail::new(None, Arc::clone(&metrics)),
-            UserLogins::new(LoginStore::new(client, "switchboard-system".into())),
+            UserLogins::new(
+                LoginStore::new(client, "switchboard-system".into()),
+                Shard::WHOLE,
+            ),
             metrics,
         ));
         let book = AbortOnDropHandle::new(tokio::spawn({
