@@ -51,6 +51,7 @@ mod schema;
 mod stage;
 mod status;
 mod story;
+mod sweep;
 mod tenant;
 mod tenants;
 mod throttled;
