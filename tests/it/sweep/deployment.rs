@@ -1,6 +1,7 @@
 //! What a Deployment does for controllers: one that ends is started again.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use switchboard_testbed::Process;
@@ -23,6 +24,8 @@ pub(super) struct Replica {
     kubeconfig: PathBuf,
     flags: Vec<String>,
     order: watch::Sender<Order>,
+    /// All that were started, the last one at the end.
+    started: Mutex<Vec<Arc<Process>>>,
 }
 
 /// What is to become of a replica.
@@ -60,6 +63,7 @@ impl Replica {
             kubeconfig,
             flags,
             order: watch::Sender::default(),
+            started: Mutex::default(),
         }
     }
 
@@ -139,10 +143,19 @@ impl Replica {
         }
     }
 
-    async fn start(&self, stage: &Stage) -> Result<Process, String> {
+    /// What it has logged, with all that ran before.
+    pub(super) fn said(&self) -> String {
+        let started = self.started.lock().unwrap();
+        started.iter().map(|controller| controller.text()).collect()
+    }
+
+    async fn start(&self, stage: &Stage) -> Result<Arc<Process>, String> {
         let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
         let controller = stage.controller_of(&self.name, &self.kubeconfig, &flags);
-        controller.start().await.map_err(|error| error.to_string())
+        let controller = controller.start().await;
+        let controller = Arc::new(controller.map_err(|error| error.to_string())?);
+        self.started.lock().unwrap().push(Arc::clone(&controller));
+        Ok(controller)
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use switchboard::api::SalesforceIntegration;
 use switchboard::controller::LOGINS;
 use switchboard_testbed::proxy::{NumberedRequest, Proxy};
-use switchboard_testbed::try_wait_for;
+use switchboard_testbed::{target_dir, try_wait_for};
 
 use super::deployment::Replica;
 use super::fault::Fault;
@@ -120,13 +120,13 @@ impl Room {
                 Err(problem) => problem,
             }),
         };
-        let told = |problem: String| match proxy.has_struck() {
-            Some(struck) => format!("{problem}\n  at {}", struck.request),
-            None => problem,
-        };
-        let ended = ended.map_err(told);
-        self.clear_up().await?;
-        ended
+        match ended {
+            Ok(ended) => self.clear_up().await.map(|()| ended),
+            Err(problem) => {
+                let told = write_down(&play).map_err(|error| error.to_string())?;
+                Err(format!("{problem}\n  {told}"))
+            }
+        }
     }
 
     /// Takes away what the log and the tenant left, for the next case.
@@ -154,6 +154,25 @@ impl Room {
             left => Err(format!("left over: {left:?}")),
         }
     }
+}
+
+/// Writes down what was asked and what the controllers said. Says where.
+fn write_down(play: &Play<'_>) -> std::io::Result<String> {
+    let path = target_dir().join(format!("sweep/{}.log", play.company));
+    let mut text = String::new();
+    for request in play.proxy.requests() {
+        text += &format!("{request}\n");
+    }
+    for replica in play.replicas {
+        text += &format!("--- {} ---\n{}", replica.name, replica.said());
+    }
+    std::fs::create_dir_all(target_dir().join("sweep"))?;
+    std::fs::write(&path, text)?;
+    let at = match play.proxy.has_struck() {
+        Some(struck) => format!("at {}", struck.request),
+        None => "before its request".to_owned(),
+    };
+    Ok(format!("{at}; requests and logs: {}", path.display()))
 }
 
 /// Plays a scenario to its end, and judges it.

@@ -8,7 +8,6 @@ use kube::Api;
 use salesforce_simulator::Simulator;
 use serde_json::{Value, json};
 use switchboard::controller::LEASE;
-use switchboard::directory::ClientError;
 
 use super::fault::Fault;
 use super::play::Play;
@@ -167,7 +166,6 @@ impl Scenario {
     /// # Errors
     /// What is not so.
     pub(super) async fn holds(self, play: &Play<'_>) -> Result<(), String> {
-        let named = &[("0", "Hanako Sato")];
         match self {
             Self::FirstApply | Self::SecretChange => {
                 play.is_ready("acme", "True").await?;
@@ -181,7 +179,13 @@ impl Scenario {
                 if play.get("acme").await?.is_some() {
                     return Err("the integration is there".to_owned());
                 }
-                no_token_is_good(play).await
+                match state::left_over(&play.stage.client, play.stage.ns())
+                    .await?
+                    .as_slice()
+                {
+                    [] => Ok(()),
+                    left => Err(format!("left over: {left:?}")),
+                }
             }
             Self::SharedCredential => {
                 play.is_ready("acme", "True").await?;
@@ -208,12 +212,11 @@ impl Scenario {
                 if all != 2 && !(overlaps && all == 1) {
                     return Err(format!("{all} Jobs for two requests"));
                 }
-                play.calls_are(named).await
+                play.calls_are_of(&["Hanako Sato"]).await
             }
             Self::AfterCall => {
                 play.is_ready("acme", "True").await?;
-                play.calls_are(&[("0", "Hanako Sato"), ("1", "Taro Lead")])
-                    .await?;
+                play.calls_are_of(&["Hanako Sato", "Taro Lead"]).await?;
                 match jobs(play).await?.as_slice() {
                     [] => Ok(()),
                     jobs => Err(format!("{jobs:?} for what the controller looks up")),
@@ -300,17 +303,5 @@ async fn ran(play: &Play<'_>, wish: &str) -> Result<(), String> {
     match play.events("RunRefused").await?.as_slice() {
         [] => Ok(()),
         refused => Err(format!("refused: {refused:?}")),
-    }
-}
-
-/// Whether the directory refuses the tokens of before, which a deletion with its data brings.
-async fn no_token_is_good(play: &Play<'_>) -> Result<(), String> {
-    match play.directory("lookup").await {
-        // They are in the cluster until it has collected them.
-        Ok(lookup) => match lookup.calls(&Default::default()).await {
-            Err(ClientError::Refused { problem, .. }) if problem.status == 401 => Ok(()),
-            told => Err(format!("{told:?}")),
-        },
-        Err(_) => Ok(()),
     }
 }
