@@ -11,6 +11,7 @@ use switchboard::api::{RUN_REQUESTED_AT, SalesforceIntegration};
 use switchboard::directory;
 use switchboard_testbed::proxy::Proxy;
 use switchboard_testbed::{incoming_call, try_wait_for};
+use tokio_util::sync::CancellationToken;
 
 use super::deployment::Replica;
 use super::fault::Fault;
@@ -148,6 +149,33 @@ impl Play<'_> {
         }
     }
 
+    /// Whether the next log-in as the user waits for the hour. A log-in that was on record when the
+    /// controller was killed counts as one that was refused, so after a mistyped password the
+    /// right one has to wait, and the status must say so.
+    ///
+    /// # Errors
+    /// What the status says instead, or why it may not.
+    pub(super) async fn waits_for_the_hour(&self, name: &str) -> Result<(), String> {
+        if self.fault != Some(Fault::Kill) {
+            return Err("nothing was killed".to_owned());
+        }
+        let object = self.get(name).await?.ok_or("not there")?;
+        let next = &object["status"]["connection"]["nextAttemptAt"];
+        let connected = condition(&object, "Connected").ok_or("no condition yet")?;
+        let says_when = next.as_str().is_some_and(|next| {
+            let message = connected["message"].as_str().unwrap_or_default();
+            message.contains(next)
+        });
+        let is_known = matches!(
+            connected["reason"].as_str(),
+            Some("LoginWithheld" | "Pending")
+        );
+        match connected["status"] != "True" && is_known && says_when {
+            true => Ok(()),
+            false => Err(format!("{connected}")),
+        }
+    }
+
     /// A client of the directory with the token for this purpose.
     pub(super) async fn directory(&self, purpose: &str) -> Result<directory::Client, String> {
         let secret = self.api::<Secret>().get("acme-directory").await;
@@ -203,21 +231,21 @@ impl Play<'_> {
         Ok(of_it.map(|event| event["note"].to_string()).collect())
     }
 
-    /// What happens behind the back of a controller that is blind, once it is.
-    pub(super) async fn meddle(&self) -> Result<(), String> {
-        match self.fault {
-            Some(Fault::ChangedBack) => {
-                self.proxy.struck().await;
-                self.change_and_change_back().await?;
-                self.proxy.forget_past();
-            }
-            Some(Fault::MadeAgain) => {
-                self.proxy.struck().await;
-                self.make_again().await?;
-                self.proxy.forget_past();
-            }
-            _ => {}
+    /// What happens behind the back of a controller that is blind, once it is. Nothing, if it is
+    /// not before all is `over`.
+    pub(super) async fn meddle(&self, over: &CancellationToken) -> Result<(), String> {
+        let Some(fault @ (Fault::ChangedBack | Fault::MadeAgain)) = self.fault else {
+            return Ok(());
+        };
+        let struck = over.run_until_cancelled(self.proxy.struck()).await;
+        if struck.is_none() {
+            return Ok(());
         }
+        match fault {
+            Fault::MadeAgain => self.make_again().await?,
+            _ => self.change_and_change_back().await?,
+        }
+        self.proxy.forget_past();
         Ok(())
     }
 

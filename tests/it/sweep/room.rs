@@ -13,6 +13,7 @@ use switchboard::api::SalesforceIntegration;
 use switchboard::controller::LOGINS;
 use switchboard_testbed::proxy::{NumberedRequest, Proxy};
 use switchboard_testbed::{target_dir, try_wait_for};
+use tokio_util::sync::CancellationToken;
 
 use super::deployment::Replica;
 use super::fault::Fault;
@@ -181,22 +182,27 @@ async fn to_the_end(
     scenario: Scenario,
     without: Option<&Ended>,
 ) -> Result<Ended, String> {
-    let done = tokio_util::sync::CancellationToken::new();
+    let over = CancellationToken::new();
     let acts = async {
         let acted = scenario.act(play).await;
-        done.cancel();
-        acted
+        // The last requests come when the tenant has seen what it waited for.
+        let is_still = match play.fault {
+            Some(Fault::ChangedBack | Fault::MadeAgain) => still(play).await,
+            _ => Ok(()),
+        };
+        over.cancel();
+        acted.and(is_still)
     };
-    let meddles = async {
-        let meddled = done.run_until_cancelled(play.meddle()).await;
-        meddled.unwrap_or(Ok(()))
-    };
-    let (acted, meddled) = tokio::join!(acts, meddles);
+    let (acted, meddled) = tokio::join!(acts, play.meddle(&over));
     acted.and(meddled)?;
     see_again(play).await;
     let seen = async || {
-        scenario.holds(play).await?;
+        let holds = scenario.holds(play).await;
         let state = state::of(play.stage, &play.company).await?;
+        if holds.is_err() && scenario.may_wait(play).await {
+            return Ok(state);
+        }
+        holds?;
         match without {
             Some(without) if without.state != state => Err(difference(&without.state, &state)),
             _ => Ok(state),

@@ -161,6 +161,18 @@ impl Scenario {
         }
     }
 
+    /// Whether it ended otherwise than without the fault, and may.
+    pub(super) async fn may_wait(self, play: &Play<'_>) -> bool {
+        match self {
+            Self::SecretChange => play.waits_for_the_hour("acme").await.is_ok(),
+            Self::SharedCredential => {
+                play.waits_for_the_hour("acme").await.is_ok()
+                    && play.waits_for_the_hour("beta").await.is_ok()
+            }
+            _ => false,
+        }
+    }
+
     /// What must be so in the end.
     ///
     /// # Errors

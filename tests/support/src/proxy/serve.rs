@@ -62,9 +62,7 @@ async fn answer(
     let answer = match fate {
         None => shared.pass(&asked, &request).await,
         Some(Fate::Kill) => {
-            // The deed is done, whatever came of it.
-            let _ = shared.pass(&asked, &request).await;
-            shared.strike(door, request);
+            shared.do_unheard(door, asked, request).await;
             return std::future::pending().await;
         }
         Some(Fate::LoseRequest) => {
@@ -72,8 +70,7 @@ async fn answer(
             return Err(Broken);
         }
         Some(Fate::LoseAnswer) => {
-            let _ = shared.pass(&asked, &request).await;
-            shared.strike(door, request);
+            shared.do_unheard(door, asked, request).await;
             return Err(Broken);
         }
         Some(Fate::Delay(time)) => {
@@ -137,6 +134,17 @@ impl Shared {
         if let Some(numbered) = state.requests.get_mut(request.number - 1) {
             numbered.code = Some(status.as_u16());
         }
+    }
+
+    /// Lets the API server do what was asked, whether or not the program still waits for it.
+    async fn do_unheard(self: &Arc<Self>, door: Door, asked: Asked, request: NumberedRequest) {
+        let shared = Arc::clone(self);
+        let deed = tokio::spawn(async move {
+            // It is done, whatever came of it.
+            let _ = shared.pass(&asked, &request).await;
+            shared.strike(door, request);
+        });
+        let _ = deed.await;
     }
 
     /// Lets the API server answer, or the list from before.
