@@ -192,6 +192,7 @@ impl Gathered {
             session_wanted: self.session_wanted,
             leader_since: context.leader_since,
             active_jobs: &self.active_jobs,
+            over_jobs: &self.jobs,
             stuck_runs: &self.stuck_runs,
             lingering: &self.lingering,
             settled_jobs: &self.settled_jobs,

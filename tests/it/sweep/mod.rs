@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use self::fault::Fault;
@@ -26,8 +26,10 @@ use self::scenario::Scenario;
 
 /// Cases that are played in each run of the tests.
 const SAMPLE: usize = 24;
-/// Requests among which the sample is drawn. Those that a scenario does not make strike nothing.
-const DRAWN_FROM: usize = 40;
+/// Scenarios of which they are.
+const OF_SCENARIOS: usize = 3;
+/// Of those, cases at a time.
+const FEW_ROOMS: usize = 4;
 /// Cases at a time. They wait more than they compute.
 const ROOMS: usize = 8;
 
@@ -61,27 +63,24 @@ impl Display for Case {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sample_of_faults_leaves_everything_as_without_them() {
-    let seed: u64 = std::env::var("SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
-    println!("SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
-    let mut cases = VecDeque::new();
-    let mut scenarios = Scenario::ALL.to_vec();
-    scenarios.shuffle(&mut random);
-    scenarios.truncate(3);
-    for at in 0..SAMPLE {
-        let faults = Fault::ALL.len();
-        cases.push_back(Case {
-            scenario: scenarios[at % scenarios.len()],
-            request: random.random_range(1..=DRAWN_FROM),
-            fault: Fault::ALL[random.random_range(0..faults)],
-        });
-    }
-    let rooms = rooms(4);
+    let mut random = chance();
+    let scenarios = Scenario::ALL.choose_multiple(&mut random, OF_SCENARIOS);
+    let scenarios: Vec<Scenario> = scenarios.copied().collect();
+    let rooms = rooms(FEW_ROOMS);
     let without = rehearsed(&scenarios, rooms).await;
-    played(cases, &without, rooms).await;
+    let cases = (0..SAMPLE).map(|at| {
+        let scenario = scenarios[at % scenarios.len()];
+        Case {
+            scenario,
+            request: random.random_range(1..=without[&scenario].requests.len()),
+            fault: Fault::ALL[random.random_range(0..Fault::ALL.len())],
+        }
+    });
+    played(cases.collect(), &without, rooms).await;
 }
 
-/// `CASE` names one case, `SCENARIO` and `FAULT` some.
+/// `CASE` names one case, `SCENARIO` and `FAULT` some; `REQUESTS` prints what is asked without a
+/// fault.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "an hour and more: make sweep"]
 async fn every_fault_at_every_request_leaves_everything_as_without_it() {
@@ -110,7 +109,7 @@ async fn every_fault_at_every_request_leaves_everything_as_without_it() {
     }
     let rooms = rooms(ROOMS);
     let without = rehearsed(&scenarios, rooms).await;
-    let mut cases = VecDeque::from_iter(case);
+    let mut cases = Vec::from_iter(case);
     if case.is_none() {
         for (scenario, without) in &without {
             for request in 1..=without.requests.len() {
@@ -122,8 +121,17 @@ async fn every_fault_at_every_request_leaves_everything_as_without_it() {
                 }));
             }
         }
+        // Whoever breaks off has seen some of everything.
+        cases.shuffle(&mut chance());
     }
-    played(cases, &without, rooms).await;
+    played(cases.into(), &without, rooms).await;
+}
+
+/// What is drawn comes from a seed that is printed, or from `SEED`.
+fn chance() -> StdRng {
+    let seed: u64 = std::env::var("SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
+    println!("SEED={seed}");
+    StdRng::seed_from_u64(seed)
 }
 
 fn rooms(usual: usize) -> usize {
