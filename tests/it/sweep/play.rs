@@ -85,14 +85,15 @@ impl Play<'_> {
         self.until_ready("acme", "True").await
     }
 
-    /// Asks for a run.
+    /// Asks for a run, as often as it takes: the integration may be gone for a moment.
     pub(super) async fn ask_for_run(&self, wish: &str) -> Result<(), String> {
         let patch = json!({"metadata": {"annotations": {RUN_REQUESTED_AT: wish}}});
-        let patched = self
-            .api::<SalesforceIntegration>()
-            .patch("acme", &PatchParams::default(), &Patch::Merge(&patch))
-            .await;
-        patched.map(drop).map_err(|error| error.to_string())
+        let (api, patch) = (self.api::<SalesforceIntegration>(), Patch::Merge(&patch));
+        let asked = try_wait_for("a run to be asked for", PATIENCE, || async {
+            let patched = api.patch("acme", &PatchParams::default(), &patch).await;
+            patched.map(drop)
+        });
+        asked.await.map_err(|timed_out| timed_out.to_string())
     }
 
     /// Asks for the deletion of `acme`.
@@ -150,14 +151,16 @@ impl Play<'_> {
     }
 
     /// Whether the next log-in as the user waits for the hour. A log-in that was on record when the
-    /// controller was killed counts as one that was refused, so after a mistyped password the
-    /// right one has to wait, and the status must say so.
+    /// controller was killed counts as one that was refused, and one that is blind may try a
+    /// password more. So after a mistyped one the right one has to wait, and the status must say
+    /// so.
     ///
     /// # Errors
     /// What the status says instead, or why it may not.
     pub(super) async fn waits_for_the_hour(&self, name: &str) -> Result<(), String> {
-        if self.fault != Some(Fault::Kill) {
-            return Err("nothing was killed".to_owned());
+        let may = |fault: Fault| fault.starts() > 0 || fault.blinds();
+        if !self.fault.is_some_and(may) {
+            return Err("no other log-in counts".to_owned());
         }
         let object = self.get(name).await?.ok_or("not there")?;
         let next = &object["status"]["connection"]["nextAttemptAt"];

@@ -236,6 +236,10 @@ impl Scenario {
             }
             Self::Fill => {
                 ran(play, "fill").await?;
+                let jobs = jobs(play).await?.len();
+                if jobs != 1 {
+                    return Err(format!("{jobs} Jobs for one request"));
+                }
                 let object = play.get("acme").await?.ok_or("not there")?;
                 let book = &object["status"]["addressBook"];
                 match book["mode"] == "Full" {
