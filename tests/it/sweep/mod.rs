@@ -145,12 +145,9 @@ async fn rehearsed(scenarios: &[Scenario], rooms: usize) -> BTreeMap<Scenario, E
         let mut room = Room::new().await;
         let mut all = Vec::new();
         while let Some(scenario) = next(&waiting) {
-            let first = room.rehearse(scenario).await;
-            let first =
-                first.unwrap_or_else(|problem| panic!("{scenario} without a fault: {problem}"));
-            let second = room.rehearse(scenario).await;
-            let mut second =
-                second.unwrap_or_else(|problem| panic!("{scenario} without a fault: {problem}"));
+            let told = |problem: String| format!("{scenario} without a fault: {problem}");
+            let first = room.rehearse(scenario).await.map_err(told).unwrap();
+            let mut second = room.rehearse(scenario).await.map_err(told).unwrap();
             let differs = room::difference(&first.state, &second.state);
             assert!(
                 differs.is_empty(),
