@@ -59,6 +59,8 @@ pub(crate) struct Observed<'a> {
     pub leader_since: Timestamp,
     /// Its Jobs that are running.
     pub active_jobs: &'a [Arc<Job>],
+    /// Names of its Jobs whose run has ended, also of those that are on record.
+    pub over_jobs: &'a BTreeSet<String>,
     /// Its runs whose pod does not start.
     pub stuck_runs: &'a [StuckRun],
     /// Its runs that are over and whose pods go on.
@@ -109,6 +111,7 @@ impl<'a> Observed<'a> {
             session_wanted: false,
             leader_since: now,
             active_jobs: &[],
+            over_jobs: const { &BTreeSet::new() },
             stuck_runs: &[],
             lingering: &[],
             settled_jobs: const { &BTreeSet::new() },

@@ -309,13 +309,10 @@ impl Decision<'_> {
     fn run_that_answers(&self) -> Option<String> {
         let requested = self.status.requested_run.as_ref()?;
         let since = self.now.duration_since(requested.started_at.0);
+        // The status has one last run: another one may have ended since this one did.
         let last = self.status.last_run.as_ref();
         let is_over = last.is_some_and(|last| last.job == requested.job)
-            || self
-                .observed
-                .ended_runs
-                .iter()
-                .any(|run| run.job == requested.job);
+            || self.observed.over_jobs.contains(&requested.job);
         (since < COOL_DOWN && !is_over).then(|| requested.job.clone())
     }
 

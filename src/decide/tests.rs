@@ -75,6 +75,8 @@ pub(crate) struct World {
     session_wanted: bool,
     leader_since: Timestamp,
     active_jobs: Vec<Arc<Job>>,
+    /// Jobs of runs that are on record, beside those of `ended_runs`.
+    recorded_jobs: BTreeSet<String>,
     stuck_runs: Vec<StuckRun>,
     lingering: Vec<Lingering>,
     settled_jobs: BTreeSet<String>,
@@ -111,6 +113,7 @@ impl World {
             // Recorded runs stay in this world, as they do for a controller that has just started.
             leader_since: Timestamp::MAX,
             active_jobs: vec![],
+            recorded_jobs: BTreeSet::new(),
             stuck_runs: vec![],
             lingering: vec![],
             settled_jobs: BTreeSet::new(),
@@ -136,6 +139,8 @@ impl World {
         let keep = |cron_job: &CronJob| Arc::new(summarize(cron_job));
         let cron_jobs: Vec<_> = self.cron_jobs.iter().map(keep).collect();
         let credentials = self.credentials.clone();
+        let mut over_jobs = self.recorded_jobs.clone();
+        over_jobs.extend(self.ended_runs.iter().map(|run| run.job.clone()));
         let observed = Observed {
             claim: self.claim.clone(),
             data: self.data.clone(),
@@ -150,6 +155,7 @@ impl World {
             session_wanted: self.session_wanted,
             leader_since: self.leader_since,
             active_jobs: &self.active_jobs,
+            over_jobs: &over_jobs,
             stuck_runs: &self.stuck_runs,
             lingering: &self.lingering,
             settled_jobs: &self.settled_jobs,

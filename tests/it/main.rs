@@ -52,6 +52,7 @@ mod shards;
 mod stage;
 mod status;
 mod story;
+mod sweep;
 mod tenant;
 mod tenants;
 mod throttled;

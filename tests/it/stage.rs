@@ -2,7 +2,7 @@
 //! SQLite, a controller that watches the namespace, and a runner in place of the kubelet. All
 //! programs are the product's own and use real sockets; only Salesforce is simulated.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use switchboard::api::SalesforceIntegration;
 use switchboard::directory;
 use switchboard_testbed::{
-    Authority, ControlPlane, MountedFiles, Namespace, PodRunner, Process, Select, wait_for,
-    wait_for_object,
+    Authority, ControlPlane, MountedFiles, Namespace, PodRunner, Process, ProcessBuilder, Select,
+    wait_for, wait_for_object,
 };
 use tempfile::TempDir;
 
@@ -248,8 +248,33 @@ impl Stage {
     /// Starts a further controller with extra flags for the test, and waits until it is ready: as
     /// leader or on standby.
     pub(crate) async fn another_controller(&self, name: &str, flags: &[&str]) -> Process {
+        let controller = self.controller_of(name, &self.kubeconfig, flags);
+        let controller = controller.start().await.unwrap();
+        let health = listening(&controller, HEALTH).await;
+        let ready = format!("http://{health}/readyz");
+        wait_for("the controller to be ready", SOON, async || {
+            let answer = reqwest::get(&ready)
+                .await
+                .map_err(|error| error.to_string())?;
+            if answer.status().is_success() {
+                Ok(())
+            } else {
+                Err(answer.text().await.unwrap_or_default())
+            }
+        })
+        .await;
+        controller
+    }
+
+    /// The description of a controller that speaks with the API server of this kubeconfig.
+    pub(crate) fn controller_of(
+        &self,
+        name: &str,
+        kubeconfig: &Path,
+        flags: &[&str],
+    ) -> ProcessBuilder {
         let mut line = self.wrapper.iter().map(String::as_str).chain([program()]);
-        let controller = Process::builder(name, line.next().unwrap_or_default())
+        Process::builder(name, line.next().unwrap_or_default())
             .args(line)
             .arg("controller")
             .arg("--listen=127.0.0.1:0")
@@ -274,25 +299,15 @@ impl Stage {
             .arg(format!("--worker-log={}", self.log))
             .args(&self.flags)
             .args(flags)
-            .env("KUBECONFIG", self.kubeconfig.display())
+            .env("KUBECONFIG", kubeconfig.display())
             .env("RUST_LOG", self.log)
-            .start()
-            .await
-            .unwrap();
-        let health = listening(&controller, HEALTH).await;
-        let ready = format!("http://{health}/readyz");
-        wait_for("the controller to be ready", SOON, async || {
-            let answer = reqwest::get(&ready)
-                .await
-                .map_err(|error| error.to_string())?;
-            if answer.status().is_success() {
-                Ok(())
-            } else {
-                Err(answer.text().await.unwrap_or_default())
-            }
-        })
-        .await;
-        controller
+    }
+
+    /// Puts another Salesforce in place of the one that is there. Controllers trust it from their
+    /// next start on.
+    pub(crate) fn use_simulator(&mut self, simulator: Simulator) {
+        std::fs::write(self.path("salesforce-ca.pem"), simulator.ca_pem()).unwrap();
+        self.simulator = simulator;
     }
 
     /// Ends the directory with a signal and waits for its end.

@@ -87,6 +87,7 @@ async fn reconcile_once(
     }
     let credential_before = credential_of(resource.status.as_ref());
     let asked_at = now();
+    observe::look_at_late_cron_jobs(context, &resource);
     let mut gathered = Gathered::about(context, &resource).await?;
     let mut plan = decide(&gathered.observed(context, &resource, None), now());
     if let (Some(cause), Some((credentials, fingerprint)), Ok(settings)) =

@@ -16,6 +16,7 @@ use super::error::Error;
 use crate::api::{InvalidField, SalesforceIntegration, SalesforceIntegrationStatus, Settings, now};
 use crate::controller::cluster::{events, secret};
 use crate::controller::context::Context;
+use crate::controller::memory::index::WatchedKind;
 use crate::controller::memory::key::Key;
 use crate::decide;
 use crate::decide::data::claim::Answer;
@@ -30,7 +31,7 @@ use crate::decide::runs::stuck::StuckRun;
 use crate::decide::runs::{EndedRun, Runs, stuck};
 use crate::decide::{LiveCronJob, Neighbours, SiblingLogins, children, data};
 use crate::error::Chain;
-use crate::run::BookReport;
+use crate::run::{BookReport, RunKind};
 use crate::salesforce::{Credentials, Fingerprint};
 
 /// The inputs for one integration. The decision borrows from it.
@@ -195,6 +196,7 @@ impl Gathered {
             session_wanted: self.session_wanted,
             leader_since: context.leader_since,
             active_jobs: &self.active_jobs,
+            over_jobs: &self.jobs,
             stuck_runs: &self.stuck_runs,
             lingering: &self.lingering,
             settled_jobs: &self.settled_jobs,
@@ -388,6 +390,27 @@ async fn not_created(
         Err(error) => {
             tracing::debug!(error = %Chain(&error), "the Events of a Job could not be read");
             None
+        }
+    }
+}
+
+/// Has a CronJob looked at when it shows, if no watch has shown it yet: it was written by an
+/// earlier decision, and may be none that is wanted. The event of an own write brings no look
+/// otherwise. The one that is wanted is written again by this reconcile, and expected again.
+pub(crate) fn look_at_late_cron_jobs(context: &Context, resource: &SalesforceIntegration) {
+    let key = Key::of(resource);
+    let shown: BTreeSet<String> = cron_jobs(context, &key)
+        .map(|live| live.name.clone())
+        .collect();
+    for kind in [RunKind::Sync, RunKind::Lookup] {
+        let name = children::cron_job_name(&key.name, kind);
+        if !shown.contains(&name) {
+            let namespace = key.namespace.clone();
+            let cron_job = Key { namespace, name };
+            // Its owner is the one that is looked at now.
+            let _ = context
+                .index()
+                .forget_observed(WatchedKind::CronJob, &cron_job);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{Method, Request, Response};
+use k8s_openapi::api::batch::v1::CronJob;
 use kube::Client;
 use kube::client::Body;
 use kube::runtime::reflector;
@@ -23,8 +24,11 @@ use crate::controller::context::metrics::Metrics;
 use crate::controller::context::prover::Prover;
 use crate::controller::context::stores::Stores;
 use crate::controller::context::user_logins::UserLogins;
-use crate::controller::memory::child_store::ChildStore;
+use crate::controller::memory::child_store::{ChildStore, owner};
+use crate::controller::memory::index::WatchedKind;
+use crate::controller::memory::{fingerprint_of, observed_write};
 use crate::controller::queue::error_policy;
+use crate::decide::children::summarize;
 use crate::decide::rules::config::Config;
 use crate::directory::TokenKeys;
 use crate::salesforce::{DialPolicy, FingerprintKey, LoginWithheld, Transport};
@@ -158,4 +162,36 @@ async fn a_log_in_that_cannot_be_put_on_record_is_not_sent_and_every_line_says_w
         assert!(!log.text().contains(PASSWORD), "{}", log.text());
     }
     assert_eq!(withheld(&Error::Gone), LoginWithheld::Overtaken);
+}
+
+/// While the watch of CronJobs was silent the way to retrieve contacts changed twice, and a CronJob
+/// of the way between stayed: its event came as that of an own write.
+#[tokio::test]
+async fn a_cron_job_that_shows_after_it_was_wanted_is_looked_at_and_one_that_shows_at_once_is_not()
+{
+    let acme = integration("acme");
+    let context = context(acme.clone(), 500);
+    let written: CronJob = serde_json::from_value(json!({
+        "metadata": {
+            "name": "acme-lookup", "namespace": "tenant", "generation": 1,
+            "labels": {"switchboard.dev/integration": "acme"},
+        },
+        "spec": {"schedule": "0 1 * * *", "jobTemplate": {}},
+    }))
+    .unwrap();
+    let brings_a_look = || {
+        let key = Key::of(&written);
+        let fingerprint = fingerprint_of(&written);
+        let mut index = context.index();
+        index.changed(WatchedKind::CronJob, key, owner(&written), &fingerprint)
+    };
+    observed_write(&mut context.index(), &written);
+    assert!(!brings_a_look(), "it is an own write");
+    observe::look_at_late_cron_jobs(&context, &acme);
+    assert!(brings_a_look(), "it was not shown when it was decided");
+
+    let shown = Event::Apply(written.clone());
+    context.stores[0].cron_jobs.on_event(&shown, summarize);
+    observe::look_at_late_cron_jobs(&context, &acme);
+    assert!(!brings_a_look(), "the decision knew of it");
 }

@@ -8,6 +8,12 @@ use super::{RunTemplate, labels, metadata};
 use crate::api::{SalesforceIntegration, Settings};
 use crate::decide::rules::schedule::Cadence;
 use crate::decide::runs::labels as run_labels;
+use crate::run::RunKind;
+
+/// The name of the CronJob that starts runs of this kind.
+pub(crate) fn cron_job_name(integration: &str, kind: RunKind) -> String {
+    format!("{integration}-{}", run_labels::label(kind))
+}
 
 /// Builds the CronJob that starts the daily or the after-call run.
 pub(crate) fn cron_job(
@@ -20,7 +26,7 @@ pub(crate) fn cron_job(
     CronJob {
         metadata: metadata(
             resource,
-            format!("{}-{}", resource.name_any(), run_labels::label(run.kind)),
+            cron_job_name(&resource.name_any(), run.kind),
             Some(run.kind),
         ),
         spec: Some(CronJobSpec {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 
-pub(crate) use self::cron_job::cron_job;
+pub(crate) use self::cron_job::{cron_job, cron_job_name};
 pub(crate) use self::live::{LiveCronJob, digest, is_busy, summarize};
 pub(crate) use self::ownership::{
     Ownership, cron_job_onto, integration_uid, is_run_of, ownership, token_secret_onto,

@@ -286,6 +286,24 @@ fn a_second_request_within_15_seconds_is_answered_by_the_run_under_way() {
     );
 }
 
+/// The controller was killed between a Job and the status that names it: the status went on with
+/// the run before, whose Job no other run in the status told to be over.
+#[test]
+fn a_run_that_ended_answers_no_request_though_another_one_was_the_last() {
+    let mut world = World::healthy();
+    world.ask(RUN_REQUESTED_AT, "one");
+    let first = world.step(Ok(findings())).run.unwrap().name_any();
+    world.now += 2;
+    world.ended_runs = vec![ended(&first, world.now, "Succeeded")];
+    world.step(Ok(findings()));
+    world.now += 3;
+    world.ended_runs = vec![ended("of nobody's status", world.now, "Succeeded")];
+    world.recorded_jobs = BTreeSet::from([first.clone()]);
+    world.ask(RUN_REQUESTED_AT, "two");
+    let second = world.step(Ok(findings())).run.map(|job| job.name_any());
+    assert!(second.is_some_and(|second| second != first));
+}
+
 #[test]
 fn a_run_that_never_comes_is_overdue() {
     let mut world = World::healthy();

@@ -13,6 +13,8 @@
 //!   script of Argo CD in a real Lua.
 //! - [`browser`] is a real browser without a screen, with axe-core.
 //! - [`pages`] reads the blocks of the documents, which tests run.
+//! - [`proxy`] is what may happen between a program and the API server: lost requests, kills, old
+//!   lists.
 //! - [`Process`] is a program under test: its output, signals, exit code, memory and processor
 //!   time.
 //! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for a condition, and report
@@ -38,6 +40,7 @@ mod postgres;
 mod process;
 mod program;
 mod prometheus;
+pub mod proxy;
 mod supervise;
 mod supervisor;
 mod wait;

@@ -97,8 +97,8 @@ impl ProcessBuilder {
         self
     }
 
-    /// Sets an environment variable. The program inherits only `PATH`, `RUST_BACKTRACE` and
-    /// `LLVM_PROFILE_FILE`.
+    /// Sets an environment variable. The program inherits only `PATH`, `RUST_BACKTRACE`,
+    /// `LLVM_PROFILE_FILE` and `PLANTED`, which names a bug (tests/planted).
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Display) -> Self {
         self.environment.push((name.into(), value.to_string()));
@@ -120,7 +120,7 @@ impl ProcessBuilder {
             .arg(&self.program)
             .args(&self.args)
             .env_clear();
-        for kept in ["PATH", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
+        for kept in ["PATH", "RUST_BACKTRACE", "LLVM_PROFILE_FILE", "PLANTED"] {
             command.envs(std::env::var_os(kept).map(|value| (kept, value)));
         }
         command.envs(self.environment);
