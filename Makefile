@@ -24,13 +24,11 @@ year: ## The controller in played worlds: days of tenants from seeds (SEEDS=1000
 operate: ## Sequences of changes out of the schema in played worlds (SEQUENCES=2000)
 	SEED=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')) SEQUENCES=$(or $(SEQUENCES),2000) cargo test --lib operate -- --nocapture
 
-<<<<<<< HEAD
 living: postgresql ## Names in an org in which people work, at full size (LIVING=records,numbers,edits an hour,hours,seed)
 	SWITCHBOARD_LIVING=$(or $(LIVING),100000,5000,2000,72,16) cargo test --lib worker::tests::living -- --nocapture --test-threads 1
-=======
+
 sweep: cluster tools ## Every fault at every request of the controller in every scenario, on a real control plane (CASE=first-apply/15/kill, or SCENARIO=first-apply and FAULT=409)
 	CASE=$(CASE) SCENARIO=$(SCENARIO) FAULT=$(FAULT) cargo test --test it every_fault_at_every_request -- --ignored --nocapture
->>>>>>> sweep
 
 planted: ## Plant bugs that operators had and see which rule finds each; BUG=name for one
 	@tests/planted/run.sh $(BUG)
