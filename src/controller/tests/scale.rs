@@ -398,7 +398,7 @@ impl Fleet {
         if is_ready && !was_ready {
             if now < QUIET_FROM {
                 self.figures.all_ready = now;
-            } else if now >= OUTAGE.end && now < RESTART {
+            } else if (OUTAGE.end..RESTART).contains(&now) {
                 self.figures.recovered = now;
             }
         }

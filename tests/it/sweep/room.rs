@@ -209,7 +209,7 @@ async fn to_the_end(
         }
     };
     let in_time = |timed_out: switchboard_testbed::TimedOut| timed_out.to_string();
-    let end = try_wait_for("the end", IN_THE_END, || seen()).await;
+    let end = try_wait_for("the end", IN_THE_END, &seen).await;
     end.map_err(in_time)?;
     still(play).await?;
     let state = match without {
@@ -217,7 +217,7 @@ async fn to_the_end(
         Some(_) => seen()
             .await
             .map_err(|differs| format!("it does not stay so: {differs}"))?,
-        None => try_wait_for("the end", IN_THE_END, || seen())
+        None => try_wait_for("the end", IN_THE_END, seen)
             .await
             .map_err(in_time)?,
     };
