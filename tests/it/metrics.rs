@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::Value;
+use switchboard::shard::Shard;
 use switchboard_testbed::{Prometheus, repository, wait_for};
 
 use crate::stage::{HEALTH, SOON, Stage, listening};
@@ -85,9 +86,17 @@ fn selectors(rules: &str) -> BTreeSet<String> {
 async fn every_expression_of_the_dashboards_and_alerts_finds_what_the_programs_serve() {
     let stage = fleet("dashboards").await;
     let controller = listening(stage.controller.as_ref().unwrap(), HEALTH).await;
+    // Only where there are several shards do series tell of them. This one holds nobody.
+    let mut shards = (0..2).map(|index| format!("{index}/2"));
+    let holds = |shard: &String| shard.parse::<Shard>().unwrap().holds(stage.ns());
+    let empty = shards.find(|shard| !holds(shard)).unwrap();
+    let flag = format!("--shard={empty}");
+    let of_shard = stage.another_controller("of-a-shard", &[&flag]).await;
+    let of_shard = listening(&of_shard, HEALTH).await;
     let directory = stage.directory_url().strip_prefix("http://").unwrap();
     let jobs = [
         ("controller", controller.as_str()),
+        ("controller-of-a-shard", of_shard.as_str()),
         ("directory", directory),
     ];
     let prometheus = Prometheus::start(&jobs).await.unwrap();
