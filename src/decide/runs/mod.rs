@@ -11,7 +11,7 @@ pub(crate) mod stuck;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -28,6 +28,11 @@ use crate::api::{API_CALLS, CREDENTIALS_VERSION, RunWhere};
 use crate::error::Chain;
 use crate::reason::{Code, Reason};
 use crate::run::{Outcome, RunKind, RunReport};
+
+/// The reason of a pod that the kubelet ended at its `activeDeadlineSeconds`.
+const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
+/// The reason of a container that needed more memory than its limit.
+const OOM_KILLED: &str = "OOMKilled";
 
 /// A run that ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,7 +158,8 @@ pub(crate) fn judge_pod(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
     let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let started = terminated.and_then(|terminated| terminated.started_at.as_ref());
     let lifetime = Lifetime::new(created, started.map(|time| time.0), finished_at, now);
-    let (outcome, message, report) = judge(status, terminated, kind, lifetime);
+    let deadline = deadline(pod).is_some_and(|deadline| deadline <= finished_at);
+    let (outcome, message, report) = judge(status, terminated, deadline, kind, lifetime);
     Some(EndedRun {
         job,
         where_: RunWhere::Pod,
@@ -167,6 +173,13 @@ pub(crate) fn judge_pod(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
         message,
         report,
     })
+}
+
+/// Returns when the kubelet ends a pod.
+fn deadline(pod: &Pod) -> Option<Timestamp> {
+    let started = pod.status.as_ref()?.start_time.as_ref()?.0;
+    let seconds = pod.spec.as_ref()?.active_deadline_seconds?;
+    started.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 /// Returns the UID of the Job that owns a pod.
@@ -184,6 +197,7 @@ fn allowance(of: &impl ResourceExt) -> Option<u64> {
 fn judge(
     status: &PodStatus,
     terminated: Option<&ContainerStateTerminated>,
+    past_deadline: bool,
     kind: RunKind,
     lifetime: Lifetime,
 ) -> (Code, String, Option<RunReport>) {
@@ -198,19 +212,34 @@ fn judge(
         .iter()
         .flatten()
         .find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True");
-    let (code, message) = match (status.reason.as_deref(), terminated) {
-        (Some("DeadlineExceeded"), None) => {
+    // The kubelet tells that the container has ended before it tells that it ended the pod, and
+    // why.
+    let was_ended = |terminated: &ContainerStateTerminated| match &report {
+        Ok(report) => report.outcome == Outcome::Interrupted,
+        Err(_) => {
+            let ran_out_of_memory = terminated.reason.as_deref() == Some(OOM_KILLED);
+            text.is_empty() && terminated.exit_code > 128 && !ran_out_of_memory
+        }
+    };
+    let reason = match (status.reason.as_deref(), terminated) {
+        (None, Some(terminated)) if past_deadline && was_ended(terminated) => {
+            Some(DEADLINE_EXCEEDED)
+        }
+        (reason, _) => reason,
+    };
+    let (code, message) = match (reason, terminated) {
+        (Some(DEADLINE_EXCEEDED), None) => {
             let (code, message) = stuck::never_started(status, kind);
             known(code, message)
         }
-        (Some("DeadlineExceeded"), _) => known(
+        (Some(DEADLINE_EXCEEDED), _) => known(
             Reason::RunDeadlineExceeded,
             format!(
                 "The {} run went on past its deadline and was ended.",
                 label(kind)
             ),
         ),
-        (_, Some(terminated)) if terminated.reason.as_deref() == Some("OOMKilled") => known(
+        (_, Some(terminated)) if terminated.reason.as_deref() == Some(OOM_KILLED) => known(
             Reason::WorkerOutOfMemory,
             format!(
                 "The {} run needed more memory than its limit and was ended.",

@@ -103,6 +103,45 @@ fn every_end_of_a_pod_is_told_apart() {
     assert!(!remedies.contains(Code::from("no such code").remedy()));
 }
 
+/// The kubelet tells of the container first, and of the pod and the reason a moment later.
+#[test]
+fn a_container_that_was_ended_after_its_pods_deadline_was_ended_by_it() {
+    let interrupted = RunReport {
+        outcome: Outcome::Interrupted,
+        ..RunReport::begin(RunKind::Lookup, at(0))
+    };
+    let interrupted = interrupted.to_json();
+    let began: Timestamp = BEGAN.parse().unwrap();
+    let ended: Timestamp = ENDED.parse().unwrap();
+    let lasted = ended.duration_since(began).as_secs();
+    for (code, deadline, status) in [
+        (
+            "RunDeadlineExceeded",
+            lasted - 1,
+            terminated(4, "Error", &interrupted),
+        ),
+        ("RunDeadlineExceeded", lasted, terminated(137, "Error", "")),
+        (
+            "WorkerKilled",
+            lasted + 1,
+            terminated(4, "Error", &interrupted),
+        ),
+        ("WorkerKilled", lasted + 1, terminated(137, "Error", "")),
+        (
+            "WorkerOutOfMemory",
+            lasted - 1,
+            terminated(137, "OOMKilled", ""),
+        ),
+        ("ReportMissing", lasted - 1, terminated(1, "Error", "")),
+    ] {
+        let status = with(status, "phase", "Running".into());
+        let mut pod = pod(with(status, "startTime", BEGAN.into()));
+        pod.spec.get_or_insert_default().active_deadline_seconds = Some(deadline);
+        let judged = judge_pod(&pod, later()).unwrap();
+        assert_eq!(judged.outcome, code, "{deadline}: {}", judged.message);
+    }
+}
+
 #[test]
 fn a_code_that_only_a_newer_worker_knows_reaches_the_tenant_as_it_is() {
     let note = |code: &str| Note {
