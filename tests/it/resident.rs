@@ -34,7 +34,7 @@ async fn call(stage: &Stage, id: &str, number: &str) {
 }
 
 /// Waits until the number has this person.
-async fn named(lookup: &Client, number: &str, person: &str) {
+pub(crate) async fn named(lookup: &Client, number: &str, person: &str) {
     wait_for(format!("{number} to be {person}"), SOON, async || {
         let contact = lookup.contact(number).await.map_err(|e| e.to_string())?;
         let found = contact.and_then(|contact| contact.person_name);

@@ -12,6 +12,7 @@ use switchboard::shard::Shard;
 use switchboard_testbed::{Process, Select, incoming_call, wait_for};
 
 use crate::leaders::leads;
+use crate::resident;
 use crate::rights::{NAMESPACE, template};
 use crate::stage::{HEALTH, SOON, Stage, listening};
 use crate::tenant::{LINK, Tenant};
@@ -99,15 +100,23 @@ async fn named(tenant: &Tenant<'_>, id: &str, number: &str, person: &str) {
     let call = incoming_call(&tenant.company, id, number);
     ingest.ingest(&call).await.unwrap();
     let lookup = tenant.directory("lookup").await;
-    wait_for(format!("{number} to be {person}"), SOON, async || {
-        let contact = lookup.contact(number).await.map_err(|e| e.to_string())?;
-        let found = contact.and_then(|contact| contact.person_name);
-        match found.as_deref() == Some(person) {
-            true => Ok(()),
-            false => Err(format!("{found:?}")),
-        }
-    })
-    .await;
+    resident::named(&lookup, number, person).await;
+}
+
+/// Ends the controllers, none of which wanted more than its rights, and removes the tenants.
+async fn cleared(stage: &Stage, controllers: Vec<Process>, tenants: Vec<Tenant<'_>>) {
+    for process in controllers {
+        assert_eq!(
+            process.terminate(SOON).await.unwrap(),
+            0,
+            "{}",
+            process.text()
+        );
+    }
+    stage.rights().nothing_was_refused(stage.control_plane);
+    for tenant in tenants {
+        tenant.namespace.delete().await.unwrap();
+    }
 }
 
 async fn metrics(controller: &Process) -> String {
@@ -271,18 +280,7 @@ async fn each_tenant_is_served_by_one_shard_and_moves_when_their_number_changes(
         assert_eq!(logins()[at], after_kill[at] + 1, "{}", tenant.ns());
     }
     assert!(stage.runner.pods(Select::all()).is_empty());
-    for process in three {
-        assert_eq!(
-            process.terminate(SOON).await.unwrap(),
-            0,
-            "{}",
-            process.text()
-        );
-    }
-    stage.rights().nothing_was_refused(stage.control_plane);
-    for tenant in tenants {
-        tenant.namespace.delete().await.unwrap();
-    }
+    cleared(&stage, three, tenants).await;
     stage.clear().await;
 }
 
@@ -340,17 +338,6 @@ async fn a_user_of_two_shards_is_refused_as_often_as_in_one_and_a_company_has_on
         }
     })
     .await;
-    for process in running {
-        assert_eq!(
-            process.terminate(SOON).await.unwrap(),
-            0,
-            "{}",
-            process.text()
-        );
-    }
-    stage.rights().nothing_was_refused(stage.control_plane);
-    for tenant in tenants {
-        tenant.namespace.delete().await.unwrap();
-    }
+    cleared(&stage, running, tenants).await;
     stage.clear().await;
 }
