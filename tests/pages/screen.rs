@@ -101,6 +101,30 @@ async fn a_connection_that_breaks_and_comes_back_misses_nothing_and_tells_nothin
     assert_eq!(told, "Ringing: Unknown, 03-9876-5402");
 }
 
+/// A browser has six connections to a host, and each tab that listened would keep one.
+#[tokio::test]
+async fn ten_tabs_are_all_live_when_one_looks_at_them() {
+    let bed = Bed::start().await;
+    bed.link("Ready").await;
+    let browser = bed.signed_in(Look::default()).await;
+    let mut tabs = Vec::new();
+    for _ in 0..10 {
+        tabs.push(browser.new_tab().await.unwrap());
+        browser.open(&bed.url("/pages/screen")).await.unwrap();
+        browser.shows("Connected").await.unwrap();
+    }
+    bed.call("one", "03-9876-5401", &now(), None).await;
+    browser.shows("03-9876-5401").await.unwrap();
+    bed.call("two", "03-9876-5402", &now(), None).await;
+    let cards = "return document.querySelectorAll('.card').length";
+    for tab in &tabs {
+        browser.to_tab(tab).await.unwrap();
+        browser.shows("03-9876-5402").await.unwrap();
+        assert_eq!(says(&browser, cards).await, "2");
+    }
+    assert_eq!(browser.complaints().await.unwrap(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn the_history_grows_while_one_looks() {
     let bed = Bed::start().await;

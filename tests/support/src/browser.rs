@@ -18,6 +18,8 @@ use crate::wait::try_wait_for;
 const START: Duration = Duration::from_secs(60);
 /// Time limit for what a page is to show.
 const SHOWN: Duration = Duration::from_secs(20);
+/// Time limit for a page to load: otherwise it is five minutes.
+const LOADED: Duration = Duration::from_secs(30);
 /// The name under which the protocol hands out elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -100,6 +102,7 @@ impl Browser {
         }
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
+            "timeouts": {"pageLoad": LOADED.as_millis() as u64},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
             "goog:chromeOptions": {"args": args, "binary": "/usr/bin/chromium",
                 "prefs": {"intl.accept_languages": look.language}},
@@ -124,6 +127,22 @@ impl Browser {
     /// Opens a page.
     pub async fn open(&self, url: &str) -> Result<()> {
         self.post("url", json!({"url": url})).await.map(drop)
+    }
+
+    /// Opens a tab and goes to it: what it is called.
+    pub async fn new_tab(&self) -> Result<String> {
+        let tab = self.post("window/new", json!({"type": "tab"})).await?;
+        let name = tab["handle"].as_str().unwrap_or_default().to_owned();
+        self.to_tab(&name).await?;
+        Ok(name)
+    }
+
+    /// Goes to a tab. The one that was seen before is hidden.
+    pub async fn to_tab(&self, name: &str) -> Result<()> {
+        self.post("window", json!({"handle": name})).await?;
+        // The driver alone would talk with it behind the one that is seen.
+        let front = json!({"cmd": "Page.bringToFront", "params": {}});
+        self.post("goog/cdp/execute", front).await.map(drop)
     }
 
     /// The address of the page.

@@ -50,8 +50,19 @@ if (live && "EventSource" in window) {
     if (nothing) nothing.hidden = list.children.length > 0;
   };
 
+  // A browser gives six connections to a host, over all tabs: one that nobody sees needs none, and
+  // gets the state when it is seen again.
+  let events = null;
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) return connect();
+    if (events) events.close();
+    events = null;
+  });
+
   const connect = () => {
-    const events = new EventSource("/pages/events?board=" + live);
+    if (document.hidden || (events && events.readyState !== EventSource.CLOSED)) return;
+    events = new EventSource("/pages/events?board=" + live);
+    const mine = events;
     events.addEventListener("open", () => tell(status.dataset.connected));
     events.addEventListener("board", (event) => {
       const { ids, goesOn } = JSON.parse(event.data);
@@ -100,7 +111,7 @@ if (live && "EventSource" in window) {
     events.addEventListener("seen", () => (first = false));
     events.addEventListener("error", () => {
       tell(status.dataset.broken);
-      if (events.readyState !== EventSource.CLOSED) return;
+      if (mine.readyState !== EventSource.CLOSED || events !== mine) return;
       // An answer that is no stream: busy, going down, or nobody is signed in any more.
       setTimeout(async () => {
         try {

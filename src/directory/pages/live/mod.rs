@@ -423,6 +423,38 @@ mod tests {
         assert_eq!(events(&erased.since(Some(&second))), ["gone c", "card b"]);
     }
 
+    /// Who leaves a stream unread for long gets the last state alone: the calls that came and went
+    /// meanwhile are kept for nobody.
+    #[tokio::test]
+    async fn nothing_waits_for_who_reads_slowly() {
+        let boards = Boards::<u8>::new(1, 1);
+        let (sender, state) = watch::channel(Some(Arc::new(told(&[], false))));
+        let mut slow = Looking {
+            state: state.clone(),
+            _board: Arc::new(Board {
+                state,
+                _reads: CancellationToken::new().drop_guard(),
+            }),
+            _place: boards.place(&"acme".parse().unwrap()).unwrap(),
+            seen: None,
+            told: None,
+            may_look: || true,
+            shutdown: CancellationToken::new(),
+        };
+        assert_eq!(events(&slow.next().await.unwrap()), ["board "]);
+        let mut last = Arc::downgrade(&Arc::new(told(&[], false)));
+        for order in 1..1_000 {
+            let id = format!("call {order}");
+            let state = Arc::new(told(&[(&id, order, &id)], false));
+            let current = Arc::downgrade(&state);
+            sender.send(Some(state)).unwrap();
+            assert!(last.upgrade().is_none(), "a replaced state is kept");
+            last = current;
+        }
+        let next = slow.next().await.unwrap();
+        assert_eq!(events(&next), ["card call 999"]);
+    }
+
     #[test]
     fn places_are_for_so_many_and_so_many_of_a_company() {
         let boards = Boards::<u8>::new(3, 2);
