@@ -263,7 +263,10 @@ impl Directory {
 }
 
 /// Starts a simulator with an org of these contacts.
-async fn played(contacts: impl IntoIterator<Item = Record>, latency_ms: u64) -> Arc<Simulator> {
+pub(crate) async fn played(
+    contacts: impl IntoIterator<Item = Record>,
+    latency_ms: u64,
+) -> Arc<Simulator> {
     let org = Org::enterprise("acme")
         .user(User::integration(USER).password(PASSWORD))
         .records("Contact", contacts)
@@ -337,6 +340,12 @@ pub(crate) fn assert_resolved_once(history: &[Call], numbers: &[String]) {
     let known = numbers.iter().step_by(2).collect::<HashSet<_>>().len();
     assert_eq!(contacts.len(), known, "no contact is doubled");
     assert!(contacts.values().all(|numbers| numbers.len() == 1));
+}
+
+/// The number of kills: a few, or `SWITCHBOARD_KILLS`.
+pub(crate) fn kills() -> usize {
+    let set = std::env::var("SWITCHBOARD_KILLS");
+    set.map_or(10, |kills| kills.parse().unwrap())
 }
 
 /// The seed for random choices: `SEED`, or a new one. The function prints it.

@@ -1,16 +1,20 @@
 //! Tests of the real worker that fills an address book: what it costs, and what a kill does.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use salesforce_simulator::Record;
+use serde_json::json;
 use switchboard::directory::Purpose;
 use switchboard::directory::model::book::Book;
 use switchboard::run::Outcome;
-use switchboard_testbed::{MemoryWatch, bounded_to};
+use switchboard_testbed::{MemoryWatch, Postgres, bounded_to};
+use tempfile::TempDir;
 
-use crate::bed::{Bed, seed};
+use crate::bed::{Bed, kills, played, seed};
+use crate::replica::Replica;
 
 const MIB: u64 = 1 << 20;
 /// Half of the chart's limit for a worker, `worker.memory`.
@@ -20,15 +24,19 @@ fn number(at: usize) -> String {
     format!("03{:08}", 40_000_000 + at)
 }
 
-/// A tenant with an address book and so many contacts, each with its number as name.
-async fn bed(records: usize, latency_ms: u64) -> Bed {
-    let contacts = (0..records).map(|at| {
+/// So many contacts, each with its number as name.
+fn contacts(count: usize) -> impl Iterator<Item = Record> {
+    (0..count).map(|at| {
         Record::person(&number(at))
             .phone(&number(at))
             .mobile("ask me")
-    });
-    let mut bed = Bed::start(contacts, latency_ms).await;
-    bed.settings["addressBook"] = serde_json::json!({"maxRecords": 10_000_000});
+    })
+}
+
+/// A tenant with an address book and so many contacts.
+async fn bed(records: usize, latency_ms: u64) -> Bed {
+    let mut bed = Bed::start(contacts(records), latency_ms).await;
+    bed.settings["addressBook"] = json!({"maxRecords": 10_000_000});
     bed
 }
 
@@ -77,30 +85,65 @@ async fn no_address_book_costs_a_worker_half_of_its_memory() {
     assert_whole(&bed, records).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_killed_while_it_fills_loses_and_doubles_nothing() {
-    const KILLS: usize = 25;
+/// Fills address books until so many workers and directories were killed meanwhile.
+async fn killed_while_it_fills(database: impl Fn() -> String) {
     /// More than are read page by page.
     const RECORDS: usize = 9_000;
+    /// The most kills in one fill.
+    const OF_ONE: usize = 25;
     let mut random = StdRng::seed_from_u64(seed());
-    let bed = bed(RECORDS, 5).await;
-    let (mut kills, mut rows) = (0, 0);
-    while kills < KILLS && book(&bed).await.filled_at.is_none() {
-        let mut child = bed.spawn("sync");
-        let life = Duration::from_millis(random.random_range(50..3_000));
-        if tokio::time::timeout(life, child.wait()).await.is_ok() {
-            continue;
+    let (mut of_workers, mut of_directories) = (0, 0);
+    while of_workers + of_directories < kills() {
+        let mut replica = Replica::start(&database()).await;
+        let mut bed = Bed::beside(&replica, played(contacts(RECORDS), 5).await);
+        bed.settings["addressBook"] = json!({"maxRecords": 10_000_000});
+        let until = kills().min(of_workers + of_directories + OF_ONE);
+        let mut rows = 0;
+        while of_workers + of_directories < until && book(&bed).await.filled_at.is_none() {
+            let mut child = bed.spawn("sync");
+            let life = Duration::from_millis(random.random_range(50..3_000));
+            if tokio::time::timeout(life, child.wait()).await.is_ok() {
+                continue;
+            }
+            if random.random_bool(0.5) {
+                child.kill().await.unwrap();
+                of_workers += 1;
+            } else {
+                replica.kill_and_start().await;
+                replica.becomes_ready().await;
+                of_directories += 1;
+                // The worker asks again, or says that it could not.
+                bed.ended(child).await;
+            }
+            let read = book(&bed).await.fill.map_or(rows, |fill| fill.progress().0);
+            assert!(read >= rows, "{read} after {rows}");
+            rows = read;
         }
-        child.start_kill().unwrap();
-        child.wait().await.unwrap();
-        kills += 1;
-        let read = book(&bed).await.fill.map_or(rows, |fill| fill.progress().0);
-        assert!(read >= rows, "{read} after {rows}");
-        rows = read;
+        println!(
+            "{of_workers} workers and {of_directories} directories killed, {rows} rows before \
+             the last run"
+        );
+        let ended = bed.run("sync").await;
+        assert_eq!(ended.code, Some(0), "{:?}", ended.report);
+        assert_whole(&bed, RECORDS).await;
     }
-    println!("{kills} kills, {rows} rows before the last run");
-    assert!(kills > 2, "{kills}");
-    let ended = bed.run("sync").await;
-    assert_eq!(ended.code, Some(0), "{:?}", ended.report);
-    assert_whole(&bed, RECORDS).await;
+}
+
+/// With `SWITCHBOARD_KILLS=100` it takes minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_fills_nothing_is_lost_or_doubled_on_sqlite() {
+    let folder = TempDir::new().unwrap();
+    let books = Cell::new(0);
+    killed_while_it_fills(|| {
+        books.set(books.get() + 1);
+        let file = folder.path().join(format!("{}.db", books.get()));
+        format!("sqlite:{}", file.display())
+    })
+    .await;
+}
+
+/// With `SWITCHBOARD_KILLS=100` it takes minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_fills_nothing_is_lost_or_doubled_on_postgresql() {
+    killed_while_it_fills(|| Postgres::shared().unwrap().new_database().unwrap()).await;
 }

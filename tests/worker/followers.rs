@@ -15,7 +15,7 @@ use switchboard::directory::model::LookupState;
 use switchboard_testbed::Postgres;
 use tempfile::TempDir;
 
-use crate::bed::{Bed, PASSWORD, USER, client, seed};
+use crate::bed::{Bed, PASSWORD, USER, client, kills, seed};
 use crate::replica::Replica;
 use crate::truth::{differences, told, true_names};
 
@@ -44,12 +44,6 @@ impl Kept {
             }
         }
     }
-}
-
-/// The number of kills: a few, or `SWITCHBOARD_KILLS`.
-fn kills() -> usize {
-    let set = std::env::var("SWITCHBOARD_KILLS");
-    set.map_or(10, |kills| kills.parse().unwrap())
 }
 
 /// The org's and the directory's answers, after a run that nobody disturbs. Transactions that are
