@@ -1,5 +1,6 @@
 //! The rules for writing records.
 
+mod activity;
 mod edit;
 
 pub use edit::Edit;
@@ -175,6 +176,7 @@ impl Org {
                 row.set(field, Value::text(contact));
             }
         }
+        self.remember(&row, object, by);
         self.put(object.name, row, by.commits_at);
         Ok(id)
     }
@@ -205,6 +207,7 @@ impl Org {
         if is_true(&row, object, "IsPersonAccount") {
             self.write_twin(&row, object, by);
         }
+        self.remember(&row, object, by);
         self.put(object.name, row, by.commits_at);
         Ok(())
     }

@@ -165,6 +165,7 @@ fn account() -> ObjectType {
         field("Industry", Kind::Picklist),
         field("Type", Kind::Picklist),
         field("Description", Kind::TextArea),
+        fixed("LastActivityDate", Kind::Date),
         reference("ParentId", "Parent", &["Account"]),
         fixed_reference("MasterRecordId", "MasterRecord", &["Account"]),
         Field {
@@ -209,6 +210,7 @@ fn contact() -> ObjectType {
         sized("Title", 128),
         sized("Department", 80),
         field("Description", Kind::TextArea),
+        fixed("LastActivityDate", Kind::Date),
         reference("ReportsToId", "ReportsTo", &["Contact"]),
         fixed_reference("MasterRecordId", "MasterRecord", &["Contact"]),
         Field {
@@ -239,6 +241,7 @@ fn lead() -> ObjectType {
         field("Status", Kind::Picklist),
         field("LeadSource", Kind::Picklist),
         field("Description", Kind::TextArea),
+        fixed("LastActivityDate", Kind::Date),
         fixed_reference("MasterRecordId", "MasterRecord", &["Lead"]),
         fixed("IsConverted", Kind::Boolean),
         fixed("ConvertedDate", Kind::Date),

@@ -112,15 +112,35 @@ pub(super) struct Compiler<'a, 'q> {
     pub(super) alias: Option<&'q str>,
     /// Number of sub-queries so far; two are allowed.
     pub(super) semi_joins: usize,
+    /// Why no sub-query may stand here.
+    pub(super) no_semi_join: Option<&'static str>,
+    /// Whether it is a part of a condition that is compiled.
+    pub(super) is_within: bool,
 }
+
+const IN_AN_OR: &str = "Semi join sub-selects are not allowed with the 'OR' operator";
+const IN_PARENTHESES: &str = "Semi join sub-selects are only allowed at the top level WHERE \
+     expressions and not in nested WHERE expressions.";
+pub(super) const IN_A_SEMI_JOIN: &str = "Nesting of semi join sub-selects is not supported";
 
 impl Compiler<'_, '_> {
     /// Checks and compiles a condition.
     pub(super) fn compile(&mut self, expr: &Expr) -> Result<Filter, QueryError> {
+        let is_outermost = !std::mem::replace(&mut self.is_within, true);
         match expr {
             Expr::And(parts) => Ok(Filter::And(self.all(parts)?)),
-            Expr::Or(parts) => Ok(Filter::Or(self.all(parts)?)),
-            Expr::Not(inner) => Ok(Filter::Not(Box::new(self.compile(inner)?))),
+            Expr::Or(parts) => {
+                let why = if is_outermost {
+                    IN_AN_OR
+                } else {
+                    IN_PARENTHESES
+                };
+                Ok(Filter::Or(self.without_semi_joins(why, parts)?))
+            }
+            Expr::Not(inner) => {
+                let inner = self.without_semi_joins(IN_PARENTHESES, std::slice::from_ref(inner))?;
+                Ok(Filter::Not(Box::new(Filter::And(inner))))
+            }
             Expr::Compare { name, op, literal } => self.compare(name, *op, literal),
             Expr::CompareAggregate { aggregate, .. } => {
                 Err(QueryError::unexpected("(", aggregate.of.at))
@@ -154,6 +174,19 @@ impl Compiler<'_, '_> {
 
     fn all(&mut self, parts: &[Expr]) -> Result<Vec<Filter>, QueryError> {
         parts.iter().map(|part| self.compile(part)).collect()
+    }
+
+    /// The parts of a condition in which no sub-query may stand.
+    fn without_semi_joins(
+        &mut self,
+        why: &'static str,
+        parts: &[Expr],
+    ) -> Result<Vec<Filter>, QueryError> {
+        let outside = self.no_semi_join;
+        self.no_semi_join = outside.or(Some(why));
+        let parts = self.all(parts);
+        self.no_semi_join = outside;
+        parts
     }
 
     fn field(&self, name: &Name) -> Result<Found, QueryError> {
@@ -246,6 +279,9 @@ impl Compiler<'_, '_> {
     }
 
     fn semi_join(&mut self, name: &Name, query: &Query) -> Result<Filter, QueryError> {
+        if let Some(why) = self.no_semi_join {
+            return Err(QueryError::malformed(why, name.at));
+        }
         self.semi_joins += 1;
         if self.semi_joins > 2 {
             return Err(QueryError::malformed(
@@ -261,8 +297,25 @@ impl Compiler<'_, '_> {
             );
             return Err(QueryError::malformed(message, name.at));
         }
-        let inner = plan::plan(query, self.scope)?;
+        let inner = plan::semi_join(query, self.scope)?;
+        if inner.object == self.object.name {
+            let message = "The inner and outer selects should not be on the same object type";
+            return Err(QueryError::malformed(message, name.at));
+        }
         let column = plan::single_field(query, &inner, self.scope, name.at)?;
+        if !column
+            .targets
+            .iter()
+            .any(|target| found.targets.contains(target))
+        {
+            let message = format!(
+                "The selected field '{}' in the subquery and the left operand field in the where \
+                 expression in the outer query '{}' should point to the same object type",
+                column.name, found.name
+            );
+            return Err(QueryError::malformed(message, name.at));
+        }
+        let column = column.path;
         let rows = eval::rows(&inner, self.scope);
         let table = self.scope.org.table(&inner.object);
         let ids = rows

@@ -49,6 +49,8 @@ pub(crate) struct Found {
     pub(crate) path: Path,
     pub(crate) kind: Kind,
     pub(crate) name: String,
+    /// The objects whose records an Id or a reference names.
+    pub(crate) targets: Vec<&'static str>,
 }
 
 /// Resolves a name, relative to an object.
@@ -102,6 +104,10 @@ fn walk(
                 path: Path::Own(ix),
                 kind: field.kind,
                 name: field.name.clone(),
+                targets: match field.kind {
+                    Kind::Id => vec![object.name],
+                    _ => field.targets.clone(),
+                },
             })
         }
         [relationship, rest @ ..] => {
@@ -116,6 +122,7 @@ fn walk(
                         path: Path::Same(Value::text(target.name)),
                         kind: Kind::String,
                         name: "Type".to_owned(),
+                        targets: Vec::new(),
                     }),
                     rest => walk(rest, target, scope, at),
                 };

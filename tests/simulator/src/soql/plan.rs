@@ -2,8 +2,8 @@
 
 use super::aggregate::{self, Groups};
 use super::ast::{Item, Name, Query, Shown, TypeOf};
-use super::filter::{Compiler, Filter};
-use super::path::{self, Path};
+use super::filter::{self, Compiler, Filter};
+use super::path::{self, Found, Path};
 use super::{QueryError, Scope};
 use crate::schema::{FieldIx, Kind, ObjectType};
 
@@ -58,16 +58,36 @@ pub(crate) struct Key {
 
 /// Resolves names and checks rights.
 pub(super) fn plan(query: &Query, scope: &Scope<'_>) -> Result<Plan, QueryError> {
-    let object = scope
-        .org
-        .schema
-        .object(&query.from)
-        .filter(|object| scope.access.sees_object(scope.org, object))
-        .ok_or_else(|| no_such_object(&query.from, query.from_at, scope))?;
-    plan_for(query, object, scope)
+    plan_for(query, object(query, scope)?, None, scope)
 }
 
-fn plan_for(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Plan, QueryError> {
+/// The same of the sub-query of a semi-join, which may have no order, no limit and no semi-join.
+pub(super) fn semi_join(query: &Query, scope: &Scope<'_>) -> Result<Plan, QueryError> {
+    let clauses = [
+        ("ORDER", !query.order.is_empty()),
+        ("LIMIT", query.limit.is_some()),
+        ("OFFSET", query.offset.is_some()),
+    ];
+    if let Some((clause, _)) = clauses.into_iter().find(|(_, is_there)| *is_there) {
+        return Err(QueryError::unexpected(clause, query.from_at));
+    }
+    let within = Some(filter::IN_A_SEMI_JOIN);
+    plan_for(query, object(query, scope)?, within, scope)
+}
+
+fn object<'a>(query: &Query, scope: &Scope<'a>) -> Result<&'a ObjectType, QueryError> {
+    let object = scope.org.schema.object(&query.from);
+    object
+        .filter(|object| scope.access.sees_object(scope.org, object))
+        .ok_or_else(|| no_such_object(&query.from, query.from_at, scope))
+}
+
+fn plan_for(
+    query: &Query,
+    object: &ObjectType,
+    no_semi_join: Option<&'static str>,
+    scope: &Scope<'_>,
+) -> Result<Plan, QueryError> {
     let offset = query.offset.unwrap_or(0);
     if offset > scope.switches.offset_limit {
         let message = format!(
@@ -85,6 +105,8 @@ fn plan_for(query: &Query, object: &ObjectType, scope: &Scope<'_>) -> Result<Pla
                 object,
                 alias,
                 semi_joins: 0,
+                no_semi_join,
+                is_within: false,
             }
             .compile(expr)?,
         ),
@@ -337,7 +359,7 @@ fn children(query: &Query, parent: &ObjectType, scope: &Scope<'_>) -> Result<Col
     Ok(Column::Children(
         child.plural.to_owned(),
         through,
-        Box::new(plan_for(query, child, scope)?),
+        Box::new(plan_for(query, child, None, scope)?),
     ))
 }
 
@@ -347,7 +369,7 @@ pub(super) fn single_field(
     plan: &Plan,
     scope: &Scope<'_>,
     at: usize,
-) -> Result<Path, QueryError> {
+) -> Result<Found, QueryError> {
     let wrong = || {
         QueryError::malformed(
             "semi join sub-select must select exactly one id or reference field",
@@ -364,7 +386,7 @@ pub(super) fn single_field(
     };
     let found = path::resolve(&name, query.alias.as_deref(), object, scope)?;
     if matches!(found.kind, Kind::Id | Kind::Reference) {
-        Ok(found.path)
+        Ok(found)
     } else {
         Err(wrong())
     }

@@ -580,3 +580,51 @@ fn thousands_of_numbers_in_many_records_are_found_by_index() {
     // Nested scans would compare 10^9 texts. The limit is generous enough for a busy machine.
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_semi_join_stands_where_salesforce_takes_it() {
+    let of_acme = "SELECT Id FROM Account WHERE Name = 'Acme KK'";
+    assert_eq!(
+        names(&format!(
+            "SELECT LastName FROM Contact WHERE AccountId IN ({of_acme})"
+        )),
+        ["Sato"]
+    );
+    assert_eq!(
+        names(&format!(
+            "SELECT LastName FROM Contact WHERE LastName LIKE 'S%' AND (AccountId IN ({of_acme}))"
+        )),
+        ["Sato"]
+    );
+    let at_top = "not in nested WHERE expressions";
+    for (condition, why) in [
+        (
+            format!("LastName = 'x' OR AccountId IN ({of_acme})"),
+            "'OR' operator",
+        ),
+        (
+            format!("LastName = 'x' AND (LastName = 'y' OR AccountId IN ({of_acme}))"),
+            at_top,
+        ),
+        (format!("NOT AccountId IN ({of_acme})"), at_top),
+        (format!("AccountId IN ({of_acme} LIMIT 1)"), "'LIMIT'"),
+        (format!("AccountId IN ({of_acme} ORDER BY Name)"), "'ORDER'"),
+        (
+            "AccountId IN (SELECT AccountId FROM Contact)".to_owned(),
+            "should not be on the same object type",
+        ),
+        (
+            "AccountId IN (SELECT Id FROM Lead)".to_owned(),
+            "'AccountId' should point to the same object type",
+        ),
+        (
+            "AccountId IN (SELECT Id FROM Account WHERE OwnerId IN (SELECT Id FROM User))"
+                .to_owned(),
+            "Nesting",
+        ),
+    ] {
+        let (code, message) = refused(&format!("SELECT Id FROM Contact WHERE {condition}"));
+        assert_eq!(code, "MALFORMED_QUERY", "{condition}");
+        assert!(message.contains(why), "{condition}: {message}");
+    }
+}

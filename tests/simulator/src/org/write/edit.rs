@@ -122,7 +122,7 @@ impl Org {
     }
 
     /// A stored row and its object, whether it is deleted or not.
-    fn stored(&self, id: &str) -> Option<(String, Row)> {
+    pub(super) fn stored(&self, id: &str) -> Option<(String, Row)> {
         let object = self
             .schema
             .object_of_id(id)
