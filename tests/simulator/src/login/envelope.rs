@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
-use quick_xml::Reader;
+use quick_xml::NsReader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
+use quick_xml::name::{Namespace, ResolveResult};
 
 const MAX_DEPTH: usize = 32;
 const MAX_NODES: usize = 10_000;
 
-/// An XML element: local name, text, children.
+/// An XML element: its namespace, local name, text and children.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Node {
+    /// Empty if it is in none.
+    pub(super) namespace: String,
     pub(super) name: String,
     pub(super) text: String,
     pub(super) children: Vec<Self>,
@@ -39,11 +42,20 @@ impl Node {
 
 /// Parses a document; `Err` describes what is wrong with it.
 pub(super) fn read(text: &str) -> Result<Node, String> {
-    let mut reader = Reader::from_str(text);
+    let mut reader = NsReader::from_str(text);
     let mut open = vec![Node::default()];
     let mut count = 0;
     loop {
-        let event = reader.read_event().map_err(|error| error.to_string())?;
+        let (space, event) = reader
+            .read_resolved_event()
+            .map_err(|error| error.to_string())?;
+        let namespace = match space {
+            ResolveResult::Bound(Namespace(namespace)) => namespace.to_owned(),
+            ResolveResult::Unbound => String::new(),
+            ResolveResult::Unknown(prefix) => {
+                return Err(format!("The prefix \"{prefix}\" is not bound"));
+            }
+        };
         match event {
             Event::Start(start) => {
                 count += 1;
@@ -51,6 +63,7 @@ pub(super) fn read(text: &str) -> Result<Node, String> {
                     return Err("document is too large".to_owned());
                 }
                 open.push(Node {
+                    namespace,
                     name: start.local_name().as_ref().to_owned(),
                     ..Node::default()
                 });
@@ -58,6 +71,7 @@ pub(super) fn read(text: &str) -> Result<Node, String> {
             Event::Empty(empty) => {
                 count += 1;
                 let node = Node {
+                    namespace,
                     name: empty.local_name().as_ref().to_owned(),
                     ..Node::default()
                 };
@@ -127,6 +141,10 @@ mod tests {
         )
         .unwrap();
         let login = root.find("login").unwrap();
+        assert_eq!(
+            (root.namespace.as_str(), login.namespace.as_str()),
+            ("x", "u")
+        );
         assert_eq!(login.child_text("username"), Some("a@b"));
         assert_eq!(login.child_text("password"), Some("p&<<& q"));
     }
@@ -138,6 +156,7 @@ mod tests {
         assert!(read("<a>").is_err());
         assert!(read("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>").is_err());
         assert!(read("<a>&x;</a>").is_err());
+        assert!(read("<n:a/>").is_err());
         assert!(read(&format!("{}{}", "<a>".repeat(100), "</a>".repeat(100))).is_err());
     }
 }

@@ -27,6 +27,10 @@ impl Dialect {
         }
     }
 
+    fn namespace(self) -> String {
+        format!("urn:{}.soap.sforce.com", self.word())
+    }
+
     fn letter(self) -> char {
         match self {
             Self::Partner => 'u',
@@ -100,6 +104,14 @@ fn dispatch(
             ),
         ));
     }
+    if !is_xml(request) {
+        let answer = Answer::text(
+            415,
+            "text/html",
+            "<html><body>Unsupported Media Type</body></html>",
+        );
+        return Ok(Handled::new("soap", answer));
+    }
     let switches = &world.switches;
     let number = version
         .parse::<f64>()
@@ -133,6 +145,11 @@ fn dispatch(
         })
     })?;
     let operation = root.child("Body").and_then(|body| body.children.first());
+    if let Some(node) = operation
+        && node.namespace != dialect.namespace()
+    {
+        return Err(fail(no_operation(node)));
+    }
     match operation.map(|node| (node.name.as_str(), node)) {
         Some(("login", login)) => {
             if number >= switches.soap_login_gone_at {
@@ -147,20 +164,32 @@ fn dispatch(
         Some((name @ ("getUserInfo" | "getServerTimestamp" | "logout"), _)) => {
             with_session(core, world, request, dialect, version, &root, name)
         }
-        Some((name, _)) => {
-            let message = format!("No operation available for request {name}");
-            Err(fail(Fault {
-                code: "Client".into(),
-                prefixed: false,
-                ..Fault::later("", &message)
-            }))
-        }
+        Some((_, node)) => Err(fail(no_operation(node))),
         None => Err(fail(Fault {
             code: "Client".into(),
             prefixed: false,
             ..Fault::later("", "no operation")
         })),
     }
+}
+
+fn no_operation(node: &Node) -> Fault {
+    let (namespace, name) = (&node.namespace, &node.name);
+    let message = format!("No operation available for request {{{namespace}}}{name}");
+    Fault {
+        code: "Client".into(),
+        prefixed: false,
+        ..Fault::later("", &message)
+    }
+}
+
+/// Whether a body says that it is XML, or says nothing. How Salesforce takes one that says nothing
+/// is not known.
+fn is_xml(request: &Request) -> bool {
+    let kind = request.header("content-type").unwrap_or("text/xml");
+    let kind = kind.split(';').next().unwrap_or(kind).trim();
+    let kinds = ["text/xml", "application/xml", "application/soap+xml"];
+    kinds.iter().any(|xml| kind.eq_ignore_ascii_case(xml))
 }
 
 fn do_login(

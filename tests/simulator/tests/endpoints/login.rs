@@ -367,3 +367,36 @@ async fn a_jwt_is_verified_for_real() {
         "inactive user"
     );
 }
+
+#[tokio::test]
+async fn an_envelope_names_its_operation_as_the_wsdl_does() {
+    let sim = start().await;
+    let url = format!("{}/services/Soap/u/60.0", sim.url());
+    let ask = async |kind: &str, login: &str| {
+        let body = format!(
+            "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body>{login}</e:Body></e:Envelope>"
+        );
+        let request = client(&sim)
+            .post(&url)
+            .header("Content-Type", kind)
+            .header("SOAPAction", "login");
+        let response = request.body(body).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let plain = "<login><username>u</username><password>p</password></login>";
+    let (status, text) = ask("text/xml", plain).await;
+    assert_eq!(status, 500);
+    assert!(
+        text.contains("No operation available for request {}login"),
+        "{text}"
+    );
+    let enterprise = "<n:login xmlns:n=\"urn:enterprise.soap.sforce.com\"/>";
+    let (status, text) = ask("text/xml; charset=utf-8", enterprise).await;
+    assert_eq!(status, 500);
+    assert!(
+        text.contains("{urn:enterprise.soap.sforce.com}login"),
+        "{text}"
+    );
+    assert_eq!(ask("application/json", plain).await.0, 415);
+    assert!(sim.counters().logins.is_empty(), "nobody tried to log in");
+}
