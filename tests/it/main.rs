@@ -53,6 +53,7 @@ mod stage;
 mod status;
 mod story;
 mod sweep;
+mod taken_away;
 mod tenant;
 mod tenants;
 mod throttled;

@@ -49,6 +49,8 @@ pub(crate) struct Stage {
     /// The kubeconfig of controllers.
     pub kubeconfig: PathBuf,
     directory_url: String,
+    /// Where controllers find the directory.
+    controllers_directory: String,
     tls: Option<StageTls>,
     dir: TempDir,
     run_deadline: Duration,
@@ -197,6 +199,7 @@ impl Stage {
             log,
             flags: Vec::new(),
             wrapper: Vec::new(),
+            controllers_directory: directory_url.clone(),
             directory_url,
             tls,
             dir,
@@ -222,6 +225,12 @@ impl Stage {
     /// Adds a flag of its controllers.
     pub(crate) fn flag(mut self, flag: &'static str) -> Self {
         self.flags.push(flag);
+        self
+    }
+
+    /// Sets where controllers find the directory.
+    pub(crate) fn directory_behind(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.controllers_directory);
         self
     }
 
@@ -279,7 +288,7 @@ impl Stage {
             .arg("controller")
             .arg("--listen=127.0.0.1:0")
             .arg("--worker-image=switchboard:test")
-            .arg(format!("--directory-url={}", self.directory_url))
+            .arg(format!("--directory-url={}", self.controllers_directory))
             .arg(format!(
                 "--token-keys={}",
                 self.dir.path().join("token.key").display()
