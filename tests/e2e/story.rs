@@ -1,10 +1,18 @@
 //! The main story: an integration becomes ready, a call comes in, and a CronJob's pod adds the
-//! name.
+//! name; and one that rings for the first time has its name while it does.
+
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use switchboard::directory::client::Caller;
 
 use crate::bed::Bed;
 use crate::{Failure, Progress, tenant};
+
+/// A number that nobody has called from before it rings, and the company that has it.
+const FIRST_TIME: (&str, &str) = ("0398765432", "Kaede Foods KK");
+/// How long the call screen waits for a name.
+const RINGING: Duration = Duration::from_secs(10);
 
 /// The calling number, and the company and person that the example's Salesforce has for it.
 pub(crate) const CALLER: &str = "0312345678";
@@ -36,7 +44,20 @@ pub(crate) async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failu
         // From here on, runs start only on request.
         tenant::patch(bed, &json!({"spec": {"contacts": {"retrieval": "Daily", "dailyAt": "23:00", "lookupEvery": null}, "run": null}})).await?;
         Ok(format!("{} {} by job {job}", KNOWN_AS.0, KNOWN_AS.1))
-    }).await
+    }).await?;
+    progress
+        .must("a first-time caller has a name while it rings", async {
+            let (_forward, directory) = tenant::directory(bed, "lookup").await?;
+            let began = Instant::now();
+            let caller = directory.caller(FIRST_TIME.0, RINGING).await?;
+            let took = began.elapsed().as_millis();
+            let Caller::Known(contact) = caller else {
+                return Err(format!("the call screen shows {caller:?}").into());
+            };
+            expect("company", &json!(contact.company_name), FIRST_TIME.1)?;
+            Ok(format!("{} after {took} ms", FIRST_TIME.1))
+        })
+        .await
 }
 
 /// Checks that the call screen shows the caller.
