@@ -86,6 +86,7 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     decision.revocation();
     decision.synced(settings);
     decision.summary(settings);
+    decision.run_again(settings);
     decision.finish()
 }
 
@@ -140,6 +141,7 @@ impl<'a> Decision<'a> {
                 ended_runs: vec![],
                 takes_resident,
                 takes_over: false,
+                run_again: false,
                 notices: vec![],
                 letters: vec![],
                 requeue_after: MAX_REQUEUE,

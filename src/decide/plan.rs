@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub takes_resident: bool,
     /// Whether the run is one that the controller hands over.
     pub takes_over: bool,
+    /// Whether the controller's own run is to come at once, because Salesforce answers again.
+    pub run_again: bool,
     /// Events to publish.
     pub notices: Vec<Notice>,
     /// Mails to send once the status is written.

@@ -9,7 +9,7 @@ use super::login::ledger::{note_refusal, note_refused_at, of_credential, settle_
 use super::login::next_attempt::{Cause, Next, REFUSAL_WINDOW};
 use super::login::proof::{Refusal, remembered_refusal};
 use super::login::user_limit::Refused;
-use super::login::{next_attempt, user_limit};
+use super::login::{next_attempt, recovery, user_limit};
 use super::rules::budget::Spender;
 use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
@@ -75,6 +75,7 @@ impl Decision<'_> {
             interval: settings.interval,
             worked_elsewhere: self.worked_elsewhere(),
             session_wanted: self.observed.session_wanted,
+            answers_again: self.observed.answers_again && recovery::proof_waits(&self.status),
             runs_within: self.runs_within(settings),
             uid: &self.uid,
         };

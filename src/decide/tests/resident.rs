@@ -231,6 +231,32 @@ fn counts_are_written_once_a_minute_and_an_outcome_at_once() {
 }
 
 #[test]
+fn a_run_that_was_not_answered_comes_at_once_when_salesforce_answers_again() {
+    let mut world = world();
+    world.now = 60;
+    world.resident.add(failing("a", 59, "Unreachable"));
+    assert!(!world.step(Ok(findings())).run_again);
+    let silent = recovery::silent_since(world.resource.status.as_ref().unwrap());
+    assert_eq!(silent, Some(at(60)));
+    world.answers_again = true;
+    assert!(world.step(Ok(findings())).run_again);
+    assert_eq!(world.proofs, 1, "the connection is not proved for that");
+    world.resource.spec.suspend = true;
+    assert!(!world.step(Ok(findings())).run_again);
+    world.resource.spec.suspend = false;
+    // Where the connection was not answered either, the run follows the proof.
+    world.now = 4_000;
+    let plan = world.step(unreachable());
+    assert_eq!(world.condition(CONNECTED), Some((Truth::False, "Unreachable".into())));
+    assert!(!plan.run_again);
+    assert!(world.step(Ok(findings())).run_again);
+    // Other failures have nothing to do with it.
+    world.now = 4_100;
+    world.resident.add(failing("b", 4_099, "QueryTimeout"));
+    assert!(!world.step(Ok(findings())).run_again);
+}
+
+#[test]
 fn what_is_too_big_becomes_a_job_once_and_waits_for_one_that_runs() {
     let mut world = world();
     let too_big = |id: &str| {
