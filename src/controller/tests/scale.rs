@@ -413,8 +413,9 @@ impl Fleet {
 
     fn ask_again(&mut self) {
         if let Some(due) = self.recovery.next_due() {
-            let wait = due.duration_since(stamp(self.now)).as_millis().max(0);
-            let at = self.now + Ms::try_from(wait).unwrap();
+            // A moment more, so that it is due then.
+            let wait = due.duration_since(stamp(self.now)).as_millis() + 1;
+            let at = self.now + Ms::try_from(wait).unwrap_or_default();
             if self.ask_at.is_none_or(|known| at < known) {
                 self.ask_at = Some(at);
                 self.push(at, Event::AskAgain);
