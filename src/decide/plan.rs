@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub ended_runs: Vec<LastRun>,
     /// Whether these include the controller's own.
     pub takes_resident: bool,
+    /// Whether reports of pods wait for a later write, because only counts changed.
+    pub leaves_reports: bool,
     /// Whether the run is one that the controller hands over.
     pub takes_over: bool,
     /// Whether the controller's own run is to come at once, because Salesforce answers again.

@@ -14,6 +14,7 @@ use super::rules::budget::Spender;
 use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, requests, warnings};
+use super::runs::resident::BETWEEN_IDLE_WRITES;
 use super::{Credentials, Decision, Failure, Proof, resident, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
 use crate::api::status::UNOBSERVED;
@@ -503,8 +504,24 @@ impl Decision<'_> {
     /// another one. A report of a pod is nothing to others.
     fn worked_elsewhere(&self) -> Option<Timestamp> {
         let proved = self.observed.siblings.proved_at;
-        let worked = self.observed.worked_at.max(proved);
+        let worked = self
+            .observed
+            .worked_at
+            .max(proved)
+            .max(self.worked_untold());
         worked.map(|at| at.min(self.now))
+    }
+
+    /// Returns when an earlier controller may have worked last for this integration: what its runs
+    /// did while nobody called is in the status an hour later at most. Otherwise a fleet would be
+    /// proved at once by the next controller.
+    fn worked_untold(&self) -> Option<Timestamp> {
+        let connection = self.status.connection.as_ref()?;
+        let told = connection.run_succeeded_at.as_ref()?.0;
+        let settings = self.observed.settings.ok()?;
+        let latest = told.checked_add(BETWEEN_IDLE_WRITES).ok()?;
+        self.is_resident_after_calls(settings)
+            .then(|| latest.min(self.observed.leader_since).max(told))
     }
 
     /// Returns how long it takes at most from one run that asks what changed to the next. Where

@@ -352,7 +352,10 @@ impl Decision<'_> {
     /// an answer and there is one by now.
     pub(crate) fn run_again(&mut self, settings: &Settings) {
         let before = self.observed.resource.status.as_ref();
-        let is_proved = self.observed.proof.is_some_and(|proof| proof.outcome.is_ok());
+        let is_proved = self
+            .observed
+            .proof
+            .is_some_and(|proof| proof.outcome.is_ok());
         let is_back = is_proved && before.is_some_and(recovery::proof_waits);
         let answers = is_proved || self.observed.answers_again;
         self.plan.run_again = self.is_resident_after_calls(settings)

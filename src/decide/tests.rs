@@ -201,6 +201,8 @@ impl World {
         if plan.takes_resident {
             let held = self.resident.clone();
             self.resident.written(&held, at(self.now));
+        } else if !plan.ended_runs.is_empty() {
+            self.resident.written(&Unwritten::NONE, at(self.now));
         }
         if plan.takes_over {
             self.hand_over = None;

@@ -245,8 +245,8 @@ impl Memory {
             .unwrap_or_default()
     }
 
-    /// Records that the status holds these runs of the controller.
-    pub(crate) fn resident_runs_written(&self, key: &Key, held: &Unwritten, now: Timestamp) {
+    /// Records that the status holds these runs of the controller, and those of pods.
+    pub(crate) fn runs_written(&self, key: &Key, held: &Unwritten, now: Timestamp) {
         self.update(key, |state, _| state.unwritten.written(held, now));
     }
 

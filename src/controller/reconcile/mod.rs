@@ -31,6 +31,7 @@ use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions,
 use crate::decide;
 use crate::decide::login::recovery;
 use crate::decide::runs::admission::{Admission, RefusedObject, WriteResult};
+use crate::decide::runs::resident::Unwritten;
 use crate::decide::{Cause, decide};
 
 pub(crate) async fn reconcile(
@@ -163,10 +164,13 @@ async fn reconcile_once(
         if plan.run_again {
             context.run_again(&resource);
         }
-        context.memory.record_runs(&key, gathered.jobs);
+        if !plan.leaves_reports {
+            context.memory.record_runs(&key, gathered.jobs);
+        }
         if plan.takes_resident {
-            let held = &gathered.resident;
-            context.memory.resident_runs_written(&key, held, now());
+            context.memory.runs_written(&key, &gathered.resident, now());
+        } else if !plan.ended_runs.is_empty() {
+            context.memory.runs_written(&key, &Unwritten::NONE, now());
         }
         if plan.takes_over && !matches!(applied, Err(Error::Job(_))) {
             context.memory.taken_over(&key);

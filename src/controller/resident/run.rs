@@ -359,10 +359,8 @@ impl Runner {
         let run = ended(name, report, fingerprint.to_owned());
         let unwritten = context.memory.add_resident_run(key, run);
         let status = context.integration(key);
-        let last = status
-            .as_ref()
-            .and_then(|resource| resource.status.as_ref()?.last_run.as_ref());
-        let Some(due) = unwritten.due(last) else {
+        let status = status.as_ref().and_then(|one| one.status.as_ref());
+        let Some(due) = unwritten.due(status) else {
             return;
         };
         let wait = Duration::try_from(due.duration_since(now())).unwrap_or_default();

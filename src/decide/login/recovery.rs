@@ -218,7 +218,9 @@ mod tests {
     /// A fleet that is told at second 0 that one is answered, after silence from then on.
     fn told(waiting: Vec<(Timestamp, usize)>, silent_since: i64) -> Recovery<usize> {
         let mut recovery = Recovery::default();
-        recovery.hear(&usize::MAX, Heard::Answer(at(silent_since)), at(0), || waiting);
+        recovery.hear(&usize::MAX, Heard::Answer(at(silent_since)), at(0), || {
+            waiting
+        });
         recovery
     }
 
@@ -294,7 +296,10 @@ mod tests {
             recovery.hear(&9, again, now, || vec![(at(-600), 0)]);
             times.extend(recovery.take_due(now).iter().map(|_| second));
         }
-        assert!(times.windows(2).all(|two| two[1] - two[0] >= 600), "{times:?}");
+        assert!(
+            times.windows(2).all(|two| two[1] - two[0] >= 600),
+            "{times:?}"
+        );
         // An hour later it is no longer thought to have the same cause.
         assert!((5..=6).contains(&times.len()), "{times:?}");
     }
