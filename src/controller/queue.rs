@@ -92,7 +92,12 @@ pub(crate) async fn work(
         AbortOnDropHandle::new(tokio::spawn(feed_queues(affected, feeds.clone())))
     });
     drop(feeds);
+    let asking = AbortOnDropHandle::new(tokio::spawn({
+        let context = Arc::clone(context);
+        async move { context.ask_again().await }
+    }));
     futures::future::join_all(queues).await;
+    drop(asking);
     drop(asked);
 }
 

@@ -86,6 +86,7 @@ pub(crate) fn decide(observed: &Observed<'_>, now: Timestamp) -> Plan {
     decision.revocation();
     decision.synced(settings);
     decision.summary(settings);
+    decision.run_again(settings);
     decision.finish()
 }
 
@@ -112,17 +113,27 @@ impl<'a> Decision<'a> {
     fn new(observed: &'a Observed<'a>, now: Timestamp) -> Self {
         let status = observed.resource.status.clone().unwrap_or_default();
         // Runs of the controller wait until they are due, or until the status is written anyway.
-        let resident_due = observed.resident.due(status.last_run.as_ref());
-        let takes_resident = resident_due.is_some_and(|due| due <= now || observed.proof.is_some());
+        let is_due = |due: Timestamp| due <= now || observed.proof.is_some();
+        let resident_due = observed.resident.due(Some(&status));
+        let takes_resident = resident_due.is_some_and(is_due);
         let resident: &[EndedRun] = match takes_resident {
             true => observed.resident.runs(),
             false => &[],
         };
-        let unseen = runs::unseen(
+        let mut unseen = runs::unseen(
             observed.ended_runs.iter().chain(resident),
             status.last_run.as_ref(),
             observed.leader_since,
         );
+        // So do the reports of pods, which stay there meanwhile.
+        let reported = [unseen.late.as_slice(), unseen.later.as_slice()].concat();
+        let pods_due = observed.resident.due_of_pods(&reported, &status);
+        let leaves_reports = !takes_resident && pods_due.is_some_and(|due| !is_due(due));
+        if leaves_reports {
+            unseen = runs::Unseen::default();
+        }
+        let resident_waits = resident_due.filter(|_| !takes_resident);
+        let pods_wait = pods_due.filter(|_| leaves_reports);
         Decision {
             observed,
             now,
@@ -139,7 +150,9 @@ impl<'a> Decision<'a> {
                 status: SalesforceIntegrationStatus::default(),
                 ended_runs: vec![],
                 takes_resident,
+                leaves_reports,
                 takes_over: false,
+                run_again: false,
                 notices: vec![],
                 letters: vec![],
                 requeue_after: MAX_REQUEUE,
@@ -149,10 +162,7 @@ impl<'a> Decision<'a> {
             new_runs: unseen.later,
             budget: None,
             held: None,
-            wake: resident_due
-                .filter(|_| !takes_resident)
-                .into_iter()
-                .collect(),
+            wake: resident_waits.into_iter().chain(pods_wait).collect(),
         }
     }
 

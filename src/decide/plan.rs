@@ -44,8 +44,12 @@ pub(crate) struct Plan {
     pub ended_runs: Vec<LastRun>,
     /// Whether these include the controller's own.
     pub takes_resident: bool,
+    /// Whether reports of pods wait for a later write, because only counts changed.
+    pub leaves_reports: bool,
     /// Whether the run is one that the controller hands over.
     pub takes_over: bool,
+    /// Whether the controller's own run is to come at once, because Salesforce answers again.
+    pub run_again: bool,
     /// Events to publish.
     pub notices: Vec<Notice>,
     /// Mails to send once the status is written.

@@ -9,11 +9,12 @@ use super::login::ledger::{note_refusal, note_refused_at, of_credential, settle_
 use super::login::next_attempt::{Cause, Next, REFUSAL_WINDOW};
 use super::login::proof::{Refusal, remembered_refusal};
 use super::login::user_limit::Refused;
-use super::login::{next_attempt, user_limit};
+use super::login::{next_attempt, recovery, user_limit};
 use super::rules::budget::Spender;
 use super::rules::error_log::Source;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, requests, warnings};
+use super::runs::resident::BETWEEN_IDLE_WRITES;
 use super::{Credentials, Decision, Failure, Proof, resident, verdicts};
 use crate::api::conditions::{AUTHORIZED, CONNECTED, Truth, Verdict};
 use crate::api::status::UNOBSERVED;
@@ -75,6 +76,10 @@ impl Decision<'_> {
             interval: settings.interval,
             worked_elsewhere: self.worked_elsewhere(),
             session_wanted: self.observed.session_wanted,
+            answers_again: self
+                .observed
+                .answers_again
+                .filter(|_| recovery::proof_waits(&self.status)),
             runs_within: self.runs_within(settings),
             uid: &self.uid,
         };
@@ -502,8 +507,24 @@ impl Decision<'_> {
     /// another one. A report of a pod is nothing to others.
     fn worked_elsewhere(&self) -> Option<Timestamp> {
         let proved = self.observed.siblings.proved_at;
-        let worked = self.observed.worked_at.max(proved);
+        let worked = self
+            .observed
+            .worked_at
+            .max(proved)
+            .max(self.worked_untold());
         worked.map(|at| at.min(self.now))
+    }
+
+    /// Returns when an earlier controller may have worked last for this integration: what its runs
+    /// did while nobody called is in the status an hour later at most. Otherwise a fleet would be
+    /// proved at once by the next controller.
+    fn worked_untold(&self) -> Option<Timestamp> {
+        let connection = self.status.connection.as_ref()?;
+        let told = connection.run_succeeded_at.as_ref()?.0;
+        let settings = self.observed.settings.ok()?;
+        let latest = told.checked_add(BETWEEN_IDLE_WRITES).ok()?;
+        self.is_resident_after_calls(settings)
+            .then(|| latest.min(self.observed.leader_since).max(told))
     }
 
     /// Returns how long it takes at most from one run that asks what changed to the next. Where

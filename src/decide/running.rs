@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::data::claim::Holding;
+use super::login::recovery;
 use super::rules::schedule::Cadence;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, requests, warnings};
@@ -345,6 +346,22 @@ impl Decision<'_> {
                 Err(refusal)
             }
         }
+    }
+
+    /// Has the controller's own run come at once where the connection, or the last run, waited for
+    /// an answer and there is one by now.
+    pub(crate) fn run_again(&mut self, settings: &Settings) {
+        let before = self.observed.resource.status.as_ref();
+        let is_proved = self
+            .observed
+            .proof
+            .is_some_and(|proof| proof.outcome.is_ok());
+        let is_back = is_proved && before.is_some_and(recovery::proof_waits);
+        let again = self.observed.answers_again;
+        let answers = is_proved || again.is_some_and(|at| at <= self.now);
+        self.plan.run_again = self.is_resident_after_calls(settings)
+            && self.may_run(settings)
+            && (is_back || answers && recovery::run_waits(&self.status));
     }
 
     pub(crate) fn synced(&mut self, settings: &Settings) {

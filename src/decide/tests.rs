@@ -29,6 +29,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::data::claim::Answer;
+use super::login::recovery;
 use super::resident::{Asked, HandOver, Not, TooBig, Work, permit};
 use super::rules::company_claim::Claim;
 use super::rules::config::{CallCenterConflicts, Config, RunsWhere};
@@ -73,6 +74,7 @@ pub(crate) struct World {
     hand_over: Option<HandOver>,
     pub(crate) worked_at: Option<Timestamp>,
     session_wanted: bool,
+    answers_again: Option<Timestamp>,
     leader_since: Timestamp,
     active_jobs: Vec<Arc<Job>>,
     /// Jobs of runs that are on record, beside those of `ended_runs`.
@@ -110,6 +112,7 @@ impl World {
             hand_over: None,
             worked_at: None,
             session_wanted: false,
+            answers_again: None,
             // Recorded runs stay in this world, as they do for a controller that has just started.
             leader_since: Timestamp::MAX,
             active_jobs: vec![],
@@ -153,6 +156,7 @@ impl World {
             hand_over: self.hand_over.clone(),
             worked_at: self.worked_at,
             session_wanted: self.session_wanted,
+            answers_again: self.answers_again,
             leader_since: self.leader_since,
             active_jobs: &self.active_jobs,
             over_jobs: &over_jobs,
@@ -197,6 +201,8 @@ impl World {
         if plan.takes_resident {
             let held = self.resident.clone();
             self.resident.written(&held, at(self.now));
+        } else if !plan.ended_runs.is_empty() {
+            self.resident.written(&Unwritten::NONE, at(self.now));
         }
         if plan.takes_over {
             self.hand_over = None;

@@ -13,7 +13,7 @@ pub(crate) mod stores;
 pub(crate) mod user_logins;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
 
 use self::directory::DirectoryTrust;
 use self::mail::Mail;
@@ -33,7 +34,9 @@ use super::memory::Memory;
 use super::memory::index::Index;
 use super::memory::key::Key;
 use crate::api::{SalesforceIntegration, now};
+use crate::company_id::CompanyId;
 use crate::decide::children::TokenSources;
+use crate::decide::login::recovery::{self, Heard, Recovery};
 use crate::decide::login::user_limit;
 use crate::decide::login::user_limit::Refused;
 use crate::decide::revocation;
@@ -80,6 +83,12 @@ pub(crate) struct Context {
     /// The integrations that are to be looked at without an event of the cluster.
     looks: UnboundedSender<Key>,
     looked_at: Mutex<Option<UnboundedReceiver<Key>>>,
+    /// Who is asked again after an outage of Salesforce.
+    recovery: Mutex<Recovery<Key>>,
+    recovery_changed: Notify,
+    /// The companies whose runs come at once, because Salesforce answers again.
+    runs_again: UnboundedSender<CompanyId>,
+    run_again: Mutex<Option<UnboundedReceiver<CompanyId>>>,
 }
 
 // === impl Context ===
@@ -111,9 +120,14 @@ impl Context {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let (looks, looked_at) = unbounded();
+        let (runs_again, run_again) = unbounded();
         Self {
             looks,
             looked_at: Mutex::new(Some(looked_at)),
+            recovery: Mutex::default(),
+            recovery_changed: Notify::new(),
+            runs_again,
+            run_again: Mutex::new(Some(run_again)),
             token_key_id,
             client,
             recorder,
@@ -170,6 +184,71 @@ impl Context {
     /// The integrations for which [`look`](Self::look) is called; `None` when taken before.
     pub(crate) fn take_looks(&self) -> Option<UnboundedReceiver<Key>> {
         self.looked_at.lock().take()
+    }
+
+    /// Has the controller's own run for an integration come at once.
+    pub(crate) fn run_again(&self, resource: &SalesforceIntegration) {
+        if let Ok(company) = resource.spec.company_id.parse() {
+            // It fails only after the runs have ended.
+            let _ = self.runs_again.unbounded_send(company);
+        }
+    }
+
+    /// The companies for which [`run_again`](Self::run_again) is called; `None` when taken before.
+    pub(crate) fn take_runs_again(&self) -> Option<UnboundedReceiver<CompanyId>> {
+        self.run_again.lock().take()
+    }
+
+    /// Notes what an integration has heard of Salesforce, which may be news for others.
+    pub(crate) fn heard(&self, key: &Key, heard: Heard) {
+        let waiting = || {
+            let all = self.ours().into_iter().map(|one| self.memory.freshest(one));
+            let waiting = all.filter_map(|one| {
+                let since = recovery::silent_since(one.status.as_ref()?)?;
+                Some((since, Key::of(one.as_ref())))
+            });
+            waiting.collect()
+        };
+        self.recovery.lock().hear(key, heard, now(), waiting);
+        self.recovery_changed.notify_one();
+    }
+
+    /// When an integration that waits for an answer is asked again; `None` if it asks by itself.
+    pub(crate) fn asks_again_at(&self, key: &Key) -> Option<Timestamp> {
+        match self.memory.is_asked_again(key) {
+            true => Some(Timestamp::MIN),
+            false => self.recovery.lock().time_of(key),
+        }
+    }
+
+    /// Has those asked again who wait for an answer, as others are answered again, until it is
+    /// dropped.
+    pub(crate) async fn ask_again(&self) {
+        loop {
+            let due = self.recovery.lock().next_due();
+            let due = async {
+                match due.map(|due| Duration::try_from(due.duration_since(now()))) {
+                    // What is past is due.
+                    Some(wait) => tokio::time::sleep(wait.unwrap_or_default()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => {}
+                () = self.recovery_changed.notified() => continue,
+            }
+            let due = self.recovery.lock().take_due(now());
+            for key in due {
+                let resource = self.integration(&key);
+                let status = resource.as_ref().and_then(|one| one.status.as_ref());
+                // Others have asked by themselves meanwhile.
+                if status.and_then(recovery::silent_since).is_some() {
+                    tracing::debug!(%key, "Salesforce answers others again, so it is asked again");
+                    self.memory.answers_again(&key);
+                    self.look(&key);
+                }
+            }
+        }
     }
 
     /// Locks the index. Hold the guard only briefly.

@@ -66,6 +66,8 @@ struct State {
     hand_over: Option<HandOver>,
     /// Whether a run of the controller waits for a session.
     session_wanted: bool,
+    /// Whether it is asked again because Salesforce answers others again.
+    answers_again: bool,
     /// What the directory was last told of the link.
     link_told: Option<LinkHealth>,
 }
@@ -243,8 +245,8 @@ impl Memory {
             .unwrap_or_default()
     }
 
-    /// Records that the status holds these runs of the controller.
-    pub(crate) fn resident_runs_written(&self, key: &Key, held: &Unwritten, now: Timestamp) {
+    /// Records that the status holds these runs of the controller, and those of pods.
+    pub(crate) fn runs_written(&self, key: &Key, held: &Unwritten, now: Timestamp) {
         self.update(key, |state, _| state.unwritten.written(held, now));
     }
 
@@ -273,6 +275,21 @@ impl Memory {
     /// Whether a run of the controller waits for a session. It is asked once.
     pub(crate) fn take_session_wanted(&self, key: &Key) -> bool {
         self.update(key, |state, _| std::mem::take(&mut state.session_wanted))
+    }
+
+    /// Has the next reconcile ask Salesforce again, which answers others again.
+    pub(crate) fn answers_again(&self, key: &Key) {
+        self.update(key, |state, _| state.answers_again = true);
+    }
+
+    /// Whether it is asked again because Salesforce answers others again.
+    pub(crate) fn is_asked_again(&self, key: &Key) -> bool {
+        self.read(key, |state| state.answers_again).unwrap_or(false)
+    }
+
+    /// Records that it was asked.
+    pub(crate) fn asked_again(&self, key: &Key) {
+        self.update(key, |state, _| state.answers_again = false);
     }
 
     /// Drops the state of an integration that is gone.

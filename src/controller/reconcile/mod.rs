@@ -29,7 +29,9 @@ use super::context::prover::ProofRequest;
 use super::memory::key::Key;
 use crate::api::{SalesforceIntegration, SalesforceIntegrationStatus, conditions, now};
 use crate::decide;
+use crate::decide::login::recovery;
 use crate::decide::runs::admission::{Admission, RefusedObject, WriteResult};
+use crate::decide::runs::resident::Unwritten;
 use crate::decide::{Cause, decide};
 
 pub(crate) async fn reconcile(
@@ -90,6 +92,7 @@ async fn reconcile_once(
     observe::look_at_late_cron_jobs(context, &resource);
     let mut gathered = Gathered::about(context, &resource).await?;
     let mut plan = decide(&gathered.observed(context, &resource, None), now());
+    let mut heard = None;
     if let (Some(cause), Some((credentials, fingerprint)), Ok(settings)) =
         (plan.prove, gathered.credentials.take(), &gathered.settings)
     {
@@ -121,6 +124,7 @@ async fn reconcile_once(
         let proof = context.prover.prove(request).await;
         let refused = matches!(&proof.outcome, Err(failure) if failure.refused_login());
         resource = record.finish(refused)?;
+        heard = recovery::heard_in_proof(resource.status.as_ref(), &proof);
         plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
     }
     if plan.prove.is_none() {
@@ -140,6 +144,9 @@ async fn reconcile_once(
         &gathered.cron_jobs,
     )
     .await;
+    if let Some(heard) = heard {
+        context.heard(&key, heard);
+    }
     context
         .mail
         .written(&key, context.integration(&key).as_deref());
@@ -153,10 +160,17 @@ async fn reconcile_once(
     context.memory.record_admission(&key, admission);
     // Once the status is written it holds these runs, whatever failed afterwards.
     if !matches!(applied, Err(Error::Gone | Error::Status(_))) {
-        context.memory.record_runs(&key, gathered.jobs);
+        context.memory.asked_again(&key);
+        if plan.run_again {
+            context.run_again(&resource);
+        }
+        if !plan.leaves_reports {
+            context.memory.record_runs(&key, gathered.jobs);
+        }
         if plan.takes_resident {
-            let held = &gathered.resident;
-            context.memory.resident_runs_written(&key, held, now());
+            context.memory.runs_written(&key, &gathered.resident, now());
+        } else if !plan.ended_runs.is_empty() {
+            context.memory.runs_written(&key, &Unwritten::NONE, now());
         }
         if plan.takes_over && !matches!(applied, Err(Error::Job(_))) {
             context.memory.taken_over(&key);

@@ -20,7 +20,9 @@ use crate::decide::rules::schedule::stable_hash;
 const EVERY: Duration = Duration::from_secs(15);
 /// When an integration that follows nothing is looked at again.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(10);
-/// Over how many seconds those are spread whose time came while no controller led.
+/// Those whose time came while no controller led are spread over the interval of their questions,
+/// and over so many seconds at least. Each of them needs a log-in, and the status may tell of a
+/// question that was asked an hour before the last one.
 const SPREAD_SECONDS: u64 = 300;
 
 /// When changes are asked for next, for each integration.
@@ -98,7 +100,8 @@ fn first(resource: &SalesforceIntegration, context: &Context, now: Timestamp) ->
         Some(next) if next > now => Next::Follow(next),
         Some(_) => {
             let uid = resource.uid().unwrap_or_default();
-            let wait = stable_hash(&uid, "first follow") % SPREAD_SECONDS;
+            let every = settings.follow.map_or(0, |(_, every)| every.as_secs());
+            let wait = stable_hash(&uid, "first follow") % every.max(SPREAD_SECONDS);
             let at = now.checked_add(Duration::from_secs(wait));
             Next::Follow(at.unwrap_or(Timestamp::MAX))
         }

@@ -12,6 +12,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -21,6 +23,8 @@ use self::follows::Follows;
 use self::queue::{Again, Queue, Task};
 use self::run::Runner;
 use super::context::Context;
+use crate::company_id::CompanyId;
+use crate::decide::resident::Work;
 use crate::decide::rules::config::RunsWhere;
 
 /// How long runs have for their end when the controller is told to stop: they hand their calls
@@ -61,8 +65,12 @@ pub(super) async fn work(
             follows.wake(&context, &wakes)
         )
     };
+    let Some(again) = context.take_runs_again() else {
+        return;
+    };
     let doing = drive(
         woken,
+        again,
         move |task| {
             let runner = Arc::clone(&runner);
             async move { runner.run(&task).await }
@@ -76,8 +84,10 @@ pub(super) async fn work(
 }
 
 /// Runs tasks as the queue says until `stop` is cancelled, and then waits for those that run.
+/// `again` has the companies whom Salesforce answers again.
 async fn drive<F>(
     mut woken: mpsc::UnboundedReceiver<Task>,
+    mut again: UnboundedReceiver<CompanyId>,
     run: impl Fn(Task) -> F,
     stop: CancellationToken,
 ) where
@@ -102,6 +112,9 @@ async fn drive<F>(
                 Some(task) => queue.wake(task, Instant::now()),
                 None => break,
             },
+            Some(company) = again.next() => {
+                queue.answers_again((company, Work::Calls), Instant::now());
+            }
             () = until(due) => {}
         }
         for task in queue.begin(Instant::now()) {
@@ -123,10 +136,10 @@ async fn until(due: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use futures::channel::mpsc::{UnboundedSender, unbounded};
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::decide::resident::Work;
 
     fn calls(company: &str) -> Task {
         (company.parse().unwrap(), Work::Calls)
@@ -135,15 +148,15 @@ mod tests {
     /// When tasks began and ended, in milliseconds since the start.
     type Seen = Arc<Mutex<Vec<(String, u128, u128)>>>;
 
-    fn driven(
-        lasts: Duration,
-        again: Again,
-    ) -> (
-        mpsc::UnboundedSender<Task>,
-        Seen,
-        CancellationToken,
-        tokio::task::JoinHandle<()>,
-    ) {
+    struct Driven {
+        wakes: mpsc::UnboundedSender<Task>,
+        answers: UnboundedSender<CompanyId>,
+        seen: Seen,
+        stop: CancellationToken,
+        driving: tokio::task::JoinHandle<()>,
+    }
+
+    fn driven(lasts: Duration, ends: Again) -> Driven {
         let (wakes, woken) = mpsc::unbounded_channel();
         let seen = Seen::default();
         let stop = CancellationToken::new();
@@ -156,16 +169,29 @@ mod tests {
                 tokio::time::sleep(lasts).await;
                 let ended = start.elapsed().as_millis();
                 log.lock().push((task.0.to_string(), began, ended));
-                again
+                ends
             }
         };
-        let driving = tokio::spawn(drive(woken, run, stop.clone()));
-        (wakes, seen, stop, driving)
+        let (answers, again) = unbounded();
+        let driving = tokio::spawn(drive(woken, again, run, stop.clone()));
+        Driven {
+            wakes,
+            answers,
+            seen,
+            stop,
+            driving,
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_looked_up_a_second_later_and_a_flood_of_one_company_delays_no_other() {
-        let (wakes, seen, stop, driving) = driven(Duration::from_millis(200), Again::WhenWoken);
+        let Driven {
+            wakes,
+            answers: _answers,
+            seen,
+            stop,
+            driving,
+        } = driven(Duration::from_millis(200), Again::WhenWoken);
         for _ in 0..1_000 {
             wakes.send(calls("busy")).unwrap();
         }
@@ -188,7 +214,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_runs_when_the_controller_stops_has_time_to_hand_its_calls_back() {
-        let (wakes, seen, stop, driving) = driven(Duration::from_secs(1), Again::WhenWoken);
+        let Driven {
+            wakes,
+            answers: _answers,
+            seen,
+            stop,
+            driving,
+        } = driven(Duration::from_secs(1), Again::WhenWoken);
         wakes.send(calls("acme")).unwrap();
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         stop.cancel();
@@ -199,10 +231,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_run_that_failed_comes_again_by_itself() {
         let again = Again::NotBefore(Duration::from_secs(15));
-        let (wakes, seen, stop, driving) = driven(Duration::from_millis(10), again);
+        let Driven {
+            wakes,
+            answers: _answers,
+            seen,
+            stop,
+            driving,
+        } = driven(Duration::from_millis(10), again);
         wakes.send(calls("acme")).unwrap();
         tokio::time::sleep(Duration::from_secs(40)).await;
         assert_eq!(seen.lock().len(), 3);
+        stop.cancel();
+        driving.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_failed_comes_at_once_when_salesforce_answers_again() {
+        let Driven {
+            wakes,
+            answers,
+            seen,
+            stop,
+            driving,
+        } = driven(
+            Duration::from_millis(10),
+            Again::NotBefore(Duration::from_secs(600)),
+        );
+        wakes.send(calls("acme")).unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        answers.unbounded_send("acme".parse().unwrap()).unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(seen.lock().len(), 2);
         stop.cancel();
         driving.await.unwrap();
     }

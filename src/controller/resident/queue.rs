@@ -83,6 +83,15 @@ impl Queue {
         }
     }
 
+    /// Runs of this company failed because Salesforce did not answer, and it does now: they come as
+    /// soon as one that was woken, whatever the pause after the failure.
+    pub(crate) fn answers_again(&mut self, task: Task, now: Instant) {
+        if let Some(held) = self.line(task.1).waiting.get_mut(&task.0) {
+            held.not_before = None;
+        }
+        self.wake(task, now);
+    }
+
     /// The tasks that may begin now, rings first. They run until [`ended`](Self::ended).
     pub(crate) fn begin(&mut self, now: Instant) -> Vec<Task> {
         let mut begun = vec![];
@@ -245,6 +254,23 @@ mod tests {
             queue.begin(start + ms(20_000));
             queue.ended(calls("acme"), Again::WhenWoken, start);
         }
+    }
+
+    #[test]
+    fn when_salesforce_answers_again_the_pause_after_a_failure_is_over() {
+        let mut queue = Queue::default();
+        let start = Instant::now();
+        queue.wake(calls("acme"), start);
+        queue.begin(start + ms(1_000));
+        let pause = Again::NotBefore(ms(600_000));
+        queue.ended(calls("acme"), pause, start + ms(1_000));
+        queue.answers_again(calls("acme"), start + ms(5_000));
+        assert_eq!(queue.next_due(), Some(start + ms(6_000)));
+        // One that runs just now comes once more if it needs to.
+        assert_eq!(queue.begin(start + ms(6_000)), [calls("acme")]);
+        queue.answers_again(calls("acme"), start + ms(6_100));
+        queue.ended(calls("acme"), Again::WhenWoken, start + ms(6_200));
+        assert_eq!(queue.next_due(), Some(start + ms(7_100)));
     }
 
     #[test]

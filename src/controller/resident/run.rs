@@ -18,6 +18,7 @@ use crate::controller::context::Context;
 use crate::controller::memory::key::Key;
 use crate::controller::reconcile::directory;
 use crate::decide::children::kind_of_run;
+use crate::decide::login::recovery;
 use crate::decide::resident::{self, Asked, HandOver, Not, Permit, TooBig, Work};
 use crate::decide::runs::resident::ended;
 use crate::directory::client::Retry;
@@ -309,6 +310,11 @@ impl Runner {
             context.prover.worked(fingerprint, at);
         }
         let outcome = report.outcome;
+        let before = context.integration(key);
+        let before = before.as_ref().and_then(|one| one.status.as_ref());
+        if let Some(heard) = recovery::heard_in_run(before, &report) {
+            context.heard(key, heard);
+        }
         self.record(key, fingerprint, report);
         if let Some(left) = left {
             let why = match left {
@@ -353,10 +359,8 @@ impl Runner {
         let run = ended(name, report, fingerprint.to_owned());
         let unwritten = context.memory.add_resident_run(key, run);
         let status = context.integration(key);
-        let last = status
-            .as_ref()
-            .and_then(|resource| resource.status.as_ref()?.last_run.as_ref());
-        let Some(due) = unwritten.due(last) else {
+        let status = status.as_ref().and_then(|one| one.status.as_ref());
+        let Some(due) = unwritten.due(status) else {
             return;
         };
         let wait = Duration::try_from(due.duration_since(now())).unwrap_or_default();

@@ -6,4 +6,5 @@ pub(crate) mod ledger;
 pub(crate) mod logbook;
 pub(crate) mod next_attempt;
 pub(crate) mod proof;
+pub(crate) mod recovery;
 pub(crate) mod user_limit;

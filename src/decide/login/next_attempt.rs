@@ -42,6 +42,8 @@ pub(crate) enum Cause {
     Requested,
     /// The interval or a back-off has elapsed.
     Due,
+    /// Salesforce, which did not answer, answers others again.
+    AnswersAgain,
     /// Another resource proved the same credential after Salesforce refused it for this resource.
     ProvedElsewhere,
     /// A run reports a refused log-in, which the controller looks at itself before anybody else
@@ -103,6 +105,10 @@ pub(crate) struct Known<'a> {
     pub worked_elsewhere: Option<Timestamp>,
     /// Whether a run of the controller waits for a session.
     pub session_wanted: bool,
+    /// When it is asked again although it waits, or could ask by itself: the last proof failed
+    /// only because Salesforce did not answer, and others are answered again. `None` if there
+    /// is no such time.
+    pub answers_again: Option<Timestamp>,
     /// How long it may take until the next run that works stands for a proof again.
     pub runs_within: Duration,
     /// UID of the resource, from which the jitter is derived.
@@ -162,17 +168,17 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
         .as_ref()
         .map(|time| time.0)
         .max(newest(&own));
-    let adopt_or_prove = || {
+    let adopt_or_prove = |cause| {
         if refused_by_sibling
             .is_some_and(|refused| last_answer.is_none_or(|answer| answer < refused))
         {
             Next::Adopt
         } else {
-            free(Cause::Due, &own, known, now)
+            free(cause, &own, known, now)
         }
     };
     if known.pending && last.next_attempt_at.is_none() {
-        return adopt_or_prove();
+        return adopt_or_prove(Cause::Due);
     }
     let due = due(
         last,
@@ -182,9 +188,12 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
         known.uid,
     );
     let wanted = known.session_wanted && !known.has_session && last.next_attempt_at.is_none();
-    match due {
-        Some(due) if due > now && !wanted => Next::At(due),
-        _ => adopt_or_prove(),
+    match (due, known.answers_again) {
+        // The wait after the failure is over. What the limits of log-ins say holds as ever.
+        (Some(_), Some(again)) if again <= now => adopt_or_prove(Cause::AnswersAgain),
+        (Some(_), Some(again)) => Next::At(again),
+        (Some(due), None) if due > now && !wanted => Next::At(due),
+        _ => adopt_or_prove(Cause::Due),
     }
 }
 
@@ -354,6 +363,7 @@ mod tests {
             interval: Duration::from_secs(1800),
             worked_elsewhere: None,
             session_wanted: false,
+            answers_again: None,
             runs_within: Duration::from_secs(1800),
             uid: "uid",
         }
@@ -529,6 +539,45 @@ mod tests {
             ..known(Some(&last))
         };
         assert_eq!(next(&known, at(0)), Next::Now(Cause::ProvedElsewhere));
+    }
+
+    #[test]
+    fn who_was_not_answered_asks_when_others_are_and_logs_in_no_more_than_the_limits_allow() {
+        let last = Connection {
+            next_attempt_at: Some(Time(at(1_200))),
+            transient_failures: 7,
+            ..healthy()
+        };
+        let known = Known {
+            answers_again: Some(at(0)),
+            ..known(Some(&last))
+        };
+        assert_eq!(next(&known, at(-1)), Next::At(at(0)));
+        assert_eq!(next(&known, at(0)), Next::Now(Cause::AnswersAgain));
+        // Who could ask by himself waits for his turn.
+        let late = Known {
+            answers_again: Some(at(1_300)),
+            ..known.clone()
+        };
+        assert_eq!(next(&late, at(1_200)), Next::At(at(1_300)));
+        let user_refused = Known {
+            user_opens: Some(at(3_000)),
+            ..known.clone()
+        };
+        assert_eq!(next(&user_refused, at(0)), Next::Withheld(at(3_000)));
+        let lost = [at(-10), at(-20)];
+        let unanswered = Known {
+            unanswered: &lost,
+            ..known.clone()
+        };
+        assert_eq!(next(&unanswered, at(0)), Next::At(at(3_580)));
+        let refused = refused(&[-10]);
+        let refused = Known {
+            last: Some(&refused),
+            refused: true,
+            ..known
+        };
+        assert_eq!(next(&refused, at(0)), Next::OnChange);
     }
 
     #[test]

@@ -72,6 +72,12 @@ pub(crate) fn replace(warnings: &mut Vec<Warning>, origin: Origin, found: Vec<Wa
     });
 }
 
+/// Whether there are warnings of this source.
+pub(crate) fn has(warnings: &[Warning], origin: Origin) -> bool {
+    let mut origins = warnings.iter().map(|warning| Origin::of(&warning.code()));
+    origins.any(|of| of == origin)
+}
+
 /// A warning of the controller's own.
 pub(crate) fn of(reason: Reason, message: String) -> Warning {
     Warning {

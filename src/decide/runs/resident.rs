@@ -1,17 +1,24 @@
 //! The runs of the controller itself, until the status holds them. Many may end within a minute,
 //! and each status is an object that the cluster stores and tells everybody about. So what they did
-//! is added up, and written at most once a minute while nothing but counts changed.
+//! is added up, and written at most once a minute while nothing but counts changed, and at most
+//! once an hour while nothing was found.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{EndedRun, judge_report};
 use crate::api::RunWhere;
-use crate::api::status::LastRun;
+use crate::api::status::SalesforceIntegrationStatus;
+use crate::decide::rules::warnings::{self, Origin};
 use crate::reason::Reason;
-use crate::run::RunReport;
+use crate::run::{Followed, RunReport};
 
 /// The least time between two writes of counts alone.
 const BETWEEN_WRITES: SignedDuration = SignedDuration::from_secs(60);
+/// The least time between two writes of API requests alone: changes were asked for, and there were
+/// none. A controller that is killed forgets what it has not written.
+pub(crate) const BETWEEN_IDLE_WRITES: SignedDuration = SignedDuration::from_hours(1);
+/// So many requests are written sooner, so that no more than that are ever forgotten.
+const MOST_FORGOTTEN: u64 = 10;
 /// The most results that are kept apart. Each differs from the one before, and is written at once.
 const MAX_KEPT: usize = 8;
 
@@ -41,6 +48,10 @@ pub(crate) fn ended(name: String, report: RunReport, credentials_version: String
         message,
         report,
     }
+}
+
+fn after(at: Timestamp, wait: SignedDuration) -> Timestamp {
+    at.checked_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 // === impl Unwritten ===
@@ -75,7 +86,8 @@ impl Unwritten {
 
     /// When the results have to be written: at once if the last of them ended otherwise than the
     /// run in the status. `None` if nothing was done.
-    pub(crate) fn due(&self, last: Option<&LastRun>) -> Option<Timestamp> {
+    pub(crate) fn due(&self, status: Option<&SalesforceIntegrationStatus>) -> Option<Timestamp> {
+        let last = status.and_then(|status| status.last_run.as_ref());
         let newest = self.runs.last()?;
         let is_other = self.runs.len() > 1
             || last.is_some_and(|last| newest.outcome.as_str() != last.outcome)
@@ -86,11 +98,51 @@ impl Unwritten {
         if newest.did_nothing() {
             return None;
         }
-        let after = |at: Timestamp| at.checked_add(BETWEEN_WRITES).unwrap_or(Timestamp::MAX);
-        Some(self.written_at.map_or(Timestamp::MIN, after))
+        // A warning of the run before goes with the next one that is written.
+        let warned = status.is_some_and(|status| warnings::has(&status.warnings, Origin::Run));
+        let told = last.and_then(|last| last.finished_at.as_ref());
+        match told {
+            Some(told)
+                if newest.found_nothing() && !warned && self.api_calls() < MOST_FORGOTTEN =>
+            {
+                let written = self.written_at.map_or(told.0, |at| at.max(told.0));
+                Some(after(written, BETWEEN_IDLE_WRITES))
+            }
+            _ => Some(self.counts_due()),
+        }
     }
 
-    /// The status holds these results.
+    /// When what pods reported has to be written: by the same rule, at once if anything but counts
+    /// changed. `None` if they reported nothing.
+    pub(crate) fn due_of_pods(
+        &self,
+        reported: &[&EndedRun],
+        status: &SalesforceIntegrationStatus,
+    ) -> Option<Timestamp> {
+        let warned = warnings::has(&status.warnings, Origin::Run);
+        let requested = status.requested_run.as_ref();
+        let only_counts = |run: &&EndedRun| {
+            run.brings_counts_only()
+                && !warned
+                && requested.is_none_or(|requested| requested.job != run.job)
+                && status
+                    .last_run
+                    .as_ref()
+                    .is_some_and(|last| last.outcome == run.outcome.as_str())
+        };
+        let is_quiet = reported.iter().all(only_counts);
+        (!reported.is_empty()).then(|| match is_quiet {
+            true => self.counts_due(),
+            false => Timestamp::MIN,
+        })
+    }
+
+    fn counts_due(&self) -> Timestamp {
+        let written = self.written_at;
+        written.map_or(Timestamp::MIN, |at| after(at, BETWEEN_WRITES))
+    }
+
+    /// The status holds these results, and those of pods.
     pub(crate) fn written(&mut self, held: &Self, at: Timestamp) {
         self.written_at = Some(at);
         if self.runs == held.runs {
@@ -123,6 +175,28 @@ impl EndedRun {
                     && report.numbers == 0
                     && report.api_calls == 0
                     && report.warnings.is_empty()
+            })
+    }
+
+    /// Whether the run did its work and found nothing: it only cost API requests.
+    fn found_nothing(&self) -> bool {
+        self.brings_counts_only()
+            && self.report.as_ref().is_some_and(|report| {
+                report.calls == 0
+                    && report.numbers == 0
+                    && report.remaining == 0
+                    && report.followed.unwrap_or_default() == Followed::default()
+            })
+    }
+
+    /// Whether the run did its work, and has nothing to tell but counts.
+    fn brings_counts_only(&self) -> bool {
+        self.succeeded()
+            && self.report.as_ref().is_some_and(|report| {
+                report.warnings.is_empty()
+                    && report.address_book.is_none()
+                    && report.org_records.is_none()
+                    && report.url_length.is_none()
             })
     }
 
@@ -177,8 +251,12 @@ mod tests {
         ended(name.into(), report, "f1".into())
     }
 
-    fn last(of: &EndedRun) -> Option<LastRun> {
-        Some(of.as_last_run())
+    /// The status that holds this run.
+    fn last(of: &EndedRun) -> Option<SalesforceIntegrationStatus> {
+        Some(SalesforceIntegrationStatus {
+            last_run: Some(of.as_last_run()),
+            ..SalesforceIntegrationStatus::default()
+        })
     }
 
     #[test]
@@ -222,6 +300,87 @@ mod tests {
             recovered.due(failed_before.as_ref()),
             Some(Timestamp::MIN),
             "it works again, although nobody called"
+        );
+    }
+
+    #[test]
+    fn requests_that_found_nothing_are_written_once_an_hour_and_sooner_if_they_are_many() {
+        let followed = |name: &str, second, changed| {
+            let mut run = run(name, second, 0);
+            let report = run.report.as_mut().unwrap();
+            report.api_calls = 1;
+            let changed = Followed {
+                changed,
+                ..Followed::default()
+            };
+            report.followed = Some(changed);
+            run
+        };
+        let mut unwritten = Unwritten::default();
+        unwritten.add(followed("a", 0, 0));
+        assert_eq!(unwritten.due(None), Some(Timestamp::MIN), "the first run");
+        // The run before was written by an earlier controller, and then by this one.
+        let before = last(&run("z", -600, 2));
+        assert_eq!(unwritten.due(before.as_ref()), Some(at(-599 + 3_600)));
+        unwritten.written(&Unwritten::default(), at(-300));
+        assert_eq!(unwritten.due(before.as_ref()), Some(at(-300 + 3_600)));
+        for second in 1..9 {
+            unwritten.add(followed("b", 60 * second, 0));
+        }
+        assert_eq!(unwritten.api_calls(), 9);
+        assert_eq!(unwritten.due(before.as_ref()), Some(at(-300 + 3_600)));
+        let mut many = unwritten.clone();
+        many.add(followed("c", 600, 0));
+        assert_eq!(many.due(before.as_ref()), Some(at(-240)), "ten at most");
+        let mut found = unwritten.clone();
+        found.add(followed("c", 600, 1));
+        assert_eq!(
+            found.due(before.as_ref()),
+            Some(at(-240)),
+            "one was renamed"
+        );
+        let mut called = unwritten.clone();
+        called.add(run("c", 600, 1));
+        assert_eq!(called.due(before.as_ref()), Some(at(-240)), "one called");
+        // A warning goes with the run that does not have it any more.
+        let mut warned = before.unwrap();
+        let reason = Reason::ChangesNotFollowed;
+        warned.warnings = vec![warnings::of(reason, "refused".into())];
+        assert_eq!(unwritten.due(Some(&warned)), Some(at(-240)));
+    }
+
+    #[test]
+    fn what_pods_report_is_written_once_a_minute_while_only_counts_change() {
+        let pod = |name: &str, second, calls| EndedRun {
+            where_: RunWhere::Pod,
+            ..run(name, second, calls)
+        };
+        let mut unwritten = Unwritten::default();
+        let mut status = last(&pod("a", 0, 2)).unwrap();
+        let (next, failed) = (pod("b", 10, 3), failed("c", 11));
+        assert_eq!(unwritten.due_of_pods(&[], &status), None);
+        assert_eq!(
+            unwritten.due_of_pods(&[&next], &status),
+            Some(Timestamp::MIN)
+        );
+        unwritten.written(&Unwritten::NONE, at(2));
+        assert_eq!(unwritten.due_of_pods(&[&next], &status), Some(at(62)));
+        let both = [&next, &failed];
+        assert_eq!(unwritten.due_of_pods(&both, &status), Some(Timestamp::MIN));
+        // Somebody waits for the one that he asked for.
+        status.requested_run = Some(crate::api::status::RequestedRun {
+            job: "b".into(),
+            started_at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(5)),
+        });
+        assert_eq!(
+            unwritten.due_of_pods(&[&next], &status),
+            Some(Timestamp::MIN)
+        );
+        status.requested_run = None;
+        status.last_run = Some(failed.as_last_run());
+        assert_eq!(
+            unwritten.due_of_pods(&[&next], &status),
+            Some(Timestamp::MIN)
         );
     }
 

@@ -310,3 +310,46 @@ fn runs_that_work_stand_for_proofs_for_some_hours() {
         assert!(alone.contains(&proofs), "{why}: {proofs}");
     }
 }
+
+#[test]
+fn who_was_not_answered_is_asked_again_when_others_are_and_who_was_refused_is_not() {
+    let mut world = World::healthy();
+    world.now = 3_600;
+    world.step(unreachable());
+    world.now = 3_700;
+    for _ in 0..6 {
+        world.step(unreachable());
+        world.now += 1_000;
+    }
+    let (asked, now) = (world.proofs, world.now);
+    // It would wait for some minutes more.
+    world.now = now - 900;
+    world.step(Ok(findings()));
+    assert_eq!(world.proofs, asked);
+    let silent = recovery::silent_since(world.resource.status.as_ref().unwrap());
+    assert_eq!(silent, Some(at(3_600)));
+    world.answers_again = Some(Timestamp::MIN);
+    let plan = world.step(Ok(findings()));
+    assert_eq!(world.proofs, asked + 1);
+    assert_eq!(world.condition(READY), Some((Truth::True, "Ready".into())));
+    assert!(!plan.run_again, "runs are pods here");
+    world.step(Ok(findings()));
+    assert_eq!(world.proofs, asked + 1, "once");
+
+    for refusal in [
+        failed(Meaning::InvalidLogin, Phase::Login),
+        failed(Meaning::LoginRateExceeded, Phase::Login),
+        failed(Meaning::RequestLimitExceeded, Phase::Request),
+    ] {
+        let mut world = World::new();
+        world.answers_again = Some(Timestamp::MIN);
+        world.step(Err(refusal));
+        for minute in 1..20 {
+            world.now = 60 * minute;
+            world.step(Ok(findings()));
+        }
+        assert_eq!(world.proofs, 1);
+        let status = world.resource.status.as_ref().unwrap();
+        assert_eq!(recovery::silent_since(status), None);
+    }
+}

@@ -231,6 +231,92 @@ fn counts_are_written_once_a_minute_and_an_outcome_at_once() {
 }
 
 #[test]
+fn a_run_that_was_not_answered_comes_at_once_when_salesforce_answers_again() {
+    let mut world = world();
+    world.now = 60;
+    world.resident.add(failing("a", 59, "Unreachable"));
+    assert!(!world.step(Ok(findings())).run_again);
+    let silent = recovery::silent_since(world.resource.status.as_ref().unwrap());
+    assert_eq!(silent, Some(at(60)));
+    world.answers_again = Some(Timestamp::MIN);
+    assert!(world.step(Ok(findings())).run_again);
+    assert_eq!(world.proofs, 1, "the connection is not proved for that");
+    world.resource.spec.suspend = true;
+    assert!(!world.step(Ok(findings())).run_again);
+    world.resource.spec.suspend = false;
+    // Where the connection was not answered either, the run follows the proof.
+    world.now = 4_000;
+    let plan = world.step(unreachable());
+    assert_eq!(
+        world.condition(CONNECTED),
+        Some((Truth::False, "Unreachable".into()))
+    );
+    assert!(!plan.run_again);
+    assert!(world.step(Ok(findings())).run_again);
+    // Other failures have nothing to do with it.
+    world.now = 4_100;
+    world.resident.add(failing("b", 4_099, "QueryTimeout"));
+    assert!(!world.step(Ok(findings())).run_again);
+}
+
+#[test]
+fn requests_in_vain_are_written_once_an_hour_and_count_meanwhile() {
+    let mut world = world();
+    let in_vain = |second: i64| {
+        let mut run = looked_up(&format!("r{second}"), second, 0);
+        run.report.as_mut().unwrap().api_calls = 1;
+        run
+    };
+    world.now = 10;
+    world.resident.add(looked_up("a", 9, 1));
+    world.step(Ok(findings()));
+    let Ok(Some(free)) = may(&world, Work::Calls) else {
+        panic!("it may")
+    };
+    let before = world.resource.status.clone();
+    for minutes in [20, 40, 59] {
+        world.now = 60 * minutes;
+        world.resident.add(in_vain(world.now - 1));
+        world.step(Ok(findings()));
+    }
+    let spent = |status: &Option<SalesforceIntegrationStatus>| {
+        let kept = status.as_ref().unwrap().api_budget.clone();
+        kept.unwrap().spent
+    };
+    let (last, spent_before) = (&world.resource.status, spent(&before));
+    assert_eq!(spent(last), spent_before, "nothing is written");
+    assert_eq!(
+        may(&world, Work::Calls),
+        Ok(Some(free - 3)),
+        "and all counts"
+    );
+    world.now = 3_700;
+    let plan = world.step(Ok(findings()));
+    assert!(plan.takes_resident);
+    assert_eq!(plan.status.last_run.unwrap().api_calls, 3);
+    assert_eq!(world.resident.api_calls(), 0);
+}
+
+#[test]
+fn a_controller_that_starts_does_not_prove_at_once_what_runs_had_stood_for() {
+    let mut world = world();
+    world.now = 1_000;
+    world.resident.add(looked_up("a", 999, 1));
+    world.step(Ok(findings()));
+    // For an hour runs found nothing, and the status does not tell of them.
+    let start = 1_000 + 3_600;
+    world.leader_since = at(start);
+    world.now = start + 1_700;
+    assert_eq!(world.decide(None).prove, None);
+    world.now = start + 3_000;
+    assert_eq!(world.decide(None).prove, Some(Cause::Due));
+    // It may have done nothing for longer than an hour.
+    world.leader_since = at(start + 7_200);
+    world.now = start + 7_200;
+    assert_eq!(world.decide(None).prove, Some(Cause::Due));
+}
+
+#[test]
 fn what_is_too_big_becomes_a_job_once_and_waits_for_one_that_runs() {
     let mut world = world();
     let too_big = |id: &str| {

@@ -331,3 +331,56 @@ fn a_run_that_does_not_begin_is_looked_at_and_its_time_does_not_stand_in_the_pas
     let plan = world.step(Ok(findings()));
     assert!(plan.status.next_run.unwrap().0 > at(world.now));
 }
+
+#[test]
+fn what_pods_report_within_a_minute_is_written_together_while_only_counts_change() {
+    let reported = |job: &str, second, calls| {
+        let mut report = RunReport::begin(RunKind::Lookup, at(second));
+        (report.calls, report.api_calls) = (calls, 1);
+        EndedRun {
+            report: Some(report),
+            ..ended(job, second, "Succeeded")
+        }
+    };
+    let mut world = World::healthy();
+    world.leader_since = at(0);
+    world.ended_runs = vec![reported("a", 10, 1)];
+    world.now = 11;
+    assert!(
+        !world.step(Ok(findings())).leaves_reports,
+        "the first at once"
+    );
+    world.ended_runs = vec![reported("b", 20, 2)];
+    world.now = 21;
+    let plan = world.step(Ok(findings()));
+    assert!(plan.leaves_reports && plan.ended_runs.is_empty());
+    assert_eq!(plan.status.last_run.as_ref().unwrap().job, "a");
+    assert!(
+        plan.requeue_after.as_secs() <= 51,
+        "{:?}",
+        plan.requeue_after
+    );
+    world.ended_runs.push(reported("c", 40, 4));
+    world.now = 71;
+    let plan = world.step(Ok(findings()));
+    assert_eq!(plan.ended_runs.len(), 2);
+    assert_eq!(plan.status.last_run.as_ref().unwrap().job, "c");
+    let usage = plan.status.api_usage.as_ref().unwrap();
+    assert_eq!(usage.by_this_integration, 3 + 3, "each of them counts");
+    // A failure is told at once, and what was left with it.
+    world.ended_runs = vec![reported("d", 80, 1), ended("e", 82, "PodLost")];
+    world.now = 83;
+    let plan = world.step(Ok(findings()));
+    assert_eq!(plan.ended_runs.len(), 2);
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::False, "RunFailed".into()))
+    );
+    world.ended_runs = vec![reported("f", 90, 1)];
+    world.now = 91;
+    world.step(Ok(findings()));
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::True, "RunSucceeded".into()))
+    );
+}

@@ -68,6 +68,15 @@ fn condition<'a>(object: &'a Value, type_: &str) -> (&'a str, &'a str) {
     found.map_or(("", ""), |one| (text(one, "/status"), text(one, "/reason")))
 }
 
+/// Since when a tenant's integration is Ready; `None` if it is not.
+pub(super) fn ready_since(world: &World, at: usize) -> Option<Timestamp> {
+    let object = world.integration(at)?;
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    let ready = conditions.iter().find(|one| text(one, "/type") == READY)?;
+    let since = time(ready, "/lastTransitionTime")?;
+    (text(ready, "/status") == "True").then_some(since)
+}
+
 // === impl Judge ===
 
 impl Judge {
