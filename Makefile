@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools year operate sweep living planted fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory bench-scale bench-calls clean
+.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools year operate sweep living histories planted fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory bench-scale bench-calls clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ living: postgresql ## Names in an org in which people work, at full size (LIVING
 
 sweep: cluster tools ## Every fault at every request of the controller in every scenario, on a real control plane (CASE=first-apply/15/kill, or SCENARIO=first-apply and FAULT=409)
 	CASE=$(CASE) SCENARIO=$(SCENARIO) FAULT=$(FAULT) cargo test --test it every_fault_at_every_request -- --ignored --nocapture
+
+histories: postgresql ## What clients of two directories see while all fails and clocks differ, checked for loss and doubles (HISTORY_SECONDS=120 SEED=1)
+	SEED=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')) HISTORY_SECONDS=$(or $(HISTORY_SECONDS),120) cargo test --lib tests::histories -- --nocapture
 
 planted: ## Plant bugs that operators had and see which rule finds each; BUG=name for one
 	@tests/planted/run.sh $(BUG)

@@ -124,6 +124,8 @@ pub(super) struct Progress<'a> {
     left: Option<Left>,
     /// API requests that are told as the cost of questions.
     told_calls: u64,
+    /// When the directory last handed out calls. Every question is asked after it.
+    claimed_at: Option<Timestamp>,
 }
 
 // === impl Bounds ===
@@ -161,6 +163,7 @@ impl<'a> Progress<'a> {
             book: None,
             left: None,
             told_calls: 0,
+            claimed_at: None,
         }
     }
 }
@@ -450,6 +453,7 @@ impl Run {
             claim_for: self.bounds.claim_seconds,
         };
         let claimed = self.directory.claim(&claim).await?;
+        progress.claimed_at = claimed.claimed_at;
         progress.report.calls += u64::from(claimed.settled);
         if claimed.calls.is_empty() {
             return Ok(None);
@@ -592,6 +596,7 @@ impl Run {
                 searched: searched.clone(),
                 settings: self.settings.match_settings.clone(),
                 asked_by: Some(asked_by.clone()),
+                claimed_at: progress.claimed_at,
             };
             let receipt = self.directory.write_contacts(&request).await?;
             if let (Some(following), Some(followed)) = (following, &mut progress.report.followed) {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use axum::Json as Answer;
 use axum::extract::State;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::App;
 use super::middleware::auth::{Caller, Ingest, Read};
 use super::middleware::error::{ApiError, NoName};
 use super::middleware::input::Json;
 use super::middleware::responses::BodyRefusals;
-use super::{App, now};
 use crate::company_id::CompanyId;
 use crate::directory::model::rings::{LASTS, MAX_WAIT, RingReceipt, RingRequest};
 use crate::directory::model::{Asked, Contact, Direction};
@@ -57,7 +57,7 @@ pub(crate) async fn push(
             "number is too long; write at most {MAX_NUMBER_CHARS} characters"
         )));
     }
-    let now = now();
+    let now = app.shared_time().await?;
     let at = request.at.unwrap_or(now);
     if at.duration_since(now) > AHEAD {
         return Err(ApiError::Malformed(
@@ -202,7 +202,9 @@ async fn waited(
     deadline: Instant,
 ) -> Result<Contact, ApiError> {
     let company = caller.company.clone();
-    let began = now();
+    let began = app.shared_time().await?;
+    let here = Instant::now();
+    let now = || began.saturating_add(here.elapsed()).unwrap_or(began);
     let ring = app
         .store
         .ring(&company, number, began, &app.rings, began)
@@ -235,7 +237,7 @@ async fn waited(
             Known::Yes(contact) => return Ok(*contact),
             Known::No(asked) => asked,
         };
-        if is_answered(app, &so_far) {
+        if is_answered(app, &so_far, now()) {
             return Err(ApiError::UnknownNumber(so_far));
         }
         if let Some(why) = app.store.why_not_asked(&company, number, now()).await? {
@@ -267,8 +269,8 @@ async fn look(app: &App, company: &CompanyId, number: &E164) -> Result<Known, Ap
 }
 
 /// Whether Salesforce was asked: it was not, lately, when the number rang.
-fn is_answered(app: &App, asked: &Asked) -> bool {
-    let lately = now().checked_sub(app.rings.asked_within).ok();
+fn is_answered(app: &App, asked: &Asked, now: Timestamp) -> bool {
+    let lately = now.checked_sub(app.rings.asked_within).ok();
     asked.asked_at > lately
 }
 

@@ -20,11 +20,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::App;
 use super::middleware::auth::Operator;
 use super::middleware::error::ApiError;
 use super::middleware::input::Params;
 use super::middleware::responses::Refusals;
-use super::{App, now};
 use crate::company_id::CompanyId;
 use crate::directory::model::tokens::TokenKeys;
 use crate::directory::model::waiting::{
@@ -206,7 +206,8 @@ impl Following {
 
     /// Tells all that waits.
     async fn list(&mut self) -> Result<(), StoreError> {
-        let list = self.app.store.list_who_waits(now()).await?;
+        let now = self.app.shared_time().await?;
+        let list = self.app.store.list_who_waits(now).await?;
         self.listed_at = Instant::now();
         self.namespaces.clear();
         for some in list.companies.chunks(PIECE) {

@@ -373,7 +373,12 @@ pub struct ClaimedCalls {
     /// The calls, those of one number next to each other. Empty: nothing is left to do.
     #[serde(deserialize_with = "few::<_, _, MAX_READ>")]
     pub calls: Vec<ClaimedCall>,
-    /// Until when they belong to the holder.
+    /// When they were handed out, by the clock that all replicas share. What is found out about
+    /// their numbers is written with this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub claimed_at: Option<Timestamp>,
+    /// Until when they belong to the holder, by that clock.
     #[schema(value_type = String, format = DateTime)]
     pub claimed_until: Timestamp,
     /// Calls that this request settled because their number has a contact (only with
@@ -566,6 +571,11 @@ pub struct WriteContactsRequest {
     /// question can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_by: Option<AskedBy>,
+    /// `claimedAt` of the last claim before Salesforce was asked. What was written about a number
+    /// with a later claim is newer than this request, and stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub claimed_at: Option<Timestamp>,
 }
 
 /// How Salesforce was asked about the numbers of a write.
@@ -728,6 +738,7 @@ impl WriteContactsRequest {
             searched: Vec::new(),
             settings: String::new(),
             asked_by: None,
+            claimed_at: None,
         }
     }
 }

@@ -116,12 +116,14 @@ const ASKED_ALL: Rowwise = Rowwise {
         ("gone_at", Number),
         ("run", Text),
         ("api_calls", Number),
+        ("claimed_at", Number),
     ],
-    sql: "INSERT INTO questions (company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at, run, api_calls) \
-         SELECT company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at, run, api_calls FROM n WHERE true \
+    sql: "INSERT INTO questions (company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at, run, api_calls, claimed_at) \
+         SELECT company, number, asked_at, misses, settings, due_at, was_company, was_person, gone_at, run, api_calls, claimed_at FROM n WHERE true \
          ON CONFLICT (company, number) DO UPDATE SET asked_at = excluded.asked_at, misses = excluded.misses, \
          settings = excluded.settings, due_at = excluded.due_at, was_company = excluded.was_company, \
-         was_person = excluded.was_person, gone_at = excluded.gone_at, run = excluded.run, api_calls = excluded.api_calls",
+         was_person = excluded.was_person, gone_at = excluded.gone_at, run = excluded.run, api_calls = excluded.api_calls, \
+         claimed_at = COALESCE(excluded.claimed_at, questions.claimed_at)",
 };
 
 const NUMBERS: &[(&str, Kind)] = &[("company", Text), ("number", Text)];
@@ -135,7 +137,7 @@ pub(crate) const CONTACTS_OF: Rowwise = Rowwise {
 
 pub(crate) const QUESTIONS_OF: Rowwise = Rowwise {
     columns: NUMBERS,
-    sql: "SELECT q.number, q.asked_at, q.misses, q.settings, q.was_company, q.was_person, q.gone_at \
+    sql: "SELECT q.number, q.asked_at, q.misses, q.settings, q.was_company, q.was_person, q.gone_at, q.claimed_at \
          FROM n JOIN questions q ON q.company = n.company AND q.number = n.number",
 };
 
@@ -306,6 +308,7 @@ impl Store {
     }
 
     /// Writes what a worker learned from Salesforce: contacts, and numbers that it does not know.
+    /// Claims are compared by `now`, so that is the [time that replicas share](Self::shared_time).
     pub(crate) async fn write_contacts(
         &self,
         company: &CompanyId,
@@ -336,11 +339,18 @@ impl Store {
         now: Timestamp,
     ) -> Result<Result<Option<(WriteContactsReceipt, Vec<String>)>, StoreError>, sqlx::Error> {
         let keys = self.number_keys();
-        let mut transaction = self.database.begin().await?;
-        let gate = Gate::open(&mut transaction, company).await?;
         let found = || request.contacts.iter().map(|found| found.number.as_str());
         let missed = || request.not_found.iter().map(E164::as_str);
         let key = |number| args![company.as_str(), number];
+        let claimed = request.claimed_at.is_some();
+        let mut transaction = self.database.begin().await?;
+        if claimed {
+            // Without the lock a writer that is late reads before a newer one has written, and
+            // writes after it.
+            let names = format!("names/{company}");
+            transaction.lock(&names, found().chain(missed())).await?;
+        }
+        let gate = Gate::open(&mut transaction, company).await?;
         let erased = gate
             .erased(&mut transaction, &keys, found().chain(missed()))
             .await?;
@@ -348,7 +358,14 @@ impl Store {
             .all_rows(&CONTACTS_OF, found().chain(missed()).map(key).collect())
             .await?;
         let questions: Vec<NumberQuestionRow> = transaction
-            .all_rows(&QUESTIONS_OF, missed().map(key).collect())
+            .all_rows(
+                &QUESTIONS_OF,
+                found()
+                    .filter(|_| claimed)
+                    .chain(missed())
+                    .map(key)
+                    .collect(),
+            )
             .await?;
         let changed = contacts
             .into_iter()
@@ -359,7 +376,7 @@ impl Store {
                     contacts,
                     questions: questions
                         .into_iter()
-                        .map(NumberQuestionRow::named)
+                        .map(|row| (row.number.number.clone(), row))
                         .collect(),
                     erased,
                 };

@@ -26,14 +26,15 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::calls::SearchedPage;
 pub(crate) use self::changes::{Change, Changes, Kind, News};
-use self::database::Database;
 pub(crate) use self::database::DatabaseSize;
 pub use self::database::error::StoreError;
+use self::database::{Database, rows};
 pub(crate) use self::purge::days_before;
 use self::rings::List;
 pub(crate) use self::rings::Ringing;
@@ -121,6 +122,15 @@ impl Store {
     pub(crate) async fn compact(&self) -> Result<(), StoreError> {
         let compacted = self.database.compact().await;
         compacted.map_err(|error| StoreError::sort("write the database anew", error))
+    }
+
+    /// The time by which claims and what runs wrote are compared: the database server's, since
+    /// replicas may have different clocks. SQLite has one directory, whose own time is `now`.
+    pub(crate) async fn shared_time(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let time = self.database.shared_time().await;
+        let time =
+            time.map_err(|error| StoreError::sort("ask the database for its time", error))?;
+        time.map_or(Ok(now), rows::time)
     }
 
     /// Checks that the database answers.

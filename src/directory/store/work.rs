@@ -66,7 +66,8 @@ row! {
 // === impl Store ===
 
 impl Store {
-    /// Leases calls to resolve, see [`ClaimRequest`].
+    /// Leases calls to resolve, see [`ClaimRequest`]. Leases are compared by `now`, so that is the
+    /// [time that replicas share](Self::shared_time).
     pub(crate) async fn claim(
         &self,
         company: &CompanyId,
@@ -81,6 +82,7 @@ impl Store {
             .map_err(|error| StoreError::sort("hand out calls", error))?;
         Ok(ClaimedCalls {
             calls: in_order(rows, now)?,
+            claimed_at: Some(now),
             claimed_until,
             settled,
         })

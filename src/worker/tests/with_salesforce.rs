@@ -8,10 +8,13 @@ use salesforce_simulator::{Org, Record, User};
 use super::bed::{Bed, PASSWORD, SECURITY_TOKEN, USER};
 use super::fake_salesforce::Played;
 use crate::directory::Purpose;
-use crate::directory::model::{Call, ChosenBy, ContactEdit, LookupState, RecordObject};
+use crate::directory::model::{
+    Call, ChosenBy, ClaimRequest, ContactEdit, FoundContact, LookupState, RecordObject,
+    WriteContactsRequest, WritePolicy,
+};
 use crate::run::{Matched, Outcome, RunKind};
 use crate::shutdown::Shutdown;
-use crate::worker::prepare;
+use crate::worker::{Bounds, Run, prepare};
 
 fn user() -> User {
     User::integration(USER)
@@ -649,4 +652,55 @@ async fn a_worker_killed_again_and_again_loses_nothing_and_doubles_nothing() {
     }
     // Each kill costs at most the answer to one request.
     assert!(played.api_calls() <= 6 + 13, "{} calls", played.api_calls());
+}
+
+#[tokio::test]
+async fn a_run_that_writes_when_its_claim_is_over_leaves_what_the_next_one_wrote() {
+    let org = acme().contact(sato()).with(|org| org.latency_ms = 1_500);
+    let (bed, played) = bed(org).await;
+    bed.calls_from(0, &["03-1234-5678"]).await;
+    let slow = Run {
+        bounds: Bounds {
+            claim_seconds: 1,
+            ..Bounds::default()
+        },
+        ..bed.prepared(RunKind::Lookup)
+    };
+    let overtakes = async {
+        let next = bed.directory(Purpose::Worker);
+        // The slow one logs in when it has the call, and that lasts longer than its claim.
+        while played.logins() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let claimed = loop {
+            let claimed = next.claim(&ClaimRequest::new("next")).await.unwrap();
+            if !claimed.calls.is_empty() {
+                break claimed;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let contact = FoundContact {
+            number: "+81312345678".parse().unwrap(),
+            company_name: None,
+            person_name: Some("Suzuki".to_owned()),
+            object: RecordObject::Contact,
+            record_id: "0035g00000SUZUKIAA".to_owned(),
+            link: None,
+            title: None,
+            owner_name: None,
+            alternatives: None,
+            holders: None,
+            all_holders: false,
+        };
+        let request = WriteContactsRequest {
+            claimed_at: claimed.claimed_at,
+            ..WriteContactsRequest::new(WritePolicy::Overwrite, vec![contact])
+        };
+        next.write_contacts(&request).await.unwrap();
+    };
+    let shutdown = Shutdown::new();
+    let (report, ()) = tokio::join!(slow.execute(&shutdown), overtakes);
+    assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
+    let (_, person) = bed.who("+81312345678").await.unwrap();
+    assert_eq!(person.as_deref(), Some("Suzuki"));
 }

@@ -150,6 +150,9 @@ impl Judge {
                     let what = format!("Connected is {connected:?} after {lasts:#}");
                     self.breaks("the-right-password-works", &who, what);
                 }
+                if lasts > SHOWN_WITHIN && ready.0 == "True" {
+                    self.has_its_cron_job(at, &object, lasts, world);
+                }
                 if connected.0 == "True" {
                     self.looked_at(at, &object, lasts, world);
                     self.runs(at, &object, lasts, world);
@@ -179,7 +182,30 @@ impl Judge {
         }
     }
 
-    /// Of two integrations that claim a company one holds it.
+    /// While all is well, the CronJob that the spec asks for is there. Whatever makes the next
+    /// write necessary would hide that it was not.
+    fn has_its_cron_job(
+        &mut self,
+        at: usize,
+        object: &Value,
+        lasts: SignedDuration,
+        world: &World,
+    ) {
+        let uid = text(object, "/metadata/uid");
+        let cron_jobs = world.cluster.all(Kind::CronJob);
+        if cron_jobs.iter().any(|one| owner_uid(one) == Some(uid)) {
+            return;
+        }
+        let settings = Settings::read(&world.tenants[at].wanted.spec).ok();
+        let wanted = settings.and_then(|settings| Config::default().cadence(&settings, uid));
+        if wanted.is_some() {
+            let what = format!("it has no CronJob, and all was well for {lasts:#}");
+            self.breaks("desired-is-actual", &format!("t{at}"), what);
+        }
+    }
+
+    /// Of two integrations that claim a company the older holds it, and the younger says why it
+    /// does not.
     fn one_holder(&mut self, at: usize, world: &World) {
         let rival = world.cluster.get(&world.rival(at));
         let (Some(own), Some(rival)) = (world.integration(at), rival) else {
@@ -189,6 +215,21 @@ impl Judge {
         let hold = |one: &Value| condition(one, EXCLUSIVE).0 == "True";
         if quiet && hold(&own) && hold(&rival) {
             let what = "both hold the company ID".to_owned();
+            self.breaks("a-company-has-one-holder", &format!("t{at}"), what);
+        }
+        let age = |one: &Value| {
+            let created = text(one, "/metadata/creationTimestamp").to_owned();
+            (created, text(one, "/metadata/uid").to_owned())
+        };
+        let younger = if age(&own) > age(&rival) {
+            &own
+        } else {
+            &rival
+        };
+        let goes = |one: &Value| time(one, "/metadata/deletionTimestamp").is_some();
+        let said = condition(younger, EXCLUSIVE);
+        if quiet && !goes(&own) && !goes(&rival) && said.1 != "CompanyIdTaken" {
+            let what = format!("of the younger one Exclusive is {said:?}");
             self.breaks("a-company-has-one-holder", &format!("t{at}"), what);
         }
     }

@@ -296,6 +296,8 @@ impl Salesforce {
                         false => "wrong".to_owned(),
                     };
                     let answer = self.log_in(&name, &password, true);
+                    // The answer is under way: who is killed now does not hear that it counted.
+                    self.think().await;
                     if answer == LogIn::Failed(Meaning::Unreachable) {
                         tokio::time::sleep(Duration::from_secs(10)).await;
                     }

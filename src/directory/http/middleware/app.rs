@@ -13,7 +13,7 @@ use super::health::Readiness;
 use super::metrics::Metrics;
 use crate::directory::model::revoked::Revoked;
 use crate::directory::model::tokens::TokenKeys;
-use crate::directory::store::{RingLimits, Store};
+use crate::directory::store::{RingLimits, Store, StoreError};
 
 /// The shared state of all handlers.
 #[derive(Debug, Clone)]
@@ -43,7 +43,19 @@ pub(crate) struct Limits {
     pub(crate) time: Duration,
 }
 
+// === impl App ===
+
+impl App {
+    /// The current time by the clock that all replicas share.
+    pub(crate) async fn shared_time(&self) -> Result<Timestamp, StoreError> {
+        self.store.shared_time(now()).await
+    }
+}
+
 /// The current time in the precision of the store, so that a response equals a later read.
 pub(crate) fn now() -> Timestamp {
-    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_default()
+    let now = Timestamp::now();
+    #[cfg(test)]
+    let now = now + crate::directory::http::tests::histories::skew();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or_default()
 }

@@ -1,17 +1,14 @@
 //! A database server that vanishes silently: its database connections stay open and carry no more
 //! data, as after the loss of a node.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use sqlx::Connection as _;
-use sqlx::postgres::PgConnectOptions;
-use tokio::net::{TcpListener, UnixStream};
-use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::running::app;
+use super::way::Way;
 use super::*;
 use crate::directory::http::{App, router};
 
@@ -19,48 +16,6 @@ use crate::directory::http::{App, router};
 const MANY: usize = 24;
 /// Time limit until the database connections that were in use are closed.
 const GIVEN_UP: Duration = Duration::from_secs(60);
-
-/// A proxy between the directory and the database server.
-struct Way {
-    address: String,
-    silence: watch::Sender<()>,
-}
-
-// === impl Way ===
-
-impl Way {
-    async fn to(database: &str) -> Self {
-        let options: PgConnectOptions = database.parse().unwrap();
-        let socket: PathBuf = options.get_socket().unwrap().join(".s.PGSQL.5432");
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!(
-            "postgres://{}@{}/{}",
-            options.get_username(),
-            listener.local_addr().unwrap(),
-            options.get_database().unwrap()
-        );
-        let (silence, silent) = watch::channel(());
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let mut far = UnixStream::connect(&socket).await.unwrap();
-                let mut silent = silent.clone();
-                silent.mark_unchanged();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        Ok(()) = silent.changed() => std::future::pending().await,
-                    }
-                });
-            }
-        });
-        Self { address, silence }
-    }
-
-    /// Existing connections carry no more data from now on; new ones reach a server.
-    fn falls_silent(&self) {
-        self.silence.send(()).unwrap();
-    }
-}
 
 /// Sends a request of this company and returns its status.
 async fn ask(app: &App, company: usize) -> u16 {

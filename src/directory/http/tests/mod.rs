@@ -5,6 +5,7 @@ mod contacts;
 mod encrypted;
 mod failover;
 mod guarded;
+pub(crate) mod histories;
 mod history;
 mod hostile;
 mod ingest;
@@ -18,6 +19,7 @@ mod running;
 mod screen;
 mod tokens;
 mod waiting;
+mod way;
 mod whose;
 mod work;
 

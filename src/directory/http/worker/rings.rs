@@ -6,7 +6,7 @@ use axum::extract::State;
 use tracing::info;
 
 use super::work::check_holder;
-use crate::directory::http::middleware::app::{App, now};
+use crate::directory::http::middleware::app::App;
 use crate::directory::http::middleware::auth::{Caller, Work};
 use crate::directory::http::middleware::error::ApiError;
 use crate::directory::http::middleware::input::{Json, bulk, within};
@@ -41,7 +41,8 @@ pub(crate) async fn claim(
     check_holder(&request.holder)?;
     within("limit", request.limit, 1, MAX_RINGS)?;
     within("claimFor", request.claim_for, 1, MAX_SECONDS)?;
-    let claimed = app.store.claim_rings(&caller.company, &request, now());
+    let now = app.shared_time().await?;
+    let claimed = app.store.claim_rings(&caller.company, &request, now);
     let claimed = claimed.await?;
     let rings = claimed.rings.len();
     info!(holder = request.holder, rings, "handed out rings");
@@ -70,7 +71,8 @@ pub(crate) async fn settle(
 ) -> Result<Answer<SettleRingsReceipt>, ApiError> {
     check_holder(&request.holder)?;
     bulk("numbers", request.numbers.len())?;
-    let settled = app.store.settle_rings(&caller.company, &request, now());
+    let now = app.shared_time().await?;
+    let settled = app.store.settle_rings(&caller.company, &request, now);
     let settled = settled.await?;
     info!(
         holder = request.holder,

@@ -55,7 +55,8 @@ pub(crate) async fn claim(
     check_holder(&request.holder)?;
     within("limit", request.limit, 1, 1_000)?;
     within("claimFor", request.claim_for, 1, 3_600)?;
-    let claimed = app.store.claim(&caller.company, &request, now()).await?;
+    let now = app.shared_time().await?;
+    let claimed = app.store.claim(&caller.company, &request, now).await?;
     info!(
         holder = request.holder,
         calls = claimed.calls.len(),
@@ -135,7 +136,8 @@ pub(crate) async fn release(
 /// Write contacts
 ///
 /// All of them or none. `only-missing` leaves every contact that is there as it is, `overwrite`
-/// replaces it, whoever wrote it. A contact that is there exactly as sent counts as written.
+/// replaces it, whoever wrote it. A contact that is there exactly as sent counts as written. What a
+/// later claim than `claimedAt` wrote is kept.
 ///
 /// Each number of the request counts as asked: what Salesforce did not know is asked again after 1,
 /// 2, 4, 8, 16 and 30 days, and at once when `settings` changes.
@@ -188,9 +190,10 @@ pub(crate) async fn write_contacts(
             )));
         }
     }
+    let now = app.shared_time().await?;
     let receipt = app
         .store
-        .write_contacts(&caller.company, &request, now())
+        .write_contacts(&caller.company, &request, now)
         .await?;
     info!(
         policy = ?request.policy,
@@ -233,7 +236,7 @@ pub(crate) async fn numbers_to_ask(
     }
     let numbers = app
         .store
-        .numbers_to_ask(&caller.company, &request, now())
+        .numbers_to_ask(&caller.company, &request, app.shared_time().await?)
         .await?;
     info!(
         request = request.begin.as_ref().map(|begin| begin.request.as_str()),

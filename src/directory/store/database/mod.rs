@@ -11,7 +11,7 @@
 /// checksum.
 macro_rules! migrations {
     ($kind:literal) => {
-        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow", "0008_records", "0009_rings", "0010_pages", "0012_search_and_sessions")
+        migrations!($kind, "0001_calls_and_contacts", "0002_purge", "0003_purge_by_company", "0004_questions", "0005_revocations", "0006_whose_data", "0007_follow", "0008_records", "0009_rings", "0010_pages", "0012_search_and_sessions", "0013_claimed_at")
     };
     ($kind:literal, $($file:literal),+) => {
         LazyLock::new(|| $crate::directory::store::database::migrator(&[
@@ -257,6 +257,15 @@ impl Database {
                     .await
             }
         }
+    }
+
+    /// The time of the database server, in microseconds; `None` where there is no server.
+    pub(crate) async fn shared_time(&self) -> Result<Option<i64>, sqlx::Error> {
+        if matches!(self, Self::Sqlite(_)) {
+            return Ok(None);
+        }
+        let row: Option<(i64,)> = self.optional(postgres::TIME, Vec::new()).await?;
+        Ok(row.map(|(time,)| time))
     }
 
     /// Takes what was deleted out of the files, as far as that holds up nobody: SQLite's journal is
@@ -530,6 +539,7 @@ mod tests {
             "6adf692f29cade9d4738d936",
             "8bc25b33da417b5803d23c9f",
             "aecdf9d6bfd8dab121f57cdd",
+            "347cfd9c9806139261b975dc",
         ];
         assert_eq!(checksums(&sqlite::MIGRATIONS), of_sqlite);
         let (first, questions) = ("504dd75451bad4dc91c9a6d0", "84892f887ef1af48cbc9f59e");
@@ -545,6 +555,7 @@ mod tests {
             "351ca294563bdfdfd3f749da",
             "057610f1a3cd55564cd081c8",
             "dc3e42a702af09b04f992e72",
+            "70f2c41a4734afc773c9832a",
         ];
         assert_eq!(checksums(&postgres::MIGRATIONS), of_postgres);
     }

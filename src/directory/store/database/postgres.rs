@@ -56,6 +56,10 @@ const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(\
 
 pub(crate) const BYTES: &str = "SELECT pg_database_size(current_database()) AS bytes";
 
+/// The server's time, in microseconds.
+pub(crate) const TIME: &str =
+    "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint AS time";
+
 /// Sends notifications. They need not be on disk: nobody reads them after a crash.
 const NOTIFY: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload";
 

@@ -62,6 +62,14 @@ row! {
 }
 
 row! {
+    /// When the calls were handed out about whose number a run asked, in a row of `questions`.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub(crate) struct ClaimedAtRow {
+        pub(crate) claimed_at: Option<i64>,
+    }
+}
+
+row! {
     /// The records that hold a contact's number, in a row of `contacts`.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub(crate) struct HeldRow {
@@ -108,6 +116,7 @@ pub(crate) struct HeldContactRow {
 pub(crate) struct NumberQuestionRow {
     pub(crate) number: NumberRow,
     pub(crate) question: QuestionRow,
+    pub(crate) claimed: ClaimedAtRow,
 }
 
 /// A call with the contact of its number, and what Salesforce was asked about it.
@@ -213,19 +222,14 @@ impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for NumberQuestionRow
 where
     NumberRow: sqlx::FromRow<'r, R>,
     QuestionRow: sqlx::FromRow<'r, R>,
+    ClaimedAtRow: sqlx::FromRow<'r, R>,
 {
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         Ok(Self {
             number: NumberRow::from_row(row)?,
             question: QuestionRow::from_row(row)?,
+            claimed: ClaimedAtRow::from_row(row)?,
         })
-    }
-}
-
-impl NumberQuestionRow {
-    /// The number, and the question.
-    pub(crate) fn named(self) -> (String, QuestionRow) {
-        (self.number.number, self.question)
     }
 }
 

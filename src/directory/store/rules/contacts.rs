@@ -12,7 +12,7 @@ use crate::directory::model::{
 };
 use crate::directory::store::database::error::StoreError;
 use crate::directory::store::database::rows::{
-    QuestionRow, micros, object_text, source_text, time,
+    NumberQuestionRow, QuestionRow, micros, object_text, source_text, time,
 };
 use crate::directory::store::database::sets::Rows;
 use crate::directory::store::database::{Arg, args};
@@ -24,8 +24,9 @@ use crate::plain_text::folded;
 pub(crate) struct Before {
     /// The contacts, with the records that hold their numbers.
     pub(crate) contacts: HashMap<String, (Contact, Held)>,
-    /// What Salesforce was asked about the numbers that it does not know.
-    pub(crate) questions: HashMap<String, QuestionRow>,
+    /// What Salesforce was asked: about the numbers that it does not know, and about all of them
+    /// where the request comes with a claim.
+    pub(crate) questions: HashMap<String, NumberQuestionRow>,
     /// The numbers about which nothing may be kept.
     pub(crate) erased: HashSet<String>,
 }
@@ -61,7 +62,8 @@ enum Fate {
 }
 
 /// The rows that a request changes. Whoever wrote the contact, a number that was erased stays
-/// erased.
+/// erased. What was written with a later claim than the request's stays, too: its writer asked
+/// Salesforce when the claim of this one was over.
 ///
 /// # Errors
 /// When a row that is there holds what this version cannot have written.
@@ -79,14 +81,20 @@ pub(crate) fn changes(
         .map(|found| (found.number.as_str(), found))
         .collect();
     for (number, found) in found {
+        let known = before.contacts.get(number);
+        let known_contact = known.map(|(contact, _)| contact);
         let outcome = if before.erased.contains(number) {
             WriteOutcome::Kept
+        } else if before.is_newer(number, request, now) {
+            match known_contact.is_some_and(|known| same(known, found)) {
+                true => WriteOutcome::Written,
+                false => WriteOutcome::Kept,
+            }
         } else {
-            let known = before.contacts.get(number);
-            let fate = fate(known.map(|(contact, _)| contact), found, request.policy);
+            let fate = fate(known_contact, found, request.policy);
             changes.found(company, known, found, fate, now);
             let mut question = known_now(company, &found.number, &request.settings, now);
-            question.extend(asked_by(request));
+            question.extend(asked_by(request, now));
             changes.asked.push(question);
             match fate {
                 Fate::Written | Fate::Same => WriteOutcome::Written,
@@ -98,21 +106,28 @@ pub(crate) fn changes(
     let not_found: BTreeSet<&E164> = request.not_found.iter().collect();
     for number in not_found {
         let text = number.as_str();
-        if before.erased.contains(text) {
+        if before.erased.contains(text) || before.is_newer(text, request, now) {
             continue;
         }
         let known = before.contacts.get(text).map(|(contact, _)| contact);
         let gone = known.filter(|known| goes(known, request));
-        let question = before.questions.get(text).cloned().unwrap_or_default();
+        let question = before.questions.get(text).map(|row| row.question.clone());
+        let question = question.unwrap_or_default();
         let missed = missed(miss(&question)?.as_ref(), &request.settings, now);
         let mut asked = missed_now(company, number, &missed, gone, question);
-        asked.extend(asked_by(request));
+        asked.extend(asked_by(request, now));
         changes.asked.push(asked);
         if gone.is_some() {
             changes.gone.push(args![company.as_str(), text]);
         }
     }
     Ok(changes)
+}
+
+/// The claim of a request, in microseconds. No claim is made in the future: one that says so would
+/// keep all others from writing.
+fn claimed_at(request: &WriteContactsRequest, now: Timestamp) -> Option<i64> {
+    request.claimed_at.map(|at| micros(at.min(now)))
 }
 
 /// What becomes of a contact. `OnlyMissing` leaves one that is there; `Refresh` leaves one that was
@@ -124,6 +139,19 @@ fn fate(known: Option<&Contact>, found: &FoundContact, policy: WritePolicy) -> F
         (Some(_), WritePolicy::OnlyMissing) => Fate::Kept,
         (Some(known), WritePolicy::Refresh) if known.source == ContactSource::Manual => Fate::Kept,
         (Some(_), WritePolicy::Refresh | WritePolicy::Overwrite) => Fate::Written,
+    }
+}
+
+// === impl Before ===
+
+impl Before {
+    /// Whether what is there about a number was written with a later claim than this request's.
+    fn is_newer(&self, number: &str, request: &WriteContactsRequest, now: Timestamp) -> bool {
+        let there = self.questions.get(number);
+        let there = there.and_then(|row| row.claimed.claimed_at);
+        there
+            .zip(claimed_at(request, now))
+            .is_some_and(|(there, of_request)| there > of_request)
     }
 }
 
@@ -191,11 +219,12 @@ fn miss(question: &QuestionRow) -> Result<Option<Miss>, StoreError> {
 }
 
 /// The columns that tell how the numbers of a request were asked.
-fn asked_by(request: &WriteContactsRequest) -> Vec<Arg> {
+fn asked_by(request: &WriteContactsRequest, now: Timestamp) -> Vec<Arg> {
     let by = request.asked_by.as_ref();
     args![
         by.map(|by| by.run.as_str()),
         by.map(|by| i64::from(by.api_calls)),
+        claimed_at(request, now),
     ]
 }
 

@@ -4,6 +4,7 @@ mod again;
 mod book;
 mod cost;
 mod follow;
+mod late;
 mod plans;
 mod raced;
 mod replicas;
