@@ -17,9 +17,13 @@ built=$(cargo test --lib --no-run --message-format=json | jq -r 'select(.reason 
 survived=0
 bugs=$(grep -oP '^\+.*planted\("\K[a-z0-9-]+' "$root/tests/planted/bugs.patch" | sort -u)
 for bug in ${1:-$bugs}; do
-  if said=$(PLANTED=$bug "$built" --quiet tests::year two_replicas_lose 2>&1); then
+  ended=0
+  said=$(PLANTED=$bug timeout 1800 "$built" --quiet tests::year two_replicas_lose 2>&1) || ended=$?
+  if [ $ended -eq 0 ]; then
     echo "$bug: NOT FOUND"
     survived=$((survived + 1))
+  elif [ $ended -eq 124 ]; then
+    echo "$bug: a world did not end"
   else
     echo "$bug: $(grep -oPm1 '^( +"\K[a-z-]+|\K[A-Z]\w+)(?=: )' <<<"$said" || echo 'A again differs')"
   fi

@@ -90,7 +90,7 @@ fn in_worlds_out_of_seeds_every_rule_holds() {
 }
 
 /// Worlds that have something to tell, each with what is hard about it.
-const STORIES: [(&str, &str); 11] = [
+const STORIES: [(&str, &str); 12] = [
     (
         "the leader is killed in the middle of guesses, and the next one knows of them",
         "seed=11 tenants=2 days=1
@@ -174,6 +174,27 @@ const STORIES: [(&str, &str); 11] = [
         0d 02:00:00 t0 writes-a-wrong-password 1
         0d 02:00:00 t1 gets-a-new-password-in-salesforce 0
         1d 02:00:00 t0 writes-the-right-password 0",
+    ),
+    (
+        "runs are asked for while the API server fails most of the time",
+        "seed=22 tenants=3 days=1
+        0d 02:00:00 t0 sees-requests-fail-of-a-hundred 75
+        0d 02:01:00 t0 asks-for-a-run 0
+        0d 02:01:10 t1 asks-for-a-run 0
+        0d 02:01:20 t2 asks-for-a-run 0
+        0d 02:04:00 t0 asks-for-a-run 0
+        0d 02:04:10 t1 asks-for-a-run 0
+        0d 02:04:20 t2 asks-for-a-run 0
+        0d 02:07:00 t0 asks-for-a-run 0
+        0d 02:07:10 t1 asks-for-a-run 0
+        0d 02:07:20 t2 asks-for-a-run 0
+        0d 02:10:00 t0 asks-for-a-run 0
+        0d 02:10:10 t1 asks-for-a-run 0
+        0d 02:10:20 t2 asks-for-a-run 0
+        0d 02:13:00 t0 asks-for-a-run 0
+        0d 02:13:10 t1 asks-for-a-run 0
+        0d 02:13:20 t2 asks-for-a-run 0
+        0d 02:14:00 t0 sees-requests-fail-of-a-hundred 0",
     ),
     (
         "no leader lives to hear that its log-in was refused",

@@ -68,6 +68,14 @@ fn condition<'a>(object: &'a Value, type_: &str) -> (&'a str, &'a str) {
     found.map_or(("", ""), |one| (text(one, "/status"), text(one, "/reason")))
 }
 
+/// The request that a Job is for, by its settings.
+fn request_of(job: &Value) -> Option<String> {
+    let environment = job.pointer("/spec/template/spec/containers/0/env/0/value")?;
+    let settings: Value = serde_json::from_str(environment.as_str()?).ok()?;
+    let request = settings.pointer("/reRetrieve/request")?;
+    request.as_str().map(str::to_owned)
+}
+
 /// Since when a tenant's integration is Ready; `None` if it is not.
 pub(super) fn ready_since(world: &World, at: usize) -> Option<Timestamp> {
     let object = world.integration(at)?;
@@ -120,7 +128,26 @@ impl Judge {
         for told in world.cluster.storms() {
             self.breaks("no-storm", "", told);
         }
+        self.one_run_for_a_request(world);
         self.budgets(world);
+    }
+
+    /// A run that is asked for is one Job, however often the controller has to ask for it.
+    fn one_run_for_a_request(&mut self, world: &World) {
+        let mut runs: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        for job in world.cluster.all(Kind::Job) {
+            let owner = job.pointer("/metadata/ownerReferences/0");
+            let is_asked_for = owner.is_some_and(|owner| owner["kind"] == "SalesforceIntegration");
+            if let (true, Some(request)) = (is_asked_for, request_of(&job)) {
+                let uid = owner_uid(&job).unwrap_or_default().to_owned();
+                let name = text(&job, "/metadata/name").to_owned();
+                runs.entry((uid, request)).or_default().push(name);
+            }
+        }
+        for ((_, request), jobs) in runs.into_iter().filter(|(_, jobs)| jobs.len() > 1) {
+            let what = format!("{jobs:?} are of one request, {request}");
+            self.breaks("one-run-for-a-request", "", what);
+        }
     }
 
     fn look_at(&mut self, at: usize, world: &World) {

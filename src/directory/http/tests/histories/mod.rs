@@ -24,7 +24,7 @@ fn set(variable: &str) -> Option<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_lose_and_double_nothing_while_all_fails_and_clocks_differ() {
     let seed = set("SEED").unwrap_or_else(rand::random);
-    let seconds = set("HISTORY_SECONDS").unwrap_or(8);
+    let seconds = set("HISTORY_SECONDS").unwrap_or(6);
     println!("SEED={seed} HISTORY_SECONDS={seconds}");
     let recording = recorder::record(seed, Duration::from_secs(seconds)).await;
     let count = |is: fn(&Deed) -> bool| {
