@@ -1,6 +1,10 @@
 //! The shared state of all handlers, and the limits of one request.
 
+#[cfg(test)]
+use std::cell::RefCell;
 use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -52,10 +56,17 @@ impl App {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How far the clock of the replica that runs in this thread is ahead, in seconds.
+    pub(crate) static AHEAD: RefCell<Arc<AtomicI64>> = RefCell::default();
+}
+
 /// The current time in the precision of the store, so that a response equals a later read.
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     #[cfg(test)]
-    let now = now + crate::directory::http::tests::histories::skew();
+    let now = now
+        + AHEAD.with_borrow(|ahead| jiff::SignedDuration::from_secs(ahead.load(Ordering::Relaxed)));
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ mod contacts;
 mod encrypted;
 mod failover;
 mod guarded;
-pub(crate) mod histories;
+mod histories;
 mod history;
 mod hostile;
 mod ingest;

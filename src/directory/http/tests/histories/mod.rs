@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use self::checker::breaches;
 use self::history::Deed;
-pub(crate) use self::replicas::skew;
 
 fn set(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;

@@ -1,33 +1,19 @@
 //! Two replicas of the directory on one PostgreSQL server, each in a thread of its own: with a
 //! clock of its own, a way to the database that can be cut, and a sudden death.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
-use jiff::SignedDuration;
 use switchboard_testbed::Postgres;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::super::way::Way;
 use super::super::{args, eventually};
+use crate::directory::http::middleware::app::AHEAD;
 use crate::directory::{Args, Server};
-
-thread_local! {
-    /// How far the clock of the replica in this thread is ahead, in seconds.
-    static SKEW: RefCell<Option<Arc<AtomicI64>>> = const { RefCell::new(None) };
-}
-
-/// How far the clock of the replica that runs in this thread is ahead of the machine's.
-pub(crate) fn skew() -> SignedDuration {
-    SKEW.with_borrow(|skew| {
-        let seconds = skew.as_ref().map_or(0, |skew| skew.load(Ordering::Relaxed));
-        SignedDuration::from_secs(seconds)
-    })
-}
 
 /// A replica.
 pub(super) struct Replica {
@@ -110,7 +96,7 @@ impl Replica {
         let (skew, death) = (Arc::clone(&self.skew), dies.clone());
         let (bound, is_bound) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
-            SKEW.set(Some(skew));
+            AHEAD.set(skew);
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
