@@ -93,7 +93,7 @@ impl Decision<'_> {
         match next {
             Next::Now(cause) => return Some(cause),
             Next::At(due) => {
-                if without_answer {
+                if without_answer && !self.is_known_to_work(&fingerprint) {
                     self.wait_without_answer(due);
                 }
                 if requested || refused || !unanswered.is_empty() {
@@ -194,14 +194,7 @@ impl Decision<'_> {
     /// Defers the log-in until the limit for the user opens, and says so. A connection that is
     /// known to work stays as it is.
     fn withhold(&mut self, fingerprint: &str, user: &str, due: Timestamp) {
-        let works = self
-            .status
-            .connection
-            .as_ref()
-            .is_some_and(|last| last.credentials_version.as_deref() == Some(fingerprint))
-            && self
-                .verdict(CONNECTED)
-                .is_some_and(|verdict| verdict.truth == Truth::True);
+        let works = self.is_known_to_work(fingerprint);
         let own: Vec<Refused> = self.own_refusals(user).collect();
         let elsewhere = self.observed.siblings.user_refusals.iter();
         let within_the_hour: Vec<&Refused> = own
@@ -263,15 +256,19 @@ impl Decision<'_> {
         siblings.unanswered.iter().copied().chain(own).collect()
     }
 
-    /// Sets the connection to unknown until the next attempt, because two answers were lost. A
-    /// connection that is known to work stays as it is.
+    /// Whether the last proof that was answered used this credential, and worked. A status in which
+    /// a log-in with another one was only begun still has the conditions of the one before.
+    fn is_known_to_work(&self, fingerprint: &str) -> bool {
+        let connection = self.status.connection.as_ref();
+        let verified = connection
+            .filter(|last| last.credentials_version.as_deref() == Some(fingerprint))
+            .is_some_and(|last| last.verified_at.is_some());
+        let verdict = self.verdict(CONNECTED);
+        verified && verdict.is_some_and(|verdict| verdict.truth == Truth::True)
+    }
+
+    /// Sets the connection to unknown until the next attempt, because two answers were lost.
     fn wait_without_answer(&mut self, due: Timestamp) {
-        if self
-            .verdict(CONNECTED)
-            .is_some_and(|verdict| verdict.truth == Truth::True)
-        {
-            return;
-        }
         let why = format!(
             "The controller was ended in the middle of two log-ins, so that it is not known whether Salesforce refused them; to keep the user from being locked the next attempt is at {due}."
         );

@@ -111,6 +111,39 @@ fn who_waits_because_two_answers_were_lost_is_told_why_and_until_when() {
 }
 
 #[test]
+fn a_changed_credential_of_which_two_answers_were_lost_is_not_said_to_work() {
+    let mut world = World::healthy();
+    world.credentials = available("f2");
+    for now in [60, 120] {
+        world.now = now;
+        assert!(world.decide(None).prove.is_some());
+        let status = with_attempt(world.resource.status.as_ref(), "f2", "u1", at(now));
+        world.resource.status = Some(status);
+    }
+    world.now = 180;
+    let plan = world.decide(None);
+    assert_eq!(plan.prove, None);
+    let verdict = |of| conditions::verdict(&plan.status.conditions, of).unwrap();
+    assert_eq!(
+        verdict(CONNECTED).truth,
+        Truth::Unknown,
+        "the one before worked"
+    );
+    assert_ne!(verdict(READY).truth, Truth::True);
+    // One that is known to work stays so, whatever became of its next log-ins.
+    let mut world = World::healthy();
+    for now in [3600, 3660] {
+        world.now = now;
+        world.begin_login();
+    }
+    world.now = 3720;
+    let plan = world.decide(None);
+    assert_eq!(plan.prove, None);
+    let connected = conditions::verdict(&plan.status.conditions, CONNECTED).unwrap();
+    assert_eq!(connected.truth, Truth::True);
+}
+
+#[test]
 fn a_lost_answer_and_a_refusal_use_up_the_hour() {
     let mut world = World::new();
     world.begin_login();

@@ -197,18 +197,20 @@ const STORIES: [(&str, &str); 12] = [
         0d 02:14:00 t0 sees-requests-fail-of-a-hundred 0",
     ),
     (
-        "no leader lives to hear that its log-in was refused",
+        "no leader lives to hear what became of its log-in",
         "seed=21 tenants=2 days=1
         0d 02:00:00 t0 writes-a-wrong-password 1
         0d 02:00:02 t0 sees-the-leader-killed-for-seconds 3
-        0d 02:00:08 t0 sees-the-leader-killed-for-seconds 3
-        0d 02:00:14 t0 sees-the-leader-killed-for-seconds 3
-        0d 02:00:20 t0 sees-the-leader-killed-for-seconds 3
-        0d 02:00:26 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:00:07 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:00:12 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:00:17 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:00:22 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:00:27 t0 sees-the-leader-killed-for-seconds 3
         0d 02:00:32 t0 sees-the-leader-killed-for-seconds 3
-        0d 02:00:38 t0 sees-the-leader-killed-for-seconds 3
-        0d 02:00:44 t0 sees-the-leader-killed-for-seconds 3
-        0d 02:00:50 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:00:37 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:00:42 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:00:47 t0 sees-the-leader-killed-for-seconds 3
+        0d 02:00:52 t0 sees-the-leader-killed-for-seconds 3
         0d 02:30:00 t0 writes-the-right-password 0",
     ),
     (

@@ -297,7 +297,8 @@ impl Salesforce {
                     };
                     let answer = self.log_in(&name, &password, true);
                     // The answer is under way: who is killed now does not hear that it counted.
-                    self.think().await;
+                    let millis = 1_000 + self.dice.lock().below(2_000);
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
                     if answer == LogIn::Failed(Meaning::Unreachable) {
                         tokio::time::sleep(Duration::from_secs(10)).await;
                     }
