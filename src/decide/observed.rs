@@ -54,9 +54,8 @@ pub(crate) struct Observed<'a> {
     pub worked_at: Option<Timestamp>,
     /// Whether a run of the controller waits for a session.
     pub session_wanted: bool,
-    /// When it is asked again, because Salesforce, which did not answer it, answers others again;
-    /// `None` if there is no such time.
-    pub answers_again: Option<Timestamp>,
+    /// Whether Salesforce, which did not answer it, answers others again.
+    pub answers_again: bool,
     /// Time since which this controller leads. Another controller may have recorded runs that
     /// ended before.
     pub leader_since: Timestamp,
@@ -112,7 +111,7 @@ impl<'a> Observed<'a> {
             hand_over: None,
             worked_at: None,
             session_wanted: false,
-            answers_again: None,
+            answers_again: false,
             leader_since: now,
             active_jobs: &[],
             over_jobs: const { &BTreeSet::new() },

@@ -76,10 +76,7 @@ impl Decision<'_> {
             interval: settings.interval,
             worked_elsewhere: self.worked_elsewhere(),
             session_wanted: self.observed.session_wanted,
-            answers_again: self
-                .observed
-                .answers_again
-                .filter(|_| recovery::proof_waits(&self.status)),
+            answers_again: self.observed.answers_again && recovery::proof_waits(&self.status),
             runs_within: self.runs_within(settings),
             uid: &self.uid,
         };

@@ -357,8 +357,7 @@ impl Decision<'_> {
             .proof
             .is_some_and(|proof| proof.outcome.is_ok());
         let is_back = is_proved && before.is_some_and(recovery::proof_waits);
-        let again = self.observed.answers_again;
-        let answers = is_proved || again.is_some_and(|at| at <= self.now);
+        let answers = is_proved || self.observed.answers_again;
         self.plan.run_again = self.is_resident_after_calls(settings)
             && self.may_run(settings)
             && (is_back || answers && recovery::run_waits(&self.status));

@@ -74,7 +74,7 @@ pub(crate) struct World {
     hand_over: Option<HandOver>,
     pub(crate) worked_at: Option<Timestamp>,
     session_wanted: bool,
-    answers_again: Option<Timestamp>,
+    answers_again: bool,
     leader_since: Timestamp,
     active_jobs: Vec<Arc<Job>>,
     /// Jobs of runs that are on record, beside those of `ended_runs`.
@@ -112,7 +112,7 @@ impl World {
             hand_over: None,
             worked_at: None,
             session_wanted: false,
-            answers_again: None,
+            answers_again: false,
             // Recorded runs stay in this world, as they do for a controller that has just started.
             leader_since: Timestamp::MAX,
             active_jobs: vec![],

@@ -213,14 +213,6 @@ impl Context {
         self.recovery_changed.notify_one();
     }
 
-    /// When an integration that waits for an answer is asked again; `None` if it asks by itself.
-    pub(crate) fn asks_again_at(&self, key: &Key) -> Option<Timestamp> {
-        match self.memory.is_asked_again(key) {
-            true => Some(Timestamp::MIN),
-            false => self.recovery.lock().time_of(key),
-        }
-    }
-
     /// Has those asked again who wait for an answer, as others are answered again, until it is
     /// dropped.
     pub(crate) async fn ask_again(&self) {

@@ -492,10 +492,7 @@ impl Fleet {
             ended_runs: &tenant.swept,
             worked_at: tenant.worked_at,
             session_wanted: tenant.session_wanted,
-            answers_again: match tenant.answers_again {
-                true => Some(Timestamp::MIN),
-                false => self.recovery.time_of(&at),
-            },
+            answers_again: tenant.answers_again,
             cron_jobs: &tenant.cron_jobs,
             leader_since: stamp(self.leads_since),
             tokens: Some("t1".into()),

@@ -105,10 +105,9 @@ pub(crate) struct Known<'a> {
     pub worked_elsewhere: Option<Timestamp>,
     /// Whether a run of the controller waits for a session.
     pub session_wanted: bool,
-    /// When it is asked again although it waits, or could ask by itself: the last proof failed
-    /// only because Salesforce did not answer, and others are answered again. `None` if there
-    /// is no such time.
-    pub answers_again: Option<Timestamp>,
+    /// Whether the last proof failed only because Salesforce did not answer, and others are
+    /// answered again by now.
+    pub answers_again: bool,
     /// How long it may take until the next run that works stands for a proof again.
     pub runs_within: Duration,
     /// UID of the resource, from which the jitter is derived.
@@ -188,11 +187,10 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
         known.uid,
     );
     let wanted = known.session_wanted && !known.has_session && last.next_attempt_at.is_none();
-    match (due, known.answers_again) {
+    match due {
         // The wait after the failure is over. What the limits of log-ins say holds as ever.
-        (Some(_), Some(again)) if again <= now => adopt_or_prove(Cause::AnswersAgain),
-        (Some(_), Some(again)) => Next::At(again),
-        (Some(due), None) if due > now && !wanted => Next::At(due),
+        Some(due) if due > now && known.answers_again => adopt_or_prove(Cause::AnswersAgain),
+        Some(due) if due > now && !wanted => Next::At(due),
         _ => adopt_or_prove(Cause::Due),
     }
 }
@@ -363,7 +361,7 @@ mod tests {
             interval: Duration::from_secs(1800),
             worked_elsewhere: None,
             session_wanted: false,
-            answers_again: None,
+            answers_again: false,
             runs_within: Duration::from_secs(1800),
             uid: "uid",
         }
@@ -549,17 +547,10 @@ mod tests {
             ..healthy()
         };
         let known = Known {
-            answers_again: Some(at(0)),
+            answers_again: true,
             ..known(Some(&last))
         };
-        assert_eq!(next(&known, at(-1)), Next::At(at(0)));
         assert_eq!(next(&known, at(0)), Next::Now(Cause::AnswersAgain));
-        // Who could ask by himself waits for his turn.
-        let late = Known {
-            answers_again: Some(at(1_300)),
-            ..known.clone()
-        };
-        assert_eq!(next(&late, at(1_200)), Next::At(at(1_300)));
         let user_refused = Known {
             user_opens: Some(at(3_000)),
             ..known.clone()

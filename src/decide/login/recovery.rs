@@ -20,9 +20,9 @@ use crate::run::{Outcome, RunReport};
 use crate::salesforce::Meaning;
 
 /// Within this time all are asked again, however many they are.
-const SLOPE: SignedDuration = SignedDuration::from_mins(5);
+const SLOPE: SignedDuration = SignedDuration::from_secs(270);
 /// The most time between two of them: few are back sooner.
-const STEP: SignedDuration = SignedDuration::from_secs(20);
+const STEP: SignedDuration = SignedDuration::from_secs(15);
 /// Who was asked again waits by itself for this time, whatever others are told.
 const RESTS: SignedDuration = SignedDuration::from_mins(10);
 /// Those have a cause in common whose silence began no longer than this before. Proofs come about
@@ -106,8 +106,6 @@ pub(crate) fn heard_in_run(
 pub(crate) struct Recovery<K> {
     /// In the order of their times.
     slope: VecDeque<(Timestamp, K)>,
-    /// The times of those.
-    times: HashMap<K, Timestamp>,
     /// When the slope began, and the time between two of it.
     began: Option<(Timestamp, SignedDuration)>,
     /// Who was asked again, and when.
@@ -122,7 +120,6 @@ impl<K> Default for Recovery<K> {
     fn default() -> Self {
         Self {
             slope: VecDeque::new(),
-            times: HashMap::new(),
             began: None,
             asked: HashMap::new(),
             silences: 0,
@@ -152,16 +149,10 @@ impl<K: Clone + Eq + Hash + Ord> Recovery<K> {
                 self.silences += 1;
                 if self.silences >= ENOUGH {
                     self.slope.clear();
-                    self.times.clear();
                 }
             }
             Heard::Silence => {}
         }
-    }
-
-    /// When this one is to be asked again. Until then it does not ask by itself: all come evenly.
-    pub(crate) fn time_of(&self, who: &K) -> Option<Timestamp> {
-        self.times.get(who).copied()
     }
 
     /// When the next one is to be asked again.
@@ -173,9 +164,6 @@ impl<K: Clone + Eq + Hash + Ord> Recovery<K> {
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Vec<K> {
         let due = self.slope.partition_point(|(due, _)| *due <= now);
         let due: Vec<K> = self.slope.drain(..due).map(|(_, who)| who).collect();
-        for who in &due {
-            self.times.remove(who);
-        }
         self.asked.extend(due.iter().map(|who| (who.clone(), now)));
         due
     }
@@ -211,8 +199,6 @@ impl<K: Clone + Eq + Hash + Ord> Recovery<K> {
         let times = (0..many).map(|at| now.saturating_add(step * at));
         let times = times.map(|at| at.unwrap_or(Timestamp::MAX));
         self.slope = times.zip(waiting.into_iter().map(|(_, who)| who)).collect();
-        let times = self.slope.iter().map(|(at, who)| (who.clone(), *at));
-        self.times = times.collect();
     }
 }
 
@@ -263,7 +249,7 @@ mod tests {
             assert_eq!(minutes.concat(), Vec::from_iter(0..many));
         }
         // Few are back sooner.
-        assert_eq!(asked(&mut told(silent(3, -1_800), -1_800)), [[0, 1, 2]]);
+        assert_eq!(asked(&mut told(silent(4, -1_800), -1_800)), [[0, 1, 2, 3]]);
     }
 
     #[test]
@@ -293,8 +279,8 @@ mod tests {
         let first = recovery.take_due(at(30));
         assert_eq!(first, [3], "who was asked waits by himself for a while");
         // They go on as fast as before.
-        assert_eq!(recovery.time_of(&98), Some(at(30 + 95 * 3)));
-        assert_eq!(recovery.time_of(&2), None);
+        let last = at(30).checked_add(SLOPE / 100 * 95).unwrap();
+        assert_eq!(recovery.slope.back(), Some(&(last, 98)));
         // What one who is answered later says is nothing new while they are asked.
         recovery.hear(&3, again, at(31), || unreachable!());
     }

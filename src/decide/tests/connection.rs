@@ -328,7 +328,7 @@ fn who_was_not_answered_is_asked_again_when_others_are_and_who_was_refused_is_no
     assert_eq!(world.proofs, asked);
     let silent = recovery::silent_since(world.resource.status.as_ref().unwrap());
     assert_eq!(silent, Some(at(3_600)));
-    world.answers_again = Some(Timestamp::MIN);
+    world.answers_again = true;
     let plan = world.step(Ok(findings()));
     assert_eq!(world.proofs, asked + 1);
     assert_eq!(world.condition(READY), Some((Truth::True, "Ready".into())));
@@ -342,7 +342,7 @@ fn who_was_not_answered_is_asked_again_when_others_are_and_who_was_refused_is_no
         failed(Meaning::RequestLimitExceeded, Phase::Request),
     ] {
         let mut world = World::new();
-        world.answers_again = Some(Timestamp::MIN);
+        world.answers_again = true;
         world.step(Err(refusal));
         for minute in 1..20 {
             world.now = 60 * minute;

@@ -238,7 +238,7 @@ fn a_run_that_was_not_answered_comes_at_once_when_salesforce_answers_again() {
     assert!(!world.step(Ok(findings())).run_again);
     let silent = recovery::silent_since(world.resource.status.as_ref().unwrap());
     assert_eq!(silent, Some(at(60)));
-    world.answers_again = Some(Timestamp::MIN);
+    world.answers_again = true;
     assert!(world.step(Ok(findings())).run_again);
     assert_eq!(world.proofs, 1, "the connection is not proved for that");
     world.resource.spec.suspend = true;
