@@ -43,7 +43,7 @@ struct Relay {
 
 /// Calls that come in, until this is stopped.
 struct Traffic {
-    begun: Arc<AtomicUsize>,
+    taken: Arc<AtomicUsize>,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<BTreeSet<usize>>,
 }
@@ -91,8 +91,8 @@ impl Drop for Relay {
 impl Traffic {
     /// A platform, which sends a call again until it is taken.
     fn begin(platform: Client) -> Self {
-        let (begun, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
-        let (counted, stopped) = (Arc::clone(&begun), stop.clone());
+        let (taken_now, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+        let (counted, stopped) = (Arc::clone(&taken_now), stop.clone());
         let running = tokio::spawn(async move {
             let mut taken = BTreeSet::new();
             while !stopped.is_cancelled() {
@@ -108,7 +108,7 @@ impl Traffic {
             taken
         });
         Self {
-            begun,
+            taken: taken_now,
             stop,
             running,
         }
@@ -116,7 +116,7 @@ impl Traffic {
 
     /// How many have been taken.
     fn taken(&self) -> usize {
-        self.begun.load(Ordering::Relaxed)
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Stops, and tells which were taken.
