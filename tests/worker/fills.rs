@@ -105,15 +105,12 @@ async fn killed_while_it_fills(database: impl Fn() -> String) {
             if tokio::time::timeout(life, child.wait()).await.is_ok() {
                 continue;
             }
-            if random.random_bool(0.5) {
-                child.kill().await.unwrap();
-                of_workers += 1;
-            } else {
-                replica.kill_and_start().await;
-                replica.becomes_ready().await;
-                of_directories += 1;
-                // The worker asks again, or says that it could not.
-                bed.ended(child).await;
+            match replica
+                .kill_worker_or_itself(child, &bed, &mut random)
+                .await
+            {
+                true => of_workers += 1,
+                false => of_directories += 1,
             }
             let read = book(&bed).await.fill.map_or(rows, |fill| fill.progress().0);
             assert!(read >= rows, "{read} after {rows}");

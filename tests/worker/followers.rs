@@ -98,15 +98,12 @@ async fn killed_while_people_work(kept: Kept, database: &str) {
             }
             () = tokio::time::sleep(instant) => {}
         }
-        if random.random_bool(0.5) {
-            worker.kill().await.unwrap();
-            of_workers += 1;
-        } else {
-            replica.kill_and_start().await;
-            replica.becomes_ready().await;
-            of_directories += 1;
-            // The worker asks again, or says that it could not.
-            bed.ended(worker).await;
+        match replica
+            .kill_worker_or_itself(worker, &bed, &mut random)
+            .await
+        {
+            true => of_workers += 1,
+            false => of_directories += 1,
         }
         if (of_workers + of_directories) % COMPARED_EVERY == 0 {
             let named = compare(&bed, &directory).await;

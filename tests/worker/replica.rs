@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 
+use rand::Rng;
+use rand::rngs::StdRng;
 use reqwest::Response;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -14,7 +16,7 @@ use tempfile::TempDir;
 use tokio::net::TcpSocket;
 use tokio::process::{Child, Command};
 
-use crate::bed::{KEY, SOON, token};
+use crate::bed::{Bed, KEY, SOON, token};
 
 /// A replica of the directory.
 pub(crate) struct Replica {
@@ -75,6 +77,26 @@ impl Replica {
             self.address,
             self.folder.path(),
         );
+    }
+
+    /// Kills either this worker or this directory, and waits until what is left
+    /// goes on. Returns whether it was the worker.
+    pub(crate) async fn kill_worker_or_itself(
+        &mut self,
+        mut worker: Child,
+        bed: &Bed,
+        random: &mut StdRng,
+    ) -> bool {
+        let is_worker = random.random_bool(0.5);
+        if is_worker {
+            worker.kill().await.unwrap();
+        } else {
+            self.kill_and_start().await;
+            self.becomes_ready().await;
+            // The worker asks again, or says that it could not.
+            bed.ended(worker).await;
+        }
+        is_worker
     }
 
     /// Waits until the replica is ready for traffic.

@@ -185,22 +185,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_looked_up_a_second_later_and_a_flood_of_one_company_delays_no_other() {
-        let Driven {
-            wakes,
-            answers: _answers,
-            seen,
-            stop,
-            driving,
-        } = driven(Duration::from_millis(200), Again::WhenWoken);
+        let driven = driven(Duration::from_millis(200), Again::WhenWoken);
         for _ in 0..1_000 {
-            wakes.send(calls("busy")).unwrap();
+            driven.wakes.send(calls("busy")).unwrap();
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        wakes.send(calls("quiet")).unwrap();
+        driven.wakes.send(calls("quiet")).unwrap();
         tokio::time::sleep(Duration::from_millis(600)).await;
-        wakes.send(calls("busy")).unwrap();
+        driven.wakes.send(calls("busy")).unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let seen = seen.lock().clone();
+        let seen = driven.seen.lock().clone();
         let of = |name: &str| -> Vec<u128> {
             let runs = seen.iter().filter(|run| run.0 == name);
             runs.map(|run| run.1).collect()
@@ -208,61 +202,46 @@ mod tests {
         assert_eq!(of("quiet").len(), 1);
         assert!((1_500..1_510).contains(&of("quiet")[0]), "{seen:?}");
         assert_eq!(of("busy").len(), 2, "{seen:?}");
-        stop.cancel();
-        driving.await.unwrap();
+        driven.stop.cancel();
+        driven.driving.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_runs_when_the_controller_stops_has_time_to_hand_its_calls_back() {
-        let Driven {
-            wakes,
-            answers: _answers,
-            seen,
-            stop,
-            driving,
-        } = driven(Duration::from_secs(1), Again::WhenWoken);
-        wakes.send(calls("acme")).unwrap();
+        let driven = driven(Duration::from_secs(1), Again::WhenWoken);
+        driven.wakes.send(calls("acme")).unwrap();
         tokio::time::sleep(Duration::from_millis(1_500)).await;
-        stop.cancel();
-        driving.await.unwrap();
-        assert_eq!(seen.lock().len(), 1);
+        driven.stop.cancel();
+        driven.driving.await.unwrap();
+        assert_eq!(driven.seen.lock().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_run_that_failed_comes_again_by_itself() {
         let again = Again::NotBefore(Duration::from_secs(15));
-        let Driven {
-            wakes,
-            answers: _answers,
-            seen,
-            stop,
-            driving,
-        } = driven(Duration::from_millis(10), again);
-        wakes.send(calls("acme")).unwrap();
+        let driven = driven(Duration::from_millis(10), again);
+        driven.wakes.send(calls("acme")).unwrap();
         tokio::time::sleep(Duration::from_secs(40)).await;
-        assert_eq!(seen.lock().len(), 3);
-        stop.cancel();
-        driving.await.unwrap();
+        assert_eq!(driven.seen.lock().len(), 3);
+        driven.stop.cancel();
+        driven.driving.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_run_that_failed_comes_at_once_when_salesforce_answers_again() {
-        let Driven {
-            wakes,
-            answers,
-            seen,
-            stop,
-            driving,
-        } = driven(
+        let driven = driven(
             Duration::from_millis(10),
             Again::NotBefore(Duration::from_secs(600)),
         );
-        wakes.send(calls("acme")).unwrap();
+        driven.wakes.send(calls("acme")).unwrap();
         tokio::time::sleep(Duration::from_secs(60)).await;
-        answers.unbounded_send("acme".parse().unwrap()).unwrap();
+        driven
+            .answers
+            .unbounded_send("acme".parse().unwrap())
+            .unwrap();
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(seen.lock().len(), 2);
-        stop.cancel();
-        driving.await.unwrap();
+        assert_eq!(driven.seen.lock().len(), 2);
+        driven.stop.cancel();
+        driven.driving.await.unwrap();
     }
 }
