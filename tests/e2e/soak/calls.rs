@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, Secret};
 use kube::Api;
+use kube::api::ListParams;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use switchboard::directory::client::Caller;
+use switchboard::directory::client::{Caller, Retry};
 use switchboard::directory::model::{Call, CallsQuery, LookupState};
 use switchboard::directory::{Client, ClientError};
 use switchboard_testbed::incoming_call;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::tenants::{NUMBERS, Tenant, Truth, number_text};
 use crate::Failure;
-use crate::bed::{Bed, OPERATOR, RELEASE};
+use crate::bed::{Bed, OPERATOR};
 
 /// The pause between two looks at the calls that wait for their names.
 const LOOK: Duration = Duration::from_secs(2);
@@ -83,7 +84,8 @@ pub(super) struct Platform<'a> {
     truth: &'a RefCell<Truth>,
     begun: Instant,
     http: reqwest::Client,
-    base: String,
+    /// Where the directory was reached last.
+    base: RefCell<Option<String>>,
     clients: RefCell<BTreeMap<(usize, &'static str), Client>>,
     /// Every token that was ever used.
     pub tokens: RefCell<BTreeSet<String>>,
@@ -94,18 +96,13 @@ pub(super) struct Platform<'a> {
 // === impl Platform ===
 
 impl<'a> Platform<'a> {
-    /// Reaches the directory by the address of its Service, which the node knows.
-    pub(super) async fn new(
+    /// A platform that has not called yet.
+    pub(super) fn new(
         bed: &'a Bed,
         tenants: &'a [Tenant],
         truth: &'a RefCell<Truth>,
         begun: Instant,
     ) -> Result<Self, Failure> {
-        let service = format!("{RELEASE}-directory");
-        let path = "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}";
-        let address = bed
-            .kubectl(&["get", "service", &service, "-n", OPERATOR, "-o", path])
-            .await?;
         Ok(Self {
             bed,
             tenants,
@@ -115,7 +112,7 @@ impl<'a> Platform<'a> {
                 .no_proxy()
                 .timeout(REQUEST)
                 .build()?,
-            base: format!("http://{address}"),
+            base: RefCell::default(),
             clients: RefCell::default(),
             tokens: RefCell::default(),
             ledger: RefCell::default(),
@@ -135,6 +132,37 @@ impl<'a> Platform<'a> {
         (resident, ledger.waiting.len() - resident)
     }
 
+    /// Where the directory is: the address of its pod, which the node reaches without the API
+    /// server's help.
+    async fn base(&self) -> Result<String, Failure> {
+        if let Some(base) = &*self.base.borrow() {
+            return Ok(base.clone());
+        }
+        let pods: Api<Pod> = Api::namespaced(self.bed.control_plane.client(), OPERATOR);
+        let selector = "app.kubernetes.io/component=directory";
+        let pods = pods.list(&ListParams::default().labels(selector)).await?;
+        let address = pods.items.into_iter().find_map(|pod| {
+            let status = pod
+                .status
+                .filter(|_| pod.metadata.deletion_timestamp.is_none())?;
+            let is_ready = |one: &ContainerStatus| one.ready;
+            let ready = status.container_statuses?.iter().any(is_ready);
+            let port = pod
+                .spec?
+                .containers
+                .first()?
+                .ports
+                .as_ref()?
+                .first()?
+                .container_port;
+            let address = status.pod_ip.filter(|_| ready)?;
+            Some(format!("http://{address}:{port}"))
+        });
+        let base = address.ok_or("no pod of the directory is ready")?;
+        *self.base.borrow_mut() = Some(base.clone());
+        Ok(base)
+    }
+
     /// A client with the tenant's present token.
     async fn client(&self, tenant: usize, purpose: &'static str) -> Result<Client, Failure> {
         if let Some(client) = self.clients.borrow().get(&(tenant, purpose)) {
@@ -151,7 +179,11 @@ impl<'a> Platform<'a> {
         let token = String::from_utf8(token.0)?;
         self.tokens.borrow_mut().insert(token.clone());
         let token = SecretString::from(token);
-        let client = Client::with_http(self.http.clone(), &self.base, token)?;
+        let client =
+            Client::with_http(self.http.clone(), &self.base().await?, token)?.with_retry(Retry {
+                attempts: 1,
+                ..Retry::default()
+            });
         let mut clients = self.clients.borrow_mut();
         clients.insert((tenant, purpose), client.clone());
         Ok(client)
@@ -166,10 +198,16 @@ impl<'a> Platform<'a> {
     ) -> Result<T, Failure> {
         let client = self.client(tenant, purpose).await?;
         let answer = ask(client).await;
-        if let Err(ClientError::Refused { problem, .. }) = &answer
-            && matches!(problem.status, 401 | 403)
-        {
-            self.clients.borrow_mut().remove(&(tenant, purpose));
+        match &answer {
+            Err(ClientError::Refused { problem, .. }) if matches!(problem.status, 401 | 403) => {
+                self.clients.borrow_mut().remove(&(tenant, purpose));
+            }
+            // It may be another pod by now.
+            Err(ClientError::Unreachable { .. }) => {
+                *self.base.borrow_mut() = None;
+                self.clients.borrow_mut().clear();
+            }
+            _ => {}
         }
         Ok(answer?)
     }

@@ -125,7 +125,7 @@ pub(crate) async fn run(
 
     let logs = RefCell::new(logs_of(bed, &truth.borrow()));
     let watched = RefCell::new(Watched::default());
-    let platform = Platform::new(bed, &tenants, &truth, Instant::now()).await?;
+    let platform = Platform::new(bed, &tenants, &truth, Instant::now())?;
     let (no_calls, over) = (CancellationToken::new(), CancellationToken::new());
     let story = async {
         let played = play(bed, &platform, &tenants, &truth, seed, length).await;
@@ -305,11 +305,15 @@ async fn ask_for_runs(bed: &Bed, tenants: &[Tenant], stop: &CancellationToken) {
         {
             return;
         }
-        let wish = jiff::Timestamp::now().to_string();
-        let wish = json!({"metadata": {"annotations": {RUN_REQUESTED_AT: wish}}});
-        // While the API server is away nobody asks.
-        let _ = faults::patch(bed, tenant, &wish).await;
+        ask_for_run(bed, tenant).await;
     }
+}
+
+/// Asks for a run. While the API server is away nobody does.
+async fn ask_for_run(bed: &Bed, tenant: &Tenant) {
+    let wish = jiff::Timestamp::now().to_string();
+    let wish = json!({"metadata": {"annotations": {RUN_REQUESTED_AT: wish}}});
+    let _ = faults::patch(bed, tenant, &wish).await;
 }
 
 /// Waits until all holds that must hold of calls and integrations, and says what does.
@@ -321,6 +325,7 @@ async fn settle(
     truth: &RefCell<Truth>,
 ) -> Vec<Finding> {
     let end = Instant::now() + SETTLED;
+    let mut asked = Instant::now();
     loop {
         let findings = judge(client, platform, tenants, truth).await;
         let is_over = Instant::now() >= end;
@@ -332,12 +337,17 @@ async fn settle(
                 let rule = "The directory tells its calls";
                 return vec![Finding::of(rule, String::new(), &[failure.to_string()])];
             }
-            _ => {}
+            Ok(findings) => {
+                let open = findings.iter().filter(|finding| !finding.holds);
+                open.for_each(|open| println!("[{:6.0} s] not yet: {}", platform.now(), open.seen));
+            }
+            Err(failure) => println!("[{:6.0} s] not yet: {failure}", platform.now()),
         }
-        for tenant in tenants.iter().filter(|tenant| tenant.mode == Mode::Daily) {
-            let wish = jiff::Timestamp::now().to_string();
-            let wish = json!({"metadata": {"annotations": {RUN_REQUESTED_AT: wish}}});
-            let _ = faults::patch(bed, tenant, &wish).await;
+        if asked.elapsed() >= ASKED {
+            asked = Instant::now();
+            for tenant in tenants.iter().filter(|tenant| tenant.mode == Mode::Daily) {
+                ask_for_run(bed, tenant).await;
+            }
         }
         tokio::time::sleep(BREATH).await;
     }
