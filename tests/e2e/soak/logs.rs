@@ -164,8 +164,10 @@ mod tests {
         write("soak-0_worker_2", "well\nhalf a line horse-");
         logs.read();
         assert!(logs.found.is_empty() && logs.bytes == 5);
-        write("soak-0_worker_2", "well\nhalf a line horse-01-0\n");
+        let whole = "well\nhalf a line horse-01-0\n";
+        write("soak-0_worker_2", whole);
         logs.read();
+        assert_eq!(logs.bytes, whole.len() as u64);
         assert_eq!(
             Vec::from_iter(logs.found),
             ["a secret in the log of soak-0_worker"]

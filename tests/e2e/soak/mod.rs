@@ -113,8 +113,8 @@ pub(crate) async fn run(
     let client = bed.control_plane.client();
     progress
         .must("twenty tenants become Ready", async {
-            bed.apply(&Tenant::manifests(&tenants, &truth.borrow()).to_string())
-                .await?;
+            let manifests = Tenant::manifests(&tenants, &truth.borrow()).to_string();
+            bed.apply(&manifests).await?;
             bed.until("all to be Ready", 2 * SOON, async || {
                 all_ready(&client).await
             })
@@ -151,6 +151,7 @@ pub(crate) async fn run(
         watch::watch(&platform, &client, &watched, &logs, &over),
     );
     watch::look(&platform, &client, &watched, &logs).await;
+    let versions = versions(bed).await;
 
     let (watched, ledger, logs) = (
         watched.into_inner(),
@@ -208,7 +209,7 @@ pub(crate) async fn run(
             ),
         ),
     ];
-    facts.extend(versions(bed).await);
+    facts.extend(versions);
     let page = report::page(&report::Told {
         facts,
         findings: &findings,
