@@ -105,6 +105,8 @@ pub(crate) async fn run(
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
     println!("soak: seed {seed}, {} minutes", length.as_secs() / 60);
+    // Before anybody goes on to work in this folder.
+    let revision = revision();
     let tenants = Tenant::all();
     let truth = RefCell::new(Truth::new());
     let orgs = truth.borrow().orgs(&tenants).to_string();
@@ -184,6 +186,7 @@ pub(crate) async fn run(
     let rings = ledger.rings;
     let mut facts = vec![
         ("seed", seed.to_string()),
+        ("revision of the soak", revision),
         (
             "length",
             format!(
@@ -420,6 +423,14 @@ fn logs_of(bed: &Bed, truth: &Truth) -> Logs {
     Logs::new(folder, Needles { secrets, numbers })
 }
 
+/// The revision of this program, as far as the folder that it runs in says so.
+fn revision() -> String {
+    let mut git = std::process::Command::new("git");
+    let output = git.args(["describe", "--always", "--dirty"]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_default()
+}
+
 /// What was played, for the report.
 async fn versions(bed: &Bed) -> Vec<(&'static str, String)> {
     let image = bed.pods("controller").await.ok().and_then(|pods| {
@@ -436,15 +447,10 @@ async fn versions(bed: &Bed) -> Vec<(&'static str, String)> {
         .unwrap_or_default();
     let chart: serde_json::Value = serde_json::from_str(&chart).unwrap_or_default();
     let chart = chart[0]["chart"].as_str().unwrap_or("?").to_owned();
-    let revision = std::process::Command::new("git")
-        .args(["rev-parse", "--short", "HEAD"])
-        .output();
-    let revision = revision.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     vec![
         ("played on", jiff::Timestamp::now().to_string()),
         ("image", image.unwrap_or_else(|| bed.args.image.clone())),
         ("chart", format!("{chart} in {OPERATOR}")),
-        ("revision of the soak", revision.unwrap_or_default()),
         (
             "Kubernetes",
             bed.control_plane.apiserver_version().to_owned(),

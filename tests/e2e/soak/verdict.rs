@@ -374,8 +374,7 @@ mod tests {
             lives: ROLES
                 .into_iter()
                 .map(life)
-                .zip(1..)
-                .map(|(a, b)| (b, a))
+                .map(|life| ((life.pod.clone(), 1), life))
                 .collect(),
             ..Watched::default()
         }

@@ -78,8 +78,8 @@ pub(super) struct Restart {
 /// All that was seen.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    /// The processes, by their IDs.
-    pub lives: BTreeMap<u32, Life>,
+    /// The processes, by pod and ID: the node gives IDs again.
+    pub lives: BTreeMap<(String, u32), Life>,
     /// Cluster and calls.
     pub seen: Vec<Seen>,
     /// Containers that were started again.
@@ -122,10 +122,10 @@ pub(super) async fn look(
                 let mut watched = watched.borrow_mut();
                 let new = || Life {
                     role,
-                    pod,
+                    pod: pod.clone(),
                     held: Vec::new(),
                 };
-                let life = watched.lives.entry(pid).or_insert_with(new);
+                let life = watched.lives.entry((pod.clone(), pid)).or_insert_with(new);
                 life.held.push(held);
             }
         }
