@@ -13,7 +13,7 @@ use crate::decide::resident::Work;
 /// How long calls of a company are gathered before they are looked up.
 const GATHER_CALLS: Duration = Duration::from_secs(1);
 /// How long rings of a company are gathered: they share one composite request.
-const GATHER_RINGS: Duration = Duration::from_millis(30);
+const GATHER_RINGS: Duration = Duration::from_millis(20);
 /// The most runs at a time. A run holds a few megabytes at most.
 const MAX_RUNS: usize = 32;
 /// The most look-ups of rings at a time.
