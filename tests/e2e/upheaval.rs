@@ -10,6 +10,8 @@ use crate::node::Inmate;
 use crate::story::{expect, has_name};
 use crate::{Failure, Progress, limits, salesforce, tenant};
 
+/// The Lease of the controller.
+pub(crate) const LEASE: &str = "switchboard-controller";
 /// A user ID as OpenShift assigns it.
 const ARBITRARY_USER: &str = "1000660000";
 /// Delay that is long enough for an upgrade during a run.
@@ -176,9 +178,7 @@ pub(crate) async fn next_leader(bed: &Bed, before: &str) -> Result<String, Failu
 
 /// The pod of the controller that leads.
 pub(crate) async fn leader(bed: &Bed) -> Result<String, Failure> {
-    let lease = bed
-        .json(&["get", "lease", "switchboard-controller", "-n", OPERATOR])
-        .await?;
+    let lease = bed.json(&["get", "lease", LEASE, "-n", OPERATOR]).await?;
     Ok(lease["spec"]["holderIdentity"]
         .as_str()
         .unwrap_or_default()

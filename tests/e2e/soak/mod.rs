@@ -212,6 +212,13 @@ pub(crate) async fn run(
             ),
         ),
     ];
+    let stalls: Vec<String> = watch::stalls(&watched.seen)
+        .iter()
+        .map(|(from, to)| format!("{:.0} s from {from:.0} s on", to - from))
+        .collect();
+    if !stalls.is_empty() {
+        facts.push(("nothing was seen for", stalls.join(", ")));
+    }
     facts.extend(versions);
     let page = report::page(&report::Told {
         facts,

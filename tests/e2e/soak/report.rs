@@ -38,7 +38,7 @@ const STYLE: &str = "
 body { background: var(--page); color: var(--ink); font: 15px/1.45 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: .25em .7em .25em 0; border-bottom: 1px solid var(--grid); }
-td { overflow-wrap: anywhere; } .good, .bad { white-space: nowrap; } h1 .bad, .bad.wide { white-space: normal; } .number { text-align: right; font-variant-numeric: tabular-nums; } .good { color: var(--good); } .bad { color: var(--bad); }
+td { overflow-wrap: anywhere; } td:nth-child(2) { min-width: 9em; } .good, .bad { white-space: nowrap; } h1 .bad, .bad.wide { white-space: normal; } .number { text-align: right; font-variant-numeric: tabular-nums; } .good { color: var(--good); } .bad { color: var(--bad); }
 figure { margin: 1.2em 0; } figcaption { color: var(--soft); } figcaption b { color: var(--ink); } svg { width: 100%; height: auto; }
 svg text { fill: var(--soft); font-size: 11px; } .y { text-anchor: end; } .x, .mark { text-anchor: middle; } .mark { font-size: 9px !important; }
 .grid { stroke: var(--grid); } .band rect { fill: var(--band); } .line { fill: none; stroke-width: 1.6; stroke-linejoin: round; }

@@ -10,7 +10,7 @@ use super::calls::{Ledger, id_of};
 use super::flat::{self, Rule, Verdict};
 use super::plan::Kind;
 use super::tenants::{Tenant, Truth, parse_number};
-use super::watch::{EVERY, Held, Life, ROLES, Watched};
+use super::watch::{EVERY, Held, Life, ROLES, Watched, stalls};
 
 /// How long a process must have lived to be judged by itself.
 const GROWN_UP: Duration = Duration::from_secs(300);
@@ -151,13 +151,16 @@ pub(super) fn calls(
 /// No container was started again but those that a fault ended.
 pub(super) fn restarts(watched: &Watched, played: &[Played]) -> Finding {
     let (mut wrong, mut excused) = (Vec::new(), 0);
+    let stalls = stalls(&watched.seen);
     for restart in &watched.restarts {
-        let is_due = played.iter().any(|fault| {
-            // Who cannot renew its Lease ends, so that it never acts beside the next leader.
+        // Who cannot renew its Lease ends, so that it never acts beside the next leader.
+        let is_due = |from: f64, to: f64| (from..=to + AFTER).contains(&restart.at);
+        let by_fault = played.iter().any(|fault| {
             matches!(fault.kind, Kind::LeaderFrozen | Kind::ApiServerAway)
-                && restart.pod.contains("controller")
-                && (fault.began..=fault.ended + AFTER).contains(&restart.at)
+                && is_due(fault.began, fault.ended)
         });
+        let by_stall = stalls.iter().any(|(from, to)| is_due(*from, *to));
+        let is_due = restart.pod.contains("controller") && (by_fault || by_stall);
         if is_due {
             excused += 1;
         } else {
@@ -205,10 +208,14 @@ fn of_role(
         None => wrong.push(format!("only {} looks", of_all.len())),
     }
     let grown_up = GROWN_UP.div_duration_f64(EVERY) as usize;
-    for life in lives.iter().filter(|life| life.held.len() >= grown_up) {
-        let series: Vec<f64> = life.held.iter().map(&value).collect();
-        if let Some(verdict) = flat::judge(&series, rule) {
-            note(&life.pod, verdict, rule, &mut seen, &mut wrong);
+    for life in lives {
+        // Who begins to lead begins to watch, and holds more.
+        let spans = life.held.chunk_by(|one, next| one.leads == next.leads);
+        for span in spans.filter(|span| span.len() >= grown_up) {
+            let series: Vec<f64> = span.iter().map(&value).collect();
+            if let Some(verdict) = flat::judge(&series, rule) {
+                note(&life.pod, verdict, rule, &mut seen, &mut wrong);
+            }
         }
     }
     Finding::of(
@@ -250,7 +257,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::super::calls::Sent;
-    use super::super::watch::Restart;
+    use super::super::watch::{Restart, Seen};
     use super::*;
 
     const NOBODY: usize = super::super::tenants::NUMBERS - 1;
@@ -350,7 +357,7 @@ mod tests {
                 ..Watched::default()
             };
             assert_eq!(
-                restarts(&watched, &[played.clone()]).holds,
+                restarts(&watched, std::slice::from_ref(&played)).holds,
                 holds,
                 "{pod} {at}"
             );
@@ -364,6 +371,7 @@ mod tests {
             own: megabytes(at) * 1e6,
             files: 20.0,
             processor: 0.0,
+            leads: at >= 60,
         };
         let life = |role| Life {
             role,
@@ -390,6 +398,41 @@ mod tests {
             wrong[0].seen.contains("controller-1 grew from"),
             "{wrong:?}"
         );
+    }
+
+    #[test]
+    fn who_begins_to_lead_may_hold_more() {
+        let mut watched = lives(|at| if at < 60 { 2.0 } else { 30.0 });
+        // Another one led before it.
+        let before = lives(|_| 30.0).lives.into_values();
+        watched
+            .lives
+            .extend(before.map(|life| ((life.pod.clone(), 2), life)));
+        let findings = flat(&watched);
+        assert!(findings.iter().all(|finding| finding.holds), "{findings:?}");
+    }
+
+    #[test]
+    fn a_controller_may_be_started_again_when_all_stood_still() {
+        let seen = |at| Seen {
+            at,
+            waiting: 0,
+            waiting_for_runs: 0,
+            cluster: None,
+        };
+        let restart = Restart {
+            at: 155.0,
+            pod: "switchboard-controller-1".to_owned(),
+            end: String::new(),
+        };
+        let watched = |to| Watched {
+            seen: vec![seen(5.0), seen(10.0), seen(to)],
+            restarts: vec![restart.clone()],
+            ..Watched::default()
+        };
+        assert!(restarts(&watched(150.0), &[]).holds);
+        assert!(!restarts(&watched(20.0), &[]).holds);
+        assert!(!restarts(&watched(90.0), &[]).holds);
     }
 
     #[test]

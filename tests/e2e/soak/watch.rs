@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client};
@@ -16,11 +17,14 @@ use super::logs::Logs;
 use crate::Failure;
 use crate::bed::{OPERATOR, RELEASE};
 use crate::node::Inmate;
+use crate::upheaval::LEASE;
 
 /// The pause between two looks.
 pub(super) const EVERY: Duration = Duration::from_secs(5);
 /// The longest that the API server may take to answer a look.
 const ANSWER: Duration = Duration::from_secs(3);
+/// A pause between two looks in which a Lease ends, in seconds. A look itself takes less.
+const STALL: f64 = 15.0;
 /// The roles that are watched. Workers come and go.
 pub(super) const ROLES: [&str; 2] = ["controller", "directory"];
 
@@ -37,6 +41,8 @@ pub(super) struct Held {
     pub files: f64,
     /// Seconds of the processor so far.
     pub processor: f64,
+    /// Whether it is the controller that leads: who stands by holds less.
+    pub leads: bool,
 }
 
 /// The life of a process.
@@ -86,6 +92,8 @@ pub(super) struct Watched {
     pub restarts: Vec<Restart>,
     /// How often the container of each pod was started again.
     pub counts: BTreeMap<String, i32>,
+    /// The pod of the controller that led last.
+    pub leader: String,
 }
 
 /// Looks every few seconds, until this is stopped.
@@ -120,13 +128,14 @@ pub(super) async fn look(
         for inmate in Inmate::all(role).unwrap_or_default() {
             if let Ok((pid, pod, held)) = measure(&inmate, at) {
                 let mut watched = watched.borrow_mut();
+                let leads = watched.leader == pod;
                 let new = || Life {
                     role,
                     pod: pod.clone(),
                     held: Vec::new(),
                 };
                 let life = watched.lives.entry((pod.clone(), pid)).or_insert_with(new);
-                life.held.push(held);
+                life.held.push(Held { leads, ..held });
             }
         }
     }
@@ -138,9 +147,11 @@ pub(super) async fn look(
         at,
         waiting,
         waiting_for_runs,
-        cluster: cluster.as_ref().map(|seen| (seen.0, seen.1)),
+        cluster: cluster.as_ref().map(|seen| (seen.revision, seen.unready)),
     });
-    for (pod, count, end) in cluster.into_iter().flat_map(|seen| seen.2) {
+    let Some(cluster) = cluster else { return };
+    watched.leader = cluster.leader;
+    for (pod, count, end) in cluster.restarts {
         let known = watched.counts.insert(pod.clone(), count).unwrap_or(0);
         if count > known {
             watched.restarts.push(Restart { at, pod, end });
@@ -156,13 +167,21 @@ fn measure(inmate: &Inmate, at: f64) -> Result<(u32, String, Held), Failure> {
         own: kilobytes("RssAnon")?,
         files: inmate.open_files()? as f64,
         processor: inmate.processor_seconds()?,
+        leads: false,
     };
     Ok((inmate.pid()?, inmate.pod()?, held))
 }
 
-type Pods = Vec<(String, i32, String)>;
+/// What the API server says.
+struct Cluster {
+    revision: u64,
+    unready: usize,
+    leader: String,
+    /// Pod, how often its container was started again, and how the one before ended.
+    restarts: Vec<(String, i32, String)>,
+}
 
-async fn cluster(client: &Client) -> Result<(u64, usize, Pods), Failure> {
+async fn cluster(client: &Client) -> Result<Cluster, Failure> {
     let all: Api<SalesforceIntegration> = Api::all(client.clone());
     let list = all.list(&ListParams::default()).await?;
     let revision = list.metadata.resource_version.unwrap_or_default().parse()?;
@@ -190,7 +209,24 @@ async fn cluster(client: &Client) -> Result<(u64, usize, Pods), Failure> {
                 end.unwrap_or_default(),
             ))
         });
-    Ok((revision, unready, restarts.collect()))
+    let leases: Api<Lease> = Api::namespaced(client.clone(), OPERATOR);
+    let lease = leases.get(LEASE).await?;
+    let leader = lease.spec.and_then(|lease| lease.holder_identity);
+    Ok(Cluster {
+        revision,
+        unready,
+        leader: leader.unwrap_or_default(),
+        restarts: restarts.collect(),
+    })
+}
+
+/// When nothing was seen for a time, as when the whole machine stood still: from and to, in seconds
+/// of the soak.
+pub(super) fn stalls(seen: &[Seen]) -> Vec<(f64, f64)> {
+    seen.windows(2)
+        .map(|pair| (pair[0].at, pair[1].at))
+        .filter(|(from, to)| to - from > STALL)
+        .collect()
 }
 
 /// Whether Ready is True for the spec as it is.
