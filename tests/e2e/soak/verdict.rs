@@ -364,14 +364,15 @@ mod tests {
         }
     }
 
-    fn lives(megabytes: impl Fn(usize) -> f64) -> Watched {
+    /// Ten minutes of processes, which lead from this look on.
+    fn lives(leads_from: usize, megabytes: impl Fn(usize) -> f64) -> Watched {
         let held = |at: usize| Held {
             at: at as f64 * 5.0,
             resident: 0.0,
             own: megabytes(at) * 1e6,
             files: 20.0,
             processor: 0.0,
-            leads: at >= 60,
+            leads: at >= leads_from,
         };
         let life = |role| Life {
             role,
@@ -390,8 +391,12 @@ mod tests {
 
     #[test]
     fn a_process_that_grows_is_named() {
-        assert!(flat(&lives(|_| 30.0)).iter().all(|finding| finding.holds));
-        let findings = flat(&lives(|at| 30.0 + at as f64 / 5.0));
+        assert!(
+            flat(&lives(0, |_| 30.0))
+                .iter()
+                .all(|finding| finding.holds)
+        );
+        let findings = flat(&lives(0, |at| 30.0 + at as f64 / 5.0));
         let wrong: Vec<&Finding> = findings.iter().filter(|finding| !finding.holds).collect();
         assert_eq!(wrong.len(), 2);
         assert!(
@@ -402,9 +407,9 @@ mod tests {
 
     #[test]
     fn who_begins_to_lead_may_hold_more() {
-        let mut watched = lives(|at| if at < 60 { 2.0 } else { 30.0 });
+        let mut watched = lives(60, |at| if at < 60 { 2.0 } else { 30.0 });
         // Another one led before it.
-        let before = lives(|_| 30.0).lives.into_values();
+        let before = lives(0, |_| 30.0).lives.into_values();
         watched
             .lives
             .extend(before.map(|life| ((life.pod.clone(), 2), life)));
