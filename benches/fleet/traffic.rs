@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use jiff::Timestamp;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use salesforce_simulator::Simulator;
 use switchboard::decide::rules::config::RunsWhere;
 use switchboard::directory::client::Caller;
@@ -20,6 +23,8 @@ use crate::{Args, Result, by_kind};
 
 /// How long a call may take to its name.
 const NAMED_WITHIN: Duration = Duration::from_secs(900);
+/// In which order tenants have rings.
+const SEED: u64 = 17;
 /// How long a call screen waits.
 const WAIT: Duration = Duration::from_secs(3);
 
@@ -129,18 +134,22 @@ pub(crate) async fn rings(bed: &Bed, args: &Args) -> Result<()> {
     let over = args.count.min(100);
     // Numbers that no call has had.
     let from = (args.calls_a_second * args.traffic_seconds) as usize / args.count + 1;
-    let caller = move |number: u64| {
-        let tenant = number as usize % over;
-        (tenant, caller_number(tenant, from + number as usize / over))
-    };
+    let mut callers: Vec<(usize, String)> = (0..many as usize)
+        .map(|number| {
+            let tenant = number % over;
+            (tenant, caller_number(tenant, from + number / over))
+        })
+        .collect();
+    // So that two ring at one tenant within the time of an answer, as it happens.
+    callers.shuffle(&mut StdRng::seed_from_u64(SEED));
     println!(
-        "\n{many} rings of callers never seen, {} a second over {over} tenants, Salesforce answers in {} ms",
+        "\n{many} rings of callers never seen, {} a second over {over} tenants in an order by chance (seed {SEED}), Salesforce answers in {} ms",
         args.rings_a_second, args.latency_ms
     );
     let plain = Plain::log_in(&bed.simulator, over).await?;
     let before = bed.simulator.counters().api_calls();
     let took = at_a_rate(many, args.rings_a_second, |number| {
-        let (tenant, caller) = caller(number);
+        let (tenant, caller) = callers[number as usize].clone();
         plain.clone().ask(tenant, caller)
     })
     .await?;
@@ -152,7 +161,7 @@ pub(crate) async fn rings(bed: &Bed, args: &Args) -> Result<()> {
     print(took);
     let before = bed.simulator.counters().api_calls();
     let took = at_a_rate(many, args.rings_a_second, |number| {
-        let (tenant, caller) = caller(number);
+        let (tenant, caller) = callers[number as usize].clone();
         rung(bed.directory_url().to_owned(), tenant, caller)
     })
     .await?;
