@@ -93,6 +93,10 @@ fn text(value: &Value) -> &str {
 fn is_about_this_spec(object: &Value) -> Result<(), String> {
     let (generation, status) = (&object["metadata"]["generation"], &object["status"]);
     let conditions = status["conditions"].as_array().into_iter().flatten();
+    // While it is suspended nobody tries whether it still works.
+    let is_tried = |kind: &Value| kind != "Connected" && kind != "Authorized";
+    let is_suspended = object["spec"]["suspend"] == true;
+    let conditions = conditions.filter(|one| !is_suspended || is_tried(&one["type"]));
     let all = conditions.chain([status]);
     for told in all {
         if told["observedGeneration"] != *generation {
