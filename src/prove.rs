@@ -77,7 +77,7 @@ pub(crate) async fn prove(
     let users = settings.call_center_users();
     let outcome = salesforce::probe_again(&connection, &users, before).await;
     let (outcome, proved) = match outcome {
-        Ok(proved) => (Ok(proved.findings.clone()), Some(proved)),
+        Ok(proved) => (Ok(Arc::clone(&proved.findings)), Some(proved)),
         Err(error) => (Err(Failure::from(error)), None),
     };
     Ended {

@@ -14,7 +14,8 @@ use salesforce_simulator::Simulator;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use switchboard::api::SalesforceIntegration;
-use switchboard_testbed::{ControlPlane, Process};
+use switchboard::decide::rules::config::RunsWhere;
+use switchboard_testbed::{ControlPlane, PodRunner, Process};
 use tempfile::TempDir;
 
 use crate::controller::Controller;
@@ -26,6 +27,8 @@ use crate::{Args, DEADLINE, Result, in_time};
 
 /// Number of measurements of the delay after a changed Secret.
 const CHANGES: usize = 10;
+/// The image of workers.
+const IMAGE: &str = "switchboard:bench";
 /// Concurrent requests of the bench while it prepares and applies.
 const AT_ONCE: usize = 32;
 
@@ -67,6 +70,9 @@ pub(crate) struct Bed {
     #[allow(dead_code, reason = "it ends with the bed")]
     directory: Process,
     directory_url: String,
+    /// It runs pods, where runs are pods.
+    #[allow(dead_code, reason = "it ends with the bed")]
+    runner: Option<PodRunner>,
 }
 
 /// The program that is measured.
@@ -119,13 +125,14 @@ impl Bed {
             .arg(format!("--token-keys={}", keys.display()))
             .start()
             .await?;
-        let bed = Self {
+        let mut bed = Self {
             client: control_plane.client(),
             control_plane,
             simulator: Simulator::start(world(args)).await?,
             dir,
             directory_url: told(&directory, "the directory listens").await?,
             directory,
+            runner: None,
         };
         std::fs::write(bed.path("salesforce-ca.pem"), bed.simulator.ca_pem())?;
         for namespace in [FLEET, FOREIGN] {
@@ -134,6 +141,12 @@ impl Bed {
             Api::all(bed.client.clone())
                 .create(&PostParams::default(), &namespace)
                 .await?;
+        }
+        if args.runs_where == RunsWhere::Pods {
+            let runner = PodRunner::builder(&bed.control_plane)
+                .namespace(FLEET)
+                .program(IMAGE, binary(args));
+            bed.runner = Some(runner.start().await?);
         }
         let secrets = (0..args.foreign_secrets).map(|number| foreign_secret(args, number));
         bed.create_all(FOREIGN, stream::iter(secrets), 4).await?;
@@ -201,7 +214,8 @@ impl Bed {
         let process = Process::builder("controller", binary(args))
             .arg("controller")
             .arg("--listen=127.0.0.1:0")
-            .arg("--worker-image=switchboard:bench")
+            .arg(format!("--worker-image={IMAGE}"))
+            .arg(format!("--runs-where={:?}", args.runs_where))
             .arg(format!("--directory-url={}", self.directory_url))
             .arg(format!(
                 "--token-key-file={}",

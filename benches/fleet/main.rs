@@ -19,9 +19,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use switchboard::decide::rules::config::RunsWhere;
 use switchboard_testbed::{AuditEvent, Usage};
 
 use crate::bed::Bed;
+use crate::controller::Controller;
 
 /// Time limit of each step; beyond it, something is broken.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -64,6 +66,12 @@ struct Args {
     /// Calls are looked up as they end, by the controller itself.
     #[arg(long)]
     after_call: bool,
+    /// Where the runs of --after-call are: in the controller, or pods every five minutes.
+    #[arg(long, value_enum, default_value_t = RunsWhere::Resident)]
+    runs_where: RunsWhere,
+    /// When all is Ready, the controller is ended and another one started.
+    #[arg(long)]
+    restart: bool,
     /// Calls that end in a second, when all is Ready; needs --after-call.
     #[arg(long, default_value_t = 0, requires = "after_call")]
     calls_a_second: u64,
@@ -211,13 +219,10 @@ async fn measure(args: &Args, scenario: Scenario) -> Result<Measured> {
     let quiet_reconciles = controller.reconciles().await? - reconciles;
     let delays = bed.secret_changes(args).await?;
     let usage_at_end = controller.usage()?;
-    if args.verbose {
-        println!("{}", controller.process.text());
+    end(controller, args).await?;
+    if args.restart {
+        restart(&bed, args).await?;
     }
-    controller
-        .process
-        .terminate(Duration::from_secs(20))
-        .await?;
     Ok(Measured {
         half_ready,
         all_ready,
@@ -233,6 +238,58 @@ async fn measure(args: &Args, scenario: Scenario) -> Result<Measured> {
         quiet_reconciles,
         delays,
     })
+}
+
+async fn end(controller: Controller, args: &Args) -> Result<()> {
+    if args.verbose {
+        println!("{}", controller.process.text());
+    }
+    controller
+        .process
+        .terminate(Duration::from_secs(20))
+        .await?;
+    Ok(())
+}
+
+/// Prints what a controller costs that finds a fleet as another one left it.
+async fn restart(bed: &Bed, args: &Args) -> Result<()> {
+    bed.simulator.reset_counters();
+    let mark = bed.control_plane.audit_mark()?;
+    let began = Instant::now();
+    let controller = bed.start_controller(args).await?;
+    controller.until_serving().await?;
+    let serving = began.elapsed();
+    controller.until_idle().await?;
+    let settled = began.elapsed();
+    let writes = ours(bed.control_plane.audit_since(mark)?)
+        .into_iter()
+        .filter(AuditEvent::is_write)
+        .collect::<Vec<_>>();
+    let usage = controller.usage()?;
+    println!("\n{} integrations, the controller starts anew", args.count);
+    table::row(
+        "all watches have read their lists, settled",
+        format!(
+            "{:.2} s, {:.2} s",
+            serving.as_secs_f64(),
+            settled.as_secs_f64()
+        ),
+    );
+    let counters = bed.simulator.counters();
+    table::row(
+        "log-ins, Salesforce API calls, API writes",
+        format!(
+            "{}, {}, {}",
+            counters.logins.len(),
+            counters.api_calls(),
+            writes.len()
+        ),
+    );
+    for (kind, times) in by_kind(&writes) {
+        table::row(&format!("  {kind}"), times.to_string());
+    }
+    table::row("controller", table::usage(&usage));
+    end(controller, args).await
 }
 
 /// Fails when an event that normally takes seconds does not happen before the deadline.

@@ -1,5 +1,7 @@
 //! Prints the results.
 
+use switchboard_testbed::Usage;
+
 use crate::{Args, Measured, Scenario, by_kind};
 
 /// Describes the machine that the numbers depend on.
@@ -49,15 +51,7 @@ pub(crate) fn print(scenario: Scenario, args: &Args, measured: &Measured) {
             measured.usage.cpu_seconds
         ),
     );
-    row(
-        "controller, at the end",
-        format!(
-            "peak {}, now {}, {:.2} CPU seconds",
-            megabytes(measured.usage_at_end.peak_rss),
-            megabytes(measured.usage_at_end.rss),
-            measured.usage_at_end.cpu_seconds
-        ),
-    );
+    row("controller, at the end", usage(&measured.usage_at_end));
     row(
         "reconciles",
         format!(
@@ -96,7 +90,16 @@ pub(crate) fn print(scenario: Scenario, args: &Args, measured: &Measured) {
     }
 }
 
-fn row(what: &str, value: String) {
+pub(crate) fn usage(usage: &Usage) -> String {
+    format!(
+        "peak {}, now {}, {:.2} CPU seconds",
+        megabytes(usage.peak_rss),
+        megabytes(usage.rss),
+        usage.cpu_seconds
+    )
+}
+
+pub(crate) fn row(what: &str, value: String) {
     println!("  {what:<44} {value}");
 }
 

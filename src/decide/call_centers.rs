@@ -120,6 +120,6 @@ impl Decision<'_> {
     }
 
     fn findings(&self) -> Option<&Findings> {
-        self.observed.proof?.outcome.as_ref().ok()
+        self.observed.proof?.outcome.as_deref().ok()
     }
 }

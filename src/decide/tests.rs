@@ -192,7 +192,7 @@ impl World {
                 at: at(self.now),
                 fingerprint: fingerprint.clone(),
                 calls: 3,
-                outcome,
+                outcome: outcome.map(Arc::new),
             };
             plan = self.decide(Some(&proof));
         }

@@ -40,7 +40,8 @@ pub(crate) struct Memory(Mutex<Table>);
 
 #[derive(Default)]
 struct Table {
-    states: HashMap<Key, State>,
+    /// Boxed, since a map has up to twice the room that it needs.
+    states: HashMap<Key, Box<State>>,
     /// The number of integrations that wait for a reconcile.
     waiting: usize,
 }
@@ -304,7 +305,7 @@ impl Memory {
     }
 
     fn read<T>(&self, key: &Key, read: impl FnOnce(&State) -> T) -> Option<T> {
-        self.0.lock().states.get(key).map(read)
+        self.0.lock().states.get(key).map(|state| read(state))
     }
 
     /// Changes the state of an integration. `change` also gets the number of integrations that
@@ -312,7 +313,7 @@ impl Memory {
     fn update<T>(&self, key: &Key, change: impl FnOnce(&mut State, usize) -> T) -> T {
         let mut table = self.0.lock();
         let Table { states, waiting } = &mut *table;
-        let mut new = State::default();
+        let mut new = Box::<State>::default();
         let kept = states.get_mut(key);
         let is_kept = kept.is_some();
         let state = kept.unwrap_or(&mut new);
@@ -320,7 +321,7 @@ impl Memory {
         let outcome = change(state, *waiting);
         *waiting = *waiting + usize::from(state.first_pass.waiting_since().is_some())
             - usize::from(was_waiting);
-        match (is_kept, *state == State::default()) {
+        match (is_kept, **state == State::default()) {
             (true, true) => drop(states.remove(key)),
             (false, false) => drop(states.insert(key.clone(), new)),
             _ => {}

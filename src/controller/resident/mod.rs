@@ -207,6 +207,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_rings_while_another_one_is_asked_about_is_asked_about_beside_it() {
+        let driven = driven(Duration::from_secs(1), Again::WhenWoken);
+        let ring: Task = ("acme".parse().unwrap(), Work::Rings);
+        for _ in 0..2 {
+            driven.wakes.send(ring.clone()).unwrap();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let seen = driven.seen.lock().clone();
+        assert_eq!(seen.len(), 2, "{seen:?}");
+        assert!(seen[1].1 < seen[0].2, "{seen:?}");
+        driven.stop.cancel();
+        driven.driving.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_runs_when_the_controller_stops_has_time_to_hand_its_calls_back() {
         let driven = driven(Duration::from_secs(1), Again::WhenWoken);
         driven.wakes.send(calls("acme")).unwrap();

@@ -1,8 +1,10 @@
 //! Who is next: a pure state machine over companies and what is to be done for them. Calls of a
-//! company are gathered for a second, rings for a moment. Each company runs once at a time, and
-//! comes once however often it is woken; rings come before calls, and have room of their own.
+//! company are gathered for a second, rings for a moment. Calls of a company are looked up once at
+//! a time; a ring that comes a little later than another one does not wait for its answer. A
+//! company comes once however often it is woken; rings come before calls, and have room of their
+//! own.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,11 +15,13 @@ use crate::decide::resident::Work;
 /// How long calls of a company are gathered before they are looked up.
 const GATHER_CALLS: Duration = Duration::from_secs(1);
 /// How long rings of a company are gathered: they share one composite request.
-const GATHER_RINGS: Duration = Duration::from_millis(30);
+const GATHER_RINGS: Duration = Duration::from_millis(20);
 /// The most runs at a time. A run holds a few megabytes at most.
 const MAX_RUNS: usize = 32;
 /// The most look-ups of rings at a time.
 const MAX_RINGS: usize = 32;
+/// The most look-ups of rings of one company at a time: what rings after that shares the next one.
+pub(crate) const RINGS_OF_A_COMPANY: usize = 4;
 
 /// The pause after the first failure of a company; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(15);
@@ -43,8 +47,9 @@ pub(crate) enum Again {
 pub(crate) struct Queue {
     calls: Line,
     rings: Line,
-    running: HashSet<Task>,
-    /// When tasks that run were woken meanwhile.
+    /// How many of each task run.
+    running: HashMap<Task, usize>,
+    /// When tasks were woken that could not run once more.
     woken: HashMap<Task, Instant>,
     counter: u64,
 }
@@ -70,7 +75,8 @@ impl Queue {
     /// Something waits for this company.
     pub(crate) fn wake(&mut self, task: Task, now: Instant) {
         let due = now + gathered(task.1);
-        if self.running.contains(&task) {
+        let running = self.running.get(&task).copied().unwrap_or_default();
+        if running >= of_a_company(task.1) {
             self.woken.entry(task).or_insert(due);
             return;
         }
@@ -97,7 +103,7 @@ impl Queue {
         let mut begun = vec![];
         for work in [Work::Rings, Work::Calls] {
             while let Some(company) = self.line(work).next(most(work), now) {
-                self.running.insert((company.clone(), work));
+                *self.running.entry((company.clone(), work)).or_default() += 1;
                 begun.push((company, work));
             }
         }
@@ -106,7 +112,11 @@ impl Queue {
 
     /// A task has ended.
     pub(crate) fn ended(&mut self, task: Task, again: Again, now: Instant) {
-        if self.running.remove(&task) {
+        if let Some(running) = self.running.get_mut(&task) {
+            *running -= 1;
+            if *running == 0 {
+                self.running.remove(&task);
+            }
             self.line(task.1).running -= 1;
         }
         let woken = self.woken.remove(&task);
@@ -183,6 +193,13 @@ fn gathered(work: Work) -> Duration {
     }
 }
 
+fn of_a_company(work: Work) -> usize {
+    match work {
+        Work::Calls => 1,
+        Work::Rings => RINGS_OF_A_COMPANY,
+    }
+}
+
 fn most(work: Work) -> usize {
     match work {
         Work::Calls => MAX_RUNS,
@@ -213,12 +230,12 @@ mod tests {
         for at in [0, 300, 900] {
             queue.wake(calls("acme"), start + ms(at));
         }
-        for at in [100, 110, 129] {
+        for at in [100, 110, 119] {
             queue.wake(rings("acme"), start + ms(at));
         }
-        assert_eq!(queue.next_due(), Some(start + ms(130)));
-        assert_eq!(queue.begin(start + ms(129)), []);
-        assert_eq!(queue.begin(start + ms(130)), [rings("acme")]);
+        assert_eq!(queue.next_due(), Some(start + ms(120)));
+        assert_eq!(queue.begin(start + ms(119)), []);
+        assert_eq!(queue.begin(start + ms(120)), [rings("acme")]);
         assert_eq!(queue.next_due(), Some(start + ms(1000)));
         assert_eq!(queue.begin(start + ms(1000)), [calls("acme")]);
         assert_eq!(queue.begin(start + ms(9000)), []);
@@ -235,6 +252,29 @@ mod tests {
         queue.ended(calls("acme"), Again::WhenWoken, start + ms(5000));
         assert_eq!(queue.begin(start + ms(5000)), [calls("acme")]);
         queue.ended(calls("acme"), Again::WhenWoken, start + ms(5100));
+        assert_eq!(queue.next_due(), None, "nothing came meanwhile");
+    }
+
+    #[test]
+    fn a_ring_does_not_wait_for_the_answer_to_an_earlier_one_unless_many_ring() {
+        let mut queue = Queue::default();
+        let start = Instant::now();
+        let mut begun = vec![];
+        for ring in 0..10 {
+            queue.wake(rings("acme"), start + ms(50 * ring));
+            begun.extend(queue.begin(start + ms(50 * ring + 20)));
+        }
+        assert_eq!(begun.len(), RINGS_OF_A_COMPANY);
+        assert_eq!(
+            queue.next_due(),
+            None,
+            "those after them wait for one that ends"
+        );
+        queue.ended(rings("acme"), Again::WhenWoken, start + ms(600));
+        assert_eq!(queue.begin(start + ms(600)), [rings("acme")]);
+        for _ in 0..RINGS_OF_A_COMPANY {
+            queue.ended(rings("acme"), Again::WhenWoken, start + ms(700));
+        }
         assert_eq!(queue.next_due(), None, "nothing came meanwhile");
     }
 
@@ -295,7 +335,7 @@ mod tests {
             running.extend(queue.begin(now + ms(1_040)));
         }
         let first_again = seen.iter().rposition(|task| *task == calls("c0"));
-        let others: HashSet<_> = seen.iter().take(first_again.unwrap()).collect();
+        let others: std::collections::HashSet<_> = seen.iter().take(first_again.unwrap()).collect();
         assert!(others.len() >= 100 - MAX_RUNS, "{}", others.len());
         assert_eq!(seen.len(), 101);
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error_span, info, warn};
 
 use super::follows::Follows;
-use super::queue::{Again, LONGEST_PAUSE, Task, pause_after};
+use super::queue::{Again, LONGEST_PAUSE, RINGS_OF_A_COMPANY, Task, pause_after};
 use crate::api::{API_CALLS, SalesforceIntegration, Settings, now};
 use crate::company_id::CompanyId;
 use crate::controller::context::Context;
@@ -41,6 +41,9 @@ const STOP_WITHIN: Duration = Duration::from_millis(100);
 const SESSION_WITHIN: Duration = Duration::from_secs(30);
 /// How often a run that lost its session goes on with another one.
 const SESSIONS: usize = 2;
+/// API requests that a look-up of rings takes: the composite one, and a search for what it did not
+/// find.
+const CALLS_OF_RINGS: u64 = 2;
 /// When it is looked again whether a status says by now that runs may go.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -49,11 +52,24 @@ pub(super) struct Runner {
     context: Arc<Context>,
     /// Who takes calls and rings. A controller of the same name goes on with what this one left.
     holder: String,
+    /// Which places look-ups of rings have, by company.
+    places: Places,
     follows: Arc<Follows>,
     failures: Mutex<HashMap<Task, u32>>,
     /// Integrations whose status will be written when its minute is over.
     to_write: Arc<Mutex<std::collections::HashSet<Key>>>,
     stop: CancellationToken,
+}
+
+/// The places of the look-ups of rings that a company has at a time, and which are taken.
+type Places = Arc<Mutex<HashMap<CompanyId, [bool; RINGS_OF_A_COMPANY]>>>;
+
+/// The place of a look-up of rings, until it is dropped. Each has a name of its own, so that none
+/// takes what another one asks just now.
+struct Place {
+    places: Places,
+    company: CompanyId,
+    number: usize,
 }
 
 /// What a run needs.
@@ -73,6 +89,44 @@ enum NotReady {
     Later,
 }
 
+// === impl Place ===
+
+impl Place {
+    /// Takes the first that is free. The queue begins no more than there are places.
+    fn take(places: &Places, company: &CompanyId) -> Self {
+        let mut all = places.lock();
+        let taken = all.entry(company.clone()).or_default();
+        let free = taken.iter().position(|taken| !taken);
+        let number = free.unwrap_or(RINGS_OF_A_COMPANY - 1);
+        taken[number] = true;
+        Self {
+            places: Arc::clone(places),
+            company: company.clone(),
+            number,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.places.lock();
+        if let Some(taken) = all.get_mut(&self.company) {
+            taken[self.number] = false;
+            if !taken.contains(&true) {
+                all.remove(&self.company);
+            }
+        }
+    }
+}
+
+/// The name under which calls and rings are taken.
+fn holder(controller: &str, place: Option<&Place>) -> String {
+    match place {
+        None | Some(Place { number: 0, .. }) => controller.to_owned(),
+        Some(place) => format!("{controller}/{}", place.number),
+    }
+}
+
 // === impl Runner ===
 
 impl Runner {
@@ -85,6 +139,7 @@ impl Runner {
         Self {
             context,
             holder: format!("controller/{identity}"),
+            places: Arc::default(),
             follows,
             failures: Mutex::default(),
             to_write: Arc::default(),
@@ -102,10 +157,12 @@ impl Runner {
 
     async fn run_task(self: &Arc<Self>, task: &Task) -> Again {
         let (company, work) = task;
+        let place = (*work == Work::Rings).then(|| Place::take(&self.places, company));
+        let holder = holder(&self.holder, place.as_ref());
         for _ in 0..SESSIONS {
             let ready = match self.prepare(company, *work) {
                 Ok(ready) => ready,
-                Err(not_ready) => return self.not_ready(not_ready, *work).await,
+                Err(not_ready) => return self.not_ready(not_ready, *work, &holder).await,
             };
             let key = ready.key.clone();
             let fingerprint = ready.permit.credentials_version.clone();
@@ -114,11 +171,12 @@ impl Runner {
             {
                 info!("there is no session, so nothing is looked up");
                 if *work == Work::Rings {
-                    self.settle(&ready.client, NotAsked::Withheld).await;
+                    self.settle(&ready.client, NotAsked::Withheld, &holder)
+                        .await;
                 }
                 return self.failed(task);
             }
-            let Some(ended) = self.execute(ready, *work).await else {
+            let Some(ended) = self.execute(ready, *work, &holder).await else {
                 continue;
             };
             if ended.lacks_session && !self.stop.is_cancelled() {
@@ -173,7 +231,8 @@ impl Runner {
                 config: &context.config,
                 work,
                 uncounted: context.memory.unwritten(&key).api_calls(),
-                reserved: reserved(context, &key),
+                reserved: reserved(context, &key)
+                    .saturating_add(self.reserved_for_rings(company, work)),
             };
             match resident::permit(&asked, now()) {
                 Ok(permit) => return Ok((key, resource, settings, permit)),
@@ -186,8 +245,17 @@ impl Runner {
         Err(refusal)
     }
 
+    /// API requests that look-ups of the company's rings may use that are under way, but for the
+    /// one that asks.
+    fn reserved_for_rings(&self, company: &CompanyId, work: Work) -> u64 {
+        let places = self.places.lock();
+        let taken = places.get(company).into_iter().flatten();
+        let taken = taken.filter(|taken| **taken).count() as u64;
+        CALLS_OF_RINGS * taken.saturating_sub(u64::from(work == Work::Rings))
+    }
+
     /// What becomes of a task that does not begin.
-    async fn not_ready(&self, why: NotReady, work: Work) -> Again {
+    async fn not_ready(&self, why: NotReady, work: Work, holder: &str) -> Again {
         let (key, about, not) = match why {
             NotReady::Nobody => return Again::WhenWoken,
             NotReady::Later => return Again::After(LOOK_AGAIN),
@@ -202,7 +270,7 @@ impl Runner {
                     Not::BudgetExhausted(_) => NotAsked::BudgetExhausted,
                     _ => NotAsked::Withheld,
                 };
-                self.settle(&client, why).await;
+                self.settle(&client, why, holder).await;
             }
             return Again::WhenWoken;
         }
@@ -241,7 +309,7 @@ impl Runner {
     }
 
     /// Runs the worker's code. `None` without a session.
-    async fn execute(&self, ready: Ready, work: Work) -> Option<Ended> {
+    async fn execute(&self, ready: Ready, work: Work, holder: &str) -> Option<Ended> {
         let Ready {
             settings,
             permit,
@@ -253,7 +321,7 @@ impl Runner {
         let run = Run {
             kind: kind_of_run(&settings),
             settings: permit.settings,
-            holder: self.holder.clone(),
+            holder: holder.to_owned(),
             directory: client,
             connection,
             reads: Reads::default(),
@@ -379,16 +447,16 @@ impl Runner {
     }
 
     /// Says why the company's rings are not asked. It is no reason to fail: their lease ends.
-    async fn settle(&self, client: &Client, why: NotAsked) {
+    async fn settle(&self, client: &Client, why: NotAsked, holder: &str) {
         let claim = ClaimRingsRequest {
             limit: 200,
-            ..ClaimRingsRequest::new(self.holder.clone())
+            ..ClaimRingsRequest::new(holder)
         };
         let settled = async {
             let claimed = client.claim_rings(&claim).await?;
             let numbers = claimed.rings.into_iter().map(|ring| ring.number);
             let request = SettleRingsRequest {
-                holder: self.holder.clone(),
+                holder: holder.to_owned(),
                 numbers: numbers.collect(),
                 why,
             };
@@ -425,4 +493,26 @@ fn reserved(context: &Context, key: &Key) -> u64 {
     });
     let allowances = active.filter_map(|job| job.annotations().get(API_CALLS)?.parse::<u64>().ok());
     allowances.fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_ups_of_rings_at_one_time_take_under_names_of_their_own_and_the_first_under_the_controllers()
+     {
+        let places = Places::default();
+        let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
+        let name = |place: &Place| holder("controller/a", Some(place));
+        let (first, second) = (Place::take(&places, &acme), Place::take(&places, &acme));
+        assert_eq!(name(&first), "controller/a");
+        assert_eq!(name(&second), "controller/a/1");
+        assert_eq!(name(&Place::take(&places, &other)), "controller/a");
+        drop(first);
+        let third = Place::take(&places, &acme);
+        assert_eq!(name(&third), "controller/a");
+        drop((second, third));
+        assert!(places.lock().is_empty());
+    }
 }

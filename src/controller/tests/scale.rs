@@ -382,7 +382,7 @@ impl Fleet {
             at: stamp(self.now),
             fingerprint: fingerprint(&self.tenants[at].resource),
             calls: u64::from(!away),
-            outcome,
+            outcome: outcome.map(Arc::new),
         };
         self.minute().proofs += 1;
         if !away {

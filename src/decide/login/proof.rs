@@ -1,6 +1,8 @@
 //! Results of proofs of the connection, for this integration and for others with the same
 //! credential.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::next_attempt::Cause;
@@ -52,8 +54,8 @@ pub(crate) struct Proof {
     pub fingerprint: String,
     /// Number of API requests that the proof used.
     pub calls: u64,
-    /// The findings, or the failure.
-    pub outcome: Result<Findings, Failure>,
+    /// The findings, which the next proofs with the credential build on, or the failure.
+    pub outcome: Result<Arc<Findings>, Failure>,
 }
 
 /// The failure of a proof.

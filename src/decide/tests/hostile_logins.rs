@@ -208,7 +208,7 @@ impl Attack {
             at: at(now),
             fingerprint: fingerprint.clone(),
             calls: 1,
-            outcome: if right { Ok(findings()) } else { refused() },
+            outcome: if right { Ok(findings()) } else { refused() }.map(Arc::new),
         };
         world.resource.status = Some(world.decide(Some(&proof)).status);
     }

@@ -154,7 +154,7 @@ fn a_lost_answer_and_a_refusal_use_up_the_hour() {
         at: at(60),
         fingerprint: "f1".into(),
         calls: 0,
-        outcome: refused(),
+        outcome: refused().map(Arc::new),
     };
     world.resource.status = Some(world.decide(Some(&proof)).status);
     assert_eq!(world.refused_at(), [60, 0]);

@@ -403,7 +403,7 @@ fn day_of_proofs(tenants: usize) -> u64 {
                 at: proved_at,
                 fingerprint: "f1".into(),
                 calls: cost,
-                outcome: Ok(findings()),
+                outcome: Ok(findings().into()),
             };
             plan = world.decide(Some(&proof));
             world.resource.status = Some(plan.status);

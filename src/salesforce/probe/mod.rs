@@ -11,6 +11,7 @@ pub(crate) mod warning_code;
 pub(crate) mod warnings;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -83,8 +84,8 @@ const MOST_OF_AN_ANSWER: usize = 1 << 20;
 /// What a connection test found.
 #[derive(Clone, Debug)]
 pub struct Proved {
-    /// The findings.
-    pub findings: Findings,
+    /// The findings. A controller keeps them for each credential, so they are there once.
+    pub findings: Arc<Findings>,
     /// Whether this test looked at all of it itself, and took nothing from an earlier one.
     pub looked_at_all: bool,
     /// Recognises the rights of the user and the sharing defaults, from which most follows.
@@ -96,7 +97,7 @@ pub struct Proved {
 /// `users` are the user names of call centers; some hundreds of them cost nothing more.
 pub async fn probe(connection: &Connection, users: &[String]) -> Result<Findings, Error> {
     let proved = probe_again(connection, users, None).await?;
-    Ok(proved.findings)
+    Ok(Arc::unwrap_or_clone(proved.findings))
 }
 
 /// Runs the connection test with what an earlier one of the same credential found. It costs one
@@ -163,13 +164,13 @@ pub async fn probe_again(
             .person_accounts
             .or(before.findings.organization.person_accounts);
         return Ok(Proved {
-            findings: Findings {
+            findings: Arc::new(Findings {
                 session,
                 organization,
                 users,
                 usage: connection.usage(),
-                ..before.findings.clone()
-            },
+                ..Findings::clone(&before.findings)
+            }),
             looked_at_all: false,
             rights,
             version,
@@ -219,7 +220,7 @@ pub async fn probe_again(
         looked_at_all: true,
         rights,
         version,
-        findings: Findings {
+        findings: Arc::new(Findings {
             session,
             organization,
             access,
@@ -227,7 +228,7 @@ pub async fn probe_again(
             users,
             usage: connection.usage(),
             warnings,
-        },
+        }),
     })
 }
 

@@ -2,7 +2,6 @@
 //! escaped for JSON, HTML, XML, a form or a URL, also twice, in base64 at any alignment, in another
 //! Unicode normalisation or with other capitals, and only a part of them.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
@@ -55,8 +54,8 @@ struct Read {
 /// A secret in the form that texts are compared in.
 struct Needle {
     chars: Zeroizing<Vec<char>>,
-    /// The places at which each run of [`SHORTEST`] characters begins.
-    seeds: HashMap<[char; SHORTEST], Vec<usize>>,
+    /// The places at which runs of [`SHORTEST`] characters begin, in the order of these runs.
+    seeds: Vec<usize>,
 }
 
 /// The places of a text, in characters, that hold a secret or a part of one. They are in order and
@@ -152,19 +151,27 @@ impl Needle {
     fn of(layer: &[Read]) -> Self {
         let chars: Zeroizing<Vec<char>> =
             Zeroizing::new(comparable(layer).iter().map(|read| read.char).collect());
-        let mut seeds: HashMap<_, Vec<usize>> = HashMap::new();
-        for (at, seed) in chars.array_windows().enumerate() {
-            seeds.entry(*seed).or_default().push(at);
-        }
+        let mut seeds: Vec<usize> = (0..(chars.len() + 1).saturating_sub(SHORTEST)).collect();
+        seeds.sort_unstable_by_key(|at| seed(&chars, *at));
         Self { chars, seeds }
+    }
+
+    /// The places at which this run begins.
+    fn starts(&self, run: [char; SHORTEST]) -> impl Iterator<Item = usize> {
+        let first = self
+            .seeds
+            .partition_point(|at| seed(&self.chars, *at) < Some(run));
+        let rest = self.seeds.get(first..).unwrap_or_default().iter();
+        rest.copied()
+            .take_while(move |at| seed(&self.chars, *at) == Some(run))
     }
 
     fn find(&self, text: &[Read], found: &mut Vec<Range<usize>>) {
         let mut at = 0;
-        while let Some(seed) = text.get(at..at + SHORTEST) {
-            let seed = [seed[0].char, seed[1].char, seed[2].char, seed[3].char];
-            let starts = self.seeds.get(&seed).into_iter().flatten();
-            let longest = starts.map(|start| self.common(*start, &text[at..])).max();
+        while let Some(run) = text.get(at..at + SHORTEST) {
+            let run = [run[0].char, run[1].char, run[2].char, run[3].char];
+            let starts = self.starts(run);
+            let longest = starts.map(|start| self.common(start, &text[at..])).max();
             let Some(length) = longest else {
                 at += 1;
                 continue;
@@ -192,19 +199,27 @@ impl Needle {
     }
 }
 
+/// The run of characters that begins at a place.
+fn seed(chars: &[char], at: usize) -> Option<[char; SHORTEST]> {
+    chars.get(at..)?.first_chunk().copied()
+}
+
 // === Forms of a text ===
 
 /// The text without differences of capitals, of Unicode's normalisations and between a blank and
 /// the plus sign that a form writes for it.
 fn comparable(layer: &[Read]) -> Vec<Read> {
-    let plain = |read: &Read| {
-        let Read { char, from, to } = *read;
-        let char = if char == '+' { ' ' } else { char };
-        let folded: String = char.to_lowercase().collect();
-        let parts: Vec<char> = folded.nfkd().collect();
-        parts.into_iter().map(move |char| Read { char, from, to })
-    };
-    layer.iter().flat_map(plain).collect()
+    let mut plain = Vec::with_capacity(layer.len());
+    for Read { char, from, to } in layer.iter().copied() {
+        let read = |char| Read { char, from, to };
+        match char {
+            '+' => plain.push(read(' ')),
+            // Most of what comes is ASCII, which no normalisation changes.
+            '\0'..='\u{7f}' => plain.push(read(char.to_ascii_lowercase())),
+            _ => plain.extend(char.to_lowercase().nfkd().map(read)),
+        }
+    }
+    plain
 }
 
 /// The text with each escape replaced by what it stands for; `None` if there is none.

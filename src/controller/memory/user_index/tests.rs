@@ -301,7 +301,7 @@ impl World {
                 at: now,
                 fingerprint: fingerprint.clone(),
                 calls: 3,
-                outcome,
+                outcome: outcome.map(Into::into),
             }));
         }
         if played.resource.status.as_ref() != Some(&plan.status) {

@@ -400,7 +400,7 @@ impl played::Salesforce for Salesforce {
                     at: crate::api::now(),
                     fingerprint: fingerprint.to_string(),
                     calls: 1,
-                    outcome: outcome.map_err(Failure::from),
+                    outcome: outcome.map(Arc::new).map_err(Failure::from),
                 },
                 proved: None,
                 logins: keeper.logins() - logins,
