@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools year operate operate-real sweep living histories planted fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory bench-scale bench-calls clean
+.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools year operate operate-real sweep living histories planted mutants fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory bench-scale bench-calls clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,11 @@ histories: postgresql ## What clients of two directories see while all fails and
 
 planted: ## Plant bugs that operators had and see which rule finds each; BUG=name for one
 	@tests/planted/run.sh $(BUG)
+
+mutants: postgresql ## Change single lines of the rules, some of 5,600, and see which change no unit test notices (SHARD=3/200; needs cargo install --locked cargo-mutants)
+	git worktree add --force --detach target/mutants-tree HEAD
+	cd target/mutants-tree && CARGO_TARGET_DIR=$(CURDIR)/target/mutants CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --in-place --output $(CURDIR)/target \
+	  --sharding round-robin --shard $(or $(SHARD),3/200) --baseline skip --timeout 180; ended=$$?; cd $(CURDIR) && git worktree remove --force target/mutants-tree; exit $$ended
 
 image: ## Build the image into target/image/ with buildah or docker, without a registry; print its size
 	@image/build.sh
