@@ -39,7 +39,7 @@ pub(super) async fn is_taken(namespace: &str, change: &Change) -> bool {
     match patch(&api, &manifest, params).await {
         Ok(_) => true,
         Err(kube::Error::Api(_)) => false,
-        Err(other) => panic!("{change:?}: {other}"),
+        other => other.map(|_| true).unwrap(),
     }
 }
 

@@ -80,6 +80,9 @@ impl Round {
         let errors = said.lines().filter(|line| line.contains("\"ERROR\""));
         let errors = errors.map(|line| format!("it logs an error: {line}"));
         let problems: Vec<String> = problems.into_iter().chain(errors).collect();
+        for problem in &problems {
+            println!("{self} FAILED: {problem}");
+        }
         if problems.is_empty() {
             stage.rights().nothing_was_refused(stage.control_plane);
         }
