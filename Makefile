@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e outage chart chart-golden chart-scan cluster tools year operate operate-real sweep living histories planted mutants fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory bench-scale bench-calls clean
+.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e soak outage chart chart-golden chart-scan cluster tools year operate operate-real sweep living histories planted mutants fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory bench-scale bench-calls clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ image: ## Build the image into target/image/ with buildah or docker, without a r
 
 e2e: ## The story on a real node, from chart and image (root on Linux; or KUBECONFIG=... IMAGE=... SIMULATOR_IMAGE=...)
 	@$(if $(filter command line,$(origin KUBECONFIG)),E2E_KUBECONFIG=$(KUBECONFIG)) IMAGE=$(IMAGE) SIMULATOR_IMAGE=$(SIMULATOR_IMAGE) tests/e2e/run.sh $(E2E)
+
+soak: ## Twenty tenants on a real node for HOURS (24), or MINUTES, while all kinds of things fail (SEED=1); its report is target/soak/report.html
+	@tests/e2e/run.sh soak $(if $(MINUTES),--minutes $(MINUTES),--hours $(or $(HOURS),24)) $(if $(SEED),--seed $(SEED)) $(SOAK)
 
 outage: cluster ## Salesforce away for a minute under 200 integrations: about four minutes
 	cargo test --test it -- --ignored two_hundred

@@ -10,6 +10,7 @@ mod installation;
 mod limits;
 mod node;
 mod salesforce;
+mod soak;
 mod story;
 mod tenant;
 mod upheaval;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::bed::Bed;
 
@@ -54,6 +55,15 @@ struct Args {
     /// Where a failure leaves what it saw.
     #[arg(long, default_value = "target/e2e")]
     evidence: PathBuf,
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+/// What is done instead of the story.
+#[derive(Clone, Debug, Subcommand)]
+enum Instead {
+    /// Lets calls come in while all kinds of things fail, and watches for hours.
+    Soak(soak::Options),
 }
 
 /// An error with a readable message.
@@ -143,7 +153,10 @@ async fn run(args: Args) -> Result<u32, Failure> {
 }
 
 async fn tell(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
-    installation::prepare(bed, progress).await?;
+    if let Some(Instead::Soak(options)) = &bed.args.instead {
+        return soak::run(bed, progress, options).await;
+    }
+    installation::prepare(bed, progress, &salesforce::orgs_of_the_story()?).await?;
     if bed.owns_node() {
         versions::upgrade(bed, progress).await?;
     }

@@ -5,7 +5,8 @@ use serde_json::json;
 use crate::bed::{Bed, OPERATOR, RELEASE};
 use crate::{Failure, Progress, salesforce};
 
-pub(crate) async fn prepare(bed: &Bed, progress: &mut Progress) -> Result<(), Failure> {
+/// Plays Salesforce with these orgs.
+pub(crate) async fn prepare(bed: &Bed, progress: &mut Progress, orgs: &str) -> Result<(), Failure> {
     progress
         .must("Salesforce is played by a pod", async {
             if bed.owns_node() {
@@ -13,7 +14,7 @@ pub(crate) async fn prepare(bed: &Bed, progress: &mut Progress) -> Result<(), Fa
             }
             bed.apply(&salesforce::restricted(OPERATOR).to_string())
                 .await?;
-            salesforce::deploy(bed).await?;
+            salesforce::deploy(bed, orgs).await?;
             Ok(String::new())
         })
         .await

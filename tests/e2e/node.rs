@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::Failure;
 
+/// In a second, as Linux tells it to programs.
+const TICKS: f64 = 100.0;
+
 /// A process in a pod.
 pub(crate) struct Inmate(PathBuf);
 
@@ -39,6 +42,33 @@ impl Inmate {
             .and_then(|value| value.split_whitespace().next())
             .map(str::to_owned)
             .ok_or_else(|| format!("no {field} in its status").into())
+    }
+
+    /// Its ID on the node.
+    pub(crate) fn pid(&self) -> Result<u32, Failure> {
+        let name = self.0.file_name().unwrap_or_default();
+        Ok(name.to_string_lossy().parse()?)
+    }
+
+    /// The name of its pod.
+    pub(crate) fn pod(&self) -> Result<String, Failure> {
+        let name = fs::read_to_string(self.path("/etc/hostname"))?;
+        Ok(name.trim().to_owned())
+    }
+
+    /// How many file descriptors it has open.
+    pub(crate) fn open_files(&self) -> Result<usize, Failure> {
+        Ok(fs::read_dir(self.0.join("fd"))?.count())
+    }
+
+    /// Seconds of the processor that it has used.
+    pub(crate) fn processor_seconds(&self) -> Result<f64, Failure> {
+        let stat = fs::read_to_string(self.0.join("stat"))?;
+        // The second field is a name, which may have spaces.
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(str::parse::<u64>).sum::<Result<_, _>>()?;
+        Ok(ticks as f64 / TICKS)
     }
 
     /// The most memory that the container of the process ever held, in bytes, as its control group

@@ -19,9 +19,14 @@ pub(crate) const INSIDE: &str = "salesforce.salesforce.svc.cluster.local";
 const PLAYED: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
 const PORT: u16 = 8443;
 
-/// Deploys the simulator and copies its authority to the release's namespace.
-pub(crate) async fn deploy(bed: &Bed) -> Result<(), Failure> {
-    let orgs = std::fs::read_to_string(repository().join("examples/quickstart-salesforce.yaml"))?;
+/// The orgs of the quick start, which the story is about.
+pub(crate) fn orgs_of_the_story() -> Result<String, Failure> {
+    let file = repository().join("examples/quickstart-salesforce.yaml");
+    Ok(std::fs::read_to_string(file)?)
+}
+
+/// Deploys the simulator with these orgs and copies its authority to the release's namespace.
+pub(crate) async fn deploy(bed: &Bed, orgs: &str) -> Result<(), Failure> {
     let mut args = vec![
         format!("--listen=0.0.0.0:{PORT}"),
         "--orgs=/etc/salesforce/orgs.yaml".to_owned(),
@@ -88,7 +93,7 @@ pub(crate) fn restricted(name: &str) -> Value {
     })
 }
 
-/// The certificate of the simulator's authority, from its log.
+/// The certificate of the simulator's authority, from its log, which begins with it.
 async fn authority(bed: &Bed) -> Result<String, Failure> {
     let log = bed
         .kubectl(&["logs", "deployment/salesforce", "-n", NAMESPACE])
@@ -107,18 +112,31 @@ pub(crate) async fn slow(bed: &Bed, delay: Duration) -> Result<(), Failure> {
 /// Applies this effect to each look-up, until [`well`].
 pub(crate) async fn fault(bed: &Bed, effect: Value) -> Result<(), Failure> {
     let fault = json!({"match": {"path": "*/composite*"}, "effect": effect});
-    admin(bed, Method::POST, "faults", Some(fault)).await
+    admin(bed, Method::POST, "faults", Some(fault))
+        .await
+        .map(drop)
 }
 
 /// Removes all faults.
 pub(crate) async fn well(bed: &Bed) -> Result<(), Failure> {
-    admin(bed, Method::DELETE, "faults", None).await
+    admin(bed, Method::DELETE, "faults", None).await.map(drop)
 }
 
-async fn admin(bed: &Bed, method: Method, path: &str, body: Option<Value>) -> Result<(), Failure> {
+/// Asks the simulator's admin endpoint, and returns its answer.
+pub(crate) async fn admin(
+    bed: &Bed,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Result<Value, Failure> {
+    // Not from the log, the beginning of which goes in time.
+    let trusted = bed
+        .json(&["get", "configmap", AUTHORITY, "-n", OPERATOR])
+        .await?;
+    let authority = trusted["data"]["ca.crt"].as_str().unwrap_or_default();
     let forward = Forward::to(bed, NAMESPACE, "service/salesforce", 443).await?;
     let client = reqwest::Client::builder()
-        .add_root_certificate(Certificate::from_pem(authority(bed).await?.as_bytes())?)
+        .add_root_certificate(Certificate::from_pem(authority.as_bytes())?)
         .no_proxy()
         .build()?;
     let mut request = client.request(
@@ -133,7 +151,7 @@ async fn admin(bed: &Bed, method: Method, path: &str, body: Option<Value>) -> Re
     let answer = request.send().await?;
     let status = answer.status();
     if status.is_success() {
-        return Ok(());
+        return Ok(answer.json().await?);
     }
     Err(format!(
         "the simulator's /{path} answered {status}: {}",

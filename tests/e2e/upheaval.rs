@@ -10,6 +10,8 @@ use crate::node::Inmate;
 use crate::story::{expect, has_name};
 use crate::{Failure, Progress, limits, salesforce, tenant};
 
+/// The Lease of the controller.
+pub(crate) const LEASE: &str = "switchboard-controller";
 /// A user ID as OpenShift assigns it.
 const ARBITRARY_USER: &str = "1000660000";
 /// Delay that is long enough for an upgrade during a run.
@@ -137,26 +139,8 @@ async fn reinstall(bed: &Bed) -> Result<String, Failure> {
 async fn leader_killed(bed: &Bed) -> Result<String, Failure> {
     let leader = leader(bed).await?;
     let killed = std::time::Instant::now();
-    bed.kubectl(&[
-        "delete",
-        "pod",
-        &leader,
-        "-n",
-        OPERATOR,
-        "--grace-period=0",
-        "--force",
-    ])
-    .await?;
-    let next = bed
-        .until("another leader", SOON, async || {
-            let now = self::leader(bed).await?;
-            if now == leader || now.is_empty() {
-                Err(format!("{now:?} leads").into())
-            } else {
-                Ok(now)
-            }
-        })
-        .await?;
+    kill_pod(bed, &leader).await?;
+    let next = next_leader(bed, &leader).await?;
     let found = format!("{next} leads after {:.1} s", killed.elapsed().as_secs_f64());
     tenant::test_now(bed, &jiff::Timestamp::now().to_string()).await?;
     tenant::call(bed, "90", &tenant::stranger("90")).await?;
@@ -164,10 +148,37 @@ async fn leader_killed(bed: &Bed) -> Result<String, Failure> {
     Ok(found)
 }
 
-async fn leader(bed: &Bed) -> Result<String, Failure> {
-    let lease = bed
-        .json(&["get", "lease", "switchboard-controller", "-n", OPERATOR])
-        .await?;
+/// Kills a pod of the release at once.
+pub(crate) async fn kill_pod(bed: &Bed, pod: &str) -> Result<(), Failure> {
+    bed.kubectl(&[
+        "delete",
+        "pod",
+        pod,
+        "-n",
+        OPERATOR,
+        "--grace-period=0",
+        "--force",
+    ])
+    .await
+    .map(drop)
+}
+
+/// Waits for a leader after this one, and returns its pod.
+pub(crate) async fn next_leader(bed: &Bed, before: &str) -> Result<String, Failure> {
+    bed.until("another leader", SOON, async || {
+        let now = leader(bed).await?;
+        if now == before || now.is_empty() {
+            Err(format!("{now:?} leads").into())
+        } else {
+            Ok(now)
+        }
+    })
+    .await
+}
+
+/// The pod of the controller that leads.
+pub(crate) async fn leader(bed: &Bed) -> Result<String, Failure> {
+    let lease = bed.json(&["get", "lease", LEASE, "-n", OPERATOR]).await?;
     Ok(lease["spec"]["holderIdentity"]
         .as_str()
         .unwrap_or_default()
