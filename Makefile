@@ -1,6 +1,6 @@
 # Every chore has one way; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e soak outage chart chart-golden chart-scan cluster tools year operate sweep living histories planted fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory bench-scale bench-calls clean
+.PHONY: help quickstart test unit it postgresql prometheus browser screenshots image e2e soak outage chart chart-golden chart-scan cluster tools year operate operate-real sweep living histories planted mutants fuzz fmt lint deny crds openapi permission-set docs docs-said runbooks drift bench-fleet bench-fleets bench-lookup bench-day bench-directory bench-scale bench-calls clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ year: ## The controller in played worlds: days of tenants from seeds (SEEDS=1000
 operate: ## Sequences of changes out of the schema in played worlds (SEQUENCES=2000)
 	SEED=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')) SEQUENCES=$(or $(SEQUENCES),2000) cargo test --lib operate -- --nocapture
 
+operate-real: cluster tools ## Sequences of changes out of the schema on a real control plane: about eight minutes (SEQUENCES=200 SEED=1 ROUND=12)
+	SEED=$(SEED) ROUND=$(ROUND) SEQUENCES=$(or $(SEQUENCES),200) cargo test --test it no_spec_out_of_the_schema -- --ignored --nocapture
+
 living: postgresql ## Names in an org in which people work, at full size (LIVING=records,numbers,edits an hour,hours,seed)
 	SWITCHBOARD_LIVING=$(or $(LIVING),100000,5000,2000,72,16) cargo test --lib worker::tests::living -- --nocapture --test-threads 1
 
@@ -35,6 +38,11 @@ histories: postgresql ## What clients of two directories see while all fails and
 
 planted: ## Plant bugs that operators had and see which rule finds each; BUG=name for one
 	@tests/planted/run.sh $(BUG)
+
+mutants: postgresql ## Change single lines of the rules, some of 5,600, and see which change no unit test notices (SHARD=3/200; needs cargo install --locked cargo-mutants)
+	git worktree add --force --detach target/mutants-tree HEAD
+	cd target/mutants-tree && CARGO_TARGET_DIR=$(CURDIR)/target/mutants CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --in-place --output $(CURDIR)/target \
+	  --sharding round-robin --shard $(or $(SHARD),3/200) --baseline skip --timeout 600; ended=$$?; cd $(CURDIR) && git worktree remove --force target/mutants-tree; exit $$ended
 
 image: ## Build the image into target/image/ with buildah or docker, without a registry; print its size
 	@image/build.sh

@@ -221,6 +221,7 @@ fn without_nulls(value: Value) -> Value {
                 .map(|(key, value)| (key, without_nulls(value)))
                 .collect(),
         ),
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
         value => value,
     }
 }

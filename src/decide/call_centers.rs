@@ -45,6 +45,18 @@ impl Decision<'_> {
         self.set_and_file(EXCLUSIVE, verdict);
     }
 
+    /// Sets Exclusive while the spec cannot be used. Whose the company is does not depend on the
+    /// spec. Where the directory has not said that the data is the integration's, the condition
+    /// stays: True would say that it has.
+    pub(crate) fn exclusive_of_refused(&mut self) {
+        let resource = self.observed.resource;
+        if claim::told(resource).is_some() || claim::held_before(resource) {
+            self.exclusive();
+        } else if let Some(verdict) = self.verdict(EXCLUSIVE) {
+            self.set(EXCLUSIVE, verdict);
+        }
+    }
+
     /// Whether a condition that does not hold stops nothing: the operator lets runs go on while a
     /// user belongs to another integration, and an org that is too large for an address book has
     /// its names on demand.

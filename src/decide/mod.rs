@@ -243,7 +243,7 @@ impl<'a> Decision<'a> {
                 self.now,
             );
         }
-        // The holder of the company ID does not depend on it.
+        self.exclusive_of_refused();
         for type_ in conditions::ORDER
             .into_iter()
             .filter(|type_| *type_ != EXCLUSIVE)

@@ -38,6 +38,7 @@ mod memory;
 mod methods;
 mod metrics;
 mod objects;
+mod operate;
 mod outage;
 mod pods;
 mod refusals;

@@ -436,6 +436,32 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         "null",
     ),
     ("/spec/suspend", r#""yes""#, "boolean", "true"),
+    // A null is a field that is not set, as templates write it.
+    (
+        "/spec/run",
+        r#"{"where": "Node"}"#,
+        "spec.run.where",
+        r#"{"where": null}"#,
+    ),
+    (
+        "/spec/notifications",
+        r#"{"email": ["it@acme.example"], "language": "JA"}"#,
+        "spec.notifications.language",
+        r#"{"email": ["it@acme.example"], "language": null}"#,
+    ),
+    (
+        "/spec/run",
+        r#"{"tolerations": [{"key": "a", "effect": "Never"}]}"#,
+        "spec.run.tolerations[0].effect",
+        r#"{"tolerations": [{"key": "a", "effect": null}]}"#,
+    ),
+    (
+        "/spec/contacts/secondQuestion",
+        r#""search""#,
+        "Search",
+        "null",
+    ),
+    ("/spec/contacts/follow", r#""all""#, "All", "null"),
 ];
 
 fn with(pointer: &str, value: &str, namespace: &str, name: &str) -> Value {
@@ -458,7 +484,7 @@ fn field(pointer: &str) -> String {
 
 /// The result of `switchboard check` for a manifest. No request goes to Salesforce, because there
 /// is no Secret.
-fn check(manifest: &Value) -> (Option<i32>, String) {
+pub(crate) fn check(manifest: &Value) -> (Option<i32>, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_switchboard"))
         .args(["check", "-f", "-"])
         .env_clear()

@@ -1,6 +1,7 @@
 //! The parts of the spec beside the connection: retrieval, suspension, and errors in the spec.
 
 use super::*;
+use crate::api::conditions::EXCLUSIVE;
 
 #[test]
 fn disabled_retrieval_removes_the_cron_job_and_is_synced() {
@@ -77,4 +78,32 @@ fn a_zone_that_does_not_exist_is_refused_in_words_that_name_the_field() {
     world.resource.spec.contacts.time_zone = "Asia/Tokyo".into();
     world.step(Ok(findings()));
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+}
+
+#[test]
+fn of_a_spec_that_cannot_be_used_each_condition_says_so() {
+    let mut world = World::healthy();
+    world.data = Answer::Ours {
+        taken_from: None,
+        retain_days: None,
+    };
+    world.resource.spec.call_centers = vec![crate::api::CallCenter {
+        name: "support".into(),
+        users: vec!["sato@acme.example".into()],
+    }];
+    world.taken_users = ["sato@acme.example"].into_iter().collect();
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(EXCLUSIVE).unwrap().0, Truth::False);
+    world.resource.metadata.generation = Some(7);
+    world.resource.spec.call_centers = vec![];
+    world.resource.spec.contacts.time_zone = "Asia/Tokio".into();
+    world.taken_users = Users::default();
+    world.data = Answer::NotAsked;
+    let plan = world.step(Ok(findings()));
+    let older = plan.status.conditions.iter();
+    let older: Vec<_> = older
+        .filter(|condition| condition.observed_generation != Some(7))
+        .collect();
+    assert!(older.is_empty(), "{older:?}");
+    assert_eq!(world.condition(EXCLUSIVE).unwrap().0, Truth::True);
 }

@@ -357,3 +357,27 @@ fn data_of_another_company_id_is_not_this_ones() {
     });
     assert_eq!(claim::told(&world.resource), None);
 }
+
+#[test]
+fn a_spec_that_cannot_be_used_gives_nobody_what_is_another_ones() {
+    let mut world = fresh();
+    world.data = Answer::Another(other("elsewhere"));
+    world.step(Ok(findings()));
+    world.resource.spec.contacts.time_zone = "Asia/Tokio".into();
+    world.resource.metadata.generation = Some(7);
+    // Nobody asks for the sake of such a spec.
+    world.data = Answer::NotAsked;
+    let plan = world.step(Ok(findings()));
+    assert_eq!(
+        world.condition(EXCLUSIVE),
+        Some((Truth::False, Reason::DataOfAnother.into()))
+    );
+    let exclusive = conditions::find(&plan.status.conditions, EXCLUSIVE).unwrap();
+    assert_eq!(exclusive.observed_generation, Some(7));
+    // Nor is what nobody has asked about said to be its own: that would be a claim later.
+    let mut world = fresh();
+    world.resource.spec.contacts.time_zone = "Asia/Tokio".into();
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(EXCLUSIVE), None);
+    assert!(!claim::held_before(&world.resource));
+}

@@ -2,22 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use switchboard_testbed::Process;
 use switchboard_testbed::proxy::{Door, Proxy};
+use switchboard_testbed::{Process, try_wait_for};
 use tokio::sync::watch;
 
 use super::fault::Fault;
+use super::play::IN_THE_END;
 use crate::stage::Stage;
 
 /// Longer than any case.
 const LONG: Duration = Duration::from_secs(3_600);
+/// How long nothing is asked until all counts as still.
+const STILL: Duration = Duration::from_millis(1_500);
 /// Ends of a controller by itself that one fault may cause.
 const MAX_ENDS: usize = 3;
 
 /// One replica.
-pub(super) struct Replica {
+pub(crate) struct Replica {
     /// Its name in the Lease.
     pub name: String,
     door: Door,
@@ -41,7 +44,7 @@ struct Order {
 
 impl Replica {
     /// A replica that speaks with the API server through a door of its own.
-    pub(super) async fn new(stage: &Stage, proxy: &Proxy, number: usize, elects: bool) -> Self {
+    pub(crate) async fn new(stage: &Stage, proxy: &Proxy, number: usize, elects: bool) -> Self {
         let door = proxy.door().await.unwrap();
         let kubeconfig = stage.path(&format!("replica-{number}.kubeconfig"));
         let written = proxy.write_kubeconfig(door, &stage.kubeconfig, &kubeconfig);
@@ -67,13 +70,19 @@ impl Replica {
         }
     }
 
+    /// Adds a flag of its controllers.
+    pub(crate) fn flag(mut self, flag: String) -> Self {
+        self.flags.push(flag);
+        self
+    }
+
     /// Kills it; another one starts at once.
-    pub(super) fn start_anew(&self) {
+    pub(crate) fn start_anew(&self) {
         self.order.send_modify(|order| order.starts += 1);
     }
 
     /// Kills it for good.
-    pub(super) fn take_away(&self) {
+    pub(crate) fn take_away(&self) {
         self.order.send_modify(|order| order.stays_away = true);
     }
 
@@ -81,7 +90,7 @@ impl Replica {
     ///
     /// # Errors
     /// When it ends by itself again and again.
-    pub(super) async fn keep(
+    pub(crate) async fn keep(
         &self,
         stage: &Stage,
         proxy: &Proxy,
@@ -144,7 +153,7 @@ impl Replica {
     }
 
     /// What it has logged, with all that ran before.
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let started = self.started.lock().unwrap();
         started.iter().map(|controller| controller.text()).collect()
     }
@@ -161,4 +170,19 @@ impl Replica {
 
 async fn kill(controller: &Process) -> Result<(), String> {
     controller.kill().await.map_err(|error| error.to_string())
+}
+
+/// Waits until the controllers ask for nothing but the Lease.
+pub(crate) async fn still(proxy: &Proxy) -> Result<(), String> {
+    let quiet = try_wait_for("all to be still", IN_THE_END, || async {
+        let requests = proxy.requests();
+        let last = requests
+            .iter()
+            .rfind(|request| !request.is_watch() && request.resource != "leases");
+        match last {
+            Some(last) if Instant::now().duration_since(last.at) < STILL => Err(last.to_string()),
+            _ => Ok(()),
+        }
+    });
+    quiet.await.map_err(|timed_out| timed_out.to_string())
 }

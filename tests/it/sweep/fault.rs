@@ -10,7 +10,7 @@ const LATE: Duration = Duration::from_secs(2);
 
 /// What happens at a request, or from it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The controller dies after the deed, before it hears of it.
     Kill,
     /// The request does not arrive.

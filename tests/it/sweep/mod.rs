@@ -2,12 +2,12 @@
 //! fault that may meet it, between the real controller and the real API server. In the end all
 //! must be as without the fault (docs/testing.md).
 
-mod deployment;
-mod fault;
-mod play;
+pub(crate) mod deployment;
+pub(crate) mod fault;
+pub(crate) mod play;
 mod room;
 mod scenario;
-mod state;
+pub(crate) mod state;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Display};
@@ -148,7 +148,7 @@ async fn rehearsed(scenarios: &[Scenario], rooms: usize) -> BTreeMap<Scenario, E
             let told = |problem: String| format!("{scenario} without a fault: {problem}");
             let first = room.rehearse(scenario).await.map_err(told).unwrap();
             let mut second = room.rehearse(scenario).await.map_err(told).unwrap();
-            let differs = room::difference(&first.state, &second.state);
+            let differs = state::difference(&first.state, &second.state);
             assert!(
                 differs.is_empty(),
                 "{scenario} differs from itself: {differs}"

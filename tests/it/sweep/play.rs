@@ -22,7 +22,7 @@ use crate::world::{PASSWORD, TOKEN, USER};
 /// How long a tenant waits for what it expects, before it goes on all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Time limit for all that has to come in the end.
-pub(super) const IN_THE_END: Duration = Duration::from_secs(60);
+pub(crate) const IN_THE_END: Duration = Duration::from_secs(60);
 
 /// A tenant at work.
 pub(super) struct Play<'a> {

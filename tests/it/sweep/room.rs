@@ -1,6 +1,6 @@
 //! A namespace with all that cases need, in which one is played after the other.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -15,7 +15,7 @@ use switchboard_testbed::proxy::{NumberedRequest, Proxy};
 use switchboard_testbed::{target_dir, try_wait_for};
 use tokio_util::sync::CancellationToken;
 
-use super::deployment::Replica;
+use super::deployment::{Replica, still};
 use super::fault::Fault;
 use super::play::{IN_THE_END, Play};
 use super::scenario::Scenario;
@@ -25,8 +25,6 @@ use crate::world::{self, USER};
 
 /// How long a stopped watch, or a cache that is behind, stays so after the tenant is done.
 const BEHIND: Duration = Duration::from_secs(2);
-/// How long nothing is asked until all counts as still.
-const STILL: Duration = Duration::from_millis(1_500);
 /// How many times the requests of the run without a fault may be made.
 const STORM: usize = 3;
 /// Refused log-ins that a user may have within the hour.
@@ -187,7 +185,7 @@ async fn to_the_end(
         let acted = scenario.act(play).await;
         // The last requests come when the tenant has seen what it waited for.
         let is_still = match play.fault {
-            Some(Fault::ChangedBack | Fault::MadeAgain) => still(play).await,
+            Some(Fault::ChangedBack | Fault::MadeAgain) => still(play.proxy).await,
             _ => Ok(()),
         };
         over.cancel();
@@ -204,14 +202,16 @@ async fn to_the_end(
         }
         holds?;
         match without {
-            Some(without) if without.state != state => Err(difference(&without.state, &state)),
+            Some(without) if without.state != state => {
+                Err(state::difference(&without.state, &state))
+            }
             _ => Ok(state),
         }
     };
     let in_time = |timed_out: switchboard_testbed::TimedOut| timed_out.to_string();
     let end = try_wait_for("the end", IN_THE_END, &seen).await;
     end.map_err(in_time)?;
-    still(play).await?;
+    still(play.proxy).await?;
     let state = match without {
         // Once all is still it stays so.
         Some(_) => seen()
@@ -256,21 +256,6 @@ async fn see_again(play: &Play<'_>) {
     }
 }
 
-/// Waits until the controllers ask for nothing but the Lease.
-async fn still(play: &Play<'_>) -> Result<(), String> {
-    let quiet = try_wait_for("all to be still", IN_THE_END, || async {
-        let requests = play.proxy.requests();
-        let last = requests
-            .iter()
-            .rfind(|request| !request.is_watch() && request.resource != "leases");
-        match last {
-            Some(last) if Instant::now().duration_since(last.at) < STILL => Err(last.to_string()),
-            _ => Ok(()),
-        }
-    });
-    quiet.await.map_err(|timed_out| timed_out.to_string())
-}
-
 fn within_the_rules(play: &Play<'_>, ended: &Ended, without: &Ended) -> Result<(), String> {
     let ((accepted, refused), starts) = (ended.logins, play.fault.map_or(0, Fault::starts));
     let may_be = (without.logins.0 + 1 + starts, without.logins.1 + 1 + starts);
@@ -313,32 +298,4 @@ async fn goes_as_a_whole(play: &Play<'_>) -> Result<(), String> {
         .await
         .map_err(failed)?;
     Ok(())
-}
-
-/// Where two states differ.
-pub(super) fn difference(expected: &Value, found: &Value) -> String {
-    let mut differences = Vec::new();
-    differ("", expected, found, &mut differences);
-    differences.join("\n    ")
-}
-
-fn differ(path: &str, expected: &Value, found: &Value, differences: &mut Vec<String>) {
-    match (expected, found) {
-        (Value::Object(one), Value::Object(other)) => {
-            let keys: std::collections::BTreeSet<&String> =
-                one.keys().chain(other.keys()).collect();
-            for key in keys {
-                differ(
-                    &format!("{path}/{key}"),
-                    &expected[key],
-                    &found[key],
-                    differences,
-                );
-            }
-        }
-        _ if expected != found => {
-            differences.push(format!("{path} is {found} instead of {expected}"))
-        }
-        _ => {}
-    }
 }

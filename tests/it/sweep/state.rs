@@ -11,7 +11,7 @@ use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use switchboard::api::SalesforceIntegration;
+use switchboard::api::{INTEGRATION_LABEL, SalesforceIntegration};
 
 use crate::stage::Stage;
 
@@ -19,7 +19,7 @@ use crate::stage::Stage;
 const OURS: &str = "app.kubernetes.io/managed-by=switchboard";
 
 /// All objects of one kind.
-pub(super) async fn all<K>(client: &Client, ns: &str, only: &str) -> Result<Vec<Value>, String>
+pub(crate) async fn all<K>(client: &Client, ns: &str, only: &str) -> Result<Vec<Value>, String>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -40,18 +40,36 @@ where
 ///
 /// # Errors
 /// When the API server does not tell.
-pub(super) async fn of(stage: &Stage, company: &str) -> Result<Value, String> {
+pub(crate) async fn of(stage: &Stage, company: &str) -> Result<Value, String> {
+    of_those(stage, company, None).await
+}
+
+/// What there is of one of several integrations in the namespace.
+///
+/// # Errors
+/// When the API server does not tell.
+pub(crate) async fn of_one(stage: &Stage, company: &str, only: &str) -> Result<Value, String> {
+    of_those(stage, company, Some(only)).await
+}
+
+async fn of_those(stage: &Stage, company: &str, only: Option<&str>) -> Result<Value, String> {
     let (client, ns) = (&stage.client, stage.ns());
+    let ours = match only {
+        Some(only) => format!("{OURS},{INTEGRATION_LABEL}={only}"),
+        None => OURS.to_owned(),
+    };
     let mut integrations = Map::new();
     for object in all::<SalesforceIntegration>(client, ns, "").await? {
-        integrations.insert(name(&object), integration(&object));
+        if only.is_none_or(|only| name(&object) == only) {
+            integrations.insert(name(&object), integration(&object));
+        }
     }
     let mut cron_jobs = Map::new();
-    for object in all::<CronJob>(client, ns, OURS).await? {
+    for object in all::<CronJob>(client, ns, &ours).await? {
         cron_jobs.insert(name(&object), cron_job(&object));
     }
     let mut secrets = Map::new();
-    for object in all::<Secret>(client, ns, OURS).await? {
+    for object in all::<Secret>(client, ns, &ours).await? {
         let keys: Vec<&String> = object["data"]
             .as_object()
             .into_iter()
@@ -64,12 +82,12 @@ pub(super) async fn of(stage: &Stage, company: &str) -> Result<Value, String> {
         );
     }
     // Whether a second request was answered by the run that was under way depends on the moment.
-    let jobs: BTreeSet<String> = all::<Job>(client, ns, OURS)
+    let jobs: BTreeSet<String> = all::<Job>(client, ns, &ours)
         .await?
         .iter()
         .map(|job| without_hash(&name(job)))
         .collect();
-    let config_maps: BTreeSet<String> = all::<ConfigMap>(client, ns, OURS)
+    let config_maps: BTreeSet<String> = all::<ConfigMap>(client, ns, &ours)
         .await?
         .iter()
         .map(name)
@@ -91,7 +109,7 @@ pub(super) async fn of(stage: &Stage, company: &str) -> Result<Value, String> {
 }
 
 /// Names of all objects that the controller has made and that are still there, with their pods.
-pub(super) async fn left_over(client: &Client, ns: &str) -> Result<Vec<String>, String> {
+pub(crate) async fn left_over(client: &Client, ns: &str) -> Result<Vec<String>, String> {
     let mut left = Vec::new();
     let mut note = |kind: &str, objects: Vec<Value>| {
         left.extend(
@@ -202,4 +220,31 @@ fn masked(text: &str) -> String {
         }
     }
     masked
+}
+
+/// Where two states differ.
+pub(crate) fn difference(expected: &Value, found: &Value) -> String {
+    let mut differences = Vec::new();
+    differ("", expected, found, &mut differences);
+    differences.join("\n    ")
+}
+
+fn differ(path: &str, expected: &Value, found: &Value, differences: &mut Vec<String>) {
+    match (expected, found) {
+        (Value::Object(one), Value::Object(other)) => {
+            let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            for key in keys {
+                differ(
+                    &format!("{path}/{key}"),
+                    &expected[key],
+                    &found[key],
+                    differences,
+                );
+            }
+        }
+        _ if expected != found => {
+            differences.push(format!("{path} is {found} instead of {expected}"))
+        }
+        _ => {}
+    }
 }

@@ -15,6 +15,7 @@
 //! - [`pages`] reads the blocks of the documents, which tests run.
 //! - [`proxy`] is what may happen between a program and the API server: lost requests, kills, old
 //!   lists.
+//! - [`sequences`] makes values for the fields of a definition, out of its schema.
 //! - [`Process`] is a program under test: its output, signals, exit code, memory and processor
 //!   time.
 //! - [`wait_for`], [`wait_for_object`] and [`wait_for_condition`] wait for a condition, and report
@@ -41,6 +42,7 @@ mod process;
 mod program;
 mod prometheus;
 pub mod proxy;
+pub mod sequences;
 mod supervise;
 mod supervisor;
 mod wait;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kube::{CustomResourceExt, ResourceExt};
 use serde_json::{Value, json};
+use switchboard_testbed::sequences::{self, Change, Field};
 
 use super::cluster::{Kind, Place, now, owner_uid, seconds, text};
 use super::dice::Dice;
@@ -22,152 +23,18 @@ const SHOWN_WITHIN: u64 = 600;
 /// Sequences in one world, beside the tenant who applies A and nothing else.
 const IN_A_WORLD: usize = 20;
 
-/// A field of the spec, and values for it.
-#[derive(Clone, Debug)]
-struct Field {
-    path: String,
-    values: Vec<Value>,
-}
-
-/// The values of a field, by its part of the schema and its name.
-fn values(path: &str, schema: &Value) -> Vec<Value> {
-    let mut values: Vec<Value> = match path.rsplit('/').next().unwrap_or_default() {
-        "interval" => ["1m", "59s", "24h", "25h", "1h30m", "0m", "m", "90m", "１h"]
-            .map(Value::from)
-            .into(),
-        "dailyAt" => ["00:00", "23:59", "24:00", "2:00", "02:30", "12:60"]
-            .map(Value::from)
-            .into(),
-        "timeZone" => [
-            "UTC",
-            "America/New_York",
-            "Asia/Tokio",
-            "Europe/Dublin",
-            "Asia/Kathmandu",
-            "",
-            "Local",
-        ]
-        .map(Value::from)
-        .into(),
-        "lookupEvery" | "followEvery" => ["1m", "1h", "60m", "7m", "0m", "30m", "61m"]
-            .map(Value::from)
-            .into(),
-        "history" => ["1d", "30d", "0d", "365d", "9999d", "d"]
-            .map(Value::from)
-            .into(),
-        "region" => ["JP", "US", "XX", "jp", "GB", "001"]
-            .map(Value::from)
-            .into(),
-        "apiVersion" => ["50.0", "65.0", "20.0", "7.0", "999.0", "50"]
-            .map(Value::from)
-            .into(),
-        "loginUrl" => [
-            "https://acme.my.salesforce.com",
-            "http://acme.my.salesforce.com",
-            "https://evil.example",
-            "https://test.salesforce.com",
-            "https://login.salesforce.com/x",
-            "https://10.0.0.1",
-        ]
-        .map(Value::from)
-        .into(),
-        "username" => [
-            "other@acme.example",
-            "nobody",
-            "a@b\u{200b}",
-            "INTEGRATION@tenant.example",
-        ]
-        .map(Value::from)
-        .into(),
-        "cpu" => ["100m", "2", "0", "-1", "1e3", "x"].map(Value::from).into(),
-        "memory" => ["64Mi", "1Gi", "1", "0", "100Ti", "64M i"]
-            .map(Value::from)
-            .into(),
-        "maxRecords" => [json!(1), json!(1_000), json!(100_000_000), json!(0)].into(),
-        "retainDays" => [json!(1), json!(9999), json!(10_000), json!(0)].into(),
-        "dailyPercent" => [json!(0), json!(1), json!(100), json!(101)].into(),
-        "callCenters" => vec![
-            json!([]),
-            json!([{"name": "support", "users": ["sato@acme.example"]}]),
-            json!([{"name": "support", "users": []}, {"name": "support", "users": []}]),
-            json!([{"name": " ", "users": ["a"]}]),
-        ],
-        "labels" | "annotations" | "nodeSelector" => vec![
-            json!({}),
-            json!({"team": "x"}),
-            json!({"app.kubernetes.io/managed-by": "me"}),
-            json!({"switchboard.dev/run": "lookup"}),
-            json!({"not a key": "x"}),
-        ],
-        "tolerations" => vec![
-            json!([{"key": "a", "operator": "Exists"}]),
-            json!([{"key": "a", "operator": "Exists", "value": "x"}]),
-            json!([{"key": ""}]),
-        ],
-        "email" => vec![
-            json!(["it@acme.example"]),
-            json!([]),
-            json!(["a"]),
-            json!(["it@acme.example", "it@acme.example"]),
-        ],
-        "name" => ["other", "Other", "", "gone-directory"]
-            .map(Value::from)
-            .into(),
-        _ => vec![],
-    };
-    let listed = schema.get("enum").and_then(Value::as_array);
-    values.extend(listed.into_iter().flatten().cloned());
-    match schema.get("type").and_then(Value::as_str) {
-        Some("boolean") => values.extend([json!(true), json!(false)]),
-        Some("string") => values.extend([json!("x".repeat(300)), json!(7)]),
-        Some("integer") => values.extend([json!(-1), json!(u32::MAX), json!("7")]),
-        _ => {}
-    }
-    if schema.get("nullable") == Some(&json!(true)) {
-        values.push(Value::Null);
-    }
-    values
-}
-
 /// The fields of the definition that may change. The company ID may not; each tenant's own user and
 /// Secret stay, or every A would be another one.
 fn fields() -> Vec<Field> {
-    fn walk(path: &str, schema: &Value, found: &mut Vec<Field>) {
-        let values = values(path, schema);
-        if !values.is_empty() && path != "/companyId" {
-            found.push(Field {
-                path: path.to_owned(),
-                values,
-            });
-        }
-        let parts = schema.get("properties").and_then(Value::as_object);
-        for (name, part) in parts.into_iter().flatten() {
-            walk(&format!("{path}/{name}"), part, found);
-        }
-    }
     let definition = serde_json::to_value(SalesforceIntegration::crd()).unwrap();
-    let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
-    let mut found = vec![];
-    walk("", definition.pointer(spec).unwrap(), &mut found);
-    found
-}
-
-fn set(spec: &mut Value, path: &str, value: Value) {
-    let mut at = spec;
-    for part in path.trim_start_matches('/').split('/') {
-        if !at.is_object() {
-            *at = json!({});
-        }
-        at = &mut at[part];
-    }
-    *at = value;
+    sequences::fields(&definition, &["/companyId"])
 }
 
 /// One sequence.
 #[derive(Clone, Debug)]
 struct Sequence {
     /// What B changes.
-    changes: Vec<(String, Value)>,
+    changes: Vec<Change>,
     /// Seconds from A to B, and from B to A.
     waits: [u64; 2],
 }
@@ -177,7 +44,10 @@ fn drawn(dice: &mut Dice, fields: &[Field], number: usize) -> Sequence {
     let (one, rest) = (number % fields.len(), number / fields.len() % fields.len());
     let mut change = |at: usize| {
         let field = &fields[at];
-        (field.path.clone(), dice.of(&field.values).clone())
+        Change {
+            path: field.path.clone(),
+            value: dice.of(&field.values).clone(),
+        }
     };
     let mut changes = vec![change(one)];
     if rest > 0 {
@@ -195,8 +65,8 @@ fn drawn(dice: &mut Dice, fields: &[Field], number: usize) -> Sequence {
 fn accepted(tenant: &Tenant, sequence: &Sequence) -> Option<SalesforceIntegration> {
     let mut object = serde_json::to_value(&tenant.wanted).unwrap();
     object["metadata"]["name"] = tenant.name.clone().into();
-    for (path, value) in &sequence.changes {
-        set(&mut object["spec"], path, value.clone());
+    for change in &sequence.changes {
+        change.make(&mut object["spec"]);
     }
     let taken = cli::accept(&object, "").ok()?;
     (taken.spec.company_id == tenant.company).then_some(taken)
@@ -339,7 +209,7 @@ fn wrong(world: &World, at: usize) -> Option<String> {
 }
 
 /// Plays so many sequences in one world. Returns what is wrong, and how many B were accepted.
-async fn sequences(seed: u64, first: usize, all: &[Field]) -> (Vec<String>, usize) {
+async fn play(seed: u64, first: usize, all: &[Field]) -> (Vec<String>, usize) {
     let mut dice = Dice::new(seed, 11 + first as u64);
     let mut tenants: Vec<Tenant> = (0..=IN_A_WORLD)
         .map(|at| {
@@ -443,7 +313,7 @@ fn whatever_a_spec_was_between_it_is_what_a_fresh_one_is() {
                         return;
                     }
                     let offset = seed as usize % 10_000 + first;
-                    let (wrong, taken) = in_time(async || sequences(seed, offset, &all).await);
+                    let (wrong, taken) = in_time(async || play(seed, offset, &all).await);
                     accepted.fetch_add(taken, std::sync::atomic::Ordering::Relaxed);
                     found.lock().extend(wrong);
                 }
