@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt};
 use switchboard_testbed::{AuditEvent, AuditMark, wait_for};
 
 use crate::outage::{tenants, world};
-use crate::stage::{SOON, Stage};
+use crate::stage::{HEALTH, SOON, Stage, listening};
 
 const TENANTS: usize = 20;
 /// Number of integrations that the controller reconciles at once.
@@ -66,6 +66,50 @@ async fn all_are_told_whether_they_are_connected_before_any_gets_its_runs() {
     );
     assert_eq!(stage.simulator.counters().logins.len(), TENANTS);
     assert_eq!(controller.terminate(SOON).await.unwrap(), 0);
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_starts_anew_finds_all_as_it_is_and_writes_nothing() {
+    const FEW: usize = 5;
+    const OURS: [&str; 4] = ["salesforceintegrations", "cronjobs", "secrets", "events"];
+    let stage = Stage::set("anew", world(FEW)).await;
+    stage.apply(&tenants(&stage, FEW)).await;
+    let mark = stage.control_plane.audit_mark().unwrap();
+    let controller = stage.another_controller("first", &[]).await;
+    stage.all("True", "Ready", SOON).await;
+    wait_for("each to have what it needs", SOON, async || {
+        match writes(&stage, mark, &OURS[1..]).len() {
+            written if written == 3 * FEW => Ok(()),
+            written => Err(format!("{written} writes")),
+        }
+    })
+    .await;
+    assert_eq!(controller.terminate(SOON).await.unwrap(), 0);
+
+    let mark = stage.control_plane.audit_mark().unwrap();
+    let controller = stage.another_controller("second", &[]).await;
+    let address = listening(&controller, HEALTH).await;
+    wait_for("each to have been looked at", SOON, async || {
+        let answer = reqwest::get(format!("http://{address}/metrics")).await;
+        let text = answer.unwrap().text().await.unwrap();
+        let sum = |name: &str| -> f64 {
+            let lines = text.lines().filter(|line| line.starts_with(name));
+            lines
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+                .sum()
+        };
+        let looked = sum("switchboard_reconciles_total");
+        match looked >= FEW as f64 && sum("switchboard_reconciling") == 0.0 {
+            true => Ok(()),
+            false => Err(format!("{looked} reconciles")),
+        }
+    })
+    .await;
+    assert_eq!(controller.terminate(SOON).await.unwrap(), 0);
+    let written = writes(&stage, mark, &OURS);
+    assert!(written.is_empty(), "{written:?}");
+    assert_eq!(stage.simulator.counters().logins.len(), FEW);
     stage.end().await;
 }
 

@@ -135,7 +135,8 @@ pub(crate) async fn create<K: Child>(
     }
 }
 
-/// The whole object. `None` when there is none of that name.
+/// The whole object, without the server's record of who wrote which field: it is nobody's wish, and
+/// would make what stands differ from what is wanted. `None` when there is none of that name.
 ///
 /// # Errors
 /// Errors of the API server.
@@ -145,9 +146,12 @@ pub(crate) async fn get<K: Child>(
     name: &str,
 ) -> Result<Option<K>, kube::Error> {
     let request = Request::new(K::url_path(&(), Some(namespace))).get(name, &GetParams::default());
-    match api_server::request(client, request).await {
+    match api_server::request::<K>(client, request).await {
         Err(kube::Error::Api(error)) if error.code == 404 => Ok(None),
-        found => found.map(Some),
+        found => found.map(|mut found| {
+            found.meta_mut().managed_fields = None;
+            Some(found)
+        }),
     }
 }
 

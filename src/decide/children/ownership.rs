@@ -91,7 +91,6 @@ pub(crate) fn is_run_of(
 /// Gives an object that stands the desired metadata: labels, annotations and owner references of
 /// others stay.
 fn metadata_onto(found: &mut ObjectMeta, wanted: &ObjectMeta) {
-    found.managed_fields = None;
     let labels = wanted.labels.clone().unwrap_or_default();
     found.labels.get_or_insert_default().extend(labels);
     if let Some(annotations) = wanted.annotations.clone() {
