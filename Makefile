@@ -10,7 +10,7 @@ quickstart: ## Start everything, play calls, show what kubectl shows; ONCE=1 end
 	@$(if $(filter command line,$(origin KUBECONFIG)),KUBECONFIG_FILE=$(KUBECONFIG)) examples/quickstart/start.sh $(if $(ONCE),--once)
 
 test: postgresql prometheus browser cluster tools ## Everything: unit tests, rooms, and the integration tests on a real control plane
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))} cargo test --workspace # they wait more than they compute
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))} cargo test --workspace # they wait more than they compute
 
 unit: postgresql ## The fast tests only, without a control plane
 	cargo test --lib
