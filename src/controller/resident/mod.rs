@@ -4,6 +4,7 @@
 //! ([`queue`]), whether the controller may do it is a rule of `decide`.
 
 mod follows;
+mod place;
 pub(super) mod queue;
 mod run;
 mod waiting;

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error_span, info, warn};
 
 use super::follows::Follows;
-use super::queue::{Again, LONGEST_PAUSE, RINGS_OF_A_COMPANY, Task, pause_after};
+use super::place;
+use super::place::{Place, Places, holder};
+use super::queue::{Again, LONGEST_PAUSE, Task, pause_after};
 use crate::api::{API_CALLS, SalesforceIntegration, Settings, now};
 use crate::company_id::CompanyId;
 use crate::controller::context::Context;
@@ -61,17 +63,6 @@ pub(super) struct Runner {
     stop: CancellationToken,
 }
 
-/// The places of the look-ups of rings that a company has at a time, and which are taken.
-type Places = Arc<Mutex<HashMap<CompanyId, [bool; RINGS_OF_A_COMPANY]>>>;
-
-/// The place of a look-up of rings, until it is dropped. Each has a name of its own, so that none
-/// takes what another one asks just now.
-struct Place {
-    places: Places,
-    company: CompanyId,
-    number: usize,
-}
-
 /// What a run needs.
 struct Ready {
     key: Key,
@@ -87,44 +78,6 @@ enum NotReady {
     Nobody,
     /// The directory's client could not be had.
     Later,
-}
-
-// === impl Place ===
-
-impl Place {
-    /// Takes the first that is free. The queue begins no more than there are places.
-    fn take(places: &Places, company: &CompanyId) -> Self {
-        let mut all = places.lock();
-        let taken = all.entry(company.clone()).or_default();
-        let free = taken.iter().position(|taken| !taken);
-        let number = free.unwrap_or(RINGS_OF_A_COMPANY - 1);
-        taken[number] = true;
-        Self {
-            places: Arc::clone(places),
-            company: company.clone(),
-            number,
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut all = self.places.lock();
-        if let Some(taken) = all.get_mut(&self.company) {
-            taken[self.number] = false;
-            if !taken.contains(&true) {
-                all.remove(&self.company);
-            }
-        }
-    }
-}
-
-/// The name under which calls and rings are taken.
-fn holder(controller: &str, place: Option<&Place>) -> String {
-    match place {
-        None | Some(Place { number: 0, .. }) => controller.to_owned(),
-        Some(place) => format!("{controller}/{}", place.number),
-    }
 }
 
 // === impl Runner ===
@@ -248,10 +201,9 @@ impl Runner {
     /// API requests that look-ups of the company's rings may use that are under way, but for the
     /// one that asks.
     fn reserved_for_rings(&self, company: &CompanyId, work: Work) -> u64 {
-        let places = self.places.lock();
-        let taken = places.get(company).into_iter().flatten();
-        let taken = taken.filter(|taken| **taken).count() as u64;
-        CALLS_OF_RINGS * taken.saturating_sub(u64::from(work == Work::Rings))
+        let taken = place::taken(&self.places, company);
+        let others = taken.saturating_sub(usize::from(work == Work::Rings));
+        CALLS_OF_RINGS * others as u64
     }
 
     /// What becomes of a task that does not begin.
@@ -493,26 +445,4 @@ fn reserved(context: &Context, key: &Key) -> u64 {
     });
     let allowances = active.filter_map(|job| job.annotations().get(API_CALLS)?.parse::<u64>().ok());
     allowances.fold(0, u64::saturating_add)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn look_ups_of_rings_at_one_time_take_under_names_of_their_own_and_the_first_under_the_controllers()
-     {
-        let places = Places::default();
-        let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
-        let name = |place: &Place| holder("controller/a", Some(place));
-        let (first, second) = (Place::take(&places, &acme), Place::take(&places, &acme));
-        assert_eq!(name(&first), "controller/a");
-        assert_eq!(name(&second), "controller/a/1");
-        assert_eq!(name(&Place::take(&places, &other)), "controller/a");
-        drop(first);
-        let third = Place::take(&places, &acme);
-        assert_eq!(name(&third), "controller/a");
-        drop((second, third));
-        assert!(places.lock().is_empty());
-    }
 }
