@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard_testbed::{Process, Usage};
+use switchboard_testbed::{Process, Usage, metric_sum};
 
 use crate::{Result, in_time};
 
@@ -40,8 +40,8 @@ impl Controller {
             loop {
                 let metrics = self.metrics().await?;
                 let now = (
-                    sum(&metrics, "switchboard_reconciling"),
-                    sum(&metrics, "switchboard_reconciles_total"),
+                    metric_sum(&metrics, "switchboard_reconciling"),
+                    metric_sum(&metrics, "switchboard_reconciles_total"),
                 );
                 if now.0 == 0.0 && now == last {
                     return Ok(());
@@ -54,7 +54,7 @@ impl Controller {
     }
 
     pub(crate) async fn reconciles(&self) -> Result<u64> {
-        Ok(sum(&self.metrics().await?, "switchboard_reconciles_total") as u64)
+        Ok(metric_sum(&self.metrics().await?, "switchboard_reconciles_total") as u64)
     }
 
     async fn metrics(&self) -> Result<String> {
@@ -63,16 +63,4 @@ impl Controller {
             .text()
             .await?)
     }
-}
-
-/// The sum over all labels of a metric.
-fn sum(metrics: &str, name: &str) -> f64 {
-    metrics
-        .lines()
-        .filter(|line| {
-            line.strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with(['{', ' ']))
-        })
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
 }

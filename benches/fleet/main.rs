@@ -212,10 +212,7 @@ async fn measure(args: &Args, scenario: Scenario) -> Result<Measured> {
 
     let mark = bed.control_plane.audit_mark()?;
     tokio::time::sleep(Duration::from_secs(args.quiet_seconds)).await;
-    let quiet_writes = ours(bed.control_plane.audit_since(mark)?)
-        .into_iter()
-        .filter(AuditEvent::is_write)
-        .collect();
+    let quiet_writes = our_writes(bed.control_plane.audit_since(mark)?);
     let quiet_reconciles = controller.reconciles().await? - reconciles;
     let delays = bed.secret_changes(args).await?;
     let usage_at_end = controller.usage()?;
@@ -261,10 +258,7 @@ async fn restart(bed: &Bed, args: &Args) -> Result<()> {
     let serving = began.elapsed();
     controller.until_idle().await?;
     let settled = began.elapsed();
-    let writes = ours(bed.control_plane.audit_since(mark)?)
-        .into_iter()
-        .filter(AuditEvent::is_write)
-        .collect::<Vec<_>>();
+    let writes = our_writes(bed.control_plane.audit_since(mark)?);
     let usage = controller.usage()?;
     println!("\n{} integrations, the controller starts anew", args.count);
     table::row(
@@ -305,6 +299,12 @@ fn ours(events: Vec<AuditEvent>) -> Vec<AuditEvent> {
         .into_iter()
         .filter(|event| event.user_agent.contains("switchboard"))
         .collect()
+}
+
+/// Selects the writes of the controller.
+fn our_writes(events: Vec<AuditEvent>) -> Vec<AuditEvent> {
+    let ours = ours(events).into_iter();
+    ours.filter(AuditEvent::is_write).collect()
 }
 
 fn by_kind(events: &[AuditEvent]) -> BTreeMap<String, usize> {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, ResourceExt};
-use switchboard_testbed::{AuditEvent, AuditMark, wait_for};
+use switchboard_testbed::{AuditEvent, AuditMark, metric_sum, wait_for};
 
 use crate::outage::{tenants, world};
-use crate::stage::{HEALTH, SOON, Stage, listening};
+use crate::stage::{SOON, Stage, metrics_of};
 
 const TENANTS: usize = 20;
 /// Number of integrations that the controller reconciles at once.
@@ -106,18 +106,11 @@ async fn started_anew(
 ) -> Vec<AuditEvent> {
     let mark = stage.control_plane.audit_mark().unwrap();
     let controller = stage.another_controller(name, &[]).await;
-    let address = listening(&controller, HEALTH).await;
     wait_for("each to have been looked at", SOON, async || {
-        let answer = reqwest::get(format!("http://{address}/metrics")).await;
-        let text = answer.unwrap().text().await.unwrap();
-        let sum = |name: &str| -> f64 {
-            let lines = text.lines().filter(|line| line.starts_with(name));
-            lines
-                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-                .sum()
-        };
-        let looked = sum("switchboard_reconciles_total");
-        match looked >= integrations as f64 && sum("switchboard_reconciling") == 0.0 {
+        let text = metrics_of(&controller).await;
+        let looked = metric_sum(&text, "switchboard_reconciles_total");
+        let reconciling = metric_sum(&text, "switchboard_reconciling");
+        match looked >= integrations as f64 && reconciling == 0.0 {
             true => Ok(()),
             false => Err(format!("{looked} reconciles")),
         }

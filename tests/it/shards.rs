@@ -9,12 +9,12 @@ use kube::Api;
 use salesforce_simulator::{User, World};
 use serde_json::{Value, json};
 use switchboard::shard::Shard;
-use switchboard_testbed::{Process, Select, incoming_call, wait_for};
+use switchboard_testbed::{Process, Select, incoming_call, metric_sum, wait_for};
 
 use crate::leaders::leads;
 use crate::resident;
 use crate::rights::{NAMESPACE, template};
-use crate::stage::{HEALTH, SOON, Stage, listening};
+use crate::stage::{SOON, Stage, metrics_of};
 use crate::tenant::{LINK, Tenant};
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
@@ -119,21 +119,9 @@ async fn cleared(stage: &Stage, controllers: Vec<Process>, tenants: Vec<Tenant<'
     }
 }
 
-async fn metrics(controller: &Process) -> String {
-    let address = listening(controller, HEALTH).await;
-    let answer = reqwest::get(format!("http://{address}/metrics")).await;
-    answer.unwrap().text().await.unwrap()
-}
-
 /// How many integrations the controller says it has.
 async fn has(controller: &Process) -> i64 {
-    let text = metrics(controller).await;
-    let counts = text
-        .lines()
-        .filter(|line| line.starts_with("switchboard_integrations{"));
-    counts
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<i64>().ok())
-        .sum()
+    metric_sum(&metrics_of(controller).await, "switchboard_integrations") as i64
 }
 
 async fn holders(stage: &Stage) -> BTreeSet<String> {

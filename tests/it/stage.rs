@@ -585,10 +585,7 @@ impl Stage {
 
     /// What a controller's `/metrics` serves now.
     pub(crate) async fn metrics(&self) -> String {
-        let controller = self.controller.as_ref().unwrap();
-        let address = listening(controller, HEALTH).await;
-        let answer = reqwest::get(format!("http://{address}/metrics")).await;
-        answer.unwrap().text().await.unwrap()
+        metrics_of(self.controller.as_ref().unwrap()).await
     }
 
     /// The directory's TLS.
@@ -671,6 +668,13 @@ pub(crate) fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value>
 /// The program under test.
 pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_switchboard")
+}
+
+/// What a controller's `/metrics` serves now.
+pub(crate) async fn metrics_of(controller: &Process) -> String {
+    let address = listening(controller, HEALTH).await;
+    let answer = reqwest::get(format!("http://{address}/metrics")).await;
+    answer.unwrap().text().await.unwrap()
 }
 
 /// The address in a log line that contains `words`.

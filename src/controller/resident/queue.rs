@@ -209,6 +209,8 @@ fn most(work: Work) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn calls(company: &str) -> Task {
@@ -335,7 +337,7 @@ mod tests {
             running.extend(queue.begin(now + ms(1_040)));
         }
         let first_again = seen.iter().rposition(|task| *task == calls("c0"));
-        let others: std::collections::HashSet<_> = seen.iter().take(first_again.unwrap()).collect();
+        let others: HashSet<_> = seen.iter().take(first_again.unwrap()).collect();
         assert!(others.len() >= 100 - MAX_RUNS, "{}", others.len());
         assert_eq!(seen.len(), 101);
     }

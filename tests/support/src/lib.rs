@@ -61,7 +61,7 @@ pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, 
 pub use postgres::Postgres;
 pub use process::{Line, Process, ProcessBuilder, Stream, Usage};
 pub use program::{cron_calendar, repository, stand_in_for_cluster_binary, target_dir};
-pub use prometheus::{Prometheus, promtool};
+pub use prometheus::{Prometheus, metric_sum, promtool};
 pub use supervise::supervise;
 pub use wait::{
     Observation, TimedOut, try_wait_for, wait_for, wait_for_condition, wait_for_object,

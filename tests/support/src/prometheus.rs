@@ -125,3 +125,16 @@ pub async fn promtool(folder: &Path, arguments: &[&str]) -> Result<CommandOutput
         ))
     })
 }
+
+/// The sum over all labels of a metric, in what a program serves at `/metrics`.
+#[must_use]
+pub fn metric_sum(metrics: &str, name: &str) -> f64 {
+    metrics
+        .lines()
+        .filter(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        })
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
