@@ -168,7 +168,7 @@ impl Following {
         };
         let changes = self.app.store.changes();
         match changes.waits_after(cursor, PIECE) {
-            Err(Forgotten) => self.cursor = None,
+            Err(Forgotten) => return self.list().await,
             Ok(waits) => {
                 let is_last = waits.len() < PIECE;
                 let epoch = changes.position().1.to_owned();
@@ -198,7 +198,7 @@ impl Following {
             }
         }
         let is_silent = self.pieces.is_empty() && self.said_at.elapsed() >= HEARTBEAT;
-        if is_silent && self.cursor.is_some() {
+        if is_silent {
             self.pieces.push_back(Bytes::from_static(b": alive\n\n"));
         }
         Ok(())

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use secrecy::ExposeSecret as _;
+use sqlx::Connection as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::directory::client::{WaitingEvent, WaitingStream};
 use crate::directory::model::ReleaseRequest;
-use crate::directory::model::waiting::WaitingQuery;
+use crate::directory::model::waiting::{HEARTBEAT, WaitingQuery};
 use crate::directory::{ClientError, OperatorClaims};
 
 on_each_database! {
@@ -60,6 +61,24 @@ impl Directory {
     }
 }
 
+/// A directory whose positions stay known: on PostgreSQL, all streams begin anew when it first
+/// hears other replicas.
+async fn start(on: Backend) -> Directory {
+    hearing(on, Directory::start(on).await).await
+}
+
+async fn hearing(on: Backend, directory: Directory) -> Directory {
+    if matches!(on, Backend::Postgres) {
+        eventually(async || {
+            let mut stream = directory.follow(None).await;
+            assert_eq!(next(&mut stream).await, Some(WaitingEvent::CaughtUp));
+            !stream.position().unwrap().ends_with(".0")
+        })
+        .await;
+    }
+    directory
+}
+
 /// The next event, which must come.
 pub(super) async fn next(stream: &mut WaitingStream) -> Option<WaitingEvent> {
     let next = tokio::time::timeout(Duration::from_secs(30), stream.next());
@@ -88,7 +107,7 @@ fn calls_of(company: &str) -> Option<WaitingEvent> {
 }
 
 async fn what_waits_comes_first_and_then_what_begins_to(on: Backend) {
-    let directory = Directory::start(on).await;
+    let directory = start(on).await;
     let mut stream = directory.follow(None).await;
     assert_eq!(next(&mut stream).await, Some(WaitingEvent::CaughtUp));
     // The later one began first.
@@ -186,7 +205,7 @@ async fn a_stream_that_is_cut_anywhere_loses_nothing(on: Backend) {
 }
 
 async fn a_stream_goes_on_where_it_was_cut(on: Backend) {
-    let directory = Directory::start(on).await;
+    let directory = start(on).await;
     directory.ends_a_call("acme", "d1", "0312345678").await;
     let mut stream = directory.follow(None).await;
     assert_eq!(next(&mut stream).await, calls_of("acme"));
@@ -242,7 +261,7 @@ async fn a_stream_goes_on_where_it_was_cut(on: Backend) {
 }
 
 async fn a_shard_is_told_of_its_own_namespaces_and_of_what_is_nobodys(on: Backend) {
-    let directory = Directory::start(on).await;
+    let directory = start(on).await;
     let shards: Vec<crate::shard::Shard> = (0..2)
         .map(|index| format!("{index}/2").parse().unwrap())
         .collect();
@@ -297,7 +316,7 @@ async fn a_shard_is_told_of_its_own_namespaces_and_of_what_is_nobodys(on: Backen
 }
 
 async fn what_another_one_holds_does_not_wait(on: Backend) {
-    let directory = Directory::start(on).await;
+    let directory = start(on).await;
     directory.ends_a_call("acme", "d1", "0312345678").await;
     let worker = directory.worker();
     let claimed = worker.claim(&claim("w")).await.unwrap();
@@ -320,7 +339,7 @@ async fn a_stream_outlasts_the_time_of_a_request_and_ends_with_the_directory(on:
         database: database.clone().into(),
         ..args(&folder)
     };
-    let directory = Directory::start_with(args, folder, database).await;
+    let directory = hearing(on, Directory::start_with(args, folder, database).await).await;
     let mut stream = directory.follow(None).await;
     assert_eq!(next(&mut stream).await, Some(WaitingEvent::CaughtUp));
     tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -447,6 +466,36 @@ async fn who_reads_nothing_costs_nobody_anything_and_there_is_an_end_to_streams(
     assert!(metrics.contains(line), "{metrics}");
     drop(idlers);
     eventually(async || directory.try_follow(None).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn what_a_deaf_replica_did_not_hear_is_told_once_it_hears_again() {
+    let on = Backend::Postgres;
+    let directory = start(on).await;
+    let database = directory.database.clone();
+    let other = Directory::start_on(TempDir::new().unwrap(), database.clone()).await;
+    let other = hearing(on, other).await;
+    let mut admin = sqlx::PgConnection::connect(&database).await.unwrap();
+    for attempt in 0.. {
+        let mut stream = directory.follow(None).await;
+        list(&mut stream).await;
+        let deafens = "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity \
+             WHERE datname = current_database() AND query LIKE 'LISTEN %'";
+        // Both, once each has come back from the attempt before.
+        let mut deafened = 0;
+        while deafened < 2 {
+            let done = sqlx::query(deafens).execute(&mut admin).await.unwrap();
+            deafened += done.rows_affected();
+        }
+        let company = format!("company-{attempt}");
+        other.ends_a_call(&company, "d1", "0312345678").await;
+        let is_told = async { while next(&mut stream).await != calls_of(&company) {} };
+        // Who waits for the next heartbeat finds it later. A slow machine may try again.
+        match tokio::time::timeout(HEARTBEAT / 2, is_told).await {
+            Ok(()) => break,
+            Err(_) => assert!(attempt < 4, "it is not told at once"),
+        }
+    }
 }
 
 #[tokio::test]
