@@ -59,7 +59,10 @@ impl Decision<'_> {
         let known = next_attempt::Known {
             fingerprint: &fingerprint,
             last: connection,
-            refused: connection.is_some_and(|connection| connection.failed_logins > 0),
+            refused: connection.is_some_and(|connection| {
+                connection.failed_logins > 0
+                    && connection.credentials_version.as_deref() == Some(&*fingerprint)
+            }),
             only_reported: connection
                 .is_some_and(|connection| user_limit::is_only_reported(connection, &fingerprint)),
             pending: self

@@ -6,7 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::data::claim::Holding;
-use super::login::recovery;
+use super::login::user_limit::Refused;
+use super::login::{recovery, user_limit};
 use super::rules::schedule::Cadence;
 use super::rules::warnings::Origin;
 use super::rules::{error_log, requests, warnings};
@@ -26,6 +27,10 @@ use crate::reason::{Code, Reason};
 /// A request this soon after a requested run was started is answered by that run, if it is still
 /// under way.
 const COOL_DOWN: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long before its start the container of a run may have been given the Secret. The kubelet
+/// reads it when it makes the container; clocks differ, and Kubernetes writes whole seconds.
+const READS_SECRET_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
 impl Decision<'_> {
     /// Records the runs that ended: their counts, their failures, and a log-in that Salesforce
@@ -108,7 +113,7 @@ impl Decision<'_> {
     }
 
     /// Counts the refused log-in of a worker like any other failed log-in of the credential, unless
-    /// the credential has changed since.
+    /// the credential has changed since, or was another one for a moment when the worker read it.
     pub(crate) fn refused_in_run(&mut self, run: &EndedRun) {
         let Some(error) = run
             .report
@@ -140,6 +145,20 @@ impl Decision<'_> {
             return;
         }
         let at = run.finished_at.min(self.now);
+        let another = run.started_at.and_then(|began| {
+            let since = began.checked_sub(READS_SECRET_WITHIN).unwrap_or(began);
+            user_limit::another_since(connection, user, fingerprint, since)
+        });
+        if let Some(another) = another {
+            let refused = Refused {
+                at,
+                credential: Some(another),
+                unanswered: false,
+                reported: true,
+            };
+            user_limit::record(connection, user, refused);
+            return;
+        }
         note_refusal(connection, fingerprint, user, at, true);
         self.set(
             CONNECTED,

@@ -372,8 +372,8 @@ where
     };
     let params = DeleteParams::background().preconditions(same);
     match api.delete(name, &params).await {
-        // It went, or another one stands there.
-        Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => Ok(()),
+        Err(kube::Error::Api(error)) if error.code == 404 => Ok(()),
+        // A conflict is decided anew, too: it may bring no event by which this is looked at again.
         deleted => deleted.map(drop),
     }
 }
@@ -387,5 +387,28 @@ pub(crate) async fn publish(context: &Context, resource: &SalesforceIntegration,
         .await
     {
         tracing::warn!(error = %Chain(&error), reason = notice.reason.as_str(), "the Event could not be written");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_could_not_be_deleted_is_decided_anew_and_what_is_gone_is_gone() {
+        for (code, is_gone) in [(404, true), (409, false), (500, false)] {
+            let service = tower::service_fn(move |_: Request<Body>| async move {
+                let body = json!({"kind": "Status", "status": "Failure", "code": code});
+                let answer = Response::builder().status(code);
+                answer.body(Body::from(body.to_string().into_bytes()))
+            });
+            let api: Api<Job> = Api::namespaced(kube::Client::new(service, "acme"), "acme");
+            let deleted = delete(&api, "acme-lookup", None).await;
+            assert_eq!(deleted.is_ok(), is_gone, "{code}: {deleted:?}");
+        }
     }
 }

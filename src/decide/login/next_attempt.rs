@@ -74,7 +74,7 @@ pub(crate) struct Known<'a> {
     pub fingerprint: &'a str,
     /// The connection in the status after the last proof; `None` if there is none.
     pub last: Option<&'a Connection>,
-    /// Whether the last proof ended in a refused log-in.
+    /// Whether the last proof with this credential ended in a refused log-in.
     pub refused: bool,
     /// Whether only the report of a run says that the log-in was refused.
     pub only_reported: bool,
@@ -295,12 +295,13 @@ fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> N
     if known.has_session {
         return Next::Now(cause);
     }
-    if !known.unanswered.is_empty() {
-        return gated(cause, own, known, now);
-    }
+    let of_credential = match known.unanswered {
+        [] => None,
+        unanswered => gate(own.iter().chain(known.refused_elsewhere), unanswered, now),
+    };
     match known.user_opens {
-        None => Next::Now(cause),
-        Some(opens) => Next::Withheld(opens),
+        Some(opens) if of_credential < Some(opens) => Next::Withheld(opens),
+        _ => of_credential.map_or(Next::Now(cause), Next::At),
     }
 }
 

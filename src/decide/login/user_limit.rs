@@ -68,6 +68,23 @@ pub(crate) fn is_only_reported(connection: &Connection, fingerprint: &str) -> bo
         .is_some_and(|refusal| refusal.reported)
 }
 
+/// Returns the credential of the newest log-in as this user that was refused, or not answered,
+/// since this time, if it is another one than `credential`: the Secret had it then.
+pub(crate) fn another_since(
+    connection: &Connection,
+    user: &str,
+    credential: &str,
+    since: Timestamp,
+) -> Option<String> {
+    let of_user = connection
+        .refusals
+        .iter()
+        .filter(|refusal| refusal.at.0 >= since && refusal.user_version == user);
+    let mut credentials = of_user.filter_map(|refusal| refusal.credentials_version.as_deref());
+    let another = credentials.find(|known| *known != credential)?;
+    Some(another.to_owned())
+}
+
 /// Returns the times of refused log-ins in a status that the controller itself has seen, newest
 /// first. Others may rely on them.
 pub(crate) fn seen_here(connection: &Connection) -> impl Iterator<Item = Timestamp> + '_ {

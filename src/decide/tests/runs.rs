@@ -148,6 +148,54 @@ fn a_log_in_refused_to_a_worker_suspends_the_runs_and_is_not_repeated() {
 }
 
 #[test]
+fn a_run_that_read_a_password_which_was_corrected_says_nothing_about_the_right_one() {
+    let mut world = World::healthy();
+    world.now = 40;
+    world.credentials = available("f2");
+    world.step(Err(Failure {
+        meaning: Meaning::InvalidLogin,
+        message: "refused".into(),
+        phase: Phase::Login,
+    }));
+    world.now = 44;
+    world.credentials = available("f1");
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
+    let proofs = world.proofs;
+    let refused = |job: &str, now| {
+        let mut report = RunReport::begin(RunKind::Lookup, at(now - 3));
+        report.outcome = Outcome::Failed;
+        report.error = Some(Note {
+            code: "InvalidLogin".into(),
+            message: "refused".into(),
+        });
+        report.login_refused = true;
+        EndedRun {
+            report: Some(report),
+            credentials_version: Some("f1".into()),
+            ..ended(job, now, "InvalidLogin")
+        }
+    };
+    world.now = 60;
+    world.ended_runs = vec![refused("acme-lookup-1", 50)];
+    world.step(Ok(findings()));
+    assert_eq!(
+        (world.condition(CONNECTED).unwrap().0, world.suspended()),
+        (Truth::True, Some(false))
+    );
+    assert_eq!(
+        world.condition(SYNCED),
+        Some((Truth::False, "RunFailed".into()))
+    );
+    assert_eq!(world.proofs, proofs, "nothing has to be proved again");
+    // One that began later read the right one.
+    world.now = 400;
+    world.ended_runs.push(refused("acme-lookup-2", 390));
+    world.step(Ok(findings()));
+    assert_eq!(world.suspended(), Some(true));
+}
+
+#[test]
 fn a_refusal_that_a_run_reports_is_nobody_elses_until_the_controller_has_it_too() {
     let report = |now| {
         let mut report = RunReport::begin(RunKind::Lookup, at(now - 3));

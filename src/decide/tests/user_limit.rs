@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::decide::login::ledger::of_credential;
 use crate::decide::login::next_attempt::MAX_REFUSALS;
 
 /// The password that Salesforce takes; every other one is refused.
@@ -16,6 +17,8 @@ struct OneUser {
     passwords: Vec<usize>,
     refused_at: Vec<i64>,
     sent: BTreeSet<(i64, usize)>,
+    /// When the controller started.
+    since: Timestamp,
 }
 
 impl OneUser {
@@ -25,6 +28,7 @@ impl OneUser {
             passwords: vec![1; integrations],
             refused_at: vec![],
             sent: BTreeSet::new(),
+            since: Timestamp::MIN,
         }
     }
 
@@ -46,7 +50,7 @@ impl OneUser {
             {
                 if let Some(status) = &other.resource.status {
                     siblings.add(&fingerprint, status);
-                    siblings.add_user("u1", &fingerprint, status, Timestamp::MIN);
+                    siblings.add_user("u1", &fingerprint, status, self.since);
                 }
             }
             let world = &mut self.worlds[number];
@@ -142,6 +146,34 @@ fn strangers_who_use_up_the_log_ins_of_a_user_are_seen_by_the_one_to_whom_it_bel
     );
     user.reconcile(3600);
     assert_eq!(user.connected(2).0, Truth::True);
+}
+
+#[test]
+fn a_corrected_password_that_waits_says_until_when_though_only_a_neighbours_try_was_not_answered() {
+    let mut user = OneUser::new(2);
+    user.put(1, 1);
+    user.reconcile(0);
+    // The controller was killed after the neighbour's log-in with the right password was sent.
+    let mut status = user.worlds[1].resource.status.take().unwrap();
+    let begun = of_credential(&mut status, "f0", "u1");
+    begun.attempted_at = Some(Time(at(5)));
+    user.worlds[1].resource.status = Some(status);
+    user.since = at(6);
+    user.put(0, RIGHT);
+    user.put(1, RIGHT);
+    user.reconcile(10);
+    for world in &user.worlds {
+        let status = world.resource.status.clone().unwrap();
+        let next = status.connection.unwrap().next_attempt_at.unwrap().0;
+        assert_eq!(next, at(3600));
+        let connected = conditions::verdict(&status.conditions, CONNECTED).unwrap();
+        assert_eq!(connected.reason.as_str(), "LoginWithheld");
+        let message = connected.message;
+        assert!(message.contains(&next.to_string()), "{message}");
+    }
+    user.reconcile(3600);
+    assert_eq!(user.connected(0).0, Truth::True);
+    assert_eq!(user.connected(1).0, Truth::True);
 }
 
 #[test]

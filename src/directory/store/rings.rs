@@ -270,7 +270,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Ring, sqlx::Error> {
         let keys = self.number_keys();
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin_fleeting().await?;
         // One at a time, so that no two exceed the rate together.
         transaction.lock("rings", [company.as_str()]).await?;
         let gate = Gate::open(&mut transaction, company).await?;
@@ -335,7 +335,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), sqlx::Error> {
         let keys = self.number_keys();
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin_fleeting().await?;
         let gate = Gate::open(&mut transaction, company).await?;
         if gate.refuses(&mut transaction, &keys, number).await? {
             return Ok(());
@@ -446,7 +446,7 @@ impl Store {
             return Ok(Vec::new());
         }
         args.extend(args![i64::from(request.limit), micros(claimed_until)]);
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin_fleeting().await?;
         transaction.lock("rings", [company.as_str()]).await?;
         let rows = transaction.all(CLAIM, args).await?;
         transaction.commit().await?;
@@ -485,7 +485,7 @@ impl Store {
             ]
         });
         let rows: Rows = rows.collect();
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin_fleeting().await?;
         transaction.lock("rings", [company.as_str()]).await?;
         let settled: Vec<NumberRow> = transaction.all_rows(&SETTLE, rows).await?;
         transaction.commit().await?;

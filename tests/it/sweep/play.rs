@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use switchboard::api::{RUN_REQUESTED_AT, SalesforceIntegration};
@@ -253,21 +253,9 @@ impl Play<'_> {
     }
 
     async fn change_and_change_back(&self) -> Result<(), String> {
-        let secrets = self.api::<Secret>();
-        let secret = secrets.get_opt("acme-salesforce").await;
-        if let Some(secret) = secret.map_err(|error| error.to_string())? {
-            let other = json!({"stringData": {"password": "another"}});
-            let back = json!({"data": secret.data});
-            for patch in [other, back] {
-                let patched = secrets
-                    .patch(
-                        "acme-salesforce",
-                        &PatchParams::default(),
-                        &Patch::Merge(&patch),
-                    )
-                    .await;
-                patched.map_err(|error| error.to_string())?;
-            }
+        // A run that begins now would log in with the other password.
+        if !state::runs(self.stage).await? {
+            self.change_password_and_change_it_back().await?;
         }
         let integrations = self.api::<SalesforceIntegration>();
         let found = integrations.get_opt("acme").await;
@@ -283,22 +271,59 @@ impl Play<'_> {
         Ok(())
     }
 
+    /// What the tenant does to the Secret meanwhile stays.
+    async fn change_password_and_change_it_back(&self) -> Result<(), String> {
+        let secrets = self.api::<Secret>();
+        let found = secrets.get_opt("acme-salesforce").await;
+        let Some(mut secret) = found.map_err(|error| error.to_string())? else {
+            return Ok(());
+        };
+        let data = json!(secret.data);
+        for mut patch in [
+            json!({"stringData": {"password": "another"}}),
+            json!({"data": data}),
+        ] {
+            patch["metadata"]["resourceVersion"] = json!(secret.resource_version());
+            let params = PatchParams::default();
+            let patched = secrets.patch("acme-salesforce", &params, &Patch::Merge(&patch));
+            secret = match patched.await {
+                Err(kube::Error::Api(error)) if error.code == 409 => return Ok(()),
+                patched => patched.map_err(|error| error.to_string())?,
+            };
+        }
+        Ok(())
+    }
+
     /// Only an integration that goes at once can be there again before anybody has seen it gone.
     async fn make_again(&self) -> Result<(), String> {
         let integrations = self.api::<SalesforceIntegration>();
-        let found = integrations.get_opt("acme").await;
-        let Some(found) = found.map_err(|error| error.to_string())? else {
-            return Ok(());
+        let found = loop {
+            let found = integrations.get_opt("acme").await;
+            let Some(found) = found.map_err(|error| error.to_string())? else {
+                return Ok(());
+            };
+            if !found.finalizers().is_empty() || found.metadata.deletion_timestamp.is_some() {
+                return Ok(());
+            }
+            // With all that the tenant has asked for.
+            let as_found = Preconditions {
+                uid: None,
+                resource_version: found.resource_version(),
+            };
+            let params = DeleteParams::default().preconditions(as_found);
+            match integrations.delete("acme", &params).await {
+                Err(kube::Error::Api(error)) if error.code == 409 => {}
+                deleted => {
+                    deleted.map_err(|error| error.to_string())?;
+                    break found;
+                }
+            }
         };
-        if !found.finalizers().is_empty() || found.metadata.deletion_timestamp.is_some() {
-            return Ok(());
-        }
         let manifest = json!({
             "apiVersion": "switchboard.dev/v1alpha1", "kind": "SalesforceIntegration",
             "metadata": {"name": "acme", "namespace": self.stage.ns()}, "spec": found.spec,
         });
         let wish = found.annotations().get(RUN_REQUESTED_AT).cloned();
-        self.delete().await?;
         self.apply(&manifest).await?;
         match wish {
             Some(wish) => self.ask_for_run(&wish).await,

@@ -122,7 +122,8 @@ impl Room {
         match ended {
             Ok(ended) => self.clear_up().await.map(|()| ended),
             Err(problem) => {
-                let told = write_down(&play).map_err(|error| error.to_string())?;
+                let told = write_down(&play).await;
+                let told = told.map_err(|error| error.to_string())?;
                 Err(format!("{problem}\n  {told}"))
             }
         }
@@ -155,8 +156,8 @@ impl Room {
     }
 }
 
-/// Writes down what was asked and what the controllers said. Says where.
-fn write_down(play: &Play<'_>) -> std::io::Result<String> {
+/// Writes down what was asked, what the controllers said, and what stands. Says where.
+async fn write_down(play: &Play<'_>) -> std::io::Result<String> {
     let path = target_dir().join(format!("sweep/{}.log", play.company));
     let mut text = String::new();
     for request in play.proxy.requests() {
@@ -164,6 +165,14 @@ fn write_down(play: &Play<'_>) -> std::io::Result<String> {
     }
     for replica in play.replicas {
         text += &format!("--- {} ---\n{}", replica.name, replica.said());
+    }
+    match state::all::<SalesforceIntegration>(&play.stage.client, play.stage.ns(), "").await {
+        Ok(all) => {
+            for one in all {
+                text += &format!("--- {} ---\n{:#}\n", one["metadata"]["name"], one["status"]);
+            }
+        }
+        Err(error) => text += &format!("--- what stands could not be read: {error} ---\n"),
     }
     std::fs::create_dir_all(target_dir().join("sweep"))?;
     std::fs::write(&path, text)?;
@@ -201,6 +210,12 @@ async fn to_the_end(
             return Ok(state);
         }
         holds?;
+        let state = match (play.fault, without) {
+            (Some(Fault::MadeAgain), Some(without)) => {
+                state::with_the_run_before(state, &without.state)
+            }
+            _ => state,
+        };
         match without {
             Some(without) if without.state != state => {
                 Err(state::difference(&without.state, &state))

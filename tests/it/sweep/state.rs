@@ -108,6 +108,30 @@ async fn of_those(stage: &Stage, company: &str, only: Option<&str>) -> Result<Va
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
+/// Whether a Job is under way.
+pub(super) async fn runs(stage: &Stage) -> Result<bool, String> {
+    let jobs = all::<Job>(&stage.client, stage.ns(), "").await?;
+    let is_over = |job: &Value| {
+        let conditions = job["status"]["conditions"].as_array();
+        conditions.is_some_and(|conditions| !conditions.is_empty())
+    };
+    Ok(jobs.iter().any(|job| !is_over(job)))
+}
+
+/// Of an integration that was made again after its last run, as if it had run: no other run comes.
+pub(super) fn with_the_run_before(mut state: Value, without: &Value) -> Value {
+    const SYNCED: &str = "/integrations/acme/conditions/Synced";
+    let has_none = state.pointer(SYNCED);
+    if has_none.is_some_and(|synced| synced[1] == "NoRunYet") {
+        for place in [SYNCED, "/integrations/acme/addressBook"] {
+            if let (Some(here), Some(there)) = (state.pointer_mut(place), without.pointer(place)) {
+                *here = there.clone();
+            }
+        }
+    }
+    state
+}
+
 /// Names of all objects that the controller has made and that are still there, with their pods.
 pub(crate) async fn left_over(client: &Client, ns: &str) -> Result<Vec<String>, String> {
     let mut left = Vec::new();

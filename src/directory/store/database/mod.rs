@@ -293,6 +293,19 @@ impl Database {
             Self::Postgres(postgres) => postgres.pool.begin().await.map(Transaction::Postgres),
         }
     }
+
+    /// Begins a transaction for what is over in minutes. Its commit does not wait for the disk: a
+    /// loss of power, or of PostgreSQL's server, may take it back.
+    pub(crate) async fn begin_fleeting(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.begin_fleeting().await.map(Transaction::Sqlite),
+            Self::Postgres(postgres) => {
+                let begin = "BEGIN; SET LOCAL synchronous_commit TO off";
+                let begun = postgres.pool.begin_with(begin).await;
+                begun.map(Transaction::Postgres)
+            }
+        }
+    }
 }
 
 // === impl Transaction ===

@@ -3,7 +3,7 @@
 //! Writes use one database connection and `BEGIN IMMEDIATE` transactions, so that they queue here
 //! and not in SQLite's busy handler. Reads use connections of their own, which WAL lets run beside
 //! the writer. With `synchronous = FULL`, everything that was answered with 2xx survives a loss of
-//! power.
+//! power, but rings: they are over before the power is back.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -164,7 +164,18 @@ impl Sqlite {
 
     /// Begins a transaction that holds the writer's lock from the start.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+        self.writer
+            .begin_with("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")
+            .await
+    }
+
+    /// The same, and its commit does not wait for the disk.
+    pub(crate) async fn begin_fleeting(
+        &self,
+    ) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
+        self.writer
+            .begin_with("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE")
+            .await
     }
 }
 

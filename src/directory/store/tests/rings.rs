@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::directory::model::rings::{ClaimRingsRequest, NotAsked, SettleRingsRequest};
 use crate::directory::store::changes::News;
+use crate::directory::store::database::{Transaction, args, row};
 use crate::phone::E164;
 
 on_each_database! {
@@ -18,6 +19,7 @@ on_each_database! {
     a_company_waits_as_long_as_something_can_be_taken,
     old_rings_go_and_so_do_those_of_an_erased_company,
     a_write_answers_rings_and_tells_of_it_after_its_commit,
+    only_what_is_over_in_minutes_does_not_wait_for_the_disk,
 }
 
 const LIMITS: RingLimits = RingLimits {
@@ -330,5 +332,44 @@ async fn the_list_of_who_waits_is_short_work() {
         }
         took.sort();
         println!("{on:?}: {:?}, at most {:?}", took[5], took[9]);
+    }
+}
+
+async fn only_what_is_over_in_minutes_does_not_wait_for_the_disk(on: Backend) {
+    row! {
+        struct Waits {
+            mode: String,
+        }
+    }
+    let (store, _folder) = store(on).await;
+    let (sql, waits, does_not) = match on {
+        Backend::Sqlite => (
+            "SELECT CAST(synchronous AS TEXT) AS mode FROM pragma_synchronous",
+            "2",
+            "1",
+        ),
+        Backend::Postgres => (
+            "SELECT current_setting('synchronous_commit') AS mode",
+            "on",
+            "off",
+        ),
+    };
+    let mode = async |mut transaction: Transaction| {
+        let mode: Option<Waits> = transaction.optional(sql, args![]).await.unwrap();
+        (transaction, mode.unwrap().mode)
+    };
+    for commits in [true, false] {
+        let (fleeting, found) = mode(store.database.begin_fleeting().await.unwrap()).await;
+        assert_eq!(found, does_not);
+        if commits {
+            fleeting.commit().await.unwrap();
+        } else {
+            drop(fleeting);
+        }
+        let (_lasting, found) = mode(store.database.begin().await.unwrap()).await;
+        assert_eq!(
+            found, waits,
+            "a fleeting one before it that commits: {commits}"
+        );
     }
 }
