@@ -284,8 +284,8 @@ impl Play<'_> {
             json!({"data": data}),
         ] {
             patch["metadata"]["resourceVersion"] = json!(secret.resource_version());
-            let params = PatchParams::default();
-            let patched = secrets.patch("acme-salesforce", &params, &Patch::Merge(&patch));
+            let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+            let patched = secrets.patch("acme-salesforce", &params, &patch);
             secret = match patched.await {
                 Err(kube::Error::Api(error)) if error.code == 409 => return Ok(()),
                 patched => patched.map_err(|error| error.to_string())?,
