@@ -120,11 +120,17 @@ pub(super) async fn runs(stage: &Stage) -> Result<bool, String> {
 
 /// Of an integration that was made again after its last run, as if it had run: no other run comes.
 pub(super) fn with_the_run_before(mut state: Value, without: &Value) -> Value {
-    const SYNCED: &str = "/integrations/acme/conditions/Synced";
-    let has_none = state.pointer(SYNCED);
-    if has_none.is_some_and(|synced| synced[1] == "NoRunYet") {
-        for place in [SYNCED, "/integrations/acme/addressBook"] {
-            if let (Some(here), Some(there)) = (state.pointer_mut(place), without.pointer(place)) {
+    let synced = state.pointer("/integrations/acme/conditions/Synced");
+    if synced.is_some_and(|synced| synced[1] == "NoRunYet") {
+        for place in [
+            "conditions/Synced",
+            "addressBook",
+            "lastRun",
+            "requestedRunIsOver",
+        ] {
+            let place = format!("/integrations/acme/{place}");
+            if let (Some(here), Some(there)) = (state.pointer_mut(&place), without.pointer(&place))
+            {
                 *here = there.clone();
             }
         }
