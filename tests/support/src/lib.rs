@@ -58,7 +58,7 @@ pub use memory::{MemoryWatch, bounded_to};
 pub use namespace::Namespace;
 pub use phone::incoming_call;
 pub use pods::{PodCommand, PodRun, PodRunner, PodRunnerBuilder, Rule, RunState, Select, Signal};
-pub use postgres::Postgres;
+pub use postgres::{Postgres, Replication};
 pub use process::{Line, Process, ProcessBuilder, Stream, Usage};
 pub use program::{cron_calendar, repository, stand_in_for_cluster_binary, target_dir};
 pub use prometheus::{Prometheus, metric_sum, promtool};

@@ -17,6 +17,7 @@ mod revoked;
 mod rings;
 mod running;
 mod screen;
+mod standby;
 mod tokens;
 mod waiting;
 mod way;

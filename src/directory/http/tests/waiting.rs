@@ -96,7 +96,7 @@ async fn list(stream: &mut WaitingStream) -> Vec<String> {
     }
 }
 
-fn calls_of(company: &str) -> Option<WaitingEvent> {
+pub(super) fn calls_of(company: &str) -> Option<WaitingEvent> {
     Some(WaitingEvent::Waits(
         crate::directory::model::waiting::Waiting {
             company_id: company.parse().unwrap(),

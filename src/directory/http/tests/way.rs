@@ -1,4 +1,5 @@
-//! A way between a directory and its database server that can be cut.
+//! A way between a directory and its database server that can be cut, and lead to another server:
+//! what an address is that moves, as that of a Service.
 
 use std::path::PathBuf;
 
@@ -9,6 +10,8 @@ use tokio::sync::watch;
 /// A proxy between a directory and a database server.
 pub(super) struct Way {
     pub(super) address: String,
+    /// The socket of the server that new connections reach.
+    leads_to: watch::Sender<PathBuf>,
     happens: watch::Sender<Happens>,
 }
 
@@ -26,7 +29,6 @@ impl Way {
     /// A way to this database of a server's socket. Where there is no server, connections end.
     pub(super) async fn to(database: &str) -> Self {
         let options: PgConnectOptions = database.parse().unwrap();
-        let socket: PathBuf = options.get_socket().unwrap().join(".s.PGSQL.5432");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!(
             "postgres://{}@{}/{}",
@@ -34,14 +36,18 @@ impl Way {
             listener.local_addr().unwrap(),
             options.get_database().unwrap()
         );
+        let (leads_to, target) = watch::channel(socket(&options));
         let (happens, seen) = watch::channel(Happens::Nothing);
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
-                let Ok(mut far) = UnixStream::connect(&socket).await else {
-                    continue;
-                };
+                // In this order a way that leads elsewhere and is cut has no connection to where it
+                // led before.
                 let mut seen = seen.clone();
                 seen.mark_unchanged();
+                let socket = target.borrow().clone();
+                let Ok(mut far) = UnixStream::connect(socket).await else {
+                    continue;
+                };
                 tokio::spawn(async move {
                     let happens = tokio::select! {
                         _ = tokio::io::copy_bidirectional(&mut near, &mut far) => return,
@@ -53,7 +59,18 @@ impl Way {
                 });
             }
         });
-        Self { address, happens }
+        Self {
+            address,
+            leads_to,
+            happens,
+        }
+    }
+
+    /// New connections reach the server of this database from now on. Existing ones stay where they
+    /// are, as those of a Service do.
+    pub(super) fn leads_to(&self, database: &str) {
+        self.leads_to
+            .send_replace(socket(&database.parse().unwrap()));
     }
 
     /// Existing connections carry no more data from now on; new ones reach a server.
@@ -65,4 +82,8 @@ impl Way {
     pub(super) fn is_cut(&self) {
         self.happens.send(Happens::Cut).unwrap();
     }
+}
+
+fn socket(options: &PgConnectOptions) -> PathBuf {
+    options.get_socket().unwrap().join(".s.PGSQL.5432")
 }

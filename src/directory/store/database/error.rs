@@ -24,6 +24,11 @@ pub enum StoreError {
         "the database {0} cannot be used; check that it runs there, and its address, its user and its password"
     )]
     Connect(String, #[source] sqlx::Error),
+    /// The address leads to a standby. Named without user and password.
+    #[error(
+        "the database server of {0} is a standby, which takes no writes; name an address that always leads to the primary, or wait until it is promoted"
+    )]
+    Standby(String),
     /// The schema cannot be brought up to date.
     #[error(
         "the schema of the database {0} cannot be brought up to date; {advice}",

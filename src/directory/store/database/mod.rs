@@ -74,7 +74,7 @@ pub(crate) enum Database {
 /// A transaction that may write. It is rolled back on drop, for example when a request is aborted.
 pub(crate) enum Transaction {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    Postgres(postgres::Writing),
 }
 
 /// The tables in which numbers and names are.
@@ -290,7 +290,7 @@ impl Database {
     pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin().await.map(Transaction::Sqlite),
-            Self::Postgres(postgres) => postgres.pool.begin().await.map(Transaction::Postgres),
+            Self::Postgres(postgres) => postgres.begin().await.map(Transaction::Postgres),
         }
     }
 
@@ -300,8 +300,7 @@ impl Database {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin_fleeting().await.map(Transaction::Sqlite),
             Self::Postgres(postgres) => {
-                let begin = "BEGIN; SET LOCAL synchronous_commit TO off";
-                let begun = postgres.pool.begin_with(begin).await;
+                let begun = postgres.begin_fleeting().await;
                 begun.map(Transaction::Postgres)
             }
         }
@@ -360,10 +359,12 @@ impl Transaction {
                 .execute(&mut **transaction)
                 .await
                 .map(|done| done.rows_affected()),
-            Self::Postgres(transaction) => bound!(sqlx::query(sql), postgres::storable(args))
-                .execute(&mut **transaction)
-                .await
-                .map(|done| done.rows_affected()),
+            Self::Postgres(transaction) => {
+                let done = bound!(sqlx::query(sql), postgres::storable(args))
+                    .execute(&mut **transaction)
+                    .await;
+                transaction.noted(done).map(|done| done.rows_affected())
+            }
         }
     }
 
@@ -379,9 +380,10 @@ impl Transaction {
                     .await
             }
             Self::Postgres(transaction) => {
-                bound!(sqlx::query_as::<_, R>(sql), postgres::storable(args))
+                let found = bound!(sqlx::query_as::<_, R>(sql), postgres::storable(args))
                     .fetch_all(&mut **transaction)
-                    .await
+                    .await;
+                transaction.noted(found)
             }
         }
     }
@@ -398,9 +400,10 @@ impl Transaction {
                     .await
             }
             Self::Postgres(transaction) => {
-                bound!(sqlx::query_as::<_, R>(sql), postgres::storable(args))
+                let found = bound!(sqlx::query_as::<_, R>(sql), postgres::storable(args))
                     .fetch_optional(&mut **transaction)
-                    .await
+                    .await;
+                transaction.noted(found)
             }
         }
     }
@@ -462,13 +465,15 @@ pub(crate) fn migrations(postgres: bool) -> &'static Migrator {
     }
 }
 
-/// Whether a failure is temporary: busy, disk full or unreachable.
+/// Whether a failure is temporary: busy, disk full or unreachable. A proxy in front of a server
+/// that is away takes connections and ends them, which is not what the protocol has.
 pub(crate) fn passes(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
         | sqlx::Error::BeginFailed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => {

@@ -4,14 +4,22 @@
 //! company. They end with their transaction. Row locks do not suffice, because a row that does not
 //! exist yet cannot be locked. Migrations run on a separate database connection under the advisory
 //! lock of `sqlx`, so that replicas that start together wait for each other.
+//!
+//! A server may fail over to a standby behind an address that stays the same. Then connections may
+//! reach a server that is still a standby, or stay on one that takes no writes any more. Neither
+//! may be kept: the first is not used at all, since its answers are old, and the second is replaced
+//! with all others as soon as it refuses a write.
 
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection as _, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, PgPool, Row as _};
+use tracing::warn;
 
 use super::{ACQUIRE_TIMEOUT, Arg, WITH_NUMBERS};
 use crate::directory::store::database::error::StoreError;
@@ -63,16 +71,41 @@ pub(crate) const TIME: &str =
 /// Sends notifications. They need not be on disk: nobody reads them after a crash.
 const NOTIFY: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload";
 
+/// The SQLSTATE of a write that a server refuses because it takes none: it is a standby, or
+/// somebody has set it so.
+const READ_ONLY: &str = "25006";
+
+/// Whether the server is a standby.
+const STANDBY: &str = "SELECT pg_is_in_recovery()";
+
+/// Of a server that refuses writes, connections are replaced this often at most. Where another one
+/// takes its place, this is how long it can take until it is found; where none does, those who read
+/// go on.
+const REPLACED_EVERY: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
     pub(crate) pool: PgPool,
     options: Arc<PgConnectOptions>,
+    refusals: Refusals,
+}
+
+/// When a server last refused a write because it takes none. Connections from before are not used
+/// any more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refusals(Arc<Mutex<Option<Instant>>>);
+
+/// A transaction that may write.
+pub(crate) struct Writing {
+    transaction: sqlx::Transaction<'static, sqlx::Postgres>,
+    refusals: Refusals,
 }
 
 /// Tells other processes on the same database, over a connection of its own.
 pub(crate) struct Voice {
     options: PgConnectOptions,
-    connection: Option<PgConnection>,
+    refusals: Refusals,
+    connection: Option<(PgConnection, Instant)>,
 }
 
 /// Hears what is told on the same database.
@@ -104,6 +137,9 @@ impl Postgres {
                 ));
             }
         };
+        if is_standby(&mut connection).await.map_err(cannot)? {
+            return Err(StoreError::Standby(server));
+        }
         MIGRATIONS
             .run(&mut connection)
             .await
@@ -114,23 +150,54 @@ impl Postgres {
             ("idle_in_transaction_session_timeout", "30s"),
             ("jit", JIT),
         ]);
+        let refusals = Refusals::default();
+        let refused = refusals.clone();
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .max_lifetime(MAX_LIFETIME)
+            // Who waits for a connection gets one once the address leads to a primary.
+            .after_connect(|connection, _| Box::pin(is_primary(connection)))
             .test_before_acquire(false)
-            .before_acquire(|connection, _| Box::pin(is_alive(connection, ALIVE)))
+            .before_acquire(move |connection, metadata| {
+                let is_of_use = !refused.came_within(metadata.age);
+                Box::pin(async move { Ok(is_of_use && is_alive(connection, ALIVE).await?) })
+            })
             // After an aborted request it is unknown whether the connection still works.
             .after_release(|connection, _| Box::pin(is_alive(connection, ENDED)))
             .connect_lazy_with(options.clone());
         let options = Arc::new(options);
-        Ok(Self { pool, options })
+        Ok(Self {
+            pool,
+            options,
+            refusals,
+        })
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Writing, sqlx::Error> {
+        let begun = self.pool.begin().await;
+        begun.map(|transaction| self.writing(transaction))
+    }
+
+    /// Begins a transaction whose commit waits neither for the disk nor for a standby.
+    pub(crate) async fn begin_fleeting(&self) -> Result<Writing, sqlx::Error> {
+        let begin = "BEGIN; SET LOCAL synchronous_commit TO off";
+        let begun = self.pool.begin_with(begin).await;
+        begun.map(|transaction| self.writing(transaction))
+    }
+
+    fn writing(&self, transaction: sqlx::Transaction<'static, sqlx::Postgres>) -> Writing {
+        Writing {
+            transaction,
+            refusals: self.refusals.clone(),
+        }
     }
 
     pub(crate) fn voice(&self) -> Voice {
         Voice {
             options: PgConnectOptions::clone(&self.options)
                 .options([("synchronous_commit", "off")]),
+            refusals: self.refusals.clone(),
             connection: None,
         }
     }
@@ -171,6 +238,54 @@ impl Postgres {
     }
 }
 
+// === impl Refusals ===
+
+impl Refusals {
+    fn note(&self, error: &sqlx::Error) {
+        let code = error.as_database_error().and_then(|error| error.code());
+        if code.as_deref() != Some(READ_ONLY) {
+            return;
+        }
+        let mut last = self.0.lock();
+        if last.is_none_or(|last| last.elapsed() >= REPLACED_EVERY) {
+            warn!("the database server takes no writes; its connections are replaced");
+            *last = Some(Instant::now());
+        }
+    }
+
+    /// Whether there was one since a connection of this age was made.
+    fn came_within(&self, age: Duration) -> bool {
+        self.0.lock().is_some_and(|last| last.elapsed() <= age)
+    }
+}
+
+// === impl Writing ===
+
+impl Writing {
+    /// Passes on what became of a statement.
+    pub(crate) fn noted<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        result.inspect_err(|error| self.refusals.note(error))
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        self.transaction.commit().await
+    }
+}
+
+impl Deref for Writing {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+}
+
 // === impl Voice ===
 
 impl Voice {
@@ -181,17 +296,21 @@ impl Voice {
         payloads: &[String],
     ) -> Result<(), sqlx::Error> {
         let connection = self.connection.take();
+        let connection = connection.filter(|(_, made)| !self.refusals.came_within(made.elapsed()));
         let said = tokio::time::timeout(ACQUIRE_TIMEOUT, async {
-            let mut connection = match connection {
+            let (mut connection, made) = match connection {
                 Some(connection) => connection,
-                None => PgConnection::connect_with(&self.options).await?,
+                None => {
+                    let made = Instant::now();
+                    (PgConnection::connect_with(&self.options).await?, made)
+                }
             };
             sqlx::query(NOTIFY)
                 .bind(channel)
                 .bind(payloads)
                 .execute(&mut connection)
                 .await?;
-            Ok(connection)
+            Ok((connection, made))
         });
         match said.await {
             Ok(said) => said.map(|connection| self.connection = Some(connection)),
@@ -251,6 +370,19 @@ fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
     }
 }
 
+async fn is_standby(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql(STANDBY).fetch_one(connection).await?;
+    row.try_get(0)
+}
+
+async fn is_primary(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    if is_standby(connection).await? {
+        let told = "the server is a standby, which takes no writes";
+        return Err(std::io::Error::other(told).into());
+    }
+    Ok(())
+}
+
 async fn is_alive(connection: &mut PgConnection, within: Duration) -> Result<bool, sqlx::Error> {
     match tokio::time::timeout(within, connection.ping()).await {
         Ok(answered) => answered.map(|()| true),
@@ -300,12 +432,12 @@ pub(crate) fn storable(args: Vec<Arg>) -> Vec<Arg> {
 /// Whether a failure is temporary, by SQLSTATE: connection lost (08), log-in refused or database
 /// missing while a server is replaced (28, 3D), transaction conflict (40), out of disk, memory or
 /// connections (53), locked (55P03), stopped or starting (57), the server's I/O (58), and a server
-/// that became a read-only replica (25006).
+/// that takes no writes (25006).
 pub(crate) fn passes(code: &str) -> bool {
     ["08", "28", "3D", "40", "53", "57", "58"]
         .iter()
         .any(|class| code.starts_with(class))
-        || ["55P03", "25006"].contains(&code)
+        || ["55P03", READ_ONLY].contains(&code)
 }
 
 /// Whether the SQLSTATE is a serialization failure or a deadlock.

@@ -164,8 +164,8 @@ impl Transaction {
                 let arrays = rows.into_arrays(statement.columns);
                 let done = bound_arrays!(sqlx::query(sql), arrays)
                     .execute(&mut **transaction)
-                    .await?;
-                affected = done.rows_affected();
+                    .await;
+                affected = transaction.noted(done)?.rows_affected();
             }
         }
         Ok(affected)
@@ -194,9 +194,10 @@ impl Transaction {
             Self::Postgres(transaction) => {
                 let sql = AssertSqlSafe(statement.on_postgres());
                 let arrays = rows.into_arrays(statement.columns);
-                found = bound_arrays!(sqlx::query_as::<_, R>(sql), arrays)
+                let rows = bound_arrays!(sqlx::query_as::<_, R>(sql), arrays)
                     .fetch_all(&mut **transaction)
-                    .await?;
+                    .await;
+                found = transaction.noted(rows)?;
             }
         }
         Ok(found)
