@@ -1,5 +1,6 @@
-//! Histories: what clients of two replicas see while the database fails over, connections are cut,
-//! replicas die and clocks differ by minutes, and whether a directory may have answered so.
+//! Histories: what clients of two replicas see while the database dies, fails over to its standby
+//! or cannot be reached, connections are cut, replicas die and clocks differ by minutes, and
+//! whether a directory may have answered so.
 //!
 //! `HISTORY_SECONDS` says how long a recording lasts, `SEED` what happens in it, as far as that is
 //! drawn: what comes at the same moment comes in another order each time.
@@ -12,7 +13,9 @@ mod tests;
 
 use std::time::Duration;
 
-use self::checker::breaches;
+use switchboard_testbed::Replication;
+
+use self::checker::{Rule, breaches};
 use self::history::Deed;
 
 fn set(variable: &str) -> Option<u64> {
@@ -25,7 +28,8 @@ async fn two_replicas_lose_and_double_nothing_while_all_fails_and_clocks_differ(
     let seed = set("SEED").unwrap_or_else(rand::random);
     let seconds = set("HISTORY_SECONDS").unwrap_or(6);
     println!("SEED={seed} HISTORY_SECONDS={seconds}");
-    let recording = recorder::record(seed, Duration::from_secs(seconds)).await;
+    let lasts = Duration::from_secs(seconds);
+    let recording = recorder::record(seed, lasts, Replication::Synchronous).await;
     let count = |is: fn(&Deed) -> bool| {
         let events = recording.events.iter();
         let of = events.filter(|event| is(&event.deed));
@@ -47,6 +51,8 @@ async fn two_replicas_lose_and_double_nothing_while_all_fails_and_clocks_differ(
         .map(|breach| format!("{:?}: {}", breach.rule, breach.told))
         .collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
+    let failures = &recording.failures;
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(!recording.end.is_empty(), "nobody called");
     let unnamed: Vec<_> = recording
         .end
@@ -54,4 +60,12 @@ async fn two_replicas_lose_and_double_nothing_while_all_fails_and_clocks_differ(
         .filter(|call| call.version.is_none())
         .collect();
     assert!(unnamed.is_empty(), "done without a name: {unnamed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fail_over_to_a_standby_that_lags_is_found_to_lose_calls() {
+    let recording = recorder::record(1, Duration::ZERO, Replication::Asynchronous).await;
+    let found = breaches(&recording.events);
+    let mut rules = found.iter().map(|breach| breach.rule);
+    assert!(rules.any(|rule| rule == Rule::NoCallIsLost), "{found:?}");
 }

@@ -10,12 +10,13 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
+use switchboard_testbed::Replication;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{call, found, payload, token};
+use super::super::{call, eventually, found, payload, token};
 use super::history::{Deed, Event, Handed, Seen};
-use super::replicas::Replicas;
+use super::replicas::{Fate, Replicas};
 use crate::directory::client::{ClientError, Retry};
 use crate::directory::model::{
     Call, CallsQuery, ClaimRequest, Contact, DoneCall, DoneRequest, LookupState, Reading,
@@ -40,6 +41,8 @@ struct Room {
     bases: Vec<String>,
     http: reqwest::Client,
     events: Mutex<Vec<Event>>,
+    /// Answers that say that the directory is wrong, and not that it cannot serve now.
+    failures: Mutex<Vec<String>>,
     /// The version of each number's name in the org.
     org: Vec<AtomicU32>,
     /// The number of the next call.
@@ -55,6 +58,8 @@ struct Someone {
     name: String,
     room: Arc<Room>,
     random: StdRng,
+    /// The only replica with which it speaks.
+    only: Option<usize>,
 }
 
 /// A request that was sent.
@@ -69,6 +74,8 @@ struct Sent<T> {
 /// What was recorded.
 pub(super) struct Recording {
     pub(super) events: Vec<Event>,
+    /// Answers of the directory that its clients can do nothing about.
+    pub(super) failures: Vec<String>,
     /// What the last history says of each call, when all was mended and nothing was left to do.
     pub(super) end: Vec<Seen>,
     /// How often each disturbance happened.
@@ -79,7 +86,13 @@ pub(super) struct Recording {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Disturbance {
     /// The database server dies, and starts again.
+    Restart,
+    /// The database server dies, and its standby is promoted.
     FailOver,
+    /// The database server is cut off and lives on, and its standby is promoted.
+    CutOff,
+    /// The address that a replica has of the database leads to the standby for a while.
+    Astray,
     /// The connections of a replica to the database are cut.
     Cut,
     /// A replica dies, and starts again.
@@ -89,15 +102,18 @@ pub(super) enum Disturbance {
 }
 
 /// Records what clients see for so long, while servers fail, connections are cut and clocks leap.
-pub(super) async fn record(seed: u64, lasts: Duration) -> Recording {
+/// Of a database that replicates asynchronously it records a fail-over to a standby that does not
+/// have all that was answered.
+pub(super) async fn record(seed: u64, lasts: Duration, replication: Replication) -> Recording {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut replicas = Replicas::start().await;
+    let mut replicas = Replicas::start(replication).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let room = Arc::new(Room {
         begun: Instant::now(),
         bases: replicas.bases(),
         http,
         events: Mutex::default(),
+        failures: Mutex::default(),
         org: (0..NUMBERS).map(|_| AtomicU32::new(1)).collect(),
         next_call: AtomicU32::new(0),
         quiet: CancellationToken::new(),
@@ -107,6 +123,7 @@ pub(super) async fn record(seed: u64, lasts: Duration) -> Recording {
         name,
         room: Arc::clone(&room),
         random: StdRng::seed_from_u64(random.random()),
+        only: None,
     };
     let mut last = someone("who reads last".to_owned());
     let mut clients = tokio::task::JoinSet::new();
@@ -125,7 +142,11 @@ pub(super) async fn record(seed: u64, lasts: Duration) -> Recording {
     for at in 0..PLATFORMS {
         platforms.spawn(someone(format!("platform-{at}")).delivers());
     }
-    let disturbed = disturb(&mut replicas, &mut random, lasts).await;
+    let disturbed = match replication {
+        Replication::Synchronous => disturb(&mut replicas, &mut random, lasts).await,
+        Replication::Asynchronous => lose_what_was_answered(&mut replicas, &room).await,
+    };
+    last.delivers_to_each().await;
     room.quiet.cancel();
     while let Some(ended) = platforms.join_next().await {
         ended.unwrap();
@@ -138,11 +159,13 @@ pub(super) async fn record(seed: u64, lasts: Duration) -> Recording {
     Recording {
         end: end.expect("nothing is left to do"),
         events: std::mem::take(&mut *room.events.lock()),
+        failures: std::mem::take(&mut *room.failures.lock()),
         disturbed,
     }
 }
 
-/// Disturbs replicas and database for so long. In the end all of them serve.
+/// Disturbs replicas and database for so long, and with each kind at least once. In the end all of
+/// them serve.
 async fn disturb(
     replicas: &mut Replicas,
     random: &mut StdRng,
@@ -154,16 +177,34 @@ async fn disturb(
     replicas.all[0].clock_is_ahead(random.random_range(60..=SKEW));
     replicas.all[1].clock_is_ahead(-random.random_range(60..=SKEW));
     let mut coming = Vec::new();
-    while Instant::now() < ends {
-        tokio::time::sleep(Duration::from_millis(random.random_range(100..900))).await;
+    while Instant::now() < ends || !coming.is_empty() {
         if coming.is_empty() {
             coming.extend(Disturbance::ALL);
             coming.shuffle(random);
         }
+        tokio::time::sleep(Duration::from_millis(random.random_range(100..900))).await;
         let Some(what) = coming.pop() else { continue };
         let which = random.random_range(0..replicas.all.len());
+        let begun = Instant::now();
         match what {
-            Disturbance::FailOver => replicas.fail_over().await,
+            Disturbance::Restart => replicas.database_restarts().await,
+            Disturbance::FailOver | Disturbance::CutOff => {
+                if random.random_bool(0.3) {
+                    replicas.standby_falls_behind().await;
+                    let behind = Duration::from_millis(random.random_range(0..800));
+                    tokio::time::sleep(behind).await;
+                }
+                let fate = match what {
+                    Disturbance::FailOver => Fate::Dies,
+                    _ if random.random_bool(0.5) => Fate::Silent,
+                    _ => Fate::CutOff,
+                };
+                replicas.fail_over(fate, random.random_bool(0.5)).await;
+            }
+            Disturbance::Astray => {
+                let lasts = Duration::from_millis(random.random_range(200..1_500));
+                replicas.goes_astray(which, lasts).await;
+            }
             Disturbance::Cut => replicas.all[which].way.is_cut(),
             Disturbance::Death => replicas.all[which].starts_anew().await,
             Disturbance::Leap => {
@@ -171,12 +212,33 @@ async fn disturb(
                 replicas.all[which].clock_is_ahead(ahead);
             }
         }
+        let at = lasts.saturating_sub(ends.saturating_duration_since(begun));
+        println!("at {at:.1?}: {what:?}, which took {:.1?}", begun.elapsed());
         *disturbed.entry(what).or_default() += 1;
     }
     for replica in &replicas.all {
         replica.is_ready().await;
     }
     disturbed
+}
+
+/// Lets the standby fall behind, waits until a webhook was answered since, and fails over.
+async fn lose_what_was_answered(
+    replicas: &mut Replicas,
+    room: &Room,
+) -> BTreeMap<Disturbance, u32> {
+    replicas.standby_falls_behind().await;
+    let since = room.begun.elapsed();
+    eventually(async || {
+        let events = room.events.lock();
+        events.iter().any(|event| {
+            let delivered = matches!(event.deed, Deed::Delivered { .. });
+            delivered && event.answered && event.from > since
+        })
+    })
+    .await;
+    replicas.fail_over(Fate::Dies, false).await;
+    BTreeMap::from([(Disturbance::FailOver, 1)])
 }
 
 /// People edit names in the org.
@@ -218,7 +280,15 @@ fn seen(call: &Call) -> Seen {
 // === impl Disturbance ===
 
 impl Disturbance {
-    const ALL: [Self; 4] = [Self::FailOver, Self::Cut, Self::Death, Self::Leap];
+    const ALL: [Self; 7] = [
+        Self::Restart,
+        Self::FailOver,
+        Self::CutOff,
+        Self::Astray,
+        Self::Cut,
+        Self::Death,
+        Self::Leap,
+    ];
 }
 
 // === impl Someone ===
@@ -231,7 +301,8 @@ impl Someone {
         request: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
     ) -> Sent<T> {
         let room = Arc::clone(&self.room);
-        let replica = self.random.random_range(0..room.bases.len());
+        let drawn = self.random.random_range(0..room.bases.len());
+        let replica = self.only.unwrap_or(drawn);
         let client = Client::with_http(
             room.http.clone(),
             &room.bases[replica],
@@ -247,6 +318,12 @@ impl Someone {
         };
         let from = room.begun.elapsed();
         let answer = tokio::time::timeout(patience, request(client)).await;
+        if let Ok(Err(ClientError::Refused { problem, .. })) = &answer
+            && problem.status != 503
+        {
+            let told = format!("{} to {}: {problem:?}", problem.status, self.name);
+            room.failures.lock().push(told);
+        }
         Sent {
             client: format!("{} on replica {replica}", self.name),
             from,
@@ -303,6 +380,33 @@ impl Someone {
             }
             self.waits(5..60).await;
         }
+    }
+
+    /// A call is sent to each replica until that one has taken it.
+    async fn delivers_to_each(&mut self) {
+        for replica in 0..self.room.bases.len() {
+            self.only = Some(replica);
+            let at = self.room.next_call.fetch_add(1, Ordering::SeqCst);
+            let started = Timestamp::now() - SignedDuration::from_mins(1);
+            let id = format!("call-{at}");
+            let leg = call(&id, &number(at as usize % NUMBERS), &started.to_string());
+            let webhook = payload([leg]);
+            let begun = Instant::now();
+            loop {
+                let sent = self.sends(Purpose::Ingest, async |platform| {
+                    platform.ingest(&webhook).await
+                });
+                let sent = sent.await;
+                let calls = vec![id.clone()];
+                self.records(&sent, Deed::Delivered { calls });
+                if sent.answer.is_some() {
+                    break;
+                }
+                assert!(begun.elapsed() < AT_REST, "replica {replica} takes no call");
+                self.waits(50..100).await;
+            }
+        }
+        self.only = None;
     }
 
     /// A worker: it claims calls, asks the org, writes names and marks the calls done. It may stand
