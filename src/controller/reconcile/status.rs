@@ -15,7 +15,9 @@ use crate::controller::memory::key::Key;
 
 /// Writes the status if it has changed, and returns the object that the server then has. The write
 /// is bound to the version that was decided on. When only other parts of the object have changed
-/// meanwhile, the decision still holds and is written over the newer version.
+/// meanwhile, the decision still holds and is written over the newer version. When no answer says
+/// what became of the write, what stands does: a log-in that is on record and not sent would count
+/// for an hour.
 pub(crate) async fn write_status(
     context: &Context,
     resource: &SalesforceIntegration,
@@ -29,18 +31,7 @@ pub(crate) async fn write_status(
     wanted.status = Some(status.clone());
     let written = match replace_status(&context.client, &wanted).await {
         Err(kube::Error::Api(error)) if error.code == 409 => {
-            let api = Api::<SalesforceIntegration>::namespaced(
-                context.client.clone(),
-                &resource.namespace().unwrap_or_default(),
-            );
-            let mut newer = api
-                .get_opt(&resource.name_any())
-                .await
-                .map_err(Error::Status)?
-                .ok_or(Error::Gone)?;
-            if newer.uid() != resource.uid() {
-                return Err(Error::Gone);
-            }
+            let mut newer = as_it_stands(&context.client, resource).await?;
             if newer.status.clone().unwrap_or_default() != decided_on {
                 return Err(Error::Status(kube::Error::Api(error)));
             }
@@ -48,6 +39,14 @@ pub(crate) async fn write_status(
             newer.status = Some(status.clone());
             wanted = newer;
             replace_status(&context.client, &wanted).await
+        }
+        Err(error) if is_silent_about_the_write(&error) => {
+            match as_it_stands(&context.client, resource).await {
+                Ok(stands) if stands.status.as_ref() == Some(status) => {
+                    Ok(stands.metadata.resource_version)
+                }
+                _ => Err(error),
+            }
         }
         written => written,
     };
@@ -62,6 +61,29 @@ pub(crate) async fn write_status(
         }
         Err(kube::Error::Api(error)) if error.code == 404 => Err(Error::Gone),
         Err(error) => Err(Error::Status(error)),
+    }
+}
+
+/// The integration on the server, if it is still this one.
+async fn as_it_stands(
+    client: &Client,
+    resource: &SalesforceIntegration,
+) -> Result<SalesforceIntegration, Error> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let api = Api::<SalesforceIntegration>::namespaced(client.clone(), &namespace);
+    let found = api.get_opt(&resource.name_any()).await;
+    found
+        .map_err(Error::Status)?
+        .filter(|found| found.uid() == resource.uid())
+        .ok_or(Error::Gone)
+}
+
+/// Whether a write that failed in this way may have been done.
+fn is_silent_about_the_write(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code >= 500,
+        kube::Error::HyperError(_) | kube::Error::Service(_) => true,
+        _ => false,
     }
 }
 

@@ -68,7 +68,11 @@ fn context(resource: SalesforceIntegration, refusal: u16) -> Arc<Context> {
         };
         async move { Ok::<_, std::io::Error>(answer) }
     });
-    let client = Client::new(service, "tenant");
+    context_of(Client::new(service, "tenant"), resource)
+}
+
+/// A controller with one integration.
+fn context_of(client: Client, resource: SalesforceIntegration) -> Arc<Context> {
     let metrics = Arc::new(Metrics::default());
     let (integrations, mut writer) = reflector::store();
     for event in [Event::Init, Event::InitApply(resource), Event::InitDone] {
@@ -162,6 +166,45 @@ async fn a_log_in_that_cannot_be_put_on_record_is_not_sent_and_every_line_says_w
         assert!(!log.text().contains(PASSWORD), "{}", log.text());
     }
     assert_eq!(withheld(&Error::Gone), LoginWithheld::Overtaken);
+}
+
+/// A log-in that is on record and not sent would count for an hour.
+#[tokio::test]
+async fn a_status_whose_answer_is_lost_is_written_if_it_stands() {
+    let resource = integration("acme");
+    let mut status = resource.status.clone().unwrap_or_default();
+    status.last_handled_test_at = Some("now".into());
+    for (is_done, code) in [
+        (true, None),
+        (true, Some(500)),
+        (false, None),
+        (false, Some(500)),
+        (true, Some(403)),
+    ] {
+        let mut stands = resource.clone();
+        if is_done {
+            stands.status = Some(status.clone());
+        }
+        stands.metadata.resource_version = Some("8".into());
+        let stands = serde_json::to_value(&stands).unwrap();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let answer = match (request.method(), code) {
+                (&Method::GET, _) => Ok(answer(200, &stands)),
+                (_, Some(code)) => Ok(failure(code)),
+                (_, None) => Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+            };
+            async move { answer }
+        });
+        let context = context_of(Client::new(service, "tenant"), resource.clone());
+        let written = super::status::write_status(&context, &resource, &status).await;
+        match is_done && code != Some(403) {
+            true => {
+                let written = written.unwrap().unwrap();
+                assert_eq!(written.resource_version().as_deref(), Some("8"));
+            }
+            false => assert!(matches!(written, Err(Error::Status(_))), "{written:?}"),
+        }
+    }
 }
 
 /// While the watch of CronJobs was silent the way to retrieve contacts changed twice, and a CronJob

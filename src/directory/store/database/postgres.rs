@@ -431,13 +431,13 @@ pub(crate) fn storable(args: Vec<Arg>) -> Vec<Arg> {
 
 /// Whether a failure is temporary, by SQLSTATE: connection lost (08), log-in refused or database
 /// missing while a server is replaced (28, 3D), transaction conflict (40), out of disk, memory or
-/// connections (53), locked (55P03), stopped or starting (57), the server's I/O (58), and a server
-/// that takes no writes (25006).
+/// connections (53), locked (55P03), idle for too long in a transaction (25P03), stopped or
+/// starting (57), the server's I/O (58), and a server that takes no writes (25006).
 pub(crate) fn passes(code: &str) -> bool {
     ["08", "28", "3D", "40", "53", "57", "58"]
         .iter()
         .any(|class| code.starts_with(class))
-        || ["55P03", READ_ONLY].contains(&code)
+        || ["55P03", "25P03", READ_ONLY].contains(&code)
 }
 
 /// Whether the SQLSTATE is a serialization failure or a deadlock.
