@@ -146,8 +146,12 @@ impl Decision<'_> {
         }
         let at = run.finished_at.min(self.now);
         let another = run.started_at.and_then(|began| {
-            let since = began.checked_sub(READS_SECRET_WITHIN).unwrap_or(began);
-            user_limit::another_since(connection, user, fingerprint, since)
+            // What was proved before the run began was in the Secret then.
+            let proved = connection.verified_at.as_ref().map(|time| time.0);
+            let since = proved
+                .filter(|proved| *proved <= began)
+                .or(began.checked_sub(READS_SECRET_WITHIN).ok())?;
+            user_limit::another_after(connection, user, fingerprint, since)
         });
         if let Some(another) = another {
             let refused = Refused {

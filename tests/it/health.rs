@@ -65,7 +65,6 @@ async fn argo_cd_and_kstatus_read_every_state_of_an_integration() {
     silence.release();
 
     spec(&stage, json!({"suspend": true})).await;
-    stage.condition("acme", "Ready", "False", "RunFailed").await;
     let suspended = |object: &Value| {
         let observed = &object["status"]["observedGeneration"];
         (observed == &object["metadata"]["generation"]).then(|| object.clone())

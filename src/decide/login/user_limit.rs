@@ -68,18 +68,17 @@ pub(crate) fn is_only_reported(connection: &Connection, fingerprint: &str) -> bo
         .is_some_and(|refusal| refusal.reported)
 }
 
-/// Returns the credential of the newest log-in as this user that was refused, or not answered,
-/// since this time, if it is another one than `credential`: the Secret had it then.
-pub(crate) fn another_since(
+/// Returns another credential than this one, if the controller was refused, or not answered, as
+/// this user with it after this time: the Secret had it then.
+pub(crate) fn another_after(
     connection: &Connection,
     user: &str,
     credential: &str,
     since: Timestamp,
 ) -> Option<String> {
-    let of_user = connection
-        .refusals
-        .iter()
-        .filter(|refusal| refusal.at.0 >= since && refusal.user_version == user);
+    let of_user = connection.refusals.iter().filter(|refusal| {
+        refusal.at.0 > since && refusal.user_version == user && !refusal.reported
+    });
     let mut credentials = of_user.filter_map(|refusal| refusal.credentials_version.as_deref());
     let another = credentials.find(|known| *known != credential)?;
     Some(another.to_owned())

@@ -162,8 +162,8 @@ fn a_run_that_read_a_password_which_was_corrected_says_nothing_about_the_right_o
     world.step(Ok(findings()));
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
     let proofs = world.proofs;
-    let refused = |job: &str, now| {
-        let mut report = RunReport::begin(RunKind::Lookup, at(now - 3));
+    let refused = |job: &str, began, now| {
+        let mut report = RunReport::begin(RunKind::Lookup, at(began));
         report.outcome = Outcome::Failed;
         report.error = Some(Note {
             code: "InvalidLogin".into(),
@@ -172,12 +172,13 @@ fn a_run_that_read_a_password_which_was_corrected_says_nothing_about_the_right_o
         report.login_refused = true;
         EndedRun {
             report: Some(report),
+            started_at: Some(at(began)),
             credentials_version: Some("f1".into()),
             ..ended(job, now, "InvalidLogin")
         }
     };
     world.now = 60;
-    world.ended_runs = vec![refused("acme-lookup-1", 50)];
+    world.ended_runs = vec![refused("acme-lookup-1", 41, 50)];
     world.step(Ok(findings()));
     assert_eq!(
         (world.condition(CONNECTED).unwrap().0, world.suspended()),
@@ -188,9 +189,9 @@ fn a_run_that_read_a_password_which_was_corrected_says_nothing_about_the_right_o
         Some((Truth::False, "RunFailed".into()))
     );
     assert_eq!(world.proofs, proofs, "nothing has to be proved again");
-    // One that began later read the right one.
-    world.now = 400;
-    world.ended_runs.push(refused("acme-lookup-2", 390));
+    // One that began when the right one was proved read that.
+    world.now = 70;
+    world.ended_runs.push(refused("acme-lookup-2", 45, 65));
     world.step(Ok(findings()));
     assert_eq!(world.suspended(), Some(true));
 }
