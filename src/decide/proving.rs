@@ -270,7 +270,7 @@ impl Decision<'_> {
     /// Sets the connection to unknown until the next attempt, because two answers were lost.
     fn wait_without_answer(&mut self, due: Timestamp) {
         let why = format!(
-            "The controller was ended in the middle of two log-ins, so that it is not known whether Salesforce refused them; to keep the user from being locked the next attempt is at {due}."
+            "The controller was ended in the middle of log-ins, so that it is not known whether Salesforce refused them; to keep the user from being locked the next attempt is at {due}."
         );
         self.set(CONNECTED, Verdict::unknown(Reason::Pending, why));
         let why = "The connection must be proved first.";

@@ -295,13 +295,12 @@ fn free(cause: Cause, own: &[Timestamp], known: &Known<'_>, now: Timestamp) -> N
     if known.has_session {
         return Next::Now(cause);
     }
-    let of_credential = match known.unanswered {
-        [] => None,
-        unanswered => gate(own.iter().chain(known.refused_elsewhere), unanswered, now),
-    };
+    if !known.unanswered.is_empty() {
+        return gated(cause, own, known, now);
+    }
     match known.user_opens {
-        Some(opens) if of_credential < Some(opens) => Next::Withheld(opens),
-        _ => of_credential.map_or(Next::Now(cause), Next::At),
+        None => Next::Now(cause),
+        Some(opens) => Next::Withheld(opens),
     }
 }
 

@@ -167,9 +167,10 @@ fn a_corrected_password_that_waits_says_until_when_though_only_a_neighbours_try_
         let next = status.connection.unwrap().next_attempt_at.unwrap().0;
         assert_eq!(next, at(3600));
         let connected = conditions::verdict(&status.conditions, CONNECTED).unwrap();
-        assert_eq!(connected.reason.as_str(), "LoginWithheld");
-        let message = connected.message;
-        assert!(message.contains(&next.to_string()), "{message}");
+        assert!(
+            connected.message.contains(&next.to_string()),
+            "{connected:?}"
+        );
     }
     user.reconcile(3600);
     assert_eq!(user.connected(0).0, Truth::True);
