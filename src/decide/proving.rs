@@ -59,10 +59,6 @@ impl Decision<'_> {
         let known = next_attempt::Known {
             fingerprint: &fingerprint,
             last: connection,
-            refused: connection.is_some_and(|connection| {
-                connection.failed_logins > 0
-                    && connection.credentials_version.as_deref() == Some(&*fingerprint)
-            }),
             only_reported: connection
                 .is_some_and(|connection| user_limit::is_only_reported(connection, &fingerprint)),
             pending: self
@@ -86,7 +82,7 @@ impl Decision<'_> {
         let next = next_attempt::next(&known, self.now);
         let without_answer =
             matches!(next, Next::At(due) if known.waits_without_answer(due, self.now));
-        let (requested, refused, pending) = (known.requested, known.refused, known.pending);
+        let (requested, refused, pending) = (known.requested, known.refused(), known.pending);
         if refused && pending && !matches!(next, Next::Now(_)) {
             self.recall_refusal();
         }
@@ -267,7 +263,7 @@ impl Decision<'_> {
         verified && verdict.is_some_and(|verdict| verdict.truth == Truth::True)
     }
 
-    /// Sets the connection to unknown until the next attempt, because two answers were lost.
+    /// Sets the connection to unknown until the next attempt, because answers to log-ins were lost.
     fn wait_without_answer(&mut self, due: Timestamp) {
         let why = format!(
             "The controller was ended in the middle of log-ins, so that it is not known whether Salesforce refused them; to keep the user from being locked the next attempt is at {due}."

@@ -74,8 +74,6 @@ pub(crate) struct Known<'a> {
     pub fingerprint: &'a str,
     /// The connection in the status after the last proof; `None` if there is none.
     pub last: Option<&'a Connection>,
-    /// Whether the last proof with this credential ended in a refused log-in.
-    pub refused: bool,
     /// Whether only the report of a run says that the log-in was refused.
     pub only_reported: bool,
     /// Whether the status does not state whether the connection works, because an earlier
@@ -116,15 +114,12 @@ pub(crate) struct Known<'a> {
 
 /// Decides whether and when to prove the connection.
 pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
-    let same = known
-        .last
-        .filter(|last| last.credentials_version.as_deref() == Some(known.fingerprint));
     let refused_by_sibling = known.refusal_elsewhere.filter(|refused| {
         known
             .proved_elsewhere
             .is_none_or(|proved| proved < *refused)
     });
-    let Some(last) = same else {
+    let Some(last) = known.with_this_credential() else {
         return match refused_by_sibling {
             Some(_) if known.requested => gated(Cause::Requested, &[], known, now),
             Some(_) => Next::Adopt,
@@ -133,7 +128,7 @@ pub(crate) fn next(known: &Known<'_>, now: Timestamp) -> Next {
         };
     };
     let own: Vec<Timestamp> = last.refused_at.iter().map(|time| time.0).collect();
-    if known.refused {
+    if known.refused() {
         let refused = newest(&own);
         if !known.only_reported
             && known
@@ -257,7 +252,19 @@ pub(crate) fn wait(
 
 // === impl Known ===
 
-impl Known<'_> {
+impl<'a> Known<'a> {
+    /// The connection after the last proof, if it was one of this credential.
+    fn with_this_credential(&self) -> Option<&'a Connection> {
+        self.last
+            .filter(|last| last.credentials_version.as_deref() == Some(self.fingerprint))
+    }
+
+    /// Whether the last proof with this credential ended in a refused log-in.
+    pub(crate) fn refused(&self) -> bool {
+        self.with_this_credential()
+            .is_some_and(|last| last.failed_logins > 0)
+    }
+
     /// Returns the time from which the refused and unanswered log-ins allow another one; `None` if
     /// they do now. `own` has the refusals of this integration with the current credential.
     fn opens(&self, own: &[Timestamp], now: Timestamp) -> Option<Timestamp> {
@@ -268,14 +275,12 @@ impl Known<'_> {
     /// Whether the attempt waits until `due` because answers to log-ins were lost, and for nothing
     /// else.
     pub(crate) fn waits_without_answer(&self, due: Timestamp, now: Timestamp) -> bool {
-        let last = self
-            .last
-            .filter(|last| last.credentials_version.as_deref() == Some(self.fingerprint));
-        let own: Vec<Timestamp> = last
+        let own: Vec<Timestamp> = self
+            .with_this_credential()
             .iter()
             .flat_map(|last| last.refused_at.iter().map(|time| time.0))
             .collect();
-        !self.refused && !self.unanswered.is_empty() && self.opens(&own, now) == Some(due)
+        !self.refused() && !self.unanswered.is_empty() && self.opens(&own, now) == Some(due)
     }
 }
 
@@ -347,7 +352,6 @@ mod tests {
         Known {
             fingerprint: "f1",
             last,
-            refused: last.is_some_and(|last| last.failed_logins > 0),
             only_reported: false,
             pending: false,
             spec_changed: false,
@@ -565,7 +569,6 @@ mod tests {
         let refused = refused(&[-10]);
         let refused = Known {
             last: Some(&refused),
-            refused: true,
             ..known
         };
         assert_eq!(next(&refused, at(0)), Next::OnChange);

@@ -100,21 +100,26 @@ fn a_run_that_was_heard_of_late_counts_and_is_not_the_last() {
     );
 }
 
-#[test]
-fn a_log_in_refused_to_a_worker_suspends_the_runs_and_is_not_repeated() {
-    let mut world = World::healthy();
-    world.now = 60;
-    let mut report = RunReport::begin(RunKind::Lookup, at(47));
+/// A run whose log-in was refused.
+fn log_in_refused(job: &str, second: i64) -> EndedRun {
+    let mut report = RunReport::begin(RunKind::Lookup, at(second - 3));
     report.outcome = Outcome::Failed;
     report.error = Some(Note {
         code: "InvalidLogin".into(),
         message: "refused".into(),
     });
     report.login_refused = true;
-    world.ended_runs = vec![EndedRun {
+    EndedRun {
         report: Some(report),
-        ..ended("acme-lookup-1", 50, "InvalidLogin")
-    }];
+        ..ended(job, second, "InvalidLogin")
+    }
+}
+
+#[test]
+fn a_log_in_refused_to_a_worker_suspends_the_runs_and_is_not_repeated() {
+    let mut world = World::healthy();
+    world.now = 60;
+    world.ended_runs = vec![log_in_refused("acme-lookup-1", 50)];
     world.step(Ok(findings()));
     assert_eq!(
         (world.condition(READY), world.suspended()),
@@ -152,33 +157,17 @@ fn a_run_that_read_a_password_which_was_corrected_says_nothing_about_the_right_o
     let mut world = World::healthy();
     world.now = 40;
     world.credentials = available("f2");
-    world.step(Err(Failure {
-        meaning: Meaning::InvalidLogin,
-        message: "refused".into(),
-        phase: Phase::Login,
-    }));
+    world.step(refused());
     world.now = 44;
     world.credentials = available("f1");
     world.step(Ok(findings()));
     assert_eq!(world.condition(READY).unwrap().0, Truth::True);
     let proofs = world.proofs;
-    let refused = |job: &str, began, now| {
-        let mut report = RunReport::begin(RunKind::Lookup, at(began));
-        report.outcome = Outcome::Failed;
-        report.error = Some(Note {
-            code: "InvalidLogin".into(),
-            message: "refused".into(),
-        });
-        report.login_refused = true;
-        EndedRun {
-            report: Some(report),
-            started_at: Some(at(began)),
-            credentials_version: Some("f1".into()),
-            ..ended(job, now, "InvalidLogin")
-        }
-    };
     world.now = 60;
-    world.ended_runs = vec![refused("acme-lookup-1", 41, 50)];
+    world.ended_runs = vec![EndedRun {
+        started_at: Some(at(41)),
+        ..log_in_refused("acme-lookup-1", 50)
+    }];
     world.step(Ok(findings()));
     assert_eq!(
         (world.condition(CONNECTED).unwrap().0, world.suspended()),
@@ -191,26 +180,16 @@ fn a_run_that_read_a_password_which_was_corrected_says_nothing_about_the_right_o
     assert_eq!(world.proofs, proofs, "nothing has to be proved again");
     // One that began when the right one was proved read that.
     world.now = 70;
-    world.ended_runs.push(refused("acme-lookup-2", 45, 65));
+    world.ended_runs.push(EndedRun {
+        started_at: Some(at(45)),
+        ..log_in_refused("acme-lookup-2", 65)
+    });
     world.step(Ok(findings()));
     assert_eq!(world.suspended(), Some(true));
 }
 
 #[test]
 fn a_refusal_that_a_run_reports_is_nobody_elses_until_the_controller_has_it_too() {
-    let report = |now| {
-        let mut report = RunReport::begin(RunKind::Lookup, at(now - 3));
-        report.outcome = Outcome::Failed;
-        report.error = Some(Note {
-            code: "InvalidLogin".into(),
-            message: "refused".into(),
-        });
-        report.login_refused = true;
-        EndedRun {
-            report: Some(report),
-            ..ended("acme-lookup-1", now, "InvalidLogin")
-        }
-    };
     let others_know = |world: &World| {
         let mut siblings = SiblingLogins::default();
         let status = world.resource.status.as_ref().unwrap();
@@ -230,7 +209,7 @@ fn a_refusal_that_a_run_reports_is_nobody_elses_until_the_controller_has_it_too(
     };
     let mut world = World::healthy();
     world.now = 60;
-    world.ended_runs = vec![report(50)];
+    world.ended_runs = vec![log_in_refused("acme-lookup-1", 50)];
     world.step(Err(away()));
     assert_eq!((world.proofs, world.suspended()), (2, Some(true)));
     assert_eq!(others_know(&world), (false, 0));
