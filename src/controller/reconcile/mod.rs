@@ -124,7 +124,7 @@ async fn reconcile_once(
         let proof = context.prover.prove(request).await;
         let refused = matches!(&proof.outcome, Err(failure) if failure.refused_login());
         resource = record.finish(refused)?;
-        heard = recovery::heard_in_proof(resource.status.as_ref(), &proof);
+        heard = recovery::heard_in_proof(resource.status.as_ref(), &proof, asked_at);
         plan = decide(&gathered.observed(context, &resource, Some(&proof)), now());
     }
     if plan.prove.is_none() {
@@ -160,7 +160,10 @@ async fn reconcile_once(
     context.memory.record_admission(&key, admission);
     // Once the status is written it holds these runs, whatever failed afterwards.
     if !matches!(applied, Err(Error::Gone | Error::Status(_))) {
-        context.memory.asked_again(&key);
+        // Who is told during this that others are answered has yet to ask.
+        if gathered.answers_again {
+            context.memory.asked_again(&key);
+        }
         if plan.run_again {
             context.run_again(&resource);
         }

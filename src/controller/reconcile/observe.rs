@@ -55,7 +55,8 @@ pub(crate) struct Gathered {
     pub resident: Unwritten,
     hand_over: Option<HandOver>,
     session_wanted: bool,
-    answers_again: bool,
+    /// Whether it is asked again because Salesforce answers others again.
+    pub answers_again: bool,
     worked_at: Option<Timestamp>,
     pub cron_jobs: Vec<Arc<LiveCronJob>>,
     tokens: Option<String>,

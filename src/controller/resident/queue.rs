@@ -4,7 +4,7 @@
 //! company comes once however often it is woken; rings come before calls, and have room of their
 //! own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -51,6 +51,8 @@ pub(crate) struct Queue {
     running: HashMap<Task, usize>,
     /// When tasks were woken that could not run once more.
     woken: HashMap<Task, Instant>,
+    /// Tasks that ran when others heard that Salesforce answers again.
+    answered: HashSet<Task>,
     counter: u64,
 }
 
@@ -95,6 +97,9 @@ impl Queue {
         if let Some(held) = self.line(task.1).waiting.get_mut(&task.0) {
             held.not_before = None;
         }
+        if self.running.contains_key(&task) {
+            self.answered.insert(task.clone());
+        }
         self.wake(task, now);
     }
 
@@ -120,6 +125,7 @@ impl Queue {
             self.line(task.1).running -= 1;
         }
         let woken = self.woken.remove(&task);
+        let answered = self.answered.remove(&task);
         match again {
             Again::WhenWoken => {
                 if let Some(due) = woken {
@@ -128,6 +134,11 @@ impl Queue {
             }
             Again::After(wait) => {
                 let due = woken.map_or(now + wait, |woken| woken.max(now).min(now + wait));
+                self.put(task, due, None);
+            }
+            // What failed may have been sent before that.
+            Again::NotBefore(wait) if answered => {
+                let due = woken.map_or(now + wait, |woken| woken.max(now));
                 self.put(task, due, None);
             }
             Again::NotBefore(wait) => self.put(task, now + wait, Some(now + wait)),
@@ -313,6 +324,14 @@ mod tests {
         queue.answers_again(calls("acme"), start + ms(6_100));
         queue.ended(calls("acme"), Again::WhenWoken, start + ms(6_200));
         assert_eq!(queue.next_due(), Some(start + ms(7_100)));
+        // What it was not answered may have been sent before.
+        queue.begin(start + ms(7_100));
+        queue.answers_again(calls("acme"), start + ms(7_200));
+        queue.ended(calls("acme"), pause, start + ms(7_300));
+        assert_eq!(queue.next_due(), Some(start + ms(8_200)));
+        queue.begin(start + ms(8_200));
+        queue.ended(calls("acme"), pause, start + ms(8_300));
+        assert_eq!(queue.next_due(), Some(start + ms(608_300)));
     }
 
     #[test]

@@ -391,7 +391,11 @@ impl Fleet {
             tenant.session_until = until;
             tenant.worked_at = Some(stamp(self.now));
         }
-        let heard = recovery::heard_in_proof(self.tenants[at].resource.status.as_ref(), &proof);
+        let heard = recovery::heard_in_proof(
+            self.tenants[at].resource.status.as_ref(),
+            &proof,
+            stamp(self.now),
+        );
         let plan = self.decide(at, Some(&proof));
         self.apply(at, plan);
         self.hear(at, heard);

@@ -36,8 +36,8 @@ const ENOUGH: u32 = 3;
 pub(crate) enum Heard {
     /// An answer, for which it had waited since then.
     Answer(Timestamp),
-    /// Nothing.
-    Silence,
+    /// Nothing, though it was asked at this time.
+    Silence(Timestamp),
 }
 
 /// Whether the connection failed, and only because Salesforce did not answer.
@@ -78,14 +78,17 @@ pub(crate) fn silent_since(status: &SalesforceIntegrationStatus) -> Option<Times
 }
 
 /// What a proof says of Salesforce; `None` for an answer that nobody had waited for, and for what
-/// was not sent. `before` is the status that the proof was asked for.
+/// was not sent. `before` is the status that the proof was asked for, at `asked_at`.
 pub(crate) fn heard_in_proof(
     before: Option<&SalesforceIntegrationStatus>,
     proof: &Proof,
+    asked_at: Timestamp,
 ) -> Option<Heard> {
     match &proof.outcome {
         Ok(_) => Some(Heard::Answer(before.and_then(silent_since)?)),
-        Err(failure) => (failure.meaning == Meaning::Unreachable).then_some(Heard::Silence),
+        Err(failure) => {
+            (failure.meaning == Meaning::Unreachable).then_some(Heard::Silence(asked_at))
+        }
     }
 }
 
@@ -98,7 +101,8 @@ pub(crate) fn heard_in_run(
         return Some(Heard::Answer(before.and_then(silent_since)?));
     }
     let error = report.error.as_ref()?;
-    (error.code.meaning() == Some(Meaning::Unreachable)).then_some(Heard::Silence)
+    let is_silent = error.code.meaning() == Some(Meaning::Unreachable);
+    is_silent.then_some(Heard::Silence(report.started_at))
 }
 
 /// Those who are asked again, and when.
@@ -144,14 +148,14 @@ impl<K: Clone + Eq + Hash + Ord> Recovery<K> {
                     self.begin(who, silent_since, now, waiting());
                 }
             }
-            // Who asks by himself says nothing that is not known.
-            Heard::Silence if self.was_asked(who, now) => {
+            // Who asks by himself says nothing that is not known, nor what was under way before.
+            Heard::Silence(since) if self.was_asked_by(who, since, now) => {
                 self.silences += 1;
                 if self.silences >= ENOUGH {
                     self.slope.clear();
                 }
             }
-            Heard::Silence => {}
+            Heard::Silence(_) => {}
         }
     }
 
@@ -169,8 +173,13 @@ impl<K: Clone + Eq + Hash + Ord> Recovery<K> {
     }
 
     fn was_asked(&self, who: &K, now: Timestamp) -> bool {
+        self.was_asked_by(who, now, now)
+    }
+
+    /// Whether somebody was asked lately, as of `now`, and no later than `by`.
+    fn was_asked_by(&self, who: &K, by: Timestamp, now: Timestamp) -> bool {
         let asked = self.asked.get(who);
-        asked.is_some_and(|at| now.duration_since(*at) < RESTS)
+        asked.is_some_and(|at| *at <= by && now.duration_since(*at) < RESTS)
     }
 
     fn begin(
@@ -267,14 +276,14 @@ mod tests {
         let mut asked = vec![];
         while let Some(due) = recovery.next_due() {
             for who in recovery.take_due(due) {
-                recovery.hear(&who, Heard::Silence, due, || unreachable!());
+                recovery.hear(&who, Heard::Silence(due), due, || unreachable!());
                 asked.push(who);
             }
         }
         assert_eq!(asked, [0, 1, 2]);
         // Who asks by himself and hears nothing says nothing new; who is answered does.
         let again = Heard::Answer(at(-1_800));
-        recovery.hear(&50, Heard::Silence, at(30), || unreachable!());
+        recovery.hear(&50, Heard::Silence(at(29)), at(30), || unreachable!());
         recovery.hear(&99, again, at(30), waiting);
         let first = recovery.take_due(at(30));
         assert_eq!(first, [3], "who was asked waits by himself for a while");
@@ -283,6 +292,20 @@ mod tests {
         assert_eq!(recovery.slope.back(), Some(&(last, 98)));
         // What one who is answered later says is nothing new while they are asked.
         recovery.hear(&3, again, at(31), || unreachable!());
+    }
+
+    #[test]
+    fn what_was_sent_before_one_was_asked_again_says_nothing_of_the_others() {
+        let mut recovery = told(silent(100, -1_800), -1_800);
+        let mut asked = 0;
+        while let Some(due) = recovery.next_due() {
+            for who in recovery.take_due(due) {
+                let sent_before = Heard::Silence(at(-1));
+                recovery.hear(&who, sent_before, due, || unreachable!());
+                asked += 1;
+            }
+        }
+        assert_eq!(asked, 100);
     }
 
     #[test]

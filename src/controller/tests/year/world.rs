@@ -26,7 +26,7 @@ use crate::controller::reconcile::directory::played as directory_played;
 use crate::prove::played as salesforce_played;
 
 /// When every world begins: a Monday in Tokyo.
-const BEGIN: &str = "2026-03-01T15:00:00Z";
+pub(super) const BEGIN: &str = "2026-03-01T15:00:00Z";
 /// How long after the last act everything has settled, in hours. Daily runs come once within it.
 const CALM_HOURS: u64 = 30;
 /// The time between two looks of the judge, in seconds.
