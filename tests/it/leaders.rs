@@ -1,10 +1,14 @@
 //! Tests with two controllers and one Lease: the leader may change, but Salesforce receives the
 //! same requests.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use switchboard_testbed::{Process, wait_for};
 
 use crate::credentials::sharing;
 use crate::stage::{SOON, Stage};
+use crate::throttled;
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
 /// Starts a controller that takes part in the election.
@@ -78,4 +82,64 @@ async fn a_change_of_leader_in_order_or_by_force_adds_no_log_in() {
     })
     .await;
     stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_stand_by_one_takes_over_and_the_others_go_on_to_wait() {
+    let (stage, gateway) = throttled::stage("standing-by", 1).await;
+    // Who stands by sees a free Lease before anybody has taken it, and the writes of all of them
+    // come in some order.
+    let writes = AtomicU64::new(0);
+    gateway.rule(move |asked| {
+        let writes = writes.fetch_add(1, Ordering::Relaxed);
+        async move {
+            if asked.path.contains("/leases/") && asked.method == "PATCH" {
+                tokio::time::sleep(Duration::from_millis(100 + writes * 370 % 800)).await;
+            }
+            None
+        }
+    });
+    let lease = format!("--lease-namespace={}", stage.ns());
+    let mut replicas = vec![];
+    for at in 0..6 {
+        let name = format!("replica-{at}");
+        let identity = format!("--identity={name}");
+        let times = ["--lease-duration=8s", "--lease-renew=2s"];
+        let flags = ["--leader-elect", &lease, &identity, times[0], times[1]];
+        replicas.push(stage.another_controller(&name, &flags).await);
+    }
+    for is_killed in [false, true, false, false] {
+        let leader = wait_for("a replica to lead", SOON, async || {
+            let leader = replicas.iter().position(is_leader);
+            leader.ok_or("none")
+        })
+        .await;
+        // Whoever wrongly believes that it leads hears of it with its next renewal, and ends.
+        let renewed = async || {
+            let path = "jsonpath={.spec.renewTime}";
+            let get = ["get", "lease", "switchboard-controller", "-o", path];
+            stage.kubectl(&get).await
+        };
+        for _ in 0..3 {
+            let before = renewed().await;
+            wait_for("the Lease to be renewed", SOON, async || {
+                let now = renewed().await;
+                if now == before { Err(now) } else { Ok(()) }
+            })
+            .await;
+        }
+        let leading = replicas.iter().filter(|replica| is_leader(replica)).count();
+        let ended: Vec<_> = replicas.iter().filter_map(Process::exit_code).collect();
+        assert_eq!((leading, ended), (1, vec![]));
+        let leader = replicas.remove(leader);
+        match is_killed {
+            true => leader.kill().await.unwrap(),
+            false => assert_eq!(leader.terminate(SOON).await.unwrap(), 0),
+        }
+    }
+    stage.end().await;
+}
+
+fn is_leader(replica: &Process) -> bool {
+    replica.text().contains("this replica leads")
 }

@@ -5,35 +5,27 @@
 //! another count at least one reads last, sees the Lease of the other one, and waits.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::leader::{LEASE, Seat};
+use super::sight::Sight;
 use crate::api::now;
 use crate::error::Chain;
 use crate::shard::Shard;
 
 /// The pause between two looks at the Leases.
 const PAUSE: Duration = Duration::from_millis(700);
-/// By how much the clocks of two nodes may differ. A Lease that ran out longer ago is free at once;
-/// with others it is waited whether they are renewed.
-const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// The Leases of other counts that have been seen.
 #[derive(Debug, Default)]
-struct Layout(HashMap<String, Seen>);
-
-/// A Lease as it was seen first with this version.
-#[derive(Debug)]
-struct Seen {
-    version: Option<String>,
-    since: Instant,
-}
+struct Layout(HashMap<String, Sight>);
 
 /// A Lease of a controller with another number of shards.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,31 +105,11 @@ impl Layout {
         rival
     }
 
-    /// Whether the Lease has run out: by the clock, or because nobody renewed it while it was
-    /// looked at for as long as it lasts.
+    /// Whether the Lease has run out, as seen from here.
     fn is_over(&mut self, lease: &Lease, name: &str, now: Instant, clock: Timestamp) -> bool {
-        let spec = lease.spec.as_ref();
-        let lasts = spec
-            .and_then(|spec| spec.lease_duration_seconds)
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .map_or(Duration::ZERO, Duration::from_secs);
-        let renewed = spec.and_then(|spec| spec.renew_time.as_ref());
-        let by_clock = renewed.is_some_and(|renewed| {
-            let age = clock.duration_since(renewed.0);
-            Duration::try_from(age.saturating_sub(SKEW)).is_ok_and(|age| age > lasts)
-        });
-        let version = lease.resource_version();
-        let seen = self.0.entry(name.to_owned()).or_insert_with(|| Seen {
-            version: version.clone(),
-            since: now,
-        });
-        if seen.version != version {
-            *seen = Seen {
-                version,
-                since: now,
-            };
-        }
-        by_clock || now.saturating_duration_since(seen.since) > lasts
+        let sight = self.0.entry(name.to_owned()).or_default();
+        sight.look(lease, now);
+        sight.left(lease, now, clock).is_none()
     }
 }
 
@@ -199,24 +171,5 @@ mod tests {
             let found = rival(&mut Layout::default(), &of(name, holder), shard, start);
             assert_eq!(found.is_some(), waits, "{name} {holder} {shard}");
         }
-    }
-
-    #[test]
-    fn a_lease_is_over_when_nobody_renews_it_for_as_long_as_it_lasts_whatever_the_clocks_say() {
-        let second = Duration::from_secs(1);
-        let start = Instant::now();
-        // The clock of its holder is an hour ahead.
-        let ahead = |version| [lease(LEASE, "a", version, "2026-11-30T09:00:00.000000Z")];
-        let mut layout = Layout::default();
-        assert!(rival(&mut layout, &ahead("1"), "0/2", start).is_some());
-        assert!(rival(&mut layout, &ahead("1"), "0/2", start + 14 * second).is_some());
-        assert!(rival(&mut layout, &ahead("2"), "0/2", start + 14 * second).is_some());
-        assert!(rival(&mut layout, &ahead("2"), "0/2", start + 29 * second).is_some());
-        assert!(rival(&mut layout, &ahead("2"), "0/2", start + 30 * second).is_none());
-        // One that ran out long ago, of a controller that was killed, costs no time.
-        let old = [lease(LEASE, "a", "1", "2026-11-30T07:00:00.000000Z")];
-        assert!(rival(&mut Layout::default(), &old, "0/2", start).is_none());
-        let lately = [lease(LEASE, "a", "1", "2026-11-30T07:59:00.000000Z")];
-        assert!(rival(&mut Layout::default(), &lately, "0/2", start).is_some());
     }
 }

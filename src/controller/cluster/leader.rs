@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{WatchEvent, WatchParams};
-use kube::{Api, Client};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::{Api, Client, ResourceExt};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::sight::Sight;
+use crate::api::now;
 use crate::error::Chain;
 use crate::shard::Shard;
 
@@ -25,6 +30,9 @@ pub fn lease_of(index: u32) -> String {
     }
 }
 
+/// The name under which the Lease is written.
+const FIELD_MANAGER: &str = "switchboard-leader";
+
 /// The longest time-out of one renewal. The next attempt uses another connection before the Lease
 /// expires: otherwise this replica would continue beside the next leader.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -37,7 +45,7 @@ const MAX_FIRST_ATTEMPTS: u32 = 10;
 /// The time-out for giving the Lease back. It expires by itself.
 const RELEASE_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long to look for a Lease that was given back before it is looked again.
+/// How long one watch for a Lease that is given back lasts.
 const WATCH_SECONDS: u32 = 60;
 
 /// How long the Lease lasts, and how often it is renewed.
@@ -190,41 +198,118 @@ impl Candidate {
         LeaseManagerBuilder::new(self.client.clone(), self.seat.lease())
             .with_namespace(&self.seat.namespace)
             .with_identity(self.seat.holder())
-            .with_field_manager(format!("{}-leader", crate::api::MANAGER))
+            .with_field_manager(FIELD_MANAGER)
             .with_duration(duration)
             .with_grace(duration - renew)
             .build()
             .await
     }
 
-    /// Waits until the Lease is given back. The library would sleep until it would have expired.
-    async fn given_back(&self) {
-        let leases = Api::<Lease>::namespaced(self.client.clone(), &self.seat.namespace);
-        let of_ours = WatchParams::default()
-            .fields(&format!("metadata.name={}", self.seat.lease()))
-            .timeout(WATCH_SECONDS);
+    fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), &self.seat.namespace)
+    }
+
+    /// Waits until this replica holds the Lease: it takes one that was given back or has run out.
+    async fn until_held(&self) {
+        let mut sight = Sight::default();
         loop {
-            // From version 0 on it begins with the Lease as it is.
-            match leases.watch(&of_ours, "0").await {
-                Ok(events) => {
-                    let mut events = std::pin::pin!(events);
-                    while let Some(Ok(event)) = events.next().await {
-                        let (WatchEvent::Added(lease) | WatchEvent::Modified(lease)) = event else {
-                            continue;
-                        };
-                        let holder = lease.spec.and_then(|spec| spec.holder_identity);
-                        if holder.is_none_or(|holder| holder.is_empty()) {
-                            return;
-                        }
-                    }
-                }
+            match self.watch_until_held(&mut sight).await {
+                Ok(true) => return,
+                Ok(false) => {}
                 Err(error) => {
-                    tracing::debug!(error = %Chain(&error), "the Lease cannot be watched; it is taken when it expires");
+                    tracing::debug!(error = %Chain(&error), "the Lease cannot be watched or taken; it is tried again");
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
+
+    /// Whether this replica holds the Lease; `false` if that is to be looked at anew.
+    async fn watch_until_held(&self, sight: &mut Sight) -> Result<bool, kube::Error> {
+        let leases = self.leases();
+        let name = self.seat.lease();
+        let Some(mut lease) = leases.get_opt(&name).await? else {
+            let mut anew = Lease::default();
+            anew.metadata.name = Some(name);
+            leases.create(&PostParams::default(), &anew).await?;
+            return Ok(false);
+        };
+        let of_ours = WatchParams::default()
+            .fields(&format!("metadata.name={name}"))
+            .timeout(WATCH_SECONDS);
+        let version = lease.resource_version().unwrap_or_default();
+        let mut events = std::pin::pin!(leases.watch(&of_ours, &version).await?);
+        loop {
+            if is_held_by(&lease, &self.seat.holder()) {
+                return Ok(true);
+            }
+            sight.look(&lease, Instant::now());
+            let left = match is_held(&lease) {
+                true => sight.left(&lease, Instant::now(), now()),
+                false => None,
+            };
+            let Some(left) = left else {
+                return self.take(&leases, &lease).await;
+            };
+            match tokio::time::timeout(left, events.next()).await {
+                Err(_) => {}
+                Ok(Some(event)) => match event? {
+                    WatchEvent::Added(newer) | WatchEvent::Modified(newer) => lease = newer,
+                    WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
+                    WatchEvent::Deleted(_) => return Ok(false),
+                    WatchEvent::Bookmark(_) => {}
+                },
+                Ok(None) => return Ok(false),
+            }
+        }
+    }
+
+    /// Takes the Lease if it still is as it was seen. The library would not look: of several who
+    /// see a free Lease each would hold it until its next renewal.
+    async fn take(&self, leases: &Api<Lease>, lease: &Lease) -> Result<bool, kube::Error> {
+        let spec = lease.spec.as_ref();
+        let transitions = spec.and_then(|spec| spec.lease_transitions).unwrap_or(0);
+        let taken_at = MicroTime(now());
+        let taken = json!({
+            "metadata": {"resourceVersion": lease.resource_version()},
+            "spec": {
+                "holderIdentity": self.seat.holder(),
+                "acquireTime": taken_at,
+                "renewTime": taken_at,
+                "leaseDurationSeconds": self.seat.times.duration,
+                "leaseTransitions": transitions.saturating_add(1)
+            }
+        });
+        let by_us = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let taken = Patch::Merge(taken);
+        match leases.patch(&self.seat.lease(), &by_us, &taken).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives back the Lease if this replica holds it. The library would also give back that of
+    /// another one which has run out by the clock of this node.
+    async fn give_back(&self, manager: &LeaseManager) -> Result<(), LeaseManagerError> {
+        match self.leases().get(&self.seat.lease()).await {
+            Ok(lease) if !is_held_by(&lease, &self.seat.holder()) => Ok(()),
+            _ => manager.release().await,
+        }
+    }
+}
+
+fn is_held(lease: &Lease) -> bool {
+    !is_held_by(lease, "")
+}
+
+fn is_held_by(lease: &Lease, holder: &str) -> bool {
+    let spec = lease.spec.as_ref();
+    let held_by = spec.and_then(|spec| spec.holder_identity.as_deref());
+    held_by.unwrap_or_default() == holder
 }
 
 /// Takes the Lease, renews it and reports who holds it until `over` is cancelled. Then gives it
@@ -237,39 +322,25 @@ async fn keep(
 ) {
     loop {
         let is_held = *held.borrow();
-        let changed = tokio::select! {
-            biased;
-            () = over.cancelled() => break,
-            changed = manager.changed() => changed,
-            () = candidate.given_back(), if !is_held => {
+        let changed = async {
+            if !is_held {
+                candidate.until_held().await;
                 // A new manager looks at the Lease at once.
-                match candidate.manager().await {
-                    Ok(anew) => manager = anew,
-                    Err(error) => {
-                        tracing::warn!(error = %Chain(&error), "the Lease could not be read; it is tried again");
-                        over.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
-                        continue;
-                    }
-                }
-                tokio::select! {
-                    biased;
-                    () = over.cancelled() => break,
-                    changed = manager.changed() => changed,
-                    // Another one was quicker.
-                    () = tokio::time::sleep(PAUSE) => continue,
-                }
+                manager = candidate.manager().await?;
             }
+            manager.changed().await
         };
-        match changed {
+        match over.run_until_cancelled(changed).await {
+            None => break,
             // The receiver may be gone.
-            Ok(now) => drop(held.send(now)),
-            Err(error) => {
+            Some(Ok(now)) => drop(held.send(now)),
+            Some(Err(error)) => {
                 tracing::warn!(error = %Chain(&error), "the Lease could not be renewed or taken; it is tried again");
                 over.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
             }
         }
     }
-    match tokio::time::timeout(RELEASE_WITHIN, manager.release()).await {
+    match tokio::time::timeout(RELEASE_WITHIN, candidate.give_back(&manager)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::warn!(error = %Chain(&error), "the Lease could not be given back; it runs out")

@@ -6,3 +6,4 @@ pub(crate) mod layout;
 pub(crate) mod leader;
 pub(crate) mod login_store;
 pub(crate) mod secret;
+mod sight;

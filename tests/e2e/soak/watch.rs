@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::ListParams;
+use kube::api::{ListParams, LogParams};
 use kube::{Api, Client};
 use switchboard::api::SalesforceIntegration;
 use tokio_util::sync::CancellationToken;
@@ -77,7 +77,7 @@ pub(super) struct Restart {
     pub at: f64,
     /// The pod.
     pub pod: String,
-    /// How the one before ended.
+    /// How the one before ended, and its last lines.
     pub end: String,
 }
 
@@ -142,20 +142,35 @@ pub(super) async fn look(
     let cluster = tokio::time::timeout(ANSWER, cluster(client)).await;
     let cluster = cluster.ok().and_then(Result::ok);
     let (waiting, waiting_for_runs) = platform.waiting();
-    let mut watched = watched.borrow_mut();
-    watched.seen.push(Seen {
+    watched.borrow_mut().seen.push(Seen {
         at,
         waiting,
         waiting_for_runs,
         cluster: cluster.as_ref().map(|seen| (seen.revision, seen.unready)),
     });
     let Some(cluster) = cluster else { return };
-    watched.leader = cluster.leader;
+    watched.borrow_mut().leader = cluster.leader;
     for (pod, count, end) in cluster.restarts {
-        let known = watched.counts.insert(pod.clone(), count).unwrap_or(0);
-        if count > known {
-            watched.restarts.push(Restart { at, pod, end });
+        let known = watched.borrow_mut().counts.insert(pod.clone(), count);
+        if count > known.unwrap_or(0) {
+            let end = format!("{end}: {}", last_words(client, &pod).await);
+            watched.borrow_mut().restarts.push(Restart { at, pod, end });
         }
+    }
+}
+
+/// The last lines of the container before the one that runs in a pod.
+async fn last_words(client: &Client, pod: &str) -> String {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR);
+    let last = LogParams {
+        previous: true,
+        tail_lines: Some(5),
+        ..LogParams::default()
+    };
+    match tokio::time::timeout(ANSWER, pods.logs(pod, &last)).await {
+        Ok(Ok(text)) => text.trim_end().replace('\n', " / "),
+        Ok(Err(error)) => format!("its log could not be read: {error}"),
+        Err(_) => "its log was not read in time".to_owned(),
     }
 }
 
