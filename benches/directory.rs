@@ -64,7 +64,7 @@ fn main() -> Outcome<()> {
         lookups: flag("--lookups", 10_000)?,
         webhooks: flag("--webhooks", 2_000)?,
         at_once: flag("--at-once", 16)? as usize,
-        rate: flag("--rate", 1_000)?,
+        rate: flag("--rate", 2_000)?,
         records: flag("--records", 0)?,
         holders: flag("--holders", 0)? == 1,
         writers: flag("--writers", 2)? as usize,
@@ -73,10 +73,14 @@ fn main() -> Outcome<()> {
         screens: flag("--screens", 0)?,
     };
     let runtime = Runtime::new()?;
-    if let Some(base) = std::env::args().skip_while(|arg| arg != "--fill-at").nth(1) {
+    let at = |flag: &str| std::env::args().skip_while(|arg| arg != flag).nth(1);
+    if let Some(base) = at("--fill-at") {
         let told = runtime.block_on(fill(&client(&base, Purpose::Worker)?, &size))?;
         print!("{told}");
         return Ok(());
+    }
+    if let Some(base) = at("--ask-at") {
+        return runtime.block_on(ask(&base, &size));
     }
     println!(
         "{} contacts, {} look-ups, {} webhooks, {} at once",
@@ -165,24 +169,21 @@ async fn bench(
         beside(loading, &plainly)
     );
 
-    let reader = client(&base, Purpose::Lookup)?;
-    let look_up = |n: u32| {
-        // The requests are spread over all contacts, so two neighbours never follow each other.
-        let number = number((u64::from(n) * 7_919 % u64::from(size.contacts)) as u32);
-        let reader = reader.clone();
-        async move {
-            let found = reader.contact(&number).await.map_err(|e| e.to_string())?;
-            found.map(drop).ok_or(format!("{number} is not known"))
-        }
-    };
-    for rate in [Some(size.rate), None] {
-        let told = timed(size.lookups, size.at_once, rate, look_up).await?;
-        println!("{name:<11} look-ups {told}");
+    for (what, is_floor) in [
+        ("an answer without a database", true),
+        ("beside nothing", false),
+    ] {
+        let asking = Asking::begin(&base, size, is_floor)?;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        println!("{name:<11} {what}, {}", asking.end()?);
     }
+    let look_up = look_up(client(&base, Purpose::Lookup)?, size.contacts);
+    let told = timed(size.lookups, size.at_once, look_up).await?;
+    println!("{name:<11} look-ups {told}");
 
     let platform = client(&base, Purpose::Ingest)?;
-    let webhook = |n: u32| ring(&platform, n, size);
-    let told = timed(size.webhooks, size.at_once, None, webhook).await?;
+    let webhook = |n: u32| ring(&platform, n.to_string(), n, size);
+    let told = timed(size.webhooks, size.at_once, webhook).await?;
     println!("{name:<11} webhooks {told}");
 
     let began = Instant::now();
@@ -210,24 +211,12 @@ async fn bench(
             bytes.map_or_else(|| "?".to_owned(), |bytes| bytes.to_string()),
             book.bytes / book.records.max(1),
         );
-        let webhook = |n: u32| ring(&platform, 1_000_000 + n, size);
-        let stop = CancellationToken::new();
         let (at, records) = (base.clone(), size.records.to_string());
-        let writers = size.writers.to_string();
-        let busy = tokio::task::spawn_blocking(move || fill_elsewhere(&at, &records, &writers));
-        let busy = async {
-            let told = busy.await;
-            stop.cancel();
-            told
-        };
-        let (told, looks, hooks) = tokio::join!(
-            busy,
-            until(&stop, 2_000, size.at_once, look_up),
-            until(&stop, 200, size.at_once, webhook),
-        );
-        println!("{name:<11} again, while others ask: {}", told??);
-        println!("{name:<11} look-ups meanwhile {}", looks?);
-        println!("{name:<11} webhooks meanwhile {}", hooks?);
+        let asking = Asking::begin(&base, size, false)?;
+        tokio::time::sleep(WARM).await;
+        let filled = tokio::task::spawn_blocking(move || fill_elsewhere(&at, &records));
+        println!("{name:<11} again, while others ask: {}", filled.await??);
+        println!("{name:<11} meanwhile, {}", asking.end()?);
     }
     if size.calls > 0 {
         pages::history(&platform, size.calls, |n| number(n % (2 * size.contacts))).await?;
@@ -263,12 +252,13 @@ fn beside(seconds: f64, plainly: &Outcome<Duration>) -> String {
 /// A call of a number comes in.
 fn ring(
     platform: &Client,
+    id: String,
     n: u32,
     size: &Size,
 ) -> impl Future<Output = Result<(), String>> + use<> {
     let platform = platform.clone();
-    let call = json!({"call": {"id": format!("c{n}"), "tenant_code": "bench", "details": [{
-        "id": format!("d{n}"), "call_type": "INCOMING_CALL", "from_number": number(n % size.contacts),
+    let call = json!({"call": {"id": format!("c{id}"), "tenant_code": "bench", "details": [{
+        "id": format!("d{id}"), "call_type": "INCOMING_CALL", "from_number": number(n % size.contacts),
         "to_number": null, "dial_starts_at": "2026-11-23T01:00:00Z", "dial_answered_at": null,
         "dial_ends_at": "2026-11-23T01:01:00Z"}]}});
     async move {
@@ -289,21 +279,15 @@ async fn in_batches<F: Future<Output = Result<(), String>>>(
     Ok(sent.into_iter().collect::<Result<(), _>>()?)
 }
 
-/// Fills the address book in a process of its own. In a cluster a worker seldom has the directory's
-/// processors; so it gets what the others leave.
-fn fill_elsewhere(base: &str, records: &str, writers: &str) -> Result<String, String> {
+/// Fills the address book in a process of its own, a request after the other, as a worker does. In
+/// a cluster it seldom has the directory's processors; so it gets what the others leave.
+fn fill_elsewhere(base: &str, records: &str) -> Result<String, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let filled = std::process::Command::new("nice")
         .args(["-n", "10"])
         .arg(this)
-        .args([
-            "--fill-at",
-            base,
-            "--records",
-            records,
-            "--writers",
-            writers,
-        ])
+        .args(["--fill-at", base, "--records", records])
+        .args(["--writers", "1"])
         .output()
         .map_err(|error| error.to_string())?;
     match filled.status.success() {
@@ -359,8 +343,91 @@ async fn fill(worker: &Client, size: &Size) -> Outcome<String> {
 /// For this long connections are opened before anything is measured.
 const WARM: Duration = Duration::from_millis(500);
 
+/// A program that looks numbers up and sends webhooks at fixed times, until it is told to end.
+struct Asking(std::process::Child);
+
+impl Asking {
+    /// Begins. In a cluster who asks seldom has the directory's processors, so it gets them first:
+    /// what it waits for is the directory.
+    fn begin(base: &str, size: &Size, is_floor: bool) -> Outcome<Self> {
+        let asking = std::process::Command::new("nice")
+            .args(["-n", "-10"])
+            .arg(std::env::current_exe()?)
+            .args(["--ask-at", base])
+            .args(["--contacts", &size.contacts.to_string()])
+            .args(["--at-once", &size.at_once.to_string()])
+            .args(["--rate", &size.rate.to_string()])
+            .args(is_floor.then_some("--floor"))
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()?;
+        Ok(Self(asking))
+    }
+
+    fn end(mut self) -> Outcome<String> {
+        drop(self.0.stdin.take());
+        let ended = self.0.wait_with_output()?;
+        match ended.status.success() {
+            true => Ok(String::from_utf8(ended.stdout)?),
+            false => Err("who asks ended with an error".into()),
+        }
+    }
+}
+
+/// Looks up and sends webhooks at fixed times until the standard input ends.
+async fn ask(base: &str, size: &Size) -> Outcome<()> {
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        stopped.cancel();
+    });
+    if std::env::args().any(|arg| arg == "--floor") {
+        let (http, url) = (reqwest::Client::new(), format!("{base}/healthz"));
+        let answer = |_| {
+            let asked = http.get(&url).send();
+            async move {
+                let answer = asked.await.map_err(|error| error.to_string())?;
+                answer
+                    .bytes()
+                    .await
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            }
+        };
+        print!("{}", until(&stop, size.rate, size.at_once, answer).await?);
+        return Ok(());
+    }
+    let look_up = look_up(client(base, Purpose::Lookup)?, size.contacts);
+    let platform = client(base, Purpose::Ingest)?;
+    let began = Timestamp::now().as_millisecond();
+    let webhook = |n: u32| ring(&platform, format!("{began}-{n}"), n, size);
+    let (looks, hooks) = tokio::join!(
+        until(&stop, size.rate, size.at_once, look_up),
+        until(&stop, 200, size.at_once, webhook),
+    );
+    print!("look-ups {}; webhooks {}", looks?, hooks?);
+    Ok(())
+}
+
+/// Looks up one number after another. They are spread over all contacts, so two neighbours never
+/// follow each other.
+fn look_up(
+    reader: Client,
+    contacts: u32,
+) -> impl Fn(u32) -> futures::future::BoxFuture<'static, Result<(), String>> {
+    move |n| {
+        let number = number((u64::from(n) * 7_919 % u64::from(contacts)) as u32);
+        let reader = reader.clone();
+        Box::pin(async move {
+            let found = reader.contact(&number).await.map_err(|e| e.to_string())?;
+            found.map(drop).ok_or(format!("{number} is not known"))
+        })
+    }
+}
+
 /// Runs something at fixed times until it is stopped, and tells the latencies after the first half
-/// second.
+/// second. The latency of each counts from its time, so a delay behind a slow one is included.
 async fn until<F: Future<Output = Result<(), String>>>(
     stop: &CancellationToken,
     rate: u32,
@@ -368,15 +435,22 @@ async fn until<F: Future<Output = Result<(), String>>>(
     run: impl Fn(u32) -> F,
 ) -> Outcome<String> {
     let began = Instant::now();
-    let numbers = stream::iter(0..).take_until(stop.cancelled());
-    let results: Vec<Result<(Instant, Duration), String>> = numbers
-        .map(|n| {
+    let (tell, told) = futures::channel::mpsc::unbounded();
+    let stopped = stop.clone();
+    // A thread, since tokio's time has steps of a millisecond.
+    std::thread::spawn(move || {
+        for n in 0.. {
             let due = began + Duration::from_secs(1) * n / rate;
-            let running = run(n);
-            async move {
-                tokio::time::sleep_until(due.into()).await;
-                running.await.map(|()| (due, due.elapsed()))
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if stopped.is_cancelled() || tell.unbounded_send((n, due)).is_err() {
+                return;
             }
+        }
+    });
+    let results: Vec<Result<(Instant, Duration), String>> = told
+        .map(|(n, due)| {
+            let running = run(n);
+            async move { running.await.map(|()| (due, due.elapsed())) }
         })
         .buffer_unordered(at_once)
         .collect()
@@ -395,24 +469,18 @@ async fn until<F: Future<Output = Result<(), String>>>(
     ))
 }
 
-/// Measures the rate per second and the latencies. With a rate, each request has a start time and
-/// its latency counts from then, so a delay behind a slow request is included.
+/// Measures the rate per second and the latencies, as fast as so many clients ask.
 async fn timed<F: Future<Output = Result<(), String>>>(
     count: u32,
     at_once: usize,
-    rate: Option<u32>,
     run: impl Fn(u32) -> F,
 ) -> Outcome<String> {
     let began = Instant::now();
     let results: Vec<Result<Duration, String>> = stream::iter(0..count)
         .map(|n| {
-            let due = rate.map(|rate| began + Duration::from_secs(1) * n / rate);
             let running = run(n);
             async move {
-                if let Some(due) = due {
-                    tokio::time::sleep_until(due.into()).await;
-                }
-                let began = due.unwrap_or_else(Instant::now);
+                let began = Instant::now();
                 running.await.map(|()| began.elapsed())
             }
         })
@@ -423,11 +491,7 @@ async fn timed<F: Future<Output = Result<(), String>>>(
     let mut times = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     times.sort();
     Ok(format!(
-        "{} {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms",
-        rate.map_or_else(
-            || format!("as fast as {at_once} clients ask:"),
-            |rate| format!("at {rate}/s:")
-        ),
+        "as fast as {at_once} clients ask: {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms",
         f64::from(count) / seconds,
         permille(&times, 500),
         permille(&times, 990),
