@@ -1,4 +1,4 @@
-//! Tests with two controllers and one Lease: the leader may change, but Salesforce receives the
+//! Tests with several controllers and one Lease: the leader may change, but Salesforce receives the
 //! same requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,21 +11,33 @@ use crate::stage::{SOON, Stage};
 use crate::throttled;
 use crate::world::{self, PASSWORD, TOKEN, USER};
 
+/// What a controller says when it begins to lead.
+const LEADS: &str = "this replica leads";
+
 /// Starts a controller that takes part in the election.
 pub(crate) async fn candidate(stage: &Stage, name: &str) -> Process {
+    candidate_with(stage, name, &[]).await
+}
+
+async fn candidate_with(stage: &Stage, name: &str, flags: &[&str]) -> Process {
     let lease = format!("--lease-namespace={}", stage.ns());
     let identity = format!("--identity={name}");
+    let of_all = ["--leader-elect", &lease, &identity];
     stage
-        .another_controller(name, &["--leader-elect", &lease, &identity])
+        .another_controller(name, &[&of_all, flags].concat())
         .await
 }
 
 /// Waits until this controller leads.
 pub(crate) async fn leads(controller: &Process) {
-    controller
-        .wait_for_text("this replica leads", SOON)
-        .await
-        .unwrap();
+    controller.wait_for_text(LEADS, SOON).await.unwrap();
+}
+
+/// A field of the Lease, as a path of kubectl's.
+async fn in_lease(stage: &Stage, path: &str) -> String {
+    let path = format!("jsonpath={{{path}}}");
+    let get = ["get", "lease", "switchboard-controller", "-o", &path];
+    stage.kubectl(&get).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,15 +81,7 @@ async fn a_change_of_leader_in_order_or_by_force_adds_no_log_in() {
     assert_eq!(stage.simulator.counters().logins.len(), logins + 1);
     assert_eq!(third.terminate(SOON).await.unwrap(), 0, "{}", third.text());
     wait_for("the Lease to be given back", SOON, async || {
-        let lease = stage
-            .kubectl(&[
-                "get",
-                "lease",
-                "switchboard-controller",
-                "-o",
-                "jsonpath={.spec.holderIdentity}",
-            ])
-            .await;
+        let lease = in_lease(&stage, ".spec.holderIdentity").await;
         if lease.is_empty() { Ok(()) } else { Err(lease) }
     })
     .await;
@@ -99,14 +103,10 @@ async fn of_many_who_stand_by_one_takes_over_and_the_others_go_on_to_wait() {
             None
         }
     });
-    let lease = format!("--lease-namespace={}", stage.ns());
     let mut replicas = vec![];
     for at in 0..6 {
-        let name = format!("replica-{at}");
-        let identity = format!("--identity={name}");
         let times = ["--lease-duration=8s", "--lease-renew=2s"];
-        let flags = ["--leader-elect", &lease, &identity, times[0], times[1]];
-        replicas.push(stage.another_controller(&name, &flags).await);
+        replicas.push(candidate_with(&stage, &format!("replica-{at}"), &times).await);
     }
     for is_killed in [false, true, false, false] {
         let leader = wait_for("a replica to lead", SOON, async || {
@@ -115,11 +115,7 @@ async fn of_many_who_stand_by_one_takes_over_and_the_others_go_on_to_wait() {
         })
         .await;
         // Whoever wrongly believes that it leads hears of it with its next renewal, and ends.
-        let renewed = async || {
-            let path = "jsonpath={.spec.renewTime}";
-            let get = ["get", "lease", "switchboard-controller", "-o", path];
-            stage.kubectl(&get).await
-        };
+        let renewed = async || in_lease(&stage, ".spec.renewTime").await;
         for _ in 0..3 {
             let before = renewed().await;
             wait_for("the Lease to be renewed", SOON, async || {
@@ -141,5 +137,5 @@ async fn of_many_who_stand_by_one_takes_over_and_the_others_go_on_to_wait() {
 }
 
 fn is_leader(replica: &Process) -> bool {
-    replica.text().contains("this replica leads")
+    replica.text().contains(LEADS)
 }

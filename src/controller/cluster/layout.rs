@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::leader::{LEASE, Seat};
-use super::sight::Sight;
+use super::sight::{Sight, holder};
 use crate::api::now;
 use crate::error::Chain;
 use crate::shard::Shard;
@@ -91,7 +91,7 @@ impl Layout {
         let mut rival = None;
         for lease in leases {
             let name = lease.name_any();
-            let Some(holder) = holder(lease, &name) else {
+            let Some(holder) = holder(lease).filter(|_| is_ours(&name)) else {
                 continue;
             };
             if count(holder) == shard.count() || self.is_over(lease, &name, now, clock) {
@@ -108,18 +108,16 @@ impl Layout {
     /// Whether the Lease has run out, as seen from here.
     fn is_over(&mut self, lease: &Lease, name: &str, now: Instant, clock: Timestamp) -> bool {
         let sight = self.0.entry(name.to_owned()).or_default();
-        sight.look(lease, now);
         sight.left(lease, now, clock).is_none()
     }
 }
 
-/// Who holds a Lease of a controller.
-fn holder<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
-    let rest = name.strip_prefix(LEASE)?;
-    let index = rest.strip_prefix('-').unwrap_or(rest);
-    let is_ours = rest.is_empty() || index.bytes().all(|byte| byte.is_ascii_digit());
-    let holder = lease.spec.as_ref()?.holder_identity.as_deref()?;
-    (is_ours && !holder.is_empty()).then_some(holder)
+/// Whether a Lease of this name is one of a controller.
+fn is_ours(name: &str) -> bool {
+    name.strip_prefix(LEASE).is_some_and(|rest| {
+        let index = rest.strip_prefix('-').unwrap_or(rest);
+        rest.is_empty() || index.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// How many shards there are for this holder. One that tells none has all namespaces.

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::sight::Sight;
+use super::sight::{Sight, holder};
 use crate::api::now;
 use crate::error::Chain;
 use crate::shard::Shard;
@@ -209,6 +209,10 @@ impl Candidate {
         Api::namespaced(self.client.clone(), &self.seat.namespace)
     }
 
+    fn holds(&self, lease: &Lease) -> bool {
+        holder(lease) == Some(self.seat.holder().as_str())
+    }
+
     /// Waits until this replica holds the Lease: it takes one that was given back or has run out.
     async fn until_held(&self) {
         let mut sight = Sight::default();
@@ -240,14 +244,10 @@ impl Candidate {
         let version = lease.resource_version().unwrap_or_default();
         let mut events = std::pin::pin!(leases.watch(&of_ours, &version).await?);
         loop {
-            if is_held_by(&lease, &self.seat.holder()) {
+            if self.holds(&lease) {
                 return Ok(true);
             }
-            sight.look(&lease, Instant::now());
-            let left = match is_held(&lease) {
-                true => sight.left(&lease, Instant::now(), now()),
-                false => None,
-            };
+            let left = holder(&lease).and_then(|_| sight.left(&lease, Instant::now(), now()));
             let Some(left) = left else {
                 return self.take(&leases, &lease).await;
             };
@@ -296,20 +296,10 @@ impl Candidate {
     /// another one which has run out by the clock of this node.
     async fn give_back(&self, manager: &LeaseManager) -> Result<(), LeaseManagerError> {
         match self.leases().get(&self.seat.lease()).await {
-            Ok(lease) if !is_held_by(&lease, &self.seat.holder()) => Ok(()),
+            Ok(lease) if !self.holds(&lease) => Ok(()),
             _ => manager.release().await,
         }
     }
-}
-
-fn is_held(lease: &Lease) -> bool {
-    !is_held_by(lease, "")
-}
-
-fn is_held_by(lease: &Lease, holder: &str) -> bool {
-    let spec = lease.spec.as_ref();
-    let held_by = spec.and_then(|spec| spec.holder_identity.as_deref());
-    held_by.unwrap_or_default() == holder
 }
 
 /// Takes the Lease, renews it and reports who holds it until `over` is cancelled. Then gives it

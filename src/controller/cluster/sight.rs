@@ -1,5 +1,5 @@
-//! Whether a Lease has run out, as seen from here. The clocks of two nodes differ, so it has when
-//! nobody changes it for as long as it lasts.
+//! Who holds a Lease, and whether it has run out, as seen from here. The clocks of two nodes
+//! differ, so it has when nobody changes it for as long as it lasts.
 
 use std::time::Duration;
 
@@ -21,17 +21,20 @@ pub(super) struct Sight {
 // === impl Sight ===
 
 impl Sight {
-    /// Sees the Lease as it is now.
-    pub(super) fn look(&mut self, lease: &Lease, now: Instant) {
+    /// For how long the Lease, which is so at the monotonic time `now`, lasts if nobody changes it;
+    /// `None` if it has run out. `clock` is that of this node.
+    pub(super) fn left(
+        &mut self,
+        lease: &Lease,
+        now: Instant,
+        clock: Timestamp,
+    ) -> Option<Duration> {
         let version = lease.resource_version();
-        if self.seen.as_ref().is_none_or(|(seen, _)| *seen != version) {
-            self.seen = Some((version, now));
-        }
-    }
-
-    /// For how long the Lease lasts if nobody changes it, by the monotonic time `now` and the clock
-    /// of this node; `None` if it has run out.
-    pub(super) fn left(&self, lease: &Lease, now: Instant, clock: Timestamp) -> Option<Duration> {
+        let since = match &self.seen {
+            Some((seen, since)) if *seen == version => *since,
+            _ => now,
+        };
+        self.seen = Some((version, since));
         let spec = lease.spec.as_ref();
         let lasts = spec
             .and_then(|spec| spec.lease_duration_seconds)
@@ -42,10 +45,15 @@ impl Sight {
             let age = clock.duration_since(renewed.0).saturating_sub(SKEW);
             Duration::try_from(age).is_ok_and(|age| age > lasts)
         });
-        let since = self.seen.as_ref().map_or(now, |(_, since)| *since);
         let left = lasts.checked_sub(now.saturating_duration_since(since))?;
         (!is_long_over && !left.is_zero()).then_some(left)
     }
+}
+
+/// Who holds a Lease; `None` if it is free.
+pub(super) fn holder(lease: &Lease) -> Option<&str> {
+    let holder = lease.spec.as_ref()?.holder_identity.as_deref()?;
+    (!holder.is_empty()).then_some(holder)
 }
 
 #[cfg(test)]
@@ -65,7 +73,6 @@ mod tests {
     }
 
     fn left(sight: &mut Sight, lease: &Lease, now: Instant) -> Option<Duration> {
-        sight.look(lease, now);
         sight.left(lease, now, "2026-11-30T08:00:00Z".parse().unwrap())
     }
 
