@@ -319,16 +319,18 @@ impl Play<'_> {
                 }
             }
         };
+        // At once with what was asked for: asked for afterwards it would take the place of what the
+        // tenant asks for meanwhile.
+        let wish = found.annotations().get(RUN_REQUESTED_AT);
+        let annotations = wish.map(|wish| json!({RUN_REQUESTED_AT: wish}));
         let manifest = json!({
             "apiVersion": "switchboard.dev/v1alpha1", "kind": "SalesforceIntegration",
-            "metadata": {"name": "acme", "namespace": self.stage.ns()}, "spec": found.spec,
+            "metadata": {
+                "name": "acme", "namespace": self.stage.ns(), "annotations": annotations,
+            },
+            "spec": found.spec,
         });
-        let wish = found.annotations().get(RUN_REQUESTED_AT).cloned();
-        self.apply(&manifest).await?;
-        match wish {
-            Some(wish) => self.ask_for_run(&wish).await,
-            None => Ok(()),
-        }
+        self.apply(&manifest).await
     }
 }
 

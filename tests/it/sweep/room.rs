@@ -211,7 +211,7 @@ async fn to_the_end(
         }
         holds?;
         let state = match (play.fault, without) {
-            (Some(Fault::MadeAgain), Some(without)) => {
+            (Some(fault), Some(without)) if scenario.may_forget_a_run(fault) => {
                 state::with_the_run_before(state, &without.state)
             }
             _ => state,

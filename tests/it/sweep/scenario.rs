@@ -173,6 +173,13 @@ impl Scenario {
         }
     }
 
+    /// Whether its last run may be missing in the status, until the next one: that of an
+    /// integration that was made again after it, or one of the controller itself that was killed
+    /// when calls had their names and the status did not tell of it.
+    pub(super) fn may_forget_a_run(self, fault: Fault) -> bool {
+        fault == Fault::MadeAgain || self == Self::AfterCall && fault.starts() > 0
+    }
+
     /// What must be so in the end.
     ///
     /// # Errors

@@ -118,7 +118,7 @@ pub(super) async fn runs(stage: &Stage) -> Result<bool, String> {
     Ok(jobs.iter().any(|job| !is_over(job)))
 }
 
-/// Of an integration that was made again after its last run, as if it had run: no other run comes.
+/// Of an integration whose status has forgotten its last run, as if it had run: no other run comes.
 pub(super) fn with_the_run_before(mut state: Value, without: &Value) -> Value {
     let synced = state.pointer("/integrations/acme/conditions/Synced");
     if synced.is_some_and(|synced| synced[1] == "NoRunYet") {
