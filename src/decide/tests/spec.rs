@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::conditions::EXCLUSIVE;
+use crate::decide::rules::pods::TenantsMay;
 
 #[test]
 fn disabled_retrieval_removes_the_cron_job_and_is_synced() {
@@ -106,4 +107,22 @@ fn of_a_spec_that_cannot_be_used_each_condition_says_so() {
         .collect();
     assert!(older.is_empty(), "{older:?}");
     assert_eq!(world.condition(EXCLUSIVE).unwrap().0, Truth::True);
+}
+
+#[test]
+fn what_a_tenant_may_not_set_of_runs_is_refused_in_words_that_name_the_field() {
+    let mut world = World::healthy();
+    world.config.tenants_may = Some(TenantsMay::default());
+    let run = world.resource.spec.run.get_or_insert_default();
+    run.labels = [("team".into(), "sales".into())].into_iter().collect();
+    let plan = world.step(Ok(findings()));
+    assert_eq!(
+        world.condition(READY),
+        Some((Truth::False, "InvalidSpec".into()))
+    );
+    let said = &plan.status.errors[0].message;
+    assert!(said.contains("spec.run.labels"), "{said}");
+    world.resource.spec.run = None;
+    world.step(Ok(findings()));
+    assert_eq!(world.condition(READY).unwrap().0, Truth::True);
 }

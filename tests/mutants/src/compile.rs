@@ -57,13 +57,18 @@ struct DiagnosticSpan {
     is_primary: bool,
 }
 
-/// Weaves `mutants` into the crate in `tree` and compiles its unit tests.
+/// Weaves `mutants` into the crate in `tree` and compiles its unit tests. `refused` has the names
+/// of those that did not compile before, and gets the others.
 ///
 /// # Errors
 ///
 /// A file cannot be read or written, is no Rust, or does not compile for a reason that is no
 /// change's.
-pub(crate) fn compile(tree: &Path, mutants: &BTreeMap<Number, Mutant>) -> Result<Compiled, Error> {
+pub(crate) fn compile(
+    tree: &Path,
+    mutants: &BTreeMap<Number, Mutant>,
+    refused: &Path,
+) -> Result<Compiled, Error> {
     let root = tree.join("src/lib.rs");
     let text = read(&root)?;
     write(&root, &format!("{text}\nmod woven;\n"))?;
@@ -75,7 +80,13 @@ pub(crate) fn compile(tree: &Path, mutants: &BTreeMap<Number, Mutant>) -> Result
         }
     }
     let mut left_out = BTreeSet::new();
-    let mut unviable = BTreeSet::new();
+    let before = std::fs::read_to_string(refused).unwrap_or_default();
+    let before: BTreeSet<&str> = before.lines().collect();
+    let mut unviable: BTreeSet<Number> = mutants
+        .iter()
+        .filter(|(_, mutant)| before.contains(mutant.name.as_str()))
+        .map(|(number, _)| *number)
+        .collect();
     loop {
         let mut woven: BTreeMap<&str, Woven> = BTreeMap::new();
         for (file, source) in &sources {
@@ -109,6 +120,11 @@ pub(crate) fn compile(tree: &Path, mutants: &BTreeMap<Number, Mutant>) -> Result
         }
         eprintln!("{} changes do not compile", unviable.len() + blamed.len());
         unviable.extend(blamed);
+        let names: Vec<&str> = unviable
+            .iter()
+            .map(|number| mutants[number].name.as_str())
+            .collect();
+        write(refused, &names.join("\n"))?;
     }
 }
 
@@ -131,6 +147,8 @@ fn cargo(tree: &Path) -> Result<(Option<PathBuf>, Vec<Diagnostic>), Error> {
     let output = Command::new("cargo")
         .current_dir(tree)
         .args(["test", "--lib", "--no-run", "--message-format=json"])
+        // Most of the time goes into tests that play histories.
+        .args(["--config", "profile.dev.package.switchboard.opt-level=1"])
         .env("RUSTFLAGS", "-Awarnings")
         .stderr(Stdio::inherit())
         .output()

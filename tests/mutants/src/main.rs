@@ -12,8 +12,10 @@ mod tests;
 mod weave;
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -31,6 +33,18 @@ struct Arguments {
     /// Play those alone whose names hold this text.
     #[arg(long)]
     only: Option<String>,
+    /// Play those alone that were not noticed the last time, by the report.
+    #[arg(long)]
+    again: bool,
+    /// Play this many, drawn from the seed; those that are drawn for a smaller number are among
+    /// them.
+    #[arg(long)]
+    sample: Option<usize>,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Seconds that a test may take alone to be asked. Few histories take most of the time.
+    #[arg(long, default_value_t = 2.0)]
+    at_most: f64,
     /// Changes played at a time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -75,7 +89,10 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     let listed = std::fs::read_to_string(&arguments.list).map_err(file)?;
     let mutants: Vec<Mutant> = serde_json::from_str(&listed).map_err(Error::List)?;
     let mutants: BTreeMap<Number, Mutant> = (1..).zip(mutants).collect();
-    let compiled = compile::compile(&arguments.tree, &mutants)?;
+    let refused = arguments.report.with_extension("refused");
+    let compiled = compile::compile(&arguments.tree, &mutants, &refused)?;
+    let earlier = std::fs::read_to_string(&arguments.report).unwrap_or_default();
+    let before: BTreeMap<&str, Fate> = earlier.lines().filter_map(read_line).collect();
     let scratch = tempfile::tempdir().map_err(file)?;
     let tests = Tests::record(
         &compiled.program,
@@ -83,8 +100,9 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
         scratch.path(),
         &arguments.rooms,
         arguments.jobs,
+        Duration::try_from_secs_f64(arguments.at_most).unwrap_or(Duration::MAX),
     )?;
-    let played: Vec<(Number, String)> = mutants
+    let mut played: Vec<(Number, String)> = mutants
         .iter()
         .filter(|(number, _)| {
             !compiled.left_out.contains(*number) && !compiled.unviable.contains(*number)
@@ -93,10 +111,20 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
             let only = arguments.only.as_ref();
             only.is_none_or(|only| mutant.name.contains(only))
         })
+        .filter(|(_, mutant)| {
+            let fate = before.get(mutant.name.as_str());
+            !arguments.again || matches!(fate, Some(Fate::NotNoticed | Fate::NotReached))
+        })
         .map(|(number, mutant)| (*number, mutant.file.clone()))
         .collect();
+    played.sort_by_cached_key(|(number, _)| {
+        let mut hasher = DefaultHasher::new();
+        (arguments.seed, &mutants[number].name).hash(&mut hasher);
+        hasher.finish()
+    });
+    played.truncate(arguments.sample.unwrap_or(usize::MAX));
     println!("{} changes are played", played.len());
-    let fates = tests.play(
+    let mut fates = tests.play(
         &arguments.tree,
         &played,
         arguments.jobs,
@@ -105,6 +133,13 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
             println!("{fate:?}\t{name}\t{}", by.unwrap_or(""));
         },
     );
+    if arguments.again {
+        for (number, mutant) in &mutants {
+            if let Some(fate) = before.get(mutant.name.as_str()) {
+                fates.entry(*number).or_insert(*fate);
+            }
+        }
+    }
     let mut report = String::new();
     for (number, mutant) in &mutants {
         let fate = match fates.get(number) {
@@ -119,6 +154,15 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
         .map_err(|error| Error::File(arguments.report.clone(), error))?;
     print!("{}", summary(&fates, &mutants));
     Ok(())
+}
+
+/// A line of a report: fate and name. What was not played is no fate.
+fn read_line(line: &str) -> Option<(&str, Fate)> {
+    let (fate, name) = line.split_once('\t')?;
+    let fate = Fate::ALL
+        .into_iter()
+        .find(|known| format!("{known:?}") == fate)?;
+    Some((name, fate))
 }
 
 /// How many of each room were noticed.

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::weave::Number;
 
+/// What a test takes at most that is asked out of turn, and the first group of tests together.
+const QUICK: Duration = Duration::from_millis(300);
+
 /// How a change ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fate {
@@ -22,6 +25,16 @@ pub(crate) enum Fate {
     NotNoticed,
     /// No test comes by it.
     NotReached,
+}
+
+impl Fate {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Noticed,
+        Self::NeverEnded,
+        Self::NotNoticed,
+        Self::NotReached,
+    ];
 }
 
 /// A unit test, as it is without a change.
@@ -43,7 +56,8 @@ pub(crate) struct Tests {
 }
 
 impl Tests {
-    /// Runs each test whose name begins with one of `rooms` alone, without a change.
+    /// Runs each test whose name begins with one of `rooms` alone, without a change. Those that
+    /// take no longer than `at_most` are asked later.
     ///
     /// # Errors
     ///
@@ -54,6 +68,7 @@ impl Tests {
         scratch: &Path,
         rooms: &[String],
         jobs: usize,
+        at_most: Duration,
     ) -> Result<Self, Error> {
         let listed = Command::new(program)
             .args(["--list", "--format", "terse"])
@@ -104,6 +119,9 @@ impl Tests {
         let mut recorded = recorded
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let all = recorded.len();
+        recorded.retain(|(test, _)| test.took <= at_most);
+        println!("{} of {all} tests are asked", recorded.len());
         recorded
             .sort_by(|(one, _), (other, _)| (one.took, &one.name).cmp(&(other.took, &other.name)));
         let mut by_change: HashMap<Number, Vec<usize>> = HashMap::new();
@@ -138,7 +156,7 @@ impl Tests {
                 .cloned()
                 .unwrap_or_default();
             let (fate, by) = self.fate(tree, *number, &first);
-            if let Some(by) = by {
+            if let Some(by) = by.filter(|by| self.tests[*by].took <= QUICK) {
                 let mut noticed = locked(&noticed);
                 let tests = noticed.entry(close_to).or_default();
                 tests.retain(|test| *test != by);
@@ -161,12 +179,19 @@ impl Tests {
         let (mut left, others): (Vec<usize>, Vec<usize>) =
             tests.iter().partition(|test| first.contains(test));
         left.sort_by_key(|test| first.iter().position(|other| other == test));
-        let mut size = left.len();
         left.extend(others);
         let mut left = left.as_slice();
+        // All tests of a group run to their end, so the first groups are short, and none runs long
+        // for one that fails at once.
+        let mut at_most = QUICK;
         while !left.is_empty() {
-            let (now, later) = left.split_at(size.clamp(1, left.len()));
-            size = (2 * size).max(8);
+            let mut together = Duration::ZERO;
+            let fits = left.iter().position(|test| {
+                together += self.tests[*test].took;
+                together > at_most
+            });
+            let (now, later) = left.split_at(fits.unwrap_or(left.len()).max(1));
+            at_most *= 2;
             left = later;
             let names: Vec<String> = now
                 .iter()
@@ -179,7 +204,7 @@ impl Tests {
             if let Ok(file) = std::fs::File::create(&log) {
                 command.stdout(file);
             }
-            let fate = run(command, usual * 10 + Duration::from_secs(30));
+            let fate = run(command, usual * 10 + Duration::from_secs(10));
             let said = std::fs::read_to_string(&log).unwrap_or_default();
             let _ = std::fs::remove_file(&log);
             match fate {
