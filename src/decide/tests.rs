@@ -7,6 +7,7 @@ mod budget;
 mod call_centers;
 mod connection;
 mod credentials;
+mod edges;
 mod fates;
 mod hostile_logins;
 mod login_ledger;

@@ -325,4 +325,77 @@ mod tests {
         // An hour later it is no longer thought to have the same cause.
         assert!((5..=6).contains(&times.len()), "{times:?}");
     }
+
+    /// A status in which this condition has been so for that reason since second -60.
+    fn since_a_minute(type_: &str, truth: Truth, reason: Reason) -> SalesforceIntegrationStatus {
+        let mut status = SalesforceIntegrationStatus::default();
+        let verdict = conditions::Verdict {
+            truth,
+            ..conditions::Verdict::fails(reason, "so")
+        };
+        conditions::set(&mut status.conditions, type_, verdict, Some(1), at(-60));
+        status
+    }
+
+    #[test]
+    fn who_waits_for_an_answer_is_who_was_not_answered_and_nothing_else() {
+        let silence = Reason::from(Meaning::Unreachable);
+        let silent = since_a_minute(CONNECTED, Truth::False, silence);
+        assert_eq!(silent_since(&silent), Some(at(-60)));
+        let mut refused = silent.clone();
+        refused.connection.get_or_insert_default().failed_logins = 1;
+        for other in [
+            refused,
+            since_a_minute(CONNECTED, Truth::True, silence),
+            since_a_minute(CONNECTED, Truth::False, Meaning::InvalidLogin.into()),
+            SalesforceIntegrationStatus::default(),
+        ] {
+            assert_eq!(silent_since(&other), None, "{:?}", other.conditions);
+        }
+    }
+
+    #[test]
+    fn a_run_that_asked_is_an_answer_for_who_waited_and_one_that_was_not_answered_is_silence() {
+        let silent = since_a_minute(CONNECTED, Truth::False, Meaning::Unreachable.into());
+        let heard = |outcome, calls, code: Option<Reason>| {
+            let mut report = RunReport::begin(crate::run::RunKind::Lookup, at(5));
+            (report.outcome, report.api_calls) = (outcome, calls);
+            report.error = code.map(|code| crate::run::Note::new(code, "so"));
+            heard_in_run(Some(&silent), &report)
+        };
+        let answer = Some(Heard::Answer(at(-60)));
+        assert_eq!(heard(Outcome::Succeeded, 1, None), answer);
+        assert_eq!(
+            heard(Outcome::Succeeded, 0, None),
+            None,
+            "nothing was asked"
+        );
+        let unreachable = Reason::from(Meaning::Unreachable);
+        let silence = Some(Heard::Silence(at(5)));
+        assert_eq!(heard(Outcome::Failed, 1, Some(unreachable)), silence);
+        let other = Reason::from(Meaning::QueryTimeout);
+        assert_eq!(heard(Outcome::Failed, 1, Some(other)), None);
+        let report = RunReport::begin(crate::run::RunKind::Lookup, at(5));
+        assert_eq!(heard_in_run(None, &report), None, "nobody had waited");
+    }
+
+    #[test]
+    fn who_was_asked_rests_for_ten_minutes_and_a_slope_that_is_over_begins_anew() {
+        let waiting = || vec![(at(-600), 0)];
+        let mut recovery = told(waiting(), -600);
+        assert_eq!(recovery.take_due(at(0)), [0]);
+        recovery.hear(&9, Heard::Answer(at(-600)), at(599), waiting);
+        assert_eq!(recovery.next_due(), None);
+        recovery.hear(&9, Heard::Answer(at(-600)), at(600), waiting);
+        assert_eq!(recovery.next_due(), Some(at(600)));
+
+        for (second, gap) in [(269, SLOPE / 100), (270, STEP)] {
+            let mut recovery = told(silent(100, -1_800), -1_800);
+            recovery.slope.clear();
+            let two = || vec![(at(-1_000), 500), (at(-999), 501)];
+            recovery.hear(&9, Heard::Answer(at(-1_000)), at(second), two);
+            let times: Vec<_> = recovery.slope.iter().map(|(due, _)| *due).collect();
+            assert_eq!(times[1].duration_since(times[0]), gap, "{second}");
+        }
+    }
 }

@@ -547,3 +547,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_code_of_a_failed_run_is_its_cause_and_is_not_said_twice() {
+    let told = |reason: Reason, message: &str| {
+        let mut conditions = vec![];
+        let verdict = Verdict::fails(reason, message);
+        conditions::set(&mut conditions, READY, verdict, Some(1), at(0));
+        let ready = conditions::find(&conditions, READY).unwrap();
+        let cause = super::ledger::cause_of(ready);
+        let message = super::ledger::message_of(ready).to_owned();
+        (cause, message)
+    };
+    let pair = |code: &str, message: &str| (Code::from(code), message.to_owned());
+    assert_eq!(
+        told(Reason::RunFailed, "QueryTimeout: too long"),
+        pair("QueryTimeout", "too long")
+    );
+    for message in ["Two words: too long", ": too long", "too long"] {
+        assert_eq!(told(Reason::RunFailed, message), pair("RunFailed", message));
+    }
+    assert_eq!(
+        told(Reason::InvalidSpec, "QueryTimeout: too long"),
+        pair("InvalidSpec", "QueryTimeout: too long")
+    );
+}

@@ -394,4 +394,24 @@ mod tests {
         assert_eq!(unwritten.runs().len(), MAX_KEPT);
         assert!(unwritten.api_calls() >= 7);
     }
+
+    #[test]
+    fn a_run_did_nothing_when_it_neither_found_nor_asked_nor_warned() {
+        assert!(run("a", 0, 0).did_nothing());
+        assert!(!failed("a", 0).did_nothing());
+        let changes: [fn(&mut RunReport); 4] = [
+            |report| report.calls = 1,
+            |report| report.numbers = 1,
+            |report| report.api_calls = 1,
+            |report| report.warnings = vec![Note::new(Reason::ReportValueRefused, "so")],
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let mut run = run("a", 0, 0);
+            change(run.report.as_mut().unwrap());
+            assert!(!run.did_nothing(), "{index}");
+        }
+        let mut silent = run("a", 0, 0);
+        silent.report = None;
+        assert!(!silent.did_nothing());
+    }
 }
