@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Plays the changes that cargo-mutants lists (.cargo/mutants.toml) and says which no unit test notices: those whose names hold $1, or all. They are compiled
-# once, in a worktree of their own; how each ended is in target/mutants.txt.
+# Plays the changes that cargo-mutants lists (.cargo/mutants.toml) and says which no unit test notices. They are compiled once, in a worktree of their own;
+# how each ended is in target/mutants.txt. Arguments are those of the program (src/main.rs): --only TEXT, --sample NUMBER, --again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -16,4 +16,4 @@ mapfile -t rooms < <(sed -n '/^additional_cargo_test_args/,/^]/s/^ *"\([a-z_:]*:
 sed -i '0,/^version = "/s/^version = "[^"]*/&-mutants/' Cargo.toml
 export CARGO_TARGET_DIR=$root/target
 cargo run --quiet --manifest-path "$root/Cargo.toml" -p switchboard-mutants -- "$tree" \
-  --list "$root/target/mutants.json" --report "$root/target/mutants.txt" --jobs "${JOBS:-2}" ${1:+--only "$1"} -- "${rooms[@]}"
+  --list "$root/target/mutants.json" --report "$root/target/mutants.txt" --jobs "${JOBS:-2}" "$@" -- "${rooms[@]}"
