@@ -149,7 +149,6 @@ fn cargo(tree: &Path) -> Result<(Option<PathBuf>, Vec<Diagnostic>), Error> {
         .args(["test", "--lib", "--no-run", "--message-format=json"])
         // Most of the time goes into tests that play histories.
         .args(["--config", "profile.dev.package.switchboard.opt-level=1"])
-        .env("RUSTFLAGS", "-Awarnings")
         .stderr(Stdio::inherit())
         .output()
         .map_err(Error::Cargo)?;
