@@ -528,4 +528,101 @@ mod tests {
             assert_eq!(pod.pointer(path), Some(&wanted), "{path}: {pod}");
         }
     }
+
+    #[test]
+    fn the_pod_of_a_run_has_its_secrets_its_settings_and_an_end() {
+        let affinity = "podTemplate: {affinity: {nodeAffinity: {}}}";
+        let config = Config {
+            pod_template: PodRules::read(affinity, "128Mi").unwrap().pod_template,
+            run_deadline: std::time::Duration::from_secs(1_800),
+            ca_bundle: Some("pem".into()),
+            directory_ca: true,
+            worker_proxy: vec![("HTTPS_PROXY".into(), "http://proxy".into())],
+            ..Config::default()
+        };
+        let acme = fixtures::integration("acme");
+        let settings = Settings::of(&acme).unwrap();
+        let status = SalesforceIntegrationStatus::default();
+        let run = |credentials: &Credentials, calls| {
+            let run = run_template(&acme, &settings, &status, credentials, calls, None, &config);
+            serde_json::to_value(&run.spec).unwrap()
+        };
+        let available = Credentials::Available {
+            fingerprint: "f1".into(),
+            user: "u1".into(),
+            keys: vec!["password".into(), "token".into()],
+        };
+        let told = run(&available, Some(77));
+        let pod = told.pointer("/template/spec").unwrap();
+        for (path, wanted) in [
+            ("/restartPolicy", "Never".into()),
+            ("/dnsPolicy", "ClusterFirst".into()),
+            ("/schedulerName", "default-scheduler".into()),
+            ("/enableServiceLinks", false.into()),
+            ("/activeDeadlineSeconds", 1_800.into()),
+            ("/terminationGracePeriodSeconds", 30.into()),
+            ("/affinity/nodeAffinity", serde_json::json!({})),
+            (
+                "/securityContext/seccompProfile/type",
+                "RuntimeDefault".into(),
+            ),
+            (
+                "/volumes/0/secret/secretName",
+                settings.auth.secret.as_str().into(),
+            ),
+            ("/volumes/0/secret/items/0/path", "password".into()),
+            ("/volumes/0/secret/items/1/key", "token".into()),
+            ("/volumes/0/secret/defaultMode", 0o444.into()),
+            ("/volumes/1/secret/secretName", "acme-directory".into()),
+            ("/volumes/1/secret/items/0/key", "worker".into()),
+            ("/containers/0/volumeMounts/0/name", "credentials".into()),
+            ("/containers/0/volumeMounts/1/readOnly", true.into()),
+            ("/containers/0/terminationMessagePolicy", "File".into()),
+            ("/containers/0/args/0", "worker".into()),
+            ("/containers/0/env/2/name", "HTTPS_PROXY".into()),
+            ("/containers/0/env/2/value", "http://proxy".into()),
+            (
+                "/containers/0/securityContext/readOnlyRootFilesystem",
+                true.into(),
+            ),
+            (
+                "/containers/0/securityContext/capabilities/drop/0",
+                "ALL".into(),
+            ),
+        ] {
+            assert_eq!(pod.pointer(path), Some(&wanted), "{path}: {pod}");
+        }
+        let mounted = pod.pointer("/volumes/1/secret/items").unwrap();
+        assert_eq!(mounted.as_array().unwrap().len(), 3, "{mounted}");
+        let arguments = pod.pointer("/containers/0/args").unwrap().to_string();
+        for argument in [
+            "--credentials-dir=",
+            "--directory-token-file=",
+            "--termination-log=",
+            "--ca-bundle=",
+            "--directory-ca-bundle=",
+        ] {
+            assert!(arguments.contains(argument), "{argument}: {arguments}");
+        }
+        assert_eq!(told["backoffLimit"], 0);
+        let deadline = told["activeDeadlineSeconds"].as_i64().unwrap();
+        assert_eq!(deadline, 1_800 + SCHEDULING_GRACE_SECONDS);
+        let annotations = told.pointer("/template/metadata/annotations").unwrap();
+        assert_eq!(annotations[API_CALLS], "77");
+        assert_eq!(annotations[CREDENTIALS_VERSION], "f1");
+        // Before the Secret was read only what each log-in of the method needs.
+        let unread = run(&Credentials::NotRead, None);
+        let items = unread
+            .pointer("/template/spec/volumes/0/secret/items")
+            .unwrap();
+        let keys = items
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["key"].clone());
+        let required = settings.auth.method.keys().iter();
+        let required = required.filter(|key| key.required).map(|key| key.name);
+        assert_eq!(keys.collect::<Vec<_>>(), required.collect::<Vec<_>>());
+        assert_eq!(unread.pointer("/template/metadata/annotations"), None);
+    }
 }

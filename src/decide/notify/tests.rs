@@ -572,3 +572,18 @@ fn the_code_of_a_failed_run_is_its_cause_and_is_not_said_twice() {
         pair("InvalidSpec", "QueryTimeout: too long")
     );
 }
+
+#[test]
+fn what_is_not_known_ends_nothing_that_was_told_and_begins_nothing() {
+    let mut fleet = Fleet::new();
+    fleet.fails("acme", Meaning::InvalidLogin, 0);
+    assert_eq!(told(&fleet.look("acme", 300)), ["InvalidLogin"]);
+    let unknown = || Verdict::unknown(Reason::Pending, "It is not known.");
+    assert_eq!(told(&fleet.is("acme", unknown(), HOUR)), NOTHING);
+    assert_eq!(told(&fleet.look("acme", 2 * HOUR)), NOTHING);
+    assert_eq!(fleet.causes("acme"), ["InvalidLogin"]);
+    fleet.fails("beta", Meaning::InvalidLogin, 0);
+    fleet.is("beta", unknown(), 200);
+    assert_eq!(fleet.causes("beta"), NOTHING, "it has not lasted");
+    assert_eq!(told(&fleet.look("beta", 400)), NOTHING);
+}

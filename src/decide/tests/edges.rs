@@ -515,3 +515,49 @@ fn a_plan_that_only_creates_the_first_objects_is_told_from_one_that_changes_any(
         plan.run = Some(Job::default());
     }));
 }
+
+#[test]
+fn where_the_limit_of_the_org_is_not_known_any_more_there_is_no_share_of_it() {
+    let mut world = World::healthy();
+    let share = |world: &World| {
+        let status = world.resource.status.as_ref().unwrap();
+        status.api_budget.as_ref().unwrap().share
+    };
+    assert_eq!(share(&world), Some(20_000));
+    let status = world.resource.status.as_mut().unwrap();
+    status.api_usage.as_mut().unwrap().limit = 0;
+    world.step(Ok(findings()));
+    assert_eq!(share(&world), None);
+}
+
+#[test]
+fn a_test_is_made_when_it_is_asked_for_and_not_when_the_request_is_taken_back() {
+    let mut world = World::healthy();
+    world.ask(TEST_REQUESTED_AT, "one");
+    world.now = 4_000;
+    world.step(Ok(findings()));
+    let proofs = world.proofs;
+    assert_eq!(proofs, 2);
+    world.resource.annotations_mut().remove(TEST_REQUESTED_AT);
+    world.now = 4_001;
+    world.step(Ok(findings()));
+    assert_eq!(world.proofs, proofs);
+}
+
+#[test]
+fn a_shared_user_is_a_warning_while_this_one_is_refused_and_others_wait_for_it() {
+    let warned = |shared: bool, outcome| {
+        let mut world = World::new();
+        world.siblings.user_is_shared = shared;
+        let plan = world.step(outcome);
+        let codes = plan
+            .status
+            .warnings
+            .iter()
+            .map(|warning| warning.code.clone());
+        codes.filter(|code| code == "UserIsShared").count()
+    };
+    assert_eq!(warned(true, refused()), 1);
+    assert_eq!(warned(false, refused()), 0);
+    assert_eq!(warned(true, Ok(findings())), 0);
+}
