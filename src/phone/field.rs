@@ -363,3 +363,81 @@ const LEAST_DIGITS: usize = 7;
 pub(super) fn has_enough_digits(part: &str) -> bool {
     part.chars().filter(|c| c.is_numeric()).count() >= LEAST_DIGITS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_ends_at_a_character_that_is_in_none() {
+        for end in [
+            "~3",
+            "<x",
+            "\"",
+            "{",
+            "=3",
+            "@3",
+            "!",
+            "?",
+            "内線3",
+            "（代）",
+            "ã",
+        ] {
+            let text = format!("+81 03-1234-5661{end}");
+            let line = main_line(&text);
+            assert_eq!(line.whole, "+81 03-1234-5661", "{text}");
+        }
+        for mark in ['-', '.', ' ', '/', '(', ')', ',', '*', '#'] {
+            let text = format!("Tel 0312{mark}345661");
+            assert_eq!(main_line(&text).whole, text);
+        }
+    }
+
+    #[test]
+    fn the_zero_of_a_switchboard_and_what_a_word_announces_stand_behind_the_main_line() {
+        for (text, main) in [
+            ("089 123456-0", Some("089 123456")),
+            ("0512340-10 DW", Some("0512340")),
+            ("0512340-1000 DW", Some("0512340")),
+            // A longer group is the line of a number, whatever is written behind.
+            ("0512340-10000 DW", None),
+            ("0512340-1a0 DW", None),
+            ("0512340-10", None),
+            ("0512340-00", None),
+            // The main line has seven digits or more.
+            ("051234-0", None),
+        ] {
+            assert_eq!(before_direct_dialling(text), main, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_last_group_may_be_an_extension() {
+        for (text, main) in [
+            ("03-1234-5678-12", Some("03-1234-5678")),
+            ("02-2345-6789*123", Some("02-2345-6789")),
+            ("03-1234-5678-12345", Some("03-1234-5678")),
+            ("03-1234-5678-123456", None),
+            ("03-1234-5678-", None),
+            ("03-1234-5678-1 2", None),
+            ("031-2345-1", Some("031-2345")),
+            ("03-1234-1", None),
+        ] {
+            assert_eq!(before_short_group(text), main, "{text}");
+        }
+    }
+
+    #[test]
+    fn blanks_separate_numbers_only_where_each_has_none_itself() {
+        for (text, expected) in [
+            ("0312345678 0612345678", &["0312345678", "0612345678"][..]),
+            ("03 12345678", &["03 12345678"]),
+            // A label is no number beside it, and stays with its own.
+            ("Tel 0312345678", &["Tel 0312345678"]),
+            ("0347/1234567", &[]),
+            ("0312345678/0612345678", &["0312345678", "0612345678"]),
+        ] {
+            assert_eq!(small_parts(text), expected, "{text}");
+        }
+    }
+}

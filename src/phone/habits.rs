@@ -541,3 +541,278 @@ pub(super) fn local_groups(number: &Parts) -> Vec<Vec<String>> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number from its groups as the metadata has them: `20 7946 0958`.
+    fn number(code: i32, trunk: &str, groups: &str) -> Parts {
+        Parts {
+            code,
+            trunk: trunk.to_owned(),
+            national: groups.replace(' ', ""),
+            groups: groups.split(' ').map(str::to_owned).collect(),
+        }
+    }
+
+    fn joined(groupings: Vec<Grouping>) -> Vec<(u8, String)> {
+        let joined = groupings.into_iter();
+        joined
+            .map(|(cost, groups)| (cost, groups.join(" ")))
+            .collect()
+    }
+
+    fn place(list: &[String], text: &str) -> usize {
+        let place = list.iter().position(|known| known == text);
+        place.unwrap_or_else(|| panic!("{text:?} in {list:?}"))
+    }
+
+    #[test]
+    fn the_marks_that_most_people_of_a_country_write_come_first() {
+        let table: [(&[i32], &str); 4] = [
+            (&[1, 81, 82, 86, 852, 886], "021-1234-5678"),
+            (
+                &[
+                    51, 52, 53, 54, 56, 57, 58, 502, 503, 504, 505, 506, 507, 591, 592, 593, 594,
+                    595, 596, 597, 598,
+                ],
+                "021 1234-5678",
+            ),
+            (
+                &[39, 41, 43, 49, 352, 36, 40, 48, 385, 386, 420, 421, 423],
+                "021 1234 5678",
+            ),
+            (
+                &[44, 33, 34, 31, 60, 61, 7, 501, 508, 590, 599],
+                "021 1234 5678",
+            ),
+        ];
+        for (at, (codes, expected)) in table.into_iter().enumerate() {
+            for code in codes {
+                let list = ranked(&number(*code, "0", "21 1234 5678"));
+                let trunk = if *code == 54 { "" } else { "0" };
+                assert_eq!(list[0], format!("{trunk}{}", &expected[1..]), "+{code}");
+                // Where the slash is at home, it is as common as the blank.
+                assert_eq!(list[1] == "021/1234 5678", at == 2, "+{code}");
+            }
+        }
+        let list = ranked(&number(36, "06", "1 345"));
+        assert_eq!(list[..2], ["061 345", "061/345"]);
+    }
+
+    #[test]
+    fn a_spelling_of_two_rare_habits_comes_after_one_of_one() {
+        let list = ranked(&number(44, "0", "20 7946 0958"));
+        let by_cost = [
+            "020 7946 0958",
+            "020-7946-0958",
+            "(020) 7946 0958",
+            "(020)79460958",
+            "0044-20-7946-0958",
+            "(020)-7946-0958",
+            "0044 (0)20-7946-0958",
+        ];
+        let places: Vec<usize> = by_cost.iter().map(|text| place(&list, text)).collect();
+        assert!(places.is_sorted(), "{places:?}");
+        assert!(place(&list, "+44 20 7946 0958") < place(&list, "020.7946.0958"));
+        assert!(place(&list, "020 7946 0958") < place(&list, "0207 946 0958"));
+        assert!(place(&list, "0207 946 0958") < place(&list, "(0207) 946 0958"));
+        // The sum of the costs is one more than the most: rare beginning, rare mark.
+        assert!(!list.contains(&"0044 (0)20.7946.0958".to_owned()));
+        // Who joins the country's code by a mark uses it everywhere.
+        assert!(!list.contains(&"+44-20 7946 0958".to_owned()));
+    }
+
+    #[test]
+    fn countries_have_beginnings_of_their_own() {
+        for (code, trunk, groups, own) in [
+            (1, "", "415 555 0132", "1 (415) 555-0132"),
+            (48, "", "22 123 45 67", "022 123 45 67"),
+            (52, "", "55 4123 0001", "044 55 4123-0001"),
+            (52, "", "55 4123 0001", "+52 1 55 4123-0001"),
+            (54, "0", "11 2345 0001", "+54 9 11 2345-0001"),
+            (54, "0", "11 2345 0001", "011 15 2345-0001"),
+            (55, "", "11 98765 4321", "(0xx11)98765-4321"),
+            (55, "", "11 98765 4321", "021 11 98765 4321"),
+            (81, "0", "3 1234 5678", "010-81-3-1234-5678"),
+            (81, "0", "3 1234 5678", "03)1234-5678"),
+        ] {
+            let list = ranked(&number(code, trunk, groups));
+            assert!(list.contains(&own.to_owned()), "{own} in {list:?}");
+            let foreign = ranked(&number(61, trunk, groups));
+            let elsewhere = own.replace(&format!("+{code}"), "+61");
+            assert!(!foreign.contains(&elsewhere), "{elsewhere}");
+        }
+        // Italy's area codes keep their zero, so a parenthesis is more common there.
+        let list = ranked(&number(39, "", "02 1234 5678"));
+        assert!(place(&list, "+39 (02) 1234 5678") < place(&list, "+3902-1234-5678"));
+        let list = ranked(&number(61, "", "02 1234 5678"));
+        assert!(place(&list, "+6102 1234 5678") < place(&list, "+61 (02) 1234 5678"));
+        // No prefix, no parenthesis for it.
+        assert!(!list.iter().any(|text| text.contains("()")), "{list:?}");
+    }
+
+    #[test]
+    fn what_people_take_for_the_area_code_differs_by_country() {
+        for (code, groups, lengths) in [
+            // A German mobile number is cut behind three digits, whatever block it is in.
+            (49, "1512 3456789", vec![(0, 3), (0, 4)]),
+            (49, "89 123456", vec![(0, 2), (3, 2), (3, 3), (3, 4)]),
+            (43, "1 5123404", vec![(0, 1), (3, 2), (3, 3), (3, 4)]),
+            // Madrid and Barcelona are 91 and 93.
+            (34, "912 34 56 78", vec![(0, 2), (0, 3)]),
+            (55, "11 98765 4321", vec![(0, 2), (0, 2)]),
+            // Without the ninth digit the metadata has no groups.
+            (55, "1187654321", vec![(0, 2)]),
+            (45, "32123456", vec![(1, 2), (1, 3)]),
+            (7, "301 123 45 67", vec![(0, 3)]),
+            (44, "20 7946 0958", vec![(0, 2)]),
+        ] {
+            assert_eq!(
+                areas(&number(code, "", groups)),
+                lengths,
+                "+{code} {groups}"
+            );
+        }
+    }
+
+    #[test]
+    fn where_custom_fixes_the_groups_only_the_whole_is_another_way() {
+        for (code, rest, fixed) in [
+            (55, "87654321", "8765 4321"),
+            (55, "987654321", "98765 4321"),
+            (33, "45678901", "45 67 89 01"),
+        ] {
+            let expected = [(0, fixed.to_owned()), (2, rest.to_owned())];
+            assert_eq!(joined(of_rest(code, rest)), expected, "+{code}");
+        }
+        for code in [1, 52, 54, 55, 81, 82] {
+            for rest in ["123456", "1234567"] {
+                let expected = [(2, rest.to_owned())];
+                assert_eq!(joined(of_rest(code, rest)), expected, "+{code}");
+            }
+        }
+        let chinese = joined(of_rest(86, "12345678"));
+        assert_eq!(
+            chinese[..2],
+            [(0, "12345678".to_owned()), (1, "1234 5678".to_owned())]
+        );
+        assert!(!chinese.iter().any(|(_, groups)| groups == "12 34 56 78"));
+    }
+
+    #[test]
+    fn elsewhere_the_rest_is_whole_or_in_groups_of_two_three_and_four() {
+        for (rest, common) in [
+            ("123", &[][..]),
+            ("1234", &["12 34"]),
+            ("12345", &["123 45", "12 345"]),
+            ("123456", &["12 34 56", "123 456"]),
+            ("1234567", &["123 45 67", "123 4567"]),
+            ("12345678", &["1234 5678", "12 34 56 78", "123 456 78"]),
+            ("123456789", &["123 456 789", "12345 6789"]),
+        ] {
+            let groupings = joined(of_rest(44, rest));
+            assert_eq!(groupings[0], (0, rest.to_owned()));
+            let cheap: Vec<&str> = groupings[1..]
+                .iter()
+                .filter(|(cost, _)| *cost == 1)
+                .map(|(_, groups)| groups.as_str())
+                .collect();
+            assert_eq!(cheap, common, "{rest}");
+            assert!(groupings[1..].iter().all(|(cost, _)| *cost > 0), "{rest}");
+        }
+        let ten = joined(of_rest(44, "1234567890"));
+        assert!(ten.contains(&(2, "123 456 7890".to_owned())), "{ten:?}");
+        let eleven = joined(of_rest(44, "12345678901"));
+        assert_eq!(eleven, [(0, "12345678901".to_owned())]);
+    }
+
+    #[test]
+    fn other_groupings_of_all_digits_belong_to_a_country_and_a_length() {
+        for (code, groups, other) in [
+            // Few people know the lengths of area codes in Japan.
+            (81, "45 123 4567", "451 23 4567"),
+            (81, "90 1234 5678", "901 234 5678"),
+            // London as 0207, Cardiff as 02920.
+            (44, "20 7946 0958", "207 946 0958"),
+            (44, "29 2018 0123", "2920 180 123"),
+            (34, "912345678", "912 345 678"),
+            (33, "1 45 67 89 01", "1 4567 8901"),
+            (33, "6 45 67 89 01", "645 678 901"),
+            (52, "55 4123 0001", "554 123 0001"),
+            (54, "11 2345 0001", "112 345 0001"),
+            (54, "2966 45 0001", "29 6645 0001"),
+            (86, "138 0013 8000", "1380 0138 000"),
+            (61, "2 9374 4000", "293 744 000"),
+            (61, "412 345 678", "4 1234 5678"),
+            (31, "20 123 4567", "2 01 23 45 67"),
+            (32, "470 12 34 56", "4 70 12 34 56"),
+            (39, "06 1234 5678", "061 234 5678"),
+            (41, "44 668 18 00", "446 68 18 00"),
+        ] {
+            let own = joined(groupings(&number(code, "", groups)));
+            assert_eq!(own[0], (0, groups.to_owned()));
+            let found: Vec<_> = own.iter().filter(|(_, groups)| groups == other).collect();
+            assert!(matches!(found[..], [(1.., _)]), "+{code} {other}: {own:?}");
+        }
+    }
+
+    #[test]
+    fn each_grouping_is_there_once_and_has_no_empty_group() {
+        let ungrouped = Parts {
+            groups: Vec::new(),
+            ..number(45, "", "123")
+        };
+        let expected = [(1, "12 3".to_owned()), (1, "123".to_owned())];
+        assert_eq!(joined(groupings(&ungrouped)), expected);
+        for (code, groups) in [(45, "32123456"), (44, "20 7946 0958"), (81, "3 1234 5678")] {
+            let found = joined(groupings(&number(code, "", groups)));
+            let seen: HashSet<&String> = found.iter().map(|(_, groups)| groups).collect();
+            assert_eq!(seen.len(), found.len(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_ninth_digit_of_brazil_stands_apart_and_no_other_does() {
+        let apart = |code, groups: &str| -> Vec<Vec<String>> {
+            let found = groupings(&number(code, "", groups)).into_iter();
+            found
+                .map(|(_, groups)| groups)
+                .filter(|groups| groups.iter().any(|group| group.contains(' ')))
+                .collect()
+        };
+        assert_eq!(apart(55, "11 98765 4321"), [["11", "9 8765", "4321"]]);
+        assert!(apart(55, "11 3333 4444").is_empty());
+        assert!(apart(49, "30 123456789").is_empty());
+    }
+
+    #[test]
+    fn an_index_is_asked_for_the_metadatas_groups_and_a_few_others() {
+        let local = |code, groups: &str| -> Vec<String> {
+            let found = local_groups(&number(code, "0", groups)).into_iter();
+            found.map(|groups| groups.join(" ")).collect()
+        };
+        // The two last are of who writes London as 0207, and Cardiff as 02920.
+        let london = [
+            "7946 0958",
+            "79460958",
+            "79 46 09 58",
+            "946 0958",
+            "460 958",
+        ];
+        assert_eq!(local(44, "20 7946 0958"), london);
+        assert_eq!(
+            local(61, "2 9374 4000"),
+            ["9374 4000", "93744000", "93 74 40 00"]
+        );
+        assert_eq!(local(81, "3 1234 5678"), ["1234 5678"]);
+        assert_eq!(local(49, "89 123456"), ["123456", "12 34 56", "123 456"]);
+        assert_eq!(local(45, "32123456"), ["123456", "23456"]);
+        // What is among the first already is not asked for twice.
+        assert_eq!(
+            local(44, "1632 960 958"),
+            ["960 958", "960958", "96 09 58", "296 0958"]
+        );
+    }
+}

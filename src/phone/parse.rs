@@ -602,3 +602,125 @@ fn why_not(number: &PhoneNumber) -> NotLookedUp {
         _ => NotLookedUp::Invalid,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(code: &str) -> Region {
+        code.parse().unwrap()
+    }
+
+    #[test]
+    fn the_fraction_of_a_spreadsheet_stands_behind_nine_digits_or_more() {
+        for (text, number) in [
+            ("123456789.0", "123456789"),
+            ("+123456789.0", "+123456789"),
+            // The point may group fewer digits.
+            ("12345678.0", "12345678.0"),
+            ("+12345678.0", "+12345678.0"),
+            ("03-1234-5678.0", "03-1234-5678.0"),
+            ("0312345678.00", "0312345678.00"),
+            ("0312345678", "0312345678"),
+        ] {
+            assert_eq!(without_fraction(text), number);
+        }
+    }
+
+    #[test]
+    fn brazils_blank_for_a_carrier_is_read_in_brazil_alone() {
+        let expected = "+551133334444".parse();
+        for blank in ["0xx11", "0XX11", "0**11", "0 xx 11", "0 XX 11"] {
+            for text in [format!("({blank}) 3333-4444"), format!("{blank} 3333-4444")] {
+                assert_eq!(
+                    parse(&text, &region("BR")).ok(),
+                    expected.clone().ok(),
+                    "{text}"
+                );
+                assert_ne!(
+                    parse(&text, &region("JP")).ok(),
+                    expected.clone().ok(),
+                    "{text}"
+                );
+            }
+            // Behind a digit it is no beginning of a number.
+            let behind = format!("11 {blank}");
+            assert_eq!(without_carrier_blank(behind.clone()), behind);
+        }
+        assert!(is_brazil(region("BR")));
+        assert!(!is_brazil(region("PT")));
+    }
+
+    #[test]
+    fn mexicos_abolished_prefixes_stand_before_ten_digits() {
+        let whole = Some("+525541230001");
+        for (text, code, expected) in [
+            ("044 55 4123 0001", "MX", whole),
+            ("045 (55) 4123-0001", "MX", whole),
+            ("01 55 4123 0001", "MX", whole),
+            ("521 55 4123 0001", "MX", whole),
+            ("+52 1 55 4123 0001", "US", whole),
+            ("0052 1 55 4123 0001", "US", whole),
+            ("(+52) 01 55 4123 0001", "US", whole),
+            // One digit less, one digit more, and no number of ten digits begins with a zero.
+            ("01 55 4123 000", "MX", None),
+            ("01 55 4123 00011", "MX", None),
+            ("044 05 4123 0001", "MX", None),
+            ("+52 1 55 4123 000", "US", None),
+            ("+52 1 05 4123 0001", "US", None),
+            // A 1 alone begins a number of North America.
+            ("1 554 123 0001", "MX", None),
+            ("55 4123 0001", "MX", None),
+            ("044 55 4123 0001", "US", None),
+            ("+1 55 4123 0001", "MX", None),
+            ("01 55 4123 0001 x", "MX", None),
+        ] {
+            assert_eq!(
+                mexican(text, region(code)).as_deref(),
+                expected,
+                "{text} in {code}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_word_for_a_withheld_number_is_read_with_a_country_code_before_it_and_without() {
+        for (text, code) in [
+            ("266696687", "US"),
+            ("+266696687", "US"),
+            ("1266696687", "US"),
+            ("+1266696687", "US"),
+            // PRIVATE, whose first key is Russia's code.
+            ("7748283", "RU"),
+        ] {
+            assert_eq!(
+                parse(text, &region(code)),
+                Err(NotLookedUp::Anonymous),
+                "{text}"
+            );
+        }
+        // One key beside the word.
+        let other = parse("+1266696688", &region("US"));
+        assert_eq!(other, Err(NotLookedUp::Invalid));
+    }
+
+    #[test]
+    fn codes_that_hide_the_callers_number_are_japans() {
+        let stripped = |text: &str, code| strip_caller_id_code(text, region(code));
+        for (text, number) in [
+            ("1840312345678", "0312345678"),
+            ("186-03-1234-5678", "0312345678"),
+            ("184110", "110"),
+            ("184+14155550132", "+14155550132"),
+            ("010+14155550132", "+14155550132"),
+            // What follows is no number as it is dialled.
+            ("184312345678", "184312345678"),
+            ("+18403123456", "+18403123456"),
+        ] {
+            assert_eq!(stripped(text, "JP"), number);
+        }
+        for text in ["1840312345678", "184+14155550132", "010+14155550132"] {
+            assert_eq!(stripped(text, "DE"), text);
+        }
+    }
+}

@@ -438,3 +438,111 @@ fn other_groupings(number: &PhoneNumber) -> Vec<String> {
     }
     spellings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn likely_at_home(number: &str, home: &str) -> Vec<String> {
+        likely(&number.parse().unwrap(), &home.parse().unwrap())
+    }
+
+    #[test]
+    fn north_americas_long_distance_prefix_is_in_every_request() {
+        let list = likely_at_home("+14155550132", "US");
+        for expected in [
+            "+1 (415) 555-0132",
+            "1-415-555-0132",
+            "1 (415) 555-0132",
+            "+1.415.555.0132",
+            "1.415.555.0132",
+            "(415) 555 0132",
+            "+1 (415)555-0132",
+            "+1(415)555-0132",
+            "1 415 555 0132",
+        ] {
+            assert!(
+                list.contains(&expected.to_owned()),
+                "{expected} in {list:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn japans_other_groupings_are_in_every_request_where_people_use_them() {
+        for (number, groupings) in [
+            // Everybody knows that Tokyo is 03 and Osaka 06.
+            ("+81312345678", &["03-1234-5678"][..]),
+            ("+81612345678", &["06-1234-5678"]),
+            ("+81451234567", &["045-123-4567", "0451-23-4567"]),
+            ("+81112345678", &["011-234-5678", "0112-34-5678"]),
+            ("+81120123456", &["0120-123-456", "0120-12-3456"]),
+            ("+81570012345", &["0570-012-345", "0570-01-2345"]),
+            ("+818001234567", &["0800-123-4567", "080-0123-4567"]),
+            ("+819012345678", &["090-1234-5678"]),
+        ] {
+            let list = likely_at_home(number, "JP");
+            let found: Vec<&String> = list
+                .iter()
+                .filter(|text| text.starts_with('0') && text.split('-').count() == 3)
+                .filter(|text| {
+                    text.bytes()
+                        .all(|byte| byte.is_ascii_digit() || byte == b'-')
+                })
+                .collect();
+            assert_eq!(found, groupings, "{number}");
+        }
+    }
+
+    #[test]
+    fn the_area_code_in_parentheses_is_in_every_request() {
+        let list = likely_at_home("+81312345678", "JP");
+        for expected in [
+            "(03)1234-5678",
+            "(03) 1234-5678",
+            "03(1234)5678",
+            "+81 (0)3-1234-5678",
+        ] {
+            assert!(
+                list.contains(&expected.to_owned()),
+                "{expected} in {list:?}"
+            );
+        }
+        // A mobile number has no area code to separate.
+        let list = likely_at_home("+819012345678", "JP");
+        assert!(!list.contains(&"090(1234)5678".to_owned()), "{list:?}");
+    }
+
+    #[test]
+    fn what_japanese_forms_leave_in_a_field_is_asked_for_in_japan() {
+        let number: E164 = "+81312345678".parse().unwrap();
+        let with_label = |home: &str| {
+            let list = spellings(&number, &home.parse().unwrap());
+            list.into_iter()
+                .filter(|text| text.starts_with("TEL"))
+                .collect::<Vec<_>>()
+        };
+        let labelled = ["TEL 03-1234-5678", "TEL:03-1234-5678", "TEL：03-1234-5678"];
+        assert_eq!(with_label("JP"), labelled);
+        assert!(with_label("US").is_empty());
+    }
+
+    #[test]
+    fn digits_are_read_once_whatever_marks_stand_between_them() {
+        let (number, home) = ("+81312345678".parse().unwrap(), Region::JAPAN);
+        let mut reader = Reader::new(&number, &home);
+        for text in [
+            "03-1234-5678",
+            "03 1234 5678",
+            "(03)1234.5678",
+            "03/12345678",
+        ] {
+            assert!(reader.is_read_back(text), "{text}");
+        }
+        assert_eq!(reader.read.len(), 1);
+        // A letter may mean something else, so such a text is read by itself.
+        assert!(reader.is_read_back("03-1234-5678 x12"));
+        assert!(!reader.is_read_back("03-1234-5679"));
+        assert_eq!(reader.read.len(), 2);
+    }
+}

@@ -261,6 +261,32 @@ fn e164_is_only_made_from_its_own_form() {
 }
 
 #[test]
+fn e164_has_fifteen_digits_at_most() {
+    // ITU-T E.164, 6. Germany's plan has room for more.
+    let longest = "+493012345678901";
+    assert_eq!(
+        longest.parse::<E164>().as_ref().map(E164::as_str),
+        Ok(longest)
+    );
+    assert!(format!("{longest}2").parse::<E164>().is_err());
+}
+
+#[test]
+fn a_number_is_shown_as_people_of_the_region_write_it() {
+    for (number, home, written) in [
+        ("+81312345678", "JP", "03-1234-5678"),
+        ("+81312345678", "US", "+81 3-1234-5678"),
+        ("+442079460958", "GB", "020 7946 0958"),
+        ("+442079460958", "JP", "+44 20 7946 0958"),
+        // One country's code for several regions.
+        ("+14155550132", "CA", "(415) 555-0132"),
+    ] {
+        let number: E164 = number.parse().expect("a number");
+        assert_eq!(number.as_written_in(region(home)), written, "{home}");
+    }
+}
+
+#[test]
 fn a_field_may_hold_more_than_a_number() {
     let read = |text: &str, code: &str| -> Vec<String> {
         let numbers = numbers_in(text, &region(code));

@@ -297,4 +297,409 @@ mod tests {
         assert_eq!(expired(Phase::Request), Some(Meaning::SessionExpired));
         assert_eq!(expired(Phase::Login), None);
     }
+
+    /// What each code means during a request and during a log-in, whatever its text.
+    #[test]
+    fn each_code_has_one_meaning_unless_its_text_tells_more() {
+        use Meaning::*;
+        let both = |codes: &[&str], meaning: Meaning| -> Vec<(String, Meaning, Meaning)> {
+            let codes = codes.iter();
+            codes
+                .map(|code| ((*code).to_owned(), meaning, meaning))
+                .collect()
+        };
+        let table = [
+            both(&["INVALID_LOGIN"], InvalidLogin),
+            both(&["LOGIN_MUST_USE_SECURITY_TOKEN"], SecurityTokenRequired),
+            both(&["LOGIN_DURING_RESTRICTED_TIME"], LoginHoursRestricted),
+            both(&["LOGIN_DURING_RESTRICTED_DOMAIN"], IpRestricted),
+            both(&["LOGIN_RATE_EXCEEDED"], LoginRateExceeded),
+            both(
+                &["LOGIN_CHALLENGE_ISSUED", "LOGIN_CHALLENGE_PENDING"],
+                IdentityVerificationRequired,
+            ),
+            both(&["PASSWORD_LOCKOUT"], UserLocked),
+            both(
+                &["INVALID_OPERATION_WITH_EXPIRED_PASSWORD"],
+                PasswordExpired,
+            ),
+            both(
+                &[
+                    "ORG_LOCKED",
+                    "TRIAL_EXPIRED",
+                    "ORG_IS_SIGNING_UP",
+                    "INACTIVE_ORG",
+                ],
+                OrganizationUnavailable,
+            ),
+            both(&["ORG_IN_MAINTENANCE"], OrganizationInMaintenance),
+            both(&["SERVER_UNAVAILABLE", "SSO_SERVICE_DOWN"], Unreachable),
+            both(&["API_CURRENTLY_DISABLED"], ApiDisabledForUser),
+            both(&["API_DISABLED_FOR_ORG"], ApiDisabledForOrg),
+            both(
+                &[
+                    "CLIENT_NOT_ACCESSIBLE_FOR_USER",
+                    "CLIENT_REQUIRE_UPDATE_FOR_USER",
+                ],
+                AppNotApproved,
+            ),
+            both(&["INVALID_CLIENT"], InvalidClient),
+            both(&["OAUTH_APP_BLOCKED"], AppBlocked),
+            both(
+                &["MUTUAL_AUTHENTICATION_FAILED", "TXN_SECURITY_NO_ACCESS"],
+                BlockedBySecurityPolicy,
+            ),
+            both(
+                &[
+                    "TXN_SECURITY_METERING_ERROR",
+                    "UNKNOWN_EXCEPTION",
+                    "INTERNAL_SERVER_ERROR",
+                ],
+                SalesforceError,
+            ),
+            both(
+                &[
+                    "FEATURENOTENABLED",
+                    "FEATURE_NOT_ENABLED",
+                    "INVALIDENTITY",
+                    "INVALID_ENTITY",
+                ],
+                BulkUnavailable,
+            ),
+            vec![
+                (
+                    "FUNCTIONALITY_NOT_ENABLED".to_owned(),
+                    ObjectUnavailable,
+                    LoginMethodDisabled,
+                ),
+                (
+                    "INSUFFICIENT_ACCESS".to_owned(),
+                    InsufficientAccess,
+                    LoginMethodDisabled,
+                ),
+                (
+                    "LIMIT_EXCEEDED".to_owned(),
+                    RequestLimitExceeded,
+                    LoginRateExceeded,
+                ),
+            ],
+            both(
+                &[
+                    "INSUFFICIENT_ACCESS_OR_READONLY",
+                    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+                ],
+                InsufficientAccess,
+            ),
+            both(
+                &["INVALID_SESSION_ID", "INVALIDSESSIONID", "BAD_OAUTH_TOKEN"],
+                SessionExpired,
+            ),
+            both(&["REQUEST_LIMIT_EXCEEDED"], RequestLimitExceeded),
+            both(
+                &[
+                    "UNSUPPORTED_API_VERSION",
+                    "INVALIDVERSION",
+                    "INVALID_VERSION",
+                ],
+                UnsupportedApiVersion,
+            ),
+            both(
+                &["INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"],
+                FieldUnavailable,
+            ),
+            both(&["INVALID_TYPE"], ObjectUnavailable),
+            both(&["NOT_FOUND", "ENTITY_IS_DELETED"], NotFound),
+            both(
+                &[
+                    "MALFORMED_QUERY",
+                    "MALFORMED_SEARCH",
+                    "MALFORMED_ID",
+                    "INVALID_SEARCH",
+                    "INVALID_QUERY_FILTER_OPERATOR",
+                    "NUMBER_OUTSIDE_VALID_RANGE",
+                    "REQUIRED_FIELD_MISSING",
+                    "JSON_PARSER_ERROR",
+                    "INVALID_ID_FIELD",
+                    "METHOD_NOT_ALLOWED",
+                    "INVALID_CROSS_REFERENCE_KEY",
+                    "INVALID_REPLICATION_DATE",
+                    "EXCEEDED_ID_LIMIT",
+                    "CANNOT_UPDATE_CONVERTED_LEAD",
+                    "INVALIDJOB",
+                    "INVALIDJOBSTATE",
+                    "API_ERROR",
+                ],
+                RequestRejected,
+            ),
+            both(
+                &["INVALID_QUERY_LOCATOR", "INVALIDLOCATOR", "INVALID_LOCATOR"],
+                CursorExpired,
+            ),
+            both(&["QUERY_TIMEOUT", "REQUEST_RUNNING_TOO_LONG"], QueryTimeout),
+            both(&["QUERY_TOO_COMPLICATED"], QueryTooComplicated),
+            both(&["UNABLE_TO_LOCK_ROW"], RowLocked),
+        ];
+        for (code, request, login) in table.concat() {
+            for written in [code.clone(), format!("sf:{code}"), code.to_lowercase()] {
+                assert_eq!(
+                    exception(&written, "x", Phase::Request),
+                    Some(request),
+                    "{written}"
+                );
+                assert_eq!(
+                    exception(&written, "x", Phase::Login),
+                    Some(login),
+                    "{written}"
+                );
+            }
+        }
+        for (phase, meaning) in [
+            (Phase::Request, None),
+            (Phase::Login, Some(LoginMethodDisabled)),
+        ] {
+            assert_eq!(exception("INVALID_OPERATION", "x", phase), meaning);
+        }
+        assert_eq!(exception("NEW_CODE", "bulk", Phase::Request), None);
+    }
+
+    #[test]
+    fn the_text_tells_more_than_a_code_of_several_meanings() {
+        use Meaning::*;
+        let request = Phase::Request;
+        for (code, message, phase, meaning) in [
+            (
+                "SERVER_ERROR",
+                "Login rate exceeded",
+                Phase::Login,
+                Some(LoginRateExceeded),
+            ),
+            ("SERVER_ERROR", "Login rate exceeded", request, None),
+            (
+                "API_DISABLED_FOR_ORG",
+                "The Limits Resource is not enabled",
+                request,
+                Some(InsufficientAccess),
+            ),
+            (
+                "FUNCTIONALITY_NOT_ENABLED",
+                "FUNCTIONALITY_NOT_ENABLED: Selecting compound data not supported in Bulk Query",
+                request,
+                Some(RequestRejected),
+            ),
+            (
+                "API_ERROR",
+                "compound data, by the Bulk API",
+                request,
+                Some(RequestRejected),
+            ),
+            (
+                "INVALID_FIELD",
+                "compound data",
+                request,
+                Some(FieldUnavailable),
+            ),
+            (
+                "FUNCTIONALITY_NOT_ENABLED",
+                "Bulk is off",
+                request,
+                Some(BulkUnavailable),
+            ),
+            (
+                "API_ERROR",
+                "Entity does not support query",
+                request,
+                Some(BulkUnavailable),
+            ),
+            (
+                "API_ERROR",
+                "Implementation restriction: x",
+                request,
+                Some(BulkUnavailable),
+            ),
+            (
+                "API_ERROR",
+                "not in the Bulk API",
+                request,
+                Some(BulkUnavailable),
+            ),
+            (
+                "INVALID_TYPE",
+                "not in the Bulk API",
+                request,
+                Some(ObjectUnavailable),
+            ),
+            (
+                "INVALID_SESSION_ID",
+                "This session is not valid for use with the REST API",
+                request,
+                Some(SessionNotForApi),
+            ),
+            (
+                "INVALIDSESSIONID",
+                "High assurance session required",
+                request,
+                Some(SessionNotForApi),
+            ),
+            (
+                "INVALID_SESSION_ID",
+                "needs HIGH_ASSURANCE",
+                request,
+                Some(SessionNotForApi),
+            ),
+            (
+                "INVALID_SESSION_ID",
+                "see IP relaxation",
+                request,
+                Some(SessionNotForApi),
+            ),
+            (
+                "REQUEST_LIMIT_EXCEEDED",
+                "ConcurrentPerOrgLongTxn Limit exceeded",
+                request,
+                Some(ConcurrentLimit),
+            ),
+            (
+                "LIMIT_EXCEEDED",
+                "Max bulk v2 query jobs",
+                request,
+                Some(BulkLimitExceeded),
+            ),
+            (
+                "LIMIT_EXCEEDED",
+                "max bulk",
+                Phase::Login,
+                Some(LoginRateExceeded),
+            ),
+        ] {
+            assert_eq!(exception(code, message, phase), meaning, "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn the_description_of_an_oauth_error_tells_more_than_its_code() {
+        use Meaning::*;
+        for (description, meaning) in [
+            ("Login rate exceeded", LoginRateExceeded),
+            ("user hasn't approved this consumer", AppNotApproved),
+            (
+                "user is not admin approved to access this app",
+                AppNotApproved,
+            ),
+            ("Audience validation failed", AudienceInvalid),
+            ("expired authorization code", ClockSkew),
+            ("inactive user", UserInactive),
+            ("the user is inactive", UserInactive),
+            ("inactive organization", OrganizationUnavailable),
+            ("this is an inactive org", OrganizationUnavailable),
+            ("request not supported on this domain", MyDomainRequired),
+            ("no client credentials user enabled", NoRunAsUser),
+            ("client credentials flow not enabled", LoginMethodDisabled),
+            ("the flow is not enabled", LoginMethodDisabled),
+            ("flow disabled", LoginMethodDisabled),
+            ("expired access/refresh token", SessionExpired),
+            ("your password has expired", PasswordExpired),
+            ("password expired", PasswordExpired),
+            ("expired password", PasswordExpired),
+            ("ip restricted", IpRestricted),
+            ("ip address is not allowed", IpRestricted),
+            ("restricted ip", IpRestricted),
+            ("outside of login hours", LoginHoursRestricted),
+            (
+                "External client app is not installed in this org",
+                AppNotInstalled,
+            ),
+            ("app must be installed into org", AppNotInstalled),
+            ("Cross-org OAuth flows are not supported", AppNotInstalled),
+            ("security token required", SecurityTokenRequired),
+            ("LOGIN_MUST_USE_SECURITY_TOKEN", SecurityTokenRequired),
+            ("assertion expired", ClockSkew),
+            ("JWT expired", ClockSkew),
+            ("assertion has expired", ClockSkew),
+            ("rate limit exceeded", LoginRateExceeded),
+            ("please retry your request", SalesforceError),
+            ("token request is already being processed", SalesforceError),
+            ("app blocked by admin", AppBlocked),
+            ("this app is blocked", AppBlocked),
+            ("the app has been blocked", AppBlocked),
+            ("app is disabled", AppBlocked),
+            ("client identifier invalid", InvalidClient),
+            ("invalid client credentials", InvalidClient),
+            ("invalid assertion", InvalidAssertion),
+            ("invalid signature", InvalidAssertion),
+            ("authentication failure", InvalidLogin),
+            ("", InvalidLogin),
+        ] {
+            let capitals = description.to_uppercase();
+            for description in [description, &capitals] {
+                let read = oauth("invalid_grant", description);
+                assert_eq!(read, Some(meaning), "{description}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_oauth_error_has_a_meaning_without_a_description() {
+        use Meaning::*;
+        for (errors, meaning) in [
+            ("invalid_grant", InvalidLogin),
+            (
+                "invalid_client invalid_client_id invalid_client_credentials",
+                InvalidClient,
+            ),
+            (
+                "app_not_found oauth_ec_app_not_found oauth_authorization_blocked oauth_approval_error_generic",
+                AppNotInstalled,
+            ),
+            ("unknown_error", SalesforceError),
+            ("oauth_app_blocked", AppBlocked),
+            (
+                "oauth_app_access_denied invalid_app_access access_denied",
+                AppNotApproved,
+            ),
+            (
+                "unsupported_grant_type unauthorized_client",
+                LoginMethodDisabled,
+            ),
+            ("invalid_assertion", InvalidAssertion),
+            ("inactive_user", UserInactive),
+            ("inactive_org", OrganizationUnavailable),
+            ("rate_limit_exceeded login_rate_exceeded", LoginRateExceeded),
+            ("server_error temporarily_unavailable", Unreachable),
+            ("invalid_request", RequestRejected),
+            // A code of the other interfaces.
+            ("org_locked", OrganizationUnavailable),
+            ("insufficient_access", LoginMethodDisabled),
+        ] {
+            for error in errors.split(' ') {
+                assert_eq!(oauth(error, ""), Some(meaning), "{error}");
+                assert_eq!(
+                    oauth(&format!(" {} ", error.to_uppercase()), "x"),
+                    Some(meaning)
+                );
+            }
+        }
+        assert_eq!(oauth("new_error", "in new words"), None);
+    }
+
+    #[test]
+    fn each_status_has_the_meaning_of_the_table() {
+        use Meaning::*;
+        for code in 100..600 {
+            let expected = match code {
+                401 => Some(SessionExpired),
+                404 => Some(NotFound),
+                407 => Some(ProxyLoginRequired),
+                410 => Some(UnsupportedApiVersion),
+                414 | 431 => Some(RequestTooLong),
+                429 => Some(ConcurrentLimit),
+                500 => Some(SalesforceError),
+                406 | 408 | 420 | 502 | 503 | 504 | 520 | 521 | 522 | 523 | 524 | 529 => {
+                    Some(Unreachable)
+                }
+                _ => None,
+            };
+            assert_eq!(status(code).meaning, expected, "{code}");
+            assert_eq!(meaning_of_status(code, Phase::Request), expected, "{code}");
+        }
+    }
 }

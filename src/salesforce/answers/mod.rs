@@ -453,3 +453,95 @@ pub(crate) fn is_about_rights(meaning: Meaning) -> bool {
             | Meaning::NotFound
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_tells_its_code_in_whatever_version_of_soap_it_is() {
+        for (fault, expected) in [
+            (
+                "<faultcode>sf:INVALID_LOGIN</faultcode><faultstring>INVALID_LOGIN: no</faultstring>",
+                ("INVALID_LOGIN", "INVALID_LOGIN: no"),
+            ),
+            (
+                "<faultcode>sf:INVALID_LOGIN</faultcode><faultstring>no</faultstring>",
+                ("sf:INVALID_LOGIN", "no"),
+            ),
+            // Salesforce's own code goes before that of SOAP, unless it is empty.
+            (
+                "<faultcode>Client</faultcode><faultstring>no</faultstring>\
+                 <detail><exceptionCode>ORG_LOCKED</exceptionCode></detail>",
+                ("ORG_LOCKED", "no"),
+            ),
+            (
+                "<faultcode>Client</faultcode><faultstring>no</faultstring>\
+                 <detail><exceptionCode/></detail>",
+                ("Client", "no"),
+            ),
+            (
+                "<faultcode>Client</faultcode><faultstring>ORG_LOCKED: no</faultstring>\
+                 <detail><exceptionCode>INVALID_LOGIN</exceptionCode></detail>",
+                ("INVALID_LOGIN", "ORG_LOCKED: no"),
+            ),
+            (
+                "<detail><exceptionCode>ORG_LOCKED</exceptionCode>\
+                 <exceptionMessage>no</exceptionMessage></detail>",
+                ("ORG_LOCKED", "no"),
+            ),
+            (
+                "<detail><exceptionMessage/></detail><Code><Value>Sender</Value></Code>\
+                 <Reason><Text>no</Text></Reason>",
+                ("Sender", "no"),
+            ),
+            (
+                "<faultcode>Client</faultcode><faultstring>Not valid: no</faultstring>",
+                ("Client", "Not valid: no"),
+            ),
+            ("<detail/>", ("", "")),
+        ] {
+            let text = format!(
+                "<s:Envelope xmlns:s='x'><s:Body><s:Fault>{fault}</s:Fault></s:Body></s:Envelope>"
+            );
+            let (code, message) = soap_fault(&text).unwrap();
+            assert_eq!((code.as_str(), message.as_str()), expected, "{fault}");
+        }
+        for text in ["", "<a/>", "<Fault>", "{}"] {
+            assert_eq!(soap_fault(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_error_of_a_list_that_has_a_code_is_the_error() {
+        for (text, expected) in [
+            (
+                r#"[{"errorCode":"A","message":"x"},{"errorCode":"B"}]"#,
+                Some(("A", Some("x"))),
+            ),
+            (
+                r#"[1,{"message":"x"},{"errorCode":"B"},2]"#,
+                Some(("B", None)),
+            ),
+            (
+                r#"{"exceptionCode":"A","exceptionMessage":"x"}"#,
+                Some(("A", Some("x"))),
+            ),
+            (
+                r#"[{"statusCode":"A","message":"x"}]"#,
+                Some(("A", Some("x"))),
+            ),
+            (r#"[{"errorCode":"A"}"#, None),
+            ("[]", None),
+            (r#"{"error":"invalid_grant"}"#, None),
+            (r#""A""#, None),
+            ("", None),
+        ] {
+            let error = first_rest_error(text);
+            let read = error
+                .as_ref()
+                .map(|error| (error.code.as_str(), error.message.as_deref()));
+            assert_eq!(read, expected, "{text}");
+        }
+    }
+}

@@ -103,7 +103,7 @@ pub(crate) fn one_user_base(login_url: &Url) -> String {
     let is_loopback = match login_url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        _ => host == "localhost",
+        _ => false,
     };
     let host = if is_loopback { "localhost" } else { &host };
     format!("{host}:{port}")

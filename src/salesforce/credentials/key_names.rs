@@ -24,8 +24,8 @@ const ALIASES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The length from which two letters may be wrong; in a shorter name it is one.
-const LONG: usize = 8;
+/// The longest name in which one letter may be wrong; in a longer one it is two.
+const SHORT: usize = 8;
 
 /// A key of a Secret that is probably meant to be another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ fn is_like(found: &str, meant: &str) -> bool {
     };
     let aliases = ALIASES.iter().filter(|(name, _)| *name == meant);
     let (found, meant) = (plain(found), plain(meant));
-    let wrong = if meant.len() > LONG { 2 } else { 1 };
+    let wrong = if meant.len() > SHORT { 2 } else { 1 };
     strsim::damerau_levenshtein(&found, &meant) <= wrong
         || aliases
             .flat_map(|(_, others)| *others)
@@ -158,6 +158,38 @@ mod tests {
             ),
         ] {
             assert_eq!(found(method, &names), None, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn in_a_name_of_more_than_eight_letters_two_may_be_wrong_and_otherwise_one() {
+        for (found, meant, is_meant) in [
+            // Eight letters.
+            ("passwort", "password", true),
+            ("pasword", "password", true),
+            ("passwrod", "password", true),
+            ("pazzword", "password", false),
+            ("passwo", "password", false),
+            ("klientId", "clientId", true),
+            ("kliendId", "clientId", false),
+            // More.
+            ("privatKy", "privateKey", true),
+            ("private-kez", "privateKey", true),
+            ("privatK", "privateKey", false),
+            ("securitytocken", "securityToken", true),
+            ("securitydocken", "securityToken", true),
+            ("zecuritydocken", "securityToken", false),
+            ("clientSecred", "clientSecret", true),
+            ("klientSecred", "clientSecret", true),
+            ("klientZecred", "clientSecret", false),
+            // Other names, of the key that they are for alone.
+            ("PWD", "password", true),
+            ("consumer-key", "clientId", true),
+            ("consumer-key", "clientSecret", false),
+            ("tls.key", "privateKey", true),
+            ("tls.crt", "privateKey", false),
+        ] {
+            assert_eq!(is_like(found, meant), is_meant, "{found} for {meant}");
         }
     }
 }

@@ -425,6 +425,13 @@ mod tests {
             user("Ito@acme.example", "https://Gateway.example.:443"),
             gateway
         );
+        for other in [
+            "https://gate.example",
+            "https://localhost",
+            "https://192.0.2.1",
+        ] {
+            assert_ne!(user("ito@acme.example", other), gateway, "{other}");
+        }
         let here = user("ito@acme.example", "https://localhost:8443");
         for url in [
             "https://127.0.0.1:8443",
@@ -498,5 +505,38 @@ mod tests {
             !text.contains("hunter2") && !text.contains("token77"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_fingerprint_has_twenty_digits_and_the_small_letters_to_f() {
+        for text in ["0123456789abcdef0123", "00000000000000000000"] {
+            let fingerprint: Fingerprint = text.parse().unwrap();
+            assert_eq!(fingerprint.as_str(), text);
+            assert_eq!(fingerprint.to_string(), text);
+            assert_eq!(String::from(fingerprint), text);
+        }
+        for text in [
+            "",
+            "0123456789abcdef012",
+            "0123456789abcdef01234",
+            "0123456789abcdef012g",
+            "0123456789ABCDEF0123",
+            "0123456789abcdef 123",
+        ] {
+            assert!(text.parse::<Fingerprint>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_method_is_called_by_its_field() {
+        for (method, field) in [
+            (Method::Password, "password"),
+            (Method::OauthPassword, "oauthPassword"),
+            (Method::JwtBearer, "jwtBearer"),
+            (Method::ClientCredentials, "clientCredentials"),
+        ] {
+            assert_eq!(method.field(), field);
+            assert_eq!(method.to_string(), field);
+        }
     }
 }

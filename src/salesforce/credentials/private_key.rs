@@ -540,4 +540,73 @@ mod tests {
             let _ = reads(&format!("{}\u{1f511}{}", &KEY[..cut], &KEY[cut..]));
         }
     }
+
+    #[test]
+    fn der_is_told_by_its_first_elements() {
+        use NotAKey::*;
+        let spki = body_of(data!("rsa-public.pem"));
+        // A public key of PKCS#1 is what that of X.509 wraps, behind 24 bytes (RFC 5280, 8017).
+        assert_eq!(from_der(&spki).unwrap_err(), PublicKey);
+        assert_eq!(from_der(&spki[24..]).unwrap_err(), PublicKey);
+        let sequence = |inner: &[u8]| [&[0x30, 0x60], inner].concat();
+        let long = |length: u8| sequence(&[&[0x02, length][..], &[1; 80]].concat());
+        for (bytes, is) in [
+            // A modulus; everything else begins with a short version.
+            (long(0x81), PublicKey),
+            (long(0x41), PublicKey),
+            (long(0x40), Binary),
+            (long(0x01), Binary),
+            (sequence(&[0x02, 1, 3, 0x30]), Binary),
+            (sequence(&[0x02, 1, 1, 0x04, 0x20]), EllipticCurve),
+            (
+                sequence(&[&[0x02, 1, 0, 0x30, 0x13, 0x06, 7], ELLIPTIC_CURVE].concat()),
+                EllipticCurve,
+            ),
+            (
+                sequence(&[&[0x02, 1, 0, 0x30, 0x05, 0x06, 3], &[0x2b, 0x65, 0x70][..]].concat()),
+                OtherAlgorithm,
+            ),
+            // RSA by its beginning, and nothing behind it.
+            (
+                sequence(&[&[0x02, 1, 0, 0x30, 0x0d, 0x06, 9], RSA].concat()),
+                Damaged,
+            ),
+            (sequence(&[0x02, 1, 0, 0x02, 0x20]), Damaged),
+            (sequence(&[0x30, 0x20, 0xa0, 3]), Certificate),
+            (sequence(&[0x30, 0x20, 0x02, 1, 0]), CertificateRequest),
+            (sequence(&[0x30, 0x20, 0x02, 1, 7]), Certificate),
+            (
+                sequence(&[&[0x30, 0x40, 0x06, 9], PASS_PHRASE].concat()),
+                Encrypted,
+            ),
+            (sequence(&[0x30, 0x0d, 0x06, 9, 0x2a]), PublicKey),
+            (sequence(&[0x30, 0x0d, 0x04, 9]), Binary),
+            (vec![0xfe, 0xed, 0xfe, 0xed, 0, 0], Binary),
+            (vec![0x30, 0x80], Binary),
+            (vec![0x31, 0xff], Unknown),
+        ] {
+            assert_eq!(from_der(&bytes).unwrap_err(), is, "{bytes:02x?}");
+        }
+    }
+
+    fn body_of(pem: &str) -> Vec<u8> {
+        let lines = pem.lines().filter(|line| !line.starts_with('-'));
+        general_purpose::STANDARD
+            .decode(lines.collect::<String>())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_key_as_json_begins_with_a_brace_and_names_its_kind() {
+        for (pasted, is) in [
+            (r#"{"kty":"RSA"}"#, NotAKey::Jwk),
+            (r#"{"type":"RSA"}"#, NotAKey::Unknown),
+            (r#"key: "kty""#, NotAKey::Unknown),
+            (r#"["kty"]"#, NotAKey::Unknown),
+            ("ssh-rsa AAAA+== me", NotAKey::PublicKey),
+            ("my ssh-rsa key", NotAKey::Unknown),
+        ] {
+            assert_eq!(reads(pasted), Err(is), "{pasted}");
+        }
+    }
 }

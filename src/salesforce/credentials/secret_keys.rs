@@ -823,4 +823,33 @@ mod tests {
         let problem = Unusable::NotAKey(NotAKey::Binary);
         assert_eq!(refused, Incomplete::Unusable("privateKey", problem));
     }
+
+    #[test]
+    fn a_text_is_another_one_twice_from_twenty_characters_each_on() {
+        let half = |length: usize| -> String { TOKEN.chars().cycle().take(length).collect() };
+        for (length, is_twice) in [(6, false), (11, false), (19, false), (20, true), (24, true)] {
+            let text = half(length).repeat(2);
+            assert_eq!(twice(&text), is_twice, "{length}");
+        }
+        assert!(!twice(&format!("{TOKEN}{}", TOKEN.to_lowercase())));
+        assert!(!twice(&format!("{TOKEN}{TOKEN}x")));
+        // A character of several bytes in the middle has no halves.
+        assert!(!twice(&format!("{TOKEN}\u{3042}{TOKEN}")));
+    }
+
+    #[test]
+    fn a_security_token_has_twenty_four_or_five_letters_and_digits() {
+        for (text, is_token) in [
+            (TOKEN.to_owned(), true),
+            (format!("{TOKEN}x"), true),
+            (format!(" {TOKEN}\n"), true),
+            (format!("{TOKEN}xy"), false),
+            (TOKEN[..23].to_owned(), false),
+            (format!("{}-", &TOKEN[..23]), false),
+            ("1".repeat(24), false),
+            ("x".repeat(24), false),
+        ] {
+            assert_eq!(is_security_token(text.as_bytes()), is_token, "{text}");
+        }
+    }
 }

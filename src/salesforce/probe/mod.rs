@@ -397,4 +397,77 @@ mod tests {
         );
         assert_eq!(about_user("005", true).len(), MAX_SUBQUERIES);
     }
+
+    fn session(sandbox: Option<bool>) -> SessionInfo {
+        SessionInfo {
+            organization_id: "00D1".to_owned(),
+            user_id: "0051".to_owned(),
+            username: None,
+            instance_url: "https://acme.my.salesforce.com".parse().unwrap(),
+            organization_name: Some("Acme".to_owned()),
+            sandbox,
+            person_accounts: None,
+            seconds_valid: None,
+        }
+    }
+
+    #[test]
+    fn a_scratch_organization_is_a_sandbox_that_ends() {
+        let row = |is_sandbox, ends: Option<&str>| OrganizationRow {
+            is_sandbox,
+            trial_expiration_date: ends.map(str::to_owned),
+            ..OrganizationRow::default()
+        };
+        let end = Some("2026-12-01T00:00:00.000+0000");
+        for (row, logged_in, (sandbox, scratch)) in [
+            (row(Some(true), end), None, (true, true)),
+            (row(Some(true), None), None, (true, false)),
+            // A trial of a production organization ends as well.
+            (row(Some(false), end), None, (false, false)),
+            (row(Some(false), None), None, (false, false)),
+            // What the row does not tell, the log-in does.
+            (row(None, end), Some(true), (true, true)),
+            (row(Some(false), end), Some(true), (false, false)),
+            (row(None, end), None, (false, false)),
+            (row(Some(true), Some("soon")), None, (true, false)),
+        ] {
+            let said = format!("{row:?}");
+            let found = organization(&session(logged_in), row, None);
+            assert_eq!((found.sandbox, found.scratch), (sandbox, scratch), "{said}");
+            // The log-in knows the name and the id that the row does not tell.
+            assert_eq!((found.id.as_str(), found.name.as_str()), ("00D1", "Acme"));
+        }
+    }
+
+    #[test]
+    fn the_right_to_create_tasks_is_told_apart_from_a_failure() {
+        let failed = |meaning| Err(Error::new(meaning, Phase::Request, "x".to_owned()));
+        let read = |answer| may_create_task(answer).ok();
+        assert_eq!(read(Ok(Some(true))), Some(Visibility::Yes));
+        assert_eq!(read(Ok(Some(false))), Some(Visibility::No));
+        assert!(matches!(read(Ok(None)), Some(Visibility::Unknown(_))));
+        for meaning in [Meaning::NotFound, Meaning::ObjectUnavailable] {
+            assert_eq!(
+                read(failed(meaning)),
+                Some(Visibility::Absent),
+                "{meaning:?}"
+            );
+        }
+        for meaning in [Meaning::InsufficientAccess, Meaning::FieldUnavailable] {
+            let unknown = read(failed(meaning));
+            assert!(
+                matches!(unknown, Some(Visibility::Unknown(_))),
+                "{meaning:?}"
+            );
+        }
+        // A failure of the connection says nothing of the user's rights.
+        for meaning in [
+            Meaning::Unreachable,
+            Meaning::SessionExpired,
+            Meaning::RequestLimitExceeded,
+        ] {
+            let error = may_create_task(failed(meaning)).unwrap_err();
+            assert_eq!(error.meaning(), meaning);
+        }
+    }
 }

@@ -108,3 +108,33 @@ impl fmt::Display for WarningCode {
         f.write_str(self.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_salesforce_has_named_a_time_for_ends_with_a_release_of_june() {
+        for code in WarningCode::ALL {
+            let ends = match code {
+                WarningCode::SoapLoginRetiring => Some("2027-06-01T00:00:00Z"),
+                WarningCode::ApiVersionRetiring => Some("2028-06-01T00:00:00Z"),
+                _ => None,
+            };
+            assert_eq!(
+                code.ends(),
+                ends.map(|time| time.parse().unwrap()),
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_warning_is_found_by_its_code_and_no_other_text() {
+        for code in WarningCode::ALL {
+            assert_eq!(WarningCode::from_code(code.code()), Some(*code));
+            assert_eq!(code.to_string(), code.code());
+        }
+        assert_eq!(WarningCode::from_code("soapLoginRetiring"), None);
+    }
+}

@@ -208,4 +208,18 @@ mod tests {
             "SELECT Id, Name FROM Contact WHERE (Phone IN ('+8130','O\\'Neil')) AND (IsConverted = false OR Id = null) LIMIT 10"
         );
     }
+
+    #[test]
+    fn wildcards_are_escaped_where_they_are_ones() {
+        for (value, equal, like) in [
+            ("50%_", "'50%_'", "'50\\%\\_'"),
+            ("O'Neil\\", "'O\\'Neil\\\\'", "'O\\'Neil\\\\'"),
+            ("\n\r\t\u{8}\u{c}", "'\\n\\r\\t\\b\\f'", "'\\n\\r\\t\\b\\f'"),
+            ("\u{1}\u{85}", "'\\u0001\\u0085'", "'\\u0001\\u0085'"),
+            ("\u{3042}\"", "'\u{3042}\"'", "'\u{3042}\"'"),
+        ] {
+            assert_eq!(SoqlLiteral::new(value).as_str(), equal);
+            assert_eq!(SoqlLiteral::for_like(value).as_str(), like);
+        }
+    }
 }

@@ -103,4 +103,27 @@ mod tests {
             assert_eq!(read(broken), None, "{broken}");
         }
     }
+
+    #[test]
+    fn the_higher_count_is_the_later_one_within_five_seconds_alone() {
+        let usage = |used, limit, second| Usage {
+            used,
+            limit,
+            observed_at: Timestamp::from_second(second).unwrap(),
+        };
+        let known = usage(3, 100, 10);
+        for (answer, is_overtaken) in [
+            (usage(2, 100, 10), true),
+            (usage(2, 100, 14), true),
+            (usage(2, 100, 15), false),
+            // The same count again is known for longer.
+            (usage(3, 100, 12), false),
+            (usage(4, 100, 12), false),
+            // Salesforce gave the organization another allocation.
+            (usage(2, 99, 12), false),
+        ] {
+            let expected = if is_overtaken { known } else { answer };
+            assert_eq!(answer.after(Some(known)), expected, "{answer:?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Tests of the probe: its cost, and its conclusions from responses.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::salesforce::answers::meaning::Meaning;
 use crate::salesforce::connection::retry::RetryPolicy;
 use crate::salesforce::credentials::environment::ApiVersion;
 use crate::salesforce::probe::findings::Visibility;
-use crate::salesforce::probe::{probe, probe_again};
+use crate::salesforce::probe::{Proved, probe, probe_again};
 use crate::salesforce::transport::Transport;
 use crate::salesforce::{Connection, DialPolicy};
 
@@ -245,13 +245,9 @@ async fn a_version_that_is_not_there_is_told_with_those_that_are() {
         }
     })
     .await;
-    let connect = |version: &str| {
-        let policy = DialPolicy::new(&["127.0.0.1".to_owned()], true, None).unwrap();
-        let transport = Transport::with_limits(policy, quick()).unwrap();
-        let version: ApiVersion = version.parse().unwrap();
-        Connection::new(transport, played.url.clone(), version, password()).retry(RetryPolicy::NONE)
-    };
-    let error = probe(&connect("99.0"), &[]).await.unwrap_err();
+    let error = probe(&connection_of_version(&played, "99.0"), &[])
+        .await
+        .unwrap_err();
     assert_eq!(error.meaning(), Meaning::UnsupportedApiVersion);
     assert!(
         error.message().contains("31.0 to 66.0, not 99.0"),
@@ -260,10 +256,103 @@ async fn a_version_that_is_not_there_is_told_with_those_that_are() {
     // The log-in itself used a version in which login() exists.
     assert_eq!(played.asked()[0].path, "/services/Soap/u/64.0");
     // This version is too old for composite requests, so nothing is sent at all.
-    let old = connect("20.0");
+    let old = connection_of_version(&played, "20.0");
     assert_eq!(
         probe(&old, &[]).await.unwrap_err().meaning(),
         Meaning::UnsupportedApiVersion
     );
     assert_eq!(old.spent().logins, 0);
+}
+
+fn connection_of_version(played: &Played, version: &str) -> Connection {
+    let policy = DialPolicy::new(&["127.0.0.1".to_owned()], true, None).unwrap();
+    let transport = Transport::with_limits(policy, quick()).unwrap();
+    let version: ApiVersion = version.parse().unwrap();
+    Connection::new(transport, played.url.clone(), version, password()).retry(RetryPolicy::NONE)
+}
+
+#[tokio::test]
+async fn the_oldest_version_with_composite_requests_is_spoken_and_no_older_one() {
+    let played = played(healthy, (200, json!({"createable": true}))).await;
+    let oldest = connection_of_version(&played, "38.0");
+    let findings = probe(&oldest, &[]).await.unwrap();
+    assert_eq!(findings.access.contact, Visibility::Yes);
+    assert_eq!(played.count("/services/data/v38.0/"), 3);
+    let older = connection_of_version(&played, "37.0");
+    let error = probe(&older, &[]).await.unwrap_err();
+    assert_eq!(error.meaning(), Meaning::UnsupportedApiVersion);
+    assert_eq!(older.spent().logins, 0);
+}
+
+#[tokio::test]
+async fn what_is_no_matter_of_the_version_is_told_without_reading_the_versions() {
+    let played = Played::start(|asked| {
+        let base = format!("http://{}/", asked.header("host")).parse().unwrap();
+        match asked.path.as_str() {
+            path if path.contains("/Soap/") => Reply::xml(200, login_response(&base, "")),
+            "/services/data/" => Reply::json(200, json!([{"version": "31.0"}])),
+            _ => {
+                let (_, body) = failed("API_DISABLED_FOR_ORG", "The REST API is not enabled.");
+                Reply::json(403, body)
+            }
+        }
+    })
+    .await;
+    let connection = connection_of_version(&played, "60.0");
+    let error = probe(&connection, &[]).await.unwrap_err();
+    assert_eq!(error.meaning(), Meaning::ApiDisabledForOrg);
+    let paths: Vec<String> = played.asked().into_iter().map(|asked| asked.path).collect();
+    assert!(!paths.contains(&"/services/data/".to_owned()), "{paths:?}");
+}
+
+#[tokio::test]
+async fn no_field_of_the_organization_shows_a_secret_that_salesforce_sends_back() {
+    let part = |id: &str| match id {
+        "organization" => rows(json!([{
+            "Id": "1hunter2&<>", "Name": "2hunter2&<>", "OrganizationType": "3hunter2&<>",
+            "InstanceName": "4hunter2&<>"
+        }])),
+        other => healthy(other),
+    };
+    let played = played(part, (200, json!({"createable": true}))).await;
+    let findings = probe(&played.connection(password()), &[]).await.unwrap();
+    let organization = findings.organization;
+    assert_eq!(organization.id, "1[redacted]");
+    assert_eq!(organization.name, "2[redacted]");
+    assert_eq!(organization.edition.as_deref(), Some("3[redacted]"));
+    assert_eq!(organization.instance.as_deref(), Some("4[redacted]"));
+}
+
+#[tokio::test]
+async fn a_proof_with_one_call_tells_what_this_call_saw() {
+    let calls = AtomicU64::new(7);
+    let played = Played::start(move |asked| {
+        match answer(asked, healthy, &(200, json!({"createable": true}))) {
+            Reply::Answer {
+                status,
+                headers,
+                body,
+            } => {
+                let headers = headers
+                    .into_iter()
+                    .filter(|(name, _)| name != "Sforce-Limit-Info")
+                    .collect();
+                let used = calls.fetch_add(1, Ordering::SeqCst);
+                Reply::Answer {
+                    status,
+                    headers,
+                    body,
+                }
+                .with("Sforce-Limit-Info", &format!("api-usage={used}/15000"))
+            }
+            other => other,
+        }
+    })
+    .await;
+    let connection = played.connection(password());
+    let used = |proved: &Proved| proved.findings.usage.unwrap().used;
+    let first = probe_again(&connection, &[], None).await.unwrap();
+    let second = probe_again(&connection, &[], Some(&first)).await.unwrap();
+    assert!(!second.looked_at_all);
+    assert_eq!(used(&second), used(&first) + 1);
 }

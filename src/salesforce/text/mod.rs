@@ -363,4 +363,65 @@ mod tests {
         assert_eq!(html_words("<html><TITLE>Sign in</TITLE>"), "Sign in");
         assert_eq!(html_words("<h1>Bad</h1>").trim(), "Bad");
     }
+
+    #[test]
+    fn text_of_two_bytes_a_character_is_read_in_both_orders() {
+        let plain = HeaderMap::new();
+        let (big, little) = (b"\0<\0a\x30\x42", b"<\0a\0\x42\x30");
+        let marked = |mark: &[u8], text: &[u8]| [mark, text].concat();
+        for (headers, body) in [
+            (&plain, marked(b"\xfe\xff", big)),
+            (&plain, marked(b"\xff\xfe", little)),
+            (&headers("text/xml; charset=utf-16"), big.to_vec()),
+            (&headers("text/xml; charset=UTF-16BE"), big.to_vec()),
+            (&headers("text/xml; charset=utf-16le"), little.to_vec()),
+        ] {
+            assert_eq!(decode(headers, body.clone()), "<a\u{3042}", "{body:?}");
+        }
+        for charset in ["iso-8859-1", "latin1", "windows-1252", "us-ascii"] {
+            let content_type = format!("text/plain; charset={charset}");
+            let value = HeaderValue::from_str(&content_type).unwrap();
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, value)]);
+            assert_eq!(decode(&headers, b"\xe9".to_vec()), "\u{e9}", "{charset}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_at_the_first_character_that_has_no_room() {
+        let plain = HeaderMap::new();
+        for (text, most, cut) in [
+            ("12345", 6, "12345"),
+            ("12345", 5, "12345"),
+            ("12345", 4, "1234"),
+            ("12\u{3042}", 5, "12\u{3042}"),
+            ("12\u{3042}", 4, "12"),
+        ] {
+            let decoded = super::decode(&plain, text.as_bytes().to_vec(), most);
+            assert_eq!((decoded.text.as_str(), decoded.is_cut), (cut, cut != text));
+        }
+    }
+
+    #[test]
+    fn a_word_is_a_token_by_its_length_or_its_marks() {
+        let redacted = "[redacted]";
+        let long = "A1".repeat(MAX_WORD_CHARS / 2);
+        let address = format!("https://acme.example/{}", "x".repeat(MAX_WORD_CHARS));
+        let japanese = "\u{3042}".repeat(MAX_WORD_CHARS);
+        for (word, quoted) in [
+            (long.as_str(), long.as_str()),
+            (&format!("{long}="), &format!("{long}=")),
+            (&format!("{long}x"), redacted),
+            (&format!("({long}x),"), redacted),
+            (&address, &address),
+            (&japanese, &japanese),
+            ("00Dx!AQ", redacted),
+            ("00Dx", "00Dx"),
+            ("Stop!", "Stop!"),
+            ("eyJhbGciOiJ9.e30", redacted),
+            ("eyJhbGciOiJ9", "eyJhbGciOiJ9"),
+            ("acme.example", "acme.example"),
+        ] {
+            assert_eq!(redact_word(word), quoted, "{word}");
+        }
+    }
 }

@@ -504,4 +504,109 @@ mod tests {
             scrubbed(&secret, &text);
         }
     }
+
+    /// What is left of a text that holds a secret of ten characters in this form.
+    fn left(form: &str) -> String {
+        scrubbed("correct?ho", &format!("<{form}>"))
+    }
+
+    #[test]
+    fn every_escape_is_read() {
+        for form in [
+            "correct?ho",
+            "correct%3fho",
+            "correct%3Fho",
+            "correct&#63;ho",
+            "correct&#x3F;ho",
+            "correct&#X3f;ho",
+            "correct\\u003fho",
+            "correct\\u{3f}ho",
+            "correct\\u{00003f}ho",
+            "correct\\x3fho",
+            "CORRECT?HO",
+        ] {
+            assert_eq!(left(form), "<[redacted]>", "{form}");
+        }
+        let with = |char: &str, form: &str| {
+            let secret = format!("corr{char}cthorse");
+            scrubbed(&secret, &format!("<corr{form}cthorse>"))
+        };
+        for (char, form) in [
+            ("\n", "\\n"),
+            ("\r", "\\r"),
+            ("\t", "\\t"),
+            ("\"", "\\\""),
+            ("'", "\\'"),
+            ("\\", "\\\\"),
+            ("/", "\\/"),
+            ("&", "&amp;"),
+            ("<", "&LT;"),
+            (">", "&gt;"),
+            ("\"", "&quot;"),
+            ("'", "&apos;"),
+            ("\u{a3}", "&pound;"),
+            ("\u{fc}", "&uuml;"),
+            ("\u{1f511}", "\\ud83d\\udd11"),
+            // UTF-8 whose bytes were taken for characters.
+            ("\u{fc}", "\u{c3}\u{bc}"),
+            ("\u{3042}", "\u{e3}\u{81}\u{82}"),
+            ("\u{1f511}", "\u{f0}\u{9f}\u{94}\u{91}"),
+            // A form writes a plus sign for a blank.
+            (" ", "+"),
+            ("+", " "),
+        ] {
+            assert_eq!(with(char, form), "<[redacted]>", "{form}");
+        }
+    }
+
+    #[test]
+    fn both_alphabets_and_every_length_of_base64_are_read() {
+        // The bits of these are the last two characters of both alphabets.
+        for secret in [
+            "?>?>?>?>?>?>",
+            "\u{ff}\u{fe}\u{fb}\u{ef}\u{be}\u{ff}\u{fe}\u{fb}",
+        ] {
+            for text in [
+                secret.to_owned(),
+                format!("x{secret}"),
+                format!("xy{secret}"),
+            ] {
+                for coded in [STANDARD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
+                    let left = scrubbed(secret, &format!("<{coded}>"));
+                    assert!(
+                        left.starts_with("<") && left.contains("[redacted]"),
+                        "{coded}: {left}"
+                    );
+                    assert!(left.len() <= "<xxxx[redacted]xx>".len(), "{coded}: {left}");
+                }
+            }
+        }
+        // The end of a run may have two, three or four characters of a group.
+        for secret in ["abcdefgh", "abcdefghi", "abcdefghij"] {
+            let coded = URL_SAFE_NO_PAD.encode(secret);
+            assert_eq!(scrubbed(secret, &coded), "[redacted]", "{coded}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_removed_from_eight_characters_on_and_an_escaped_one_from_five() {
+        let secret = "ab<d/fgh<jklmn";
+        for (text, left) in [
+            // Seven characters of the secret, and eight.
+            ("ab<d/fg", "ab<d/fg"),
+            ("ab<d/fgh", "[redacted]"),
+            // Five that are eight or more when they are escaped.
+            ("ab&lt;d/", "[redacted]"),
+            ("b&lt;d/f", "[redacted]"),
+            // Four are too few however long they are written, and five of seven characters too
+            // short.
+            ("ab&lt;d", "ab&lt;d"),
+            ("%3cd/fg", "%3cd/fg"),
+        ] {
+            assert_eq!(scrubbed(secret, text), left, "{text}");
+        }
+        // A whole secret is removed from four characters on.
+        assert_eq!(scrubbed("ab<d", "xab<dx"), "x[redacted]x");
+        assert_eq!(scrubbed("ab<", "xab<x"), "xab<x");
+    }
 }
