@@ -199,6 +199,30 @@ mod tests {
         assert_eq!(tight.numbers().len(), 1, "one always goes");
     }
 
+    #[test]
+    fn rarer_spellings_go_into_the_room_that_is_worth_the_search_for_it() {
+        let (shape, home) = (Shape::new(Some(false)), Region::JAPAN);
+        let many = numbers(600);
+        for bytes in (4_000..5_000).step_by(25) {
+            let batch = pack(&shape, &many, &home, bytes);
+            assert_eq!(batch.clone().filled(&shape, &home), batch, "{bytes}");
+        }
+        let few = pack(&shape, &many[..3], &home, 5_000);
+        let filled = few.clone().filled(&shape, &home);
+        assert_eq!(filled.numbers(), few.numbers());
+        for place in 0..3 {
+            let (before, after) = (few.spellings(place), filled.spellings(place));
+            assert!(
+                after.len() > before.len() && after.starts_with(before),
+                "{after:?}"
+            );
+        }
+        let first = filled.first(2);
+        assert_eq!(first.numbers(), &few.numbers()[..2]);
+        assert_eq!(first.spellings(2), [] as [String; 0]);
+        assert_eq!(few.first(0).numbers().len(), 1, "one always goes");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
 

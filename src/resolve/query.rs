@@ -602,6 +602,154 @@ mod tests {
         assert_eq!(shape.slots().len(), 2);
     }
 
+    /// A shape of which Salesforce has refused these fields.
+    fn without(person_accounts: bool, hidden: &[(Object, &str)]) -> Shape {
+        let mut shape = Shape::new(Some(person_accounts));
+        for (object, field) in hidden {
+            let message = format!("No such column '{field}' on entity '{object}'.");
+            assert!(shape.drop_field(*object, &message).is_some(), "{message}");
+        }
+        shape
+    }
+
+    #[test]
+    fn of_a_person_account_one_of_its_two_rows_is_a_record_with_a_phone() {
+        use Object::{Account, Contact, Lead};
+        let of_contacts = "(AccountId=null OR Account.IsPersonAccount=false) AND ";
+        let both = "(Phone!=null OR MobilePhone!=null)";
+        let persons = "(Phone!=null OR PersonMobilePhone!=null)";
+        let table: [(bool, &[(Object, &str)], Object, String); 14] = [
+            (false, &[], Contact, both.to_owned()),
+            (true, &[], Contact, format!("{of_contacts}{both}")),
+            (true, &[(Contact, "AccountId")], Contact, both.to_owned()),
+            (true, &[(Account, "Phone")], Contact, both.to_owned()),
+            (
+                true,
+                &[(Contact, "Phone")],
+                Contact,
+                format!("{of_contacts}(MobilePhone!=null)"),
+            ),
+            (
+                false,
+                &[(Contact, "MobilePhone")],
+                Contact,
+                "(Phone!=null)".to_owned(),
+            ),
+            (false, &[], Account, "(Phone!=null)".to_owned()),
+            (true, &[], Account, persons.to_owned()),
+            (true, &[(Contact, "Phone")], Account, persons.to_owned()),
+            (
+                true,
+                &[(Account, "Phone")],
+                Account,
+                "IsPersonAccount=false AND (PersonMobilePhone!=null)".to_owned(),
+            ),
+            (false, &[], Lead, format!("IsConverted=false AND {both}")),
+            (true, &[], Lead, format!("IsConverted=false AND {both}")),
+            (true, &[(Lead, "IsConverted")], Lead, both.to_owned()),
+            (
+                true,
+                &[(Lead, "Title")],
+                Lead,
+                format!("IsConverted=false AND {both}"),
+            ),
+        ];
+        for (persons, hidden, object, condition) in table {
+            let shape = without(persons, hidden);
+            let count = shape.soql_count(object);
+            let expected = format!("SELECT COUNT() FROM {object} WHERE {condition}");
+            assert_eq!(count.as_str(), expected, "{persons} {hidden:?}");
+            let fields: Vec<&str> = shape.fields(object).collect();
+            let all = format!(
+                "SELECT {} FROM {object} WHERE {condition}",
+                fields.join(",")
+            );
+            let page = |page| shape.soql_all(object, page).as_str().to_owned();
+            assert_eq!(page(None), all);
+            let first = format!("{all} ORDER BY Id LIMIT 2000");
+            assert_eq!(page(Some("")), first);
+            let behind = format!("{all} AND Id>'003A' ORDER BY Id LIMIT 2000");
+            assert_eq!(page(Some("003A")), behind);
+        }
+    }
+
+    #[test]
+    fn an_object_is_fully_searched_with_all_of_its_phone_fields() {
+        use Object::{Account, Contact, Lead};
+        let table: [(&[(Object, &str)], &[Object]); 6] = [
+            (&[], &[Contact, Account, Lead]),
+            (&[(Contact, "Phone")], &[Account, Lead]),
+            (&[(Contact, "MobilePhone")], &[Account, Lead]),
+            (&[(Account, "Phone")], &[Contact, Lead]),
+            (&[(Lead, "MobilePhone"), (Contact, "Phone")], &[Account]),
+            (
+                &[(Contact, "Title"), (Lead, "Company")],
+                &[Contact, Account, Lead],
+            ),
+        ];
+        for persons in [false, true] {
+            for (hidden, expected) in table {
+                let mut shape = without(persons, hidden);
+                let full = |shape: &Shape| shape.fully_searched().collect::<Vec<_>>();
+                assert_eq!(full(&shape), expected, "{hidden:?}");
+                let tells = expected.contains(&Account);
+                assert_eq!(shape.accounts_tell_persons(), tells, "{hidden:?}");
+                shape.drop_object(Lead);
+                let rest: Vec<_> = expected.iter().copied().filter(|of| *of != Lead).collect();
+                assert_eq!(full(&shape), rest, "without leads, {hidden:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn changes_and_records_by_their_ids_leave_converted_leads_out_where_these_can_be_told() {
+        let ids = ["00QA".to_owned(), "00QB".to_owned()];
+        let since: Timestamp = "2026-11-20T01:02:03Z".parse().unwrap();
+        let queries = |shape: &Shape, object| {
+            let changed = shape.soql_changed(object, since);
+            let by_id = shape.soql_by_id(object, &ids);
+            [changed, by_id].map(|soql| {
+                let soql = soql.as_str();
+                soql.split_once(" WHERE ").unwrap().1.to_owned()
+            })
+        };
+        let order = "ORDER BY LastModifiedDate DESC,Id";
+        let stamp = "SystemModstamp>=2026-11-20T01:02:03Z";
+        let both = "(Phone!=null OR MobilePhone!=null)";
+        let expected = |open: &str, phones: &str| {
+            [
+                format!("{open}{stamp} AND {phones} {order}"),
+                format!("{open}Id IN ('00QA','00QB') {order}"),
+            ]
+        };
+        let shape = Shape::new(Some(false));
+        let open = "IsConverted=false AND ";
+        assert_eq!(queries(&shape, Object::Lead), expected(open, both));
+        assert_eq!(queries(&shape, Object::Contact), expected("", both));
+        let account = expected("", "(Phone!=null)");
+        assert_eq!(queries(&shape, Object::Account), account);
+        let shape = without(false, &[(Object::Lead, CONVERTED)]);
+        assert_eq!(queries(&shape, Object::Lead), expected("", both));
+
+        // Who follows an org is told of all of them.
+        let fields = |shape: &Shape, object| {
+            let soql = shape.soql_since(object, since).as_str().to_owned();
+            let (fields, rest) = soql.split_once(" FROM ").unwrap();
+            let expected = format!("{object} WHERE {stamp} ORDER BY SystemModstamp,Id");
+            assert_eq!(rest, expected);
+            let told = [DELETED, MASTER, CONVERTED];
+            told.map(|field| fields.split(',').any(|read| read == field))
+        };
+        assert_eq!(fields(&shape, Object::Lead), [true, true, false]);
+        let shape = without(false, &[(Object::Contact, MASTER)]);
+        assert_eq!(fields(&shape, Object::Lead), [true, true, true]);
+        assert_eq!(fields(&shape, Object::Contact), [true, false, false]);
+        assert_eq!(fields(&shape, Object::Account), [true, true, false]);
+        let counted = shape.soql_count_since(Object::Lead, since);
+        let expected = format!("SELECT COUNT() FROM Lead WHERE {stamp}");
+        assert_eq!(counted.as_str(), expected);
+    }
+
     #[test]
     fn an_org_without_person_accounts_says_so_once_for_all_their_fields() {
         for (object, message) in [

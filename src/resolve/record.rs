@@ -346,6 +346,163 @@ mod tests {
     }
 
     #[test]
+    fn a_flat_row_of_a_bulk_query_is_the_same_record() {
+        let flat = json!({
+            "Id": "003A", "Name": "Sato Hanako", "AccountId": "001A", "Account.Name": "Acme",
+            "Account.IsPersonAccount": false, "Title": "Head", "Owner.Name": "Kato Jun",
+            "LastModifiedDate": "2026-11-23T01:02:03.000+0000",
+            "Phone": "03-1234-5678", "MobilePhone": "090-1234-5678",
+        });
+        let nested = json!({
+            "Id": "003A", "Name": "Sato Hanako", "AccountId": "001A",
+            "Account": {"Name": "Acme", "IsPersonAccount": false},
+            "Title": "Head", "Owner": {"Name": "Kato Jun"},
+            "LastModifiedDate": "2026-11-23T01:02:03.000+0000",
+            "Phone": "03-1234-5678", "MobilePhone": "090-1234-5678",
+        });
+        let of_flat = |object, row| {
+            let row: Row = serde_json::from_value::<FlatRow>(row).unwrap().into();
+            row.into_record(object, &Region::JAPAN).unwrap()
+        };
+        let found = of_flat(Object::Contact, flat);
+        let expected = Record {
+            object: Object::Contact,
+            id: "003A".to_owned(),
+            company: Some("Acme".to_owned()),
+            person: Some("Sato Hanako".to_owned()),
+            title: Some("Head".to_owned()),
+            owner: Some("Kato Jun".to_owned()),
+            account: Some("001A".to_owned()),
+            modified: Some("2026-11-23T01:02:03Z".parse().unwrap()),
+            phones: vec!["03-1234-5678".to_owned(), "090-1234-5678".to_owned()],
+            numbers: vec![
+                "+81312345678".parse().unwrap(),
+                "+819012345678".parse().unwrap(),
+            ],
+        };
+        assert_eq!(found, expected);
+        assert_eq!(record(Object::Contact, nested), expected);
+
+        let lead = json!({"Id": "00QA", "Name": "Ueda", "Company": "Umi", "Title": "CEO"});
+        let expected = record(Object::Lead, lead.clone());
+        assert_eq!(of_flat(Object::Lead, lead), expected);
+        assert_eq!(expected.company.as_deref(), Some("Umi"));
+        assert_eq!(expected.title.as_deref(), Some("CEO"));
+        let person = json!({
+            "Id": "001P", "Name": "Ito Ken", "IsPersonAccount": true,
+            "PersonMobilePhone": "090-1234-5678",
+        });
+        let expected = record(Object::Account, person.clone());
+        assert_eq!(of_flat(Object::Account, person), expected);
+        assert_eq!(expected.person.as_deref(), Some("Ito Ken"));
+        assert_eq!(expected.numbers.len(), 1);
+        let contact = json!({
+            "Id": "003P", "Name": "Ito Ken", "AccountId": "001P", "Account.IsPersonAccount": true,
+        });
+        let contact = of_flat(Object::Contact, contact);
+        assert_eq!(
+            (contact.object, contact.id.as_str()),
+            (Object::Account, "001P")
+        );
+    }
+
+    #[test]
+    fn a_row_of_a_deleted_record_or_a_converted_lead_is_a_record_that_is_gone() {
+        let change = |row: serde_json::Value| {
+            let row: Row = serde_json::from_value(row).unwrap();
+            row.into_change(Object::Lead, &Region::JAPAN)
+        };
+        let gone = |merged_into: Option<&str>| {
+            let (id, merged_into) = ("00QA".to_owned(), merged_into.map(str::to_owned));
+            Some(Change::Gone { id, merged_into })
+        };
+        for (deleted, converted, is_gone) in [
+            (json!(null), json!(null), false),
+            (json!(false), json!(false), false),
+            (json!(true), json!(false), true),
+            (json!(false), json!(true), true),
+            (json!(true), json!(null), true),
+            (json!(null), json!(true), true),
+        ] {
+            for (master, merged_into) in [
+                (json!(null), None),
+                (json!(""), None),
+                (json!("00QB"), Some("00QB")),
+            ] {
+                let row = json!({
+                    "Id": "00QA", "Name": "Ueda", "Phone": "0312345678",
+                    "IsDeleted": deleted, "IsConverted": converted, "MasterRecordId": master,
+                });
+                let expected = match is_gone {
+                    true => gone(merged_into),
+                    false => Some(Change::There(record(Object::Lead, row.clone()))),
+                };
+                let found = change(row);
+                assert_eq!(found, expected, "{deleted} {converted}");
+                assert_eq!(found.unwrap().id(), "00QA");
+            }
+        }
+        assert_eq!(change(json!({"IsDeleted": true})), None);
+        assert_eq!(change(json!({"Id": "", "IsDeleted": true})), None);
+        assert_eq!(change(json!({"Id": ""})), None);
+    }
+
+    #[test]
+    fn a_row_tells_whether_it_is_a_persons_and_has_a_phone() {
+        let row = |row: serde_json::Value| serde_json::from_value::<Row>(row).unwrap();
+        for (account, person) in [
+            (json!(null), None),
+            (json!({}), None),
+            (json!({"IsPersonAccount": false}), None),
+            (json!({"IsPersonAccount": true}), Some("001P")),
+        ] {
+            let row = row(json!({"AccountId": "001P", "Account": account}));
+            assert_eq!(row.person_of(), person, "{account}");
+        }
+        for (field, text, has_phone) in [
+            ("Phone", "03", true),
+            ("MobilePhone", "unknown", true),
+            ("PersonMobilePhone", "03", true),
+            ("Phone", " \t", false),
+            ("Title", "03", false),
+        ] {
+            assert_eq!(
+                row(json!({ field: text })).has_phone(),
+                has_phone,
+                "{field}"
+            );
+        }
+        assert_eq!(row(json!({"Id": "003A"})).id(), Some("003A"));
+        assert_eq!(row(json!({"Id": ""})).id(), None);
+        assert_eq!(row(json!({})).id(), None);
+    }
+
+    #[test]
+    fn a_record_takes_its_own_room_and_that_of_its_texts_and_numbers() {
+        let bytes = |row: serde_json::Value| record(Object::Lead, row).bytes();
+        let bare = bytes(json!({"Id": "00QA"}));
+        assert_eq!(bare, size_of::<Record>() + 4);
+        for (field, text) in [
+            ("Name", "Ueda"),
+            ("Company", "海"),
+            ("Title", "CEO"),
+            ("Phone", "unknown"),
+        ] {
+            let row = json!({"Id": "00QA", field: text});
+            assert_eq!(bytes(row), bare + text.len(), "{field}");
+        }
+        let owner = json!({"Id": "00QA", "Owner": {"Name": "Kato"}});
+        assert_eq!(bytes(owner), bare + 4);
+        let number = json!({"Id": "00QA", "Phone": "0312345678"});
+        assert_eq!(bytes(number), bare + 10 + 2 * size_of::<E164>());
+        let full = json!({
+            "Id": "00QA", "Name": "Ueda", "Company": "Umi", "Phone": "0312345678",
+            "MobilePhone": "09012345678",
+        });
+        assert_eq!(bytes(full), bare + 7 + 21 + 2 * 2 * size_of::<E164>());
+    }
+
+    #[test]
     fn rows_with_hidden_fields_are_read_as_far_as_they_go() {
         let lead = record(
             Object::Lead,

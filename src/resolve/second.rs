@@ -169,11 +169,118 @@ mod tests {
         assert_eq!(one, 1);
     }
 
+    /// The text that is searched for.
+    fn text(statement: &Sosl) -> String {
+        let text = statement.as_str().strip_prefix("FIND {").unwrap();
+        text.split_once("} IN").unwrap().0.to_owned()
+    }
+
+    #[test]
+    fn a_search_text_is_as_long_as_it_may_be_and_no_longer() {
+        let home = Region::JAPAN;
+        let numbers = |prefix: &str, count: usize| -> Vec<E164> {
+            let number = |at| format!("{prefix}{:07}", 1_230_001 + at).parse().unwrap();
+            (0..count).map(number).collect()
+        };
+        let search = |pending: &[E164]| search(&home, pending, Object::ALL.into_iter());
+        let length = |of: &[E164]| text(&search(of).1).len();
+        // Numbers whose terms are of two lengths fill the text to the last character.
+        let (long, short) = ("+8133", "+44207");
+        let of_each = [long, short].map(|prefix| length(&numbers(prefix, 1)) + " OR ".len());
+        let room = MAX_SEARCH_CHARS + " OR ".len();
+        let fits = |shorts: &usize| (room - shorts * of_each[1]).is_multiple_of(of_each[0]);
+        let shorts = (0..room / of_each[1]).find(fits).unwrap();
+        let longs = (room - shorts * of_each[1]) / of_each[0];
+        let exact = [numbers(short, shorts), numbers(long, longs)].concat();
+        let (count, statement) = search(&exact);
+        assert_eq!(count, exact.len());
+        assert_eq!(text(&statement).len(), MAX_SEARCH_CHARS);
+        for begin in 0..5 {
+            let many = numbers(long, 200);
+            let (count, statement) = search(&many[begin..]);
+            let taken = text(&statement).len();
+            assert_eq!(taken, count * of_each[0] - " OR ".len());
+            assert!(taken <= MAX_SEARCH_CHARS);
+            assert!(taken + of_each[0] > MAX_SEARCH_CHARS, "one more would fit");
+        }
+    }
+
+    #[test]
+    fn a_search_is_refused_by_its_status_or_its_meaning_and_by_nothing_else() {
+        use crate::salesforce::Phase;
+        let error = |meaning| Error::new(meaning, Phase::Request, "");
+        for status in 300..600 {
+            let refused = matches!(status, 400 | 404 | 405 | 414 | 431);
+            let error = error(Meaning::SalesforceError).with_status(status);
+            assert_eq!(is_refused(&error), refused, "{status}");
+        }
+        let refuses = [
+            Meaning::InsufficientAccess,
+            Meaning::NotFound,
+            Meaning::RequestRejected,
+        ];
+        for meaning in Meaning::ALL {
+            let refused = refuses.contains(meaning);
+            assert_eq!(is_refused(&error(*meaning)), refused, "{meaning:?}");
+            let error = error(*meaning).with_status(500);
+            assert_eq!(is_refused(&error), refused, "{meaning:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_second_question_is_asked_beyond_four_fifths_of_what_may_be_used() {
+        use super::super::Allowance;
+        use super::super::tests::{org, resolver};
+        let salesforce = salesforce_simulator::Simulator::start(org([]))
+            .await
+            .unwrap();
+        salesforce
+            .edit_org("acme", |org| org.daily_limit = Some(100))
+            .unwrap();
+        let mut resolver = resolver(&salesforce, Region::JAPAN).await;
+        // With the two calls of the question: 2 of 2, 3, and of any number.
+        for (most, may) in [(Some(2), false), (Some(3), true), (None, true)] {
+            resolver = resolver.allowance(Allowance(most));
+            assert_eq!(resolver.may_ask_again(), may, "{most:?}");
+        }
+        let batch = resolver.batch(&["+81312345678".parse().unwrap()]);
+        for _ in 0..2 {
+            resolver.resolve(&batch).await.unwrap();
+        }
+        for (most, may) in [(4, false), (5, true), (6, true)] {
+            resolver = resolver.allowance(Allowance(Some(most)));
+            assert_eq!(resolver.may_ask_again(), may, "4 of {most}");
+        }
+        resolver = resolver.allowance(Allowance(None)).second_question(false);
+        assert!(!resolver.may_ask_again(), "it is switched off");
+        resolver = resolver.second_question(true);
+        // What the org has used when this call is answered, of a hundred.
+        for (used, may) in [(77, true), (78, true), (79, false), (100, false)] {
+            salesforce.set_used("acme", used - 1).unwrap();
+            resolver.resolve(&batch).await.unwrap();
+            assert_eq!(resolver.connection.usage().unwrap().used, used);
+            assert_eq!(resolver.may_ask_again(), may, "{used} and two more");
+        }
+    }
+
     #[test]
     fn a_hit_is_an_id_of_an_object_that_was_asked_for() {
         let hit = |object: &str, id: &str| hit((object.to_owned(), id.to_owned()));
         assert!(hit("Contact", "003000000000001AAA").is_some());
         assert!(hit("User", "005000000000001AAA").is_none());
+        for (length, is_id) in [
+            (0, false),
+            (14, false),
+            (15, true),
+            (16, false),
+            (17, false),
+            (18, true),
+            (19, false),
+        ] {
+            let hit = hit("Lead", &"0".repeat(length));
+            let expected = is_id.then(|| (Object::Lead, "0".repeat(length)));
+            assert_eq!(hit, expected, "{length}");
+        }
         assert!(hit("Contact", "003') OR (Name != '").is_none());
     }
 }

@@ -10,6 +10,7 @@ use crate::salesforce::{ApiVersion, Connection, Credentials, DialPolicy, Transpo
 
 mod calls;
 pub(crate) mod fake_salesforce;
+mod reads;
 
 const USER: &str = "integration@acme.example";
 

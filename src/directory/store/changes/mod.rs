@@ -379,6 +379,124 @@ mod tests {
         assert!(followers.any(at(99)));
     }
 
+    fn change(company: &str, kind: Kind) -> Change {
+        let company = company.parse().unwrap();
+        Change { company, kind }
+    }
+
+    #[test]
+    fn a_position_goes_on_with_each_thing_that_waits_and_is_one_processs_own() {
+        let changes = Changes::default();
+        let moved = changes.moved();
+        let at = |changes: &Changes| changes.position().0;
+        assert_eq!(at(&changes), 0);
+        for (kind, position) in [
+            (Kind::CallsWait, 1),
+            (Kind::History, 1),
+            (Kind::Ring("hash".to_owned()), 1),
+            (Kind::RingsWait, 2),
+            (Kind::CallsWait, 3),
+        ] {
+            changes.tell([change("acme", kind.clone())]);
+            assert_eq!(at(&changes), position, "{kind:?}");
+        }
+        assert!(moved.has_changed().unwrap());
+        let company = || "acme".parse().unwrap();
+        let told = [(2, Waits::Rings(company())), (3, Waits::Calls(company()))];
+        assert_eq!(
+            changes.waits_after(1, 9).unwrap(),
+            told,
+            "the newest of each"
+        );
+        assert_eq!(changes.waits_after(2, 9).unwrap(), told[1..]);
+        assert_eq!(changes.waits_after(1, 1).unwrap(), told[..1]);
+        let moved = changes.moved();
+        changes.tell([]);
+        changes.tell([change("acme", Kind::History)]);
+        assert!(!moved.has_changed().unwrap(), "nothing began to wait");
+
+        let name = |changes: &Changes| changes.position().1.to_owned();
+        assert_eq!(name(&changes), name(&changes.clone()));
+        assert_ne!(name(&changes), name(&Changes::default()));
+        let hex = name(&changes).chars().all(|c| c.is_ascii_hexdigit());
+        assert!(hex && name(&changes).len() == 16, "{}", name(&changes));
+    }
+
+    #[test]
+    fn so_many_follow_on_a_replica_and_others_are_told_whether_somebody_does() {
+        let changes = Changes::default();
+        let lives = |followed| Line::Lives { followed };
+        assert_eq!(
+            (changes.followers(), changes.sign_of_life()),
+            (0, lives(false))
+        );
+        let one = changes.follow().unwrap();
+        assert_eq!(
+            (changes.followers(), changes.sign_of_life()),
+            (1, lives(true))
+        );
+        let mut others: Vec<Follower> = (1..MOST_FOLLOWERS)
+            .map(|_| changes.follow().unwrap())
+            .collect();
+        assert!(changes.follow().is_none(), "too many");
+        others.pop();
+        assert_eq!(changes.followers(), MOST_FOLLOWERS - 1);
+        assert!(changes.follow().is_some(), "one has left");
+        drop((one, others));
+        assert_eq!(
+            (changes.followers(), changes.sign_of_life()),
+            (0, lives(false))
+        );
+    }
+
+    #[test]
+    fn it_is_followed_here_or_on_a_replica_that_was_heard_of() {
+        let Some(past) = Instant::now().checked_sub(GONE * 2) else {
+            return;
+        };
+        let changes = Changes::default();
+        let nobody = || changes.0.followers.lock().left = past;
+        nobody();
+        assert!(!changes.is_followed());
+        changes.heard_of("other".to_owned(), false);
+        assert!(!changes.is_followed(), "nobody follows there");
+        let follower = changes.follow().unwrap();
+        assert!(changes.is_followed());
+        drop(follower);
+        assert!(changes.is_followed(), "who left is awaited");
+        nobody();
+        assert!(!changes.is_followed());
+        changes.heard_of("other".to_owned(), true);
+        assert!(changes.is_followed());
+        changes.heard_of("other".to_owned(), false);
+        nobody();
+        assert!(!changes.is_followed());
+    }
+
+    #[test]
+    fn replicas_are_told_each_change_once_and_of_a_gap_where_there_were_too_many() {
+        let changes = Changes::default();
+        let acme = change("acme", Kind::CallsWait);
+        changes.tell([acme.clone()]);
+        assert_eq!(changes.take_untold(), [], "there is no other replica");
+        changes.has_replicas();
+        let birch = change("birch", Kind::History);
+        changes.tell([birch.clone(), acme.clone(), acme.clone()]);
+        let told = [Line::Changed(acme.clone()), Line::Changed(birch)];
+        assert_eq!(changes.take_untold(), told);
+        assert_eq!(changes.take_untold(), [], "it was taken");
+        changes.could_not_tell();
+        changes.tell([acme.clone()]);
+        let told = [Line::Gap, Line::Changed(acme.clone())];
+        assert_eq!(changes.take_untold(), told);
+        let rings = |most| (0..most).map(|n| change("acme", Kind::Ring(format!("{n}"))));
+        changes.tell(rings(MOST_UNTOLD));
+        assert_eq!(changes.take_untold().len(), MOST_UNTOLD);
+        changes.tell(rings(MOST_UNTOLD + 1));
+        assert_eq!(changes.take_untold(), [Line::Gap]);
+        assert_eq!(changes.take_untold(), []);
+    }
+
     #[tokio::test]
     async fn a_subscriber_that_is_too_slow_is_told_that_it_missed_something() {
         let changes = Changes::default();

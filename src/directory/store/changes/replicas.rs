@@ -124,3 +124,47 @@ fn heard(changes: &Changes, payload: &str) {
     }
     changes.learn(changed);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Change, Kind, News};
+    use super::*;
+
+    #[tokio::test]
+    async fn what_another_replica_says_is_heard_and_what_it_said_itself_is_not() {
+        let changes = Changes::default();
+        let mut news = changes.subscribe();
+        let (company, kind) = ("acme".parse().unwrap(), Kind::CallsWait);
+        let change = Change { company, kind };
+        let lines = [Line::Changed(change.clone())];
+        let says = |from: &str, lines: &[Line]| {
+            for payload in wire::write(from, lines) {
+                heard(&changes, &payload);
+            }
+        };
+        let own = changes.position().1.to_owned();
+        says(
+            &own,
+            &[Line::Gap, lines[0].clone(), Line::Lives { followed: true }],
+        );
+        assert_eq!(changes.position().0, 0);
+        assert!(changes.0.followers.lock().elsewhere.is_empty());
+        says("other", &lines);
+        assert_eq!(news.next().await, News::Changed(change.clone()));
+        assert_eq!(changes.position().0, 1);
+        says("other", &[Line::Gap, lines[0].clone()]);
+        assert_eq!(news.next().await, News::Missed);
+        assert_eq!(news.next().await, News::Changed(change));
+        assert!(changes.waits_after(1, 9).is_err(), "the list is to be read");
+        says("other", &[Line::Lives { followed: true }]);
+        let elsewhere = |changes: &Changes| {
+            let followers = changes.0.followers.lock();
+            let names = followers.elsewhere.iter().map(|(name, _)| name.clone());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(elsewhere(&changes), ["other"]);
+        says("other", &[Line::Lives { followed: false }]);
+        assert_eq!(elsewhere(&changes), [] as [&str; 0]);
+        assert_eq!(changes.take_untold(), [], "nothing is told on");
+    }
+}

@@ -512,7 +512,109 @@ pub(crate) async fn uncrossed<T, F: Future<Output = Result<T, sqlx::Error>>>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Migrator, postgres, sqlite};
+    use std::cell::Cell;
+
+    use super::{Migrator, passes, postgres, sqlite, uncrossed};
+
+    /// An answer of a database that has this code and no more.
+    #[derive(Debug)]
+    struct Refused(Option<&'static str>);
+
+    impl std::fmt::Display for Refused {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "refused with {:?}", self.0)
+        }
+    }
+
+    impl std::error::Error for Refused {}
+
+    impl sqlx::error::DatabaseError for Refused {
+        fn message(&self) -> &str {
+            "refused"
+        }
+
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            self.0.map(Into::into)
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    pub(super) fn refused(code: impl Into<Option<&'static str>>) -> sqlx::Error {
+        sqlx::Error::Database(Box::new(Refused(code.into())))
+    }
+
+    /// How often a transaction is run that is refused with this code so many times, and whether it
+    /// ends well.
+    async fn runs(code: impl Into<Option<&'static str>>, times: u32) -> (u32, bool) {
+        let (runs, code) = (Cell::new(0), code.into());
+        let ended = uncrossed(|| async {
+            runs.set(runs.get() + 1);
+            match runs.get() > times {
+                true => Ok(runs.get()),
+                false => Err(refused(code)),
+            }
+        });
+        let ended = ended.await;
+        assert!(ended.as_ref().map_or(true, |run| *run == runs.get()));
+        (runs.get(), ended.is_ok())
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_conflicts_is_repeated_four_times_and_no_other_is() {
+        for code in ["40001", "40P01"] {
+            assert_eq!(runs(code, 0).await, (1, true));
+            assert_eq!(runs(code, 1).await, (2, true));
+            assert_eq!(runs(code, 4).await, (5, true));
+            assert_eq!(runs(code, 5).await, (5, false), "the conflict is told");
+        }
+        for code in [Some("40002"), Some("23505"), Some("5"), None] {
+            assert_eq!(runs(code, 1).await, (1, false), "{code:?}");
+        }
+        let lost = uncrossed(|| async { Err::<(), _>(sqlx::Error::PoolTimedOut) });
+        assert!(matches!(lost.await, Err(sqlx::Error::PoolTimedOut)));
+    }
+
+    #[test]
+    fn what_passes_is_that_the_database_is_busy_or_away() {
+        use sqlx::Error;
+        let io = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        for later in [
+            Error::PoolTimedOut,
+            Error::PoolClosed,
+            Error::Io(io()),
+            Error::Tls(Box::new(io())),
+            Error::Protocol("an end".to_owned()),
+            Error::BeginFailed,
+            Error::WorkerCrashed,
+            refused("5"),
+        ] {
+            assert!(passes(&later), "{later:?}");
+        }
+        for never in [
+            Error::RowNotFound,
+            Error::ColumnNotFound("number".to_owned()),
+            Error::Configuration(Box::new(io())),
+            refused("19"),
+            refused(None),
+        ] {
+            assert!(!passes(&never), "{never:?}");
+        }
+    }
 
     #[test]
     fn every_file_of_migrations_is_a_version_of_the_schema() {

@@ -444,3 +444,84 @@ pub(crate) fn passes(code: &str) -> bool {
 pub(crate) fn crossed(code: &str) -> bool {
     ["40001", "40P01"].contains(&code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::refused;
+    use super::*;
+
+    #[test]
+    fn a_state_is_temporary_by_its_class_and_a_conflict_by_itself() {
+        for later in [
+            "08006", "28000", "28P01", "3D000", "40001", "40P01", "53100", "53300", "57P01",
+            "57014", "58030", "55P03", "25P03", "25006",
+        ] {
+            assert!(passes(later), "{later}");
+        }
+        for never in [
+            "", "0", "22001", "23505", "25001", "25P02", "42P01", "55000", "55P04", "XX000",
+            "10800",
+        ] {
+            assert!(!passes(never), "{never}");
+        }
+        for (code, is_conflict) in [
+            ("40001", true),
+            ("40P01", true),
+            ("40000", false),
+            ("40003", false),
+            ("23505", false),
+            ("", false),
+        ] {
+            assert_eq!(crossed(code), is_conflict, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_a_write_that_is_refused_replaces_connections_and_not_again_at_once() {
+        let hour = Duration::from_secs(3_600);
+        let refusals = Refusals::default();
+        let last = || *refusals.0.lock();
+        for other in [
+            refused("23505"),
+            refused(None),
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::RowNotFound,
+        ] {
+            refusals.note(&other);
+            assert_eq!(last(), None, "{other:?}");
+            assert!(!refusals.came_within(hour));
+        }
+        let before = Instant::now();
+        refusals.note(&refused(READ_ONLY));
+        assert!(last().is_some_and(|last| last >= before));
+        assert!(refusals.came_within(hour), "connections are older");
+
+        // One that was just made is kept while the server goes on refusing.
+        let recent = Instant::now() + hour;
+        *refusals.0.lock() = Some(recent);
+        refusals.note(&refused(READ_ONLY));
+        assert_eq!(last(), Some(recent));
+
+        let Some(past) = Instant::now().checked_sub(REPLACED_EVERY * 2) else {
+            return;
+        };
+        *refusals.0.lock() = Some(past);
+        assert!(!refusals.came_within(REPLACED_EVERY), "it is younger");
+        refusals.note(&refused(READ_ONLY));
+        assert!(last() > Some(past));
+    }
+
+    #[test]
+    fn what_no_text_of_the_server_can_hold_is_replaced() {
+        let args = vec![
+            Arg::Text(Some("a\0b\0".to_owned())),
+            Arg::Text(Some("ab".to_owned())),
+            Arg::Text(None),
+            Arg::Number(Some(0)),
+        ];
+        let stored = storable(args);
+        let expected =
+            "[Text(Some(\"a\u{fffd}b\u{fffd}\")), Text(Some(\"ab\")), Text(None), Number(Some(0))]";
+        assert_eq!(format!("{stored:?}"), expected);
+    }
+}

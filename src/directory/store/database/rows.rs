@@ -369,3 +369,166 @@ impl ContactRow {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(asked_at: Option<i64>, misses: Option<i64>) -> QuestionRow {
+        QuestionRow {
+            asked_at,
+            misses,
+            was_company: Some("Acme".to_owned()),
+            was_person: Some("Sato".to_owned()),
+            ..QuestionRow::default()
+        }
+    }
+
+    #[test]
+    fn a_number_that_was_missed_is_asked_again_and_one_that_was_found_or_never_asked_is_not() {
+        let asked = 1_700_000_000_000_000;
+        for (asked_at, misses, missed) in [
+            (None, None, None),
+            (None, Some(1), None),
+            (Some(asked), None, None),
+            (Some(asked), Some(-1), None),
+            (Some(asked), Some(0), None),
+            (Some(asked), Some(1), Some(1)),
+            (Some(asked), Some(2), Some(2)),
+            (Some(asked), Some(i64::MAX), Some(u32::MAX)),
+        ] {
+            let row = question(asked_at, misses);
+            let expected = missed.map(|missed| due_at(time(asked).unwrap(), missed));
+            assert_eq!(row.ask_again_at().unwrap(), expected, "{row:?}");
+            let told = row.into_asked().unwrap();
+            let not_found = misses.is_some_and(|misses| misses >= 1);
+            let asked_at = asked_at.map(|at| time(at).unwrap());
+            let expected = Asked {
+                asked_at,
+                not_found,
+                was: None,
+            };
+            assert_eq!(told, expected);
+        }
+        let gone = QuestionRow {
+            gone_at: Some(asked),
+            ..question(Some(asked + 1), Some(1))
+        };
+        let was = Was {
+            company_name: Some("Acme".to_owned()),
+            person_name: Some("Sato".to_owned()),
+            gone_since: time(asked).unwrap(),
+        };
+        assert_eq!(gone.into_asked().unwrap().was, Some(was));
+        let beyond = question(Some(i64::MAX), Some(1));
+        assert!(matches!(
+            beyond.ask_again_at(),
+            Err(StoreError::Corrupt("a time"))
+        ));
+    }
+
+    fn call() -> NamedCallRow {
+        NamedCallRow {
+            call: CallRow {
+                id: "a".to_owned(),
+                call_id: None,
+                call_type: "INCOMING_CALL".to_owned(),
+                direction: "Incoming".to_owned(),
+                started_at: 1,
+                answered_at: None,
+                ended_at: None,
+                number: None,
+                e164: None,
+                not_looked_up: None,
+                lookup_key: None,
+                circuit_number: None,
+                circuit_name: None,
+                lookup: "None".to_owned(),
+            },
+            contact: ContactRow {
+                contact_number: Some("+81312345678".to_owned()),
+                company_name: None,
+                person_name: None,
+                object: None,
+                record_id: None,
+                link: None,
+                title: None,
+                owner_name: None,
+                alternatives: None,
+                source: Some("Manual".to_owned()),
+                updated_at: Some(2),
+            },
+            question: QuestionRow::default(),
+        }
+    }
+
+    #[test]
+    fn every_word_of_a_row_is_read_as_it_was_written_and_no_other_is() {
+        let read = |change: &dyn Fn(&mut NamedCallRow)| {
+            let mut row = call();
+            change(&mut row);
+            Call::try_from(row)
+        };
+        for direction in [
+            Direction::Incoming,
+            Direction::Outgoing,
+            Direction::Internal,
+        ] {
+            let text = direction_text(direction);
+            let call = read(&|row| row.call.direction = text.to_owned()).unwrap();
+            assert_eq!(call.direction, direction);
+        }
+        for (text, state) in [
+            ("Pending", LookupState::Pending),
+            ("Done", LookupState::Done),
+            ("None", LookupState::None),
+        ] {
+            let call = read(&|row| row.call.lookup = text.to_owned()).unwrap();
+            assert_eq!(call.lookup, state);
+        }
+        use RecordObject::{Account, Contact, Lead};
+        for kind in [Contact, Account, Lead] {
+            let text = object_text(kind);
+            let call = read(&|row| row.contact.object = Some(text.to_owned())).unwrap();
+            assert_eq!(call.contact.unwrap().object, Some(kind));
+        }
+        for source in [ContactSource::Salesforce, ContactSource::Manual] {
+            let text = source_text(source);
+            let call = read(&|row| row.contact.source = Some(text.to_owned())).unwrap();
+            assert_eq!(call.contact.unwrap().source, source);
+        }
+        let strange = || "Strange".to_owned();
+        let changes: [(&str, &dyn Fn(&mut NamedCallRow)); 7] = [
+            ("a call's direction", &|row| row.call.direction = strange()),
+            ("a call's look-up state", &|row| row.call.lookup = strange()),
+            ("a time", &|row| row.call.started_at = i64::MAX),
+            ("a contact's object", &|row| {
+                row.contact.object = Some(strange())
+            }),
+            ("a contact's source", &|row| {
+                row.contact.source = Some(strange())
+            }),
+            ("a contact's number", &|row| {
+                row.contact.contact_number = Some(strange())
+            }),
+            ("a contact's alternatives", &|row| {
+                row.contact.alternatives = Some(strange())
+            }),
+        ];
+        for (what, change) in changes {
+            match read(change) {
+                Err(StoreError::Corrupt(told)) => assert_eq!(told, what),
+                other => panic!("{what}: {other:?}"),
+            }
+        }
+        // A join that found nothing.
+        let columns: [&dyn Fn(&mut NamedCallRow); 3] = [
+            &|row| row.contact.contact_number = None,
+            &|row| row.contact.source = None,
+            &|row| row.contact.updated_at = None,
+        ];
+        for change in columns {
+            assert_eq!(read(change).unwrap().contact, None);
+        }
+    }
+}

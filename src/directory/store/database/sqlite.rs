@@ -223,3 +223,56 @@ pub(crate) fn passes(code: &str) -> bool {
 fn primary(code: &str) -> Option<i64> {
     code.parse::<i64>().ok().map(|code| code & 0xff)
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Executor as _;
+
+    use super::*;
+
+    #[test]
+    fn a_code_is_temporary_by_its_primary_code_whatever_is_added_to_it() {
+        for later in [5, 6, 7, 8, 10, 13, 14] {
+            for added in [0, 1, 2, 255] {
+                let code = (later + (added << 8)).to_string();
+                assert_eq!(primary(&code), Some(later), "{code}");
+                assert!(passes(&code), "{code}");
+            }
+        }
+        for never in [
+            "0", "1", "4", "9", "11", "12", "15", "19", "2067", "", "x", "5x",
+        ] {
+            assert!(!passes(never), "{never}");
+        }
+        assert_eq!(primary("2067"), Some(19), "a key that is there already");
+        assert_eq!(primary("busy"), None);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_another_one_opens_is_waited_for_and_one_that_is_nowhere_is_not() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let options = |name: &str| {
+            SqliteConnectOptions::new()
+                .filename(folder.path().join(name))
+                .create_if_missing(true)
+                .busy_timeout(Duration::ZERO)
+        };
+        let mut other = options("new.db").connect().await.unwrap();
+        other.execute("BEGIN EXCLUSIVE").await.unwrap();
+        let opens = options("new.db").journal_mode(SqliteJournalMode::Wal);
+        let refused = opens.connect().await.unwrap_err();
+        let code = refused.as_database_error().and_then(|error| error.code());
+        assert_eq!(code.as_deref().and_then(primary), Some(BUSY), "{refused:?}");
+
+        let mut opened = std::pin::pin!(first(&opens));
+        let soon = tokio::time::timeout(PAUSE * 5, &mut opened).await;
+        assert!(soon.is_err(), "it goes on trying: {soon:?}");
+        other.execute("ROLLBACK").await.unwrap();
+        let connection = tokio::time::timeout(OPENING, opened).await;
+        connection.unwrap().unwrap().close().await.unwrap();
+
+        let nowhere = options("missing/new.db");
+        let nowhere = tokio::time::timeout(OPENING / 2, first(&nowhere)).await;
+        assert!(nowhere.unwrap().is_err());
+    }
+}

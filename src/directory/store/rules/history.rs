@@ -317,3 +317,93 @@ fn narrow(sql: &mut String, args: &mut Vec<Arg>, filter: &CallFilter) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acme() -> CompanyId {
+        "acme".parse().unwrap()
+    }
+
+    fn limited(limit: u32) -> CallFilter {
+        CallFilter {
+            limit,
+            ..CallFilter::default()
+        }
+    }
+
+    #[test]
+    fn one_statement_reads_any_calls_of_a_page_by_their_ids() {
+        let ids = ["a", "b", "c", "d", "e"];
+        let (most, args) = by_ids(&acme(), &limited(4), &ids);
+        assert!(
+            most.ends_with(" AND c.id IN ($2, $3, $4, $5, $6)"),
+            "{most}"
+        );
+        let expected = r#"[Text(Some("acme")), Text(Some("a")), Text(Some("b")), Text(Some("c")), Text(Some("d")), Text(Some("e"))]"#;
+        assert_eq!(format!("{args:?}"), expected);
+        // The places that are left have the last Id once more: the statement stays the same.
+        for count in 1..5 {
+            let (sql, args) = by_ids(&acme(), &limited(4), &ids[..count]);
+            assert_eq!(sql, most, "{count}");
+            assert_eq!(args.len(), 6);
+            let last = format!("{:?}", args.last().unwrap());
+            assert_eq!(last, format!("Text(Some({:?}))", ids[count - 1]));
+        }
+        let (more, args) = by_ids(&acme(), &limited(1), &ids);
+        assert_eq!((more, args.len()), (most, 6), "none is left out");
+    }
+
+    #[test]
+    fn a_few_statements_find_the_calls_of_any_numbers() {
+        let parts = |count: usize| {
+            let numbers = (0..count).map(|n| format!("+8131234{n:04}")).collect();
+            let (sql, args) = of_numbers(&acme(), &limited(4), &numbers);
+            let parts = sql.matches("c.e164 = $").count();
+            assert_eq!(args.len(), 2 + parts);
+            assert_eq!(format!("{:?}", args[1]), "Number(Some(5))");
+            parts
+        };
+        for (count, expected) in [(1, 1), (2, 10), (10, 10), (11, 100), (100, 100), (101, 101)] {
+            assert_eq!(parts(count), expected, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_walk_ends_at_its_last_call_and_has_one_at_least() {
+        for (walk, behind) in [(0, 0), (1, 0), (2, 1), (5_000, 4_999)] {
+            let (sql, args) = end_of_walk(&acme(), &limited(4), walk);
+            assert!(sql.ends_with(" LIMIT 1 OFFSET $2"), "{sql}");
+            assert_eq!(format!("{:?}", args[1]), format!("Number(Some({behind}))"));
+        }
+    }
+
+    #[test]
+    fn a_text_is_searched_for_as_it_is() {
+        for (text, pattern) in [("sato", "%sato%"), ("", "%%"), ("50%_!", "%50!%!_!!%")] {
+            assert_eq!(containing(text), pattern);
+        }
+    }
+
+    #[test]
+    fn an_index_answers_for_a_number_and_a_time_and_for_nothing_else() {
+        let narrow = CallFilter {
+            number: Some(NumberFilter::Spelled("x".to_owned())),
+            from: Some(Timestamp::UNIX_EPOCH),
+            to: Some(Timestamp::UNIX_EPOCH),
+            ..limited(4)
+        };
+        assert!(!narrow.asks_beyond_an_index());
+        let beyond: [&dyn Fn(&mut CallFilter); 3] = [
+            &|filter| filter.name = Some("sato".to_owned()),
+            &|filter| filter.matched = Some(false),
+            &|filter| filter.direction = Some(Direction::Incoming),
+        ];
+        for change in beyond {
+            let mut filter = narrow.clone();
+            change(&mut filter);
+            assert!(filter.asks_beyond_an_index(), "{filter:?}");
+        }
+    }
+}

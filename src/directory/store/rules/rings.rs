@@ -200,6 +200,29 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_is_open_for_as_long_as_it_lasts_and_until_it_is_answered() {
+        let lasts = i64::try_from(LASTS.as_secs()).unwrap();
+        for (rang_at, answered_at, is_open) in [
+            (None, None, false),
+            (ago(0), None, true),
+            (ago(lasts - 1), None, true),
+            (ago(lasts), None, false),
+            (ago(lasts + 1), None, false),
+            (ago(5), ago(1), false),
+        ] {
+            let record = OnRecord {
+                rang_at,
+                answered_at,
+                in_a_minute: 3,
+                ..OnRecord::default()
+            };
+            assert_eq!(record.is_open(at(0)), is_open, "{record:?}");
+            // What is open is no new ring, which would be one too many.
+            assert_eq!(of(record) != Ring::OverRate, is_open);
+        }
+    }
+
+    #[test]
     fn why_it_was_not_asked_is_told_until_it_is_tried_again() {
         let settled = |next_at| OnRecord {
             rang_at: ago(20),

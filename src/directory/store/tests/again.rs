@@ -13,6 +13,8 @@ on_each_database! {
     the_same_request_is_one_retrieval_and_another_one_begins_anew,
     a_retrieval_asks_for_named_numbers_only_where_they_may_be_overwritten,
     a_retrieval_has_a_window_and_leaves_pending_and_internal_calls_to_others,
+    a_retrieval_that_has_come_to_a_call_asks_for_no_newer_one_and_one_that_is_over_for_none,
+    since_when_misses_are_open_is_told_only_where_all_were_compared_alike,
     misses_come_in_rounds_and_at_once_when_settings_change,
     a_number_that_somebody_named_is_not_asked_for_again,
     a_known_number_that_salesforce_forgot_loses_its_name_and_keeps_what_it_was,
@@ -161,6 +163,57 @@ async fn a_retrieval_has_a_window_and_leaves_pending_and_internal_calls_to_other
     assert_eq!(retrieved(&store, 9, later).await, [C]);
 }
 
+async fn a_retrieval_that_has_come_to_a_call_asks_for_no_newer_one_and_one_that_is_over_for_none(
+    on: Backend,
+) {
+    let (store, _folder) = store(on).await;
+    let done = async |id: &str, text: &str, second| {
+        record(&store, &[leg(id, text, second)]).await;
+        let call = DoneCall {
+            id: id.to_owned(),
+            reading: Reading::E164(number(text)),
+        };
+        let receipt = store.done(&acme(), &[call], at(9_000)).await.unwrap();
+        assert_eq!(receipt.done, 1);
+    };
+    done("a", A, 0).await;
+    done("b", B, 10).await;
+    ask(&store, &begins("r1", false), DAY).await;
+    assert_eq!(retrieved(&store, 9, DAY).await, [B, A]);
+    // The newest call that it has still to ask is b; one that comes later is another run's.
+    done("newer", C, 500).await;
+    assert_eq!(retrieved(&store, 9, DAY + 1).await, [B, A]);
+    assert_eq!(ask(&store, &asks("s", 0), DAY + 1).await.remaining, 2);
+    write(&store, &misses("s", &[B]), DAY + 2).await;
+    assert_eq!(retrieved(&store, 9, DAY + 3).await, [A]);
+    write(&store, &misses("s", &[A]), DAY + 4).await;
+    assert_eq!(retrieved(&store, 9, DAY + 5).await, [] as [&str; 0]);
+    // Nothing opens it again, however old a call is.
+    done("older", "+81312345673", -5).await;
+    assert_eq!(retrieved(&store, 9, DAY + 6).await, [] as [&str; 0]);
+    assert_eq!(ask(&store, &asks("s", 0), DAY + 6).await.remaining, 0);
+}
+
+async fn since_when_misses_are_open_is_told_only_where_all_were_compared_alike(on: Backend) {
+    let (store, _folder) = store(on).await;
+    write(&store, &misses("s", &[B]), 10).await;
+    write(&store, &misses("s", &[A]), 0).await;
+    let alike = ask(&store, &asks("s", 9), 2 * DAY).await;
+    assert_eq!(alike.misses.len(), 2);
+    assert_eq!(alike.missed_since, Some(at(0)), "the first of them");
+    write(&store, &misses("t", &[A]), 20).await;
+    for (settings, others) in [("t", "B"), ("s", "A"), ("u", "both")] {
+        let mixed = ask(&store, &asks(settings, 9), 4 * DAY).await;
+        assert_eq!(mixed.misses.len(), 2, "{settings}");
+        assert_eq!(mixed.missed_since, None, "{others}: with other settings");
+    }
+    let one = ask(&store, &asks("s", 1), 4 * DAY).await;
+    assert_eq!((one.misses.len(), one.more), (1, true));
+    let none = ask(&store, &asks("s", 0), 4 * DAY).await;
+    assert_eq!((none.misses, none.missed_since), (vec![], None));
+    assert!(none.more, "some are due");
+}
+
 async fn misses_come_in_rounds_and_at_once_when_settings_change(on: Backend) {
     let (store, _folder) = store(on).await;
     write(&store, &misses("s", &[A]), 0).await;
@@ -201,7 +254,7 @@ async fn a_number_that_somebody_named_is_not_asked_for_again(on: Backend) {
     assert_eq!((known.asked_at, known.not_found), (Some(at(0)), true));
 }
 
-async fn by_hand(store: &Store, text: &str) {
+pub(super) async fn by_hand(store: &Store, text: &str) {
     let contact = Contact {
         number: number(text),
         company_name: None,

@@ -155,6 +155,9 @@ async fn a_first_time_caller_has_the_name_that_a_look_up_would_choose(on: Backen
         newer,
     ];
     fill(&store, &records).await;
+    let state = book(&store).await;
+    assert_eq!((state.records, state.numbers), (3, 5));
+    assert_eq!(state.bytes, 33 + 45 + 46 + 11 * 54);
     let found = who(&store, &of(1)).await.unwrap();
     assert_eq!(found.person_name.as_deref(), Some("Newer"));
     assert_eq!(
@@ -180,7 +183,9 @@ async fn a_first_time_caller_has_the_name_that_a_look_up_would_choose(on: Backen
     assert_eq!(name_of(&store, &of(1)).await.as_deref(), Some("Older"));
     let state = book(&store).await;
     assert_eq!((state.records, state.numbers), (2, 3));
-    assert!(state.bytes > 100, "{state:?}");
+    // The texts of both records, and a key for each of seven rows: two for a record, one for a
+    // number.
+    assert_eq!(state.bytes, 33 + 45 + 7 * ("acme".len() as u64 + 50));
 }
 
 async fn calls_without_a_contact_are_named_and_one_by_hand_goes_first(on: Backend) {
@@ -427,10 +432,21 @@ async fn a_book_that_is_taken_away_answers_nothing_and_may_come_again(on: Backen
     let many: Vec<BookRecord> = (0..2_500)
         .map(|n| record_of(&format!("003{n:05}"), "Many", &[&of(n)]))
         .collect();
+    record(&store, &[leg("a", &of(2_400), 1)]).await;
+    let named = CallFilter {
+        name: Some("many".to_owned()),
+        limit: 9,
+        ..CallFilter::default()
+    };
+    assert_eq!(store.book_size(&acme()).await.unwrap(), 0);
     fill(&store, &many).await;
+    assert_eq!(store.book_size(&acme()).await.unwrap(), 2_500);
+    assert_eq!(search(&store, &named, 9).await.0, ["a"]);
     let part = store.drop_book("acme", Duration::ZERO).await.unwrap();
     assert!(!part.done);
     assert_eq!(name_of(&store, &of(2_400)).await, None, "at once");
+    assert_eq!(store.book_size(&acme()).await.unwrap(), 0);
+    assert_eq!(search(&store, &named, 9).await.0, [] as [&str; 0]);
     assert!(!write(&store, &change(&many[..1], &[])).await.taken);
     // The tenant wants it again before it is gone.
     let generation = begin(&store).await;
@@ -438,6 +454,7 @@ async fn a_book_that_is_taken_away_answers_nothing_and_may_come_again(on: Backen
     finish(&store, generation).await;
     let state = book(&store).await;
     assert_eq!((state.records, state.numbers), (3, 3));
+    assert_eq!(store.book_size(&acme()).await.unwrap(), 3);
     assert!(store.drop_book("acme", Duration::MAX).await.unwrap().done);
     assert_eq!(book(&store).await, Book::default());
     assert!(store.drop_book("acme", Duration::MAX).await.unwrap().done);

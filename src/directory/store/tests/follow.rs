@@ -13,6 +13,7 @@ on_each_database! {
     holders_follow_what_a_worker_says_last_and_by_hand_nobody_holds_a_number,
     what_a_person_wrote_is_not_refreshed,
     numbers_are_known_with_a_contact_or_a_question_and_come_in_pages,
+    a_page_that_holds_the_rest_of_the_known_numbers_says_so,
     of_two_workers_with_one_revision_the_first_is_kept,
 }
 
@@ -219,6 +220,45 @@ async fn numbers_are_known_with_a_contact_or_a_question_and_come_in_pages(on: Ba
         (number(late), false, true),
     ];
     assert_eq!(known, expected, "a call that waits is looked up anyway");
+}
+
+async fn a_page_that_holds_the_rest_of_the_known_numbers_says_so(on: Backend) {
+    let (store, _folder) = store(on).await;
+    let all = [1, 2, 3].map(|last| format!("+8131234567{last}"));
+    let [complete, partly, missed] = &all;
+    let holders = [holder("003A", None)];
+    let contact = contact_of(complete, &holders);
+    write(&store, WritePolicy::Overwrite, contact).await;
+    let contact = FoundContact {
+        all_holders: false,
+        ..contact_of(partly, &holders)
+    };
+    write(&store, WritePolicy::Overwrite, contact).await;
+    let request = WriteContactsRequest {
+        not_found: vec![number(missed)],
+        ..writes(WritePolicy::Overwrite, &[])
+    };
+    store
+        .write_contacts(&acme(), &request, at(9))
+        .await
+        .unwrap();
+    for (limit, found, more) in [(2, 2, true), (3, 3, false), (4, 3, false)] {
+        let request = KnownRequest {
+            numbers: all.iter().map(|text| number(text)).collect(),
+            limit,
+            ..KnownRequest::default()
+        };
+        let known = store.known_numbers(&acme(), &request).await.unwrap();
+        assert_eq!((known.numbers.len(), known.more), (found, more), "{limit}");
+        let told = known.numbers.into_iter();
+        let told = told.map(|one| (one.number, one.holders, one.all_holders, one.missed));
+        let expected = [
+            (number(complete), Some(holders.to_vec()), true, false),
+            (number(partly), Some(holders.to_vec()), false, false),
+            (number(missed), None, false, true),
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected[..found]);
+    }
 }
 
 async fn of_two_workers_with_one_revision_the_first_is_kept(on: Backend) {

@@ -13,6 +13,7 @@ const NUMBER: &str = "+81312345678";
 on_each_database! {
     what_a_later_claim_wrote_stays,
     a_miss_of_a_claim_that_is_over_takes_no_name_away,
+    who_has_the_same_claim_may_write_again,
     a_claim_in_the_future_keeps_nobody_from_writing,
 }
 
@@ -107,6 +108,19 @@ async fn a_miss_of_a_claim_that_is_over_takes_no_name_away(on: Backend) {
         (outcome, name(&store).await),
         (Some(WriteOutcome::Kept), None)
     );
+}
+
+async fn who_has_the_same_claim_may_write_again(on: Backend) {
+    let (store, _folder) = store(on).await;
+    for (person, claimed_at, stays) in [
+        ("First", 100, "First"),
+        ("Second", 100, "Second"),
+        ("Older", 99, "Second"),
+        ("Newer", 101, "Newer"),
+    ] {
+        write(&store, &named(person, claimed_at), 200).await;
+        assert_eq!(name(&store).await.as_deref(), Some(stays), "{person}");
+    }
 }
 
 async fn a_claim_in_the_future_keeps_nobody_from_writing(on: Backend) {

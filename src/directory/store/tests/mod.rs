@@ -7,6 +7,7 @@ mod follow;
 mod late;
 mod plans;
 mod raced;
+mod reads;
 mod replicas;
 mod revocations;
 mod rings;

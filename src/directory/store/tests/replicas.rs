@@ -15,6 +15,41 @@ async fn replicas_that_start_together_bring_the_schema_up_once() {
     }
 }
 
+on_each_database! {
+    the_time_of_a_server_is_shared_and_a_file_has_that_of_its_directory,
+    only_a_server_has_others_to_tell,
+}
+
+async fn the_time_of_a_server_is_shared_and_a_file_has_that_of_its_directory(on: Backend) {
+    let (store, _folder) = store(on).await;
+    let now = || Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap();
+    let before = now();
+    let shared = store.shared_time(at(7)).await.unwrap();
+    match on {
+        Backend::Sqlite => assert_eq!(shared, at(7)),
+        Backend::Postgres => assert!(before <= shared && shared <= now(), "{shared}"),
+    }
+}
+
+async fn only_a_server_has_others_to_tell(on: Backend) {
+    let (store, _folder) = store(on).await;
+    let (voice, ears) = (store.database.voice(), store.database.ears());
+    if on == Backend::Sqlite {
+        assert!(voice.is_none() && ears.is_none());
+        return;
+    }
+    let (mut voice, ears) = (voice.unwrap(), ears.unwrap());
+    let mut hears = ears.open("news").await.unwrap();
+    for told in [["a", "b"], ["c", "d"]] {
+        let payloads = told.map(str::to_owned);
+        voice.say("news", &payloads).await.unwrap();
+        voice.say("others", &["unheard".to_owned()]).await.unwrap();
+        let next = async { [hears.next().await.unwrap(), hears.next().await.unwrap()] };
+        let heard = tokio::time::timeout(std::time::Duration::from_secs(30), next).await;
+        assert_eq!(heard.unwrap(), payloads);
+    }
+}
+
 #[tokio::test]
 async fn a_bulk_request_takes_few_of_the_servers_locks() {
     let address = Postgres::shared().unwrap().new_database().unwrap();

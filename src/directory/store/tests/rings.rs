@@ -6,6 +6,7 @@ use switchboard_testbed::Postgres;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::directory::model::company::{CompanySettings, Owner};
 use crate::directory::model::rings::{ClaimRingsRequest, NotAsked, SettleRingsRequest};
 use crate::directory::store::changes::News;
 use crate::directory::store::database::{Transaction, args, row};
@@ -17,6 +18,9 @@ on_each_database! {
     what_could_not_be_asked_comes_again_later,
     the_rate_of_a_company_holds_over_all_requests,
     a_company_waits_as_long_as_something_can_be_taken,
+    a_ring_that_is_only_shown_is_answered_at_once_and_counts_for_nothing,
+    more_old_rings_go_than_one_step_takes,
+    the_namespace_is_that_of_who_claimed_the_company,
     old_rings_go_and_so_do_those_of_an_erased_company,
     a_write_answers_rings_and_tells_of_it_after_its_commit,
     only_what_is_over_in_minutes_does_not_wait_for_the_disk,
@@ -189,6 +193,105 @@ async fn a_company_waits_as_long_as_something_can_be_taken(on: Backend) {
     );
     assert_eq!(waits(160).await[0], of("acme", true, true));
     assert_eq!(waits(700).await, both, "it is no ring any more");
+}
+
+async fn a_ring_that_is_only_shown_is_answered_at_once_and_counts_for_nothing(on: Backend) {
+    let (store, _folder) = store(on).await;
+    let mut news = store.changes().subscribe();
+    let company = acme();
+    let show = async |n: usize, rang_at: i64, now: i64| {
+        let number = number(n);
+        let shown = store.show_ring(&company, &number, at(rang_at), at(now));
+        shown.await.unwrap();
+    };
+    let held = async |n: usize| {
+        let held = store.held_ring(&acme(), &number(n)).await.unwrap().unwrap();
+        assert_eq!(held.not_asked, None);
+        (held.rang_at, held.answered_at)
+    };
+    show(1, 0, 2).await;
+    assert_eq!(held(1).await, (at(0), Some(at(2))));
+    let (company, kind) = (acme(), Kind::History);
+    assert_eq!(news.next().await, News::Changed(Change { company, kind }));
+    show(1, 5, 6).await;
+    assert_eq!(held(1).await, (at(5), Some(at(6))), "it rings again");
+    show(1, 4, 7).await;
+    assert_eq!(held(1).await, (at(5), Some(at(6))), "an older ring is late");
+    // One about which Salesforce is to be asked stays open.
+    ring(&store, 2, 8).await;
+    show(2, 9, 9).await;
+    assert_eq!(held(2).await, (at(8), None));
+    let ringing = store.ringing(&acme(), at(0), 9).await.unwrap();
+    let told = ringing.into_iter();
+    let told = told.map(|one| (one.number, one.rang_at, one.answered, one.not_asked));
+    let expected = [
+        (number(2), at(8), false, None),
+        (number(1), at(5), true, None),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected, "the newest first");
+    assert_eq!(take(&store, "w", 9, 10).await, texts(&[2]));
+    for n in 10..70 {
+        show(n, 10, 10).await;
+    }
+    assert!(
+        matches!(ring(&store, 100, 11).await, Ring::Waits { .. }),
+        "none of them was asked about"
+    );
+    store.erase_any(&acme(), at(20)).await.unwrap();
+    show(1, 30, 30).await;
+    assert_eq!(store.ringing(&acme(), at(0), 9).await.unwrap().len(), 0);
+}
+
+async fn more_old_rings_go_than_one_step_takes(on: Backend) {
+    let (store, _folder) = store(on).await;
+    let mut transaction = store.database.begin().await.unwrap();
+    let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001) \
+                INSERT INTO rings (company, number, rang_at, recorded_at, next_at) \
+                SELECT 'acme', '+8131234' || (i + 1000), 5, 5, 5 FROM n";
+    assert_eq!(transaction.execute(many, args![]).await.unwrap(), 1_001);
+    transaction.commit().await.unwrap();
+    let first = "+81312341001".parse().unwrap();
+    let last = "+81312342001".parse().unwrap();
+    assert!(store.held_ring(&acme(), &first).await.unwrap().is_some());
+    store.purge_rings(at(0)).await.unwrap();
+    for number in [first, last] {
+        assert_eq!(store.held_ring(&acme(), &number).await.unwrap(), None);
+    }
+    row! {
+        struct Left {
+            rings: i64,
+        }
+    }
+    let left = "SELECT COUNT(*) AS rings FROM rings";
+    let left: Option<Left> = store.database.optional(left, args![]).await.unwrap();
+    assert_eq!(left.unwrap().rings, 0);
+}
+
+async fn the_namespace_is_that_of_who_claimed_the_company(on: Backend) {
+    let (store, _folder) = store(on).await;
+    assert_eq!(store.namespace(&acme()).await.unwrap(), None);
+    let settings = CompanySettings {
+        owner: Owner {
+            uid: "u1".to_owned(),
+            namespace: "tenant-7".to_owned(),
+            name: "link".to_owned(),
+        },
+        adopt: None,
+        had_tokens: false,
+        retain_days: None,
+    };
+    let actor = crate::directory::store::audit::Actor::operator();
+    store
+        .claim_company(&acme(), &settings, None, &actor, at(0))
+        .await
+        .unwrap();
+    let of = |text: &str| text.parse::<CompanyId>().unwrap();
+    let found = store.namespace(&acme()).await.unwrap();
+    assert_eq!(found.as_deref(), Some("tenant-7"));
+    assert_eq!(store.namespace(&of("birch")).await.unwrap(), None);
+    record(&store, &[leg("a", "0398765432", 10)]).await;
+    let listed = store.who_waits(at(100)).await.unwrap();
+    assert_eq!(listed[0].namespace.as_deref(), Some("tenant-7"));
 }
 
 async fn old_rings_go_and_so_do_those_of_an_erased_company(on: Backend) {

@@ -22,6 +22,8 @@ on_each_database! {
     data_of_before_the_record_goes_to_who_had_its_tokens,
     an_erased_company_leaves_nothing_and_takes_nothing_in,
     a_company_is_erased_in_parts_and_the_data_of_another_is_left_alone,
+    a_claim_that_says_something_else_is_kept_and_the_audit_tells_who_claimed,
+    a_number_of_more_calls_than_one_step_takes_is_erased_whole,
     the_shorter_retention_counts_for_each_company,
     an_erased_number_does_not_come_back,
     a_number_is_erased_however_it_was_spelled,
@@ -36,7 +38,7 @@ fn keys(own: &str) -> NumberKeys {
     NumberKeys::new(None, &TokenKeys::parse(own).unwrap())
 }
 
-async fn keyed(on: Backend) -> (Store, TempDir) {
+pub(super) async fn keyed(on: Backend) -> (Store, TempDir) {
     let (store, folder) = store(on).await;
     store.use_number_keys(keys(KEY));
     (store, folder)
@@ -285,6 +287,59 @@ async fn a_company_is_erased_in_parts_and_the_data_of_another_is_left_alone(on: 
         assert!(more < 10);
     }
     assert_eq!(rows(&store, "calls", &acme()).await, 0);
+}
+
+async fn a_claim_that_says_something_else_is_kept_and_the_audit_tells_who_claimed(on: Backend) {
+    let (store, _folder) = keyed(on).await;
+    let of = |uid: &str, retain_days| CompanySettings {
+        retain_days,
+        ..claimed_by(&owner(uid, "acme", "link"))
+    };
+    for (uid, days) in [
+        ("u1", None),
+        ("u1", Some(7)),
+        ("u1", Some(30)),
+        ("u2", Some(30)),
+        ("u2", None),
+    ] {
+        let state = claims(&store, &of(uid, days)).await;
+        assert_eq!(state.retain_days, Some(days.unwrap_or(90)));
+        let kept = store.retentions().await.unwrap();
+        assert_eq!(kept.get("acme").copied(), days, "{uid} {days:?}");
+    }
+    // An erasure that was stopped half way lets nothing in, until somebody claims the company.
+    record(&store, &[leg("a", "0312345678", 0)]).await;
+    let part = erase_all(&store, &owner("u2", "acme", "link"), Duration::MAX).await;
+    assert!(part.done);
+    record(&store, &[leg("a", "0312345678", 0)]).await;
+    assert_eq!(held(&store, &acme()).await.0, 0);
+    claims(&store, &of("u2", None)).await;
+    record(&store, &[leg("a", "0312345678", 0)]).await;
+    assert_eq!(held(&store, &acme()).await.0, 1);
+
+    let all = AuditFilter {
+        limit: 100,
+        ..AuditFilter::default()
+    };
+    let (entries, _) = store.audit(&acme(), &all).await.unwrap();
+    let claimed = entries.into_iter().filter(|e| e.action == "data-claimed");
+    let claimed: Vec<_> = claimed
+        .map(|entry| (entry.purpose, entry.key_id, entry.number_hash, entry.detail))
+        .collect();
+    let by = (actor().purpose, actor().key_id);
+    let detail = Some("acme/link u2".to_owned());
+    assert_eq!(claimed, [(by.0.into(), by.1.into(), None, detail)]);
+}
+
+async fn a_number_of_more_calls_than_one_step_takes_is_erased_whole(on: Backend) {
+    let (store, _folder) = keyed(on).await;
+    let legs: Vec<_> = (0..1_001)
+        .map(|n| leg(&format!("c{n}"), NUMBER, n))
+        .collect();
+    record(&store, &legs).await;
+    record(&store, &[leg("other", "0398765432", 1)]).await;
+    assert_eq!(erase(&store, NUMBER).await, 1_001);
+    assert_eq!(held(&store, &acme()).await.0, 1, "the other number's");
 }
 
 async fn the_shorter_retention_counts_for_each_company(on: Backend) {
