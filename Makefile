@@ -39,8 +39,8 @@ histories: postgresql ## What clients of two directories see while all fails and
 planted: ## Plant bugs that operators had and see which rule finds each; BUG=name for one
 	@tests/planted/run.sh $(BUG)
 
-mutants: postgresql ## Change single lines of the rules, 5,600, and see which change no unit test notices (ONLY=src/phone SAMPLE=800 AGAIN=1; needs cargo install --locked cargo-mutants)
-	@tests/mutants/run.sh $(if $(ONLY),--only $(ONLY)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(AGAIN),--again)
+mutants: postgresql ## Change single lines of the rules, 5,600, and see which change no unit test notices (ONLY=src/phone SAMPLE=800 SEED=1 AGAIN=1; needs cargo install --locked cargo-mutants)
+	@tests/mutants/run.sh $(if $(ONLY),--only $(ONLY)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(AGAIN),--again)
 
 image: ## Build the image into target/image/ with buildah or docker, without a registry; print its size
 	@image/build.sh

@@ -618,7 +618,8 @@ mod tests {
         let of_contacts = "(AccountId=null OR Account.IsPersonAccount=false) AND ";
         let both = "(Phone!=null OR MobilePhone!=null)";
         let persons = "(Phone!=null OR PersonMobilePhone!=null)";
-        let table: [(bool, &[(Object, &str)], Object, String); 14] = [
+        type Row<'a> = (bool, &'a [(Object, &'a str)], Object, String);
+        let table: [Row<'_>; 14] = [
             (false, &[], Contact, both.to_owned()),
             (true, &[], Contact, format!("{of_contacts}{both}")),
             (true, &[(Contact, "AccountId")], Contact, both.to_owned()),
@@ -676,7 +677,8 @@ mod tests {
     #[test]
     fn an_object_is_fully_searched_with_all_of_its_phone_fields() {
         use Object::{Account, Contact, Lead};
-        let table: [(&[(Object, &str)], &[Object]); 6] = [
+        type Row<'a> = (&'a [(Object, &'a str)], &'a [Object]);
+        let table: [Row<'_>; 6] = [
             (&[], &[Contact, Account, Lead]),
             (&[(Contact, "Phone")], &[Account, Lead]),
             (&[(Contact, "MobilePhone")], &[Account, Lead]),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Plays the changes that cargo-mutants lists (.cargo/mutants.toml) and says which no unit test notices. They are compiled once, in a worktree of their own;
-# how each ended is in target/mutants.txt. Arguments are those of the program (src/main.rs): --only TEXT, --sample NUMBER, --again.
+# how each ended is in target/mutants.txt. Arguments are those of the program (src/main.rs): --only TEXT, --sample NUMBER --seed NUMBER, --again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD

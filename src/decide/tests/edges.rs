@@ -123,7 +123,7 @@ fn a_report_is_believed_up_to_what_can_be_and_no_further() {
             ..BookReport::default()
         };
         change(&mut book);
-        doubts(&|report| report.address_book = Some(book.clone()))
+        doubts(&|report| report.address_book = Some(book))
     };
     // A second is begun: six of them.
     assert_eq!(doubts(&|report| report.api_calls = 600), "");
@@ -137,11 +137,7 @@ fn a_report_is_believed_up_to_what_can_be_and_no_further() {
     assert!(doubts(&|report| report.org_records = Some(1_000_000_001)).contains("orgRecords"));
     let changes = |rows, seconds| {
         doubts(&|report| {
-            report.changes_read = Some(ChangesRead {
-                rows,
-                seconds,
-                ..ChangesRead::default()
-            });
+            report.changes_read = Some(ChangesRead { rows, seconds });
         })
     };
     assert_eq!(changes(120_000, 16 * 24 * 3_600), "");

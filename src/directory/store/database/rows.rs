@@ -498,7 +498,8 @@ mod tests {
             assert_eq!(call.contact.unwrap().source, source);
         }
         let strange = || "Strange".to_owned();
-        let changes: [(&str, &dyn Fn(&mut NamedCallRow)); 7] = [
+        type Change<'a> = (&'a str, &'a dyn Fn(&mut NamedCallRow));
+        let changes: [Change<'_>; 7] = [
             ("a call's direction", &|row| row.call.direction = strange()),
             ("a call's look-up state", &|row| row.call.lookup = strange()),
             ("a time", &|row| row.call.started_at = i64::MAX),

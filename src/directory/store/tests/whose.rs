@@ -328,7 +328,7 @@ async fn a_claim_that_says_something_else_is_kept_and_the_audit_tells_who_claime
         .collect();
     let by = (actor().purpose, actor().key_id);
     let detail = Some("acme/link u2".to_owned());
-    assert_eq!(claimed, [(by.0.into(), by.1.into(), None, detail)]);
+    assert_eq!(claimed, [(by.0, by.1, None, detail)]);
 }
 
 async fn a_number_of_more_calls_than_one_step_takes_is_erased_whole(on: Backend) {
