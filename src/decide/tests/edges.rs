@@ -477,12 +477,16 @@ fn all_texts_of_a_status_fit_together_and_short_ones_stay_whole() {
 
 #[test]
 fn a_suspended_integration_says_so_whatever_it_waits_for() {
-    let mut world = World::healthy();
-    world.resource.spec.suspend = true;
-    world.step(Ok(findings()));
-    let status = world.resource.status.as_ref().unwrap();
-    let ready = find(&status.conditions, READY).unwrap();
-    assert_eq!(ready.message, "The integration is suspended.");
+    for mut world in [World::healthy(), World::new()] {
+        world.resource.spec.suspend = true;
+        world.step(Ok(findings()));
+        let status = world.resource.status.as_ref().unwrap();
+        let ready = find(&status.conditions, READY).unwrap();
+        assert_eq!(
+            (&*ready.reason, &*ready.message),
+            ("Suspended", "The integration is suspended.")
+        );
+    }
 }
 
 #[test]
