@@ -329,47 +329,6 @@ fn before_the_org_is_known_those_of_one_log_in_host_are_in_one_place() {
 }
 
 #[test]
-fn where_a_clash_of_users_is_a_warning_only_that_clash_is() {
-    let mut world = World::new();
-    world.config.runs_where = RunsWhere::Resident;
-    world.resource.metadata.generation = Some(1);
-    world.step(Ok(findings()));
-    let mut permitted = |conflicts, reason| {
-        world.config.call_center_conflicts = conflicts;
-        let status = world.resource.status.get_or_insert_default();
-        conditions::set(
-            &mut status.conditions,
-            EXCLUSIVE,
-            Verdict::fails(reason, "so"),
-            Some(1),
-            at(0),
-        );
-        let settings = Settings::read(&world.resource.spec).unwrap();
-        let asked = Asked {
-            resource: &world.resource,
-            settings: &settings,
-            config: &world.config,
-            work: Work::Calls,
-            uncounted: 0,
-            reserved: 0,
-        };
-        permit(&asked, at(world.now)).is_ok()
-    };
-    assert!(permitted(
-        CallCenterConflicts::Warn,
-        Reason::UserInOtherCallCenter
-    ));
-    assert!(!permitted(
-        CallCenterConflicts::Warn,
-        Reason::CompanyIdTaken
-    ));
-    assert!(!permitted(
-        CallCenterConflicts::Block,
-        Reason::UserInOtherCallCenter
-    ));
-}
-
-#[test]
 fn changes_are_asked_for_again_within_their_time_where_the_controller_follows() {
     let mut world = World::new();
     let next = |world: &World| {

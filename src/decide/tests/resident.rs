@@ -2,6 +2,7 @@
 //! is written, and what goes to a pod.
 
 use super::*;
+use crate::api::conditions::EXCLUSIVE;
 use crate::api::status::Spending;
 use crate::decide::rules::schedule::Cadence;
 
@@ -445,4 +446,28 @@ fn after_a_failure_nothing_stands_for_a_proof_but_a_proof_of_its_own() {
     };
     world.resource.status = Some(world.decide(Some(&proof)).status);
     assert_eq!(since(&world, Cause::Due), None);
+}
+
+#[test]
+fn where_a_clash_of_users_is_a_warning_only_that_clash_is() {
+    let mut world = world();
+    let mut permitted = |conflicts, reason| {
+        world.config.call_center_conflicts = conflicts;
+        let status = world.resource.status.get_or_insert_default();
+        let verdict = Verdict::fails(reason, "so");
+        conditions::set(&mut status.conditions, EXCLUSIVE, verdict, Some(1), at(0));
+        may(&world, Work::Calls).is_ok()
+    };
+    assert!(permitted(
+        CallCenterConflicts::Warn,
+        Reason::UserInOtherCallCenter
+    ));
+    assert!(!permitted(
+        CallCenterConflicts::Warn,
+        Reason::CompanyIdTaken
+    ));
+    assert!(!permitted(
+        CallCenterConflicts::Block,
+        Reason::UserInOtherCallCenter
+    ));
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::Error;
 use crate::weave::Number;
@@ -98,7 +99,7 @@ impl Tests {
                 .collect();
             let _ = std::fs::remove_file(&seen);
             match fate {
-                Some(Fate::NotNoticed) => locked(&recorded).push((
+                Some(Fate::NotNoticed) => recorded.lock().push((
                     Test {
                         name: name.clone(),
                         took,
@@ -106,19 +107,15 @@ impl Tests {
                     numbers,
                 )),
                 _ => {
-                    locked(&failed).insert(name.clone());
+                    failed.lock().insert(name.clone());
                 }
             }
         });
-        let failed = failed
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let failed = failed.into_inner();
         if !failed.is_empty() {
             return Err(Error::FailsUnchanged(failed.into_iter().collect()));
         }
-        let mut recorded = recorded
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut recorded = recorded.into_inner();
         let all = recorded.len();
         recorded.retain(|(test, _)| test.took <= at_most);
         println!("{} of {all} tests are asked", recorded.len());
@@ -151,24 +148,23 @@ impl Tests {
         let noticed: Mutex<HashMap<&str, Vec<usize>>> = Mutex::new(HashMap::new());
         each(jobs, changes.len(), |index| {
             let (number, close_to) = &changes[index];
-            let first = locked(&noticed)
+            let first = noticed
+                .lock()
                 .get(close_to.as_str())
                 .cloned()
                 .unwrap_or_default();
             let (fate, by) = self.fate(tree, *number, &first);
             if let Some(by) = by.filter(|by| self.tests[*by].took <= QUICK) {
-                let mut noticed = locked(&noticed);
+                let mut noticed = noticed.lock();
                 let tests = noticed.entry(close_to).or_default();
                 tests.retain(|test| *test != by);
                 tests.insert(0, by);
                 tests.truncate(3);
             }
             heard(*number, fate, by.map(|by| self.tests[by].name.as_str()));
-            locked(&fates).insert(*number, fate);
+            fates.lock().insert(*number, fate);
         });
-        fates
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        fates.into_inner()
     }
 
     /// How `number` ends, and by which test where it is known.
@@ -209,6 +205,8 @@ impl Tests {
             let _ = std::fs::remove_file(&log);
             match fate {
                 Some(Fate::NotNoticed) => {}
+                // What was not asked has noticed nothing.
+                None => return (Fate::NotNoticed, None),
                 Some(Fate::NeverEnded) => return (Fate::NeverEnded, None),
                 _ => {
                     let by = now.iter().copied().find(|test| {
@@ -283,10 +281,4 @@ fn end(child: &mut Child) {
         );
     }
     let _ = child.wait();
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -40,7 +40,11 @@ pub(crate) fn weave(source: &str, mutants: &[(Number, &Mutant)]) -> Result<Woven
     let mut found = Found {
         lines: &lines,
         constant: 0,
-        places: BTreeMap::new(),
+        operators: BTreeMap::new(),
+        guards: BTreeSet::new(),
+        arms: BTreeMap::new(),
+        fields: BTreeMap::new(),
+        bodies: BTreeSet::new(),
         needed: BTreeSet::new(),
     };
     found.visit_file(&file);
@@ -114,46 +118,23 @@ enum Change {
     PassOverUnless,
 }
 
-/// Where a change may stand, by the place that cargo-mutants names.
-#[derive(Debug)]
-enum Place {
-    /// Operator of this expression.
-    Operator(Range<usize>),
-    /// Condition of an arm.
-    Guard,
-    /// An arm: the end of its pattern, and its condition.
-    Arm(usize, Option<Guarded>),
-    /// A field of this expression, up to and with its comma.
-    Field(Range<usize>, usize),
-    /// First statement of a function.
-    Body,
-}
-
-#[derive(Debug, Clone)]
-struct Guarded {
-    range: Range<usize>,
-    /// The condition binds names: nothing but `&&` may stand before it.
-    binds: bool,
-}
-
 struct Found<'a> {
     lines: &'a Lines,
     /// How many expressions around this one are computed while the program is compiled.
     constant: usize,
-    /// By where the place begins. An operator, an arm, and the first statement of a function never
-    /// begin at one place.
-    places: BTreeMap<(usize, Kind), Place>,
+    /// The expression of each operator, by where the operator begins.
+    operators: BTreeMap<usize, Range<usize>>,
+    /// Where conditions of arms begin.
+    guards: BTreeSet<usize>,
+    /// Of each arm that can be passed over, by where its pattern begins: where that ends, and its
+    /// condition.
+    arms: BTreeMap<usize, (usize, Option<Range<usize>>)>,
+    /// The expression of each of its fields, and where the field ends with its comma.
+    fields: BTreeMap<usize, (Range<usize>, usize)>,
+    /// Where the first statements of functions begin.
+    bodies: BTreeSet<usize>,
     /// Where the arms begin that cannot be passed over.
     needed: BTreeSet<usize>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Operator,
-    Guard,
-    Arm,
-    Field,
-    Body,
 }
 
 impl Found<'_> {
@@ -164,12 +145,9 @@ impl Found<'_> {
         mutant: &Mutant,
         span: &Range<usize>,
     ) -> Option<(Range<usize>, Order, Change)> {
-        let place = |kind| self.places.get(&(span.start, kind));
         match mutant.genre {
             Genre::BinaryOperator | Genre::UnaryOperator => {
-                let Place::Operator(whole) = place(Kind::Operator)? else {
-                    return None;
-                };
+                let whole = self.operators.get(&span.start)?;
                 let text = format!(
                     "{}{}{}",
                     &source[whole.start..span.start],
@@ -179,22 +157,16 @@ impl Found<'_> {
                 Some((whole.clone(), Order::Expression, Change::Whole(text)))
             }
             Genre::MatchArmGuard => {
-                place(Kind::Guard)?;
+                self.guards.get(&span.start)?;
                 let text = mutant.replacement.clone();
                 Some((span.clone(), Order::Condition, Change::Whole(text)))
             }
-            Genre::MatchArm => match place(Kind::Arm)? {
-                Place::Arm(_, Some(guard)) if guard.binds => None,
-                Place::Arm(_, Some(guard)) => {
-                    Some((guard.range.clone(), Order::Arm, Change::PassOverUnless))
-                }
-                Place::Arm(end, None) => Some((*end..*end, Order::Arm, Change::PassOver)),
-                _ => None,
-            },
+            Genre::MatchArm => Some(match self.arms.get(&span.start)? {
+                (_, Some(guard)) => (guard.clone(), Order::Arm, Change::PassOverUnless),
+                (end, None) => (*end..*end, Order::Arm, Change::PassOver),
+            }),
             Genre::StructField => {
-                let Place::Field(whole, end) = place(Kind::Field)? else {
-                    return None;
-                };
+                let (whole, end) = self.fields.get(&span.start)?;
                 let text = format!(
                     "{}{}",
                     &source[whole.start..span.start],
@@ -203,7 +175,7 @@ impl Found<'_> {
                 Some((whole.clone(), Order::Expression, Change::Whole(text)))
             }
             Genre::FnValue => {
-                place(Kind::Body)?;
+                self.bodies.get(&span.start)?;
                 let value = mutant.replacement.clone();
                 let at = span.start..span.start;
                 Some((at, Order::Statements, Change::Value(value)))
@@ -216,9 +188,10 @@ impl Found<'_> {
         self.lines.of_compiler(span.start())..self.lines.of_compiler(span.end())
     }
 
-    fn add(&mut self, at: usize, kind: Kind, place: Place) {
+    fn operator(&mut self, operator: &impl Spanned, whole: &impl Spanned) {
         if self.constant == 0 {
-            self.places.insert((at, kind), place);
+            let at = self.range(operator).start;
+            self.operators.insert(at, self.range(whole));
         }
     }
 
@@ -241,9 +214,9 @@ impl Found<'_> {
         );
         if let Some(first) = block.stmts.first()
             && !is_secret
+            && self.constant == 0
         {
-            let at = self.range(first).start;
-            self.add(at, Kind::Body, Place::Body);
+            self.bodies.insert(self.range(first).start);
         }
         self.visit_block(block);
         self.constant = around;
@@ -304,17 +277,13 @@ impl<'ast> Visit<'ast> for Found<'_> {
 
     fn visit_expr_binary(&mut self, expression: &'ast syn::ExprBinary) {
         if !binds(&expression.left) && !binds(&expression.right) {
-            let at = self.range(&expression.op).start;
-            let whole = self.range(expression);
-            self.add(at, Kind::Operator, Place::Operator(whole));
+            self.operator(&expression.op, expression);
         }
         visit::visit_expr_binary(self, expression);
     }
 
     fn visit_expr_unary(&mut self, expression: &'ast syn::ExprUnary) {
-        let at = self.range(&expression.op).start;
-        let whole = self.range(expression);
-        self.add(at, Kind::Operator, Place::Operator(whole));
+        self.operator(&expression.op, expression);
         visit::visit_expr_unary(self, expression);
     }
 
@@ -326,7 +295,9 @@ impl<'ast> Visit<'ast> for Found<'_> {
                 Some(comma) => self.range(comma).end,
                 None => self.range(pair.value()).end,
             };
-            self.add(at, Kind::Field, Place::Field(whole.clone(), end));
+            if self.constant == 0 {
+                self.fields.insert(at, (whole.clone(), end));
+            }
         }
         visit::visit_expr_struct(self, expression);
     }
@@ -350,18 +321,15 @@ impl<'ast> Visit<'ast> for Found<'_> {
     }
 
     fn visit_arm(&mut self, arm: &'ast syn::Arm) {
-        let guard = arm.guard.as_ref().map(|(_, condition)| Guarded {
-            range: self.range(&**condition),
-            binds: binds(condition),
-        });
-        if let Some(guard) = &guard
-            && !guard.binds
-        {
-            self.add(guard.range.start, Kind::Guard, Place::Guard);
-        }
+        let condition = arm.guard.as_ref().map(|(_, condition)| &**condition);
         let pattern = self.range(&arm.pat);
-        if !self.needed.contains(&pattern.start) {
-            self.add(pattern.start, Kind::Arm, Place::Arm(pattern.end, guard));
+        // Before a condition that binds names nothing but `&&` may stand.
+        if self.constant == 0 && !condition.is_some_and(binds) {
+            let guard = condition.map(|condition| self.range(condition));
+            self.guards.extend(guard.as_ref().map(|guard| guard.start));
+            if !self.needed.contains(&pattern.start) {
+                self.arms.insert(pattern.start, (pattern.end, guard));
+            }
         }
         visit::visit_arm(self, arm);
     }
